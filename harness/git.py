@@ -1,0 +1,169 @@
+"""Reading repositories without trusting them.
+
+git runs programs that a `.git/config` names, so it never runs inside a repository that somebody else wrote. What a
+user names is first cloned (`--no-local --bare`, which leaves configuration and hooks behind); everything here
+works on such clones.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from harness.process import CommandFailed, run
+from models.errors import InfrastructureError, RepositoryError
+
+_SAFE = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "LC_ALL": "C",
+}
+_OPTIONS = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.quotePath=false",
+    "-c", "safe.directory=*",
+    "-c", "diff.renames=true",
+    "-c", "log.showSignature=false",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """A file of a commit's tree: mode (`100644`, `100755`, `120000` symlink, `160000` submodule), blob id, path."""
+
+    mode: str
+    blob: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Git:
+    """A bare clone of ours."""
+
+    directory: Path
+
+    def output(self, *args: str, stdin: bytes | None = None, timeout: float = 600.0) -> bytes:
+        """Standard output of `git args` in this repository."""
+        return run(
+            ["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=_SAFE, stdin=stdin, timeout=timeout
+        )
+
+    def text(self, *args: str) -> str:
+        """`output`, decoded and stripped."""
+        return self.output(*args).decode(errors="replace").strip()
+
+    def resolve(self, revision: str) -> str:
+        """The full commit id of a revision; RepositoryError if there is none."""
+        try:
+            return self.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        except CommandFailed as error:
+            raise RepositoryError(f"{self.directory}: no commit {revision!r}") from error
+
+    def tree(self, commit: str) -> list[TreeEntry]:
+        """All files of a commit, in path order."""
+        entries = []
+        for record in self.output("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+            if record:
+                head, path = record.split(b"\t", 1)
+                mode, _, blob = head.decode().split(" ")
+                entries.append(TreeEntry(mode, blob, path.decode(errors="surrogateescape")))
+        return entries
+
+    def blobs(self, ids: list[str]) -> dict[str, bytes]:
+        """Contents by blob id, in one process. Raises RepositoryError for an id that is not there."""
+        out = self.output("cat-file", "--batch", stdin="".join(f"{i}\n" for i in ids).encode())
+        contents: dict[str, bytes] = {}
+        position = 0
+        for wanted in ids:
+            end = out.index(b"\n", position)
+            header = out[position:end].decode().split(" ")
+            if header[-1] == "missing":
+                raise RepositoryError(f"{self.directory}: object {wanted} is missing")
+            size = int(header[2])
+            contents[wanted] = out[end + 1 : end + 1 + size]
+            position = end + 1 + size + 1
+        return contents
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's content at a commit, or None if it is not a regular file there."""
+        record = self.output("ls-tree", "-z", "--full-tree", commit, "--", f":(literal){path}").rstrip(b"\0")
+        if not record or not record.startswith((b"100644", b"100755")):
+            return None
+        return self.output("cat-file", "blob", record.split(b"\t", 1)[0].split(b" ")[2].decode())
+
+    def export(self, commit: str, destination: Path) -> None:
+        """Write a commit's files under `destination`, byte for byte, with no `.git` and no attribute applied.
+
+        Submodules are left out. A symlink is written only if it stays inside the tree. Raises RepositoryError for a
+        path that would leave `destination` (git refuses to make one, a crafted repository can hold one).
+        """
+        entries = [entry for entry in self.tree(commit) if entry.mode != "160000"]
+        contents = self.blobs(sorted({entry.blob for entry in entries}))
+        links = []
+        for entry in entries:
+            parts = PurePosixPath(entry.path).parts
+            if not parts or entry.path.startswith("/") or ".." in parts or ".git" in (p.lower() for p in parts):
+                raise RepositoryError(f"{self.directory}: commit {commit[:12]} holds the path {entry.path!r}")
+            target = destination.joinpath(*parts)
+            if entry.mode == "120000":
+                links.append((target, contents[entry.blob]))
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents[entry.blob])
+            target.chmod(0o755 if entry.mode == "100755" else 0o644)
+        root = destination.resolve()
+        for target, content in links:  # last, so that no file is ever written through one
+            goal = content.decode(errors="surrogateescape")
+            if not goal.startswith("/") and (target.parent / goal).resolve().is_relative_to(root):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(goal)
+
+    def last_tag(self, commit: str) -> str | None:
+        """The nearest tag among a commit's ancestors, or None."""
+        try:
+            return self.text("describe", "--tags", "--abbrev=0", commit)
+        except CommandFailed:
+            return None
+
+
+def clone(source: str, destination: Path) -> Git:
+    """A bare clone of a path or URL that carries objects and refs only, whole history.
+
+    Raises RepositoryError if the source is no repository, is empty, or is shallow.
+    """
+    local = Path(source)
+    if local.exists():
+        source = str(local.resolve())
+        if (local / "shallow").exists() or (local / ".git" / "shallow").exists():
+            raise RepositoryError(f"{local} is a shallow clone; run `git fetch --unshallow` in it first")
+    elif "://" not in source and ":" not in source:
+        raise RepositoryError(f"{source} does not exist; give a path or a URL of a git repository")
+    argv = ["git", *_OPTIONS, "-c", "protocol.ext.allow=never"]
+    try:
+        run(
+            [*argv, "clone", "--quiet", "--bare", "--no-local", "--template=", "--", source, str(destination)],
+            env=_SAFE,
+            timeout=1800,
+        )
+    except CommandFailed as error:
+        said = error.stderr.strip().splitlines()
+        raise RepositoryError(f"{source} cannot be cloned: {said[-1] if said else 'git said nothing'}") from error
+    git = Git(destination)
+    if (destination / "shallow").exists():
+        raise RepositoryError(f"{source} is a shallow clone; fetch its whole history first")
+    try:
+        git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except CommandFailed as error:
+        raise RepositoryError(f"{source} has no commits") from error
+    return git
+
+
+def git_version() -> str:
+    """The installed git's version; InfrastructureError if there is none."""
+    try:
+        return subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise InfrastructureError("git is not installed; install git 2.30 or newer") from error

@@ -1,0 +1,48 @@
+"""The one place that runs our own helper programs (git, uv, pip). Untrusted code never runs here: see the sandbox."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from models.errors import InfrastructureError
+
+
+class CommandFailed(InfrastructureError):
+    """A helper program ended with an error. `stderr` holds what it said."""
+
+    def __init__(self, argv: Sequence[str], returncode: int, stderr: str) -> None:
+        self.argv, self.returncode, self.stderr = tuple(argv), returncode, stderr
+        last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+        super().__init__(f"{' '.join(argv[:4])} ended with {returncode}: {last}")
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout: float = 600.0,
+) -> bytes:
+    """Standard output of a program. `env` is added to a copy of ours; `timeout` is in seconds.
+
+    Raises CommandFailed when it ends with an error, InfrastructureError when it is missing or takes too long.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise InfrastructureError(f"{argv[0]} is not installed; install it and try again") from error
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureError(f"{' '.join(argv[:4])} took longer than {timeout:.0f} s") from error
+    if done.returncode != 0:
+        raise CommandFailed(argv, done.returncode, done.stderr.decode(errors="replace"))
+    return done.stdout

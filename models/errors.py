@@ -1,0 +1,61 @@
+"""The errors of Clean Room: one root, one class for whose fault it was.
+
+Each message is one line that names the thing, the value and what the user can do. The command line prints it and
+exits with `exit_code`; everything else (a traceback) is a bug of ours.
+"""
+
+from typing import ClassVar
+
+
+class CleanRoomError(Exception):
+    """Root of every error that Clean Room raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CleanRoomError):
+    """The user asked for something that cannot be meant: an unknown name, a bad option, a missing file."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A value in cra.toml or in a CRA_* variable is not valid."""
+
+
+class RepositoryError(UsageError):
+    """A repository cannot be read: not one, empty, shallow, a commit that is not there."""
+
+
+class ManifestError(UsageError):
+    """A repo package's manifest is missing, of another version, or does not fit its package."""
+
+
+class WheelError(CleanRoomError):
+    """A wheel is missing, has another hash, or could be read in two ways."""
+
+
+class EnvironmentFault(CleanRoomError):
+    """An environment cannot be resolved, fetched or built; never a model's failure."""
+
+
+class SandboxUnavailable(CleanRoomError):
+    """Isolation is not to be had on this machine; the message holds the remedy."""
+
+    exit_code = 3
+
+
+class InfrastructureError(CleanRoomError):
+    """Something of ours or of the machine's broke (disk, time-out of ours, server); worth a retry, never training signal."""
+
+
+class DatabaseError(InfrastructureError):
+    """A database cannot be opened, migrated or written."""
+
+
+class PlanError(CleanRoomError):
+    """A plan is not well-formed: a dependency that does not exist, a cycle, a duplicate id."""
+
+
+class EditError(CleanRoomError):
+    """An edit cannot be parsed or applied; the message is what the coder is shown for its retry."""

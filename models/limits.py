@@ -1,0 +1,19 @@
+"""Limits for code that strangers and models wrote."""
+
+from pydantic import Field
+
+from models.plans import Frozen
+
+MIB = 1024 * 1024
+
+
+class Limits(Frozen):
+    """What one sandboxed command may use. All are hard: what exceeds them is killed or refused by the kernel."""
+
+    wall_seconds: float = Field(600.0, gt=0, description="seconds until the whole process tree is killed")
+    memory_bytes: int = Field(4096 * MIB, gt=0, description="memory of the whole tree")
+    processes: int = Field(256, gt=0, description="processes and threads at a time")
+    file_bytes: int = Field(1024 * MIB, gt=0, description="size of any one file written")
+    disk_bytes: int = Field(2048 * MIB, gt=0, description="size of the scratch file systems (/tmp)")
+    output_bytes: int = Field(64 * MIB, gt=0, description="printed bytes after which the tree is killed")
+    kept_output_bytes: int = Field(64 * 1024, gt=0, description="printed bytes that are kept: head and tail")

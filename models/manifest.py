@@ -1,0 +1,207 @@
+"""The manifest of a repo package: everything a campaign needs to know about a repository, and nothing that changes
+from run to run (timings lie in a file beside it), so that the same inputs give the same bytes."""
+
+import hashlib
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from models.plans import Frozen
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class PlanningType(StrEnum):
+    """Which planning capability a commit exercises (one commit may exercise several)."""
+
+    META = "meta"  # four or more files, new symbols
+    STEP = "step"  # one to three files, existing symbols changed
+    TEST = "test"  # tests changed, production code unchanged
+    ALL = "all"  # production and tests changed together
+
+
+class DropReason(StrEnum):
+    """Why the miner dropped a commit. The first rule that a commit breaks is its reason."""
+
+    MERGE = "merge"
+    AUTOMATED = "automated"
+    VERSION_BUMP = "version-bump"
+    DOCS_ONLY = "docs-only"
+    CI_ONLY = "ci-only"
+    NO_CODE = "no-code"
+    BINARY = "binary"
+    TOO_MANY_FILES = "too-many-files"
+    TOO_MANY_LINES = "too-many-lines"
+    GENERIC_MESSAGE = "generic-message"
+    SHORT_MESSAGE = "short-message"
+
+
+class Change(Frozen):
+    """One changed file of a commit. `old_path` differs from `path` for a rename. Line counts are 0 for a pure rename."""
+
+    path: str
+    old_path: str | None
+    added: int
+    deleted: int
+    kind: Literal["production", "test", "other"]
+
+
+class Commit(Frozen):
+    """A mined commit. `symbols` are the qualified names of the functions and classes it changes, as `path::name`."""
+
+    sha: str
+    parent: str
+    subject: str
+    message: str
+    author_date: str
+    committed: int
+    changes: tuple[Change, ...]
+    planning_types: tuple[PlanningType, ...]
+    symbols: tuple[str, ...] = ()
+    needs_message: bool = False
+
+    @property
+    def lines(self) -> int:
+        """Lines added and deleted, all files together."""
+        return sum(change.added + change.deleted for change in self.changes)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether production code and tests change together."""
+        kinds = {change.kind for change in self.changes}
+        return {"production", "test"} <= kinds
+
+
+class Funnel(Frozen):
+    """How many commits were looked at, why how many were dropped, and how many were kept."""
+
+    total: int
+    dropped: dict[str, int]
+    needs_message: int
+    kept: int
+    mixed: int
+
+
+class Environment(Frozen):
+    """A Python environment by content. `lock` is the text of a hash-pinned requirements file, own distribution excluded.
+
+    `requires` are the requirements it was resolved from, `cutoff` the date (ISO) up to which releases were considered.
+    """
+
+    key: str
+    python: str  # "3.12"
+    abi: str  # "cp312"
+    requires: tuple[str, ...]
+    cutoff: str
+    lock: str
+    wheels: tuple[str, ...]
+
+
+class InvalidReason(StrEnum):
+    """Why a mined commit could not be made an instance."""
+
+    # the commit's own nature
+    NO_FAIL_TO_PASS = "no-fail-to-pass"  # behaviour did not change as far as the tests can tell
+    FLAKY = "flaky"  # every test that told the difference was flaky
+    NEEDS_NEWER_PYTHON = "needs-newer-python"
+    NEEDS_OTHER_PLATFORM = "needs-other-platform"
+    NO_TESTS = "no-tests"
+    NOT_PYTHON = "not-python"  # mined, but running tests is for Python repositories
+    UNSUPPORTED_CHANGE = "unsupported-change"  # binary, symlink or submodule in the gold patch
+    GOLD_FAILS = "gold-fails"  # the touched tests fail on the commit itself
+    # the environment's fault
+    UNRESOLVABLE = "unresolvable"
+    NO_WHEEL = "no-wheel"
+    BUILD_FAILED = "build-failed"
+    COLLECTION_ERROR = "collection-error"
+    SKIPPED_TESTS = "skipped-tests"  # touched tests skip, most likely for want of a dependency
+    SHADOWED = "shadowed"  # the imported package does not lie in the work tree
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+
+    @property
+    def environment_fault(self) -> bool:
+        """Whether a better environment would have made this commit valid."""
+        return self in _ENVIRONMENT_FAULTS
+
+
+_ENVIRONMENT_FAULTS = frozenset(
+    {
+        InvalidReason.UNRESOLVABLE,
+        InvalidReason.NO_WHEEL,
+        InvalidReason.BUILD_FAILED,
+        InvalidReason.COLLECTION_ERROR,
+        InvalidReason.SKIPPED_TESTS,
+        InvalidReason.SHADOWED,
+        InvalidReason.TIMEOUT,
+        InvalidReason.CRASHED,
+    }
+)
+
+
+class ExcludedTest(Frozen):
+    """A test that takes no part in the verdict, and why (baseline failure, flaky, doctest, skipped, ...)."""
+
+    id: str
+    reason: str
+
+
+class Instance(Frozen):
+    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag)."""
+
+    instance_id: str
+    commit: str
+    base_commit: str
+    task: str
+    planning_types: tuple[PlanningType, ...]
+    production_files: tuple[str, ...]
+    test_files: tuple[str, ...]
+    symbols: tuple[str, ...] = ()
+    version: str = "0"
+    environment: str | None = None
+    fail_to_pass: tuple[str, ...] = ()
+    pass_to_pass: tuple[str, ...] = ()
+    excluded: tuple[ExcludedTest, ...] = ()
+    reason: InvalidReason | None = None
+    detail: str = ""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the gold patch was seen to pass and its absence to fail."""
+        return self.reason is None
+
+
+class Manifest(Frozen):
+    """`manifest.json` of a repo package."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    source: str
+    license: str | None
+    organisation: str | None
+    domain: str | None
+    head: str
+    python: str
+    test_command: tuple[str, ...]
+    lines_of_code: int
+    flags: tuple[str, ...] = ()
+    funnel: Funnel
+    environments: tuple[Environment, ...] = ()
+    wheels: dict[str, str] = Field(default_factory=dict, description="file name -> SHA-256")
+    instances: tuple[Instance, ...] = ()
+
+    def to_json(self) -> str:
+        """Canonical text: the same manifest gives the same bytes."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def identity(self) -> str:
+        """Hash of everything in the manifest, and with it of the wheels and the commit ids it names."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def environment(self, key: str) -> Environment:
+        """The environment under `key`; KeyError names it if the manifest lacks it."""
+        for environment in self.environments:
+            if environment.key == key:
+                return environment
+        raise KeyError(f"manifest of {self.name} has no environment {key}")

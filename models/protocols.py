@@ -1,0 +1,145 @@
+"""What the agent sees of the world: a planner that answers one stage at a time, a workspace, a recorder.
+
+The main loop is written against these and runs without an engine, a database or a model.
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import Field
+
+from models.edits import Edit, EditFormat, EditResult
+from models.plans import Frozen, MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult
+from models.suite import SuiteReport
+
+
+class Stage(StrEnum):
+    """A stage of the pipeline; each model call belongs to exactly one."""
+
+    TASK_ANALYSIS = "task_analysis"
+    SCOPE = "scope"
+    PRECISION = "precision"
+    META_PLAN = "meta_plan"
+    PART_PLAN = "part_plan"
+    CODE = "code"
+    TEST_PLAN = "test_plan"
+    ADJUSTMENT = "adjustment"
+
+
+class Task(Frozen):
+    """What is to be done: the text, and the repository state it starts from (commit or tree id)."""
+
+    text: str
+    repository: str
+    base: str
+
+
+class SourceFile(Frozen):
+    """A file as the coder sees it; `text` is None when it does not exist yet."""
+
+    path: str
+    text: str | None
+
+
+class Request(Frozen):
+    """One question to a planner. Which fields are set follows from the stage:
+
+    meta_plan: task; part_plan and test_plan: + meta, part; code: + part, plan, step, files, edit_format, and on a
+    second attempt `failure`; adjustment: + meta, part, results.
+    """
+
+    stage: Stage
+    task: Task
+    meta: MetaPlan | None = None
+    part: MetaPlanPart | None = None
+    plan: PartPlan | None = None
+    step: PlanStep | None = None
+    for_tests: bool = False
+    files: tuple[SourceFile, ...] = ()
+    edit_format: EditFormat | None = None
+    attempt: int = 0
+    failure: str = ""
+    results: tuple[StepResult, ...] = ()
+
+
+class Answer(Frozen):
+    """What a planner said: raw text, which the stage's parser reads. `reasoning` is kept apart from the answer."""
+
+    text: str
+    reasoning: str = ""
+    model: str
+    adapter: str | None = None
+    prompt: str | None = Field(default=None, description="rendered prompt; None for planners that need none")
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    latency: float = 0.0  # seconds
+    seed: int | None = None
+    finish_reason: str = "stop"
+
+
+class Planner(Protocol):
+    """Whoever plans and codes. Implementers answer one stage at a time."""
+
+    @property
+    def name(self) -> str:
+        """The slot's name: gold, null, teacher, student, no-plan."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Text that changes whenever the answers may: model revision, templates, edit format."""
+        ...
+
+    @property
+    def edit_format(self) -> EditFormat:
+        """How the code stage is to write changes inside files."""
+        ...
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one stage. Raises InfrastructureError when nobody could be asked."""
+        ...
+
+
+class Workspace(Protocol):
+    """A tree of files that can be read, edited and tested."""
+
+    def read(self, path: str) -> str | None:
+        """Text of a file, or None if it does not exist. Raises EditError for a path that is not text or not inside."""
+        ...
+
+    def paths(self) -> list[str]:
+        """All regular files, sorted, relative, with forward slashes."""
+        ...
+
+    def apply(self, edits: list[Edit]) -> list[EditResult]:
+        """Apply edits in order, all or nothing: after a rejected edit the tree is as it was before the call."""
+        ...
+
+    def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+        """Run the tests that the changed files may break; None if there are none or testing is off."""
+        ...
+
+
+class Recorder(Protocol):
+    """Where a trajectory's rows go. Every method is safe to repeat with the same arguments."""
+
+    def call(self, request: Request, answer: Answer) -> None:
+        """One question and its answer."""
+        ...
+
+    def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None:
+        """A plan that was parsed and found well-formed."""
+        ...
+
+    def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
+        """What came of a step's edits."""
+        ...
+
+    def tests(self, purpose: str, report: SuiteReport) -> None:
+        """A run of tests."""
+        ...
+
+    def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None:
+        """A choice that shaped the outcome, with its reason."""
+        ...
