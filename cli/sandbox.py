@@ -1,0 +1,71 @@
+"""`cra sandbox`: run a command in exactly the sandbox that tests get, and see what that sandbox holds."""
+
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.sandbox import Ending, Kind, open_sandbox
+from harness.sandbox.opening import tested
+from models.errors import UsageError
+from models.limits import MIB, Limits
+
+app = typer.Typer(no_args_is_help=True, help="Run commands in the sandbox that tests get.")
+_EXIT_CODES = {Ending.TIMEOUT: 124}
+_KILLED = 137
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after `--`.")],
+    workdir: Annotated[
+        Path | None,
+        typer.Option(help="Directory to run in; the command may write it. Default: an empty one."),
+    ] = None,
+    sandbox: Annotated[
+        str, typer.Option(help="auto, bubblewrap, or none (only for code you trust).")
+    ] = "auto",
+    timeout: Annotated[float, typer.Option(help="Seconds until everything is killed.")] = 600.0,
+    memory: Annotated[int, typer.Option(help="MiB of memory for the whole process tree.")] = 4096,
+) -> None:
+    """Run a command without network, without privileges and with hard limits; exit with its exit code.
+
+    124 stands for a time-out, 137 for a command that was killed for another limit.
+    """
+    if timeout <= 0 or memory <= 0:
+        raise UsageError(f"--timeout {timeout:g} and --memory {memory} must both be above 0")
+    if workdir is not None and not workdir.is_dir():
+        raise UsageError(f"--workdir {workdir} is not a directory; make it first")
+    box = open_sandbox(_kind(sandbox))
+    limits = Limits(wall_seconds=timeout, memory_bytes=memory * MIB)
+    with contextlib.ExitStack() as stack:
+        if workdir is None:
+            fresh = tempfile.TemporaryDirectory(prefix="cra-sandbox-", ignore_cleanup_errors=True)
+            workdir = Path(stack.enter_context(fresh))
+        done = box.run(command, workdir=workdir.resolve(), limits=limits, echo=sys.stdout.buffer)
+    if done.exit_code is None:
+        print(f"cra: killed after {done.seconds:.1f} s: {done.ending.value}", file=sys.stderr)
+        raise typer.Exit(_EXIT_CODES.get(done.ending, _KILLED))
+    raise typer.Exit(done.exit_code)
+
+
+@app.command()
+def check() -> None:
+    """Show what the sandbox's self-test found; exit with 3 when isolation is not to be had."""
+    from rich.console import Console
+    from rich.table import Table
+
+    box, findings = tested()
+    table = Table("sandboxed code", "holds", title=f"{box.kind}: {box.program}")
+    for finding in findings:
+        table.add_row(finding.claim, "yes")
+    Console().print(table)
+
+
+def _kind(name: str) -> Kind:
+    if name == "auto" or name == "bubblewrap" or name == "none":
+        return name
+    raise UsageError(f"--sandbox {name}: give auto, bubblewrap or none")

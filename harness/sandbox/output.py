@@ -1,0 +1,77 @@
+"""Reading what a command prints: all of it counted, head and tail kept."""
+
+import os
+import threading
+from collections import deque
+from typing import IO, BinaryIO
+
+_CHUNK = 64 * 1024
+
+
+class HeadAndTail:
+    """Keeps the first and the last half of `capacity` bytes of a stream."""
+
+    def __init__(self, capacity: int) -> None:
+        self._head_room = capacity - capacity // 2
+        self._tail_room = capacity // 2
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self.total = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        self.total += len(data)
+        room = self._head_room - len(self._head)
+        self._head += data[:room]
+        rest = data[room:]
+        if not rest:
+            return
+        self._tail.append(rest)
+        self._tail_size += len(rest)
+        while self._tail_size - len(self._tail[0]) >= self._tail_room and len(self._tail) > 1:
+            self._tail_size -= len(self._tail.popleft())
+
+    def text(self) -> str:
+        """What was kept, as UTF-8 with replacements; a line tells how many bytes are missing, if any."""
+        rest = b"".join(self._tail)
+        tail = rest[max(len(rest) - self._tail_room, 0) :]
+        left_out = self.total - len(self._head) - len(tail)
+        head = self._head.decode(errors="replace")
+        if not left_out:
+            return bytes(self._head + tail).decode(errors="replace")
+        return f"{head}\n[... {left_out} bytes left out ...]\n{tail.decode(errors='replace')}"
+
+
+class Reader(threading.Thread):
+    """Drains a pipe to its end, or until more than `limit` bytes came: then sets `exceeded` and stops."""
+
+    def __init__(self, pipe: IO[bytes], limit: int, keep: int, echo: BinaryIO | None) -> None:
+        super().__init__(name="sandbox-output", daemon=True)
+        self._pipe, self._limit, self._echo = pipe, limit, echo
+        self._kept = HeadAndTail(keep)
+        self.exceeded = threading.Event()
+        self.echo_error: OSError | None = None
+
+    def run(self) -> None:
+        """Read to the end."""
+        while chunk := os.read(self._pipe.fileno(), _CHUNK):
+            room = self._limit - self._kept.total
+            self._kept.feed(chunk[:room])
+            self._show(chunk[:room])
+            if len(chunk) > room:
+                self.exceeded.set()
+                return
+
+    def _show(self, chunk: bytes) -> None:
+        if self._echo is None or self.echo_error is not None:
+            return
+        try:
+            self._echo.write(chunk)
+            self._echo.flush()
+        except OSError as error:  # whoever watched has gone; the command's limits still have to be kept
+            self.echo_error = error
+
+    def text(self) -> str:
+        """What was kept of the output."""
+        return self._kept.text()

@@ -1,0 +1,72 @@
+"""A small system-call filter for what namespaces do not cover.
+
+Kernel keyrings and virtual-machine sockets are shared with the host whatever the namespaces; the other calls
+are kernel interfaces with a long record of holes which hardly any test suite needs. Each fails with EPERM.
+"""
+
+import platform
+import struct
+
+from models.errors import SandboxUnavailable
+
+_AF_VSOCK = 40
+_EVERYWHERE = {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427}
+# machine -> (audit architecture, number of `socket`, numbers of the refused calls)
+_MACHINES = {
+    "x86_64": (
+        0xC000003E,
+        41,
+        {
+            "add_key": 248,
+            "request_key": 249,
+            "keyctl": 250,
+            "perf_event_open": 298,
+            "bpf": 321,
+            "userfaultfd": 323,
+        },
+    ),
+    "aarch64": (
+        0xC00000B7,
+        198,
+        {
+            "add_key": 217,
+            "request_key": 218,
+            "keyctl": 219,
+            "perf_event_open": 241,
+            "bpf": 280,
+            "userfaultfd": 282,
+        },
+    ),
+}
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF: ld [k], jeq, jge, ret
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data, little-endian
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO with EPERM
+_OTHER_ABI = 0x40000000  # x32 calls on x86_64
+
+
+def program() -> bytes:
+    """The filter in the form that bubblewrap wants. Raises SandboxUnavailable on other kinds of machine."""
+    machine = platform.machine()
+    if machine not in _MACHINES:
+        raise SandboxUnavailable(
+            f"no system-call filter for {machine} machines, only for {', '.join(_MACHINES)}; "
+            "--sandbox=none runs code you trust without isolation"
+        )
+    architecture, socket, refused = _MACHINES[machine]
+    numbers = sorted({**_EVERYWHERE, **refused}.values())
+    # Layout: checks, then allow, then refuse; a jump's distance is counted from the instruction after it.
+    size = 7 + len(numbers) + 1
+    allow, refuse = size - 1, size
+    code: list[tuple[int, int, int, int]] = [(_LOAD, 0, 0, _ARCHITECTURE)]
+    code.append((_EQUAL, 0, refuse - 2, architecture))
+    code.append((_LOAD, 0, 0, _NUMBER))
+    code.append((_AT_LEAST, refuse - 4, 0, _OTHER_ABI))
+    for number in numbers:
+        code.append((_EQUAL, refuse - len(code) - 1, 0, number))
+    code.append((_EQUAL, 0, allow - len(code) - 1, socket))
+    code.append((_LOAD, 0, 0, _FIRST_ARGUMENT))
+    code.append((_EQUAL, 1, 0, _AF_VSOCK))
+    code.append((_RETURN, 0, 0, _ALLOW))
+    code.append((_RETURN, 0, 0, _REFUSE))
+    assert len(code) == size + 1
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)

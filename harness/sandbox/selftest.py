@@ -1,0 +1,126 @@
+"""The sandbox tries to escape from itself before it is trusted."""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.sandbox.base import Mount, Sandbox
+from models.errors import SandboxUnavailable
+from models.limits import Limits
+
+SECRET = "CRA_SELF_TEST_SECRET"  # noqa: S105 (a variable's name)
+_LIMITS = Limits(wall_seconds=60.0, output_bytes=1 << 20)
+
+# Runs inside. Prints one JSON list: the names of the attempts that succeeded.
+_ATTEMPTS = r"""
+import ctypes, json, os, socket, sys
+secret_file, home, visible, port, namespaces, variable = json.loads(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+holes = []
+
+def attempt(name, function):
+    try:
+        if function():
+            holes.append(name)
+    except OSError:
+        pass
+
+def writes(path):
+    with open(path, "w"):
+        return True
+
+def status(field):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1], 16) for line in lines if line.startswith(field + ":"))
+
+attempt("files", lambda: open(secret_file).read())
+attempt("home", lambda: set(os.listdir(home)) - set(visible))
+for path in ("/x", "/usr/x", "/etc/x", "/dev/x"):
+    attempt("root", lambda: writes(path))
+attempt("remount", lambda: libc.mount(None, b"/usr", None, 32 | 4096, None) == 0)
+attempt("network", lambda: socket.create_connection(("127.0.0.1", port), 2))
+for name, inode in namespaces.items():
+    attempt("namespaces", lambda: os.readlink("/proc/self/ns/" + name) == inode)
+attempt("capabilities", lambda: status("CapEff") or status("CapBnd") or status("CapPrm"))
+attempt("nesting", lambda: libc.unshare(0x10000000) == 0)
+attempt("environment", lambda: variable in os.environ)
+attempt("vsock", lambda: socket.socket(40, socket.SOCK_STREAM))
+attempt("keyring", lambda: libc.syscall(KEYCTL, 0, -3, 1) != -1)
+print(json.dumps(sorted(set(holes))))
+"""
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a sandboxed command must not be able to do, and whether it was stopped."""
+
+    name: str
+    claim: str
+    holds: bool
+
+
+_CLAIMS = {
+    "files": "cannot read the host's files",
+    "home": "cannot see the home directory",
+    "root": "cannot write outside its work directory and /tmp",
+    "remount": "cannot make the root writable",
+    "network": "cannot reach the network, this machine's own services included",
+    "namespaces": "sees no process, mount, user or network of the host",
+    "capabilities": "has no privileges",
+    "nesting": "cannot open a user namespace of its own",
+    "environment": "does not get the host's environment variables",
+    "vsock": "cannot reach the hypervisor",
+    "keyring": "cannot reach kernel keyrings",
+}
+
+
+def examine(sandbox: Sandbox) -> list[Finding]:
+    """What a hostile command could do in this sandbox. Raises NotStarted when no command can run in it."""
+    python = Path(sys.executable).resolve()
+    prefix = Path(sys.base_prefix).resolve()
+    home = Path.home()
+    visible = prefix.relative_to(home).parts[:1] if prefix.is_relative_to(home) else ()
+    namespaces = {name: os.readlink(f"/proc/self/ns/{name}") for name in ("user", "pid", "net", "mnt", "ipc")}  # noqa: PTH115
+    with (
+        tempfile.TemporaryDirectory(prefix="cra-self-test-") as name,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        secret = Path(name, "secret")
+        secret.write_text("secret")
+        workdir = Path(name, "workdir")
+        workdir.mkdir()
+        told = json.dumps(
+            [str(secret), str(home), list(visible), listener.getsockname()[1], namespaces, SECRET]
+        )
+        script = _ATTEMPTS.replace("KEYCTL", str(_KEYCTL.get(os.uname().machine, -1)))
+        os.environ[SECRET] = "secret"
+        try:
+            done = sandbox.run(
+                [str(python), "-I", "-S", "-c", script, told],
+                workdir=workdir,
+                mounts=[Mount(prefix, prefix)],
+                limits=_LIMITS,
+            )
+        finally:
+            del os.environ[SECRET]
+    return _findings(done.output)
+
+
+def _findings(output: str) -> list[Finding]:
+    try:
+        holes = set(json.loads(output))
+    except ValueError as error:
+        said = output.strip().splitlines()[-1:] or ["nothing"]
+        raise SandboxUnavailable(f"the sandbox's self-test gave no answer, it said: {said[0]}") from error
+    return [Finding(name, claim, name not in holes) for name, claim in _CLAIMS.items()]
+
+
+def broken(findings: Sequence[Finding]) -> list[str]:
+    """The claims that do not hold, in words."""
+    return [finding.claim for finding in findings if not finding.holds]

@@ -1,0 +1,232 @@
+"""Starting a process tree under limits, watching it, and ending all of it.
+
+The kernel enforces what it can per process (file size, data segment, no core dumps); the whole tree's wall
+time, memory, number of processes, output and disk are watched from outside. The limits are set on a small shell
+that waits for a line before it becomes the command: code between fork and exec is not safe in a threaded program.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.sandbox.base import Ending, Finished
+from harness.sandbox.output import Reader
+from harness.sandbox.usage import DiskWatch, proportional, tree_of, unlinked
+from models.errors import InfrastructureError
+from models.limits import Limits
+
+_GATE = 'read -r _ && exec "$@" </dev/null'
+_LOOK = 0.05  # seconds between looks at the tree
+_SLOW = 10  # looks between those that read disks and descriptors
+_PATIENCE = 10.0  # seconds in which what was killed must be gone
+_REAPING = 1.0  # seconds that bubblewrap has to reap its child, before it is killed itself
+_MOST_ADJUSTMENT = "1000"  # when the host runs out of memory, the kernel ends the sandboxed first
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What to start: `argv` with exactly `env` in `cwd`, `descriptors` left open.
+
+    `bubblewrap` tells that the program is that, so that it can be asked for its status. `writable` are the
+    host directories whose growth is watched.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    writable: Sequence[Path]
+    bubblewrap: bool
+    descriptors: Sequence[int] = ()
+
+
+class NotStarted(InfrastructureError):
+    """The sandbox itself failed before the command ran; `output` is what it said."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output.strip()
+        last = self.output.splitlines()[-1] if self.output else "no message"
+        super().__init__(f"the sandbox could not start its command: {last}; `cra sandbox check` shows why")
+
+
+def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished:
+    """Run to the end or to the first exceeded limit. Raises NotStarted, InfrastructureError."""
+    started = time.monotonic()
+    process, status = _start(launch)
+    assert process.stdin is not None and process.stdout is not None
+    reader = Reader(process.stdout, limits.output_bytes, limits.kept_output_bytes, echo)
+    tree = _Handles(process, status)
+    try:
+        disk = DiskWatch(launch.writable, limits.disk_bytes)
+        _set_kernel_limits(process.pid, limits)
+        reader.start()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        tree.find_root()
+        ending = _watch(tree, reader, disk, limits, started + limits.wall_seconds)
+    finally:
+        tree.end()
+        if not reader.exceeded.is_set() and reader.ident is not None:
+            reader.join(_PATIENCE)
+        process.stdout.close() if not reader.is_alive() else None
+    seconds = time.monotonic() - started
+    if ending is not None:
+        return Finished(ending, None, seconds, reader.text())
+    code = tree.exit_code(reader.text)
+    if reader.exceeded.is_set():  # it printed too much and ended before we looked
+        return Finished(Ending.OUTPUT_LIMIT, None, seconds, reader.text())
+    kind = Ending.SIGNALLED if 128 < code <= 128 + signal.NSIG else Ending.EXITED
+    return Finished(kind, code, seconds, reader.text())
+
+
+def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
+    """The process, waiting at the gate, and the reading end of bubblewrap's status pipe."""
+    program, *rest = launch.argv
+    ends: tuple[int, ...] = os.pipe() if launch.bubblewrap else ()
+    status = ["--json-status-fd", str(ends[1])] if ends else []
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _GATE, "sh", program, *status, *rest],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(launch.env),
+            cwd=launch.cwd,
+            pass_fds=[*launch.descriptors, *ends[1:]],
+            start_new_session=True,
+        )
+    except BaseException:
+        for end in ends[:1]:
+            os.close(end)
+        raise
+    finally:
+        for end in ends[1:]:
+            os.close(end)
+    return process, ends[0] if ends else None
+
+
+def _set_kernel_limits(pid: int, limits: Limits) -> None:
+    """Limits per process. The data segment may be larger than the memory limit: reserved is not yet used."""
+    for name, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_DATA, 2 * limits.memory_bytes),
+    ):
+        hard = resource.prlimit(pid, name)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.prlimit(pid, name, (value, value))
+    Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
+
+
+def _watch(
+    tree: "_Handles", reader: Reader, disk: DiskWatch, limits: Limits, deadline: float
+) -> Ending | None:
+    """The limit that the tree exceeded first, or None when it ended by itself."""
+    look = 0
+    while not tree.ended(_LOOK):
+        look += 1
+        if time.monotonic() > deadline:
+            return Ending.TIMEOUT
+        if reader.exceeded.is_set():
+            return Ending.OUTPUT_LIMIT
+        usage = tree_of(tree.root, limits.processes)
+        if usage.tasks > limits.processes:
+            return Ending.PROCESS_LIMIT
+        slow = look % _SLOW == 0
+        nameless = unlinked(usage.pids, disk.devices)[1] if slow else 0
+        room = limits.memory_bytes - nameless
+        if usage.resident > room and proportional(usage.pids) > room:
+            return Ending.MEMORY_LIMIT
+        if slow and disk.exceeded(usage.pids):
+            return Ending.DISK_LIMIT
+    return None
+
+
+class _Handles:
+    """The started process and, under bubblewrap, the first process of the sandbox's own process namespace.
+
+    Killing the latter ends every process in the sandbox, wherever it went; process descriptors keep a number
+    that was given to somebody else meanwhile from being hit.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", status: int | None) -> None:
+        self._process, self._status = process, status
+        self._outer = os.pidfd_open(process.pid)
+        self._init: int | None = None
+        self._said = b""
+        self.root = process.pid
+
+    def find_root(self) -> None:
+        """Wait until bubblewrap tells the sandbox's first process, or ends."""
+        if self._status is None:
+            return
+        while b"\n" not in self._said:
+            if not _readable(self._status, _PATIENCE):
+                raise InfrastructureError(f"bubblewrap did not start its sandbox within {_PATIENCE:.0f} s")
+            if not (more := os.read(self._status, 4096)):
+                return  # bubblewrap failed; its exit tells how
+            self._said += more
+        self.root = json.loads(self._said.splitlines()[0])["child-pid"]
+        with contextlib.suppress(ProcessLookupError):
+            self._init = os.pidfd_open(self.root)
+
+    def ended(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the started process to end."""
+        return _readable(self._outer, seconds)
+
+    def end(self) -> None:
+        """Kill what is left and wait until it is gone. Raises InfrastructureError if it will not die."""
+        descriptors = [fd for fd in (self._init, self._outer) if fd is not None]
+        try:
+            if self._status is None:
+                _kill_group(self._process.pid)
+            for descriptor in descriptors:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                _readable(self._outer, _REAPING)
+            if not all(_readable(descriptor, _PATIENCE) for descriptor in descriptors):
+                raise InfrastructureError(
+                    f"process {self.root} outlives SIGKILL for {_PATIENCE:.0f} s; the machine hangs on I/O"
+                )
+            self._process.wait()
+            if self._status is not None:
+                while more := os.read(self._status, 4096):
+                    self._said += more
+        finally:
+            for descriptor in [*descriptors, *([self._status] if self._status is not None else [])]:
+                os.close(descriptor)
+
+    def exit_code(self, output: Callable[[], str]) -> int:
+        """The command's exit code, 128 + n for signal n. Raises NotStarted if bubblewrap never ran it."""
+        if self._status is None:
+            code = self._process.returncode
+            return code if code >= 0 else 128 - code
+        for line in self._said.splitlines():
+            if "exit-code" in (told := json.loads(line)):
+                return int(told["exit-code"])
+        if self._init is None or self._process.returncode == 1:
+            raise NotStarted(output())
+        raise InfrastructureError(
+            f"the sandbox was killed from outside (bubblewrap ended with {self._process.returncode}); "
+            "most likely the machine ran out of memory"
+        )
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    """Whether a pipe has data or its end, or a process descriptor's process has ended, within `seconds`."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
