@@ -1,0 +1,39 @@
+"""What a commit needs in order to run, and environments that hold it: discover, choose, lock, fetch,
+acquire."""
+
+from harness.environments.build import build_command, unpack_built
+from harness.environments.discovery import Project, discover, discover_commit
+from harness.environments.interpreters import (
+    Interpreter,
+    choose_interpreter,
+    installed_interpreters,
+    interpreter_for,
+)
+from harness.environments.metadata import generated_files, pretend_version, write_own_metadata
+from harness.environments.resolve import environment_key, lock, spec_key
+from harness.environments.store import BuiltEnvironment, EnvironmentStore
+from harness.environments.wheel_checks import check_wheel, unpack_wheel
+from harness.environments.wheels import fetch_wheels
+
+__all__ = [
+    "BuiltEnvironment",
+    "EnvironmentStore",
+    "Interpreter",
+    "Project",
+    "build_command",
+    "check_wheel",
+    "choose_interpreter",
+    "discover",
+    "discover_commit",
+    "environment_key",
+    "fetch_wheels",
+    "generated_files",
+    "installed_interpreters",
+    "interpreter_for",
+    "lock",
+    "pretend_version",
+    "spec_key",
+    "unpack_built",
+    "unpack_wheel",
+    "write_own_metadata",
+]

@@ -1,0 +1,204 @@
+"""What a commit of a repository needs in order to run its tests, read without running any of its code."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from harness.environments import layout, pins
+from harness.environments.findings import Findings, about_other_things, about_tests, canonical, parse
+from harness.environments.imports import distributions, imported_modules
+from harness.environments.poetry import read_pipfile
+from harness.environments.pyproject import read_pyproject
+from harness.environments.requirement_files import read_requirement_files
+from harness.environments.runners import read_nox, read_tox
+from harness.environments.setuptools_files import read_setup_cfg, read_setup_py
+from harness.environments.tree import Tree, is_test
+from harness.git import Git
+
+_READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile")
+# Tools that development groups name and that no test needs, unless one imports them.
+_TOOLS = {
+    "autoflake", "bandit", "basedpyright", "black", "build", "bump-my-version", "bump2version", "bumpversion",
+    "bumpver", "check-manifest", "check-wheel-contents", "codecov", "codespell", "cogapp", "commitizen",
+    "coveralls", "cruft", "doc8", "flake8", "flit", "furo", "gitlint", "hatch", "interrogate", "ipdb",
+    "ipython", "isort", "jupyter", "jupyterlab", "mkdocs", "mkdocs-material", "mypy", "myst-parser", "nox",
+    "pdbpp", "pip-audit", "pip-tools", "poethepoet", "pre-commit", "prek", "pydocstyle", "pylint",
+    "pyre-check", "pyrefly", "pyright", "pytest-codspeed", "pytest-randomly", "pytest-random-order",
+    "pyupgrade", "readme-renderer", "ruff", "safety", "semgrep", "sphinx", "tbump", "towncrier", "tox",
+    "tox-uv", "tox-uv-bare", "twine", "ty", "uv", "vulture", "watchfiles", "yapf", "zest-releaser",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    """What one commit says about itself.
+
+    `requires` are the requirements of its code and tests (and of building it where it `needs_build`),
+    `constraints` the exact versions of its own lock, `generated` version modules that only a build would
+    write. `headers` and `entry_points` are for its distribution's metadata; roots and paths are relative to
+    the repository.
+    """
+
+    name: str
+    requires_python: str
+    requires: tuple[str, ...]
+    constraints: tuple[str, ...]
+    import_roots: tuple[str, ...]
+    import_names: tuple[str, ...]
+    needs_build: bool
+    build_backend: str
+    backend_path: tuple[str, ...]
+    test_command: tuple[str, ...]
+    runtime: tuple[str, ...]
+    extras: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
+    entry_points: tuple[tuple[str, str, str], ...]  # group, name, target
+    generated: tuple[str, ...]
+
+
+def discover_commit(git: Git, commit: str) -> Project:
+    """`discover`, with the files of a commit read from git in one go."""
+    regular = [entry for entry in git.tree(commit) if entry.mode in ("100644", "100755")]
+    wanted = {e.path: e.blob for e in regular if e.path.endswith(_READ)}
+    contents = git.blobs(sorted(set(wanted.values())))
+    return discover(
+        lambda path: contents[wanted[path]] if path in wanted else None, [e.path for e in regular]
+    )
+
+
+def discover(read: Callable[[str], bytes | None], paths: Sequence[str]) -> Project:
+    """Read a commit's packaging files, test runner files, locks and imports. `read` gives a file's bytes or
+    None.
+
+    What tests import is added when any requirement source names it, for a missing optional dependency makes
+    tests skip silently. Malformed files and requirements that no index could satisfy (paths, URLs) count as
+    not written.
+    """
+    tree = Tree(read, sorted(paths))
+    findings = Findings()
+    read_pyproject(tree, findings)
+    read_setup_cfg(tree, findings)
+    read_setup_py(tree, findings)
+    read_pipfile(tree.toml("Pipfile"), findings)
+    read_tox(tree, findings)
+    read_nox(tree, findings)
+    read_requirement_files(tree, findings)
+    pins.read_locks(tree, findings)
+    roots = layout.import_roots(tree, findings)
+    builds = layout.needs_build(tree, findings)
+    names = layout.import_names(tree, findings, roots)
+    own = canonicalize_name(findings.name) or (names[0].replace("_", "-") if len(names) == 1 else "project")
+    findings.name = own
+    existing = set(tree.paths)
+    return Project(
+        name=own,
+        requires_python=_specifier(findings.requires_python),
+        requires=_required(tree, findings, builds=builds),
+        constraints=pins.unambiguous(findings),
+        import_roots=roots,
+        import_names=names,
+        needs_build=builds,
+        build_backend=findings.backend,
+        backend_path=tuple(findings.backend_path),
+        test_command=("python", "-m", "pytest"),
+        runtime=_spelled(_parsed(findings.runtime), own),
+        extras=tuple(sorted(findings.extras)),
+        headers=tuple(findings.headers),
+        entry_points=tuple(
+            sorted(
+                (group, name, target)
+                for group, t in findings.entry_points.items()
+                for name, target in t.items()
+            )
+        ),
+        generated=tuple(sorted({path for path in findings.version_files if path not in existing})),
+    )
+
+
+def _specifier(text: str) -> str:
+    try:
+        return str(SpecifierSet(text))
+    except InvalidSpecifier:
+        return ""
+
+
+def _parsed(texts: Iterable[str]) -> list[Requirement]:
+    return [requirement for text in texts if (requirement := parse(text))]
+
+
+def _spelled(requirements: Iterable[Requirement], own: str) -> tuple[str, ...]:
+    return tuple(sorted({canonical(r) for r in requirements if canonicalize_name(r.name) != own}))
+
+
+def _required(tree: Tree, findings: Findings, *, builds: bool) -> tuple[str, ...]:
+    own = findings.name
+    groups = {name: _parsed(texts) for name, texts in findings.groups.items()}
+    wanted = findings.wanted | {g for g in groups if about_tests(g) and not about_other_things(g)}
+    runtime = _resolved(_parsed(findings.runtime), groups, own)
+    tests = _resolved([*_parsed(findings.tests), *_members(wanted, groups)], groups, own)
+    selected = [*runtime, *(r for r in tests if canonicalize_name(r.name) not in _TOOLS)]
+    if builds:
+        selected += _parsed(findings.build)
+    selected += _imported(tree, findings, selected)
+    if "pytest" not in {canonicalize_name(r.name) for r in selected}:
+        selected.append(Requirement("pytest"))
+    return _spelled(selected, own)
+
+
+def _members(names: Iterable[str], groups: dict[str, list[Requirement]]) -> list[Requirement]:
+    return [requirement for name in sorted(names) for requirement in groups.get(name, [])]
+
+
+def _resolved(
+    requirements: list[Requirement], groups: dict[str, list[Requirement]], own: str
+) -> list[Requirement]:
+    """Requirements with `own[extra]` replaced by what the extra holds, to any depth."""
+    found: list[Requirement] = []
+    pending, seen = list(requirements), set[str]()
+    while pending:
+        requirement = pending.pop(0)
+        if canonicalize_name(requirement.name) != own:
+            found.append(requirement)
+            continue
+        extras = {canonicalize_name(extra) for extra in requirement.extras} - seen
+        seen |= extras
+        pending += _members(extras, groups)
+    return found
+
+
+def _imported(tree: Tree, findings: Findings, selected: list[Requirement]) -> list[Requirement]:
+    sources = [tree.text(path) for path in tree.paths if path.endswith(".py") and _matters(path)]
+    every = [
+        *findings.mentioned,
+        *findings.tests,
+        *findings.build,
+        *(t for g in findings.groups.values() for t in g),
+    ]
+    offered: dict[str, list[Requirement]] = {}
+    for requirement in _parsed(every):
+        offered.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    missing = set(offered) - {canonicalize_name(r.name) for r in selected} - {findings.name}
+    found = []
+    for name in sorted(distributions(imported_modules(sources), missing)):
+        spellings = {canonical(r) for r in offered[name]}
+        # Sources that disagree do so for reasons of their own (oldest and newest supported): leave it to the
+        # date.
+        found.append(offered[name][0] if len(spellings) == 1 else Requirement(name))
+    return found
+
+
+def _matters(path: str) -> bool:
+    first = path.split("/")[0]
+    return is_test(path) or first not in (
+        "docs",
+        "doc",
+        "examples",
+        "setup.py",
+        "noxfile.py",
+        "tasks.py",
+        "bench",
+        "benchmarks",
+    )

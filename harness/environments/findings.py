@@ -1,0 +1,107 @@
+"""What the readers of packaging files add to, and how requirement strings are read."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+_TESTING = {"test", "tests", "testing", "unittest", "unittests", "pytest", "cov", "coverage", "ci"}
+_DEVELOPING = {"dev", "develop", "development", "devel"}
+_OTHER = {
+    "lint", "linting", "linters", "ruff", "style", "format", "doc", "docs", "documentation", "readthedocs",
+    "rtd", "typing", "type", "types", "mypy", "pyright", "pyrefly", "ty", "build", "release", "package",
+    "packaging", "publish", "manifest", "changelog", "bench", "benchmark", "benchmarks", "codspeed", "watch",
+    "report", "combine", "precommit", "commit", "docset", "sponsors", "pkg", "license", "licenses",
+    "examples", "oldest", "minimal", "minimum", "nightly", "codecov", "twine", "check", "lock", "tox", "nox",
+}  # fmt: skip
+
+
+@dataclass
+class Findings:
+    """Everything the packaging files of one commit say, in the order in which they were read.
+
+    `groups` holds extras and dependency groups alike, by normalised name; `tests` what test runners install
+    for sure; `mentioned` what is named for another purpose; `wanted` the groups that test runners name.
+    """
+
+    name: str = ""
+    requires_python: str = ""
+    runtime: list[str] = field(default_factory=list)
+    build: list[str] = field(default_factory=list)
+    backend: str = ""
+    backend_path: list[str] = field(default_factory=list)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    extras: set[str] = field(default_factory=set)
+    tests: list[str] = field(default_factory=list)
+    mentioned: list[str] = field(default_factory=list)
+    wanted: set[str] = field(default_factory=set)
+    pins: dict[str, set[str]] = field(default_factory=dict)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
+    roots: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    extension_modules: bool = False
+    version_files: list[str] = field(default_factory=list)
+
+    def add_group(self, name: str, requirements: Iterable[str], *, extra: bool = False) -> None:
+        """Add requirements to an extra or a dependency group."""
+        self.groups.setdefault(canonicalize_name(name), []).extend(requirements)
+        if extra:
+            self.extras.add(canonicalize_name(name))
+
+    def header(self, name: str, value: object) -> None:
+        """Add a metadata header unless its value is empty or no text."""
+        if isinstance(value, str) and value.strip():
+            self.headers.append((name, " ".join(value.split())))
+
+    def install(self, argument: str, *, testing: bool) -> None:
+        """Add what an installer's argument names: a requirement, or extras of the repository itself
+        (`.[tests]`)."""
+        argument = argument.strip().strip("'\"")
+        own = re.match(r"^(?:\.|\{toxinidir\}|file://\.)/?\[([^\]]+)\]$", argument)
+        if own:
+            if testing:
+                self.wanted.update(canonicalize_name(extra) for extra in own.group(1).split(","))
+        elif argument and argument[0] not in "-.{/":
+            (self.tests if testing else self.mentioned).append(argument)
+
+
+def words(name: str) -> set[str]:
+    """The lower-case words of a group's, environment's or file's name."""
+    return {word for word in re.split(r"[^a-z]+", name.lower()) if word}
+
+
+def about_tests(name: str) -> bool:
+    """Whether a name speaks of tests or of development in general."""
+    return bool(words(name) & (_TESTING | _DEVELOPING))
+
+
+def about_other_things(name: str) -> bool:
+    """Whether a name speaks of documentation, linting, releasing and the like, and not of tests."""
+    return bool(words(name) & _OTHER) and not words(name) & _TESTING
+
+
+def parse(text: str) -> Requirement | None:
+    """A requirement, or None if the text is none. A direct URL is dropped: what it points to must be
+    built."""
+    text = re.sub(r"\s#.*$", "", text).strip()
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return None
+    requirement.url = None
+    return requirement
+
+
+def canonical(requirement: Requirement) -> str:
+    """One spelling per requirement: normalised name, sorted extras and specifiers, marker kept."""
+    extras = (
+        f"[{','.join(sorted(canonicalize_name(e) for e in requirement.extras))}]"
+        if requirement.extras
+        else ""
+    )
+    specifier = ",".join(sorted(str(s) for s in requirement.specifier))
+    marker = f" ; {requirement.marker}" if requirement.marker else ""
+    return f"{canonicalize_name(requirement.name)}{extras}{specifier}{marker}"

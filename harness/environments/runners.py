@@ -1,0 +1,107 @@
+"""What tox and nox install before they run the tests."""
+
+import ast
+import configparser
+import re
+
+from packaging.utils import canonicalize_name
+
+from harness.environments.findings import Findings, about_other_things
+from harness.environments.requirement_files import read_requirements
+from harness.environments.setuptools_files import ini, lines, section
+from harness.environments.tree import Tree
+
+_FACTOR = re.compile(r"^([\w.{},!-]+):\s+(.+)$|^([\w{},!-]+):(\S.*)$")
+
+
+def read_tox(tree: Tree, findings: Findings) -> None:
+    """Add `tox.ini`, `[tox]` in `setup.cfg`, and the INI text in `pyproject.toml`."""
+    legacy = tree.toml("pyproject.toml").get("tool", {}).get("tox", {}).get("legacy_tox_ini", "")
+    for text in (tree.text("tox.ini"), tree.text("setup.cfg"), legacy if isinstance(legacy, str) else ""):
+        parser = ini(text)
+        for name in parser.sections():
+            if name == "testenv" or name.startswith("testenv:"):
+                _environment(parser, name, tree, findings)
+
+
+def _environment(parser: configparser.RawConfigParser, name: str, tree: Tree, findings: Findings) -> None:
+    keys = section(parser, name)
+    other = about_other_things(name.removeprefix("testenv"))
+    for line in _resolved(parser, keys.get("deps", "")):
+        factor, dependency = _conditional(line)
+        # A numbered factor (django42) is one of several that exclude each other.
+        testing = not other and not about_other_things(factor) and not re.search(r"(?<!py)\d", factor)
+        include = re.match(r"^(?:-r|--requirement)[\s=]*(?:\{toxinidir\}/)?(\S+)$", dependency)
+        if include:
+            for argument in read_requirements(tree, include.group(1)).requirements:
+                findings.install(argument, testing=testing)
+        else:
+            findings.install(dependency, testing=testing)
+    for key in ("extras", "dependency_groups"):
+        for line in _resolved(parser, keys.get(key, "")):
+            factor, value = _conditional(line)
+            if not other and not about_other_things(factor):
+                findings.wanted.update(canonicalize_name(g) for g in re.split(r"[,\s]+", value) if g)
+
+
+def _conditional(line: str) -> tuple[str, str]:
+    match = _FACTOR.match(line)
+    if not match:
+        return "", line
+    return (match.group(1) or match.group(3)), (match.group(2) or match.group(4))
+
+
+def _resolved(parser: configparser.RawConfigParser, text: str, depth: int = 0) -> list[str]:
+    found = []
+    for line in lines(text):
+        reference = re.search(r"\{\[([^\]]+)\](\w+)\}", line)
+        if reference and depth < 3:
+            found += _resolved(
+                parser, section(parser, reference.group(1)).get(reference.group(2), ""), depth + 1
+            )
+        else:
+            found.append(line)
+    return found
+
+
+def read_nox(tree: Tree, findings: Findings) -> None:
+    """Add the strings that `noxfile.py` hands to `session.install`, read through its syntax tree."""
+    try:
+        module = ast.parse(tree.text("noxfile.py"))
+    except (SyntaxError, ValueError):
+        return
+    for function in ast.walk(module):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        strings = {
+            n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        }
+        testing = "pytest" in strings and not about_other_things(function.name)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in ("install", "run_install", "conda_install"):
+                    _install(node, tree, findings, testing=testing)
+                elif node.func.attr == "parametrize":
+                    for argument in _strings(node):
+                        findings.install(argument, testing=False)
+
+
+def _install(call: ast.Call, tree: Tree, findings: Findings, *, testing: bool) -> None:
+    arguments = iter(_strings(call))
+    for argument in arguments:
+        if argument in ("-r", "--requirement"):
+            for line in read_requirements(tree, next(arguments, "")).requirements:
+                findings.install(line, testing=testing)
+        elif argument in ("--group", "--extra"):
+            group = next(arguments, "")
+            if testing:
+                findings.wanted.add(canonicalize_name(group))
+        elif argument in ("-c", "--constraint", "-e", "--editable"):
+            findings.install(next(arguments, ""), testing=testing and argument in ("-e", "--editable"))
+        else:
+            findings.install(argument, testing=testing)
+
+
+def _strings(call: ast.Call) -> list[str]:
+    constants = (n for argument in call.args for n in ast.walk(argument) if isinstance(n, ast.Constant))
+    return [n.value for n in constants if isinstance(n.value, str)]

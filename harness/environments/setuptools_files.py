@@ -1,0 +1,200 @@
+"""`setup.cfg`, and `setup.py` read through its syntax tree: neither is ever run."""
+
+import ast
+import configparser
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from harness.environments.findings import Findings
+from harness.environments.tree import Tree
+
+
+def read_setup_cfg(tree: Tree, findings: Findings) -> None:
+    """Add `setup.cfg`."""
+    parser = ini(tree.text("setup.cfg"))
+    metadata, options = section(parser, "metadata"), section(parser, "options")
+    findings.name = findings.name or metadata.get("name", "")
+    findings.requires_python = findings.requires_python or options.get("python_requires", "")
+    for header, key in _HEADERS.items():
+        value = metadata.get(key, metadata.get(key.replace("_", "-")))
+        if value and not value.startswith(("file:", "attr:")):
+            findings.header(header, value)
+    for line in lines(metadata.get("project_urls", "")):
+        findings.header("Project-URL", ", ".join(part.strip() for part in line.split("=", 1)))
+    findings.runtime += lines(options.get("install_requires", ""))
+    findings.tests += lines(options.get("tests_require", ""))
+    findings.build += lines(options.get("setup_requires", ""))
+    for extra, text in section(parser, "options.extras_require").items():
+        findings.add_group(extra, lines(text), extra=True)
+    for group, text in section(parser, "options.entry_points").items():
+        _entry_points({group: lines(text)}, findings)
+    for line in lines(options.get("package_dir", "")):
+        if line.startswith("="):
+            findings.roots.append(line[1:].strip())
+    where = section(parser, "options.packages.find").get("where")
+    findings.roots += [where] if where else []
+    findings.modules += lines(options.get("py_modules", ""))
+
+
+_HEADERS = {
+    "Summary": "description", "License": "license", "Author": "author", "Author-email": "author_email",
+    "Home-page": "url", "Maintainer": "maintainer", "Maintainer-email": "maintainer_email",
+}  # fmt: skip
+
+
+def ini(text: str) -> configparser.RawConfigParser:
+    """A parsed INI file; an empty one if it is malformed."""
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return configparser.RawConfigParser()
+    return parser
+
+
+def section(parser: configparser.RawConfigParser, name: str) -> dict[str, str]:
+    """A section's keys and values, empty if there is none."""
+    return {key: value or "" for key, value in parser.items(name)} if parser.has_section(name) else {}
+
+
+def lines(text: str) -> list[str]:
+    """Non-empty lines without comments."""
+    stripped = (re.sub(r"(^|\s)[#;]\s.*$|^#.*$", "", line).strip() for line in text.splitlines())
+    return [line for line in stripped if line]
+
+
+def read_setup_py(tree: Tree, findings: Findings) -> None:
+    """Add the arguments of the `setup()` call, as far as they are literals, names of literals, or sums of
+    these."""
+    try:
+        module = ast.parse(tree.text("setup.py"))
+    except (SyntaxError, ValueError):
+        return
+    names = _assignments(module)
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and _called(node) == "setup":
+            arguments: dict[str, Any] = {}
+            for keyword in node.keywords:
+                value = evaluate(keyword.value, names)
+                if keyword.arg is None and isinstance(value, dict):
+                    arguments.update(value)
+                elif keyword.arg is not None:
+                    arguments[keyword.arg] = value
+            _setup(arguments, findings)
+
+
+def _setup(arguments: Mapping[str, Any], findings: Findings) -> None:
+    def texts(key: str) -> list[str]:
+        value = arguments.get(key)
+        return lines(value) if isinstance(value, str) else [v for v in value or [] if isinstance(v, str)]
+
+    if isinstance(arguments.get("name"), str):
+        findings.name = findings.name or arguments["name"]
+    if isinstance(arguments.get("python_requires"), str):
+        findings.requires_python = findings.requires_python or arguments["python_requires"]
+    for header, key in _HEADERS.items():
+        findings.header(header, arguments.get(key))
+    for label, url in (arguments.get("project_urls") or {}).items():
+        findings.header("Project-URL", f"{label}, {url}")
+    findings.runtime += texts("install_requires")
+    findings.tests += texts("tests_require")
+    findings.build += texts("setup_requires")
+    extras = arguments.get("extras_require")
+    for extra, members in (extras if isinstance(extras, dict) else {}).items():
+        _extra(str(extra), [m for m in members or [] if isinstance(m, str)], findings)
+    _entry_points(arguments.get("entry_points"), findings)
+    package_dir = arguments.get("package_dir")
+    if isinstance(package_dir, dict) and isinstance(package_dir.get(""), str):
+        findings.roots.append(package_dir[""])
+    findings.modules += texts("py_modules")
+    findings.extension_modules |= bool({"ext_modules", "cffi_modules", "rust_extensions"} & set(arguments))
+    scm = arguments.get("use_scm_version")
+    if isinstance(scm, dict):
+        findings.version_files += [
+            scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)
+        ]
+
+
+def _extra(name: str, members: list[str], findings: Findings) -> None:
+    extra, _, marker = name.partition(":")
+    marked = [f"{member} ; {marker}" if marker else member for member in members]
+    if extra:
+        findings.add_group(extra, marked, extra=True)
+    else:
+        findings.runtime += marked
+
+
+def _entry_points(value: Any, findings: Findings) -> None:
+    if isinstance(value, str):
+        parser = ini(value)
+        value = {name: [f"{k} = {v}" for k, v in section(parser, name).items()] for name in parser.sections()}
+    for group, members in (value if isinstance(value, dict) else {}).items():
+        for member in lines(members) if isinstance(members, str) else members or []:
+            if isinstance(member, str) and "=" in member:
+                name, _, target = member.partition("=")
+                findings.entry_points.setdefault(group, {})[name.strip()] = target.strip()
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+
+
+def _assignments(module: ast.Module) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target, value = node.targets[0], evaluate(node.value, names)
+            if isinstance(target, ast.Name):
+                names[target.id] = value
+            elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                held, key = names.get(target.value.id), evaluate(target.slice, names)
+                if isinstance(held, dict) and key is not None:
+                    held[key] = value
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            names[node.target.id] = _sum(names.get(node.target.id), evaluate(node.value, names))
+    return names
+
+
+def _sum(left: Any, right: Any) -> Any:
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return [*left, *right]
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    return left if right is None else right
+
+
+def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """The value of a literal expression, with names looked up in `names`; None for what cannot be told
+    without running."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return names.get(name)
+        case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+            found: list[Any] = []
+            for element in elements:
+                starred = isinstance(element, ast.Starred)
+                value = evaluate(element.value if isinstance(element, ast.Starred) else element, names)
+                found += (value or []) if starred else [value]
+            return found
+        case ast.Dict(keys=keys, values=values):
+            table: dict[Any, Any] = {}
+            for key, item in zip(keys, values, strict=True):
+                inner = evaluate(item, names)
+                if key is None:
+                    table.update(inner if isinstance(inner, dict) else {})
+                else:
+                    table[evaluate(key, names)] = inner
+            return table
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _sum(evaluate(left, names), evaluate(right, names))
+        case ast.Subscript(value=held, slice=key):
+            table_or_none = evaluate(held, names)
+            return table_or_none.get(evaluate(key, names)) if isinstance(table_or_none, dict) else None
+        case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
+            return {k.arg: evaluate(k.value, names) for k in keywords if k.arg}
+        case _:
+            return None

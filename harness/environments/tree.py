@@ -1,0 +1,41 @@
+"""A commit's files as discovery sees them: read on demand, never run."""
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+_TEST_FOLDERS = {"test", "tests", "testing", "unittests"}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Paths of a commit, and a way to read them."""
+
+    read_bytes: Callable[[str], bytes | None]
+    paths: Sequence[str]
+
+    def text(self, path: str) -> str:
+        """A file's text, "" if there is no such file; bytes that are not UTF-8 are replaced."""
+        return (self.read_bytes(path) or b"").decode("utf-8", errors="replace")
+
+    def toml(self, path: str) -> dict[str, Any]:
+        """A parsed TOML file, empty if there is none or it is malformed (strangers' files are not ours to
+        judge)."""
+        try:
+            return tomllib.loads(self.text(path))
+        except tomllib.TOMLDecodeError:
+            return {}
+
+
+def is_test(path: str) -> bool:
+    """Whether a Python file belongs to the tests."""
+    pure = PurePosixPath(path)
+    folders = set(pure.parts[:-1])
+    return (
+        bool(folders & _TEST_FOLDERS)
+        or pure.name.startswith("test_")
+        or pure.stem.endswith("_test")
+        or pure.name == "conftest.py"
+    )
