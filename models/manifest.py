@@ -24,6 +24,7 @@ class PlanningType(StrEnum):
 class DropReason(StrEnum):
     """Why the miner dropped a commit. The first rule that a commit breaks is its reason."""
 
+    ROOT = "root"  # the first commit has no parent to start from
     MERGE = "merge"
     AUTOMATED = "automated"
     VERSION_BUMP = "version-bump"
@@ -31,14 +32,16 @@ class DropReason(StrEnum):
     CI_ONLY = "ci-only"
     NO_CODE = "no-code"
     BINARY = "binary"
+    UNREADABLE_PATH = "unreadable-path"  # a file name that is not UTF-8
     TOO_MANY_FILES = "too-many-files"
     TOO_MANY_LINES = "too-many-lines"
-    GENERIC_MESSAGE = "generic-message"
-    SHORT_MESSAGE = "short-message"
 
 
 class Change(Frozen):
-    """One changed file of a commit. `old_path` differs from `path` for a rename. Line counts are 0 for a pure rename."""
+    """One changed file of a commit. `old_path` is None for a new file and differs from `path` for a renamed one.
+
+    `path` of a deleted file is the one it had. Line counts are 0 for a pure rename and for a binary file.
+    """
 
     path: str
     old_path: str | None

@@ -1,0 +1,60 @@
+"""SPDX identifiers from what projects write about their license."""
+
+import re
+
+# In order: the first that is found in a license file's head names it.
+_TEXTS = (
+    ("AGPL-3.0", r"GNU AFFERO GENERAL PUBLIC LICENSE\s+Version 3"),
+    ("LGPL-3.0", r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 3"),
+    ("LGPL-2.1", r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 2\.1"),
+    ("GPL-3.0", r"GNU GENERAL PUBLIC LICENSE\s+Version 3"),
+    ("GPL-2.0", r"GNU GENERAL PUBLIC LICENSE\s+Version 2"),
+    ("MPL-2.0", r"Mozilla Public License,? (?:Version|v\.?) ?2\.0"),
+    ("Apache-2.0", r"Apache License\s+Version 2\.0"),
+    ("ISC", r"Permission to use, copy, modify,? and/or distribute this software"),
+    ("MIT", r"Permission is hereby granted, free of charge, to any person obtaining"),
+    ("BSD-3-Clause", r"Redistribution and use in source and binary forms(?s:.*)\b[Nn]either the name"),
+    ("BSD-2-Clause", r"Redistribution and use in source and binary forms"),
+    ("Unlicense", r"This is free and unencumbered software released into the public domain"),
+    ("PSF-2.0", r"PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2"),
+)
+# What people write in a metadata field or a trove classifier, lower case, in order.
+_NAMES = (
+    ("AGPL-3.0", r"\bagpl|affero"),
+    ("LGPL-3.0", r"\blgpl.*3|lesser general.*3"),
+    ("LGPL-2.1", r"\blgpl|lesser general"),
+    ("GPL-3.0", r"\bgpl.*3|general public license.*3"),
+    ("GPL-2.0", r"\bgpl.*2|general public license.*2"),
+    ("MPL-2.0", r"\bmpl|mozilla"),
+    ("Apache-2.0", r"\bapache"),
+    ("ISC", r"\bisc\b"),
+    ("MIT", r"\bmit\b"),
+    ("BSD-2-Clause", r"\bbsd[- ]2"),
+    ("BSD-3-Clause", r"\bbsd[- ]3|new bsd|modified bsd"),
+    ("Unlicense", r"\bunlicense|public domain"),
+    ("PSF-2.0", r"python software foundation|\bpsf"),
+)
+_EXPRESSION = re.compile(
+    r"\(?(?P<id>[A-Za-z0-9.+-]*\d[A-Za-z0-9.+-]*|MIT|ISC|Unlicense|0BSD|Zlib)\)?(?:\s+(?:AND|OR|WITH)\s+\(?[A-Za-z0-9.+-]+\)?)*"
+)
+
+
+def from_metadata(license_field: str, classifiers: tuple[str, ...]) -> str | None:
+    """An SPDX expression as it stands in the field, else the identifier that field or classifiers mean."""
+    if _EXPRESSION.fullmatch(license_field) and " " not in license_field.split(" OR ")[0].split(" AND ")[0]:
+        return license_field
+    told = [license_field] if len(license_field) < 200 else []
+    told += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
+    for text in told:
+        for identifier, pattern in _NAMES:
+            if re.search(pattern, text.lower()):
+                return identifier
+    return from_text(license_field)
+
+
+def from_text(text: str) -> str | None:
+    """The identifier of a license from its text, or None if it is not a usual one."""
+    for identifier, pattern in _TEXTS:
+        if re.search(pattern.replace(" ", r"\s+"), text):
+            return identifier
+    return None

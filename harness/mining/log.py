@@ -1,0 +1,132 @@
+"""A repository's whole history in one `git log` pass: who, when, what was said, and how many lines of which files.
+
+Everything is NUL-delimited, so no quoting and no `{old => new}` notation has to be undone, and a message or a path
+may hold any character. A record is seven header fields, then one `--raw` entry for each file, then one `--numstat`
+entry for each file; `-M` makes renames one entry with two paths.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.git import Git
+from models.errors import InfrastructureError
+
+_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%ct%x00%B"
+_ARGUMENTS = ("log", "-z", "-M", "--raw", "--no-abbrev", "--numstat", f"--format={_FORMAT}")
+_HEADER_FIELDS = 7
+_REGULAR_MODES = {b"100644", b"100755", b"000000"}
+
+
+class LogFormatError(InfrastructureError):
+    """git printed something that this parser does not know; most likely a git of another age."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file of a commit. `old_path` is None for a new file and differs from `path` for a renamed one.
+
+    `path` of a deleted file is the path it had. `added` and `deleted` are lines; both are 0 for a binary file.
+    `regular` is False for symlinks and submodules. Bytes that are not UTF-8 stay in paths as surrogate escapes.
+    """
+
+    path: str
+    old_path: str | None
+    added: int
+    deleted: int
+    binary: bool = False
+    regular: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A commit as the log tells it. `author_date` is ISO 8601, `committed` seconds since the epoch."""
+
+    sha: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    author_date: str
+    committed: int
+    message: str
+    changes: tuple[FileChange, ...]
+
+    @property
+    def subject(self) -> str:
+        """The message's first line that is not blank, stripped."""
+        return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
+
+
+def read_log(git: Git) -> list[Record]:
+    """Every commit in HEAD's history, newest first. Merges are there, without changes.
+
+    Raises RepositoryError if there is no commit at all.
+    """
+    return list(parse_log(git.output(*_ARGUMENTS, git.resolve("HEAD"), "--", timeout=1800)))
+
+
+def parse_log(output: bytes) -> Iterator[Record]:
+    """Records of `git log`'s output. Raises LogFormatError where it is not in the expected form."""
+    tokens = output.split(b"\0")
+    position = 0
+    while position < len(tokens) and tokens[position]:
+        header = tokens[position : position + _HEADER_FIELDS]
+        if len(header) < _HEADER_FIELDS or len(header[0]) not in (40, 64):
+            raise LogFormatError(f"git log printed {header[0][:60]!r} where a commit id belongs; upgrade git")
+        position += _HEADER_FIELDS
+        try:
+            changes, position = _changes(tokens, position)
+        except (ValueError, KeyError, IndexError) as error:
+            raise LogFormatError(f"git log's list of files of {header[0].decode()} cannot be read") from error
+        sha, parents, author, email, author_date, committed, message = (
+            field.decode("utf-8", "replace") for field in header
+        )
+        yield Record(
+            sha, tuple(parents.split()), author, email, author_date, int(committed), message.strip(), changes
+        )
+
+
+def _changes(tokens: list[bytes], position: int) -> tuple[tuple[FileChange, ...], int]:
+    """The changes of one commit from `position` on, and the position after them."""
+    entries: list[tuple[bytes, bytes | None, bool]] = []
+    while (token := tokens[position].lstrip(b"\n")).startswith(b":"):
+        entry, position = _raw_entry(token, tokens, position + 1)
+        entries.append(entry)
+    counts: dict[bytes, tuple[bytes, bytes]] = {}
+    for _ in entries:
+        added, deleted, path = tokens[position].split(b"\t", 2)
+        if path:
+            position += 1
+        else:  # a rename leaves the path empty, and two paths follow
+            path, position = tokens[position + 2], position + 3
+        counts[path] = added, deleted
+    return tuple(_file_change(*entry, *counts[entry[0]]) for entry in entries), position
+
+
+def _raw_entry(
+    token: bytes, tokens: list[bytes], position: int
+) -> tuple[tuple[bytes, bytes | None, bool], int]:
+    """(path, old path, is a regular file) of one `:mode mode blob blob status` entry; its paths start at `position`."""
+    old_mode, mode, _, _, status = token[1:].split(b" ")
+    path = tokens[position]
+    regular = {old_mode, mode} <= _REGULAR_MODES
+    if status.startswith(b"R"):
+        return (tokens[position + 1], path, regular), position + 2
+    return (path, None if status == b"A" else path, regular), position + 1
+
+
+def _file_change(
+    path: bytes, old_path: bytes | None, regular: bool, added: bytes, deleted: bytes
+) -> FileChange:
+    binary = added == b"-"
+    return FileChange(
+        _path(path),
+        None if old_path is None else _path(old_path),
+        0 if binary else int(added),
+        0 if binary else int(deleted),
+        binary,
+        regular,
+    )
+
+
+def _path(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

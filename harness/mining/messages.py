@@ -1,0 +1,173 @@
+"""Commit messages as tasks: what is left without the bookkeeping, and whether it tells somebody to do something.
+
+The second is the verb-direct-object test of commit data sets, without a tagger: the first word has a verb lemma, and
+an object, a clause or (for verbs that want one) a prepositional phrase follows. A word that is a noun as often as a
+verb counts as a verb only if it is a known action or a determiner follows ("Type the signature").
+"""
+
+import re
+from enum import StrEnum
+from functools import cache
+
+from harness.mining import words
+
+
+class MessageFault(StrEnum):
+    """What is wrong with a message as a task. The first test that fails names it."""
+
+    SHORT = "short"
+    GENERIC = "generic"
+    NO_ACTION = "no-action"
+
+
+_REFERENCE = (
+    r"(?:[\w.-]+/[\w.-]+)?(?:#|gh-)\d+|https?://\S+/(?:issues|pull|pulls|merge_requests|discussions)/\d+\S*"
+)
+_REFERENCES = rf"(?:{_REFERENCE})(?:(?:\s*(?:,|and|&)\s*|\s+)(?:{_REFERENCE}))*"
+_CLOSES = r"(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|ref(?:s|erences)?|see(?: also)?|part of|related to|relates to|re|cf)"
+_REFERENCE_LINE = re.compile(
+    rf"^[\s(*-]*(?:{_CLOSES}(?:\s+(?:issue|bug|pr)s?)?)?:?\s*{_REFERENCES}[\s).]*$", re.IGNORECASE
+)
+_REFERENCE_END = re.compile(
+    rf"[\s,;.-]*(?:[(\[]\s*(?:{_CLOSES}:?\s+)?{_REFERENCES}\s*[)\]]"
+    rf"|\b{_CLOSES}:?\s+(?:(?:issue|bug|pr|pull request)s?:?\s+)?{_REFERENCES})\s*\.?\s*$",
+    re.IGNORECASE,
+)
+_TRAILER = re.compile(
+    r"^\s*(?:signed-off-by|co-authored-by|co-developed-by|reviewed-by|acked-by|tested-by|reported-by|suggested-by|helped-by"
+    r"|approved-by|cc|change-id|git-svn-id|reviewed-on|fixes|closes|refs?|see-also|issue|bug|pull-request|pr|differential"
+    r" revision|summary of changes)\s*:\s*(?:\S+@\S+|.*<\S+@\S+>|#?\d+|I[0-9a-f]{40}|https?://\S+|.*@\d+ .*)\s*$",
+    re.IGNORECASE,
+)
+_PREFIXES = re.compile(
+    r"""^(?:
+        \[[^\]]*\]\s*:?                                     # [subsystem]
+      | \([^)]*\)\s*:?                                      # (subsystem)
+      | (?:fixup!|squash!|amend!)
+      | [\w./-]+(?:\([^)]*\))?!?:(?=\s)                     # feat(scope)!: or module:
+      | (?:\#|gh-|bpo-|[A-Z]{2,}-)\d+\s*[:,.-]?             # #123
+      | :[a-z0-9_+-]+:                                      # :sparkles:
+      | [\w./]+\ -\                                         # module -
+      | [^\w\s"'`(\[]+                                      # an emoji, a bullet
+    )\s*""",
+    re.VERBOSE,
+)
+_MACHINE_MADE = re.compile(
+    r"(?:fixup|squash|amend)!|merge (?:branch|pull request|remote-tracking|tag|commit)\b|initial commit\b|this reverts",
+    re.I,
+)
+_TOKEN = re.compile(r"[^\s,;:()\[\]{}\"“”!?]+")
+
+
+def task_text(message: str) -> str:
+    """The message without trailers, sign-offs, references to issues and pull requests, and surplus blank lines."""
+    lines = [line.rstrip() for line in message.strip().splitlines()]
+    kept = []
+    for number, line in enumerate(lines):
+        if _TRAILER.match(line) or (number and _REFERENCE_LINE.match(line)):
+            continue
+        kept.append(_without_reference_end(line))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
+
+
+def _without_reference_end(line: str) -> str:
+    while (shorter := _REFERENCE_END.sub("", line)) != line:
+        line = shorter
+    return line
+
+
+def bare_subject(text: str) -> str:
+    """The first line of a task without prefixes: `feat(scope): `, `[subsystem] `, `#123 `, emoji."""
+    subject = text.splitlines()[0].strip() if text.strip() else ""
+    while (shorter := _PREFIXES.sub("", subject, count=1)) != subject:
+        subject = shorter
+    return subject.strip()
+
+
+def fault(message: str, min_words: int) -> MessageFault | None:
+    """Why a message is no task, or None if it is one. `min_words` counts the words of the bare subject."""
+    text = task_text(message)
+    subject = bare_subject(text)
+    tokens = _tokens(subject)
+    if _is_generic(text, tokens):
+        return MessageFault.GENERIC
+    if len(tokens) < min_words:
+        return MessageFault.SHORT
+    if text.lower().startswith("fix:"):  # "fix: crash when ..." means "fix a crash when ..."
+        tokens = ["fix", *tokens] if not names_an_action(tokens) else tokens
+    return None if names_an_action(tokens) else MessageFault.NO_ACTION
+
+
+def _tokens(subject: str) -> list[str]:
+    stripped = (raw.strip(".'’`*") for raw in _TOKEN.findall(subject))
+    return [token for token in stripped if re.search(r"\w", token)]
+
+
+def _is_generic(text: str, tokens: list[str]) -> bool:
+    lowered = [token.lower() for token in tokens]
+    return bool(_MACHINE_MADE.match(text)) or lowered[:1] == ["wip"] or " ".join(lowered) in words.GENERIC
+
+
+def names_an_action(tokens: list[str]) -> bool:
+    """Whether the words of a subject begin with a verb that has an object."""
+    rest = [token.lower() for token in tokens]
+    negated = False
+    while rest and (rest[0] in words.OPENERS or (rest[0].endswith("ly") and rest[0] not in words.ACTIONS)):
+        negated = negated or rest[0] in words.NEGATIONS
+        rest = rest[1:]
+    if len(rest) < 2:
+        return False
+    lemma, certain = _verb(rest[0])
+    after = rest[1:]
+    if lemma is None or (not certain and after[0] not in words.DETERMINERS):
+        return False
+    if lemma in words.NOUNISH and after[0] in words.COMPOUND_HEADS:
+        return False
+    return negated or _has_object(lemma, after)
+
+
+def _has_object(lemma: str, after: list[str]) -> bool:
+    """Whether what follows a verb is an object: a noun phrase, a clause, or a phrase that this verb takes."""
+    takes_phrase = lemma in words.PREPOSITIONAL
+    while after and after[0] in words.PARTICLES:
+        after, takes_phrase = after[1:], True
+    if not after:
+        return False
+    first, more = after[0], after[1:]
+    if first in words.CONDITIONS:
+        return bool(more) and lemma in words.CONDITIONAL
+    if first == "to" and more and _verb(more[0])[0] is not None:
+        return True
+    if first in words.PREPOSITIONS:
+        return bool(more) and takes_phrase
+    if first in words.CONJUNCTIONS:  # "Fix and test ..."
+        return len(more) > 1 and _verb(more[0])[0] is not None
+    return True
+
+
+@cache
+def _verb(word: str) -> tuple[str | None, bool]:
+    """The verb lemma of a word, or None; and whether the word is a verb beyond doubt.
+
+    Of `enter/exit` the first half counts, of `soft-deprecate` the last.
+    """
+    from lemminflect import getAllLemmas
+
+    word = word.split("/")[0]
+    for candidate in (word, word.replace("-", ""), *word.split("-")[:0:-1]):
+        by_class: dict[str, tuple[str, ...]] = getAllLemmas(candidate)
+        lemmas = by_class.get("VERB", ())
+        for lemma in (*lemmas, candidate, *_stems(candidate)):
+            if lemma in words.ACTIONS:
+                return lemma, True
+        if lemmas:
+            return lemmas[0], not {"NOUN", "ADJ", "ADV"} & set(by_class)
+        if not by_class and (made := re.fullmatch(r"(\w{3,}(?:i[sz]e|ify))(?:s|d|ing)?", candidate)):
+            return made[1], True
+    return None, False
+
+
+def _stems(word: str) -> list[str]:
+    """Regular inflections undone, for words that the dictionary does not know (`refactored`)."""
+    endings = (("ing", ""), ("ing", "e"), ("ed", ""), ("d", ""), ("es", ""), ("s", ""), ("ies", "y"))
+    return [word.removesuffix(ending) + put for ending, put in endings if word.endswith(ending)]

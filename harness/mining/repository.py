@@ -1,0 +1,129 @@
+"""What kind of repository this is: facts for the manifest, and flags that a person should know before using it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from harness.git import Git, TreeEntry
+from harness.mining import licenses
+from harness.mining.metadata import Metadata, from_pyproject, from_setup_cfg, from_setup_py
+from harness.mining.paths import PYTHON, is_test_path, kind_of
+
+DEFENSIVE_FRAMEWORK = (
+    "defensive-framework"  # its job is to keep a process alive: catch-alls and silent fallbacks
+)
+SIZE_OUT_OF_RANGE = "size-out-of-range"  # production code outside LINES_OF_CODE
+NO_PYTHON = "no-python"
+NO_TESTS = "no-tests"
+
+LINES_OF_CODE = (1_000, 50_000)
+_REGULAR_MODES = ("100644", "100755")
+_FRAMEWORKS = frozenset(
+    """
+    aiohttp blacksheep bottle cherrypy connexion django djangorestframework dramatiq falcon fastapi faust flask gunicorn
+    hug httplib2 httpx huey hypercorn celery kombu litestar masonite nameko pika pyramid quart requests robyn rq sanic
+    starlette taskiq tornado treq twisted urllib3 uvicorn waitress web2py werkzeug zope arq aio-pika grequests niquests
+    express fastify koa hapi axios got bull bullmq
+    """.split()
+)
+_FRAMEWORK_WORDS = re.compile(
+    r"\bweb\s?(?:micro)?-?framework\b|\bhttps?[ -](?:client|library|server)\b|\b(?:task|job|message|work)[ -]queue\b"
+    r"|\bmessage[ -]broker\b|\b(?:wsgi|asgi|web)[ -](?:server|framework|toolkit)\b|\bweb applications\b",
+    re.IGNORECASE,
+)
+_FRAMEWORK_CLASSIFIERS = (
+    "Topic :: Internet :: WWW/HTTP :: WSGI :: Server",
+    "Topic :: Internet :: WWW/HTTP :: WSGI :: Application",
+    "Topic :: Internet :: WWW/HTTP :: HTTP Servers",
+    "Topic :: Software Development :: Object Brokering",
+    "Topic :: Software Development :: Libraries :: Application Frameworks",
+)
+# Topics that say how a thing is shipped, not what it is about.
+_NO_DOMAIN = re.compile(r"Software Development(?: :: Libraries(?: :: Python Modules)?)?|Utilities")
+_LICENSE_FILE = re.compile(r"(?:licen[sc]e|copying|unlicense)(?:[._-].*)?", re.IGNORECASE)
+_OWNER = re.compile(
+    r"(?:[a-z+]+://(?:[^@/]+@)?[^/:]+(?::\d+)?/|(?:[^@/]+@)?[^@/:]+:)(?P<owner>[^/]+)/[^/]+/?"
+)
+
+
+@dataclass(frozen=True)
+class RepositoryFacts:
+    """What the manifest says of a repository as a whole. `lines_of_code` are production lines that are not blank."""
+
+    license: str | None
+    organisation: str | None
+    domain: str | None
+    lines_of_code: int
+    flags: tuple[str, ...]
+
+
+def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> RepositoryFacts:
+    """Facts of a repository at a commit. `name` is the repository's, `source` the path or URL it came from."""
+    files = [entry for entry in git.tree(git.resolve(commit)) if entry.mode in _REGULAR_MODES]
+    metadata = _metadata(git, files)
+    lines = _lines_of_code(git, files)
+    owner = _OWNER.fullmatch(source)
+    flags = {
+        DEFENSIVE_FRAMEWORK: is_defensive_framework(name, metadata),
+        SIZE_OUT_OF_RANGE: not LINES_OF_CODE[0] <= lines <= LINES_OF_CODE[1],
+        NO_PYTHON: not any(e.path.endswith(PYTHON) and kind_of(e.path) == "production" for e in files),
+        NO_TESTS: not any(kind_of(entry.path) == "test" for entry in files),
+    }
+    return RepositoryFacts(
+        license=licenses.from_metadata(metadata.license, metadata.classifiers) or _license_file(git, files),
+        organisation=owner["owner"] if owner else None,
+        domain=_domain(metadata.classifiers),
+        lines_of_code=lines,
+        flags=tuple(flag for flag, holds in flags.items() if holds),
+    )
+
+
+def is_defensive_framework(name: str, metadata: Metadata) -> bool:
+    """Whether a project is a web framework, an HTTP client or server, a task queue or a broker, as far as it says so."""
+    names = {re.sub(r"[-_.]+", "-", told.lower()) for told in (name, metadata.name) if told}
+    words = " \n ".join((metadata.summary, *metadata.keywords))
+    return (
+        not _FRAMEWORKS.isdisjoint(names)
+        or bool(_FRAMEWORK_WORDS.search(words))
+        or not set(_FRAMEWORK_CLASSIFIERS).isdisjoint(metadata.classifiers)
+    )
+
+
+def _metadata(git: Git, files: list[TreeEntry]) -> Metadata:
+    readers = {"pyproject.toml": from_pyproject, "setup.cfg": from_setup_cfg, "setup.py": from_setup_py}
+    blobs = {entry.path: entry.blob for entry in files if entry.path in readers}
+    contents = git.blobs(sorted(set(blobs.values())))
+    found = Metadata()
+    for path, read in readers.items():
+        if path in blobs:
+            found = found.or_else(read(contents[blobs[path]].decode("utf-8", "replace")))
+    return found
+
+
+def _lines_of_code(git: Git, files: list[TreeEntry]) -> int:
+    blobs = [
+        entry.blob for entry in files if kind_of(entry.path) == "production" and not is_test_path(entry.path)
+    ]
+    contents = git.blobs(sorted(set(blobs)))
+    count = {
+        blob: sum(1 for line in content.splitlines() if line.strip()) for blob, content in contents.items()
+    }
+    return sum(count[blob] for blob in blobs)
+
+
+def _license_file(git: Git, files: list[TreeEntry]) -> str | None:
+    for entry in files:
+        if _LICENSE_FILE.fullmatch(PurePosixPath(entry.path).name) and "/" not in entry.path:
+            text = git.blobs([entry.blob])[entry.blob].decode("utf-8", "replace")
+            if identifier := licenses.from_text(text):
+                return identifier
+    return None
+
+
+def _domain(classifiers: tuple[str, ...]) -> str | None:
+    """The first topic that tells what the project is about."""
+    for classifier in classifiers:
+        topic = classifier.removeprefix("Topic :: ")
+        if topic != classifier and not _NO_DOMAIN.fullmatch(topic):
+            return topic
+    return None
