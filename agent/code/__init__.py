@@ -1,0 +1,1 @@
+"""Edits: read from an answer, written as text, applied to a tree."""

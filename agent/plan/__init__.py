@@ -1,0 +1,1 @@
+"""Plans, read from the answers of the planning stages."""

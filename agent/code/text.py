@@ -1,0 +1,76 @@
+"""Text of files, byte for byte: only LF ends a line, and a CR before it is kept."""
+
+import hashlib
+import re
+
+from models.errors import EditError
+
+BOM = "\ufeff"
+
+
+def decode(data: bytes, path: str) -> str:
+    """Text of a file; raises EditError for a binary file (it holds a NUL) and for one that is not UTF-8."""
+    if b"\0" in data:
+        raise EditError(f"{path} is a binary file; edits are for text")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise EditError(f"{path} is not UTF-8 (byte {error.start}); edits are for UTF-8 text") from error
+
+
+def encode(text: str, path: str) -> bytes:
+    """Bytes of a file; raises EditError for text that `decode` would refuse."""
+    if "\0" in text:
+        raise EditError(f"{path}: the new content holds a NUL character; leave it out")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise EditError(
+            f"{path}: the new content holds half a surrogate pair at {error.start}; leave it out"
+        ) from error
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines with their ends; the last one may have none. `"".join` gives the text back."""
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+def line_end(lines: list[str]) -> str:
+    """What ends the first line that has an end; LF if none has."""
+    ended = next((line for line in lines if line.endswith("\n")), "\n")
+    return "\r\n" if ended.endswith("\r\n") else "\n"
+
+
+def with_ends(text: str, end: str) -> str:
+    """The text with its bare LFs turned into `end`."""
+    return text if end == "\n" else re.sub(r"(?<!\r)\n", end, text)
+
+
+def indent_of(line: str) -> str:
+    """Leading blanks and tabs."""
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def shift(text: str, old: str, new: str, what: str) -> str:
+    """The text with indent `old` of every line that is not blank turned into `new`.
+
+    Raises EditError, naming `what` was to be shifted, for a line that is not indented by `old`.
+    """
+    shifted = []
+    for number, line in enumerate(lines_of(text), 1):
+        if not line.strip():
+            shifted.append(line)
+        elif line.startswith(old):
+            shifted.append(new + line[len(old) :])
+        else:
+            raise EditError(
+                f"line {number} of {what} is not indented by {old!r} like the rest: {line.strip()!r}"
+            )
+    return "".join(shifted)

@@ -1,0 +1,266 @@
+"""Where the symbols of a file lie: functions, classes, methods, types, constants; by tree-sitter.
+
+Spans include decorators and `export`, leading comments not. A name that is defined more than once in its
+scope (overloads, property setters, the two arms of an `if`) is numbered: `Class.size#1`, `Class.size#2`.
+"""
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+MODULE = "<module>"
+"""The file as a whole, or what lies outside every symbol."""
+IMPORTS = "<imports>"
+"""The first run of import statements at the top level."""
+
+
+class Kind(StrEnum):
+    """What a symbol is. Types are interfaces, aliases, enums and namespaces."""
+
+    FUNCTION = "function"
+    CLASS = "class"
+    METHOD = "method"
+    CONSTANT = "constant"
+    TYPE = "type"
+    IMPORTS = "imports"
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A named span: bytes `[start_byte, end_byte)` of the UTF-8 text, lines from 1, `end_line` included.
+
+    `own_lines` says that no other code shares its first and last line: it can be replaced by whole lines.
+    """
+
+    name: str
+    kind: Kind
+    start_byte: int
+    end_byte: int
+    start_line: int
+    end_line: int
+    own_lines: bool
+
+
+_LANGUAGES = {
+    ".py": "python", ".pyi": "python",
+    ".js": "javascript", ".jsx": "javascript", ".mjs": "javascript", ".cjs": "javascript",
+    ".ts": "typescript", ".mts": "typescript", ".cts": "typescript", ".tsx": "tsx",
+}  # fmt: skip
+_GRAMMARS = {
+    "python": ("tree_sitter_python", "language"),
+    "javascript": ("tree_sitter_javascript", "language"),
+    "typescript": ("tree_sitter_typescript", "language_typescript"),
+    "tsx": ("tree_sitter_typescript", "language_tsx"),
+}
+_DESCEND = frozenset(
+    {
+        "module", "program", "block", "class_body", "statement_block", "ERROR", "if_statement",
+        "elif_clause", "else_clause", "try_statement", "except_clause", "except_group_clause",
+        "finally_clause", "finally_body", "catch_clause", "with_statement", "for_statement",
+        "while_statement", "do_statement", "for_in_statement", "match_statement", "case_clause",
+        "switch_statement", "switch_body", "switch_case", "switch_default", "labeled_statement",
+    }
+)  # fmt: skip
+_WRAPPERS = frozenset(
+    {
+        "decorated_definition", "export_statement", "ambient_declaration", "expression_statement",
+    }
+)  # fmt: skip
+_FUNCTIONS = frozenset(
+    {
+        "function_definition", "function_declaration", "generator_function_declaration",
+        "function_signature", "method_definition", "method_signature", "abstract_method_signature",
+        "function_expression", "generator_function", "arrow_function",
+    }
+)  # fmt: skip
+_CLASSES = frozenset({"class_definition", "class_declaration", "abstract_class_declaration", "class"})
+_TYPES = frozenset(
+    {
+        "interface_declaration", "type_alias_declaration", "enum_declaration", "internal_module", "module",
+        "type_alias_statement",
+    }
+)  # fmt: skip
+_FIELDS = frozenset({"public_field_definition", "field_definition"})
+_IMPORTS = frozenset({"import_statement", "import_from_statement", "future_import_statement"})
+
+
+def language_of(path: str) -> str | None:
+    """Grammar for a path by its suffix, or None for a language without one."""
+    return _LANGUAGES.get(PurePosixPath(path).suffix.lower())
+
+
+def base_name(name: str) -> str:
+    """A qualified name without the numbers of repeated definitions: `C.size#2` -> `C.size`."""
+    return ".".join(part.split("#", 1)[0] for part in name.split("."))
+
+
+def symbols(text: str, path: str) -> list[Symbol]:
+    """Symbols of a file in the order of their first byte, outer before inner; empty for an unknown language.
+
+    A file with syntax errors gives what parses.
+    """
+    language = language_of(path)
+    return list(_outline(text, language)[0]) if language else []
+
+
+def import_block(text: str, path: str) -> Symbol | None:
+    """The span of the first run of top-level imports, under the name `<imports>`; None if there is none."""
+    language = language_of(path)
+    return _outline(text, language)[1] if language else None
+
+
+@lru_cache(maxsize=len(_GRAMMARS))
+def _parser(language: str) -> "Parser":
+    import tree_sitter  # a grammar loads when a file first needs it
+
+    module, function = _GRAMMARS[language]
+    return tree_sitter.Parser(tree_sitter.Language(getattr(importlib.import_module(module), function)()))
+
+
+@dataclass(frozen=True)
+class _Definition:
+    parent: int | None
+    name: str
+    kind: Kind
+    start: "Node"
+    end: "Node"
+
+
+@lru_cache(maxsize=256)
+def _outline(text: str, language: str) -> tuple[tuple[Symbol, ...], Symbol | None]:
+    source = text.encode()
+    root = _parser(language).parse(source).root_node
+    definitions = list(_definitions(root))
+    repeated = Counter((found.parent, found.name) for found in definitions)
+    seen: Counter[tuple[int | None, str]] = Counter()
+    names: list[str] = []
+    for found in definitions:
+        name, key = found.name, (found.parent, found.name)
+        if repeated[key] > 1:
+            seen[key] += 1
+            name = f"{name}#{seen[key]}"
+        names.append(name if found.parent is None else f"{names[found.parent]}.{name}")
+    spans = [
+        _symbol(source, name, found.kind, found.start, found.end)
+        for name, found in zip(names, definitions, strict=True)
+    ]
+    return tuple(spans), _imports(source, root)
+
+
+def _definitions(root: "Node") -> Iterator[_Definition]:
+    """Definitions in document order; an explicit stack, because nesting depth is the file author's choice."""
+    count = 0
+    stack: list[tuple[Node, int | None, bool]] = [(root, None, False)]
+    while stack:
+        node, parent, in_class = stack.pop()
+        inner = _unwrap(node)
+        described = _describe(inner, parent is None) if node is not root else None
+        if described is not None:
+            name, kind = described
+            if kind is Kind.FUNCTION and in_class:
+                kind = Kind.METHOD
+            yield _Definition(parent, name, kind, _first(node), node)
+            body = inner.child_by_field_name("body") or _value(inner)
+            if body is not None and kind is not Kind.CONSTANT:
+                body = body.child_by_field_name("body") or body
+                stack.extend((child, count, kind is Kind.CLASS) for child in reversed(body.named_children))
+            count += 1
+        elif inner.type in _DESCEND:
+            stack.extend((child, parent, in_class) for child in reversed(inner.named_children))
+
+
+def _unwrap(node: "Node") -> "Node":
+    while node.type in _WRAPPERS:
+        inner = (
+            node.child_by_field_name("definition")
+            or node.child_by_field_name("declaration")
+            or node.child_by_field_name("value")
+            or next(
+                (child for child in node.named_children if child.type not in ("decorator", "comment")), None
+            )
+        )
+        if inner is None:
+            break
+        node = inner
+    return node
+
+
+def _first(node: "Node") -> "Node":
+    """The first decorator of a TypeScript method, which the grammar puts beside it, else the node itself."""
+    sibling = node.prev_named_sibling
+    while sibling is not None and sibling.type == "decorator":
+        node, sibling = sibling, sibling.prev_named_sibling
+    return node
+
+
+def _text(node: "Node | None") -> str | None:
+    if node is None or node.text is None:
+        return None
+    return node.text.decode(errors="replace")
+
+
+def _value(node: "Node") -> "Node | None":
+    """The function or class that a declaration, assignment or field binds to a name."""
+    if node.type in ("lexical_declaration", "variable_declaration"):
+        declarators = [child for child in node.named_children if child.type == "variable_declarator"]
+        node = declarators[0] if len(declarators) == 1 else node
+    value = node.child_by_field_name("value") or node.child_by_field_name("right")
+    return value if value is not None and value.type in _FUNCTIONS | _CLASSES else None
+
+
+def _describe(node: "Node", at_module_level: bool) -> tuple[str, Kind] | None:
+    """Local name and kind of a definition; None for a node that defines nothing we list."""
+    name = _text(node.child_by_field_name("name"))
+    if node.type in _FUNCTIONS | _CLASSES:
+        exported = node.parent is not None and node.parent.type == "export_statement"
+        name = name or ("default" if exported else None)
+        kind = Kind.CLASS if node.type in _CLASSES else Kind.FUNCTION
+        return (name, kind) if name else None
+    if node.type in _TYPES:
+        name = name or _text(node.child_by_field_name("left"))
+        return (name.strip("'\""), Kind.TYPE) if name else None
+    value = _value(node)
+    kind = Kind.CLASS if value is not None and value.type in _CLASSES else Kind.FUNCTION
+    if node.type in _FIELDS:
+        name = name or _text(node.child_by_field_name("property"))
+        return (name, kind) if name and value is not None else None
+    if node.type in ("lexical_declaration", "variable_declaration"):
+        declarators = [child for child in node.named_children if child.type == "variable_declarator"]
+        name = _text(declarators[0].child_by_field_name("name")) if len(declarators) == 1 else None
+        if name is None or not name.replace("$", "_").isidentifier():
+            return None
+        return (name, kind) if value is not None else (name, Kind.CONSTANT) if at_module_level else None
+    if node.type in ("assignment", "assignment_expression"):
+        left = node.child_by_field_name("left")
+        if left is not None and left.type == "member_expression" and value is not None:
+            return "".join((_text(left) or "").split()), kind
+        if left is not None and left.type == "identifier" and at_module_level:
+            return _text(left) or "", kind if value is not None else Kind.CONSTANT
+    return None
+
+
+def _symbol(source: bytes, name: str, kind: Kind, first: "Node", last: "Node") -> Symbol:
+    start, end = first.start_byte, last.end_byte
+    before = source[source.rfind(b"\n", 0, start) + 1 : start].removeprefix(b"\xef\xbb\xbf")
+    stop = source.find(b"\n", end)
+    after = source[end : stop if stop >= 0 else len(source)].strip().lstrip(b";,").lstrip()
+    alone = not before.strip() and (not after or after.startswith((b"#", b"//")))
+    return Symbol(name, kind, start, end, first.start_point.row + 1, last.end_point.row + 1, alone)
+
+
+def _imports(source: bytes, root: "Node") -> Symbol | None:
+    run: list[Node] = []
+    for child in root.named_children:
+        if child.type in _IMPORTS:
+            run.append(child)
+        elif run and child.type != "comment":
+            break
+    return _symbol(source, IMPORTS, Kind.IMPORTS, run[0], run[-1]) if run else None
