@@ -38,7 +38,7 @@ def mine(
 ) -> Mined:
     """Sort the whole history of HEAD: one `git log` pass, then PyDriller for the symbols of kept commits.
 
-    Without symbols the planning types `meta` and `step`, which depend on them, are not given; commits set aside
+    Without symbols the planning types `meta` and `step`, which need them, are not given; commits set aside
     have no symbols in either case. `on_progress` is called with (kept commits done, of how many) as symbols
     are read. Raises RepositoryError if the repository has no commit.
     """

@@ -1,8 +1,8 @@
-"""A repository's whole history in one `git log` pass: who, when, what was said, and how many lines of which files.
+"""A repository's whole history in one `git log` pass: who, when, what was said, and how much of which files.
 
-Everything is NUL-delimited, so no quoting and no `{old => new}` notation has to be undone, and a message or a path
-may hold any character. A record is seven header fields, then one `--raw` entry for each file, then one `--numstat`
-entry for each file; `-M` makes renames one entry with two paths.
+Everything is NUL-delimited, so no quoting and no `{old => new}` notation has to be undone, and a message or a
+path may hold any character. A record is seven header fields, then one `--raw` entry for each file, then one
+`--numstat` entry for each file; `-M` makes renames one entry with two paths.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from models.errors import InfrastructureError
 _FORMAT = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%ct%x00%B"
 _ARGUMENTS = ("log", "-z", "-M", "--raw", "--no-abbrev", "--numstat", f"--format={_FORMAT}")
 _HEADER_FIELDS = 7
+_Entry = tuple[bytes, bytes | None, bool]  # path, old path, is a regular file
 _REGULAR_MODES = {b"100644", b"100755", b"000000"}
 
 
@@ -25,8 +26,8 @@ class LogFormatError(InfrastructureError):
 class FileChange:
     """One file of a commit. `old_path` is None for a new file and differs from `path` for a renamed one.
 
-    `path` of a deleted file is the path it had. `added` and `deleted` are lines; both are 0 for a binary file.
-    `regular` is False for symlinks and submodules. Bytes that are not UTF-8 stay in paths as surrogate escapes.
+    `path` of a deleted file is the path it had. `added` and `deleted` are lines, both 0 for a binary file.
+    `regular` is False for symlinks and submodules. What is not UTF-8 stays in paths as surrogate escapes.
     """
 
     path: str
@@ -87,7 +88,7 @@ def parse_log(output: bytes) -> Iterator[Record]:
 
 def _changes(tokens: list[bytes], position: int) -> tuple[tuple[FileChange, ...], int]:
     """The changes of one commit from `position` on, and the position after them."""
-    entries: list[tuple[bytes, bytes | None, bool]] = []
+    entries: list[_Entry] = []
     while (token := tokens[position].lstrip(b"\n")).startswith(b":"):
         entry, position = _raw_entry(token, tokens, position + 1)
         entries.append(entry)
@@ -102,10 +103,8 @@ def _changes(tokens: list[bytes], position: int) -> tuple[tuple[FileChange, ...]
     return tuple(_file_change(*entry, *counts[entry[0]]) for entry in entries), position
 
 
-def _raw_entry(
-    token: bytes, tokens: list[bytes], position: int
-) -> tuple[tuple[bytes, bytes | None, bool], int]:
-    """(path, old path, is a regular file) of one `:mode mode blob blob status` entry; its paths start at `position`."""
+def _raw_entry(token: bytes, tokens: list[bytes], position: int) -> tuple[_Entry, int]:
+    """One `:mode mode blob blob status` entry, whose paths are at `position`, and the position after it."""
     old_mode, mode, _, _, status = token[1:].split(b" ")
     path = tokens[position]
     regular = {old_mode, mode} <= _REGULAR_MODES

@@ -1,8 +1,8 @@
-"""Commit messages as tasks: what is left without the bookkeeping, and whether it tells somebody to do something.
+"""Commit messages as tasks: what is left without the bookkeeping, and whether it asks for something.
 
-The second is the verb-direct-object test of commit data sets, without a tagger: the first word has a verb lemma, and
-an object, a clause or (for verbs that want one) a prepositional phrase follows. A word that is a noun as often as a
-verb counts as a verb only if it is a known action or a determiner follows ("Type the signature").
+The second is the verb-direct-object test of commit data sets, without a tagger: the first word has a verb
+lemma, and an object, a clause or (for verbs that want one) a prepositional phrase follows. A word that is a noun
+as often as a verb counts only if it is a known action or a determiner follows ("Bounce the server").
 """
 
 import re
@@ -24,19 +24,20 @@ _REFERENCE = (
     r"(?:[\w.-]+/[\w.-]+)?(?:#|gh-)\d+|https?://\S+/(?:issues|pull|pulls|merge_requests|discussions)/\d+\S*"
 )
 _REFERENCES = rf"(?:{_REFERENCE})(?:(?:\s*(?:,|and|&)\s*|\s+)(?:{_REFERENCE}))*"
-_CLOSES = r"(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|ref(?:s|erences)?|see(?: also)?|part of|related to|relates to|re|cf)"
-_REFERENCE_LINE = re.compile(
-    rf"^[\s(*-]*(?:{_CLOSES}(?:\s+(?:issue|bug|pr)s?)?)?:?\s*{_REFERENCES}[\s).]*$", re.IGNORECASE
+_CLOSES = (
+    r"(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|ref(?:s|erences)?|see(?: also)?|part of|relate[sd] to|re|cf)"
+    r"(?: +(?:issue|bug|pr|pull request)s?)?"
 )
+_REFERENCE_LINE = re.compile(rf"^[\s(*-]*(?:{_CLOSES})?:?\s*{_REFERENCES}[\s).]*$", re.IGNORECASE)
 _REFERENCE_END = re.compile(
     rf"[\s,;.-]*(?:[(\[]\s*(?:{_CLOSES}:?\s+)?{_REFERENCES}\s*[)\]]"
-    rf"|\b{_CLOSES}:?\s+(?:(?:issue|bug|pr|pull request)s?:?\s+)?{_REFERENCES})\s*\.?\s*$",
+    rf"|\b{_CLOSES}:?\s+{_REFERENCES})\s*\.?\s*$",
     re.IGNORECASE,
 )
 _TRAILER = re.compile(
-    r"^\s*(?:signed-off-by|co-authored-by|co-developed-by|reviewed-by|acked-by|tested-by|reported-by|suggested-by|helped-by"
-    r"|approved-by|cc|change-id|git-svn-id|reviewed-on|fixes|closes|refs?|see-also|issue|bug|pull-request|pr|differential"
-    r" revision|summary of changes)\s*:\s*(?:\S+@\S+|.*<\S+@\S+>|#?\d+|I[0-9a-f]{40}|https?://\S+|.*@\d+ .*)\s*$",
+    r"^\s*(?:(?:signed-off|co-authored|co-developed|reviewed|acked|tested|reported|suggested|helped|approved)-by"
+    r"|cc|change-id|git-svn-id|reviewed-on|fixes|closes|refs?|see-also|issue|bug|pull-request|pr"
+    r"|differential revision)\s*:\s*(?:\S+@\S+|.*<\S+@\S+>|#?\d+|I[0-9a-f]{40}|https?://\S+|.*@\d+ .*)\s*$",
     re.IGNORECASE,
 )
 _PREFIXES = re.compile(
@@ -53,17 +54,21 @@ _PREFIXES = re.compile(
     re.VERBOSE,
 )
 _MACHINE_MADE = re.compile(
-    r"(?:fixup|squash|amend)!|merge (?:branch|pull request|remote-tracking|tag|commit)\b|initial commit\b|this reverts",
-    re.I,
+    r"(?:fixup|squash|amend)!|merge (?:branch|pull request|remote-tracking|tag|commit)\b|initial commit\b",
+    re.IGNORECASE,
 )
+_LONG = 1_000  # characters of a line from which on it is no subject, no trailer and no reference
 _TOKEN = re.compile(r"[^\s,;:()\[\]{}\"“”!?]+")
 
 
 def task_text(message: str) -> str:
-    """The message without trailers, sign-offs, references to issues and pull requests, and surplus blank lines."""
+    """The message without trailers, references to issues and pull requests, and surplus blank lines."""
     lines = [line.rstrip() for line in message.strip().splitlines()]
     kept = []
     for number, line in enumerate(lines):
+        if len(line) > _LONG:
+            kept.append(line)
+            continue
         if _TRAILER.match(line) or (number and _REFERENCE_LINE.match(line)):
             continue
         kept.append(_without_reference_end(line))
@@ -78,7 +83,7 @@ def _without_reference_end(line: str) -> str:
 
 def bare_subject(text: str) -> str:
     """The first line of a task without prefixes: `feat(scope): `, `[subsystem] `, `#123 `, emoji."""
-    subject = text.splitlines()[0].strip() if text.strip() else ""
+    subject = text.strip().partition("\n")[0][:_LONG]
     while (shorter := _PREFIXES.sub("", subject, count=1)) != subject:
         subject = shorter
     return subject.strip()

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metadata:
-    """Fields of a distribution's metadata; empty where the project does not say. `license` is as it was written."""
+    """Fields of a distribution's metadata; empty where the project does not say. `license` is as written."""
 
     name: str = ""
     summary: str = ""
@@ -50,10 +50,10 @@ def from_setup_cfg(text: str) -> Metadata:
 
 
 def from_setup_py(text: str) -> Metadata:
-    """Literal arguments of the `setup()` call in a setup.py, and module constants that it names. The file is not run."""
+    """Literal arguments, and constants by name, of the `setup()` call in a setup.py. The file is not run."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Metadata()
     constants = {
         target.id: node.value

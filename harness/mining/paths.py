@@ -1,4 +1,4 @@
-"""What a path says about a file: code of the product, code of its tests, documentation, or machinery around it."""
+"""What a path says about a file: code of the product, code of its tests, documentation, or machinery."""
 
 import re
 from functools import cache
@@ -64,7 +64,7 @@ _NOT_WRITTEN_BY_HAND = re.compile(r".*\.min\.[cm]?js|(?:.*/)?(?:node_modules|_ve
 
 @cache
 def kind_of(path: str) -> Kind:
-    """Whether a file is production code, test code (helpers beside the tests included), or no code of interest."""
+    """Whether a file is production code, test code (helpers beside the tests too), or no code of interest."""
     name = PurePosixPath(path).name.lower()
     if not name.endswith((*PYTHON, *SCRIPT)) or _NOT_WRITTEN_BY_HAND.fullmatch(path):
         return "other"

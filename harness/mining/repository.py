@@ -1,4 +1,4 @@
-"""What kind of repository this is: facts for the manifest, and flags that a person should know before using it."""
+"""What kind of repository this is: facts for the manifest, and flags that a person should know of."""
 
 import re
 from dataclasses import dataclass
@@ -9,26 +9,24 @@ from harness.mining import licenses
 from harness.mining.metadata import Metadata, from_pyproject, from_setup_cfg, from_setup_py
 from harness.mining.paths import PYTHON, is_test_path, kind_of
 
-DEFENSIVE_FRAMEWORK = (
-    "defensive-framework"  # its job is to keep a process alive: catch-alls and silent fallbacks
-)
+DEFENSIVE_FRAMEWORK = "defensive-framework"  # keeps a process alive: catch-alls and silent fallbacks
 SIZE_OUT_OF_RANGE = "size-out-of-range"  # production code outside LINES_OF_CODE
 NO_PYTHON = "no-python"
 NO_TESTS = "no-tests"
 
 LINES_OF_CODE = (1_000, 50_000)
 _REGULAR_MODES = ("100644", "100755")
-_FRAMEWORKS = frozenset(
-    """
-    aiohttp blacksheep bottle cherrypy connexion django djangorestframework dramatiq falcon fastapi faust flask gunicorn
-    hug httplib2 httpx huey hypercorn celery kombu litestar masonite nameko pika pyramid quart requests robyn rq sanic
-    starlette taskiq tornado treq twisted urllib3 uvicorn waitress web2py werkzeug zope arq aio-pika grequests niquests
-    express fastify koa hapi axios got bull bullmq
-    """.split()
-)
+_FRAMEWORK_NAMES = """
+    aio-pika aiohttp arq blacksheep bottle celery cherrypy connexion django djangorestframework dramatiq
+    falcon fastapi faust flask grequests gunicorn httplib2 httpx huey hug hypercorn kombu litestar
+    masonite nameko niquests pika pyramid quart requests robyn rq sanic starlette taskiq tornado treq
+    twisted urllib3 uvicorn waitress web2py werkzeug zope axios bull bullmq express fastify got hapi koa
+"""
+_FRAMEWORKS = frozenset(_FRAMEWORK_NAMES.split())
 _FRAMEWORK_WORDS = re.compile(
-    r"\bweb\s?(?:micro)?-?framework\b|\bhttps?[ -](?:client|library|server)\b|\b(?:task|job|message|work)[ -]queue\b"
-    r"|\bmessage[ -]broker\b|\b(?:wsgi|asgi|web)[ -](?:server|framework|toolkit)\b|\bweb applications\b",
+    r"\bweb\s?(?:micro)?-?framework\b|\bhttps?[ -](?:client|library|server)\b"
+    r"|\b(?:task|job|message|work)[ -]queue\b|\bmessage[ -]broker\b"
+    r"|\b(?:wsgi|asgi|web)[ -](?:server|framework|toolkit)\b|\bweb applications\b",
     re.IGNORECASE,
 )
 _FRAMEWORK_CLASSIFIERS = (
@@ -48,7 +46,7 @@ _OWNER = re.compile(
 
 @dataclass(frozen=True)
 class RepositoryFacts:
-    """What the manifest says of a repository as a whole. `lines_of_code` are production lines that are not blank."""
+    """What the manifest says of a whole repository. `lines_of_code`: production lines, not blank."""
 
     license: str | None
     organisation: str | None
@@ -58,7 +56,7 @@ class RepositoryFacts:
 
 
 def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> RepositoryFacts:
-    """Facts of a repository at a commit. `name` is the repository's, `source` the path or URL it came from."""
+    """Facts of a repository at a commit. `name` is its own, `source` the path or URL of its origin."""
     files = [entry for entry in git.tree(git.resolve(commit)) if entry.mode in _REGULAR_MODES]
     metadata = _metadata(git, files)
     lines = _lines_of_code(git, files)
@@ -79,7 +77,7 @@ def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> Reposito
 
 
 def is_defensive_framework(name: str, metadata: Metadata) -> bool:
-    """Whether a project is a web framework, an HTTP client or server, a task queue or a broker, as far as it says so."""
+    """Whether a project says that it is a web framework, HTTP client or server, task queue or broker."""
     names = {re.sub(r"[-_.]+", "-", told.lower()) for told in (name, metadata.name) if told}
     words = " \n ".join((metadata.summary, *metadata.keywords))
     return (

@@ -1,4 +1,4 @@
-"""Which commits are worth keeping: small, hand-written changes of code. A pure function of what the log says."""
+"""Which commits are worth keeping: small changes of code by people. A pure function of the log's records."""
 
 import re
 
@@ -24,14 +24,15 @@ class MiningRules(Frozen):
 
 
 _BOT = re.compile(
-    r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate|imgbot"
-    r"|allcontributors|mergify|depfu|lgtm-com|codecov)\b",
+    r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate"
+    r"|imgbot|allcontributors|mergify|depfu|lgtm-com|codecov)\b",
     re.IGNORECASE,
 )
 _AUTOMATED = re.compile(
     r"""
       (?:build|chore|fix|ci)\(deps(?:-dev)?\)!?:
-    | \[pre-commit\.ci\] | \S*\s*(?:re-?run\ )?pre-commit\ (?:auto-?update|updates?\b) | update\ pre-commit(?:\ hooks?)?$
+    | \[pre-commit\.ci\] | (?:\S+\s+)?pre-commit\ (?:auto-?update|updates?\b)
+    | update\ pre-commit(?:\ hooks?)?$
     | (?:\S+:\ )?bump\ \S+(?:\ (?:requirement|version))?\ from\ \S+\ to\ \S+
     | (?:\S+:\ )?(?:update|pin)\ (?:dependency|dependencies|all\ non-major\ dependencies|github/\S+\ action)\b
     | (?:\S+:\ )?lock\ file\ maintenance | scheduled\ (?:weekly|monthly)\ dependency\ update
@@ -44,12 +45,15 @@ _NUMBER = r"v?\d+(?:\.\d+)+\S*"
 _VERSION_BUMP = re.compile(
     rf"""
       (?:release|version|tag)?\s*:?\s*{_NUMBER}(?:\s+(?:release|final))?\.?$
-    | (?:\S+:\ )?(?:bump|increment|update|set|fix|raise)\ (?:(?:the|package|project|next|dev|in-dev|release|minor|major|patch|to)\ )*
+    | (?:\S+:\ )?(?:bump|increment|update|set|fix|raise)
+      \ (?:(?:the|package|project|next|dev|in-dev|release|minor|major|patch|to)\ )*
       version(?:s|\ number)?(?:\ (?:to|for|from|again|so)\b.*|\ {_NUMBER}.*)?$
     | (?:\S+:\ )?(?:bump|increment)\ (?:version\ )?(?:to|for)?\ ?{_NUMBER}.*
-    | (?:\S+:\ )?(?:prepare|release|cut|tag|start|begin|open|finalize|finish)\ (?:for\ |the\ |next\ |version\ |release\ (?:of\ )?)*
+    | (?:\S+:\ )?(?:prepare|release|cut|tag|start|begin|open|finalize|finish)
+      \ (?:for\ |the\ |next\ |version\ |release\ (?:of\ )?)*
       {_NUMBER}(?:\s+(?:cycle|release|development|dev|final|series|\(.*\))){{0,2}}\.?$
-    | (?:start|begin|open|back\ to)\ (?:(?:a|the|new|next|release|dev|development|another)\ )*(?:cycle|development|dev\ cycle|dev)$
+    | (?:start|begin|open|back\ to)\ (?:(?:a|the|new|next|release|dev|development|another)\ )*
+      (?:cycle|development|dev)$
     | (?:prepare|cut|make|do)\ (?:(?:a|the|for|new|next|first|final)\ )*release$
     | internal\ release\b.* | post-release\b.*
     """,
@@ -58,7 +62,7 @@ _VERSION_BUMP = re.compile(
 
 
 def drop_reason(record: Record, rules: MiningRules) -> DropReason | None:
-    """The first rule that a commit breaks, or None for one whose diff is good. Messages are judged elsewhere."""
+    """The first rule that a commit breaks, or None if its diff is good; the message is judged apart."""
     if not record.parents:
         return DropReason.ROOT
     if len(record.parents) > 1:

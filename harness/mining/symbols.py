@@ -1,8 +1,8 @@
-"""The functions and classes that a commit changes, read with PyDriller for the few commits that survived the rules.
+"""The functions and classes that a commit changes, read with PyDriller for commits that survived the rules.
 
-PyDriller gives sources and changed lines. Which symbol a line belongs to comes from Python's own parser where it can
-read the file (qualified names, classes, decorators, a fraction of the time), else from PyDriller's `changed_methods`
-(JavaScript, TypeScript, Python of another age).
+PyDriller gives sources and changed lines. Which symbol a line belongs to comes from Python's own parser where
+it can read the file (qualified names, classes, decorators, a fraction of the time), else from PyDriller's
+`changed_methods` (JavaScript, TypeScript, Python of another age).
 """
 
 import ast
@@ -123,10 +123,9 @@ def _parsed_spans(source: str) -> tuple[Span, ...] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SyntaxWarning: strangers' escapes
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+            return tuple(_spans(ast.parse(source), ""))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return tuple(_spans(tree, ""))
 
 
 def _spans(node: ast.AST, prefix: str) -> Iterator[Span]:

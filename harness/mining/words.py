@@ -140,10 +140,8 @@ CONDITIONAL = PREPOSITIONAL | _words(
     abort document ensure error exit explain forbid ignore mention print skip
     """
 )
-# Subjects that say nothing, whatever the change; between semicolons.
-GENERIC = frozenset(
-    phrase.strip()
-    for phrase in """
+# Subjects that say nothing, whatever the change.
+_GENERIC = """
     address comments; address feedback; address review; address review comments; apply suggestions from
     code review; argh; bug fix; bug fixes; change; changes; checkpoint; clean up; cleanup; code review;
     commit; done; edit; edits; first commit; fix; fix bug; fix bugs; fix lint; fix test; fix tests; fix
@@ -154,5 +152,5 @@ GENERIC = frozenset(
     changes; small fix; small fixes; small tweaks; small update; some changes; some fixes; stuff; temp;
     test; test commit; tests; tmp; tweak; tweaks; typo; typos; update; update code; updated; updates;
     ups; various changes; various fixes; various updates; whoops; wip; work; work in progress
-    """.split(";")
-)
+"""
+GENERIC = frozenset(" ".join(phrase.split()) for phrase in _GENERIC.split(";"))
