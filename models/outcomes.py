@@ -1,0 +1,166 @@
+"""Outcomes: how an attempt ended and, by its shape, whose fault that was.
+
+Shape alone does not tell a bad plan from a bad coder when tests fail; such outcomes are `undetermined` here
+and are attributed by experiment. What matters most is kept apart from the start: a fault of ours, of the
+machine or of the environment never counts against a model and never becomes training signal.
+"""
+
+from enum import StrEnum
+
+from models.manifest import Instance
+from models.plans import Frozen
+from models.suite import CaseStatus, SuiteEnd, SuiteReport
+
+
+class OracleKind(StrEnum):
+    """Which oracle judged a patch, from the strongest to the weakest."""
+
+    F2P_P2P = "f2p-p2p"  # the commit's own tests
+    GENERATED_TESTS = "generated-tests"  # pass on the gold patch, fail on its parent
+    STRUCTURAL = "structural"  # compared with the gold diff, nothing was run
+
+
+class Blame(StrEnum):
+    """Whose fault an outcome is, as far as its shape tells."""
+
+    NONE = "none"
+    PLAN = "plan"
+    CODE = "code"
+    UNDETERMINED = "undetermined"  # plan, code or retrieval: only an experiment can tell
+    INFRASTRUCTURE = "infrastructure"
+    ENVIRONMENT = "environment"
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended."""
+
+    PASSED = "passed"
+    # the model's
+    PLAN_MALFORMED = "plan-malformed"
+    PLANNER_STOPPED = "planner-stopped"
+    LIMITS_REACHED = "limits-reached"  # more parts, steps or adjustments than are allowed
+    EMPTY_PATCH = "empty-patch"
+    EDIT_REJECTED = "edit-rejected"
+    TESTS_FAILED = "tests-failed"  # a fail-to-pass test does not pass
+    REGRESSION = "regression"  # all fail-to-pass tests pass, a pass-to-pass test broke
+    TESTS_TIMEOUT = "tests-timeout"
+    TESTS_CRASHED = "tests-crashed"
+    # ours or the machine's
+    PROVIDER_ERROR = "provider-error"
+    HARNESS_ERROR = "harness-error"
+    SANDBOX_ERROR = "sandbox-error"
+    DISK_FULL = "disk-full"
+    TIME_LIMIT = "time-limit"  # a time limit of ours, not of the tests
+    # the environment's
+    ENVIRONMENT_BROKEN = "environment-broken"
+    FLAKY = "flaky"  # the tests that decide do not agree with themselves
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task was solved."""
+        return self is OutcomeKind.PASSED
+
+    @property
+    def blame(self) -> Blame:
+        """Whose fault it is, by shape."""
+        return _BLAME[self]
+
+    @property
+    def final(self) -> bool:
+        """Whether it closes the trajectory. Faults of infrastructure and environment are tried again."""
+        return self.blame not in (Blame.INFRASTRUCTURE, Blame.ENVIRONMENT)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it may become training signal: only what says something about a model does."""
+        return self.final
+
+
+_BLAME = {
+    OutcomeKind.PASSED: Blame.NONE,
+    OutcomeKind.PLAN_MALFORMED: Blame.PLAN,
+    OutcomeKind.PLANNER_STOPPED: Blame.PLAN,
+    OutcomeKind.LIMITS_REACHED: Blame.PLAN,
+    OutcomeKind.EMPTY_PATCH: Blame.UNDETERMINED,
+    OutcomeKind.EDIT_REJECTED: Blame.CODE,
+    OutcomeKind.TESTS_FAILED: Blame.UNDETERMINED,
+    OutcomeKind.REGRESSION: Blame.UNDETERMINED,
+    OutcomeKind.TESTS_TIMEOUT: Blame.CODE,
+    OutcomeKind.TESTS_CRASHED: Blame.CODE,
+    OutcomeKind.PROVIDER_ERROR: Blame.INFRASTRUCTURE,
+    OutcomeKind.HARNESS_ERROR: Blame.INFRASTRUCTURE,
+    OutcomeKind.SANDBOX_ERROR: Blame.INFRASTRUCTURE,
+    OutcomeKind.DISK_FULL: Blame.INFRASTRUCTURE,
+    OutcomeKind.TIME_LIMIT: Blame.INFRASTRUCTURE,
+    OutcomeKind.ENVIRONMENT_BROKEN: Blame.ENVIRONMENT,
+    OutcomeKind.FLAKY: Blame.ENVIRONMENT,
+}
+
+_ENDED_EARLY = {
+    SuiteEnd.TIMEOUT: (OutcomeKind.TESTS_TIMEOUT, "the tests were killed at their time limit"),
+    SuiteEnd.CRASHED: (OutcomeKind.TESTS_CRASHED, "the interpreter that ran the tests died"),
+    SuiteEnd.OUTPUT_LIMIT: (OutcomeKind.TESTS_CRASHED, "the tests were killed for printing too much"),
+    # The same arguments worked on the gold patch, so it is the patch that broke a conftest or a setting.
+    SuiteEnd.USAGE: (OutcomeKind.TESTS_CRASHED, "the test runner refused its configuration or a conftest"),
+}
+
+
+class Validation(Frozen):
+    """The verdict on one patch.
+
+    `key` names instance, patch, environment and oracle; tests are sorted node ids.
+    """
+
+    key: str
+    oracle: OracleKind
+    kind: OutcomeKind
+    f2p_passed: tuple[str, ...] = ()
+    f2p_failed: tuple[str, ...] = ()
+    p2p_failed: tuple[str, ...] = ()
+    seconds: float = 0.0
+    detail: str = ""
+
+
+def judge(instance: Instance, report: SuiteReport, key: str) -> Validation:
+    """The verdict that a run of the hidden tests gives on a patch.
+
+    A test counts as passed only if it ran and passed: one that is missing (not collected, renamed, its module
+    no longer imports), skipped or expected to fail counts as failed. A run that did not end by itself is the
+    patch's fault, since the same command ended by itself on the gold patch. Raises ValueError for an instance
+    without fail-to-pass tests, which nothing could be judged by.
+    """
+    if not instance.fail_to_pass:
+        raise ValueError(f"{instance.instance_id} has no fail-to-pass tests; it cannot judge a patch")
+    passed = report.passed
+    f2p_failed = sorted(set(instance.fail_to_pass) - passed)
+    p2p_failed = sorted(set(instance.pass_to_pass) - passed)
+    if report.end in _ENDED_EARLY:
+        kind, detail = _ENDED_EARLY[report.end]
+    elif f2p_failed:
+        kind = OutcomeKind.TESTS_FAILED
+        detail = _failures("fail-to-pass", f2p_failed, len(set(instance.fail_to_pass)), report)
+    elif p2p_failed:
+        kind = OutcomeKind.REGRESSION
+        detail = _failures("pass-to-pass", p2p_failed, len(set(instance.pass_to_pass)), report)
+    else:
+        kind, detail = OutcomeKind.PASSED, ""
+    return Validation(
+        key=key,
+        oracle=OracleKind.F2P_P2P,
+        kind=kind,
+        f2p_passed=tuple(sorted(set(instance.fail_to_pass) & passed)),
+        f2p_failed=tuple(f2p_failed),
+        p2p_failed=tuple(p2p_failed),
+        seconds=report.seconds,
+        detail=detail,
+    )
+
+
+def _failures(what: str, failed: list[str], total: int, report: SuiteReport) -> str:
+    case = report.cases.get(failed[0])
+    collection = report.collection_errors.get(failed[0].split("::")[0])
+    if case is not None and case.status is not CaseStatus.PASSED:
+        said = f"{case.status.value}: {case.message}" if case.message else case.status.value
+    else:
+        said = f"not collected: {collection}" if collection else "did not run"
+    return f"{len(failed)} of {total} {what} tests do not pass; {failed[0]} {said.strip()}"

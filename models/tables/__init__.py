@@ -1,0 +1,36 @@
+"""The tables of the raw and the curated database.
+
+Raw rows are only ever added; triggers in the database hold that.
+"""
+
+from models.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
+from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
+from models.tables.corpus import Blob, InstanceRow, RepoPackage
+from models.tables.curated import AdapterMetadata
+from models.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from models.tables.training import TrainingDataset, TrainingPlan
+
+__all__ = [
+    "AdapterMetadata",
+    "Blob",
+    "Campaign",
+    "CampaignRun",
+    "CuratedTable",
+    "EditRow",
+    "Evidence",
+    "FreeText",
+    "InstanceRow",
+    "OutcomeRow",
+    "PlanRow",
+    "RawTable",
+    "RepoPackage",
+    "RetrievalDecision",
+    "RetrievalLlmCall",
+    "TaskRun",
+    "TestRun",
+    "TrainingDataset",
+    "TrainingPlan",
+    "UtcDateTime",
+    "ValidationRow",
+    "utc_now",
+]
