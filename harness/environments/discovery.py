@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from harness.environments import layout, pins
 from harness.environments.findings import Findings, about_other_things, about_tests, canonical, parse
-from harness.environments.imports import distributions, imported_modules
+from harness.environments.imports import distributions, imported_by_documents, imported_modules
 from harness.environments.poetry import read_pipfile
 from harness.environments.pyproject import read_pyproject
 from harness.environments.requirement_files import read_requirement_files
@@ -18,7 +18,8 @@ from harness.environments.setuptools_files import read_setup_cfg, read_setup_py
 from harness.environments.tree import Tree, is_test
 from harness.git import Git
 
-_READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile")
+_DOCUMENTS = (".md", ".rst")
+_READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *_DOCUMENTS)
 # Tools that development groups name and that no test needs, unless one imports them.
 _TOOLS = {
     "autoflake", "bandit", "basedpyright", "black", "build", "bump-my-version", "bump2version", "bumpversion",
@@ -171,6 +172,9 @@ def _resolved(
 
 def _imported(tree: Tree, findings: Findings, selected: list[Requirement]) -> list[Requirement]:
     sources = [tree.text(path) for path in tree.paths if path.endswith(".py") and _matters(path)]
+    modules = imported_modules(sources)
+    if _tests_documents(tree):
+        modules |= imported_by_documents(tree.text(path) for path in tree.paths if path.endswith(_DOCUMENTS))
     every = [
         *findings.mentioned,
         *findings.tests,
@@ -182,12 +186,18 @@ def _imported(tree: Tree, findings: Findings, selected: list[Requirement]) -> li
         offered.setdefault(canonicalize_name(requirement.name), []).append(requirement)
     missing = set(offered) - {canonicalize_name(r.name) for r in selected} - {findings.name}
     found = []
-    for name in sorted(distributions(imported_modules(sources), missing)):
+    for name in sorted(distributions(modules, missing)):
         spellings = {canonical(r) for r in offered[name]}
         # Sources that disagree do so for reasons of their own (oldest and newest supported): leave it to the
         # date.
         found.append(offered[name][0] if len(spellings) == 1 else Requirement(name))
     return found
+
+
+def _tests_documents(tree: Tree) -> bool:
+    """Whether the examples in documentation are collected as tests."""
+    said = "".join(tree.text(path) for path in ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"))
+    return any(word in said for word in ("sybil", "--doctest-glob", "--markdown-docs", "pytest-examples"))
 
 
 def _matters(path: str) -> bool:

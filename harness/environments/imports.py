@@ -1,6 +1,7 @@
 """Which distributions a repository's files import, judged by the names of its own requirements."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterable
 
@@ -35,6 +36,13 @@ def imported_modules(sources: Iterable[str]) -> set[str]:
             continue
         for node in ast.walk(module):
             found.update(_names(node))
+    return {name for name in found if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def imported_by_documents(texts: Iterable[str]) -> set[str]:
+    """Dotted names that examples in documentation import, at the start of a line or after a `>>>` prompt."""
+    pattern = re.compile(r"^\s*(?:>>> |\.\.\. )?(?:import|from) ([\w.]+)", re.MULTILINE)
+    found = {name for text in texts for name in pattern.findall(text)}
     return {name for name in found if name.split(".")[0] not in sys.stdlib_module_names}
 
 
