@@ -17,3 +17,11 @@ class Limits(Frozen):
     disk_bytes: int = Field(2048 * MIB, gt=0, description="size of the scratch file systems (/tmp)")
     output_bytes: int = Field(64 * MIB, gt=0, description="printed bytes after which the tree is killed")
     kept_output_bytes: int = Field(64 * 1024, gt=0, description="printed bytes that are kept: head and tail")
+
+
+class LoopLimits(Frozen):
+    """How far the main loop goes before it stops under a name; what was done until then stays done."""
+
+    max_parts: int = Field(32, ge=1, description="parts begun, revised ones included")
+    max_steps: int = Field(256, ge=1, description="steps taken, test steps included")
+    max_revisions: int = Field(3, ge=0, description="adjustments that may replace the rest of the plan")

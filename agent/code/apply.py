@@ -24,7 +24,7 @@ class Tree(Protocol):
     """Files to start from."""
 
     def get(self, path: str) -> FileContent | None:
-        """A file, or None where no file is. Raises EditError for a symlink, for a path through one, for binaries."""
+        """A file, or None where none is. Raises EditError for symlinks, paths through them, and binaries."""
         ...
 
     def entries_under(self, folder: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where the search text of an edit stands in a file: exactly, then shifted by an indent, then with `...` for middles.
+"""Where the search text of an edit stands in a file: exact, shifted by an indent, or with `...` for middles.
 
 Matches are whole lines, and every rung wants exactly one. A rung with several matches ends the climb: what is
 ambiguous when read literally does not become clear when read leniently.
@@ -34,9 +34,9 @@ class _File:
 def replace_once(text: str, search: str, replace: str, path: str) -> tuple[str, Rung]:
     """The text with the one place of `search` replaced, and the rung that found it.
 
-    A search without CR matches lines with either end, and the replacement takes the ends of what it replaces. A
-    last line without a newline matches with and without one in `search`. Raises EditError for no match (naming
-    the nearest place) and for several (naming their lines).
+    A search without CR matches lines with either end, and the replacement takes the ends of what it replaces.
+    A last line without a newline matches with and without one in `search`. Raises EditError for no match
+    (naming the nearest place) and for several (naming their lines).
     """
     if not search:
         if text:
@@ -97,7 +97,7 @@ def _put(file: _File, places: list[tuple[int, int, str]], complete: bool, litera
 
 
 def _shifted(file: _File, wanted: list[str]) -> Iterator[tuple[int, str, str]]:
-    """Places where the lines stand under another uniform indent: (start, indent in the edit, indent in the file)."""
+    """Places where the lines stand under another indent: (start, indent taken away, indent put there)."""
     bare = [key.lstrip(" \t") for key in file.keys]
     bare_wanted = [line.lstrip(" \t") for line in wanted]
     solid = [index for index, line in enumerate(bare_wanted) if line.strip()]
@@ -127,7 +127,9 @@ def _same_bare(lines: list[str], wanted: list[str]) -> bool:
 
 
 def _difference(old: str, new: str) -> tuple[str, str] | None:
-    """What a shift takes away and what it puts there instead, if one indent extends the other at its outer side."""
+    """What a shift takes away and what it puts there, if one indent extends the other at its outer side."""
+    if old == new:
+        return None
     if new.endswith(old):
         return "", new[: len(new) - len(old)]
     if old.endswith(new):
@@ -209,5 +211,6 @@ def _nearest(file: _File, wanted: list[str]) -> str:
         have = file.keys[start + offset] if start + offset < end else None
         if have != want:
             shown = "the end of the file" if have is None else repr(have[:120])
-            return f"nearest is {file.path}:{start + 1}-{end}, where line {start + offset + 1} is {shown}, not {want[:120]!r}"
+            where = f"{file.path}:{start + 1}-{end}, where line {start + offset + 1}"
+            return f"nearest is {where} is {shown}, not {want[:120]!r}"
     return f"nearest is {file.path}:{start + 1}-{end}"

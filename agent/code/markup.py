@@ -13,10 +13,10 @@
     ```
 
 The length of an opening marker or fence decides which line closes it, so content that holds such lines is
-written with longer ones. Content ends with a newline unless its last line is `\\ No newline at end of file`; a
-last line that reads so itself gets one more backslash. Names with spaces are JSON strings. Lines end with LF
-alone: a CR before it belongs to the content. An answer that changes nothing is the line `### no change`. Text
-outside the blocks is reasoning.
+written with longer ones. Content ends with a newline unless its last line is `\\ No newline at end of file`;
+a last line that reads so itself gets one more backslash. Names with spaces are JSON strings. Lines end with
+LF alone: a CR before it belongs to the content. An answer that changes nothing is the line `### no change`.
+Text outside the blocks is reasoning.
 """
 
 import json

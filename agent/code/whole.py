@@ -1,4 +1,4 @@
-"""Edits of whole symbols: a symbol's lines, decorators included, replaced, deleted, or followed by new ones."""
+"""Edits of whole symbols: their lines, decorators included, replaced, deleted, or followed by new ones."""
 
 import difflib
 
@@ -9,10 +9,11 @@ from models.errors import EditError
 
 
 def edit_symbol(text: str, edit: SymbolEdit) -> tuple[str, Rung]:
-    """The text after the edit, and its rung: `file` for `<module>`, `indent-shift` if the body was re-indented.
+    """The text after the edit, and its rung: `file` for `<module>`, `indent-shift` for a re-indented body.
 
-    Deleting a symbol takes the blank lines right before it as well. A body takes the indent and the line ends of the
-    symbol. Raises EditError for a name that is unknown or ambiguous and for a symbol that shares its lines.
+    Deleting a symbol takes the blank lines right before it as well. A body takes the indent and the line ends
+    of the symbol. Raises EditError for a name that is unknown or ambiguous and for a symbol that shares its
+    lines with other code.
     """
     mark = texts.BOM if text.startswith(texts.BOM) else ""
     lines = texts.lines_of(text.removeprefix(mark))

@@ -1,0 +1,215 @@
+"""The main loop: a task becomes a plan, its parts become steps, its steps become edits tested at once.
+
+    meta_plan -> per part: part_plan -> (per step: code -> apply -> affected tests -> one retry)
+              -> test_plan -> (the same for test steps) -> adjustment
+    and an adjustment at once when a step fails its retry.
+
+Everything it does to the world goes through the planner, the workspace and the recorder it is given. An
+InfrastructureError of theirs passes through; whatever else goes wrong is part of the Solution.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from agent.code.parse import parse_edits
+from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
+from agent.regressions import Baseline
+from models.edits import Edit, RenameFile
+from models.errors import EditError, PlanError
+from models.limits import LoopLimits
+from models.plans import (
+    MetaPlan,
+    MetaPlanPart,
+    PartPlan,
+    PlanStep,
+    StepResult,
+    StepStatus,
+    TestPlan,
+    Verdict,
+)  # fmt: skip
+from models.protocols import Planner, Recorder, Request, SourceFile, Stage, Task, Workspace
+from models.solution import Solution, StopReason
+
+ATTEMPTS = 2
+"""Every answer may be given again once, with what was wrong with the first."""
+T = TypeVar("T")
+
+
+def solve(
+    task: Task, planner: Planner, workspace: Workspace, recorder: Recorder, limits: LoopLimits | None = None
+) -> Solution:
+    """Work a task off in `workspace`; what was done before a stop stays done and is in the Solution.
+
+    Raises InfrastructureError when nobody could be asked or nothing could be tested.
+    """
+    loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
+    try:
+        loop.run()
+    except _Stop as stop:
+        return loop.solution(stop.reason, stop.detail)
+    return loop.solution(StopReason.FINISHED)
+
+
+class _Stop(Exception):
+    """Ends the loop early, under a name."""
+
+    def __init__(self, reason: StopReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+@dataclass
+class _Loop:
+    task: Task
+    planner: Planner
+    workspace: Workspace
+    recorder: Recorder
+    limits: LoopLimits
+    baseline: Baseline
+    meta: MetaPlan | None = None
+    begun: list[MetaPlanPart] = field(default_factory=list)
+    waiting: list[MetaPlanPart] = field(default_factory=list)
+    part_plans: list[PartPlan] = field(default_factory=list)
+    test_plans: list[TestPlan] = field(default_factory=list)
+    results: list[StepResult] = field(default_factory=list)
+    steps_taken: int = 0
+    revisions: int = 0
+
+    def run(self) -> None:
+        self.meta = self.ask(Request(stage=Stage.META_PLAN, task=self.task), parse_meta_plan)
+        self.recorder.plan(Stage.META_PLAN, self.meta)
+        self.waiting = self.meta.in_order()
+        while self.waiting:
+            if len(self.begun) == self.limits.max_parts:
+                raise _Stop(StopReason.TOO_MANY_PARTS, f"more than {self.limits.max_parts} parts")
+            part = self.waiting.pop(0)
+            self.begun.append(part)
+            if self.implement(part) and self.test(part):
+                self.adjust(part)
+
+    def implement(self, part: MetaPlanPart) -> bool:
+        """Plan a part and take its steps; False if the plan was revised on the way."""
+        request = Request(stage=Stage.PART_PLAN, task=self.task, meta=self.meta, part=part)
+        plan = self.ask(request, lambda text: parse_part_plan(text, part))
+        self.recorder.plan(Stage.PART_PLAN, plan)
+        self.part_plans.append(plan)
+        return self.take_steps(part, plan, for_tests=False)
+
+    def test(self, part: MetaPlanPart) -> bool:
+        """Plan a part's tests and write them; False if the plan was revised on the way."""
+        request = Request(stage=Stage.TEST_PLAN, task=self.task, meta=self.meta, part=part)
+        plan = self.ask(request, lambda text: parse_test_plan(text, part))
+        self.recorder.plan(Stage.TEST_PLAN, plan)
+        self.test_plans.append(plan)
+        return self.take_steps(part, plan, for_tests=True)
+
+    def take_steps(self, part: MetaPlanPart, plan: PartPlan, for_tests: bool) -> bool:
+        steps = plan.in_order()
+        try:
+            while steps:
+                if self.steps_taken == self.limits.max_steps:
+                    raise _Stop(StopReason.TOO_MANY_STEPS, f"more than {self.limits.max_steps} steps")
+                result = self.take_step(part, plan, steps.pop(0), for_tests)
+                self.results.append(result)
+                if result.status is not StepStatus.DONE and self.adjust(part) is Verdict.REVISE:
+                    return False
+        finally:
+            self.results += [_not_run(part, step) for step in steps]
+        return True
+
+    def take_step(self, part: MetaPlanPart, plan: PartPlan, step: PlanStep, for_tests: bool) -> StepResult:
+        """Have a step coded, apply it, run the tests it may break; once more with what went wrong."""
+        self.steps_taken += 1
+        request = Request(
+            stage=Stage.CODE, task=self.task, meta=self.meta, part=part, plan=plan, step=step,
+            for_tests=for_tests, edit_format=self.planner.edit_format,
+        )  # fmt: skip
+        status, failure = StepStatus.NOT_RUN, ""
+        changed: set[str] = set()
+        for attempt in range(ATTEMPTS):
+            try:
+                edits = self.code(request.model_copy(update={"attempt": attempt, "failure": failure}))
+                self.apply(part, step, attempt, edits)
+            except EditError as error:
+                status, failure = StepStatus.EDIT_REJECTED, str(error)
+                continue
+            changed |= _paths(edits)
+            failure = self.baseline.regressions(sorted(changed), f"{part.id}/{step.id} attempt {attempt}")
+            status = StepStatus.TESTS_FAILED if failure else StepStatus.DONE
+            if not failure:
+                break
+        self.baseline.settle()
+        return StepResult(
+            part_id=part.id, step_id=step.id, status=status, attempts=attempt + 1, detail=failure
+        )
+
+    def code(self, request: Request) -> list[Edit]:
+        """Ask for a step's edits, showing the files it targets as they are now; EditError if it is no use."""
+        assert request.step is not None
+        targets = request.step.targets
+        paths = dict.fromkeys(path for target in targets for path in (target.path, target.new_path) if path)
+        files = tuple(SourceFile(path=path, text=self.workspace.read(path)) for path in paths)
+        request = request.model_copy(update={"files": files})
+        answer = self.planner.answer(request)
+        self.recorder.call(request, answer)
+        return parse_edits(answer.text)
+
+    def apply(self, part: MetaPlanPart, step: PlanStep, attempt: int, edits: list[Edit]) -> None:
+        """Apply a step's edits, all or nothing; raises EditError for the coder if one is rejected."""
+        self.baseline.extend(sorted(_paths(edits)))
+        results = self.workspace.apply(edits)
+        self.recorder.edits(part.id, step.id, attempt, results)
+        errors = [result.error for result in results if result.error is not None]
+        if errors:
+            raise EditError("\n".join(dict.fromkeys(errors)))
+
+    def adjust(self, part: MetaPlanPart) -> Verdict:
+        """Ask what becomes of the rest of the plan, and make it so; raises _Stop if nothing does."""
+        request = Request(
+            stage=Stage.ADJUSTMENT, task=self.task, meta=self.meta, part=part, results=tuple(self.results)
+        )
+        adjustment = self.ask(request, lambda text: parse_adjustment(text, self.begun))
+        self.recorder.decision(Stage.ADJUSTMENT, part.id, adjustment.verdict.value, adjustment.reason)
+        if adjustment.verdict is Verdict.STOP:
+            raise _Stop(StopReason.STOPPED, adjustment.reason)
+        if adjustment.verdict is Verdict.REVISE:
+            if self.revisions == self.limits.max_revisions:
+                raise _Stop(StopReason.TOO_MANY_REVISIONS, f"more than {self.limits.max_revisions} revisions")
+            self.revisions += 1
+            self.meta = MetaPlan(rationale=adjustment.reason, parts=(*self.begun, *adjustment.parts))
+            self.recorder.plan(Stage.ADJUSTMENT, self.meta)
+            self.waiting = [each for each in self.meta.in_order() if each not in self.begun]
+        return adjustment.verdict
+
+    def ask(self, request: Request, parse: Callable[[str], T]) -> T:
+        """Ask a planning stage, once more with the error if its answer is malformed, then raise _Stop."""
+        failure = ""
+        for attempt in range(ATTEMPTS):
+            request = request.model_copy(update={"attempt": attempt, "failure": failure})
+            answer = self.planner.answer(request)
+            self.recorder.call(request, answer)
+            try:
+                return parse(answer.text)
+            except PlanError as error:
+                failure = str(error)
+        raise _Stop(StopReason.PLAN_MALFORMED, f"{request.stage.value}: {failure}")
+
+    def solution(self, reason: StopReason, detail: str = "") -> Solution:
+        return Solution(
+            meta=self.meta,
+            part_plans=tuple(self.part_plans),
+            test_plans=tuple(self.test_plans),
+            step_results=tuple(self.results),
+            stopped_reason=reason,
+            detail=detail,
+        )
+
+
+def _paths(edits: list[Edit]) -> set[str]:
+    """Every path that edits name."""
+    return {edit.path for edit in edits} | {edit.new_path for edit in edits if isinstance(edit, RenameFile)}
+
+
+def _not_run(part: MetaPlanPart, step: PlanStep) -> StepResult:
+    return StepResult(part_id=part.id, step_id=step.id, status=StepStatus.NOT_RUN, attempts=0)
