@@ -4,7 +4,7 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -66,6 +66,7 @@ def check() -> None:
 
 
 def _kind(name: str) -> Kind:
-    if name == "auto" or name == "bubblewrap" or name == "none":
-        return name
-    raise UsageError(f"--sandbox {name}: give auto, bubblewrap or none")
+    for kind in get_args(Kind):
+        if name == kind:
+            return cast(Kind, kind)
+    raise UsageError(f"--sandbox {name}: give {', '.join(get_args(Kind))}")

@@ -43,9 +43,12 @@ _ISOLATION = (
 )  # fmt: skip
 _SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm, as container engines have it
 # The kernel counts processes per user namespace since 5.14, so the limit is set inside, where it binds unless
-# the sandbox's user is the host's root. It is a second line: the watcher counts everywhere. dash says -p for -u.
-_NPROC = (
-    'n=$1; shift; (ulimit -u "$n") 2>/dev/null && ulimit -u "$n" || ulimit -p "$n" 2>/dev/null; exec "$@"'
+# the sandbox's user is the host's root; it is twice the limit, as the watcher is the first line. dash says -p
+# for -u. The command is nice so that a flood of processes keeps neither the watcher nor the sandbox's first
+# process, which has to run in order to die, from ending it.
+_SHIM = (
+    'n=$1; shift; (ulimit -u "$n") 2>/dev/null && ulimit -u "$n" || ulimit -p "$n" 2>/dev/null; '
+    'exec nice "$@"'
 )
 _MINIMUM = (0, 8)  # --disable-userns
 
@@ -92,7 +95,7 @@ class Bubblewrap:
                     *_file_system(workdir, mounts, limits),
                     *options,
                     *("--remount-ro", "/", "--"),
-                    *("/bin/sh", "-c", _NPROC, "sh", str(2 * limits.processes), *argv),
+                    *("/bin/sh", "-c", _SHIM, "sh", str(2 * limits.processes), *argv),
                 ],
                 env={},
                 cwd=Path("/"),

@@ -1,8 +1,9 @@
 """Starting a process tree under limits, watching it, and ending all of it.
 
 The kernel enforces what it can per process (file size, data segment, no core dumps); the whole tree's wall
-time, memory, number of processes, output and disk are watched from outside. The limits are set on a small shell
-that waits for a line before it becomes the command: code between fork and exec is not safe in a threaded program.
+time, memory, number of processes, output and disk are watched from outside. The limits are set on a small
+shell that waits for a line before it becomes the command: no code of ours runs between fork and exec, where a
+threaded program must not do much.
 """
 
 import contextlib
@@ -27,8 +28,8 @@ from models.limits import Limits
 _GATE = 'read -r _ && exec "$@" </dev/null'
 _LOOK = 0.05  # seconds between looks at the tree
 _SLOW = 10  # looks between those that read disks and descriptors
-_PATIENCE = 10.0  # seconds in which what was killed must be gone
-_REAPING = 1.0  # seconds that bubblewrap has to reap its child, before it is killed itself
+_PATIENCE = 60.0  # seconds in which what was killed must be gone
+_REAPING = 2.0  # seconds that bubblewrap has to reap its child, before it is killed itself
 _MOST_ADJUSTMENT = "1000"  # when the host runs out of memory, the kernel ends the sandboxed first
 
 
@@ -188,6 +189,9 @@ class _Handles:
         try:
             if self._status is None:
                 _kill_group(self._process.pid)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                # it has to run in order to die, and a flood of processes is running as well
+                os.sched_setscheduler(self.root, os.SCHED_RR, os.sched_param(1))
             for descriptor in descriptors:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)

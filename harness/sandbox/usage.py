@@ -105,7 +105,7 @@ class DiskWatch:
         self.devices = frozenset(directory.stat().st_dev for directory in self._directories)
 
     def exceeded(self, pids: Sequence[int]) -> bool:
-        """Whether more than the limit was written since the start, by change times, which cannot be forged."""
+        """Whether more than the limit was written since the start; change times cannot be forged."""
         if not any(map(self._shrunk, self._directories, self._free)):
             return False
         written = unlinked(pids, self.devices)[0]

@@ -1,0 +1,6 @@
+"""Running test suites and reading what they say."""
+
+from harness.testing.base import Selection, SuiteSetup
+from harness.testing.runs import run_suite
+
+__all__ = ["Selection", "SuiteSetup", "run_suite"]

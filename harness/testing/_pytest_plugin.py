@@ -1,0 +1,130 @@
+"""The part of a test run that lies inside the repository's own pytest: order, early stop, and exact records.
+
+It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. Beside the
+JUnit report it writes `progress.jsonl`, a line for each phase of each test and each module that could not be
+collected, which is what is known of a run that was killed. Last it writes `seal.json`, without which a report
+does not count. The seal repeats a nonce that is readable only until this module is loaded: an accident or a
+simple forgery does not make one, code that sets out to take pytest apart from inside still could.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from os import O_APPEND, O_CREAT, O_WRONLY, getpid, write
+from os import open as open_descriptor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_WANTED = json.loads(Path(__file__).with_name("selection.json").read_text(encoding="utf-8"))
+_RESULTS = Path(_WANTED["results"])
+_NONCE = (_RESULTS / "nonce").read_text(encoding="ascii")
+(_RESULTS / "nonce").unlink()
+_PID = getpid()
+_PROGRESS = open_descriptor(str(_RESULTS / "progress.jsonl"), O_WRONLY | O_CREAT | O_APPEND, 0o600)
+
+
+class _Run:
+    def __init__(self) -> None:
+        self.session: Any = None
+        self.left = 0  # items of the first files that have not finished
+        self.unmet = set(_WANTED["required"])  # required tests that have not passed
+        self.failed: set[str] = set()  # required tests of which a phase failed
+        self.stopped = False
+
+    def over(self) -> bool:
+        if _WANTED["stop"] == "never" or self.left:
+            return False
+        return _WANTED["stop"] == "after-first" or bool(self.unmet or self.failed)
+
+
+_run = _Run()
+
+
+def _record(*fields: Any) -> None:
+    write(_PROGRESS, (json.dumps(fields) + "\n").encode("ascii"))
+
+
+def _path(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]
+
+
+def _text(report: Any) -> str:
+    longrepr = report.longrepr
+    if isinstance(longrepr, tuple):  # a skip: file, line, reason
+        return str(longrepr[2])
+    crash = getattr(longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", longrepr))[:2000]
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: Any) -> Iterator[None]:
+    """Keep the tests in one process, whatever the repository's options for xdist, unless the command asks."""
+    if not _WANTED["workers"] and hasattr(config.option, "numprocesses"):
+        config.option.numprocesses = None
+        config.option.dist = "no"
+        config.option.tx = []
+    yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(session: Any, config: Any, items: list[Any]) -> None:
+    """Bring the tests of the first files to the front; the order is otherwise kept."""
+    first = set(_WANTED["first"])
+    items.sort(key=lambda item: _path(item.nodeid) not in first)
+    for item in items:
+        item.user_properties.append(("cra_id", json.dumps(item.nodeid)))
+    _run.left = sum(_path(item.nodeid) in first for item in items)
+    _run.session = session
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: Any) -> bool | None:
+    """Run nothing when there is nothing to run first."""
+    if not _run.over():
+        return None
+    _run.stopped = True
+    return True
+
+
+def pytest_collectreport(report: Any) -> None:
+    """Note modules that cannot be collected, or that skip themselves."""
+    if report.outcome != "passed":
+        _record("collect", report.nodeid, report.outcome, _text(report))
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Note each phase of each test."""
+    outcome = "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
+    message = "" if outcome == "passed" else _text(report)
+    _record("test", report.nodeid, report.when, outcome, report.duration, message)
+    if report.nodeid not in _WANTED["required"]:
+        return
+    if report.outcome == "failed":
+        _run.failed.add(report.nodeid)
+    elif report.when == "call" and report.outcome == "passed":
+        _run.unmet.discard(report.nodeid)
+
+
+def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
+    """Stop after the last test of the first files, if that is wanted."""
+    if _run.left and _path(nodeid) in _WANTED["first"]:
+        _run.left -= 1
+        if _run.over():
+            _run.stopped = True
+            _run.session.shouldstop = "the first files are done"
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: Any) -> Iterator[None]:
+    """Seal the report once everyone else has written theirs."""
+    yield
+    report = _RESULTS / "report.xml"
+    if getpid() != _PID or not report.exists():
+        return
+    digest = hashlib.sha256(report.read_bytes()).hexdigest()
+    seal = {"nonce": _NONCE, "exit": int(session.exitstatus), "stopped": _run.stopped, "report": digest}
+    (_RESULTS / "seal.json").write_text(json.dumps(seal), encoding="ascii")

@@ -1,0 +1,40 @@
+"""How a repository's tests are started, and which of them are wanted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.sandbox import Mount
+
+
+@dataclass(frozen=True)
+class SuiteSetup:
+    """How the tests of one state of a repository are started.
+
+    `python` is the interpreter, under the same path inside and outside of the sandbox. `mounts` hold whatever
+    it needs: the environment, the interpreter's own prefix, the directory with the repository's metadata;
+    read-only. `import_roots` are relative to the work tree and come first on PYTHONPATH, in this order;
+    `extra_path` follows. In `command`, the first word `python` means `python` above.
+    """
+
+    python: Path
+    mounts: tuple[Mount, ...]
+    import_roots: tuple[str, ...]
+    extra_path: tuple[Path, ...] = ()
+    command: tuple[str, ...] = ("python", "-m", "pytest")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which tests run, and when to stop.
+
+    The tests in the files of `first` run before the others; the whole suite is still collected, because some
+    tests pass only then. With stop `after-first` the run ends after them; with `if-required-fail` it ends there
+    if one of the node ids in `required` did not pass. `only` limits collection to these files. Paths are
+    relative to the work tree.
+    """
+
+    first: tuple[str, ...] = ()
+    stop: Literal["never", "after-first", "if-required-fail"] = "never"
+    required: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
