@@ -202,8 +202,8 @@ def test_the_first_verdict_on_a_patch_is_kept(store: RawStore) -> None:
 
 
 TABLES = [
-    "blobs", "repo_packages", "instances", "campaigns", "campaign_runs", "task_runs", "validations", "outcomes",
-    "retrieval_llm_calls", "retrieval_decisions", "plans", "edits", "test_runs",
+    "blobs", "repo_packages", "instances", "campaigns", "campaign_runs", "task_runs", "validations",
+    "outcomes", "retrieval_llm_calls", "retrieval_decisions", "plans", "edits", "test_runs",
 ]  # fmt: skip
 
 
