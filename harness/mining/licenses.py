@@ -2,6 +2,8 @@
 
 import re
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
 # In order: the first that is found in a license file's head names it.
 _TEXTS = (
     ("AGPL-3.0", r"GNU AFFERO GENERAL PUBLIC LICENSE\s+Version 3"),
@@ -34,15 +36,14 @@ _NAMES = (
     ("Unlicense", r"\bunlicense|public domain"),
     ("PSF-2.0", r"python software foundation|\bpsf"),
 )
-_EXPRESSION = re.compile(
-    r"\(?(?P<id>[A-Za-z0-9.+-]*\d[A-Za-z0-9.+-]*|MIT|ISC|Unlicense|0BSD|Zlib)\)?(?:\s+(?:AND|OR|WITH)\s+\(?[A-Za-z0-9.+-]+\)?)*"
-)
 
 
 def from_metadata(license_field: str, classifiers: tuple[str, ...]) -> str | None:
     """An SPDX expression as it stands in the field, else the identifier that field or classifiers mean."""
-    if _EXPRESSION.fullmatch(license_field) and " " not in license_field.split(" OR ")[0].split(" AND ")[0]:
-        return license_field
+    try:
+        return str(canonicalize_license_expression(license_field))
+    except InvalidLicenseExpression:
+        pass  # free text, as it was before expressions were asked for
     told = [license_field] if len(license_field) < 200 else []
     told += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
     for text in told:

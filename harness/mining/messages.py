@@ -1,8 +1,8 @@
 """Commit messages as tasks: what is left without the bookkeeping, and whether it asks for something.
 
 The second is the verb-direct-object test of commit data sets, without a tagger: the first word has a verb
-lemma, and an object, a clause or (for verbs that want one) a prepositional phrase follows. A word that is a noun
-as often as a verb counts only if it is a known action or a determiner follows ("Bounce the server").
+lemma, and an object, a clause or (for verbs that want one) a prepositional phrase follows. A word that is a
+noun as often as a verb counts only if it is a known action or a determiner follows ("Bounce the server").
 """
 
 import re
@@ -40,6 +40,12 @@ _TRAILER = re.compile(
     r"|differential revision)\s*:\s*(?:\S+@\S+|.*<\S+@\S+>|#?\d+|I[0-9a-f]{40}|https?://\S+|.*@\d+ .*)\s*$",
     re.IGNORECASE,
 )
+_SQUASHED = re.compile(  # what a squash merge leaves of the branch's own bookkeeping
+    r"[\s*-]*(?:\[pre-commit\.ci\].*|for more information, see https?://pre-commit\.ci"
+    r"|merge (?:branch|remote-).*|apply suggestions? from (?:code review|@\S+)"
+    r"|(?:address|apply)(?: code)?(?: review)? (?:comments|feedback)|-{5,})\.?",
+    re.IGNORECASE,
+)
 _PREFIXES = re.compile(
     r"""^(?:
         \[[^\]]*\]\s*:?                                     # [subsystem]
@@ -53,8 +59,9 @@ _PREFIXES = re.compile(
     )\s*""",
     re.VERBOSE,
 )
-_MACHINE_MADE = re.compile(
-    r"(?:fixup|squash|amend)!|merge (?:branch|pull request|remote-tracking|tag|commit)\b|initial commit\b",
+_NOT_DONE = re.compile(
+    r"\W*wip\b|(?:fixup|squash|amend)!|initial commit\b"
+    r"|merge (?:branch|pull request|remote-tracking|tag|commit)\b",
     re.IGNORECASE,
 )
 _LONG = 1_000  # characters of a line from which on it is no subject, no trailer and no reference
@@ -63,15 +70,16 @@ _TOKEN = re.compile(r"[^\s,;:()\[\]{}\"“”!?]+")
 
 def task_text(message: str) -> str:
     """The message without trailers, references to issues and pull requests, and surplus blank lines."""
-    lines = [line.rstrip() for line in message.strip().splitlines()]
-    kept = []
-    for number, line in enumerate(lines):
-        if len(line) > _LONG:
-            kept.append(line)
-            continue
-        if _TRAILER.match(line) or (number and _REFERENCE_LINE.match(line)):
-            continue
-        kept.append(_without_reference_end(line))
+    kept: list[str] = []
+    for line in message.strip().splitlines():
+        text = line.rstrip()
+        if text and len(text) <= _LONG:
+            text = _without_reference_end(text)
+            if not text or _TRAILER.match(text) or _REFERENCE_LINE.match(text):
+                continue
+            if kept and _SQUASHED.fullmatch(text):
+                continue
+        kept.append(text)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 
 
@@ -110,7 +118,7 @@ def _tokens(subject: str) -> list[str]:
 
 def _is_generic(text: str, tokens: list[str]) -> bool:
     lowered = [token.lower() for token in tokens]
-    return bool(_MACHINE_MADE.match(text)) or lowered[:1] == ["wip"] or " ".join(lowered) in words.GENERIC
+    return bool(_NOT_DONE.match(text)) or " ".join(lowered) in words.GENERIC
 
 
 def names_an_action(tokens: list[str]) -> bool:
@@ -156,15 +164,20 @@ def _verb(word: str) -> tuple[str | None, bool]:
 
     Of `enter/exit` the first half counts, of `soft-deprecate` the last.
     """
-    from lemminflect import getAllLemmas
-
     word = word.split("/")[0]
-    for candidate in (word, word.replace("-", ""), *word.split("-")[:0:-1]):
-        by_class: dict[str, tuple[str, ...]] = getAllLemmas(candidate)
-        lemmas = by_class.get("VERB", ())
-        for lemma in (*lemmas, candidate, *_stems(candidate)):
+    candidates = (word, word.replace("-", ""), *word.split("-")[:0:-1])
+    for candidate in candidates:
+        for lemma in (candidate, *_stems(candidate)):
             if lemma in words.ACTIONS:
                 return lemma, True
+
+    from lemminflect import getAllLemmas  # its dictionary takes a third of a second to load
+
+    for candidate in candidates:
+        by_class: dict[str, tuple[str, ...]] = getAllLemmas(candidate)
+        lemmas = by_class.get("VERB", ())
+        if action := next((lemma for lemma in lemmas if lemma in words.ACTIONS), None):
+            return action, True
         if lemmas:
             return lemmas[0], not {"NOUN", "ADJ", "ADV"} & set(by_class)
         if not by_class and (made := re.fullmatch(r"(\w{3,}(?:i[sz]e|ify))(?:s|d|ing)?", candidate)):
@@ -173,6 +186,6 @@ def _verb(word: str) -> tuple[str | None, bool]:
 
 
 def _stems(word: str) -> list[str]:
-    """Regular inflections undone, for words that the dictionary does not know (`refactored`)."""
+    """Regular inflections undone, which is enough for most actions (`fixes`, `refactored`)."""
     endings = (("ing", ""), ("ing", "e"), ("ed", ""), ("d", ""), ("es", ""), ("s", ""), ("ies", "y"))
     return [word.removesuffix(ending) + put for ending, put in endings if word.endswith(ending)]
