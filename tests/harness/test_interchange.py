@@ -143,9 +143,8 @@ def test_exporting_twice_gives_the_same_lines_whatever_the_users_git_says(
 ) -> None:
     manifest, source = package(tmp_path, BEFORE, AFTER)
     first = list(export_instances(manifest, source))
-    (tmp_path / "gitconfig").write_text(
-        "[diff]\nnoprefix = true\nalgorithm = patience\ncontext = 9\nexternal = false\n"
-    )
+    settings = "[diff]\nnoprefix = true\nalgorithm = patience\ncontext = 9\nexternal = false\n"
+    (tmp_path / "gitconfig").write_text(settings)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", "false")
     monkeypatch.setenv("GIT_DIFF_OPTS", "--unified=9")
