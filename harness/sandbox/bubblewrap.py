@@ -41,6 +41,7 @@ _ISOLATION = (
     "--uid", "1000", "--gid", "1000", "--hostname", "room",
     "--die-with-parent", "--new-session", "--clearenv",
 )  # fmt: skip
+_FIRST = "/proc/1"  # hidden: its memory is bubblewrap's own, which the system-call filter does not cover
 _SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm, as container engines have it
 # The kernel counts processes per user namespace since 5.14, so the limit is set inside, where it binds unless
 # the sandbox's user is the host's root; it is twice the limit, as the watcher is the first line. dash says -p
@@ -120,7 +121,18 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list
             options += ["--ro-bind", name, name]
     for name in _ETC:
         options += ["--ro-bind-try", name, name]
-    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(min(_SHARED_MEMORY, limits.memory_bytes))]
+    options += [
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        _FIRST,
+        "--remount-ro",
+        _FIRST,
+        "--dev",
+        "/dev",
+        "--size",
+        str(min(_SHARED_MEMORY, limits.memory_bytes)),
+    ]
     options += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
     options += [
         "--perms",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import sys
 import tempfile
@@ -19,7 +20,7 @@ _LIMITS = Limits(wall_seconds=60.0, output_bytes=1 << 20)
 # Runs inside. Prints one JSON list: the names of the attempts that succeeded.
 _ATTEMPTS = r"""
 import ctypes, json, os, socket, sys
-secret_file, home, visible, port, namespaces, variable = json.loads(sys.argv[1])
+secret_file, home, visible, port, namespaces, variable, marker = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 holes = []
 
@@ -30,9 +31,11 @@ def attempt(name, function):
     except OSError:
         pass
 
-def writes(path):
-    with open(path, "w"):
-        return True
+def creates(directory):
+    path = os.path.join(directory, marker)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    os.unlink(path)
+    return True
 
 def status(field):
     with open("/proc/self/status") as lines:
@@ -40,8 +43,8 @@ def status(field):
 
 attempt("files", lambda: open(secret_file).read())
 attempt("home", lambda: set(os.listdir(home)) - set(visible))
-for path in ("/x", "/usr/x", "/etc/x", "/dev/x"):
-    attempt("root", lambda: writes(path))
+for directory in ("/", "/usr", "/etc", "/dev"):
+    attempt("root", lambda: creates(directory))
 attempt("remount", lambda: libc.mount(None, b"/usr", None, 32 | 4096, None) == 0)
 attempt("network", lambda: socket.create_connection(("127.0.0.1", port), 2))
 for name, inode in namespaces.items():
@@ -50,6 +53,8 @@ attempt("capabilities", lambda: status("CapEff") or status("CapBnd") or status("
 attempt("nesting", lambda: libc.unshare(0x10000000) == 0)
 attempt("environment", lambda: variable in os.environ)
 attempt("vsock", lambda: socket.socket(40, socket.SOCK_STREAM))
+attempt("tracing", lambda: libc.ptrace(16, 1, 0, 0) == 0)
+attempt("tracing", lambda: open("/proc/1/mem", "rb+"))
 attempt("keyring", lambda: libc.syscall(KEYCTL, 0, -3, 1) != -1)
 print(json.dumps(sorted(set(holes))))
 """
@@ -76,6 +81,7 @@ _CLAIMS = {
     "nesting": "cannot open a user namespace of its own",
     "environment": "does not get the host's environment variables",
     "vsock": "cannot reach the hypervisor",
+    "tracing": "cannot take over the sandbox's own process",
     "keyring": "cannot reach kernel keyrings",
 }
 
@@ -96,7 +102,15 @@ def examine(sandbox: Sandbox) -> list[Finding]:
         workdir = Path(name, "workdir")
         workdir.mkdir()
         told = json.dumps(
-            [str(secret), str(home), list(visible), listener.getsockname()[1], namespaces, SECRET]
+            [
+                str(secret),
+                str(home),
+                list(visible),
+                listener.getsockname()[1],
+                namespaces,
+                SECRET,
+                secrets.token_hex(8),
+            ]
         )
         script = _ATTEMPTS.replace("KEYCTL", str(_KEYCTL.get(os.uname().machine, -1)))
         os.environ[SECRET] = "secret"

@@ -29,7 +29,7 @@ class Selection:
     """Which tests run, and when to stop.
 
     The tests in the files of `first` run before the others; the whole suite is still collected, because some
-    tests pass only then. With stop `after-first` the run ends after them; with `if-required-fail` it ends there
+    tests pass only then. With stop `after-first` the run ends after them; with `if-required-fail` it does so
     if one of the node ids in `required` did not pass. `only` limits collection to these files. Paths are
     relative to the work tree.
     """
