@@ -16,6 +16,15 @@ from harness.environments.wheel_checks import unpack_wheel
 from harness.process import CommandFailed, run
 
 
+def has_bytecode(digest: str, interpreter: Interpreter, cache: Path) -> bool:
+    """Whether the wheel with this SHA-256 was compiled before."""
+    return _place(digest, interpreter, cache).is_dir()
+
+
+def _place(digest: str, interpreter: Interpreter, cache: Path) -> Path:
+    return cache / f"{digest}-{interpreter.abi}"
+
+
 def link_bytecode(
     wheels: Mapping[Path, str], interpreter: Interpreter, cache: Path, site_packages: Path
 ) -> None:
@@ -26,7 +35,7 @@ def link_bytecode(
     OSError.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    places = {path: cache / f"{digest}-{interpreter.abi}" for path, digest in wheels.items()}
+    places = {path: _place(digest, interpreter, cache) for path, digest in wheels.items()}
     _compile({path: place for path, place in places.items() if not place.exists()}, interpreter, cache)
     for place in places.values():
         for folder, _, files in os.walk(place):
@@ -35,7 +44,7 @@ def link_bytecode(
                 inside.mkdir(exist_ok=True)
                 for name in files:
                     with contextlib.suppress(FileExistsError):
-                        os.link(Path(folder, name), inside / name)
+                        os.link(f"{folder}/{name}", f"{inside}/{name}")
 
 
 def _compile(missing: Mapping[Path, Path], interpreter: Interpreter, cache: Path) -> None:

@@ -6,12 +6,13 @@ import fcntl
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.environments.bytecode import link_bytecode
+from harness.environments.bytecode import has_bytecode, link_bytecode
 from harness.environments.interpreters import Interpreter, interpreter_for
 from harness.environments.wheel_checks import check_wheel
 from harness.environments.wheels import locked, select_wheels
@@ -46,12 +47,13 @@ class EnvironmentStore:
         self.root = root.resolve()
         self.budget_bytes = budget_bytes
         self._environments = self.root / "environments"
+        self._bytecode = self.root / "bytecode"
         self._locks = self.root / "locks"
 
     @contextmanager
     def acquire(self, environment: Environment, packages: Path) -> Iterator[BuiltEnvironment]:
         """The environment, built from the wheels in `packages` if it is not there, kept from removal until
-        left.
+        left. After a build, leaving evicts.
 
         Raises WheelError for a wheel that is missing, changed or ambiguous, EnvironmentFault if it cannot be
         built (or its Python is not installed), InfrastructureError if the disk is full.
@@ -63,14 +65,19 @@ class EnvironmentStore:
         )
         with self._lock(environment.key) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
+            fresh = False
             while not self._complete(built, interpreter):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if not self._complete(built, interpreter):
                     self._build(environment, interpreter, packages, folder)
+                    fresh = True
                 # Not atomic: the environment may be evicted in between, and then it is built again.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
-            os.utime(folder / _COMPLETE)
+            now = time.time_ns()  # the clock behind a plain utime is too coarse to order uses
+            os.utime(folder / _COMPLETE, ns=(now, now))
             yield built
+            if fresh:
+                self.evict()
 
     def evict(self) -> list[str]:
         """Remove least recently used environments until the store fits its budget; returns their keys.
@@ -82,7 +89,7 @@ class EnvironmentStore:
         for key in self._by_last_use():
             if size <= self.budget_bytes:
                 return removed
-            if self._remove(key):
+            if self.remove(key):
                 removed.append(key)
                 size = disk_usage(self.root)
         if size > self.budget_bytes:
@@ -110,7 +117,7 @@ class EnvironmentStore:
     ) -> None:
         try:
             _delete(folder)
-            wheels = _checked_wheels(environment, interpreter, packages)
+            wheels = self._checked_wheels(environment, interpreter, packages)
             folder.mkdir(parents=True)
             with self._lock(".caches") as descriptor:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -128,12 +135,9 @@ class EnvironmentStore:
     def _install(
         self, environment: Environment, interpreter: Interpreter, wheels: dict[Path, str], folder: Path
     ) -> None:
+        # By path, so that exactly the checked files are taken and uv's cache knows them again.
         lock_file = folder / "requirements.txt"
-        lock_file.write_text(environment.lock)
-        links = folder / "wheels"  # the checked ones alone, so that no other can be taken
-        links.mkdir()
-        for path in wheels:
-            (links / path.name).symlink_to(path.resolve())
+        lock_file.write_text("".join(_pinned(path, digest) for path, digest in wheels.items()))
         venv = folder / "venv"
         quiet = ["--quiet", "--no-config", "--cache-dir", str(self.root / "cache"), "--offline"]
         try:
@@ -141,8 +145,8 @@ class EnvironmentStore:
             if wheels:
                 run(
                     ["uv", "pip", "install", *quiet, "--python", str(venv / "bin" / "python"), "--no-index",
-                     "--find-links", str(links), "--no-deps", "--require-hashes", "--no-build", "--link-mode",
-                     "hardlink", "--requirement", str(lock_file)],
+                     "--no-deps", "--require-hashes", "--no-build", "--link-mode", "hardlink",
+                     "--requirement", str(lock_file)],
                 )  # fmt: skip
         except CommandFailed as error:
             if "No space left on device" in error.stderr or "os error 28" in error.stderr:
@@ -150,7 +154,26 @@ class EnvironmentStore:
             said = " ".join(error.stderr.split())
             raise EnvironmentFault(f"environment {environment.key} cannot be built: {said[:300]}") from error
         site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
-        link_bytecode(wheels, interpreter, self.root / "bytecode", site_packages)
+        link_bytecode(wheels, interpreter, self._bytecode, site_packages)
+
+    def _checked_wheels(
+        self, environment: Environment, interpreter: Interpreter, packages: Path
+    ) -> dict[Path, str]:
+        wanted = locked(environment.lock)
+        chosen = select_wheels(wanted, interpreter, packages)
+        for name, version in wanted:
+            if (name, version) not in chosen:
+                raise WheelError(
+                    f"{packages} holds no wheel of {name}=={version} for {environment.abi} with a hash that "
+                    "the lock allows; run `cra prepare` again"
+                )
+        wheels = dict(chosen.values())
+        for path, digest in wheels.items():
+            if not has_bytecode(
+                digest, interpreter, self._bytecode
+            ):  # those with bytecode were checked before
+                check_wheel(path, digest)
+        return wheels
 
     def _by_last_use(self) -> list[str]:
         if not self._environments.is_dir():
@@ -162,7 +185,8 @@ class EnvironmentStore:
                 used.append(((marker if marker.exists() else folder).stat().st_mtime_ns, folder.name))
         return [key for _, key in sorted(used)]
 
-    def _remove(self, key: str) -> bool:
+    def remove(self, key: str) -> bool:
+        """Remove an environment; False if it is in use."""
         with self._lock(key) as descriptor:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -178,32 +202,27 @@ class EnvironmentStore:
             except BlockingIOError:
                 return
             _delete(self.root / "cache")
-            _delete(self.root / "bytecode")
+            _delete(self._bytecode)
 
 
 def disk_usage(folder: Path) -> int:
     """Bytes allocated under a folder, each hard-linked file counted once."""
-    seen: dict[tuple[int, int], int] = {}
-    for current, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            with contextlib.suppress(FileNotFoundError):
-                found = os.lstat(os.path.join(current, name))  # noqa: PTH118 - measured: a Path each takes 3x as long
-                seen[found.st_dev, found.st_ino] = found.st_blocks * 512
+    seen: dict[int, int] = {}
+    pending = [str(folder)]
+    while pending:
+        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    found = entry.stat(follow_symlinks=False)
+                    seen[found.st_ino] = found.st_blocks * 512
+                    if stat.S_ISDIR(found.st_mode):
+                        pending.append(entry.path)
     return sum(seen.values())
 
 
-def _checked_wheels(environment: Environment, interpreter: Interpreter, packages: Path) -> dict[Path, str]:
-    wanted = locked(environment.lock)
-    chosen = select_wheels(wanted, interpreter, packages)
-    for name, version in wanted:
-        if (name, version) not in chosen:
-            raise WheelError(
-                f"{packages} holds no wheel of {name}=={version} for {environment.abi} with a hash that the "
-                "lock allows; run `cra prepare` again"
-            )
-    for path, digest in chosen.values():
-        check_wheel(path, digest)
-    return dict(chosen.values())
+def _pinned(path: Path, digest: str) -> str:
+    name = path.name.split("-")[0]
+    return f"{name} @ {path.resolve().as_uri()} --hash=sha256:{digest}\n"
 
 
 def _full(root: Path) -> str:
@@ -211,11 +230,12 @@ def _full(root: Path) -> str:
 
 
 def _make_read_only(folder: Path) -> None:
-    for current, _, files in os.walk(folder, topdown=False):
-        for name in files:
-            path = Path(current, name)
-            if not path.is_symlink():
-                path.chmod(0o555 if path.stat().st_mode & stat.S_IXUSR else 0o444)
+    for current, _, _ in os.walk(folder, topdown=False):
+        with os.scandir(current) as entries:
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISREG(mode) and mode & 0o222:  # what is linked from the caches mostly is so already
+                    Path(entry).chmod(0o555 if mode & stat.S_IXUSR else 0o444)
         Path(current).chmod(0o555)
 
 
