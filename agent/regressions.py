@@ -35,7 +35,7 @@ class Baseline:
             self._failing = _failing_by_id(report) | self._failing
 
     def regressions(self, changed: list[str], purpose: str) -> str:
-        """What broke, by the tests of the changed files after an edit, as text for the coder; empty if none."""
+        """What an edit broke by the tests of the changed files, as text for the coder; empty if nothing."""
         if not changed:
             return ""
         report = self.workspace.run_affected_tests(changed)

@@ -42,12 +42,13 @@ class DiskTree:
             return None
         except OSError as error:
             raise _refused(path, error) from error
-        with os.fdopen(handle, "rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(handle)
             if stat.S_ISDIR(mode):
                 return None
-            if not stat.S_ISREG(mode):
-                raise EditError(f"{path} is not a regular file; edits are for text files")
+            raise EditError(f"{path} is not a regular file; edits are for text files")
+        with os.fdopen(handle, "rb") as stream:
             return FileContent(texts.decode(stream.read(), path), bool(mode & stat.S_IXUSR))
 
     def entries_under(self, folder: str) -> list[str]:

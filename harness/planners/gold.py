@@ -1,0 +1,125 @@
+"""The planner that knows the answer: each stage is answered from the gold patch, in text like a model's."""
+
+import hashlib
+
+from agent.code.format import format_edits
+from agent.index.symbols import IMPORTS, base_name
+from harness.goldpatch import FileChange, GoldPatch
+from harness.planners.derive import GoldPlan, derive_plan
+from harness.planners.hunks import FileHunks
+from harness.planners.pieces import changes_inside
+from harness.planners.rewrite import recreate, rewrite
+from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
+from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
+from models.protocols import Answer, Request, Stage
+
+_VERSION = "gold-1"
+
+
+class GoldPlanner:
+    """Plans and codes from a gold patch.
+
+    It can code another planner's steps as well: then it makes, of the gold patch, only what lies in the
+    targets of the step (and the imports of a file with it), which tells a bad plan from a bad coder.
+    """
+
+    name = "gold"
+
+    def __init__(self, gold: GoldPatch, edit_format: EditFormat) -> None:
+        self.gold = gold
+        self.edit_format = edit_format
+        self.plan: GoldPlan = derive_plan(gold)
+        changes = [*gold.production, *gold.tests]
+        self._by_path = {change.path: change for change in changes}
+        self._by_old_path = {change.old_path: change for change in changes if change.old_path}
+
+    @property
+    def identity(self) -> str:
+        """Hash of the gold patch, the edit format and the version of this planner."""
+        text = "\0".join((_VERSION, self.edit_format.value, self.gold.identity))
+        return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def answer(self, request: Request) -> Answer:
+        """The answer of a planning or code stage; raises ValueError for a stage of retrieval."""
+        return Answer(text=self._text(request), model=self.name)
+
+    def _text(self, request: Request) -> str:
+        part = request.part.id if request.part else ""
+        match request.stage:
+            case Stage.META_PLAN:
+                return self.plan.meta.model_dump_json(indent=2)
+            case Stage.PART_PLAN:
+                plan = self.plan.part_plans.get(part, PartPlan(part_id=part))
+                return plan.model_dump_json(indent=2)
+            case Stage.TEST_PLAN:
+                tests = self.plan.test_plans.get(part, TestPlan(part_id=part))
+                return tests.model_dump_json(indent=2)
+            case Stage.CODE:
+                assert request.step is not None
+                files = {file.path: file.text for file in request.files}
+                return format_edits(self.edits(request.step, files))
+            case Stage.ADJUSTMENT:
+                going_on = PlanAdjustment(verdict=Verdict.CONTINUE, reason="The plan holds.")
+                return going_on.model_dump_json(indent=2)
+        raise ValueError(f"the gold planner has no answer for {request.stage.value}")
+
+    def edits(self, step: PlanStep, files: dict[str, str | None]) -> list[Edit]:
+        """The gold patch's edits for a step's targets, given the texts of their files (None: no such file).
+
+        Empty if the files hold them already, or the gold patch has nothing there.
+        """
+        own = self.plan.work.get(step.targets)
+        if own is not None:
+            work = [(piece.change, piece.targets[0].action, piece.hunks) for piece in own]
+        else:
+            work = self._work_in(step.targets)
+        return [edit for change, action, hunks in work for edit in self._edits(change, action, hunks, files)]
+
+    def _work_in(self, targets: tuple[Target, ...]) -> list[tuple[FileChange, Action, frozenset[int] | None]]:
+        """What the gold patch does within another planner's targets, file by file."""
+        work: dict[str, tuple[FileChange, Action, frozenset[int] | None]] = {}
+        for target in targets:
+            change = self._by_path.get(target.new_path or target.path) or self._by_old_path.get(target.path)
+            if change is None or (target.path == change.old_path and target.action is Action.MODIFY):
+                continue
+            hunks = _hunks_in(change, target)
+            _, _, before = work.get(change.path, (change, target.action, frozenset()))
+            both = None if hunks is None or before is None else hunks | before
+            work[change.path] = (change, target.action, both)
+        return list(work.values())
+
+    def _edits(
+        self, change: FileChange, action: Action, hunks: frozenset[int] | None, files: dict[str, str | None]
+    ) -> list[Edit]:
+        now, old = files.get(change.path), files.get(change.old_path or "")
+        if change.after is None:
+            return [DeleteFile(path=change.path)] if now is not None else []
+        if change.old_path and action is Action.DELETE:
+            return [DeleteFile(path=change.old_path)] if old is not None else []
+        edits: list[Edit] = []
+        if change.old_path and action is Action.RENAME and now is None and old is not None:
+            edits, now = [RenameFile(path=change.old_path, new_path=change.path)], old
+        after, executable = change.after.text, change.after.executable
+        if now is None:
+            return [CreateFile(path=change.path, content=after, executable=executable)]
+        if change.before is None or not changes_inside(change):
+            same = now == after and (change.before is None or change.before.text != after)
+            return [*edits, *([] if same else recreate(change.path, after, executable))]
+        file = FileHunks(change.path, change.before.text, after)
+        done = file.applied_in(now)
+        goal = after if hunks is None or done is None else file.text(done | hunks)
+        return [*edits, *rewrite(change.path, now, goal, self.edit_format, executable)]
+
+
+def _hunks_in(change: FileChange, target: Target) -> frozenset[int] | None:
+    """The hunks of a change in a target: of its symbol and those inside, and of the imports; None for all."""
+    if target.symbol is None or not changes_inside(change):
+        return frozenset() if target.action is Action.RENAME else None
+    assert change.before is not None and change.after is not None
+    file = FileHunks(change.path, change.before.text, change.after.text)
+    wanted = base_name(target.symbol)
+    return frozenset(
+        index
+        for index, hunk in enumerate(file.hunks)
+        if hunk.names == {IMPORTS} or any(f"{name}.".startswith(f"{wanted}.") for name in hunk.names)
+    )

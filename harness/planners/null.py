@@ -1,0 +1,19 @@
+"""The planner that does nothing: its empty plan shows what the tests say of a tree left as it was."""
+
+from models.edits import EditFormat
+from models.plans import MetaPlan
+from models.protocols import Answer, Request, Stage
+
+
+class NullPlanner:
+    """Answers the meta plan with an empty one; the loop asks nothing else of it."""
+
+    name = "null"
+    identity = "null-1"
+    edit_format = EditFormat.SEARCH_REPLACE
+
+    def answer(self, request: Request) -> Answer:
+        """An empty meta plan. Raises ValueError for another stage, which an empty plan never reaches."""
+        if request.stage is not Stage.META_PLAN:
+            raise ValueError(f"the null planner has no answer for {request.stage.value}")
+        return Answer(text=MetaPlan().model_dump_json(indent=2), model=self.name)
