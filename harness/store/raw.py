@@ -19,6 +19,7 @@ from models.database import open_database
 from models.errors import DatabaseError, UsageError
 from models.manifest import Manifest
 from models.outcomes import OracleKind, OutcomeKind, Validation
+from models.suite import SuiteReport
 from models.tables import (
     Campaign,
     CampaignRun,
@@ -96,7 +97,7 @@ class RawStore:
             add(connection, Campaign(id=key, config=dict(config)))
         return key
 
-    def start_run(self, campaign_id: str, name: str, flow_run_id: str, packages: Sequence[Path]) -> str:
+    def start_run(self, campaign_id: str, name: str, flow_run_id: str, packages: Sequence[Path | str]) -> str:
         """Store that a run of a campaign over some repo packages began under a label; the run's key.
 
         A flow run that is restarted stays the same run.
@@ -180,8 +181,10 @@ class RawStore:
         _check_begun(run, attempt)
         return AttemptRecorder(self._engine, run["campaign_id"], trajectory_id, attempt, run["temperature"])
 
-    def store_validation(self, instance: str, validation: Validation) -> Validation:
-        """Keep a verdict under its key; the verdict that is kept, which is the first one reached.
+    def store_validation(self, instance: str, validation: Validation, report: SuiteReport) -> Validation:
+        """Keep a verdict under its key, with the test run it rests on.
+
+        Returns the verdict that is kept, which is the first one reached.
 
         Raises ValueError for a fault of infrastructure or environment: it says nothing about the patch.
         """
@@ -195,6 +198,7 @@ class RawStore:
             kind=validation.kind.value,
             seconds=validation.seconds,
             result_hash=texts.add(canonical(validation)),
+            report_hash=texts.add(canonical(report)),
         )
         with writing(self._engine, texts) as connection:
             if add(connection, row):

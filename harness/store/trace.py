@@ -111,7 +111,10 @@ Event = Annotated[DecisionEvent | CallEvent | PlanEvent | EditEvent | TestEvent,
 
 
 class OutcomeEvent(Frozen):
-    """How an attempt ended, with the patch it made and the verdict it rests on."""
+    """How an attempt ended, with the patch it made and the verdict it rests on.
+
+    The whole report of the tests behind the verdict is to be had by `report_hash`.
+    """
 
     attempt: int
     kind: OutcomeKind
@@ -122,6 +125,7 @@ class OutcomeEvent(Frozen):
     seconds: float
     created_at: datetime
     validation: Validation | None
+    report_hash: str | None
 
 
 class Trace(Frozen):
@@ -241,19 +245,25 @@ def _outcomes(connection: Connection, run: RowMapping) -> list[OutcomeEvent]:
     rows = _rows(connection, OutcomeRow, run)
     table = table_of(ValidationRow)
     wanted = {row["validation_id"] for row in rows} - {None}
-    results = dict(
-        connection.execute(select(table.c.id, table.c.result_hash).where(table.c.id.in_(wanted))).all()
-    )
-    texts = read_texts(connection, [*results.values(), *(row["patch_hash"] for row in rows)])
-    verdicts = {key: Validation.model_validate_json(texts[result]) for key, result in results.items()}
-    return [
-        OutcomeEvent(
-            patch=texts[row["patch_hash"]],
-            validation=verdicts.get(row["validation_id"]),
-            **_fields(row, OutcomeEvent),
+    verdicts = {
+        verdict["id"]: verdict
+        for verdict in connection.execute(select(table).where(table.c.id.in_(wanted))).mappings()
+    }
+    hashes = [verdict["result_hash"] for verdict in verdicts.values()] + [row["patch_hash"] for row in rows]
+    texts = read_texts(connection, hashes)
+    outcomes = []
+    for row in rows:
+        verdict = verdicts.get(row["validation_id"])
+        result = Validation.model_validate_json(texts[verdict["result_hash"]]) if verdict else None
+        outcomes.append(
+            OutcomeEvent(
+                patch=texts[row["patch_hash"]],
+                validation=result,
+                report_hash=verdict["report_hash"] if verdict else None,
+                **_fields(row, OutcomeEvent),
+            )
         )
-        for row in rows
-    ]
+    return outcomes
 
 
 def _fields(row: RowMapping, model: type[Frozen]) -> dict[str, Any]:

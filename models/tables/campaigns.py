@@ -75,6 +75,7 @@ class ValidationRow(RawTable, table=True):
     kind: str
     seconds: float
     result_hash: str = Field(foreign_key="blobs.sha256")
+    report_hash: str = Field(foreign_key="blobs.sha256")
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

@@ -129,8 +129,8 @@ def test_the_lines_have_the_fields_types_and_values_of_the_field(tmp_path: Path)
     (line,) = export_instances(manifest, source)
     values = json.loads(line)
     assert set(values) == {
-        "repo", "instance_id", "base_commit", "patch", "test_patch", "problem_statement", "hints_text", "created_at",
-        "version", "FAIL_TO_PASS", "PASS_TO_PASS", "environment_setup_commit",
+        "repo", "instance_id", "base_commit", "patch", "test_patch", "problem_statement", "hints_text",
+        "created_at", "version", "FAIL_TO_PASS", "PASS_TO_PASS", "environment_setup_commit",
     }  # fmt: skip
     assert values["FAIL_TO_PASS"] == '["tests/test_lib.py::test_two"]'
     assert (values["repo"], values["version"]) == ("me/lib", "1.2")

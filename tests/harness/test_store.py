@@ -194,11 +194,11 @@ def test_the_first_verdict_on_a_patch_is_kept(store: RawStore) -> None:
     key = validation_key(instance, sha256("diff"), "env")
     assert store.find_validation(key) is None
     first = Validation(key=key, oracle=OracleKind.F2P_P2P, kind=OutcomeKind.PASSED, seconds=1.0)
-    assert store.store_validation(instance, first) == first
-    assert store.store_validation(instance, first.model_copy(update={"seconds": 2.0})) == first
+    assert store.store_validation(instance, first, SUITE) == first
+    assert store.store_validation(instance, first.model_copy(update={"seconds": 2.0}), SUITE) == first
     assert store.find_validation(key) == first
     with pytest.raises(ValueError, match="must be tried again"):
-        store.store_validation(instance, first.model_copy(update={"kind": OutcomeKind.FLAKY}))
+        store.store_validation(instance, first.model_copy(update={"kind": OutcomeKind.FLAKY}), SUITE)
 
 
 TABLES = [
@@ -217,7 +217,7 @@ def test_nothing_of_a_closed_trajectory_can_be_changed_or_deleted(
     record_all(store.recorder(trajectory, 1))
     instance = store.register_package(make_manifest())["lib-0"]
     verdict = Validation(key="v", oracle=OracleKind.F2P_P2P, kind=OutcomeKind.PASSED)
-    store.store_validation(instance, verdict)
+    store.store_validation(instance, verdict, SUITE)
     store.close_trajectory(trajectory, 1, OutcomeKind.PASSED, validation="v")
     before = {table: count(engine, table) for table in TABLES}
     assert min(before.values()) > 0

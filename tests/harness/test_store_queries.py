@@ -5,12 +5,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from test_store import EDIT, META, make_manifest, open_one, record_all
+from test_store import EDIT, META, SUITE, make_manifest, open_one, record_all
 
 from harness.store import RawStore, open_raw_store
 from models.errors import UsageError
 from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.protocols import Stage
+from models.suite import SuiteReport
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_trace_holds_everything_behind_an_outcome_in_order(store: RawStore) ->
     store.begin_attempt(trajectory)
     record_all(store.recorder(trajectory, 1))
     verdict = Validation(key="v", oracle=OracleKind.F2P_P2P, kind=OutcomeKind.PASSED, f2p_passed=("t",))
-    store.store_validation(store.register_package(make_manifest())["lib-0"], verdict)
+    store.store_validation(store.register_package(make_manifest())["lib-0"], verdict, SUITE)
     store.close_trajectory(
         trajectory,
         1,
@@ -101,6 +102,8 @@ def test_a_trace_holds_everything_behind_an_outcome_in_order(store: RawStore) ->
     assert [e.seq for e in trace.events] == list(range(8))
     (outcome,) = trace.outcomes
     assert (outcome.validation, outcome.patch, outcome.alignment) == (verdict, "diff", {"files": 0.5})
+    assert outcome.report_hash is not None
+    assert SuiteReport.model_validate_json(store.get_text(outcome.report_hash)) == SUITE
     calls = [e for e in trace.events if e.event == "call"]
     assert calls[0].reasoning == "because"
     assert calls[1].prompt_hash is not None

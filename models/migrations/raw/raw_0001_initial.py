@@ -162,9 +162,11 @@ def _outcomes() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("result_hash", sa.String(), nullable=False),
+        sa.Column("report_hash", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["instance_id"], ["instances.id"]),
         sa.ForeignKeyConstraint(["result_hash"], ["blobs.sha256"]),
+        sa.ForeignKeyConstraint(["report_hash"], ["blobs.sha256"]),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_validations_instance_id", "validations", ["instance_id"])
