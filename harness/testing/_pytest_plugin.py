@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from os import O_APPEND, O_CREAT, O_WRONLY, getpid, write
+from os import O_APPEND, O_CREAT, O_WRONLY, environ, getpid, write
 from os import open as open_descriptor
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ import pytest
 
 _WANTED = json.loads(Path(__file__).with_name("selection.json").read_text(encoding="utf-8"))
 _RESULTS = Path(_WANTED["results"])
-_NONCE = (_RESULTS / "nonce").read_text(encoding="ascii")
-(_RESULTS / "nonce").unlink()
+_WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller records for it
+_NONCE = "" if _WORKER else (_RESULTS / "nonce").read_text(encoding="ascii")
+if not _WORKER:
+    (_RESULTS / "nonce").unlink()
 _PID = getpid()
 _PROGRESS = open_descriptor(str(_RESULTS / "progress.jsonl"), O_WRONLY | O_CREAT | O_APPEND, 0o600)
 
@@ -30,13 +32,14 @@ _PROGRESS = open_descriptor(str(_RESULTS / "progress.jsonl"), O_WRONLY | O_CREAT
 class _Run:
     def __init__(self) -> None:
         self.session: Any = None
-        self.left = 0  # items of the first files that have not finished
+        self.unfinished = 0  # items that have not finished
+        self.left = 0  # those of them in the first files
         self.unmet = set(_WANTED["required"])  # required tests that have not passed
         self.failed: set[str] = set()  # required tests of which a phase failed
         self.stopped = False
 
     def over(self) -> bool:
-        if _WANTED["stop"] == "never" or self.left:
+        if _WANTED["stop"] == "never" or _WANTED["workers"] or self.left:
             return False
         return _WANTED["stop"] == "after-first" or bool(self.unmet or self.failed)
 
@@ -45,7 +48,8 @@ _run = _Run()
 
 
 def _record(*fields: Any) -> None:
-    write(_PROGRESS, (json.dumps(fields) + "\n").encode("ascii"))
+    if not _WORKER:
+        write(_PROGRESS, (json.dumps(fields) + "\n").encode("ascii"))
 
 
 def _path(nodeid: str) -> str:
@@ -81,6 +85,11 @@ def pytest_collection_modifyitems(session: Any, config: Any, items: list[Any]) -
     _run.session = session
 
 
+def pytest_collection_finish(session: Any) -> None:
+    """Note how many tests there are to finish."""
+    _run.unfinished = len(session.items)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: Any) -> bool | None:
     """Run nothing when there is nothing to run first."""
@@ -110,7 +119,8 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 
 def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
-    """Stop after the last test of the first files, if that is wanted."""
+    """Count, and stop after the last test of the first files, if that is wanted."""
+    _run.unfinished -= 1
     if _run.left and _path(nodeid) in _WANTED["first"]:
         _run.left -= 1
         if _run.over():
@@ -123,8 +133,9 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
     """Seal the report once everyone else has written theirs."""
     yield
     report = _RESULTS / "report.xml"
-    if getpid() != _PID or not report.exists():
+    if _WORKER or getpid() != _PID or not report.exists():
         return
     digest = hashlib.sha256(report.read_bytes()).hexdigest()
-    seal = {"nonce": _NONCE, "exit": int(session.exitstatus), "stopped": _run.stopped, "report": digest}
+    whole = _run.stopped or _run.unfinished <= 0
+    seal = {"nonce": _NONCE, "exit": int(session.exitstatus), "whole": whole, "report": digest}
     (_RESULTS / "seal.json").write_text(json.dumps(seal), encoding="ascii")

@@ -20,12 +20,13 @@ _MOST = 64 * MIB  # bytes of a report; 100,000 tests take about half of it
 class Records:
     """`cases` come from the JUnit report if it is `sealed`, else from what was noted as the tests ran.
 
-    `exit_code` is the one that pytest meant to end with. `not_collected` maps files to the head of the error.
+    `exit_code` is the one that pytest meant to end with; `whole` says that it ran every test, or all up to a
+    stop that was asked for. `not_collected` maps files to the head of the error.
     """
 
     sealed: bool
     exit_code: int | None
-    stopped: bool
+    whole: bool
     cases: dict[str, CaseResult] = field(default_factory=dict)
     not_collected: dict[str, str] = field(default_factory=dict)
     note: str = ""
@@ -42,7 +43,7 @@ def read_records(results: Path, nonce: str) -> Records:
             reported = worst(
                 [*parse(report).values(), *(case for case in cases.values() if _whole_module(case))]
             )
-            return Records(True, seal["exit"], bool(seal["stopped"]), reported, not_collected)
+            return Records(True, seal["exit"], bool(seal["whole"]), reported, not_collected)
         except BadReport as error:
             note = str(error)
     return Records(False, None, False, cases, not_collected, note)
@@ -58,7 +59,7 @@ def _seal(results: Path, nonce: str) -> dict[str, Any] | None:
         seal = json.loads(content or b"null")
     except ValueError:
         return None
-    if not isinstance(seal, dict) or seal.keys() != {"nonce", "exit", "stopped", "report"}:
+    if not isinstance(seal, dict) or seal.keys() != {"nonce", "exit", "whole", "report"}:
         return None
     return seal if seal["nonce"] == nonce and isinstance(seal["exit"], int) else None
 
@@ -69,10 +70,11 @@ def _read(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
-            return None
         return file.read(_MOST)
 
 

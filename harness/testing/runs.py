@@ -17,7 +17,8 @@ from models.suite import SuiteEnd, SuiteReport
 
 _PLUGIN = Path(__file__).with_name("_pytest_plugin.py")
 _MODULE = "cra_pytest_plugin"
-_USAGE = 4
+_USAGE, _NO_TESTS = 4, 5  # pytest's exit codes
+_FINISHED = (0, 1, 2)  # all passed, some failed, or interrupted: by us, if the run is whole
 _ENDS = {Ending.TIMEOUT: SuiteEnd.TIMEOUT, Ending.OUTPUT_LIMIT: SuiteEnd.OUTPUT_LIMIT}
 
 
@@ -139,14 +140,8 @@ def _end(done: Finished, records: Records) -> SuiteEnd:
         return _ENDS.get(done.ending, SuiteEnd.CRASHED)
     if done.exit_code == _USAGE and not records.sealed:
         return SuiteEnd.USAGE
-    if not records.sealed or done.exit_code != records.exit_code:
+    if not records.sealed or not records.whole or done.exit_code != records.exit_code:
         return SuiteEnd.CRASHED
-    match done.exit_code:
-        case 0 | 1:
-            return SuiteEnd.COMPLETED
-        case 2 if records.stopped or records.not_collected:
-            return SuiteEnd.COMPLETED
-        case 5:
-            return SuiteEnd.NO_TESTS
-        case _:
-            return SuiteEnd.CRASHED
+    if done.exit_code == _NO_TESTS:
+        return SuiteEnd.NO_TESTS
+    return SuiteEnd.COMPLETED if done.exit_code in _FINISHED else SuiteEnd.CRASHED
