@@ -1,0 +1,91 @@
+"""`cra campaign`, `cra report`, `cra trace`: planners over instances, and what came of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.corpus import SandboxOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(campaign)
+    app.command()(report)
+    app.command()(trace)
+
+
+def campaign(
+    packages: Annotated[list[Path], typer.Argument(metavar="PACKAGE...", help="Repo packages.")],
+    planner: Annotated[list[str], typer.Option("--planner", help="gold or null; repeat for several.")],
+    name: Annotated[str | None, typer.Option("--name", help="A label for reports; made from the packages if unset.")] = None,
+    edit_format: Annotated[str, typer.Option(help="search-replace or whole-symbol.")] = "search-replace",
+    sandbox: SandboxOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Run planners over the valid instances of repo packages and judge each by the repository's own tests.
+
+    Finished trajectories are never run again: stopped in the middle, the same command goes on where it was.
+    """
+    from cli.output import print_json
+    from cli.running import run_campaign
+
+    label = name or "-".join(path.resolve().name for path in packages)
+    result = run_campaign([p.resolve() for p in packages], planner, label, edit_format, sandbox)
+    if as_json:
+        print_json(result)
+    else:
+        print_report(result)
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="A campaign's label.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what came of a campaign."""
+    from cli.output import print_json
+    from harness.store import open_raw_store
+    from models.settings import load_settings
+
+    result = open_raw_store(load_settings().raw_url).report(name)
+    if as_json:
+        print_json(result)
+    else:
+        print_report(result)
+
+
+def trace(
+    trajectory: Annotated[str, typer.Argument(metavar="TRAJECTORY_ID", help="Its id, or the first characters.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print texts whole.")] = False,
+) -> None:
+    """Show every decision, plan, edit and test run behind one outcome."""
+    from cli.output import print_json
+    from cli.tracing import print_trace
+    from harness.store import open_raw_store
+    from models.settings import load_settings
+
+    result = open_raw_store(load_settings().raw_url).trace(trajectory)
+    if as_json:
+        print_json(result)
+    else:
+        print_trace(result, full=full)
+
+
+def print_report(result) -> None:  # type: ignore[no-untyped-def]
+    """The report as a table: one row per planner."""
+    from cli.output import console, table
+
+    rows = []
+    for planner, counts in sorted(result.planners.items()):
+        judged = counts.passed + counts.failed
+        rate = f"{counts.passed / judged:.0%}" if judged else "-"
+        other = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.outcomes.items()) if kind != "passed")
+        rows.append((planner, counts.passed, counts.failed, counts.infrastructure, counts.open, rate, other))
+    table(
+        f"Campaign {result.name}: {result.instances} instances",
+        ["planner", "passed", "failed", "infrastructure", "open", "pass rate", "why not"],
+        rows,
+        right=["passed", "failed", "infrastructure", "open", "pass rate"],
+    )
+    console.print(f"[dim]campaign {result.campaign_id[:12]}; next: cra trace TRAJECTORY_ID[/]")

@@ -1,0 +1,34 @@
+"""`cra config`: what is set, and where it was set."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
+
+
+@app.command()
+def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print every setting, its value and its source."""
+    from cli.output import print_json, table
+    from models.settings import load_settings, settings_with_sources
+
+    rows = settings_with_sources(load_settings())
+    if as_json:
+        print_json(
+            {
+                name: {"value": _hide(value) if isinstance(value, str) else value, "source": source}
+                for name, value, source in rows
+            }
+        )
+        return
+    table("Settings", ["setting", "value", "source"], [(name, _hide(str(value)), source) for name, value, source in rows])
+
+
+def _hide(value: str) -> str:
+    """A database URL without its password."""
+    if "://" not in value:
+        return value
+    from sqlalchemy.engine import make_url
+
+    return make_url(value).render_as_string(hide_password=True)

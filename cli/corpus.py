@@ -1,0 +1,113 @@
+"""`cra prepare` and `cra corpus`: repo packages, made and looked at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SandboxOption = Annotated[
+    str | None, typer.Option("--sandbox", help="auto, bubblewrap, or none (only for code you trust).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(prepare)
+    corpus = typer.Typer(help="Look at repo packages.", no_args_is_help=True)
+    corpus.command()(show)
+    app.add_typer(corpus, name="corpus")
+
+
+def prepare(
+    sources: Annotated[list[str], typer.Argument(metavar="PATH_OR_URL...", help="Git repositories.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where packages go, one folder each.")] = Path("corpus"),
+    max_commits: Annotated[int, typer.Option(help="Commits per repository, newest first.", min=1)] = 50,
+    sandbox: SandboxOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make repo packages: mine, lock environments, fetch wheels, gold-validate, write the manifest.
+
+    Stopped in the middle, the same command goes on where it was.
+    """
+    from cli.output import print_json
+    from cli.running import run_prepare
+
+    manifests, failures = run_prepare(sources, out.resolve(), max_commits, sandbox)
+    if as_json:
+        print_json({"packages": [_summary(m) for m in manifests], "failed": failures})
+    else:
+        for manifest in manifests:
+            print_manifest(out / manifest.name, manifest)
+    _fail_if_any(failures, len(sources))
+
+
+def _fail_if_any(failures: dict[str, str], sources: int) -> None:
+    from models.errors import CleanRoomError
+
+    if failures:
+        source, why = next(iter(failures.items()))
+        raise CleanRoomError(f"{len(failures)} of {sources} repositories could not be prepared; {source}: {why}")
+
+
+def show(
+    directory: Annotated[Path, typer.Argument(metavar="PACKAGE", help="A repo package.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Also check every wheel.")] = False,
+) -> None:
+    """Show instances (valid, or why not), environments and wheels."""
+    from cli.output import print_json
+    from harness.packages import check_wheels, read_package
+
+    package = read_package(directory)
+    if check:
+        check_wheels(package)
+    if as_json:
+        print_json({**package.manifest.model_dump(mode="json"), "identity": package.identity})
+    else:
+        print_manifest(directory, package.manifest)
+
+
+def _summary(manifest) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    invalid: dict[str, int] = {}
+    for instance in manifest.instances:
+        if instance.reason:
+            invalid[instance.reason.value] = invalid.get(instance.reason.value, 0) + 1
+    return {
+        "name": manifest.name,
+        "head": manifest.head,
+        "identity": manifest.identity(),
+        "instances": len(manifest.instances),
+        "valid": sum(i.valid for i in manifest.instances),
+        "invalid": invalid,
+        "environments": len(manifest.environments),
+        "wheels": len(manifest.wheels),
+    }
+
+
+def print_manifest(directory: Path, manifest) -> None:  # type: ignore[no-untyped-def]
+    """Tables for people: instances, environments, and a line that sums them up."""
+    from rich.text import Text
+
+    from cli.output import console, table
+
+    rows = []
+    for instance in manifest.instances:
+        state = Text("valid", "green") if instance.valid else Text(instance.reason.value, "yellow")
+        environment = (instance.environment or "-")[:8]
+        tests = f"{len(instance.fail_to_pass)} / {len(instance.pass_to_pass)}" if instance.valid else "-"
+        what = instance.task.splitlines()[0] if instance.valid else f"{instance.task.splitlines()[0]}\n{instance.detail}"
+        rows.append((instance.commit[:10], state, environment, tests, what))
+    table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
+    table(
+        f"{manifest.name}: environments",
+        ["key", "python", "wheels", "up to", "requires"],
+        [(e.key[:8], e.python, len(e.wheels), e.cutoff, ", ".join(e.requires)[:90]) for e in manifest.environments],
+        right=["wheels"],
+    )
+    valid = sum(i.valid for i in manifest.instances)
+    console.print(
+        f"[bold]{directory}[/]: {valid} of {len(manifest.instances)} commits valid, "
+        f"{len(manifest.environments)} environments, {len(manifest.wheels)} wheels, identity {manifest.identity()[:12]}"
+    )
+    for flag in manifest.flags:
+        console.print(f"[yellow]flag:[/] {flag}")

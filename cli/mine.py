@@ -1,0 +1,88 @@
+"""`cra mine`: what a repository's history holds."""
+
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.mining import Mined
+    from harness.mining.repository import RepositoryFacts
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(mine)
+
+
+def mine(
+    source: Annotated[str, typer.Argument(metavar="PATH_OR_URL", help="A git repository.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    limit: Annotated[int, typer.Option(help="Commits to list.", min=0)] = 20,
+) -> None:
+    """Show the funnel: how many commits, why each was dropped, what is kept."""
+    from cli.output import errors
+    from harness.git import clone
+    from harness.mining import mine as mine_history
+    from harness.mining.repository import describe
+    from harness.prepare import name_of, origin_of
+    from models.settings import load_settings
+
+    rules = load_settings().mining
+    with tempfile.TemporaryDirectory(prefix="cra-mine-") as temporary:
+        with errors.status(f"reading the history of {source}") if errors.is_terminal else nullcontext():
+            git = clone(source, Path(temporary) / "repo")
+            mined = mine_history(git, rules)
+            facts = describe(git, name_of(git, git.resolve("HEAD"), source), origin_of(source))
+    if as_json:
+        _print_json(source, mined, facts)
+    else:
+        _print_tables(mined, facts, limit)
+
+
+def _print_json(source: str, mined: "Mined", facts: "RepositoryFacts") -> None:
+    from cli.output import print_json
+
+    faults = dict(mined.faults)
+    print_json(
+        {
+            "source": source,
+            "flags": facts.flags,
+            "lines_of_code": facts.lines_of_code,
+            "license": facts.license,
+            "funnel": mined.funnel.model_dump(),
+            "commits": [commit.model_dump() for commit in mined.commits],
+            "needs_message": [{**commit.model_dump(), "fault": faults[commit.sha]} for commit in mined.aside],
+            "dropped": [{"sha": sha, "reason": reason} for sha, reason in mined.dropped],
+        }
+    )
+
+
+def _print_tables(mined: "Mined", facts: "RepositoryFacts", limit: int) -> None:
+    from cli.output import console, table
+
+    funnel = mined.funnel
+    rows: list[tuple[str, int]] = [("commits", funnel.total)]
+    rows += [(f"  dropped: {reason}", -n) for reason, n in sorted(funnel.dropped.items(), key=lambda item: -item[1])]
+    rows.append(("  aside: needs a better message", -funnel.needs_message))
+    rows.append(("kept", funnel.kept))
+    rows.append(("  of these with code and tests", funnel.mixed))
+    table(
+        "Funnel",
+        ["", "commits", "share"],
+        [(what, count, f"{abs(count) / funnel.total:.1%}") for what, count in rows],
+        right=["commits", "share"],
+    )
+    table(
+        f"Kept, newest first ({min(limit, len(mined.commits))} of {len(mined.commits)})",
+        ["commit", "types", "files", "lines", "symbols", "subject"],
+        [
+            (c.sha[:10], " ".join(c.planning_types), len(c.changes), c.lines, len(c.symbols), c.subject)
+            for c in mined.commits[:limit]
+        ],
+        right=["files", "lines", "symbols"],
+    )
+    for flag in facts.flags:
+        console.print(f"[yellow]flag:[/] {flag}")

@@ -1,0 +1,82 @@
+"""Running flows in this process, with live progress. The same flows run from deployments without any of this."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import Progress, TaskID
+
+from cli.output import errors, progress
+from models.errors import CleanRoomError
+
+if TYPE_CHECKING:
+    from models.manifest import Manifest
+    from models.reports import Report
+
+
+class Bars:
+    """A watcher that draws a bar per stage, or prints a line per unit where nobody sees bars move."""
+
+    def __init__(self, display: Progress) -> None:
+        self._display = display
+        self._tasks: dict[str, TaskID] = {}
+
+    def start(self, what: str, total: int | None) -> None:
+        """Add a bar."""
+        self._tasks[what] = self._display.add_task(what, total=total, note="")
+
+    def advance(self, what: str, note: str) -> None:
+        """Move a bar by one unit."""
+        self._display.advance(self._tasks[what])
+        self._display.update(self._tasks[what], note=note)
+        if self._display.disable:
+            errors.print(f"{what}: {note}", markup=False)
+
+
+@contextmanager
+def _engine() -> Iterator[None]:
+    """The engine's quiet, in-process form; a server named by PREFECT_API_URL is used if there is one."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    from flows.progress import watched_by
+
+    with progress() as display, watched_by(Bars(display)):
+        yield
+
+
+def run_prepare(
+    sources: list[str], corpus: Path, max_commits: int, sandbox: str | None
+) -> tuple[list["Manifest"], dict[str, str]]:
+    """Prepare each source; one that fails does not stop the others. Manifests, and the error by failed source."""
+    from tasks.runtime import open_runtime
+
+    from models.settings import load_settings
+
+    open_runtime(load_settings(), sandbox)  # refuse at once, before anything is cloned
+    manifests, failures = [], {}
+    with _engine():
+        from flows.prepare import prepare
+
+        for source in sources:
+            named = str(Path(source).resolve()) if Path(source).exists() else source
+            try:
+                manifests.append(prepare(named, corpus, max_commits, sandbox))
+            except CleanRoomError as error:
+                failures[source] = str(error)
+    return manifests, failures
+
+
+def run_campaign(
+    packages: list[Path], planners: list[str], name: str, edit_format: str, sandbox: str | None
+) -> "Report":
+    """Run a campaign to its end and return its report."""
+    from tasks.runtime import open_runtime
+
+    from models.settings import load_settings
+
+    open_runtime(load_settings(), sandbox)
+    with _engine():
+        from flows.campaign import campaign
+
+        return campaign(packages=packages, planners=planners, name=name, edit_format=edit_format, sandbox=sandbox)

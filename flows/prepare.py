@@ -1,0 +1,90 @@
+"""The prepare flow: a repository becomes a repo package."""
+
+from pathlib import Path
+
+from prefect import flow, tags
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.progress import watcher
+from flows.window import completed
+from harness.packages import TIMINGS
+from harness.prepare import Candidate, select, write_package
+from models.manifest import Instance, Manifest
+from models.settings import load_settings
+from tasks.prepare import clone_source, find_environments, mine_commits, validate_commit
+from tasks.runtime import open_runtime
+
+
+@flow(name="prepare", flow_run_name="prepare {source}", persist_result=False)
+def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | None = None) -> Manifest:
+    """Make the repo package of one repository under `corpus` and return its manifest.
+
+    A commit that cannot be validated stays in the manifest with its reason; the flow fails only when the
+    repository itself cannot be read.
+    """
+    settings = load_settings()
+    runtime = open_runtime(settings, sandbox)
+    watch = watcher()
+
+    origin = clone_source(source, corpus)
+    watch.start(f"{origin.name}: mine", 1)
+    mined = mine_commits(origin.name, origin.git, MiningRules())
+    watch.advance(f"{origin.name}: mine", f"{mined.funnel.kept} kept")
+    chosen = select(mined, max_commits)
+    packages = origin.directory / "packages"
+    watch.start(f"{origin.name}: environments", 1)
+    candidates = find_environments(origin.name, origin.git, chosen, packages, settings.cache_dir)
+    environments = {c.environment.key for c in candidates if c.environment}
+    watch.advance(f"{origin.name}: environments", f"{len(environments)} locked")
+
+    watch.start(f"{origin.name}: validate", len(candidates))
+    instances: dict[str, Instance] = {}
+    timings: dict[str, dict[str, float]] = {}
+    with tags(origin.name), ThreadPoolTaskRunner(max_workers=settings.concurrency) as runner:
+
+        def submit(candidate: Candidate):  # type: ignore[no-untyped-def]
+            label = f"{origin.name}@{candidate.commit.sha[:7]} gold-validate"
+            one = validate_commit.with_options(tags={candidate.commit.sha[:7]}, cache_policy=NO_CACHE)
+            return runner.submit(
+                one,
+                {
+                    "label": label,
+                    "runtime": runtime,
+                    "git": origin.git,
+                    "candidate": candidate,
+                    "packages": packages,
+                    "cache": settings.cache_dir,
+                },
+            )
+
+        for candidate, future in completed(candidates, submit, settings.concurrency):
+            instance, seconds = future.result()
+            instances[candidate.commit.sha] = instance
+            timings[instance.instance_id] = seconds
+            state = instance.reason.value if instance.reason else "valid"
+            watch.advance(f"{origin.name}: validate", f"{candidate.commit.sha[:7]} {state}")
+    in_order = [instances[candidate.commit.sha] for candidate in candidates]
+    manifest = write_package(origin, mined, candidates, in_order, timings)
+    _publish(manifest)
+    return manifest
+
+
+def _publish(manifest: Manifest) -> None:
+    """The package's instances as a table in the UI."""
+    create_table_artifact(
+        key=f"package-{manifest.name}".lower().replace("_", "-").replace(".", "-"),
+        table=[
+            {
+                "commit": i.commit[:10],
+                "state": i.reason.value if i.reason else "valid",
+                "F2P": len(i.fail_to_pass),
+                "P2P": len(i.pass_to_pass),
+                "task": i.task.splitlines()[0],
+                "detail": i.detail,
+            }
+            for i in manifest.instances
+        ],
+        description=f"Instances of {manifest.name} ({manifest.source}); timings lie in {TIMINGS}",
+    )

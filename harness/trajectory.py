@@ -1,0 +1,107 @@
+"""One attempt at one instance: a planner works on the parent's files and leaves a patch; the hidden tests judge it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.loop import Solution, solve
+from harness.alignment import align
+from harness.goldpatch import GoldPatch, read_gold_patch
+from harness.packages import RepoPackage
+from harness.planners import GoldPlanner, NullPlanner
+from harness.state import Overlay, Runtime, checked_out
+from harness.workspace import TreeWorkspace
+from models.edits import EditFormat
+from models.errors import UsageError
+from models.limits import LoopLimits
+from models.manifest import Instance
+from models.outcomes import OutcomeKind, Validation
+from models.plans import Frozen
+from models.protocols import Planner, Recorder, Task
+
+PLANNERS = ("gold", "null")
+
+
+class Work(Frozen):
+    """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment."""
+
+    patch: str
+    files: dict[str, str | None]
+    end: OutcomeKind | None
+    detail: str
+    alignment: dict[str, float]
+
+    @property
+    def changes(self) -> Overlay:
+        """The files as an overlay."""
+        return {path: None if text is None else text.encode() for path, text in self.files.items()}
+
+    def canonical(self) -> str:
+        """The same work as the same text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An instance on the bench: with its package, its gold patch, and the runtime to judge by."""
+
+    runtime: Runtime
+    package: RepoPackage
+    instance: Instance
+
+    def gold(self) -> GoldPatch:
+        """The commit's own change. Never shown to a planner that is being judged."""
+        return read_gold_patch(self.package.git, self.instance.base_commit, self.instance.commit)
+
+    def task(self) -> Task:
+        """What a planner is told."""
+        return Task(
+            text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit
+        )
+
+
+def make_planner(name: str, bench: Bench, edit_format: EditFormat) -> Planner:
+    """Who fills the planner slot for an instance. Raises UsageError for an unknown name."""
+    if name == "gold":
+        return GoldPlanner(bench.gold(), edit_format)
+    if name == "null":
+        return NullPlanner()
+    raise UsageError(f"--planner {name} is unknown; the planners are {', '.join(PLANNERS)}")
+
+
+def work(
+    bench: Bench,
+    planner: Planner,
+    recorder: Recorder,
+    limits: LoopLimits,
+    wrap: Callable[[Planner], Planner] = lambda planner: planner,
+) -> Work:
+    """Let a planner work on the parent's files. `wrap` may put something around it, such as an engine's tasks."""
+    with checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch) as tree:
+        workspace = TreeWorkspace(tree)
+        solution = solve(bench.task(), wrap(planner), workspace, recorder, limits)
+        changes = workspace.changes()
+        patch = workspace.patch()
+    alignment = align(solution.meta, solution.part_plans, bench.gold())
+    return Work(
+        patch=patch,
+        files={path: None if content is None else content.decode() for path, content in sorted(changes.items())},
+        end=_end(solution),
+        detail=solution.detail,
+        alignment={name: round(value, 4) for name, value in alignment.model_dump().items()},
+    )
+
+
+def _end(solution: Solution) -> OutcomeKind | None:
+    return OutcomeKind(solution.stopped.value) if solution.stopped is not None else None
+
+
+def outcome_of(done: Work, verdict: Validation) -> tuple[OutcomeKind, str]:
+    """How an attempt ended: the hidden tests have the last word on success, the loop's own end explains a failure."""
+    if verdict.kind is OutcomeKind.PASSED:
+        return OutcomeKind.PASSED, verdict.detail
+    if done.end is not None:
+        return done.end, f"{done.detail}; judged all the same: {verdict.kind.value}: {verdict.detail}"
+    if not done.files:
+        return OutcomeKind.EMPTY_PATCH, f"judged all the same: {verdict.kind.value}: {verdict.detail}"
+    return verdict.kind, verdict.detail

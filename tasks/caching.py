@@ -1,0 +1,46 @@
+"""What all tasks share: cache keys that outlive a flow run, and which errors are worth another try.
+
+The engine's default cache key holds the flow run's id, so nothing would be reused after a kill. These keys come
+from the identities that the database uses, and lie in a folder of ours.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+
+from models.errors import InfrastructureError
+
+if TYPE_CHECKING:
+    from prefect import Task
+
+RETRY_DELAYS = [1.0, 5.0, 20.0]
+"""Seconds before the first, second and every later further try."""
+
+
+def keyed_by(key: str, cache_dir: Path) -> CachePolicy:
+    """A cache policy under which a task is done once per `key`, whatever run, machine time or process asks."""
+
+    def compute(context: TaskRunContext, inputs: dict[str, Any]) -> str:
+        return f"{context.task.name}-{key}"
+
+    return CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=cache_dir / "engine-keys")
+
+
+def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -> bool:
+    """Retry faults of the machine only: a verdict about a commit or a candidate does not change by asking again."""
+    try:
+        state.result()
+    except InfrastructureError:
+        return True
+    except Exception:  # noqa: BLE001 - whatever else it is, it is not worth a retry
+        return False
+    return False
+
+
+def observer(callback: Callable[[str], None] | None) -> Callable[[str], None]:
+    """A callback that may be missing, as one that is always there."""
+    return callback if callback is not None else (lambda note: None)

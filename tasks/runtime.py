@@ -1,0 +1,22 @@
+"""Settings become the machinery that runs tests."""
+
+from harness.environments import EnvironmentStore
+from harness.sandbox import open_sandbox
+from harness.state import Runtime
+from models.errors import UsageError
+from models.settings import Settings
+
+GIB = 1024**3
+
+
+def open_runtime(settings: Settings, sandbox: str | None = None) -> Runtime:
+    """The runtime of this machine; `sandbox` overrides the setting. Raises SandboxUnavailable with the remedy."""
+    kind = sandbox or settings.sandbox
+    if kind not in ("auto", "bubblewrap", "none"):
+        raise UsageError(f"--sandbox={kind} is unknown; use auto, bubblewrap or none")
+    return Runtime(
+        sandbox=open_sandbox(kind),  # type: ignore[arg-type]
+        environments=EnvironmentStore(settings.cache_dir / "environments", int(settings.environment_budget_gib * GIB)),
+        limits=settings.limits,
+        scratch=settings.cache_dir / "scratch",
+    )
