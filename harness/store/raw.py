@@ -35,10 +35,7 @@ _RUNS = table_of(TaskRun)
 
 
 def open_raw_store(target: str | Path) -> "RawStore":
-    """The raw store behind a path or URL, brought to the newest schema.
-
-    Raises DatabaseError if that cannot be.
-    """
+    """The raw store behind a path or URL, at the newest schema. Raises DatabaseError if that cannot be."""
     return RawStore(open_database(target, "raw"))
 
 
@@ -185,7 +182,6 @@ class RawStore:
         """Keep a verdict under its key, with the test run it rests on.
 
         Returns the verdict that is kept, which is the first one reached.
-
         Raises ValueError for a fault of infrastructure or environment: it says nothing about the patch.
         """
         if not validation.kind.final:
