@@ -1,6 +1,7 @@
 """The planner that knows the answer: each stage is answered from the gold patch, in text like a model's."""
 
 import hashlib
+from dataclasses import dataclass
 
 from agent.code.format import format_edits
 from agent.index.symbols import IMPORTS, base_name
@@ -16,6 +17,28 @@ from models.protocols import Answer, Request, Stage
 _VERSION = "gold-1"
 
 
+@dataclass(frozen=True)
+class _Work:
+    """A share of a file's change: some hunks, or all (None); `done` are those made before, if known."""
+
+    change: FileChange
+    action: Action
+    hunks: frozenset[int] | None
+    done: frozenset[int] | None = None
+
+    def goal(self, now: str) -> str:
+        """The text that the file is to have, which exists before and after."""
+        assert self.change.before is not None and self.change.after is not None
+        after = self.change.after.text
+        if self.hunks is None:
+            return after
+        file = FileHunks(self.change.path, self.change.before.text, after)
+        if self.done is not None and now in (file.text(self.done), file.text(self.done | self.hunks)):
+            return file.text(self.done | self.hunks)
+        done = file.applied_in(now)
+        return after if done is None else file.text(done | self.hunks)
+
+
 class GoldPlanner:
     """Plans and codes from a gold patch.
 
@@ -29,6 +52,7 @@ class GoldPlanner:
         self.gold = gold
         self.edit_format = edit_format
         self.plan: GoldPlan = derive_plan(gold)
+        self._own_work = _own_work(self.plan)
         changes = [*gold.production, *gold.tests]
         self._by_path = {change.path: change for change in changes}
         self._by_old_path = {change.old_path: change for change in changes if change.old_path}
@@ -68,36 +92,32 @@ class GoldPlanner:
 
         Empty if the files hold them already, or the gold patch has nothing there.
         """
-        own = self.plan.work.get(step.targets)
-        if own is not None:
-            work = [(piece.change, piece.targets[0].action, piece.hunks) for piece in own]
-        else:
-            work = self._work_in(step.targets)
-        return [edit for change, action, hunks in work for edit in self._edits(change, action, hunks, files)]
+        work = self._own_work.get(step.targets) or self._work_in(step.targets)
+        return [edit for each in work for edit in self._edits(each, files)]
 
-    def _work_in(self, targets: tuple[Target, ...]) -> list[tuple[FileChange, Action, frozenset[int] | None]]:
+    def _work_in(self, targets: tuple[Target, ...]) -> list[_Work]:
         """What the gold patch does within another planner's targets, file by file."""
-        work: dict[str, tuple[FileChange, Action, frozenset[int] | None]] = {}
+        found: dict[str, _Work] = {}
         for target in targets:
             change = self._by_path.get(target.new_path or target.path) or self._by_old_path.get(target.path)
             if change is None or (target.path == change.old_path and target.action is Action.MODIFY):
                 continue
             hunks = _hunks_in(change, target)
-            _, _, before = work.get(change.path, (change, target.action, frozenset()))
-            both = None if hunks is None or before is None else hunks | before
-            work[change.path] = (change, target.action, both)
-        return list(work.values())
+            known = found.get(change.path)
+            if known is not None:
+                hunks = None if hunks is None or known.hunks is None else hunks | known.hunks
+            found[change.path] = _Work(change, _file_action(target), hunks)
+        return list(found.values())
 
-    def _edits(
-        self, change: FileChange, action: Action, hunks: frozenset[int] | None, files: dict[str, str | None]
-    ) -> list[Edit]:
+    def _edits(self, work: _Work, files: dict[str, str | None]) -> list[Edit]:
+        change = work.change
         now, old = files.get(change.path), files.get(change.old_path or "")
         if change.after is None:
             return [DeleteFile(path=change.path)] if now is not None else []
-        if change.old_path and action is Action.DELETE:
+        if change.old_path and work.action is Action.DELETE:
             return [DeleteFile(path=change.old_path)] if old is not None else []
         edits: list[Edit] = []
-        if change.old_path and action is Action.RENAME and now is None and old is not None:
+        if change.old_path and work.action is Action.RENAME and now is None and old is not None:
             edits, now = [RenameFile(path=change.old_path, new_path=change.path)], old
         after, executable = change.after.text, change.after.executable
         if now is None:
@@ -105,10 +125,32 @@ class GoldPlanner:
         if change.before is None or not changes_inside(change):
             same = now == after and (change.before is None or change.before.text != after)
             return [*edits, *([] if same else recreate(change.path, after, executable))]
-        file = FileHunks(change.path, change.before.text, after)
-        done = file.applied_in(now)
-        goal = after if hunks is None or done is None else file.text(done | hunks)
-        return [*edits, *rewrite(change.path, now, goal, self.edit_format, executable)]
+        return [*edits, *rewrite(change.path, now, work.goal(now), self.edit_format, executable)]
+
+
+def _file_action(target: Target) -> Action:
+    """What becomes of the file: a symbol that is made or removed modifies it."""
+    return target.action if target.symbol is None else Action.MODIFY
+
+
+def _own_work(plan: GoldPlan) -> dict[tuple[Target, ...], list[_Work]]:
+    """What each step of the gold planner's own plan does, by its targets.
+
+    It knows what was done before the step, which matters where two mixtures of hunks give the same text.
+    """
+    done: dict[str, frozenset[int]] = {}
+    own: dict[tuple[Target, ...], list[_Work]] = {}
+    for plans in (plan.part_plans, plan.test_plans):
+        for part in plan.meta.parts:
+            for step in plans[part.id].in_order():
+                own[step.targets] = []
+                for piece in plan.work[step.targets]:
+                    before = done.get(piece.change.path, frozenset())
+                    own[step.targets].append(
+                        _Work(piece.change, piece.targets[0].action, piece.hunks, before)
+                    )
+                    done[piece.change.path] = before | (piece.hunks or frozenset())
+    return own
 
 
 def _hunks_in(change: FileChange, target: Target) -> frozenset[int] | None:
