@@ -146,9 +146,8 @@ def _own_work(plan: GoldPlan) -> dict[tuple[Target, ...], list[_Work]]:
                 own[step.targets] = []
                 for piece in plan.work[step.targets]:
                     before = done.get(piece.change.path, frozenset())
-                    own[step.targets].append(
-                        _Work(piece.change, piece.targets[0].action, piece.hunks, before)
-                    )
+                    action = _file_action(piece.targets[0])
+                    own[step.targets].append(_Work(piece.change, action, piece.hunks, before))
                     done[piece.change.path] = before | (piece.hunks or frozenset())
     return own
 
