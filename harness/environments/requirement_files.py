@@ -47,7 +47,7 @@ def read_requirements(tree: Tree, path: str, above: tuple[str, ...] = ()) -> Req
 def read_requirement_files(tree: Tree, findings: Findings) -> None:
     """Add every requirements file. A `.txt` compiled from an `.in` beside it counts as pins, not as
     requirements."""
-    declared = bool(findings.runtime or findings.groups)
+    declared = bool(findings.runtime or any(findings.groups.values()))
     names = set(tree.paths)
     for path in sorted(names):
         if not _FILE.match(path):

@@ -29,19 +29,28 @@ def _environment(parser: configparser.RawConfigParser, name: str, tree: Tree, fi
     other = about_other_things(name.removeprefix("testenv"))
     for line in _resolved(parser, keys.get("deps", "")):
         factor, dependency = _conditional(line)
-        # A numbered factor (django42) is one of several that exclude each other.
-        testing = not other and not about_other_things(factor) and not re.search(r"(?<!py)\d", factor)
+        marker = _marker(factor)
+        # Any other numbered factor (django42) is one of several that exclude each other.
+        numbered = re.search(r"\d", factor) and not marker
+        testing = not (other or about_other_things(factor) or numbered)
         include = re.match(r"^(?:-r|--requirement)[\s=]*(?:\{toxinidir\}/)?(\S+)$", dependency)
         if include:
             for argument in read_requirements(tree, include.group(1)).requirements:
                 findings.install(argument, testing=testing)
         else:
-            findings.install(dependency, testing=testing)
+            findings.install(f"{dependency} ; {marker}" if marker else dependency, testing=testing)
     for key in ("extras", "dependency_groups"):
         for line in _resolved(parser, keys.get(key, "")):
             factor, value = _conditional(line)
             if not other and not about_other_things(factor):
                 findings.wanted.update(canonicalize_name(g) for g in re.split(r"[,\s]+", value) if g)
+
+
+def _marker(factor: str) -> str:
+    """The marker that `py38` or `py38,py39` stands for; "" for any other factor."""
+    versions = [re.fullmatch(r"py(\d)(\d+)", part) for part in factor.split(",")]
+    clauses = [f"python_version == '{v.group(1)}.{v.group(2)}'" for v in versions if v]
+    return " or ".join(clauses) if len(clauses) == len(versions) else ""
 
 
 def _conditional(line: str) -> tuple[str, str]:
