@@ -25,9 +25,7 @@ def run(
         Path | None,
         typer.Option(help="Directory to run in; the command may write it. Default: an empty one."),
     ] = None,
-    sandbox: Annotated[
-        str, typer.Option(help="auto, bubblewrap, or none (only for code you trust).")
-    ] = "auto",
+    sandbox: Annotated[str, typer.Option(help="auto, bubblewrap, or none (only for code you trust).")] = "auto",
     timeout: Annotated[float, typer.Option(help="Seconds until everything is killed.")] = 600.0,
     memory: Annotated[int, typer.Option(help="MiB of memory for the whole process tree.")] = 4096,
 ) -> None:

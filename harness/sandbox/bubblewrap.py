@@ -47,10 +47,7 @@ _SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm, as container engines hav
 # the sandbox's user is the host's root; it is twice the limit, as the watcher is the first line. dash says -p
 # for -u. The command is nice so that a flood of processes keeps neither the watcher nor the sandbox's first
 # process, which has to run in order to die, from ending it.
-_SHIM = (
-    'n=$1; shift; (ulimit -u "$n") 2>/dev/null && ulimit -u "$n" || ulimit -p "$n" 2>/dev/null; '
-    'exec nice "$@"'
-)
+_SHIM = 'n=$1; shift; (ulimit -u "$n") 2>/dev/null && ulimit -u "$n" || ulimit -p "$n" 2>/dev/null; exec nice "$@"'
 _MINIMUM = (0, 8)  # --disable-userns
 
 

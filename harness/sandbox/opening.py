@@ -31,7 +31,7 @@ def tested() -> tuple[Bubblewrap, tuple[Finding, ...]]:
         try:
             findings = examine(sandbox)
         except NotStarted as error:
-            failures.append(f"{program} cannot isolate ({error.output}); {remedy(program, error.output)}")
+            failures.append(f"{program} cannot isolate ({error.output}); {remedy(program)}")
             continue
         if holes := broken(findings):
             failures.append(f"{program} does not isolate; these do not hold: {'; '.join(holes)}")

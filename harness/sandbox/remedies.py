@@ -11,38 +11,39 @@ profile cra-bwrap {program} flags=(unconfined) {{
 _OPEN = "or say --sandbox=none for code you trust"
 
 
-def remedy(program: Path, said: str) -> str:
-    """What the user can do after bubblewrap at `program` failed with the message `said`."""
-    if _sysctl("kernel/unprivileged_userns_clone") == "0":
+def remedy(program: Path, root: Path = Path("/")) -> str:
+    """What the user can do after bubblewrap at `program` failed, judged by the files under `root`."""
+    if _sysctl(root, "kernel/unprivileged_userns_clone") == "0":
         return f"run `sudo sysctl -w kernel.unprivileged_userns_clone=1` {_OPEN}"
-    if _sysctl("user/max_user_namespaces") == "0":
+    if _sysctl(root, "user/max_user_namespaces") == "0":
         return f"run `sudo sysctl -w user.max_user_namespaces=10000` {_OPEN}"
-    if _sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1" and not said.startswith(
-        "bwrap: Can't mount"
-    ):
+    container = _container(root)
+    if container is None and _sysctl(root, "kernel/apparmor_restrict_unprivileged_userns") == "1":
         return (
             "AppArmor forbids user namespaces to programs without a profile. Write this to "
             f"/etc/apparmor.d/cra-bwrap and run `sudo apparmor_parser -r /etc/apparmor.d/cra-bwrap`:\n"
             f"{_PROFILE.format(program=program)}\n"
             f"(or run `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, {_OPEN})"
         )
-    if container := _container():
+    if container:
         return (
             f"this runs inside {container}, which forbids namespaces: start it with "
             "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
             f"--security-opt systempaths=unconfined` {_OPEN}"
         )
-    return f"unprivileged user namespaces do not work here: enable CONFIG_USER_NS in the kernel {_OPEN}"
+    if not (root / "proc/self/ns/user").exists():
+        return f"this kernel has no user namespaces: boot one with CONFIG_USER_NS {_OPEN}"
+    return f"see docs/sandbox.md, {_OPEN}"
 
 
-def _sysctl(name: str) -> str | None:
-    path = Path("/proc/sys", name)
+def _sysctl(root: Path, name: str) -> str | None:
+    path = root / "proc/sys" / name
     return path.read_text().strip() if path.exists() else None
 
 
-def _container() -> str | None:
-    if Path("/run/.containerenv").exists():
+def _container(root: Path) -> str | None:
+    if (root / "run/.containerenv").exists():
         return "a Podman container"
-    if Path("/.dockerenv").exists():
+    if (root / ".dockerenv").exists():
         return "a Docker container"
-    return "a container" if Path("/run/systemd/container").exists() else None
+    return "a container" if (root / "run/systemd/container").exists() else None

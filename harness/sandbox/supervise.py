@@ -127,9 +127,7 @@ def _set_kernel_limits(pid: int, limits: Limits) -> None:
     Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
 
 
-def _watch(
-    tree: "_Handles", reader: Reader, disk: DiskWatch, limits: Limits, deadline: float
-) -> Ending | None:
+def _watch(tree: "_Handles", reader: Reader, disk: DiskWatch, limits: Limits, deadline: float) -> Ending | None:
     """The limit that the tree exceeded first, or None when it ended by itself."""
     look = 0
     while not tree.ended(_LOOK):

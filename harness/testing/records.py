@@ -40,9 +40,7 @@ def read_records(results: Path, nonce: str) -> Records:
     note = ""
     if seal and report is not None and hashlib.sha256(report).hexdigest() == seal["report"]:
         try:
-            reported = worst(
-                [*parse(report).values(), *(case for case in cases.values() if _whole_module(case))]
-            )
+            reported = worst([*parse(report).values(), *(case for case in cases.values() if _whole_module(case))])
             return Records(True, seal["exit"], bool(seal["whole"]), reported, not_collected)
         except BadReport as error:
             note = str(error)

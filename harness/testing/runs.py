@@ -107,9 +107,7 @@ def _run_once(
     )
 
 
-def _command(
-    setup: SuiteSetup, selection: Selection, results: Path, root: Path, extra: Sequence[str]
-) -> list[str]:
+def _command(setup: SuiteSetup, selection: Selection, results: Path, root: Path, extra: Sequence[str]) -> list[str]:
     first, *rest = setup.command
     return [
         str(setup.python) if first == "python" else first,

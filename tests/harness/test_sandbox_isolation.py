@@ -111,9 +111,7 @@ def test_exit_codes_and_signals_are_told_apart(sh):
     assert sh("no-such-command").exit_code == 127
 
 
-@pytest.mark.parametrize(
-    "path", ["/etc/shadow", "/etc/ssh", "/var", "/home", "/srv", "/boot", "/run", "/sys"]
-)
+@pytest.mark.parametrize("path", ["/etc/shadow", "/etc/ssh", "/var", "/home", "/srv", "/boot", "/run", "/sys"])
 def test_host_paths_are_not_there(sh, path):
     assert sh(f"ls {path}").exit_code != 0
 
@@ -309,9 +307,7 @@ print(os.getuid(), os.getgid())
 def test_a_setuid_file_gives_nothing(py, tmp_path):
     shutil.copy("/bin/sh", tmp_path / "sh")
     (tmp_path / "sh").chmod(0o6755)
-    done = py(
-        "import os; os.execv('./sh', ['sh', '-pc', 'grep -c CapEff:.*0000000000000000 /proc/self/status'])"
-    )
+    done = py("import os; os.execv('./sh', ['sh', '-pc', 'grep -c CapEff:.*0000000000000000 /proc/self/status'])")
     assert done.output == "1\n"
 
 

@@ -43,9 +43,7 @@ def test_a_suite_runs_against_the_work_tree_and_leaves_no_trace_in_it(suite, tmp
     report = suite(files, kind=kind)
     assert (report.end, report.exit_code) == (SuiteEnd.COMPLETED, 0)
     assert statuses(report) == {"tests/test_a.py::test_f": "passed"}
-    left = {
-        str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*") if path.is_file()
-    }
+    left = {str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*") if path.is_file()}
     assert left == set(files)
 
 
@@ -179,10 +177,7 @@ ORDER = {
     "tests/test_b.py": "def test_1(): pass\ndef test_2(): assert 0\n",
     "tests/test_c.py": "def test_1(): pass\n",
 }
-ALL = {
-    f"tests/test_{name}::test_{n}"
-    for name, n in [("a.py", 1), ("a.py", 2), ("b.py", 1), ("b.py", 2), ("c.py", 1)]
-}
+ALL = {f"tests/test_{name}::test_{n}" for name, n in [("a.py", 1), ("a.py", 2), ("b.py", 1), ("b.py", 2), ("c.py", 1)]}
 B1, B2 = "tests/test_b.py::test_1", "tests/test_b.py::test_2"
 
 
@@ -215,12 +210,10 @@ def test_a_run_stops_where_the_selection_says(suite, selection, seen):
 
 def test_a_required_test_that_breaks_in_teardown_has_not_passed(suite):
     files = {
-        "test_a.py": "import pytest\n@pytest.fixture\ndef bad():\n    yield\n    1 / 0\ndef test_x(bad): pass\n",
+        "test_a.py": "import pytest\n@pytest.fixture\ndef bad():\n  yield\n  1 / 0\ndef test_x(bad): pass\n",
         "test_b.py": "def test_y(): pass\n",
     }
-    report = suite(
-        files, Selection(first=("test_a.py",), stop="if-required-fail", required=("test_a.py::test_x",))
-    )
+    report = suite(files, Selection(first=("test_a.py",), stop="if-required-fail", required=("test_a.py::test_x",)))
     assert set(report.cases) == {"test_a.py::test_x"}
 
 
@@ -238,9 +231,7 @@ def test_a_required_test_that_breaks_in_teardown_has_not_passed(suite):
     ],
 )
 def test_an_end_that_is_none_is_not_a_completed_run(suite, text, ending):
-    report = suite(
-        {"test_a.py": "def test_first(): pass\n" if ending is SuiteEnd.CRASHED else "", "test_b.py": text}
-    )
+    report = suite({"test_a.py": "def test_first(): pass\n" if ending is SuiteEnd.CRASHED else "", "test_b.py": text})
     assert report.end is ending
 
 
@@ -298,9 +289,7 @@ def test_it():
 
 
 def test_command_words_are_kept(suite):
-    setup = SuiteSetup(
-        SETUP.python, SETUP.mounts, SETUP.import_roots, command=("python", "-m", "pytest", "-k", "yes")
-    )
+    setup = SuiteSetup(SETUP.python, SETUP.mounts, SETUP.import_roots, command=("python", "-m", "pytest", "-k", "yes"))
     report = suite({"test_a.py": "def test_yes(): pass\ndef test_no(): pass\n"}, setup=setup)
     assert set(report.cases) == {"test_a.py::test_yes"}
 
