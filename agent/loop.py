@@ -140,9 +140,7 @@ class _Loop:
             if not failure:
                 break
         self.baseline.settle()
-        return StepResult(
-            part_id=part.id, step_id=step.id, status=status, attempts=attempt + 1, detail=failure
-        )
+        return StepResult(part_id=part.id, step_id=step.id, status=status, attempts=attempt + 1, detail=failure)
 
     def code(self, request: Request) -> list[Edit]:
         """Ask for a step's edits, showing the files it targets as they are now; EditError if it is no use."""

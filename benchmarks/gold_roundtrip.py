@@ -113,9 +113,7 @@ def check(git: Git, limit: int, mixed: bool) -> Counter[str]:
 
 def main() -> None:
     """Parse the command line and print a line for each repository."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", nargs="+")
     parser.add_argument("--limit", type=int, default=-1)
     parser.add_argument("--mixed", action="store_true")

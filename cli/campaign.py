@@ -1,11 +1,14 @@
 """`cra campaign`, `cra report`, `cra trace`: planners over instances, and what came of it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.corpus import SandboxOption
+
+if TYPE_CHECKING:
+    from harness.store import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +21,9 @@ def register(app: typer.Typer) -> None:
 def campaign(
     packages: Annotated[list[Path], typer.Argument(metavar="PACKAGE...", help="Repo packages.")],
     planner: Annotated[list[str], typer.Option("--planner", help="gold or null; repeat for several.")],
-    name: Annotated[str | None, typer.Option("--name", help="A label for reports; made from the packages if unset.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="A label for reports; made from the packages if unset.")
+    ] = None,
     edit_format: Annotated[str, typer.Option(help="search-replace or whole-symbol.")] = "search-replace",
     sandbox: SandboxOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -41,17 +46,25 @@ def campaign(
 def report(
     name: Annotated[str, typer.Argument(help="A campaign's label.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
 ) -> None:
     """Show what came of a campaign."""
-    from cli.output import print_json
+    from cli.output import print_json, table
     from harness.store import open_raw_store
     from models.settings import load_settings
 
-    result = open_raw_store(load_settings().raw_url).report(name)
+    store = open_raw_store(load_settings().raw_url)
+    result = store.report(name)
+    lines = store.trajectories(name, limit)
     if as_json:
-        print_json(result)
-    else:
-        print_report(result)
+        print_json({**result.model_dump(mode="json"), "trajectories": [line.model_dump(mode="json") for line in lines]})
+        return
+    print_report(result)
+    table(
+        f"Trajectories, those that did not pass first ({len(lines)})",
+        ["id", "instance", "planner", "outcome", "detail"],
+        [(x.id[:12], x.instance, x.planner, x.outcome or "open", x.detail[:160]) for x in lines],
+    )
 
 
 def trace(
@@ -72,7 +85,7 @@ def trace(
         print_trace(result, full=full)
 
 
-def print_report(result) -> None:  # type: ignore[no-untyped-def]
+def print_report(result: "Report") -> None:
     """The report as a table: one row per planner."""
     from cli.output import console, table
 
@@ -88,4 +101,4 @@ def print_report(result) -> None:  # type: ignore[no-untyped-def]
         rows,
         right=["passed", "failed", "infrastructure", "open", "pass rate"],
     )
-    console.print(f"[dim]campaign {result.campaign_id[:12]}; next: cra trace TRAJECTORY_ID[/]")
+    console.print(f"[dim]campaign {result.campaign_id[:12]}; next: cra trace {result.example[:12]}[/]")

@@ -22,7 +22,11 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
             }
         )
         return
-    table("Settings", ["setting", "value", "source"], [(name, _hide(str(value)), source) for name, value, source in rows])
+    table(
+        "Settings",
+        ["setting", "value", "source"],
+        [(name, _hide(str(value)), source) for name, value, source in rows],
+    )
 
 
 def _hide(value: str) -> str:

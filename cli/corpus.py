@@ -1,9 +1,12 @@
 """`cra prepare` and `cra corpus`: repo packages, made and looked at."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from models.manifest import Manifest
 
 SandboxOption = Annotated[
     str | None, typer.Option("--sandbox", help="auto, bubblewrap, or none (only for code you trust).")
@@ -67,7 +70,7 @@ def show(
         print_manifest(directory, package.manifest)
 
 
-def _summary(manifest) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _summary(manifest: "Manifest") -> dict[str, object]:
     invalid: dict[str, int] = {}
     for instance in manifest.instances:
         if instance.reason:
@@ -84,7 +87,7 @@ def _summary(manifest) -> dict[str, object]:  # type: ignore[no-untyped-def]
     }
 
 
-def print_manifest(directory: Path, manifest) -> None:  # type: ignore[no-untyped-def]
+def print_manifest(directory: Path, manifest: "Manifest") -> None:
     """Tables for people: instances, environments, and a line that sums them up."""
     from rich.text import Text
 
@@ -92,10 +95,12 @@ def print_manifest(directory: Path, manifest) -> None:  # type: ignore[no-untype
 
     rows = []
     for instance in manifest.instances:
-        state = Text("valid", "green") if instance.valid else Text(instance.reason.value, "yellow")
+        state = Text("valid", "green") if instance.reason is None else Text(instance.reason.value, "yellow")
         environment = (instance.environment or "-")[:8]
         tests = f"{len(instance.fail_to_pass)} / {len(instance.pass_to_pass)}" if instance.valid else "-"
-        what = instance.task.splitlines()[0] if instance.valid else f"{instance.task.splitlines()[0]}\n{instance.detail}"
+        what = (
+            instance.task.splitlines()[0] if instance.valid else f"{instance.task.splitlines()[0]}\n{instance.detail}"
+        )
         rows.append((instance.commit[:10], state, environment, tests, what))
     table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
     table(

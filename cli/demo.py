@@ -18,10 +18,12 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to FILE.", dir_okay=False)
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the figures to FILE.", dir_okay=False),
     ] = None,
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Where the sample and its package go; a temporary folder if unset.")
+        Path | None,
+        typer.Option("--dir", help="Where the sample and its package go; a temporary folder if unset."),
     ] = None,
     sandbox: SandboxOption = None,
 ) -> None:
@@ -72,7 +74,7 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
         "gold": {"passed": gold.passed, "failed": gold.failed, "infrastructure": gold.infrastructure},
         "null": {"passed": null.passed, "failed": null.failed, "infrastructure": null.infrastructure},
         "ok": valid > 0 and gold.passed == report.instances == valid and null.failed == valid,
-        "example": report.trajectories[0][:12],
+        "example": report.example[:12],
     }
 
 

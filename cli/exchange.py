@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from harness.packages import RepoPackage
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +31,7 @@ def export(
             sys.stdout.write(line + "\n")
 
 
-def _packages(what: str):  # type: ignore[no-untyped-def]
+def _packages(what: str) -> list["RepoPackage"]:
     from harness.packages import MANIFEST, read_package
     from harness.store import open_raw_store
     from models.settings import load_settings
@@ -46,7 +49,8 @@ def import_(
     from cli.output import print_json, table
     from harness.interchange import import_instances
 
-    instances = list(import_instances(file.read_text(encoding="utf-8").splitlines()))
+    with file.open(encoding="utf-8") as lines:
+        instances = list(import_instances(lines))
     if as_json:
         print_json(instances)
         return

@@ -44,7 +44,7 @@ def _options(
 
 
 def main() -> None:
-    """Entry point: errors of ours end in one line and their exit code; anything else is a bug and keeps its traceback."""
+    """Entry point: errors of ours end in one line and their exit code; anything else is a bug with its traceback."""
     try:
         app()
     except CleanRoomError as error:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -47,7 +56,7 @@ class RateColumn(ProgressColumn):
 
 
 def progress() -> Progress:
-    """A progress display with counts, rate, elapsed and remaining time, on standard error; silent when that is piped."""
+    """A progress display with counts, rate, elapsed and remaining time, on standard error; none when that is piped."""
     return Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),

@@ -12,8 +12,8 @@ from cli.output import errors, progress
 from models.errors import CleanRoomError
 
 if TYPE_CHECKING:
+    from harness.store import Report
     from models.manifest import Manifest
-    from models.reports import Report
 
 
 class Bars:
@@ -49,9 +49,8 @@ def run_prepare(
     sources: list[str], corpus: Path, max_commits: int, sandbox: str | None
 ) -> tuple[list["Manifest"], dict[str, str]]:
     """Prepare each source; one that fails does not stop the others. Manifests, and the error by failed source."""
-    from tasks.runtime import open_runtime
-
     from models.settings import load_settings
+    from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)  # refuse at once, before anything is cloned
     manifests, failures = [], {}
@@ -71,12 +70,12 @@ def run_campaign(
     packages: list[Path], planners: list[str], name: str, edit_format: str, sandbox: str | None
 ) -> "Report":
     """Run a campaign to its end and return its report."""
-    from tasks.runtime import open_runtime
-
     from models.settings import load_settings
+    from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)
     with _engine():
         from flows.campaign import campaign
+        from models.edits import EditFormat
 
-        return campaign(packages=packages, planners=planners, name=name, edit_format=edit_format, sandbox=sandbox)
+        return campaign(packages, planners, name, EditFormat(edit_format), sandbox)

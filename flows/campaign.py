@@ -9,12 +9,14 @@ from typing import Any
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import watcher
 from flows.window import completed
 from harness.packages import RepoPackage, read_package
+from harness.state import Runtime
 from harness.store import RawStore, Report, open_raw_store
 from harness.trajectory import Bench, make_planner
 from models.edits import EditFormat
@@ -49,6 +51,7 @@ def campaign(
     desk = Desk(store, settings.cache_dir, edit_format, LoopLimits())
     config = {
         "packages": sorted(package.identity for package in opened),
+        "planners": sorted(set(planners)),
         "edit_format": edit_format.value,
         "loop": desk.limits.model_dump(mode="json"),
         "limits": settings.limits.model_dump(mode="json"),
@@ -62,13 +65,20 @@ def campaign(
         for assignment in _assignments(store, campaign_id, package, planners, desk, runtime)
     ]
     if not assignments:
-        raise UsageError(f"no package of {', '.join(str(p) for p in packages)} has a valid instance; see `cra corpus show`")
+        raise UsageError(
+            f"no package of {', '.join(str(p) for p in packages)} has a valid instance; see `cra corpus show`"
+        )
     _run(assignments, desk, name, settings.concurrency)
     return store.report(name)
 
 
 def _assignments(
-    store: RawStore, campaign_id: str, package: RepoPackage, planners: Sequence[str], desk: Desk, runtime: Any
+    store: RawStore,
+    campaign_id: str,
+    package: RepoPackage,
+    planners: Sequence[str],
+    desk: Desk,
+    runtime: Runtime,
 ) -> list[Assignment]:
     keys = store.register_package(package.manifest)
     found = []
@@ -76,7 +86,7 @@ def _assignments(
         if not instance.valid:
             continue
         bench = Bench(runtime, package, instance)
-        for name in planners:
+        for name in dict.fromkeys(planners):
             planner = make_planner(name, bench, desk.edit_format)
             instance_key = keys[instance.instance_id]
             key = store.open_trajectory(campaign_id, instance_key, name, planner.identity)
@@ -90,9 +100,9 @@ def _run(assignments: list[Assignment], desk: Desk, name: str, at_a_time: int) -
     watch = watcher()
     watch.start(f"campaign {name}", len(todo))
     table = _Table(name, Counter({"finished before": len(done)} if done else {}))
-    with ThreadPoolTaskRunner(max_workers=at_a_time) as runner:
+    with ThreadPoolTaskRunner[OutcomeKind](max_workers=at_a_time) as runner:
 
-        def submit(assignment: Assignment) -> Any:
+        def submit(assignment: Assignment) -> PrefectFuture[OutcomeKind]:
             manifest, sha = assignment.bench.package.manifest, assignment.bench.instance.commit[:7]
             one = run_trajectory.with_options(tags={manifest.name, sha}, cache_policy=NO_CACHE)
             return runner.submit(one, {"label": assignment.label, "assignment": assignment, "desk": desk})

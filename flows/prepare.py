@@ -5,6 +5,7 @@ from pathlib import Path
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import watcher
@@ -15,6 +16,8 @@ from models.manifest import Instance, Manifest
 from models.settings import load_settings
 from tasks.prepare import clone_source, find_environments, mine_commits, validate_commit
 from tasks.runtime import open_runtime
+
+Validated = tuple[Instance, dict[str, float]]
 
 
 @flow(name="prepare", flow_run_name="prepare {source}", persist_result=False)
@@ -30,7 +33,7 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
 
     origin = clone_source(source, corpus)
     watch.start(f"{origin.name}: mine", 1)
-    mined = mine_commits(origin.name, origin.git, MiningRules())
+    mined = mine_commits(origin.name, origin.git, settings.mining)
     watch.advance(f"{origin.name}: mine", f"{mined.funnel.kept} kept")
     chosen = select(mined, max_commits)
     packages = origin.directory / "packages"
@@ -42,9 +45,9 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
     watch.start(f"{origin.name}: validate", len(candidates))
     instances: dict[str, Instance] = {}
     timings: dict[str, dict[str, float]] = {}
-    with tags(origin.name), ThreadPoolTaskRunner(max_workers=settings.concurrency) as runner:
+    with tags(origin.name), ThreadPoolTaskRunner[Validated](max_workers=settings.concurrency) as runner:
 
-        def submit(candidate: Candidate):  # type: ignore[no-untyped-def]
+        def submit(candidate: Candidate) -> PrefectFuture[Validated]:
             label = f"{origin.name}@{candidate.commit.sha[:7]} gold-validate"
             one = validate_commit.with_options(tags={candidate.commit.sha[:7]}, cache_policy=NO_CACHE)
             return runner.submit(

@@ -26,7 +26,8 @@ class _Nobody:
         """Nobody watches."""
 
 
-_watcher: ContextVar[Watcher] = ContextVar("watcher", default=_Nobody())
+_NOBODY = _Nobody()
+_watcher: ContextVar[Watcher] = ContextVar("watcher", default=_NOBODY)
 
 
 def watcher() -> Watcher:

@@ -1,6 +1,7 @@
 """Many tasks, few at a time: memory stays flat however long the list is."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -8,6 +9,10 @@ from prefect.futures import PrefectFuture
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def _put(done: "SimpleQueue[tuple[T, PrefectFuture[R]]]", item: T, future: PrefectFuture[R]) -> None:
+    done.put((item, future))
 
 
 def completed(
@@ -20,7 +25,8 @@ def completed(
 
     def launch() -> bool:
         for item in waiting:
-            submit(item).add_done_callback(lambda future, item=item: done.put((item, future)))
+            future = submit(item)
+            future.add_done_callback(partial(_put, done, item))
             return True
         return False
 

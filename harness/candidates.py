@@ -5,11 +5,20 @@ from pathlib import Path, PurePosixPath
 
 from harness.mining.paths import is_test_path
 from harness.packages import RepoPackage
-from harness.state import BuildFailed, Overlay, Runtime, checked_out, install_tests, overlay, provisioned, run_tests
+from harness.state import (
+    BuildFailed,
+    Overlay,
+    Runtime,
+    checked_out,
+    install_tests,
+    overlay,
+    provisioned,
+    run_tests,
+)
 from harness.testing import Selection
 from models.manifest import Instance
 from models.outcomes import OracleKind, OutcomeKind, Validation, judge
-from models.suite import SuiteReport
+from models.suite import SuiteEnd, SuiteReport
 
 RUNNER_MODULES = frozenset({"pytest", "_pytest", "py", "pluggy", "iniconfig", "sitecustomize", "usercustomize"})
 """Modules that decide what a test run says. A candidate may not put its own in their place."""
@@ -17,15 +26,15 @@ RUNNER_MODULES = frozenset({"pytest", "_pytest", "py", "pluggy", "iniconfig", "s
 
 def judge_candidate(
     runtime: Runtime, package: RepoPackage, instance: Instance, changes: Overlay, key: str
-) -> tuple[Validation, SuiteReport | None]:
-    """The verdict on `changes` over the instance's base, and the report it rests on (None if nothing was run).
+) -> tuple[Validation, SuiteReport]:
+    """The verdict on `changes` over the instance's base, and the report it rests on.
 
-    The commit's tests are laid over the candidate's tree, replacing whatever tests it has. Tests of the touched files run
-    first, and the rest only if all of FAIL_TO_PASS passed: a failed candidate is cheap. Raises EnvironmentFault,
+    The commit's tests are laid over the candidate's tree, replacing whatever tests it has. Those of the touched
+    files run first, and the rest only if all of FAIL_TO_PASS passed: a failed candidate is cheap. Raises EnvironmentFault,
     WheelError and InfrastructureError, which are nobody's failure.
     """
     if stand_in := tampering(changes):
-        return _without_run(key, OutcomeKind.TAMPERED, f"{stand_in} would stand in for a module of the test runner"), None
+        return _not_run(key, OutcomeKind.TAMPERED, f"{stand_in} would stand in for a module of the test runner")
     assert instance.environment is not None, "a valid instance has an environment"
     environment = package.manifest.environment(instance.environment)
     selection = Selection(
@@ -42,12 +51,13 @@ def judge_candidate(
         try:
             report = run_tests(runtime, tree, provided, selection)
         except BuildFailed as error:
-            return _without_run(key, OutcomeKind.BUILD_FAILED, str(error)), None
+            return _not_run(key, OutcomeKind.BUILD_FAILED, str(error))
     return judge(instance, report, key), report
 
 
-def _without_run(key: str, kind: OutcomeKind, detail: str) -> Validation:
-    return Validation(key=key, oracle=OracleKind.F2P_P2P, kind=kind, detail=detail)
+def _not_run(key: str, kind: OutcomeKind, detail: str) -> tuple[Validation, SuiteReport]:
+    report = SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=detail)
+    return Validation(key=key, oracle=OracleKind.F2P_P2P, kind=kind, detail=detail), report
 
 
 def tampering(changes: Overlay) -> str | None:
@@ -61,6 +71,8 @@ def tampering(changes: Overlay) -> str | None:
         folder = Path(*pure.parts[:-1])
         for position, part in enumerate((*folder.parts, pure.name.split(".")[0])):
             top_level = position == 0 or (position == 1 and folder.parts[0] in ("src", "lib", "python"))
-            if top_level and (part in RUNNER_MODULES or (part in sys.stdlib_module_names and part not in ("test", "lib2to3"))):
+            if top_level and (
+                part in RUNNER_MODULES or (part in sys.stdlib_module_names and part not in ("test", "lib2to3"))
+            ):
                 return path
     return None

@@ -40,9 +40,7 @@ def opcodes(before: list[str], after: list[str]) -> list[tuple[int, int, int, in
         False,
     )
     return [
-        (b0 + head, b1 + head, a0 + head, a1 + head)
-        for tag, b0, b1, a0, a1 in matcher.get_opcodes()
-        if tag != "equal"
+        (b0 + head, b1 + head, a0 + head, a1 + head) for tag, b0, b1, a0, a1 in matcher.get_opcodes() if tag != "equal"
     ]
 
 

@@ -48,7 +48,10 @@ class Git:
     def output(self, *args: str, stdin: bytes | None = None, timeout: float = 600.0) -> bytes:
         """Standard output of `git args` in this repository."""
         return run(
-            ["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=_SAFE, stdin=stdin, timeout=timeout
+            ["git", *_OPTIONS, "--git-dir", str(self.directory), *args],
+            env=_SAFE,
+            stdin=stdin,
+            timeout=timeout,
         )
 
     def text(self, *args: str) -> str:
@@ -144,7 +147,17 @@ def clone(source: str, destination: Path) -> Git:
     argv = ["git", *_OPTIONS, "-c", "protocol.ext.allow=never"]
     try:
         run(
-            [*argv, "clone", "--quiet", "--bare", "--no-local", "--template=", "--", source, str(destination)],
+            [
+                *argv,
+                "clone",
+                "--quiet",
+                "--bare",
+                "--no-local",
+                "--template=",
+                "--",
+                source,
+                str(destination),
+            ],
             env=_SAFE,
             timeout=1800,
         )

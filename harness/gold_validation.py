@@ -29,6 +29,10 @@ from models.manifest import Commit, ExcludedTest, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
 REPEATS = 3
+_WHERE_IS = (
+    "import importlib.util; spec = importlib.util.find_spec({name!r}); "
+    "print(spec and (spec.origin or list(spec.submodule_search_locations)[0]))"
+)
 VANISHED_SHARE = 0.05
 """Share of the parent's passing tests that may be absent at the commit, in files it does not touch."""
 
@@ -55,7 +59,7 @@ class Runs:
     touched: frozenset[str]
 
 
-class _Invalid(Exception):  # noqa: N818 - control flow, not an error
+class _Invalid(Exception):
     def __init__(self, reason: InvalidReason, detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
@@ -130,9 +134,12 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
     """Prove that what the tests import is the work tree's package and not an installed one of the same name."""
     with checked_out(git, commit.sha, runtime.scratch) as tree, suite_setup(runtime, tree, provided) as setup:
         root = runtime.sandbox.workdir_path(tree)
-        path = [*(os.path.normpath(root / entry) for entry in setup.import_roots), *map(str, setup.extra_path)]
+        path = [
+            *(os.path.normpath(root / entry) for entry in setup.import_roots),
+            *map(str, setup.extra_path),
+        ]
         for name in project_in(tree).import_names:
-            probe = f"import importlib.util as u; s = u.find_spec({name!r}); print(s and (s.origin or list(s.submodule_search_locations)[0]))"
+            probe = _WHERE_IS.format(name=name)
             finished = runtime.sandbox.run(
                 [str(setup.python), "-c", probe],
                 workdir=tree,
@@ -146,13 +153,14 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
 
 
 def _decide(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
-    ids = set().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
+    ids = set[str]().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
     full = [runs.parent, *runs.after[:2]]
     steady = set.intersection(*(report.passed for report in runs.after[:2]))
     in_touched = {i for i in ids if _file(i) in runs.touched}
     repeated = [report.passed for report in runs.after]
     passes = {i for i in steady if i not in in_touched or all(i in passed for passed in repeated)}
-    wavering = set.union(*repeated[:2]) - steady | (in_touched & set.union(*repeated)) - passes
+    sometimes = set[str]().union(*repeated[:2])
+    wavering = (sometimes - steady) | ((sometimes & in_touched) - passes)
 
     excluded: dict[str, str] = {}
     for test in sorted(ids):
@@ -195,7 +203,7 @@ def _check_vanished(runs: Runs) -> None:
     if len(gone) > VANISHED_SHARE * len(runs.parent.passed) and len(gone) > 1:
         raise _Invalid(
             InvalidReason.COLLECTION_ERROR,
-            f"{len(gone)} of {len(before)} tests outside the touched files are not collected at the commit, e.g. {min(gone)}",
+            f"{len(gone)} of {len(before)} tests in untouched files are not collected at the commit, e.g. {min(gone)}",
         )
 
 
@@ -207,7 +215,11 @@ def _no_fail_to_pass(runs: Runs, excluded: dict[str, str], in_touched: set[str])
     for test, why in _skipped(runs.after[0], runs.touched):
         if _missing_module(why):
             return _Invalid(InvalidReason.SKIPPED_TESTS, f"{test} skips: {why}")
-    new = [c for c in _skipped(runs.after[0], runs.touched) if c[0] not in runs.parent.cases or runs.parent is runs.after[0]]
+    new = [
+        c
+        for c in _skipped(runs.after[0], runs.touched)
+        if c[0] not in runs.parent.cases or runs.parent is runs.after[0]
+    ]
     for test, why in new:
         if re.search(r"python|3\.\d+|version", why, re.I):
             return _Invalid(InvalidReason.NEEDS_NEWER_PYTHON, f"{test} skips: {why}")
@@ -226,7 +238,13 @@ def _skipped(report: SuiteReport, touched: frozenset[str]) -> list[tuple[str, st
 
 
 def _missing_module(why: str) -> bool:
-    return bool(re.search(r"could not import|no module named|not installed|is required|requires? \w+ (package|library)", why, re.I))
+    return bool(
+        re.search(
+            r"could not import|no module named|not installed|is required|requires? \w+ (package|library)",
+            why,
+            re.I,
+        )
+    )
 
 
 def _why_not_passing(test: str, full: list[SuiteReport]) -> str:

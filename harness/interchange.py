@@ -102,9 +102,7 @@ def import_instances(lines: Iterable[str]) -> list[SweInstance]:
             continue
         instance = _imported(number, line)
         if first := seen.get(instance.instance_id):
-            raise UsageError(
-                f"line {number}: field instance_id: {instance.instance_id} stands on line {first} as well"
-            )
+            raise UsageError(f"line {number}: field instance_id: {instance.instance_id} stands on line {first} as well")
         seen[instance.instance_id] = number
         instances.append(instance)
     return instances

@@ -1,4 +1,4 @@
-"""Repo packages on disk: `repo/` (a bare clone), `packages/` (wheels), `manifest.json`, and `timings.json` beside it."""
+"""Repo packages on disk: `repo/` (a bare clone), `packages/` (wheels), `manifest.json`; `timings.json` beside it."""
 
 import contextlib
 import json
@@ -65,7 +65,9 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         raw = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ManifestError(f"{directory} is no repo package: {MANIFEST} is missing; make one with `cra prepare`") from error
+        raise ManifestError(
+            f"{directory} is no repo package: {MANIFEST} is missing; make one with `cra prepare`"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read: {error}") from error
     try:
@@ -73,7 +75,9 @@ def read_manifest(directory: Path) -> Manifest:
     except (json.JSONDecodeError, AttributeError) as error:
         raise ManifestError(f"{path} is not a JSON object: {error}; prepare the package again") from error
     if version != SCHEMA_VERSION:
-        raise ManifestError(f"{path} has schema version {version!r}, this program reads {SCHEMA_VERSION}; prepare it again")
+        raise ManifestError(
+            f"{path} has schema version {version!r}, this program reads {SCHEMA_VERSION}; prepare it again"
+        )
     try:
         return Manifest.model_validate_json(raw)
     except ValidationError as error:
@@ -106,4 +110,6 @@ def write_atomically(path: Path, text: str) -> None:
         if temporary:
             with contextlib.suppress(FileNotFoundError):
                 Path(temporary).unlink()
-        raise InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space or mend permissions") from error
+        raise InfrastructureError(
+            f"{path} cannot be written: {error.strerror}; free disk space or mend permissions"
+        ) from error

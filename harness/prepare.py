@@ -27,6 +27,7 @@ from harness.environments import (
 )
 from harness.git import Git, clone
 from harness.gold_validation import GoldVerdict, validate_gold
+from harness.goldpatch import UnsupportedChange, read_gold_patch
 from harness.mining import Mined
 from harness.mining.repository import describe
 from harness.packages import MANIFEST, TIMINGS, write_atomically
@@ -123,9 +124,7 @@ def select(mined: Mined, max_commits: int) -> list[Commit]:
     return [commit for commit in mined.commits if commit.mixed][:max_commits]
 
 
-def find_environment(
-    git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path
-) -> Candidate:
+def find_environment(git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path) -> Candidate:
     """The environment of one commit; `known` maps requirements to environments and grows.
 
     Commits are to be given newest first: the first one with given requirements sets the date of their lock. Releases
@@ -168,11 +167,17 @@ def validate_candidate(
         verdict = _verdict_from_json(path.read_text())
     else:
         try:
+            read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
             with provisioned(runtime, candidate.environment, packages, candidate.version) as provided:
                 verdict = validate_gold(runtime, git, candidate.commit, provided)
+        except UnsupportedChange as error:
+            verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=str(error))
         except EnvironmentFault as error:
             verdict = GoldVerdict(reason=InvalidReason.UNRESOLVABLE, detail=str(error))
-        if verdict.reason not in (InvalidReason.TIMEOUT, InvalidReason.CRASHED):  # these may be the machine's load
+        if verdict.reason not in (
+            InvalidReason.TIMEOUT,
+            InvalidReason.CRASHED,
+        ):  # these may be the machine's load
             write_atomically(path, _verdict_to_json(verdict))
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 

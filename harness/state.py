@@ -26,8 +26,8 @@ from models.limits import Limits
 from models.manifest import Environment
 from models.suite import SuiteReport
 
-Overlay = Mapping[str, bytes | None]
-"""Changes over a tree: path -> new content, or None for a file that is gone."""
+Overlay = Mapping[str, tuple[bytes, bool] | None]
+"""Changes over a tree: path -> (new content, whether it is executable), or None for a file that is gone."""
 
 
 class BuildFailed(CleanRoomError):
@@ -57,17 +57,15 @@ class Provisioned:
 
 
 @contextmanager
-def provisioned(
-    runtime: Runtime, environment: Environment, packages: Path, version: str
-) -> Iterator[Provisioned]:
-    """Hold an environment, building it first if need be. Raises EnvironmentFault, WheelError, InfrastructureError."""
+def provisioned(runtime: Runtime, environment: Environment, packages: Path, version: str) -> Iterator[Provisioned]:
+    """Hold an environment, building it first if need be. Raises EnvironmentFault, WheelError."""
     with runtime.environments.acquire(environment, packages) as built:
         yield Provisioned(built, version)
 
 
 @contextmanager
 def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
-    """A commit's files in a directory of their own, gone at the end. Never reused: caches left behind change results."""
+    """A commit's files in a directory of their own, gone at the end; never reused, for caches change results."""
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         root = Path(tempfile.mkdtemp(prefix=f"{commit[:7]}-", dir=scratch))
@@ -90,10 +88,9 @@ def overlay(tree: Path, changes: Overlay) -> None:
             target.unlink(missing_ok=True)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode if target.exists() else None
-        target.write_bytes(content)
-        if mode is not None:
-            target.chmod(mode)
+        text, executable = content
+        target.write_bytes(text)
+        target.chmod(0o755 if executable else 0o644)
 
 
 def install_tests(git: Git, commit: str, tree: Path) -> None:
@@ -104,7 +101,7 @@ def install_tests(git: Git, commit: str, tree: Path) -> None:
         relative = file.relative_to(tree).as_posix()
         if is_test_path(relative) and relative not in wanted and (file.is_file() and not file.is_symlink()):
             file.unlink()
-    overlay(tree, {path: contents[entry.blob] for path, entry in wanted.items()})
+    overlay(tree, {path: (contents[entry.blob], entry.mode == "100755") for path, entry in wanted.items()})
 
 
 def project_in(tree: Path) -> Project:
@@ -132,7 +129,9 @@ def suite_setup(runtime: Runtime, tree: Path, provided: Provisioned) -> Iterator
     shutil.rmtree(metadata, ignore_errors=True)
     metadata.mkdir()
     write_own_metadata(project, provided.version, metadata)
-    missing = {p: t.encode() for p, t in generated_files(project, provided.version).items() if not (tree / p).exists()}
+    missing = {
+        p: (t.encode(), False) for p, t in generated_files(project, provided.version).items() if not (tree / p).exists()
+    }
     overlay(tree, missing)
     mounts = (
         Mount(built.prefix, built.prefix),
@@ -151,9 +150,7 @@ def suite_setup(runtime: Runtime, tree: Path, provided: Provisioned) -> Iterator
     yield setup
 
 
-def _build(
-    runtime: Runtime, tree: Path, project: Project, provided: Provisioned, mounts: tuple[Mount, ...]
-) -> None:
+def _build(runtime: Runtime, tree: Path, project: Project, provided: Provisioned, mounts: tuple[Mount, ...]) -> None:
     """Build a wheel inside the sandbox and lay what the tree lacks (extension modules, generated files) into it."""
     out = tree.parent / "wheel"
     shutil.rmtree(out, ignore_errors=True)

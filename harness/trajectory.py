@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.loop import Solution, solve
+from agent.loop import solve
 from harness.alignment import align
 from harness.goldpatch import GoldPatch, read_gold_patch
 from harness.packages import RepoPackage
@@ -16,17 +16,25 @@ from models.errors import UsageError
 from models.limits import LoopLimits
 from models.manifest import Instance
 from models.outcomes import OutcomeKind, Validation
-from models.plans import Frozen
+from models.plans import Frozen, MetaPlan, StepStatus
 from models.protocols import Planner, Recorder, Task
+from models.solution import Solution, StopReason
 
 PLANNERS = ("gold", "null")
+
+
+class File(Frozen):
+    """A text file that a planner left."""
+
+    text: str
+    executable: bool = False
 
 
 class Work(Frozen):
     """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment."""
 
     patch: str
-    files: dict[str, str | None]
+    files: dict[str, File | None]
     end: OutcomeKind | None
     detail: str
     alignment: dict[str, float]
@@ -34,7 +42,7 @@ class Work(Frozen):
     @property
     def changes(self) -> Overlay:
         """The files as an overlay."""
-        return {path: None if text is None else text.encode() for path, text in self.files.items()}
+        return {p: None if f is None else (f.text.encode(), f.executable) for p, f in self.files.items()}
 
     def canonical(self) -> str:
         """The same work as the same text."""
@@ -51,13 +59,11 @@ class Bench:
 
     def gold(self) -> GoldPatch:
         """The commit's own change. Never shown to a planner that is being judged."""
-        return read_gold_patch(self.package.git, self.instance.base_commit, self.instance.commit)
+        return read_gold_patch(self.package.git, self.instance.commit, self.instance.base_commit)
 
     def task(self) -> Task:
         """What a planner is told."""
-        return Task(
-            text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit
-        )
+        return Task(text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit)
 
 
 def make_planner(name: str, bench: Bench, edit_format: EditFormat) -> Planner:
@@ -82,18 +88,32 @@ def work(
         solution = solve(bench.task(), wrap(planner), workspace, recorder, limits)
         changes = workspace.changes()
         patch = workspace.patch()
-    alignment = align(solution.meta, solution.part_plans, bench.gold())
+    plans = (*solution.part_plans, *solution.test_plans)
+    alignment = align(solution.meta or MetaPlan(), plans, bench.gold())
     return Work(
         patch=patch,
-        files={path: None if content is None else content.decode() for path, content in sorted(changes.items())},
+        files={d.path: d.after and File(text=d.after.text, executable=d.after.executable) for d in changes},
         end=_end(solution),
         detail=solution.detail,
         alignment={name: round(value, 4) for name, value in alignment.model_dump().items()},
     )
 
 
+_ENDS = {
+    StopReason.STOPPED: OutcomeKind.PLANNER_STOPPED,
+    StopReason.PLAN_MALFORMED: OutcomeKind.PLAN_MALFORMED,
+    StopReason.TOO_MANY_PARTS: OutcomeKind.LIMITS_REACHED,
+    StopReason.TOO_MANY_STEPS: OutcomeKind.LIMITS_REACHED,
+    StopReason.TOO_MANY_REVISIONS: OutcomeKind.LIMITS_REACHED,
+}
+
+
 def _end(solution: Solution) -> OutcomeKind | None:
-    return OutcomeKind(solution.stopped.value) if solution.stopped is not None else None
+    """The outcome that the loop's own end amounts to, None if it went through the whole plan."""
+    if solution.stopped_reason is not StopReason.FINISHED:
+        return _ENDS[solution.stopped_reason]
+    rejected = any(result.status is StepStatus.EDIT_REJECTED for result in solution.step_results)
+    return OutcomeKind.EDIT_REJECTED if rejected else None
 
 
 def outcome_of(done: Work, verdict: Validation) -> tuple[OutcomeKind, str]:

@@ -118,9 +118,7 @@ class DiskTree:
                     return
                 except NotADirectoryError as error:
                     if stat.S_ISLNK(os.stat(part, dir_fd=handle, follow_symlinks=False).st_mode):
-                        raise EditError(
-                            f"{path} leads through the symlink {part!r}; edit the real file"
-                        ) from error
+                        raise EditError(f"{path} leads through the symlink {part!r}; edit the real file") from error
                     yield None
                     return
                 os.close(handle)
@@ -174,9 +172,7 @@ class TreeWorkspace:
 
     def changes(self) -> list[FileDiff]:
         """Files that edits made different from what they were at the start, in path order."""
-        diffs = [
-            FileDiff(path, before, self._tree.get(path)) for path, before in sorted(self._originals.items())
-        ]
+        diffs = [FileDiff(path, before, self._tree.get(path)) for path, before in sorted(self._originals.items())]
         return [diff for diff in diffs if diff.before != diff.after]
 
     def patch(self) -> str:

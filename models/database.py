@@ -78,9 +78,7 @@ def _url(target: str | Path) -> "URL":
         url = make_url(target)
     except (ArgumentError, ValueError):
         # `from None`: the cause may quote the password.
-        raise DatabaseError(
-            f"database URL {scheme}://... cannot be read; percent-encode user and password"
-        ) from None
+        raise DatabaseError(f"database URL {scheme}://... cannot be read; percent-encode user and password") from None
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite" and url.database:
@@ -97,9 +95,7 @@ def _sqlite_engine(url: "URL") -> "Engine":
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseError(
-            f"database {path}: {error.strerror}; give a path in a writable directory"
-        ) from error
+        raise DatabaseError(f"database {path}: {error.strerror}; give a path in a writable directory") from error
     engine = create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "handle_error", _explain)
 
@@ -133,9 +129,7 @@ def _explain(context: "ExceptionContext") -> None:
     where = f"database {shown(url)}" if url is not None else "database"
     said = _first_line(context.original_exception)
     remedy = next((remedy for mark, remedy in _REMEDIES if mark in said), "")
-    raise DatabaseError(
-        f"{where}: {said}" + (f"; {remedy}" if remedy else "")
-    ) from context.original_exception
+    raise DatabaseError(f"{where}: {said}" + (f"; {remedy}" if remedy else "")) from context.original_exception
 
 
 def _first_line(error: BaseException) -> str:
@@ -207,8 +201,7 @@ def _migrate(connection: "Connection", kind: Kind, version: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise DatabaseError(
-            f"{shown(connection.engine.url)} has schema {version}, newer than {HEADS[kind]}; "
-            "upgrade clean-room-agent"
+            f"{shown(connection.engine.url)} has schema {version}, newer than {HEADS[kind]}; upgrade clean-room-agent"
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

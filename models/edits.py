@@ -79,7 +79,7 @@ class Rung(StrEnum):
 
 
 class EditResult(Frozen):
-    """What came of one edit. Exactly one of `rung` and `error` is set; hashes are SHA-256 of the file, None if absent."""
+    """What came of one edit. Exactly one of `rung` and `error` is set; hashes are of the file, None if absent."""
 
     edit: Edit
     rung: Rung | None = None

@@ -46,7 +46,7 @@ class SandboxUnavailable(CleanRoomError):
 
 
 class InfrastructureError(CleanRoomError):
-    """Something of ours or of the machine's broke (disk, time-out of ours, server); worth a retry, never training signal."""
+    """Something of ours or of the machine's broke (disk, server, time-out); worth a retry, never training signal."""
 
 
 class DatabaseError(InfrastructureError):

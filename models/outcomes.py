@@ -45,6 +45,8 @@ class OutcomeKind(StrEnum):
     REGRESSION = "regression"  # all fail-to-pass tests pass, a pass-to-pass test broke
     TESTS_TIMEOUT = "tests-timeout"
     TESTS_CRASHED = "tests-crashed"
+    BUILD_FAILED = "build-failed"  # the repository built at the commit and does not with the patch
+    TAMPERED = "tampered"  # the patch stands in for the test runner or the standard library
     # ours or the machine's
     PROVIDER_ERROR = "provider-error"
     HARNESS_ERROR = "harness-error"
@@ -87,6 +89,8 @@ _BLAME = {
     OutcomeKind.REGRESSION: Blame.UNDETERMINED,
     OutcomeKind.TESTS_TIMEOUT: Blame.CODE,
     OutcomeKind.TESTS_CRASHED: Blame.CODE,
+    OutcomeKind.BUILD_FAILED: Blame.CODE,
+    OutcomeKind.TAMPERED: Blame.CODE,
     OutcomeKind.PROVIDER_ERROR: Blame.INFRASTRUCTURE,
     OutcomeKind.HARNESS_ERROR: Blame.INFRASTRUCTURE,
     OutcomeKind.SANDBOX_ERROR: Blame.INFRASTRUCTURE,

@@ -20,6 +20,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from models.errors import SettingsError
 from models.limits import Limits
+from models.mining import MiningRules
 
 CONFIG_FILE = "cra.toml"
 
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     )
     retries: int = Field(default=2, ge=0, description="further tries of a task after an infrastructure fault")
     limits: Limits = Field(default_factory=Limits, description="what one test run may use")
+    mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
 
     @classmethod
     def settings_customise_sources(
@@ -92,7 +94,8 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"setting {where} = {first['input']!r}: {first['msg']}; mend it in {CONFIG_FILE} or CRA_{where.upper().replace('.', '__')}"
+            f"setting {where} = {first['input']!r}: {first['msg']}; "
+            f"mend it in {CONFIG_FILE} or CRA_{where.upper().replace('.', '__')}"
         ) from error
     except (SourceError, ValueError) as error:  # unparsable TOML is a ValueError
         raise SettingsError(f"settings cannot be read: {error}; mend {CONFIG_FILE} or the CRA_* variables") from error

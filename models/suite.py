@@ -35,6 +35,7 @@ class SuiteEnd(StrEnum):
     USAGE = "usage"  # the runner refused its arguments or its configuration
     TIMEOUT = "timeout"
     CRASHED = "crashed"  # the interpreter died: signal, os._exit, out of memory
+    NOT_RUN = "not-run"  # never started: what it was to run on did not build, or is refused
     OUTPUT_LIMIT = "output-limit"  # killed because it printed more than the limit
 
 

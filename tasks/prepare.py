@@ -5,14 +5,21 @@ from pathlib import Path
 from prefect import task
 
 from harness.git import Git
-from harness.mining import Mined, MiningRules, mine
+from harness.mining import Mined, mine
 from harness.prepare import Candidate, Source, acquire, find_environment, validate_candidate
 from harness.state import Runtime
 from models.manifest import Commit, Environment, Instance
+from models.mining import MiningRules
 from tasks.caching import RETRY_DELAYS, is_infrastructure
 
 
-@task(task_run_name="clone {source}", retries=2, retry_delay_seconds=RETRY_DELAYS, retry_condition_fn=is_infrastructure, cache_policy=None, persist_result=False)  # type: ignore[arg-type]
+@task(
+    task_run_name="clone {source}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
 def clone_source(source: str, corpus: Path) -> Source:
     """Clone a source into the corpus."""
     return acquire(source, corpus)
@@ -24,14 +31,26 @@ def mine_commits(name: str, git: Git, rules: MiningRules) -> Mined:
     return mine(git, rules)
 
 
-@task(task_run_name="environments of {name}", retries=2, retry_delay_seconds=RETRY_DELAYS, retry_condition_fn=is_infrastructure, persist_result=False)
+@task(
+    task_run_name="environments of {name}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
 def find_environments(name: str, git: Git, commits: list[Commit], packages: Path, cache: Path) -> list[Candidate]:
     """Lock and fetch what the commits need, newest first; commits with the same requirements share an environment."""
     known: dict[str, Environment] = {}
     return [find_environment(git, commit, known, packages, cache) for commit in commits]
 
 
-@task(task_run_name="{label}", retries=2, retry_delay_seconds=RETRY_DELAYS, retry_condition_fn=is_infrastructure, persist_result=False)
+@task(
+    task_run_name="{label}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
 def validate_commit(
     label: str, runtime: Runtime, git: Git, candidate: Candidate, packages: Path, cache: Path
 ) -> tuple[Instance, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Each answer of a planner as a task of its own, so that a person sees a commit's stages and a restart does not ask twice."""
+"""Each answer of a planner as a task: a person sees a commit's stages, and a restart does not ask twice."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +58,8 @@ class AsTasks:
             label += f" {request.part.id}"
         key = digest(self.trajectory, request.model_dump(mode="json"))
         one = answer_stage.with_options(cache_policy=keyed_by(key, self.cache_dir))
-        arguments = {"label": label, "planner": self.planner, "request": request, "store": self.store}
         try:
-            return Answer.model_validate_json(self.store.get_text(one(**arguments)))
+            return Answer.model_validate_json(self.store.get_text(one(label, self.planner, request, self.store)))
         except DatabaseError:  # the engine remembers an answer that this database does not hold
-            return Answer.model_validate_json(self.store.get_text(one.with_options(refresh_cache=True)(**arguments)))
+            again = one.with_options(refresh_cache=True)(label, self.planner, request, self.store)
+            return Answer.model_validate_json(self.store.get_text(again))

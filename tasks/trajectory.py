@@ -49,8 +49,8 @@ class Desk:
 def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKind:
     """Run a trajectory to an outcome and record it. An infrastructure fault is an outcome, too, and leaves it open."""
     attempt = desk.store.begin_attempt(assignment.key)
-    if attempt is None:  # closed meanwhile by somebody else
-        return OutcomeKind.PASSED
+    if attempt is None:  # closed meanwhile by another process
+        return desk.store.outcome(assignment.key)
     started = time.monotonic()
     done: Work | None = None
     verdict: Validation | None = None
@@ -61,6 +61,9 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKin
     except (InfrastructureError, EnvironmentFault, WheelError) as error:
         kind, detail = fault_of(error), str(error)
         get_run_logger().warning("%s: %s: %s", label, kind.value, error)
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the campaign, nor count against a planner
+        kind, detail = OutcomeKind.HARNESS_ERROR, f"{type(error).__name__}: {error}"
+        get_run_logger().exception("%s: a bug of the harness", label)
     desk.store.close_trajectory(
         assignment.key,
         attempt,
@@ -101,11 +104,11 @@ def _work(assignment: Assignment, desk: Desk, attempt: int) -> Work:
 def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
     key = validation_key(assignment.instance_key, sha256(done.canonical()), assignment.bench.instance.environment)
     one = validate_candidate.with_options(cache_policy=keyed_by(key, desk.cache_dir))
-    arguments = {"key": key, "assignment": assignment, "store": desk.store, "done": done}
-    if one(**arguments) and (found := desk.store.find_validation(key)):
+    one(key, assignment, desk.store, done)
+    if (found := desk.store.find_validation(key)) is not None:
         return found
-    one.with_options(refresh_cache=True)(**arguments)
-    if found := desk.store.find_validation(key):
+    one.with_options(refresh_cache=True)(key, assignment, desk.store, done)
+    if (found := desk.store.find_validation(key)) is not None:
         return found
     raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
 
@@ -119,7 +122,7 @@ def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
     result_serializer="json",
 )
 def validate_candidate(key: str, assignment: Assignment, store: RawStore, done: Work) -> str:
-    """Judge a candidate by the hidden tests, once per (instance, patch, environment); the verdict's key is the result."""
+    """Judge a candidate once per (instance, patch, environment); the result is the key of the verdict."""
     if store.find_validation(key) is None:
         bench = assignment.bench
         verdict, report = judge_candidate(bench.runtime, bench.package, bench.instance, done.changes, key)

@@ -40,15 +40,11 @@ def replace_once(text: str, search: str, replace: str, path: str) -> tuple[str, 
     """
     if not search:
         if text:
-            raise EditError(
-                f"{path}: an empty search fills an empty file, and this one has {len(text)} characters"
-            )
+            raise EditError(f"{path}: an empty search fills an empty file, and this one has {len(text)} characters")
         return replace, Rung.EXACT
     literal = "\r" in search
     lines = texts.lines_of(text)
-    keys = [
-        line.removesuffix("\n") if literal else line.removesuffix("\n").removesuffix("\r") for line in lines
-    ]
+    keys = [line.removesuffix("\n") if literal else line.removesuffix("\n").removesuffix("\r") for line in lines]
     file = _File(path, lines, keys)
     wanted = search.removesuffix("\n").split("\n")
     complete = search.endswith("\n")
@@ -106,11 +102,7 @@ def _shifted(file: _File, wanted: list[str]) -> Iterator[tuple[int, str, str]]:
     anchor = solid[0]
     for place, key in enumerate(bare):
         start = place - anchor
-        if (
-            key != bare_wanted[anchor]
-            or start < 0
-            or not _same_bare(bare[start : start + len(wanted)], bare_wanted)
-        ):
+        if key != bare_wanted[anchor] or start < 0 or not _same_bare(bare[start : start + len(wanted)], bare_wanted):
             continue
         pairs = {(texts.indent_of(wanted[i]), texts.indent_of(file.keys[start + i])) for i in solid}
         extra = {_difference(old, new) for old, new in pairs}
@@ -121,9 +113,7 @@ def _shifted(file: _File, wanted: list[str]) -> Iterator[tuple[int, str, str]]:
 def _same_bare(lines: list[str], wanted: list[str]) -> bool:
     if len(lines) != len(wanted):
         return False
-    return all(
-        line == want or not (line.strip() or want.strip()) for line, want in zip(lines, wanted, strict=True)
-    )
+    return all(line == want or not (line.strip() or want.strip()) for line, want in zip(lines, wanted, strict=True))
 
 
 def _difference(old: str, new: str) -> tuple[str, str] | None:
@@ -152,9 +142,7 @@ def _elided(file: _File, wanted: list[str], replace: str) -> list[tuple[int, int
     pieces = _split(wanted)
     news = _split(replace.removesuffix("\n").split("\n") if replace else [])
     if not all(pieces):
-        raise EditError(
-            f"{file.path}: '...' in a search must stand between lines, not at an end or beside another"
-        )
+        raise EditError(f"{file.path}: '...' in a search must stand between lines, not at an end or beside another")
     if len(news) != len(pieces):
         raise EditError(
             f"{file.path}: the search has {len(pieces) - 1} '...' lines and the replacement {len(news) - 1}; "
@@ -166,9 +154,7 @@ def _elided(file: _File, wanted: list[str], replace: str) -> list[tuple[int, int
         reason = _nearest(file, missing) if missing else "its pieces stand there, but not in this order"
         raise EditError(f"{file.path}: the search text with '...' stands nowhere; {reason}")
     if len(chains) > 1:
-        raise EditError(
-            f"{file.path}: the search text with '...' can be read in several ways; add lines to its pieces"
-        )
+        raise EditError(f"{file.path}: the search text with '...' can be read in several ways; add lines to its pieces")
     texts_ = ["\n".join(new) + "\n" if new else "" for new in news]
     if not replace.endswith("\n"):
         texts_[-1] = texts_[-1].removesuffix("\n")

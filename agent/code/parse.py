@@ -33,9 +33,7 @@ def parse_answer(text: str) -> CodeAnswer:
     while reader.position < len(reader.lines):
         reader.item()
     if not reader.edits and not reader.unchanged:
-        raise EditError(
-            f"the answer holds no edit; write edits, or the line {markup.NO_CHANGE!r} to change nothing"
-        )
+        raise EditError(f"the answer holds no edit; write edits, or the line {markup.NO_CHANGE!r} to change nothing")
     if reader.edits and reader.unchanged:
         raise EditError(f"the answer holds edits and the line {markup.NO_CHANGE!r}; leave one of them out")
     return CodeAnswer(reader.edits, "\n".join(reader.prose).strip())
@@ -149,9 +147,7 @@ class _Reader:
                 self.position += 1
                 return content
             if nested.match(line):
-                raise self.fail(
-                    f"a fence inside the one of line {start + 1}; give that one {length + 1} backticks"
-                )
+                raise self.fail(f"a fence inside the one of line {start + 1}; give that one {length + 1} backticks")
         raise self.fail(f"the fence is never closed by a line of {length} backticks", start)
 
 

@@ -18,9 +18,7 @@ def check_path(path: str) -> str:
     """
     problem = _problem(path)
     if problem:
-        raise EditError(
-            f"path {path!r} {problem}; give a path relative to the repository root, like src/pkg/a.py"
-        )
+        raise EditError(f"path {path!r} {problem}; give a path relative to the repository root, like src/pkg/a.py")
     return path
 
 

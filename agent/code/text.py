@@ -70,7 +70,5 @@ def shift(text: str, old: str, new: str, what: str) -> str:
         elif line.startswith(old):
             shifted.append(new + line[len(old) :])
         else:
-            raise EditError(
-                f"line {number} of {what} is not indented by {old!r} like the rest: {line.strip()!r}"
-            )
+            raise EditError(f"line {number} of {what} is not indented by {old!r} like the rest: {line.strip()!r}")
     return "".join(shifted)

@@ -18,9 +18,7 @@ def edit_symbol(text: str, edit: SymbolEdit) -> tuple[str, Rung]:
     mark = texts.BOM if text.startswith(texts.BOM) else ""
     lines = texts.lines_of(text.removeprefix(mark))
     if edit.op != "delete" and not edit.body.strip() and edit.symbol != MODULE:
-        raise EditError(
-            f"{edit.path}: the body for {edit.symbol!r} is empty; to remove the symbol, delete it"
-        )
+        raise EditError(f"{edit.path}: the body for {edit.symbol!r} is empty; to remove the symbol, delete it")
     if edit.symbol == MODULE:
         return mark + _edit_module(lines, edit), Rung.FILE
     symbol = find_symbol(text, edit.path, edit.symbol)

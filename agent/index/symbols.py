@@ -5,6 +5,7 @@ scope (overloads, property setters, the two arms of an `if`) is numbered: `Class
 """
 
 import importlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def language_of(path: str) -> str | None:
 
 def base_name(name: str) -> str:
     """A qualified name without the numbers of repeated definitions: `C.size#2` -> `C.size`."""
-    return ".".join(part.split("#", 1)[0] for part in name.split("."))
+    return re.sub(r"#\d+(?=\.|\Z)", "", name)
 
 
 def symbols(text: str, path: str) -> list[Symbol]:
@@ -183,9 +184,7 @@ def _unwrap(node: "Node") -> "Node":
             node.child_by_field_name("definition")
             or node.child_by_field_name("declaration")
             or node.child_by_field_name("value")
-            or next(
-                (child for child in node.named_children if child.type not in ("decorator", "comment")), None
-            )
+            or next((child for child in node.named_children if child.type not in ("decorator", "comment")), None)
         )
         if inner is None:
             break

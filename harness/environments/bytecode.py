@@ -25,9 +25,7 @@ def _place(digest: str, interpreter: Interpreter, cache: Path) -> Path:
     return cache / f"{digest}-{interpreter.abi}"
 
 
-def link_bytecode(
-    wheels: Mapping[Path, str], interpreter: Interpreter, cache: Path, site_packages: Path
-) -> None:
+def link_bytecode(wheels: Mapping[Path, str], interpreter: Interpreter, cache: Path, site_packages: Path) -> None:
     """Give the modules of `wheels` (path -> SHA-256) in `site_packages` their bytecode, compiling what
     `cache` lacks.
 
@@ -58,9 +56,7 @@ def _compile(missing: Mapping[Path, Path], interpreter: Interpreter, cache: Path
         try:
             run(argv, timeout=1800)
         except CommandFailed as error:
-            if (
-                error.returncode != 1 or error.stderr.strip()
-            ):  # 1 alone: some file is no Python of this version
+            if error.returncode != 1 or error.stderr.strip():  # 1 alone: some file is no Python of this version
                 raise
         for place in missing.values():
             _keep_bytecode_only(Path(scratch, place.name))

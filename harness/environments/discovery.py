@@ -65,9 +65,7 @@ def discover_commit(git: Git, commit: str) -> Project:
     regular = [entry for entry in git.tree(commit) if entry.mode in ("100644", "100755")]
     wanted = {e.path: e.blob for e in regular if e.path.endswith(_READ)}
     contents = git.blobs(sorted(set(wanted.values())))
-    return discover(
-        lambda path: contents[wanted[path]] if path in wanted else None, [e.path for e in regular]
-    )
+    return discover(lambda path: contents[wanted[path]] if path in wanted else None, [e.path for e in regular])
 
 
 def discover(read: Callable[[str], bytes | None], paths: Sequence[str]) -> Project:
@@ -109,11 +107,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str]) -> Proje
         extras=tuple(sorted(findings.extras)),
         headers=tuple(findings.headers),
         entry_points=tuple(
-            sorted(
-                (group, name, target)
-                for group, t in findings.entry_points.items()
-                for name, target in t.items()
-            )
+            sorted((group, name, target) for group, t in findings.entry_points.items() for name, target in t.items())
         ),
         generated=tuple(sorted({path for path in findings.version_files if path not in existing})),
     )
@@ -153,9 +147,7 @@ def _members(names: Iterable[str], groups: dict[str, list[Requirement]]) -> list
     return [requirement for name in sorted(names) for requirement in groups.get(name, [])]
 
 
-def _resolved(
-    requirements: list[Requirement], groups: dict[str, list[Requirement]], own: str
-) -> list[Requirement]:
+def _resolved(requirements: list[Requirement], groups: dict[str, list[Requirement]], own: str) -> list[Requirement]:
     """Requirements with `own[extra]` replaced by what the extra holds, to any depth."""
     found: list[Requirement] = []
     pending, seen = list(requirements), set[str]()

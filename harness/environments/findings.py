@@ -97,11 +97,7 @@ def parse(text: str) -> Requirement | None:
 
 def canonical(requirement: Requirement) -> str:
     """One spelling per requirement: normalised name, sorted extras and specifiers, marker kept."""
-    extras = (
-        f"[{','.join(sorted(canonicalize_name(e) for e in requirement.extras))}]"
-        if requirement.extras
-        else ""
-    )
+    extras = f"[{','.join(sorted(canonicalize_name(e) for e in requirement.extras))}]" if requirement.extras else ""
     specifier = ",".join(sorted(str(s) for s in requirement.specifier))
     marker = f" ; {requirement.marker}" if requirement.marker else ""
     return f"{canonicalize_name(requirement.name)}{extras}{specifier}{marker}"

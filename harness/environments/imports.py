@@ -57,12 +57,8 @@ def _names(node: ast.AST) -> list[str]:
             args=[ast.Constant(value=str(name)), *_],
         ):
             return [name]
-        case ast.Assign(
-            targets=[ast.Name(id="pytest_plugins")], value=ast.List() | ast.Tuple() | ast.Constant()
-        ):
-            return [
-                n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-            ]
+        case ast.Assign(targets=[ast.Name(id="pytest_plugins")], value=ast.List() | ast.Tuple() | ast.Constant()):
+            return [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         case _:
             return []
 

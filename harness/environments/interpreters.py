@@ -79,9 +79,7 @@ def _probe(path: Path) -> Interpreter | None:
     )
 
 
-def choose_interpreter(
-    requires_python: str, moment: datetime, installed: Sequence[Interpreter]
-) -> Interpreter:
+def choose_interpreter(requires_python: str, moment: datetime, installed: Sequence[Interpreter]) -> Interpreter:
     """The newest interpreter that satisfies a specifier and whose minor version was out at `moment`, else the
     oldest that satisfies it. Raises EnvironmentFault if none does."""
     specifier = SpecifierSet(requires_python)

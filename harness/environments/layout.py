@@ -30,9 +30,7 @@ _SOURCE_FOLDERS = ("src", "lib", "python")
 def import_roots(tree: Tree, findings: Findings) -> tuple[str, ...]:
     """Folders to put on the import path, "" for the repository's own; what the packaging files say comes
     first."""
-    folders = {
-        str(parent) for path in tree.paths if path.endswith(".py") for parent in PurePosixPath(path).parents
-    }
+    folders = {str(parent) for path in tree.paths if path.endswith(".py") for parent in PurePosixPath(path).parents}
     said = [root.strip().strip("/").removeprefix("./") for root in findings.roots]
     roots = ["" if root == "." else root for root in said if root in folders or root in ("", ".")]
     roots += [root for root in _SOURCE_FOLDERS if _packages(tree, root)]
@@ -53,9 +51,7 @@ def _packages(tree: Tree, root: str) -> set[str]:
             parts = path[len(prefix) :].split("/")
             if len(parts) == 2 and parts[1].startswith("__init__."):
                 found.add(parts[0])
-    return (
-        found if root else {name for name in found if name not in _NOT_PACKAGES and not name.startswith(".")}
-    )
+    return found if root else {name for name in found if name not in _NOT_PACKAGES and not name.startswith(".")}
 
 
 def import_names(tree: Tree, findings: Findings, roots: tuple[str, ...]) -> tuple[str, ...]:

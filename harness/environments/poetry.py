@@ -85,9 +85,7 @@ def read_poetry(poetry: dict[str, Any], findings: Findings) -> None:
     findings.runtime += _table({n: v for n, v in dependencies.items() if n not in optional})
     findings.mentioned += _table({n: v for n, v in dependencies.items() if n in optional})
     for extra, members in poetry.get("extras", {}).items():
-        findings.add_group(
-            extra, _table({n: dependencies[n] for n in members if n in dependencies}), extra=True
-        )
+        findings.add_group(extra, _table({n: dependencies[n] for n in members if n in dependencies}), extra=True)
     findings.add_group("dev", _table(poetry.get("dev-dependencies", {})))
     for group, table in poetry.get("group", {}).items():
         findings.add_group(group, _table(table.get("dependencies", {})))

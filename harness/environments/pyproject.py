@@ -40,9 +40,7 @@ def _project(project: dict[str, Any], findings: Findings) -> None:
     findings.header("Keywords", ",".join(project.get("keywords", [])))
     for role in ("author", "maintainer"):
         people = project.get(f"{role}s", [])
-        findings.header(
-            role.title(), ", ".join(p["name"] for p in people if "name" in p and "email" not in p)
-        )
+        findings.header(role.title(), ", ".join(p["name"] for p in people if "name" in p and "email" not in p))
         mails = [f"{p['name']} <{p['email']}>" if "name" in p else p["email"] for p in people if "email" in p]
         findings.header(f"{role.title()}-email", ", ".join(mails))
     for label, url in project.get("urls", {}).items():
@@ -141,6 +139,4 @@ def _tox(tox: dict[str, Any], findings: Findings) -> None:
                 findings.install(line, testing=testing)
         if testing:
             for key in ("extras", "dependency_groups"):
-                findings.wanted.update(
-                    canonicalize_name(g) for g in environment.get(key, []) if isinstance(g, str)
-                )
+                findings.wanted.update(canonicalize_name(g) for g in environment.get(key, []) if isinstance(g, str))

@@ -42,9 +42,7 @@ def _hash(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
-def lock(
-    project: Project, interpreter: Interpreter, cutoff: date, index_url: str | None = None
-) -> Environment:
+def lock(project: Project, interpreter: Interpreter, cutoff: date, index_url: str | None = None) -> Environment:
     """Resolve a project's requirements among releases uploaded before `cutoff` (00:00 UTC), own distribution
     excluded.
 
@@ -62,9 +60,7 @@ def lock(
         except CommandFailed as error:
             failure = error
             if not _unsatisfiable(error):
-                raise InfrastructureError(
-                    f"cannot resolve {project.name}: {_essence(error.stderr)}"
-                ) from error
+                raise InfrastructureError(f"cannot resolve {project.name}: {_essence(error.stderr)}") from error
         else:
             key = environment_key(requires, text, interpreter.abi)
             return Environment(

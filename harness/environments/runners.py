@@ -65,9 +65,7 @@ def _resolved(parser: configparser.RawConfigParser, text: str, depth: int = 0) -
     for line in lines(text):
         reference = re.search(r"\{\[([^\]]+)\](\w+)\}", line)
         if reference and depth < 3:
-            found += _resolved(
-                parser, section(parser, reference.group(1)).get(reference.group(2), ""), depth + 1
-            )
+            found += _resolved(parser, section(parser, reference.group(1)).get(reference.group(2), ""), depth + 1)
         else:
             found.append(line)
     return found
@@ -82,9 +80,7 @@ def read_nox(tree: Tree, findings: Findings) -> None:
     for function in ast.walk(module):
         if not isinstance(function, ast.FunctionDef):
             continue
-        strings = {
-            n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        }
+        strings = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         testing = "pytest" in strings and not about_other_things(function.name)
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

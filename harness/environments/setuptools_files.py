@@ -112,9 +112,7 @@ def _setup(arguments: Mapping[str, Any], findings: Findings) -> None:
     findings.extension_modules |= bool({"ext_modules", "cffi_modules", "rust_extensions"} & set(arguments))
     scm = arguments.get("use_scm_version")
     if isinstance(scm, dict):
-        findings.version_files += [
-            scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)
-        ]
+        findings.version_files += [scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)]
 
 
 def _extra(name: str, members: list[str], findings: Findings) -> None:

@@ -112,9 +112,7 @@ class EnvironmentStore:
         except FileNotFoundError:
             return False
 
-    def _build(
-        self, environment: Environment, interpreter: Interpreter, packages: Path, folder: Path
-    ) -> None:
+    def _build(self, environment: Environment, interpreter: Interpreter, packages: Path, folder: Path) -> None:
         try:
             _delete(folder)
             wheels = self._checked_wheels(environment, interpreter, packages)
@@ -156,9 +154,7 @@ class EnvironmentStore:
         site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
         link_bytecode(wheels, interpreter, self._bytecode, site_packages)
 
-    def _checked_wheels(
-        self, environment: Environment, interpreter: Interpreter, packages: Path
-    ) -> dict[Path, str]:
+    def _checked_wheels(self, environment: Environment, interpreter: Interpreter, packages: Path) -> dict[Path, str]:
         wanted = locked(environment.lock)
         chosen = select_wheels(wanted, interpreter, packages)
         for name, version in wanted:
@@ -169,9 +165,7 @@ class EnvironmentStore:
                 )
         wheels = dict(chosen.values())
         for path, digest in wheels.items():
-            if not has_bytecode(
-                digest, interpreter, self._bytecode
-            ):  # those with bytecode were checked before
+            if not has_bytecode(digest, interpreter, self._bytecode):  # those with bytecode were checked before
                 check_wheel(path, digest)
         return wheels
 

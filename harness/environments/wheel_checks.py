@@ -83,10 +83,7 @@ def _check_local_header(wheel: str, stream: io.BufferedReader, info: zipfile.Zip
     streamed = bool(flags & 0x8)
     sizes_agree = (crc, packed, size) == (info.CRC, info.compress_size, info.file_size)
     large = packed == 0xFFFFFFFF or size == 0xFFFFFFFF
-    if (
-        name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437")
-        or method != info.compress_type
-    ):
+    if name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437") or method != info.compress_type:
         raise WheelError(f"{wheel} names {info.filename!r} differently in its two headers")
     if not (sizes_agree or large or (streamed and (crc, packed, size) == (0, 0, 0))):
         raise WheelError(f"{wheel} gives {info.filename!r} two different sizes or checksums")

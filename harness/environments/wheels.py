@@ -46,9 +46,7 @@ def fetch_wheels(environment: Environment, interpreter: Interpreter, packages: P
         have = select_wheels(wanted, interpreter, packages)
         for name, version in wanted:
             if (name, version) not in have:
-                raise EnvironmentFault(
-                    f"{name}=={version} has no wheel for {interpreter.abi} on this platform"
-                )
+                raise EnvironmentFault(f"{name}=={version} has no wheel for {interpreter.abi} on this platform")
     wheels = {path.name: digest for path, digest in have.values()}
     for path, digest in have.values():
         check_wheel(path, digest)
@@ -112,9 +110,7 @@ def _download(
 
 def _explained(error: CommandFailed) -> EnvironmentFault | InfrastructureError:
     if "No space left on device" in error.stderr:
-        return InfrastructureError(
-            "the disk is full: wheels cannot be stored; free some space and run it again"
-        )
+        return InfrastructureError("the disk is full: wheels cannot be stored; free some space and run it again")
     lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR:")]
     reason = lines[-1].removeprefix("ERROR: ") if lines else str(error)
     if "No matching distribution" in error.stderr and "retries" not in error.stderr.lower():

@@ -81,9 +81,7 @@ def parse_log(output: bytes) -> Iterator[Record]:
         sha, parents, author, email, author_date, committed, message = (
             field.decode("utf-8", "replace") for field in header
         )
-        yield Record(
-            sha, tuple(parents.split()), author, email, author_date, int(committed), message.strip(), changes
-        )
+        yield Record(sha, tuple(parents.split()), author, email, author_date, int(committed), message.strip(), changes)
 
 
 def _changes(tokens: list[bytes], position: int) -> tuple[tuple[FileChange, ...], int]:
@@ -113,9 +111,7 @@ def _raw_entry(token: bytes, tokens: list[bytes], position: int) -> tuple[_Entry
     return (path, None if status == b"A" else path, regular), position + 1
 
 
-def _file_change(
-    path: bytes, old_path: bytes | None, regular: bool, added: bytes, deleted: bytes
-) -> FileChange:
+def _file_change(path: bytes, old_path: bytes | None, regular: bool, added: bytes, deleted: bytes) -> FileChange:
     binary = added == b"-"
     return FileChange(
         _path(path),

@@ -20,9 +20,7 @@ class MessageFault(StrEnum):
     NO_ACTION = "no-action"
 
 
-_REFERENCE = (
-    r"(?:[\w.-]+/[\w.-]+)?(?:#|gh-)\d+|https?://\S+/(?:issues|pull|pulls|merge_requests|discussions)/\d+\S*"
-)
+_REFERENCE = r"(?:[\w.-]+/[\w.-]+)?(?:#|gh-)\d+|https?://\S+/(?:issues|pull|pulls|merge_requests|discussions)/\d+\S*"
 _REFERENCES = rf"(?:{_REFERENCE})(?:(?:\s*(?:,|and|&)\s*|\s+)(?:{_REFERENCE}))*"
 _CLOSES = (
     r"(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|ref(?:s|erences)?|see(?: also)?|part of|relate[sd] to|re|cf)"

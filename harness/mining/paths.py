@@ -79,9 +79,7 @@ def kind_of(path: str) -> Kind:
 def is_test_path(path: str) -> bool:
     """Whether a file, code or data, belongs to the tests: by a folder above it or by its own name."""
     pure = PurePosixPath(path)
-    return any(_TEST_FOLDER.fullmatch(part) for part in pure.parts[:-1]) or bool(
-        _TEST_FILE.fullmatch(pure.name)
-    )
+    return any(_TEST_FOLDER.fullmatch(part) for part in pure.parts[:-1]) or bool(_TEST_FILE.fullmatch(pure.name))
 
 
 @cache

@@ -39,9 +39,7 @@ _FRAMEWORK_CLASSIFIERS = (
 # Topics that say how a thing is shipped, not what it is about.
 _NO_DOMAIN = re.compile(r"Software Development(?: :: Libraries(?: :: Python Modules)?)?|Utilities")
 _LICENSE_FILE = re.compile(r"(?:licen[sc]e|copying|unlicense)(?:[._-].*)?", re.IGNORECASE)
-_OWNER = re.compile(
-    r"(?:[a-z+]+://(?:[^@/]+@)?[^/:]+(?::\d+)?/|(?:[^@/]+@)?[^@/:]+:)(?P<owner>[^/]+)/[^/]+/?"
-)
+_OWNER = re.compile(r"(?:[a-z+]+://(?:[^@/]+@)?[^/:]+(?::\d+)?/|(?:[^@/]+@)?[^@/:]+:)(?P<owner>[^/]+)/[^/]+/?")
 
 
 @dataclass(frozen=True)
@@ -99,13 +97,9 @@ def _metadata(git: Git, files: list[TreeEntry]) -> Metadata:
 
 
 def _lines_of_code(git: Git, files: list[TreeEntry]) -> int:
-    blobs = [
-        entry.blob for entry in files if kind_of(entry.path) == "production" and not is_test_path(entry.path)
-    ]
+    blobs = [entry.blob for entry in files if kind_of(entry.path) == "production" and not is_test_path(entry.path)]
     contents = git.blobs(sorted(set(blobs)))
-    count = {
-        blob: sum(1 for line in content.splitlines() if line.strip()) for blob, content in contents.items()
-    }
+    count = {blob: sum(1 for line in content.splitlines() if line.strip()) for blob, content in contents.items()}
     return sum(count[blob] for blob in blobs)
 
 

@@ -2,26 +2,10 @@
 
 import re
 
-from pydantic import Field
-
 from harness.mining.log import FileChange, Record
 from harness.mining.paths import Kind, is_ci, is_documentation, kind_of
 from models.manifest import Change, DropReason
-from models.plans import Frozen
-
-
-class MiningRules(Frozen):
-    """Bounds of a commit that one person could be asked for in one sentence.
-
-    Both sizes count production and test code only: a changelog entry beside the code is no reason to drop it.
-    """
-
-    max_files: int = Field(5, ge=1, description="code files that a commit may change")
-    max_lines: int = Field(
-        199, ge=1, description="lines of code, added and deleted together, that it may change"
-    )
-    min_words: int = Field(3, ge=1, description="words that a subject needs, without prefixes and references")
-
+from models.mining import MiningRules
 
 _BOT = re.compile(
     r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate"
@@ -88,9 +72,7 @@ def _reason_to_ignore(record: Record, code: list[FileChange]) -> DropReason | No
     return None if code else DropReason.NO_CODE
 
 
-def _reason_in_diff(
-    changes: tuple[FileChange, ...], code: list[FileChange], rules: MiningRules
-) -> DropReason | None:
+def _reason_in_diff(changes: tuple[FileChange, ...], code: list[FileChange], rules: MiningRules) -> DropReason | None:
     if any(change.binary for change in changes):
         return DropReason.BINARY
     if not all(_readable(change) for change in changes):

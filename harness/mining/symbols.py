@@ -1,12 +1,9 @@
 """The functions and classes that a commit changes, read with PyDriller for commits that survived the rules.
 
-PyDriller gives sources and changed lines. Which symbol a line belongs to comes from Python's own parser where
-it can read the file (qualified names, classes, decorators, a fraction of the time), else from PyDriller's
-`changed_methods` (JavaScript, TypeScript, Python of another age).
+PyDriller gives sources and changed lines; which definition a line lies in comes from a tree-sitter query, which
+knows qualified names and takes a fraction of the time that its `changed_methods` does.
 """
 
-import ast
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from harness.git import Git
-from harness.mining.paths import PYTHON, kind_of
+from harness.mining.definitions import Span, definitions
+from harness.mining.paths import kind_of
 from models.manifest import Change, PlanningType
 
 
@@ -33,15 +31,6 @@ class Symbols:
     def all(self) -> tuple[str, ...]:
         """Every symbol that is changed, added or removed."""
         return tuple(sorted({*self.new, *self.existing}))
-
-
-@dataclass(frozen=True)
-class Span:
-    """A function or class: its qualified name, first and last line (decorators included, from 1)."""
-
-    name: str
-    start: int
-    end: int
 
 
 @contextmanager
@@ -81,27 +70,26 @@ def _file_symbols(file: Any) -> Symbols:
     path = file.new_path or file.old_path
     if kind_of(path) == "other":
         return Symbols()
-    before, after = file.source_code_before or "", file.source_code or ""
-    old, new = _python_spans(path, before), _python_spans(path, after)
-    if old is None or new is None:
-        known = {method.name for method in file.methods_before}
-        changed = {method.name for method in file.changed_methods}
-        module_level = False
-    else:
-        known = {span.name for span in old}
-        lines = file.diff_parsed
-        deleted, outside_before = _touched(old, [n for n, text in lines["deleted"] if text.strip()])
-        added, outside_after = _touched(new, [n for n, text in lines["added"] if text.strip()])
-        changed, module_level = deleted | added, outside_before or outside_after
+    old = _spans(file.content_before or b"", file.old_path or path)
+    new = _spans(file.content or b"", path)
+    lines = file.diff_parsed
+    deleted, outside_before = _touched(old, [line for line, text in lines["deleted"] if text.strip()])
+    added, outside_after = _touched(new, [line for line, text in lines["added"] if text.strip()])
+    changed, known = deleted | added, {span.name for span in old}
     return Symbols(
         tuple(f"{path}::{name}" for name in changed - known),
         tuple(f"{path}::{name}" for name in changed & known),
-        (path,) if module_level and file.old_path else (),
+        (path,) if (outside_before or outside_after) and file.old_path else (),
     )
 
 
+@lru_cache(maxsize=256)  # a file's state after one commit is often its state before the next
+def _spans(source: bytes, path: str) -> tuple[Span, ...]:
+    return definitions(source, path)
+
+
 def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], bool]:
-    """The innermost symbols that hold the lines, and whether some line lies in none."""
+    """The innermost definitions that hold the lines, and whether some line lies in none."""
     names: set[str] = set()
     outside = False
     for line in lines:
@@ -111,32 +99,6 @@ def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], b
         else:
             outside = True
     return names, outside
-
-
-def _python_spans(path: str, source: str) -> tuple[Span, ...] | None:
-    """Symbols of a Python file, or None if this parser cannot read it."""
-    return _parsed_spans(source) if path.endswith(PYTHON) else None
-
-
-@lru_cache(maxsize=256)  # a file's state after one commit is mostly its state before the next
-def _parsed_spans(source: str) -> tuple[Span, ...] | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SyntaxWarning: strangers' escapes
-            return tuple(_spans(ast.parse(source), ""))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _spans(node: ast.AST, prefix: str) -> Iterator[Span]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            name = f"{prefix}{child.name}"
-            first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
-            yield Span(name, first, child.end_lineno or child.lineno)
-            yield from _spans(child, f"{name}.")
-        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
-            yield from _spans(child, prefix)
 
 
 def planning_types(changes: tuple[Change, ...], symbols: Symbols | None) -> tuple[PlanningType, ...]:

@@ -164,17 +164,13 @@ def _part_plan(name: str, group: _Group) -> PartPlan:
 
 def _step(name: str, step: Sequence[Piece], depends_on: tuple[str, ...]) -> PlanStep:
     targets = _targets(step)
-    return PlanStep(
-        id=name, description="; ".join(map(_describe, targets)), targets=targets, depends_on=depends_on
-    )
+    return PlanStep(id=name, description="; ".join(map(_describe, targets)), targets=targets, depends_on=depends_on)
 
 
 def _tested_part(change: FileChange, parts: Sequence[MetaPlanPart]) -> str:
     """The last part whose files the test file imports, else the last part."""
     text = change.after.text if change.after else ""
-    tested = [
-        part.id for part in parts if imported(change.path, text, {target.path for target in part.targets})
-    ]
+    tested = [part.id for part in parts if imported(change.path, text, {target.path for target in part.targets})]
     return (tested or [parts[-1].id])[-1]
 
 

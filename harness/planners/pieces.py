@@ -94,9 +94,7 @@ def _piece(change: FileChange, file: FileHunks, group: list[int]) -> Piece:
     names = {name for index in group for name in file.hunks[index].names}
     names = names - {IMPORTS} or names
     old, new = _names(file.before, change.path), _names(file.after, change.path)
-    targets = tuple(
-        Target(path=change.path, symbol=name, action=_action(name, old, new)) for name in sorted(names)
-    )
+    targets = tuple(Target(path=change.path, symbol=name, action=_action(name, old, new)) for name in sorted(names))
     lines = lines_of(file.after)
     added = "".join(line for index in group for line in lines[file.hunks[index].a0 : file.hunks[index].a1])
     introduced = _last_parts(name for name in names if name in new and name not in old)

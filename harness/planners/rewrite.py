@@ -24,9 +24,7 @@ def recreate(path: str, text: str, executable: bool) -> list[Edit]:
     return [DeleteFile(path=path), CreateFile(path=path, content=text, executable=executable)]
 
 
-def rewrite(
-    path: str, before: str, after: str, edit_format: EditFormat, executable: bool = False
-) -> list[Edit]:
+def rewrite(path: str, before: str, after: str, edit_format: EditFormat, executable: bool = False) -> list[Edit]:
     """Edits of one file from `before` to `after`; none if they are the same."""
     if before == after:
         return []
@@ -129,9 +127,7 @@ def _symbol_edits(path: str, way: _Progress, done: int) -> Iterator[tuple[Symbol
                 if symbol.start_line - 1 == position:
                     yield SymbolEdit(path=path, symbol=symbol.name, op="insert-before", body=body), 1
     if a0 == a1:
-        inside = [
-            s for s in known if start - _MOST_SLIDES <= s.start_line and s.end_line <= end + _MOST_SLIDES
-        ]
+        inside = [s for s in known if start - _MOST_SLIDES <= s.start_line and s.end_line <= end + _MOST_SLIDES]
         yield from ((SymbolEdit(path=path, symbol=symbol.name, op="delete"), 1) for symbol in inside)
     imports = import_block(text, path)
     around = sorted([*known, *([imports] if imports else [])], key=lambda s: s.end_line - s.start_line)

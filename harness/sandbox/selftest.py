@@ -14,7 +14,7 @@ from harness.sandbox.base import Mount, Sandbox
 from models.errors import SandboxUnavailable
 from models.limits import Limits
 
-SECRET = "CRA_SELF_TEST_SECRET"  # noqa: S105 (a variable's name)
+SECRET = "CRA_SELF_TEST_SECRET"
 _LIMITS = Limits(wall_seconds=60.0, output_bytes=1 << 20)
 
 # Runs inside. Prints one JSON list: the names of the attempts that succeeded.

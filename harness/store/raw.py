@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, select, update
 
 from harness.store.keys import campaign_key, canonical, digest, instance_key, trajectory_key
 from harness.store.recorder import AttemptRecorder
-from harness.store.report import Report, latest_run, read_report
+from harness.store.report import Report, TrajectoryLine, latest_run, read_report, read_trajectories
 from harness.store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
 from harness.store.trace import Trace, read_trace
 from harness.store.triples import Triple, read_triples
@@ -149,11 +149,17 @@ class RawStore:
         with reading(self._engine) as connection:
             for part in chunks(keys):
                 found.update(
-                    connection.scalars(
-                        select(_RUNS.c.id).where(_RUNS.c.id.in_(part), _RUNS.c.closed_at.is_not(None))
-                    )
+                    connection.scalars(select(_RUNS.c.id).where(_RUNS.c.id.in_(part), _RUNS.c.closed_at.is_not(None)))
                 )
         return found
+
+    def outcome(self, trajectory_id: str) -> OutcomeKind:
+        """How a closed trajectory ended. Raises UsageError for one that is unknown or still open."""
+        with reading(self._engine) as connection:
+            run = _find(connection, trajectory_id)
+        if run["outcome"] is None:
+            raise UsageError(f"trajectory {trajectory_id} is still open")
+        return OutcomeKind(run["outcome"])
 
     def begin_attempt(self, trajectory_id: str) -> int | None:
         """The number of a new attempt, from 1; None if the trajectory is closed.
@@ -257,9 +263,7 @@ class RawStore:
                 connection.execute(
                     update(_RUNS)
                     .where(_RUNS.c.campaign_id == run["campaign_id"], _RUNS.c.id == trajectory_id)
-                    .values(
-                        closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.passed
-                    )
+                    .values(closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.passed)
                 )
             return True
 
@@ -267,6 +271,11 @@ class RawStore:
         """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""
         with reading(self._engine) as connection:
             return read_report(connection, name)
+
+    def trajectories(self, name: str, limit: int) -> list[TrajectoryLine]:
+        """Trajectories of the campaign that last ran under a label, those that did not pass first."""
+        with reading(self._engine) as connection:
+            return read_trajectories(connection, name, limit)
 
     def trace(self, prefix: str) -> Trace:
         """All that lies behind one trajectory.
@@ -292,6 +301,4 @@ def _find(connection: Connection, trajectory_id: str, for_update: bool = False) 
 
 def _check_begun(run: RowMapping, attempt: int) -> None:
     if not 1 <= attempt <= run["attempts"]:
-        raise DatabaseError(
-            f"attempt {attempt} of trajectory {run['id']} was never begun; it has {run['attempts']}"
-        )
+        raise DatabaseError(f"attempt {attempt} of trajectory {run['id']} was never begun; it has {run['attempts']}")

@@ -30,9 +30,7 @@ class AttemptRecorder:
     attempt that was cut short is not continued, a new one is begun.
     """
 
-    def __init__(
-        self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int, temperature: float
-    ) -> None:
+    def __init__(self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int, temperature: float) -> None:
         self._engine = engine
         self._campaign_id, self._task_run_id, self._attempt = campaign_id, task_run_id, attempt
         self._temperature = temperature
@@ -44,8 +42,7 @@ class AttemptRecorder:
         texts = Texts()
         question = request.model_dump(mode="json", exclude={"files"})
         question["files"] = [
-            {"path": file.path, "sha256": None if file.text is None else texts.add(file.text)}
-            for file in request.files
+            {"path": file.path, "sha256": None if file.text is None else texts.add(file.text)} for file in request.files
         ]
 
         def row(at: _Position) -> RetrievalLlmCall:
@@ -77,9 +74,7 @@ class AttemptRecorder:
         texts = Texts()
         plan_hash = texts.add(canonical(plan))
         part_id = plan.part_id if isinstance(plan, PartPlan) else None
-        self._store(
-            texts, [lambda at: PlanRow(**at, stage=stage.value, part_id=part_id, plan_hash=plan_hash)]
-        )
+        self._store(texts, [lambda at: PlanRow(**at, stage=stage.value, part_id=part_id, plan_hash=plan_hash)])
 
     def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
         """What came of a step's edits, a row for each."""
@@ -126,11 +121,7 @@ class AttemptRecorder:
         """A choice that shaped the outcome, with its reason."""
         self._store(
             Texts(),
-            [
-                lambda at: RetrievalDecision(
-                    **at, stage=stage.value, subject=subject, decision=decision, reason=reason
-                )
-            ],
+            [lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)],
         )
 
     def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], Evidence]]) -> None:
@@ -142,6 +133,4 @@ class AttemptRecorder:
             self._next += len(made)
 
     def _position(self, seq: int) -> _Position:
-        return _Position(
-            campaign_id=self._campaign_id, task_run_id=self._task_run_id, attempt=self._attempt, seq=seq
-        )
+        return _Position(campaign_id=self._campaign_id, task_run_id=self._task_run_id, attempt=self._attempt, seq=seq)

@@ -9,7 +9,7 @@ from harness.store.rows import table_of
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from models.tables import CampaignRun, OutcomeRow, TaskRun
+from models.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun
 
 _RUNS = table_of(TaskRun)
 _OUTCOMES = table_of(OutcomeRow)
@@ -32,6 +32,16 @@ class PlannerReport(Frozen):
     seconds: float = 0.0
 
 
+class TrajectoryLine(Frozen):
+    """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended."""
+
+    id: str
+    instance: str
+    planner: str
+    outcome: OutcomeKind | None
+    detail: str
+
+
 class Report(Frozen):
     """How the campaign stands that last ran under `name`.
 
@@ -43,6 +53,7 @@ class Report(Frozen):
     instances: int
     planners: dict[str, PlannerReport]
     seconds: float
+    example: str = ""
 
     def to_json(self) -> str:
         """The report for machines."""
@@ -80,7 +91,45 @@ def read_report(connection: Connection, name: str) -> Report:
         instances=instances,
         planners=_planners(connection, run["campaign_id"]),
         seconds=_seconds_between(run["started_at"], closed_at),
+        example=_example(connection, run["campaign_id"]),
     )
+
+
+def read_trajectories(connection: Connection, name: str, limit: int) -> list[TrajectoryLine]:
+    """Trajectories of the campaign that last ran under a label, those that did not pass first; at most `limit`."""
+    run = latest_run(connection, name)
+    instances = table_of(InstanceRow)
+    query = (
+        select(
+            _RUNS.c.id,
+            instances.c.instance_id.label("instance"),
+            _RUNS.c.planner,
+            func.coalesce(_RUNS.c.outcome, _OUTCOMES.c.kind).label("outcome"),
+            func.coalesce(_OUTCOMES.c.detail, "").label("detail"),
+        )
+        .join(instances, instances.c.id == _RUNS.c.instance_id)
+        .outerjoin(
+            _OUTCOMES,
+            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
+            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
+            & (_OUTCOMES.c.attempt == func.coalesce(_RUNS.c.closed_attempt, _RUNS.c.attempts)),
+        )
+        .where(_RUNS.c.campaign_id == run["campaign_id"])
+        .order_by(func.coalesce(_RUNS.c.success, False), _RUNS.c.planner, instances.c.instance_id, _RUNS.c.id)
+        .limit(limit)
+    )
+    return [TrajectoryLine.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _example(connection: Connection, campaign_id: str) -> str:
+    """A closed trajectory worth a look (one that did not pass, if there is one), or nothing."""
+    query = (
+        select(_RUNS.c.id)
+        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
+        .order_by(_RUNS.c.success, _RUNS.c.id)
+        .limit(1)
+    )
+    return connection.scalar(query) or ""
 
 
 def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerReport]:
@@ -98,9 +147,7 @@ def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerRepo
             .group_by(_RUNS.c.planner)
         ).all()
     )
-    return {
-        planner: _planner(counts, seconds.get(planner, 0.0)) for planner, counts in sorted(outcomes.items())
-    }
+    return {planner: _planner(counts, seconds.get(planner, 0.0)) for planner, counts in sorted(outcomes.items())}
 
 
 def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
@@ -145,7 +192,5 @@ def _seconds_between(start: datetime, end: datetime | None) -> float:
 
 
 def _known_names(connection: Connection) -> str:
-    names = connection.scalars(
-        select(_CAMPAIGN_RUNS.c.name).distinct().order_by(_CAMPAIGN_RUNS.c.name).limit(10)
-    ).all()
+    names = connection.scalars(select(_CAMPAIGN_RUNS.c.name).distinct().order_by(_CAMPAIGN_RUNS.c.name).limit(10)).all()
     return f"known: {', '.join(names)}" if names else "no campaign was run yet"

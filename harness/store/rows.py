@@ -57,9 +57,7 @@ def record(connection: Connection, row: SQLModel) -> None:
     differing = [name for name, value in values.items() if name not in MEASURED and found[name] != value]
     if differing:
         where = ", ".join(f"{name} {value}" for name, value in keys.items())
-        raise DatabaseError(
-            f"{table.name} ({where}) already holds another {differing[0]}; begin a new attempt"
-        )
+        raise DatabaseError(f"{table.name} ({where}) already holds another {differing[0]}; begin a new attempt")
 
 
 def chunks(items: Collection[str]) -> Iterator[list[str]]:

@@ -156,9 +156,7 @@ def read_trace(connection: Connection, prefix: str) -> Trace:
     """The trace of the one trajectory whose key begins with `prefix`."""
     run = _resolve(connection, prefix)
     instances = table_of(InstanceRow)
-    instance = (
-        connection.execute(select(instances).where(instances.c.id == run["instance_id"])).mappings().one()
-    )
+    instance = connection.execute(select(instances).where(instances.c.id == run["instance_id"])).mappings().one()
     return Trace(
         id=run["id"],
         campaign=run["campaign_id"],
@@ -193,9 +191,7 @@ def _resolve(connection: Connection, prefix: str) -> RowMapping:
     query = select(_RUNS).where(_RUNS.c.id >= wanted, _RUNS.c.id < wanted + "g").order_by(_RUNS.c.id).limit(6)
     rows = connection.execute(query).mappings().all()
     if not rows:
-        latest = connection.scalars(
-            select(_RUNS.c.id).order_by(_RUNS.c.opened_at.desc(), _RUNS.c.id).limit(3)
-        ).all()
+        latest = connection.scalars(select(_RUNS.c.id).order_by(_RUNS.c.opened_at.desc(), _RUNS.c.id).limit(3)).all()
         hint = f"the latest are {', '.join(latest)}" if latest else "the database holds none yet"
         raise UsageError(f"no trajectory begins with {prefix!r}; {hint}")
     if len(rows) > 1:
@@ -204,9 +200,7 @@ def _resolve(connection: Connection, prefix: str) -> RowMapping:
     return rows[0]
 
 
-def _rows(
-    connection: Connection, model: type[Evidence] | type[OutcomeRow], run: RowMapping
-) -> list[RowMapping]:
+def _rows(connection: Connection, model: type[Evidence] | type[OutcomeRow], run: RowMapping) -> list[RowMapping]:
     table = table_of(model)
     query = select(table).where(table.c.campaign_id == run["campaign_id"], table.c.task_run_id == run["id"])
     return list(connection.execute(query.order_by(*table.primary_key)).mappings())
@@ -246,8 +240,7 @@ def _outcomes(connection: Connection, run: RowMapping) -> list[OutcomeEvent]:
     table = table_of(ValidationRow)
     wanted = {row["validation_id"] for row in rows} - {None}
     verdicts = {
-        verdict["id"]: verdict
-        for verdict in connection.execute(select(table).where(table.c.id.in_(wanted))).mappings()
+        verdict["id"]: verdict for verdict in connection.execute(select(table).where(table.c.id.in_(wanted))).mappings()
     }
     hashes = [verdict["result_hash"] for verdict in verdicts.values()] + [row["patch_hash"] for row in rows]
     texts = read_texts(connection, hashes)

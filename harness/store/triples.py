@@ -41,9 +41,7 @@ def read_triples(connection: Connection, campaign_id: str) -> Iterator[Triple]:
         _CALLS.c.prompt_hash.label("second"),
     )
     plans = select(_PLANS.c.task_run_id, literal("plan"), _PLANS.c.seq, _PLANS.c.plan_hash, literal(None))
-    outcomes = select(
-        _OUTCOMES.c.task_run_id, literal("outcome"), literal(0), _OUTCOMES.c.kind, _OUTCOMES.c.patch_hash
-    )
+    outcomes = select(_OUTCOMES.c.task_run_id, literal("outcome"), literal(0), _OUTCOMES.c.kind, _OUTCOMES.c.patch_hash)
     counted = [
         query.join(
             _RUNS,

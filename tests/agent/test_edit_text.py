@@ -40,13 +40,7 @@ EDITS = st.one_of(
 
 
 @given(st.lists(EDITS, max_size=4))
-@example(
-    [
-        SearchReplace(
-            path="a", search="\\ No newline at end of file", replace="\\\\ No newline at end of file\n"
-        )
-    ]
-)
+@example([SearchReplace(path="a", search="\\ No newline at end of file", replace="\\\\ No newline at end of file\n")])
 @example([CreateFile(path="a", content="\n"), CreateFile(path="b", content="")])
 def test_edits_survive_being_written_and_read(edits: list[Edit]) -> None:
     assert parse_edits(format_edits(edits)) == edits

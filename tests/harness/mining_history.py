@@ -24,9 +24,7 @@ def write_history(directory: Path, entries: list[Entry]) -> Git:
     """A bare repository whose main branch holds the entries, oldest first, one minute apart."""
     subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(directory)], check=True)
     stream = b"".join(_commit(number, entry) for number, entry in enumerate(entries))
-    subprocess.run(
-        ["git", "--git-dir", str(directory), "fast-import", "--quiet", "--force"], input=stream, check=True
-    )
+    subprocess.run(["git", "--git-dir", str(directory), "fast-import", "--quiet", "--force"], input=stream, check=True)
     return Git(directory)
 
 

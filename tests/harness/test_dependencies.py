@@ -385,9 +385,7 @@ def test_version_modules_that_a_build_would_write_are_named() -> None:
         {"noxfile.py": "def :"},
         {"uv.lock": "{", "Pipfile.lock": "["},
         {"requirements.txt": "???\n-r requirements.txt\n-r gone.txt\n"},
-        {
-            "pyproject.toml": "[project]\nname='x'\nrequires-python='whatever'\ndependencies=['???', 'a @ file:///a']\n"
-        },
+        {"pyproject.toml": "[project]\nname='x'\nrequires-python='whatever'\ndependencies=['???', 'a @ file:///a']\n"},
     ],
 )
 def test_malformed_files_count_as_not_written(files: dict[str, str]) -> None:
@@ -397,9 +395,7 @@ def test_malformed_files_count_as_not_written(files: dict[str, str]) -> None:
 
 
 def test_a_self_reference_in_a_circle_ends() -> None:
-    text = (
-        "[project]\nname='x'\n[project.optional-dependencies]\ntests=['x[dev]', 'a']\ndev=['X[tests]', 'b']\n"
-    )
+    text = "[project]\nname='x'\n[project.optional-dependencies]\ntests=['x[dev]', 'a']\ndev=['X[tests]', 'b']\n"
     assert project({"pyproject.toml": text}).requires == ("a", "b", "pytest")
 
 

@@ -79,9 +79,7 @@ def test_a_tag_gives_the_version_that_it_names(tag: str | None, version: str) ->
 
 
 @given(st.lists(st.text("abc-=<>1.0", min_size=1), max_size=5), st.randoms())
-def test_a_key_ignores_the_order_of_requirements_and_nothing_else(
-    requires: list[str], random: object
-) -> None:
+def test_a_key_ignores_the_order_of_requirements_and_nothing_else(requires: list[str], random: object) -> None:
     shuffled = list(requires)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     key = environment_key(tuple(requires), "a==1\n", "cp312")
@@ -225,9 +223,7 @@ def test_a_lock_is_dated_and_leaves_the_own_distribution_out(tmp_path: Path) -> 
     wheels = fetch_wheels(environment, python, tmp_path / "packages")
     assert "pytest-8.2.0-py3-none-any.whl" in wheels
     with EnvironmentStore(tmp_path / "store", 1 << 30).acquire(environment, tmp_path / "packages") as built:
-        done = subprocess.run(
-            [built.python, "-m", "pytest", "--version"], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([built.python, "-m", "pytest", "--version"], capture_output=True, text=True, check=True)
     assert "8.2.0" in done.stdout + done.stderr
 
 

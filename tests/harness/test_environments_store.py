@@ -208,9 +208,7 @@ except InfrastructureError as error:
 
 
 def test_a_full_disk_is_an_infrastructure_error_and_leaves_nothing(tmp_path: Path) -> None:
-    wheel = make_wheel(
-        tmp_path / "packages", "large", "1.0", {"large.py": "", "data": os.urandom(4 << 20).hex()}
-    )
+    wheel = make_wheel(tmp_path / "packages", "large", "1.0", {"large.py": "", "data": os.urandom(4 << 20).hex()})
     root = tmp_path / "store"
     root.mkdir()
     unshare = [

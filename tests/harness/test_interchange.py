@@ -113,9 +113,7 @@ def test_an_exported_patch_turns_the_base_into_the_commit_byte_for_byte(tmp_path
 
 
 def test_a_patch_of_utf8_files_stays_readable(tmp_path: Path) -> None:
-    manifest, source = package(
-        tmp_path, {"lib.py": b"x = 1\n", TESTS[0]: b""}, {"lib.py": "x = 'ü'\n".encode()}
-    )
+    manifest, source = package(tmp_path, {"lib.py": b"x = 1\n", TESTS[0]: b""}, {"lib.py": "x = 'ü'\n".encode()})
     line = next(export_instances(manifest, source))
     assert line.isascii()
     assert "\n" not in line

@@ -78,9 +78,7 @@ def test_every_reason_there_is_can_be_given(dropped: Mined) -> None:
 
 
 def history(tmp_path: Path, *entries: Entry) -> Mined:
-    return mine(
-        write_history(tmp_path / "r.git", [Entry("Begin with a reader", {"src/base.py": BASE}), *entries])
-    )
+    return mine(write_history(tmp_path / "r.git", [Entry("Begin with a reader", {"src/base.py": BASE}), *entries]))
 
 
 def only(mined: Mined) -> Commit:
@@ -136,9 +134,7 @@ def test_bounds_are_settings(tmp_path: Path) -> None:
 
 
 def test_changed_symbols_have_qualified_names(tmp_path: Path) -> None:
-    changed = (
-        BASE.replace("return 2", "return 3").replace("limit = 1", "limit = 2") + "\n\ndef new():\n    pass\n"
-    )
+    changed = BASE.replace("return 2", "return 3").replace("limit = 1", "limit = 2") + "\n\ndef new():\n    pass\n"
     commit = only(history(tmp_path, Entry("Change the size of it", {"src/base.py": changed})))
     assert commit.symbols == ("src/base.py::Reader", "src/base.py::Reader.size", "src/base.py::new")
     assert commit.planning_types == (PlanningType.STEP,)
@@ -153,17 +149,13 @@ def test_a_change_of_a_decorator_belongs_to_its_function(tmp_path: Path) -> None
 
 def test_removed_symbols_are_changed_symbols(tmp_path: Path) -> None:
     commit = only(history(tmp_path, Entry("Remove the old reader", {"src/base.py": None})))
-    assert set(commit.symbols) == {
-        f"src/base.py::{s}" for s in ("first", "Reader", "Reader.read", "Reader.size")
-    }
+    assert set(commit.symbols) == {f"src/base.py::{s}" for s in ("first", "Reader", "Reader.read", "Reader.size")}
     assert commit.changes[0].old_path == commit.changes[0].path == "src/base.py"
 
 
 def test_renamed_files_and_unusual_paths_keep_their_symbols(tmp_path: Path) -> None:
     new = 'src/größe und "maß".py'
-    entry = Entry(
-        "Rename the base module", {new: BASE.replace("return x", "return -x")}, renames={"src/base.py": new}
-    )
+    entry = Entry("Rename the base module", {new: BASE.replace("return x", "return -x")}, renames={"src/base.py": new})
     commit = only(history(tmp_path, entry))
     assert commit.changes[0].old_path == "src/base.py"
     assert commit.symbols == (f"{new}::first",)

@@ -12,9 +12,7 @@ from harness.mining.log import LogFormatError, parse_log, read_log
 from models.errors import RepositoryError
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=60)
-NASTY = st.sampled_from(
-    ["a => b.py", "{a => b}/c.py", "\x1e", "1\t2\tx.py", '"q".py', "a\nb.py", ":100644", "ü/é.py"]
-)
+NASTY = st.sampled_from(["a => b.py", "{a => b}/c.py", "\x1e", "1\t2\tx.py", '"q".py', "a\nb.py", ":100644", "ü/é.py"])
 PATHS = (
     st.one_of(NASTY, TEXT)
     .map(lambda text: text.replace("/", "-").strip(".") or "x")
@@ -24,11 +22,7 @@ MESSAGES = st.one_of(TEXT, st.sampled_from(["", "\n:100644 100644 a b M\n", "\x1
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.lists(
-        st.tuples(MESSAGES, st.dictionaries(PATHS, st.integers(1, 5), max_size=4)), min_size=1, max_size=5
-    )
-)
+@given(st.lists(st.tuples(MESSAGES, st.dictionaries(PATHS, st.integers(1, 5), max_size=4)), min_size=1, max_size=5))
 def test_every_message_path_and_line_count_comes_back(commits: list[tuple[str, dict[str, int]]]) -> None:
     entries = [
         Entry(message, {f"{number}-{path}": "line\n" * lines for path, lines in files.items()})

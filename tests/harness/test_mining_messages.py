@@ -136,9 +136,7 @@ def test_bookkeeping_is_taken_off_and_the_rest_stays() -> None:
 
 def test_what_a_squash_merge_leaves_of_its_branch_is_taken_off() -> None:
     hook = "* [pre-commit.ci] auto fixes\n\nfor more information, see https://pre-commit.ci"
-    message = (
-        f"Add it to the lexer (#4)\n\n* Add it\n\n{hook}\n\n* Apply suggestions from code review\n\n------\n"
-    )
+    message = f"Add it to the lexer (#4)\n\n* Add it\n\n{hook}\n\n* Apply suggestions from code review\n\n------\n"
     assert task_text(message) == "Add it to the lexer\n\n* Add it"
 
 

@@ -77,17 +77,10 @@ def test_metadata_is_read_from_every_kind_of_file() -> None:
     table = 'name = "thing"\ndescription = "Does it"\nkeywords = ["a", "b"]\nclassifiers = ["Topic :: X"]\n'
     assert from_pyproject(f'[project]\n{table}license = {{text = "MIT"}}\n') == expected
     assert from_pyproject(f'[tool.poetry]\n{table}license = "MIT"\n') == expected
-    lines = (
-        "name = thing\ndescription = Does it\nlicense = MIT\nkeywords = a, b\nclassifiers =\n  Topic :: X\n"
-    )
+    lines = "name = thing\ndescription = Does it\nlicense = MIT\nkeywords = a, b\nclassifiers =\n  Topic :: X\n"
     assert from_setup_cfg(f"[metadata]\n{lines}") == expected
-    script = (
-        'import setuptools\nNAME = "thing"\nsetuptools.setup(name=NAME, description="Does it", license="MIT",'
-    )
-    assert (
-        from_setup_py(f'{script} keywords=["a", "b"], classifiers=["Topic :: X"], version=read())')
-        == expected
-    )
+    script = 'import setuptools\nNAME = "thing"\nsetuptools.setup(name=NAME, description="Does it", license="MIT",'
+    assert from_setup_py(f'{script} keywords=["a", "b"], classifiers=["Topic :: X"], version=read())') == expected
 
 
 @pytest.mark.parametrize("read", [from_pyproject, from_setup_cfg, from_setup_py])
@@ -109,7 +102,5 @@ def test_files_that_cannot_be_read_say_nothing(read: object) -> None:
         ("", (), None),
     ],
 )
-def test_licenses_are_named_by_their_identifier(
-    field: str, classifiers: tuple[str, ...], expected: str | None
-) -> None:
+def test_licenses_are_named_by_their_identifier(field: str, classifiers: tuple[str, ...], expected: str | None) -> None:
     assert licenses.from_metadata(field, classifiers) == expected

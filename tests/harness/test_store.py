@@ -94,9 +94,7 @@ def count(engine: Engine, table: str) -> int:
 
 
 @pytest.mark.parametrize("content", ["", "short", "long " * 10_000, "nul \0 surrogate \udc80 ünïcödé 🙂\r\n"])
-def test_a_text_comes_back_as_it_was_and_is_stored_once(
-    store: RawStore, engine: Engine, content: str
-) -> None:
+def test_a_text_comes_back_as_it_was_and_is_stored_once(store: RawStore, engine: Engine, content: str) -> None:
     assert store.put_text(content) == store.put_text(content) == sha256(content)
     assert store.get_text(sha256(content)) == content
     assert count(engine, "blobs") == 1
@@ -208,9 +206,7 @@ TABLES = [
 
 
 @pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
-def test_nothing_of_a_closed_trajectory_can_be_changed_or_deleted(
-    store: RawStore, engine: Engine, change: str
-) -> None:
+def test_nothing_of_a_closed_trajectory_can_be_changed_or_deleted(store: RawStore, engine: Engine, change: str) -> None:
     trajectory = open_one(store)
     store.start_run(store.register_campaign({"planners": ["gold", "null"]}), "smoke", "flow", [])
     store.begin_attempt(trajectory)
@@ -267,6 +263,4 @@ def test_an_instance_changes_its_key_with_its_tests_and_environment() -> None:
         instance.model_copy(update={"environment": "other"}),
         instance.model_copy(update={"task": "Other"}),
     ]
-    assert (
-        len({instance_key("lib", one) for one in [instance, *others]} | {instance_key("fork", instance)}) == 5
-    )
+    assert len({instance_key("lib", one) for one in [instance, *others]} | {instance_key("fork", instance)}) == 5

@@ -114,9 +114,7 @@ def test_threads_that_share_a_store_get_different_attempts_and_lose_no_row(datab
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(attempt, range(24))) == list(range(1, 25))
     with ThreadPoolExecutor(8) as pool:
-        closed = list(
-            pool.map(lambda n: store.close_trajectory(trajectory, n, OutcomeKind.PASSED), range(1, 25))
-        )
+        closed = list(pool.map(lambda n: store.close_trajectory(trajectory, n, OutcomeKind.PASSED), range(1, 25)))
     assert closed.count(True) == 1
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM plans")).scalar() == 2 * 24

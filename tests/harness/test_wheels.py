@@ -33,9 +33,7 @@ def make_wheel(
     info = f"{name}-{version}.dist-info"
     contents = {path: text.encode() for path, text in files.items()}
     contents[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
-    contents[f"{info}/WHEEL"] = (
-        f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
-    )
+    contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
     lines = "".join(record_line(path, data) for path, data in contents.items()) + f"{info}/RECORD,,\n"
     path = folder / f"{name}-{version}-{tag}.whl"
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,9 +61,7 @@ def refused(path: Path, why: str) -> None:
 
 
 def test_an_honest_wheel_is_accepted(tmp_path: Path) -> None:
-    wheel = make_wheel(
-        tmp_path, "honest", "1.0", {"honest/__init__.py": "x = 1\n", "honest.pth": "import os\n"}
-    )
+    wheel = make_wheel(tmp_path, "honest", "1.0", {"honest/__init__.py": "x = 1\n", "honest.pth": "import os\n"})
     check_wheel(wheel, digest(wheel))
 
 
@@ -194,18 +190,14 @@ def test_contents_that_differ_from_record_are_refused(tmp_path: Path, record: st
 
 
 def test_unpacking_puts_purelib_data_at_the_root(tmp_path: Path) -> None:
-    wheel = make_wheel(
-        tmp_path, "a", "1.0", {"a-1.0.data/purelib/a.py": "x = 1\n", "a-1.0.data/scripts/s": "y"}
-    )
+    wheel = make_wheel(tmp_path, "a", "1.0", {"a-1.0.data/purelib/a.py": "x = 1\n", "a-1.0.data/scripts/s": "y"})
     unpack_wheel(wheel, tmp_path / "out")
     assert (tmp_path / "out" / "a.py").read_text() == "x = 1\n"
 
 
 def test_a_lock_gives_its_hashes_and_one_without_hashes_is_refused() -> None:
     one, two = "1" * 64, "2" * 64
-    text = (
-        f"My_Pkg==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\nother==2 --hash=sha256:{two}\n"
-    )
+    text = f"My_Pkg==1.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\nother==2 --hash=sha256:{two}\n"
     assert locked(text) == {("my-pkg", Version("1.0")): {one, two}, ("other", Version("2")): {two}}
     with pytest.raises(EnvironmentFault, match="no hash for other==2"):
         locked("other==2\n")

@@ -22,9 +22,7 @@ KINDS: list[Kind] = ["raw", "curated"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_migrations_make_exactly_the_schema_that_the_tables_declare(
-    database_target: str, kind: Kind
-) -> None:
+def test_the_migrations_make_exactly_the_schema_that_the_tables_declare(database_target: str, kind: Kind) -> None:
     with open_database(database_target, kind).connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": version_table(kind), "compare_type": True}
@@ -38,9 +36,7 @@ def test_the_declared_head_is_the_newest_migration(kind: Kind) -> None:
     assert ScriptDirectory.from_config(alembic_config(kind)).get_heads() == [HEADS[kind]]
 
 
-def test_raw_and_curated_can_share_a_postgresql_database(
-    postgres_url: str, request: pytest.FixtureRequest
-) -> None:
+def test_raw_and_curated_can_share_a_postgresql_database(postgres_url: str, request: pytest.FixtureRequest) -> None:
     import psycopg
 
     with psycopg.connect(postgres_url, autocommit=True) as connection:
@@ -144,9 +140,7 @@ def test_a_full_disk_and_a_read_only_file_are_one_line_errors(tmp_path: Path) ->
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only=ON")
         with pytest.raises(DatabaseError, match="readonly database; make the file"):
-            connection.execute(
-                text("INSERT INTO campaigns (id, config, created_at) VALUES ('x', '{}', '2026-01-01')")
-            )
+            connection.execute(text("INSERT INTO campaigns (id, config, created_at) VALUES ('x', '{}', '2026-01-01')"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -158,7 +152,4 @@ def test_a_directory_without_write_permission_is_a_one_line_error(tmp_path: Path
 
 def test_importing_the_module_loads_no_database_library() -> None:
     code = "import sys, models.database; print({'sqlalchemy', 'alembic', 'sqlmodel'} & set(sys.modules))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "set()\n"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -25,14 +25,8 @@ INSTANCE = Instance(
 
 def report(end: SuiteEnd = SuiteEnd.COMPLETED, **changed: CaseStatus | None) -> SuiteReport:
     statuses: dict[str, CaseStatus | None] = dict.fromkeys((*F2P, *P2P), CaseStatus.PASSED)
-    statuses.update(
-        {next(id for id in statuses if id.endswith(name)): status for name, status in changed.items()}
-    )
-    cases = {
-        id: CaseResult(id=id, status=status, message="assert 1 == 2")
-        for id, status in statuses.items()
-        if status
-    }
+    statuses.update({next(id for id in statuses if id.endswith(name)): status for name, status in changed.items()})
+    cases = {id: CaseResult(id=id, status=status, message="assert 1 == 2") for id, status in statuses.items() if status}
     return SuiteReport(end=end, exit_code=0, seconds=1.5, cases=cases)
 
 
@@ -43,9 +37,7 @@ def test_all_tests_passing_is_a_pass() -> None:
     assert (verdict.f2p_failed, verdict.p2p_failed, verdict.key, verdict.seconds) == ((), (), "key", 1.5)
 
 
-@pytest.mark.parametrize(
-    "status", [CaseStatus.FAILED, CaseStatus.ERROR, CaseStatus.SKIPPED, CaseStatus.XFAILED, None]
-)
+@pytest.mark.parametrize("status", [CaseStatus.FAILED, CaseStatus.ERROR, CaseStatus.SKIPPED, CaseStatus.XFAILED, None])
 def test_a_fail_to_pass_test_that_does_not_run_and_pass_fails_the_patch(status: CaseStatus | None) -> None:
     verdict = judge(INSTANCE, report(test_new=status), "key")
     assert verdict.kind is OutcomeKind.TESTS_FAILED
@@ -112,9 +104,7 @@ def test_passing_means_that_each_named_test_passed_in_a_run_that_ended_by_itself
 
 def test_only_faults_of_ours_and_of_the_environment_are_tried_again_and_they_never_train() -> None:
     ours = {Blame.INFRASTRUCTURE, Blame.ENVIRONMENT}
-    assert {kind for kind in OutcomeKind if not kind.final} == {
-        kind for kind in OutcomeKind if kind.blame in ours
-    }
+    assert {kind for kind in OutcomeKind if not kind.final} == {kind for kind in OutcomeKind if kind.blame in ours}
     assert {kind for kind in OutcomeKind if not kind.trains} == {
         OutcomeKind.PROVIDER_ERROR,
         OutcomeKind.HARNESS_ERROR,

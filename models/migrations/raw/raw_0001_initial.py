@@ -51,13 +51,9 @@ def _guard_postgresql() -> None:
     )
     refuse = "EXECUTE FUNCTION cra_append_only()"
     for table in APPEND_ONLY:
-        op.execute(
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {refuse}"
-        )
+        op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {refuse}")
     for table in (*APPEND_ONLY, "task_runs"):
-        op.execute(
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}"
-        )
+        op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}")
     op.execute(
         "CREATE TRIGGER task_runs_no_update BEFORE UPDATE ON task_runs FOR EACH ROW "
         f"WHEN (OLD.closed_at IS NOT NULL) {refuse}"
