@@ -30,6 +30,7 @@ _LOOK = 0.05  # seconds between looks at the tree
 _SLOW = 10  # looks between those that read disks and descriptors
 _PATIENCE = 60.0  # seconds in which what was killed must be gone
 _REAPING = 2.0  # seconds that bubblewrap has to reap its child, before it is killed itself
+_MOST_HELPERS = 16  # processes that bubblewrap may have while it sets up
 _MOST_ADJUSTMENT = "1000"  # when the host runs out of memory, the kernel ends the sandboxed first
 
 
@@ -187,6 +188,8 @@ class _Handles:
         try:
             if self._status is None:
                 _kill_group(self._process.pid)
+            elif self._init is None:
+                self._kill_unfinished()
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 # it has to run in order to die, and a flood of processes is running as well
                 os.sched_setscheduler(self.root, os.SCHED_RR, os.sched_param(1))
@@ -205,6 +208,14 @@ class _Handles:
         finally:
             for descriptor in [*descriptors, *([self._status] if self._status is not None else [])]:
                 os.close(descriptor)
+
+    def _kill_unfinished(self) -> None:
+        """Kill what bubblewrap has forked before it could be asked for it: its child does not yet die with it."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._outer, signal.SIGSTOP)
+        for pid in tree_of(self._process.pid, _MOST_HELPERS).pids[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def exit_code(self, output: Callable[[], str]) -> int:
         """The command's exit code, 128 + n for signal n. Raises NotStarted if bubblewrap never ran it."""

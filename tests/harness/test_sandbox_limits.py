@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sandbox import Ending, Mount, open_sandbox
+from harness.sandbox import Ending, Mount, open_sandbox, supervise
+from harness.sandbox.bubblewrap import Bubblewrap
 from harness.sandbox.output import HeadAndTail
+from models.errors import InfrastructureError
 from models.limits import MIB, Limits
 
 BASE = Path(sys.base_prefix).resolve()
@@ -194,6 +196,17 @@ def test_a_killed_parent_takes_its_sandbox_along(tmp_path):
     for _ in range(1000):
         if not alive(marker):
             break
+    assert alive(marker) == []
+
+
+def test_a_bubblewrap_that_hangs_as_it_starts_leaves_nothing(tmp_path, monkeypatch):
+    marker = f"cra-hang-{os.getpid()}"
+    program = tmp_path / "hangs"
+    program.write_text(f"#!/bin/sh\nsh -c 'sleep 300 # {marker}' & wait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(supervise, "_PATIENCE", 1.0)
+    with pytest.raises(InfrastructureError, match="did not start"):
+        Bubblewrap(program).run(["true"], workdir=tmp_path)
     assert alive(marker) == []
 
 
