@@ -59,7 +59,7 @@ class Findings:
     def install(self, argument: str, *, testing: bool) -> None:
         """Add what an installer's argument names: a requirement, or extras of the repository itself
         (`.[tests]`)."""
-        argument = argument.strip().strip("'\"")
+        argument = re.sub(r"""^(['"])(.*)\1$""", r"\2", argument.strip())
         own = re.match(r"^(?:\.|\{toxinidir\}|file://\.)/?\[([^\]]+)\]$", argument)
         if own:
             if testing:

@@ -38,7 +38,8 @@ def _environment(parser: configparser.RawConfigParser, name: str, tree: Tree, fi
             for argument in read_requirements(tree, include.group(1)).requirements:
                 findings.install(argument, testing=testing)
         else:
-            findings.install(f"{dependency} ; {marker}" if marker else dependency, testing=testing)
+            bare = dependency[:1].isalnum() and ";" not in dependency
+            findings.install(f"{dependency} ; {marker}" if marker and bare else dependency, testing=testing)
     for key in ("extras", "dependency_groups"):
         for line in _resolved(parser, keys.get(key, "")):
             factor, value = _conditional(line)
