@@ -51,12 +51,13 @@ def _compile(missing: Mapping[Path, Path], interpreter: Interpreter, cache: Path
     with tempfile.TemporaryDirectory(prefix=".compile-", dir=cache) as scratch:
         for path, place in missing.items():
             unpack_wheel(path, Path(scratch, place.name))
-        argv = [str(interpreter.executable), "-I", "-S", "-m", "compileall", "-qq", "-j", "0",
+        argv = [str(interpreter.executable), "-I", "-S", "-W", "ignore", "-m", "compileall", "-qq", "-j", "0",
                 "--invalidation-mode", "unchecked-hash", scratch]  # fmt: skip
         try:
             run(argv, timeout=1800)
         except CommandFailed as error:
-            if error.returncode != 1 or error.stderr.strip():  # 1 alone: some file is no Python of this version
+            # 1 with nothing said: some file is no Python of this version. What was said is then a fault of the disk's.
+            if error.returncode != 1 or error.stderr.strip():
                 raise
         for place in missing.values():
             _keep_bytecode_only(Path(scratch, place.name))
