@@ -50,8 +50,9 @@ def symbol_reader(git: Git) -> Iterator[Callable[[str], Symbols]]:
         GIT_CONFIG_KEY_0="safe.directory",
         GIT_CONFIG_VALUE_0="*",
     )
+    read = lru_cache(maxsize=256)(definitions)  # a file's state after one commit is often that before the next
     try:
-        yield lambda sha: _merged(_file_symbols(file) for file in driller.get_commit(sha).modified_files)
+        yield lambda sha: _merged(_file_symbols(file, read) for file in driller.get_commit(sha).modified_files)
     finally:
         driller.repo.close()
 
@@ -65,13 +66,13 @@ def _merged(parts: Iterable[Symbols]) -> Symbols:
     )
 
 
-def _file_symbols(file: Any) -> Symbols:
+def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> Symbols:
     """Symbols of one of PyDriller's modified files; none for a file that is not code."""
     path = file.new_path or file.old_path
     if kind_of(path) == "other":
         return Symbols()
-    old = _spans(file.content_before or b"", file.old_path or path)
-    new = _spans(file.content or b"", path)
+    old = read(file.content_before or b"", file.old_path or path)
+    new = read(file.content or b"", path)
     lines = file.diff_parsed
     deleted, outside_before = _touched(old, [line for line, text in lines["deleted"] if text.strip()])
     added, outside_after = _touched(new, [line for line, text in lines["added"] if text.strip()])
@@ -81,11 +82,6 @@ def _file_symbols(file: Any) -> Symbols:
         tuple(f"{path}::{name}" for name in changed & known),
         (path,) if (outside_before or outside_after) and file.old_path else (),
     )
-
-
-@lru_cache(maxsize=256)  # a file's state after one commit is often its state before the next
-def _spans(source: bytes, path: str) -> tuple[Span, ...]:
-    return definitions(source, path)
 
 
 def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], bool]:

@@ -6,9 +6,10 @@ import pytest
 from mining_history import Entry, write_history
 
 from harness.git import clone
-from harness.mining import MessageFault, Mined, MiningRules, mine
+from harness.mining import MessageFault, Mined, mine
 from models.errors import RepositoryError
 from models.manifest import Commit, DropReason, PlanningType
+from models.mining import MiningRules
 
 BASE = """import os
 
@@ -177,6 +178,19 @@ def test_javascript_and_old_python_have_symbols_too(tmp_path: Path) -> None:
     ]
     newest = history(tmp_path, *entries).commits[0]
     assert newest.symbols == ("src/a.ts::area", "src/b.py::shout")
+
+
+def test_members_and_assigned_functions_of_scripts_are_qualified(tmp_path: Path) -> None:
+    script = "export class Box {\n  @log()\n  size(): number {\n    return 1;\n  }\n}\n"
+    script += "export const twice = (x: number) => {\n  return x;\n};\n"
+    entries = [
+        Entry("Add a box for things", {"src/box.ts": script}),
+        Entry(
+            "Change the box for things", {"src/box.ts": script.replace("return 1", "return 2").replace("x;", "x+x;")}
+        ),
+    ]
+    newest = history(tmp_path, *entries).commits[0]
+    assert newest.symbols == ("src/box.ts::Box.size", "src/box.ts::twice")
 
 
 FUNCTION = "def f():\n    return 1\n"
