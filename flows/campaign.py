@@ -108,7 +108,7 @@ def _run(assignments: list[Assignment], desk: Desk, name: str, at_a_time: int) -
             return runner.submit(one, {"label": assignment.label, "assignment": assignment, "desk": desk})
 
         with tags("campaign"):
-            for assignment, future in completed(todo, submit, at_a_time):
+            for assignment, future in completed(todo, submit, 2 * at_a_time):  # so that a thread never waits
                 kind = future.result()
                 table.add(assignment, kind)
                 watch.advance(f"campaign {name}", f"{assignment.label} {kind.value}")

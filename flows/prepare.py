@@ -62,7 +62,7 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
                 },
             )
 
-        for candidate, future in completed(candidates, submit, settings.concurrency):
+        for candidate, future in completed(candidates, submit, 2 * settings.concurrency):
             instance, seconds = future.result()
             instances[candidate.commit.sha] = instance
             timings[instance.instance_id] = seconds

@@ -18,7 +18,7 @@ def _put(done: "SimpleQueue[tuple[T, PrefectFuture[R]]]", item: T, future: Prefe
 def completed(
     items: Iterable[T], submit: Callable[[T], PrefectFuture[R]], at_a_time: int
 ) -> Iterator[tuple[T, PrefectFuture[R]]]:
-    """Submit items in order, keep `at_a_time` of them under way, and yield each with its future as it finishes."""
+    """Submit items in order, keep `at_a_time` of them submitted, and yield each with its future as it finishes."""
     done: SimpleQueue[tuple[T, PrefectFuture[R]]] = SimpleQueue()
     waiting = iter(items)
     running = 0

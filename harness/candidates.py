@@ -30,8 +30,8 @@ def judge_candidate(
     """The verdict on `changes` over the instance's base, and the report it rests on.
 
     The commit's tests are laid over the candidate's tree, replacing whatever tests it has. Those of the touched
-    files run first, and the rest only if all of FAIL_TO_PASS passed: a failed candidate is cheap. Raises EnvironmentFault,
-    WheelError and InfrastructureError, which are nobody's failure.
+    files run first, and the rest only if all of FAIL_TO_PASS passed: a failed candidate is cheap. Raises
+    EnvironmentFault, WheelError and InfrastructureError, which are nobody's failure.
     """
     if stand_in := tampering(changes):
         return _not_run(key, OutcomeKind.TAMPERED, f"{stand_in} would stand in for a module of the test runner")

@@ -11,17 +11,18 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from harness.environments import (
-    Interpreter,
+    Project,
     choose_interpreter,
     discover_commit,
     fetch_wheels,
     installed_interpreters,
-    lock,
+    interpreter_for,
+    lock_for_era,
     pretend_version,
     spec_key,
 )
@@ -135,11 +136,11 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
     version = pretend_version(tag)
     date = datetime.fromtimestamp(commit.committed, UTC)
     try:
-        interpreter = choose_interpreter(project.requires_python, date, installed_interpreters())
-        key = spec_key(project, interpreter)
+        newest = choose_interpreter(project.requires_python, date, installed_interpreters())
+        key = spec_key(project, newest)
         if key not in known:
-            environment = _cached_lock(cache / "locks" / f"{key}-{date:%Y%m%d}.json", project, interpreter, date)
-            wheels = fetch_wheels(environment, interpreter, packages)
+            environment = _cached_lock(cache / "locks" / f"{key}-{date:%Y%m%d}.json", project, date)
+            wheels = fetch_wheels(environment, interpreter_for(environment.abi), packages)
             known[key] = environment.model_copy(update={"wheels": tuple(sorted(wheels))})
         return Candidate(commit, version, known[key])
     except EnvironmentFault as error:
@@ -147,10 +148,10 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
         return Candidate(commit, version, None, reason, str(error))
 
 
-def _cached_lock(path: Path, project: object, interpreter: Interpreter, date: datetime) -> Environment:
+def _cached_lock(path: Path, project: Project, date: datetime) -> Environment:
     if path.is_file():
         return Environment.model_validate_json(path.read_text())
-    environment = lock(project, interpreter, (date + timedelta(days=1)).date())  # type: ignore[arg-type]
+    _, environment = lock_for_era(project, date, installed_interpreters())
     write_atomically(path, environment.model_dump_json())
     return environment
 

@@ -3,6 +3,7 @@ acquire."""
 
 from harness.environments.build import build_command, unpack_built
 from harness.environments.discovery import Project, discover, discover_commit
+from harness.environments.eras import lock_for_era
 from harness.environments.interpreters import (
     Interpreter,
     choose_interpreter,
@@ -31,6 +32,7 @@ __all__ = [
     "installed_interpreters",
     "interpreter_for",
     "lock",
+    "lock_for_era",
     "pretend_version",
     "spec_key",
     "unpack_built",
