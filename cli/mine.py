@@ -31,11 +31,11 @@ def mine(
     from models.settings import load_settings
 
     rules = load_settings().mining
-    with tempfile.TemporaryDirectory(prefix="cra-mine-") as temporary:
-        with errors.status(f"reading the history of {source}") if errors.is_terminal else nullcontext():
-            git = clone(source, Path(temporary) / "repo")
-            mined = mine_history(git, rules)
-            facts = describe(git, name_of(git, git.resolve("HEAD"), source), origin_of(source))
+    wait = errors.status(f"reading the history of {source}") if errors.is_terminal else nullcontext()
+    with wait, tempfile.TemporaryDirectory(prefix="cra-mine-") as temporary:
+        git = clone(source, Path(temporary) / "repo")
+        mined = mine_history(git, rules)
+        facts = describe(git, name_of(git, git.resolve("HEAD"), source), origin_of(source))
     if as_json:
         _print_json(source, mined, facts)
     else:

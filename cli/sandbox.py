@@ -4,18 +4,17 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from harness.sandbox import Ending, Kind, open_sandbox
-from harness.sandbox.opening import tested
 from models.errors import UsageError
-from models.limits import MIB, Limits
+
+if TYPE_CHECKING:
+    from harness.sandbox import Kind
 
 app = typer.Typer(no_args_is_help=True, help="Run commands in the sandbox that tests get.")
-_EXIT_CODES = {Ending.TIMEOUT: 124}
-_KILLED = 137
+_TIMED_OUT, _KILLED = 124, 137
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -33,6 +32,9 @@ def run(
 
     124 stands for a time-out, 137 for a command that was killed for another limit.
     """
+    from harness.sandbox import Ending, open_sandbox
+    from models.limits import MIB, Limits
+
     if timeout <= 0 or memory <= 0:
         raise UsageError(f"--timeout {timeout:g} and --memory {memory} must both be above 0")
     if workdir is not None and not workdir.is_dir():
@@ -46,7 +48,7 @@ def run(
         done = box.run(command, workdir=workdir.resolve(), limits=limits, echo=sys.stdout.buffer)
     if done.exit_code is None:
         print(f"cra: killed after {done.seconds:.1f} s: {done.ending.value}", file=sys.stderr)
-        raise typer.Exit(_EXIT_CODES.get(done.ending, _KILLED))
+        raise typer.Exit(_TIMED_OUT if done.ending is Ending.TIMEOUT else _KILLED)
     raise typer.Exit(done.exit_code)
 
 
@@ -56,6 +58,8 @@ def check() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from harness.sandbox.opening import tested
+
     box, findings = tested()
     table = Table("sandboxed code", "holds", title=f"{box.kind}: {box.program}")
     for finding in findings:
@@ -63,7 +67,9 @@ def check() -> None:
     Console().print(table)
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> "Kind":
+    from harness.sandbox import Kind
+
     for kind in get_args(Kind):
         if name == kind:
             return cast(Kind, kind)
