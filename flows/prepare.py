@@ -12,6 +12,7 @@ from flows.progress import watcher
 from flows.window import completed
 from harness.packages import TIMINGS
 from harness.prepare import Candidate, select, write_package
+from models.errors import InfrastructureError
 from models.manifest import Instance, Manifest
 from models.settings import load_settings
 from tasks.prepare import clone_source, find_environments, mine_commits, validate_commit
@@ -45,6 +46,7 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
     watch.start(f"{origin.name}: validate", len(candidates))
     instances: dict[str, Instance] = {}
     timings: dict[str, dict[str, float]] = {}
+    broken: list[str] = []
     with tags(origin.name), ThreadPoolTaskRunner[Validated](max_workers=settings.concurrency) as runner:
 
         def submit(candidate: Candidate) -> PrefectFuture[Validated]:
@@ -63,11 +65,21 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
             )
 
         for candidate, future in completed(candidates, submit, 2 * settings.concurrency):
+            future.wait()
+            if not future.state.is_completed():
+                broken.append(f"{candidate.commit.sha[:7]}: {future.state.message}")
+                watch.advance(f"{origin.name}: validate", f"{candidate.commit.sha[:7]} broken")
+                continue
             instance, seconds = future.result()
             instances[candidate.commit.sha] = instance
             timings[instance.instance_id] = seconds
             state = instance.reason.value if instance.reason else "valid"
             watch.advance(f"{origin.name}: validate", f"{candidate.commit.sha[:7]} {state}")
+    if broken:  # nothing is lost: what was decided is cached, and a manifest is whole or not written
+        raise InfrastructureError(
+            f"{len(broken)} of {len(candidates)} commits of {origin.name} met a fault of this machine; run the same "
+            f"command again ({broken[0]})"
+        )
     in_order = [instances[candidate.commit.sha] for candidate in candidates]
     manifest = write_package(origin, mined, candidates, in_order, timings)
     _publish(manifest)

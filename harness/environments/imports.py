@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
+from harness.syntax import parse_python
+
 # Import names that differ from the distribution's, beyond `python-x`, `x-python` and `py-x`.
 _DISTRIBUTIONS = {
     "attr": ("attrs",), "bs4": ("beautifulsoup4",), "cv2": ("opencv-python", "opencv-python-headless"),
@@ -31,7 +33,7 @@ def imported_modules(sources: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for source in sources:
         try:
-            module = ast.parse(source)
+            module = parse_python(source)
         except (SyntaxError, ValueError, RecursionError):
             continue
         for node in ast.walk(module):

@@ -10,6 +10,7 @@ from harness.environments.findings import Findings, about_other_things
 from harness.environments.requirement_files import read_requirements
 from harness.environments.setuptools_files import ini, lines, section
 from harness.environments.tree import Tree
+from harness.syntax import parse_python
 
 _FACTOR = re.compile(r"^([\w.{},!-]+):\s+(.+)$|^([\w{},!-]+):(\S.*)$")
 
@@ -75,7 +76,7 @@ def _resolved(parser: configparser.RawConfigParser, text: str, depth: int = 0) -
 def read_nox(tree: Tree, findings: Findings) -> None:
     """Add the strings that `noxfile.py` hands to `session.install`, read through its syntax tree."""
     try:
-        module = ast.parse(tree.text("noxfile.py"))
+        module = parse_python(tree.text("noxfile.py"))
     except (SyntaxError, ValueError):
         return
     for function in ast.walk(module):

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.environments.findings import Findings
 from harness.environments.tree import Tree
+from harness.syntax import parse_python
 
 
 def read_setup_cfg(tree: Tree, findings: Findings) -> None:
@@ -69,7 +70,7 @@ def read_setup_py(tree: Tree, findings: Findings) -> None:
     """Add the arguments of the `setup()` call, as far as they are literals, names of literals, or sums of
     these."""
     try:
-        module = ast.parse(tree.text("setup.py"))
+        module = parse_python(tree.text("setup.py"))
     except (SyntaxError, ValueError):
         return
     names = _assignments(module)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.syntax import parse_python
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -52,7 +54,7 @@ def from_setup_cfg(text: str) -> Metadata:
 def from_setup_py(text: str) -> Metadata:
     """Literal arguments, and constants by name, of the `setup()` call in a setup.py. The file is not run."""
     try:
-        tree = ast.parse(text)
+        tree = parse_python(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Metadata()
     constants = {
