@@ -25,7 +25,7 @@ def git_patch(diffs: Iterable[FileDiff]) -> str:
 def opcodes(before: list[str], after: list[str]) -> list[tuple[int, int, int, int]]:
     """Changed line ranges (b0, b1, a0, a1), half-open, in order; equal lines lie between any two of them.
 
-    difflib's matching with blank lines kept from being anchors, after equal heads and tails are set aside.
+    difflib's matching without its heuristics, after equal heads and tails are set aside.
     """
     head = 0
     while head < min(len(before), len(after)) and before[head] == after[head]:
@@ -34,7 +34,7 @@ def opcodes(before: list[str], after: list[str]) -> list[tuple[int, int, int, in
     while tail < min(len(before), len(after)) - head and before[-1 - tail] == after[-1 - tail]:
         tail += 1
     matcher = difflib.SequenceMatcher(
-        lambda line: not line.strip(),
+        None,
         before[head : len(before) - tail],
         after[head : len(after) - tail],
         False,

@@ -93,7 +93,13 @@ class GoldPlanner:
         Empty if the files hold them already, or the gold patch has nothing there.
         """
         work = self._own_work.get(step.targets) or self._work_in(step.targets)
-        return [edit for each in work for edit in self._edits(each, files)]
+        files = dict(files)
+        edits: list[Edit] = []
+        for each in work:
+            edits += self._edits(each, files)
+            if edits and isinstance(edits[-1], RenameFile):
+                files[edits[-1].new_path], files[edits[-1].path] = files[edits[-1].path], None
+        return edits
 
     def _work_in(self, targets: tuple[Target, ...]) -> list[_Work]:
         """What the gold patch does within another planner's targets, file by file."""
