@@ -56,7 +56,8 @@ def _compile(missing: Mapping[Path, Path], interpreter: Interpreter, cache: Path
         try:
             run(argv, timeout=1800)
         except CommandFailed as error:
-            # 1 with nothing said: some file is no Python of this version. What was said is then a fault of the disk's.
+            # 1 with nothing said: some file is no Python of this version. What was said is then a fault of
+            # the disk's.
             if error.returncode != 1 or error.stderr.strip():
                 raise
         for place in missing.values():

@@ -23,13 +23,14 @@ _READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *_DO
 # Tools that development groups name and that no test needs, unless one imports them.
 _TOOLS = {
     "autoflake", "bandit", "basedpyright", "black", "build", "bump-my-version", "bump2version", "bumpversion",
-    "bumpver", "check-manifest", "check-wheel-contents", "codecov", "codespell", "cogapp", "commitizen",
-    "coveralls", "cruft", "doc8", "flake8", "flit", "furo", "gitlint", "hatch", "interrogate", "ipdb",
-    "ipython", "isort", "jupyter", "jupyterlab", "mkdocs", "mkdocs-material", "mypy", "myst-parser", "nox",
-    "pdbpp", "pip-audit", "pip-tools", "poethepoet", "pre-commit", "prek", "pydocstyle", "pylint",
-    "pyre-check", "pyrefly", "pyright", "pytest-codspeed", "pytest-randomly", "pytest-random-order",
-    "pyupgrade", "readme-renderer", "ruff", "safety", "semgrep", "sphinx", "tbump", "towncrier", "tox",
-    "tox-uv", "tox-uv-bare", "twine", "ty", "uv", "vulture", "watchfiles", "yapf", "zest-releaser",
+    "bumpver", "check-manifest", "check-wheel-contents", "codecov", "codespell", "cogapp",
+    "coverage-enable-subprocess", "commitizen", "coveralls", "cruft", "doc8", "flake8", "flit", "furo",
+    "gitlint", "hatch", "interrogate", "ipdb", "ipython", "isort", "jupyter", "jupyterlab", "mkdocs",
+    "mkdocs-material", "mypy", "myst-parser", "nox", "pdbpp", "pip-audit", "pip-tools", "poethepoet",
+    "pre-commit", "prek", "pydocstyle", "pylint", "pyre-check", "pyrefly", "pyright", "pytest-codspeed",
+    "pytest-randomly", "pytest-random-order", "pyupgrade", "readme", "readme-renderer", "ruff", "safety", "semgrep",
+    "sphinx", "tbump", "towncrier", "tox", "tox-uv", "tox-uv-bare", "twine", "ty", "uv", "vulture",
+    "watchfiles", "yapf", "zest-releaser",
 }  # fmt: skip
 
 
@@ -134,13 +135,17 @@ def _required(tree: Tree, findings: Findings, *, builds: bool) -> tuple[str, ...
     wanted = findings.wanted | {g for g in groups if about_tests(g) and not about_other_things(g)}
     runtime = _resolved(_parsed(findings.runtime), groups, own)
     tests = _resolved([*_parsed(findings.tests), *_members(wanted, groups)], groups, own)
-    selected = [*runtime, *(r for r in tests if canonicalize_name(r.name) not in _TOOLS)]
+    selected = [*runtime, *(r for r in tests if not _tool(canonicalize_name(r.name)))]
     if builds:
         selected += _parsed(findings.build)
     selected += _imported(tree, findings, selected)
     if "pytest" not in {canonicalize_name(r.name) for r in selected}:
         selected.append(Requirement("pytest"))
     return _spelled(selected, own)
+
+
+def _tool(name: str) -> bool:
+    return name in _TOOLS or name.startswith(("flake8", "sphinx", "mkdocs", "pylint-", "types-"))
 
 
 def _members(names: Iterable[str], groups: dict[str, list[Requirement]]) -> list[Requirement]:

@@ -47,24 +47,25 @@ def lock(project: Project, interpreter: Interpreter, cutoff: date, index_url: st
     excluded.
 
     The repository's own pins hold if they can; if they cannot, only those of direct requirements, then none.
-    The result names no wheels yet: `fetch_wheels` does. Raises EnvironmentFault with the resolver's reason if
-    there is no solution, InfrastructureError if the index does not answer.
+    A test requirement that had no wheel for this interpreter at the time is left out, which shows in
+    `requires` of the result; tests that want it then skip, and validation sees that. The result names no
+    wheels yet: `fetch_wheels` does. Raises EnvironmentFault with the resolver's reason if there is no
+    solution, InfrastructureError if the index does not answer.
     """
     requires = applicable(project, interpreter)
-    direct = {re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requires}
-    some = tuple(pin for pin in project.constraints if pin.split("==")[0] in direct)
-    failure: CommandFailed | None = None
-    for constraints in dict.fromkeys((project.constraints, some, ())):
+    while True:
         try:
-            text = _compile(project.name, requires, interpreter, cutoff, constraints, index_url)
+            text = _resolve(project, requires, interpreter, cutoff, index_url)
         except CommandFailed as error:
-            failure = error
-            if not _unsatisfiable(error):
-                raise InfrastructureError(f"cannot resolve {project.name}: {_essence(error.stderr)}") from error
+            dropped = _without_wheels(error.stderr, set(requires) - set(project.runtime))
+            if not dropped:
+                raise EnvironmentFault(
+                    f"requirements of {project.name} cannot be resolved: {_essence(error.stderr)}"
+                ) from error
+            requires = tuple(text for text in requires if text not in dropped)
         else:
-            key = environment_key(requires, text, interpreter.abi)
             return Environment(
-                key=key,
+                key=environment_key(requires, text, interpreter.abi),
                 python=interpreter.version,
                 abi=interpreter.abi,
                 requires=requires,
@@ -72,10 +73,39 @@ def lock(project: Project, interpreter: Interpreter, cutoff: date, index_url: st
                 lock=text,
                 wheels=(),
             )
+
+
+def _resolve(
+    project: Project,
+    requires: tuple[str, ...],
+    interpreter: Interpreter,
+    cutoff: date,
+    index_url: str | None,
+) -> str:
+    direct = {_name(text) for text in requires}
+    some = tuple(pin for pin in project.constraints if _name(pin) in direct)
+    failure: CommandFailed | None = None
+    for constraints in dict.fromkeys((project.constraints, some, ())):
+        try:
+            return _compile(project.name, requires, interpreter, cutoff, constraints, index_url)
+        except CommandFailed as error:
+            if not _unsatisfiable(error):
+                raise InfrastructureError(f"cannot resolve {project.name}: {_essence(error.stderr)}") from error
+            failure = error
     assert failure is not None
-    raise EnvironmentFault(
-        f"requirements of {project.name} cannot be resolved: {_essence(failure.stderr)}"
-    ) from failure
+    raise failure
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+
+
+def _without_wheels(stderr: str, droppable: set[str]) -> set[str]:
+    """Those of the droppable requirements (never pytest) of which the resolver says that they have no
+    wheels."""
+    clauses = re.findall(r"(?:Because|and|,)((?:(?!Because|\band\b|,).)*?)ha(?:s|ve) no usable", _flat(stderr))
+    named = {name for clause in clauses for name in re.findall(r"[a-z][\w-]*", clause)}
+    return {text for text in droppable if _name(text) in named and _name(text) != "pytest"}
 
 
 def _compile(
@@ -105,7 +135,11 @@ def _unsatisfiable(error: CommandFailed) -> bool:
 
 def _essence(stderr: str) -> str:
     """The sentence of a resolver's message that says why, in one line of at most 300 characters."""
-    text = " ".join(re.sub(r"[×╰─▶│├╭]", " ", stderr).split())
+    text = _flat(stderr)
     because = re.search(r"Because .*?(?:, we can conclude|\. |$)", text)
     chosen = because.group(0).removesuffix(", we can conclude") if because else text
     return chosen[:300] or "the resolver said nothing"
+
+
+def _flat(stderr: str) -> str:
+    return " ".join(re.sub(r"[×╰─▶│├╭]", " ", stderr).split())

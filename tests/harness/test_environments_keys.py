@@ -235,3 +235,13 @@ def test_a_pin_that_cannot_hold_is_dropped_and_a_contradiction_is_explained() ->
     assert "pytest==8.2.0" in lock(replace(project, constraints=("pytest==99.0",)), python, cutoff).lock
     with pytest.raises(EnvironmentFault, match=r"cannot be resolved: Because .*pytest"):
         lock(replace(project, requires=("pytest>8", "pytest<8")), python, cutoff)
+
+
+@pytest.mark.index
+def test_a_test_requirement_without_a_wheel_is_left_out_and_a_runtime_one_is_a_fault() -> None:
+    files = {"pyproject.toml": b"[project]\nname='x'\n[dependency-groups]\ntests=['docopt==0.6.2', 'six']\n"}
+    project, python = discover(files.get, list(files)), installed_interpreters()[0]
+    found = lock(project, python, date(2024, 5, 2))
+    assert found.requires == ("pytest", "six")
+    with pytest.raises(EnvironmentFault, match="docopt"):
+        lock(replace(project, runtime=("docopt==0.6.2",)), python, date(2024, 5, 2))
