@@ -72,8 +72,7 @@ def validate_gold(runtime: Runtime, git: Git, commit: Commit, provided: Provisio
     try:
         if not touched:
             raise _Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
-        runs = _run_states(runtime, git, commit, provided, touched, seconds)
-        return _decide(runs, seconds)
+        return decide(_run_states(runtime, git, commit, provided, touched, seconds), seconds)
     except _Invalid as invalid:
         return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds)
     except BuildFailed as error:
@@ -107,6 +106,7 @@ def _run_states(
         # no repeat can make a difference appear: spare the rest
         return Runs(after[0], tuple(before), tuple(after), frozenset(touched))
     parent = state("parent", commit.parent, Selection(), with_tests=False)
+    _check_ended(parent, "the parent")
     for repeat in range(2, REPEATS + 1):
         selection = full if repeat == 2 else first_only
         after.append(state(f"after-{repeat}", commit.sha, selection, with_tests=False))
@@ -118,11 +118,15 @@ def _told_apart(before: SuiteReport, after: SuiteReport, touched: Iterable[str])
     return bool({i for i in after.passed if _file(i) in set(touched)} - before.passed)
 
 
-def _check_ran(report: SuiteReport, what: str) -> None:
+def _check_ended(report: SuiteReport, what: str) -> None:
     if report.end is SuiteEnd.TIMEOUT:
         raise _Invalid(InvalidReason.TIMEOUT, f"the suite of {what} did not end within {report.seconds:.0f} s")
     if report.end in (SuiteEnd.CRASHED, SuiteEnd.USAGE, SuiteEnd.OUTPUT_LIMIT):
         raise _Invalid(InvalidReason.CRASHED, f"the suite of {what}: {report.end.value}: {_last_line(report.output)}")
+
+
+def _check_ran(report: SuiteReport, what: str) -> None:
+    _check_ended(report, what)
     if report.collection_errors:
         file, error = sorted(report.collection_errors.items())[0]
         raise _Invalid(InvalidReason.COLLECTION_ERROR, f"{file} at {what}: {_last_line(error)}")
@@ -152,7 +156,15 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
                 raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {origin}, not from the work tree")
 
 
-def _decide(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
+def decide(runs: Runs, seconds: dict[str, float] | None = None) -> GoldVerdict:
+    """The verdict that the reports of the three states give."""
+    try:
+        return _sorted_out(runs, seconds or {})
+    except _Invalid as invalid:
+        return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds or {})
+
+
+def _sorted_out(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
     ids = set[str]().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
     full = [runs.parent, *runs.after[:2]]
     steady = set.intersection(*(report.passed for report in runs.after[:2]))
@@ -171,9 +183,9 @@ def _decide(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
         elif test not in passes:
             excluded[test] = _why_not_passing(test, full)
     fails_before = {i for i in in_touched if not any(i in report.passed for report in runs.before)}
-    broken_import = any(_file_broken(report, runs.touched) for report in runs.before)
+    broken = any(_broken(report, runs.touched) for report in runs.before)
     fail_to_pass = {i for i in passes & fails_before if i not in excluded}
-    if broken_import:  # a module that no longer imports fails as a whole: count only tests the parent did not have
+    if broken:  # a module that no longer imports fails as a whole: count only tests the parent did not have
         fail_to_pass = {i for i in fail_to_pass if i not in runs.parent.cases}
     pass_to_pass = {i for i in passes - fail_to_pass if i not in excluded and _passed_before(i, runs)}
     for test in sorted(passes - fail_to_pass - pass_to_pass - excluded.keys()):
@@ -229,6 +241,9 @@ def _no_fail_to_pass(runs: Runs, excluded: dict[str, str], in_touched: set[str])
     if failing:
         message = _last_line(runs.after[0].cases[failing[0]].message)
         return _Invalid(InvalidReason.GOLD_FAILS, f"{failing[0]} fails on the commit itself: {message}")
+    if any(_broken(report, runs.touched) for report in runs.before):
+        why = "the touched test files break as a whole at the parent, and hold no test that the parent did not have"
+        return _Invalid(InvalidReason.NO_FAIL_TO_PASS, why)
     return _Invalid(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes without the commit's production changes")
 
 
@@ -256,8 +271,9 @@ def _why_not_passing(test: str, full: list[SuiteReport]) -> str:
     return f"{statuses[-1]} at the commit"
 
 
-def _file_broken(report: SuiteReport, touched: frozenset[str]) -> bool:
-    return bool(touched & report.collection_errors.keys())
+def _broken(report: SuiteReport, touched: frozenset[str]) -> bool:
+    """Whether tests of the touched files are missing from a report because files, or the run, broke as a whole."""
+    return report.end is not SuiteEnd.COMPLETED or bool(touched & report.collection_errors.keys())
 
 
 def _is_doctest(test: str) -> bool:

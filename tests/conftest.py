@@ -8,8 +8,13 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from harness.packages import RepoPackage
+    from harness.state import Runtime
 
 UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
 
@@ -79,3 +84,36 @@ def database_target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
+    """A real sandbox and an environment store of this test run."""
+    from harness.environments import EnvironmentStore
+    from harness.sandbox import open_sandbox
+    from harness.state import Runtime
+    from models.limits import Limits
+
+    root = tmp_path_factory.mktemp("runtime")
+    store = EnvironmentStore(root / "environments", 4 * 1024**3)
+    return Runtime(open_sandbox(), store, Limits(wall_seconds=60), root / "scratch")
+
+
+@pytest.fixture(scope="session")
+def sample(runtime: "Runtime", tmp_path_factory: pytest.TempPathFactory) -> "RepoPackage":
+    """The repo package of the sample repository, gold-validated; needs the package index."""
+    from harness.mining import mine
+    from harness.packages import read_package
+    from harness.prepare import acquire, find_environment, select, validate_candidate, write_package
+    from harness.sample import build_sample
+    from models.manifest import Environment
+
+    root = tmp_path_factory.mktemp("sample")
+    source = acquire(str(build_sample(root / "spans")), root / "corpus")
+    mined = mine(source.git)
+    known: dict[str, Environment] = {}
+    packages, cache = source.directory / "packages", root / "cache"
+    found = [find_environment(source.git, commit, known, packages, cache) for commit in select(mined, 3)]
+    instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
+    write_package(source, mined, found, instances, {})
+    return read_package(source.directory)
