@@ -32,7 +32,8 @@ class Baseline:
         report = self.workspace.run_affected_tests(unmet)
         if report is not None:
             self.recorder.tests("baseline", report)
-            self._failing = _failing_by_id(report) | self._failing
+            known = self._failing | self._latest  # what an earlier attempt of this step ran is no baseline
+            self._failing |= {name: fails for name, fails in _failing_by_id(report).items() if name not in known}
 
     def regressions(self, changed: list[str], purpose: str) -> str:
         """What an edit broke by the tests of the changed files, as text for the coder; empty if nothing."""

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +18,7 @@ from agent.code.apply import FileContent, apply_edits
 from agent.code.paths import check_path
 from harness.diffs import FileDiff, git_patch
 from models.edits import Edit, EditResult
-from models.errors import EditError
+from models.errors import EditError, InfrastructureError
 from models.suite import SuiteReport
 
 RunTests = Callable[[list[str]], SuiteReport | None]
@@ -159,9 +159,10 @@ class TreeWorkspace:
         before = {path: self._tree.get(path) for path in applied.files}
         try:
             self._write(applied.files)
-        except BaseException:
-            self._write(before)
-            raise
+        except OSError as error:
+            with suppress(OSError):
+                self._write(before)
+            raise InfrastructureError(f"{self._root} cannot be written: {error.strerror}; the step is lost") from error
         for path, content in before.items():
             self._originals.setdefault(path, content)
         return applied.results

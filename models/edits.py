@@ -27,7 +27,8 @@ class SearchReplace(Frozen):
 class SymbolEdit(Frozen):
     """Replace a whole symbol, delete it (`body` is empty), or insert `body` after it.
 
-    `symbol` is a qualified name (`Class.method`); the special name `<module>` means the whole file.
+    `symbol` is a qualified name (`Class.method`); `<module>` means the whole file,
+    `<imports>` its first run of imports.
     """
 
     kind: Literal["symbol"] = "symbol"

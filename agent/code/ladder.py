@@ -148,32 +148,38 @@ def _elided(file: _File, wanted: list[str], replace: str) -> list[tuple[int, int
             f"{file.path}: the search has {len(pieces) - 1} '...' lines and the replacement {len(news) - 1}; "
             "write one in the replacement for each middle that stays"
         )
-    chains = _chains([file.starts(piece) for piece in pieces], [len(piece) for piece in pieces])
-    if not chains:
+    ways, chain = _chains([file.starts(piece) for piece in pieces], [len(piece) for piece in pieces])
+    if not ways:
         missing = next((piece for piece in pieces if not file.starts(piece)), None)
         reason = _nearest(file, missing) if missing else "its pieces stand there, but not in this order"
         raise EditError(f"{file.path}: the search text with '...' stands nowhere; {reason}")
-    if len(chains) > 1:
+    if ways > 1:
         raise EditError(f"{file.path}: the search text with '...' can be read in several ways; add lines to its pieces")
     texts_ = ["\n".join(new) + "\n" if new else "" for new in news]
     if not replace.endswith("\n"):
         texts_[-1] = texts_[-1].removesuffix("\n")
-    return list(zip(chains[0], [len(piece) for piece in pieces], texts_, strict=True))
+    return list(zip(chain, [len(piece) for piece in pieces], texts_, strict=True))
 
 
-def _chains(starts: list[list[int]], lengths: list[int]) -> list[list[int]]:
-    """Up to two ways to place the pieces in order with at least one line between neighbours."""
-    tails = [(start, [[start]]) for start in starts[-1]]
-    for places, length in zip(reversed(starts[:-1]), reversed(lengths[:-1]), strict=True):
-        positions = [start for start, _ in tails]
-        heads = []
-        for start in places:
-            first = bisect_left(positions, start + length + 1)
-            ways = [[start, *way] for _, group in tails[first : first + 2] for way in group][:2]
-            if ways:
-                heads.append((start, ways))
-        tails = heads
-    return [way for _, group in tails[:2] for way in group][:2]
+def _chains(starts: list[list[int]], lengths: list[int]) -> tuple[int, list[int]]:
+    """In how many ways (2 means more than one) the pieces can be placed in order with at least one line between
+    neighbours, and the one way if it is the only one. Counts from the last piece to the first."""
+    counts = [[1] * len(starts[-1])]
+    for index in range(len(starts) - 2, -1, -1):
+        after = [0]  # after[i]: ways of all later pieces whose first stands at its i-th place or further on
+        for count in reversed(counts[0]):
+            after.append(min(2, after[-1] + count))
+        after.reverse()
+        nexts, gap = starts[index + 1], lengths[index] + 1
+        counts.insert(0, [after[bisect_left(nexts, start + gap)] for start in starts[index]])
+    ways = min(2, sum(counts[0]))
+    chain: list[int] = []
+    if ways == 1:
+        least = 0
+        for places, each, length in zip(starts, counts, lengths, strict=True):
+            chain.append(next(p for p, count in zip(places, each, strict=True) if count and p >= least))
+            least = chain[-1] + length + 1
+    return ways, chain
 
 
 def _nearest(file: _File, wanted: list[str]) -> str:

@@ -97,7 +97,7 @@ class _Reader:
                 body = self.fenced()
                 self.edits.append(SymbolEdit(path=path, symbol=symbol, op=op, body=body))
             case _:
-                raise self.fail(f"'### {verb} {rest}' is not a header; expected {_USAGE[verb]}", start)
+                raise self.fail(f"'### {verb} {rest[:100]}' is not a header; expected {_USAGE[verb]}", start)
 
     def block_follows(self) -> bool:
         """Whether a block comes before the next header or the end."""

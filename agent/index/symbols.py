@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node
 
 MODULE = "<module>"
 """The file as a whole, or what lies outside every symbol."""
@@ -119,11 +119,18 @@ def import_block(text: str, path: str) -> Symbol | None:
 
 
 @lru_cache(maxsize=len(_GRAMMARS))
-def _parser(language: str) -> "Parser":
-    import tree_sitter  # a grammar loads when a file first needs it
+def _grammar(language: str) -> "Language":
+    import tree_sitter  # loads when a file first needs it
 
     module, function = _GRAMMARS[language]
-    return tree_sitter.Parser(tree_sitter.Language(getattr(importlib.import_module(module), function)()))
+    return tree_sitter.Language(getattr(importlib.import_module(module), function)())
+
+
+def _parse(source: bytes, language: str) -> "Node":
+    """The root of a syntax tree, by a parser of its own: they are not to be shared between threads."""
+    import tree_sitter
+
+    return tree_sitter.Parser(_grammar(language)).parse(source).root_node
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ class _Definition:
 @lru_cache(maxsize=256)
 def _outline(text: str, language: str) -> tuple[tuple[Symbol, ...], Symbol | None]:
     source = text.encode()
-    root = _parser(language).parse(source).root_node
+    root = _parse(source, language)
     definitions = list(_definitions(root))
     repeated = Counter((found.parent, found.name) for found in definitions)
     seen: Counter[tuple[int | None, str]] = Counter()

@@ -12,6 +12,8 @@ from models.errors import EditError, PlanError
 from models.plans import Frozen, MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
 
 _FENCED = re.compile(r"^(`{3,})(?:json)?[ \t\r]*\n(.*?)^\1[ \t\r]*$", re.MULTILINE | re.DOTALL)
+_MOST_BRACES = 200
+"""Braces in prose that open no JSON object, after which an answer is given up: each may cost a read to its end."""
 M = TypeVar("M", bound=Frozen)
 
 
@@ -20,7 +22,7 @@ def parse_meta_plan(text: str) -> MetaPlan:
 
     Raises PlanError, one line, for bad JSON, a wrong shape, a cycle, an unknown id, a path outside the tree.
     """
-    plan = _model(MetaPlan, text)
+    plan = _model(MetaPlan, text, "parts")
     plan.in_order()
     _check_targets(plan.parts)
     return plan
@@ -41,7 +43,7 @@ def parse_adjustment(text: str, begun: Sequence[MetaPlanPart] = ()) -> PlanAdjus
 
     Raises PlanError as `parse_meta_plan` does; ids of parts that were begun are taken.
     """
-    adjustment = _model(PlanAdjustment, text)
+    adjustment = _model(PlanAdjustment, text, "verdict")
     MetaPlan(parts=(*begun, *adjustment.parts)).in_order()
     _check_targets(adjustment.parts)
     return adjustment
@@ -51,7 +53,7 @@ P = TypeVar("P", bound=PartPlan)
 
 
 def _part_plan(kind: type[P], text: str, part: MetaPlanPart) -> P:
-    plan = _model(kind, text)
+    plan = _model(kind, text, "steps")
     if plan.part_id != part.id:
         raise PlanError(f"the plan is for part {plan.part_id!r}, but part {part.id!r} was asked for")
     plan.in_order()
@@ -74,8 +76,11 @@ def _check_target(target: Target) -> None:
         check_path(target.new_path)
 
 
-def _model(kind: type[M], text: str) -> M:
+def _model(kind: type[M], text: str, required: str) -> M:
+    """The answer as `kind`; `required` must be said, even where it has a default: `{}` is no plan."""
     value = _json_object(text, kind.__name__)
+    if required not in value:
+        raise PlanError(f"not a {kind.__name__}: {required}: Field required, though it may be empty")
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -111,12 +116,14 @@ def _json_object(text: str, what: str) -> dict[str, Any]:
 def _objects_in(text: str) -> list[str]:
     """Texts of the outermost JSON objects that stand in prose."""
     decoder, found, position = json.JSONDecoder(), [], text.find("{")
-    while position >= 0:
+    failures = 0
+    while position >= 0 and failures < _MOST_BRACES:
         try:
             _, end = decoder.raw_decode(text, position)
             found.append(text[position:end])
         except (ValueError, RecursionError):
             end = position + 1
+            failures += 1
         position = text.find("{", end)
     return found
 

@@ -118,6 +118,30 @@ def test_an_elision_that_is_not_clear_is_refused(search: str, replace: str, said
     assert said in refused("def f():\n    x\n    return\n    y\n    return\n", search, replace)
 
 
+@given(
+    st.lists(st.sampled_from("abc"), max_size=8),
+    st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=2), min_size=2, max_size=3),
+)
+def test_an_elided_search_applies_only_if_it_can_be_read_in_one_way(lines: list[str], pieces: list[list[str]]) -> None:
+    def ways(piece: int, least: int) -> int:
+        if piece == len(pieces):
+            return 1
+        size = len(pieces[piece])
+        starts = [at for at in range(least, len(lines)) if lines[at : at + size] == pieces[piece]]
+        return sum(ways(piece + 1, at + size + 1) for at in starts)
+
+    text = "".join(line + "\n" for line in lines)
+    search = "...\n".join("".join(line + "\n" for line in piece) for piece in pieces)
+    try:
+        result = replace_once(text, search, search, "a.py")
+    except EditError as error:
+        assert ways(0, 0) != 1
+        assert ("several ways" in str(error)) == (ways(0, 0) > 1)
+    else:
+        assert ways(0, 0) == 1
+        assert result == (text, Rung.ELISION)
+
+
 def test_a_failed_search_names_the_nearest_place_and_its_first_difference() -> None:
     text = "import os\n\ndef f(x):\n    y = x + 1\n    return y\n"
     said = refused(text, "def f(x):\n    y = x + 2\n    return y\n")

@@ -278,6 +278,22 @@ def test_the_baseline_is_run_once_for_each_file() -> None:
     assert workspace.tested == [["a.py"]] * 3
 
 
+def test_what_a_first_attempt_broke_is_no_baseline_for_the_second() -> None:
+    def code(request: Request) -> str:
+        path = "a.py" if request.attempt == 0 else "other.py"
+        return format_edits([CreateFile(path=path, content="made\n")])
+
+    class Growing(Memory):
+        def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+            new = {"new": lambda files: False} if "a.py" in self.files else {}
+            self.tests = {"old": lambda files: True, **new}
+            return super().run_affected_tests(changed)
+
+    solution, _, _ = run(script(part_plan=lambda r: steps(r, "a"), code=code), Growing({}))
+    assert statuses(solution) == [("a", "tests-failed")]
+    assert solution.step_results[0].detail == "new: boom"
+
+
 def test_a_target_that_cannot_be_read_ends_its_step_without_asking() -> None:
     step = PlanStep(id="s", description="", targets=(Target(path="link"),))
     plan = PartPlan(part_id="p", steps=(step,)).model_dump_json()

@@ -58,12 +58,13 @@ def part(name: str, *depends_on: str, path: str = "a.py") -> dict[str, object]:
         ("I cannot do that.", "expected one JSON object (MetaPlan) in the answer, found 0"),
         ('{"parts": []} or {"parts": []}.', "found 2"),
         ("```json\n{}\n```\n```json\n{}\n```", "found 2"),
+        ("{}", "parts: Field required, though it may be empty"),
         ('{"parts": [}', "not valid JSON"),
         ('{"parts": [], "parts": []}', "appears twice"),
-        ('{"rationale": NaN}', "NaN is not JSON"),
+        ('{"parts": [], "rationale": NaN}', "NaN is not JSON"),
         ('{"rationale": "\\ud800"}', "half a surrogate pair"),
         ('{"a": ' * 100000 + "}" * 100000, "not valid JSON"),
-        ('{"steps": []}', "steps: Extra inputs are not permitted"),
+        ('{"parts": [], "steps": []}', "steps: Extra inputs are not permitted"),
         ('{"parts": [{"id": "a"}]}', "parts.0.title: Field required (and 1 more)"),
         (json.dumps({"parts": [part("a"), part("a")]}), "appears twice"),
         (json.dumps({"parts": [part("a", "b")]}), "depends on 'b', which does not exist"),
@@ -81,7 +82,7 @@ def test_what_is_no_plan_is_refused_in_one_line(answer: str, said: str) -> None:
 
 def test_a_plan_for_another_part_and_a_revision_that_takes_a_begun_id_are_refused() -> None:
     with pytest.raises(PlanError, match="for part 'p9', but part 'p1' was asked for"):
-        parse_part_plan('{"part_id": "p9"}', PART)
+        parse_part_plan('{"part_id": "p9", "steps": []}', PART)
     taken = PlanAdjustment(verdict=Verdict.REVISE, reason="r", parts=(PART,))
     with pytest.raises(PlanError, match="appears twice"):
         parse_adjustment(taken.model_dump_json(), [PART])

@@ -1,5 +1,6 @@
 """A work tree on disk: nothing is followed out of it, and its patch is one that git applies."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from agent.code.apply import FileContent
 from harness.diffs import FileDiff, git_patch
 from harness.workspace import TreeWorkspace
 from models.edits import CreateFile, DeleteFile, Edit, RenameFile, SearchReplace
-from models.errors import EditError
+from models.errors import EditError, InfrastructureError
 from models.suite import SuiteEnd, SuiteReport
 
 
@@ -118,6 +119,19 @@ def test_a_rejected_batch_leaves_every_file_alone(root: Path) -> None:
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
     assert not (root / "n").exists()
     assert workspace.changes() == []
+
+
+def test_a_disk_that_refuses_is_no_fault_of_the_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (root / "run.sh").read_bytes()
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(InfrastructureError, match="No space left on device"):
+        TreeWorkspace(root).apply([SearchReplace(path="run.sh", search="#!/bin/sh\n", replace="x\n")])
+    assert (root / "run.sh").read_bytes() == before
+    assert not list(root.rglob("*.tmp"))
 
 
 def test_tests_are_run_by_whoever_was_named(root: Path) -> None:
