@@ -39,10 +39,17 @@ def symbol_reader(git: Git) -> Iterator[Callable[[str], Symbols]]:
 
     Opening writes a setting of PyDriller's (`blame.markUnblamableLines`) into the clone's configuration.
     """
+    from git import Repo, Submodule
+    from git.util import IterableList
     from pydriller import Git as Driller
 
-    driller = Driller(str(git.directory))
-    driller.repo.git.update_environment(
+    class Flat(Repo):
+        @property
+        def submodules(self) -> IterableList[Submodule]:  # else read anew from HEAD for each changed file
+            return IterableList("name")
+
+    repo = Flat(str(git.directory))
+    repo.git.update_environment(
         GIT_CONFIG_NOSYSTEM="1",
         GIT_CONFIG_GLOBAL="/dev/null",
         GIT_NO_REPLACE_OBJECTS="1",
@@ -50,10 +57,17 @@ def symbol_reader(git: Git) -> Iterator[Callable[[str], Symbols]]:
         GIT_CONFIG_KEY_0="safe.directory",
         GIT_CONFIG_VALUE_0="*",
     )
+    driller = Driller(str(git.directory))
+
+    def changed_by(sha: str) -> Symbols:
+        commit = driller.get_commit_from_gitpython(repo.commit(sha))
+        return _merged(_file_symbols(file, read) for file in commit.modified_files)
+
     read = lru_cache(maxsize=256)(definitions)  # a file's state after one commit is often that before the next
     try:
-        yield lambda sha: _merged(_file_symbols(file, read) for file in driller.get_commit(sha).modified_files)
+        yield changed_by
     finally:
+        repo.close()
         driller.repo.close()
 
 
