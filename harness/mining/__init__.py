@@ -81,7 +81,7 @@ def _commits(
     complete = []
     with symbol_reader(git) as read:
         for commit in commits:
-            symbols = read(commit.sha)
+            symbols = read(commit.sha, {change.path for change in commit.changes if change.kind != "other"})
             types = planning_types(commit.changes, symbols)
             complete.append(commit.model_copy(update={"symbols": symbols.all, "planning_types": types}))
             if on_progress is not None:

@@ -4,7 +4,7 @@ PyDriller gives sources and changed lines; which definition a line lies in comes
 knows qualified names and takes a fraction of the time that its `changed_methods` does.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +12,6 @@ from typing import Any
 
 from harness.git import Git
 from harness.mining.definitions import Span, definitions
-from harness.mining.paths import kind_of
 from models.manifest import Change, PlanningType
 
 
@@ -34,8 +33,8 @@ class Symbols:
 
 
 @contextmanager
-def symbol_reader(git: Git) -> Iterator[Callable[[str], Symbols]]:
-    """A function from commit id to the symbols it changes, over one open repository.
+def symbol_reader(git: Git) -> Iterator[Callable[[str, Collection[str]], Symbols]]:
+    """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
 
     Opening writes a setting of PyDriller's (`blame.markUnblamableLines`) into the clone's configuration.
     """
@@ -59,9 +58,9 @@ def symbol_reader(git: Git) -> Iterator[Callable[[str], Symbols]]:
     )
     driller = Driller(str(git.directory))
 
-    def changed_by(sha: str) -> Symbols:
-        commit = driller.get_commit_from_gitpython(repo.commit(sha))
-        return _merged(_file_symbols(file, read) for file in commit.modified_files)
+    def changed_by(sha: str, paths: Collection[str]) -> Symbols:
+        files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
+        return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
 
     read = lru_cache(maxsize=256)(definitions)  # a file's state after one commit is often that before the next
     try:
@@ -81,10 +80,8 @@ def _merged(parts: Iterable[Symbols]) -> Symbols:
 
 
 def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> Symbols:
-    """Symbols of one of PyDriller's modified files; none for a file that is not code."""
+    """Symbols of one of PyDriller's modified files."""
     path = file.new_path or file.old_path
-    if kind_of(path) == "other":
-        return Symbols()
     old = read(file.content_before or b"", file.old_path or path)
     new = read(file.content or b"", path)
     lines = file.diff_parsed

@@ -163,6 +163,13 @@ def test_renamed_files_and_unusual_paths_keep_their_symbols(tmp_path: Path) -> N
     assert commit.planning_types == (PlanningType.STEP,)
 
 
+def test_links_and_submodules_beside_the_code_have_no_symbols(tmp_path: Path) -> None:
+    odd = {"link.py": ("120000", "src/base.py"), "sub.py": ("160000", "1" * 40)}
+    commit = only(history(tmp_path, Entry("Add the last reader", {"src/a.py": "def f():\n    pass\n", **odd})))
+    assert commit.symbols == ("src/a.py::f",)
+    assert [change.kind for change in commit.changes] == ["other", "production", "other"]
+
+
 def test_javascript_and_old_python_have_symbols_too(tmp_path: Path) -> None:
     script = "function area(x) {\n  return x;\n}\nexport function other(y) {\n  return y;\n}\n"
     old = "def shout(x):\n    print x\n\n\ndef other(x):\n    return x\n"
