@@ -2,8 +2,9 @@
 
     uv run python benchmarks/kill_resume.py PACKAGE... [--kills 20] [--seed 0]
 
-Each kill is SIGKILL to the whole process group (command, engine, sandboxes) at a random moment of a run. Whenever the campaign
-comes to its end in spite of them, its triples are compared and a new database is begun, until all kills were dealt.
+Each kill is SIGKILL to the whole process group (command, engine, sandboxes) at a random moment of a run. Whenever the
+campaign comes to its end in spite of them, its triples are compared and a new database is begun, until all kills were
+dealt.
 """
 
 import argparse
@@ -91,7 +92,7 @@ def main() -> None:
             root = Path(name) / f"disturbed-{campaigns}"
             root.mkdir()
             campaigns += 1
-            while dealt < options.kills and kill_at(start(options.packages, root), chance.uniform(0.1, 1.0) * length):
+            while dealt < options.kills and kill_at(start(options.packages, root), chance.uniform(0.2, 0.8) * length):
                 dealt += 1
                 print(f"kill {dealt}", flush=True)
             finish(start(options.packages, root), root)

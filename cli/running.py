@@ -1,6 +1,5 @@
 """Running flows in this process, with live progress. The same flows run from deployments without any of this."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +37,6 @@ class Bars:
 @contextmanager
 def _engine() -> Iterator[None]:
     """The engine's quiet, in-process form; a server named by PREFECT_API_URL is used if there is one."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     from flows.progress import watched_by
 
     with progress() as display, watched_by(Bars(display)):

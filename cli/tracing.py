@@ -29,7 +29,7 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
         style = "green" if outcome.kind.passed else "red"
         kind = outcome.kind
         console.print(
-            f"[{style}]attempt {outcome.attempt}: {kind.value}[/] (fault: {kind.blame.value}) in {outcome.seconds:.1f} s"
+            f"[{style}]attempt {outcome.attempt}: {kind.value}[/] (blame: {kind.blame.value}), {outcome.seconds:.1f} s"
         )
         if outcome.detail:
             console.print(Text(f"  {outcome.detail}"))

@@ -1,6 +1,7 @@
 """A trajectory as a task that calls its stages' tasks. The database decides what is done; the engine only watches."""
 
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKin
         kind, detail = fault_of(error), str(error)
         get_run_logger().warning("%s: %s: %s", label, kind.value, error)
     except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the campaign, nor count against a planner
-        kind, detail = OutcomeKind.HARNESS_ERROR, f"{type(error).__name__}: {error}"
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        kind = OutcomeKind.HARNESS_ERROR
+        detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         get_run_logger().exception("%s: a bug of the harness", label)
     desk.store.close_trajectory(
         assignment.key,

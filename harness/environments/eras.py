@@ -36,8 +36,8 @@ def lock_for_era(
         before = _lock_with_older(project, moment, older)
     except EnvironmentFault:
         return newest, environment
-    lacks = len(environment.requires) < len(applicable(project, newest))
-    return before if lacks or fell_back(environment, before[1]) else (newest, environment)
+    lacks_more = lacking(project, newest, environment) > lacking(project, *before)
+    return before if lacks_more or fell_back(environment, before[1]) else (newest, environment)
 
 
 def _lock_with_older(
@@ -45,6 +45,11 @@ def _lock_with_older(
 ) -> tuple[Interpreter, Environment]:
     interpreter = choose_interpreter(project.requires_python, moment, older)
     return interpreter, lock(project, interpreter, (moment + timedelta(days=1)).date())
+
+
+def lacking(project: Project, interpreter: Interpreter, environment: Environment) -> int:
+    """How many requirements were left out because no wheel of that day fits the interpreter."""
+    return len(applicable(project, interpreter)) - len(environment.requires)
 
 
 def fell_back(newer: Environment, older: Environment) -> bool:

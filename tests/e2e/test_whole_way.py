@@ -1,0 +1,157 @@
+"""The whole way as a new user goes it: demo, report, trace, export, import; killed in the middle; on PostgreSQL."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.store import Triple, open_raw_store
+
+pytestmark = pytest.mark.index
+
+CRA = Path(sys.executable).parent / "cra"
+
+
+def variables(root: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
+    places = {"CRA_DATA_DIR": root / "data", "CRA_CACHE_DIR": root / "cache", "PREFECT_HOME": root / "engine"}
+    return {**kept, **{name: str(place) for name, place in places.items()}, **more}
+
+
+def cra(root: Path, *arguments: str | Path, **more: str) -> str:
+    argv = [str(CRA), *map(str, arguments)]
+    done = subprocess.run(argv, cwd=root, env=variables(root, **more), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def triples(target: str | Path, name: str) -> list[Triple]:
+    store = open_raw_store(target)
+    return list(store.triples(store.report(name).campaign_id))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("demo")
+    cra(root, "demo", "--json", root / "figures.json", "--dir", root / "work")
+    yield root
+
+
+def test_the_demo_gives_the_figures_it_must(demo: Path) -> None:
+    figures = json.loads((demo / "figures.json").read_text())
+    assert figures["instances"] == 7
+    assert figures["gold"] == {"passed": 7, "failed": 0, "infrastructure": 0}
+    assert figures["null"] == {"passed": 0, "failed": 7, "infrastructure": 0}
+    assert figures["seconds"] > 0
+
+
+def test_a_finished_campaign_is_not_run_again(demo: Path) -> None:
+    database = demo / "data" / "raw.sqlite"
+    before = triples(database, "demo")
+    again = json.loads(
+        cra(
+            demo,
+            "campaign",
+            demo / "work/corpus/spans",
+            "--planner",
+            "gold",
+            "--planner",
+            "null",
+            "--name",
+            "demo",
+            "--json",
+        )
+    )
+    assert again["planners"]["gold"]["passed"] == 7
+    assert triples(database, "demo") == before
+
+
+def test_a_trace_leads_from_the_outcome_to_its_causes(demo: Path) -> None:
+    listed = json.loads(cra(demo, "report", "demo", "--json"))["trajectories"]
+    gold = next(each["id"] for each in listed if each["planner"] == "gold")
+    trace = json.loads(cra(demo, "trace", gold[:12], "--json"))
+    assert trace["outcome"] == "passed"
+    stages = {event["stage"] for event in trace["events"] if event["event"] == "call"}
+    assert stages == {"meta_plan", "part_plan", "code", "test_plan", "adjustment"}
+    assert all(event["rung"] for event in trace["events"] if event["event"] == "edit")
+    (outcome,) = trace["outcomes"]
+    assert outcome["alignment"] == {"files": 1.0, "symbols": 1.0, "order": 1.0}
+    assert outcome["validation"]["f2p_failed"] == []
+    assert "diff --git" in outcome["patch"]
+    assert "asked gold" in cra(demo, "trace", gold[:12])
+
+
+def test_exported_instances_are_read_again(demo: Path) -> None:
+    lines = cra(demo, "export", "demo", "--format", "swebench")
+    assert len(lines.splitlines()) == 7
+    (demo / "instances.jsonl").write_text(lines)
+    read = json.loads(cra(demo, "import", "instances.jsonl", "--json"))
+    assert {each["repo"] for each in read} == {"spans"}
+    assert all(each["FAIL_TO_PASS"] for each in read)
+
+
+def test_whole_symbols_reproduce_the_commits_as_well(demo: Path) -> None:
+    report = json.loads(
+        cra(
+            demo,
+            "campaign",
+            demo / "work/corpus/spans",
+            "--planner",
+            "gold",
+            "--edit-format",
+            "whole-symbol",
+            "--name",
+            "symbols",
+            "--json",
+        )  # fmt: skip
+    )
+    assert report["planners"]["gold"]["passed"] == 7
+
+
+def test_preparing_again_gives_the_same_bytes(demo: Path, tmp_path: Path) -> None:
+    cra(demo, "prepare", demo / "work/spans", "--out", tmp_path / "corpus")
+    first, second = (root / "corpus/spans/manifest.json" for root in (demo / "work", tmp_path))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_killed_campaign_ends_with_the_same_triples(demo: Path, tmp_path: Path) -> None:
+    shutil.copytree(demo / "cache" / "environments", tmp_path / "cache" / "environments", symlinks=True)
+    package = demo / "work/corpus/spans"
+    campaign = ("campaign", package, "--planner", "gold", "--planner", "null", "--name", "demo", "--json")
+    for seconds in (9, 14):
+        argv = [str(CRA), *map(str, campaign)]
+        running = subprocess.Popen(
+            argv, cwd=tmp_path, env=variables(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            running.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    cra(tmp_path, *campaign)
+    assert triples(tmp_path / "data" / "raw.sqlite", "demo") == triples(demo / "data" / "raw.sqlite", "demo")
+
+
+def test_a_campaign_runs_on_postgresql(demo: Path, postgres_url: str) -> None:
+    report = json.loads(
+        cra(
+            demo,
+            "campaign",
+            demo / "work/corpus/spans",
+            "--planner",
+            "null",
+            "--name",
+            "pg",
+            "--json",
+            CRA_RAW_DATABASE=postgres_url,
+        )  # fmt: skip
+    )
+    assert report["planners"]["null"] == report["planners"]["null"] | {"passed": 0, "failed": 7, "infrastructure": 0}
+    assert len(triples(postgres_url, "pg")) == 7

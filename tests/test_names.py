@@ -1,0 +1,15 @@
+"""The top-level names are generic: each must come from this checkout and not from some dependency's wheel."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", ["models", "agent", "harness", "tasks", "flows", "cli"])
+def test_a_room_is_imported_from_this_checkout(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__file__ is not None
+    assert Path(module.__file__).resolve() == ROOT / name / "__init__.py"
