@@ -87,7 +87,7 @@ class Funnel(Frozen):
 
 
 class Environment(Frozen):
-    """A Python environment by content. `lock` is the text of a hash-pinned requirements file without the own distribution.
+    """A Python environment by content. `lock` is a hash-pinned requirements file without the own distribution.
 
     `requires` are the requirements it was resolved from, `cutoff` the date (ISO) up to which releases were considered.
     """

@@ -109,7 +109,7 @@ def test_whole_symbols_reproduce_the_commits_as_well(demo: Path) -> None:
             "--name",
             "symbols",
             "--json",
-        )  # fmt: skip
+        )
     )
     assert report["planners"]["gold"]["passed"] == 7
 
@@ -151,7 +151,7 @@ def test_a_campaign_runs_on_postgresql(demo: Path, postgres_url: str) -> None:
             "pg",
             "--json",
             CRA_RAW_DATABASE=postgres_url,
-        )  # fmt: skip
+        )
     )
     assert report["planners"]["null"] == report["planners"]["null"] | {"passed": 0, "failed": 7, "infrastructure": 0}
     assert len(triples(postgres_url, "pg")) == 7
