@@ -101,4 +101,7 @@ def print_report(result: "Report") -> None:
         rows,
         right=["passed", "failed", "infrastructure", "open", "pass rate"],
     )
+    unfinished = sum(counts.infrastructure + counts.open for counts in result.planners.values())
+    if unfinished:
+        console.print(f"[yellow]{unfinished} trajectories met a fault of nobody's; the same command runs them again[/]")
     console.print(f"[dim]campaign {result.campaign_id[:12]}; next: cra trace {result.example[:12]}[/]")

@@ -101,10 +101,17 @@ class Git:
         """Write a commit's files under `destination`, byte for byte, with no `.git` and no attribute applied.
 
         Submodules are left out. A symlink is written only if it stays inside the tree. Raises RepositoryError for a
-        path that would leave `destination` (git refuses to make one, a crafted repository can hold one).
+        path that would leave `destination` (git refuses to make one, a crafted repository can hold one), and
+        InfrastructureError when the disk is full.
         """
         entries = [entry for entry in self.tree(commit) if entry.mode != "160000"]
         contents = self.blobs(sorted({entry.blob for entry in entries}))
+        try:
+            self._write(commit, entries, contents, destination)
+        except OSError as error:
+            raise InfrastructureError(f"{destination} cannot be written: {error.strerror}") from error
+
+    def _write(self, commit: str, entries: list[TreeEntry], contents: dict[str, bytes], destination: Path) -> None:
         links = []
         for entry in entries:
             parts = PurePosixPath(entry.path).parts
@@ -171,7 +178,26 @@ def clone(source: str, destination: Path) -> Git:
         git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except CommandFailed as error:
         raise RepositoryError(f"{source} has no commits") from error
+    git.output("config", "--remove-section", "remote.origin")  # where it came from may hold a password
     return git
+
+
+_OWN_SETTINGS = frozenset({"core.repositoryformatversion", "core.filemode", "core.bare", "blame.markunblamablelines"})
+
+
+def foreign_setting(directory: Path) -> str | None:
+    """What a clone that travelled holds and ours never do: a setting that git may act on, or borrowed objects.
+
+    The configuration is read as a file; git does not act on it.
+    """
+    listed = run(
+        ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"], env=_SAFE
+    )
+    foreign = sorted(set(listed.decode(errors="replace").split()) - _OWN_SETTINGS)
+    if foreign:
+        return f"config sets {foreign[0]}"
+    alternates = directory / "objects" / "info" / "alternates"
+    return "objects/info/alternates borrows objects" if alternates.exists() else None
 
 
 def git_version() -> str:

@@ -132,6 +132,8 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
     after the commit's day are not considered.
     """
     project = discover_commit(git, commit.sha)
+    if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
+        return Candidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
     tag = git.last_tag(commit.parent)
     version = pretend_version(tag)
     date = datetime.fromtimestamp(commit.committed, UTC)

@@ -3,6 +3,7 @@
 import time
 import traceback
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -11,7 +12,7 @@ from harness.candidates import judge_candidate
 from harness.store import RawStore, sha256, validation_key
 from harness.trajectory import Bench, Work, make_planner, outcome_of, work
 from models.edits import EditFormat
-from models.errors import CleanRoomError, DatabaseError, EnvironmentFault, InfrastructureError, WheelError
+from models.errors import DatabaseError, EnvironmentFault, InfrastructureError, WheelError
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind, Validation
 from tasks.caching import RETRY_DELAYS, is_infrastructure, keyed_by
@@ -64,7 +65,7 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKin
         get_run_logger().warning("%s: %s: %s", label, kind.value, error)
     except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the campaign, nor count against a planner
         where = traceback.extract_tb(error.__traceback__)[-1]
-        kind = OutcomeKind.HARNESS_ERROR
+        kind = fault_of(error)
         detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         get_run_logger().exception("%s: a bug of the harness", label)
     desk.store.close_trajectory(
@@ -81,12 +82,12 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKin
     return kind
 
 
-def fault_of(error: CleanRoomError) -> OutcomeKind:
+def fault_of(error: Exception) -> OutcomeKind:
     """The outcome kind of a fault that is nobody's failure."""
     if isinstance(error, EnvironmentFault | WheelError):
         return OutcomeKind.ENVIRONMENT_BROKEN
-    cause = error.__cause__
-    if (isinstance(cause, OSError) and cause.errno == 28) or "No space left" in str(error) or "disk" in str(error):
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if (isinstance(cause, OSError) and cause.errno == ENOSPC) or "No space left" in str(error):
         return OutcomeKind.DISK_FULL
     return OutcomeKind.HARNESS_ERROR
 

@@ -102,3 +102,20 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 )
 def test_an_origin_holds_no_credentials(given: str, kept: str) -> None:
     assert origin_of(given) == kept
+
+
+def test_a_clone_that_came_with_settings_or_borrowed_objects_is_refused(package: RepoPackage) -> None:
+    config = package.directory / "repo" / "config"
+    ours = config.read_text()
+    config.write_text(ours + "[core]\n\tsshCommand = touch /tmp/sprung\n")
+    with pytest.raises(ManifestError, match=r"core\.sshcommand"):
+        read_package(package.directory)
+    config.write_text(ours)
+    (package.directory / "repo" / "objects" / "info").mkdir(exist_ok=True)
+    (package.directory / "repo" / "objects" / "info" / "alternates").write_text("/somewhere/objects\n")
+    with pytest.raises(ManifestError, match="borrows"):
+        read_package(package.directory)
+
+
+def test_a_package_does_not_say_where_its_clone_came_from(sample: RepoPackage) -> None:
+    assert "remote" not in (sample.directory / "repo" / "config").read_text()
