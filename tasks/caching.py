@@ -4,7 +4,6 @@ The engine's default cache key holds the flow run's id, so nothing would be reus
 from the identities that the database uses, and lie in a folder of ours.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,3 @@ def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -
     except Exception:  # noqa: BLE001 - whatever else it is, it is not worth a retry
         return False
     return False
-
-
-def observer(callback: Callable[[str], None] | None) -> Callable[[str], None]:
-    """A callback that may be missing, as one that is always there."""
-    return callback if callback is not None else (lambda note: None)

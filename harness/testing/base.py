@@ -1,5 +1,6 @@
 """How a repository's tests are started, and which of them are wanted."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,10 @@ class SuiteSetup:
     import_roots: tuple[str, ...]
     extra_path: tuple[Path, ...] = ()
     command: tuple[str, ...] = ("python", "-m", "pytest")
+
+    def import_path(self, root: Path) -> list[str]:
+        """The entries of PYTHONPATH, in order, for a work tree that the tests see at `root`."""
+        return [*(os.path.normpath(root / entry) for entry in self.import_roots), *map(str, self.extra_path)]
 
 
 @dataclass(frozen=True)

@@ -121,11 +121,10 @@ def _command(setup: SuiteSetup, selection: Selection, results: Path, root: Path,
 
 
 def _environment(setup: SuiteSetup, root: Path, plugin: Path) -> dict[str, str]:
-    roots = [os.path.normpath(root / entry) for entry in setup.import_roots]
     inherited = base_environment(root, root)["PATH"]
     return {
         "PATH": f"{setup.python.parent}:{inherited}",
-        "PYTHONPATH": os.pathsep.join([*roots, *map(str, setup.extra_path), str(plugin)]),
+        "PYTHONPATH": os.pathsep.join([*setup.import_path(root), str(plugin)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
