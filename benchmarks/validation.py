@@ -55,8 +55,8 @@ def bare(runtime: Runtime, package: RepoPackage, instance: Instance) -> float:
         checked_out(package.git, instance.commit, runtime.scratch) as tree,
         suite_setup(runtime, tree, held) as setup,
     ):
-        path = [*(str(tree / root) for root in setup.import_roots), *map(str, setup.extra_path)]
-        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
+        path = os.pathsep.join(setup.import_path(tree))
+        variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         argv = [str(setup.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
         started = time.perf_counter()
         subprocess.run(argv, cwd=tree, env=variables, capture_output=True, check=False)

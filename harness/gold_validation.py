@@ -138,17 +138,14 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
     """Prove that what the tests import is the work tree's package and not an installed one of the same name."""
     with checked_out(git, commit.sha, runtime.scratch) as tree, suite_setup(runtime, tree, provided) as setup:
         root = runtime.sandbox.workdir_path(tree)
-        path = [
-            *(os.path.normpath(root / entry) for entry in setup.import_roots),
-            *map(str, setup.extra_path),
-        ]
+        path = os.pathsep.join(setup.import_path(root))
         for name in project_in(tree).import_names:
             probe = _WHERE_IS.format(name=name)
             finished = runtime.sandbox.run(
                 [str(setup.python), "-c", probe],
                 workdir=tree,
                 mounts=setup.mounts,
-                env={"PYTHONPATH": os.pathsep.join(path)},
+                env={"PYTHONPATH": path},
                 limits=runtime.limits,
             )
             origin = _last_line(finished.output)
