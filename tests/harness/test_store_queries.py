@@ -33,10 +33,11 @@ def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store
     store.start_run(campaign, "smoke", "flow", [Path("corpus/lib")])
     run(store, "gold", OutcomeKind.SANDBOX_ERROR, OutcomeKind.PASSED)
     run(store, "gold", OutcomeKind.DISK_FULL, OutcomeKind.FLAKY, instance="lib-1")
-    run(store, "null", OutcomeKind.EMPTY_PATCH)
+    failed = run(store, "null", OutcomeKind.EMPTY_PATCH)
     run(store, "null", instance="lib-1")
     report = json.loads(store.report("smoke").to_json())
     assert report.pop("seconds") >= 0
+    assert report.pop("example") == failed
     assert report == {
         "name": "smoke",
         "campaign_id": campaign,
@@ -52,6 +53,21 @@ def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store
             },
         },
     }  # fmt: skip
+
+
+def test_trajectories_are_listed_with_their_last_outcome_those_that_did_not_pass_first(store: RawStore) -> None:
+    campaign = store.register_campaign({"planners": ["gold", "null"]})
+    store.start_run(campaign, "smoke", "flow", [Path("corpus/lib")])
+    run(store, "gold", OutcomeKind.SANDBOX_ERROR, OutcomeKind.PASSED)
+    run(store, "gold", OutcomeKind.DISK_FULL, OutcomeKind.FLAKY, instance="lib-1")
+    run(store, "null", instance="lib-1")
+    listed = [(line.planner, line.instance, line.outcome) for line in store.trajectories("smoke", 10)]
+    assert listed == [
+        ("gold", "lib-1", OutcomeKind.FLAKY),
+        ("null", "lib-1", None),
+        ("gold", "lib-0", OutcomeKind.PASSED),
+    ]
+    assert len(store.trajectories("smoke", 1)) == 1
 
 
 def test_a_label_means_the_campaign_that_last_ran_under_it(store: RawStore) -> None:
