@@ -103,8 +103,7 @@ def _run(assignments: list[Assignment], desk: Desk, name: str, at_a_time: int) -
     with ThreadPoolTaskRunner[OutcomeKind](max_workers=at_a_time) as runner:
 
         def submit(assignment: Assignment) -> PrefectFuture[OutcomeKind]:
-            manifest, sha = assignment.bench.package.manifest, assignment.bench.instance.commit[:7]
-            one = run_trajectory.with_options(tags={manifest.name, sha}, cache_policy=NO_CACHE)
+            one = run_trajectory.with_options(tags=assignment.tags, cache_policy=NO_CACHE)
             return runner.submit(one, {"label": assignment.label, "assignment": assignment, "desk": desk})
 
         with tags("campaign"):

@@ -47,9 +47,6 @@ class Settings(BaseSettings):
     raw_database: str | None = Field(
         default=None, description="URL of the raw database; SQLite under data_dir when unset"
     )
-    curated_database: str | None = Field(
-        default=None, description="URL of the curated database; SQLite under data_dir when unset"
-    )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="isolation of tests; `none` only for code you trust"
     )
@@ -59,7 +56,6 @@ class Settings(BaseSettings):
     environment_budget_gib: float = Field(
         default=20.0, gt=0, description="GiB of built environments; least recently used go first"
     )
-    retries: int = Field(default=2, ge=0, description="further tries of a task after an infrastructure fault")
     limits: Limits = Field(default_factory=Limits, description="what one test run may use")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
 
@@ -79,11 +75,6 @@ class Settings(BaseSettings):
     def raw_url(self) -> str:
         """URL of the raw database."""
         return self.raw_database or f"sqlite:///{self.data_dir / 'raw.sqlite'}"
-
-    @property
-    def curated_url(self) -> str:
-        """URL of the curated database."""
-        return self.curated_database or f"sqlite:///{self.data_dir / 'curated.sqlite'}"
 
 
 def load_settings() -> Settings:

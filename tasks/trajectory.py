@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger, tags, task
 
 from harness.candidates import judge_candidate
 from harness.store import RawStore, sha256, validation_key
@@ -36,6 +36,11 @@ class Assignment:
         name, sha = self.bench.package.manifest.name, self.bench.instance.commit[:7]
         return f"{name}@{sha} {self.planner} t{self.temperature:g} #{self.sample}"
 
+    @property
+    def tags(self) -> set[str]:
+        """What a person filters by: repository and commit."""
+        return {self.bench.package.manifest.name, self.bench.instance.commit[:7]}
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -57,8 +62,9 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKin
     done: Work | None = None
     verdict: Validation | None = None
     try:
-        done = _work(assignment, desk, attempt)
-        verdict = _validate(assignment, desk, done)
+        with tags(*assignment.tags):  # the stages' tasks bear them as well
+            done = _work(assignment, desk, attempt)
+            verdict = _validate(assignment, desk, done)
         kind, detail = outcome_of(done, verdict)
     except (InfrastructureError, EnvironmentFault, WheelError) as error:
         kind, detail = fault_of(error), str(error)

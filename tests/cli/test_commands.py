@@ -58,7 +58,7 @@ def test_config_show_names_the_source_of_each_value(tmp_path: Path) -> None:
     assert shown["concurrency"] == {"value": 3, "source": str(tmp_path / "cra.toml")}
     assert shown["limits.processes"]["source"] == str(tmp_path / "cra.toml")
     assert shown["limits.wall_seconds"] == {"value": 7.0, "source": "CRA_LIMITS__WALL_SECONDS"}
-    assert shown["retries"]["source"] == "default"
+    assert shown["sandbox"]["source"] == "default"
 
 
 def test_config_show_hides_passwords(tmp_path: Path) -> None:
