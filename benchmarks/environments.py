@@ -29,13 +29,13 @@ from harness.git import clone
 REPEATS = 3
 
 
-def main(repository: str, commit: str = "HEAD") -> None:
+def main(repository: str) -> None:
     """Print both times (seconds, median of three) and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         git = clone(repository, scratch / "repo")
-        project = discover_commit(git, git.resolve(commit))
-        made = datetime.fromisoformat(git.text("log", "-1", "--format=%cI", commit))
+        project = discover_commit(git, git.resolve("HEAD"))
+        made = datetime.fromisoformat(git.text("log", "-1", "--format=%cI", "HEAD"))
         interpreter = choose_interpreter(project.requires_python, made, installed_interpreters())
         environment = lock(project, interpreter, (made + timedelta(days=1)).date())
         packages = scratch / "packages"
@@ -72,4 +72,5 @@ def main(repository: str, commit: str = "HEAD") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for each in sys.argv[1:]:
+        main(each)

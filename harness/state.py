@@ -105,10 +105,10 @@ def install_tests(git: Git, commit: str, tree: Path) -> None:
 
 
 def project_in(tree: Path) -> Project:
-    """What a tree on disk needs to be tested, read without running any of it."""
+    """How a tree on disk is laid out for running its tests, read without running any of it."""
     paths = sorted(f.relative_to(tree).as_posix() for f in tree.rglob("*") if f.is_file() and not f.is_symlink())
     known = frozenset(paths)
-    return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths)
+    return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
 
 
 def run_tests(runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection) -> SuiteReport:

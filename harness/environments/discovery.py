@@ -69,13 +69,14 @@ def discover_commit(git: Git, commit: str) -> Project:
     return discover(lambda path: contents[wanted[path]] if path in wanted else None, [e.path for e in regular])
 
 
-def discover(read: Callable[[str], bytes | None], paths: Sequence[str]) -> Project:
+def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_requirements: bool = True) -> Project:
     """Read a commit's packaging files, test runner files, locks and imports. `read` gives a file's bytes or
     None.
 
     What tests import is added when any requirement source names it, for a missing optional dependency makes
     tests skip silently. Malformed files and requirements that no index could satisfy (paths, URLs) count as
-    not written.
+    not written. Without requirements (`requires` is then empty) no source file is parsed: enough to run tests in an
+    environment that is there.
     """
     tree = Tree(read, sorted(paths))
     findings = Findings()
@@ -96,7 +97,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str]) -> Proje
     return Project(
         name=own,
         requires_python=_specifier(findings.requires_python),
-        requires=_required(tree, findings, builds=builds),
+        requires=_required(tree, findings, builds=builds) if with_requirements else (),
         constraints=pins.unambiguous(findings),
         import_roots=roots,
         import_names=names,

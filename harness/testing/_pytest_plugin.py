@@ -21,6 +21,7 @@ import pytest
 
 _WANTED = json.loads(Path(__file__).with_name("selection.json").read_text(encoding="utf-8"))
 _RESULTS = Path(_WANTED["results"])
+_FIRST, _REQUIRED = frozenset(_WANTED["first"]), frozenset(_WANTED["required"])
 _WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller records for it
 _NONCE = "" if _WORKER else (_RESULTS / "nonce").read_text(encoding="ascii")
 if not _WORKER:
@@ -34,7 +35,7 @@ class _Run:
         self.session: Any = None
         self.unfinished = 0  # items that have not finished
         self.left = 0  # those of them in the first files
-        self.unmet = set(_WANTED["required"])  # required tests that have not passed
+        self.unmet = set(_REQUIRED)  # required tests that have not passed
         self.failed: set[str] = set()  # required tests of which a phase failed
         self.stopped = False
 
@@ -77,11 +78,10 @@ def pytest_cmdline_main(config: Any) -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: Any, config: Any, items: list[Any]) -> None:
     """Bring the tests of the first files to the front; the order is otherwise kept."""
-    first = set(_WANTED["first"])
-    items.sort(key=lambda item: _path(item.nodeid) not in first)
+    items.sort(key=lambda item: _path(item.nodeid) not in _FIRST)
     for item in items:
         item.user_properties.append(("cra_id", json.dumps(item.nodeid)))
-    _run.left = sum(_path(item.nodeid) in first for item in items)
+    _run.left = sum(_path(item.nodeid) in _FIRST for item in items)
     _run.session = session
 
 
@@ -109,8 +109,9 @@ def pytest_runtest_logreport(report: Any) -> None:
     """Note each phase of each test."""
     outcome = "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
     message = "" if outcome == "passed" else _text(report)
-    _record("test", report.nodeid, report.when, outcome, report.duration, message)
-    if report.nodeid not in _WANTED["required"]:
+    if report.when != "setup" or message:  # a set-up that went well is followed by what it was for
+        _record("test", report.nodeid, report.when, outcome, report.duration, message)
+    if report.nodeid not in _REQUIRED:
         return
     if report.outcome == "failed":
         _run.failed.add(report.nodeid)
@@ -121,7 +122,7 @@ def pytest_runtest_logreport(report: Any) -> None:
 def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
     """Count, and stop after the last test of the first files, if that is wanted."""
     _run.unfinished -= 1
-    if _run.left and _path(nodeid) in _WANTED["first"]:
+    if _run.left and _path(nodeid) in _FIRST:
         _run.left -= 1
         if _run.over():
             _run.stopped = True
