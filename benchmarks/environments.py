@@ -1,8 +1,8 @@
 """An environment from cached wheels: ours against `python -m venv` and `pip install --no-index`, same lock.
 
-    uv run python benchmarks/environments.py REPOSITORY [COMMIT]
+    uv run python benchmarks/environments.py REPOSITORY...
 
-REPOSITORY is a path of a git repository. `cold` is the first environment with these wheels, when uv's cache
+Each REPOSITORY is a path of a git repository. `cold` is the first environment with these wheels, when uv's cache
 and the bytecode are made; `warm` every later one, which is what a campaign sees, until it can be used
 (eviction comes after). pip compiles bytecode, as it does by default.
 """
