@@ -97,11 +97,12 @@ def print_report(result: "Report") -> None:
         rows.append((planner, counts.passed, counts.failed, counts.infrastructure, counts.open, rate, other))
     table(
         f"Campaign {result.name}: {result.instances} instances",
-        ["planner", "passed", "failed", "infrastructure", "open", "pass rate", "why not"],
+        ["planner", "passed", "failed", "infra", "open", "rate", "why not"],
         rows,
-        right=["passed", "failed", "infrastructure", "open", "pass rate"],
+        right=["passed", "failed", "infra", "open", "rate"],
     )
     unfinished = sum(counts.infrastructure + counts.open for counts in result.planners.values())
     if unfinished:
         console.print(f"[yellow]{unfinished} trajectories met a fault of nobody's; the same command runs them again[/]")
-    console.print(f"[dim]campaign {result.campaign_id[:12]}; next: cra trace {result.example[:12]}[/]")
+    hint = f"; next: cra trace {result.example[:12]}" if result.example else ""
+    console.print(f"[dim]campaign {result.campaign_id[:12]}{hint}[/]")

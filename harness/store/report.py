@@ -122,11 +122,11 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
 
 
 def _example(connection: Connection, campaign_id: str) -> str:
-    """A closed trajectory worth a look (one that did not pass, if there is one), or nothing."""
+    """A trajectory worth a look (one that did not pass, if there is one), or nothing."""
     query = (
         select(_RUNS.c.id)
-        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
-        .order_by(_RUNS.c.success, _RUNS.c.id)
+        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.attempts > 0)
+        .order_by(func.coalesce(_RUNS.c.success, False), _RUNS.c.id)
         .limit(1)
     )
     return connection.scalar(query) or ""
