@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from pydantic import Field
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, case, func, select
 
 from harness.store.rows import table_of
 from models.errors import UsageError
@@ -123,10 +123,11 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
 
 def _example(connection: Connection, campaign_id: str) -> str:
     """A trajectory worth a look (one that did not pass, if there is one), or nothing."""
+    interest = case((_RUNS.c.success.is_(False), 0), (_RUNS.c.success.is_(None), 1), else_=2)
     query = (
         select(_RUNS.c.id)
         .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.attempts > 0)
-        .order_by(func.coalesce(_RUNS.c.success, False), _RUNS.c.id)
+        .order_by(interest, _RUNS.c.id)
         .limit(1)
     )
     return connection.scalar(query) or ""
