@@ -102,11 +102,14 @@ def _run_states(
     _check_ran(after[0], "the commit")
     _check_imports(runtime, git, commit, provided)
     before = [state("before-1", commit.parent, first_only, with_tests=True)]
-    if not _told_apart(before[0], after[0], touched):
-        # no repeat can make a difference appear: spare the rest
+    told_apart = _told_apart(before[0], after[0], touched)
+    if not told_apart and not _skipped(after[0], frozenset(touched)):
+        # no repeat can make a difference appear, and no skip needs the parent to explain it: spare the rest
         return Runs(after[0], tuple(before), tuple(after), frozenset(touched))
     parent = state("parent", commit.parent, Selection(), with_tests=False)
     _check_ended(parent, "the parent")
+    if not told_apart:
+        return Runs(parent, tuple(before), tuple(after), frozenset(touched))
     for repeat in range(2, REPEATS + 1):
         selection = full if repeat == 2 else first_only
         after.append(state(f"after-{repeat}", commit.sha, selection, with_tests=False))
@@ -224,16 +227,14 @@ def _no_fail_to_pass(runs: Runs, excluded: dict[str, str], in_touched: set[str])
     for test, why in _skipped(runs.after[0], runs.touched):
         if _missing_module(why):
             return _Invalid(InvalidReason.SKIPPED_TESTS, f"{test} skips: {why}")
-    new = [
-        c
-        for c in _skipped(runs.after[0], runs.touched)
-        if c[0] not in runs.parent.cases or runs.parent is runs.after[0]
-    ]
+    new = [(test, why) for test, why in _skipped(runs.after[0], runs.touched) if test not in runs.parent.cases]
     for test, why in new:
         if re.search(r"python|3\.\d+|version", why, re.I):
             return _Invalid(InvalidReason.NEEDS_NEWER_PYTHON, f"{test} skips: {why}")
         if re.search(r"windows|macos|darwin|platform|linux", why, re.I):
             return _Invalid(InvalidReason.NEEDS_OTHER_PLATFORM, f"{test} skips: {why}")
+    if new:
+        return _Invalid(InvalidReason.SKIPPED_TESTS, f"{new[0][0]} and {len(new) - 1} more new tests skip: {new[0][1]}")
     failing = sorted(i for i in in_touched if i in runs.after[0].ids(CaseStatus.FAILED, CaseStatus.ERROR))
     if failing:
         message = _last_line(runs.after[0].cases[failing[0]].message)

@@ -37,7 +37,7 @@ from harness.state import Runtime, provisioned
 from models.errors import EnvironmentFault
 from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
 
-GOLD_VERSION = 1
+GOLD_VERSION = 2
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 

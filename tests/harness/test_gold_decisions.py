@@ -96,6 +96,7 @@ def test_tests_that_vanish_from_untouched_files_are_the_environments_fault() -> 
         ("could not import 'trio': No module named 'trio'", InvalidReason.SKIPPED_TESTS),
         ("requires Python 3.15", InvalidReason.NEEDS_NEWER_PYTHON),
         ("Windows only", InvalidReason.NEEDS_OTHER_PLATFORM),
+        ("Generate the catalogues first", InvalidReason.SKIPPED_TESTS),
     ],
 )
 def test_new_tests_that_skip_give_the_reason_for_which_they_skip(message: str, reason: InvalidReason) -> None:
@@ -103,6 +104,13 @@ def test_new_tests_that_skip_give_the_reason_for_which_they_skip(message: str, r
     found = verdict(before=report({OLD: PASS, NEW: SKIP}), after=(after, after, after))
     assert found.reason is reason
     assert message in found.detail
+
+
+def test_tests_that_skipped_before_as_well_explain_nothing() -> None:
+    parent = report({OLD: PASS, NEW: SKIP, ELSEWHERE: PASS}, "Windows only")
+    after = report({OLD: PASS, NEW: SKIP, ELSEWHERE: PASS}, "Windows only")
+    found = verdict(parent=parent, before=report({OLD: PASS, NEW: SKIP}), after=(after, after, after))
+    assert found.reason is InvalidReason.NO_FAIL_TO_PASS
 
 
 def test_a_touched_test_that_skips_for_want_of_a_module_spoils_an_otherwise_valid_commit() -> None:
