@@ -38,7 +38,7 @@ def ours(runtime: Runtime, package: RepoPackage, instance: Instance, changes: Ov
     store = open_raw_store(database)
     keys = store.register_package(package.manifest)
     started = time.perf_counter()
-    key = validation_key(keys[instance.instance_id], str(started), instance.environment)
+    key = validation_key(keys[instance.instance_id], str(started), instance.environment, {})
     verdict, report = judge_candidate(runtime, package, instance, changes, key)
     store.store_validation(keys[instance.instance_id], verdict, report)
     seconds = time.perf_counter() - started

@@ -47,10 +47,13 @@ def run_prepare(
     sources: list[str], corpus: Path, max_commits: int, sandbox: str | None
 ) -> tuple[list["Manifest"], dict[str, str]]:
     """Prepare each source; one that fails does not stop the others. Manifests, and the error by failed source."""
+    from harness.git import refuse_credentials
     from models.settings import load_settings
     from tasks.runtime import open_runtime
 
-    open_runtime(load_settings(), sandbox)  # refuse at once, before anything is cloned
+    open_runtime(load_settings(), sandbox)  # mistakes end before the engine starts
+    for source in sources:
+        refuse_credentials(source)  # before the engine stores it as a parameter
     manifests, failures = [], {}
     with _engine():
         from flows.prepare import prepare
@@ -67,13 +70,21 @@ def run_prepare(
 def run_campaign(
     packages: list[Path], planners: list[str], name: str, edit_format: str, sandbox: str | None
 ) -> "Report":
-    """Run a campaign to its end and return its report."""
+    """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake."""
+    from harness.packages import read_package
+    from harness.trajectory import check_planners
+    from models.edits import EditFormat
+    from models.errors import UsageError
     from models.settings import load_settings
     from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)
+    check_planners(planners)
+    if edit_format not in tuple(EditFormat):
+        raise UsageError(f"--edit-format {edit_format} is unknown; use {' or '.join(EditFormat)}")
+    for package in packages:
+        read_package(package)
     with _engine():
         from flows.campaign import campaign
-        from models.edits import EditFormat
 
         return campaign(packages, planners, name, EditFormat(edit_format), sandbox)

@@ -18,7 +18,7 @@ from flows.window import completed
 from harness.packages import RepoPackage, read_package
 from harness.state import Runtime
 from harness.store import RawStore, Report, open_raw_store
-from harness.trajectory import Bench, make_planner
+from harness.trajectory import Bench, check_planners, make_planner
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.limits import LoopLimits
@@ -29,6 +29,9 @@ from tasks.trajectory import Assignment, Desk, run_trajectory
 
 REFRESH_SECONDS = 5.0
 """How often the table in the UI is made anew while trajectories finish."""
+
+MOST_LOST = 3
+"""Trajectories in a row whose outcome could not be stored; with one more, the campaign stops with the reason."""
 
 
 @flow(name="campaign", flow_run_name="campaign {name}", persist_result=False)
@@ -44,6 +47,7 @@ def campaign(
     Trajectories that the database holds as closed are not run again, so a stopped campaign goes on where it was. A
     trajectory that ends in an infrastructure fault stays open and never stops the others.
     """
+    check_planners(planners)
     settings = load_settings()
     runtime = open_runtime(settings, sandbox)
     store = open_raw_store(settings.raw_url)
@@ -106,9 +110,13 @@ def _run(assignments: list[Assignment], desk: Desk, name: str, at_a_time: int) -
             one = run_trajectory.with_options(tags=assignment.tags, cache_policy=NO_CACHE)
             return runner.submit(one, {"label": assignment.label, "assignment": assignment, "desk": desk})
 
+        lost = 0
         with tags("campaign"):
             for assignment, future in completed(todo, submit, 2 * at_a_time):  # so that a thread never waits
-                kind = future.result()
+                future.wait()
+                # A trajectory whose outcome could not even be stored stays open: the next run takes it up.
+                lost = 0 if future.state.is_completed() else lost + 1
+                kind = future.result() if not lost or lost > MOST_LOST else OutcomeKind.HARNESS_ERROR
                 table.add(assignment, kind)
                 watch.advance(f"campaign {name}", f"{assignment.label} {kind.value}")
     table.publish()

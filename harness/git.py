@@ -5,11 +5,13 @@ user names is first cloned (`--no-local --bare`, which leaves configuration and 
 works on such clones.
 """
 
+import re
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from harness.process import CommandFailed, run
+from harness.trees import inside, make_links
 from models.errors import InfrastructureError, RepositoryError
 
 _SAFE = {
@@ -18,6 +20,7 @@ _SAFE = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
     "LC_ALL": "C",
 }
 _OPTIONS = (
@@ -100,36 +103,26 @@ class Git:
     def export(self, commit: str, destination: Path) -> None:
         """Write a commit's files under `destination`, byte for byte, with no `.git` and no attribute applied.
 
-        Submodules are left out. A symlink is written only if it stays inside the tree. Raises RepositoryError for a
-        path that would leave `destination` (git refuses to make one, a crafted repository can hold one), and
+        Submodules are left out. A symlink is written only if it leads inside the tree. Raises RepositoryError for
+        a path that would leave `destination` (git refuses to make one, a crafted repository can hold one), and
         InfrastructureError when the disk is full.
         """
         entries = [entry for entry in self.tree(commit) if entry.mode != "160000"]
         contents = self.blobs(sorted({entry.blob for entry in entries}))
         try:
-            self._write(commit, entries, contents, destination)
+            for entry in entries:
+                if not inside(entry.path):
+                    raise RepositoryError(f"{self.directory}: commit {commit[:12]} holds the path {entry.path!r}")
+                if entry.mode != "120000":
+                    target = destination / entry.path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(contents[entry.blob])
+                    target.chmod(0o755 if entry.mode == "100755" else 0o644)
+            # Links come last, so that no file is ever written through one.
+            goals = {e.path: contents[e.blob].decode(errors="surrogateescape") for e in entries if e.mode == "120000"}
+            make_links(destination, goals)
         except OSError as error:
             raise InfrastructureError(f"{destination} cannot be written: {error.strerror}") from error
-
-    def _write(self, commit: str, entries: list[TreeEntry], contents: dict[str, bytes], destination: Path) -> None:
-        links = []
-        for entry in entries:
-            parts = PurePosixPath(entry.path).parts
-            if not parts or entry.path.startswith("/") or ".." in parts or ".git" in (p.lower() for p in parts):
-                raise RepositoryError(f"{self.directory}: commit {commit[:12]} holds the path {entry.path!r}")
-            target = destination.joinpath(*parts)
-            if entry.mode == "120000":
-                links.append((target, contents[entry.blob]))
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(contents[entry.blob])
-            target.chmod(0o755 if entry.mode == "100755" else 0o644)
-        root = destination.resolve()
-        for target, content in links:  # last, so that no file is ever written through one
-            goal = content.decode(errors="surrogateescape")
-            if not goal.startswith("/") and (target.parent / goal).resolve().is_relative_to(root):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(goal)
 
     def last_tag(self, commit: str) -> str | None:
         """The nearest tag among a commit's ancestors, or None."""
@@ -139,11 +132,20 @@ class Git:
             return None
 
 
+def refuse_credentials(source: str) -> None:
+    """Raises RepositoryError for a URL that holds a secret, without repeating it: it would end up in logs and rows."""
+    web = re.match(r"https?://[^/@]+@(?P<rest>.*)", source)
+    other = re.match(r"(?:[a-z+]+://)?[^/@:]+:[^/@]*@(?P<rest>.*)", source)
+    if found := web or other:
+        raise RepositoryError(f"the URL of {found['rest']} holds credentials; leave them to git's credential helper")
+
+
 def clone(source: str, destination: Path) -> Git:
     """A bare clone of a path or URL that carries objects and refs only, whole history.
 
     Raises RepositoryError if the source is no repository, is empty, or is shallow.
     """
+    refuse_credentials(source)
     local = Path(source)
     if local.exists():
         source = str(local.resolve())
@@ -183,21 +185,24 @@ def clone(source: str, destination: Path) -> Git:
 
 
 _OWN_SETTINGS = frozenset({"core.repositoryformatversion", "core.filemode", "core.bare", "blame.markunblamablelines"})
+_OWN_ENTRIES = frozenset({"HEAD", "config", "objects", "packed-refs", "refs"})
 
 
-def foreign_setting(directory: Path) -> str | None:
-    """What a clone that travelled holds and ours never do: a setting that git may act on, or borrowed objects.
+def foreign_part(directory: Path) -> str | None:
+    """What a clone that travelled holds and ours never do: files, settings or borrowed objects that git may act on.
 
     The configuration is read as a file; git does not act on it.
     """
+    entries = sorted({entry.name for entry in directory.iterdir()} - _OWN_ENTRIES)
+    if entries:
+        return f"holds {entries[0]}"
+    if borrowed := sorted((directory / "objects" / "info").glob("*alternates")):
+        return f"holds objects/info/{borrowed[0].name}"
     listed = run(
         ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"], env=_SAFE
     )
     foreign = sorted(set(listed.decode(errors="replace").split()) - _OWN_SETTINGS)
-    if foreign:
-        return f"config sets {foreign[0]}"
-    alternates = directory / "objects" / "info" / "alternates"
-    return "objects/info/alternates borrows objects" if alternates.exists() else None
+    return f"config sets {foreign[0]}" if foreign else None
 
 
 def git_version() -> str:

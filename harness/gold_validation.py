@@ -18,6 +18,7 @@ from harness.state import (
     BuildFailed,
     Provisioned,
     Runtime,
+    build,
     checked_out,
     install_tests,
     project_in,
@@ -25,6 +26,7 @@ from harness.state import (
     suite_setup,
 )
 from harness.testing import Selection
+from harness.trees import overlay
 from models.manifest import Commit, ExcludedTest, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
@@ -94,6 +96,7 @@ def _run_states(
         with checked_out(git, base, runtime.scratch) as tree:
             if with_tests:
                 install_tests(git, commit.sha, tree)
+            overlay(tree, build(runtime, tree, provided))
             report = run_tests(runtime, tree, provided, selection)
         seconds[name] = round(report.seconds, 3)
         return report
@@ -113,6 +116,7 @@ def _run_states(
     for repeat in range(2, REPEATS + 1):
         selection = full if repeat == 2 else first_only
         after.append(state(f"after-{repeat}", commit.sha, selection, with_tests=False))
+        _check_ended(after[-1], "the commit, repeated,")
         before.append(state(f"before-{repeat}", commit.parent, first_only, with_tests=True))
     return Runs(parent, tuple(before), tuple(after), frozenset(touched))
 
@@ -139,7 +143,9 @@ def _check_ran(report: SuiteReport, what: str) -> None:
 
 def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> None:
     """Prove that what the tests import is the work tree's package and not an installed one of the same name."""
-    with checked_out(git, commit.sha, runtime.scratch) as tree, suite_setup(runtime, tree, provided) as setup:
+    with checked_out(git, commit.sha, runtime.scratch) as tree:
+        overlay(tree, build(runtime, tree, provided))
+        setup = suite_setup(tree, provided)
         root = runtime.sandbox.workdir_path(tree)
         path = os.pathsep.join(setup.import_path(root))
         for name in project_in(tree).import_names:
@@ -153,7 +159,10 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
             )
             origin = _last_line(finished.output)
             if finished.ending is not Ending.EXITED or not Path(origin).is_relative_to(root):
-                raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {origin}, not from the work tree")
+                where = (
+                    "the environment" if Path(origin).is_relative_to(setup.python.parent.parent) else Path(origin).name
+                )
+                raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
 
 
 def decide(runs: Runs, seconds: dict[str, float] | None = None) -> GoldVerdict:
@@ -182,11 +191,8 @@ def _sorted_out(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
             excluded[test] = "flaky: passed in some runs of the commit and not in others"
         elif test not in passes:
             excluded[test] = _why_not_passing(test, full)
-    fails_before = {i for i in in_touched if not any(i in report.passed for report in runs.before)}
-    broken = any(_broken(report, runs.touched) for report in runs.before)
+    fails_before = {i for i in in_touched if all(_fails(i, report, runs.parent) for report in runs.before)}
     fail_to_pass = {i for i in passes & fails_before if i not in excluded}
-    if broken:  # a module that no longer imports fails as a whole: count only tests the parent did not have
-        fail_to_pass = {i for i in fail_to_pass if i not in runs.parent.cases}
     pass_to_pass = {i for i in passes - fail_to_pass if i not in excluded and _passed_before(i, runs)}
     for test in sorted(passes - fail_to_pass - pass_to_pass - excluded.keys()):
         excluded[test] = "passes at the commit only, outside the touched test files"
@@ -202,6 +208,18 @@ def _sorted_out(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
         tuple(ExcludedTest(id=i, reason=r) for i, r in sorted(excluded.items())),
         seconds=seconds,
     )
+
+
+def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
+    """Whether a test was seen to fail without the commit's production changes.
+
+    A module (or a conftest) that no longer imports fails as a whole: that counts only for tests that the parent did not
+    have. A run that was cut short says nothing of the tests that it did not reach.
+    """
+    if test in before.cases:
+        return test not in before.passed
+    broken = _file(test) in before.collection_errors or before.end is SuiteEnd.USAGE
+    return broken and test not in parent.cases
 
 
 def _passed_before(test: str, runs: Runs) -> bool:
@@ -239,7 +257,9 @@ def _no_fail_to_pass(runs: Runs, excluded: dict[str, str], in_touched: set[str])
     if failing:
         message = _last_line(runs.after[0].cases[failing[0]].message)
         return _Invalid(InvalidReason.GOLD_FAILS, f"{failing[0]} fails on the commit itself: {message}")
-    if any(_broken(report, runs.touched) for report in runs.before):
+    if any(
+        report.end is not SuiteEnd.COMPLETED or runs.touched & report.collection_errors.keys() for report in runs.before
+    ):
         why = "the touched test files break as a whole at the parent, and hold no test that the parent did not have"
         return _Invalid(InvalidReason.NO_FAIL_TO_PASS, why)
     return _Invalid(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes without the commit's production changes")
@@ -267,11 +287,6 @@ def _why_not_passing(test: str, full: list[SuiteReport]) -> str:
     if test not in full[1].cases:
         return "no longer there at the commit"
     return f"{statuses[-1]} at the commit"
-
-
-def _broken(report: SuiteReport, touched: frozenset[str]) -> bool:
-    """Whether tests of the touched files are missing from a report because files, or the run, broke as a whole."""
-    return report.end is not SuiteEnd.COMPLETED or bool(touched & report.collection_errors.keys())
 
 
 def _is_doctest(test: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.environments import check_wheel
-from harness.git import Git, foreign_setting
+from harness.git import Git, foreign_part
 from models.errors import InfrastructureError, ManifestError, WheelError
 from models.manifest import SCHEMA_VERSION, Manifest
 
@@ -51,7 +51,7 @@ def read_package(directory: Path) -> RepoPackage:
     package = RepoPackage(directory, manifest)
     if not (directory / "repo" / "HEAD").is_file():
         raise ManifestError(f"{directory}: no clone in repo/; prepare the package again")
-    if foreign := foreign_setting(directory / "repo"):
+    if foreign := foreign_part(directory / "repo"):
         raise ManifestError(f"{directory}/repo: {foreign}; git is not run in it, prepare the package again")
     commits = {c for i in manifest.instances for c in (i.commit, i.base_commit)} | {manifest.head}
     checked = package.git.output("cat-file", "--batch-check", stdin="".join(f"{c}\n" for c in sorted(commits)).encode())

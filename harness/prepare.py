@@ -37,7 +37,10 @@ from harness.state import Runtime, provisioned
 from models.errors import EnvironmentFault
 from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
 
-GOLD_VERSION = 2
+_PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
+"""Reasons that load or a lack of memory can bring about; a verdict with one of them is reached anew each time."""
+
+GOLD_VERSION = 3
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -76,6 +79,7 @@ def acquire(source: str, corpus: Path) -> Source:
         head = git.resolve("HEAD")
         name = name_of(git, head, source)
         target = corpus / name / "repo"
+        assert target.parent.parent == corpus, "a name is a single path component"
         target.parent.mkdir(exist_ok=True)
         if target.exists():
             shutil.rmtree(target)
@@ -102,7 +106,7 @@ def origin_of(source: str) -> str:
 
 def _without_credentials(url: str) -> str:
     if "://" not in url:
-        return url
+        return re.sub(r"^([^/@:]+):[^/@]*@", r"\1@", url)
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -177,10 +181,7 @@ def validate_candidate(
             verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=str(error))
         except EnvironmentFault as error:
             verdict = GoldVerdict(reason=InvalidReason.UNRESOLVABLE, detail=str(error))
-        if verdict.reason not in (
-            InvalidReason.TIMEOUT,
-            InvalidReason.CRASHED,
-        ):  # these may be the machine's load
+        if verdict.reason not in _PERHAPS_THE_MACHINES:
             write_atomically(path, _verdict_to_json(verdict))
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 

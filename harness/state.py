@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +21,15 @@ from harness.git import Git
 from harness.mining.paths import is_test_path
 from harness.sandbox import Ending, Mount, Sandbox
 from harness.testing import Selection, SuiteSetup, run_suite
+from harness.trees import Overlay, files_and_links, make_links, overlay
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, WheelError
 from models.limits import Limits
 from models.manifest import Environment
 from models.suite import SuiteReport
 
-Overlay = Mapping[str, tuple[bytes, bool] | None]
-"""Changes over a tree: path -> (new content, whether it is executable), or None for a file that is gone."""
-
 
 class BuildFailed(CleanRoomError):
     """A repository that must be built before its tests can run did not build."""
-
-
-class TamperedPath(CleanRoomError):
-    """A candidate's file would stand in for a module of the test runner or of the standard library."""
 
 
 @dataclass(frozen=True)
@@ -80,103 +74,97 @@ def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def overlay(tree: Path, changes: Overlay) -> None:
-    """Write changes over a tree of ours that no foreign code has run in yet."""
-    for path, content in sorted(changes.items()):
-        target = tree / path
-        if content is None:
-            target.unlink(missing_ok=True)
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text, executable = content
-        target.write_bytes(text)
-        target.chmod(0o755 if executable else 0o644)
-
-
 def install_tests(git: Git, commit: str, tree: Path) -> None:
-    """Make the tree's tests those of `commit`: its test files written, all others removed."""
-    wanted = {e.path: e for e in git.tree(commit) if is_test_path(e.path) and e.mode in ("100644", "100755")}
-    contents = git.blobs(sorted({entry.blob for entry in wanted.values()}))
-    for file in sorted(tree.rglob("*")):
-        relative = file.relative_to(tree).as_posix()
-        if is_test_path(relative) and relative not in wanted and (file.is_file() and not file.is_symlink()):
-            file.unlink()
-    overlay(tree, {path: (contents[entry.blob], entry.mode == "100755") for path, entry in wanted.items()})
+    """Make the tree's tests those of `commit`: its test files and links written, all others removed."""
+    entries = {e.path: e for e in git.tree(commit) if is_test_path(e.path) and e.mode != "160000"}
+    contents = git.blobs(sorted({entry.blob for entry in entries.values()}))
+    files = {path: (contents[e.blob], e.mode == "100755") for path, e in entries.items() if e.mode != "120000"}
+    gone = {path: None for path, link in files_and_links(tree) if is_test_path(path) and (link or path not in files)}
+    overlay(tree, {**gone, **files})
+    goals = {p: contents[e.blob].decode(errors="surrogateescape") for p, e in entries.items() if e.mode == "120000"}
+    make_links(tree, goals)
 
 
 def project_in(tree: Path) -> Project:
     """How a tree on disk is laid out for running its tests, read without running any of it."""
-    paths = sorted(f.relative_to(tree).as_posix() for f in tree.rglob("*") if f.is_file() and not f.is_symlink())
+    paths = sorted(path for path, link in files_and_links(tree) if not link)
     known = frozenset(paths)
     return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
 
 
 def run_tests(runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection) -> SuiteReport:
-    """Run the tests of a tree in the sandbox. Builds the repository first if it has extension modules.
+    """Run the tests of a tree in the sandbox. A tree that must be built is to be built before (`build`)."""
+    setup = suite_setup(tree, provided)
+    return run_suite(runtime.sandbox, tree, setup, selection, runtime.limits)
 
-    Raises BuildFailed when that build fails.
+
+def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
+    """How the tests of a tree are started: interpreter, mounts, import roots, the distribution's own metadata.
+
+    Version modules that only a build would write are written into the tree.
     """
-    with suite_setup(runtime, tree, provided) as setup:
-        return run_suite(runtime.sandbox, tree, setup, selection, runtime.limits)
-
-
-@contextmanager
-def suite_setup(runtime: Runtime, tree: Path, provided: Provisioned) -> Iterator[SuiteSetup]:
-    """How the tests of a tree are started: interpreter, mounts, import roots, the distribution's own metadata."""
     project = project_in(tree)
     built = provided.environment
     metadata = tree.parent / "metadata"
     shutil.rmtree(metadata, ignore_errors=True)
     metadata.mkdir()
     write_own_metadata(project, provided.version, metadata)
-    missing = {
-        p: (t.encode(), False) for p, t in generated_files(project, provided.version).items() if not (tree / p).exists()
-    }
-    overlay(tree, missing)
+    generated = generated_files(project, provided.version)
+    overlay(tree, {path: (text.encode(), False) for path, text in generated.items()})
     mounts = (
         Mount(built.prefix, built.prefix),
         Mount(built.base_prefix, built.base_prefix),
         Mount(metadata, metadata),
     )
-    setup = SuiteSetup(
+    return SuiteSetup(
         python=built.python,
         mounts=mounts,
         import_roots=project.import_roots,
         extra_path=(metadata,),
         command=project.test_command,
     )
-    if project.needs_build:
-        _build(runtime, tree, project, provided, mounts)
-    yield setup
 
 
-def _build(runtime: Runtime, tree: Path, project: Project, provided: Provisioned, mounts: tuple[Mount, ...]) -> None:
-    """Build a wheel inside the sandbox and lay what the tree lacks (extension modules, generated files) into it."""
-    out = tree.parent / "wheel"
-    shutil.rmtree(out, ignore_errors=True)
+def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
+    """What a build adds to a tree that has extension modules; nothing for any other.
+
+    The build runs in the sandbox, in a copy of the tree: whatever it does there besides its wheel is thrown away. Files
+    that the tree has, and tests, are not among what it adds. Raises BuildFailed.
+    """
+    project = project_in(tree)
+    if not project.needs_build:
+        return {}
+    copy, out, unpacked = (tree.parent / name for name in ("build", "wheel", "unpacked"))
+    for folder in (copy, out, unpacked):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(tree, copy, symlinks=True)
     out.mkdir()
     out_mount = Mount(out, out, writable=True)
     command = build_command(project, provided.environment.python, runtime.sandbox.path_of(out_mount))
-    assert command is not None, "only called for a project that must be built"
+    assert command is not None, "the project needs a build"
     finished = runtime.sandbox.run(
         command,
-        workdir=tree,
-        mounts=(*mounts, out_mount),
+        workdir=copy,
+        mounts=(*suite_setup(copy, provided).mounts, out_mount),
         env={"SETUPTOOLS_SCM_PRETEND_VERSION": provided.version, "PBR_VERSION": provided.version},
         limits=runtime.limits,
     )
     if finished.ending is not Ending.EXITED or finished.exit_code != 0:
         said = finished.output.strip().splitlines()
         raise BuildFailed(f"{project.name} did not build: {said[-1] if said else finished.ending.value}")
-    unpacked = tree.parent / "unpacked"
-    shutil.rmtree(unpacked, ignore_errors=True)
     try:
         unpack_built(out, unpacked)
     except (EnvironmentFault, WheelError) as error:
         raise BuildFailed(f"{project.name} did not build: {error}") from error
-    root = tree / (project.import_roots[0] if project.import_roots else "")
-    for file in sorted(unpacked.rglob("*")):
-        target = root / file.relative_to(unpacked)
-        if file.is_file() and ".dist-info" not in file.parts[len(unpacked.parts)] and not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+    return _additions(tree, unpacked, project.import_roots[0] if project.import_roots else "")
+
+
+def _additions(tree: Path, unpacked: Path, root: str) -> Overlay:
+    there = {path for path, _ in files_and_links(tree)}
+    added = {}
+    for path, link in files_and_links(unpacked):
+        target = f"{root}/{path}" if root else path
+        if link or ".dist-info" in path.split("/")[0] or target in there or is_test_path(target):
+            continue
+        added[target] = ((unpacked / path).read_bytes(), False)
+    return added

@@ -1,7 +1,7 @@
 """One attempt at one instance: a planner works on the parent's files and leaves a patch; the hidden tests judge it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from agent.loop import solve
@@ -9,7 +9,8 @@ from harness.alignment import align
 from harness.goldpatch import GoldPatch, read_gold_patch
 from harness.packages import RepoPackage
 from harness.planners import GoldPlanner, NullPlanner
-from harness.state import Overlay, Runtime, checked_out
+from harness.state import Runtime, checked_out
+from harness.trees import Overlay
 from harness.workspace import TreeWorkspace
 from models.edits import EditFormat
 from models.errors import UsageError
@@ -66,13 +67,20 @@ class Bench:
         return Task(text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit)
 
 
+def check_planners(names: Collection[str]) -> None:
+    """Raises UsageError for the first name that is no planner's."""
+    for name in names:
+        if name not in PLANNERS:
+            raise UsageError(f"--planner {name} is unknown; the planners are {', '.join(PLANNERS)}")
+
+
 def make_planner(name: str, bench: Bench, edit_format: EditFormat) -> Planner:
-    """Who fills the planner slot for an instance. Raises UsageError for an unknown name."""
+    """Who fills the planner slot for an instance."""
     if name == "gold":
         return GoldPlanner(bench.gold(), edit_format)
     if name == "null":
         return NullPlanner()
-    raise UsageError(f"--planner {name} is unknown; the planners are {', '.join(PLANNERS)}")
+    raise AssertionError(f"planner {name} was not checked")
 
 
 def work(

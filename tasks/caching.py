@@ -5,11 +5,12 @@ from the identities that the database uses, and lie in a folder of ours.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.filesystems import LocalFileSystem
 
 from models.errors import InfrastructureError
 
@@ -20,13 +21,28 @@ RETRY_DELAYS = [1.0, 5.0, 20.0]
 """Seconds before the first, second and every later further try."""
 
 
-def keyed_by(key: str, cache_dir: Path) -> CachePolicy:
-    """A cache policy under which a task is done once per `key`, whatever run, machine time or process asks."""
+class Kept(TypedDict):
+    """Options of a task whose result is kept."""
+
+    cache_policy: CachePolicy
+    result_storage: LocalFileSystem
+
+
+def kept_under(key: str, cache_dir: Path) -> Kept:
+    """Options under which a task is done once per `key`, whatever run or process asks.
+
+    Keys and results lie in the same folder of ours, for one is of no use without the other.
+    """
 
     def compute(context: TaskRunContext, inputs: dict[str, Any]) -> str:
         return f"{context.task.name}-{key}"
 
-    return CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=cache_dir / "engine-keys")
+    folder = cache_dir / "engine"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "cache_policy": CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=folder / "keys"),
+        "result_storage": LocalFileSystem(basepath=str(folder / "results")),
+    }
 
 
 def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -> bool:

@@ -9,7 +9,7 @@ from harness.store import RawStore, digest
 from models.edits import EditFormat
 from models.errors import DatabaseError
 from models.protocols import Answer, Planner, Request
-from tasks.caching import RETRY_DELAYS, is_infrastructure, keyed_by
+from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 
 
 @task(
@@ -57,7 +57,7 @@ class AsTasks:
         elif request.part is not None:
             label += f" {request.part.id}"
         key = digest(self.trajectory, request.model_dump(mode="json"))
-        one = answer_stage.with_options(cache_policy=keyed_by(key, self.cache_dir))
+        one = answer_stage.with_options(**kept_under(key, self.cache_dir))
         try:
             return Answer.model_validate_json(self.store.get_text(one(label, self.planner, request, self.store)))
         except DatabaseError:  # the engine remembers an answer that this database does not hold

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from prefect import get_run_logger, tags, task
 
-from harness.candidates import judge_candidate
+from harness.candidates import JUDGE_VERSION, judge_candidate
 from harness.store import RawStore, sha256, validation_key
 from harness.trajectory import Bench, Work, make_planner, outcome_of, work
 from models.edits import EditFormat
 from models.errors import DatabaseError, EnvironmentFault, InfrastructureError, WheelError
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind, Validation
-from tasks.caching import RETRY_DELAYS, is_infrastructure, keyed_by
+from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 from tasks.stages import AsTasks
 
 
@@ -52,7 +52,13 @@ class Desk:
     limits: LoopLimits
 
 
-@task(task_run_name="{label}", persist_result=False)
+@task(
+    task_run_name="{label}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
 def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKind:
     """Run a trajectory to an outcome and record it. An infrastructure fault is an outcome, too, and leaves it open."""
     attempt = desk.store.begin_attempt(assignment.key)
@@ -112,8 +118,14 @@ def _work(assignment: Assignment, desk: Desk, attempt: int) -> Work:
 
 
 def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
-    key = validation_key(assignment.instance_key, sha256(done.canonical()), assignment.bench.instance.environment)
-    one = validate_candidate.with_options(cache_policy=keyed_by(key, desk.cache_dir))
+    runtime, instance = assignment.bench.runtime, assignment.bench.instance
+    conditions = {
+        "limits": runtime.limits.model_dump(mode="json"),
+        "sandbox": runtime.sandbox.kind,
+        "judge": JUDGE_VERSION,
+    }
+    key = validation_key(assignment.instance_key, sha256(done.canonical()), instance.environment, conditions)
+    one = validate_candidate.with_options(**kept_under(key, desk.cache_dir))
     one(key, assignment, desk.store, done)
     if (found := desk.store.find_validation(key)) is not None:
         return found

@@ -1,5 +1,6 @@
 """What a commit of a repository needs in order to run its tests, read without running any of its code."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,10 @@ from harness.environments.runners import read_nox, read_tox
 from harness.environments.setuptools_files import read_setup_cfg, read_setup_py
 from harness.environments.tree import Tree, is_test
 from harness.git import Git
+from harness.trees import inside
 
 _DOCUMENTS = (".md", ".rst")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # it becomes part of a path
 _READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *_DOCUMENTS)
 # Tools that development groups name and that no test needs, unless one imports them.
 _TOOLS = {
@@ -91,7 +94,8 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     roots = layout.import_roots(tree, findings)
     builds = layout.needs_build(tree, findings)
     names = layout.import_names(tree, findings, roots)
-    own = canonicalize_name(findings.name) or (names[0].replace("_", "-") if len(names) == 1 else "project")
+    named = canonicalize_name(findings.name) if _NAME.fullmatch(findings.name) else ""
+    own = named or (names[0].replace("_", "-") if len(names) == 1 else "project")
     findings.name = own
     existing = set(tree.paths)
     return Project(
@@ -111,7 +115,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         entry_points=tuple(
             sorted((group, name, target) for group, t in findings.entry_points.items() for name, target in t.items())
         ),
-        generated=tuple(sorted({path for path in findings.version_files if path not in existing})),
+        generated=tuple(sorted({path for path in findings.version_files if path not in existing and inside(path)})),
     )
 
 

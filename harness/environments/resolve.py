@@ -30,7 +30,7 @@ def spec_key(project: Project, interpreter: Interpreter) -> str:
     """What an environment is asked for, hashed: commits with the same key share the first one's
     environment."""
     requires = applicable(project, interpreter)
-    return _hash([_KEY_SCHEMA, project.name, requires, project.constraints, interpreter.abi])
+    return _hash([_KEY_SCHEMA, project.name, project.requires_python, requires, project.constraints, interpreter.abi])
 
 
 def environment_key(requires: tuple[str, ...], lock_text: str, abi: str) -> str:

@@ -149,7 +149,9 @@ class EnvironmentStore:
         except CommandFailed as error:
             if "No space left on device" in error.stderr or "os error 28" in error.stderr:
                 raise InfrastructureError(_full(self.root)) from error
-            said = " ".join(error.stderr.split())
+            if error.returncode < 0:
+                raise InfrastructureError(f"uv was killed by signal {-error.returncode}; is memory short?") from error
+            said = " ".join(error.stderr.replace(str(self.root), "...").split())
             raise EnvironmentFault(f"environment {environment.key} cannot be built: {said[:300]}") from error
         site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
         link_bytecode(wheels, interpreter, self._bytecode, site_packages)

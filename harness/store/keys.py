@@ -50,8 +50,14 @@ def trajectory_key(
 
 
 def validation_key(
-    instance: str, patch_hash: str, environment: str | None, oracle: OracleKind = OracleKind.F2P_P2P
+    instance: str,
+    patch_hash: str,
+    environment: str | None,
+    conditions: Mapping[str, Any],
+    oracle: OracleKind = OracleKind.F2P_P2P,
 ) -> str:
-    """The identity of a verdict; `instance` is an instance's key, `patch_hash` the SHA-256 of the patch
-    text."""
-    return digest("validation", instance, patch_hash, environment, oracle.value)
+    """The identity of a verdict; `instance` is an instance's key, `patch_hash` the SHA-256 of the patch text.
+
+    `conditions` (JSON-like) are what else a verdict depends on: limits, kind of sandbox, version of the judge.
+    """
+    return digest("validation", instance, patch_hash, environment, dict(conditions), oracle.value)

@@ -16,7 +16,6 @@ from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
 
 _PLUGIN = Path(__file__).with_name("_pytest_plugin.py")
-_MODULE = "cra_pytest_plugin"
 _USAGE, _NO_TESTS = 4, 5  # pytest's exit codes
 _FINISHED = (0, 1, 2)  # all passed, some failed, or interrupted: by us, if the run is whole
 _ENDS = {Ending.TIMEOUT: SuiteEnd.TIMEOUT, Ending.OUTPUT_LIMIT: SuiteEnd.OUTPUT_LIMIT}
@@ -81,9 +80,10 @@ def _run_once(
             "workers": any(word.startswith(("-n", "--numprocesses")) for word in setup.command),
         }
         (desk.plugin.source / "selection.json").write_text(json.dumps(wanted), encoding="utf-8")
-        (desk.plugin.source / f"{_MODULE}.py").write_bytes(_PLUGIN.read_bytes())
+        module = f"plugin_{secrets.token_hex(8)}"  # nothing in the tree can bear its name
+        (desk.plugin.source / f"{module}.py").write_bytes(_PLUGIN.read_bytes())
         (desk.results.source / "nonce").write_text(nonce)
-        command = _command(setup, selection, results, sandbox.workdir_path(workdir), extra)
+        command = _command(setup, selection, module, results, sandbox.workdir_path(workdir), extra)
         done = sandbox.run(
             command,
             workdir=workdir,
@@ -107,12 +107,14 @@ def _run_once(
     )
 
 
-def _command(setup: SuiteSetup, selection: Selection, results: Path, root: Path, extra: Sequence[str]) -> list[str]:
+def _command(
+    setup: SuiteSetup, selection: Selection, module: str, results: Path, root: Path, extra: Sequence[str]
+) -> list[str]:
     first, *rest = setup.command
     return [
         str(setup.python) if first == "python" else first,
         *rest,
-        *("-p", _MODULE, "-p", "no:cacheprovider", "-p", "no:randomly"),
+        *("-p", module, "-p", "no:cacheprovider", "-p", "no:randomly"),
         *("--continue-on-collection-errors", "--maxfail=0", "--color=no", f"--rootdir={root}"),
         *("-o", "junit_family=xunit1", "-o", "junit_logging=no", f"--junitxml={results / 'report.xml'}"),
         *extra,
@@ -124,7 +126,7 @@ def _environment(setup: SuiteSetup, root: Path, plugin: Path) -> dict[str, str]:
     inherited = base_environment(root, root)["PATH"]
     return {
         "PATH": f"{setup.python.parent}:{inherited}",
-        "PYTHONPATH": os.pathsep.join([*setup.import_path(root), str(plugin)]),
+        "PYTHONPATH": os.pathsep.join([str(plugin), *setup.import_path(root)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",

@@ -54,9 +54,15 @@ def test_a_module_that_does_not_import_and_holds_nothing_new_decides_nothing() -
     assert "break as a whole" in found.detail
 
 
-def test_a_run_that_died_before_the_commit_counts_only_new_tests() -> None:
-    found = verdict(before=report({}, end=SuiteEnd.CRASHED))
-    assert found.fail_to_pass == (NEW,)
+def test_a_run_that_was_cut_short_says_nothing_of_the_tests_it_did_not_reach() -> None:
+    for end in SuiteEnd.CRASHED, SuiteEnd.TIMEOUT:
+        found = verdict(before=report({OLD: PASS}, end=end))
+        assert found.reason is InvalidReason.NO_FAIL_TO_PASS
+        assert verdict(before=report({NEW: FAIL}, end=end)).fail_to_pass == (NEW,)
+
+
+def test_a_conftest_that_does_not_import_counts_only_new_tests() -> None:
+    assert verdict(before=report({}, end=SuiteEnd.USAGE)).fail_to_pass == (NEW,)
 
 
 def test_a_test_that_wavers_is_excluded_and_alone_makes_the_commit_flaky() -> None:

@@ -189,7 +189,7 @@ def test_a_fault_of_infrastructure_is_kept_and_leaves_the_trajectory_open(store:
 
 def test_the_first_verdict_on_a_patch_is_kept(store: RawStore) -> None:
     instance = store.register_package(make_manifest())["lib-0"]
-    key = validation_key(instance, sha256("diff"), "env")
+    key = validation_key(instance, sha256("diff"), "env", {})
     assert store.find_validation(key) is None
     first = Validation(key=key, oracle=OracleKind.F2P_P2P, kind=OutcomeKind.PASSED, seconds=1.0)
     assert store.store_validation(instance, first, SUITE) == first

@@ -1,0 +1,142 @@
+"""Writing into a tree that strangers shaped: never through a link, never outside."""
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from models.errors import CleanRoomError
+
+Overlay = Mapping[str, tuple[bytes, bool] | None]
+"""Changes over a tree: path -> (new content, whether it is executable), or None for a file that is gone."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class UnsafePath(CleanRoomError):
+    """A path that would leave its tree, or that git would take for its own."""
+
+
+def inside(path: str) -> bool:
+    """Whether a relative path stays inside a tree: no root, no `..`, no `.git`, no NUL, no empty name."""
+    pure = PurePosixPath(path)
+    names = {part.lower() for part in pure.parts}
+    return bool(pure.parts) and not pure.is_absolute() and "\0" not in path and not names & {"..", ".git"}
+
+
+def overlay(tree: Path, changes: Overlay) -> None:
+    """Write changes over a tree: removals first, then files. What is in a file's way (a link, a folder) is removed.
+
+    Raises UnsafePath for a path that leaves the tree.
+    """
+    for path in sorted(changes):
+        if not inside(path):
+            raise UnsafePath(f"path {path!r} leaves the tree")
+    for path in sorted(path for path, content in changes.items() if content is None):
+        _remove(tree, path)
+    for path, content in sorted(changes.items()):
+        if content is not None:
+            _write(tree, path, *content)
+
+
+def _write(tree: Path, path: str, content: bytes, executable: bool) -> None:
+    with _parent(tree, path, make=True) as (parent, name):
+        assert parent is not None
+        _clear(parent, name)
+        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o755 if executable else 0o644)
+
+
+def _remove(tree: Path, path: str) -> None:
+    """Remove a file or link, and the folders that this leaves empty."""
+    with _parent(tree, path, make=False) as (parent, name):
+        if parent is None:
+            return
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(name, dir_fd=parent)
+    for folder in list(PurePosixPath(path).parents)[:-1]:
+        with _parent(tree, folder.as_posix(), make=False) as (parent, name):
+            if parent is None:
+                return
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError:  # not empty, not there, or a link: nothing to prune
+                return
+
+
+def _clear(parent: int, name: str) -> None:
+    """Remove whatever has a name in a folder: a file, a link (not what it points at), or a whole folder."""
+    try:
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        shutil.rmtree(name, dir_fd=parent)
+    else:
+        os.unlink(name, dir_fd=parent)
+
+
+@contextmanager
+def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, str]]:
+    """The folder of a path as a descriptor, reached without following a link, and the path's last name.
+
+    With `make`, folders that are missing are made and whatever else stands in their place is removed; else the
+    descriptor is None when there is no such folder.
+    """
+    *folders, name = PurePosixPath(path).parts
+    current = os.open(tree, _FOLDER)
+    try:
+        for folder in folders:
+            try:
+                below = os.open(folder, _FOLDER, dir_fd=current)
+            except OSError:  # not there, a file, or a link
+                if not make:
+                    yield None, name
+                    return
+                _clear(current, folder)
+                os.mkdir(folder, 0o755, dir_fd=current)
+                below = os.open(folder, _FOLDER, dir_fd=current)
+            os.close(current)
+            current = below
+        yield current, name
+    finally:
+        os.close(current)
+
+
+def make_links(tree: Path, links: Mapping[str, str]) -> None:
+    """Make symlinks (path -> goal), then remove all of those that lead outside, however they are chained."""
+    for path, goal in sorted(links.items()):
+        if inside(path) and not goal.startswith("/") and "\0" not in goal:
+            with _parent(tree, path, make=True) as (parent, name):
+                assert parent is not None
+                _clear(parent, name)
+                os.symlink(goal, name, dir_fd=parent)
+    root = tree.resolve()
+    left = [tree / path for path in links]
+    while escaping := [link for link in left if link.is_symlink() and not _stays(link, root)]:
+        for link in escaping:
+            link.unlink()
+
+
+def _stays(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a circle
+        return False
+
+
+def files_and_links(tree: Path) -> Iterator[tuple[str, bool]]:
+    """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed."""
+    for folder, folders, names in os.walk(tree, followlinks=False):
+        at = Path(folder)
+        linked = [name for name in folders if (at / name).is_symlink()]
+        for name in sorted([*names, *linked]):
+            path = at / name
+            if path.is_symlink() or path.is_file():
+                yield path.relative_to(tree).as_posix(), path.is_symlink()
