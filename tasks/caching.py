@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.filesystems import LocalFileSystem
 
 from models.errors import InfrastructureError
 
@@ -25,7 +24,7 @@ class Kept(TypedDict):
     """Options of a task whose result is kept."""
 
     cache_policy: CachePolicy
-    result_storage: LocalFileSystem
+    result_storage: Any  # a Path, which the engine takes but does not declare
 
 
 def kept_under(key: str, cache_dir: Path) -> Kept:
@@ -41,7 +40,7 @@ def kept_under(key: str, cache_dir: Path) -> Kept:
     folder.mkdir(parents=True, exist_ok=True)
     return {
         "cache_policy": CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=folder / "keys"),
-        "result_storage": LocalFileSystem(basepath=str(folder / "results")),
+        "result_storage": folder / "results",
     }
 
 
