@@ -30,7 +30,8 @@ def campaign(
 ) -> None:
     """Run planners over the valid instances of repo packages and judge each by the repository's own tests.
 
-    Finished trajectories are never run again: stopped in the middle, the same command goes on where it was.
+    Finished trajectories are never run again: stopped in the middle, the same command goes on where it was. Exits with
+    1 when a fault of this machine or of an environment left trajectories without a verdict.
     """
     from cli.output import print_json
     from cli.running import run_campaign
@@ -41,6 +42,13 @@ def campaign(
         print_json(result)
     else:
         print_report(result)
+    if _unfinished(result):
+        raise typer.Exit(1)
+
+
+def _unfinished(result: "Report") -> int:
+    """How many trajectories have no verdict yet."""
+    return sum(counts.infrastructure + counts.open for counts in result.planners.values())
 
 
 def report(
@@ -63,7 +71,7 @@ def report(
     table(
         f"Trajectories, those that did not pass first ({len(lines)})",
         ["id", "instance", "planner", "outcome", "detail"],
-        [(x.id[:12], x.instance, x.planner, x.outcome or "open", x.detail[:160]) for x in lines],
+        [(x.id[:12], x.instance, x.planner, x.outcome or "open", _short(x.detail)) for x in lines],
     )
 
 
@@ -85,6 +93,10 @@ def trace(
         print_trace(result, full=full)
 
 
+def _short(detail: str, most: int = 120) -> str:
+    return detail if len(detail) <= most else detail[: most - 1] + "…"
+
+
 def print_report(result: "Report") -> None:
     """The report as a table: one row per planner."""
     from cli.output import console, table
@@ -101,8 +113,7 @@ def print_report(result: "Report") -> None:
         rows,
         right=["passed", "failed", "infra", "open", "rate"],
     )
-    unfinished = sum(counts.infrastructure + counts.open for counts in result.planners.values())
-    if unfinished:
+    if unfinished := _unfinished(result):
         console.print(f"[yellow]{unfinished} trajectories met a fault of nobody's; the same command runs them again[/]")
     hint = f"; next: cra trace {result.example[:12]}" if result.example else ""
     console.print(f"[dim]campaign {result.campaign_id[:12]}{hint}[/]")

@@ -24,23 +24,31 @@ def run(
         Path | None,
         typer.Option(help="Directory to run in; the command may write it. Default: an empty one."),
     ] = None,
-    sandbox: Annotated[str, typer.Option(help="auto, bubblewrap, or none (only for code you trust).")] = "auto",
-    timeout: Annotated[float, typer.Option(help="Seconds until everything is killed.")] = 600.0,
-    memory: Annotated[int, typer.Option(help="MiB of memory for the whole process tree.")] = 4096,
+    sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap, or none (only for code you trust).")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds until everything is killed.")] = None,
+    memory: Annotated[int | None, typer.Option(help="MiB of memory for the whole process tree.")] = None,
 ) -> None:
     """Run a command without network, without privileges and with hard limits; exit with its exit code.
 
-    124 stands for a time-out, 137 for a command that was killed for another limit.
+    Limits and kind of sandbox are those of the settings, as for tests, unless options say otherwise. 124 stands for a
+    time-out, 137 for a command that was killed for another limit.
     """
     from harness.sandbox import Ending, open_sandbox
-    from models.limits import MIB, Limits
+    from models.limits import MIB
+    from models.settings import load_settings
 
-    if timeout <= 0 or memory <= 0:
-        raise UsageError(f"--timeout {timeout:g} and --memory {memory} must both be above 0")
+    settings = load_settings()
+    for option, value in (("--timeout", timeout), ("--memory", memory)):
+        if value is not None and value <= 0:
+            raise UsageError(f"{option} {value:g} must be above 0")
     if workdir is not None and not workdir.is_dir():
         raise UsageError(f"--workdir {workdir} is not a directory; make it first")
-    box = open_sandbox(_kind(sandbox))
-    limits = Limits(wall_seconds=timeout, memory_bytes=memory * MIB)
+    box = open_sandbox(_kind(sandbox or settings.sandbox))
+    changed = {
+        **({} if timeout is None else {"wall_seconds": timeout}),
+        **({} if memory is None else {"memory_bytes": memory * MIB}),
+    }
+    limits = settings.limits.model_copy(update=changed)
     with contextlib.ExitStack() as stack:
         if workdir is None:
             fresh = tempfile.TemporaryDirectory(prefix="cra-sandbox-", ignore_cleanup_errors=True)

@@ -171,6 +171,8 @@ def clone(source: str, destination: Path) -> Git:
             timeout=1800,
         )
     except CommandFailed as error:
+        if local.exists() and "does not exist" in error.stderr:
+            raise RepositoryError(f"{local} is no git repository; give a path or a URL of one") from error
         said = error.stderr.strip().splitlines()
         raise RepositoryError(f"{source} cannot be cloned: {said[-1] if said else 'git said nothing'}") from error
     git = Git(destination)

@@ -79,11 +79,17 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """The settings in force here. Raises SettingsError naming the first bad value and where to mend it."""
+    for name in sorted(os.environ):
+        field = name.removeprefix("CRA_").split("__")[0].lower()
+        if name.startswith("CRA_") and field not in Settings.model_fields:
+            raise SettingsError(f"unknown setting {name} in the environment; `cra config show` lists all")
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"unknown setting {where} in {CONFIG_FILE}; `cra config show` lists all") from error
         raise SettingsError(
             f"setting {where} = {first['input']!r}: {first['msg']}; "
             f"mend it in {CONFIG_FILE} or CRA_{where.upper().replace('.', '__')}"

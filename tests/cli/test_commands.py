@@ -73,7 +73,7 @@ def test_config_show_hides_passwords(tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("mine", "nowhere"), 2, "nowhere does not exist"),
-        (("mine", "."), 2, "cannot be cloned"),
+        (("mine", "."), 2, "is no git repository"),
         (("corpus", "show", "."), 2, "is no repo package"),
         (("campaign", ".", "--planner", "gold"), 2, "is no repo package"),
         (("report", "never"), 2, "never"),
@@ -97,6 +97,7 @@ def test_a_mistake_ends_in_one_line(tmp_path: Path, arguments: tuple[str, ...], 
         ("no_such_setting = 1", {}, "no_such_setting"),
         ("this is not toml", {}, "cra.toml"),
         ("", {"CRA_LIMITS__PROCESSES": "many"}, "CRA_LIMITS__PROCESSES"),
+        ("", {"CRA_BOGUS": "1"}, "unknown setting CRA_BOGUS"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, text: str, variables: dict[str, str], says: str) -> None:
@@ -105,6 +106,20 @@ def test_a_bad_setting_is_named(tmp_path: Path, text: str, variables: dict[str, 
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_sandbox_takes_its_limits_from_the_settings(tmp_path: Path) -> None:
+    done = cra("sandbox", "run", "--", "sleep", "20", cwd=tmp_path, CRA_LIMITS__WALL_SECONDS="0.5")
+    assert done.returncode == 124
+    done = cra("sandbox", "run", "--timeout", "60", "--", "sleep", "1", cwd=tmp_path, CRA_LIMITS__WALL_SECONDS="0.5")
+    assert done.returncode == 0
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = cra("prepare", build_sample(tmp_path / "spans"), "--out", "file/x", cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "file/x cannot be made" in done.stderr.replace("\n", "")
 
 
 def test_an_empty_and_a_shallow_repository_are_named(tmp_path: Path) -> None:

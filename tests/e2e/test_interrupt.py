@@ -1,0 +1,61 @@
+"""Ctrl-C at a terminal ends a run at once, with its engine, in one line."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.sample import build_sample
+
+pytestmark = pytest.mark.index
+
+CRA = Path(sys.executable).parent / "cra"
+
+
+def processes_of(session: int) -> list[str]:
+    """Names of the processes, zombies left out, whose session is `session`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().partition(" (")[2].rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, _, _, its_session = rest.split()[:4]
+        if int(its_session) == session and state != "Z":
+            found.append(name)
+    return found
+
+
+def test_control_c_ends_a_run_and_its_engine(tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "spans")
+    places = {"CRA_DATA_DIR": tmp_path / "d", "CRA_CACHE_DIR": tmp_path / "c", "PREFECT_HOME": tmp_path / "p"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
+    terminal, inner = pty.openpty()
+    running = subprocess.Popen(
+        [str(CRA), "prepare", str(sample), "--out", str(tmp_path / "corpus")],
+        env={**kept, **{name: str(place) for name, place in places.items()}, "TERM": "xterm"},
+        stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+    )  # fmt: skip
+    os.close(inner)
+    said = b""
+    while b"validate" not in said:
+        said += os.read(terminal, 4096)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: everyone in the foreground gets it
+    while True:
+        try:
+            said += os.read(terminal, 4096)
+        except OSError:  # the last one has closed the terminal
+            break
+    assert running.wait() == 130
+    assert b"stopped; the same command goes on from here" in said
+    assert b"Traceback" not in said
+    for _ in range(100):
+        if not processes_of(running.pid):
+            break
+        time.sleep(0.1)
+    assert processes_of(running.pid) == []
