@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress, TaskID
 
+from cli.guard import start_guard
 from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
 
@@ -42,6 +43,7 @@ class Bars:
 @contextmanager
 def _engine() -> Iterator[None]:
     """The engine's quiet, in-process form; a server named by PREFECT_API_URL is used if there is one."""
+    start_guard()
     from flows.progress import watched_by
 
     for number in (signal.SIGINT, signal.SIGTERM):

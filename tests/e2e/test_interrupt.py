@@ -31,16 +31,28 @@ def processes_of(session: int) -> list[str]:
     return found
 
 
-def test_control_c_ends_a_run_and_its_engine(tmp_path: Path) -> None:
-    sample = build_sample(tmp_path / "spans")
-    places = {"CRA_DATA_DIR": tmp_path / "d", "CRA_CACHE_DIR": tmp_path / "c", "PREFECT_HOME": tmp_path / "p"}
+def start(root: Path, output: int) -> "subprocess.Popen[bytes]":
+    sample = build_sample(root / "spans")
+    places = {"CRA_DATA_DIR": root / "d", "CRA_CACHE_DIR": root / "c", "PREFECT_HOME": root / "p"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
-    terminal, inner = pty.openpty()
-    running = subprocess.Popen(
-        [str(CRA), "prepare", str(sample), "--out", str(tmp_path / "corpus")],
+    return subprocess.Popen(
+        [str(CRA), "prepare", str(sample), "--out", str(root / "corpus")],
         env={**kept, **{name: str(place) for name, place in places.items()}, "TERM": "xterm"},
-        stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+        stdin=output, stdout=output, stderr=output, start_new_session=True,
     )  # fmt: skip
+
+
+def wait_until_nothing_is_left_of(session: int) -> None:
+    for _ in range(100):
+        if not processes_of(session):
+            return
+        time.sleep(0.1)
+    assert processes_of(session) == []
+
+
+def test_control_c_ends_a_run_and_its_engine(tmp_path: Path) -> None:
+    terminal, inner = pty.openpty()
+    running = start(tmp_path, inner)
     os.close(inner)
     said = b""
     while b"validate" not in said:
@@ -54,8 +66,18 @@ def test_control_c_ends_a_run_and_its_engine(tmp_path: Path) -> None:
     assert running.wait() == 130
     assert b"stopped; the same command goes on from here" in said
     assert b"Traceback" not in said
-    for _ in range(100):
-        if not processes_of(running.pid):
-            break
-        time.sleep(0.1)
-    assert processes_of(running.pid) == []
+    wait_until_nothing_is_left_of(running.pid)
+
+
+def test_kill_9_ends_the_engine_as_well(tmp_path: Path) -> None:
+    terminal, inner = pty.openpty()
+    running = start(tmp_path, inner)
+    os.close(inner)
+    said = b""
+    while b"validate" not in said:
+        said += os.read(terminal, 4096)
+    assert len(processes_of(running.pid)) > 1
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    wait_until_nothing_is_left_of(running.pid)
+    os.close(terminal)
