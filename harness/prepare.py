@@ -10,10 +10,13 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from harness.environments import (
     Project,
@@ -40,7 +43,7 @@ from models.manifest import Commit, Environment, ExcludedTest, Instance, Invalid
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can bring about; a verdict with one of them is reached anew each time."""
 
-GOLD_VERSION = 3
+GOLD_VERSION = 1
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -135,23 +138,40 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
     Commits are to be given newest first: the first one with given requirements sets the date of their lock. Releases
     after the commit's day are not considered.
     """
-    project = discover_commit(git, commit.sha)
+    own = discover_commit(git, commit.sha)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
         return Candidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
     tag = git.last_tag(commit.parent)
     version = pretend_version(tag)
     date = datetime.fromtimestamp(commit.committed, UTC)
-    try:
-        newest = choose_interpreter(project.requires_python, date, installed_interpreters())
-        key = spec_key(project, newest)
-        if key not in known:
-            environment = _cached_lock(cache / "locks" / f"{key}-{date:%Y%m%d}.json", project, date)
-            wheels = fetch_wheels(environment, interpreter_for(environment.abi), packages)
-            known[key] = environment.model_copy(update={"wheels": tuple(sorted(wheels))})
-        return Candidate(commit, version, known[key])
-    except EnvironmentFault as error:
-        reason = InvalidReason.NO_WHEEL if "wheel" in str(error) else InvalidReason.UNRESOLVABLE
-        return Candidate(commit, version, None, reason, str(error))
+    # The parent has to run in it as well: what the commit no longer requires stays in, if both can be had together.
+    both = with_dropped(own, discover_commit(git, commit.parent))
+    for project in dict.fromkeys((both, own)):
+        try:
+            return Candidate(commit, version, _known_or_locked(project, date, known, packages, cache))
+        except EnvironmentFault as error:
+            reason = InvalidReason.NO_WHEEL if "wheel" in str(error) else InvalidReason.UNRESOLVABLE
+            failed = Candidate(commit, version, None, reason, str(error))
+    return failed
+
+
+def with_dropped(project: Project, parent: Project) -> Project:
+    """A project that also requires what only its parent did."""
+    kept = {canonicalize_name(Requirement(text).name) for text in (*project.requires, project.name)}
+    dropped = {text for text in parent.requires if canonicalize_name(Requirement(text).name) not in kept}
+    return replace(project, requires=tuple(sorted({*project.requires, *dropped})))
+
+
+def _known_or_locked(
+    project: Project, date: datetime, known: dict[str, Environment], packages: Path, cache: Path
+) -> Environment:
+    newest = choose_interpreter(project.requires_python, date, installed_interpreters())
+    key = spec_key(project, newest)
+    if key not in known:
+        environment = _cached_lock(cache / "locks" / f"{key}-{date:%Y%m%d}.json", project, date)
+        wheels = fetch_wheels(environment, interpreter_for(environment.abi), packages)
+        known[key] = environment.model_copy(update={"wheels": tuple(sorted(wheels))})
+    return known[key]
 
 
 def _cached_lock(path: Path, project: Project, date: datetime) -> Environment:

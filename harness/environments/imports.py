@@ -25,7 +25,7 @@ _DISTRIBUTIONS = {
 
 
 def imported_modules(sources: Iterable[str]) -> set[str]:
-    """Dotted names that the sources import at any depth, `importorskip` and `pytest_plugins` strings
+    """Dotted names that the sources import at any depth, `importorskip`, `find_spec` and `pytest_plugins` strings
     included.
 
     Relative imports and the standard library are left out; a source that does not parse gives nothing.
@@ -55,7 +55,7 @@ def _names(node: ast.AST) -> list[str]:
         case ast.ImportFrom(module=str(module), level=0, names=aliases):
             return [module, *(f"{module}.{alias.name}" for alias in aliases)]
         case ast.Call(
-            func=ast.Attribute(attr="importorskip" | "import_module"),
+            func=ast.Attribute(attr="importorskip" | "import_module" | "find_spec"),
             args=[ast.Constant(value=str(name)), *_],
         ):
             return [name]

@@ -286,3 +286,14 @@ def test_discovery_does_not_depend_on_the_order_of_paths() -> None:
     }
     contents = {path: text.encode() for path, text in files.items()}
     assert discover(contents.get, sorted(contents)) == discover(contents.get, sorted(contents, reverse=True))
+
+
+def test_a_module_that_tests_look_for_before_they_use_it_is_required_when_some_extra_names_it() -> None:
+    found = project(
+        {
+            "pyproject.toml": '[project]\nname = "x"\n[project.optional-dependencies]\ndocs = ["trio"]\n',
+            "x.py": "",
+            "tests/conftest.py": 'import importlib.util\n\nhave_trio = importlib.util.find_spec("trio")\n',
+        }
+    )
+    assert "trio" in found.requires

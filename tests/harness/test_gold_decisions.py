@@ -112,6 +112,13 @@ def test_new_tests_that_skip_give_the_reason_for_which_they_skip(message: str, r
     assert message in found.detail
 
 
+def test_a_skip_is_not_the_reason_when_other_new_tests_ran_and_told_nothing_apart() -> None:
+    skipping = "tests/test_a.py::test_windows"
+    after = report({OLD: PASS, NEW: PASS, skipping: SKIP, ELSEWHERE: PASS}, "Windows only")
+    found = verdict(before=report({OLD: PASS, NEW: PASS, skipping: SKIP}), after=(after, after, after))
+    assert found.reason is InvalidReason.NO_FAIL_TO_PASS
+
+
 def test_tests_that_skipped_before_as_well_explain_nothing() -> None:
     parent = report({OLD: PASS, NEW: SKIP, ELSEWHERE: PASS}, "Windows only")
     after = report({OLD: PASS, NEW: SKIP, ELSEWHERE: PASS}, "Windows only")
