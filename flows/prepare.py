@@ -11,12 +11,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.progress import watcher
 from flows.window import completed
 from harness.packages import TIMINGS
-from harness.prepare import Candidate, select, write_package
+from harness.prepare import Candidate, Source, select, write_package
+from harness.state import Runtime
 from models.errors import InfrastructureError
 from models.manifest import Instance, Manifest
-from models.settings import load_settings
+from models.settings import Settings, load_settings
 from tasks.prepare import clone_source, find_environments, mine_commits, validate_commit
 from tasks.runtime import open_runtime
+
+Timings = dict[str, dict[str, float]]
+"""Seconds of each test run, by instance and run."""
 
 Validated = tuple[Instance, dict[str, float]]
 
@@ -43,47 +47,52 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
     environments = {c.environment.key for c in candidates if c.environment}
     watch.advance(f"{origin.name}: environments", f"{len(environments)} locked")
 
-    watch.start(f"{origin.name}: validate", len(candidates))
-    instances: dict[str, Instance] = {}
-    timings: dict[str, dict[str, float]] = {}
+    instances, timings = _validate_all(origin, candidates, runtime, settings)
+    manifest = write_package(origin, mined, candidates, instances, timings)
+    _publish(manifest)
+    return manifest
+
+
+def _validate_all(
+    origin: Source, candidates: list[Candidate], runtime: Runtime, settings: Settings
+) -> tuple[list[Instance], Timings]:
+    """Gold-validate commits, some at a time. Raises InfrastructureError once all others are done if one met a fault."""
+    watch, stage = watcher(), f"{origin.name}: validate"
+    watch.start(stage, len(candidates))
+    found: dict[str, Instance] = {}
+    timings: Timings = {}
     broken: list[str] = []
     with tags(origin.name), ThreadPoolTaskRunner[Validated](max_workers=settings.concurrency) as runner:
 
         def submit(candidate: Candidate) -> PrefectFuture[Validated]:
-            label = f"{origin.name}@{candidate.commit.sha[:7]} gold-validate"
             one = validate_commit.with_options(tags={candidate.commit.sha[:7]}, cache_policy=NO_CACHE)
-            return runner.submit(
-                one,
-                {
-                    "label": label,
-                    "runtime": runtime,
-                    "git": origin.git,
-                    "candidate": candidate,
-                    "packages": packages,
-                    "cache": settings.cache_dir,
-                },
-            )
+            parameters = {
+                "label": f"{origin.name}@{candidate.commit.sha[:7]} gold-validate",
+                "runtime": runtime,
+                "git": origin.git,
+                "candidate": candidate,
+                "packages": origin.directory / "packages",
+                "cache": settings.cache_dir,
+            }
+            return runner.submit(one, parameters)
 
         for candidate, future in completed(candidates, submit, 2 * settings.concurrency):
             future.wait()
             if not future.state.is_completed():
                 broken.append(f"{candidate.commit.sha[:7]}: {future.state.message}")
-                watch.advance(f"{origin.name}: validate", f"{candidate.commit.sha[:7]} broken")
+                watch.advance(stage, f"{candidate.commit.sha[:7]} broken")
                 continue
             instance, seconds = future.result()
-            instances[candidate.commit.sha] = instance
+            found[candidate.commit.sha] = instance
             timings[instance.instance_id] = seconds
             state = instance.reason.value if instance.reason else "valid"
-            watch.advance(f"{origin.name}: validate", f"{candidate.commit.sha[:7]} {state}")
+            watch.advance(stage, f"{candidate.commit.sha[:7]} {state}")
     if broken:  # nothing is lost: what was decided is cached, and a manifest is whole or not written
         raise InfrastructureError(
             f"{len(broken)} of {len(candidates)} commits of {origin.name} met a fault of this machine; run the same "
             f"command again ({broken[0]})"
         )
-    in_order = [instances[candidate.commit.sha] for candidate in candidates]
-    manifest = write_package(origin, mined, candidates, in_order, timings)
-    _publish(manifest)
-    return manifest
+    return [found[candidate.commit.sha] for candidate in candidates], timings
 
 
 def _publish(manifest: Manifest) -> None:
