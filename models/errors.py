@@ -53,6 +53,18 @@ class DatabaseError(InfrastructureError):
     """A database cannot be opened, migrated or written."""
 
 
+class ProviderError(InfrastructureError):
+    """A model's provider could not be asked: down, refusing the key, over its limits, stalled, answering rubbish."""
+
+
+class CapReached(InfrastructureError):
+    """A run's cap on tokens or cost is used up; what is not done waits for a run with a higher one."""
+
+
+class PromptTooLong(CleanRoomError):
+    """A prompt has more tokens than any model of its role takes; the message gives both numbers."""
+
+
 class PlanError(CleanRoomError):
     """A plan is not well-formed: a dependency that does not exist, a cycle, a duplicate id."""
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import Field
 
+from models.context import Candidate, ContextPackage, FileOutline, TaskAnalysis
 from models.edits import Edit, EditFormat, EditResult
 from models.plans import Frozen, MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult
 from models.suite import SuiteReport
@@ -44,12 +45,18 @@ class SourceFile(Frozen):
 class Request(Frozen):
     """One question to a planner. Which fields are set follows from the stage:
 
-    meta_plan: task; part_plan and test_plan: + meta, part; code: + part, plan, step, files, edit_format, and on a
-    second attempt `failure`; adjustment: + meta, part, results.
+    task_analysis: task, overview; scope: + analysis, candidates; precision: + analysis, outlines;
+    meta_plan: task, context; part_plan and test_plan: + meta, part; code: + part, plan, step, files, edit_format;
+    adjustment: + meta, part, results. A second attempt brings `failure`: what was wrong with the first.
     """
 
     stage: Stage
     task: Task
+    overview: str = ""
+    analysis: TaskAnalysis | None = None
+    candidates: tuple[Candidate, ...] = ()
+    outlines: tuple[FileOutline, ...] = ()
+    context: ContextPackage | None = None
     meta: MetaPlan | None = None
     part: MetaPlanPart | None = None
     plan: PartPlan | None = None
@@ -71,11 +78,14 @@ class Answer(Frozen):
     adapter: str | None = None
     prompt: str | None = Field(default=None, description="rendered prompt; None for planners that need none")
     prompt_tokens: int = 0
+    cached_tokens: int = Field(default=0, description="prompt tokens that the server had computed before")
     completion_tokens: int = 0
     cost: float = 0.0
     latency: float = 0.0  # seconds
+    temperature: float = 0.0
     seed: int | None = None
     finish_reason: str = "stop"
+    retries: int = Field(default=0, description="times the provider was asked again before it answered")
 
 
 class Planner(Protocol):
@@ -94,6 +104,24 @@ class Planner(Protocol):
     @property
     def edit_format(self) -> EditFormat:
         """How the code stage is to write changes inside files."""
+        ...
+
+    @property
+    def judges(self) -> bool:
+        """Whether it answers the stages of retrieval; if not, the deterministic ranking stands alone."""
+        ...
+
+    @property
+    def plans(self) -> bool:
+        """Whether it answers the stages of planning; if not, the task goes straight to the coder."""
+        ...
+
+    def room(self, stage: Stage) -> int:
+        """Tokens that a prompt of this stage may have in all, the model's window less room for its answer."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, by the planner's own tokenizer or by an estimate that does not fall short."""
         ...
 
     def answer(self, request: Request) -> Answer:

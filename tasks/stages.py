@@ -8,7 +8,7 @@ from prefect import task
 from harness.store import RawStore, digest
 from models.edits import EditFormat
 from models.errors import DatabaseError
-from models.protocols import Answer, Planner, Request
+from models.protocols import Answer, Planner, Request, Stage
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 
 
@@ -48,6 +48,24 @@ class AsTasks:
     def edit_format(self) -> EditFormat:
         """The wrapped planner's edit format."""
         return self.planner.edit_format
+
+    @property
+    def judges(self) -> bool:
+        """Whether the wrapped planner answers the stages of retrieval."""
+        return self.planner.judges
+
+    @property
+    def plans(self) -> bool:
+        """Whether the wrapped planner answers the stages of planning."""
+        return self.planner.plans
+
+    def room(self, stage: Stage) -> int:
+        """The wrapped planner's room."""
+        return self.planner.room(stage)
+
+    def count(self, text: str) -> int:
+        """The wrapped planner's count."""
+        return self.planner.count(text)
 
     def answer(self, request: Request) -> Answer:
         """The planner's answer, or the one it gave when the same was asked before in this trajectory."""

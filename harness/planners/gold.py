@@ -13,6 +13,7 @@ from harness.planners.rewrite import recreate, rewrite
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
+from models.tokens import WINDOWS, estimate_tokens
 
 _VERSION = "gold-1"
 
@@ -47,6 +48,8 @@ class GoldPlanner:
     """
 
     name = "gold"
+    judges = False
+    plans = True
 
     def __init__(self, gold: GoldPatch, edit_format: EditFormat) -> None:
         self.gold = gold
@@ -62,6 +65,14 @@ class GoldPlanner:
         """Hash of the gold patch, the edit format and the version of this planner."""
         text = "\0".join((_VERSION, self.edit_format.value, self.gold.identity))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def room(self, stage: Stage) -> int:
+        """The stage's window: nothing is rendered for longer ones."""
+        return WINDOWS[stage]
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, estimated."""
+        return estimate_tokens(text)
 
     def answer(self, request: Request) -> Answer:
         """The answer of a planning or code stage; raises ValueError for a stage of retrieval."""

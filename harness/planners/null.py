@@ -3,6 +3,7 @@
 from models.edits import EditFormat
 from models.plans import MetaPlan
 from models.protocols import Answer, Request, Stage
+from models.tokens import WINDOWS, estimate_tokens
 
 
 class NullPlanner:
@@ -11,6 +12,16 @@ class NullPlanner:
     name = "null"
     identity = "null-1"
     edit_format = EditFormat.SEARCH_REPLACE
+    judges = False
+    plans = True
+
+    def room(self, stage: Stage) -> int:
+        """No model, no window: the stage's own."""
+        return WINDOWS[stage]
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, estimated."""
+        return estimate_tokens(text)
 
     def answer(self, request: Request) -> Answer:
         """An empty meta plan. Raises ValueError for another stage, which an empty plan never reaches."""

@@ -24,6 +24,7 @@ from models.plans import (
 from models.protocols import Answer, Request, Stage, Task
 from models.solution import Solution, StopReason
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
+from models.tokens import WINDOWS, estimate_tokens
 
 TASK = Task(text="do it", repository="r", base="0")
 Script = dict[Stage, Callable[[Request], str]]
@@ -80,6 +81,13 @@ class Scripted:
     """Answers each stage by a function of the request."""
 
     name, identity, edit_format = "scripted", "1", EditFormat.SEARCH_REPLACE
+    judges, plans = False, True
+
+    def room(self, stage: Stage) -> int:
+        return WINDOWS[stage]
+
+    def count(self, text: str) -> int:
+        return estimate_tokens(text)
 
     def __init__(self, script: Script) -> None:
         self.script = script

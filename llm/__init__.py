@@ -1,0 +1,1 @@
+"""Talking to models: client, router, token budgets, cost, the embedded local model."""

@@ -1,0 +1,129 @@
+"""What retrieval hands on: candidates, judgements of files and symbols, and the context package they become."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from models.plans import Frozen
+
+
+class TaskAnalysis(Frozen):
+    """What a task is about, in words that occur in the code: the first stage's answer."""
+
+    kind: str = Field(default="", description="fix, feature, refactoring, ...")
+    summary: str = ""
+    terms: tuple[str, ...] = Field(default=(), description="words and identifiers to look for")
+    files: tuple[str, ...] = Field(default=(), description="paths that the task names or implies")
+    symbols: tuple[str, ...] = Field(default=(), description="symbols that the task names or implies")
+
+
+class Tier(StrEnum):
+    """Why a file became a candidate, from the strongest reason to the weakest."""
+
+    MENTIONED = "mentioned"  # the task names the file or one of its symbols
+    IMPORTS = "imports"  # one hop of imports from a stronger candidate
+    COCHANGE = "co-change"  # ancestors of the commit changed it together with a stronger candidate, or said the same
+    LEXICAL = "lexical"  # its identifiers and path share words with the task
+
+
+class Candidate(Frozen):
+    """A file that may matter, with the reason; `outline` lists its symbols for a judge."""
+
+    path: str
+    score: float
+    tier: Tier
+    reason: str
+    outline: str = ""
+
+
+class Relevance(StrEnum):
+    """What a file is to a task."""
+
+    RELEVANT = "relevant"  # will have to change
+    SUPPORTING = "supporting"  # has to be read
+    IRRELEVANT = "irrelevant"
+
+
+class FileJudgement(Frozen):
+    """The scope stage's judgement of one file."""
+
+    path: str
+    relevance: Relevance
+    reason: str = ""
+
+
+class ScopeJudgement(Frozen):
+    """The scope stage's answer to one batch of candidates."""
+
+    files: tuple[FileJudgement, ...] = ()
+
+
+class SymbolUse(StrEnum):
+    """How much of a symbol the context shows."""
+
+    PRIMARY = "primary"  # will have to change: whole
+    SUPPORTING = "supporting"  # has to be understood: whole
+    TYPE_CONTEXT = "type_context"  # its signature and docstring are enough
+    EXCLUDED = "excluded"
+
+
+class SymbolOutline(Frozen):
+    """A symbol as the precision stage sees it."""
+
+    name: str
+    kind: str
+    signature: str
+    doc: str = Field(default="", description="first line of its docstring")
+    tokens: int = Field(default=0, description="tokens of its whole text")
+
+
+class FileOutline(Frozen):
+    """A file that scope kept, by its symbols in source order."""
+
+    path: str
+    relevance: Relevance
+    symbols: tuple[SymbolOutline, ...]
+
+
+class SymbolJudgement(Frozen):
+    """The precision stage's judgement of one symbol."""
+
+    path: str
+    symbol: str
+    use: SymbolUse
+
+
+class PrecisionJudgement(Frozen):
+    """The precision stage's answer to one batch of files."""
+
+    symbols: tuple[SymbolJudgement, ...] = ()
+
+
+class ContextFile(Frozen):
+    """A file in the context: whole, or with the bodies of what does not matter left out."""
+
+    path: str
+    relevance: Relevance
+    text: str
+    whole: bool
+    tokens: int
+    reason: str
+    symbols: tuple[SymbolJudgement, ...] = ()
+
+
+class LeftOut(Frozen):
+    """A candidate, or a symbol of one, that is not in the context, and why."""
+
+    path: str
+    symbol: str | None = None
+    tokens: int
+    reason: str
+
+
+class ContextPackage(Frozen):
+    """What planners and coder see of a repository: at most `budget` tokens; what is in, what is out, and why."""
+
+    files: tuple[ContextFile, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    tokens: int = 0
+    budget: int = 0

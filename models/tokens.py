@@ -1,0 +1,14 @@
+"""How many tokens a text has when nobody can say exactly, and how many a stage's prompt may have."""
+
+from models.protocols import Stage
+
+KIB = 1024
+WINDOWS: dict[Stage, int] = {stage: 8 * KIB if stage is Stage.TASK_ANALYSIS else 32 * KIB for stage in Stage}
+"""Context window of each stage in tokens, answer included; a model with a smaller one lowers it."""
+BYTES_PER_TOKEN = 3.0
+"""Code and English have 3.2 to 4.5 bytes per token with the byte-level vocabularies of today; this does not fall short."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, estimated on the high side from its UTF-8 length."""
+    return int(len(text.encode()) / BYTES_PER_TOKEN) + 1
