@@ -1,8 +1,8 @@
-"""The main loop: a task becomes a plan, its parts become steps, its steps become edits tested at once.
+"""The main loop: a task becomes a context, a plan, parts, steps, and edits that are tested at once.
 
-    meta_plan -> per part: part_plan -> (per step: code -> apply -> affected tests -> one retry)
+    retrieval (context package) -> meta_plan -> per part: part_plan -> (per step: code -> apply -> affected tests -> one retry)
               -> test_plan -> (the same for test steps) -> adjustment
-    and an adjustment at once when a step fails its retry.
+    and an adjustment at once when a step fails its retry. A planner that does not plan gets one step: the task.
 
 Everything it does to the world goes through the planner, the workspace and the recorder it is given. An
 InfrastructureError of theirs passes through; whatever else goes wrong is part of the Solution.
@@ -10,13 +10,15 @@ InfrastructureError of theirs passes through; whatever else goes wrong is part o
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.asking import ATTEMPTS, Asker, Unanswered
 from agent.code.parse import parse_edits
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.regressions import Baseline
+from models.context import ContextPackage, Relevance
 from models.edits import Edit, RenameFile
-from models.errors import EditError, PlanError
+from models.errors import EditError
 from models.limits import LoopLimits
 from models.plans import (
     MetaPlan,
@@ -25,25 +27,39 @@ from models.plans import (
     PlanStep,
     StepResult,
     StepStatus,
+    Target,
     TestPlan,
     Verdict,
 )  # fmt: skip
 from models.protocols import Planner, Recorder, Request, SourceFile, Stage, Task, Workspace
 from models.solution import Solution, StopReason
 
-ATTEMPTS = 2
-"""Every answer may be given again once, with what was wrong with the first."""
+if TYPE_CHECKING:
+    from agent.index import RepositoryIndex
+
 T = TypeVar("T")
 
 
 def solve(
-    task: Task, planner: Planner, workspace: Workspace, recorder: Recorder, limits: LoopLimits | None = None
+    task: Task,
+    planner: Planner,
+    workspace: Workspace,
+    recorder: Recorder,
+    limits: LoopLimits | None = None,
+    index: "RepositoryIndex | None" = None,
 ) -> Solution:
     """Work a task off in `workspace`; what was done before a stop stays done and is in the Solution.
+
+    `index` is of the workspace's files as they are now and of the history before them; without one there is no
+    retrieval, and the planner sees the task alone.
 
     Raises InfrastructureError when nobody could be asked or nothing could be tested.
     """
     loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
+    if index is not None:
+        from agent.retrieval import retrieve
+
+        loop.context = retrieve(task, planner, index, recorder)
     try:
         loop.run()
     except _Stop as stop:
@@ -67,6 +83,7 @@ class _Loop:
     recorder: Recorder
     limits: LoopLimits
     baseline: Baseline
+    context: ContextPackage | None = None
     meta: MetaPlan | None = None
     begun: list[MetaPlanPart] = field(default_factory=list)
     waiting: list[MetaPlanPart] = field(default_factory=list)
@@ -77,7 +94,10 @@ class _Loop:
     revisions: int = 0
 
     def run(self) -> None:
-        self.meta = self.ask(Request(stage=Stage.META_PLAN, task=self.task), parse_meta_plan)
+        if not self.planner.plans:
+            self.go_straight()
+            return
+        self.meta = self.ask(self.request(Stage.META_PLAN), parse_meta_plan)
         self.recorder.plan(Stage.META_PLAN, self.meta)
         self.waiting = self.meta.in_order()
         while self.waiting:
@@ -88,9 +108,23 @@ class _Loop:
             if self.implement(part) and self.test(part):
                 self.adjust(part)
 
+    def go_straight(self) -> None:
+        """Without a plan: one step, the task itself, on the files that retrieval found relevant."""
+        files = self.context.files if self.context else ()
+        relevant = [file for file in files if file.relevance is Relevance.RELEVANT] or list(files)
+        targets = tuple(Target(path=file.path) for file in relevant)
+        if not targets:
+            raise _Stop(StopReason.STOPPED, "retrieval found no file to work on")
+        part = MetaPlanPart(id="task", title="the task", description=self.task.text, targets=targets)
+        plan = PartPlan(part_id=part.id, steps=(PlanStep(id="task", description=self.task.text, targets=targets),))
+        self.meta = MetaPlan(parts=(part,))
+        self.begun.append(part)
+        self.part_plans.append(plan)
+        self.results.append(self.take_step(part, plan, plan.steps[0], for_tests=False))
+
     def implement(self, part: MetaPlanPart) -> bool:
         """Plan a part and take its steps; False if the plan was revised on the way."""
-        request = Request(stage=Stage.PART_PLAN, task=self.task, meta=self.meta, part=part)
+        request = self.request(Stage.PART_PLAN, meta=self.meta, part=part, changes=self.workspace.patch())
         plan = self.ask(request, lambda text: parse_part_plan(text, part))
         self.recorder.plan(Stage.PART_PLAN, plan)
         self.part_plans.append(plan)
@@ -98,7 +132,7 @@ class _Loop:
 
     def test(self, part: MetaPlanPart) -> bool:
         """Plan a part's tests and write them; False if the plan was revised on the way."""
-        request = Request(stage=Stage.TEST_PLAN, task=self.task, meta=self.meta, part=part)
+        request = self.request(Stage.TEST_PLAN, meta=self.meta, part=part, changes=self.workspace.patch())
         plan = self.ask(request, lambda text: parse_test_plan(text, part))
         self.recorder.plan(Stage.TEST_PLAN, plan)
         self.test_plans.append(plan)
@@ -121,8 +155,8 @@ class _Loop:
     def take_step(self, part: MetaPlanPart, plan: PartPlan, step: PlanStep, for_tests: bool) -> StepResult:
         """Have a step coded, apply it, run the tests it may break; once more with what went wrong."""
         self.steps_taken += 1
-        request = Request(
-            stage=Stage.CODE, task=self.task, meta=self.meta, part=part, plan=plan, step=step,
+        request = self.request(
+            Stage.CODE, meta=self.meta, part=part, plan=plan, step=step,
             for_tests=for_tests, edit_format=self.planner.edit_format,
         )  # fmt: skip
         status, failure = StepStatus.NOT_RUN, ""
@@ -164,8 +198,8 @@ class _Loop:
 
     def adjust(self, part: MetaPlanPart) -> Verdict:
         """Ask what becomes of the rest of the plan, and make it so; raises _Stop if nothing does."""
-        request = Request(
-            stage=Stage.ADJUSTMENT, task=self.task, meta=self.meta, part=part, results=tuple(self.results)
+        request = self.request(
+            Stage.ADJUSTMENT, meta=self.meta, part=part, results=tuple(self.results), changes=self.workspace.patch()
         )
         adjustment = self.ask(request, lambda text: parse_adjustment(text, self.begun))
         self.recorder.decision(Stage.ADJUSTMENT, part.id, adjustment.verdict.value, adjustment.reason)
@@ -180,18 +214,16 @@ class _Loop:
             self.waiting = [each for each in self.meta.in_order() if each not in self.begun]
         return adjustment.verdict
 
+    def request(self, stage: Stage, **fields: Any) -> Request:
+        """A question of this task, with its context."""
+        return Request(stage=stage, task=self.task, context=self.context, **fields)
+
     def ask(self, request: Request, parse: Callable[[str], T]) -> T:
-        """Ask a planning stage, once more with the error if its answer is malformed, then raise _Stop."""
-        failure = ""
-        for attempt in range(ATTEMPTS):
-            request = request.model_copy(update={"attempt": attempt, "failure": failure})
-            answer = self.planner.answer(request)
-            self.recorder.call(request, answer)
-            try:
-                return parse(answer.text)
-            except PlanError as error:
-                failure = str(error)
-        raise _Stop(StopReason.PLAN_MALFORMED, f"{request.stage.value}: {failure}")
+        """Ask a planning stage; an answer that stays malformed ends the loop."""
+        try:
+            return Asker(self.planner, self.recorder).ask(request, parse)
+        except Unanswered as unanswered:
+            raise _Stop(StopReason.PLAN_MALFORMED, str(unanswered)) from unanswered
 
     def solution(self, reason: StopReason, detail: str = "") -> Solution:
         return Solution(
@@ -199,6 +231,7 @@ class _Loop:
             part_plans=tuple(self.part_plans),
             test_plans=tuple(self.test_plans),
             step_results=tuple(self.results),
+            context=self.context,
             stopped_reason=reason,
             detail=detail,
         )

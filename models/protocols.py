@@ -46,8 +46,8 @@ class Request(Frozen):
     """One question to a planner. Which fields are set follows from the stage:
 
     task_analysis: task, overview; scope: + analysis, candidates; precision: + analysis, outlines;
-    meta_plan: task, context; part_plan and test_plan: + meta, part; code: + part, plan, step, files, edit_format;
-    adjustment: + meta, part, results. A second attempt brings `failure`: what was wrong with the first.
+    meta_plan: task, context; part_plan and test_plan: + meta, part, changes; code: + meta, part, plan, step, files,
+    edit_format; adjustment: + meta, part, results, changes (the patch so far). A second attempt brings `failure`: what was wrong with the first.
     """
 
     stage: Stage
@@ -67,6 +67,7 @@ class Request(Frozen):
     attempt: int = 0
     failure: str = ""
     results: tuple[StepResult, ...] = ()
+    changes: str = ""
 
 
 class Answer(Frozen):
@@ -86,6 +87,8 @@ class Answer(Frozen):
     seed: int | None = None
     finish_reason: str = "stop"
     retries: int = Field(default=0, description="times the provider was asked again before it answered")
+    endpoint: str = Field(default="", description="name of the endpoint that answered, as in the settings")
+    reused: bool = Field(default=False, description="given before to the same question; nothing was paid for it now")
 
 
 class Planner(Protocol):
@@ -142,6 +145,10 @@ class Workspace(Protocol):
 
     def apply(self, edits: list[Edit]) -> list[EditResult]:
         """Apply edits in order, all or nothing: after a rejected edit the tree is as it was before the call."""
+        ...
+
+    def patch(self) -> str:
+        """What was changed so far, as a git patch; the same changes give the same bytes."""
         ...
 
     def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from models.context import ContextPackage
 from models.plans import Frozen, MetaPlan, PartPlan, StepResult, StepStatus, TestPlan
 
 
@@ -26,6 +27,7 @@ class Solution(Frozen):
     part_plans: tuple[PartPlan, ...] = ()
     test_plans: tuple[TestPlan, ...] = ()
     step_results: tuple[StepResult, ...] = ()
+    context: ContextPackage | None = None
     stopped_reason: StopReason
     detail: str = ""
 

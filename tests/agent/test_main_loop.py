@@ -65,6 +65,9 @@ class Memory:
                 self.files[path] = content
         return applied.results
 
+    def patch(self) -> str:
+        return ""
+
     def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
         self.tested.append(changed)
         if not self.tests:
@@ -292,7 +295,10 @@ def test_what_a_first_attempt_broke_is_no_baseline_for_the_second() -> None:
         return format_edits([CreateFile(path=path, content="made\n")])
 
     class Growing(Memory):
-        def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+        def patch(self) -> str:
+        return ""
+
+    def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
             new = {"new": lambda files: False} if "a.py" in self.files else {}
             self.tests = {"old": lambda files: True, **new}
             return super().run_affected_tests(changed)
@@ -391,7 +397,10 @@ def test_a_planner_that_cannot_be_asked_is_no_failure_of_the_plan() -> None:
 
 def test_runs_that_end_badly_and_files_that_no_longer_import_count_as_broken_tests() -> None:
     class Crashing(Memory):
-        def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+        def patch(self) -> str:
+        return ""
+
+    def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
             made = "a.py" in self.files
             return SuiteReport(
                 end=SuiteEnd.CRASHED if made else SuiteEnd.COMPLETED,

@@ -1,0 +1,40 @@
+"""One question, asked again once with what was wrong with the first answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from models.errors import CleanRoomError, PlanError
+from models.protocols import Planner, Recorder, Request, Stage
+
+ATTEMPTS = 2
+"""Every answer may be given again once, with what was wrong with the first: the repair round."""
+T = TypeVar("T")
+
+
+class Unanswered(CleanRoomError):
+    """A stage's answer was malformed in every attempt."""
+
+    def __init__(self, stage: Stage, failure: str) -> None:
+        super().__init__(f"{stage.value}: {failure}")
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks a planner and records each question with its answer."""
+
+    planner: Planner
+    recorder: Recorder
+
+    def ask(self, request: Request, parse: Callable[[str], T]) -> T:
+        """The parsed answer. Raises Unanswered when no attempt could be parsed, InfrastructureError when not asked."""
+        failure = ""
+        for attempt in range(ATTEMPTS):
+            request = request.model_copy(update={"attempt": attempt, "failure": failure})
+            answer = self.planner.answer(request)
+            self.recorder.call(request, answer)
+            try:
+                return parse(answer.text)
+            except PlanError as error:
+                failure = str(error)
+        raise Unanswered(request.stage, failure)

@@ -1,0 +1,32 @@
+"""Identifiers and prose as lower-case subtokens: `readHTTPResponse_v2` -> read, http, response, v, 2."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+_WORDS = re.compile(r"\w+")
+
+
+@lru_cache(maxsize=1 << 16)
+def subtokens(identifier: str) -> tuple[str, ...]:
+    """The words of a name in their order: split at underscores, at changes of case and at digits; lower-case.
+
+    Letters beyond ASCII make words of their own, in runs. Whatever is no letter and no digit separates.
+    """
+    return tuple(part.lower() for part in _PARTS.findall(identifier))
+
+
+def count_subtokens(names: Mapping[str, int]) -> Counter[str]:
+    """How often each subtoken occurs in names that occur as often as `names` says."""
+    counts: Counter[str] = Counter()
+    for name, times in names.items():
+        for part in subtokens(name):
+            counts[part] += times
+    return counts
+
+
+def prose_subtokens(texts: Iterable[str]) -> Counter[str]:
+    """Subtokens of running text, with identifiers in it split as anywhere."""
+    return count_subtokens(Counter(word for text in texts for word in _WORDS.findall(text)))

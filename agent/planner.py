@@ -1,0 +1,91 @@
+"""A planner that asks models: a request becomes a prompt, the stage's model answers it."""
+
+import hashlib
+from typing import Protocol
+
+from agent.prompts import REVISION, answer_schema, render
+from llm import ChatRequest, Completion
+from models.chat import prompt_text
+from models.edits import EditFormat
+from models.protocols import Answer, Request, Stage
+from models.tokens import ANSWER_TOKENS
+
+_VERSION = "model-1"
+JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
+"""Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
+NO_PLAN = "no-plan"
+
+
+class Models(Protocol):
+    """Who answers each stage: `llm.Router`."""
+
+    @property
+    def identity(self) -> str: ...
+    def room(self, stage: Stage, answer_tokens: int) -> int: ...
+    def count(self, stage: Stage, text: str) -> int: ...
+    def edit_format(self, stage: Stage) -> EditFormat: ...
+    def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]: ...
+
+
+class ModelPlanner:
+    """Plans and codes by asking models; as `no-plan` it judges and codes, and plans nothing."""
+
+    judges = True
+
+    def __init__(
+        self, name: str, models: Models, temperature: float = 0.0, seed: int = 0, edit_format: EditFormat | None = None
+    ) -> None:
+        self.name = name
+        self.plans = name != NO_PLAN
+        self.edit_format = edit_format or models.edit_format(Stage.CODE)
+        self.temperature = temperature
+        self.seed = seed
+        self._models = models
+
+    @property
+    def identity(self) -> str:
+        """Hash of the models, the templates and the edit format; temperature and seed are the trajectory's own."""
+        text = "\0".join((_VERSION, self.name, self.edit_format.value, REVISION, self._models.identity))
+        return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def room(self, stage: Stage) -> int:
+        """Tokens that a prompt of this stage may have."""
+        return self._models.room(stage, ANSWER_TOKENS[stage])
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, by the coder's tokenizer."""
+        return self._models.count(Stage.CODE, text)
+
+    def answer(self, request: Request) -> Answer:
+        """The answer of the stage's model.
+
+        Raises ProviderError when it could not be asked, CapReached when the run may spend no more, PromptTooLong.
+        """
+        stage = request.stage
+        messages = render(request, self.room(stage), lambda text: self._models.count(stage, text))
+        temperature = 0.0 if stage in JUDGING else self.temperature
+        seed = self.seed + request.attempt
+        chat = ChatRequest(
+            messages=messages,
+            max_tokens=ANSWER_TOKENS[stage],
+            temperature=temperature,
+            seed=seed,
+            schema_=answer_schema(request),
+        )
+        [said] = self._models.complete(stage, chat)
+        return Answer(
+            text=said.text,
+            reasoning=said.reasoning,
+            model=said.model,
+            adapter=said.adapter,
+            prompt=prompt_text(messages),
+            prompt_tokens=said.prompt_tokens,
+            cached_tokens=said.cached_tokens,
+            completion_tokens=said.completion_tokens,
+            cost=said.cost,
+            latency=said.latency,
+            temperature=temperature,
+            seed=seed,
+            finish_reason=said.finish_reason,
+            retries=said.retries,
+        )

@@ -1,0 +1,112 @@
+"""A request as messages: the stage's template, cut to the room there is.
+
+What is the same for all samples, parts and steps of a task stands first, so that a server which keeps the state of a
+prefix computes it once.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from agent.prompts.shorten import one_line, shorten
+from agent.retrieve import elide
+from models.chat import Message
+from models.context import ContextPackage
+from models.plans import Action, Target
+from models.protocols import Request, SourceFile, Stage
+
+_FOLDER = Path(__file__).parent
+_LANGUAGES = {".py": "python", ".pyi": "python", ".js": "javascript", ".ts": "typescript", ".tsx": "tsx"}
+REVISION = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.jinja")))).hexdigest()[:16]
+"""Changes with the templates."""
+FRAME = 8
+"""Tokens that a chat format puts around a message, at most."""
+
+
+def render(request: Request, room: int, count: Callable[[str], int]) -> tuple[Message, ...]:
+    """The messages of a request, in at most `room` tokens by `count` if leaving things out makes that possible.
+
+    The context's files go first, the last of them first; then the parts of files to change that no target names. A
+    prompt that is still too long is returned as it is: who sends it knows the numbers.
+    """
+    messages: tuple[Message, ...] = ()
+    for shorter in _shorter(request):
+        messages = _messages(*shorter)
+        if sum(count(message.content) + FRAME for message in messages) <= room:
+            break
+    return messages
+
+
+def _shorter(request: Request) -> Iterator[tuple[Request, bool]]:
+    """The request, with less and less context; and whether to elide the files to change."""
+    yield request, False
+    files = request.context.files if request.context else ()
+    left = len([file for file in files if file.path not in _hidden(request)])
+    steps = [(keep, elided) for elided in (False, True) for keep in range(left - 1, -1, -1)]
+    for keep, elided in steps if request.stage is Stage.CODE else steps[:left]:
+        yield _with_context(request, keep), elided
+    if not left and request.stage is Stage.CODE:
+        yield request, True
+
+
+def _with_context(request: Request, keep: int) -> Request:
+    assert request.context is not None
+    hidden = _hidden(request)
+    shown = [file for file in request.context.files if file.path not in hidden][:keep]
+    context = ContextPackage(files=tuple(shown), tokens=request.context.tokens, budget=request.context.budget)
+    return request.model_copy(update={"context": context})
+
+
+def _hidden(request: Request) -> set[str]:
+    """Files of the context that a coder is shown as they are now instead."""
+    if request.stage is not Stage.CODE or request.plan is None:
+        return set()
+    return {target.path for step in request.plan.steps for target in step.targets}
+
+
+def _messages(request: Request, elided: bool) -> tuple[Message, ...]:
+    def shown(file: SourceFile) -> str:
+        assert file.text is not None and request.step is not None
+        named = {t.symbol for t in request.step.targets if t.path == file.path and t.symbol}
+        return elide(file.text, file.path, named, ()) if elided and named else file.text
+
+    template = _template(request.stage)
+    values = {"request": request, "hidden": _hidden(request), "shown": shown}
+    return (
+        Message(role="system", content=_block(template, "system", values)),
+        Message(role="user", content=_block(template, "user", values)),
+    )
+
+
+def _block(template: Template, name: str, values: dict[str, object]) -> str:
+    text = "".join(template.blocks[name](template.new_context(values)))
+    lines = [line.rstrip() for line in text.strip().split("\n")]
+    return "\n".join(lines) + "\n"
+
+
+@lru_cache
+def _template(stage: Stage) -> Template:
+    environment = Environment(  # noqa: S701 - prompts are no HTML
+        loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"fenced": _fenced, "trimmed": shorten, "oneline": one_line, "place": _place}
+    return environment.get_template(f"{stage.value}.jinja")
+
+
+def _fenced(text: str, language: str) -> str:
+    """Text in a fence that none of its lines can close; `language` may be a path."""
+    longest = max((len(line) - len(line.lstrip("`")) for line in text.split("\n")), default=0)
+    fence = "`" * max(3, longest + 1)
+    info = _LANGUAGES.get(PurePosixPath(language).suffix, "") if "." in language else language
+    body = text if text.endswith("\n") else text + "\n"
+    return f"{fence}{info}\n{body}{fence}"
+
+
+def _place(target: Target) -> str:
+    """A target as a line: `modify src/a.py :: Class.method`."""
+    symbol = f" :: {target.symbol}" if target.symbol else ""
+    goal = f" -> {target.new_path}" if target.action is Action.RENAME else ""
+    return f"{target.action.value} {target.path}{symbol}{goal}"

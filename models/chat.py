@@ -1,0 +1,29 @@
+"""A conversation with a model, as data."""
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from models.plans import Frozen
+
+
+class Message(Frozen):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+_MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
+
+
+def prompt_text(messages: Sequence[Message]) -> str:
+    """Messages as the JSON text that is stored as the exact prompt."""
+    return json.dumps([message.model_dump() for message in messages], ensure_ascii=False, indent=1)
+
+
+def read_prompt(text: str) -> tuple[Message, ...]:
+    """The messages of a stored prompt. Raises ValidationError if it is none."""
+    return _MESSAGES.validate_json(text)
