@@ -3,6 +3,7 @@
 Raw rows are only ever added; triggers in the database hold that.
 """
 
+from models.tables.attributions import AttributionRow
 from models.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
 from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
 from models.tables.corpus import Blob, InstanceRow, RepoPackage
@@ -12,6 +13,7 @@ from models.tables.training import TrainingDataset, TrainingPlan
 
 __all__ = [
     "AdapterMetadata",
+    "AttributionRow",
     "Blob",
     "Campaign",
     "CampaignRun",

@@ -82,7 +82,7 @@ def test_a_migration_that_is_cut_short_leaves_nothing_behind(
 def test_a_newer_schema_is_refused_with_the_remedy(database_target: str) -> None:
     with open_database(database_target, "raw").begin() as connection:
         connection.execute(text("UPDATE raw_schema_version SET version_num = 'raw_9999'"))
-    with pytest.raises(DatabaseError, match=r"raw_9999, newer than raw_0001; upgrade clean-room-agent"):
+    with pytest.raises(DatabaseError, match=rf"raw_9999, newer than {HEADS['raw']}; upgrade clean-room-agent"):
         open_database(database_target, "raw")
 
 
