@@ -1,21 +1,23 @@
 """The planner that knows the answer: each stage is answered from the gold patch, in text like a model's."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.code.format import format_edits
-from agent.index.symbols import IMPORTS, base_name
 from harness.goldpatch import FileChange, GoldPatch
+from harness.planners.confine import contradicts, hunks_in, import_hunks, with_helpers
 from harness.planners.derive import GoldPlan, derive_plan
 from harness.planners.hunks import FileHunks
+from harness.planners.judging import GoldJudge
 from harness.planners.pieces import changes_inside
 from harness.planners.rewrite import recreate, rewrite
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
-from models.tokens import WINDOWS, estimate_tokens
+from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 
-_VERSION = "gold-1"
+_VERSION = "gold-2"
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class _Work:
 
 
 class GoldPlanner:
-    """Plans and codes from a gold patch.
+    """Judges, plans and codes from a gold patch; it is asked, and answers, as a model would be.
 
     It can code another planner's steps as well: then it makes, of the gold patch, only what lies in the
     targets of the step (and the imports of a file with it), which tells a bad plan from a bad coder.
     """
 
     name = "gold"
-    judges = False
+    judges = True
     plans = True
 
     def __init__(self, gold: GoldPatch, edit_format: EditFormat) -> None:
@@ -56,6 +58,7 @@ class GoldPlanner:
         self.edit_format = edit_format
         self.plan: GoldPlan = derive_plan(gold)
         self._own_work = _own_work(self.plan)
+        self._judge = GoldJudge(gold)
         changes = [*gold.production, *gold.tests]
         self._by_path = {change.path: change for change in changes}
         self._by_old_path = {change.old_path: change for change in changes if change.old_path}
@@ -67,20 +70,26 @@ class GoldPlanner:
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     def room(self, stage: Stage) -> int:
-        """The stage's window: nothing is rendered for longer ones."""
-        return WINDOWS[stage]
+        """The stage's window, less room for an answer."""
+        return WINDOWS[stage] - ANSWER_TOKENS[stage]
 
     def count(self, text: str) -> int:
         """Tokens of a text, estimated."""
         return estimate_tokens(text)
 
     def answer(self, request: Request) -> Answer:
-        """The answer of a planning or code stage; raises ValueError for a stage of retrieval."""
+        """The answer of any stage."""
         return Answer(text=self._text(request), model=self.name)
 
     def _text(self, request: Request) -> str:
         part = request.part.id if request.part else ""
         match request.stage:
+            case Stage.TASK_ANALYSIS:
+                return self._judge.analysis(request.task.text).model_dump_json(indent=2)
+            case Stage.SCOPE:
+                return self._judge.scope(request.candidates).model_dump_json(indent=2)
+            case Stage.PRECISION:
+                return self._judge.precision(request.outlines).model_dump_json(indent=2)
             case Stage.META_PLAN:
                 return self.plan.meta.model_dump_json(indent=2)
             case Stage.PART_PLAN:
@@ -96,14 +105,27 @@ class GoldPlanner:
             case Stage.ADJUSTMENT:
                 going_on = PlanAdjustment(verdict=Verdict.CONTINUE, reason="The plan holds.")
                 return going_on.model_dump_json(indent=2)
-        raise ValueError(f"the gold planner has no answer for {request.stage.value}")
 
     def edits(self, step: PlanStep, files: dict[str, str | None]) -> list[Edit]:
         """The gold patch's edits for a step's targets, given the texts of their files (None: no such file).
 
         Empty if the files hold them already, or the gold patch has nothing there.
         """
-        work = self._own_work.get(step.targets) or self._work_in(step.targets)
+        return self._made(self._own_work.get(step.targets) or self._work_in(step.targets), files)
+
+    def confined_edits(self, step: PlanStep, files: dict[str, str | None]) -> list[Edit]:
+        """`edits`, for a step that another planner made, even if this one has a step with the same targets."""
+        return self._made(self._work_in(step.targets), files)
+
+    def reaches(self, target: Target) -> bool:
+        """Whether the gold patch changes anything, more than the imports of its file, where another planner's
+        target is."""
+        return any(
+            work.hunks is None or work.action is Action.RENAME or bool(work.hunks - import_hunks(work.change))
+            for work in self._work_in((target,))
+        )
+
+    def _made(self, work: Sequence[_Work], files: dict[str, str | None]) -> list[Edit]:
         files = dict(files)
         edits: list[Edit] = []
         for each in work:
@@ -113,18 +135,22 @@ class GoldPlanner:
         return edits
 
     def _work_in(self, targets: tuple[Target, ...]) -> list[_Work]:
-        """What the gold patch does within another planner's targets, file by file."""
-        found: dict[str, _Work] = {}
+        """What the gold patch does within another planner's targets, file by file.
+
+        Nothing where a target is to be removed that the gold patch keeps, or moved elsewhere. What is new in a file
+        and used by what is made there comes with it: a coder may write a helper that no plan names.
+        """
+        found: dict[tuple[str, bool, Action], _Work] = {}
         for target in targets:
             change = self._by_path.get(target.new_path or target.path) or self._by_old_path.get(target.path)
-            if change is None or (target.path == change.old_path and target.action is Action.MODIFY):
+            if change is None or contradicts(change, target):
                 continue
-            hunks = _hunks_in(change, target)
-            known = found.get(change.path)
-            if known is not None:
+            action, hunks = _file_action(target), hunks_in(change, target)
+            key = (change.path, action is not Action.RENAME, action)
+            if (known := found.get(key)) is not None:
                 hunks = None if hunks is None or known.hunks is None else hunks | known.hunks
-            found[change.path] = _Work(change, _file_action(target), hunks)
-        return list(found.values())
+            found[key] = _Work(change, action, hunks if hunks is None else with_helpers(change, hunks))
+        return [found[key] for key in sorted(found)]
 
     def _edits(self, work: _Work, files: dict[str, str | None]) -> list[Edit]:
         change = work.change
@@ -146,8 +172,9 @@ class GoldPlanner:
 
 
 def _file_action(target: Target) -> Action:
-    """What becomes of the file: a symbol that is made or removed modifies it."""
-    return target.action if target.symbol is None else Action.MODIFY
+    """What becomes of the file as it is: a symbol that is made or removed modifies it, as does making it once more."""
+    keeps = target.symbol is not None or target.action is Action.CREATE
+    return Action.MODIFY if keeps else target.action
 
 
 def _own_work(plan: GoldPlan) -> dict[tuple[Target, ...], list[_Work]]:
@@ -167,17 +194,3 @@ def _own_work(plan: GoldPlan) -> dict[tuple[Target, ...], list[_Work]]:
                     own[step.targets].append(_Work(piece.change, action, piece.hunks, before))
                     done[piece.change.path] = before | (piece.hunks or frozenset())
     return own
-
-
-def _hunks_in(change: FileChange, target: Target) -> frozenset[int] | None:
-    """The hunks of a change in a target: of its symbol and those inside, and of the imports; None for all."""
-    if target.symbol is None or not changes_inside(change):
-        return frozenset() if target.action is Action.RENAME else None
-    assert change.before is not None and change.after is not None
-    file = FileHunks(change.path, change.before.text, change.after.text)
-    wanted = base_name(target.symbol)
-    return frozenset(
-        index
-        for index, hunk in enumerate(file.hunks)
-        if hunk.names == {IMPORTS} or any(f"{name}.".startswith(f"{wanted}.") for name in hunk.names)
-    )

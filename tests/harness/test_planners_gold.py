@@ -223,14 +223,53 @@ def test_a_plan_that_creates_and_deletes_instead_of_renaming_can_be_coded() -> N
     edits = coded(planner, {"new.py": None, "old.py": BEFORE}, create)
     assert edits == [CreateFile(path="new.py", content=AFTER)]
     assert len(coded(planner, {"new.py": AFTER, "old.py": BEFORE}, delete)) == 1
+    assert len(coded(planner, {"new.py": None, "old.py": BEFORE}, delete, create)) == 2
 
 
-def test_an_unknown_part_has_no_steps_and_retrieval_no_answer() -> None:
+def edited(planner: GoldPlanner, *targets: Target) -> str:
+    step = PlanStep(id="s", description="", targets=targets)
+    text = BEFORE
+    for edit in planner.confined_edits(step, {"a.py": BEFORE}):
+        assert isinstance(edit, SearchReplace)
+        text = text.replace(edit.search, edit.replace)
+    return text
+
+
+def test_a_helper_that_no_target_names_comes_with_the_code_that_uses_it() -> None:
+    planner = plan_of(change("a.py", BEFORE, AFTER))
+    text = edited(planner, Target(path="a.py", symbol="first"))
+    assert "def helper" in text
+    assert "SIZE * 2" not in text
+
+
+def test_a_class_is_made_by_a_plan_that_names_its_methods_alone() -> None:
+    after = BEFORE + "\n\nclass New:\n    def run(self):\n        return 1\n"
+    planner = plan_of(change("a.py", BEFORE, after))
+    method = Target(path="a.py", symbol="New.run", action=Action.CREATE)
+    assert planner.reaches(method)
+    assert edited(planner, method) == after
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(path="a.py", action=Action.DELETE),
+        Target(path="a.py", symbol="Thing.size", action=Action.DELETE),
+        Target(path="a.py", symbol="last"),
+        Target(path="b.py"),
+        Target(path="b.py", action=Action.RENAME, new_path="a.py"),
+    ],
+)
+def test_nothing_is_coded_where_the_patch_does_otherwise(target: Target) -> None:
+    planner = plan_of(change("a.py", BEFORE, AFTER))
+    assert not planner.reaches(target)
+    assert edited(planner, target) in (BEFORE, BEFORE.replace("import os\n", "import os\nimport sys\n"))
+
+
+def test_an_unknown_part_has_no_steps() -> None:
     planner = plan_of(change("a.py", BEFORE, AFTER))
     part = MetaPlanPart(id="other", title="", description="")
     assert parse_part_plan(planner.answer(Request(stage=Stage.PART_PLAN, task=TASK, part=part)).text, part).steps == ()
-    with pytest.raises(ValueError, match="no answer for scope"):
-        planner.answer(Request(stage=Stage.SCOPE, task=TASK))
 
 
 def test_identity_follows_patch_and_format() -> None:

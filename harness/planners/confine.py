@@ -1,0 +1,77 @@
+"""How much of a gold patch lies where another planner's target is."""
+
+import re
+
+from agent.code.text import lines_of
+from agent.index.symbols import IMPORTS, MODULE, base_name, symbols
+from harness.goldpatch import FileChange
+from harness.planners.hunks import FileHunks
+from harness.planners.pieces import changes_inside
+from models.plans import Action, Target
+
+_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+
+
+def contradicts(change: FileChange, target: Target) -> bool:
+    """Whether doing what a target says cannot be a step towards the change."""
+    if target.action is Action.RENAME:
+        return target.path != change.old_path
+    if target.path == change.old_path:
+        return target.action is not Action.DELETE
+    if target.action is not Action.DELETE or change.after is None:
+        return False
+    if target.symbol is None:
+        return True
+    wanted = base_name(target.symbol)
+    return wanted in _symbol_names(change.after.text, change.path)
+
+
+def hunks_in(change: FileChange, target: Target) -> frozenset[int] | None:
+    """The hunks of a change in a target; None for all. In a symbol are the hunks of itself, of those inside, of a new
+    one around it, and of the imports."""
+    if target.symbol is None or not changes_inside(change):
+        return frozenset() if target.action is Action.RENAME else None
+    assert change.before is not None
+    old = _symbol_names(change.before.text, change.path)
+    wanted = base_name(target.symbol)
+
+    def inside(name: str) -> bool:
+        return f"{name}.".startswith(f"{wanted}.") or (name not in old and wanted.startswith(f"{name}."))
+
+    hunks = {index for index, hunk in enumerate(_file(change).hunks) if any(map(inside, hunk.names))}
+    return frozenset(hunks) | import_hunks(change)
+
+
+def with_helpers(change: FileChange, hunks: frozenset[int]) -> frozenset[int]:
+    """Hunks of a change, and those that only make new symbols which the lines added by the others mention."""
+    if not changes_inside(change):
+        return hunks
+    assert change.before is not None
+    file, old = _file(change), _symbol_names(change.before.text, change.path)
+    lines = lines_of(file.after)
+    words = [frozenset(_WORD.findall("".join(lines[hunk.a0 : hunk.a1]))) for hunk in file.hunks]
+    new = {i for i, h in enumerate(file.hunks) if not h.names & {MODULE, IMPORTS} and h.names.isdisjoint(old)}
+    found = set(hunks - import_hunks(change))
+    while more := {
+        index
+        for index in new - found
+        if any(name.rpartition(".")[2] in words[other] for name in file.hunks[index].names for other in found)
+    }:
+        found |= more
+    return hunks | found
+
+
+def import_hunks(change: FileChange) -> frozenset[int]:
+    """The hunks that change the imports of a file and nothing else."""
+    if not changes_inside(change):
+        return frozenset()
+    return frozenset(index for index, hunk in enumerate(_file(change).hunks) if hunk.names == {IMPORTS})
+
+
+def _file(change: FileChange) -> FileHunks:
+    assert change.before is not None and change.after is not None
+    return FileHunks(change.path, change.before.text, change.after.text)
+
+
+def _symbol_names(text: str, path: str) -> set[str]:
+    return {base_name(symbol.name) for symbol in symbols(text, path)}

@@ -1,0 +1,169 @@
+"""What a gold patch says of retrieval: which files and symbols a planner has to see to make the change."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+
+from agent.code.text import lines_of
+from agent.index.symbols import IMPORTS, MODULE, Kind, base_name, symbols
+from harness.goldpatch import FileChange, GoldPatch
+from harness.planners.hunks import FileHunks
+from harness.planners.imports import imported
+from models.context import (
+    Candidate,
+    FileJudgement,
+    FileOutline,
+    PrecisionJudgement,
+    Relevance,
+    ScopeJudgement,
+    SymbolJudgement,
+    SymbolOutline,
+    SymbolUse,
+    TaskAnalysis,
+)
+
+_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+_MOST_NAMES = 16
+_KINDS = (
+    ("fix", r"fix\w*|bug\w*|correct\w*|prevent\w*|avoid\w*|handl\w+|crash\w*|regress\w*|wrong\w*|broken"),
+    ("performance", r"perf\w*|speed\w*|fast\w*|optimi[sz]\w*|cach(?:e|ing)"),
+    ("refactoring", r"refactor\w*|simplif\w+|clean\w*|renam\w+|mov(?:e|es|ed|ing)|extract\w*|inline\w*"),
+)
+_TYPES = (Kind.CLASS.value, Kind.TYPE.value)
+
+
+class GoldJudge:
+    """Answers the stages of retrieval from a gold patch, by the files and symbols that it changes and mentions."""
+
+    def __init__(self, gold: GoldPatch) -> None:
+        self.gold = gold
+        self._changed = {path for change in gold.production for path in _old_paths(change)}
+        self._tested = {path for change in gold.tests for path in _old_paths(change)}
+
+    def analysis(self, task: str) -> TaskAnalysis:
+        """What the task is about: the files that exist and change, the symbols, and words that task and code share."""
+        changes = self.gold.production or self.gold.tests
+        touched = dict.fromkeys(name for change in changes for name in sorted(_touched(change)))
+        said = {word.lower() for word in _WORD.findall(task)}
+        parts = dict.fromkeys(part for name in touched for part in name.split("."))
+        shared = [word for word in self._mentioned if word.lower() in said]
+        files = [path for change in changes for path in _old_paths(change)]
+        return TaskAnalysis(
+            kind=self._kind(task),
+            summary=next((line.strip() for line in task.splitlines() if line.strip()), ""),
+            terms=tuple(dict.fromkeys([*parts, *sorted(shared)]))[:_MOST_NAMES],
+            files=tuple(files[:_MOST_NAMES]),
+            symbols=tuple(touched)[:_MOST_NAMES],
+        )
+
+    def scope(self, candidates: Iterable[Candidate]) -> ScopeJudgement:
+        """Relevant is what changes; supporting what that imports, and the tests that change with it."""
+        candidates = list(candidates)
+        paths = [candidate.path for candidate in candidates]
+        needed = {
+            path
+            for change in self.gold.production
+            for side in (change.before, change.after)
+            if side is not None
+            for path in imported(change.path, side.text, paths)
+        }
+
+        def judgement(path: str) -> FileJudgement:
+            if path in self._changed:
+                return FileJudgement(path=path, relevance=Relevance.RELEVANT, reason="the change is made here")
+            if path in self._tested:
+                return FileJudgement(path=path, relevance=Relevance.SUPPORTING, reason="tests what changes")
+            if path in needed:
+                return FileJudgement(path=path, relevance=Relevance.SUPPORTING, reason="what changes imports it")
+            return FileJudgement(path=path, relevance=Relevance.IRRELEVANT, reason="neither changed nor imported")
+
+        return ScopeJudgement(files=tuple(map(judgement, paths)))
+
+    def precision(self, outlines: Iterable[FileOutline]) -> PrecisionJudgement:
+        """Primary is what changes, supporting what the changed lines mention; of types, and of what else the changed
+        symbols mention or have around them, the signature is enough."""
+        return PrecisionJudgement(symbols=tuple(use for outline in outlines for use in self._uses(outline)))
+
+    def _uses(self, outline: FileOutline) -> Iterator[SymbolJudgement]:
+        change = next((c for c in self.gold.production if outline.path in _old_paths(c)), None)
+        touched = _touched(change) if change is not None else frozenset()
+        around = {name.rpartition(".")[0] for name in touched}
+        mentioned = self._mentioned if outline.relevance is not Relevance.IRRELEVANT else frozenset()
+
+        def use(symbol: SymbolOutline) -> SymbolUse:
+            name = base_name(symbol.name)
+            outer, _, last = name.rpartition(".")
+            if name in touched:
+                return SymbolUse.PRIMARY
+            if last in mentioned and not last.startswith("__") and symbol.kind not in _TYPES:
+                return SymbolUse.SUPPORTING
+            near = outer in around if outer else name in around
+            if near or last in mentioned or last in self._surrounding:
+                return SymbolUse.TYPE_CONTEXT
+            return SymbolUse.EXCLUDED
+
+        for symbol in outline.symbols:
+            yield SymbolJudgement(path=outline.path, symbol=symbol.name, use=use(symbol))
+
+    def _kind(self, task: str) -> str:
+        if not self.gold.production:
+            return "tests"
+        if all(change.side == "other" for change in self.gold.production):
+            return "documentation" if all(_is_prose(change.path) for change in self.gold.production) else "maintenance"
+        for kind, words in _KINDS:
+            if re.search(rf"\b(?:{words})\b", task, re.IGNORECASE):
+                return kind
+        return "feature" if any(_created(change) for change in self.gold.production) else "fix"
+
+    @cached_property
+    def _mentioned(self) -> frozenset[str]:
+        """Words of the lines that the production side removes and adds."""
+        return _words(self.gold, _changed_lines)
+
+    @cached_property
+    def _surrounding(self) -> frozenset[str]:
+        """Words of the symbols that the production side changes, whole."""
+        return _words(self.gold, _touched_texts)
+
+
+def _old_paths(change: FileChange) -> list[str]:
+    """Where the file lies before the change; nowhere if it is new."""
+    return [change.old_path or change.path] if change.before is not None else []
+
+
+def _touched(change: FileChange) -> frozenset[str]:
+    """Names of the symbols that a change touches, new ones included; all of a file that is made or removed."""
+    if change.before is None or change.after is None:
+        side = change.before or change.after
+        return frozenset(base_name(symbol.name) for symbol in symbols(side.text, change.path)) if side else frozenset()
+    hunks = FileHunks(change.path, change.before.text, change.after.text).hunks
+    return frozenset(name for hunk in hunks for name in hunk.names) - {MODULE, IMPORTS}
+
+
+def _created(change: FileChange) -> frozenset[str]:
+    before = change.before.text if change.before else ""
+    return _touched(change) - {base_name(symbol.name) for symbol in symbols(before, change.path)}
+
+
+def _words(gold: GoldPatch, texts: Callable[[FileChange], Iterable[str]]) -> frozenset[str]:
+    return frozenset(word for change in gold.production for text in texts(change) for word in _WORD.findall(text))
+
+
+def _changed_lines(change: FileChange) -> Iterator[str]:
+    old, new = (lines_of(side.text) if side else [] for side in (change.before, change.after))
+    for hunk in FileHunks(change.path, "".join(old), "".join(new)).hunks:
+        yield from old[hunk.b0 : hunk.b1]
+        yield from new[hunk.a0 : hunk.a1]
+
+
+def _touched_texts(change: FileChange) -> Iterator[str]:
+    touched = _touched(change)
+    if change.before is not None:
+        lines = lines_of(change.before.text)
+        for symbol in symbols(change.before.text, change.path):
+            if base_name(symbol.name) in touched:
+                yield "".join(lines[symbol.start_line - 1 : symbol.end_line])
+
+
+def _is_prose(path: str) -> bool:
+    return path.endswith((".md", ".rst", ".txt")) or path.startswith(("docs/", "changelog"))

@@ -1,0 +1,111 @@
+"""The gold planner's answers to retrieval: what it says is read by the parsers of a model's answers, and is right."""
+
+from gold_material import AFTER, BEFORE, TASK, change, patch, patches
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.index.symbols import symbols
+from agent.judgements import parse_precision, parse_scope, parse_task_analysis
+from harness.goldpatch import GoldPatch
+from harness.planners import GoldPlanner
+from harness.planners.judging import GoldJudge
+from models.context import Candidate, FileOutline, Relevance, SymbolOutline, SymbolUse, Tier
+from models.edits import EditFormat
+from models.protocols import Request, Stage
+
+
+def candidates(*paths: str) -> tuple[Candidate, ...]:
+    return tuple(Candidate(path=path, score=1.0, tier=Tier.LEXICAL, reason="words") for path in paths)
+
+
+def outline(path: str, text: str, relevance: Relevance = Relevance.RELEVANT) -> FileOutline:
+    shown = [SymbolOutline(name=s.name, kind=s.kind.value, signature="") for s in symbols(text, path)]
+    return FileOutline(path=path, relevance=relevance, symbols=tuple(shown))
+
+
+def test_changed_files_are_relevant_and_what_they_import_supports() -> None:
+    gold = patch(
+        change("src/p/a.py", "from p import b\n", "from p import b\nfrom p.c import new\nnew()\n"),
+        change("src/p/made.py", None, "x = 1\n"),
+        change("src/p/moved.py", "x = 1\n", "x = 1\n", old_path="src/p/was.py"),
+        change("tests/test_a.py", "a\n", "b\n"),
+    )
+    paths = ("src/p/a.py", "src/p/b.py", "src/p/c.py", "src/p/d.py", "src/p/was.py", "tests/test_a.py", "README.md")
+    offered = candidates(*paths)
+    planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE)
+    answer = planner.answer(Request(stage=Stage.SCOPE, task=TASK, candidates=offered))
+    judged = {each.path: each.relevance for each in parse_scope(answer.text, offered)}
+    assert judged == {
+        "src/p/a.py": Relevance.RELEVANT,
+        "src/p/was.py": Relevance.RELEVANT,
+        "src/p/b.py": Relevance.SUPPORTING,
+        "src/p/c.py": Relevance.SUPPORTING,
+        "tests/test_a.py": Relevance.SUPPORTING,
+        "src/p/d.py": Relevance.IRRELEVANT,
+        "README.md": Relevance.IRRELEVANT,
+    }
+
+
+def test_changed_symbols_are_primary_and_what_they_mention_is_shown() -> None:
+    before = "LIMIT = 3\n\n\nclass Box:\n    def put(self, x):\n        return check(x)\n\n"
+    before += "    def take(self):\n        pass\n\n\n"
+    before += "def check(x):\n    return x\n\n\nclass Error(Exception):\n    pass\n\n\ndef other():\n    pass\n"
+    after = before.replace("return check(x)", "if x > LIMIT:\n            raise Error(x)\n        return check(x)")
+    outlines = (outline("a.py", before),)
+    planner = GoldPlanner(patch(change("a.py", before, after)), EditFormat.SEARCH_REPLACE)
+    answer = planner.answer(Request(stage=Stage.PRECISION, task=TASK, outlines=outlines))
+    uses = {each.symbol: each.use for each in parse_precision(answer.text, outlines)}
+    assert uses == {
+        "Box.put": SymbolUse.PRIMARY,
+        "LIMIT": SymbolUse.SUPPORTING,
+        "Box": SymbolUse.TYPE_CONTEXT,
+        "Box.take": SymbolUse.TYPE_CONTEXT,
+        "Error": SymbolUse.TYPE_CONTEXT,
+        "check": SymbolUse.TYPE_CONTEXT,
+        "other": SymbolUse.EXCLUDED,
+    }
+
+
+def test_symbols_of_other_files_support_if_the_changed_lines_mention_them() -> None:
+    helper = "def helper(x):\n    return x\n\n\ndef unused():\n    pass\n"
+    gold = patch(change("a.py", "def f():\n    return 1\n", "def f():\n    return helper(1)\n"))
+    outlines = [outline("b.py", helper, Relevance.SUPPORTING)]
+    uses = {each.symbol: each.use for each in GoldJudge(gold).precision(outlines).symbols}
+    assert uses == {"helper": SymbolUse.SUPPORTING, "unused": SymbolUse.EXCLUDED}
+
+
+def test_the_analysis_names_files_that_exist_and_symbols_that_change() -> None:
+    gold = patch(change("a.py", BEFORE, AFTER), change("new.py", None, "def fresh():\n    pass\n"))
+    request = Request(stage=Stage.TASK_ANALYSIS, task=TASK.model_copy(update={"text": "Fix size of Thing\n\nMore."}))
+    found = parse_task_analysis(GoldPlanner(gold, EditFormat.SEARCH_REPLACE).answer(request).text)
+    assert (found.kind, found.summary, found.files) == ("fix", "Fix size of Thing", ("a.py",))
+    assert {"Thing.size", "helper", "fresh"} <= set(found.symbols)
+    assert "size" in found.terms
+
+
+def test_the_kind_of_a_task_follows_words_and_change() -> None:
+    def kind(task: str, gold: GoldPatch) -> str:
+        return GoldJudge(gold).analysis(task).kind
+
+    adds = patch(change("a.py", "", "def f():\n    pass\n"))
+    assert kind("Prevent a crash", adds) == "fix"
+    assert kind("Add f", adds) == "feature"
+    assert kind("Simplify f", adds) == "refactoring"
+    assert kind("Say more", patch(change("README.md", "a\n", "b\n"))) == "documentation"
+    assert kind("Pin it", patch(change("pyproject.toml", "a\n", "b\n"))) == "maintenance"
+    assert kind("Cover f", patch(change("tests/test_a.py", "a\n", "b\n"))) == "tests"
+
+
+@settings(max_examples=100, deadline=None)
+@given(patches(), st.data())
+def test_any_change_is_judged_the_same_way_twice_and_in_full(gold: GoldPatch, data: st.DataObject) -> None:
+    changes = [*gold.production, *gold.tests]
+    paths = sorted({c.old_path or c.path for c in changes} | {"src/p/b.py"})
+    offered = candidates(*data.draw(st.permutations(paths)))
+    outlines = [outline(c.old_path or c.path, c.before.text) for c in changes if c.before]
+    one, two = GoldJudge(gold), GoldJudge(gold)
+    assert [each.path for each in one.scope(offered).files] == [each.path for each in offered]
+    assert len(one.precision(outlines).symbols) == sum(len(each.symbols) for each in outlines)
+    assert one.scope(offered) == two.scope(offered)
+    assert one.precision(outlines) == two.precision(outlines)
+    assert one.analysis("Fix a crash in f") == two.analysis("Fix a crash in f")
