@@ -1,6 +1,6 @@
 """The main loop: a task becomes a context, a plan, parts, steps, and edits that are tested at once.
 
-    retrieval (context package) -> meta_plan -> per part: part_plan -> (per step: code -> apply -> affected tests -> one retry)
+    retrieval -> meta_plan -> per part: part_plan -> (per step: code -> apply -> affected tests -> one retry)
               -> test_plan -> (the same for test steps) -> adjustment
     and an adjustment at once when a step fails its retry. A planner that does not plan gets one step: the task.
 
@@ -18,7 +18,7 @@ from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan,
 from agent.regressions import Baseline
 from models.context import ContextPackage, Relevance
 from models.edits import Edit, RenameFile
-from models.errors import EditError
+from models.errors import EditError, PromptTooLong
 from models.limits import LoopLimits
 from models.plans import (
     MetaPlan,
@@ -56,14 +56,16 @@ def solve(
     Raises InfrastructureError when nobody could be asked or nothing could be tested.
     """
     loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
-    if index is not None:
-        from agent.retrieval import retrieve
-
-        loop.context = retrieve(task, planner, index, recorder)
     try:
+        if index is not None:
+            from agent.retrieval import retrieve
+
+            loop.context = retrieve(task, planner, index, recorder)
         loop.run()
     except _Stop as stop:
         return loop.solution(stop.reason, stop.detail)
+    except PromptTooLong as error:
+        return loop.solution(StopReason.PROMPT_TOO_LONG, str(error))
     return loop.solution(StopReason.FINISHED)
 
 

@@ -48,6 +48,11 @@ class ModelPlanner:
         text = "\0".join((_VERSION, self.name, self.edit_format.value, REVISION, self._models.identity))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
+    @property
+    def judging_identity(self) -> str:
+        """The same for planners that would judge alike: those of other names and edit formats with the same models."""
+        return hashlib.sha256("\0".join((_VERSION, REVISION, self._models.identity)).encode()).hexdigest()
+
     def room(self, stage: Stage) -> int:
         """Tokens that a prompt of this stage may have."""
         return self._models.room(stage, ANSWER_TOKENS[stage])
@@ -64,7 +69,7 @@ class ModelPlanner:
         stage = request.stage
         messages = render(request, self.room(stage), lambda text: self._models.count(stage, text))
         temperature = 0.0 if stage in JUDGING else self.temperature
-        seed = self.seed + request.attempt
+        seed = (0 if stage in JUDGING else self.seed) + request.attempt
         chat = ChatRequest(
             messages=messages,
             max_tokens=ANSWER_TOKENS[stage],
@@ -78,6 +83,7 @@ class ModelPlanner:
             reasoning=said.reasoning,
             model=said.model,
             adapter=said.adapter,
+            endpoint=said.endpoint,
             prompt=prompt_text(messages),
             prompt_tokens=said.prompt_tokens,
             cached_tokens=said.cached_tokens,

@@ -47,8 +47,10 @@ class OutcomeKind(StrEnum):
     TESTS_CRASHED = "tests-crashed"
     BUILD_FAILED = "build-failed"  # the repository built at the commit and does not with the patch
     TAMPERED = "tampered"  # the patch stands in for the test runner or the standard library
+    PROMPT_TOO_LONG = "prompt-too-long"  # a question that retrieval and plan led to outgrew the model's window
     # ours or the machine's
     PROVIDER_ERROR = "provider-error"
+    CAP_REACHED = "cap-reached"  # the run's cap on tokens or cost; waits for a run with a higher one
     HARNESS_ERROR = "harness-error"
     SANDBOX_ERROR = "sandbox-error"
     DISK_FULL = "disk-full"
@@ -91,7 +93,10 @@ _BLAME = {
     OutcomeKind.TESTS_CRASHED: Blame.CODE,
     OutcomeKind.BUILD_FAILED: Blame.CODE,
     OutcomeKind.TAMPERED: Blame.CODE,
+    # Retrieval chose too much, the plan cut a step too large, or no cut would have fitted this model.
+    OutcomeKind.PROMPT_TOO_LONG: Blame.UNDETERMINED,
     OutcomeKind.PROVIDER_ERROR: Blame.INFRASTRUCTURE,
+    OutcomeKind.CAP_REACHED: Blame.INFRASTRUCTURE,
     OutcomeKind.HARNESS_ERROR: Blame.INFRASTRUCTURE,
     OutcomeKind.SANDBOX_ERROR: Blame.INFRASTRUCTURE,
     OutcomeKind.DISK_FULL: Blame.INFRASTRUCTURE,

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as SourceError
 
+from models.campaign_settings import CampaignSettings
 from models.errors import SettingsError
 from models.limits import Limits
 from models.mining import MiningRules
@@ -57,6 +58,9 @@ class Settings(BaseSettings):
         default=20.0, gt=0, description="GiB of built environments; least recently used go first"
     )
     limits: Limits = Field(default_factory=Limits, description="what one test run may use")
+    campaign: CampaignSettings = Field(
+        default_factory=CampaignSettings, description="what a campaign may do without asking"
+    )
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
 
     @classmethod

@@ -15,6 +15,7 @@ class StopReason(StrEnum):
     TOO_MANY_PARTS = "too-many-parts"
     TOO_MANY_STEPS = "too-many-steps"
     TOO_MANY_REVISIONS = "too-many-revisions"
+    PROMPT_TOO_LONG = "prompt-too-long"  # a stage's question outgrew the window of the model that answers it
 
 
 class Solution(Frozen):
