@@ -119,18 +119,19 @@ def import_block(text: str, path: str) -> Symbol | None:
 
 
 @lru_cache(maxsize=len(_GRAMMARS))
-def _grammar(language: str) -> "Language":
+def grammar(language: str) -> "Language":
+    """The grammar of a language that `language_of` names."""
     import tree_sitter  # loads when a file first needs it
 
     module, function = _GRAMMARS[language]
     return tree_sitter.Language(getattr(importlib.import_module(module), function)())
 
 
-def _parse(source: bytes, language: str) -> "Node":
+def parse_tree(source: bytes, language: str) -> "Node":
     """The root of a syntax tree, by a parser of its own: they are not to be shared between threads."""
     import tree_sitter
 
-    return tree_sitter.Parser(_grammar(language)).parse(source).root_node
+    return tree_sitter.Parser(grammar(language)).parse(source).root_node
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,12 @@ class _Definition:
 @lru_cache(maxsize=256)
 def _outline(text: str, language: str) -> tuple[tuple[Symbol, ...], Symbol | None]:
     source = text.encode()
-    root = _parse(source, language)
+    root = parse_tree(source, language)
+    return tuple(symbol for symbol, _ in symbol_nodes(source, root)), _imports(source, root)
+
+
+def symbol_nodes(source: bytes, root: "Node") -> list[tuple[Symbol, "Node"]]:
+    """The symbols of a syntax tree, each with its node: of what is decorated or exported the definition itself."""
     definitions = list(_definitions(root))
     repeated = Counter((found.parent, found.name) for found in definitions)
     seen: Counter[tuple[int | None, str]] = Counter()
@@ -156,11 +162,10 @@ def _outline(text: str, language: str) -> tuple[tuple[Symbol, ...], Symbol | Non
             seen[key] += 1
             name = f"{name}#{seen[key]}"
         names.append(name if found.parent is None else f"{names[found.parent]}.{name}")
-    spans = [
-        _symbol(source, name, found.kind, found.start, found.end)
+    return [
+        (_symbol(source, name, found.kind, found.start, found.end), _unwrap(found.end))
         for name, found in zip(names, definitions, strict=True)
     ]
-    return tuple(spans), _imports(source, root)
 
 
 def _definitions(root: "Node") -> Iterator[_Definition]:

@@ -1,0 +1,138 @@
+"""What earlier indexing found out, kept in one SQLite file: records by blob id, and ancestor commits by their ids.
+
+The file may be shared by processes and deleted at any time. It is not synced: after a power cut it may be damaged, as
+any file may be. Every row has a check sum; what does not fit is made anew, and so is a file that SQLite cannot read.
+"""
+
+import contextlib
+import sqlite3
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from agent.index.parse import PARSER_VERSION
+from agent.index.records import Record
+from models.errors import InfrastructureError
+
+_HELD = 2048
+"""Records that a process keeps decoded."""
+_WAIT = 60.0
+"""Seconds to wait for another process that writes."""
+_CHUNK = 500
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS records (
+        blob TEXT NOT NULL, language TEXT NOT NULL, parser TEXT NOT NULL, outline BLOB NOT NULL, tokens BLOB NOT NULL,
+        uses BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (blob, language, parser)
+    ) WITHOUT ROWID;
+"""
+_GRAMMARS = ("tree-sitter", "tree-sitter-python", "tree-sitter-javascript", "tree-sitter-typescript")
+
+_T = TypeVar("_T")
+Key = tuple[str, str]
+"""Blob id, and language (empty for none)."""
+
+
+@lru_cache(maxsize=1)
+def parser_version() -> str:
+    """Our parser's version with those of the grammars: what else a record depends on."""
+    return "-".join([str(PARSER_VERSION), *(version(name) for name in _GRAMMARS)])
+
+
+class IndexCache:
+    """The cache in a directory, made when it is first written to. Threads may share an object.
+
+    Raises InfrastructureError when the directory cannot be written or another process blocks it for a minute.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "index.db"
+        self._held: OrderedDict[Key, Record] = OrderedDict()
+        self._lock = Lock()
+
+    def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
+        """Those of the wanted records that are known."""
+        wanted = sorted(set(keys))
+        with self._lock:
+            found = {key: self._held[key] for key in wanted if key in self._held}
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            read = self._attempt(lambda db: self._read(db, missing))
+            self._hold(read)
+            found |= read
+        return found
+
+    def keep(self, records: Mapping[Key, Record]) -> None:
+        """Store records, all or none."""
+        if not records:
+            return
+        rows = [
+            (*key, parser_version(), *record.parts, _checksum(*record.parts)) for key, record in sorted(records.items())
+        ]
+        self._attempt(lambda db: db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?)", rows))
+        self._hold(records)
+
+    def _read(self, db: sqlite3.Connection, keys: list[Key]) -> dict[Key, Record]:
+        found = {}
+        for language in sorted({key[1] for key in keys}):
+            blobs = [key[0] for key in keys if key[1] == language]
+            for start in range(0, len(blobs), _CHUNK):
+                some = blobs[start : start + _CHUNK]
+                rows = db.execute(
+                    "SELECT blob, checksum, outline, tokens, uses FROM records WHERE language = ? AND parser = ?"  # noqa: S608
+                    f" AND blob IN ({','.join('?' * len(some))})",
+                    (language, parser_version(), *some),
+                )
+                for blob, checksum, *parts in rows:
+                    if _checksum(*parts) == checksum:
+                        found[blob, language] = Record((parts[0], parts[1], parts[2]))
+        return found
+
+    def _hold(self, records: Mapping[Key, Record]) -> None:
+        with self._lock:
+            self._held.update(records)
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do something with the database; once more with a fresh one if this one is damaged."""
+        for last in (False, True):
+            try:
+                with self._connected() as db:
+                    return work(db)
+            except sqlite3.OperationalError as error:
+                raise InfrastructureError(
+                    f"{self.path} cannot be used: {error}; mend its permissions, free disk space, or delete it"
+                ) from error
+            except (sqlite3.DatabaseError, TypeError) as error:
+                if last:
+                    raise InfrastructureError(f"{self.path} is damaged: {error}; delete it") from error
+                self._discard()
+        raise AssertionError("the second attempt returns or raises")
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InfrastructureError(f"{self.path.parent} cannot be made: {error.strerror}") from error
+        with closing(sqlite3.connect(self.path, timeout=_WAIT)) as db, db:
+            db.execute("PRAGMA synchronous = OFF")
+            db.executescript(_SCHEMA)
+            yield db
+
+    def _discard(self) -> None:
+        for path in (self.path.with_name(self.path.name + "-journal"), self.path):
+            path.unlink(missing_ok=True)
+
+
+def _checksum(*parts: bytes) -> int:
+    value = 0
+    for part in parts:
+        value = zlib.crc32(part, value)
+    return value

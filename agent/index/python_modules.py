@@ -1,0 +1,105 @@
+"""Which file a Python module is: packages, src layouts, namespace packages, scripts beside each other."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from agent.index.paths import is_test_path
+
+_SUFFIXES = (".py", ".pyi")
+_SOURCE_FOLDERS = frozenset({"src", "lib", "python", "source"})
+
+
+class PythonModules:
+    """The modules that the files of a repository make up."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._files = frozenset(path for path in paths if path.endswith(_SUFFIXES))
+        self._packages = {_folder(path) for path in self._files if _stem(path) == "__init__"}
+        self._by_last: dict[str, list[tuple[str, ...]]] = {}
+        for parts in sorted({_module_parts(path) for path in self._files}):
+            if parts:
+                self._by_last.setdefault(parts[-1], []).append(parts)
+        self._importable = {""} | {
+            root
+            for package in self._packages
+            if (root := self._root(package)) is not None and _folder(package) not in self._packages
+        }
+        self._importable |= {
+            folder for path in self._files for folder in _folders(path) if folder.rpartition("/")[2] in _SOURCE_FOLDERS
+        }
+
+    def resolve(self, importer: str, module: str) -> str | None:
+        """The file of a module as a statement in `importer` names it, leading dots included; None if it has none."""
+        name = module.lstrip(".")
+        parts = tuple(name.split(".")) if name else ()
+        if level := len(module) - len(name):
+            base = _folder(importer)
+            for _ in range(level - 1):
+                if not base:
+                    return None
+                base = _folder(base)
+            return self._file("/".join((*filter(None, [base]), *parts)))
+        return self._absolute(importer, parts)
+
+    def submodule(self, package: str, name: str) -> str | None:
+        """The file of `name` inside the package whose `__init__` file is given."""
+        return self._file(f"{_folder(package)}/{name}".lstrip("/")) if _stem(package) == "__init__" else None
+
+    def _file(self, stem: str) -> str | None:
+        """The module or package at a path without suffix; the code before its stub."""
+        for candidate in (f"{stem}/__init__".lstrip("/"), stem):
+            for suffix in _SUFFIXES:
+                if candidate + suffix in self._files:
+                    return candidate + suffix
+        return None
+
+    def _absolute(self, importer: str, parts: tuple[str, ...]) -> str | None:
+        best: tuple[tuple[int, bool, int, str], str] | None = None
+        home = self._root(_folder(importer))
+        for known in self._by_last.get(parts[-1], ()):
+            if known[-len(parts) :] != parts:
+                continue
+            prefix = "/".join(known[: -len(parts)])
+            rank = self._rank(prefix, importer, home, len(parts))
+            path = self._file("/".join(known))
+            if rank is None or path is None:
+                continue
+            order = (rank, is_test_path(path), len(known), path)
+            if best is None or order < best[0]:
+                best = order, path
+        return best[1] if best else None
+
+    def _rank(self, prefix: str, importer: str, home: str | None, length: int) -> int | None:
+        """How likely a folder is on the path when the importer runs, 0 the likeliest; None for not at all."""
+        if prefix in self._packages:
+            return None
+        if prefix == home:
+            return 0
+        if prefix in self._importable:
+            return 1 if not prefix or importer.startswith(prefix + "/") else 2
+        return 3 if importer.startswith(prefix + "/") or length > 1 else None
+
+    def _root(self, folder: str) -> str | None:
+        """The folder that holds the outermost package around a folder."""
+        while folder in self._packages:
+            if not folder:
+                return None
+            folder = _folder(folder)
+        return folder
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _folders(path: str) -> list[str]:
+    return [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "."]
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _module_parts(path: str) -> tuple[str, ...]:
+    parts = path.rpartition(".")[0].split("/")
+    return tuple(parts[:-1] if parts[-1] == "__init__" else parts)
