@@ -21,6 +21,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from models.campaign_settings import CampaignSettings
 from models.errors import SettingsError
 from models.limits import Limits
+from models.llm_settings import Models
 from models.mining import MiningRules
 
 CONFIG_FILE = "cra.toml"
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
         default_factory=CampaignSettings, description="what a campaign may do without asking"
     )
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
+    models: Models = Field(default_factory=Models, description="endpoints, and which of them answers which stage")
 
     @classmethod
     def settings_customise_sources(
@@ -90,22 +92,32 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise SettingsError(f"unknown setting {where} in {CONFIG_FILE}; `cra config show` lists all") from error
-        raise SettingsError(
-            f"setting {where} = {first['input']!r}: {first['msg']}; "
-            f"mend it in {CONFIG_FILE} or CRA_{where.upper().replace('.', '__')}"
-        ) from error
+        raise SettingsError(_first_fault(error)) from None  # the chain would print the value, which may be a key
     except (SourceError, ValueError) as error:  # unparsable TOML is a ValueError
         raise SettingsError(f"settings cannot be read: {error}; mend {CONFIG_FILE} or the CRA_* variables") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {where} in {CONFIG_FILE}; `cra config show` lists all"
+    value = first["input"]
+    secret = "key" in where or "@" in str(value)
+    shown = "" if secret or isinstance(value, dict | BaseModel) else f" = {value!r}"
+    variable = f"CRA_{where.upper().replace('.', '__')}"
+    return (
+        f"setting {where}{shown}: {first['msg'].removeprefix('Value error, ')}; mend it in {CONFIG_FILE} or {variable}"
+    )
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _leaves(getattr(value, name), (*path, name))
+    elif isinstance(value, dict) and value:
+        for name in sorted(value):
+            yield from _leaves(value[name], (*path, str(name)))
     else:
         yield path, value
 
