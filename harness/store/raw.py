@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, select, update
 
+from harness.store.attributions import attribution_row, keep_attribution, read_attribution
 from harness.store.keys import campaign_key, canonical, digest, instance_key, trajectory_key
 from harness.store.recorder import AttemptRecorder
 from harness.store.report import Report, TrajectoryLine, latest_run, read_report, read_trajectories
 from harness.store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
 from harness.store.trace import Trace, read_trace
 from harness.store.triples import Triple, read_triples
+from models.attribution import Attribution
 from models.database import open_database
 from models.errors import DatabaseError, UsageError
 from models.manifest import Manifest
@@ -266,6 +268,22 @@ class RawStore:
                     .values(closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.passed)
                 )
             return True
+
+    def store_attribution(self, trajectory_id: str, attempt: int, attribution: Attribution) -> Attribution:
+        """Keep which stage an attempt failed at. Returns the attribution that is kept, which is the first."""
+        texts = Texts()
+        with reading(self._engine) as connection:
+            run = _find(connection, trajectory_id)
+        _check_begun(run, attempt)
+        row = attribution_row(run["campaign_id"], trajectory_id, attempt, attribution, texts)
+        with writing(self._engine, texts) as connection:
+            return keep_attribution(connection, row, attribution)
+
+    def find_attribution(self, trajectory_id: str, attempt: int) -> Attribution | None:
+        """Which stage an attempt failed at, or None if that was not asked yet."""
+        with reading(self._engine) as connection:
+            run = _find(connection, trajectory_id)
+            return read_attribution(connection, run["campaign_id"], trajectory_id, attempt)
 
     def report(self, name: str) -> Report:
         """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""

@@ -1,0 +1,169 @@
+"""Which stage a failed attempt failed at.
+
+    1. The plan is taken again by the gold coder, confined to the plan's targets. It passes: the plan was sufficient,
+       and the coder failed.
+    2. It fails: the gold steps that are missing are added. It still fails: the tests themselves cannot be trusted.
+    3. Of the missing steps, those that the context showed are added. It fails: no planner could have passed with this
+       context, and retrieval failed. It passes: the plan failed.
+
+An alternative solution is no fault: where a plan that misses something also targets what the gold patch leaves alone,
+the missing steps are added to the model's own work, and unless that passes nothing is decided.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.attribution.lab import Lab
+from harness.attribution.sight import unseen
+from harness.attribution.steps import Planned, planned_steps
+from harness.goldpatch import side_of
+from harness.trees import Overlay
+from models.attribution import Attribution, Evidence, Label, Place, attributable
+from models.outcomes import OutcomeKind
+from models.plans import Action, PlanStep, Target
+from models.solution import Solution, StopReason
+
+VERSION = 1
+"""Raised whenever an attribution could come out differently."""
+
+PLANNED = "the plan with the gold coder"
+TAKEN = "the steps that were taken, with the gold coder"
+RESTORED = "the plan and the gold steps it misses"
+SHOWN = "the plan and the gold steps it misses that the context showed"
+MENDED = "the model's work and the gold steps that the plan misses"
+TRIMMED = "the model's work without what the plan wanted beside the gold patch"
+
+Decision = tuple[Label, str]
+
+
+def attribute(lab: Lab, solution: Solution, work: Overlay, outcome: OutcomeKind, planned: bool = True) -> Attribution:
+    """Attribute a failed attempt to a stage.
+
+    `work` are the files that the attempt left, `outcome` is how it ended, `planned` says whether its planner plans at
+    all. Raises ValueError for an outcome that is no failure of a model's, and what judging a candidate raises.
+    """
+    if not attributable(outcome):
+        raise ValueError(f"{outcome.value} is no failure to attribute to a stage")
+    case = _Case(lab, solution, work, outcome, planned)
+    label, reason = case.decide()
+    return Attribution(label=label, reason=reason, version=VERSION, evidence=case.evidence())
+
+
+@dataclass
+class _Case:
+    lab: Lab
+    solution: Solution
+    work: Overlay
+    outcome: OutcomeKind
+    planned: bool
+
+    def __post_init__(self) -> None:
+        self.steps: list[Planned] = planned_steps(self.solution, self.lab.gold.gold)
+        self.missing: list[PlanStep] = []
+
+    def evidence(self) -> Evidence:
+        hidden = [place for step in self.lab.own_steps for place in self._unseen(step)]
+        return Evidence(
+            outcome=self.outcome,
+            retrieved=self.solution.context is not None,
+            unseen=tuple(dict.fromkeys(hidden)),
+            omitted=_places(target for step in self.missing for target in step.targets),
+            foreign=_places(self.foreign),
+            failed_steps=tuple(step.name for step in self.steps if step.failed),
+            experiments=tuple(self.lab.experiments),
+        )
+
+    def decide(self) -> Decision:
+        if self.outcome is OutcomeKind.PLAN_MALFORMED:
+            return Label.PLAN, f"an answer of a planning stage could not be read: {self.solution.detail}"
+        if self.outcome is OutcomeKind.PROMPT_TOO_LONG:
+            return Label.UNDETERMINED, f"a stage could not be asked: {self.solution.detail}"
+        steps = [each.step for each in self.steps]
+        if not self.planned:
+            steps += [step for step in self.lab.own_steps if all(_creates(target) for target in step.targets)]
+        self.missing = self.lab.left_by(steps)
+        if self.lab.try_out(PLANNED, self.lab.coded(steps)).passed:
+            return self._sufficient() if self.planned else (Label.CODE, "the files it was given were sufficient")
+        if not self.lab.try_out(RESTORED, self.lab.coded(steps, self.missing)).passed:
+            return Label.UNDETERMINED, "the gold patch itself does not pass now"
+        hidden = [step for step in self.missing if self._unseen(step)]
+        if not self.planned:
+            return Label.RETRIEVAL, f"without {_said(self.missing)} no coder can pass"
+        if hidden:
+            shown = [step for step in self.missing if step not in hidden]
+            if not self.lab.try_out(SHOWN, self.lab.coded(steps, shown)).passed:
+                return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
+        return self._insufficient()
+
+    def _sufficient(self) -> Decision:
+        """The gold coder passes with this plan. Did the coder get to take it, and was it asked to do no harm?"""
+        if any(not each.taken for each in self.steps):
+            taken = [each.step for each in self.steps if each.taken]
+            if not self.lab.try_out(TAKEN, self.lab.coded(taken)).passed:
+                return self._not_taken()
+        strange = [target for target in self.foreign if {target.path, target.new_path} & self.work.keys()]
+        trimmed = self.lab.without(self.work, strange)
+        if trimmed != self.work and self.lab.try_out(TRIMMED, trimmed).passed:
+            harm = f"what breaks it is {_listed(_places(strange))}, which the plan asked for"
+            certain = all(target.action in (Action.DELETE, Action.RENAME) for target in strange)
+            return (Label.PLAN, harm) if certain else (Label.UNDETERMINED, harm + ": a bad idea or badly coded")
+        return Label.CODE, "the plan was sufficient: with it the gold coder passes"
+
+    def _not_taken(self) -> Decision:
+        """A sufficient plan was given up, or cut short, before all that is needed was taken."""
+        failed = [each.name for each in self.steps if each.failed]
+        match self.solution.stopped_reason:
+            case StopReason.TOO_MANY_PARTS | StopReason.TOO_MANY_STEPS:
+                return Label.PLAN, f"the plan is too long to be carried out: {self.solution.detail}"
+            case StopReason.STOPPED if failed:
+                return Label.CODE, f"step {failed[0]} of a sufficient plan failed, and the planner stopped"
+        if failed:
+            return Label.UNDETERMINED, f"a sufficient plan was revised to an insufficient one when {failed[0]} failed"
+        return Label.PLAN, "the planner gave up steps that are needed, though none had failed"
+
+    def _insufficient(self) -> Decision:
+        """Even the gold coder fails with this plan, and the context showed what it misses."""
+        omission = f"the plan does not reach {_said(self.missing)}, without which the gold coder fails"
+        if not self.foreign:
+            return Label.PLAN, omission
+        if self.lab.try_out(MENDED, self.lab.added_to(self.work, self.missing)).passed:
+            return Label.PLAN, f"{omission}; with it, the model's own work passes"
+        if self._misaligned():
+            return Label.PLAN, f"{omission}; nothing that it does target is part of the change"
+        return Label.UNDETERMINED, f"the plan may solve it another way, by {_listed(_places(self.foreign))}"
+
+    def _misaligned(self) -> bool:
+        """Whether the plan has nothing in common with the gold patch, and makes no file that could stand for one."""
+        targets = [target for each in self.steps for target in each.step.targets]
+        made = any(_creates(target) for target in self.foreign)
+        makes = any(_creates(target) for step in self.missing for target in step.targets)
+        return not (made and makes) and not any(self.lab.gold.reaches(target) for target in targets)
+
+    @property
+    def foreign(self) -> list[Target]:
+        """Targets in production code, of any step, where the gold patch changes nothing."""
+        targets = dict.fromkeys(target for each in self.steps for target in each.step.targets)
+        return [target for target in targets if side_of(target.path) == "production" and not self._known(target)]
+
+    def _known(self, target: Target) -> bool:
+        return self.lab.gold.reaches(target) or not self.planned
+
+    def _unseen(self, step: PlanStep) -> list[Place]:
+        return unseen(step, self.lab.gold.plan, self.solution.context)
+
+
+def _creates(target: Target) -> bool:
+    return target.action is Action.CREATE and target.symbol is None
+
+
+def _places(targets: Iterable[Target]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys(Place(path=t.path, symbol=t.symbol) for t in targets))
+
+
+def _said(steps: Sequence[PlanStep]) -> str:
+    return _listed(_places(target for step in steps for target in step.targets))
+
+
+def _listed(places: Sequence[Place]) -> str:
+    shown = ", ".join(str(place) for place in places[:3])
+    return shown + (f" and {len(places) - 3} more" if len(places) > 3 else "")

@@ -1,0 +1,35 @@
+"""Attribution of an attempt of a trajectory: found once, then kept."""
+
+from harness.attribution.decide import attribute
+from harness.attribution.lab import Lab, stored_judge
+from harness.store import RawStore
+from harness.trajectory import Bench
+from harness.trees import Overlay
+from models.attribution import Attribution, attributable
+from models.outcomes import OutcomeKind
+from models.solution import Solution
+
+
+def attribute_attempt(
+    store: RawStore,
+    trajectory: str,
+    attempt: int,
+    instance: str,
+    bench: Bench,
+    solution: Solution,
+    work: Overlay,
+    outcome: OutcomeKind,
+    planned: bool = True,
+) -> Attribution | None:
+    """Which stage an attempt failed at, by experiment; None for an outcome that is no failure of a model's.
+
+    `trajectory` and `instance` are keys, `work` the files that the attempt left, `planned` says whether its planner
+    plans. The attribution and the verdicts behind it are kept, so asking again costs nothing. Raises EnvironmentFault,
+    WheelError and InfrastructureError.
+    """
+    if not attributable(outcome):
+        return None
+    if (found := store.find_attribution(trajectory, attempt)) is not None:
+        return found
+    lab = Lab(bench, stored_judge(store, bench, instance))
+    return store.store_attribution(trajectory, attempt, attribute(lab, solution, work, outcome, planned))
