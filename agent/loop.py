@@ -95,6 +95,25 @@ class _Loop:
     steps_taken: int = 0
     revisions: int = 0
 
+    def to_its_end(self, way: Callable[[], None], index: "RepositoryIndex | None") -> Solution:
+        """Retrieve, go a way, and say how it ended."""
+        try:
+            if index is not None:
+                from agent.retrieval import retrieve
+
+                self.context = retrieve(self.task, self.planner, index, self.recorder)
+            way()
+        except _Stop as stop:
+            return self.solution(stop.reason, stop.detail)
+        except PromptTooLong as error:
+            return self.solution(StopReason.PROMPT_TOO_LONG, str(error))
+        return self.solution(StopReason.FINISHED)
+
+    def plan_all(self) -> None:
+        self.meta = self.ask(self.request(Stage.META_PLAN), parse_meta_plan)
+        for part in self.meta.in_order():
+            self.part_plans.append(self.plan_part(part))
+
     def run(self) -> None:
         if not self.planner.plans:
             self.go_straight()
@@ -126,11 +145,16 @@ class _Loop:
 
     def implement(self, part: MetaPlanPart) -> bool:
         """Plan a part and take its steps; False if the plan was revised on the way."""
+        plan = self.plan_part(part)
+        self.part_plans.append(plan)
+        return self.take_steps(part, plan, for_tests=False)
+
+    def plan_part(self, part: MetaPlanPart) -> PartPlan:
+        """Ask for the steps of a part."""
         request = self.request(Stage.PART_PLAN, meta=self.meta, part=part, changes=self.workspace.patch())
         plan = self.ask(request, lambda text: parse_part_plan(text, part))
         self.recorder.plan(Stage.PART_PLAN, plan)
-        self.part_plans.append(plan)
-        return self.take_steps(part, plan, for_tests=False)
+        return plan
 
     def test(self, part: MetaPlanPart) -> bool:
         """Plan a part's tests and write them; False if the plan was revised on the way."""

@@ -1,6 +1,6 @@
 """Retrieval: a task becomes a context package.
 
-    task_analysis -> candidates by rank -> scope (judged in batches) -> precision (symbols of what scope kept) -> assembly
+    task_analysis -> candidates by rank -> scope (files, judged in batches) -> precision (their symbols) -> assembly
 
 The deterministic ranking proposes, the planner judges. Where it does not judge, or its answer cannot be read, the
 ranking stands; what the ranking knows from the task's own words (a path, a symbol) no judge can take away.
@@ -24,6 +24,7 @@ from models.context import (
     TaskAnalysis,
     Tier,
 )
+from models.errors import PromptTooLong
 from models.protocols import Planner, Recorder, Request, Stage, Task
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Retrieval:
         request = Request(stage=Stage.TASK_ANALYSIS, task=self.task, overview=self.index.overview(OVERVIEW_CHARS))
         try:
             return self._asker.ask(request, parse_task_analysis)
-        except Unanswered as unanswered:
+        except (Unanswered, PromptTooLong) as unanswered:
             self.recorder.decision(Stage.TASK_ANALYSIS, "task", "unanswered", str(unanswered))
             return None
 
@@ -106,7 +107,7 @@ class Retrieval:
         request = Request(stage=Stage.SCOPE, task=self.task, analysis=analysis, candidates=tuple(batch))
         try:
             return {each.path: each for each in self._asker.ask(request, lambda text: parse_scope(text, batch))}
-        except Unanswered as unanswered:
+        except (Unanswered, PromptTooLong) as unanswered:
             self.recorder.decision(Stage.SCOPE, batch[0].path, "unanswered", str(unanswered))
             return {}
 
@@ -130,7 +131,7 @@ class Retrieval:
         request = Request(stage=Stage.PRECISION, task=self.task, analysis=analysis, outlines=tuple(batch))
         try:
             return self._asker.ask(request, lambda text: parse_precision(text, batch))
-        except Unanswered as unanswered:
+        except (Unanswered, PromptTooLong) as unanswered:
             self.recorder.decision(Stage.PRECISION, batch[0].path, "unanswered", str(unanswered))
             return []
 

@@ -148,7 +148,7 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
     both = with_dropped(own, discover_commit(git, commit.parent))
     for project in dict.fromkeys((both, own)):
         try:
-            return Candidate(commit, version, _known_or_locked(project, date, known, packages, cache))
+            return Candidate(commit, version, environment_for(project, date, known, packages, cache))
         except EnvironmentFault as error:
             reason = InvalidReason.NO_WHEEL if "wheel" in str(error) else InvalidReason.UNRESOLVABLE
             failed = Candidate(commit, version, None, reason, str(error))
@@ -162,7 +162,7 @@ def with_dropped(project: Project, parent: Project) -> Project:
     return replace(project, requires=tuple(sorted({*project.requires, *dropped})))
 
 
-def _known_or_locked(
+def environment_for(
     project: Project, date: datetime, known: dict[str, Environment], packages: Path, cache: Path
 ) -> Environment:
     newest = choose_interpreter(project.requires_python, date, installed_interpreters())

@@ -1,0 +1,195 @@
+"""A person's own repository on the bench: a revision of it, an environment for its tests, no hidden answer.
+
+What is made for an attempt lies in a folder of its own, named by what is attempted, so that the same command finds it
+again after a stop and two different ones never meet.
+"""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.environments import pretend_version
+from harness.environments.discovery import discover_commit
+from harness.git import Git, clone
+from harness.packages import RepoPackage
+from harness.prepare import environment_for, name_of, origin_of
+from harness.state import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
+from harness.store import digest
+from harness.testing import Selection
+from harness.trajectory import Bench
+from harness.trees import Overlay, overlay
+from models.errors import EnvironmentFault, InfrastructureError, RepositoryError, UsageError, WheelError
+from models.manifest import Environment, Funnel, Instance, Manifest
+from models.plans import Frozen
+from models.suite import CaseStatus, SuiteEnd, SuiteReport
+
+_GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
+
+
+class Order(Frozen):
+    """What a person asks for. `gold` names the commit whose own change the gold planner makes."""
+
+    task: str
+    repository: str
+    revision: str = "HEAD"
+    gold: str | None = None
+    tests: bool = True
+
+
+class FullCheck(Frozen):
+    """The whole suite before and after: counts, tests that passed and do not any more, tests that are new and pass."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+    broken: tuple[str, ...]
+    new: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an order is worked on: the bench, and why no tests run there if none do."""
+
+    key: str
+    bench: Bench
+    untested: str = ""
+
+
+@contextmanager
+def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
+    """The place of an order, held against a second process with the same one.
+
+    Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.
+    """
+    key = digest("order", order.model_dump(mode="json"), _version_of(order.repository))
+    folder = cache / "solving" / key[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfrastructureError(f"{folder} cannot be made: {error.strerror}; free disk space") from error
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"this task is being worked on in {order.repository} by another process") from error
+        git = _cloned(order.repository, folder / "repo")
+        wheels = cache / "solving" / "packages"
+        wheels.mkdir(exist_ok=True)
+        if not (folder / "packages").exists():
+            (folder / "packages").symlink_to(wheels, target_is_directory=True)
+        yield _placed(key, order, git, runtime, cache)
+
+
+def clear(cache: Path, key: str) -> None:
+    """Remove what was made for an order that is done with."""
+    shutil.rmtree(cache / "solving" / key[:16], ignore_errors=True)
+
+
+def _version_of(repository: str) -> str:
+    """What tells a repository's states apart without running git inside it: its HEAD and the refs' times."""
+    root = Path(repository)
+    if not root.is_dir():
+        raise RepositoryError(f"{repository} is no directory; give the path of a git repository")
+    git = root / ".git" if (root / ".git").exists() else root
+    stamps = [
+        f"{path.name}:{path.stat().st_mtime_ns}" for path in sorted(git.glob("HEAD")) + sorted(git.glob("logs/HEAD"))
+    ]
+    return " ".join([str(root.resolve()), *stamps])
+
+
+def _cloned(repository: str, directory: Path) -> Git:
+    done = directory.with_name("cloned")
+    if done.exists():
+        return Git(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    git = clone(repository, directory)
+    done.touch()
+    return git
+
+
+def _placed(key: str, order: Order, git: Git, runtime: Runtime, cache: Path) -> Place:
+    head = git.resolve(order.gold or order.revision)
+    base = git.resolve(f"{order.gold}^") if order.gold else head
+    environment, untested = None, "tests are off"
+    if order.tests:
+        environment, untested = _environment(git, base, cache / "solving" / "packages", cache)
+    name = name_of(git, head, order.repository)
+    instance = Instance(
+        instance_id=f"{name}__{head[:12]}",
+        commit=head,
+        base_commit=base,
+        task=order.task,
+        planning_types=(),
+        production_files=(),
+        test_files=(),
+        version=pretend_version(git.last_tag(base)),
+        environment=environment.key if environment else None,
+    )
+    manifest = Manifest(
+        name=name,
+        source=origin_of(order.repository),
+        license=None,
+        organisation=None,
+        domain=None,
+        head=head,
+        python=environment.python if environment else "",
+        test_command=discover_commit(git, base).test_command,
+        lines_of_code=0,
+        funnel=Funnel(total=0, dropped={}, needs_message=0, kept=0, mixed=0),
+        environments=(environment,) if environment else (),
+        instances=(instance,),
+    )
+    package = RepoPackage(git.directory.parent, manifest)
+    return Place(key, Bench(runtime, package, instance), untested)
+
+
+def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Environment | None, str]:
+    """The environment of the base's tests, or None and the reason."""
+    date = datetime.fromtimestamp(int(git.text("show", "-s", "--format=%ct", base)), UTC)
+    try:
+        return environment_for(discover_commit(git, base), date, {}, wheels, cache), ""
+    except (EnvironmentFault, WheelError) as error:
+        return None, str(error)
+
+
+def check_whole(bench: Bench, changes: Overlay) -> FullCheck:
+    """Run the repository's whole suite on the base and on the base with `changes`.
+
+    Raises EnvironmentFault, WheelError, InfrastructureError.
+    """
+    instance = bench.instance
+    assert instance.environment is not None, "there are no tests without an environment"
+    environment = bench.package.manifest.environment(instance.environment)
+    with provisioned(bench.runtime, environment, bench.package.wheels, instance.version) as provided:
+        reports = []
+        for laid in ({}, changes):
+            with checked_out(bench.package.git, instance.base_commit, bench.runtime.scratch) as tree:
+                overlay(tree, laid)
+                try:
+                    overlay(tree, build(bench.runtime, tree, provided))
+                    reports.append(run_tests(bench.runtime, tree, provided, Selection()))
+                except BuildFailed as error:
+                    reports.append(SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=str(error)))
+    return compare(*reports)
+
+
+def compare(before: SuiteReport, after: SuiteReport) -> FullCheck:
+    """What a change did to a suite. A run that did not end well breaks every test that passed before it."""
+    passed_before = {i for i, case in before.cases.items() if case.status in _GOOD}
+    passed_after = {i for i, case in after.cases.items() if case.status in _GOOD}
+    skipped = {i for i, case in after.cases.items() if case.status is CaseStatus.SKIPPED}
+    return FullCheck(
+        before=_counts(before),
+        after=_counts(after),
+        broken=tuple(sorted(passed_before - passed_after - skipped)),
+        new=tuple(sorted(passed_after - before.cases.keys())),
+        seconds=round(before.seconds + after.seconds, 3),
+    )
+
+
+def _counts(report: SuiteReport) -> dict[str, int]:
+    return {status.value: count for status, count in sorted(report.counts.items())}
