@@ -20,30 +20,69 @@ def register(app: typer.Typer) -> None:
 
 def campaign(
     packages: Annotated[list[Path], typer.Argument(metavar="PACKAGE...", help="Repo packages.")],
-    planner: Annotated[list[str], typer.Option("--planner", help="gold or null; repeat for several.")],
+    planner: Annotated[
+        list[str], typer.Option("--planner", help="gold, null, teacher, student or no-plan; repeat for several.")
+    ],
     name: Annotated[
         str | None, typer.Option("--name", help="A label for reports; made from the packages if unset.")
     ] = None,
-    edit_format: Annotated[str, typer.Option(help="search-replace or whole-symbol.")] = "search-replace",
+    temperatures: Annotated[
+        str, typer.Option(help="Temperatures of models, as in 0.3,0.6,0.9; gold and null run once, at 0.")
+    ] = "0",
+    samples: Annotated[int, typer.Option(help="Samples per instance, planner and temperature.", min=1)] = 1,
+    limit: Annotated[int | None, typer.Option(help="Instances per package, newest first; all if unset.", min=1)] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before this run's calls cost more, by the settings' price tables.", min=0)
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Stop before this run's calls take more tokens.", min=0)
+    ] = None,
+    step_tests: Annotated[
+        str, typer.Option(help="Run affected tests after each step: on, off, or auto: for models only.")
+    ] = "auto",
+    edit_format: Annotated[
+        str | None, typer.Option(help="search-replace or whole-symbol; as the model's endpoint is set if unset.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, whatever the campaign may cost.")] = False,
     sandbox: SandboxOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Run planners over the valid instances of repo packages and judge each by the repository's own tests.
 
     Finished trajectories are never run again: stopped in the middle, the same command goes on where it was. Exits with
-    1 when a fault of this machine or of an environment left trajectories without a verdict.
+    1 when trajectories have no verdict: a fault of this machine, an environment or a provider, or a cap that was
+    reached.
     """
     from cli.output import print_json
     from cli.running import run_campaign
+    from models.campaign_settings import Grid
 
-    label = name or "-".join(path.resolve().name for path in packages)
-    result = run_campaign([p.resolve() for p in packages], planner, label, edit_format, sandbox)
+    grid = Grid(planners=tuple(planner), temperatures=_numbers(temperatures), samples=samples, limit=limit)
+    result = run_campaign(
+        [p.resolve() for p in packages],
+        grid,
+        name or "-".join(path.resolve().name for path in packages),
+        edit_format=edit_format,
+        sandbox=sandbox,
+        step_tests=step_tests,
+        max_cost=max_cost,
+        max_tokens=max_tokens,
+    )
     if as_json:
         print_json(result)
     else:
         print_report(result)
     if _unfinished(result):
         raise typer.Exit(1)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    from models.errors import UsageError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--temperatures {text}: give numbers with commas between them, as in 0.3,0.6,0.9") from error
 
 
 def _unfinished(result: "Report") -> int:
@@ -99,6 +138,8 @@ def _short(detail: str, most: int = 120) -> str:
 
 def print_report(result: "Report") -> None:
     """The report as a table: one row per planner."""
+    from rich.text import Text
+
     from cli.output import console, table
 
     rows = []
@@ -113,7 +154,9 @@ def print_report(result: "Report") -> None:
         rows,
         right=["passed", "failed", "infra", "open", "rate"],
     )
+    if result.stopped:
+        console.print(Text(f"stopped early: {result.stopped}", style="bold yellow"))
     if unfinished := _unfinished(result):
-        console.print(f"[yellow]{unfinished} trajectories met a fault of nobody's; the same command runs them again[/]")
+        console.print(f"[yellow]{unfinished} trajectories have no verdict yet; the same command runs them again[/]")
     hint = f"; next: cra trace {result.example[:12]}" if result.example else ""
     console.print(f"[dim]campaign {result.campaign_id[:12]}{hint}[/]")

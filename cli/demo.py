@@ -55,6 +55,7 @@ def demo(
 def _run(root: Path, sandbox: str | None) -> dict[str, object]:
     from cli.running import run_campaign, run_prepare
     from harness.sample import build_sample
+    from models.campaign_settings import Grid
     from models.errors import CleanRoomError
 
     sample = root / "spans"
@@ -64,7 +65,8 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
     if failures:
         raise CleanRoomError(f"the sample could not be prepared: {next(iter(failures.values()))}")
     manifest = manifests[0]
-    report = run_campaign([root / "corpus" / manifest.name], ["gold", "null"], "demo", "search-replace", sandbox)
+    grid = Grid(planners=("gold", "null"))
+    report = run_campaign([root / "corpus" / manifest.name], grid, "demo", sandbox=sandbox)
     gold, null = report.planners["gold"], report.planners["null"]
     valid = sum(instance.valid for instance in manifest.instances)
     return {

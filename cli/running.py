@@ -17,7 +17,10 @@ from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
 
 if TYPE_CHECKING:
+    from flows.solve import Solved
+    from harness.solving import Order
     from harness.store import Report
+    from models.campaign_settings import Grid
     from models.manifest import Manifest
 
 
@@ -93,22 +96,79 @@ def run_prepare(
 
 
 def run_campaign(
-    packages: list[Path], planners: list[str], name: str, edit_format: str, sandbox: str | None
+    packages: list[Path],
+    grid: "Grid",
+    name: str,
+    *,
+    edit_format: str | None = None,
+    sandbox: str | None = None,
+    step_tests: str = "auto",
+    max_cost: float | None = None,
+    max_tokens: int | None = None,
 ) -> "Report":
     """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake."""
     from harness.packages import read_package
     from harness.trajectory import check_planners
+    from models.campaign_settings import StepTestMode
     from models.edits import EditFormat
     from models.settings import load_settings
     from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)
-    check_planners(planners)
-    if edit_format not in tuple(EditFormat):
+    check_planners(grid.planners)
+    grid.check()
+    if edit_format is not None and edit_format not in tuple(EditFormat):
         raise UsageError(f"--edit-format {edit_format} is unknown; use {' or '.join(EditFormat)}")
+    if step_tests not in tuple(StepTestMode):
+        raise UsageError(f"--step-tests {step_tests} is unknown; use {', '.join(StepTestMode)}")
     for package in packages:
         read_package(package)
     with _engine():
         from flows.campaign import campaign
 
-        return campaign(packages, planners, name, EditFormat(edit_format), sandbox)
+        return campaign(
+            packages,
+            list(grid.planners),
+            name,
+            EditFormat(edit_format) if edit_format else None,
+            sandbox,
+            temperatures=list(grid.temperatures),
+            samples=grid.samples,
+            limit=grid.limit,
+            max_cost=max_cost,
+            max_tokens=max_tokens,
+            step_tests=StepTestMode(step_tests),
+        )
+
+
+def run_solve(
+    order: "Order",
+    planner: str,
+    temperature: float,
+    sample: int,
+    edit_format: str | None,
+    max_cost: float | None,
+    max_tokens: int | None,
+    sandbox: str | None,
+) -> "Solved":
+    """Work an order off and return what came of it. Raises UsageError before the engine starts for a mistake."""
+    from models.edits import EditFormat
+    from models.settings import load_settings
+    from tasks.runtime import open_runtime
+
+    open_runtime(load_settings(), sandbox)
+    if edit_format is not None and edit_format not in tuple(EditFormat):
+        raise UsageError(f"--edit-format {edit_format} is unknown; use {' or '.join(EditFormat)}")
+    label = order.task if len(order.task) <= 60 else order.task[:59] + "…"
+    with _engine():
+        from flows.solve import Attempt, solve
+
+        attempt = Attempt(
+            planner=planner,
+            temperature=temperature,
+            sample=sample,
+            edit_format=EditFormat(edit_format) if edit_format else None,
+            max_cost=max_cost,
+            max_tokens=max_tokens,
+        )
+        return solve(label, order, attempt, sandbox)

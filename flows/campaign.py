@@ -1,34 +1,34 @@
 """The campaign flow: planners over instances, one task per trajectory, a table in the UI that grows as they finish."""
 
-import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import flow, tags
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import watcher
+from flows.stopping import Stopping
+from flows.table import Table
 from flows.window import completed
+from harness.crew import TEAMS, Crew
 from harness.packages import RepoPackage, read_package
-from harness.state import Runtime
 from harness.store import RawStore, Report, open_raw_store
-from harness.trajectory import Bench, check_planners, make_planner
+from harness.trajectory import Bench, check_planners
+from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
-from models.limits import LoopLimits
 from models.outcomes import OutcomeKind
-from models.settings import load_settings
+from models.settings import Settings, load_settings
 from tasks.runtime import open_runtime
-from tasks.trajectory import Assignment, Desk, run_trajectory
+from tasks.trajectory import Assignment, Desk, Ending, run_trajectory
 
-REFRESH_SECONDS = 5.0
-"""How often the table in the UI is made anew while trajectories finish."""
+if TYPE_CHECKING:
+    from harness.state import Runtime
 
 MOST_LOST = 3
 """Trajectories in a row whose outcome could not be stored; with one more, the campaign stops with the reason."""
@@ -39,24 +39,35 @@ def campaign(
     packages: list[Path],
     planners: list[str],
     name: str,
-    edit_format: EditFormat = EditFormat.SEARCH_REPLACE,
+    edit_format: EditFormat | None = None,
     sandbox: str | None = None,
+    temperatures: list[float] | None = None,
+    samples: int = 1,
+    limit: int | None = None,
+    max_cost: float | None = None,
+    max_tokens: int | None = None,
+    step_tests: StepTestMode = StepTestMode.AUTO,
 ) -> Report:
-    """Run each planner once over every valid instance of the packages; return the report.
+    """Run each planner, at each temperature and sample, over the valid instances of the packages; return the report.
 
     Trajectories that the database holds as closed are not run again, so a stopped campaign goes on where it was. A
-    trajectory that ends in an infrastructure fault stays open and never stops the others.
+    trajectory that ends in an infrastructure fault stays open and never stops the others, unless every one does. The
+    caps hold for this run: the campaign ends in good order when one is reached, and says so in the report.
     """
+    grid = Grid(planners=tuple(planners), temperatures=tuple(temperatures or [0.0]), samples=samples, limit=limit)
     check_planners(planners)
+    grid.check()
     settings = load_settings()
     runtime = open_runtime(settings, sandbox)
     store = open_raw_store(settings.raw_url)
     opened = [read_package(Path(package)) for package in packages]
-    desk = Desk(store, settings.cache_dir, edit_format, LoopLimits())
+    desk = open_desk(settings, store, edit_format, step_tests, max_cost, max_tokens)
     config = {
         "packages": sorted(package.identity for package in opened),
+        **grid.model_dump(mode="json"),
         "planners": sorted(set(planners)),
-        "edit_format": edit_format.value,
+        "edit_format": edit_format and edit_format.value,
+        "step_tests": step_tests.value,
         "loop": desk.limits.model_dump(mode="json"),
         "limits": settings.limits.model_dump(mode="json"),
         "sandbox": runtime.sandbox.kind,
@@ -64,91 +75,94 @@ def campaign(
     campaign_id = store.register_campaign(config)
     store.start_run(campaign_id, name, flow_run.id or name, [str(p.directory) for p in opened])
     assignments = [
-        assignment
-        for package in opened
-        for assignment in _assignments(store, campaign_id, package, planners, desk, runtime)
+        assignment for package in opened for assignment in _assignments(campaign_id, package, grid, desk, runtime)
     ]
     if not assignments:
         raise UsageError(
             f"no package of {', '.join(str(p) for p in packages)} has a valid instance; see `cra corpus show`"
         )
-    _run(assignments, desk, name, settings.concurrency)
-    return store.report(name)
+    calls = desk.crew.calls_at_a_time(planners)
+    stopping = Stopping(settings.campaign.provider_failures)
+    _run(assignments, desk, name, settings.campaign.trajectories or max(settings.concurrency, calls), stopping)
+    return store.report(name).model_copy(update={"stopped": stopping.reason})
+
+
+def open_desk(
+    settings: Settings,
+    store: RawStore,
+    edit_format: EditFormat | None,
+    step_tests: StepTestMode,
+    max_cost: float | None = None,
+    max_tokens: int | None = None,
+) -> Desk:
+    """What trajectories share, by the settings; one meter counts what all models of this run spend."""
+    from llm.meter import Meter
+
+    return Desk(
+        store,
+        settings.cache_dir,
+        Crew(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens)),
+        edit_format=edit_format,
+        step_tests=step_tests,
+        step_test_seconds=settings.campaign.step_test_seconds,
+        sandboxes=settings.concurrency,
+    )
 
 
 def _assignments(
-    store: RawStore,
-    campaign_id: str,
-    package: RepoPackage,
-    planners: Sequence[str],
-    desk: Desk,
-    runtime: Runtime,
-) -> list[Assignment]:
-    keys = store.register_package(package.manifest)
-    found = []
-    for instance in package.manifest.instances:
-        if not instance.valid:
-            continue
+    campaign_id: str, package: RepoPackage, grid: Grid, desk: Desk, runtime: "Runtime"
+) -> Iterator[Assignment]:
+    """A package's trajectories, all of an instance side by side: their prompts begin alike, which servers cache."""
+    keys = desk.store.register_package(package.manifest)
+    valid = [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
+    for instance in valid:
         bench = Bench(runtime, package, instance)
-        for name in dict.fromkeys(planners):
-            planner = make_planner(name, bench, desk.edit_format)
+        identities: dict[str, str] = {}
+        for draw in grid.draws(frozenset(TEAMS)):
+            if draw.planner not in identities:
+                identities[draw.planner] = desk.planner(draw.planner, bench).identity
             instance_key = keys[instance.instance_id]
-            key = store.open_trajectory(campaign_id, instance_key, name, planner.identity)
-            found.append(Assignment(key, instance_key, name, 0.0, 0, bench))
-    return found
+            key = desk.store.open_trajectory(
+                campaign_id, instance_key, draw.planner, identities[draw.planner], draw.temperature, draw.sample
+            )
+            yield Assignment(key, instance_key, draw.planner, draw.temperature, draw.sample, bench)
 
 
-def _run(assignments: list[Assignment], desk: Desk, name: str, at_a_time: int) -> None:
+def _run(assignments: list[Assignment], desk: Desk, name: str, at_a_time: int, stopping: Stopping) -> None:
+    """Run what is open, and once more what a provider failed; stop early, leaving the rest open, if `stopping` says."""
     done = desk.store.closed([a.key for a in assignments])
     todo = [a for a in assignments if a.key not in done]
     watch = watcher()
     watch.start(f"campaign {name}", len(todo))
-    table = _Table(name, Counter({"finished before": len(done)} if done else {}))
-    with ThreadPoolTaskRunner[OutcomeKind](max_workers=at_a_time) as runner:
-
-        def submit(assignment: Assignment) -> PrefectFuture[OutcomeKind]:
-            one = run_trajectory.with_options(tags=assignment.tags, cache_policy=NO_CACHE)
-            return runner.submit(one, {"label": assignment.label, "assignment": assignment, "desk": desk})
-
-        lost = 0
-        with tags("campaign"):
-            for assignment, future in completed(todo, submit, 2 * at_a_time):  # so that a thread never waits
-                future.wait()
-                # A trajectory whose outcome could not even be stored stays open: the next run takes it up.
-                lost = 0 if future.state.is_completed() else lost + 1
-                kind = future.result() if not lost or lost > MOST_LOST else OutcomeKind.HARNESS_ERROR
-                table.add(assignment, kind)
-                watch.advance(f"campaign {name}", f"{assignment.label} {kind.value}")
+    table = Table(name, len(done))
+    failed = _pass(todo, desk, name, at_a_time, stopping, table)
+    if failed and not stopping.reason:
+        watch.start(f"campaign {name}, once more", len(failed))
+        _pass(failed, desk, f"{name}, once more", at_a_time, stopping, table)
     table.publish()
 
 
-class _Table:
-    """The campaign's table artifact: counts per repository and planner, made anew at most every few seconds."""
+def _pass(
+    todo: list[Assignment], desk: Desk, name: str, at_a_time: int, stopping: Stopping, table: Table
+) -> list[Assignment]:
+    """Run trajectories; those that their provider failed."""
+    failed = []
+    lost = 0
+    with ThreadPoolTaskRunner[Ending](max_workers=at_a_time) as runner, tags("campaign"):
 
-    def __init__(self, name: str, before: Counter[str]) -> None:
-        self._key = "campaign-" + "".join(c if c.isalnum() else "-" for c in name.lower())
-        self._before = before
-        self._counts: dict[tuple[str, str], Counter[str]] = {}
-        self._last = 0.0
+        def submit(assignment: Assignment) -> PrefectFuture[Ending]:
+            one = run_trajectory.with_options(tags=assignment.tags, cache_policy=NO_CACHE)
+            return runner.submit(one, {"label": assignment.label, "assignment": assignment, "desk": desk})
 
-    def add(self, assignment: Assignment, kind: OutcomeKind) -> None:
-        """Count one finished trajectory."""
-        row = (assignment.bench.package.manifest.name, assignment.planner)
-        self._counts.setdefault(row, Counter())[kind.value] += 1
-        if time.monotonic() - self._last > REFRESH_SECONDS:
-            self.publish()
-
-    def publish(self) -> None:
-        """Write the table as it stands."""
-        self._last = time.monotonic()
-        rows: list[dict[str, Any]] = [
-            {
-                "repository": repository,
-                "planner": planner,
-                "passed": counts[OutcomeKind.PASSED.value],
-                "others": ", ".join(f"{k} {n}" for k, n in sorted(counts.items()) if k != OutcomeKind.PASSED.value),
-            }
-            for (repository, planner), counts in sorted(self._counts.items())
-        ]
-        rows += [{"repository": what, "planner": "", "passed": n, "others": ""} for what, n in self._before.items()]
-        create_table_artifact(key=self._key, table=rows, description="Trajectories finished so far, by outcome")
+        wanted = takewhile(lambda _: not stopping.reason, todo)
+        for assignment, future in completed(wanted, submit, 2 * at_a_time):  # so that a thread never waits
+            future.wait()
+            # A trajectory whose outcome could not even be stored stays open: the next run takes it up.
+            lost = 0 if future.state.is_completed() else lost + 1
+            ending = future.result() if not lost or lost > MOST_LOST else Ending(OutcomeKind.HARNESS_ERROR)
+            stopping.saw(ending.kind, ending.detail)
+            if ending.kind is OutcomeKind.PROVIDER_ERROR:
+                failed.append(assignment)
+            table.add(assignment, ending.kind)
+            watcher().advance(f"campaign {name}", f"{assignment.label} {ending.kind.value}")
+    return failed

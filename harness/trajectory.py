@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.loop import solve
 from harness.alignment import align
+from harness.crew import TEAMS, Crew, seed_of
 from harness.goldpatch import GoldPatch, read_gold_patch
 from harness.packages import RepoPackage
 from harness.planners import GoldPlanner, NullPlanner
 from harness.state import Runtime, checked_out
+from harness.step_tests import Keep, StepTests, run_anew, step_tests
 from harness.trees import Overlay
 from harness.workspace import TreeWorkspace
 from models.edits import EditFormat
@@ -20,8 +24,12 @@ from models.outcomes import OutcomeKind, Validation
 from models.plans import Frozen, MetaPlan, StepStatus
 from models.protocols import Planner, Recorder, Task
 from models.solution import Solution, StopReason
+from models.suite import SuiteReport
 
-PLANNERS = ("gold", "null")
+if TYPE_CHECKING:
+    from agent.index import RepositoryIndex
+
+PLANNERS = ("gold", "null", *TEAMS)
 
 
 class File(Frozen):
@@ -74,13 +82,32 @@ def check_planners(names: Collection[str]) -> None:
             raise UsageError(f"--planner {name} is unknown; the planners are {', '.join(PLANNERS)}")
 
 
-def make_planner(name: str, bench: Bench, edit_format: EditFormat) -> Planner:
-    """Who fills the planner slot for an instance."""
+def make_planner(
+    name: str,
+    bench: Bench,
+    edit_format: EditFormat | None = None,
+    temperature: float = 0.0,
+    sample: int = 0,
+    crew: Crew | None = None,
+) -> Planner:
+    """Who fills the planner slot for an instance. Planners that are models need a crew.
+
+    Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
+    """
     if name == "gold":
-        return GoldPlanner(bench.gold(), edit_format)
+        return GoldPlanner(bench.gold(), edit_format or EditFormat.SEARCH_REPLACE)
     if name == "null":
         return NullPlanner()
-    raise AssertionError(f"planner {name} was not checked")
+    assert crew is not None, "a planner that is a model needs a crew"
+    return crew.planner(name, edit_format, temperature, seed_of(bench.instance.instance_id, sample))
+
+
+@dataclass(frozen=True)
+class StepTesting:
+    """That tests run after each step, for at most so many seconds; `keep` may know a run's report already."""
+
+    seconds: float
+    keep: Keep = run_anew
 
 
 def work(
@@ -89,11 +116,26 @@ def work(
     recorder: Recorder,
     limits: LoopLimits,
     wrap: Callable[[Planner], Planner] = lambda planner: planner,
+    index: "RepositoryIndex | None" = None,
+    testing: StepTesting | None = None,
 ) -> Work:
-    """Let a planner work on the parent's files. `wrap` may put something around it, such as an engine's tasks."""
-    with checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch) as tree:
-        workspace = TreeWorkspace(tree)
-        solution = solve(bench.task(), wrap(planner), workspace, recorder, limits)
+    """Let a planner work on the parent's files. `wrap` may put something around it, such as an engine's tasks.
+
+    `index` is the parent's: without one nothing is retrieved. Without `testing` no tests run after steps.
+    """
+    with ExitStack() as held:
+        tree = held.enter_context(checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch))
+        tests: StepTests | None = None
+        if testing is not None:
+            tests = held.enter_context(
+                step_tests(bench.runtime, bench.package, bench.instance, tree, testing.seconds, index, testing.keep)
+            )
+
+        def run(changed: list[str]) -> SuiteReport | None:
+            return tests.run(changed, workspace.patch()) if tests else None
+
+        workspace = TreeWorkspace(tree, run)
+        solution = solve(bench.task(), wrap(planner), workspace, recorder, limits, index)
         changes = workspace.changes()
         patch = workspace.patch()
     plans = (*solution.part_plans, *solution.test_plans)
@@ -113,6 +155,7 @@ _ENDS = {
     StopReason.TOO_MANY_PARTS: OutcomeKind.LIMITS_REACHED,
     StopReason.TOO_MANY_STEPS: OutcomeKind.LIMITS_REACHED,
     StopReason.TOO_MANY_REVISIONS: OutcomeKind.LIMITS_REACHED,
+    StopReason.PROMPT_TOO_LONG: OutcomeKind.PROMPT_TOO_LONG,
 }
 
 

@@ -1,8 +1,24 @@
 """Settings of campaigns: trajectories at a time, what may be spent unasked, how long the tests of a step may run."""
 
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import product
+from typing import NamedTuple
+
 from pydantic import Field
 
+from models.errors import UsageError
 from models.plans import Frozen
+
+HOTTEST = 2.0
+
+
+class StepTestMode(StrEnum):
+    """Whether tests run after each step. Gold and null learn nothing from them: with `auto` they do without."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
 
 
 class CampaignSettings(Frozen):
@@ -16,3 +32,40 @@ class CampaignSettings(Frozen):
     provider_failures: int = Field(
         5, ge=1, description="trajectories in a row that could not ask their model before a campaign stops"
     )
+
+
+class Draw(NamedTuple):
+    """One trajectory of an instance."""
+
+    planner: str
+    temperature: float
+    sample: int
+
+
+class Grid(Frozen):
+    """What is run over each instance: planners x temperatures x samples. Gold and null do not vary: they run once."""
+
+    planners: tuple[str, ...]
+    temperatures: tuple[float, ...] = (0.0,)
+    samples: int = 1
+    limit: int | None = Field(None, description="instances per package, newest first; None: all")
+
+    def check(self) -> None:
+        """Raises UsageError for what no campaign can be."""
+        if not self.planners:
+            raise UsageError("no planner was given; use --planner, which may be repeated")
+        if not self.temperatures or any(not 0 <= each <= HOTTEST for each in self.temperatures):
+            raise UsageError(
+                f"--temperatures {list(self.temperatures)}: give numbers from 0 to {HOTTEST:g}, as in 0.3,0.6"
+            )
+        if self.samples < 1 or (self.limit is not None and self.limit < 1):
+            raise UsageError("--samples and --limit are at least 1")
+
+    def draws(self, sampled: frozenset[str]) -> Iterator[Draw]:
+        """The trajectories of one instance, in order; planners that are not among `sampled` run once, at 0."""
+        for planner in dict.fromkeys(self.planners):
+            if planner in sampled:
+                varied = product(dict.fromkeys(self.temperatures), range(self.samples))
+                yield from (Draw(planner, temperature, sample) for temperature, sample in varied)
+            else:
+                yield Draw(planner, 0.0, 0)

@@ -11,7 +11,7 @@ from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
-from models.errors import InfrastructureError
+from models.errors import CapReached, InfrastructureError, ProviderError
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -45,9 +45,14 @@ def kept_under(key: str, cache_dir: Path) -> Kept:
 
 
 def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -> bool:
-    """Retry faults of the machine only: a verdict about a commit or a candidate does not change by asking again."""
+    """Retry faults of the machine only: a verdict about a commit or a candidate does not change by asking again.
+
+    A provider has been asked again by then, and a cap that is reached stays so.
+    """
     try:
         state.result()
+    except (ProviderError, CapReached):
+        return False
     except InfrastructureError:
         return True
     except Exception:  # noqa: BLE001 - whatever else it is, it is not worth a retry

@@ -1,5 +1,9 @@
-"""Each answer of a planner as a task: a person sees a commit's stages, and a restart does not ask twice."""
+"""Each answer of a planner, and each test run after a step, as a task: a person sees a commit's stages, and nothing
+that was finished is done, or paid for, again."""
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +13,37 @@ from harness.store import RawStore, digest
 from models.edits import EditFormat
 from models.errors import DatabaseError
 from models.protocols import Answer, Planner, Request, Stage
-from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
+from models.suite import SuiteReport
+from tasks.caching import RETRY_DELAYS, Kept, is_infrastructure, kept_under
+
+JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
+"""Stages that are asked once for all samples of an instance: what is sampled branches from one frozen context."""
+
+
+class _Asking:
+    """One question to a planner. A plain class, so that the engine does not walk through what it holds.
+
+    `given` is the answer if the planner was asked just now, None if an earlier one was found.
+    """
+
+    def __init__(self, planner: Planner, request: Request, store: RawStore) -> None:
+        self.planner, self.request, self.store = planner, request, store
+        self.given: Answer | None = None
+
+    def run(self) -> str:
+        self.given = self.planner.answer(self.request)
+        return self.store.put_text(self.given.model_dump_json())
+
+
+class _Testing:
+    """One test run after a step."""
+
+    def __init__(self, run: Callable[[], SuiteReport], slots: AbstractContextManager[object], store: RawStore) -> None:
+        self.test, self.slots, self.store = run, slots, store
+
+    def run(self) -> str:
+        with self.slots:
+            return self.store.put_text(self.test().model_dump_json())
 
 
 @task(
@@ -20,18 +54,62 @@ from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
     persist_result=True,
     result_serializer="json",
 )
-def answer_stage(label: str, planner: Planner, request: Request, store: RawStore) -> str:
+def answer_stage(label: str, asking: _Asking) -> str:
     """Ask a planner one stage; the answer goes to the database, its hash is the result."""
-    return store.put_text(planner.answer(request).model_dump_json())
+    return asking.run()
+
+
+@task(
+    task_run_name="{label}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=True,
+    result_serializer="json",
+)
+def test_step(label: str, testing: _Testing) -> str:
+    """Run the tests that a step may break; the report goes to the database, its hash is the result."""
+    return testing.run()
+
+
+class _Turns:
+    """A lock per key, so that of several samples which ask the same at once one asks and the others wait."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def one(self, key: str) -> Iterator[None]:
+        with self._guard:
+            lock, waiting = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = (lock, waiting + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, waiting = self._locks.pop(key)
+                if waiting > 1:
+                    self._locks[key] = (lock, waiting - 1)
+
+
+_turns = _Turns()
 
 
 @dataclass(frozen=True)
 class AsTasks:
-    """A planner whose every answer is a task, cached under the trajectory and the question."""
+    """A planner whose every answer is a task, kept under who was asked what.
+
+    `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
+    identity, temperature and sample. It does not hold the campaign, so one that grows pays for no answer twice.
+    `judge` is the same for the stages of retrieval, for all temperatures and samples.
+    """
 
     planner: Planner
     store: RawStore
-    trajectory: str
+    asker: str
+    judge: str
     cache_dir: Path
 
     @property
@@ -68,16 +146,51 @@ class AsTasks:
         return self.planner.count(text)
 
     def answer(self, request: Request) -> Answer:
-        """The planner's answer, or the one it gave when the same was asked before in this trajectory."""
-        label = request.stage.value
-        if request.step is not None:
-            label += f" {request.step.id}" + (f" retry {request.attempt}" if request.attempt else "")
-        elif request.part is not None:
-            label += f" {request.part.id}"
-        key = digest(self.trajectory, request.model_dump(mode="json"))
-        one = answer_stage.with_options(**kept_under(key, self.cache_dir))
+        """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
+        key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
+        label = _label(request)
+        asking = _Asking(self.planner, request, self.store)
+        with _turns.one(key):
+            one = answer_stage.with_options(**kept_under(key, self.cache_dir))
+            try:
+                text = self.store.get_text(one(label, asking))
+            except DatabaseError:  # the engine remembers an answer that this database does not hold
+                text = self.store.get_text(one.with_options(refresh_cache=True)(label, asking))
+        if asking.given is not None:
+            return asking.given
+        found = Answer.model_validate_json(text)
+        return found.model_copy(update={"reused": True, "cost": 0.0, "latency": 0.0, "retries": 0})
+
+
+def kept_report(
+    key: str,
+    run: Callable[[], SuiteReport],
+    store: RawStore,
+    cache_dir: Path,
+    slots: AbstractContextManager[object],
+) -> SuiteReport:
+    """The report of a test run, or the one it had when the same was run before. `slots` limits runs at a time."""
+    kept: Kept = kept_under(key, cache_dir)
+    testing = _Testing(run, slots, store)
+    with _turns.one(key):
+        one = test_step.with_options(**kept)
         try:
-            return Answer.model_validate_json(self.store.get_text(one(label, self.planner, request, self.store)))
-        except DatabaseError:  # the engine remembers an answer that this database does not hold
-            again = one.with_options(refresh_cache=True)(label, self.planner, request, self.store)
-            return Answer.model_validate_json(self.store.get_text(again))
+            text = store.get_text(one("tests", testing))
+        except DatabaseError:
+            text = store.get_text(one.with_options(refresh_cache=True)("tests", testing))
+    return SuiteReport.model_validate_json(text)
+
+
+def judge_of(planner: Planner) -> str:
+    """What the planner's judgements depend on besides the question; its whole identity where it does not say."""
+    own = getattr(planner, "judging_identity", None)
+    return own if isinstance(own, str) else planner.identity
+
+
+def _label(request: Request) -> str:
+    label = request.stage.value
+    if request.step is not None:
+        label += f" {request.step.id}"
+    elif request.part is not None:
+        label += f" {request.part.id}"
+    return label + (f" retry {request.attempt}" if request.attempt else "")

@@ -1,34 +1,47 @@
 """A trajectory as a task that calls its stages' tasks. The database decides what is done; the engine only watches."""
 
+import threading
 import time
 import traceback
-from dataclasses import dataclass
 from errno import ENOSPC
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect import get_run_logger, tags, task
 
 from harness.candidates import JUDGE_VERSION, judge_candidate
-from harness.store import RawStore, sha256, validation_key
-from harness.trajectory import Bench, Work, make_planner, outcome_of, work
+from harness.crew import TEAMS, Crew
+from harness.indexes import Indexes
+from harness.store import RawStore, digest, sha256, validation_key
+from harness.trajectory import Bench, StepTesting, Work, make_planner, outcome_of, work
+from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
-from models.errors import DatabaseError, EnvironmentFault, InfrastructureError, WheelError
+from models.errors import (
+    CapReached,
+    DatabaseError,
+    EnvironmentFault,
+    InfrastructureError,
+    PromptTooLong,
+    ProviderError,
+    SandboxUnavailable,
+    WheelError,
+)
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind, Validation
+from models.protocols import Planner
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
-from tasks.stages import AsTasks
+from tasks.stages import AsTasks, judge_of, kept_report
 
 
-@dataclass(frozen=True)
 class Assignment:
-    """A trajectory to be run: an instance, a planner, and where its rows go."""
+    """A trajectory to be run: an instance, a planner, and where its rows go. Plain, like `Desk`."""
 
-    key: str
-    instance_key: str
-    planner: str
-    temperature: float
-    sample: int
-    bench: Bench
+    def __init__(
+        self, key: str, instance_key: str, planner: str, temperature: float, sample: int, bench: Bench
+    ) -> None:
+        self.key, self.instance_key = key, instance_key
+        self.planner, self.temperature, self.sample = planner, temperature, sample
+        self.bench = bench
 
     @property
     def label(self) -> str:
@@ -42,14 +55,50 @@ class Assignment:
         return {self.bench.package.manifest.name, self.bench.instance.commit[:7]}
 
 
-@dataclass(frozen=True)
 class Desk:
-    """What every trajectory of a campaign shares."""
+    """What every trajectory of a campaign shares. A plain class, so that the engine does not walk through it.
 
-    store: RawStore
-    cache_dir: Path
-    edit_format: EditFormat
-    limits: LoopLimits
+    `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a planner that
+    is a model; gold and null, which learn nothing from them, do without. `sandboxes`: how many test runs at a time.
+    """
+
+    def __init__(
+        self,
+        store: RawStore,
+        cache_dir: Path,
+        crew: Crew,
+        *,
+        edit_format: EditFormat | None = None,
+        limits: LoopLimits | None = None,
+        step_tests: StepTestMode = StepTestMode.AUTO,
+        step_test_seconds: float = 120.0,
+        sandboxes: int = 1,
+    ) -> None:
+        self.store, self.cache_dir, self.crew = store, cache_dir, crew
+        self.edit_format, self.limits = edit_format, limits or LoopLimits()
+        self.step_tests, self.step_test_seconds = step_tests, step_test_seconds
+        self.slots = threading.BoundedSemaphore(sandboxes)
+        self.indexes = Indexes(cache_dir / "index")
+
+    def planner(self, name: str, bench: Bench, temperature: float = 0.0, sample: int = 0) -> Planner:
+        """Who fills the planner slot for an instance."""
+        return make_planner(name, bench, self.edit_format, temperature, sample, self.crew)
+
+    def testing(self, planner: str) -> StepTesting | None:
+        """How tests run after the steps of a planner, if they do."""
+        if self.step_tests is StepTestMode.OFF or (self.step_tests is StepTestMode.AUTO and planner not in TEAMS):
+            return None
+        return StepTesting(
+            self.step_test_seconds,
+            lambda key, run: kept_report(key, run, self.store, self.cache_dir, self.slots),
+        )
+
+
+class Ending(NamedTuple):
+    """How a trajectory's attempt ended."""
+
+    kind: OutcomeKind
+    detail: str = ""
 
 
 @task(
@@ -59,20 +108,20 @@ class Desk:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKind:
+def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> Ending:
     """Run a trajectory to an outcome and record it. An infrastructure fault is an outcome, too, and leaves it open."""
     attempt = desk.store.begin_attempt(assignment.key)
     if attempt is None:  # closed meanwhile by another process
-        return desk.store.outcome(assignment.key)
+        return Ending(desk.store.outcome(assignment.key))
     started = time.monotonic()
     done: Work | None = None
     verdict: Validation | None = None
     try:
         with tags(*assignment.tags):  # the stages' tasks bear them as well
-            done = _work(assignment, desk, attempt)
+            done = do_work(assignment, desk, attempt)
             verdict = _validate(assignment, desk, done)
         kind, detail = outcome_of(done, verdict)
-    except (InfrastructureError, EnvironmentFault, WheelError) as error:
+    except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable, PromptTooLong) as error:
         kind, detail = fault_of(error), str(error)
         get_run_logger().warning("%s: %s: %s", label, kind.value, error)
     except Exception as error:  # noqa: BLE001 - a bug of ours must not stop the campaign, nor count against a planner
@@ -91,29 +140,54 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> OutcomeKin
         validation=verdict.key if verdict else None,
         seconds=round(time.monotonic() - started, 3),
     )
-    return kind
+    return Ending(kind, detail)
+
+
+_FAULTS: tuple[tuple[type[Exception], OutcomeKind], ...] = (
+    (EnvironmentFault, OutcomeKind.ENVIRONMENT_BROKEN),
+    (WheelError, OutcomeKind.ENVIRONMENT_BROKEN),
+    (ProviderError, OutcomeKind.PROVIDER_ERROR),
+    (CapReached, OutcomeKind.CAP_REACHED),
+    (SandboxUnavailable, OutcomeKind.SANDBOX_ERROR),
+    (PromptTooLong, OutcomeKind.PROMPT_TOO_LONG),
+)
 
 
 def fault_of(error: Exception) -> OutcomeKind:
-    """The outcome kind of a fault that is nobody's failure."""
-    if isinstance(error, EnvironmentFault | WheelError):
-        return OutcomeKind.ENVIRONMENT_BROKEN
+    """The outcome kind of an error that ended an attempt; only a prompt too long says something of a model."""
+    for fault, kind in _FAULTS:
+        if isinstance(error, fault):
+            return kind
     cause = error if isinstance(error, OSError) else error.__cause__
     if (isinstance(cause, OSError) and cause.errno == ENOSPC) or "No space left" in str(error):
         return OutcomeKind.DISK_FULL
     return OutcomeKind.HARNESS_ERROR
 
 
-def _work(assignment: Assignment, desk: Desk, attempt: int) -> Work:
+def do_work(assignment: Assignment, desk: Desk, attempt: int) -> Work:
+    """Let the planner work, its answers and its steps' tests as tasks. Raises InfrastructureError, PromptTooLong."""
     bench = assignment.bench
-    planner = make_planner(assignment.planner, bench, desk.edit_format)
-    recorder = desk.store.recorder(assignment.key, attempt)
+    planner = desk.planner(assignment.planner, bench, assignment.temperature, assignment.sample)
     return work(
         bench,
         planner,
-        recorder,
+        desk.store.recorder(assignment.key, attempt),
         desk.limits,
-        wrap=lambda planner: AsTasks(planner, desk.store, assignment.key, desk.cache_dir),
+        wrap=lambda planner: _as_tasks(planner, assignment, desk),
+        index=desk.indexes.of(bench.package, bench.instance.base_commit) if planner.judges else None,
+        testing=desk.testing(assignment.planner),
+    )
+
+
+def _as_tasks(planner: Planner, assignment: Assignment, desk: Desk) -> AsTasks:
+    return AsTasks(
+        planner,
+        desk.store,
+        asker=digest(
+            assignment.instance_key, planner.name, planner.identity, assignment.temperature, assignment.sample
+        ),
+        judge=digest(assignment.instance_key, judge_of(planner)),
+        cache_dir=desk.cache_dir,
     )
 
 
@@ -126,10 +200,10 @@ def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
     }
     key = validation_key(assignment.instance_key, sha256(done.canonical()), instance.environment, conditions)
     one = validate_candidate.with_options(**kept_under(key, desk.cache_dir))
-    one(key, assignment, desk.store, done)
+    one(key, assignment, desk, done)
     if (found := desk.store.find_validation(key)) is not None:
         return found
-    one.with_options(refresh_cache=True)(key, assignment, desk.store, done)
+    one.with_options(refresh_cache=True)(key, assignment, desk, done)
     if (found := desk.store.find_validation(key)) is not None:
         return found
     raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
@@ -143,10 +217,11 @@ def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
     persist_result=True,
     result_serializer="json",
 )
-def validate_candidate(key: str, assignment: Assignment, store: RawStore, done: Work) -> str:
+def validate_candidate(key: str, assignment: Assignment, desk: Desk, done: Work) -> str:
     """Judge a candidate once per (instance, patch, environment); the result is the key of the verdict."""
-    if store.find_validation(key) is None:
+    if desk.store.find_validation(key) is None:
         bench = assignment.bench
-        verdict, report = judge_candidate(bench.runtime, bench.package, bench.instance, done.changes, key)
-        store.store_validation(assignment.instance_key, verdict, report)
+        with desk.slots:
+            verdict, report = judge_candidate(bench.runtime, bench.package, bench.instance, done.changes, key)
+        desk.store.store_validation(assignment.instance_key, verdict, report)
     return key

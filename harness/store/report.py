@@ -45,7 +45,8 @@ class TrajectoryLine(Frozen):
 class Report(Frozen):
     """How the campaign stands that last ran under `name`.
 
-    `seconds` lie between that run's start and the last closing.
+    `seconds` lie between that run's start and the last closing. `stopped` says why a run ended early, and is known only
+    to that run itself.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Report(Frozen):
     planners: dict[str, PlannerReport]
     seconds: float
     example: str = ""
+    stopped: str = ""
 
     def to_json(self) -> str:
         """The report for machines."""

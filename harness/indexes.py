@@ -1,0 +1,37 @@
+"""Indexes of parent commits: built from what was parsed before, and shared by the samples of an instance."""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.packages import RepoPackage
+from harness.sources import GitSource
+
+if TYPE_CHECKING:
+    from agent.index import RepositoryIndex
+
+_HELD = 4
+"""Indexes held in memory: trajectories run instance by instance, so that few are in use at a time."""
+
+
+class Indexes:
+    """Indexes of revisions of repo packages, their parts cached in a folder. Safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: OrderedDict[tuple[Path, str], RepositoryIndex] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, package: RepoPackage, revision: str) -> "RepositoryIndex":
+        """The index of a revision. One is built at a time: the next one then finds what it has in common with it."""
+        from agent.index import IndexCache, build_index
+
+        key = (package.directory, revision)
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = build_index(GitSource(package.git, revision), IndexCache(self._folder))
+            self._held.move_to_end(key)
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
+            return self._held[key]
