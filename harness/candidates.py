@@ -1,4 +1,4 @@
-"""Judging a candidate's changes by the commit's own, hidden tests."""
+"""Judging a candidate's changes by the commit's own, hidden tests, and by those that were generated for it."""
 
 import sys
 from collections.abc import Collection
@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.git import Git
 from harness.mining.paths import is_test_path
-from harness.packages import RepoPackage
+from harness.packages import RepoPackage, generated_tests
 from harness.runner_config import runner_configuration
 from harness.state import (
     BuildFailed,
@@ -24,7 +24,7 @@ from harness.testing import Selection
 from harness.trees import Overlay, files_and_links, overlay
 from models.errors import CleanRoomError
 from models.manifest import Instance
-from models.outcomes import OracleKind, OutcomeKind, Validation, judge
+from models.outcomes import OutcomeKind, Validation, judge, oracle_of
 from models.suite import SuiteEnd, SuiteReport
 
 JUDGE_VERSION = 1
@@ -45,28 +45,31 @@ def judge_candidate(
 ) -> tuple[Validation, SuiteReport]:
     """The verdict on `changes` over the instance's base, and the report it rests on.
 
-    The commit's tests are laid over the candidate's tree, replacing whatever tests it has. Those of the touched
-    files run first, and the rest only if all of FAIL_TO_PASS passed: a failed candidate is cheap. A run that was cut
-    short counts only if it is cut short again. Raises EnvironmentFault, WheelError and InfrastructureError, which are
-    nobody's failure.
+    The commit's tests, and those generated for it if it has any, are laid over the candidate's tree, replacing whatever
+    tests it has. Those of the touched files run first, and the rest only if all of FAIL_TO_PASS passed: a failed
+    candidate is cheap. A run that was cut short counts only if it is cut short again. Raises EnvironmentFault,
+    WheelError and InfrastructureError, which are nobody's failure.
     """
     assert instance.environment is not None, "a valid instance has an environment"
     environment = package.manifest.environment(instance.environment)
     with provisioned(runtime, environment, package.wheels, instance.version) as provided:
         try:
-            report = _run(runtime, package.git, instance, changes, provided)
+            report = _run(runtime, package, instance, changes, provided)
             if report.end in _CUT_SHORT:
-                report = _run(runtime, package.git, instance, changes, provided)
+                report = _run(runtime, package, instance, changes, provided)
         except BuildFailed as error:
-            return _not_run(key, OutcomeKind.BUILD_FAILED, str(error))
+            return _not_run(instance, key, OutcomeKind.BUILD_FAILED, str(error))
         except Tampered as error:
-            return _not_run(key, OutcomeKind.TAMPERED, str(error))
+            return _not_run(instance, key, OutcomeKind.TAMPERED, str(error))
     return judge(instance, report, key), report
 
 
-def _run(runtime: Runtime, git: Git, instance: Instance, changes: Overlay, provided: Provisioned) -> SuiteReport:
+def _run(
+    runtime: Runtime, package: RepoPackage, instance: Instance, changes: Overlay, provided: Provisioned
+) -> SuiteReport:
+    git, generated = package.git, generated_tests(package, instance)
     selection = Selection(
-        first=tuple(path for path in instance.test_files if path.endswith(".py")),
+        first=tuple(path for path in (*instance.test_files, *sorted(generated)) if path.endswith(".py")),
         stop="if-required-fail",
         required=instance.fail_to_pass,
     )
@@ -80,12 +83,13 @@ def _run(runtime: Runtime, git: Git, instance: Instance, changes: Overlay, provi
         refuse_stand_ins(before, added, roots)
         overlay(tree, added)
         install_tests(git, instance.commit, tree)
+        overlay(tree, generated)
         return run_tests(runtime, tree, provided, selection)
 
 
-def _not_run(key: str, kind: OutcomeKind, detail: str) -> tuple[Validation, SuiteReport]:
+def _not_run(instance: Instance, key: str, kind: OutcomeKind, detail: str) -> tuple[Validation, SuiteReport]:
     report = SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=detail)
-    return Validation(key=key, oracle=OracleKind.F2P_P2P, kind=kind, detail=detail), report
+    return Validation(key=key, oracle=oracle_of(instance), kind=kind, detail=detail), report
 
 
 def refuse_stand_ins(before: Collection[str], changes: Overlay, roots: Collection[str]) -> None:

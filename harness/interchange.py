@@ -79,13 +79,15 @@ class SweInstance(BaseModel):
 
 
 def export_instances(manifest: Manifest, git: Git) -> Iterator[str]:
-    """A line for each valid instance of a repo package, in the manifest's order; `git` holds its commits.
+    """A line for each instance of a repo package that its own tests make valid, in the manifest's order.
+
+    `git` holds its commits.
 
     `patch` is everything the commit changes outside its test files, `test_patch` the rest. The same package
     gives the same lines.
     """
     for instance in manifest.instances:
-        if instance.valid:
+        if instance.valid and instance.generated is None:  # the format has no place for tests outside the commit
             yield _exported(manifest, instance, git).to_line()
 
 

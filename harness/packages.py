@@ -1,6 +1,8 @@
-"""Repo packages on disk: `repo/` (a bare clone), `packages/` (wheels), `manifest.json`; `timings.json` beside it."""
+"""Repo packages on disk: `repo/` (a bare clone), `packages/` (wheels), `generated/` (tests that a teacher wrote, if
+any), `manifest.json`; `timings.json` beside it."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -11,8 +13,11 @@ from pydantic import ValidationError
 
 from harness.environments import check_wheel
 from harness.git import Git, foreign_part
-from models.errors import InfrastructureError, ManifestError, WheelError
-from models.manifest import SCHEMA_VERSION, Manifest
+from harness.mining.paths import is_test_path
+from harness.trees import Overlay, inside
+from models.errors import EnvironmentFault, InfrastructureError, ManifestError, WheelError
+from models.generated import FOLDER, GeneratedFile
+from models.manifest import SCHEMA_VERSION, Instance, Manifest
 
 MANIFEST = "manifest.json"
 TIMINGS = "timings.json"
@@ -45,7 +50,7 @@ def read_package(directory: Path) -> RepoPackage:
     """The repo package in a directory.
 
     Raises ManifestError when there is none, when its manifest is of another version, has unknown or missing fields, or
-    names commits that the clone lacks.
+    names commits that the clone lacks or generated tests that are not there.
     """
     manifest = read_manifest(directory)
     package = RepoPackage(directory, manifest)
@@ -58,7 +63,33 @@ def read_package(directory: Path) -> RepoPackage:
     for line in checked.decode().splitlines():
         if " commit " not in f"{line} ":
             raise ManifestError(f"{directory}: repo/ lacks commit {line.split()[0]}; prepare the package again")
+    for instance in manifest.instances:
+        try:
+            generated_tests(package, instance)
+        except EnvironmentFault as error:
+            raise ManifestError(f"{directory}: {instance.instance_id}: {error}") from error
     return package
+
+
+def generated_tests(package: RepoPackage, instance: Instance) -> Overlay:
+    """The tests that a teacher wrote for an instance, as files over a tree; empty for most.
+
+    Raises EnvironmentFault for a file that is not there, is not what the manifest says, or would not be a test file.
+    """
+    files = instance.generated.files if instance.generated else ()
+    return {file.path: (_generated(package.directory / FOLDER, file), False) for file in files}
+
+
+def _generated(folder: Path, file: GeneratedFile) -> bytes:
+    path = folder / f"{file.sha256}.py"
+    if not inside(file.path) or not is_test_path(file.path) or not file.path.endswith(".py"):
+        raise EnvironmentFault(f"generated tests at {file.path!r} would not be a test file; run `cra supplement` again")
+    if path.is_symlink() or not path.is_file():
+        raise EnvironmentFault(f"generated tests {path.name} are missing; run `cra supplement` again")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise EnvironmentFault(f"generated tests {path.name} have another content; run `cra supplement` again")
+    return content
 
 
 def read_manifest(directory: Path) -> Manifest:

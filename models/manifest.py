@@ -3,10 +3,11 @@ from run to run (timings lie in a file beside it), so that the same inputs give 
 
 import hashlib
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from models.generated import GeneratedTests
 from models.plans import Frozen
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -151,7 +152,10 @@ class ExcludedTest(Frozen):
 
 
 class Instance(Frozen):
-    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag)."""
+    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag).
+
+    `generated` are tests laid beside the commit's own, which tell nothing apart without them.
+    """
 
     instance_id: str
     commit: str
@@ -168,6 +172,15 @@ class Instance(Frozen):
     excluded: tuple[ExcludedTest, ...] = ()
     reason: InvalidReason | None = None
     detail: str = ""
+    generated: GeneratedTests | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An instance without generated tests is the text it was before there were any, and so keeps its identity."""
+        data: dict[str, Any] = handler(self)
+        if self.generated is None:
+            data.pop("generated", None)
+        return data
 
     @property
     def valid(self) -> bool:

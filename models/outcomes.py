@@ -130,6 +130,11 @@ class Validation(Frozen):
     detail: str = ""
 
 
+def oracle_of(instance: Instance) -> OracleKind:
+    """Whose tests judge an instance's patches."""
+    return OracleKind.GENERATED_TESTS if instance.generated else OracleKind.F2P_P2P
+
+
 def judge(instance: Instance, report: SuiteReport, key: str) -> Validation:
     """The verdict that a run of the hidden tests gives on a patch.
 
@@ -155,7 +160,7 @@ def judge(instance: Instance, report: SuiteReport, key: str) -> Validation:
         kind, detail = OutcomeKind.PASSED, ""
     return Validation(
         key=key,
-        oracle=OracleKind.F2P_P2P,
+        oracle=oracle_of(instance),
         kind=kind,
         f2p_passed=tuple(sorted(set(instance.fail_to_pass) & passed)),
         f2p_failed=tuple(f2p_failed),

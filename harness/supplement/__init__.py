@@ -1,0 +1,26 @@
+"""Tests for commits whose own tests do not tell them from their parent, written by a teacher and proved in the sandbox.
+
+The teacher is shown the commit's change; what it writes is never shown to a planner, like the commit's own tests.
+"""
+
+from harness.supplement.package import store_supplement, with_supplements
+from harness.supplement.rounds import Reply, Round, Subject, Supplement, Teacher, supplement, wanting
+from harness.supplement.teacher import RouterTeacher
+from harness.supplement.trial import Refusal, Trial, kept_trial, try_modules
+
+__all__ = [
+    "Refusal",
+    "Reply",
+    "Round",
+    "RouterTeacher",
+    "Subject",
+    "Supplement",
+    "Teacher",
+    "Trial",
+    "kept_trial",
+    "store_supplement",
+    "supplement",
+    "try_modules",
+    "wanting",
+    "with_supplements",
+]

@@ -1,0 +1,153 @@
+"""What a teacher is shown: the task, the change, the code around it, tests of the same repository."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from agent.code import text as texts
+from agent.index.symbols import IMPORTS, MODULE
+from agent.retrieve import elide
+from harness.git import Git
+from harness.goldpatch import FileChange, GoldPatch
+from harness.mining.paths import is_test_path
+from harness.planners.hunks import FileHunks
+from harness.supplement.placing import is_module
+from models.chat import Message
+from models.errors import EditError, PromptTooLong
+from models.manifest import Instance
+
+FRAME = 8
+"""Tokens that a chat format puts around a message, at most."""
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A file as the teacher sees it: its text, and the same with what the change does not touch elided."""
+
+    path: str
+    text: str
+    shorter: str
+
+
+@dataclass(frozen=True)
+class Brief:
+    """All that a teacher may be shown of an instance. `files` are as they are with the change; `others` only named."""
+
+    task: str
+    diff: str
+    others: tuple[str, ...]
+    files: tuple[Shown, ...]
+    examples: tuple[Shown, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Before:
+    """The answer before: its test modules, and what was wrong with them."""
+
+    modules: tuple[str, ...]
+    wrong: str
+
+
+def brief_on(git: Git, instance: Instance, gold: GoldPatch) -> Brief:
+    """Collect what a teacher may be shown of an instance."""
+    code = [change for change in gold.production if change.side == "production"]
+    return Brief(
+        task=instance.task,
+        diff=replace(gold, production=tuple(code)).patch(),
+        others=tuple(sorted(c.path for c in gold.production if c.side != "production")),
+        files=tuple(_changed(change) for change in code if change.before and change.after),
+        examples=tuple(_examples(git, instance, code)),
+    )
+
+
+def _changed(change: FileChange) -> Shown:
+    assert change.before is not None and change.after is not None
+    hunks = FileHunks(change.path, change.before.text, change.after.text).hunks
+    names = {name for hunk in hunks for name in hunk.names} - {IMPORTS, MODULE}
+    after = change.after.text
+    return Shown(change.path, after, elide(after, change.path, names, ()))
+
+
+def _examples(git: Git, instance: Instance, code: list[FileChange]) -> Iterator[Shown]:
+    """Test modules of the commit that are nearest: those it touches, else those named after what it changes."""
+    there = [entry.path for entry in git.tree(instance.commit) if is_test_path(entry.path)]
+    touched = [path for path in instance.test_files if is_module(path) and path in there]
+    stems = {PurePosixPath(change.path).stem.strip("_") for change in code}
+    namesakes = [path for path in there if is_module(path) and any(stem in PurePosixPath(path).stem for stem in stems)]
+    chosen = touched or namesakes or [path for path in there if is_module(path)][:1]
+    folders = {PurePosixPath(path).parent for path in chosen}
+    conftests = [path for path in there if PurePosixPath(path).name == "conftest.py"]
+    near = [path for path in conftests if any(PurePosixPath(path).parent in (f, *f.parents) for f in folders)]
+    for path in (*near, *chosen[:2]):
+        try:
+            text = texts.decode(git.read(instance.commit, path) or b"", path)
+        except EditError:
+            continue
+        yield Shown(path, text, elide(text, path, (), ()))
+
+
+def render(brief: Brief, room: int, count: Callable[[str], int], before: Before | None = None) -> tuple[Message, ...]:
+    """The messages for a teacher, in at most `room` tokens by `count`, and nothing cut in the middle.
+
+    What does not fit is elided or left out as a whole, examples first, then the largest files; the prompt names what
+    was left out. Raises PromptTooLong if the change alone does not fit.
+    """
+    size = 0
+    for shorter in _shorter(brief):
+        messages = (
+            Message(role="system", content=_block("system", shorter, before)),
+            Message(role="user", content=_block("user", shorter, before)),
+        )
+        size = sum(count(message.content) + FRAME for message in messages)
+        if size <= room:
+            return messages
+    raise PromptTooLong(f"the change alone makes a prompt of {size} tokens, and the teacher takes {room}")
+
+
+def _shorter(brief: Brief) -> Iterator[Brief]:
+    """The brief, and then with less and less around the change."""
+    yield brief
+    for examples, left in _lessened(brief.examples):
+        yield replace(brief, examples=examples, left_out=left)
+    brief = replace(brief, examples=(), left_out=tuple(s.path for s in brief.examples))
+    for files, left in _lessened(brief.files):
+        yield replace(brief, files=files, left_out=(*brief.left_out, *left))
+
+
+def _lessened(shown: tuple[Shown, ...]) -> Iterator[tuple[tuple[Shown, ...], tuple[str, ...]]]:
+    """Files with less and less of them, the largest first: elided one by one, then left out one by one."""
+    largest = [each.path for each in sorted(shown, key=lambda each: (-len(each.text), each.path))]
+    for number in range(len(largest)):
+        short = largest[: number + 1]
+        yield tuple(replace(each, text=each.shorter) if each.path in short else each for each in shown), ()
+    for number in range(len(largest)):
+        gone = largest[: number + 1]
+        kept = tuple(replace(each, text=each.shorter) for each in shown if each.path not in gone)
+        yield kept, tuple(gone)
+
+
+def _block(name: str, brief: Brief, before: Before | None) -> str:
+    template = _template()
+    text = "".join(template.blocks[name](template.new_context({"brief": brief, "before": before})))
+    return text.strip() + "\n"
+
+
+@lru_cache
+def _template() -> Template:
+    environment = Environment(  # noqa: S701 - prompts are no HTML
+        loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["fenced"] = _fenced
+    return environment.get_template("write_tests.jinja")
+
+
+def _fenced(text: str, info: str) -> str:
+    """Text in a fence that none of its lines can close."""
+    longest = max((len(line) - len(line.lstrip("`")) for line in text.split("\n")), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{info}\n{text if text.endswith(chr(10)) else text + chr(10)}{fence}"

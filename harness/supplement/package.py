@@ -1,0 +1,51 @@
+"""Generated tests in a repo package: the files by content, and the instances that they make valid."""
+
+from collections.abc import Mapping, Sequence
+
+from harness.packages import MANIFEST, RepoPackage, read_manifest, read_package, write_atomically
+from harness.store.rows import sha256
+from models.errors import ManifestError
+from models.generated import FOLDER
+from models.manifest import Instance, InvalidReason, Manifest
+
+
+def store_supplement(package: RepoPackage, instance: Instance, files: Mapping[str, str]) -> RepoPackage:
+    """Write generated tests and put their instance into the manifest; the package as it is then.
+
+    The files come first, so that a manifest never names what is not there. Raises ManifestError if the package was made
+    anew meanwhile and holds no such commit.
+    """
+    assert instance.generated is not None
+    for text in files.values():
+        write_atomically(package.directory / FOLDER / f"{sha256(text)}.py", text)
+    manifest = read_manifest(package.directory)
+    if all(each.instance_id != instance.instance_id for each in manifest.instances):
+        raise ManifestError(f"{package.directory} no longer holds {instance.instance_id}; was it prepared again?")
+    instances = tuple(instance if each.instance_id == instance.instance_id else each for each in manifest.instances)
+    text = manifest.model_copy(update={"instances": instances}).to_json()
+    write_atomically(package.directory / MANIFEST, text)
+    return read_package(package.directory)
+
+
+def with_supplements(instances: Sequence[Instance], before: Manifest) -> tuple[Instance, ...]:
+    """Instances that were prepared anew, with the generated tests of the package before where they still fit.
+
+    They do when nothing about the instance has changed that the tests were tried under.
+    """
+    known = {bare(each): each for each in before.instances if each.generated is not None}
+    return tuple(known.get(each.model_dump_json(), each) for each in instances)
+
+
+def bare(instance: Instance) -> str:
+    """A supplemented instance as it was before, as text."""
+    assert instance.generated is not None
+    return instance.model_copy(
+        update={
+            "fail_to_pass": (),
+            "pass_to_pass": (),
+            "excluded": (),
+            "reason": InvalidReason(instance.generated.instead_of),
+            "detail": instance.generated.instead_of_detail,
+            "generated": None,
+        }
+    ).model_dump_json()

@@ -1,0 +1,194 @@
+"""Asking a teacher for the tests that a commit lacks: ask, try, and ask once more with what went wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field
+
+from harness.git import Git
+from harness.goldpatch import read_gold_patch
+from harness.mining.paths import is_test_path
+from harness.packages import RepoPackage
+from harness.state import Runtime
+from harness.store.rows import sha256
+from harness.supplement.answer import NoTests, read_modules
+from harness.supplement.brief import Before, brief_on, render
+from harness.supplement.placing import place
+from harness.supplement.screen import reaches_into_runner
+from harness.supplement.trial import Refusal, Trial
+from models.chat import Message, prompt_text
+from models.errors import PromptTooLong
+from models.generated import GeneratedFile, GeneratedTests
+from models.manifest import Instance, InvalidReason, Manifest
+from models.plans import Frozen
+
+ROUNDS = 2
+"""Answers of a teacher to one commit: the first, and one with what was wrong with it."""
+
+WANTING = (InvalidReason.NO_FAIL_TO_PASS, InvalidReason.NO_TESTS)
+"""Reasons that generated tests can take away: the commit runs, and its own tests do not tell it from its parent."""
+
+
+class Reply(Frozen):
+    """What a teacher said, and what it took. `cost` is in the currency of the price table, `latency` in seconds."""
+
+    text: str
+    model: str
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    latency: float = 0.0
+    retries: int = 0
+    seed: int | None = None
+
+
+class Teacher(Protocol):
+    """Who writes tests."""
+
+    @property
+    def identity(self) -> str:
+        """Text that changes whenever the answers may."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """Tokens that a prompt may have."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Tokens of a text."""
+        ...
+
+    def ask(self, messages: tuple[Message, ...]) -> Reply:
+        """One answer. Raises ProviderError, CapReached and PromptTooLong."""
+        ...
+
+
+class Round(Frozen):
+    """One question to the teacher, its answer, and what came of that. `files` are the modules by their path."""
+
+    number: int
+    prompt: str = ""
+    reply: Reply | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    trial: Trial
+
+
+class Supplement(Frozen):
+    """What came of an instance: its rounds, the one that is taken, and the instance as it is with those tests."""
+
+    before: Instance
+    rounds: tuple[Round, ...]
+    taken: int | None = None
+    instance: Instance | None = None
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The modules that are taken, by the path they have in a work tree."""
+        return next((each.files for each in self.rounds if each.number == self.taken), {})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An instance that lacks tests, with its package and what it takes to run it."""
+
+    runtime: Runtime
+    package: RepoPackage
+    instance: Instance
+
+
+Attempt = Callable[[Subject, Mapping[str, str]], Trial]
+"""Tries test modules (path -> text)."""
+
+
+def wanting(manifest: Manifest) -> list[Instance]:
+    """Instances that only lack tests that tell them from their parent, in the manifest's order."""
+    return [each for each in manifest.instances if each.reason in WANTING and each.environment is not None]
+
+
+def supplement(subject: Subject, teacher: Teacher, attempt: Attempt) -> Supplement:
+    """Ask a teacher for an instance's tests and try them.
+
+    A second round follows when nothing was accepted, or only tests that fail on the parent for want of a name rather
+    than by an assertion; the better round is taken. Raises what the teacher and the attempt raise.
+    """
+    git, instance = subject.package.git, subject.instance
+    brief = brief_on(git, instance, read_gold_patch(git, instance.commit, instance.base_commit))
+    rounds: list[Round] = []
+    before: Before | None = None
+    for number in range(1, ROUNDS + 1):
+        try:
+            messages = render(brief, teacher.room, teacher.count, before)
+        except PromptTooLong as error:
+            rounds.append(Round(number=number, trial=Trial(refusal=Refusal.PROMPT_TOO_LONG, detail=str(error))))
+            break
+        rounds.append(_round(number, messages, teacher.ask(messages), subject, attempt))
+        if rounds[-1].trial.asserts or rounds[-1].trial.refusal is Refusal.SUITE_BROKEN:
+            break
+        before = Before(tuple(rounds[-1].files.values()), _wrong(rounds[-1].trial))
+    accepted = [each for each in rounds if each.trial.refusal is None]
+    if not accepted:
+        return Supplement(before=instance, rounds=tuple(rounds))
+    taken = max(accepted, key=lambda each: (each.trial.asserts, -each.number))
+    return Supplement(
+        before=instance, rounds=tuple(rounds), taken=taken.number, instance=_supplemented(instance, taken)
+    )
+
+
+def _round(number: int, messages: tuple[Message, ...], reply: Reply, subject: Subject, attempt: Attempt) -> Round:
+    prompt = prompt_text(messages)
+    try:
+        modules = read_modules(reply.text)
+    except NoTests as error:
+        trial = Trial(refusal=Refusal.NO_TESTS, detail=str(error))
+        return Round(number=number, prompt=prompt, reply=reply, trial=trial)
+    files = _placed(subject.package.git, subject.instance, modules)
+    for module in modules:
+        if found := reaches_into_runner(module):
+            trial = Trial(refusal=Refusal.REACHES_INTO_RUNNER, detail=f"the module uses {found}; tests must not")
+            return Round(number=number, prompt=prompt, reply=reply, files=files, trial=trial)
+    return Round(number=number, prompt=prompt, reply=reply, files=files, trial=attempt(subject, files))
+
+
+def _placed(git: Git, instance: Instance, modules: tuple[str, ...]) -> dict[str, str]:
+    there = [entry.path for entry in git.tree(instance.commit) if is_test_path(entry.path)]
+    own = [path for path in instance.test_files if path in there]
+    return {place(module, there, own).path: module for module in modules}
+
+
+def _wrong(trial: Trial) -> str:
+    """What the teacher is told of its last answer."""
+    if trial.refusal is not None:
+        return f"{trial.refusal.value}: {trial.detail}"
+    how = "\n".join(f"{test.partition('::')[2]}: {how.value}" for test, how in sorted(trial.told_apart.items()))
+    return (
+        "Without the change the tests fail, but none by an assertion, so they say little about what the code does:\n"
+        f"{how}\nLet at least one test fail by an assertion about behaviour."
+    )
+
+
+def _supplemented(instance: Instance, taken: Round) -> Instance:
+    assert taken.reply is not None and instance.reason is not None
+    generated = GeneratedTests(
+        files=tuple(GeneratedFile(path=path, sha256=sha256(text)) for path, text in sorted(taken.files.items())),
+        told_apart=taken.trial.told_apart,
+        instead_of=instance.reason.value,
+        instead_of_detail=instance.detail,
+        model=taken.reply.model,
+        prompt_hash=sha256(taken.prompt),
+        answer_hash=sha256(taken.reply.text),
+        round=taken.number,
+    )
+    return instance.model_copy(
+        update={
+            "fail_to_pass": taken.trial.fail_to_pass,
+            "pass_to_pass": taken.trial.pass_to_pass,
+            "excluded": taken.trial.excluded,
+            "reason": None,
+            "detail": "",
+            "generated": generated,
+        }
+    )

@@ -1,0 +1,60 @@
+"""The teacher of a team of models, asked for tests."""
+
+from typing import TYPE_CHECKING
+
+from harness.supplement.rounds import Reply
+from models.chat import Message
+from models.errors import ProviderError
+from models.protocols import Stage
+from models.tokens import ANSWER_TOKENS
+
+if TYPE_CHECKING:
+    from llm import Router
+
+STAGE = Stage.CODE
+"""The stage whose teacher writes tests."""
+
+
+class RouterTeacher:
+    """A teacher behind a router; `temperature` and `seed` are those of every question."""
+
+    def __init__(self, router: "Router", temperature: float = 0.0, seed: int = 0) -> None:
+        self._router, self._temperature, self._seed = router, temperature, seed
+
+    @property
+    def identity(self) -> str:
+        """The router's identity, with temperature and seed."""
+        return f"{self._router.identity} t{self._temperature:g} s{self._seed}"
+
+    @property
+    def room(self) -> int:
+        """What the stage's window leaves beside an answer."""
+        return self._router.room(STAGE, ANSWER_TOKENS[STAGE])
+
+    def count(self, text: str) -> int:
+        """Tokens by the teacher's tokenizer."""
+        return self._router.count(STAGE, text)
+
+    def ask(self, messages: tuple[Message, ...]) -> Reply:
+        """One answer. Raises ProviderError, CapReached and PromptTooLong."""
+        from llm import ChatRequest
+
+        request = ChatRequest(
+            messages=messages, max_tokens=ANSWER_TOKENS[STAGE], temperature=self._temperature, seed=self._seed
+        )
+        completions = self._router.complete(STAGE, request)
+        if not completions:
+            raise ProviderError("the teacher gave no answer; ask again")
+        first = completions[0]
+        return Reply(
+            text=first.text,
+            model=first.adapter or first.model,
+            finish_reason=first.finish_reason,
+            prompt_tokens=first.prompt_tokens,
+            cached_tokens=first.cached_tokens,
+            completion_tokens=first.completion_tokens,
+            cost=first.cost,
+            latency=first.latency,
+            retries=first.retries,
+            seed=first.seed,
+        )

@@ -1,0 +1,221 @@
+"""Test modules tried in the sandbox: do they pass on the commit, steadily, and tell it from its parent?
+
+What is cheap comes first: the modules alone, on the commit and on the parent. Those that tell something apart are then
+run with the whole suite, in the states and with the repeats of gold validation, which decides.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from harness.gold_validation import REPEATS, GoldVerdict, Runs, decide
+from harness.packages import RepoPackage, write_atomically
+from harness.state import BuildFailed, Provisioned, Runtime, build, checked_out, install_tests, provisioned, run_tests
+from harness.testing import Selection
+from harness.testing.failures import how_it_fails
+from harness.trees import overlay
+from models.generated import Failing
+from models.manifest import ExcludedTest, Instance, InvalidReason
+from models.plans import Frozen
+from models.suite import CaseStatus, SuiteEnd, SuiteReport
+
+TRIAL_VERSION = 1
+"""Raised whenever a trial could come out differently; cached trials of older versions are not used."""
+
+_SHOWN = 3  # failing tests whose message the teacher is shown
+
+
+class Refusal(StrEnum):
+    """Why a teacher's answer was not taken."""
+
+    PROMPT_TOO_LONG = "prompt-too-long"  # the change alone does not fit into the teacher's window
+    NO_TESTS = "no-tests"  # no test module in the answer
+    REACHES_INTO_RUNNER = "reaches-into-runner"  # the module handles the test runner instead of the code
+    NOT_COLLECTED = "not-collected"  # a module does not parse or import on the commit, or holds no test there
+    FAILS_ON_COMMIT = "fails-on-commit"
+    PASSES_ON_PARENT = "passes-on-parent"
+    FLAKY = "flaky"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"  # the run ended without a sealed report
+    DISTURBS_SUITE = "disturbs-suite"  # alone the tests do well, beside the repository's own they do not
+    SUITE_BROKEN = "suite-broken"  # the parent's own suite does not run to its end: nothing can be compared
+
+
+class Trial(Frozen):
+    """What came of test modules.
+
+    `told_apart` are the accepted fail-to-pass tests of the modules, each with how it fails on the parent; `dropped` the
+    tests of the modules that do not count, each with why. Without a refusal, the three lists are the instance's.
+    """
+
+    refusal: Refusal | None = None
+    detail: str = ""
+    told_apart: dict[str, Failing] = Field(default_factory=dict)
+    dropped: dict[str, str] = Field(default_factory=dict)
+    fail_to_pass: tuple[str, ...] = ()
+    pass_to_pass: tuple[str, ...] = ()
+    excluded: tuple[ExcludedTest, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def asserts(self) -> bool:
+        """Whether a test fails on the parent by an assertion."""
+        return Failing.ASSERTION in self.told_apart.values()
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        super().__init__(detail)
+        self.refusal, self.detail = refusal, detail
+
+
+class _Bench:
+    """An instance whose states are run with modules laid over them; counts the seconds."""
+
+    def __init__(
+        self, runtime: Runtime, package: RepoPackage, instance: Instance, held: Provisioned, modules: Mapping[str, str]
+    ) -> None:
+        self._runtime, self._git, self._instance, self._held = runtime, package.git, instance, held
+        self._files = {path: (text.encode(), False) for path, text in modules.items()}
+        self.seconds = 0.0
+
+    def run(self, base: str, selection: Selection, *, bare: bool = False) -> SuiteReport:
+        """Run a state: `base` with the commit's tests and the modules, or with its own tests alone if `bare`."""
+        with checked_out(self._git, base, self._runtime.scratch) as tree:
+            overlay(tree, build(self._runtime, tree, self._held))
+            if not bare:
+                install_tests(self._git, self._instance.commit, tree)
+                overlay(tree, self._files)
+            report = run_tests(self._runtime, tree, self._held, selection)
+        self.seconds += report.seconds
+        return report
+
+
+def try_modules(runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str]) -> Trial:
+    """Try test modules (path -> text) on an instance's commit and parent.
+
+    Raises EnvironmentFault, WheelError and InfrastructureError; all else is in the trial.
+    """
+    assert instance.environment is not None, "only instances with an environment are supplemented"
+    environment = package.manifest.environment(instance.environment)
+    with provisioned(runtime, environment, package.wheels, instance.version) as held:
+        bench = _Bench(runtime, package, instance, held, modules)
+        try:
+            _try_alone(bench, instance, modules)
+            trial = _try_in_suite(bench, instance, modules)
+        except _Refused as refused:
+            trial = Trial(refusal=refused.refusal, detail=refused.detail)
+        except BuildFailed as error:
+            trial = Trial(refusal=Refusal.SUITE_BROKEN, detail=str(error))
+    return trial.model_copy(update={"seconds": round(bench.seconds, 3)})
+
+
+def kept_trial(
+    runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str], cache: Path
+) -> Trial:
+    """`try_modules`, from the cache if the same was tried before; what load can bring about is tried anew."""
+    what = [
+        TRIAL_VERSION,
+        package.manifest.name,
+        instance.model_dump(mode="json"),
+        dict(modules),
+        runtime.limits.model_dump(mode="json"),
+        runtime.sandbox.kind,
+    ]
+    path = cache / "trials" / f"{hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()}.json"
+    if path.is_file():
+        try:
+            return Trial.model_validate_json(path.read_text())
+        except ValidationError:  # cut short, or of another version of this program
+            path.unlink()
+    trial = try_modules(runtime, package, instance, modules)
+    if trial.refusal not in (Refusal.TIMEOUT, Refusal.CRASHED):
+        write_atomically(path, trial.model_dump_json())
+    return trial
+
+
+def _try_alone(bench: _Bench, instance: Instance, modules: Mapping[str, str]) -> None:
+    alone = Selection(only=tuple(sorted(modules)))
+    after = bench.run(instance.commit, alone)
+    _check_end(after, "with the change")
+    for path in sorted(modules):
+        if path in after.collection_errors:
+            raise _Refused(
+                Refusal.NOT_COLLECTED, f"with the change, it cannot be collected:\n{after.collection_errors[path]}"
+            )
+    if not after.cases:
+        raise _Refused(Refusal.NOT_COLLECTED, "no test was collected")
+    if not after.passed:
+        raise _Refused(Refusal.FAILS_ON_COMMIT, f"no test passes with the change:\n{_failures(after)}")
+    before = bench.run(instance.base_commit, alone)
+    _check_end(before, "without the change", usage_is_failure=True)
+    if not any(how_it_fails(test, before) for test in after.passed):
+        also = f"\nThese fail even with it:\n{_failures(after)}" if len(after.passed) < len(after.cases) else ""
+        what = ", ".join(sorted(test.partition("::")[2] for test in after.passed))
+        raise _Refused(Refusal.PASSES_ON_PARENT, f"{what}: passes without the change as well{also}")
+
+
+def _try_in_suite(bench: _Bench, instance: Instance, modules: Mapping[str, str]) -> Trial:
+    own = [path for path in instance.test_files if path.endswith(".py")]
+    touched = frozenset((*own, *modules))
+    full, first = Selection(first=tuple(sorted(touched))), Selection(first=tuple(sorted(touched)), stop="after-first")
+    parent = bench.run(instance.base_commit, Selection(), bare=True)
+    if parent.end is not SuiteEnd.COMPLETED:
+        raise _Refused(Refusal.SUITE_BROKEN, f"the parent's suite: {parent.end.value}: {_tail(parent.output)}")
+    after, before = [], []
+    for repeat in range(REPEATS):
+        after.append(bench.run(instance.commit, full if repeat < 2 else first))
+        _check_end(after[-1], "with the change, beside the repository's own tests")
+        before.append(bench.run(instance.base_commit, first))
+    verdict = decide(Runs(parent, tuple(before), tuple(after), touched))
+    dropped = {test.id: test.reason for test in verdict.excluded if test.id.partition("::")[0] in modules}
+    generated = {test for test in verdict.fail_to_pass if test.partition("::")[0] in modules}
+    if not generated:
+        raise _refused(verdict, dropped, after, before, modules)
+    return Trial(
+        told_apart={test: how_it_fails(test, before[0]) or Failing.EXCEPTION for test in sorted(generated)},
+        dropped=dropped,
+        fail_to_pass=verdict.fail_to_pass,
+        pass_to_pass=verdict.pass_to_pass,
+        excluded=verdict.excluded,
+    )
+
+
+def _refused(
+    verdict: GoldVerdict,
+    dropped: Mapping[str, str],
+    after: list[SuiteReport],
+    before: list[SuiteReport],
+    modules: Mapping[str, str],
+) -> _Refused:
+    """Why tests that told something apart alone are not accepted."""
+    runs = [{t for t in report.passed if t.partition("::")[0] in modules} for report in (*after, *before)]
+    unsteady = any(runs[i] != runs[0] for i in range(REPEATS)) or any(r != runs[REPEATS] for r in runs[REPEATS:])
+    if verdict.reason is InvalidReason.FLAKY or unsteady:
+        return _Refused(Refusal.FLAKY, f"the outcome differs from run to run: {'; '.join(dropped) or verdict.detail}")
+    return _Refused(Refusal.DISTURBS_SUITE, f"beside the repository's own tests: {verdict.detail or dropped}")
+
+
+def _check_end(report: SuiteReport, what: str, *, usage_is_failure: bool = False) -> None:
+    if report.end is SuiteEnd.TIMEOUT:
+        raise _Refused(Refusal.TIMEOUT, f"{what}, the tests did not end within {report.seconds:.0f} s")
+    ended = (SuiteEnd.COMPLETED, SuiteEnd.NO_TESTS, *([SuiteEnd.USAGE] if usage_is_failure else []))
+    if report.end not in ended:
+        raise _Refused(
+            Refusal.CRASHED, f"{what}, the run ended without a report ({report.end.value}): {_tail(report.output)}"
+        )
+
+
+def _failures(report: SuiteReport) -> str:
+    failing = [c for _, c in sorted(report.cases.items()) if c.status is not CaseStatus.PASSED]
+    lines = [f"{c.id.partition('::')[2]} {c.status.value}: {c.message.strip()[:800]}" for c in failing[:_SHOWN]]
+    more = [f"and {len(failing) - _SHOWN} more"] if len(failing) > _SHOWN else []
+    return "\n".join([*lines, *more])
+
+
+def _tail(output: str) -> str:
+    return "\n".join(line for line in output.strip().splitlines()[-5:])[:800]
