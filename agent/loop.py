@@ -56,17 +56,15 @@ def solve(
     Raises InfrastructureError when nobody could be asked or nothing could be tested.
     """
     loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
-    try:
-        if index is not None:
-            from agent.retrieval import retrieve
+    return loop.to_its_end(loop.run, index)
 
-            loop.context = retrieve(task, planner, index, recorder)
-        loop.run()
-    except _Stop as stop:
-        return loop.solution(stop.reason, stop.detail)
-    except PromptTooLong as error:
-        return loop.solution(StopReason.PROMPT_TOO_LONG, str(error))
-    return loop.solution(StopReason.FINISHED)
+
+def plan(
+    task: Task, planner: Planner, workspace: Workspace, recorder: Recorder, index: "RepositoryIndex | None" = None
+) -> Solution:
+    """The plans of a task, with no step of them taken. Raises as `solve` does."""
+    loop = _Loop(task, planner, workspace, recorder, LoopLimits(), Baseline(workspace, recorder))
+    return loop.to_its_end(loop.plan_all, index)
 
 
 class _Stop(Exception):

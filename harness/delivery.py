@@ -6,11 +6,15 @@ objects are laid into theirs as one pack beside a new ref.
 
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.code import text as texts
+from agent.code.apply import FileContent
 from harness.diffs import FileDiff
-from harness.git import Git
+from harness.git import Git, clone
+from harness.trees import Overlay
 from harness.workspace import DiskTree
 from models.errors import EditError, UsageError
 
@@ -18,11 +22,13 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\
 _AUTHOR = "Clean Room <clean-room@localhost>"
 
 
-def apply_to(root: Path, diffs: Sequence[FileDiff]) -> None:
-    """Write a change over the files in `root`, all or nothing.
+def apply_to(root: Path, base: str, changes: Overlay) -> None:
+    """Write a change to the files that `root` has at `base` over those it has now, all or nothing.
 
-    Raises UsageError naming the first file that is not as it was when the work began.
+    Raises UsageError naming the first file that is not as it was at `base`.
     """
+    with tempfile.TemporaryDirectory(prefix="cra-delivery-") as temporary:
+        diffs = _diffs(clone(str(root), Path(temporary) / "repo"), base, changes)
     tree = DiskTree(root.resolve())
     for diff in diffs:
         try:
@@ -54,13 +60,33 @@ def check_branch(root: Path, name: str) -> Path:
     return directory
 
 
-def make_branch(git: Git, base: str, diffs: Sequence[FileDiff], message: str, root: Path, name: str) -> str:
+def _diffs(git: Git, base: str, changes: Overlay) -> list[FileDiff]:
+    modes = {entry.path: entry.mode for entry in git.tree(base)}
+    diffs = []
+    for path, change in sorted(changes.items()):
+        data = git.read(base, path) if path in modes else None
+        before = None if data is None else FileContent(texts.decode(data, path), modes[path] == "100755")
+        after = None if change is None else FileContent(texts.decode(change[0], path), change[1])
+        diffs.append(FileDiff(path, before, after))
+    return diffs
+
+
+def make_branch(root: Path, base: str, changes: Overlay, message: str, name: str) -> str:
     """Commit a change on `base` as a new branch of the repository at `root`; the commit's id.
 
     Raises UsageError for a name that is taken.
     """
     directory = check_branch(root, name)
-    commit = _commit(git, base, diffs, message)
+    with tempfile.TemporaryDirectory(prefix="cra-delivery-") as temporary:
+        git = clone(str(root), Path(temporary) / "repo")
+        commit = _commit(git, base, _diffs(git, base, changes), message)
+        _hand_over(git, commit, base, directory)
+    _lay(directory / "refs" / "heads" / name, f"{commit}\n".encode(), 0o644)
+    return commit
+
+
+def _hand_over(git: Git, commit: str, base: str, directory: Path) -> None:
+    """Lay what `commit` adds to `base` into another repository, as one pack."""
     pack = git.output("pack-objects", "--revs", "--stdout", "-q", stdin=f"{commit}\n^{base}\n".encode())
     digest = pack[-20:].hex()
     ours = git.directory.with_name("outgoing") / f"pack-{digest}.pack"
@@ -68,13 +94,8 @@ def make_branch(git: Git, base: str, diffs: Sequence[FileDiff], message: str, ro
     ours.write_bytes(pack)
     git.output("index-pack", str(ours))
     for suffix in (".pack", ".idx"):  # a pack counts once its index is there
-        _lay(
-            (directory / "objects" / "pack" / ours.name).with_suffix(suffix),
-            ours.with_suffix(suffix).read_bytes(),
-            0o444,
-        )
-    _lay(directory / "refs" / "heads" / name, f"{commit}\n".encode(), 0o644)
-    return commit
+        part = ours.with_suffix(suffix)
+        _lay(directory / "objects" / "pack" / part.name, part.read_bytes(), 0o444)
 
 
 def _lay(path: Path, content: bytes, mode: int) -> None:

@@ -20,7 +20,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from models.campaign_settings import CampaignSettings
 from models.errors import SettingsError
-from models.limits import Limits
+from models.limits import Limits, LoopLimits
 from models.llm_settings import Models
 from models.mining import MiningRules
 
@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     campaign: CampaignSettings = Field(
         default_factory=CampaignSettings, description="what a campaign may do without asking"
     )
+    loop: LoopLimits = Field(default_factory=LoopLimits, description="how far one task may go")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
     models: Models = Field(default_factory=Models, description="endpoints, and which of them answers which stage")
 

@@ -92,7 +92,7 @@ def _template(stage: Stage) -> Template:
     environment = Environment(  # noqa: S701 - prompts are no HTML
         loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"fenced": _fenced, "trimmed": shorten, "oneline": one_line, "place": _place}
+    environment.filters |= {"fenced": _fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
     return environment.get_template(f"{stage.value}.jinja")
 
 
@@ -105,7 +105,7 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{info}\n{body}{fence}"
 
 
-def _place(target: Target) -> str:
+def place_of(target: Target) -> str:
     """A target as a line: `modify src/a.py :: Class.method`."""
     symbol = f" :: {target.symbol}" if target.symbol else ""
     goal = f" -> {target.new_path}" if target.action is Action.RENAME else ""

@@ -1,0 +1,48 @@
+"""Planning without an engine and without a row: for `cra plan`, which is asked and forgotten."""
+
+from harness.crew import Crew
+from harness.indexes import Indexes
+from harness.solving import Order, place_for
+from harness.state import checked_out
+from harness.trajectory import make_planner
+from harness.workspace import TreeWorkspace
+from models.edits import EditResult
+from models.plans import MetaPlan, PartPlan
+from models.protocols import Answer, Request, Stage
+from models.settings import load_settings
+from models.solution import Solution
+from models.suite import SuiteReport
+from tasks.runtime import open_runtime
+
+
+class Forgetful:
+    """A recorder that keeps nothing."""
+
+    def call(self, request: Request, answer: Answer) -> None:
+        """Not kept."""
+
+    def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None:
+        """Not kept."""
+
+    def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
+        """Not kept."""
+
+    def tests(self, purpose: str, report: SuiteReport) -> None:
+        """Not kept."""
+
+    def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None:
+        """Not kept."""
+
+
+def make_plan(order: Order, planner: str, temperature: float) -> Solution:
+    """The context and plans of an order. Raises as `flows.solve.solve` does."""
+    from agent.loop import plan
+
+    settings = load_settings()
+    runtime = open_runtime(settings)
+    with place_for(order, runtime, settings.cache_dir) as place:
+        bench = place.bench
+        index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
+        who = make_planner(planner, bench, None, temperature, 0, Crew(settings.models))
+        with checked_out(bench.package.git, bench.instance.base_commit, runtime.scratch) as tree:
+            return plan(bench.task(), who, TreeWorkspace(tree), Forgetful(), index if who.judges else None)

@@ -1,0 +1,163 @@
+"""The solve flow: a task on a person's own repository, to a patch with its tests run and everything on record.
+
+    set up (clone, environment, index) -> the main loop, each call and test run a task -> the whole suite -> archive
+
+The main loop itself is `agent.loop.solve`; here it gets a planner whose answers are tasks, so that a restart of the
+same order goes on behind the last finished call.
+"""
+
+import time
+from pathlib import Path
+
+from prefect import flow, tags, task
+from prefect.artifacts import create_markdown_artifact
+
+from harness.crew import Crew
+from harness.solving import FullCheck, Order, Place, check_whole, clear, place_for
+from harness.store import RawStore, digest, open_raw_store
+from harness.trajectory import Work
+from harness.trees import Overlay
+from llm import Meter
+from models.campaign_settings import StepTestMode
+from models.edits import EditFormat
+from models.errors import CapReached, InfrastructureError
+from models.outcomes import OutcomeKind
+from models.plans import Frozen
+from models.settings import Settings, load_settings
+from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
+from tasks.runtime import open_runtime
+from tasks.trajectory import Assignment, Desk, do_work, fault_of
+
+
+class Attempt(Frozen):
+    """Who is to solve an order, and what it may cost."""
+
+    planner: str = "student"
+    temperature: float = 0.0
+    sample: int = 0
+    edit_format: EditFormat | None = None
+    max_cost: float | None = None
+    max_tokens: int | None = None
+
+
+class Solved(Frozen):
+    """What came of an order: the outcome, the patch, the suite before and after, and where it is on record."""
+
+    trajectory: str
+    base: str
+    outcome: OutcomeKind
+    detail: str
+    work: Work
+    check: FullCheck | None
+    untested: str
+    archive: str = ""
+    seconds: float = 0.0
+
+
+@flow(name="solve", flow_run_name="solve {label}", persist_result=False)
+def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None) -> Solved:
+    """Work an order off. The same order again returns what came of it, or goes on where it was stopped.
+
+    Raises UsageError and RepositoryError for a bad order, InfrastructureError when nobody could be asked.
+    """
+    settings = load_settings()
+    runtime = open_runtime(settings, sandbox)
+    store = open_raw_store(settings.raw_url)
+    started = time.monotonic()
+    with place_for(order, runtime, settings.cache_dir) as place, tags("solve"):
+        assignment, desk = _set_up(place, attempt, settings, store)
+        archive = settings.data_dir / "sessions" / f"{assignment.key}.json"
+        if archive.is_file():
+            return Solved.model_validate_json(archive.read_text())
+        number = store.begin_attempt(assignment.key) or 1
+        try:
+            work = do_work(assignment, desk, number)
+            check = _checked(place, work, settings)
+        except (InfrastructureError, CapReached) as error:
+            store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
+            raise
+        outcome, detail = _outcome(work, check, place)
+        seconds = round(time.monotonic() - started, 3)
+        store.close_trajectory(
+            assignment.key, number, outcome, patch=work.patch, alignment=work.alignment, detail=detail, seconds=seconds
+        )
+        solved = Solved(
+            trajectory=assignment.key,
+            base=place.bench.instance.base_commit,
+            outcome=outcome,
+            detail=detail,
+            work=work,
+            check=check,
+            untested=place.untested,
+            archive=str(archive),
+            seconds=seconds,
+        )
+        _archive(solved, archive)
+    clear(settings.cache_dir, place.key)
+    return solved
+
+
+def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore) -> tuple[Assignment, Desk]:
+    bench = place.bench
+    meter = Meter(max_tokens=attempt.max_tokens, max_cost=attempt.max_cost)
+    desk = Desk(
+        store,
+        settings.cache_dir,
+        Crew(settings.models, meter),
+        edit_format=attempt.edit_format,
+        limits=settings.loop,
+        step_tests=StepTestMode.OFF if place.untested else StepTestMode.ON,
+        sandboxes=settings.concurrency,
+    )
+    instance_key = store.register_package(bench.package.manifest)[bench.instance.instance_id]
+    campaign = store.register_campaign({"kind": "solve", "repository": bench.package.manifest.name})
+    store.start_run(campaign, f"solve-{bench.package.manifest.name}", place.key, [bench.package.directory])
+    planner = desk.planner(attempt.planner, bench, attempt.temperature, attempt.sample)
+    key = store.open_trajectory(
+        campaign, instance_key, attempt.planner, planner.identity, attempt.temperature, attempt.sample
+    )
+    return Assignment(key, instance_key, attempt.planner, attempt.temperature, attempt.sample, bench), desk
+
+
+def _checked(place: Place, work: Work, settings: Settings) -> FullCheck | None:
+    """The whole suite before and after, unless there is nothing to run or nothing to judge."""
+    if place.untested or not work.files:
+        return None
+    key = digest("full-check", place.bench.instance.model_dump(mode="json"), work.canonical())
+    return run_whole_suite.with_options(**kept_under(key, settings.cache_dir))(place, work.changes)
+
+
+@task(
+    task_run_name="whole suite",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=True,
+)
+def run_whole_suite(place: Place, changes: Overlay) -> FullCheck:
+    """Run the repository's whole suite on the base and on the change."""
+    return check_whole(place.bench, changes)
+
+
+def _outcome(work: Work, check: FullCheck | None, place: Place) -> tuple[OutcomeKind, str]:
+    """How a solve ended. No hidden test judges it: `passed` says that it went through and that nothing broke."""
+    if work.end is not None:
+        return work.end, work.detail
+    if not work.files:
+        return OutcomeKind.EMPTY_PATCH, "nothing was changed"
+    if check is None:
+        return OutcomeKind.PASSED, f"no test was run: {place.untested}"
+    if check.broken:
+        return OutcomeKind.REGRESSION, f"{len(check.broken)} tests broke, first {check.broken[0]}"
+    return OutcomeKind.PASSED, f"no test broke; {len(check.new)} new ones pass"
+
+
+def _archive(solved: Solved, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(solved.model_dump_json(indent=1) + "\n")
+    fence = "`" * 12  # longer than any in a patch
+    create_markdown_artifact(
+        key=f"solve-{solved.trajectory[:12]}",
+        markdown=f"**{solved.outcome.value}**: {solved.detail}\n\n{fence}diff\n{solved.work.patch}\n{fence}\n",
+        description="What came of the task",
+    )
