@@ -14,6 +14,7 @@ _VERSION = "model-1"
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 """Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
 NO_PLAN = "no-plan"
+SMALLEST_SHARE = 4
 
 
 class Models(Protocol):
@@ -21,12 +22,6 @@ class Models(Protocol):
 
     @property
     def identity(self) -> str: ...
-    @property
-    def judging_identity(self) -> str:
-        """`identity` as far as the stages of retrieval depend on it: not on plans, edit format or sampling."""
-        text = "\0".join((_VERSION, REVISION, self._models.identity))
-        return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
-
     def room(self, stage: Stage, answer_tokens: int) -> int: ...
     def count(self, stage: Stage, text: str) -> int: ...
     def edit_format(self, stage: Stage) -> EditFormat: ...
@@ -61,7 +56,7 @@ class ModelPlanner:
 
     def room(self, stage: Stage) -> int:
         """Tokens that a prompt of this stage may have."""
-        return self._models.room(stage, ANSWER_TOKENS[stage])
+        return self._models.room(stage, self._answer_tokens(stage))
 
     def count(self, text: str) -> int:
         """Tokens of a text, by the coder's tokenizer."""
@@ -78,7 +73,7 @@ class ModelPlanner:
         seed = (0 if stage in JUDGING else self.seed) + request.attempt
         chat = ChatRequest(
             messages=messages,
-            max_tokens=ANSWER_TOKENS[stage],
+            max_tokens=self._answer_tokens(stage),
             temperature=temperature,
             seed=seed,
             schema_=answer_schema(request),
@@ -101,3 +96,7 @@ class ModelPlanner:
             finish_reason=said.finish_reason,
             retries=said.retries,
         )
+
+    def _answer_tokens(self, stage: Stage) -> int:
+        """Tokens that an answer may have: no more than a quarter of a small model's window."""
+        return min(ANSWER_TOKENS[stage], self._models.room(stage, 0) // SMALLEST_SHARE)

@@ -295,10 +295,7 @@ def test_what_a_first_attempt_broke_is_no_baseline_for_the_second() -> None:
         return format_edits([CreateFile(path=path, content="made\n")])
 
     class Growing(Memory):
-        def patch(self) -> str:
-        return ""
-
-    def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+        def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
             new = {"new": lambda files: False} if "a.py" in self.files else {}
             self.tests = {"old": lambda files: True, **new}
             return super().run_affected_tests(changed)
