@@ -134,7 +134,7 @@ class _Case:
 
     def _misaligned(self) -> bool:
         """Whether the plan has nothing in common with the gold patch, and makes no file that could stand for one."""
-        targets = [target for each in self.steps for target in each.step.targets]
+        targets = [t for each in self.steps for t in each.step.targets if side_of(t.path) == "production"]
         made = any(_creates(target) for target in self.foreign)
         makes = any(_creates(target) for step in self.missing for target in step.targets)
         return not (made and makes) and not any(self.lab.gold.reaches(target) for target in targets)

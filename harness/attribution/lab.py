@@ -82,14 +82,17 @@ class Lab:
         return experiment
 
     def added_to(self, work: Overlay, steps: Sequence[PlanStep]) -> Overlay | None:
-        """A model's own changes with gold steps made as well; None where the two conflict."""
+        """A model's own changes with gold steps made as well; None where the two conflict.
+
+        A file that only one of them removes is as the gold steps have it.
+        """
         merged = dict(work)
         for path, content in self.coded((), steps).items():
-            if path not in work or work[path] == content:
+            ours, base = work.get(path), self._base(path)
+            if ours is None or content is None or ours == content:
                 merged[path] = content
                 continue
-            ours, base = work[path], self._base(path)
-            if ours is None or content is None or base is None:
+            if base is None:
                 return None
             try:
                 text = merge(base, ours[0].decode(), content[0].decode())

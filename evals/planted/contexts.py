@@ -1,0 +1,45 @@
+"""Context packages for planting: one that shows all that a change needs, and the same with something hidden."""
+
+from agent.code.text import lines_of
+from agent.index.symbols import base_name, symbols
+from harness.planners import GoldPlanner
+from models.context import ContextFile, ContextPackage, Relevance
+from models.tokens import estimate_tokens
+
+
+def complete(gold: GoldPlanner, found: ContextPackage | None) -> ContextPackage:
+    """What retrieval found, with each file that the gold patch changes shown whole."""
+    files = {file.path: file for file in (found.files if found else ())}
+    for change in gold.gold.production:
+        if change.before is not None:
+            path, text = change.old_path or change.path, change.before.text
+            if path not in files or not files[path].whole:
+                files[path] = ContextFile(
+                    path=path, relevance=Relevance.RELEVANT, text=text, whole=True, tokens=estimate_tokens(text),
+                    reason="the change is made here",
+                )  # fmt: skip
+    return _package(list(files.values()))
+
+
+def without_file(context: ContextPackage, path: str) -> ContextPackage:
+    """A context that lacks a file."""
+    return _package([file for file in context.files if file.path != path])
+
+
+def without_symbol(context: ContextPackage, path: str, symbol: str) -> ContextPackage:
+    """A context in which a symbol's code is left out of its file."""
+    return _package([_elided(file, symbol) if file.path == path else file for file in context.files])
+
+
+def _elided(file: ContextFile, symbol: str) -> ContextFile:
+    lines = lines_of(file.text)
+    for each in reversed(symbols(file.text, file.path)):
+        if base_name(each.name) == symbol:
+            lines[each.start_line : each.end_line] = ["    ...\n"]
+    text = "".join(lines)
+    return file.model_copy(update={"text": text, "whole": False, "tokens": estimate_tokens(text)})
+
+
+def _package(files: list[ContextFile]) -> ContextPackage:
+    tokens = sum(file.tokens for file in files)
+    return ContextPackage(files=tuple(files), tokens=tokens, budget=max(tokens, 24576))

@@ -1,0 +1,136 @@
+"""A planner that is right in everything but what was planted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.code.format import format_edits
+from harness.planners import GoldPlanner
+from models.edits import Edit, EditFormat
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
+from models.protocols import Answer, Request, Stage
+from models.tokens import estimate_tokens
+
+Corrupt = Callable[[PlanStep, list[Edit]], list[Edit]]
+Alter = Callable[[PlanStep], PlanStep | None]
+
+
+def as_coded(step: PlanStep, edits: list[Edit]) -> list[Edit]:
+    """No corruption."""
+    return edits
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A meta plan with the plan of each of its parts."""
+
+    meta: MetaPlan
+    parts: Mapping[str, PartPlan] = field(default_factory=dict)
+
+    def steps(self) -> list[PlanStep]:
+        """All steps in order."""
+        return [step for part in self.meta.in_order() for step in self.parts[part.id].in_order()]
+
+    def altered(self, alter: Alter) -> "Plan":
+        """The plan with each step as `alter` makes it, or without it (None); edges to what is gone go with it."""
+        parts: dict[str, PartPlan] = {}
+        for part in self.meta.parts:
+            kept = [new for step in self.parts[part.id].steps if (new := alter(step)) is not None]
+            ids = {step.id for step in kept}
+            steps = [s.model_copy(update={"depends_on": tuple(d for d in s.depends_on if d in ids)}) for s in kept]
+            if steps:
+                parts[part.id] = PartPlan(part_id=part.id, steps=tuple(steps))
+        return Plan(self._meta(parts), parts)
+
+    def with_step(self, targets: tuple[Target, ...], description: str) -> "Plan":
+        """The plan with one more part, of one step."""
+        step = PlanStep(id="more", description=description, targets=targets)
+        part = MetaPlanPart(id="part-more", title="More", description=description, targets=targets)
+        parts = {**self.parts, part.id: PartPlan(part_id=part.id, steps=(step,))}
+        return Plan(MetaPlan(rationale=self.meta.rationale, parts=(*self.meta.parts, part)), parts)
+
+    def coarse(self) -> "Plan":
+        """The plan with files for targets, and one step for each part."""
+
+        def whole(plan: PartPlan) -> PartPlan:
+            targets = dict.fromkeys(
+                target if target.symbol is None else Target(path=target.path)
+                for step in plan.in_order()
+                for target in step.targets
+            )
+            step = PlanStep(id="step-1", description="Change it", targets=tuple(targets))
+            return PartPlan(part_id=plan.part_id, steps=(step,))
+
+        parts = {name: whole(plan) for name, plan in self.parts.items() if plan.steps}
+        return Plan(self._meta(parts), parts)
+
+    def _meta(self, parts: Mapping[str, PartPlan]) -> MetaPlan:
+        def with_targets(part: MetaPlanPart) -> MetaPlanPart:
+            targets = dict.fromkeys(target for step in parts[part.id].steps for target in step.targets)
+            depends_on = tuple(other for other in part.depends_on if other in parts)
+            return part.model_copy(update={"targets": tuple(targets), "depends_on": depends_on})
+
+        kept = tuple(with_targets(part) for part in self.meta.parts if part.id in parts)
+        return MetaPlan(rationale=self.meta.rationale, parts=kept)
+
+
+def right_plan(gold: GoldPlanner) -> Plan:
+    """The gold plan, without its tests."""
+    return Plan(gold.plan.meta, gold.plan.part_plans)
+
+
+@dataclass(frozen=True)
+class PlantedPlanner:
+    """Answers with a plan, and codes its steps as a competent coder would, but for what `corrupt` makes of it."""
+
+    gold: GoldPlanner
+    plan: Plan
+    corrupt: Corrupt = as_coded
+    name: str = "planted"
+    identity: str = "planted"
+    edit_format: EditFormat = EditFormat.SEARCH_REPLACE
+    judges: bool = False
+    plans: bool = True
+
+    def room(self, stage: Stage) -> int:
+        """As gold's."""
+        return self.gold.room(stage)
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, estimated."""
+        return estimate_tokens(text)
+
+    def answer(self, request: Request) -> Answer:
+        """The answer of a stage of planning or coding."""
+        return Answer(text=self._text(request), model=self.name)
+
+    def _text(self, request: Request) -> str:
+        part = request.part.id if request.part else ""
+        match request.stage:
+            case Stage.META_PLAN:
+                return self.plan.meta.model_dump_json()
+            case Stage.PART_PLAN:
+                return self.plan.parts[part].model_dump_json()
+            case Stage.TEST_PLAN:
+                return TestPlan(part_id=part).model_dump_json()
+            case Stage.ADJUSTMENT:
+                return PlanAdjustment(verdict=Verdict.CONTINUE, reason="Going on.").model_dump_json()
+            case Stage.CODE:
+                assert request.step is not None
+                files = {file.path: file.text for file in request.files}
+                return format_edits(self.corrupt(request.step, self.gold.confined_edits(request.step, files)))
+        raise ValueError(f"no fault is planted in {request.stage.value}")
+
+
+def without(steps: Sequence[PlanStep]) -> Alter:
+    """Leaves some steps out."""
+    return lambda step: None if any(_same(step, other) for other in steps) else step
+
+
+def replaced(old: PlanStep, new: PlanStep) -> Alter:
+    """Puts one step in the place of another."""
+    return lambda step: new if _same(step, old) else step
+
+
+def _same(step: PlanStep, other: PlanStep) -> bool:
+    """Whether they are the same but for edges, which altering a plan changes."""
+    return (step.id, step.targets) == (other.id, other.targets)

@@ -1,0 +1,115 @@
+"""Planting faults in attempts at real instances, seeing that each makes the attempt fail, and attributing the failure.
+
+The attribution is given what a campaign would give it: the plans, the context, the files left, the outcome.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from evals.planted.contexts import complete
+from evals.planted.faults import Fault, FaultKind, faults
+from harness.attribution import Judge, Lab, attribute
+from harness.planners import GoldPlanner
+from harness.state import checked_out
+from harness.trajectory import Bench
+from harness.trees import Overlay
+from harness.workspace import TreeWorkspace
+from models.attribution import Attribution, Label, attributable
+from models.context import ContextPackage
+from models.edits import EditFormat, EditResult
+from models.outcomes import OutcomeKind
+from models.plans import MetaPlan, PartPlan, StepStatus
+from models.protocols import Answer, Request, Stage
+from models.solution import Solution
+from models.suite import SuiteReport
+
+TRIES = 4
+"""Places and ways in which a kind of fault is tried on an instance until one makes it fail."""
+BY_LABEL = {label: [kind for kind in FaultKind if kind.label is label] for label in Label}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An attempt that failed for what was planted in it."""
+
+    fault: Fault
+    solution: Solution
+    work: Overlay
+    outcome: OutcomeKind
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case, and what it was attributed to."""
+
+    instance: str
+    case: Case
+    found: Attribution
+
+    @property
+    def right(self) -> bool:
+        """Whether the stage found is the one that the fault was planted in."""
+        return self.found.label is self.case.fault.kind.label
+
+
+class _Deaf:
+    """A recorder that keeps nothing."""
+
+    def call(self, request: Request, answer: Answer) -> None: ...
+    def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None: ...
+    def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None: ...
+    def tests(self, purpose: str, report: SuiteReport) -> None: ...
+    def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None: ...
+
+
+def run_suite(benches: Iterable[tuple[Bench, Judge, ContextPackage | None]], each: int = 1) -> Iterator[Result]:
+    """Faults in each instance, `each` for every label, the kinds by turns; plans by turns name symbols and files."""
+    for number, (bench, judge, found) in enumerate(benches):
+        gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
+        context = complete(gold, found)
+        for kinds in BY_LABEL.values():
+            planted = 0
+            for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)] if kinds else []:
+                case = find_case(bench, judge, gold, context, kind, coarse=number % 2 == 1)
+                if case is None:
+                    continue
+                attribution = attribute(Lab(bench, judge), case.solution, case.work, case.outcome)
+                yield Result(bench.instance.instance_id, case, attribution)
+                planted += 1
+                if planted == each:
+                    break
+
+
+def find_case(
+    bench: Bench, judge: Judge, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, coarse: bool
+) -> Case | None:
+    """A fault of a kind that makes an attempt at the instance fail; None if none of those tried does."""
+    coarse = coarse and kind is not FaultKind.SYMBOL_HIDDEN
+    for fault in islice(faults(bench, gold, context, kind, coarse), TRIES):
+        case = attempt(bench, judge, fault)
+        if attributable(case.outcome):
+            return case
+    return None
+
+
+def attempt(bench: Bench, judge: Judge, fault: Fault) -> Case:
+    """An attempt with a fault in it, judged."""
+    from agent.loop import solve
+
+    with checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch) as tree:
+        workspace = TreeWorkspace(tree)
+        solution = solve(bench.task(), fault.planner, workspace, _Deaf())
+        changes = workspace.changes()
+    work = {d.path: (d.after.text.encode(), d.after.executable) if d.after else None for d in changes}
+    kind = judge(work).kind
+    if kind is not OutcomeKind.PASSED:
+        rejected = any(result.status is StepStatus.EDIT_REJECTED for result in solution.step_results)
+        kind = OutcomeKind.EDIT_REJECTED if rejected else kind if work else OutcomeKind.EMPTY_PATCH
+    return Case(fault, solution.model_copy(update={"context": fault.context}), work, kind)
+
+
+def confusion(results: Iterable[Result]) -> Counter[tuple[Label, Label]]:
+    """How often a fault of one stage (first) was attributed to another (second)."""
+    return Counter((result.case.fault.kind.label, result.found.label) for result in results)
