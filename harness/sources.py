@@ -1,15 +1,17 @@
 """Revisions of our clones as the index reads them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
-from agent.index.source import PastCommit, SourceEntry
+from agent.index.source import PastCommit, Since, SourceEntry, by_age
 from harness.git import Git
 from models.errors import InfrastructureError
 
-_FIRST = 8
-"""Commits in the first answer of the log: enough for who knows an ancestor's history and only needs what came since."""
-_FORMAT = "%H%x00%P%x00%ct%x00%B"
+_NEAR = 8
+"""Commits among which a known ancestor is looked for first, with one git process."""
+_FAR = 2000
+"""Commits among which it is looked for at all."""
+_LOG = ("log", "-z", "-M", "--raw", "--no-abbrev", "--format=%H%x00%P%x00%ct%x00%B")
 
 
 class GitSource:
@@ -18,6 +20,11 @@ class GitSource:
     def __init__(self, git: Git, revision: str) -> None:
         self.git = git
         self.revision = git.resolve(revision)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the clone is not shallow."""
+        return not self._boundary
 
     def files(self) -> list[SourceEntry]:
         """Regular files, sorted by path; what is not UTF-8 in a path stays as surrogate escapes."""
@@ -35,17 +42,29 @@ class GitSource:
         if wanted:
             yield from self.git.blobs(wanted).items()
 
-    def commits(self, limit: int) -> Iterator[PastCommit]:
-        """The revision and its ancestors, newest first. The oldest of a shallow clone have no known paths."""
-        for skip, count in ((0, min(_FIRST, limit)), (_FIRST, limit - _FIRST)):
-            if count > 0:
-                yield from self._log(skip, count)
+    def commits(self, limit: int) -> list[PastCommit]:
+        """The latest of the revision and its ancestors, by commit date. In a shallow clone the oldest have no paths."""
+        listed = self.git.output("rev-list", "--no-merges", "--timestamp", self.revision).split()
+        ages = sorted((-int(when), sha) for when, sha in zip(listed[::2], listed[1::2], strict=True))[:limit]
+        chosen = b"".join(sha + b"\n" for _, sha in ages)
+        return sorted(self._log("--no-walk=unsorted", "--stdin", stdin=chosen), key=by_age) if chosen else []
 
-    def _log(self, skip: int, count: int) -> Iterator[PastCommit]:
-        output = self.git.output(
-            "log", "-z", "-M", "--raw", "--no-abbrev", f"--format={_FORMAT}", f"--skip={skip}", f"--max-count={count}",
-            self.revision, "--",
-        )  # fmt: skip
+    def since(self, known: Callable[[str], bool]) -> Since | None:
+        """What came after a near ancestor that is known; None if none of the latest _FAR ancestors is."""
+        near = list(self._log(f"--max-count={_NEAR}", self.revision))
+        for place, commit in enumerate(near):
+            if known(commit.sha):
+                return Since(commit.sha, near[:place])
+            if [earlier.sha for earlier in near[place + 1 : place + 2]] != list(commit.parents):
+                break  # a fork: what lies beyond may not be all that came before
+        listed = self.git.text("rev-list", f"--max-count={_FAR}", self.revision).split()
+        ancestor = next((sha for sha in listed if known(sha)), None)
+        if ancestor is None:
+            return None
+        return Since(ancestor, sorted(self._log("--no-merges", f"^{ancestor}", self.revision), key=by_age))
+
+    def _log(self, *which: str, stdin: bytes | None = None) -> Iterator[PastCommit]:
+        output = self.git.output(*_LOG, *which, *(() if stdin else ("--",)), stdin=stdin, timeout=1800)
         tokens = output.split(b"\0")
         position = 0
         while position < len(tokens) and tokens[position]:
@@ -54,7 +73,7 @@ class GitSource:
                 paths, renames, position = _changes(tokens, position + 4)
                 seconds = int(when)
             except (ValueError, IndexError) as error:
-                raise InfrastructureError(f"git log printed what no known git prints after {skip} commits") from error
+                raise InfrastructureError("git log printed what this program does not know; upgrade git") from error
             subject, _, body = message.decode(errors="replace").strip().partition("\n")
             name, ancestors = sha.decode(), tuple(parents.decode().split())
             if name in self._boundary:

@@ -18,24 +18,30 @@ from typing import TypeVar
 
 from agent.index.parse import PARSER_VERSION
 from agent.index.records import Record
+from agent.index.source import PastCommit
 from models.errors import InfrastructureError
 
 _HELD = 2048
 """Records that a process keeps decoded."""
+_HISTORIES = 4
+"""Histories that a process keeps decoded."""
 _WAIT = 60.0
 """Seconds to wait for another process that writes."""
 _CHUNK = 500
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS records (
-        blob TEXT NOT NULL, language TEXT NOT NULL, parser TEXT NOT NULL, outline BLOB NOT NULL, tokens BLOB NOT NULL,
-        uses BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (blob, language, parser)
+        blob TEXT NOT NULL, form TEXT NOT NULL, parser TEXT NOT NULL, outline BLOB NOT NULL, tokens BLOB NOT NULL,
+        uses BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (blob, form, parser)
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS histories (
+        revision TEXT PRIMARY KEY, history BLOB NOT NULL, checksum INTEGER NOT NULL
+    );
 """
 _GRAMMARS = ("tree-sitter", "tree-sitter-python", "tree-sitter-javascript", "tree-sitter-typescript")
 
 _T = TypeVar("_T")
 Key = tuple[str, str]
-"""Blob id, and language (empty for none)."""
+"""Blob id, and the form in which the content was read."""
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +59,7 @@ class IndexCache:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "index.db"
         self._held: OrderedDict[Key, Record] = OrderedDict()
+        self._histories: OrderedDict[str, tuple[PastCommit, ...]] = OrderedDict()
         self._lock = Lock()
 
     def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
@@ -77,20 +84,44 @@ class IndexCache:
         self._attempt(lambda db: db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?)", rows))
         self._hold(records)
 
+    def histories(self) -> frozenset[str]:
+        """Revisions whose history is kept."""
+        return self._attempt(lambda db: frozenset(row[0] for row in db.execute("SELECT revision FROM histories")))
+
+    def held_history(self, revision: str) -> tuple[PastCommit, ...] | None:
+        """A history that this process has seen lately."""
+        with self._lock:
+            return self._histories.get(revision)
+
+    def kept_history(self, revision: str) -> bytes | None:
+        """What was kept of a revision's history; None if that is nothing, or damaged."""
+        select = "SELECT history, checksum FROM histories WHERE revision = ?"
+        row = self._attempt(lambda db: db.execute(select, (revision,)).fetchone())
+        return row[0] if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1] else None
+
+    def keep_history(self, revision: str, packed: bytes, whole: tuple[PastCommit, ...]) -> None:
+        """Store what `kept_history` is to give, and hold the history itself."""
+        row = (revision, packed, _checksum(packed))
+        self._attempt(lambda db: db.execute("INSERT OR REPLACE INTO histories VALUES (?,?,?)", row))
+        with self._lock:
+            self._histories[revision] = whole
+            while len(self._histories) > _HISTORIES:
+                self._histories.popitem(last=False)
+
     def _read(self, db: sqlite3.Connection, keys: list[Key]) -> dict[Key, Record]:
         found = {}
-        for language in sorted({key[1] for key in keys}):
-            blobs = [key[0] for key in keys if key[1] == language]
+        for form in sorted({key[1] for key in keys}):
+            blobs = [key[0] for key in keys if key[1] == form]
             for start in range(0, len(blobs), _CHUNK):
                 some = blobs[start : start + _CHUNK]
                 rows = db.execute(
-                    "SELECT blob, checksum, outline, tokens, uses FROM records WHERE language = ? AND parser = ?"  # noqa: S608
+                    "SELECT blob, checksum, outline, tokens, uses FROM records WHERE form = ? AND parser = ?"  # noqa: S608
                     f" AND blob IN ({','.join('?' * len(some))})",
-                    (language, parser_version(), *some),
+                    (form, parser_version(), *some),
                 )
                 for blob, checksum, *parts in rows:
                     if _checksum(*parts) == checksum:
-                        found[blob, language] = Record((parts[0], parts[1], parts[2]))
+                        found[blob, form] = Record((parts[0], parts[1], parts[2]))
         return found
 
     def _hold(self, records: Mapping[Key, Record]) -> None:

@@ -14,6 +14,8 @@ _SIGNATURE = 300
 _DOC = 400
 _DECORATOR = 120
 _COMMENT_EDGES = re.compile(r"^\s*(?:/\*+|\*+/|\*)[ \t]?|\s*\*+/\s*$", re.MULTILINE)
+_OPENED = re.compile(r"([(\[{])\s*\n\s*")
+_CLOSED = re.compile(r",?\s*\n\s*([)\]}])")
 _WRAPPERS = ("decorated_definition", "export_statement", "ambient_declaration", "expression_statement")
 
 
@@ -67,7 +69,8 @@ def _signature(node: "Node", kind: Kind) -> str:
     source = node.text or b""
     if body is not None:
         source = source[: body.start_byte - node.start_byte]
-    return _one_line(source.decode(errors="replace"), _SIGNATURE).removesuffix("{").rstrip(" :")
+    text = _CLOSED.sub(r"\1", _OPENED.sub(r"\1", source.decode(errors="replace")))
+    return _one_line(text, _SIGNATURE).removesuffix("{").rstrip(" :")
 
 
 def _body(node: "Node") -> "Node | None":

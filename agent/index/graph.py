@@ -18,8 +18,8 @@ class Modules(Protocol):
         """The file of a module as `importer` names it."""
         ...
 
-    def submodule(self, package: str, name: str) -> str | None:
-        """The file of a module inside a package, which is named by its own file."""
+    def submodule(self, importer: str, written: str, package: str | None, name: str) -> str | None:
+        """The file of the module `name` in a package that `importer` names, whose own file is given if it has one."""
         ...
 
 
@@ -43,6 +43,7 @@ class ImportGraph:
         self._modules = modules
         self._defined: dict[str, frozenset[str]] = {}
         self._edges: dict[str, tuple[ImportEdge, ...]] = {}
+        self._bindings: dict[str, dict[str, tuple[str, str]]] = {}
 
     def edges(self, path: str) -> tuple[ImportEdge, ...]:
         """What a file imports, sorted by path; nothing for a file that is no code."""
@@ -63,13 +64,34 @@ class ImportGraph:
         """The file that defines what `path` offers under a name, through re-exports; None if that is not found."""
         return self._follow(path, name, set())
 
+    def bindings(self, path: str) -> Mapping[str, tuple[str, str]]:
+        """What the imports of a file bind: by the name it has there, the defining file and the name it has in that.
+
+        A module bound as a whole has no name; what is asked of it is told as `module.name`.
+        """
+        if path not in self._bindings:
+            self._bindings[path] = self._bind(path)
+        return self._bindings[path]
+
+    def _bind(self, path: str) -> dict[str, tuple[str, str]]:
+        bound: dict[str, tuple[str, str]] = {}
+        if path not in self._outlines:
+            return bound
+        for statement in self._outlines[path][1].imports:
+            for module, name, here, target in self._targets(path, statement):
+                if name == "*":
+                    bound |= {each: (module, each) for each in sorted(self._names(module)) if each not in bound}
+                elif here:
+                    bound[here] = (target or module, name)
+        return bound
+
     def _find(self, path: str) -> tuple[ImportEdge, ...]:
         if path not in self._outlines:
             return ()
         direct: dict[str, set[str]] = {}
         handed: dict[str, set[str]] = {}
         for statement in self._outlines[path][1].imports:
-            for module, name, target in self._targets(path, statement):
+            for module, name, _, target in self._targets(path, statement):
                 direct.setdefault(module, set()).update([name] if name else [])
                 if target is not None and target != module:
                     handed.setdefault(target, set()).update([name] if name else [])
@@ -79,30 +101,31 @@ class ImportGraph:
         ]
         return tuple(sorted(edge for edge in edges if edge.path != path))
 
-    def _targets(self, path: str, statement: ImportStatement) -> list[tuple[str, str, str | None]]:
-        """Of a statement: module file, name taken of it, file that defines the name where that is known."""
+    def _targets(self, path: str, statement: ImportStatement) -> list[tuple[str, str, str, str | None]]:
+        """Of a statement: module file, name taken of it, what that is called here, file that defines it if known."""
         language, outline = self._outlines[path]
-        modules = self._modules[language]
-        module = modules.resolve(path, statement.module)
+        module = self._modules[language].resolve(path, statement.module)
         asked = outline.attributes or {}
-        found: list[tuple[str, str, str | None]] = []
+        found: list[tuple[str, str, str, str | None]] = []
         if module is not None and not statement.names:
-            found.append((module, "", None))
+            found.append((module, "", "", None))
         for name, here in statement.names:
             inside = self._inside(path, statement.module, module, name) if name not in ("", "*") else module
-            if inside is not None:  # a module: what is asked of it is what is taken
-                found.append((inside, "", None))
-                found += [(inside, wanted, self.definition(inside, wanted)) for wanted in asked.get(here, ())]
+            if name != "*" and inside is not None:  # a module: what is asked of it is what is taken
+                found.append((inside, "", here, None))
+                found += [
+                    (inside, wanted, f"{here}.{wanted}", self.definition(inside, wanted))
+                    for wanted in asked.get(here, ())
+                ]
             elif module is not None:
-                found.append((module, name, self.definition(module, name)))
+                found.append((module, name, here, self.definition(module, name) if name != "*" else None))
         return found
 
     def _inside(self, path: str, written: str, module: str | None, name: str) -> str | None:
         """The file of a module that is taken out of a package."""
-        modules = self._modules[self._outlines[path][0]]
-        if module is None:
-            return modules.resolve(path, f"{written}{'' if written.endswith('.') else '.'}{name}")
-        return None if name in self._names(module) else modules.submodule(module, name)
+        if module is not None and name in self._names(module):
+            return None
+        return self._modules[self._outlines[path][0]].submodule(path, written, module, name)
 
     def _names(self, path: str) -> frozenset[str]:
         """Names that a file defines at its top level."""
@@ -119,20 +142,24 @@ class ImportGraph:
         if (path, name) in seen or len(seen) > _LONGEST_CHAIN or path not in self._outlines:
             return None
         seen.add((path, name))
-        language, outline = self._outlines[path]
-        modules = self._modules[language]
-        for statement in outline.imports:
+        for statement in self._outlines[path][1].imports:
             for original, here in statement.names:
-                if here != name and original != "*":
-                    continue
-                module = modules.resolve(path, statement.module)
-                if original == "*":
-                    found = self._follow(module, name, seen) if module else None
-                elif original == "":
-                    found = module
-                else:
-                    inside = self._inside(path, statement.module, module, original)
-                    found = inside or (self._follow(module, original, seen) if module else None)
-                if found is not None:
-                    return found
-        return modules.submodule(path, name)
+                if here == name or original == "*":
+                    found = self._handed_on(path, statement, original, name, seen)
+                    if found is not None:
+                        return found
+        if name == "default" and self._outlines[path][0] != "python":
+            return path
+        return self._inside(path, ".", path, name)
+
+    def _handed_on(
+        self, path: str, statement: ImportStatement, original: str, name: str, seen: set[tuple[str, str]]
+    ) -> str | None:
+        """Where the name that a statement binds in `path` is defined."""
+        module = self._modules[self._outlines[path][0]].resolve(path, statement.module)
+        if original == "":
+            return module
+        if original == "*":
+            return self._follow(module, name, seen) if module and name != "default" else None
+        inside = self._inside(path, statement.module, module, original)
+        return inside or (self._follow(module, original, seen) if module else None)

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agent.index.describe import described, doc_of
+from agent.index.paths import is_generated
 from agent.index.records import ImportStatement, Outline, Record, Tokens
 from agent.index.statements import IMPORT_QUERIES, import_statements
-from agent.index.symbols import MODULE, grammar, parse_tree, symbol_nodes
+from agent.index.symbols import MODULE, grammar, language_of, parse_tree, symbol_nodes
 from agent.index.words import count_subtokens, prose_subtokens
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ PARSER_VERSION = 1
 """Raised whenever the same bytes would give another record."""
 MAX_BYTES = 1_000_000
 """Larger files are listed and not parsed."""
+
+TEXT, SETTINGS, GENERATED = "", "settings", "generated"
+_SETTINGS_NAMES = re.compile(r"(?:.*/)?(?:package|[tj]sconfig(?:\.[\w.-]+)?)\.json")
+_GENERATED = re.compile(r"@generated\b|\bdo not edit\b|\bauto(?:matically)?[ -]?generated\b", re.IGNORECASE)
 
 _PROSE = {
     "python": "(comment) @prose (string_content) @prose",
@@ -41,37 +46,48 @@ _MINIFIED_LINE = 500
 """Characters per line, on average, above which code was not written by people."""
 
 
+def form_of(path: str) -> str:
+    """How a file is read: by the grammar of its language, as TEXT, as SETTINGS, or not at all (GENERATED)."""
+    if is_generated(path):
+        return GENERATED
+    if _SETTINGS_NAMES.fullmatch(path):
+        return SETTINGS
+    return language_of(path) or TEXT
+
+
 def is_binary(content: bytes) -> bool:
-    """Whether a content is no text, as git decides it."""
-    return b"\0" in content[:8000]
+    """Whether a content is no text: it holds a NUL, as git decides it, or much that is not UTF-8."""
+    head = content[:8000]
+    return b"\0" in head or head.decode("utf-8", "replace").count("\ufffd") > len(head) // 20
 
 
-def parse_content(content: bytes, language: str | None) -> Record:
+def parse_content(content: bytes, form: str) -> Record:
     """The record of a content of at most MAX_BYTES. Never raises: what does not parse, or is not UTF-8, gives less.
 
-    Code whose lines are very long (minified, or a table) counts as words only, as do contents without a grammar.
+    Code whose lines are very long (minified, or a table) counts as words only, as does all that is no code.
     """
     text = content.decode("utf-8", "replace")
     source = text.encode()
     lines = source.count(b"\n") + (not source.endswith(b"\n") and bool(source))
-    if language is None or len(source) > _MINIFIED_LINE * max(lines, 4):
-        return Record.of(Outline(lines=lines), Tokens(Counter(), Counter(), _sorted(prose_subtokens([text]))), {})
-    root = parse_tree(source, language)
-    captures = _captures(root, language)
+    generated = bool(_GENERATED.search(text, 0, 2000))
+    if form in (TEXT, SETTINGS) or len(source) > _MINIFIED_LINE * max(lines, 4):
+        outline = Outline(lines=lines, generated=generated, settings=text if form == SETTINGS else "")
+        return Record.of(outline, Tokens(Counter(), Counter(), _sorted(prose_subtokens([text]))), {})
+    root = parse_tree(source, form)
+    captures = _captures(root, form)
     spans = sorted((node.start_byte, node.end_byte) for node in captures.get("prose", []))
     code = _without(source, spans)
     symbols = symbol_nodes(source, root)
-    uses, identifiers = _uses(
-        code, [(symbol.name, symbol.start_byte, symbol.end_byte) for symbol, _ in symbols], language
-    )
-    imports = import_statements(captures, language)
+    uses, identifiers = _uses(code, [(symbol.name, symbol.start_byte, symbol.end_byte) for symbol, _ in symbols], form)
+    imports = import_statements(captures, form)
     outline = Outline(
-        symbols=tuple(described(symbol, node, language) for symbol, node in symbols),
+        symbols=tuple(described(symbol, node, form) for symbol, node in symbols),
         imports=imports,
-        doc=_module_doc(root, language),
+        doc=_module_doc(root, form),
         attributes=_attributes(code, imports),
         lines=lines,
         whole=not root.has_error,
+        generated=generated,
     )
     prose = prose_subtokens(source[start:end].decode() for start, end in spans)
     tokens = Tokens(_sorted(identifiers), _sorted(count_subtokens(identifiers)), _sorted(prose))

@@ -59,6 +59,11 @@ _CI_NAMES = re.compile(
     r"|\.editorconfig|\.git-blame-ignore-revs|\.gitignore|\.gitattributes|\.mailmap|\.python-version.*|\.flake8|ruff\.toml",
     re.IGNORECASE,
 )
+_LOCK_FILES = re.compile(
+    r"(?:.*/)?(?:uv|poetry|pdm|pipfile|cargo|composer|gemfile|flake|deno|bun)\.lock|(?:.*/)?(?:yarn\.lock|bun\.lockb"
+    r"|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|pylock(?:\..*)?\.toml|go\.sum)|.*\.(?:svg|map|snap)",
+    re.IGNORECASE,
+)
 _NOT_WRITTEN_BY_HAND = re.compile(r".*\.min\.[cm]?js|(?:.*/)?(?:node_modules|_vendor|vendor|third_party)/.*")
 
 
@@ -73,6 +78,12 @@ def kind_of(path: str) -> Kind:
     if is_test_path(path):
         return "test"
     return "other" if is_documentation(path) else "production"
+
+
+@cache
+def is_generated(path: str) -> bool:
+    """Whether a file is some program's work, or another project's: locks, drawings, minified and vendored code."""
+    return bool(_LOCK_FILES.fullmatch(path) or _NOT_WRITTEN_BY_HAND.fullmatch(path))
 
 
 @cache

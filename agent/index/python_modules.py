@@ -41,8 +41,10 @@ class PythonModules:
             return self._file("/".join((*filter(None, [base]), *parts)))
         return self._absolute(importer, parts)
 
-    def submodule(self, package: str, name: str) -> str | None:
-        """The file of `name` inside the package whose `__init__` file is given."""
+    def submodule(self, importer: str, written: str, package: str | None, name: str) -> str | None:
+        """The file of the module `name` in a package that `importer` names, whose own file is given if it has one."""
+        if package is None:
+            return self.resolve(importer, f"{written}{'' if written.endswith('.') else '.'}{name}")
         return self._file(f"{_folder(package)}/{name}".lstrip("/")) if _stem(package) == "__init__" else None
 
     def _file(self, stem: str) -> str | None:

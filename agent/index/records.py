@@ -48,7 +48,8 @@ class Outline:
     """The structure of a content: its symbols, imports, first paragraph of documentation.
 
     `attributes` maps a name that an import binds to the attributes asked of it: `attr.ib` gives `attr: (ib,)`.
-    `lines` counts lines. `whole` is False where syntax errors hide a part.
+    `lines` counts lines. `whole` is False where syntax errors hide a part. `generated` says that the content calls
+    itself some program's work. `settings` is the whole text of what says how imports are resolved.
     """
 
     symbols: tuple[IndexedSymbol, ...] = ()
@@ -57,6 +58,8 @@ class Outline:
     attributes: Mapping[str, tuple[str, ...]] | None = None
     lines: int = 0
     whole: bool = True
+    generated: bool = False
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Record:
             "attributes": outline.attributes or {},
             "lines": outline.lines,
             "whole": outline.whole,
+            "generated": outline.generated,
+            "settings": outline.settings,
         }
         counts = [tokens.identifiers, tokens.subtokens, tokens.words]
         return cls((_pack(head), _pack(counts), _pack(uses)))
@@ -121,6 +126,8 @@ class Record:
             {name: tuple(asked) for name, asked in found["attributes"].items()},
             found["lines"],
             found["whole"],
+            found["generated"],
+            found["settings"],
         )
 
     @cached_property

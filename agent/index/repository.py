@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
+from agent.index.ancestry import history
 from agent.index.cache import IndexCache
 from agent.index.exercise import Exercise
 from agent.index.graph import ImportEdge, ImportGraph, Modules
+from agent.index.history import History
 from agent.index.overview import overview
-from agent.index.paths import is_ci, is_documentation, is_test_path, kind_of
+from agent.index.parse import SETTINGS, form_of
+from agent.index.paths import is_ci, is_documentation, is_generated, is_test_path, kind_of
 from agent.index.python_modules import PythonModules
 from agent.index.records import ImportStatement, IndexedSymbol, Record
+from agent.index.references import References
+from agent.index.script_modules import ScriptModules
 from agent.index.source import PastCommit, Source, SourceEntry
 
 
@@ -69,6 +74,11 @@ class IndexedFile:
         return self.record.outline.doc
 
     @property
+    def generated(self) -> bool:
+        """Whether the file is some program's work or another project's, by its path or its own words."""
+        return is_generated(self.path) or self.record.outline.generated
+
+    @property
     def lines(self) -> int:
         """Number of lines."""
         return self.record.outline.lines
@@ -102,8 +112,6 @@ class IndexedFile:
         return "\n".join(self.text.split("\n")[symbol.start_line - 1 : symbol.end_line])
 
 
-MOST_COMMITS = 2000
-"""Ancestors that are looked at."""
 _NOTED = 8
 
 
@@ -143,6 +151,18 @@ class RepositoryIndex:
         """Files that import a file, sorted."""
         return self._graph.importers.get(path, ())
 
+    def references(self, path: str, symbol: str) -> tuple[tuple[str, str], ...]:
+        """Who uses a symbol: pairs (path, symbol) in the files that import its file and in that file itself, sorted.
+
+        `<module>` stands for code outside all symbols. Names decide, so a method is also found where another of its
+        name is meant.
+        """
+        return self._references.users(path, symbol)
+
+    def dependencies(self, path: str, symbol: str) -> tuple[tuple[str, str], ...]:
+        """What a symbol uses: pairs (path, symbol) of its own file and of those it imports, sorted."""
+        return self._references.used(path, symbol)
+
     def tests_of(self, path: str) -> tuple[str, ...]:
         """Test files that exercise a file, the likeliest first."""
         return self._exercise.tests_of(path)
@@ -160,9 +180,19 @@ class RepositoryIndex:
         return overview(notes, max_chars)
 
     @cached_property
+    def history(self) -> History:
+        """What the revision's ancestors tell of its files."""
+        return History(self.commits, self._files)
+
+    @cached_property
     def commits(self) -> tuple[PastCommit, ...]:
-        """The revision and its ancestors, newest first, MOST_COMMITS at most."""
-        return tuple(self._source.commits(MOST_COMMITS))
+        """The revision and its ancestors, the latest first, without merges, 2000 at most."""
+        return history(self._source, self._cache)
+
+    @cached_property
+    def _references(self) -> References:
+        records = {path: file.record for path, file in self._files.items() if file.language}
+        return References(records, self._graph)
 
     @cached_property
     def _exercise(self) -> Exercise:
@@ -170,7 +200,11 @@ class RepositoryIndex:
 
     @cached_property
     def _graph(self) -> ImportGraph:
-        code = {path: file for path, file in self._files.items() if file.language}
+        outlines = {path: (file.language, file.record.outline) for path, file in self._files.items() if file.language}
+        settings = {
+            path: file.record.outline.settings for path, file in self._files.items() if form_of(path) == SETTINGS
+        }
+        scripts = ScriptModules(self._files, settings)
         modules: dict[str, Modules] = {"python": PythonModules(self._files)}
-        outlines = {p: (f.language, f.record.outline) for p, f in code.items() if f.language in modules}
+        modules |= dict.fromkeys(("javascript", "typescript", "tsx"), scripts)
         return ImportGraph(outlines, modules)

@@ -1,6 +1,6 @@
 """What the index reads: one revision of a repository, from wherever it is kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -15,8 +15,8 @@ class SourceEntry(NamedTuple):
 class PastCommit(NamedTuple):
     """A commit among the revision's ancestors. `when` is seconds since the epoch.
 
-    `paths` are the files it changed by the names they had after it (deleted ones by the name they lost), sorted; none
-    for a merge. `renames` are pairs (old path, new path) of the files it moved.
+    `paths` are the files it changed by the names they had after it (deleted ones by the name they lost), sorted.
+    `renames` are pairs (old path, new path) of the files it moved.
     """
 
     sha: str
@@ -36,6 +36,11 @@ class Source(Protocol):
         """The commit's id."""
         ...
 
+    @property
+    def complete(self) -> bool:
+        """Whether all ancestors are there: not so in a shallow clone."""
+        ...
+
     def files(self) -> list[SourceEntry]:
         """Regular files, sorted by path."""
         ...
@@ -44,9 +49,22 @@ class Source(Protocol):
         """Contents by blob id, each wanted id once."""
         ...
 
-    def commits(self, limit: int) -> Iterator[PastCommit]:
-        """The revision and its ancestors, newest first, `limit` at most; read on as they are asked for.
-
-        For a commit with one parent these are the commit and then what `commits` gives for the parent.
-        """
+    def commits(self, limit: int) -> list[PastCommit]:
+        """The `limit` latest of the revision and its ancestors, in the order of `by_age`; merges are left out."""
         ...
+
+    def since(self, known: Callable[[str], bool]) -> "Since | None":
+        """What came after some ancestor that is known: a near one, if there is any."""
+        ...
+
+
+class Since(NamedTuple):
+    """An ancestor (or the revision itself), and the revision's history less that of the ancestor, without merges."""
+
+    ancestor: str
+    commits: list[PastCommit]
+
+
+def by_age(commit: PastCommit) -> tuple[int, str]:
+    """Sort key that puts the latest first; ids decide between commits of one second."""
+    return -commit.when, commit.sha
