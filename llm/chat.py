@@ -1,0 +1,43 @@
+"""A question to a model and what came back."""
+
+from pydantic import Field, JsonValue
+
+from models.chat import Message
+from models.plans import Frozen
+
+
+class ChatRequest(Frozen):
+    """A conversation to be continued, `n` times over.
+
+    `max_tokens` is for the answer alone; an endpoint that thinks gets its tokens for that on top. `schema_` is a JSON
+    schema; where the endpoint has no structured output it is left out, so the answer must be parsed strictly anyway.
+    """
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    max_tokens: int = Field(ge=1)
+    temperature: float = Field(0.0, ge=0)
+    seed: int | None = None
+    schema_: dict[str, JsonValue] | None = None
+    n: int = Field(1, ge=1)
+
+
+class Completion(Frozen):
+    """One answer.
+
+    Of the `n` samples of one request the first carries the prompt's own figures; the others had its prefill for
+    nothing, so all their prompt tokens count as cached and cost nothing.
+    """
+
+    text: str
+    reasoning: str = Field("", description="thinking trace, never part of `text`")
+    finish_reason: str = Field(description="`stop`, `length` when max_tokens ended it, or the provider's own word")
+    model: str
+    adapter: str | None = None
+    endpoint: str
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = Field(0, description="thinking included")
+    cost: float = 0.0
+    latency: float = Field(0.0, description="seconds that the answering call took, earlier tries not counted")
+    retries: int = Field(0, description="times the provider was asked again before it answered")
+    seed: int | None = None

@@ -1,0 +1,296 @@
+"""Asking one endpoint: the openai client without its own retries, tenacity around it, a pace and a breaker.
+
+How a call goes: wait for a turn, send, gather the stream. What helps against a fault is tried (waiting as long as the
+server asks, asking again, leaving out a field that the server does not know); what does not help ends as an error
+that names the endpoint, the fault and the remedy. What a server refused is remembered and not tried again.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+
+from llm.chat import ChatRequest, Completion
+from llm.faults import Overflow, Rejected, Trouble, read_fault
+from llm.meter import Spent
+from llm.pace import Breaker, Pace
+from llm.stream import Gathered, gather
+from models.errors import CleanRoomError, PromptTooLong
+from models.llm_settings import Endpoint
+
+_CONNECT_SECONDS = 10.0
+_LONGEST_PAUSE = 600.0
+_SLOW_TRIES = 2
+"""A call that lost a whole time-out is tried once more, not as often as one that failed at once."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request on its way: which model answers it, and how long its prompt was counted to be.
+
+    `extra` are fields of the request that this model needs, `spend` is told of every try that used tokens.
+    """
+
+    model: str
+    request: ChatRequest
+    prompt_tokens: int
+    spend: Callable[[Spent], None]
+    adapter: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a request is put: by schema or not, all samples at once or one after another."""
+
+    schema: bool
+    together: bool
+
+    def plainer(self, rejected: Rejected) -> "Form | None":
+        """The form without the field that was most likely refused; None if there is nothing to leave out."""
+        about = f"{rejected.param} {rejected.message}".lower()
+        suspects = [name for name in ("together", "schema") if getattr(self, name)]
+        if any(word in about for word in ("response_format", "schema", "grammar", "guided", "structured")):
+            suspects.reverse()
+        return replace(self, **{suspects[0]: False}) if suspects else None
+
+
+class Client:
+    """One endpoint. All calls run on one event loop, on which the client must also be made."""
+
+    def __init__(self, name: str, settings: Endpoint, url: str, key: str | None) -> None:
+        self.name, self.settings = name, settings
+        self._key = key
+        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        timeout = openai.Timeout(None, connect=_CONNECT_SECONDS)
+        self._openai = openai.AsyncOpenAI(
+            base_url=url,
+            api_key=key or "none",
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
+        )
+        self._openai.organization = self._openai.project = None  # read from the environment, meant for one provider
+        self.pace = Pace(settings.concurrency)
+        self.breaker = Breaker()
+        self._refused_schemas: set[str] = set()
+        self._refuses_together = False
+
+    async def complete(self, ask: Ask) -> list[Completion]:
+        """The `n` samples of a request. Raises ProviderError; PromptTooLong where only the server could tell."""
+        failure: CleanRoomError
+        try:
+            return await self._in_some_form(ask)
+        except Overflow as overflow:
+            failure = self._too_long(overflow, ask)
+        except Rejected as rejected:
+            remedy = "set its json_schema = false if that is what it does not know" if ask.request.schema_ else ""
+            trouble = Trouble(f"it refused the request ({rejected.message})", remedy or "check its settings")
+            failure = trouble.as_error(self.name)
+        except _GivenUp as given_up:
+            failure = given_up.trouble.as_error(self.name, given_up.tries)
+        raise failure  # outside of the handlers: what they hold may quote the key
+
+    async def _in_some_form(self, ask: Ask) -> list[Completion]:
+        schema_key = json.dumps(ask.request.schema_, sort_keys=True)
+        first = form = Form(
+            schema=ask.request.schema_ is not None
+            and self.settings.json_schema is not False
+            and schema_key not in self._refused_schemas,
+            together=ask.request.n > 1 and not self._refuses_together,
+        )
+        while True:
+            try:
+                answers = await self._all_samples(ask, form)
+            except Rejected as rejected:
+                plainer = form.plainer(rejected)
+                if plainer is None or (form.schema and not plainer.schema and self.settings.json_schema is True):
+                    raise
+                form = plainer
+                continue
+            if first.schema and not form.schema:
+                self._refused_schemas.add(schema_key)
+            self._refuses_together |= first.together and not form.together
+            return answers
+
+    async def _all_samples(self, ask: Ask, form: Form) -> list[Completion]:
+        answers: list[Completion] = []
+        request = ask.request
+        if form.together:
+            answers = await self._call(ask, form, request.n, request.seed)
+            if len(answers) < request.n:  # a server that takes `n` for a field it need not know
+                self._refuses_together = True
+        seeds = [None if request.seed is None else request.seed + index for index in range(len(answers), request.n)]
+        singly = [self._call(ask, form, 1, seed) for seed in seeds]
+        return [*answers, *(answer for group in await _together(singly) for answer in group)][: request.n]
+
+    async def _call(self, ask: Ask, form: Form, n: int, seed: int | None) -> list[Completion]:
+        """One call with its retries."""
+        refusal = self.breaker.refusal()
+        if refusal is not None:
+            raise _GivenUp(Trouble(f"it is given a rest: {refusal}", "see that it works (`cra models check`)"), 1)
+        tries = 1 if self.breaker.on_trial else self.settings.attempts
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Trouble) and self._worth_it(error)),
+            stop=lambda state: _enough(state, tries),
+            wait=self._wait,
+            reraise=True,
+        )
+        attempt_number = 0
+        trouble: Trouble
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    attempt_number = attempt.retry_state.attempt_number
+                    gathered, latency = await self._attempt(ask, form, n, seed)
+        except Trouble as last:
+            trouble = last
+        else:
+            self.breaker.good()
+            return self._completions(ask, gathered, latency, attempt_number - 1, seed)
+        if trouble.down:
+            wait = trouble.wait or 0.0
+            pause = min(max(wait, self.settings.max_wait), _LONGEST_PAUSE)
+            self.breaker.bad(trouble.what, pause, at_once=wait > self.settings.max_wait)
+        raise _GivenUp(trouble, attempt_number)
+
+    def _worth_it(self, trouble: Trouble) -> bool:
+        return trouble.retry and (trouble.wait or 0.0) <= self.settings.max_wait
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Seconds until the next try: jittered exponential, and not before the server wants it."""
+        backoff = wait_random_exponential(multiplier=0.5, max=self.settings.max_wait)(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait if isinstance(error, Trouble) else None
+        return backoff if asked is None else min(self.settings.max_wait, asked + min(backoff, 1 + asked / 4))
+
+    async def _attempt(self, ask: Ask, form: Form, n: int, seed: int | None) -> tuple[Gathered, float]:
+        """One try. Raises Trouble, Overflow or Rejected; what a broken answer had cost is counted."""
+        gathered = Gathered()
+        async with self.pace.slot() as round_:
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(self.settings.timeout):
+                    stream = await self._openai.chat.completions.create(**self._fields(ask, form, n, seed))
+                    try:
+                        limit = ask.request.max_tokens + self.settings.trace_tokens
+                        await gather(stream, gathered, stall=self.settings.stall, max_tokens=limit)
+                    finally:
+                        await stream.close()
+            except _EXPECTED as error:
+                fault = error if isinstance(error, Trouble) else read_fault(error, self._key, self.settings.timeout)
+            else:
+                self.pace.speed_up()
+                ask.spend(self._spent(ask, gathered))
+                return gathered, time.monotonic() - started
+            if isinstance(fault, Trouble) and fault.busy:
+                self.pace.slow_down(round_, min(fault.wait or 0.0, self.settings.max_wait))
+        if gathered.begun:
+            ask.spend(self._spent(ask, gathered))
+        raise fault
+
+    def _fields(self, ask: Ask, form: Form, n: int, seed: int | None) -> dict[str, Any]:
+        request, settings = ask.request, self.settings
+        fields: dict[str, Any] = {
+            "model": ask.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "max_tokens": request.max_tokens + settings.trace_tokens,
+            "temperature": request.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if n > 1:
+            fields["n"] = n
+        if seed is not None:
+            fields["seed"] = seed
+        if form.schema:
+            schema = {"name": "answer", "strict": True, "schema": request.schema_}
+            fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+        extra = dict(settings.extra_body) | ask.extra
+        if settings.thinking is not None:
+            extra.setdefault("chat_template_kwargs", {"enable_thinking": settings.thinking})
+        return fields | ({"extra_body": extra} if extra else {})
+
+    def _spent(self, ask: Ask, gathered: Gathered) -> Spent:
+        prompt = ask.prompt_tokens if gathered.prompt_tokens is None else gathered.prompt_tokens
+        cached = min(gathered.cached_tokens, prompt)
+        completion = sum(gathered.completion_tokens().values())
+        cost = self.settings.price.of(prompt, cached, completion)
+        return Spent(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost=cost)
+
+    def _completions(
+        self, ask: Ask, gathered: Gathered, latency: float, retries: int, seed: int | None
+    ) -> list[Completion]:
+        whole = self._spent(ask, gathered)
+        tokens = gathered.completion_tokens()
+        answers = []
+        for place, (index, choice) in enumerate(sorted(gathered.choices.items())):
+            text, reasoning = choice.parts
+            cached = whole.cached_tokens if place == 0 else whole.prompt_tokens
+            billed = (whole.prompt_tokens, whole.cached_tokens) if place == 0 else (0, 0)
+            answers.append(
+                Completion(
+                    text=text,
+                    reasoning=reasoning,
+                    finish_reason=choice.finish or "",
+                    model=gathered.model or ask.model,
+                    adapter=ask.adapter,
+                    endpoint=self.name,
+                    prompt_tokens=whole.prompt_tokens,
+                    cached_tokens=cached,
+                    completion_tokens=tokens[index],
+                    cost=self.settings.price.of(*billed, tokens[index]),
+                    latency=latency,
+                    retries=retries,
+                    seed=seed,
+                )
+            )
+        return answers
+
+    def _too_long(self, overflow: Overflow, ask: Ask) -> PromptTooLong:
+        prompt = overflow.prompt or ask.prompt_tokens
+        window = overflow.window or self.settings.window
+        return PromptTooLong(
+            f"endpoint {self.name!r} refused a prompt of {prompt} tokens with {ask.request.max_tokens} for the answer; "
+            f"its window is {window or 'not known'}: set models.endpoints.{self.name}.window to what it really is"
+        )
+
+
+_EXPECTED = (
+    Trouble,
+    openai.OpenAIError,
+    TimeoutError,
+    ValueError,  # JSON and UTF-8 that cannot be decoded are ValueErrors
+    TypeError,
+    AttributeError,
+    KeyError,
+)
+"""What sending and reading may raise: the library builds its objects from whatever JSON came, unchecked."""
+
+
+class _GivenUp(Exception):
+    def __init__(self, trouble: Trouble, tries: int) -> None:
+        super().__init__(trouble.what)
+        self.trouble, self.tries = trouble, tries
+
+
+def _enough(state: RetryCallState, tries: int) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    slow = isinstance(error, Trouble) and error.slow
+    return state.attempt_number >= (min(tries, _SLOW_TRIES) if slow else tries)
+
+
+async def _together(calls: list[Coroutine[Any, Any, list[Completion]]]) -> list[list[Completion]]:
+    """All calls at once; the first error ends the others."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

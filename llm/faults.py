@@ -1,0 +1,196 @@
+"""What went wrong when a provider was asked, in our words: whose fault it was, whether asking again helps, the remedy.
+
+Provider errors become `Trouble`, prompts that are too long `Overflow`. Keys never get into a message.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import openai
+
+from models.errors import ProviderError
+
+_KEY = re.compile(r"\b((sk|gsk|xai|hf|pk|nvapi|key)[-_]|AIza|Bearer )[A-Za-z0-9*._-]{8,}")
+_TOO_LONG = re.compile(
+    r"maximum context length|context (length|size|window)|input length|prompt is too long|too many (input )?tokens"
+    r"|exceeds the maximum number of tokens",
+    re.IGNORECASE,
+)
+_WINDOW = re.compile(
+    r"(?:maximum context length is|context size \(|context length of|maximum (?:of )?|> |\[\d+, )(\d+)", re.IGNORECASE
+)
+_PROMPT = re.compile(
+    r"(?:resulted in|contains at least|prompt contains|request \(|requested|too long:|count \() ?(\d+)", re.IGNORECASE
+)
+_FOR_GOOD = {"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"}
+_SHOWN = 200
+_NO_CONNECTION = {"ConnectError", "ConnectTimeout"}
+"""Names of the causes: which HTTP library lies under the client is the client's affair."""
+
+
+class Trouble(Exception):
+    """A provider could not be asked, or what it sent is no answer.
+
+    retry: asking again may help; wait: seconds it wants to be left alone; busy: it complained of too much at a time;
+    slow: a whole time-out was lost; down: it is the endpoint that fails, not this one request.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        remedy: str,
+        *,
+        retry: bool = False,
+        wait: float | None = None,
+        busy: bool = False,
+        slow: bool = False,
+        down: bool = True,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+        self.retry, self.wait, self.busy, self.slow, self.down, self.status = retry, wait, busy, slow, down, status
+
+    def as_error(self, endpoint: str, tries: int = 1) -> ProviderError:
+        """The error for the caller."""
+        after = f" ({tries} tries)" if tries > 1 else ""
+        return ProviderError(f"endpoint {endpoint!r}: {self.what}{after}; {self.remedy}")
+
+
+class Overflow(Exception):
+    """The server says that the prompt is too long; numbers where it gave them."""
+
+    def __init__(self, prompt: int | None, window: int | None) -> None:
+        super().__init__(prompt, window)
+        self.prompt, self.window = prompt, window
+
+
+class Rejected(Exception):
+    """A 400 for another reason: perhaps a field that this server does not know."""
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message)
+        self.message, self.param = message, param
+
+
+def redact(text: str, key: str | None) -> str:
+    """One line of at most 200 characters, without the key and what looks like one."""
+    line = " ".join(text.split())
+    if key:
+        line = line.replace(key, "***")
+    line = _KEY.sub("***", line)
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
+
+
+def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
+    """What an exception of the client library means: Trouble, Overflow or Rejected; the same exception if unknown."""
+    if isinstance(error, openai.APIStatusError):
+        return _read_status(error, key)
+    if isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ in _NO_CONNECTION:
+        said = redact(str(error.__cause__) or "it did not answer", key)
+        return Trouble(f"no connection ({said})", "start the server or mend its url", retry=True)
+    if isinstance(error, openai.APITimeoutError | asyncio.TimeoutError):
+        return Trouble(
+            f"no whole answer within {timeout:g} s",
+            "raise its timeout, or ask less at a time",
+            retry=True,
+            busy=True,
+            slow=True,
+        )
+    if isinstance(error, openai.APIConnectionError):
+        said = redact(str(error.__cause__ or error), key)
+        return Trouble(f"the connection broke ({said})", "if it goes on, see the server's log", retry=True)
+    if isinstance(error, openai.APIError):  # an error sent inside the stream
+        body = _error_of(error.body)
+        if (overflow := _overflow(body, error.message)) is not None:
+            return overflow
+        return Trouble(f"it sent an error: {redact(error.message, key)}", "see the server's log", retry=True)
+    if isinstance(error, TypeError | AttributeError | ValueError | KeyError):
+        return Trouble(
+            "it sent what is no chat completion (broken or foreign JSON)",
+            "check that its url is the base of an OpenAI-compatible API, mostly ending in /v1",
+            retry=True,
+        )
+    return error
+
+
+def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
+    status, body = error.status_code, _error_of(error.body)
+    message = str(body.get("message") or error.message)
+    said = f"HTTP {status}: {redact(message, key)}"
+    if status in (400, 413, 422):
+        overflow = _overflow(body, message)
+        return overflow if overflow is not None else Rejected(redact(message, key), str(body.get("param") or ""))
+    if status in (401, 403):
+        remedy = "check the key in the variable that its api_key_env names" if key else "set its api_key_env"
+        return Trouble(f"the key was refused ({said})", remedy, status=status)
+    if status == 402 or body.get("code") in _FOR_GOOD or body.get("type") in _FOR_GOOD:
+        return Trouble(f"the account is out of credit ({said})", "top it up or name another endpoint", status=status)
+    if status == 404:
+        return Trouble(
+            said,
+            "check its model (`cra models check` lists what is served) and its url",
+            down=False,
+            status=status,
+        )
+    if status == 429:
+        return Trouble(
+            f"it is over its limits ({said})",
+            "lower its concurrency or wait",
+            retry=True,
+            wait=_retry_after(error.response.headers),
+            busy=True,
+            status=status,
+        )
+    if status in (408, 409, 425) or status >= 500:
+        return Trouble(
+            f"it failed ({said})",
+            "if it goes on, see the server's log",
+            retry=True,
+            wait=_retry_after(error.response.headers),
+            busy=status in (503, 529),
+            status=status,
+        )
+    return Trouble(f"it refused the request ({said})", "check its url and settings", down=False, status=status)
+
+
+def _error_of(body: object) -> dict[str, Any]:
+    """The error object of a body: under `error`, or the body itself (vLLM of old)."""
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    return body if isinstance(body, dict) else {}
+
+
+def _overflow(body: dict[str, Any], message: str) -> Overflow | None:
+    known = (
+        body.get("code") == "context_length_exceeded"
+        or body.get("type") == "exceed_context_size_error"
+        or body.get("param") == "input_tokens"
+    )
+    if not known and not _TOO_LONG.search(message):
+        return None
+    prompt, window = body.get("n_prompt_tokens"), body.get("n_ctx")
+    found_prompt, found_window = _PROMPT.search(message), _WINDOW.search(message)
+    return Overflow(
+        prompt if isinstance(prompt, int) else int(found_prompt[1]) if found_prompt else None,
+        window if isinstance(window, int) else int(found_window[1]) if found_window else None,
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to be left alone: `retry-after-ms`, or `Retry-After` in seconds or as a date."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        value = headers.get("retry-after")
+        if value is None:
+            return None
+        if re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
+            return float(value)
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,172 @@
+"""Which model answers which stage: override, else the role's endpoint; and whether the prompt fits it.
+
+Stage -> role: code is for the coder, everything else for the reasoner; among teachers the plans and their adjustment
+may have one of their own. An override names an adapter (or another model) on the student's endpoint of that role. A
+prompt that outgrows its model goes to the generalist if there is one, else it is refused with the numbers.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from llm.background import wait_for
+from llm.chat import ChatRequest, Completion
+from llm.meter import Meter
+from llm.service import Service, open_service
+from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
+from models.edits import EditFormat
+from models.errors import PromptTooLong, SettingsError
+from models.llm_settings import Models
+from models.protocols import Stage
+from models.tokens import WINDOWS, estimate_tokens
+
+Team = Literal["student", "teacher"]
+PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT})
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Who answers a stage: a service, an adapter on it or None for its base model, and the window it may use."""
+
+    service: Service
+    stage_window: int | None
+    adapter: str | None = None
+
+    @property
+    def limit(self) -> int:
+        """Tokens for prompt and answer together; room for thinking is taken from what the stage leaves over."""
+        window = self.service.window - self.service.settings.trace_tokens
+        return window if self.stage_window is None else min(window, self.stage_window)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A request that fits its seat: its prompt's tokens, and its answer's shortened to what the window leaves."""
+
+    seat: Seat
+    request: ChatRequest
+    prompt_tokens: int
+
+
+@dataclass(frozen=True)
+class Router:
+    """The models of one team. Safe to use from several threads; calls block until the answer is there."""
+
+    seats: dict[Stage, Seat]
+    generalist: Seat | None = None
+    meter: Meter = field(default_factory=Meter)
+    second: "Router | None" = None
+    """A second teacher, who answers the planning stages again to cross-check the first; None if there is none."""
+
+    def room(self, stage: Stage, answer_tokens: int) -> int:
+        """Tokens that the texts of a prompt may have, with `answer_tokens` left for the answer, but never more than
+        half of the window for that: a small model is asked for shorter answers instead of being told nothing."""
+        limit = self.seats[stage].limit
+        return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
+
+    def count(self, stage: Stage, text: str) -> int:
+        """Tokens of a text for the stage's model, framing not counted."""
+        return self.seats[stage].service.counter.text(text)
+
+    def edit_format(self, stage: Stage) -> EditFormat:
+        """How the stage's model writes changes to code."""
+        return self.seats[stage].service.settings.edit_format
+
+    @property
+    def concurrency(self) -> int:
+        """Calls that the endpoints take at a time, all together."""
+        services = {id(seat.service): seat.service for seat in self.seats.values()}
+        return sum(service.settings.concurrency for service in services.values())
+
+    @property
+    def identity(self) -> str:
+        """A hash that changes whenever the answers may: models, revisions, adapters, windows. Asks servers that are
+        not set a window; raises ProviderError if that fails."""
+        lines = [f"{stage.value}: {_who(seat)}" for stage, seat in sorted(self.seats.items())]
+        lines += [f"generalist: {_who(self.generalist)}"] if self.generalist else []
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]:
+        """The `n` answers of the stage's model.
+
+        Raises PromptTooLong (with the numbers) if no model takes the prompt, CapReached if the run may spend no more,
+        ProviderError if the model could not be asked.
+        """
+        refusal: PromptTooLong | None = None
+        for seat in [self.seats[stage], *([self.generalist] if self.generalist else [])]:
+            try:
+                return self._ask(_fit(stage, seat, request))
+            except PromptTooLong as error:
+                refusal = error
+        assert refusal is not None
+        raise refusal
+
+    def _ask(self, fitted: Fitted) -> list[Completion]:
+        from llm.client import Ask
+
+        service, request = fitted.seat.service, fitted.request
+        model, extra = service.settings.model, dict[str, Any]()
+        if fitted.seat.adapter is not None:
+            model, extra = service.adapter_fields(fitted.seat.adapter)
+        completion = (request.max_tokens + service.settings.trace_tokens) * request.n
+        cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
+        with self.meter.aside(fitted.prompt_tokens + completion, cost):
+            ask = Ask(model, request, fitted.prompt_tokens, self.meter.add, fitted.seat.adapter, extra)
+            return wait_for(service.client.complete(ask))
+
+
+def _who(seat: Seat) -> str:
+    return f"{seat.service.identity} adapter {seat.adapter} edits {seat.service.settings.edit_format.value}"
+
+
+def _fit(stage: Stage, seat: Seat, request: ChatRequest) -> Fitted:
+    """The request, checked against the seat's window. Raises PromptTooLong."""
+    limit = seat.limit
+    least = min(request.max_tokens, limit // 2)
+    sizes = [len(message.content.encode(errors="surrogatepass")) + MESSAGE_FRAME for message in request.messages]
+    if sum(sizes) + PROMPT_FRAME + request.max_tokens <= limit:  # no token is shorter than a byte: no need to count
+        prompt = PROMPT_FRAME + sum(estimate_tokens(message.content) for message in request.messages)
+        return Fitted(seat, request, prompt)
+    prompt = seat.service.counter.prompt(request.messages)
+    if prompt + least > limit:
+        raise PromptTooLong(
+            f"a prompt of stage {stage.value} has {prompt} tokens and its answer needs {least}, together more than the "
+            f"{limit} of endpoint {seat.service.name!r}; name an endpoint with a larger window as "
+            "[models.roles] generalist, or make the task smaller"
+        )
+    return Fitted(seat, request.model_copy(update={"max_tokens": min(request.max_tokens, limit - prompt)}), prompt)
+
+
+def open_router(models: Models, team: Team, meter: Meter | None = None) -> Router:
+    """The router of a team, made without any traffic.
+
+    Raises SettingsError if no teacher is set, a key's variable is not set, or the embedded model is not installed.
+    """
+    meter = meter or Meter()
+    if team == "student":
+        roles = models.roles
+        seats = {
+            stage: _seat(models, roles.coding if stage is Stage.CODE else roles.reasoning, stage) for stage in Stage
+        }
+        whole = None if roles.generalist is None else Seat(_service(models, roles.generalist), None)
+        return Router(seats, whole, meter)
+    teachers = models.teachers
+    if teachers.reasoning is None:
+        raise SettingsError("no teacher is set; name an endpoint as `reasoning` under [models.teachers]")
+    coding = teachers.coding or teachers.reasoning
+    planning = teachers.planning or teachers.reasoning
+    uses = {stage: planning if stage in PLANNING else teachers.reasoning for stage in Stage} | {Stage.CODE: coding}
+    seats = {stage: Seat(_service(models, name), WINDOWS[stage]) for stage, name in uses.items()}
+    second = None
+    if teachers.check is not None:
+        check = _service(models, teachers.check)
+        second = Router(seats | {stage: Seat(check, WINDOWS[stage]) for stage in PLANNING}, None, meter)
+    return Router(seats, None, meter, second)
+
+
+def _service(models: Models, name: str) -> Service:
+    return open_service(name, models.endpoint(name))
+
+
+def _seat(models: Models, name: str, stage: Stage) -> Seat:
+    return Seat(_service(models, name), WINDOWS[stage], models.overrides.get(stage))

@@ -1,0 +1,143 @@
+"""An endpoint as this process knows it: key, address, what it can, how it counts, the client that asks it.
+
+One service per endpoint and process, shared by all routers, so that pace, breaker and caches are shared as well.
+Everything is found out when it is first needed.
+"""
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from llm import embedded
+from llm.background import wait_for
+from llm.facts import Facts, Wire, ask_facts
+from llm.tokens import Counter, counter
+from models.errors import SettingsError
+from models.llm_settings import EMBEDDED, EMBEDDED_WINDOW, Endpoint
+
+if TYPE_CHECKING:
+    from llm.client import Client
+
+
+class Service:
+    """One endpoint. Safe to use from several threads.
+
+    Made without any traffic. Raises SettingsError if the key's variable is not set or the embedded model is missing.
+    """
+
+    def __init__(self, name: str, settings: Endpoint) -> None:
+        self.name = name
+        self.settings = settings
+        self._key = _key(name, settings)
+        self._lock = threading.RLock()
+        self._wire: Wire | None = None
+        self._facts: Facts | None = None
+        self._counter: Counter | None = None
+        self._client: Client | None = None
+        if settings.url == EMBEDDED:
+            embedded.weights()
+
+    @property
+    def wire(self) -> Wire:
+        """For small questions. Starts the embedded model."""
+        with self._lock:
+            if self._wire is None:
+                url = self.settings.url
+                if url == EMBEDDED:
+                    running = embedded.start(self.settings.window or EMBEDDED_WINDOW)
+                    url, self._key = running.url, running.key
+                self._wire = Wire(self.name, url, self._key)
+            return self._wire
+
+    def facts(self, *, fresh: bool = False) -> Facts:
+        """What the server says of itself, asked once or afresh. Raises ProviderError if it cannot be asked."""
+        with self._lock:
+            if self._facts is None or fresh:
+                self._facts = ask_facts(self.wire, self.settings.model)
+            return self._facts
+
+    @property
+    def window(self) -> int:
+        """The model's window in tokens. Raises SettingsError if neither the settings nor the server say it."""
+        window = self.settings.window or self.facts().window
+        if window is None:
+            raise SettingsError(
+                f"endpoint {self.name!r} does not say how large its context window is; "
+                f"set models.endpoints.{self.name}.window"
+            )
+        return window
+
+    @property
+    def counter(self) -> Counter:
+        """How its tokens are counted."""
+        with self._lock:
+            if self._counter is None:
+                self._counter = counter(self.name, self.settings, self.wire, self.facts)
+            return self._counter
+
+    @property
+    def client(self) -> "Client":
+        """Who asks it for answers."""
+        with self._lock:
+            if self._client is None:
+                wire = self.wire
+                self._client = wait_for(_client(self.name, self.settings, wire.url, self._key))
+            return self._client
+
+    def adapter_fields(self, adapter: str) -> tuple[str, dict[str, Any]]:
+        """(model, further fields) by which a request chooses an adapter, or another model, of this server.
+
+        Raises SettingsError if the server does not have it: llama.cpp would answer as the base without a word.
+        """
+        facts = self.facts()
+        if adapter not in {*facts.models, *facts.adapters}:
+            facts = self.facts(fresh=True)  # it may have been loaded since
+        if facts.dialect == "llama.cpp" and adapter in facts.adapters:
+            scales = [{"id": number, "scale": float(name == adapter)} for name, number in facts.adapters.items()]
+            return self.settings.model, {"lora": scales}
+        if facts.models and adapter not in facts.models:
+            raise SettingsError(
+                f"models.overrides names {adapter!r}, which endpoint {self.name!r} does not serve; "
+                f"it serves: {', '.join(sorted({*facts.models, *facts.adapters}))}"
+            )
+        return adapter, {}
+
+    @property
+    def identity(self) -> str:
+        """What may change its answers, without URL and key."""
+        settings = self.settings
+        said = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
+        if settings.thinking:
+            said["thinking_tokens"] = settings.thinking_tokens
+        weights = embedded.identity() if settings.url == EMBEDDED else ""
+        return f"{said} {weights} window {self.window}"
+
+
+async def _client(name: str, settings: Endpoint, url: str, key: str | None) -> "Client":
+    from llm.client import Client
+
+    return Client(name, settings, url, key)
+
+
+def _key(name: str, settings: Endpoint) -> str | None:
+    if settings.api_key_env is None:
+        return None
+    key = os.environ.get(settings.api_key_env, "").strip()
+    if not key:
+        raise SettingsError(
+            f"endpoint {name!r} takes its key from the environment variable {settings.api_key_env}, which is not set"
+        )
+    return key
+
+
+_lock = threading.Lock()
+_services: dict[tuple[int, str, str, str | None], Service] = {}
+
+
+def open_service(name: str, settings: Endpoint) -> Service:
+    """The service of an endpoint; the same one for the same settings and key within a process."""
+    key = os.getpid(), name, settings.model_dump_json(), os.environ.get(settings.api_key_env or "")
+    with _lock:
+        if key not in _services:
+            _services[key] = Service(name, settings)
+        return _services[key]

@@ -1,0 +1,21 @@
+"""Thinking traces that a server leaves in the answer."""
+
+import re
+
+_OPENING = re.compile(r"\s*<(think|thinking|thought)>", re.IGNORECASE)
+_LONE_CLOSING = re.compile(r"^[ \t]*</think>[ \t]*$", re.IGNORECASE | re.MULTILINE)
+
+
+def split_trace(text: str) -> tuple[str, str]:
+    """(answer, trace): a leading `<think>...</think>` apart from what follows it.
+
+    A trace that is never closed was cut off while the model thought: all of it is trace and the answer is empty. A
+    closing tag alone on its line without an opening one ends a trace whose opening tag stood in the prompt.
+    """
+    opening = _OPENING.match(text)
+    if opening is None:
+        closing = _LONE_CLOSING.search(text)
+        return (text[closing.end() :].lstrip(), text[: closing.start()].strip()) if closing else (text, "")
+    rest = text[opening.end() :]
+    end = re.search(rf"</{opening.group(1)}>", rest, re.IGNORECASE)
+    return (rest[end.end() :].lstrip(), rest[: end.start()].strip()) if end else ("", rest.strip())

@@ -1,0 +1,124 @@
+"""Counting tokens: exactly, by a tokenizer.json or by the server's own /tokenize, or by an estimate on the high side.
+
+What a chat format puts around messages is counted too: the server's word where it says it, else an upper bound.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from llm.facts import Dialect, Facts, Wire
+from models.chat import Message
+from models.errors import ProviderError, SettingsError
+from models.llm_settings import Endpoint
+from models.tokens import estimate_tokens
+
+MESSAGE_FRAME = 8
+"""Tokens that a chat format puts around a message, at most: its marks, its role, line ends."""
+PROMPT_FRAME = 40
+"""Tokens that it adds once, at most: the start of the answer, a system message of its own where the prompt has none."""
+_REMEMBERED = 50_000
+
+
+class Counter(Protocol):
+    """How a model's tokens are counted."""
+
+    @property
+    def how(self) -> str:
+        """`tokenizer.json`, `/tokenize` or `estimate`."""
+        ...
+
+    def text(self, text: str) -> int:
+        """Tokens of a text by itself."""
+        ...
+
+    def prompt(self, messages: Sequence[Message]) -> int:
+        """Tokens of a whole prompt, framing included."""
+        ...
+
+
+class TextCounter:
+    """Counts texts with a function; the frame of a chat is an upper bound. Counts are remembered by the text's hash."""
+
+    def __init__(self, how: str, count: Callable[[str], int]) -> None:
+        self.how = how
+        self._count = count
+        self._known: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def text(self, text: str) -> int:
+        """Tokens of a text by itself."""
+        key = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        tokens = self._count(text)
+        with self._lock:
+            self._known[key] = tokens
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return tokens
+
+    def prompt(self, messages: Sequence[Message]) -> int:
+        """Tokens of a whole prompt, at most."""
+        return PROMPT_FRAME + sum(self.text(message.content) + MESSAGE_FRAME for message in messages)
+
+
+class ServerCounter(TextCounter):
+    """Counts as the server does, chat format included."""
+
+    def __init__(self, wire: Wire, dialect: Dialect, model: str) -> None:
+        super().__init__("/tokenize", self._ask_text)
+        self._wire, self._dialect, self._model = wire, dialect, model
+
+    def prompt(self, messages: Sequence[Message]) -> int:
+        """Tokens of a whole prompt, exactly."""
+        plain = [{"role": message.role, "content": message.content} for message in messages]
+        if self._dialect == "vllm":
+            return self._ask({"model": self._model, "messages": plain, "add_generation_prompt": True})
+        rendered = self._wire.ask("/apply-template", {"messages": plain})
+        text = rendered.get("prompt") if isinstance(rendered, dict) else None
+        return self._ask({"content": text, "add_special": True}) if isinstance(text, str) else super().prompt(messages)
+
+    def _ask_text(self, text: str) -> int:
+        if self._dialect == "vllm":
+            return self._ask({"model": self._model, "prompt": text, "add_special_tokens": False})
+        return self._ask({"content": text})
+
+    def _ask(self, body: dict[str, Any]) -> int:
+        answer = self._wire.ask("/tokenize", body)
+        found = answer.get("tokens") if isinstance(answer, dict) else None
+        if not isinstance(found, list):
+            raise ProviderError(
+                f"endpoint {self._wire.endpoint!r}: its /tokenize answered without tokens; "
+                "set its tokenizer to the path of a tokenizer.json"
+            )
+        return len(found)
+
+
+def counter(endpoint: str, settings: Endpoint, wire: Wire, facts: Callable[[], Facts]) -> Counter:
+    """The most exact counter there is. Raises SettingsError for a bad tokenizer file, ProviderError."""
+    if settings.tokenizer:
+        return TextCounter("tokenizer.json", _file_count(endpoint, settings.tokenizer))
+    dialect = facts().dialect
+    return TextCounter("estimate", estimate_tokens) if dialect is None else ServerCounter(wire, dialect, settings.model)
+
+
+def _file_count(endpoint: str, path: str) -> Callable[[str], int]:
+    from tokenizers import Tokenizer
+
+    if not Path(path).is_file():
+        raise SettingsError(f"models.endpoints.{endpoint}.tokenizer: {path} does not exist; give a tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except Exception as error:  # the library raises bare Exception
+        raise SettingsError(f"models.endpoints.{endpoint}.tokenizer: {path} is no tokenizer.json ({error})") from error
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return count
