@@ -394,10 +394,7 @@ def test_a_planner_that_cannot_be_asked_is_no_failure_of_the_plan() -> None:
 
 def test_runs_that_end_badly_and_files_that_no_longer_import_count_as_broken_tests() -> None:
     class Crashing(Memory):
-        def patch(self) -> str:
-        return ""
-
-    def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+        def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
             made = "a.py" in self.files
             return SuiteReport(
                 end=SuiteEnd.CRASHED if made else SuiteEnd.COMPLETED,
