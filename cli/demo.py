@@ -25,11 +25,16 @@ def demo(
         Path | None,
         typer.Option("--dir", help="Where the sample and its package go; a temporary folder if unset."),
     ] = None,
+    student: Annotated[
+        bool, typer.Option("--student", help="Also let the student's models try the newest two instances.")
+    ] = False,
     sandbox: SandboxOption = None,
 ) -> None:
     """Build a sample repository, mine, package and gold-validate it, and run a gold and a null campaign over it.
 
-    Needs no model, no server and no root. Exits with 1 when gold does not pass everything or null passes anything.
+    Needs no model, no server and no root. Exits with 1 when gold does not pass everything or null passes anything. With
+    --student and nothing configured, the embedded model runs every stage: too small to code, it shows how a failure
+    is recorded and attributed.
     """
     from cli.output import console
     from models.errors import CleanRoomError
@@ -39,6 +44,8 @@ def demo(
     figures = _run(root, sandbox)
     figures["seconds"] = round(time.monotonic() - started, 1)
     _show(figures)
+    if student:
+        figures["student"] = _student(root / "corpus" / "spans", sandbox)
     if json_file:
         json_file.write_text(json.dumps(figures, indent=2) + "\n")
     console.print(
@@ -78,6 +85,16 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
         "ok": valid > 0 and gold.passed == report.instances == valid and null.failed == valid,
         "example": report.example[:12],
     }
+
+
+def _student(package: Path, sandbox: str | None) -> dict[str, object]:
+    from cli.campaign import print_report
+    from cli.running import run_campaign
+    from models.campaign_settings import Grid
+
+    report = run_campaign([package], Grid(planners=("student",), limit=2), "demo-student", sandbox=sandbox)
+    print_report(report)
+    return report.model_dump(mode="json")
 
 
 def _show(figures: dict[str, object]) -> None:
