@@ -36,7 +36,7 @@ def read_records(results: Path, nonce: str) -> Records:
     """Read what a run left; `nonce` is what its seal has to repeat."""
     cases, not_collected = _progress(results)
     seal = _seal(results, nonce)
-    report = _read(results / "report.xml")
+    report = read_left(results / "report.xml")
     note = ""
     if seal and report is not None and hashlib.sha256(report).hexdigest() == seal["report"]:
         try:
@@ -52,7 +52,7 @@ def _whole_module(case: CaseResult) -> bool:
 
 
 def _seal(results: Path, nonce: str) -> dict[str, Any] | None:
-    content = _read(results / "seal.json")
+    content = read_left(results / "seal.json")
     try:
         seal = json.loads(content or b"null")
     except ValueError:
@@ -62,7 +62,7 @@ def _seal(results: Path, nonce: str) -> dict[str, Any] | None:
     return seal if seal["nonce"] == nonce and isinstance(seal["exit"], int) else None
 
 
-def _read(path: Path) -> bytes | None:
+def read_left(path: Path) -> bytes | None:
     """A regular file of bearable size, or None: never through a link, never waiting at a pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,7 +77,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _lines(results: Path) -> Iterator[list[Any]]:
-    for line in (_read(results / "progress.jsonl") or b"").splitlines():
+    for line in (read_left(results / "progress.jsonl") or b"").splitlines():
         try:
             fields = json.loads(line)
         except ValueError:
