@@ -9,7 +9,15 @@ from models.protocols import Planner, Recorder, Request, Stage
 
 ATTEMPTS = 2
 """Every answer may be given again once, with what was wrong with the first: the repair round."""
+MALFORMED = "malformed"
+"""The decision that is recorded on an answer which could not be read, with the reason."""
 T = TypeVar("T")
+
+
+def place_of(request: Request) -> str:
+    """What a question is about: its part, its step, or the task, and which attempt it is."""
+    place = "/".join(each.id for each in (request.part, request.step) if each is not None) or "task"
+    return f"{place} attempt {request.attempt}"
 
 
 class Unanswered(CleanRoomError):
@@ -37,4 +45,5 @@ class Asker:
                 return parse(answer.text)
             except PlanError as error:
                 failure = str(error)
+                self.recorder.decision(request.stage, place_of(request), MALFORMED, failure)
         raise Unanswered(request.stage, failure)

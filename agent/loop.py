@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.asking import ATTEMPTS, Asker, Unanswered
+from agent.asking import ATTEMPTS, MALFORMED, Asker, Unanswered, place_of
 from agent.code.parse import parse_edits
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.regressions import Baseline
@@ -209,7 +209,11 @@ class _Loop:
         request = request.model_copy(update={"files": files})
         answer = self.planner.answer(request)
         self.recorder.call(request, answer)
-        return parse_edits(answer.text)
+        try:
+            return parse_edits(answer.text)
+        except EditError as error:
+            self.recorder.decision(Stage.CODE, place_of(request), MALFORMED, str(error))
+            raise
 
     def apply(self, part: MetaPlanPart, step: PlanStep, attempt: int, edits: list[Edit]) -> None:
         """Apply a step's edits, all or nothing; raises EditError for the coder if one is rejected."""

@@ -40,13 +40,17 @@ class File(Frozen):
 
 
 class Work(Frozen):
-    """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment."""
+    """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment.
+
+    `solution` is the loop's own account of it, plans and context included.
+    """
 
     patch: str
     files: dict[str, File | None]
     end: OutcomeKind | None
     detail: str
     alignment: dict[str, float]
+    solution: Solution | None = None
 
     @property
     def changes(self) -> Overlay:
@@ -54,8 +58,8 @@ class Work(Frozen):
         return {p: None if f is None else (f.text.encode(), f.executable) for p, f in self.files.items()}
 
     def canonical(self) -> str:
-        """The same work as the same text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        """The same files as the same text."""
+        return json.dumps(self.model_dump(mode="json", include={"files"}), sort_keys=True, ensure_ascii=True)
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ def work(
         end=_end(solution),
         detail=solution.detail,
         alignment={name: round(value, 4) for name, value in alignment.model_dump().items()},
+        solution=solution,
     )
 
 

@@ -109,6 +109,7 @@ _ENDED_EARLY = {
     SuiteEnd.TIMEOUT: (OutcomeKind.TESTS_TIMEOUT, "the tests were killed at their time limit"),
     SuiteEnd.CRASHED: (OutcomeKind.TESTS_CRASHED, "the interpreter that ran the tests died"),
     SuiteEnd.OUTPUT_LIMIT: (OutcomeKind.TESTS_CRASHED, "the tests were killed for printing too much"),
+    SuiteEnd.NOT_RUN: (OutcomeKind.TESTS_CRASHED, "the tests were never started"),
     # The same arguments worked on the gold patch, so it is the patch that broke a conftest or a setting.
     SuiteEnd.USAGE: (OutcomeKind.TESTS_CRASHED, "the test runner refused its configuration or a conftest"),
 }

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prefect import get_run_logger, tags, task
+from prefect.cache_policies import NO_CACHE
 
-from harness.candidates import JUDGE_VERSION, judge_candidate
+from harness.attribution import attribute_attempt, stored_judge
+from harness.attribution.lab import judging_key
 from harness.crew import TEAMS, Crew
 from harness.indexes import Indexes
-from harness.store import RawStore, digest, sha256, validation_key
+from harness.store import RawStore, digest
 from harness.trajectory import Bench, StepTesting, Work, make_planner, outcome_of, work
+from models.attribution import attributable
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
 from models.errors import (
@@ -31,6 +34,8 @@ from models.outcomes import OutcomeKind, Validation
 from models.protocols import Planner
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 from tasks.stages import AsTasks, judge_of, kept_report
+
+NO_PLAN = "no-plan"
 
 
 class Assignment:
@@ -119,8 +124,10 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> Ending:
     try:
         with tags(*assignment.tags):  # the stages' tasks bear them as well
             done = do_work(assignment, desk, attempt)
-            verdict = _validate(assignment, desk, done)
-        kind, detail = outcome_of(done, verdict)
+            judging = _Judging(assignment, desk, attempt, done)
+            verdict = judging.validate()
+            kind, detail = outcome_of(done, verdict)
+            judging.attribute(kind)
     except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable, PromptTooLong) as error:
         kind, detail = fault_of(error), str(error)
         get_run_logger().warning("%s: %s: %s", label, kind.value, error)
@@ -191,22 +198,58 @@ def _as_tasks(planner: Planner, assignment: Assignment, desk: Desk) -> AsTasks:
     )
 
 
-def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
-    runtime, instance = assignment.bench.runtime, assignment.bench.instance
-    conditions = {
-        "limits": runtime.limits.model_dump(mode="json"),
-        "sandbox": runtime.sandbox.kind,
-        "judge": JUDGE_VERSION,
-    }
-    key = validation_key(assignment.instance_key, sha256(done.canonical()), instance.environment, conditions)
-    one = validate_candidate.with_options(**kept_under(key, desk.cache_dir))
-    one(key, assignment, desk, done)
-    if (found := desk.store.find_validation(key)) is not None:
-        return found
-    one.with_options(refresh_cache=True)(key, assignment, desk, done)
-    if (found := desk.store.find_validation(key)) is not None:
-        return found
-    raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
+class _Judging:
+    """A candidate to be judged, and its attempt to be attributed. Plain, like `Desk`."""
+
+    def __init__(self, assignment: Assignment, desk: Desk, attempt: int, done: Work) -> None:
+        self.assignment, self.desk, self.attempt, self.done = assignment, desk, attempt, done
+
+    @property
+    def key(self) -> str:
+        return judging_key(self.assignment.bench, self.assignment.instance_key, self.done.changes)
+
+    def validate(self) -> Validation:
+        """The verdict: found, by the engine's memory or the database, or reached now."""
+        key, store = self.key, self.desk.store
+        one = validate_candidate.with_options(**kept_under(key, self.desk.cache_dir))
+        one(key, self)
+        if (found := store.find_validation(key)) is not None:
+            return found
+        one.with_options(refresh_cache=True)(key, self)
+        if (found := store.find_validation(key)) is not None:
+            return found
+        raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
+
+    def judge(self) -> None:
+        with self.desk.slots:
+            stored_judge(self.desk.store, self.assignment.bench, self.assignment.instance_key)(self.done.changes)
+
+    def attribute(self, outcome: OutcomeKind) -> None:
+        """Find out by experiment which stage failed, if this is a failure of a model's."""
+        if self.assignment.planner not in TEAMS or not attributable(outcome):
+            return
+        try:
+            attribute_failure.with_options(cache_policy=NO_CACHE)(self, outcome)
+        except (InfrastructureError, EnvironmentFault, WheelError):
+            raise
+        except Exception:  # noqa: BLE001 - the verdict stands without an attribution
+            get_run_logger().exception("%s: a bug of the attribution", self.assignment.label)
+
+    def experiment(self, outcome: OutcomeKind) -> str:
+        assert self.done.solution is not None, "a solution lies behind all work"
+        with self.desk.slots:
+            found = attribute_attempt(
+                self.desk.store,
+                self.assignment.key,
+                self.attempt,
+                self.assignment.instance_key,
+                self.assignment.bench,
+                self.done.solution,
+                self.done.changes,
+                outcome,
+                planned=self.assignment.planner != NO_PLAN,
+            )
+        return found.label.value if found else ""
 
 
 @task(
@@ -217,11 +260,19 @@ def _validate(assignment: Assignment, desk: Desk, done: Work) -> Validation:
     persist_result=True,
     result_serializer="json",
 )
-def validate_candidate(key: str, assignment: Assignment, desk: Desk, done: Work) -> str:
+def validate_candidate(key: str, judging: _Judging) -> str:
     """Judge a candidate once per (instance, patch, environment); the result is the key of the verdict."""
-    if desk.store.find_validation(key) is None:
-        bench = assignment.bench
-        with desk.slots:
-            verdict, report = judge_candidate(bench.runtime, bench.package, bench.instance, done.changes, key)
-        desk.store.store_validation(assignment.instance_key, verdict, report)
+    judging.judge()
     return key
+
+
+@task(
+    task_run_name="attribute",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
+def attribute_failure(judging: _Judging, outcome: OutcomeKind) -> str:
+    """Attribute a failed attempt to a stage; the label."""
+    return judging.experiment(outcome)

@@ -184,7 +184,7 @@ class RawStore:
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
         _check_begun(run, attempt)
-        return AttemptRecorder(self._engine, run["campaign_id"], trajectory_id, attempt, run["temperature"])
+        return AttemptRecorder(self._engine, run["campaign_id"], trajectory_id, attempt)
 
     def store_validation(self, instance: str, validation: Validation, report: SuiteReport) -> Validation:
         """Keep a verdict under its key, with the test run it rests on.

@@ -30,17 +30,18 @@ class AttemptRecorder:
     attempt that was cut short is not continued, a new one is begun.
     """
 
-    def __init__(self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int, temperature: float) -> None:
+    def __init__(self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int) -> None:
         self._engine = engine
         self._campaign_id, self._task_run_id, self._attempt = campaign_id, task_run_id, attempt
-        self._temperature = temperature
         self._next = 0
         self._lock = threading.Lock()
 
     def call(self, request: Request, answer: Answer) -> None:
-        """One question and its answer. Texts of files are stored apart, so that questions share them."""
+        """One question and its answer. Texts of files, and the context, are stored apart: many questions share them."""
         texts = Texts()
-        question = request.model_dump(mode="json", exclude={"files"})
+        question = request.model_dump(mode="json", exclude={"files", "context"})
+        context = request.context
+        question["context"] = None if context is None else {"sha256": texts.add(canonical(context))}
         question["files"] = [
             {"path": file.path, "sha256": None if file.text is None else texts.add(file.text)} for file in request.files
         ]
@@ -58,13 +59,18 @@ class AttemptRecorder:
                 reasoning_hash=texts.add(answer.reasoning) if answer.reasoning else None,
                 model=answer.model,
                 adapter=answer.adapter,
-                temperature=self._temperature,
+                temperature=answer.temperature,
                 seed=answer.seed,
                 finish_reason=answer.finish_reason,
                 prompt_tokens=answer.prompt_tokens,
                 completion_tokens=answer.completion_tokens,
                 cost=answer.cost,
                 latency=answer.latency,
+                endpoint=answer.endpoint,
+                cached_tokens=answer.cached_tokens,
+                retries=answer.retries,
+                reused=answer.reused,
+                context_tokens=context.tokens if context else None,
             )
 
         self._store(texts, [row])

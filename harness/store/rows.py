@@ -14,7 +14,9 @@ from models.database import READ_ONLY
 from models.errors import DatabaseError
 from models.tables import Blob, FreeText
 
-MEASURED = frozenset({"created_at", "opened_at", "started_at", "latency", "seconds", "cost"})
+MEASURED = frozenset(
+    {"created_at", "opened_at", "started_at", "latency", "seconds", "cost", "cached_tokens", "retries", "reused"}
+)
 """Columns that differ each time the same thing is done; they take no part in telling whether two rows are
 the same."""
 

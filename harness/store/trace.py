@@ -47,7 +47,7 @@ class DecisionEvent(_Event):
 
 
 class CallEvent(_Event):
-    """A question and its answer; the question's and the prompt's texts are to be had by their hashes."""
+    """A question and its answer. The question as data is to be had by its hash; `prompt` is there if it was asked for."""
 
     event: Literal["call"] = "call"
     stage: str
@@ -56,17 +56,23 @@ class CallEvent(_Event):
     step_attempt: int
     request_hash: str
     prompt_hash: str | None
+    prompt: str | None = None
     response: str
     reasoning: str
     model: str
     adapter: str | None
+    endpoint: str
     temperature: float
     seed: int | None
     finish_reason: str
     prompt_tokens: int
+    cached_tokens: int
     completion_tokens: int
+    context_tokens: int | None
     cost: float
     latency: float
+    retries: int
+    reused: bool
 
 
 class PlanEvent(_Event):

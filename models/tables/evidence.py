@@ -27,7 +27,9 @@ class RetrievalLlmCall(Evidence, table=True):
 
     `request_hash` is the question as data with file texts replaced by their hashes; `prompt_hash` the
     rendered prompt, if the planner needed one. Tokens are counts, `cost` is in the provider's currency,
-    `latency` in seconds.
+    `latency` in seconds. `cached_tokens` are prompt tokens that the server had computed before, `retries` the times
+    it was asked again before it answered. `context_tokens` is the size of the context package that was shown.
+    An answer that is `reused` was given before, in another attempt or sample, and costs nothing here.
     """
 
     __tablename__ = "retrieval_llm_calls"
@@ -50,6 +52,11 @@ class RetrievalLlmCall(Evidence, table=True):
     completion_tokens: int
     cost: float
     latency: float
+    endpoint: str = ""
+    cached_tokens: int = 0
+    retries: int = 0
+    reused: bool = False
+    context_tokens: int | None = None
 
 
 class RetrievalDecision(Evidence, table=True):

@@ -107,6 +107,7 @@ def test_only_faults_of_ours_and_of_the_environment_are_tried_again_and_they_nev
     assert {kind for kind in OutcomeKind if not kind.final} == {kind for kind in OutcomeKind if kind.blame in ours}
     assert {kind for kind in OutcomeKind if not kind.trains} == {
         OutcomeKind.PROVIDER_ERROR,
+        OutcomeKind.CAP_REACHED,
         OutcomeKind.HARNESS_ERROR,
         OutcomeKind.SANDBOX_ERROR,
         OutcomeKind.DISK_FULL,
