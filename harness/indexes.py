@@ -9,7 +9,7 @@ from harness.packages import RepoPackage
 from harness.sources import GitSource
 
 if TYPE_CHECKING:
-    from agent.index import RepositoryIndex
+    from agent.index import IndexCache, RepositoryIndex
 
 _HELD = 4
 """Indexes held in memory: trajectories run instance by instance, so that few are in use at a time."""
@@ -20,6 +20,7 @@ class Indexes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._cache: IndexCache | None = None
         self._held: OrderedDict[tuple[Path, str], RepositoryIndex] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -29,8 +30,9 @@ class Indexes:
 
         key = (package.directory, revision)
         with self._lock:
+            self._cache = self._cache or IndexCache(self._folder)
             if key not in self._held:
-                self._held[key] = build_index(GitSource(package.git, revision), IndexCache(self._folder))
+                self._held[key] = build_index(GitSource(package.git, revision), self._cache)
             self._held.move_to_end(key)
             while len(self._held) > _HELD:
                 self._held.popitem(last=False)

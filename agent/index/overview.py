@@ -1,49 +1,74 @@
-"""A repository at a glance: its tree, as far as a number of characters goes."""
+"""A repository at a glance, in as many characters as there are."""
 
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 
-def overview(notes: Mapping[str, str], most: int) -> str:
-    """A tree of at most `most` characters: a line per folder and file, with the note of each file after its name.
+class Shown(NamedTuple):
+    """A file of an overview: `rank` 0 for code of the product, 1 for tests, 2 for the rest; `note` tells of its content."""
 
-    Where room is short, the notes go first, then the files of the deepest folders, of which their number is left.
+    path: str
+    rank: int
+    note: str = ""
+
+
+def overview(files: Sequence[Shown], most: int) -> str:
+    """Folders by full paths with their files, in at most `most` characters: code first, then tests, then the rest.
+
+    All files with the notes of the code if there is room; else the rest by counts, the code without notes, the code by
+    counts, the outermost folders; at last whatever lines fit.
     """
-    deepest = max((path.count("/") for path in notes), default=0)
-    for depth in range(deepest, -1, -1):
-        for noted in (True, False) if depth == deepest else (False,):
-            text = _tree(notes, depth, noted)
-            if len(text) <= most:
-                return text
-    text = _tree(notes, 0, noted=False)
-    return text[: max(text.rfind("\n", 0, max(most - 3, 0)) + 1, 0)] + "..."[:most]
-
-
-def _tree(notes: Mapping[str, str], depth: int, noted: bool) -> str:
-    """Files down to a depth, below it only how many there are."""
+    code = [file for file in files if file.rank == 0]
+    others = [file for file in files if file.rank]
+    details: tuple[Callable[[], list[str]], ...] = (
+        lambda: [*_noted(code), *_named(others)],
+        lambda: [*_noted(code), *_counted(others, _outermost)],
+        lambda: [*_named(code), *_counted(others, _outermost)],
+        lambda: [*_counted(code, _folder), *_counted(others, _outermost)],
+        lambda: _counted(files, _outermost),
+    )
     lines: list[str] = []
-    shown: set[str] = set()
-    hidden: dict[str, int] = {}
-    for path in notes:
-        parts = path.split("/")
-        if len(parts) - 1 > depth:
-            folder = "/".join(parts[: depth + 1])
-            hidden[folder] = hidden.get(folder, 0) + 1
-    for path in sorted(notes, key=lambda path: _order(path)):
-        parts = path.split("/")
-        for level in range(1, min(len(parts), depth + 2)):
-            folder = "/".join(parts[:level])
-            if folder not in shown:
-                shown.add(folder)
-                count = f" ({hidden[folder]} files)" if folder in hidden else ""
-                lines.append(f"{'  ' * (level - 1)}{parts[level - 1]}/{count}")
-        if len(parts) - 1 <= depth:
-            note = f": {notes[path]}" if noted and notes[path] else ""
-            lines.append(f"{'  ' * (len(parts) - 1)}{PurePosixPath(path).name}{note}")
-    return "\n".join(lines)
+    for detail in details:
+        lines = detail()
+        if len("\n".join(lines)) <= most:
+            return "\n".join(lines)
+    while lines and len("\n".join([*lines, "..."])) > most:
+        lines.pop()
+    return "\n".join([*lines, "..."])[:most]
 
 
-def _order(path: str) -> list[tuple[bool, str]]:
-    """Folders before files, each by name."""
-    parts = path.split("/")
-    return [(level == len(parts) - 1, part) for level, part in enumerate(parts)]
+def _noted(files: Sequence[Shown]) -> list[str]:
+    lines = []
+    for folder, inside in _by(files, _folder):
+        lines.append(f"{folder}/")
+        lines += [f"  {_name(file)}{': ' if file.note else ''}{file.note}" for file in inside]
+    return lines
+
+
+def _named(files: Sequence[Shown]) -> list[str]:
+    return [f"{folder}/: {', '.join(map(_name, inside))}" for folder, inside in _by(files, _folder)]
+
+
+def _counted(files: Sequence[Shown], folder_of: Callable[[str], str]) -> list[str]:
+    counts = [(folder, len(inside)) for folder, inside in _by(files, folder_of)]
+    return [f"{folder}/ ({count} file{'s' if count > 1 else ''})" for folder, count in counts]
+
+
+def _by(files: Iterable[Shown], folder_of: Callable[[str], str]) -> list[tuple[str, list[Shown]]]:
+    """Files by folder; folders by the best rank in them, then by name; the root as `.`."""
+    found: dict[str, list[Shown]] = {}
+    for file in sorted(files, key=lambda file: file.path):
+        found.setdefault(folder_of(file.path), []).append(file)
+    return sorted(found.items(), key=lambda item: (min(file.rank for file in item[1]), item[0]))
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0] or "."
+
+
+def _outermost(path: str) -> str:
+    return path.partition("/")[0] if "/" in path else "."
+
+
+def _name(file: Shown) -> str:
+    return file.path.rpartition("/")[2]

@@ -10,7 +10,7 @@ from agent.index.cache import IndexCache
 from agent.index.exercise import Exercise
 from agent.index.graph import ImportEdge, ImportGraph, Modules
 from agent.index.history import History
-from agent.index.overview import overview
+from agent.index.overview import Shown, overview
 from agent.index.parse import SETTINGS, form_of
 from agent.index.paths import is_ci, is_documentation, is_generated, is_test_path, kind_of
 from agent.index.python_modules import PythonModules
@@ -18,6 +18,7 @@ from agent.index.records import ImportStatement, IndexedSymbol, Record
 from agent.index.references import References
 from agent.index.script_modules import ScriptModules
 from agent.index.source import PastCommit, Source, SourceEntry
+from agent.index.symbols import base_name
 
 
 class IndexedFile:
@@ -113,6 +114,7 @@ class IndexedFile:
 
 
 _NOTED = 8
+"""Names that an overview gives of a file."""
 
 
 class RepositoryIndex:
@@ -172,12 +174,15 @@ class RepositoryIndex:
         return self._exercise.exercised_by(test)
 
     def overview(self, max_chars: int) -> str:
-        """The tree of files with their main symbols, in at most `max_chars` characters."""
-        notes = {}
+        """Folders and files, code with its main symbols, in at most `max_chars` characters."""
+        ranks = {"production": 0, "test": 1, "other": 2}
+        shown = []
         for path, file in self._files.items():
-            top = [symbol.name for symbol in file.symbols if "." not in symbol.name and not symbol.name.startswith("_")]
-            notes[path] = ", ".join(top[:_NOTED]) if file.kind == "production" else ""
-        return overview(notes, max_chars)
+            names = [base_name(symbol.name) for symbol in file.symbols if "." not in symbol.name]
+            top = [name for name in dict.fromkeys(names) if not name.startswith("_")]
+            note = ", ".join(top[:_NOTED]) + (", ..." if len(top) > _NOTED else "")
+            shown.append(Shown(path, ranks[file.kind], note))
+        return overview(shown, max_chars)
 
     @cached_property
     def history(self) -> History:

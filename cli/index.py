@@ -1,0 +1,91 @@
+"""`cra index`: what the index of a repository holds."""
+
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from agent.index import RepositoryIndex
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(index)
+
+
+def index(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A git repository; its files are not touched.")],
+    at: Annotated[str, typer.Option("--at", metavar="REV", help="The revision to index.")] = "HEAD",
+    as_json: Annotated[bool, typer.Option("--json", help="Print files, symbols and their relations as JSON.")] = False,
+) -> None:
+    """Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again."""
+    from cli.output import errors, print_json
+    from harness.clones import kept_clone
+    from models.settings import load_settings
+
+    cache = load_settings().cache_dir
+    wait = errors.status(f"indexing {path}") if errors.is_terminal else nullcontext()
+    started = time.perf_counter()
+    with wait, kept_clone(path, cache) as git:
+        from agent.index import IndexCache, build_index
+        from harness.sources import GitSource
+
+        found = build_index(GitSource(git, at), IndexCache(cache / "index"))
+        told = described(found) if as_json else None
+        summary = summarised(found)
+    if told is not None:
+        print_json(told)
+    else:
+        _print(found, summary, time.perf_counter() - started)
+
+
+def described(index: "RepositoryIndex") -> dict[str, Any]:
+    """All that the index tells, for machines; the same for the same revision."""
+    files = []
+    for path in index.paths():
+        file = index.file(path)
+        files.append(
+            {
+                "path": path,
+                "blob": file.blob,
+                "kind": file.kind,
+                "language": file.language,
+                "generated": file.generated,
+                "lines": file.lines,
+                "doc": file.doc,
+                "symbols": [symbol._asdict() for symbol in file.symbols],
+                "imports": [edge._asdict() for edge in index.import_edges(path)],
+                "imported_by": index.importers(path),
+                "tests": index.tests_of(path) if file.kind == "production" else (),
+                "exercises": index.exercised_by(path) if file.is_test else (),
+                "changes": index.history.changes(path),
+                "changed_with": dict(index.history.changed_with(path).most_common(10)),
+            }
+        )
+    return {"revision": index.revision, "commits": len(index.commits), "files": files}
+
+
+def summarised(index: "RepositoryIndex") -> list[tuple[str, int]]:
+    """Counts, for people."""
+    files = [index.file(path) for path in index.paths()]
+    code = [file for file in files if file.language]
+    return [
+        ("files", len(files)),
+        ("  with symbols", len(code)),
+        ("  of these tests", sum(file.is_test for file in code)),
+        ("symbols", sum(len(file.symbols) for file in code)),
+        ("imports between files", sum(len(index.imports(file.path)) for file in code)),
+        ("files that a test exercises", sum(bool(index.tests_of(f.path)) for f in code if f.kind == "production")),
+        ("ancestor commits", len(index.commits)),
+    ]
+
+
+def _print(index: "RepositoryIndex", summary: list[tuple[str, int]], seconds: float) -> None:
+    from cli.output import console, table
+
+    title = f"{index.revision[:10]}, indexed in {seconds:.2f} s"
+    table(title, ["", "count"], summary, right=["count"])
+    console.print(index.overview(4000), markup=False, soft_wrap=True)
