@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import campaign, config, corpus, demo, exchange, mine, sandbox, solve
+from cli import campaign, config, corpus, demo, exchange, index, mine, models, sandbox, solve
 from models.errors import CleanRoomError
 
 app = typer.Typer(
@@ -16,10 +16,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, mine, corpus, campaign, solve, exchange):
+for module in (demo, mine, corpus, campaign, index, solve, exchange):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")
+app.add_typer(models.app, name="models")
 
 
 def _version(wanted: bool) -> None:

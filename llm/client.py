@@ -82,6 +82,10 @@ class Client:
         self._refused_schemas: set[str] = set()
         self._refuses_together = False
 
+    def refuses(self, schema: dict[str, Any]) -> bool:
+        """Whether the endpoint refused this JSON schema when it was asked for it."""
+        return _schema_key(schema) in self._refused_schemas
+
     async def complete(self, ask: Ask) -> list[Completion]:
         """The `n` samples of a request. Raises ProviderError; PromptTooLong where only the server could tell."""
         failure: CleanRoomError
@@ -98,7 +102,7 @@ class Client:
         raise failure  # outside of the handlers: what they hold may quote the key
 
     async def _in_some_form(self, ask: Ask) -> list[Completion]:
-        schema_key = json.dumps(ask.request.schema_, sort_keys=True)
+        schema_key = _schema_key(ask.request.schema_)
         first = form = Form(
             schema=ask.request.schema_ is not None
             and self.settings.json_schema is not False
@@ -272,6 +276,10 @@ _EXPECTED = (
     KeyError,
 )
 """What sending and reading may raise: the library builds its objects from whatever JSON came, unchecked."""
+
+
+def _schema_key(schema: dict[str, Any] | None) -> str:
+    return json.dumps(schema, sort_keys=True)
 
 
 class _GivenUp(Exception):

@@ -21,6 +21,7 @@ MESSAGE_FRAME = 8
 PROMPT_FRAME = 40
 """Tokens that it adds once, at most: the start of the answer, a system message of its own where the prompt has none."""
 _REMEMBERED = 50_000
+_ESTIMATE = "estimate"
 
 
 class Counter(Protocol):
@@ -29,6 +30,11 @@ class Counter(Protocol):
     @property
     def how(self) -> str:
         """`tokenizer.json`, `/tokenize` or `estimate`."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether the count of a text is exact."""
         ...
 
     def text(self, text: str) -> int:
@@ -45,6 +51,7 @@ class TextCounter:
 
     def __init__(self, how: str, count: Callable[[str], int]) -> None:
         self.how = how
+        self.exact = how != _ESTIMATE
         self._count = count
         self._known: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,7 +112,7 @@ def counter(endpoint: str, settings: Endpoint, wire: Wire, facts: Callable[[], F
     if settings.tokenizer:
         return TextCounter("tokenizer.json", _file_count(endpoint, settings.tokenizer))
     dialect = facts().dialect
-    return TextCounter("estimate", estimate_tokens) if dialect is None else ServerCounter(wire, dialect, settings.model)
+    return TextCounter(_ESTIMATE, estimate_tokens) if dialect is None else ServerCounter(wire, dialect, settings.model)
 
 
 def _file_count(endpoint: str, path: str) -> Callable[[str], int]:

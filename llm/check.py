@@ -1,0 +1,148 @@
+"""Is each endpoint there, and what is it: asked with one short question to each, at the price of a few tokens."""
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+from pydantic import Field
+
+from llm.background import wait_for
+from llm.chat import ChatRequest, Completion
+from llm.meter import Meter
+from llm.service import Service, open_service
+from models.chat import Message
+from models.errors import CleanRoomError, SettingsError
+from models.llm_settings import Models
+from models.plans import Frozen
+from models.protocols import Stage
+
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"works": {"type": "boolean"}},
+    "required": ["works"],
+    "additionalProperties": False,
+}
+_QUESTION = 'Answer with this JSON object and nothing else: {"works": true}'
+_ANSWER_TOKENS = 128
+_TRIES, _WAIT = 2, 5.0
+
+JsonSchema = Literal["works", "ignored", "refused", "off", "cut off", "not tried"]
+
+
+class EndpointReport(Frozen):
+    """What was found out about an endpoint. `fault` says why it cannot be used as set; empty if it can."""
+
+    endpoint: str
+    url: str
+    uses: tuple[str, ...] = Field(description="what it is set to answer, such as roles.coding; empty: nothing")
+    reachable: bool = False
+    model: str
+    listed: bool | None = Field(None, description="whether the server lists the model; None if it has no list")
+    window: int | None = None
+    window_from: Literal["settings", "server"] | None = None
+    adapters: tuple[str, ...] = Field((), description="adapters that the server lists")
+    json_schema: JsonSchema = "not tried"
+    tokenizer: str | None = Field(None, description="how tokens are counted")
+    exact: bool | None = Field(None, description="whether that is exact")
+    key_variable: str | None = None
+    fault: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it answers as it is set."""
+        return not self.fault
+
+
+def check(models: Models) -> list[EndpointReport]:
+    """A report on each endpoint that is configured or used, by name. Faults are in the reports; nothing is raised."""
+    uses = _uses(models)
+    names = sorted({*models.endpoints, *uses})
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        return list(pool.map(lambda name: _report(models, name, uses.get(name, [])), names))
+
+
+def _uses(models: Models) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for group in ("roles", "teachers"):
+        for use, name in getattr(models, group):
+            if name is not None:
+                found.setdefault(name, []).append(f"{group}.{use}")
+    return found
+
+
+def _report(models: Models, name: str, uses: Sequence[str]) -> EndpointReport:
+    set_ = models.endpoint(name)
+    hasty = set_.model_copy(update={"attempts": min(_TRIES, set_.attempts), "max_wait": min(_WAIT, set_.max_wait)})
+    found: dict[str, Any] = {
+        "endpoint": name, "url": set_.url, "uses": tuple(uses), "model": set_.model, "key_variable": set_.api_key_env
+    }  # fmt: skip
+    try:
+        _examine(open_service(name, hasty), found, _overrides(models, name))
+    except CleanRoomError as error:
+        found["fault"] = str(error)
+    return EndpointReport(**found)
+
+
+def _overrides(models: Models, name: str) -> list[str]:
+    """Adapters that stages of the student use on this endpoint."""
+    roles = models.roles
+    return [
+        adapter
+        for stage, adapter in sorted(models.overrides.items())
+        if (roles.coding if stage is Stage.CODE else roles.reasoning) == name
+    ]
+
+
+def _examine(service: Service, found: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Fill in what is found out, in the order in which it is; the first fault ends it."""
+    settings = service.settings
+    facts = service.facts()
+    found["reachable"] = True
+    found["listed"] = settings.model in facts.models if facts.models else None
+    found["adapters"] = tuple(sorted(facts.adapters))
+    counter = service.counter
+    found["tokenizer"], found["exact"] = counter.how, counter.exact
+    found["window"] = service.window
+    found["window_from"] = "server" if settings.window is None else "settings"
+    if facts.window is not None and service.window > facts.window:
+        raise SettingsError(
+            f"models.endpoints.{service.name}.window is {service.window}, the server has {facts.window}; lower it"
+        )
+    for adapter in overrides:
+        service.adapter_fields(adapter)
+    found["json_schema"] = _ask(service)
+
+
+def _ask(service: Service) -> JsonSchema:
+    """One question, by JSON schema if that is not switched off. Raises what asking raises."""
+    from llm.client import Ask
+
+    wanted = service.settings.json_schema is not False
+    request = ChatRequest(
+        messages=(Message(role="user", content=_QUESTION),),
+        max_tokens=_ANSWER_TOKENS,
+        seed=0,
+        schema_=_SCHEMA if wanted else None,
+    )
+    client = service.client
+    [said] = wait_for(client.complete(Ask(service.settings.model, request, len(_QUESTION), Meter().add)))
+    if not wanted:
+        return "off"
+    return "refused" if client.refuses(_SCHEMA) else _followed(said)
+
+
+def _followed(said: Completion) -> JsonSchema:
+    try:
+        value = json.loads(said.text)
+    except ValueError:
+        return "cut off" if said.finish_reason == "length" else "ignored"
+    return "works" if isinstance(value, dict) and isinstance(value.get("works"), bool) else "ignored"
+
+
+def key_state(variable: str | None) -> str:
+    """How a key's variable stands: `NAME`, `NAME (not set)`, or `none`."""
+    if variable is None:
+        return "none"
+    return variable if os.environ.get(variable) else f"{variable} (not set)"
