@@ -65,8 +65,8 @@ def said(result: Result) -> str:
     """One line about a result."""
     fault = result.case.fault
     mark = "ok   " if result.right else "WRONG" if result.found.label is not Label.UNDETERMINED else "open "
-    head = f"{mark} {result.instance[-20:]:20} {fault.kind.label.value:10} -> {result.found.label.value:12}"
-    return f"{head} {result.case.outcome.value:14} {fault.kind.name.lower():15} {fault.where}: {result.found.reason}"
+    head = f"{mark} {result.instance[-20:]:20} {result.kind.label.value:10} -> {result.found.label.value:12}"
+    return f"{head} {result.case.outcome.value:14} {result.kind.name.lower():15} {fault.where}: {result.found.reason}"
 
 
 def show(results: list[Result]) -> None:
@@ -83,8 +83,8 @@ def show(results: list[Result]) -> None:
     print(f"decided: {len(decided)}, right: {right} ({right / max(1, len(decided)):.1%})")
     runs = sum(len(result.found.evidence.experiments) for result in results)
     print(f"experiments per attribution: {runs / max(1, len(results)):.2f}")
-    for kind, number in sorted(Counter(result.case.fault.kind.name.lower() for result in results).items()):
-        good = sum(result.right for result in results if result.case.fault.kind.name.lower() == kind)
+    for kind, number in sorted(Counter(result.kind.name.lower() for result in results).items()):
+        good = sum(result.right for result in results if result.kind.name.lower() == kind)
         print(f"  {kind:16} {good:4} of {number}")
 
 

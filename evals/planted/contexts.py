@@ -2,16 +2,17 @@
 
 from agent.code.text import lines_of
 from agent.index.symbols import base_name, symbols
+from harness.mining.paths import is_documentation
 from harness.planners import GoldPlanner
 from models.context import ContextFile, ContextPackage, Relevance
 from models.tokens import estimate_tokens
 
 
 def complete(gold: GoldPlanner, found: ContextPackage | None) -> ContextPackage:
-    """What retrieval found, with each file that the gold patch changes shown whole."""
+    """What retrieval found, with each file that the gold patch changes shown whole, documentation left out."""
     files = {file.path: file for file in (found.files if found else ())}
     for change in gold.gold.production:
-        if change.before is not None:
+        if change.before is not None and not is_documentation(change.path):
             path, text = change.old_path or change.path, change.before.text
             if path not in files or not files[path].whole:
                 files[path] = ContextFile(

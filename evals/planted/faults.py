@@ -61,12 +61,18 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A planted fault: whoever plans and codes, what they were shown, and where it lies."""
+    """A planted fault: whoever plans and codes, what they were shown, and where it lies. No kind: no fault."""
 
-    kind: FaultKind
+    kind: FaultKind | None
     where: str
     planner: PlantedPlanner
     context: ContextPackage
+
+
+def no_fault(gold: GoldPlanner, context: ContextPackage, coarse: bool) -> Fault:
+    """An attempt that should pass."""
+    plan = right_plan(gold).coarse() if coarse else right_plan(gold)
+    return Fault(None, "", PlantedPlanner(gold, plan), context)
 
 
 def faults(bench: Bench, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, coarse: bool) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.code.format import format_edits
+from harness.mining.paths import is_documentation
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
@@ -74,8 +75,9 @@ class Plan:
 
 
 def right_plan(gold: GoldPlanner) -> Plan:
-    """The gold plan, without its tests."""
-    return Plan(gold.plan.meta, gold.plan.part_plans)
+    """The gold plan, without its tests and its documentation."""
+    plan = Plan(gold.plan.meta, gold.plan.part_plans)
+    return plan.altered(lambda step: None if all(is_documentation(t.path) for t in step.targets) else step)
 
 
 @dataclass(frozen=True)

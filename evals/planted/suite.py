@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from evals.planted.contexts import complete
-from evals.planted.faults import Fault, FaultKind, faults
+from evals.planted.faults import Fault, FaultKind, faults, no_fault
 from harness.attribution import Judge, Lab, attribute
 from harness.planners import GoldPlanner
 from harness.state import checked_out
@@ -42,16 +42,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """A case, and what it was attributed to."""
+    """A case, the kind of fault that was planted in it, and what it was attributed to."""
 
     instance: str
+    kind: FaultKind
     case: Case
     found: Attribution
 
     @property
     def right(self) -> bool:
         """Whether the stage found is the one that the fault was planted in."""
-        return self.found.label is self.case.fault.kind.label
+        return self.found.label is self.kind.label
 
 
 class _Deaf:
@@ -65,18 +66,24 @@ class _Deaf:
 
 
 def run_suite(benches: Iterable[tuple[Bench, Judge, ContextPackage | None]], each: int = 1) -> Iterator[Result]:
-    """Faults in each instance, `each` for every label, the kinds by turns; plans by turns name symbols and files."""
+    """Faults in each instance, `each` for every label, the kinds by turns; plans by turns name symbols and files.
+
+    Instances at which the attempt fails with no fault in it are left out: documentation, which the attempts do not
+    change, is needed there.
+    """
     for number, (bench, judge, found) in enumerate(benches):
         gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
-        context = complete(gold, found)
+        context, coarse = complete(gold, found), number % 2 == 1
+        if attempt(bench, judge, no_fault(gold, context, coarse)).outcome is not OutcomeKind.PASSED:
+            continue
         for kinds in BY_LABEL.values():
             planted = 0
             for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)] if kinds else []:
-                case = find_case(bench, judge, gold, context, kind, coarse=number % 2 == 1)
+                case = find_case(bench, judge, gold, context, kind, coarse)
                 if case is None:
                     continue
                 attribution = attribute(Lab(bench, judge), case.solution, case.work, case.outcome)
-                yield Result(bench.instance.instance_id, case, attribution)
+                yield Result(bench.instance.instance_id, kind, case, attribution)
                 planted += 1
                 if planted == each:
                     break
@@ -112,4 +119,4 @@ def attempt(bench: Bench, judge: Judge, fault: Fault) -> Case:
 
 def confusion(results: Iterable[Result]) -> Counter[tuple[Label, Label]]:
     """How often a fault of one stage (first) was attributed to another (second)."""
-    return Counter((result.case.fault.kind.label, result.found.label) for result in results)
+    return Counter((result.kind.label, result.found.label) for result in results)

@@ -36,8 +36,8 @@ def benches(runtime: Runtime, sample: RepoPackage, store: RawStore) -> list[tupl
 
 def test_each_fault_is_found_in_the_stage_it_was_planted_in(benches: list[tuple[Bench, Judge, None]]) -> None:
     results = list(run_suite(benches))
-    assert {result.case.fault.kind.label for result in results} == {Label.RETRIEVAL, Label.PLAN, Label.CODE}
-    wrong = [(result.case.fault.kind, result.case.fault.where, result.found) for result in results if not result.right]
+    assert {result.kind.label for result in results} == {Label.RETRIEVAL, Label.PLAN, Label.CODE}
+    wrong = [(result.kind, result.case.fault.where, result.found) for result in results if not result.right]
     assert not [each for each in wrong if each[2].label is not Label.UNDETERMINED]
     assert sum(confusion(results).values()) == len(results)
     undetermined = Counter(found.label for _, _, found in wrong)[Label.UNDETERMINED]
