@@ -9,15 +9,17 @@ from models.generated import FOLDER
 from models.manifest import Instance, InvalidReason, Manifest
 
 
-def store_supplement(package: RepoPackage, instance: Instance, files: Mapping[str, str]) -> RepoPackage:
-    """Write generated tests and put their instance into the manifest; the package as it is then.
-
-    The files come first, so that a manifest never names what is not there. Raises ManifestError if the package was made
-    anew meanwhile and holds no such commit.
-    """
-    assert instance.generated is not None
+def store_files(package: RepoPackage, files: Mapping[str, str]) -> None:
+    """Write generated test modules, each under the hash of its content. Raises InfrastructureError."""
     for text in files.values():
         write_atomically(package.directory / FOLDER / f"{sha256(text)}.py", text)
+
+
+def store_instance(package: RepoPackage, instance: Instance) -> RepoPackage:
+    """Put an instance whose tests are stored into the manifest; the package as it is then.
+
+    Raises ManifestError if the package was made anew meanwhile and holds no such commit, or the tests are not there.
+    """
     manifest = read_manifest(package.directory)
     if all(each.instance_id != instance.instance_id for each in manifest.instances):
         raise ManifestError(f"{package.directory} no longer holds {instance.instance_id}; was it prepared again?")

@@ -9,6 +9,7 @@ from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, 
 from models.tables.corpus import Blob, InstanceRow, RepoPackage
 from models.tables.curated import AdapterMetadata
 from models.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from models.tables.supplements import SupplementRound, TestQualityRow
 from models.tables.training import TrainingDataset, TrainingPlan
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "RepoPackage",
     "RetrievalDecision",
     "RetrievalLlmCall",
+    "SupplementRound",
     "TaskRun",
+    "TestQualityRow",
     "TestRun",
     "TrainingDataset",
     "TrainingPlan",
