@@ -18,6 +18,7 @@ from models.errors import CleanRoomError, UsageError
 
 if TYPE_CHECKING:
     from flows.solve import Solved
+    from flows.supplement import SupplementReport
     from harness.solving import Order
     from harness.store import Report
     from models.campaign_settings import Grid
@@ -172,3 +173,23 @@ def run_solve(
             max_tokens=max_tokens,
         )
         return solve(label, order, attempt, sandbox)
+
+
+def run_supplement(
+    packages: list[Path], limit: int | None, max_cost: float | None, sandbox: str | None
+) -> "SupplementReport":
+    """Let the teacher write the tests that packages lack. Raises UsageError before the engine starts for a mistake."""
+    from harness.packages import read_package
+    from llm import open_router
+    from models.settings import load_settings
+    from tasks.runtime import open_runtime
+
+    settings = load_settings()
+    open_runtime(settings, sandbox)
+    open_router(settings.models, "teacher")
+    for package in packages:
+        read_package(package)
+    with _engine():
+        from flows.supplement import supplement
+
+        return supplement([package.resolve() for package in packages], limit, max_cost, sandbox)

@@ -1,0 +1,63 @@
+"""`cra supplement`: tests for commits whose own tests do not tell them from their parent."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.corpus import SandboxOption
+
+if TYPE_CHECKING:
+    from flows.supplement import SupplementReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(supplement)
+
+
+def supplement(
+    packages: Annotated[list[Path], typer.Argument(metavar="PACKAGE...", help="Repo packages.")],
+    limit: Annotated[int | None, typer.Option(help="Commits at most.", min=0)] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before the teacher has cost more, in the price table's currency.", min=0)
+    ] = None,
+    sandbox: SandboxOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Let the teacher write tests for commits that have none which fail before and pass after.
+
+    A test is accepted when it passes on the commit, run after run, and fails on its parent. Accepted tests are stored
+    in the package, hidden from planners like the commits' own; later campaigns judge with them. The same command goes
+    on where it was stopped, and pays for no answer twice.
+    """
+    from cli.output import print_json
+    from cli.running import run_supplement
+
+    report = run_supplement(packages, limit, max_cost, sandbox)
+    if as_json:
+        print_json({**report.model_dump(mode="json"), "counts": report.counts()})
+    else:
+        _show(report)
+
+
+def _show(report: "SupplementReport") -> None:
+    from rich.text import Text
+
+    from cli.output import console, table
+
+    rows = []
+    for line in report.lines:
+        accepted = line.state == "accepted"
+        how = ", ".join(f"{count} by {how}" for how, count in line.how.items())
+        coverage = "-" if line.coverage is None else f"{line.coverage:.0%}"
+        hunks = f"{line.killed}/{line.hunks}" if accepted else "-"
+        what = line.task if accepted else f"{line.task}\n{line.detail}"
+        state = Text(line.state, "green" if accepted else "yellow")
+        rows.append((f"{line.package}@{line.commit[:7]}", state, line.rounds, how or "-", coverage, hunks, what))
+    columns = ["commit", "state", "asked", "fails on parent", "coverage", "hunks", "task"]
+    table("Generated tests", columns, rows, right=["asked", "coverage", "hunks"])
+    states = ", ".join(f"{state} {count}" for state, count in report.counts().items()) or "none tried"
+    console.print(f"{report.lacking} commits lack tests that tell them apart: {states}; cost {report.cost:.4f}")
+    if report.stopped:
+        console.print(f"[yellow]stopped:[/] {report.stopped}", soft_wrap=True)

@@ -1,0 +1,152 @@
+"""The supplement flow: commits whose own tests tell nothing apart get tests from a teacher, proved in the sandbox."""
+
+from collections import Counter
+from itertools import takewhile
+from pathlib import Path
+
+from prefect import flow, tags
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from flows.progress import watcher
+from flows.window import completed
+from harness.packages import read_package
+from harness.store import open_raw_store
+from harness.store.supplements import open_supplement_store
+from harness.supplement import RouterTeacher, Subject, Supplement, store_instance, wanting
+from models.errors import CapReached, CleanRoomError, ProviderError
+from models.plans import Frozen
+from models.settings import load_settings
+from models.test_quality import TestQuality
+from tasks.runtime import open_runtime
+from tasks.supplement import Case, Desk, supplement_commit
+
+Found = tuple[Supplement, TestQuality | None]
+
+ACCEPTED = "accepted"
+MOST_FAILURES = 3
+"""Commits in a row for which the teacher could not be asked; with one more, the run stops with the reason."""
+
+
+class Line(Frozen):
+    """What came of one commit: `state` is accepted, why it was not, or the fault that stopped it."""
+
+    package: str
+    commit: str
+    task: str
+    state: str
+    detail: str = ""
+    rounds: int = 0
+    fail_to_pass: int = 0
+    how: dict[str, int] = Field(default_factory=dict)
+    coverage: float | None = None
+    killed: int = 0
+    hunks: int = 0
+    cost: float = 0.0
+
+
+class SupplementReport(Frozen):
+    """What a run did. `stopped` says why it ended before its work was done, if it did; `cost` is what it spent."""
+
+    lines: tuple[Line, ...]
+    lacking: int
+    cost: float = 0.0
+    stopped: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """Commits by state."""
+        return dict(sorted(Counter(line.state for line in self.lines).items()))
+
+
+@flow(name="supplement", flow_run_name="supplement", persist_result=False)
+def supplement(
+    packages: list[Path], limit: int | None = None, max_cost: float | None = None, sandbox: str | None = None
+) -> SupplementReport:
+    """Supplement the commits of repo packages that lack a test which tells them from their parent; at most `limit`.
+
+    What is accepted is put into the package at once, so that a run that is stopped loses nothing; what a teacher
+    answered is kept and not paid for again.
+    """
+    from llm import Meter, open_router
+
+    settings = load_settings()
+    runtime = open_runtime(settings, sandbox)
+    meter = Meter(max_cost=max_cost)
+    teacher = RouterTeacher(open_router(settings.models, "teacher", meter))
+    raw = open_raw_store(settings.raw_url)
+    desk = Desk(raw, open_supplement_store(settings.raw_url), settings.cache_dir, teacher, settings.concurrency)
+    cases: list[Case] = []
+    for package in (read_package(Path(path)) for path in packages):
+        raw.register_package(package.manifest)
+        cases += [Case(Subject(runtime, package, instance), desk) for instance in wanting(package.manifest)]
+    report = _run(cases[:limit], settings.concurrency)
+    _publish(report)
+    return report.model_copy(update={"lacking": len(cases), "cost": meter.spent.cost})
+
+
+def _run(cases: list[Case], at_a_time: int) -> SupplementReport:
+    watch = watcher()
+    watch.start("supplement", len(cases))
+    lines: dict[str, Line] = {}
+    stopped, failures = "", 0
+    with ThreadPoolTaskRunner[Found](max_workers=at_a_time) as runner, tags("supplement"):
+
+        def submit(case: Case) -> PrefectFuture[Found]:
+            one = supplement_commit.with_options(tags=case.tags, cache_policy=NO_CACHE)
+            return runner.submit(one, {"label": case.label, "case": case})
+
+        going_on = takewhile(lambda _: not stopped, cases)
+        for case, future in completed(going_on, submit, at_a_time):
+            ended = future.result(raise_on_failure=False)
+            failures = failures + 1 if isinstance(ended, ProviderError) else 0
+            if isinstance(ended, CapReached) or failures > MOST_FAILURES:
+                stopped = stopped or str(ended)
+            lines[case.label] = _fault(case, ended) if isinstance(ended, BaseException) else _found(case, *ended)
+            watch.advance("supplement", f"{case.label}: {lines[case.label].state}")
+    found = [lines[case.label] for case in cases if case.label in lines]
+    return SupplementReport(lines=tuple(found), lacking=len(cases), stopped=stopped)
+
+
+def _fault(case: Case, error: BaseException) -> Line:
+    """A commit that nothing was decided about: a later run takes it up again."""
+    kinds = {CapReached: "cap-reached", ProviderError: "provider-error", CleanRoomError: "fault"}
+    state = next((state for kind, state in kinds.items() if isinstance(error, kind)), "harness-error")
+    said = str(error) if isinstance(error, CleanRoomError) else f"{type(error).__name__}: {error}"
+    return _line(case, state).model_copy(update={"detail": said})
+
+
+def _found(case: Case, found: Supplement, quality: TestQuality | None) -> Line:
+    """A commit that was decided about; what was accepted goes into its package."""
+    last = found.rounds[-1].trial
+    cost = sum(each.reply.cost for each in found.rounds if each.reply)
+    line = _line(case, ACCEPTED if found.instance else last.refusal or ACCEPTED).model_copy(
+        update={"rounds": len(found.rounds), "cost": cost, "detail": "" if found.instance else last.detail}
+    )
+    if found.instance is None or found.instance.generated is None or quality is None:
+        return line
+    store_instance(case.subject.package, found.instance)
+    told = found.instance.generated.told_apart
+    return line.model_copy(
+        update={
+            "fail_to_pass": len(told),
+            "how": dict(sorted(Counter(how.value for how in told.values()).items())),
+            "coverage": quality.coverage,
+            "killed": quality.killed,
+            "hunks": quality.total,
+        }
+    )
+
+
+def _line(case: Case, state: str) -> Line:
+    instance = case.subject.instance
+    package, task = case.subject.package.manifest.name, instance.task.splitlines()[0]
+    return Line(package=package, commit=instance.commit, task=task, state=state)
+
+
+def _publish(report: SupplementReport) -> None:
+    """What came of each commit, as a table in the UI."""
+    rows = [{**line.model_dump(), "commit": line.commit[:10]} for line in report.lines]
+    create_table_artifact(key="supplement", table=rows, description=report.stopped or "Tests that a teacher wrote")
