@@ -40,6 +40,11 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
                 f"  verdict by {verdict.oracle.value}: {len(verdict.f2p_passed)} F2P passed, "
                 f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P not passed; {verdict.seconds:.1f} s"
             )
+        if found := outcome.attribution:
+            console.print(Text(f"  attributed to {found.label.value}: {found.reason}"))
+            for experiment in found.evidence.experiments:
+                end = experiment.kind.value if experiment.kind else "not possible"
+                console.print(Text(f"    {experiment.name}: {end} {experiment.validation[:12]}".rstrip()), style="dim")
     tree = Tree("[bold]what happened[/]")
     for event in trace.events:
         tree.add(_event(event, full))

@@ -17,6 +17,7 @@ from harness.attribution.lab import Lab
 from harness.attribution.sight import unseen
 from harness.attribution.steps import Planned, planned_steps
 from harness.goldpatch import side_of
+from harness.mining.paths import is_documentation
 from harness.trees import Overlay
 from models.attribution import Attribution, Evidence, Label, Place, attributable
 from models.outcomes import OutcomeKind
@@ -161,7 +162,9 @@ def _places(targets: Iterable[Target]) -> tuple[Place, ...]:
 
 
 def _said(steps: Sequence[PlanStep]) -> str:
-    return _listed(_places(target for step in steps for target in step.targets))
+    """What steps change; documentation is not worth a mention beside code."""
+    targets = [target for step in steps for target in step.targets]
+    return _listed(_places([target for target in targets if not is_documentation(target.path)] or targets))
 
 
 def _listed(places: Sequence[Place]) -> str:

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection, RowMapping, select
 
+from harness.store.attributions import read_attribution
 from harness.store.rows import read_texts, table_of
+from models.attribution import Attribution
 from models.errors import UsageError
 from models.outcomes import OutcomeKind, Validation
 from models.plans import Frozen
@@ -117,7 +119,7 @@ Event = Annotated[DecisionEvent | CallEvent | PlanEvent | EditEvent | TestEvent,
 
 
 class OutcomeEvent(Frozen):
-    """How an attempt ended, with the patch it made and the verdict it rests on.
+    """How an attempt ended, with the patch it made, the verdict it rests on, and the stage it failed at, if known.
 
     The whole report of the tests behind the verdict is to be had by `report_hash`.
     """
@@ -131,6 +133,7 @@ class OutcomeEvent(Frozen):
     seconds: float
     created_at: datetime
     validation: Validation | None
+    attribution: Attribution | None
     report_hash: str | None
 
 
@@ -258,6 +261,7 @@ def _outcomes(connection: Connection, run: RowMapping) -> list[OutcomeEvent]:
             OutcomeEvent(
                 patch=texts[row["patch_hash"]],
                 validation=result,
+                attribution=read_attribution(connection, run["campaign_id"], run["id"], row["attempt"]),
                 report_hash=verdict["report_hash"] if verdict else None,
                 **_fields(row, OutcomeEvent),
             )

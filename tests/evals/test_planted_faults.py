@@ -64,5 +64,7 @@ def test_an_attribution_is_kept_under_its_attempt_and_made_once(
     assert store.find_attribution(key, attempt) == found
     assert attribute_attempt(*args, case.outcome) == found
     assert all(store.find_validation(each.validation) for each in found.evidence.experiments)
+    assert store.close_trajectory(key, attempt, case.outcome)
+    assert [each.attribution for each in store.trace(key).outcomes] == [found]
     assert attribute(Lab(bench, judge), case.solution, case.work, case.outcome) == found
     assert attribute_attempt(*args, OutcomeKind.PASSED) is None
