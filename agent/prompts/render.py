@@ -22,6 +22,7 @@ _FOLDER = Path(__file__).parent
 _LANGUAGES = {".py": "python", ".pyi": "python", ".js": "javascript", ".ts": "typescript", ".tsx": "tsx"}
 REVISION = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.jinja")))).hexdigest()[:16]
 """Changes with the templates."""
+_BETWEEN = "\0"
 FRAME = 8
 """Tokens that a chat format puts around a message, at most."""
 
@@ -73,24 +74,24 @@ def _messages(request: Request, elided: bool) -> tuple[Message, ...]:
         named = {t.symbol for t in request.step.targets if t.path == file.path and t.symbol}
         return elide(file.text, file.path, named, ()) if elided and named else file.text
 
-    template = _template(request.stage)
-    values = {"request": request, "hidden": _hidden(request), "shown": shown}
-    return (
-        Message(role="system", content=_block(template, "system", values)),
-        Message(role="user", content=_block(template, "user", values)),
-    )
+    values = {"request": request, "hidden": _hidden(request), "shown": shown, "between": _BETWEEN}
+    # The system message holds no text of the task or the repository, so the first mark is the template's.
+    system, _, user = _template(request.stage).render(values).partition(_BETWEEN)
+    return Message(role="system", content=_tidy(system)), Message(role="user", content=_tidy(user))
 
 
-def _block(template: Template, name: str, values: dict[str, object]) -> str:
-    text = "".join(template.blocks[name](template.new_context(values)))
-    lines = [line.rstrip() for line in text.strip().split("\n")]
-    return "\n".join(lines) + "\n"
+def _tidy(text: str) -> str:
+    return text.strip("\n") + "\n"
 
 
 @lru_cache
 def _template(stage: Stage) -> Template:
     environment = Environment(  # noqa: S701 - prompts are no HTML
-        loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters |= {"fenced": _fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
     return environment.get_template(f"{stage.value}.jinja")
