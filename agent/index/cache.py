@@ -27,6 +27,13 @@ _HISTORIES = 4
 """Histories that a process keeps decoded."""
 _WAIT = 60.0
 """Seconds to wait for another process that writes."""
+_MACHINE = frozenset(
+    {
+        sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+    }
+)  # fmt: skip
+"""What SQLite says when the file is not to blame."""
 _CHUNK = 500
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS records (
@@ -136,11 +143,11 @@ class IndexCache:
             try:
                 with self._connected() as db:
                     return work(db)
-            except sqlite3.OperationalError as error:
-                raise InfrastructureError(
-                    f"{self.path} cannot be used: {error}; mend its permissions, free disk space, or delete it"
-                ) from error
             except (sqlite3.DatabaseError, TypeError) as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _MACHINE:
+                    raise InfrastructureError(
+                        f"{self.path} cannot be used: {error}; mend its permissions or free disk space"
+                    ) from error
                 if last:
                     raise InfrastructureError(f"{self.path} is damaged: {error}; delete it") from error
                 self._discard()

@@ -63,14 +63,18 @@ def _one_line(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 3] + "..."
 
 
+def _head(text: str, most: int) -> str:
+    """Code on one line, without what its breaks into lines brought with them."""
+    return _one_line(_CLOSED.sub(r"\1", _OPENED.sub(r"\1", text)), most)
+
+
 def _signature(node: "Node", kind: Kind) -> str:
     """What stands before the body; for a constant or an alias, all of it as far as a line goes."""
     body = _body(node) if kind is not Kind.CONSTANT else None
     source = node.text or b""
     if body is not None:
         source = source[: body.start_byte - node.start_byte]
-    text = _CLOSED.sub(r"\1", _OPENED.sub(r"\1", source.decode(errors="replace")))
-    return _one_line(text, _SIGNATURE).removesuffix("{").rstrip(" :")
+    return _head(source.decode(errors="replace"), _SIGNATURE).removesuffix("{").rstrip(" :")
 
 
 def _body(node: "Node") -> "Node | None":
@@ -104,4 +108,4 @@ def _decorators(node: "Node", outer: "Node") -> tuple[str, ...]:
         beside.append(before)
         before = before.prev_named_sibling
     unique = {child.start_byte: child for child in [*found, *beside]}
-    return tuple(_one_line(_text(unique[at]).removeprefix("@"), _DECORATOR) for at in sorted(unique))
+    return tuple(_head(_text(unique[at]).removeprefix("@"), _DECORATOR) for at in sorted(unique))

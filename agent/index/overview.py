@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Shown(NamedTuple):
-    """A file of an overview: `rank` 0 for code of the product, 1 for tests, 2 for the rest; `note` tells of its content."""
+    """A file of an overview. `rank`: 0 for code of the product, 1 for tests, 2 for the rest; `note`: what it holds."""
 
     path: str
     rank: int

@@ -58,7 +58,7 @@ def form_of(path: str) -> str:
 def is_binary(content: bytes) -> bool:
     """Whether a content is no text: it holds a NUL, as git decides it, or much that is not UTF-8."""
     head = content[:8000]
-    return b"\0" in head or head.decode("utf-8", "replace").count("\ufffd") > len(head) // 20
+    return b"\0" in head or head.decode("utf-8", "replace").count("\ufffd") > len(head) // 4
 
 
 def parse_content(content: bytes, form: str) -> Record:

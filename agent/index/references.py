@@ -47,7 +47,7 @@ class References:
             for target, original in (bound[each] for each in wanted if each in bound):
                 found.update((target, other) for other in self._top(target).get(original, ()))
         found.update((path, other) for other in self._siblings(path, symbol, names))
-        return tuple(sorted(found - {(path, symbol)}))
+        return tuple(sorted(found - {(path, each) for each in inner}))
 
     def _siblings(self, path: str, symbol: str, names: Collection[str]) -> list[str]:
         """Methods of the same class that a method names."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+_PARTS = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _WORDS = re.compile(r"\w+")
 
 
@@ -13,7 +13,7 @@ _WORDS = re.compile(r"\w+")
 def subtokens(identifier: str) -> tuple[str, ...]:
     """The words of a name in their order: split at underscores, at changes of case and at digits; lower-case.
 
-    Letters beyond ASCII make words of their own, in runs. Whatever is no letter and no digit separates.
+    Capitals are those of ASCII. Whatever is no letter and no digit separates.
     """
     return tuple(part.lower() for part in _PARTS.findall(identifier))
 
