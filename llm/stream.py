@@ -100,7 +100,7 @@ class Gathered:
     def check(self) -> None:
         """Raises Trouble if this is no whole answer."""
         if not self.choices:
-            raise Trouble("it answered without any choice", "see the server's log", retry=True)
+            raise Trouble("it answered without any choice", "check its url, or see the server's log", retry=True)
         for choice in self.choices.values():
             if choice.finish is None:
                 raise Trouble("the stream ended before the answer did", "see the server's log", retry=True)
