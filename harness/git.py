@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.process import CommandFailed, run
+from harness.process import CommandFailed, run, start
 from harness.trees import inside, make_links
 from models.errors import InfrastructureError, RepositoryError
 
@@ -56,6 +56,10 @@ class Git:
             stdin=stdin,
             timeout=timeout,
         )
+
+    def conversation(self, *args: str) -> "subprocess.Popen[bytes]":
+        """`git args` in this repository, waiting to be asked on its standard input."""
+        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=_SAFE)
 
     def text(self, *args: str) -> str:
         """`output`, decoded and stripped."""

@@ -46,3 +46,20 @@ def run(
     if done.returncode != 0:
         raise CommandFailed(argv, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
+
+
+def start(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    """A program that is asked through its standard input and answers on its standard output, until that is closed.
+
+    What it says on standard error is dropped. Raises InfrastructureError when it is missing.
+    """
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except FileNotFoundError as error:
+        raise InfrastructureError(f"{argv[0]} is not installed; install it and try again") from error

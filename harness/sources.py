@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from agent.index.source import PastCommit, Since, SourceEntry, by_age
+from harness.commits import Commit, commit_of, past_commit, split_message
 from harness.git import Git
+from harness.objects import objects_of
 from models.errors import InfrastructureError
 
-_NEAR = 8
-"""Commits among which a known ancestor is looked for first, with one git process."""
+_NEAR = 32
+"""Commits among which a known ancestor is looked for first, without a git process of its own."""
 _FAR = 2000
 """Commits among which it is looked for at all."""
 _LOG = ("log", "-z", "-M", "--raw", "--no-abbrev", "--format=%H%x00%P%x00%ct%x00%B")
@@ -19,7 +21,8 @@ class GitSource:
 
     def __init__(self, git: Git, revision: str) -> None:
         self.git = git
-        self.revision = git.resolve(revision)
+        self._objects = objects_of(git.directory)
+        self.revision = self._objects.resolve(revision) or git.resolve(revision)
 
     @property
     def complete(self) -> bool:
@@ -28,19 +31,19 @@ class GitSource:
 
     def files(self) -> list[SourceEntry]:
         """Regular files, sorted by path; what is not UTF-8 in a path stays as surrogate escapes."""
-        entries = []
-        for record in self.git.output("ls-tree", "-r", "-l", "-z", "--full-tree", self.revision).split(b"\0"):
-            if record.startswith((b"100644", b"100755")):
-                head, path = record.split(b"\t", 1)
-                _, _, blob, size = head.split()
-                entries.append(SourceEntry(path.decode(errors="surrogateescape"), blob.decode(), int(size)))
-        return sorted(entries)
+        return sorted(self._files(commit_of(self._objects, self.revision).tree, ""))
 
-    def read(self, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Contents by blob id, all in one git process."""
-        wanted = list(dict.fromkeys(blobs))
-        if wanted:
-            yield from self.git.blobs(wanted).items()
+    def _files(self, tree: str, prefix: str) -> Iterator[SourceEntry]:
+        for entry in self._objects.tree(tree):
+            path = prefix + entry.name.decode(errors="surrogateescape")
+            if entry.is_folder:
+                yield from self._files(entry.id, f"{path}/")
+            elif entry.mode.startswith(b"100"):
+                yield SourceEntry(path, entry.id)
+
+    def read(self, blobs: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """Contents by blob id, each wanted id once; None for one of more than `most` bytes."""
+        return self._objects.read(list(dict.fromkeys(blobs)), most)
 
     def commits(self, limit: int) -> list[PastCommit]:
         """The latest of the revision and its ancestors, by commit date. In a shallow clone the oldest have no paths."""
@@ -51,17 +54,29 @@ class GitSource:
 
     def since(self, known: Callable[[str], bool]) -> Since | None:
         """What came after a near ancestor that is known; None if none of the latest _FAR ancestors is."""
-        near = list(self._log(f"--max-count={_NEAR}", self.revision))
-        for place, commit in enumerate(near):
-            if known(commit.sha):
-                return Since(commit.sha, near[:place])
-            if [earlier.sha for earlier in near[place + 1 : place + 2]] != list(commit.parents):
-                break  # a fork: what lies beyond may not be all that came before
+        near = self._straight(known)
+        if near is not None:
+            return near
         listed = self.git.text("rev-list", f"--max-count={_FAR}", self.revision).split()
         ancestor = next((sha for sha in listed if known(sha)), None)
         if ancestor is None:
             return None
         return Since(ancestor, sorted(self._log("--no-merges", f"^{ancestor}", self.revision), key=by_age))
+
+    def _straight(self, known: Callable[[str], bool]) -> Since | None:
+        """What came after an ancestor that is known, if only commits with one parent did, and only a few."""
+        passed: list[Commit] = []
+        sha = self.revision
+        while not known(sha):
+            commit = commit_of(self._objects, sha)
+            if len(commit.parents) != 1 or len(passed) == _NEAR:
+                return None
+            passed.append(commit)
+            sha = commit.parents[0]
+        told = {commit.sha: past_commit(self._objects, commit) for commit in passed}
+        asked = "".join(f"{sha}\n" for sha, past in told.items() if past is None).encode()
+        by_git = {past.sha: past for past in self._log("--no-walk=unsorted", "--stdin", stdin=asked)} if asked else {}
+        return Since(sha, sorted((past or by_git[each] for each, past in told.items()), key=by_age))
 
     def _log(self, *which: str, stdin: bytes | None = None) -> Iterator[PastCommit]:
         output = self.git.output(*_LOG, *which, *(() if stdin else ("--",)), stdin=stdin, timeout=1800)
@@ -74,11 +89,11 @@ class GitSource:
                 seconds = int(when)
             except (ValueError, IndexError) as error:
                 raise InfrastructureError("git log printed what this program does not know; upgrade git") from error
-            subject, _, body = message.decode(errors="replace").strip().partition("\n")
+            subject, body = split_message(message)
             name, ancestors = sha.decode(), tuple(parents.decode().split())
             if name in self._boundary:
                 paths, renames = (), ()
-            yield PastCommit(name, subject.strip(), body.strip(), paths, seconds, ancestors, renames)
+            yield PastCommit(name, subject, body, paths, seconds, ancestors, renames)
 
     @cached_property
     def _boundary(self) -> frozenset[str]:

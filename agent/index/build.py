@@ -7,7 +7,7 @@ from agent.index.cache import IndexCache, Key
 from agent.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_content
 from agent.index.records import Outline, Record, Tokens
 from agent.index.repository import IndexedFile, RepositoryIndex
-from agent.index.source import Source, SourceEntry
+from agent.index.source import Source
 from agent.index.symbols import language_of
 
 _BATCH = 200
@@ -23,9 +23,9 @@ def build_index(source: Source, cache: IndexCache | None = None, progress: Progr
     """
     entries = source.files()
     keys = {entry.path: (entry.blob, form_of(entry.path)) for entry in entries}
-    read = {keys[entry.path]: entry for entry in entries if keys[entry.path][1] != GENERATED}
+    read = {key for key in keys.values() if key[1] != GENERATED}
     records = cache.records(read) if cache else {}
-    fresh = _parse(source, {key: entry for key, entry in read.items() if key not in records}, progress)
+    fresh = _parse(source, read - records.keys(), progress)
     if cache:
         cache.keep(fresh)
     records |= fresh
@@ -38,19 +38,22 @@ def build_index(source: Source, cache: IndexCache | None = None, progress: Progr
     return RepositoryIndex(source, files, cache)
 
 
-def _parse(source: Source, missing: dict[Key, SourceEntry], progress: Progress | None) -> dict[Key, Record]:
+def _parse(source: Source, missing: set[Key], progress: Progress | None) -> dict[Key, Record]:
     found: dict[Key, Record] = {}
     blobs: dict[str, list[Key]] = {}
-    for key, entry in missing.items():
-        if entry.size > MAX_BYTES:
-            found[key] = _UNREAD
-        else:
-            blobs.setdefault(key[0], []).append(key)
+    for key in missing:
+        blobs.setdefault(key[0], []).append(key)
     wanted = sorted(blobs)
     for start in range(0, len(wanted), _BATCH):
-        for blob, content in source.read(wanted[start : start + _BATCH]):
+        for blob, content in source.read(wanted[start : start + _BATCH], MAX_BYTES):
             for key in blobs[blob]:
-                found[key] = Record.of_binary() if is_binary(content) else parse_content(content, key[1])
+                found[key] = _record(content, key[1])
             if progress:
                 progress(len(found), len(missing))
     return found
+
+
+def _record(content: bytes | None, form: str) -> Record:
+    if content is None:
+        return _UNREAD
+    return Record.of_binary() if is_binary(content) else parse_content(content, form)

@@ -25,7 +25,7 @@ class IndexedFile:
     """A text file. What is asked for is decoded, or read, when it is first asked for."""
 
     def __init__(self, entry: SourceEntry, language: str | None, record: Record, source: Source) -> None:
-        self.path, self.blob, self.size = entry
+        self.path, self.blob = entry
         self.language = language
         self.record = record
         self._source = source
@@ -57,7 +57,7 @@ class IndexedFile:
     def text(self) -> str:
         """The content, what is not UTF-8 replaced."""
         (_, content), *_ = self._source.read([self.blob])
-        return content.decode("utf-8", "replace")
+        return (content or b"").decode("utf-8", "replace")
 
     @property
     def symbols(self) -> tuple[IndexedSymbol, ...]:

@@ -5,11 +5,10 @@ from typing import NamedTuple, Protocol
 
 
 class SourceEntry(NamedTuple):
-    """A regular file of the revision: its path, the git id of its content, its size in bytes."""
+    """A regular file of the revision: its path, and the git id of its content."""
 
     path: str
     blob: str
-    size: int
 
 
 class PastCommit(NamedTuple):
@@ -45,8 +44,8 @@ class Source(Protocol):
         """Regular files, sorted by path."""
         ...
 
-    def read(self, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Contents by blob id, each wanted id once."""
+    def read(self, blobs: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """Contents by blob id, each wanted id once; None for one of more than `most` bytes."""
         ...
 
     def commits(self, limit: int) -> list[PastCommit]:

@@ -36,7 +36,7 @@ def told(index: RepositoryIndex) -> str:
     for path in index.paths():
         file = index.file(path)
         files[path] = {
-            "blob": file.blob, "size": file.size, "language": file.language, "kind": file.kind, "doc": file.doc,
+            "blob": file.blob, "language": file.language, "kind": file.kind, "doc": file.doc,
             "lines": file.lines, "generated": file.generated, "symbols": file.symbols, "statements": file.statements,
             "identifiers": file.identifiers, "subtokens": file.subtokens, "words": file.words, "uses": file.uses,
             "edges": index.import_edges(path), "importers": index.importers(path), "tests": index.tests_of(path),
