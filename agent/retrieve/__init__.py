@@ -1,0 +1,10 @@
+"""Retrieval without a model: candidates by rank, their symbols, and the context made of them."""
+
+from agent.retrieve.assembly import assemble
+from agent.retrieve.elide import elide
+from agent.retrieve.outlines import file_outlines
+from agent.retrieve.precision import rank_symbols
+from agent.retrieve.ranking import rank
+from agent.retrieve.scope import default_scope
+
+__all__ = ["assemble", "default_scope", "elide", "file_outlines", "rank", "rank_symbols"]

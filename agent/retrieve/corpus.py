@@ -1,0 +1,178 @@
+"""A repository's production files as what a query is compared with; made once for an index, used by every query."""
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
+from pathlib import PurePosixPath
+from weakref import WeakKeyDictionary
+
+from agent.index import IndexedFile, RepositoryIndex
+from agent.index.symbols import base_name
+from agent.retrieve.fields import Field
+from agent.retrieve.past import Past
+from agent.retrieve.words import fold_counts, folded
+
+_ENTRY_NAMES = frozenset({"__init__", "index", "main", "__main__", "mod"})
+_HELD = 4096
+_corpora: "WeakKeyDictionary[RepositoryIndex, Corpus]" = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+class Corpus:
+    """Production files by number, in path order, with their fields."""
+
+    def __init__(self, index: RepositoryIndex) -> None:
+        files = [index.file(path) for path in index.paths()]
+        self.files = [file for file in files if file.kind == "production" and not file.generated]
+        self.tests = [file for file in files if file.kind == "test" and file.language]
+        self.paths = [file.path for file in self.files]
+        self.numbers = {path: number for number, path in enumerate(self.paths)}
+        self.past = Past(index.commits, index.history, self.numbers)
+        self.code = Field([_stems(file) for file in self.files])
+        self.words = Field([_prose(file) for file in self.files])
+        self.path = Field([path_terms(path) for path in self.paths], length=0.3)
+        self.symbols = Field([_symbol_terms(file) for file in self.files])
+        self.messages = Field(self.past.messages(), length=0.5)
+        self.imports = [
+            tuple(self.numbers[path] for path in index.imports(path) if path in self.numbers) for path in self.paths
+        ]
+        self._exercised = {test.path: index.exercised_by(test.path) for test in self.tests}
+
+    @cached_property
+    def names(self) -> Field:
+        """Identifiers as written."""
+        return Field([file.identifiers for file in self.files])
+
+    @cached_property
+    def defined(self) -> Mapping[str, tuple[int, ...]]:
+        """Files that define a symbol, by its whole name and by its last part."""
+        found: dict[str, set[int]] = {}
+        for number, file in enumerate(self.files):
+            for symbol in file.symbols:
+                name = base_name(symbol.name)
+                for each in (name, name.rpartition(".")[2]):
+                    found.setdefault(each, set()).add(number)
+        return {name: tuple(sorted(numbers)) for name, numbers in found.items()}
+
+    @cached_property
+    def adjacent(self) -> Mapping[tuple[str, str], dict[int, int]]:
+        """Files by pairs of folded subtokens that stand side by side in an identifier, with how often they do."""
+        found: dict[tuple[str, str], dict[int, int]] = {}
+        for number, file in enumerate(self.files):
+            for name, times in file.identifiers.items():
+                for pair in pairwise(folded(name)):
+                    holding = found.setdefault(pair, {})
+                    holding[number] = holding.get(number, 0) + times
+        return found
+
+    @cached_property
+    def file_names(self) -> Counter[str]:
+        """How many files have a name, in lower case."""
+        return Counter(PurePosixPath(path).name.lower() for path in self.paths)
+
+    @cached_property
+    def test_code(self) -> Field:
+        """Folded subtokens of the tests."""
+        return Field([_stems(test) for test in self.tests])
+
+    @cached_property
+    def bridges(self) -> list[list[tuple[int, float]]]:
+        """For each test file, the files it speaks for: those it exercises, the likeliest most, and those that past
+        commits changed together with it."""
+        together: dict[str, Counter[int]] = {}
+        for change in self.past.changes:
+            for test in change.tests:
+                counts = together.setdefault(test, Counter())
+                for number in change.files:
+                    counts[number] += change.share  # type: ignore[assignment]
+        bridges = []
+        for file in self.tests:
+            weights: dict[int, float] = {}
+            for place, path in enumerate(self._exercised[file.path][:5]):
+                if path in self.numbers:
+                    weights[self.numbers[path]] = 1 / (1 + place)
+            counts = together.get(file.path, Counter())
+            most = sum(counts.values()) + 1
+            for number, count in counts.items():
+                weights[number] = weights.get(number, 0.0) + count / most
+            bridges.append(sorted(weights.items()))
+        return bridges
+
+    @cached_property
+    def frequencies(self) -> dict[int, list[float]]:
+        """How often each file changed, by the length of the memory."""
+        from agent.retrieve.past import MEMORIES
+
+        return {memory: self.past.frequencies(memory) for memory in MEMORIES}
+
+    @cached_property
+    def recency(self) -> list[float]:
+        """How lately each file changed."""
+        return self.past.recency()
+
+    @cached_property
+    def sizes(self) -> list[float]:
+        """Logarithms of the files' lengths in lines."""
+        return [math.log1p(file.lines) for file in self.files]
+
+    @cached_property
+    def stems(self) -> list[str]:
+        """What each file is called: its name without suffix; of a package, its folder's."""
+        return [name_of(path) for path in self.paths]
+
+
+def corpus_of(index: RepositoryIndex) -> Corpus:
+    """The corpus of an index, made when it is first asked for."""
+    with _lock:
+        found = _corpora.get(index)
+    if found is None:
+        found = Corpus(index)
+        with _lock:
+            _corpora[index] = found
+    return found
+
+
+def name_of(path: str) -> str:
+    """What people call a file: its name without suffix, in lower case; for `__init__.py` and the like the folder's."""
+    pure = PurePosixPath(path)
+    stem = pure.name.partition(".")[0].lower()
+    name = pure.parent.name.lower() if stem in _ENTRY_NAMES else stem
+    return name.strip("_")
+
+
+def path_terms(path: str) -> Counter[str]:
+    """Folded subtokens of a path; those of the name count twice."""
+    pure = PurePosixPath(path)
+    terms = fold_counts(Counter(pure.parts[:-1]))
+    for term in folded(pure.name.partition(".")[0]):
+        terms[term] += 2
+    return terms
+
+
+_terms: dict[tuple[str, str, str], Counter[str]] = {}
+
+
+def _held(kind: str, file: IndexedFile, names: Counter[str]) -> Counter[str]:
+    key = (kind, file.blob, file.language or "")
+    found = _terms.get(key)
+    if found is None:
+        found = fold_counts(names)
+        if len(_terms) >= _HELD:
+            _terms.clear()
+        _terms[key] = found
+    return found
+
+
+def _stems(file: IndexedFile) -> Counter[str]:
+    return _held("code", file, file.identifiers)
+
+
+def _prose(file: IndexedFile) -> Counter[str]:
+    return _held("words", file, file.words)
+
+
+def _symbol_terms(file: IndexedFile) -> Counter[str]:
+    return fold_counts(Counter(base_name(symbol.name).rpartition(".")[2] for symbol in file.symbols))

@@ -1,0 +1,59 @@
+"""Files by their symbols: as a short text for a judge of files, as records for a judge of symbols."""
+
+from collections.abc import Callable, Sequence
+
+from agent.index import IndexedFile, RepositoryIndex
+from agent.index.symbols import Kind
+from models.context import FileJudgement, FileOutline, Relevance, SymbolOutline
+
+_SHOWN = 12
+"""Symbols in a candidate's outline."""
+_WIDEST = 100
+
+
+def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
+    """A file's symbols, one signature a line, indented by nesting; those in `first` are preferred to others.
+
+    What is shown stands in source order; the last line says how many are not.
+    """
+    wanted = set(first)
+    ranked = sorted(
+        enumerate(file.symbols),
+        key=lambda pair: (pair[1].name not in wanted, pair[1].name.count("."), pair[1].kind is Kind.CONSTANT, pair[0]),
+    )
+    shown = sorted(ranked[:_SHOWN])
+    lines = [f"{'  ' * symbol.name.count('.')}{_cut(symbol.signature)}" for _, symbol in shown]
+    if len(file.symbols) > len(shown):
+        lines.append(f"... {len(file.symbols) - len(shown)} more")
+    return "\n".join(lines)
+
+
+def file_outlines(
+    index: RepositoryIndex, judged: Sequence[FileJudgement], count: Callable[[str], int]
+) -> list[FileOutline]:
+    """The outlines of the files that scope kept, in their order; `count` gives the tokens of a text.
+
+    A file that is not in the index, or has no symbols, has none.
+    """
+    outlines = []
+    for judgement in judged:
+        if judgement.relevance is Relevance.IRRELEVANT or judgement.path not in index:
+            continue
+        file = index.file(judgement.path)
+        symbols = tuple(
+            SymbolOutline(
+                name=symbol.name,
+                kind=symbol.kind.value,
+                signature=symbol.signature,
+                doc=symbol.doc.partition(". ")[0][:_WIDEST],
+                tokens=count(file.text_of(symbol)),
+            )
+            for symbol in file.symbols
+        )
+        if symbols:
+            outlines.append(FileOutline(path=judgement.path, relevance=judgement.relevance, symbols=symbols))
+    return outlines
+
+
+def _cut(signature: str) -> str:
+    return signature if len(signature) <= _WIDEST else signature[: _WIDEST - 3] + "..."

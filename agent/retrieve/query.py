@@ -1,0 +1,139 @@
+"""A task as a query: its words with weights, and what it names outright: paths, symbols, places in tracebacks."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from agent.index.words import subtokens
+from agent.retrieve.words import STOP_WORDS, fold, folded
+from models.context import TaskAnalysis
+
+_WORD = re.compile(r"[^\W\d]\w*|\d+")
+_DOTTED = re.compile(r"[^\W\d][\w]*(?:(?:\.|::|#)[^\W\d]\w*)*")
+_CODE = re.compile(r"`+([^`\n]+)`+|```[^\n]*\n(.*?)```", re.DOTALL)
+_CALLED = re.compile(r"([^\W\d][\w.]*)\(")
+_PATH = re.compile(r"[\w.@~+-]*(?:[/\\][\w.@~+-]+)+|[\w-]+\.(?:pyi?|[cm]?[jt]sx?|toml|cfg|json|ya?ml|rst|md|txt)\b")
+_FRAME = re.compile(r"File \"([^\"\n]+)\", line (\d+)(?:, in (\S+))?")
+_SCRIPT_FRAME = re.compile(r"\bat (?:(?:async |new )?([\w.$]+) )?\(?(?:file://)?([^\s():]+):(\d+)(?::\d+)?\)?")
+_SCOPE = re.compile(r"\s*(?:\w+\(([^)\n]+)\)!?:|\[([^\]\n]+)\]|([\w./-]+):)")
+_NUMBER_OF_ISSUE = re.compile(
+    r"(?:[\w.-]+/[\w.-]+)?#\d+|\bgh-\d+|https?://\S+/(?:issues|pull|commit)/\w+", re.IGNORECASE
+)
+_TRAILER = re.compile(r"^\s*[A-Z][a-z]+(?:-[A-Za-z]+)*-by: .*$", re.MULTILINE)
+SUBJECT_WEIGHT, BODY_WEIGHT, MOST = 1.0, 0.5, 2.0
+"""A word of the first line, a word of the others, and what a repeated word weighs at most."""
+_LONGEST = 20_000
+"""Characters of a task that are looked at; what comes later in a longer one is most often a log."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    `terms` are folded words with weights. `names` are identifiers that the task writes as code, `plain` its other words
+    as written. `paths` are what looks like a path, lower case and with `/`; `frames` are (path, line) of tracebacks.
+    `subject` and `words` are the folded words of the first line and of all lines, `scope` those of a prefix
+    (`fix(cache): `). `pairs` are words that stand side by side. `dotted` are
+    dotted names in lower case, and the last two parts of longer ones.
+    """
+
+    text: str
+    terms: Mapping[str, float]
+    names: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    frames: tuple[tuple[str, int], ...] = ()
+    subject: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    scope: frozenset[str] = frozenset()
+    pairs: tuple[tuple[str, str], ...] = ()
+    dotted: frozenset[str] = frozenset()
+
+
+def parse_query(text: str, analysis: TaskAnalysis | None = None) -> Query:
+    """The query of a task; what a planner's analysis adds counts as if it stood in the task's body."""
+    text = _NUMBER_OF_ISSUE.sub(" ", _TRAILER.sub("", text[:_LONGEST])).strip()
+    told = _told(analysis) if analysis else ""
+    subject, _, body = text.partition("\n")
+    names, plain = _names(f"{text}\n{told}", marked=analysis.symbols if analysis else ())
+    paths = [match.replace("\\", "/").strip("./").lower() for match in _PATH.findall(f"{text}\n{told}")]
+    return Query(
+        text=text,
+        terms=terms(subject, f"{body}\n{told}"),
+        names=names,
+        plain=plain,
+        paths=tuple(sorted({path for path in paths if path})),
+        frames=tuple(sorted(_frames(text))),
+        subject=frozenset(_folded_words(subject)),
+        words=frozenset(_folded_words(text)),
+        scope=_scope(text),
+        pairs=_pairs(text),
+        dotted=_dotted((*names, *plain)),
+    )
+
+
+def terms(subject: str, body: str) -> dict[str, float]:
+    """Folded words of a message with their weights, in the order of their first use."""
+    weights: dict[str, float] = {}
+    for text, weight in ((subject, SUBJECT_WEIGHT), (body, BODY_WEIGHT)):
+        for term in _folded_words(text):
+            if term not in STOP_WORDS and (len(term) > 1 or term.isdigit()):
+                weights[term] = min(weights.get(term, 0.0) + weight, MOST)
+    return weights
+
+
+def message_terms(subject: str, body: str) -> dict[str, float]:
+    """The terms of a past commit's message, without trailers and numbers of issues."""
+    clean = (_NUMBER_OF_ISSUE.sub(" ", _TRAILER.sub("", part)) for part in (subject, body[:2000]))
+    return terms(*clean)
+
+
+def _told(analysis: TaskAnalysis) -> str:
+    return "\n".join([analysis.summary, *analysis.terms, *analysis.files, *analysis.symbols])
+
+
+def _folded_words(text: str) -> Iterable[str]:
+    for word in _WORD.findall(text):
+        yield from folded(word) if not word.isdigit() else (word,)
+
+
+def _names(text: str, marked: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Identifiers written as code (in backticks, called, dotted, of several subtokens), and the others."""
+    ticked = [span for pair in _CODE.findall(text) for span in pair]
+    code = {name for span in (*ticked, *marked) for name in _DOTTED.findall(span)} | set(_CALLED.findall(text))
+    every = set(_DOTTED.findall(text)) | code
+    names = {name for name in every if name in code or _looks_like_code(name)}
+    return tuple(sorted(names)), tuple(sorted(every - names))
+
+
+def _looks_like_code(name: str) -> bool:
+    return len(subtokens(name)) > 1 or "_" in name or not name.isidentifier()
+
+
+def _frames(text: str) -> set[tuple[str, int]]:
+    found = {(path.replace("\\", "/"), int(line)) for path, line, _ in _FRAME.findall(text)}
+    scripts = {(path, int(line)) for _, path, line in _SCRIPT_FRAME.findall(text) if "." in path}
+    return found | scripts
+
+
+def _scope(text: str) -> frozenset[str]:
+    found = _SCOPE.match(text)
+    return frozenset(_folded_words(next(group for group in found.groups() if group))) if found else frozenset()
+
+
+def _dotted(names: Iterable[str]) -> frozenset[str]:
+    parts = [re.split(r"\W+", name.lower()) for name in names]
+    return frozenset(".".join(each[at : at + 2]) for each in parts for at in range(len(each) - 1))
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    words = [word.lower() for word in _WORD.findall(text)]
+    near = {(fold(a), fold(b)) for a, b in pairwise(words) if a not in STOP_WORDS and b not in STOP_WORDS}
+    return tuple(sorted(near))
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """A dotted name, and what may be meant by it: `pkg.Class.method` -> itself, Class.method, method."""
+    parts = re.split(r"\W+", name)
+    return tuple(dict.fromkeys([".".join(parts), ".".join(parts[-2:]), parts[-1]]))

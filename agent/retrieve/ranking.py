@@ -1,0 +1,73 @@
+"""Candidates for a task, best first, without a model: a sum of weighted signals, as chances that a file must change."""
+
+import math
+from collections.abc import Sequence
+
+from agent.index import RepositoryIndex
+from agent.retrieve.beside import files_beside
+from agent.retrieve.corpus import Corpus, corpus_of
+from agent.retrieve.outlines import short_outline
+from agent.retrieve.query import Query, parse_query
+from agent.retrieve.reasons import Reasons
+from agent.retrieve.signals import Signals, neighbours, signals
+from agent.retrieve.weights import WEIGHTS
+from models.context import Candidate, TaskAnalysis
+
+BESIDE = 8
+"""Places at the end that tests, documentation and settings may have."""
+
+
+def rank(
+    task_text: str, index: RepositoryIndex, analysis: TaskAnalysis | None = None, limit: int = 50
+) -> list[Candidate]:
+    """At most `limit` candidates, best first; the same for the same revision and task.
+
+    Production files come first, with the chance that the task changes them as their score (a share: all of them
+    together have 1); then tests and other files that the task speaks of.
+    """
+    query = parse_query(task_text, analysis)
+    corpus = corpus_of(index)
+    found, chances = weighed(query, corpus)
+    order = in_order(chances, corpus)[: max(limit - BESIDE, 0)]
+    reasons = Reasons(query, corpus, found, chances)
+    candidates = []
+    for number in order:
+        tier, reason = reasons.of(number)
+        file = corpus.files[number]
+        outline = short_outline(file, reasons.symbols(number))
+        candidates.append(
+            Candidate(path=file.path, score=round(chances[number], 6), tier=tier, reason=reason, outline=outline)
+        )
+    least = candidates[-1].score if candidates else 1.0
+    return candidates + files_beside(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
+
+
+def weighed(query: Query, corpus: Corpus) -> tuple[Signals, list[float]]:
+    """All signals, and each file's chance: once without its neighbours, then with theirs."""
+    found = signals(query, corpus)
+    found |= neighbours(as_chances(weigh(found, len(corpus.files))), corpus)
+    return found, as_chances(weigh(found, len(corpus.files)))
+
+
+def weigh(found: Signals, size: int) -> list[float]:
+    """The weighted sum of signals for each file."""
+    scores = [0.0] * size
+    for name, values in found.items():
+        weight = WEIGHTS.get(name, 0.0)
+        if weight:
+            for number, value in enumerate(values):
+                scores[number] += weight * value
+    return scores
+
+
+def as_chances(scores: Sequence[float]) -> list[float]:
+    """Shares of 1, by the exponentials of scores."""
+    most = max(scores, default=0.0)
+    raised = [math.exp(score - most) for score in scores]
+    whole = sum(raised)
+    return [each / whole for each in raised]
+
+
+def in_order(chances: Sequence[float], corpus: Corpus) -> list[int]:
+    """Files by falling chance; of equal ones the first path first."""
+    return sorted(range(len(chances)), key=lambda number: (-chances[number], corpus.paths[number]))

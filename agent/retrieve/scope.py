@@ -1,0 +1,26 @@
+"""Which candidates a context is made of when nobody judges them."""
+
+from collections.abc import Sequence
+
+from models.context import Candidate, FileJudgement, Relevance, Tier
+
+RELEVANT_SCORE = 0.08
+"""A candidate's share of all likelihood from which on it counts as one that will change."""
+MOST_RELEVANT = 5
+SHOWN = 12
+"""Candidates that are shown at all."""
+
+
+def default_scope(candidates: Sequence[Candidate]) -> list[FileJudgement]:
+    """A judgement of each candidate by its place and score: the likeliest relevant, the next supporting."""
+    judged = []
+    for place, candidate in enumerate(candidates):
+        likely = candidate.score >= RELEVANT_SCORE and place < MOST_RELEVANT
+        if place == 0 or likely:
+            relevance = Relevance.RELEVANT
+        elif place < SHOWN or candidate.tier is Tier.MENTIONED:
+            relevance = Relevance.SUPPORTING
+        else:
+            relevance = Relevance.IRRELEVANT
+        judged.append(FileJudgement(path=candidate.path, relevance=relevance, reason=candidate.reason))
+    return judged
