@@ -20,12 +20,24 @@ _TOO_LONG = re.compile(
     r"|exceeds the maximum number of tokens",
     re.IGNORECASE,
 )
-_WINDOW = re.compile(
-    r"(?:maximum context length is|context size \(|context length of|maximum (?:of )?|> |\[\d+, )(\d+)", re.IGNORECASE
+_WINDOW = (
+    r"maximum context length is (\d+)",
+    r"context size \((\d+)",
+    r"context (?:length|window) (?:of|is) (\d+)",
+    r"> (\d+) maximum",
+    r"should be \[\d+, (\d+)\]",
+    r"maximum number of tokens allowed \(?(\d+)",
 )
-_PROMPT = re.compile(
-    r"(?:resulted in|contains at least|prompt contains|request \(|requested|too long:|count \() ?(\d+)", re.IGNORECASE
+_PROMPT = (
+    r"prompt contains (?:at least )?(\d+)",
+    r"messages resulted in (\d+)",
+    r"\((\d+) in the messages",
+    r"request \((\d+) tokens",
+    r"too long: (\d+)",
+    r"token count \(?(\d+)",
+    r"requested (\d+)",
 )
+"""How servers put the numbers, the surest first."""
 _FOR_GOOD = {"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"}
 _SHOWN = 200
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout"}
@@ -174,11 +186,15 @@ def _overflow(body: dict[str, Any], message: str) -> Overflow | None:
     if not known and not _TOO_LONG.search(message):
         return None
     prompt, window = body.get("n_prompt_tokens"), body.get("n_ctx")
-    found_prompt, found_window = _PROMPT.search(message), _WINDOW.search(message)
     return Overflow(
-        prompt if isinstance(prompt, int) else int(found_prompt[1]) if found_prompt else None,
-        window if isinstance(window, int) else int(found_window[1]) if found_window else None,
+        prompt if isinstance(prompt, int) else _number(_PROMPT, message),
+        window if isinstance(window, int) else _number(_WINDOW, message),
     )
+
+
+def _number(patterns: tuple[str, ...], message: str) -> int | None:
+    found = (re.search(pattern, message, re.IGNORECASE) for pattern in patterns)
+    return next((int(match[1]) for match in found if match), None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -107,6 +107,7 @@ class ScriptedServer:
     api_key: refuse other keys with 401; None accepts all
     schema: whether `response_format` is accepted; if not, it is a 400
     max_n: requests with a larger `n` are a 400
+    adapters: LoRA files that llama.cpp has loaded, without suffix
     models: the names that /models lists; with `strict_models` others are a 404
     """
 
@@ -121,12 +122,14 @@ class ScriptedServer:
         max_n: int = 128,
         models: Sequence[str] = ("scripted",),
         strict_models: bool = False,
+        adapters: Sequence[str] = (),
     ) -> None:
         if isinstance(script, str):
             script = in_turn(script)
         self.script: Script = script if callable(script) else in_turn(*script)
         self.flavour, self.window, self.api_key = flavour, window, api_key
         self.schema, self.max_n, self.models, self.strict_models = schema, max_n, tuple(models), strict_models
+        self.adapters = tuple(adapters)
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.in_flight = self.most_in_flight = 0
@@ -189,6 +192,9 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 self._json(200, {"object": "list", "data": [self._model(name) for name in server.models]})
             elif self.path == "/props" and server.flavour == "llama.cpp":
                 self._json(200, {"default_generation_settings": {"n_ctx": server.window or 32768}, "total_slots": 1})
+            elif self.path == "/lora-adapters" and server.flavour == "llama.cpp":
+                listed = [{"id": number, "path": f"/a/{name}.gguf"} for number, name in enumerate(server.adapters)]
+                self._json(200, listed)
             else:
                 self._error(Fail(404, f"no {self.path}", kind="not_found_error"))
 
@@ -379,7 +385,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             self._piece(b"data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")
 
-        def _json(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        def _json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
             self._text(status, json.dumps(value), headers)
 
         def _text(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:

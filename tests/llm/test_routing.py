@@ -1,0 +1,186 @@
+"""Which model answers which stage, and what becomes of prompts that do not fit it."""
+
+import pytest
+from asking import answer, endpoint, request, router
+from bad_server import ScriptedServer
+
+from llm import ChatRequest, Router, open_router
+from models.edits import EditFormat
+from models.errors import PromptTooLong, ProviderError, SettingsError
+from models.llm_settings import Models, Roles, Teachers
+from models.protocols import Stage
+
+PLANS = (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT)
+
+
+def asked(router: Router, stage: Stage, question: ChatRequest | None = None) -> tuple[str, str | None, str]:
+    [said] = router.complete(stage, question or request())
+    return said.endpoint, said.adapter, said.model
+
+
+def test_stages_go_to_their_roles_and_overrides_to_their_adapters() -> None:
+    with ScriptedServer("fine", models=["base", "scope-v1", "code-v2"], strict_models=True) as server:
+        models = Models(
+            endpoints={
+                "thinker": endpoint(server, model="base", window=8000),
+                "coder": endpoint(server, model="base", window=8000, edit_format=EditFormat.WHOLE_SYMBOL),
+            },
+            roles=Roles(reasoning="thinker", coding="coder"),
+            overrides={Stage.SCOPE: "scope-v1", Stage.CODE: "code-v2"},
+        )
+        student = open_router(models, "student")
+        assert asked(student, Stage.CODE) == ("coder", "code-v2", "code-v2")
+        assert asked(student, Stage.SCOPE) == ("thinker", "scope-v1", "scope-v1")
+        for stage in set(Stage) - {Stage.CODE, Stage.SCOPE}:
+            assert asked(student, stage) == ("thinker", None, "base")
+        assert student.edit_format(Stage.CODE) is EditFormat.WHOLE_SYMBOL
+
+
+def test_teachers_by_use() -> None:
+    with ScriptedServer("fine") as server:
+        models = Models(
+            endpoints={name: endpoint(server, window=9000) for name in ("all", "plans", "codes", "checks")},
+            teachers=Teachers(reasoning="all", planning="plans", coding="codes", check="checks"),
+            overrides={Stage.SCOPE: "scope-v1"},
+        )
+        teacher = open_router(models, "teacher")
+        assert {stage: asked(teacher, stage)[0] for stage in PLANS} == dict.fromkeys(PLANS, "plans")
+        assert asked(teacher, Stage.CODE)[0] == "codes"
+        assert asked(teacher, Stage.SCOPE) == ("all", None, "scripted")
+        assert teacher.second is not None
+        assert asked(teacher.second, Stage.META_PLAN)[0] == "checks"
+
+
+def test_a_teacher_alone_does_everything() -> None:
+    with ScriptedServer("fine") as server:
+        models = Models(endpoints={"all": endpoint(server)}, teachers=Teachers(reasoning="all"))
+        teacher = open_router(models, "teacher")
+        assert {asked(teacher, stage)[0] for stage in Stage} == {"all"}
+        assert teacher.second is None
+
+
+def test_no_teacher_is_a_matter_of_settings() -> None:
+    with pytest.raises(SettingsError, match=r"\[models.teachers\]"):
+        open_router(Models(), "teacher")
+
+
+def test_a_key_that_is_not_set_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with ScriptedServer("fine") as server:
+        with pytest.raises(SettingsError, match="NO_SUCH_KEY"):
+            router(server, api_key_env="NO_SUCH_KEY")
+        assert server.paths == []
+
+
+def test_an_adapter_that_the_server_does_not_have_is_no_silent_base() -> None:
+    for flavour in ("vllm", "llama.cpp"):
+        with ScriptedServer("fine", flavour=flavour, models=["base", "scope-v1"]) as server:
+            models = Models(
+                endpoints={"here": endpoint(server, model="base")},
+                roles=Roles(reasoning="here", coding="here"),
+                overrides={Stage.SCOPE: "scope-v9"},
+            )
+            with pytest.raises(SettingsError, match=r"scope-v9.*serves: base, scope-v1"):
+                open_router(models, "student").complete(Stage.SCOPE, request())
+            assert server.requests == []
+
+
+def test_an_adapter_of_llama_cpp_is_chosen_by_its_number() -> None:
+    with ScriptedServer("fine", flavour="llama.cpp", adapters=["code-v1", "scope-v1"]) as server:
+        models = Models(
+            endpoints={"here": endpoint(server)},
+            roles=Roles(reasoning="here", coding="here"),
+            overrides={Stage.SCOPE: "scope-v1"},
+        )
+        assert asked(open_router(models, "student"), Stage.SCOPE)[1] == "scope-v1"
+        assert server.requests[0]["lora"] == [{"id": 0, "scale": 0.0}, {"id": 1, "scale": 1.0}]
+
+
+def test_room_follows_the_models_window() -> None:
+    with ScriptedServer("fine", window=4096) as server:
+        assert 2900 < router(server).room(Stage.CODE, 1000) < 3096
+        assert router(server).room(Stage.CODE, 100_000) > 1900  # an answer gets half of the window at most
+        assert 6900 < router(server, window=100_000).room(Stage.TASK_ANALYSIS, 1000) < 7192
+        assert 30_000 < router(server, window=100_000).room(Stage.CODE, 1000) < 31_768
+
+
+def test_thinking_takes_its_room_from_what_the_stage_leaves_over() -> None:
+    with ScriptedServer("fine") as server:
+        plain = router(server, window=64_000)
+        thinking = router(server, window=64_000, thinking=True, thinking_tokens=16_000)
+        tight = router(server, window=40_000, thinking=True, thinking_tokens=16_000)
+        assert plain.room(Stage.CODE, 1000) == thinking.room(Stage.CODE, 1000)
+        assert tight.room(Stage.CODE, 1000) < 24_000
+
+
+def test_a_window_that_nobody_tells_is_asked_of_the_user() -> None:
+    with (
+        ScriptedServer("fine", flavour="openai") as server,
+        pytest.raises(SettingsError, match=r"endpoints\.here.window"),
+    ):
+        router(server).room(Stage.CODE, 1000)
+
+
+@pytest.mark.parametrize("flavour", ["vllm", "llama.cpp", "openai"])
+def test_every_prompt_is_counted_before_it_is_sent(flavour: str) -> None:
+    with ScriptedServer("fine", flavour=flavour) as server:
+        with pytest.raises(PromptTooLong) as caught:
+            answer(router(server, window=1000), "word " * 2000)
+        assert server.requests == []
+    assert "stage code" in str(caught.value)
+    assert "1000 of endpoint 'here'" in str(caught.value)
+
+
+@pytest.mark.parametrize("flavour", ["vllm", "llama.cpp", "openai"])
+def test_a_server_with_a_smaller_window_than_set_says_so_itself(flavour: str) -> None:
+    with ScriptedServer("fine", flavour=flavour, window=300) as server, pytest.raises(PromptTooLong) as caught:
+        answer(router(server, window=4000), "word " * 300)
+    assert "a prompt of 304 tokens" in str(caught.value)
+    assert "its window is 300: set models.endpoints.here.window" in str(caught.value)
+
+
+def test_an_answer_is_shortened_to_what_the_prompt_leaves() -> None:
+    with ScriptedServer("fine", window=1000) as server:
+        answer(router(server), "word " * 450, max_tokens=900)
+        assert 500 < server.requests[0]["max_tokens"] < 550
+
+
+def test_what_outgrows_a_specialist_goes_to_the_generalist() -> None:
+    with ScriptedServer("small", window=500) as small, ScriptedServer("large", window=100_000) as large:
+        endpoints = {"small": endpoint(small), "large": endpoint(large), "lies": endpoint(small, window=100_000)}
+        roles = Roles(reasoning="small", coding="lies", generalist="large")
+        student = open_router(Models(endpoints=endpoints, roles=roles), "student")
+        assert asked(student, Stage.SCOPE)[0] == "small"
+        assert asked(student, Stage.SCOPE, request("word " * 1000))[0] == "large"
+        assert asked(student, Stage.CODE, request("word " * 1000))[0] == "large"
+        assert asked(student, Stage.META_PLAN, request("word " * 50_000))[0] == "large"
+        with pytest.raises(PromptTooLong, match="endpoint 'large'"):
+            asked(student, Stage.SCOPE, request("word " * 200_000))
+
+
+def test_identity_follows_models_and_adapters_and_nothing_else() -> None:
+    with ScriptedServer("fine", window=4096) as server, ScriptedServer("fine", window=4096) as elsewhere:
+
+        def identity(where: ScriptedServer = server, adapter: str | None = None, **settings: object) -> str:
+            models = Models(
+                endpoints={"here": endpoint(where, **settings)},
+                roles=Roles(reasoning="here", coding="here"),
+                overrides={Stage.SCOPE: adapter} if adapter else {},
+            )
+            return open_router(models, "student").identity
+
+        assert identity() == identity(elsewhere) == identity(timeout=5.0, concurrency=2, window=4096)
+        others = [
+            identity(model="other"),
+            identity(revision="2"),
+            identity(adapter="scope-v1"),
+            identity(thinking=True),
+            identity(window=2048),
+            identity(edit_format="whole-symbol"),
+        ]
+        assert len({identity(), *others}) == len(others) + 1
+
+
+def test_a_window_cannot_be_asked_of_a_server_that_is_down() -> None:
+    with pytest.raises(ProviderError, match="no connection"):
+        router("http://127.0.0.1:9/v1").room(Stage.CODE, 1000)
