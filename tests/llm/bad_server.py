@@ -184,6 +184,13 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
+        def parse_request(self) -> bool:
+            good = super().parse_request()
+            if server.closed.is_set():  # the connection outlived the server
+                self.close_connection = True
+                return False
+            return good
+
         def do_GET(self) -> None:
             server.paths.append(self.path)
             if not self._allowed():
