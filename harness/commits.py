@@ -20,8 +20,7 @@ class Commit(NamedTuple):
 
 def commit_of(objects: Objects, sha: str) -> Commit:
     """The commit of an id. Raises RepositoryError if it is not there or makes no sense."""
-    ((_, content),) = objects.read([sha])
-    head, _, message = (content or b"").partition(b"\n\n")
+    head, _, message = objects.commit(sha).partition(b"\n\n")
     fields: dict[bytes, list[bytes]] = {}
     for line in head.split(b"\n"):
         name, _, value = line.partition(b" ")

@@ -17,6 +17,8 @@ _AT_ONCE = 64
 _PIECE = 1 << 20
 _TREES = 20_000
 """Folders that are remembered."""
+_COMMITS = 1000
+"""Commits that are remembered."""
 
 
 class Entry(NamedTuple):
@@ -41,6 +43,7 @@ class Objects:
         self._owner = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._trees: dict[str, tuple[Entry, ...]] = {}
+        self._commits: dict[str, bytes] = {}
 
     def resolve(self, revision: str) -> str | None:
         """The commit's id; None if there is none of that name, or the name is one for `git rev-parse` to judge."""
@@ -60,6 +63,15 @@ class Objects:
                 if kind == "missing" or name != wanted:
                     raise RepositoryError(f"{self._git.directory}: object {wanted} is missing")
                 yield wanted, content
+
+    def commit(self, id_: str) -> bytes:
+        """A commit as it is stored; empty if the id is that of a huge one, which no commit is."""
+        if id_ not in self._commits:
+            ((_, content),) = self.read([id_], _PIECE)
+            if len(self._commits) >= _COMMITS:
+                self._commits.clear()
+            self._commits[id_] = content or b""
+        return self._commits[id_]
 
     def tree(self, id_: str) -> tuple[Entry, ...]:
         """What is in a folder."""

@@ -42,6 +42,7 @@ class ImportGraph:
         self._outlines = outlines
         self._modules = modules
         self._defined: dict[str, frozenset[str]] = {}
+        self._definitions: dict[tuple[str, str], str | None] = {}
         self._edges: dict[str, tuple[ImportEdge, ...]] = {}
         self._bindings: dict[str, dict[str, tuple[str, str]]] = {}
 
@@ -62,7 +63,9 @@ class ImportGraph:
 
     def definition(self, path: str, name: str) -> str | None:
         """The file that defines what `path` offers under a name, through re-exports; None if that is not found."""
-        return self._follow(path, name, set())
+        if (path, name) not in self._definitions:
+            self._definitions[path, name] = self._follow(path, name, set())
+        return self._definitions[path, name]
 
     def bindings(self, path: str) -> Mapping[str, tuple[str, str]]:
         """What the imports of a file bind: by the name it has there, the defining file and the name it has in that.

@@ -1,7 +1,6 @@
 """Which file a Python module is: packages, src layouts, namespace packages, scripts beside each other."""
 
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 from agent.index.paths import is_test_path
 
@@ -19,6 +18,7 @@ class PythonModules:
         for parts in sorted({_module_parts(path) for path in self._files}):
             if parts:
                 self._by_last.setdefault(parts[-1], []).append(parts)
+        self._resolved: dict[tuple[str, str], str | None] = {}
         self._importable = {""} | {
             root
             for package in self._packages
@@ -30,16 +30,22 @@ class PythonModules:
 
     def resolve(self, importer: str, module: str) -> str | None:
         """The file of a module as a statement in `importer` names it, leading dots included; None if it has none."""
+        key = _folder(importer), module
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(*key)
+        return self._resolved[key]
+
+    def _resolve(self, folder: str, module: str) -> str | None:
         name = module.lstrip(".")
         parts = tuple(name.split(".")) if name else ()
         if level := len(module) - len(name):
-            base = _folder(importer)
+            base = folder
             for _ in range(level - 1):
                 if not base:
                     return None
                 base = _folder(base)
             return self._file("/".join((*filter(None, [base]), *parts)))
-        return self._absolute(importer, parts)
+        return self._absolute(folder, parts)
 
     def submodule(self, importer: str, written: str, package: str | None, name: str) -> str | None:
         """The file of the module `name` in a package that `importer` names, whose own file is given if it has one."""
@@ -55,14 +61,14 @@ class PythonModules:
                     return candidate + suffix
         return None
 
-    def _absolute(self, importer: str, parts: tuple[str, ...]) -> str | None:
+    def _absolute(self, folder: str, parts: tuple[str, ...]) -> str | None:
         best: tuple[tuple[int, bool, int, str], str] | None = None
-        home = self._root(_folder(importer))
+        home = self._root(folder)
         for known in self._by_last.get(parts[-1], ()):
             if known[-len(parts) :] != parts:
                 continue
             prefix = "/".join(known[: -len(parts)])
-            rank = self._rank(prefix, importer, home, len(parts))
+            rank = self._rank(prefix, f"{folder}/", home, len(parts))
             path = self._file("/".join(known))
             if rank is None or path is None:
                 continue
@@ -71,15 +77,15 @@ class PythonModules:
                 best = order, path
         return best[1] if best else None
 
-    def _rank(self, prefix: str, importer: str, home: str | None, length: int) -> int | None:
-        """How likely a folder is on the path when the importer runs, 0 the likeliest; None for not at all."""
+    def _rank(self, prefix: str, inside: str, home: str | None, length: int) -> int | None:
+        """How likely a folder is on the path when a file in `inside` runs, 0 the likeliest; None for not at all."""
         if prefix in self._packages:
             return None
         if prefix == home:
             return 0
         if prefix in self._importable:
-            return 1 if not prefix or importer.startswith(prefix + "/") else 2
-        return 3 if importer.startswith(prefix + "/") or length > 1 else None
+            return 1 if not prefix or inside.startswith(prefix + "/") else 2
+        return 3 if inside.startswith(prefix + "/") or length > 1 else None
 
     def _root(self, folder: str) -> str | None:
         """The folder that holds the outermost package around a folder."""
@@ -95,7 +101,10 @@ def _folder(path: str) -> str:
 
 
 def _folders(path: str) -> list[str]:
-    return [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "."]
+    found = []
+    while path := _folder(path):
+        found.append(path)
+    return found
 
 
 def _stem(path: str) -> str:
