@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from harness.mining.paths import is_test_path
 from harness.trees import Overlay, inside
 from models.errors import EnvironmentFault, InfrastructureError, ManifestError, WheelError
 from models.generated import FOLDER, GeneratedFile
-from models.manifest import SCHEMA_VERSION, Instance, Manifest
+from models.manifest import SCHEMA_VERSION, Instance, InvalidReason, Manifest
 
 MANIFEST = "manifest.json"
 TIMINGS = "timings.json"
@@ -90,6 +91,30 @@ def _generated(folder: Path, file: GeneratedFile) -> bytes:
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise EnvironmentFault(f"generated tests {path.name} have another content; run `cra supplement` again")
     return content
+
+
+def with_supplements(instances: Sequence[Instance], before: Manifest) -> tuple[Instance, ...]:
+    """Instances that were prepared anew, with the generated tests of the package before where they still fit.
+
+    They do when nothing about the instance has changed that the tests were tried under.
+    """
+    known = {_bare(each): each for each in before.instances if each.generated is not None}
+    return tuple(known.get(each.model_dump_json(), each) for each in instances)
+
+
+def _bare(instance: Instance) -> str:
+    """A supplemented instance as it was before, as text."""
+    assert instance.generated is not None
+    return instance.model_copy(
+        update={
+            "fail_to_pass": (),
+            "pass_to_pass": (),
+            "excluded": (),
+            "reason": InvalidReason(instance.generated.instead_of),
+            "detail": instance.generated.instead_of_detail,
+            "generated": None,
+        }
+    ).model_dump_json()
 
 
 def read_manifest(directory: Path) -> Manifest:

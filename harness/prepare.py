@@ -34,10 +34,10 @@ from harness.gold_validation import GoldVerdict, validate_gold
 from harness.goldpatch import UnsupportedChange, read_gold_patch
 from harness.mining import Mined
 from harness.mining.repository import describe
-from harness.packages import MANIFEST, TIMINGS, write_atomically
+from harness.packages import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
 from harness.process import CommandFailed, run
 from harness.state import Runtime, provisioned
-from models.errors import EnvironmentFault
+from models.errors import EnvironmentFault, ManifestError
 from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
 
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
@@ -264,7 +264,10 @@ def write_package(
     instances: Sequence[Instance],
     timings: dict[str, dict[str, float]],
 ) -> Manifest:
-    """Write `manifest.json` and `timings.json`; wheels that no environment needs any more are removed."""
+    """Write `manifest.json` and `timings.json`; wheels that no environment needs any more are removed.
+
+    Tests that a teacher wrote for the package before are kept where they still fit.
+    """
     environments = {c.environment.key: c.environment for c in candidates if c.environment}
     head = source.git.resolve("HEAD")
     packages = source.directory / "packages"
@@ -291,8 +294,15 @@ def write_package(
         funnel=mined.funnel,
         environments=tuple(environments[key] for key in sorted(environments)),
         wheels=wheels,
-        instances=tuple(instances),
+        instances=_with_supplements(instances, source.directory),
     )
     write_atomically(source.directory / MANIFEST, manifest.to_json())
     write_atomically(source.directory / TIMINGS, json.dumps(timings, indent=2, sort_keys=True) + "\n")
     return manifest
+
+
+def _with_supplements(instances: Sequence[Instance], directory: Path) -> tuple[Instance, ...]:
+    try:
+        return with_supplements(instances, read_package(directory).manifest)
+    except ManifestError:  # there was no package before, or it is of no use
+        return tuple(instances)

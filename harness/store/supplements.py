@@ -73,6 +73,13 @@ class SupplementStore:
             for row in rows:
                 add(connection, row)
 
+    def rounds(self, instance: str) -> list[SupplementRound]:
+        """The rounds of an instance, in the order they were asked; `instance` is its key without generated tests."""
+        table = table_of(SupplementRound)
+        query = select(table).where(table.c.instance_id == instance).order_by(table.c.created_at, table.c.number)
+        with reading(self._engine) as connection:
+            return [SupplementRound(**row) for row in connection.execute(query).mappings()]
+
     def add_quality(self, key: str, instance: str, patch: Overlay, tests: Overlay, found: TestQuality) -> None:
         """Store a measurement under its key; the first one that is stored stays."""
         texts = Texts()

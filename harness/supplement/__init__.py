@@ -3,7 +3,7 @@
 The teacher is shown the commit's change; what it writes is never shown to a planner, like the commit's own tests.
 """
 
-from harness.supplement.package import store_files, store_instance, with_supplements
+from harness.supplement.package import store_files, store_instance
 from harness.supplement.rounds import Reply, Round, Subject, Supplement, Teacher, supplement, wanting
 from harness.supplement.teacher import RouterTeacher
 from harness.supplement.trial import Refusal, Trial, kept_trial, try_modules
@@ -23,5 +23,4 @@ __all__ = [
     "supplement",
     "try_modules",
     "wanting",
-    "with_supplements",
 ]

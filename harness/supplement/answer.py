@@ -23,7 +23,7 @@ def read_modules(answer: str) -> tuple[str, ...]:
     them. An answer without any fence is taken as one module. Raises NoTests, also for an answer that was cut short
     inside a block and for modules that are too many, too long, or not text.
     """
-    blocks = _blocks(answer)
+    blocks = _blocks(answer.replace("\r\n", "\n"))
     modules = tuple(dict.fromkeys(block.strip("\n") + "\n" for block in blocks if _TEST.search(block)))
     if not modules:
         raise NoTests("the answer holds no test module: give it in one fenced block of Python that defines tests")
@@ -39,7 +39,7 @@ def _blocks(answer: str) -> list[str]:
     found: list[str] = []
     lines: list[str] = []
     fence, wanted = "", False
-    for line in answer.replace("\r\n", "\n").split("\n"):
+    for line in answer.split("\n"):
         opened = _FENCE.fullmatch(line.rstrip())
         if not fence and opened:
             fence, wanted, lines = opened[1], opened[2].split(" ")[0].strip().lower() in _PYTHON, []

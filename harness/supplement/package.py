@@ -1,12 +1,12 @@
 """Generated tests in a repo package: the files by content, and the instances that they make valid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from harness.packages import MANIFEST, RepoPackage, read_manifest, read_package, write_atomically
 from harness.store.rows import sha256
 from models.errors import ManifestError
 from models.generated import FOLDER
-from models.manifest import Instance, InvalidReason, Manifest
+from models.manifest import Instance
 
 
 def store_files(package: RepoPackage, files: Mapping[str, str]) -> None:
@@ -27,27 +27,3 @@ def store_instance(package: RepoPackage, instance: Instance) -> RepoPackage:
     text = manifest.model_copy(update={"instances": instances}).to_json()
     write_atomically(package.directory / MANIFEST, text)
     return read_package(package.directory)
-
-
-def with_supplements(instances: Sequence[Instance], before: Manifest) -> tuple[Instance, ...]:
-    """Instances that were prepared anew, with the generated tests of the package before where they still fit.
-
-    They do when nothing about the instance has changed that the tests were tried under.
-    """
-    known = {bare(each): each for each in before.instances if each.generated is not None}
-    return tuple(known.get(each.model_dump_json(), each) for each in instances)
-
-
-def bare(instance: Instance) -> str:
-    """A supplemented instance as it was before, as text."""
-    assert instance.generated is not None
-    return instance.model_copy(
-        update={
-            "fail_to_pass": (),
-            "pass_to_pass": (),
-            "excluded": (),
-            "reason": InvalidReason(instance.generated.instead_of),
-            "detail": instance.generated.instead_of_detail,
-            "generated": None,
-        }
-    ).model_dump_json()
