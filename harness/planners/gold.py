@@ -12,12 +12,13 @@ from harness.planners.hunks import FileHunks
 from harness.planners.judging import GoldJudge
 from harness.planners.pieces import changes_inside
 from harness.planners.rewrite import recreate, rewrite
+from models.chat import prompt_text
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 
-_VERSION = "gold-2"
+_VERSION = "gold-3"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ class GoldPlanner:
 
     @property
     def identity(self) -> str:
-        """Hash of the gold patch, the edit format and the version of this planner."""
-        text = "\0".join((_VERSION, self.edit_format.value, self.gold.identity))
+        """Hash of the gold patch, the edit format, the templates and the version of this planner."""
+        from agent.prompts import REVISION
+
+        text = "\0".join((_VERSION, self.edit_format.value, REVISION, self.gold.identity))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     def room(self, stage: Stage) -> int:
@@ -78,8 +81,18 @@ class GoldPlanner:
         return estimate_tokens(text)
 
     def answer(self, request: Request) -> Answer:
-        """The answer of any stage."""
-        return Answer(text=self._text(request), model=self.name)
+        """The answer of any stage, with the prompt that a model would have been sent."""
+        from agent.prompts import render  # the templates' library loads when a prompt is first rendered
+
+        text = self._text(request)
+        messages = render(request, self.room(request.stage), self.count)
+        return Answer(
+            text=text,
+            model=self.name,
+            prompt=prompt_text(messages),
+            prompt_tokens=sum(self.count(message.content) for message in messages),
+            completion_tokens=self.count(text),
+        )
 
     def _text(self, request: Request) -> str:
         part = request.part.id if request.part else ""

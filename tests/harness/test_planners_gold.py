@@ -22,15 +22,20 @@ from hypothesis import strategies as st
 
 from agent.code.apply import FileContent
 from agent.code.parse import parse_edits
+from agent.index import build_index
 from agent.loop import solve
 from agent.plan.parse import parse_meta_plan, parse_part_plan, parse_test_plan
+from agent.prompts import render
 from harness.git import Git
 from harness.goldpatch import FileChange, GoldPatch, read_gold_patch
 from harness.planners import GoldPlanner, NullPlanner
 from harness.planners.derive import ordered_by_use
 from harness.planners.hunks import FileHunks
 from harness.planners.rewrite import rewrite
+from harness.sources import GitSource
 from harness.workspace import TreeWorkspace
+from models.chat import prompt_text
+from models.context import Relevance
 from models.edits import CreateFile, EditFormat, SearchReplace, SymbolEdit
 from models.plans import Action, MetaPlanPart, PlanStep, Target
 from models.protocols import Request, SourceFile, Stage
@@ -178,9 +183,42 @@ def test_answers_are_text_that_the_parsers_of_a_models_answers_read() -> None:
     plan = parse_part_plan(planner.answer(Request(stage=Stage.PART_PLAN, task=TASK, meta=meta, part=part)).text, part)
     tests = parse_test_plan(planner.answer(Request(stage=Stage.TEST_PLAN, task=TASK, meta=meta, part=part)).text, part)
     files = (SourceFile(path="tests/test_a.py", text=None),)
-    answer = planner.answer(Request(stage=Stage.CODE, task=TASK, step=tests.steps[0], files=files))
+    asked = Request(
+        stage=Stage.CODE, task=TASK, step=tests.steps[0], files=files, edit_format=EditFormat.SEARCH_REPLACE
+    )
+    answer = planner.answer(asked)
     assert parse_edits(answer.text) == [CreateFile(path="tests/test_a.py", content="x\n")]
     assert len(plan.steps) == 4
+
+
+@pytest.mark.parametrize("edit_format", FORMATS)
+def test_all_eight_stages_are_answered_to_the_prompt_a_model_would_be_sent(
+    tmp_path: Path, edit_format: EditFormat
+) -> None:
+    repository = Repository(tmp_path / "r")
+    unrelated = {f"src/p/unrelated_{n}.py": f"def other_{n}():\n    return {n}\n" for n in range(3)}
+    before = {"src/p/a.py": BEFORE, "src/p/b.py": "from p.a import first\n", "tests/test_a.py": "from p import a\n"}
+    parent = repository.commit(before | unrelated)
+    commit = repository.commit({"src/p/a.py": AFTER, "tests/test_a.py": "from p import a\n\nassert a.helper(1)\n"})
+    git = Git(repository.directory)
+    gold = read_gold_patch(git, commit)
+    git.export(parent, tmp_path / "tree")
+    recorder = Deaf()
+    index = build_index(GitSource(git, parent))
+    task = TASK.model_copy(update={"text": "Give a thing a color, and let first() use a helper"})
+    planner = GoldPlanner(gold, edit_format)
+    solution = solve(task, planner, TreeWorkspace(tmp_path / "tree"), recorder, index=index)
+    assert solution.complete, solution
+    assert wrong(gold, tmp_path / "tree") == []
+    assert {request.stage for request, _ in recorder.answers} == set(Stage)
+    assert [request.attempt for request, _ in recorder.answers] == [0] * len(recorder.answers)
+    for request, answer in recorder.answers:
+        assert answer.prompt == prompt_text(render(request, planner.room(request.stage), planner.count))
+        assert 0 < answer.prompt_tokens <= planner.room(request.stage)
+    assert solution.context is not None
+    shown = {file.path: file.relevance for file in solution.context.files}
+    assert shown["src/p/a.py"] is Relevance.RELEVANT
+    assert not unrelated.keys() & shown.keys()
 
 
 # coding
