@@ -1,7 +1,7 @@
 """Building a revision's index: read what is not known yet, look up the rest."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from agent.index.cache import IndexCache, Key
 from agent.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_content
@@ -25,9 +25,10 @@ def build_index(source: Source, cache: IndexCache | None = None, progress: Progr
     keys = {entry.path: (entry.blob, form_of(entry.path)) for entry in entries}
     read = {key for key in keys.values() if key[1] != GENERATED}
     records = cache.records(read) if cache else {}
-    fresh = _parse(source, read - records.keys(), progress)
-    if cache:
-        cache.keep(fresh)
+    store = _Store(cache) if cache else None
+    fresh = _parse(source, read - records.keys(), store, progress)
+    if cache and store:
+        cache.keep(fresh, store.added)
     records |= fresh
     files = {}
     for entry in entries:
@@ -38,7 +39,23 @@ def build_index(source: Source, cache: IndexCache | None = None, progress: Progr
     return RepositoryIndex(source, files, cache)
 
 
-def _parse(source: Source, missing: set[Key], progress: Progress | None) -> dict[Key, Record]:
+class _Store:
+    """Pieces of the cache, and those that are to be kept with the records."""
+
+    def __init__(self, cache: IndexCache) -> None:
+        self._cache = cache
+        self.added: dict[tuple[str, bytes], bytes] = {}
+
+    def find(self, language: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Those of the wanted pieces that are known."""
+        return self._cache.pieces(language, digests)
+
+    def add(self, language: str, pieces: Mapping[bytes, bytes]) -> None:
+        """Keep pieces when the records are kept."""
+        self.added |= {(language, digest): piece for digest, piece in pieces.items()}
+
+
+def _parse(source: Source, missing: set[Key], store: _Store | None, progress: Progress | None) -> dict[Key, Record]:
     found: dict[Key, Record] = {}
     blobs: dict[str, list[Key]] = {}
     for key in missing:
@@ -47,13 +64,13 @@ def _parse(source: Source, missing: set[Key], progress: Progress | None) -> dict
     for start in range(0, len(wanted), _BATCH):
         for blob, content in source.read(wanted[start : start + _BATCH], MAX_BYTES):
             for key in blobs[blob]:
-                found[key] = _record(content, key[1])
+                found[key] = _record(content, key[1], store)
             if progress:
                 progress(len(found), len(missing))
     return found
 
 
-def _record(content: bytes | None, form: str) -> Record:
+def _record(content: bytes | None, form: str, store: _Store | None) -> Record:
     if content is None:
         return _UNREAD
-    return Record.of_binary() if is_binary(content) else parse_content(content, form)
+    return Record.of_binary() if is_binary(content) else parse_content(content, form, store)

@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from importlib.metadata import version
@@ -39,6 +39,11 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS records (
         blob TEXT NOT NULL, form TEXT NOT NULL, parser TEXT NOT NULL, outline BLOB NOT NULL, tokens BLOB NOT NULL,
         uses BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (blob, form, parser)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS pieces (
+        digest BLOB NOT NULL, language TEXT NOT NULL, parser TEXT NOT NULL, piece BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (digest, language, parser)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS histories (
         revision TEXT PRIMARY KEY, history BLOB NOT NULL, checksum INTEGER NOT NULL
@@ -81,14 +86,35 @@ class IndexCache:
             found |= read
         return found
 
-    def keep(self, records: Mapping[Key, Record]) -> None:
-        """Store records, all or none."""
+    def pieces(self, language: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Those of the wanted packed pieces that are known."""
+        select = "SELECT piece, checksum FROM pieces WHERE digest = ? AND language = ? AND parser = ?"
+
+        def find(db: sqlite3.Connection) -> dict[bytes, bytes]:
+            found = {}
+            for digest in digests:
+                row = db.execute(select, (digest, language, parser_version())).fetchone()
+                if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1]:
+                    found[digest] = row[0]
+            return found
+
+        return self._attempt(find)
+
+    def keep(self, records: Mapping[Key, Record], pieces: Mapping[tuple[str, bytes], bytes]) -> None:
+        """Store records, and packed pieces by language and digest: all or none."""
         if not records:
             return
-        rows = [
-            (*key, parser_version(), *record.parts, _checksum(*record.parts)) for key, record in sorted(records.items())
+        version = parser_version()
+        rows = [(*key, version, *record.parts, _checksum(*record.parts)) for key, record in sorted(records.items())]
+        parts = [
+            (digest, language, version, piece, _checksum(piece)) for (language, digest), piece in sorted(pieces.items())
         ]
-        self._attempt(lambda db: db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?)", rows))
+
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?)", rows)
+            db.executemany("INSERT OR REPLACE INTO pieces VALUES (?,?,?,?,?)", parts)
+
+        self._attempt(write)
         self._hold(records)
 
     def histories(self) -> frozenset[str]:

@@ -4,8 +4,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING
 
-from agent.index.records import IndexedSymbol
-from agent.index.symbols import Kind, Symbol
+from agent.index.symbols import Kind
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -19,20 +18,12 @@ _CLOSED = re.compile(r",?\s*\n\s*([)\]}])")
 _WRAPPERS = ("decorated_definition", "export_statement", "ambient_declaration", "expression_statement")
 
 
-def described(symbol: Symbol, node: "Node", language: str) -> IndexedSymbol:
-    """A symbol with what its node tells."""
+def described(node: "Node", kind: Kind, language: str) -> tuple[str, str, tuple[str, ...]]:
+    """Signature, first paragraph of the documentation, and decorators of a definition's node."""
     outer = node
     while outer.parent is not None and outer.parent.type in _WRAPPERS:
         outer = outer.parent
-    return IndexedSymbol(
-        symbol.name,
-        symbol.kind,
-        symbol.start_line,
-        symbol.end_line,
-        _signature(node, symbol.kind),
-        _doc(node, outer, language),
-        _decorators(node, outer),
-    )
+    return _signature(node, kind), _doc(node, outer, language), _decorators(node, outer)
 
 
 def doc_of(statement: "Node | None", language: str) -> str:

@@ -45,7 +45,7 @@ class PythonModules:
                     return None
                 base = _folder(base)
             return self._file("/".join((*filter(None, [base]), *parts)))
-        return self._absolute(folder, parts)
+        return self._absolute(folder, parts) if parts else None
 
     def submodule(self, importer: str, written: str, package: str | None, name: str) -> str | None:
         """The file of the module `name` in a package that `importer` names, whose own file is given if it has one."""

@@ -7,7 +7,7 @@ scope (overloads, property setters, the two arms of an `if`) is numbered: `Class
 import importlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -135,12 +135,18 @@ def parse_tree(source: bytes, language: str) -> "Node":
 
 
 @dataclass(frozen=True)
-class _Definition:
+class Definition:
+    """A definition in a syntax tree: the place of the one it is in, its own name, its first and last node.
+
+    `node` is the last without its wrapping (decorators, `export`).
+    """
+
     parent: int | None
     name: str
     kind: Kind
     start: "Node"
     end: "Node"
+    node: "Node"
 
 
 @lru_cache(maxsize=256)
@@ -152,23 +158,29 @@ def _outline(text: str, language: str) -> tuple[tuple[Symbol, ...], Symbol | Non
 
 def symbol_nodes(source: bytes, root: "Node") -> list[tuple[Symbol, "Node"]]:
     """The symbols of a syntax tree, each with its node: of what is decorated or exported the definition itself."""
-    definitions = list(_definitions(root))
-    repeated = Counter((found.parent, found.name) for found in definitions)
-    seen: Counter[tuple[int | None, str]] = Counter()
-    names: list[str] = []
-    for found in definitions:
-        name, key = found.name, (found.parent, found.name)
-        if repeated[key] > 1:
-            seen[key] += 1
-            name = f"{name}#{seen[key]}"
-        names.append(name if found.parent is None else f"{names[found.parent]}.{name}")
+    found = list(definitions(root))
+    names = qualified([(each.parent, each.name) for each in found])
     return [
-        (_symbol(source, name, found.kind, found.start, found.end), _unwrap(found.end))
-        for name, found in zip(names, definitions, strict=True)
+        (_symbol(source, name, each.kind, each.start, each.end), each.node)
+        for name, each in zip(names, found, strict=True)
     ]
 
 
-def _definitions(root: "Node") -> Iterator[_Definition]:
+def qualified(names: Sequence[tuple[int | None, str]]) -> list[str]:
+    """Full names of definitions, each given by the place of the one it is in (None for none) and its own name."""
+    repeated = Counter(names)
+    seen: Counter[tuple[int | None, str]] = Counter()
+    found: list[str] = []
+    for key in names:
+        parent, name = key
+        if repeated[key] > 1:
+            seen[key] += 1
+            name = f"{name}#{seen[key]}"
+        found.append(name if parent is None else f"{found[parent]}.{name}")
+    return found
+
+
+def definitions(root: "Node") -> Iterator[Definition]:
     """Definitions in document order; an explicit stack, because nesting depth is the file author's choice."""
     count = 0
     stack: list[tuple[Node, int | None, bool]] = [(root, None, False)]
@@ -180,7 +192,7 @@ def _definitions(root: "Node") -> Iterator[_Definition]:
             name, kind = described
             if kind is Kind.FUNCTION and in_class:
                 kind = Kind.METHOD
-            yield _Definition(parent, name, kind, _first(node), node)
+            yield Definition(parent, name, kind, _first(node), node, inner)
             body = inner.child_by_field_name("body") or _value(inner)
             if body is not None and kind is not Kind.CONSTANT:
                 body = body.child_by_field_name("body") or body
