@@ -192,4 +192,4 @@ def compare(before: SuiteReport, after: SuiteReport) -> FullCheck:
 
 
 def _counts(report: SuiteReport) -> dict[str, int]:
-    return {status.value: count for status, count in sorted(report.counts().items())}
+    return dict(sorted(report.counts().items()))

@@ -64,6 +64,11 @@ class Router:
         limit = self.seats[stage].limit
         return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
 
+    def answer_tokens(self, stage: Stage, wanted: int) -> int:
+        """Tokens that an answer may have: what the stage wants, as far as the endpoint allows."""
+        most = self.seats[stage].service.settings.answer_tokens
+        return wanted if most is None else min(wanted, most)
+
     def count(self, stage: Stage, text: str) -> int:
         """Tokens of a text for the stage's model, framing not counted."""
         return self.seats[stage].service.counter.text(text)

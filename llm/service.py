@@ -107,6 +107,8 @@ class Service:
         """What may change its answers, without URL and key."""
         settings = self.settings
         said = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
+        if settings.answer_tokens is not None:
+            said["answer_tokens"] = settings.answer_tokens
         if settings.thinking:
             said["thinking_tokens"] = settings.thinking_tokens
         weights = embedded.identity() if settings.url == EMBEDDED else ""

@@ -23,6 +23,8 @@ from models.protocols import Stage
 EMBEDDED = "embedded"
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 EMBEDDED_WINDOW = 8192
+EMBEDDED_ANSWER = 384
+"""At twenty tokens a second, what it has to say is over by then."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _KEY_LIKE = re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}|[A-Z0-9]{32,}")
 
@@ -60,6 +62,7 @@ class Endpoint(Frozen):
     max_wait: float = Field(60.0, gt=0, description="seconds between two tries at most; who asks for more is given up")
     price: Price = Field(default_factory=Price, description="for the cost of a run and its cap")
     edit_format: EditFormat = Field(EditFormat.SEARCH_REPLACE, description="how this model writes changes to code")
+    answer_tokens: int | None = Field(None, ge=64, description="tokens of an answer at most; unset: what a stage needs")
     thinking: bool | None = Field(None, description="switch thinking on or off; unset: as the server has it")
     thinking_tokens: int = Field(8192, ge=0, description="tokens for thinking beside the answer, where it is on")
     extra_body: dict[str, JsonValue] = Field(
@@ -152,4 +155,5 @@ def embedded_endpoint() -> Endpoint:
         timeout=1800.0,
         stall=300.0,
         edit_format=EditFormat.WHOLE_SYMBOL,
+        answer_tokens=EMBEDDED_ANSWER,
     )
