@@ -50,8 +50,12 @@ class Objects:
         if len(revision.split()) != 1:
             return None
         with self._lock:
-            (answer,) = self._ask([f"{revision}^{{commit}}"], 0)
-        return answer[0] if answer[1] == "commit" else None
+            (answer,) = self._ask([f"{revision}^{{commit}}"], _PIECE)
+        name, kind, content = answer
+        if kind != "commit":
+            return None
+        self._remember(name, content)
+        return name
 
     def read(self, ids: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
         """Contents in the order of the ids; None for one of more than `most` bytes. Raises RepositoryError."""
@@ -68,10 +72,13 @@ class Objects:
         """A commit as it is stored; empty if the id is that of a huge one, which no commit is."""
         if id_ not in self._commits:
             ((_, content),) = self.read([id_], _PIECE)
-            if len(self._commits) >= _COMMITS:
-                self._commits.clear()
-            self._commits[id_] = content or b""
+            self._remember(id_, content)
         return self._commits[id_]
+
+    def _remember(self, id_: str, content: bytes | None) -> None:
+        if len(self._commits) >= _COMMITS:
+            self._commits.clear()
+        self._commits[id_] = content or b""
 
     def tree(self, id_: str) -> tuple[Entry, ...]:
         """What is in a folder."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent.index.parse import PARSER_VERSION
 from agent.index.records import Record
@@ -37,8 +37,8 @@ _MACHINE = frozenset(
 _CHUNK = 500
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS records (
-        blob TEXT NOT NULL, form TEXT NOT NULL, parser TEXT NOT NULL, outline BLOB NOT NULL, tokens BLOB NOT NULL,
-        uses BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (blob, form, parser)
+        blob TEXT NOT NULL, language TEXT NOT NULL, parser TEXT NOT NULL, outline BLOB NOT NULL, tokens BLOB NOT NULL,
+        uses BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (blob, language, parser)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS pieces (
         digest BLOB NOT NULL, language TEXT NOT NULL, parser TEXT NOT NULL, piece BLOB NOT NULL,
@@ -73,6 +73,7 @@ class IndexCache:
         self._held: OrderedDict[Key, Record] = OrderedDict()
         self._histories: OrderedDict[str, tuple[PastCommit, ...]] = OrderedDict()
         self._lock = Lock()
+        self._ready = False
 
     def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
         """Those of the wanted records that are known."""
@@ -88,15 +89,10 @@ class IndexCache:
 
     def pieces(self, language: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
         """Those of the wanted packed pieces that are known."""
-        select = "SELECT piece, checksum FROM pieces WHERE digest = ? AND language = ? AND parser = ?"
 
         def find(db: sqlite3.Connection) -> dict[bytes, bytes]:
-            found = {}
-            for digest in digests:
-                row = db.execute(select, (digest, language, parser_version())).fetchone()
-                if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1]:
-                    found[digest] = row[0]
-            return found
+            rows = _select(db, "SELECT digest, checksum, piece FROM pieces", language, "digest", digests)
+            return {digest: piece for digest, checksum, piece in rows if _checksum(piece) == checksum}
 
         return self._attempt(find)
 
@@ -145,16 +141,10 @@ class IndexCache:
         found = {}
         for form in sorted({key[1] for key in keys}):
             blobs = [key[0] for key in keys if key[1] == form]
-            for start in range(0, len(blobs), _CHUNK):
-                some = blobs[start : start + _CHUNK]
-                rows = db.execute(
-                    "SELECT blob, checksum, outline, tokens, uses FROM records WHERE form = ? AND parser = ?"  # noqa: S608
-                    f" AND blob IN ({','.join('?' * len(some))})",
-                    (form, parser_version(), *some),
-                )
-                for blob, checksum, *parts in rows:
-                    if _checksum(*parts) == checksum:
-                        found[blob, form] = Record((parts[0], parts[1], parts[2]))
+            rows = _select(db, "SELECT blob, checksum, outline, tokens, uses FROM records", form, "blob", blobs)
+            for blob, checksum, *parts in rows:
+                if _checksum(*parts) == checksum:
+                    found[blob, form] = Record((parts[0], parts[1], parts[2]))
         return found
 
     def _hold(self, records: Mapping[Key, Record]) -> None:
@@ -187,12 +177,25 @@ class IndexCache:
             raise InfrastructureError(f"{self.path.parent} cannot be made: {error.strerror}") from error
         with closing(sqlite3.connect(self.path, timeout=_WAIT)) as db, db:
             db.execute("PRAGMA synchronous = OFF")
-            db.executescript(_SCHEMA)
+            if not self._ready:
+                db.executescript(_SCHEMA)
             yield db
+        self._ready = True
 
     def _discard(self) -> None:
+        self._ready = False
         for path in (self.path.with_name(self.path.name + "-journal"), self.path):
             path.unlink(missing_ok=True)
+
+
+def _select(
+    db: sqlite3.Connection, select: str, language: str, column: str, wanted: Sequence[str | bytes]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of our parser's version whose column has one of the wanted values."""
+    for start in range(0, len(wanted), _CHUNK):
+        some = wanted[start : start + _CHUNK]
+        where = f"language = ? AND parser = ? AND {column} IN ({','.join('?' * len(some))})"
+        yield from db.execute(f"{select} WHERE {where}", (language, parser_version(), *some))
 
 
 def _checksum(*parts: bytes) -> int:

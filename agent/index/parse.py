@@ -4,6 +4,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from agent.index.paths import is_generated
@@ -45,6 +46,7 @@ class PieceStore(Protocol):
         ...
 
 
+@lru_cache(maxsize=1 << 16)
 def form_of(path: str) -> str:
     """How a file is read: by the grammar of its language, as TEXT, as SETTINGS, or not at all (GENERATED)."""
     if is_generated(path):

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,7 +94,8 @@ _IMPORTS = frozenset({"import_statement", "import_from_statement", "future_impor
 
 def language_of(path: str) -> str | None:
     """Grammar for a path by its suffix, or None for a language without one."""
-    return _LANGUAGES.get(PurePosixPath(path).suffix.lower())
+    stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return _LANGUAGES.get(f"{dot}{suffix}".lower()) if stem else None
 
 
 def base_name(name: str) -> str:

@@ -20,11 +20,11 @@ def subtokens(identifier: str) -> tuple[str, ...]:
 
 def count_subtokens(names: Mapping[str, int]) -> Counter[str]:
     """How often each subtoken occurs in names that occur as often as `names` says."""
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for name, times in names.items():
         for part in subtokens(name):
-            counts[part] += times
-    return counts
+            counts[part] = counts.get(part, 0) + times
+    return Counter(counts)
 
 
 def prose_subtokens(texts: Iterable[str]) -> Counter[str]:
