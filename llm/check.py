@@ -117,7 +117,7 @@ def _examine(service: Service, found: dict[str, Any], overrides: Sequence[str]) 
 
 def _ask(service: Service) -> JsonSchema:
     """One question, by JSON schema if that is not switched off. Raises what asking raises."""
-    from llm.client import Ask
+    from llm.form import Ask
 
     wanted = service.settings.json_schema is not False
     request = ChatRequest(

@@ -8,16 +8,17 @@ that names the endpoint, the fault and the remedy. What a server refused is reme
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from llm.chat import ChatRequest, Completion
+from llm.chat import Completion
 from llm.faults import Overflow, Rejected, Trouble, read_fault
+from llm.form import Ask, Form, request_fields
 from llm.meter import Spent
 from llm.pace import Breaker, Pace
 from llm.stream import Gathered, gather
@@ -28,37 +29,6 @@ _CONNECT_SECONDS = 10.0
 _LONGEST_PAUSE = 600.0
 _SLOW_TRIES = 2
 """A call that lost a whole time-out is tried once more, not as often as one that failed at once."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A request on its way: which model answers it, and how long its prompt was counted to be.
-
-    `extra` are fields of the request that this model needs, `spend` is told of every try that used tokens.
-    """
-
-    model: str
-    request: ChatRequest
-    prompt_tokens: int
-    spend: Callable[[Spent], None]
-    adapter: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a request is put: by schema or not, all samples at once or one after another."""
-
-    schema: bool
-    together: bool
-
-    def plainer(self, rejected: Rejected) -> "Form | None":
-        """The form without the field that was most likely refused; None if there is nothing to leave out."""
-        about = f"{rejected.param} {rejected.message}".lower()
-        suspects = [name for name in ("together", "schema") if getattr(self, name)]
-        if any(word in about for word in ("response_format", "schema", "grammar", "guided", "structured")):
-            suspects.reverse()
-        return replace(self, **{suspects[0]: False}) if suspects else None
 
 
 class Client:
@@ -80,7 +50,8 @@ class Client:
         self.pace = Pace(settings.concurrency)
         self.breaker = Breaker()
         self._refused_schemas: set[str] = set()
-        self._refuses_together = False
+        self._takes = Form(schema=True, together=True)
+        """What the server refused is False; schemas are remembered one by one."""
 
     def refuses(self, schema: dict[str, Any]) -> bool:
         """Whether the endpoint refused this JSON schema when it was asked for it."""
@@ -103,12 +74,13 @@ class Client:
 
     async def _in_some_form(self, ask: Ask) -> list[Completion]:
         schema_key = _schema_key(ask.request.schema_)
-        first = form = Form(
-            schema=ask.request.schema_ is not None
-            and self.settings.json_schema is not False
-            and schema_key not in self._refused_schemas,
-            together=ask.request.n > 1 and not self._refuses_together,
+        wanted = ask.request.schema_ is not None and self.settings.json_schema is not False
+        form = replace(
+            self._takes,
+            schema=wanted and schema_key not in self._refused_schemas,
+            together=ask.request.n > 1 and self._takes.together,
         )
+        left_out: set[str] = set()
         while True:
             try:
                 answers = await self._all_samples(ask, form)
@@ -116,23 +88,25 @@ class Client:
                 plainer = form.plainer(rejected)
                 if plainer is None or (form.schema and not plainer.schema and self.settings.json_schema is True):
                     raise
+                left_out |= {
+                    part.name for part in fields(form) if getattr(form, part.name) > getattr(plainer, part.name)
+                }
                 form = plainer
                 continue
-            if first.schema and not form.schema:
+            if "schema" in left_out:
                 self._refused_schemas.add(schema_key)
-            self._refuses_together |= first.together and not form.together
+            self._takes = replace(self._takes, **dict.fromkeys(left_out - {"schema"}, False))
             return answers
 
     async def _all_samples(self, ask: Ask, form: Form) -> list[Completion]:
-        answers: list[Completion] = []
+        """One call, or a first one that leaves its prefill in the server's cache, and then the others together."""
         request = ask.request
-        if form.together:
-            answers = await self._call(ask, form, request.n, request.seed)
-            if len(answers) < request.n:  # a server that takes `n` for a field it need not know
-                self._refuses_together = True
+        answers = await self._call(ask, form, request.n if form.together else 1, request.seed)
+        if form.together and len(answers) < request.n:  # a server that takes `n` for a field it need not know
+            self._takes = replace(self._takes, together=False)
         seeds = [None if request.seed is None else request.seed + index for index in range(len(answers), request.n)]
-        singly = [self._call(ask, form, 1, seed) for seed in seeds]
-        return [*answers, *(answer for group in await _together(singly) for answer in group)][: request.n]
+        others = await _together([self._call(ask, form, 1, seed) for seed in seeds])
+        return [*answers, *(answer for group in others for answer in group)][: request.n]
 
     async def _call(self, ask: Ask, form: Form, n: int, seed: int | None) -> list[Completion]:
         """One call with its retries."""
@@ -181,7 +155,9 @@ class Client:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(self.settings.timeout):
-                    stream = await self._openai.chat.completions.create(**self._fields(ask, form, n, seed))
+                    stream = await self._openai.chat.completions.create(
+                        **request_fields(self.settings, ask, form, n, seed)
+                    )
                     try:
                         limit = ask.request.max_tokens + self.settings.trace_tokens
                         await gather(stream, gathered, stall=self.settings.stall, max_tokens=limit)
@@ -198,28 +174,6 @@ class Client:
         if gathered.begun:
             ask.spend(self._spent(ask, gathered))
         raise fault
-
-    def _fields(self, ask: Ask, form: Form, n: int, seed: int | None) -> dict[str, Any]:
-        request, settings = ask.request, self.settings
-        fields: dict[str, Any] = {
-            "model": ask.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "max_tokens": request.max_tokens + settings.trace_tokens,
-            "temperature": request.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if n > 1:
-            fields["n"] = n
-        if seed is not None:
-            fields["seed"] = seed
-        if form.schema:
-            schema = {"name": "answer", "strict": True, "schema": request.schema_}
-            fields["response_format"] = {"type": "json_schema", "json_schema": schema}
-        extra = dict(settings.extra_body) | ask.extra
-        if settings.thinking is not None:
-            extra.setdefault("chat_template_kwargs", {"enable_thinking": settings.thinking})
-        return fields | ({"extra_body": extra} if extra else {})
 
     def _spent(self, ask: Ask, gathered: Gathered) -> Spent:
         prompt = ask.prompt_tokens if gathered.prompt_tokens is None else gathered.prompt_tokens

@@ -107,7 +107,7 @@ class Router:
         raise refusal
 
     def _ask(self, fitted: Fitted) -> list[Completion]:
-        from llm.client import Ask
+        from llm.form import Ask
 
         service, request = fitted.seat.service, fitted.request
         model, extra = service.settings.model, dict[str, Any]()

@@ -107,6 +107,7 @@ class ScriptedServer:
     api_key: refuse other keys with 401; None accepts all
     schema: whether `response_format` is accepted; if not, it is a 400
     max_n: requests with a larger `n` are a 400
+    unknown: further fields that are refused with a 400
     adapters: LoRA files that llama.cpp has loaded, without suffix
     models: the names that /models lists; with `strict_models` others are a 404
     """
@@ -123,13 +124,14 @@ class ScriptedServer:
         models: Sequence[str] = ("scripted",),
         strict_models: bool = False,
         adapters: Sequence[str] = (),
+        unknown: Sequence[str] = (),
     ) -> None:
         if isinstance(script, str):
             script = in_turn(script)
         self.script: Script = script if callable(script) else in_turn(*script)
         self.flavour, self.window, self.api_key = flavour, window, api_key
         self.schema, self.max_n, self.models, self.strict_models = schema, max_n, tuple(models), strict_models
-        self.adapters = tuple(adapters)
+        self.adapters, self.unknown = tuple(adapters), tuple(unknown)
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.in_flight = self.most_in_flight = 0
@@ -170,6 +172,10 @@ class ScriptedServer:
             seen = prompt in self._seen
             self._seen.add(prompt)
         return count - 1 if seen else 0
+
+
+def _limit(request: dict[str, Any], default: Any = None) -> Any:
+    return request.get("max_tokens") or request.get("max_completion_tokens") or default
 
 
 def _prompt(request: dict[str, Any]) -> str:
@@ -268,10 +274,14 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 return Fail(404, f"The model `{request['model']}` does not exist.", code="model_not_found")
             if "response_format" in request and not server.schema:
                 return Fail(400, "response_format is not supported", param="response_format")
+            for name in server.unknown:
+                if name in request:
+                    instead = "; use 'max_completion_tokens' instead" if name == "max_tokens" else ""
+                    return Fail(400, f"Unsupported parameter: '{name}'{instead}.", param=name)
             if request.get("n", 1) > server.max_n:
                 return Fail(400, f"n must be at most {server.max_n}", kind="invalid_request_error", param="n")
             count = len(tokens(_prompt(request)))
-            wanted = count + (request.get("max_tokens") or 0)
+            wanted = count + _limit(request, 0)
             if server.window is None or wanted <= server.window:
                 return None
             return _overflow(server.flavour, server.window, count, wanted)
@@ -306,7 +316,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             self.close_connection = raw.hang_up
 
         def _endless(self, request: dict[str, Any], endless: Endless) -> None:
-            limit = request.get("max_tokens")
+            limit = _limit(request)
             self._start_stream()
             count = 0
             while (limit is None or count < limit) and not server.closed.is_set():
@@ -317,7 +327,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             self._end_stream()
 
         def _answer(self, request: dict[str, Any], says: list[Say]) -> None:
-            limit = request.get("max_tokens")
+            limit = _limit(request)
             pieces = [tokens(say.text)[:limit] for say in says]
             finishes = ["length" if limit is not None and len(tokens(say.text)) > limit else say.finish for say in says]
             prompt = _prompt(request)

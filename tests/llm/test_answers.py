@@ -99,6 +99,19 @@ def test_schema_and_samples_may_both_be_refused() -> None:
     assert [said.text for said in came] == ["text", "text"]
 
 
+def test_fields_that_a_server_does_not_know_are_put_otherwise_or_left_out() -> None:
+    with ScriptedServer("one two three", unknown=["max_tokens", "stream_options"], schema=False, max_n=1) as server:
+        asking = router(server, window=8000)
+        for _ in range(2):
+            came = asking.complete(Stage.CODE, request(n=2, schema_=SCHEMA, max_tokens=2))
+            assert [(said.text, said.finish_reason) for said in came] == [("one two", "length")] * 2
+        assert all(said.prompt_tokens > 0 for said in came)
+        assert len(server.requests) == 4 + 2 + 2
+        last = server.requests[-1]
+    assert last["max_completion_tokens"] == 2
+    assert not {"max_tokens", "stream_options", "response_format", "n"} & set(last)
+
+
 def test_a_schema_can_be_switched_off_or_insisted_on() -> None:
     with ScriptedServer("text", schema=False) as server:
         assert answer(router(server, window=8000, json_schema=False), schema_=SCHEMA) == "text"

@@ -1,0 +1,78 @@
+"""How a request is put to a server: what is asked for, and which of it this server knows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llm.chat import ChatRequest
+from llm.faults import Rejected
+from llm.meter import Spent
+from models.llm_settings import Endpoint
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request on its way: which model answers it, and how long its prompt was counted to be.
+
+    `extra` are fields of the request that this model needs, `spend` is told of every try that used tokens.
+    """
+
+    model: str
+    request: ChatRequest
+    prompt_tokens: int
+    spend: Callable[[Spent], None]
+    adapter: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a request is put: what of it a server may not know.
+
+    schema: by JSON schema; together: all samples in one call; usage: with the tokens used at the end of the stream;
+    max_tokens: the limit under its old name, not as `max_completion_tokens`.
+    """
+
+    schema: bool
+    together: bool
+    usage: bool = True
+    max_tokens: bool = True
+
+    def plainer(self, rejected: Rejected) -> "Form | None":
+        """The form without what was most likely refused; None if there is nothing to leave out."""
+        about = f"{rejected.param} {rejected.message}".lower()
+        named = [part for part, words in _NAMED.items() if any(word in about for word in words)]
+        suspects = [part for part in (*named, "together", "schema") if getattr(self, part)]
+        return replace(self, **{suspects[0]: False}) if suspects else None
+
+
+_NAMED = {
+    "schema": ("response_format", "schema", "grammar", "guided", "structured"),
+    "usage": ("stream_options", "include_usage"),
+    "max_tokens": ("max_completion_tokens",),
+}
+
+
+def request_fields(settings: Endpoint, ask: Ask, form: Form, n: int, seed: int | None) -> dict[str, Any]:
+    """The arguments of the client library's call."""
+    request = ask.request
+    asked: dict[str, Any] = {
+        "model": ask.model,
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "max_tokens" if form.max_tokens else "max_completion_tokens": request.max_tokens + settings.trace_tokens,
+        "temperature": request.temperature,
+        "stream": True,
+    }
+    if form.usage:
+        asked["stream_options"] = {"include_usage": True}
+    if n > 1:
+        asked["n"] = n
+    if seed is not None:
+        asked["seed"] = seed
+    if form.schema:
+        schema = {"name": "answer", "strict": True, "schema": request.schema_}
+        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+    extra = dict(settings.extra_body) | ask.extra
+    if settings.thinking is not None:
+        extra.setdefault("chat_template_kwargs", {"enable_thinking": settings.thinking})
+    return asked | ({"extra_body": extra} if extra else {})

@@ -1,0 +1,32 @@
+"""Ctrl-C ends a wait for a model at once."""
+
+import signal
+import subprocess
+import sys
+
+from bad_server import ScriptedServer, Stall
+
+CODE = """
+import sys
+from llm import ChatRequest, Message, open_router
+from models.llm_settings import Endpoint, Models, Roles
+from models.protocols import Stage
+
+here = Endpoint(url=sys.argv[1], model="scripted", window=8000)
+router = open_router(Models(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here")), "student")
+try:
+    router.complete(Stage.CODE, ChatRequest(messages=(Message(role="user", content="hi"),), max_tokens=5))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_ends_the_wait() -> None:
+    with ScriptedServer([Stall("half")]) as server:
+        child = subprocess.Popen([sys.executable, "-c", CODE, server.url], stdout=subprocess.PIPE, text=True)
+        while not server.requests:
+            assert child.poll() is None
+            signal.sigtimedwait([], 0.05)
+        child.send_signal(signal.SIGINT)
+        printed, _ = child.communicate(timeout=60)
+    assert (child.returncode, printed) == (0, "interrupted\n")
