@@ -4,12 +4,15 @@ The engine's default cache key holds the flow run's id, so nothing would be reus
 from the identities that the database uses, and lie in a folder of ours.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.transactions import CommitMode, transaction
 
 from models.errors import CapReached, InfrastructureError, ProviderError
 
@@ -25,6 +28,17 @@ class Kept(TypedDict):
 
     cache_policy: CachePolicy
     result_storage: Any  # a Path, which the engine takes but does not declare
+
+
+@contextmanager
+def kept_at_once() -> Iterator[None]:
+    """Inside, the result of a task called by another task is kept when it is there.
+
+    By default the engine keeps it when the outermost task has ended well, which is too late for who is killed, and for
+    a sample that asks the same meanwhile.
+    """
+    with transaction(commit_mode=CommitMode.EAGER):
+        yield
 
 
 def kept_under(key: str, cache_dir: Path) -> Kept:

@@ -14,7 +14,7 @@ from models.edits import EditFormat
 from models.errors import DatabaseError
 from models.protocols import Answer, Planner, Request, Stage
 from models.suite import SuiteReport
-from tasks.caching import RETRY_DELAYS, Kept, is_infrastructure, kept_under
+from tasks.caching import RETRY_DELAYS, Kept, is_infrastructure, kept_at_once, kept_under
 
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 """Stages that are asked once for all samples of an instance: what is sampled branches from one frozen context."""
@@ -150,7 +150,7 @@ class AsTasks:
         key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
         label = _label(request)
         asking = _Asking(self.planner, request, self.store)
-        with _turns.one(key):
+        with _turns.one(key), kept_at_once():
             one = answer_stage.with_options(**kept_under(key, self.cache_dir))
             try:
                 text = self.store.get_text(one(label, asking))
@@ -172,7 +172,7 @@ def kept_report(
     """The report of a test run, or the one it had when the same was run before. `slots` limits runs at a time."""
     kept: Kept = kept_under(key, cache_dir)
     testing = _Testing(run, slots, store)
-    with _turns.one(key):
+    with _turns.one(key), kept_at_once():
         one = test_step.with_options(**kept)
         try:
             text = store.get_text(one("tests", testing))

@@ -32,7 +32,7 @@ from models.errors import (
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Planner
-from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
+from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_at_once, kept_under
 from tasks.stages import AsTasks, judge_of, kept_report
 
 NO_PLAN = "no-plan"
@@ -212,7 +212,8 @@ class _Judging:
         """The verdict: found, by the engine's memory or the database, or reached now."""
         key, store = self.key, self.desk.store
         one = validate_candidate.with_options(**kept_under(key, self.desk.cache_dir))
-        one(key, self)
+        with kept_at_once():
+            one(key, self)
         if (found := store.find_validation(key)) is not None:
             return found
         one.with_options(refresh_cache=True)(key, self)
