@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from agent.index.parse import PARSER_VERSION
 from agent.index.records import Record
 from agent.index.source import PastCommit
+from agent.index.wiring import Wired
 from models.errors import InfrastructureError
 
 _HELD = 2048
@@ -52,6 +53,8 @@ _SCHEMA = """
 _GRAMMARS = ("tree-sitter", "tree-sitter-python", "tree-sitter-javascript", "tree-sitter-typescript")
 
 _T = TypeVar("_T")
+History = tuple[int, tuple[PastCommit, ...]]
+"""How many other histories one is kept by, and its commits, the latest first."""
 Key = tuple[str, str]
 """Blob id, and the form in which the content was read."""
 
@@ -71,7 +74,9 @@ class IndexCache:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "index.db"
         self._held: OrderedDict[Key, Record] = OrderedDict()
-        self._histories: OrderedDict[str, tuple[PastCommit, ...]] = OrderedDict()
+        self._histories: OrderedDict[str, History] = OrderedDict()
+        self.wired: Wired | None = None
+        """The import graph that was found last; the next one is likely to be much the same."""
         self._lock = Lock()
         self._ready = False
 
@@ -117,10 +122,18 @@ class IndexCache:
         """Revisions whose history is kept."""
         return self._attempt(lambda db: frozenset(row[0] for row in db.execute("SELECT revision FROM histories")))
 
-    def held_history(self, revision: str) -> tuple[PastCommit, ...] | None:
+    def held_history(self, revision: str) -> History | None:
         """A history that this process has seen lately."""
         with self._lock:
             return self._histories.get(revision)
+
+    def hold_history(self, revision: str, history: History) -> None:
+        """Hold a history in memory."""
+        with self._lock:
+            self._histories[revision] = history
+            self._histories.move_to_end(revision)
+            while len(self._histories) > _HISTORIES:
+                self._histories.popitem(last=False)
 
     def kept_history(self, revision: str) -> bytes | None:
         """What was kept of a revision's history; None if that is nothing, or damaged."""
@@ -128,14 +141,11 @@ class IndexCache:
         row = self._attempt(lambda db: db.execute(select, (revision,)).fetchone())
         return row[0] if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1] else None
 
-    def keep_history(self, revision: str, packed: bytes, whole: tuple[PastCommit, ...]) -> None:
+    def keep_history(self, revision: str, packed: bytes, history: History) -> None:
         """Store what `kept_history` is to give, and hold the history itself."""
         row = (revision, packed, _checksum(packed))
         self._attempt(lambda db: db.execute("INSERT OR REPLACE INTO histories VALUES (?,?,?)", row))
-        with self._lock:
-            self._histories[revision] = whole
-            while len(self._histories) > _HISTORIES:
-                self._histories.popitem(last=False)
+        self.hold_history(revision, history)
 
     def _read(self, db: sqlite3.Connection, keys: list[Key]) -> dict[Key, Record]:
         found = {}
@@ -172,7 +182,8 @@ class IndexCache:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._ready:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InfrastructureError(f"{self.path.parent} cannot be made: {error.strerror}") from error
         with closing(sqlite3.connect(self.path, timeout=_WAIT)) as db, db:

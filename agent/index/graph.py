@@ -34,17 +34,34 @@ class ImportEdge(NamedTuple):
     direct: bool
 
 
+Outlines = Mapping[str, tuple[str, Outline]]
+"""Language and outline of each file of code."""
+
+
 class ImportGraph:
     """Edges between files, found when first asked for."""
 
-    def __init__(self, outlines: Mapping[str, tuple[str, Outline]], modules: Mapping[str, Modules]) -> None:
-        """`outlines` are language and outline by path; `modules` the resolver of each language."""
+    def __init__(self, outlines: Outlines, modules: Mapping[str, Modules]) -> None:
+        """`modules` are the resolvers, by language."""
         self._outlines = outlines
         self._modules = modules
         self._defined: dict[str, frozenset[str]] = {}
         self._definitions: dict[tuple[str, str], str | None] = {}
         self._edges: dict[str, tuple[ImportEdge, ...]] = {}
         self._bindings: dict[str, dict[str, tuple[str, str]]] = {}
+
+    def successor(self, outlines: Outlines) -> "ImportGraph":
+        """The graph of a later state of the same files, with what must be the same there: edges of the files whose
+        outline is the same, if all files offer the same names by the same imports."""
+        graph = ImportGraph(outlines, self._modules)
+        changed = {path for path, (_, outline) in outlines.items() if self._outlines[path][1] is not outline}
+        for path in changed:
+            mine, theirs = outlines[path][1], self._outlines[path][1]
+            if mine.imports != theirs.imports or graph._names(path) != self._names(path):
+                return graph
+        graph._definitions = dict(self._definitions)
+        graph._edges = {path: edges for path, edges in dict(self._edges).items() if path not in changed}
+        return graph
 
     def edges(self, path: str) -> tuple[ImportEdge, ...]:
         """What a file imports, sorted by path; nothing for a file that is no code."""

@@ -8,17 +8,16 @@ from typing import Literal
 from agent.index.ancestry import history
 from agent.index.cache import IndexCache
 from agent.index.exercise import Exercise
-from agent.index.graph import ImportEdge, ImportGraph, Modules
+from agent.index.graph import ImportEdge, ImportGraph
 from agent.index.history import History
 from agent.index.overview import Shown, overview
 from agent.index.parse import SETTINGS, form_of
 from agent.index.paths import is_ci, is_documentation, is_generated, is_test_path, kind_of
-from agent.index.python_modules import PythonModules
 from agent.index.records import ImportStatement, IndexedSymbol, Record
 from agent.index.references import References
-from agent.index.script_modules import ScriptModules
 from agent.index.source import PastCommit, Source, SourceEntry
 from agent.index.symbols import base_name
+from agent.index.wiring import wire
 
 
 class IndexedFile:
@@ -209,7 +208,7 @@ class RepositoryIndex:
         settings = {
             path: file.record.outline.settings for path, file in self._files.items() if form_of(path) == SETTINGS
         }
-        scripts = ScriptModules(self._files, settings)
-        modules: dict[str, Modules] = {"python": PythonModules(self._files)}
-        modules |= dict.fromkeys(("javascript", "typescript", "tsx"), scripts)
-        return ImportGraph(outlines, modules)
+        wired = wire(outlines, settings, self._cache.wired if self._cache else None)
+        if self._cache:
+            self._cache.wired = wired
+        return wired.graph
