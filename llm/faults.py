@@ -21,7 +21,7 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _WINDOW = (
-    r"maximum context length is (\d+)",
+    r"maximum context length (?:is|of) (\d+)",
     r"context size \((\d+)",
     r"context (?:length|window) (?:of|is) (\d+)",
     r"> (\d+) maximum",
@@ -29,7 +29,7 @@ _WINDOW = (
     r"maximum number of tokens allowed \(?(\d+)",
 )
 _PROMPT = (
-    r"prompt contains (?:at least )?(\d+)",
+    r"prompt (?:contains|is) (?:at least )?(\d+)",
     r"messages resulted in (\d+)",
     r"\((\d+) in the messages",
     r"request \((\d+) tokens",

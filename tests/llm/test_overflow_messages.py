@@ -15,6 +15,8 @@ SAID = {
     "prompt contains at least 9031 input tokens, for a total of at least 9081 tokens.",
     "older vLLM": "This model's maximum context length is 8192 tokens. However, you requested 9081 tokens (9031 in "
     "the messages, 50 in the completion). Please reduce the length of the messages or completion.",
+    "newer vLLM": "The prompt is 9031 tokens, which exceeds the model's maximum context length of 8192 tokens. "
+    "Please reduce the length of the input prompt.",
     "llama.cpp": "request (9031 tokens) exceeds the available context size (8192 tokens), try increasing it",
     "Anthropic": "prompt is too long: 9031 tokens > 8192 maximum",
     "Gemini": "The input token count (9031) exceeds the maximum number of tokens allowed (8192).",
