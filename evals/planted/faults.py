@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     STEP_SWAPPED = "the plan has a step in another place"
     FILE_REMOVED = "the plan removes a file that is to be changed"
     FILE_LOST = "the plan removes a file besides"
+    PLAN_ABANDONED = "the planner stops after the first part"
     STEP_LEFT_OUT = "the coder makes nothing of a step"
     STEP_HALVED = "the coder makes half of a step"
     EDIT_BROKEN = "the coder gets a line wrong"
@@ -51,6 +52,7 @@ _LABELS = {
     FaultKind.STEP_SWAPPED: Label.PLAN,
     FaultKind.FILE_REMOVED: Label.PLAN,
     FaultKind.FILE_LOST: Label.PLAN,
+    FaultKind.PLAN_ABANDONED: Label.PLAN,
     FaultKind.STEP_LEFT_OUT: Label.CODE,
     FaultKind.STEP_HALVED: Label.CODE,
     FaultKind.EDIT_BROKEN: Label.CODE,
@@ -100,6 +102,9 @@ class _Nursery:
                 return self.hide_symbols()
             case FaultKind.FILE_LOST:
                 return self.lose_files()
+            case FaultKind.PLAN_ABANDONED:
+                planner = PlantedPlanner(self.gold, self.plan, stops=True)
+                return iter([Fault(self.kind, "after the first part", planner, self.context)])
             case FaultKind.STEP_DROPPED | FaultKind.STEP_SWAPPED | FaultKind.FILE_REMOVED:
                 return self.mislead()
         return self.miscode()

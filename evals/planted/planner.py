@@ -82,11 +82,15 @@ def right_plan(gold: GoldPlanner) -> Plan:
 
 @dataclass(frozen=True)
 class PlantedPlanner:
-    """Answers with a plan, and codes its steps as a competent coder would, but for what `corrupt` makes of it."""
+    """Answers with a plan, and codes its steps as a competent coder would, but for what `corrupt` makes of it.
+
+    If it `stops`, it gives up after the first part.
+    """
 
     gold: GoldPlanner
     plan: Plan
     corrupt: Corrupt = as_coded
+    stops: bool = False
     name: str = "planted"
     identity: str = "planted"
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
@@ -115,7 +119,8 @@ class PlantedPlanner:
             case Stage.TEST_PLAN:
                 return TestPlan(part_id=part).model_dump_json()
             case Stage.ADJUSTMENT:
-                return PlanAdjustment(verdict=Verdict.CONTINUE, reason="Going on.").model_dump_json()
+                verdict = Verdict.STOP if self.stops else Verdict.CONTINUE
+                return PlanAdjustment(verdict=verdict, reason="As planned.").model_dump_json()
             case Stage.CODE:
                 assert request.step is not None
                 files = {file.path: file.text for file in request.files}

@@ -12,15 +12,14 @@ from evals.planted.contexts import complete
 from evals.planted.faults import Fault, FaultKind, faults, no_fault
 from harness.attribution import Judge, Lab, attribute
 from harness.planners import GoldPlanner
-from harness.state import checked_out
-from harness.trajectory import Bench
+from harness.trajectory import Bench, outcome_of, work
 from harness.trees import Overlay
-from harness.workspace import TreeWorkspace
 from models.attribution import Attribution, Label, attributable
 from models.context import ContextPackage
 from models.edits import EditFormat, EditResult
+from models.limits import LoopLimits
 from models.outcomes import OutcomeKind
-from models.plans import MetaPlan, PartPlan, StepStatus
+from models.plans import MetaPlan, PartPlan
 from models.protocols import Answer, Request, Stage
 from models.solution import Solution
 from models.suite import SuiteReport
@@ -103,18 +102,10 @@ def find_case(
 
 def attempt(bench: Bench, judge: Judge, fault: Fault) -> Case:
     """An attempt with a fault in it, judged."""
-    from agent.loop import solve
-
-    with checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch) as tree:
-        workspace = TreeWorkspace(tree)
-        solution = solve(bench.task(), fault.planner, workspace, _Deaf())
-        changes = workspace.changes()
-    work = {d.path: (d.after.text.encode(), d.after.executable) if d.after else None for d in changes}
-    kind = judge(work).kind
-    if kind is not OutcomeKind.PASSED:
-        rejected = any(result.status is StepStatus.EDIT_REJECTED for result in solution.step_results)
-        kind = OutcomeKind.EDIT_REJECTED if rejected else kind if work else OutcomeKind.EMPTY_PATCH
-    return Case(fault, solution.model_copy(update={"context": fault.context}), work, kind)
+    done = work(bench, fault.planner, _Deaf(), LoopLimits())
+    assert done.solution is not None
+    outcome, _ = outcome_of(done, judge(done.changes))
+    return Case(fault, done.solution.model_copy(update={"context": fault.context}), done.changes, outcome)
 
 
 def confusion(results: Iterable[Result]) -> Counter[tuple[Label, Label]]:
