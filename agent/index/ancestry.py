@@ -20,7 +20,7 @@ _Commits = tuple[PastCommit, ...]
 
 
 class _Kept(NamedTuple):
-    """A history as it is kept: what came since `base`, which is kept so itself, `depth` times over; all if it is empty."""
+    """A history as it is kept: what came since `base`, kept so itself, `depth` times over; all if that is empty."""
 
     base: str
     depth: int

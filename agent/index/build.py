@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.index.cache import IndexCache, Key
+from agent.index.cache import IndexCache, Key, PieceKey
 from agent.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_content
+from agent.index.pieces import Piece
 from agent.index.records import Outline, Record, Tokens
 from agent.index.repository import IndexedFile, RepositoryIndex
 from agent.index.source import Source
@@ -44,13 +45,14 @@ class _Store:
 
     def __init__(self, cache: IndexCache) -> None:
         self._cache = cache
-        self.added: dict[tuple[str, bytes], bytes] = {}
+        self.added: dict[PieceKey, Piece] = {}
 
-    def find(self, language: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+    def find(self, language: str, digests: Sequence[bytes]) -> dict[bytes, Piece]:
         """Those of the wanted pieces that are known."""
-        return self._cache.pieces(language, digests)
+        found = self._cache.pieces([(language, digest) for digest in digests])
+        return {digest: piece for (_, digest), piece in found.items()}
 
-    def add(self, language: str, pieces: Mapping[bytes, bytes]) -> None:
+    def add(self, language: str, pieces: Mapping[bytes, Piece]) -> None:
         """Keep pieces when the records are kept."""
         self.added |= {(language, digest): piece for digest, piece in pieces.items()}
 

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from agent.index.parse import PARSER_VERSION
+from agent.index.pieces import Piece, pack, unpack
 from agent.index.records import Record
 from agent.index.source import PastCommit
 from agent.index.wiring import Wired
@@ -24,6 +25,8 @@ from models.errors import InfrastructureError
 
 _HELD = 2048
 """Records that a process keeps decoded."""
+_PIECES = 1024
+"""Pieces that a process keeps decoded."""
 _HISTORIES = 4
 """Histories that a process keeps decoded."""
 _WAIT = 60.0
@@ -52,7 +55,10 @@ _SCHEMA = """
 """
 _GRAMMARS = ("tree-sitter", "tree-sitter-python", "tree-sitter-javascript", "tree-sitter-typescript")
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
+PieceKey = tuple[str, bytes]
+"""Language and digest."""
 History = tuple[int, tuple[PastCommit, ...]]
 """How many other histories one is kept by, and its commits, the latest first."""
 Key = tuple[str, str]
@@ -74,6 +80,7 @@ class IndexCache:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "index.db"
         self._held: OrderedDict[Key, Record] = OrderedDict()
+        self._pieces: OrderedDict[PieceKey, Piece] = OrderedDict()
         self._histories: OrderedDict[str, History] = OrderedDict()
         self.wired: Wired | None = None
         """The import graph that was found last; the next one is likely to be much the same."""
@@ -87,36 +94,38 @@ class IndexCache:
             found = {key: self._held[key] for key in wanted if key in self._held}
         missing = [key for key in wanted if key not in found]
         if missing:
-            read = self._attempt(lambda db: self._read(db, missing))
-            self._hold(read)
+            read = self._attempt(lambda db: _read_records(db, missing))
+            self._hold(self._held, read, _HELD)
             found |= read
         return found
 
-    def pieces(self, language: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Those of the wanted packed pieces that are known."""
+    def pieces(self, keys: Sequence[PieceKey]) -> dict[PieceKey, Piece]:
+        """Those of the wanted pieces, all of one language, that are known."""
+        with self._lock:
+            found = {key: self._pieces[key] for key in keys if key in self._pieces}
+        missing = sorted({key for key in keys if key not in found})
+        if missing:
+            read = self._attempt(lambda db: _read_pieces(db, missing))
+            self._hold(self._pieces, read, _PIECES)
+            found |= read
+        return found
 
-        def find(db: sqlite3.Connection) -> dict[bytes, bytes]:
-            rows = _select(db, "SELECT digest, checksum, piece FROM pieces", language, "digest", digests)
-            return {digest: piece for digest, checksum, piece in rows if _checksum(piece) == checksum}
-
-        return self._attempt(find)
-
-    def keep(self, records: Mapping[Key, Record], pieces: Mapping[tuple[str, bytes], bytes]) -> None:
-        """Store records, and packed pieces by language and digest: all or none."""
+    def keep(self, records: Mapping[Key, Record], pieces: Mapping[PieceKey, Piece]) -> None:
+        """Store records and pieces, all or none."""
         if not records:
             return
         version = parser_version()
         rows = [(*key, version, *record.parts, _checksum(*record.parts)) for key, record in sorted(records.items())]
-        parts = [
-            (digest, language, version, piece, _checksum(piece)) for (language, digest), piece in sorted(pieces.items())
-        ]
+        packed = [(digest, language, pack(piece)) for (language, digest), piece in sorted(pieces.items())]
+        parts = [(digest, language, version, piece, _checksum(piece)) for digest, language, piece in packed]
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?)", rows)
             db.executemany("INSERT OR REPLACE INTO pieces VALUES (?,?,?,?,?)", parts)
 
         self._attempt(write)
-        self._hold(records)
+        self._hold(self._held, records, _HELD)
+        self._hold(self._pieces, pieces, _PIECES)
 
     def histories(self) -> frozenset[str]:
         """Revisions whose history is kept."""
@@ -147,21 +156,11 @@ class IndexCache:
         self._attempt(lambda db: db.execute("INSERT OR REPLACE INTO histories VALUES (?,?,?)", row))
         self.hold_history(revision, history)
 
-    def _read(self, db: sqlite3.Connection, keys: list[Key]) -> dict[Key, Record]:
-        found = {}
-        for form in sorted({key[1] for key in keys}):
-            blobs = [key[0] for key in keys if key[1] == form]
-            rows = _select(db, "SELECT blob, checksum, outline, tokens, uses FROM records", form, "blob", blobs)
-            for blob, checksum, *parts in rows:
-                if _checksum(*parts) == checksum:
-                    found[blob, form] = Record((parts[0], parts[1], parts[2]))
-        return found
-
-    def _hold(self, records: Mapping[Key, Record]) -> None:
+    def _hold(self, held: "OrderedDict[_K, _T]", more: Mapping[_K, _T], most: int) -> None:
         with self._lock:
-            self._held.update(records)
-            while len(self._held) > _HELD:
-                self._held.popitem(last=False)
+            held.update(more)
+            while len(held) > most:
+                held.popitem(last=False)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do something with the database; once more with a fresh one if this one is damaged."""
@@ -197,6 +196,24 @@ class IndexCache:
         self._ready = False
         for path in (self.path.with_name(self.path.name + "-journal"), self.path):
             path.unlink(missing_ok=True)
+
+
+def _read_records(db: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, Record]:
+    found = {}
+    for form in sorted({key[1] for key in keys}):
+        blobs = [key[0] for key in keys if key[1] == form]
+        rows = _select(db, "SELECT blob, checksum, outline, tokens, uses FROM records", form, "blob", blobs)
+        for blob, checksum, *parts in rows:
+            if _checksum(*parts) == checksum:
+                found[blob, form] = Record((parts[0], parts[1], parts[2]))
+    return found
+
+
+def _read_pieces(db: sqlite3.Connection, keys: Sequence[PieceKey]) -> dict[PieceKey, Piece]:
+    language = keys[0][0]
+    digests = [digest for _, digest in keys]
+    rows = _select(db, "SELECT digest, checksum, piece FROM pieces", language, "digest", digests)
+    return {(language, digest): unpack(piece) for digest, checksum, piece in rows if _checksum(piece) == checksum}
 
 
 def _select(

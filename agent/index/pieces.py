@@ -5,6 +5,7 @@ most of its pieces in common with this one and only the others need to be parsed
 """
 
 import json
+import keyword
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -29,9 +30,18 @@ _PROSE = {
     "typescript": "(comment) @prose (string_fragment) @prose (regex_pattern) @prose",
     "tsx": "(comment) @prose (string_fragment) @prose (regex_pattern) @prose (jsx_text) @prose",
 }
+_SCRIPT_KEYWORDS = """
+    abstract any as async await boolean break case catch class const continue debugger declare default delete do else
+    enum export extends false finally for from function get if implements import in instanceof interface is keyof let
+    namespace never new null number object of package private protected public readonly return set static string super
+    switch symbol this throw true try type typeof undefined unknown var void while with yield
+"""
+_KEYWORDS = {"python": frozenset(keyword.kwlist)} | dict.fromkeys(
+    ("javascript", "typescript", "tsx"), frozenset(_SCRIPT_KEYWORDS.split())
+)
 _NAME = re.compile(rb"[A-Za-z_$\x80-\xff][A-Za-z0-9_$\x80-\xff]*")
 _CHAIN = re.compile(rb"(?<![.\w$])[A-Za-z_$][\w$]*(?:\s*\??\.\s*[A-Za-z_$][\w$]*)+")
-_CUT = re.compile(rb"^(?:(?:def|class|async[ ]+def)\b|(?P<decorator>@))", re.MULTILINE)
+_CUT = re.compile(rb"\n(?:(?:def|class|async[ ]+def)\b|(?P<decorator>@))")
 
 
 class PieceSymbol(NamedTuple):
@@ -49,7 +59,7 @@ class PieceSymbol(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What a stretch of code tells. Names of keywords are among its names; lines are counted from 0.
+    """What a stretch of code tells. Lines are counted from 0.
 
     `uses` are the names outside all symbols, `chains` the dotted names, `doc` what documents it if it is a module.
     """
@@ -72,8 +82,8 @@ def cut(source: bytes, language: str) -> list[bytes]:
     starts = [0]
     decorated = False
     for found in _CUT.finditer(source):
-        if not decorated and found.start():
-            starts.append(found.start())
+        if not decorated:
+            starts.append(found.start() + 1)
         decorated = found["decorator"] is not None
     return [source[start:end] for start, end in zip(starts, [*starts[1:], len(source)], strict=True)]
 
@@ -90,7 +100,7 @@ def read_piece(source: bytes, language: str) -> Piece:
     spans = sorted((node.start_byte, node.end_byte) for node in captures.get("prose", []))
     code = _without(source, spans)
     found = list(definitions(root))
-    uses, identifiers = _uses(code, [(each.start.start_byte, each.end.end_byte) for each in found])
+    uses, identifiers = _uses(code, [(each.start.start_byte, each.end.end_byte) for each in found], language)
     return Piece(
         symbols=[
             PieceSymbol(
@@ -115,10 +125,9 @@ def pack(piece: Piece) -> bytes:
     return json.dumps(piece, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def unpack(packed: Sequence[bytes]) -> list[Piece]:
-    """Pieces from their JSON, all at once."""
-    loaded: list[Any] = json.loads((b"[" + b",".join(packed) + b"]").decode("utf-8", "surrogatepass"))
-    return [_piece(*fields) for fields in loaded]
+def unpack(packed: bytes) -> Piece:
+    """A piece from its JSON."""
+    return _piece(*json.loads(packed.decode("utf-8", "surrogatepass")))
 
 
 def _piece(symbols: Any, imports: Any, chains: Any, uses: Any, identifiers: Any, words: Any, *rest: Any) -> Piece:
@@ -157,7 +166,7 @@ def _without(source: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b"".join(pieces)
 
 
-def _uses(code: bytes, symbols: list[tuple[int, int]]) -> tuple[list[list[str]], Counter[str]]:
+def _uses(code: bytes, symbols: list[tuple[int, int]], language: str) -> tuple[list[list[str]], Counter[str]]:
     """Names outside all symbols, then those of each symbol that are in none inside it; and how often each occurs."""
     found: list[Counter[bytes]] = [Counter() for _ in range(len(symbols) + 1)]
     open_ = [(0, len(code))]
@@ -173,10 +182,11 @@ def _uses(code: bytes, symbols: list[tuple[int, int]]) -> tuple[list[list[str]],
         while len(open_) > 1 and open_[-1][1] <= start:
             open_.pop()
         open_.append((number, end))
+    keywords = _KEYWORDS[language]
     total: Counter[str] = Counter()
     uses = []
     for counts in found:
-        named = {name.decode(): times for name, times in counts.items()}
+        named = {text: times for name, times in counts.items() if (text := name.decode()) not in keywords}
         total.update(named)
         uses.append(sorted(named))
     return uses, total
