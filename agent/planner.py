@@ -57,7 +57,12 @@ class ModelPlanner:
 
     def room(self, stage: Stage) -> int:
         """Tokens that a prompt of this stage may have."""
-        return self._models.room(stage, self._answer_tokens(stage))
+        return self._models.room(stage, self.answer_room(stage))
+
+    def answer_room(self, stage: Stage) -> int:
+        """Tokens that an answer may have: no more than a quarter of a small model's window."""
+        wanted = min(ANSWER_TOKENS[stage], self._models.room(stage, 0) // SMALLEST_SHARE)
+        return self._models.answer_tokens(stage, wanted)
 
     def count(self, text: str) -> int:
         """Tokens of a text, by the coder's tokenizer."""
@@ -74,10 +79,10 @@ class ModelPlanner:
         seed = (0 if stage in JUDGING else self.seed) + request.attempt
         chat = ChatRequest(
             messages=messages,
-            max_tokens=self._answer_tokens(stage),
+            max_tokens=self.answer_room(stage),
             temperature=temperature,
             seed=seed,
-            schema_=answer_schema(request),
+            schema_=answer_schema(request, self.answer_room(stage)),
         )
         [said] = self._models.complete(stage, chat)
         return Answer(
@@ -97,8 +102,3 @@ class ModelPlanner:
             finish_reason=said.finish_reason,
             retries=said.retries,
         )
-
-    def _answer_tokens(self, stage: Stage) -> int:
-        """Tokens that an answer may have: no more than a quarter of a small model's window."""
-        wanted = min(ANSWER_TOKENS[stage], self._models.room(stage, 0) // SMALLEST_SHARE)
-        return self._models.answer_tokens(stage, wanted)

@@ -21,6 +21,7 @@ from models.context import (
     FileOutline,
     Relevance,
     SymbolJudgement,
+    SymbolOutline,
     TaskAnalysis,
     Tier,
 )
@@ -32,6 +33,8 @@ T = TypeVar("T")
 JUDGED = 30
 """Candidates that a judge is shown, best first."""
 OVERVIEW_CHARS = 6000
+SPACING = 16
+"""Tokens that an item of an answer may have beside its words: white space, where a model likes it."""
 FRAMING = 0.25
 """Share of the smallest prompt that planning and coding keep for instructions, plan, step and failure."""
 _READERS = (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.CODE)
@@ -84,7 +87,7 @@ class Retrieval:
         by_rank = {each.path: each for each in default_scope(candidates)}
         judged: dict[str, FileJudgement] = {}
         if self.planner.judges:
-            for batch in self._batches(candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", Stage.SCOPE):
+            for batch in self._batches(candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _said, Stage.SCOPE):
                 judged |= self._judge_files(analysis, batch)
         kept = []
         for candidate in candidates:
@@ -120,8 +123,9 @@ class Retrieval:
         }
         if self.planner.judges:
             outlines = file_outlines(self.index, files, self.planner.count)
-            for batch in self._batches(outlines, _outline_text, Stage.PRECISION):
-                judged = self._judge_symbols(analysis, batch)
+            symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
+            for batch in self._batches(symbols, _shown_of, _said_of, Stage.PRECISION):
+                judged = self._judge_symbols(analysis, _regrouped(batch))
                 for each in judged:
                     self.recorder.decision(Stage.PRECISION, f"{each.path} :: {each.symbol}", each.use.value, "judge")
                 found |= {(each.path, each.symbol): each for each in judged}
@@ -139,22 +143,47 @@ class Retrieval:
     def _asker(self) -> Asker:
         return Asker(self.planner, self.recorder)
 
-    def _batches(self, items: Sequence[T], text: Callable[[T], str], stage: Stage) -> Iterator[list[T]]:
-        """Items in order, as many to a batch as the stage has room for beside its instructions."""
-        most = int(self.planner.room(stage) * (1 - FRAMING)) - self.planner.count(self.task.text)
+    def _batches(
+        self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
+    ) -> Iterator[list[T]]:
+        """Items in order, as many to a batch as the stage has room for, to be shown and to be answered."""
+        count = self.planner.count
+        most_shown = int(self.planner.room(stage) * (1 - FRAMING)) - count(self.task.text)
+        most_said = int(self.planner.answer_room(stage) * (1 - FRAMING))
         batch: list[T] = []
-        used = 0
+        to_show = to_say = 0
         for item in items:
-            size = self.planner.count(text(item))
-            if batch and used + size > most:
+            shows, says = count(shown(item)), count(said(item)) + SPACING
+            if batch and (to_show + shows > most_shown or to_say + says > most_said):
                 yield batch
-                batch, used = [], 0
+                batch, to_show, to_say = [], 0, 0
             batch.append(item)
-            used += size
+            to_show += shows
+            to_say += says
         if batch:
             yield batch
 
 
-def _outline_text(outline: FileOutline) -> str:
-    lines = [f"{symbol.name} {symbol.signature} {symbol.doc}" for symbol in outline.symbols]
-    return "\n".join([outline.path, *lines])
+def _said(candidate: Candidate) -> str:
+    """The longest judgement of a candidate."""
+    return f'{{"path": "{candidate.path}", "relevance": "supporting", "reason": "some words on why it matters"}}'
+
+
+def _shown_of(item: tuple[FileOutline, SymbolOutline]) -> str:
+    _, symbol = item
+    return f"- `{symbol.name}` ({symbol.kind}, {symbol.tokens} tokens): {symbol.doc}\n  {symbol.signature}"
+
+
+def _said_of(item: tuple[FileOutline, SymbolOutline]) -> str:
+    outline, symbol = item
+    return f'{{"path": "{outline.path}", "symbol": "{symbol.name}", "use": "type_context"}}'
+
+
+def _regrouped(batch: Sequence[tuple[FileOutline, SymbolOutline]]) -> list[FileOutline]:
+    """Outlines that hold the symbols of a batch only."""
+    outlines = dict.fromkeys(outline.path for outline, _ in batch)
+    by_path = {outline.path: outline for outline, _ in batch}
+    return [
+        by_path[path].model_copy(update={"symbols": tuple(s for outline, s in batch if outline.path == path)})
+        for path in outlines
+    ]

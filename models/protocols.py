@@ -47,7 +47,8 @@ class Request(Frozen):
 
     task_analysis: task, overview; scope: + analysis, candidates; precision: + analysis, outlines;
     meta_plan: task, context; part_plan and test_plan: + meta, part, changes; code: + meta, part, plan, step, files,
-    edit_format; adjustment: + meta, part, results, changes (the patch so far). A second attempt brings `failure`: what was wrong with the first.
+    edit_format; adjustment: + meta, part, results, changes (the patch so far). A second attempt brings `failure`:
+    what was wrong with the first.
     """
 
     stage: Stage
@@ -121,6 +122,10 @@ class Planner(Protocol):
 
     def room(self, stage: Stage) -> int:
         """Tokens that a prompt of this stage may have in all, the model's window less room for its answer."""
+        ...
+
+    def answer_room(self, stage: Stage) -> int:
+        """Tokens that an answer of this stage may have: a question is cut so that they are enough."""
         ...
 
     def count(self, text: str) -> int:

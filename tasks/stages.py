@@ -141,6 +141,10 @@ class AsTasks:
         """The wrapped planner's room."""
         return self.planner.room(stage)
 
+    def answer_room(self, stage: Stage) -> int:
+        """The wrapped planner's room for an answer."""
+        return self.planner.answer_room(stage)
+
     def count(self, text: str) -> int:
         """The wrapped planner's count."""
         return self.planner.count(text)

@@ -3,6 +3,7 @@
 Every property is required and none is free, as strict modes demand; lists are bounded, so that an answer ends.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from models.context import Relevance, SymbolUse
@@ -10,70 +11,107 @@ from models.plans import Action, Verdict
 from models.protocols import Request, Stage
 
 Schema = dict[str, Any]
-MOST_PARTS = 8
-MOST_STEPS = 12
-MOST_TARGETS = 12
-MOST_NAMES = 16
-_TEXT: Schema = {"type": "string", "maxLength": 1200}
-_SHORT: Schema = {"type": "string", "maxLength": 200}
 
 
-def answer_schema(request: Request) -> Schema | None:
-    """The schema of the answer to a request; None for the coder, whose answer is no JSON."""
-    match request.stage:
-        case Stage.TASK_ANALYSIS:
-            names = _list(_SHORT, MOST_NAMES)
-            return _object(kind=_SHORT, summary=_TEXT, terms=names, files=names, symbols=names)
-        case Stage.SCOPE:
-            paths = [candidate.path for candidate in request.candidates]
-            judgement = _object(path=_one_of(paths), relevance=_one_of([r.value for r in Relevance]), reason=_SHORT)
-            return _object(files=_list(judgement, len(paths)))
-        case Stage.PRECISION:
-            return _precision(request)
-        case Stage.META_PLAN:
-            return _object(rationale=_TEXT, parts=_list(_part(), MOST_PARTS))
-        case Stage.PART_PLAN:
-            return _steps(request)
-        case Stage.TEST_PLAN:
-            return _steps(request, covers=_list(_SHORT, MOST_NAMES))
-        case Stage.ADJUSTMENT:
-            verdicts = _one_of([verdict.value for verdict in Verdict])
-            return _object(verdict=verdicts, reason=_TEXT, parts=_list(_part(), MOST_PARTS))
-        case Stage.CODE:
-            return None
+@dataclass(frozen=True)
+class Bounds:
+    """How long an answer's texts (characters) and lists may be."""
+
+    text: int = 1200
+    short: int = 200
+    parts: int = 8
+    steps: int = 12
+    targets: int = 12
+    names: int = 16
+    depends: int = 8
+    reasons: int = 120
 
 
-def _precision(request: Request) -> Schema:
-    pairs = [(outline.path, symbol.name) for outline in request.outlines for symbol in outline.symbols]
-    judgement = _object(
-        path=_one_of(sorted({path for path, _ in pairs})),
-        symbol=_one_of(sorted({symbol for _, symbol in pairs})),
-        use=_one_of([use.value for use in SymbolUse]),
-    )
-    return _object(symbols=_list(judgement, len(pairs)))
+TIGHT = Bounds(text=160, short=48, parts=2, steps=2, targets=1, names=4, depends=0, reasons=0)
+"""What a small model can say to its end in a few hundred tokens."""
+TIGHT_BELOW = 1024
 
 
-def _steps(request: Request, **more: Schema) -> Schema:
-    assert request.part is not None
-    step = _object(id=_SHORT, description=_TEXT, targets=_list(_target(), MOST_TARGETS, 1), depends_on=_ids())
-    return _object(part_id=_one_of([request.part.id]), rationale=_TEXT, steps=_list(step, MOST_STEPS), **more)
+def answer_schema(request: Request, tokens: int) -> Schema | None:
+    """The schema of the answer to a request, which may have `tokens`; None for the coder, whose answer is no JSON."""
+    if request.stage is Stage.CODE:
+        return None
+    return _Shapes(request, TIGHT if tokens < TIGHT_BELOW else Bounds()).schema()
 
 
-def _part() -> Schema:
-    targets = _list(_target(), MOST_TARGETS)
-    return _object(id=_SHORT, title=_SHORT, description=_TEXT, targets=targets, depends_on=_ids())
+@dataclass(frozen=True)
+class _Shapes:
+    request: Request
+    bounds: Bounds
 
+    def schema(self) -> Schema:
+        match self.request.stage:
+            case Stage.TASK_ANALYSIS:
+                names = _list(self.short, self.bounds.names)
+                return _object(kind=self.short, summary=self.text, terms=names, files=names, symbols=names)
+            case Stage.SCOPE:
+                return self.scope()
+            case Stage.PRECISION:
+                return self.precision()
+            case Stage.META_PLAN:
+                return _object(rationale=self.text, parts=_list(self.part(), self.bounds.parts))
+            case Stage.PART_PLAN:
+                return self.steps()
+            case Stage.TEST_PLAN:
+                return self.steps(covers=_list(self.short, self.bounds.names))
+            case Stage.ADJUSTMENT:
+                verdicts = _one_of([verdict.value for verdict in Verdict])
+                return _object(verdict=verdicts, reason=self.text, parts=_list(self.part(), self.bounds.parts))
+            case Stage.CODE:
+                raise AssertionError("code is no JSON")
 
-def _target() -> Schema:
-    place = {"path": _SHORT, "symbol": {"anyOf": [_SHORT, {"type": "null"}]}}
-    kept = [action.value for action in Action if action is not Action.RENAME]
-    stays = _object(**place, action=_one_of(kept), new_path={"type": "null"})
-    moves = _object(**place, action=_one_of([Action.RENAME.value]), new_path=_SHORT)
-    return {"anyOf": [stays, moves]}
+    @property
+    def text(self) -> Schema:
+        return {"type": "string", "maxLength": self.bounds.text}
 
+    @property
+    def short(self) -> Schema:
+        return {"type": "string", "maxLength": self.bounds.short}
 
-def _ids() -> Schema:
-    return _list(_SHORT, MOST_PARTS)
+    def scope(self) -> Schema:
+        paths = [candidate.path for candidate in self.request.candidates]
+        judgement = {"path": _one_of(paths), "relevance": _one_of([each.value for each in Relevance])}
+        if self.bounds.reasons:
+            judgement["reason"] = {"type": "string", "maxLength": self.bounds.reasons}
+        return _object(files=_list(_object(**judgement), len(paths)))
+
+    def precision(self) -> Schema:
+        pairs = [(outline.path, symbol.name) for outline in self.request.outlines for symbol in outline.symbols]
+        judgement = _object(
+            path=_one_of(sorted({path for path, _ in pairs})),
+            symbol=_one_of(sorted({symbol for _, symbol in pairs})),
+            use=_one_of([use.value for use in SymbolUse]),
+        )
+        return _object(symbols=_list(judgement, len(pairs)))
+
+    def steps(self, **more: Schema) -> Schema:
+        assert self.request.part is not None
+        targets = _list(self.target(), self.bounds.targets, 1)
+        step = _object(id=self.short, description=self.text, targets=targets, depends_on=self.ids())
+        steps = _list(step, self.bounds.steps)
+        return _object(part_id=_one_of([self.request.part.id]), rationale=self.text, steps=steps, **more)
+
+    def part(self) -> Schema:
+        targets = _list(self.target(), self.bounds.targets)
+        return _object(id=self.short, title=self.short, description=self.text, targets=targets, depends_on=self.ids())
+
+    def target(self) -> Schema:
+        place = {"path": self.place(), "symbol": {"anyOf": [self.short, {"type": "null"}]}}
+        kept = [action.value for action in Action if action is not Action.RENAME]
+        stays = _object(**place, action=_one_of(kept), new_path={"type": "null"})
+        moves = _object(**place, action=_one_of([Action.RENAME.value]), new_path=self.place())
+        return {"anyOf": [stays, moves]}
+
+    def place(self) -> Schema:
+        return {"type": "string", "minLength": 1, "maxLength": max(120, self.bounds.short)}
+
+    def ids(self) -> Schema:
+        return _list(self.short, self.bounds.depends)
 
 
 def _object(**properties: Schema) -> Schema:

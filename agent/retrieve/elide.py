@@ -23,7 +23,7 @@ def elide(text: str, path: str, keep: Collection[str], signatures: Collection[st
 
 
 def heads(text: str, path: str, wanted: Collection[str]) -> str:
-    """Only the heads and docstrings of the wanted symbols, with the heads of the classes around them; empty if there are none."""
+    """Only the heads and docstrings of the wanted symbols, and those of the classes around; empty without any."""
     parts = parts_of(text, path)
     shown: set[int] = set()
     for number in _chosen(parts, wanted):

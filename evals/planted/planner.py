@@ -101,6 +101,10 @@ class PlantedPlanner:
         """As gold's."""
         return self.gold.room(stage)
 
+    def answer_room(self, stage: Stage) -> int:
+        """As gold's."""
+        return self.gold.answer_room(stage)
+
     def count(self, text: str) -> int:
         """Tokens of a text, estimated."""
         return estimate_tokens(text)

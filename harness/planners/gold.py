@@ -16,7 +16,7 @@ from models.chat import prompt_text
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
-from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
+from models.tokens import ANSWER_TOKENS, ANSWER_TOKENS, WINDOWS, estimate_tokens
 
 _VERSION = "gold-3"
 
@@ -75,6 +75,10 @@ class GoldPlanner:
     def room(self, stage: Stage) -> int:
         """The stage's window, less room for an answer."""
         return WINDOWS[stage] - ANSWER_TOKENS[stage]
+
+    def answer_room(self, stage: Stage) -> int:
+        """What a model's answer would have."""
+        return ANSWER_TOKENS[stage]
 
     def count(self, text: str) -> int:
         """Tokens of a text, estimated."""

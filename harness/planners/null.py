@@ -3,7 +3,7 @@
 from models.edits import EditFormat
 from models.plans import MetaPlan
 from models.protocols import Answer, Request, Stage
-from models.tokens import WINDOWS, estimate_tokens
+from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 
 
 class NullPlanner:
@@ -18,6 +18,10 @@ class NullPlanner:
     def room(self, stage: Stage) -> int:
         """No model, no window: the stage's own."""
         return WINDOWS[stage]
+
+    def answer_room(self, stage: Stage) -> int:
+        """What a model's answer would have."""
+        return ANSWER_TOKENS[stage]
 
     def count(self, text: str) -> int:
         """Tokens of a text, estimated."""

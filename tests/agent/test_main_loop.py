@@ -24,7 +24,7 @@ from models.plans import (
 from models.protocols import Answer, Request, Stage, Task
 from models.solution import Solution, StopReason
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
-from models.tokens import WINDOWS, estimate_tokens
+from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 
 TASK = Task(text="do it", repository="r", base="0")
 Script = dict[Stage, Callable[[Request], str]]
@@ -88,6 +88,9 @@ class Scripted:
 
     def room(self, stage: Stage) -> int:
         return WINDOWS[stage]
+
+    def answer_room(self, stage: Stage) -> int:
+        return ANSWER_TOKENS[stage]
 
     def count(self, text: str) -> int:
         return estimate_tokens(text)

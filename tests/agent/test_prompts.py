@@ -132,7 +132,8 @@ def test_context_gives_way_when_there_is_no_room() -> None:
 
 
 def test_a_big_file_to_change_is_cut_to_what_the_step_targets() -> None:
-    filler = "".join(f"def f{n}():\n    return {n}\n\n\n" for n in range(2000))
+    body = "".join(f"    x{line} = {line}\n" for line in range(9))
+    filler = "".join(f"def f{n}():\n{body}\n\n" for n in range(400))
     text = filler + "def area(side):\n    return side * side\n"
     asked = request(Stage.CODE, files=(SourceFile(path="src/a.py", text=text),))
     messages = render(asked, 15_000, estimate_tokens)
@@ -172,8 +173,9 @@ def test_one_line_folds_and_cuts() -> None:
     assert len(one_line("x" * 500)) == 200
 
 
+@pytest.mark.parametrize("tokens", [300, 4000])
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.CODE])
-def test_a_schema_names_everything_and_bounds_every_list(stage: Stage) -> None:
+def test_a_schema_names_everything_and_bounds_every_list(stage: Stage, tokens: int) -> None:
     def check(schema: dict[str, object]) -> None:
         if schema.get("type") == "object":
             properties = schema["properties"]
@@ -187,7 +189,7 @@ def test_a_schema_names_everything_and_bounds_every_list(stage: Stage) -> None:
         for each in schema.get("anyOf", []):  # type: ignore[attr-defined]
             check(each)
 
-    schema = answer_schema(request(stage))
+    schema = answer_schema(request(stage), tokens)
     assert schema is not None
     check(schema)
     json.dumps(schema)
