@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import campaign, config, corpus, demo, exchange, index, mine, models, sandbox, solve, supplement
+from cli import campaign, config, corpus, demo, exchange, index, mine, models, retrieve, sandbox, solve, supplement
 from models.errors import CleanRoomError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, mine, corpus, supplement, campaign, index, solve, exchange):
+for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")

@@ -1,0 +1,73 @@
+"""Retrieval questions out of a repository's history: a commit's message, asked of its parent's tree."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.index.paths import kind_of
+from agent.index.symbols import symbols
+from harness.git import Git
+from harness.mining.log import Record, read_log
+from harness.mining.messages import task_text
+
+MOST_FILES = 5
+FEWEST_WORDS = 3
+_HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A task, the revision it is asked of, and the production files of that revision which the commit changed."""
+
+    commit: str
+    parent: str
+    task: str
+    gold: tuple[str, ...]
+
+
+def items(git: Git, most: int) -> list[Item]:
+    """The latest commits with one parent, 1 to 5 changed files, a subject of at least three words, and a production
+    file among those files that the parent holds; at most `most`, the latest first."""
+    found: list[Item] = []
+    for record in read_log(git):
+        if len(found) == most:
+            break
+        gold = _gold(record)
+        if gold and (task := task_text(record.message)):
+            found.append(Item(record.sha, record.parents[0], task, gold))
+    return found
+
+
+def _gold(record: Record) -> tuple[str, ...]:
+    if len(record.parents) != 1 or not 1 <= len(record.changes) <= MOST_FILES:
+        return ()
+    if len(record.subject.split()) < FEWEST_WORDS:
+        return ()
+    changed = {change.old_path for change in record.changes if change.old_path and change.regular}
+    return tuple(sorted(path for path in changed if kind_of(path) == "production"))
+
+
+def gold_symbols(git: Git, item: Item) -> dict[str, frozenset[str]]:
+    """For each gold file, the innermost symbols of the parent's text on whose lines the commit deletes or inserts."""
+    found = {}
+    for path in item.gold:
+        text = (git.read(item.parent, path) or b"").decode("utf-8", "replace")
+        spans = symbols(text, path)
+        touched = set()
+        for first, last in _ranges(git, item, path):
+            for line in range(first, last + 1):
+                around = [span for span in spans if span.start_line <= line <= span.end_line]
+                if around:
+                    touched.add(min(around, key=lambda span: span.end_line - span.start_line).name)
+        found[path] = frozenset(touched)
+    return found
+
+
+def _ranges(git: Git, item: Item, path: str) -> Iterator[tuple[int, int]]:
+    """Old lines that a commit changes in a file; an insertion counts for the line before it."""
+    diff = git.output(
+        "diff", "-U0", "--no-color", "--no-ext-diff", "-M", item.parent, item.commit, "--", f":(literal){path}"
+    )
+    for first, length in _HUNK.findall(diff):
+        start, rows = int(first), int(length or b"1")
+        yield start, start + max(rows, 1) - 1
