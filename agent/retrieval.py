@@ -8,6 +8,7 @@ ranking stands; what the ranking knows from the task's own words (a path, a symb
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from agent.asking import Asker, Unanswered
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 JUDGED = 30
 """Candidates that a judge is shown, best first."""
+MOST_BATCHES = 4
+"""Questions that a stage of retrieval may take, retries not counted; what is left after them stays as ranked."""
 OVERVIEW_CHARS = 6000
 SPACING = 16
 """Tokens that an item of an answer may have beside its words: white space, where a model likes it."""
@@ -87,7 +90,9 @@ class Retrieval:
         by_rank = {each.path: each for each in default_scope(candidates)}
         judged: dict[str, FileJudgement] = {}
         if self.planner.judges:
-            for batch in self._batches(candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _said, Stage.SCOPE):
+            for batch in self._first_batches(
+                candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _said, Stage.SCOPE
+            ):
                 judged |= self._judge_files(analysis, batch)
         kept = []
         for candidate in candidates:
@@ -124,7 +129,7 @@ class Retrieval:
         if self.planner.judges:
             outlines = file_outlines(self.index, files, self.planner.count)
             symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
-            for batch in self._batches(symbols, _shown_of, _said_of, Stage.PRECISION):
+            for batch in self._first_batches(symbols, _shown_of, _said_of, Stage.PRECISION):
                 judged = self._judge_symbols(analysis, _regrouped(batch))
                 for each in judged:
                     self.recorder.decision(Stage.PRECISION, f"{each.path} :: {each.symbol}", each.use.value, "judge")
@@ -142,6 +147,11 @@ class Retrieval:
     @property
     def _asker(self) -> Asker:
         return Asker(self.planner, self.recorder)
+
+    def _first_batches(
+        self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
+    ) -> Iterator[list[T]]:
+        return islice(self._batches(items, shown, said, stage), MOST_BATCHES)
 
     def _batches(
         self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
