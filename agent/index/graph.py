@@ -125,7 +125,7 @@ class ImportGraph:
         """Of a statement: module file, name taken of it, what that is called here, file that defines it if known."""
         language, outline = self._outlines[path]
         module = self._modules[language].resolve(path, statement.module)
-        asked = outline.attributes or {}
+        asked = outline.attributes
         found: list[tuple[str, str, str, str | None]] = []
         if module is not None and not statement.names:
             found.append((module, "", "", None))

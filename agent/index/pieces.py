@@ -22,7 +22,7 @@ from agent.index.words import prose_subtokens
 if TYPE_CHECKING:
     from tree_sitter import Node, Query
 
-_LONG = 6000
+_LONG = 4000
 """Bytes from which on a file is cut."""
 _PROSE = {
     "python": "(comment) @prose (string_content) @prose",

@@ -4,11 +4,14 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from agent.index.symbols import Kind
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_SHORT = 256
 
 
 class IndexedSymbol(NamedTuple):
@@ -55,7 +58,7 @@ class Outline:
     symbols: tuple[IndexedSymbol, ...] = ()
     imports: tuple[ImportStatement, ...] = ()
     doc: str = ""
-    attributes: Mapping[str, tuple[str, ...]] | None = None
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lines: int = 0
     whole: bool = True
     generated: bool = False
@@ -90,14 +93,16 @@ class Record:
             "symbols": outline.symbols,
             "imports": outline.imports,
             "doc": outline.doc,
-            "attributes": outline.attributes or {},
+            "attributes": outline.attributes,
             "lines": outline.lines,
             "whole": outline.whole,
             "generated": outline.generated,
             "settings": outline.settings,
         }
         counts = [tokens.identifiers, tokens.subtokens, tokens.words]
-        return cls((_pack(head), _pack(counts), _pack(uses)))
+        record = cls((_pack(head), _pack(counts), _pack(uses)))
+        record.__dict__.update(outline=outline, tokens=tokens, uses=dict(uses))  # as if they were decoded already
+        return record
 
     @classmethod
     def of_binary(cls) -> "Record":
@@ -142,10 +147,11 @@ class Record:
 
 
 def _pack(value: Any) -> bytes:
-    return zlib.compress(
-        json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"), 1
-    )
+    """JSON, compressed where that saves anything."""
+    text = _ENCODER.encode(value).encode("utf-8", "surrogatepass")
+    return text if len(text) < _SHORT else zlib.compress(text, 1)
 
 
 def _unpack(stored: bytes) -> Any:
-    return json.loads(zlib.decompress(stored).decode("utf-8", "surrogatepass"))
+    text = stored if stored.startswith((b"{", b"[")) else zlib.decompress(stored)
+    return json.loads(text.decode("utf-8", "surrogatepass"))

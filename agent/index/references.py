@@ -39,7 +39,7 @@ class References:
         inner = [name for name in uses if name == symbol or name.startswith(f"{symbol}.")]
         names = sorted({name for each in inner for name in uses[each]})
         bound = self._graph.bindings(path)
-        asked = self._records[path].outline.attributes or {}
+        asked = self._records[path].outline.attributes
         found: set[Place] = set()
         for name in names:
             found.update((path, other) for other in self._top(path).get(name, ()))
