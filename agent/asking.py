@@ -41,6 +41,9 @@ class Asker:
             request = request.model_copy(update={"attempt": attempt, "failure": failure})
             answer = self.planner.answer(request)
             self.recorder.call(request, answer)
+            if answer.second is not None:
+                subject = request.part.id if request.part else "task"
+                self.recorder.decision(request.stage, subject, "second-opinion", answer.second)
             try:
                 return parse(answer.text)
             except PlanError as error:

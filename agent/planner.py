@@ -4,6 +4,7 @@ import hashlib
 from typing import Protocol
 
 from agent.prompts import REVISION, answer_schema, render
+from agent.second import opinion
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
@@ -27,6 +28,7 @@ class Models(Protocol):
     def count(self, stage: Stage, text: str) -> int: ...
     def edit_format(self, stage: Stage) -> EditFormat: ...
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]: ...
+    def cross_check(self, stage: Stage, request: ChatRequest) -> Completion | None: ...
 
 
 class ModelPlanner:
@@ -85,6 +87,7 @@ class ModelPlanner:
             schema_=answer_schema(request, self.answer_room(stage)),
         )
         [said] = self._models.complete(stage, chat)
+        checked = self._models.cross_check(stage, chat)
         return Answer(
             text=said.text,
             reasoning=said.reasoning,
@@ -95,10 +98,11 @@ class ModelPlanner:
             prompt_tokens=said.prompt_tokens,
             cached_tokens=said.cached_tokens,
             completion_tokens=said.completion_tokens,
-            cost=said.cost,
+            cost=said.cost + (checked.cost if checked else 0.0),
             latency=said.latency,
             temperature=temperature,
             seed=seed,
             finish_reason=said.finish_reason,
             retries=said.retries,
+            second=opinion(stage, checked.model, said.text, checked.text) if checked else None,
         )

@@ -106,6 +106,16 @@ class Router:
         assert refusal is not None
         raise refusal
 
+    def cross_check(self, stage: Stage, request: ChatRequest) -> Completion | None:
+        """What the second teacher says of a planning stage; None if there is none or it is no planning stage.
+
+        Raises as `complete` does.
+        """
+        if self.second is None or stage not in PLANNING:
+            return None
+        [said] = self.second.complete(stage, request)
+        return said
+
     def _ask(self, fitted: Fitted) -> list[Completion]:
         from llm.form import Ask
 

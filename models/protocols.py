@@ -89,6 +89,7 @@ class Answer(Frozen):
     finish_reason: str = "stop"
     retries: int = Field(default=0, description="times the provider was asked again before it answered")
     endpoint: str = Field(default="", description="name of the endpoint that answered, as in the settings")
+    second: str | None = Field(default=None, description="a second teacher's opinion, as JSON; None if unasked")
     reused: bool = Field(default=False, description="given before to the same question; nothing was paid for it now")
 
 
