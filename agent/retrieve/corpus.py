@@ -3,10 +3,11 @@
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from agent.index import IndexedFile, RepositoryIndex
@@ -26,7 +27,7 @@ class Corpus:
 
     def __init__(self, index: RepositoryIndex) -> None:
         files = [index.file(path) for path in index.paths()]
-        self.files = [file for file in files if file.kind == "production" and not file.generated]
+        self.files = [file for file in files if file.kind == "production"]
         self.tests = [file for file in files if file.kind == "test" and file.language]
         self.paths = [file.path for file in self.files]
         self.numbers = {path: number for number, path in enumerate(self.paths)}
@@ -47,6 +48,17 @@ class Corpus:
         return Field([file.identifiers for file in self.files])
 
     @cached_property
+    def passages(self) -> tuple[Field, list[int]]:
+        """Symbols by the names in their own text, and the number of each one's file."""
+        documents: list[Counter[str]] = []
+        owners: list[int] = []
+        for number, file in enumerate(self.files):
+            found = _passages(file)
+            documents += found
+            owners += [number] * len(found)
+        return Field(documents), owners
+
+    @cached_property
     def defined(self) -> Mapping[str, tuple[int, ...]]:
         """Files that define a symbol, by its whole name and by its last part."""
         found: dict[str, set[int]] = {}
@@ -62,11 +74,19 @@ class Corpus:
         """Files by pairs of folded subtokens that stand side by side in an identifier, with how often they do."""
         found: dict[tuple[str, str], dict[int, int]] = {}
         for number, file in enumerate(self.files):
-            for name, times in file.identifiers.items():
-                for pair in pairwise(folded(name)):
-                    holding = found.setdefault(pair, {})
-                    holding[number] = holding.get(number, 0) + times
+            for pair, times in _pairs(file).items():
+                found.setdefault(pair, {})[number] = times
         return found
+
+    @cached_property
+    def twins(self) -> list[list[int]]:
+        """For each file, others of the same name: a stub, a declaration, the same module for another platform."""
+        return _grouped(self.stems)
+
+    @cached_property
+    def folders(self) -> list[list[int]]:
+        """For each file, others in its folder."""
+        return _grouped([str(PurePosixPath(path).parent) for path in self.paths])
 
     @cached_property
     def file_names(self) -> Counter[str]:
@@ -82,19 +102,19 @@ class Corpus:
     def bridges(self) -> list[list[tuple[int, float]]]:
         """For each test file, the files it speaks for: those it exercises, the likeliest most, and those that past
         commits changed together with it."""
-        together: dict[str, Counter[int]] = {}
+        together: dict[str, dict[int, float]] = {}
         for change in self.past.changes:
             for test in change.tests:
-                counts = together.setdefault(test, Counter())
+                counts = together.setdefault(test, {})
                 for number in change.files:
-                    counts[number] += change.share  # type: ignore[assignment]
+                    counts[number] = counts.get(number, 0.0) + change.share
         bridges = []
         for file in self.tests:
             weights: dict[int, float] = {}
             for place, path in enumerate(self._exercised[file.path][:5]):
                 if path in self.numbers:
                     weights[self.numbers[path]] = 1 / (1 + place)
-            counts = together.get(file.path, Counter())
+            counts = together.get(file.path, {})
             most = sum(counts.values()) + 1
             for number, count in counts.items():
                 weights[number] = weights.get(number, 0.0) + count / most
@@ -143,6 +163,14 @@ def name_of(path: str) -> str:
     return name.strip("_")
 
 
+def _grouped(keys: list[str]) -> list[list[int]]:
+    """For each place the others of its key."""
+    groups: dict[str, list[int]] = {}
+    for number, key in enumerate(keys):
+        groups.setdefault(key, []).append(number)
+    return [[other for other in groups[key] if other != number] for number, key in enumerate(keys)]
+
+
 def path_terms(path: str) -> Counter[str]:
     """Folded subtokens of a path; those of the name count twice."""
     pure = PurePosixPath(path)
@@ -152,27 +180,48 @@ def path_terms(path: str) -> Counter[str]:
     return terms
 
 
-_terms: dict[tuple[str, str, str], Counter[str]] = {}
+T = TypeVar("T")
+_known: dict[tuple[str, str, str], object] = {}
 
 
-def _held(kind: str, file: IndexedFile, names: Counter[str]) -> Counter[str]:
-    key = (kind, file.blob, file.language or "")
-    found = _terms.get(key)
-    if found is None:
-        found = fold_counts(names)
-        if len(_terms) >= _HELD:
-            _terms.clear()
-        _terms[key] = found
-    return found
+def _once(make: Callable[[IndexedFile], T]) -> Callable[[IndexedFile], T]:
+    """The same function, its results kept by the content of the file: most files are as they were a commit before."""
+
+    def of(file: IndexedFile) -> T:
+        key = (make.__name__, file.blob, file.language or "")
+        if key not in _known:
+            if len(_known) >= _HELD:
+                _known.clear()
+            _known[key] = make(file)
+        return cast(T, _known[key])
+
+    return of
 
 
+@_once
 def _stems(file: IndexedFile) -> Counter[str]:
-    return _held("code", file, file.identifiers)
+    return fold_counts(file.identifiers)
 
 
+@_once
 def _prose(file: IndexedFile) -> Counter[str]:
-    return _held("words", file, file.words)
+    return fold_counts(file.words)
 
 
+@_once
 def _symbol_terms(file: IndexedFile) -> Counter[str]:
     return fold_counts(Counter(base_name(symbol.name).rpartition(".")[2] for symbol in file.symbols))
+
+
+@_once
+def _passages(file: IndexedFile) -> list[Counter[str]]:
+    return [fold_counts(dict.fromkeys((*names, base_name(name)), 1)) for name, names in file.uses.items()]
+
+
+@_once
+def _pairs(file: IndexedFile) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for name, times in file.identifiers.items():
+        for pair in pairwise(folded(name)):
+            found[pair] += times
+    return found

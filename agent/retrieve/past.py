@@ -30,6 +30,11 @@ class Change:
     subject: str
 
 
+@lru_cache(maxsize=8)
+def _fading(count: int, memory: float) -> list[float]:
+    return [math.exp(-place / memory) for place in range(count)]
+
+
 class Past:
     """Past commits that changed production files, the latest first."""
 

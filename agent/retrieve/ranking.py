@@ -1,7 +1,7 @@
 """Candidates for a task, best first, without a model: a sum of weighted signals, as chances that a file must change."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.index import RepositoryIndex
 from agent.retrieve.beside import files_beside
@@ -42,19 +42,18 @@ def rank(
     return candidates + files_beside(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
 
 
-def weighed(query: Query, corpus: Corpus) -> tuple[Signals, list[float]]:
-    """All signals, and each file's chance: once without its neighbours, then with theirs."""
+def weighed(query: Query, corpus: Corpus, weights: Mapping[str, float] = WEIGHTS) -> tuple[Signals, list[float]]:
+    """All signals, and each file's chance: once without its neighbours, then with them."""
     found = signals(query, corpus)
-    found |= neighbours(as_chances(weigh(found, len(corpus.files))), corpus)
-    return found, as_chances(weigh(found, len(corpus.files)))
+    found |= neighbours(as_chances(weigh(found, len(corpus.files), weights)), corpus)
+    return found, as_chances(weigh(found, len(corpus.files), weights))
 
 
-def weigh(found: Signals, size: int) -> list[float]:
+def weigh(found: Signals, size: int, weights: Mapping[str, float]) -> list[float]:
     """The weighted sum of signals for each file."""
     scores = [0.0] * size
     for name, values in found.items():
-        weight = WEIGHTS.get(name, 0.0)
-        if weight:
+        if weight := weights.get(name, 0.0):
             for number, value in enumerate(values):
                 scores[number] += weight * value
     return scores

@@ -25,7 +25,17 @@ def lexical(query: Query, corpus: Corpus) -> Signals:
         ("code", corpus.code), ("words", corpus.words), ("path", corpus.path), ("symbols", corpus.symbols),
     ):  # fmt: skip
         found |= _scaled(name, field.scores(query.terms), query)
+    found |= _scaled("passage", _best_passages(query, corpus), query)
     return found | _scaled("pairs", _pairs(query, corpus), query)
+
+
+def _best_passages(query: Query, corpus: Corpus) -> list[float]:
+    """For each file, the score of its best symbol."""
+    field, owners = corpus.passages
+    best = [0.0] * len(corpus.files)
+    for owner, score in zip(owners, field.scores(query.terms), strict=True):
+        best[owner] = max(best[owner], score)
+    return best
 
 
 def _pairs(query: Query, corpus: Corpus) -> list[float]:
@@ -146,16 +156,20 @@ def bridged(query: Query, corpus: Corpus) -> Signals:
 def neighbours(chances: Sequence[float], corpus: Corpus) -> Signals:
     """What the likely files change with, import, and are imported by; `chances` are the files' own."""
     size = len(corpus.files)
-    together, imported, importing = [0.0] * size, [0.0] * size, [0.0] * size
+    together, imported, importing, twins, folder = ([0.0] * size for _ in range(5))
     for number, chance in enumerate(chances):
         if chance >= _LIKELY:
             for other, count in sorted(corpus.past.together.get(number, {}).items()):
                 together[other] += chance * count / (corpus.past.count[number] + 2)
             for other in corpus.imports[number]:
                 imported[other] += chance
+            for other in corpus.twins[number]:
+                twins[other] += chance
+            for other in corpus.folders[number]:
+                folder[other] += chance
     for number, others in enumerate(corpus.imports):
         importing[number] = sum(chances[other] for other in others if chances[other] >= _LIKELY)
-    return {"together": together, "imported": imported, "importing": importing}
+    return {"together": together, "imported": imported, "importing": importing, "twin": twins, "folder": folder}
 
 
 _LIKELY = 0.02

@@ -1,0 +1,189 @@
+"""How well retrieval without a model finds the files that a commit went on to change, beside a strong baseline.
+
+Every question is asked of the parent's tree with the history up to the parent, so that nothing of the answer is seen.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from agent.index import IndexCache, IndexedFile, RepositoryIndex, build_index
+from agent.index.words import prose_subtokens
+from agent.retrieve import retrieve_by_rank
+from agent.retrieve.corpus import Corpus, corpus_of
+from agent.retrieve.fields import Field
+from agent.retrieve.query import parse_query
+from agent.retrieve.ranking import in_order, weighed
+from agent.retrieve.weights import WEIGHTS
+from evals.retrieval_items import Item, gold_symbols, items
+from harness.git import Git
+from harness.sources import GitSource
+from models.context import SymbolUse
+from models.tokens import estimate_tokens
+
+INGREDIENTS: Mapping[str, tuple[str, ...]] = {
+    "words of code": ("code", "words", "pairs"),
+    "path": ("path", "called", "scope"),
+    "names of symbols": ("symbols", "defines", "defines-plain", "names"),
+    "paths named": ("mentioned",),
+    "messages of commits": ("messages", "alike"),
+    "how often changed": ("changes", "recency", "untouched"),
+    "tests": ("tests",),
+    "co-change": ("together",),
+    "imports": ("imported", "importing"),
+    "form of the file": ("size", "symbol-count", "entry", "depth", "at-root", "aside", "version", "stub"),
+}
+"""Signals by what they are made of, for the ablation."""
+_PLACES = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Scores of one order of files against the files that changed.
+
+    `recalls` are the shares of these among the first 1, 5 and 10; `reciprocal` is 1 over the place of the first of
+    them; `all_of_ten` says whether the first ten hold all.
+    """
+
+    recalls: tuple[float, ...]
+    reciprocal: float
+    all_of_ten: bool
+
+    @classmethod
+    def of(cls, order: Sequence[str], gold: Collection[str]) -> "Found":
+        """Score an order; gold files that it lacks are not found."""
+        recalls = tuple(len(set(order[:places]) & set(gold)) / len(gold) for places in _PLACES)
+        first = next((place for place, path in enumerate(order, 1) if path in gold), None)
+        return cls(recalls, 1 / first if first else 0.0, set(gold) <= set(order[:10]))
+
+
+@dataclass(frozen=True)
+class Context:
+    """A context package against the change: tokens, whether all changed files are in it, share of changed symbols
+    whose bodies it shows (None where the commit changed no symbol that existed)."""
+
+    tokens: int
+    holds_all: bool
+    symbols: float | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One item's results. `seconds` are those of the ranking on a corpus that is there, `preparing` of making that."""
+
+    item: Item
+    files: int
+    ours: Found
+    baseline: Found
+    without: Mapping[str, Found]
+    context: Context | None
+    seconds: float
+    preparing: float
+
+
+@dataclass(frozen=True)
+class Means:
+    """Averages over items, or over repositories: recall@1, @5, @10, mean reciprocal rank, all of the gold in ten."""
+
+    recalls: tuple[float, ...]
+    reciprocal: float
+    all_of_ten: float
+
+    @classmethod
+    def of(cls, found: "Sequence[Found | Means]") -> "Means":
+        """The plain average."""
+        recalls = tuple(fmean(each.recalls[place] for each in found) for place in range(len(_PLACES)))
+        return cls(recalls, fmean(each.reciprocal for each in found), fmean(each.all_of_ten for each in found))
+
+
+def ask(git: Git, cache: IndexCache, most: int, *, contexts: bool, ablation: bool) -> Iterator[Asked]:
+    """Results of a repository's latest `most` items, one by one."""
+    for item in items(git, most):
+        index = build_index(GitSource(git, item.parent), cache)
+        yield ask_one(git, index, item, contexts=contexts, ablation=ablation)
+
+
+def ask_one(git: Git, index: RepositoryIndex, item: Item, *, contexts: bool, ablation: bool) -> Asked:
+    """Ask an index one item's question; with the context that comes of it, and with each ingredient left out."""
+    started = time.perf_counter()
+    corpus = corpus_of(index)
+    query = parse_query(item.task)
+    weighed(query, corpus)
+    preparing = time.perf_counter() - started
+    started = time.perf_counter()
+    order = ranked(item.task, corpus, WEIGHTS)
+    seconds = time.perf_counter() - started
+    without = {}
+    for name in INGREDIENTS if ablation else ():
+        without[name] = Found.of(ranked(item.task, corpus, less(WEIGHTS, INGREDIENTS[name])), item.gold)
+    return Asked(
+        item=item,
+        files=len(corpus.files),
+        ours=Found.of(order, item.gold),
+        baseline=Found.of(baseline(item.task, index), item.gold),
+        without=without,
+        context=context_of(git, index, item) if contexts else None,
+        seconds=seconds,
+        preparing=preparing,
+    )
+
+
+def ranked(task: str, corpus: Corpus, weights: Mapping[str, float]) -> list[str]:
+    """Production files, best first."""
+    _, chances = weighed(parse_query(task), corpus, weights)
+    return [corpus.paths[number] for number in in_order(chances, corpus)]
+
+
+def less(weights: Mapping[str, float], signals: Collection[str]) -> dict[str, float]:
+    """Weights without those of some signals, in whatever scale (`name/most`) or memory (`name-20`) these come."""
+
+    def kind(name: str) -> str:
+        stem = name.partition("/")[0]
+        return stem if stem in signals else stem.rstrip("-0123456789").removesuffix("-most")
+
+    return {name: weight for name, weight in weights.items() if kind(name) not in signals}
+
+
+def baseline(task: str, index: RepositoryIndex) -> list[str]:
+    """BM25 (k1 1.2, b 0.75) over subtokens of path and content of the production files, tests and docs left out."""
+    files = [index.file(path) for path in index.paths() if index.file(path).kind == "production"]
+    documents = [_content_terms(file) for file in files]
+    terms = Counter(prose_subtokens([task]))
+    scores = Field(documents).scores({term: float(times) for term, times in terms.items()})
+    order = sorted(range(len(files)), key=lambda number: (-scores[number], files[number].path))
+    return [files[number].path for number in order]
+
+
+_contents: dict[tuple[str, str], Counter[str]] = {}
+
+
+def _content_terms(file: IndexedFile) -> Counter[str]:
+    key = (file.blob, file.path)
+    if key not in _contents:
+        _contents[key] = prose_subtokens([file.path, file.text])
+    return _contents[key]
+
+
+def context_of(git: Git, index: RepositoryIndex, item: Item) -> Context:
+    """What the deterministic context of an item holds of its change."""
+    package = retrieve_by_rank(item.task, index, count=estimate_tokens).package
+    shown = {file.path: file for file in package.files}
+    wanted = hit = 0
+    for path, names in gold_symbols(git, item).items():
+        wanted += len(names)
+        if path in shown:
+            file = shown[path]
+            uses = {each.symbol: each.use for each in file.symbols}
+            hit += sum(file.whole or _is_shown(name, uses) for name in names)
+    return Context(package.tokens, set(item.gold) <= set(shown), hit / wanted if wanted else None)
+
+
+def _is_shown(name: str, uses: Mapping[str, SymbolUse]) -> bool:
+    """Whether a symbol, or one around it, is shown with its body."""
+    while name:
+        if uses.get(name) in (SymbolUse.PRIMARY, SymbolUse.SUPPORTING):
+            return True
+        name = name.rpartition(".")[0]
+    return False
