@@ -82,25 +82,25 @@ class _Case:
         steps = [each.step for each in self.steps]
         if not self.planned:
             steps += [step for step in self.lab.own_steps if all(_creates(target) for target in step.targets)]
-        self.missing = self.lab.left_by(steps)
-        if self.lab.try_out(PLANNED, self.lab.coded(steps)).passed:
+        changes, self.missing = self.lab.coded(steps)
+        if self.lab.try_out(PLANNED, changes).passed:
             return self._sufficient() if self.planned else (Label.CODE, "the files it was given were sufficient")
-        if not self.lab.try_out(RESTORED, self.lab.coded(steps, self.missing)).passed:
+        if not self.lab.try_out(RESTORED, self.lab.coded(steps, self.missing).changes).passed:
             return Label.UNDETERMINED, "the gold patch itself does not pass now"
         hidden = [step for step in self.missing if self._unseen(step)]
         if not self.planned:
             return Label.RETRIEVAL, f"without {_said(self.missing)} no coder can pass"
+        shown = [step for step in self.missing if step not in hidden]
         if hidden:
-            shown = [step for step in self.missing if step not in hidden]
-            if not self.lab.try_out(SHOWN, self.lab.coded(steps, shown)).passed:
+            if not self.lab.try_out(SHOWN, self.lab.coded(steps, shown).changes).passed:
                 return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
-        return self._insufficient()
+        return self._insufficient(shown)
 
     def _sufficient(self) -> Decision:
         """The gold coder passes with this plan. Did the coder get to take it, and was it asked to do no harm?"""
         if any(not each.taken for each in self.steps):
             taken = [each.step for each in self.steps if each.taken]
-            if not self.lab.try_out(TAKEN, self.lab.coded(taken)).passed:
+            if not self.lab.try_out(TAKEN, self.lab.coded(taken).changes).passed:
                 return self._not_taken()
         strange = [target for target in self.foreign if {target.path, target.new_path} & self.work.keys()]
         trimmed = self.lab.without(self.work, strange)
@@ -122,9 +122,9 @@ class _Case:
             return Label.UNDETERMINED, f"a sufficient plan was revised to an insufficient one when {failed[0]} failed"
         return Label.PLAN, "the planner gave up steps that are needed, though none had failed"
 
-    def _insufficient(self) -> Decision:
-        """Even the gold coder fails with this plan, and the context showed what it misses."""
-        omission = f"the plan does not reach {_said(self.missing)}, without which the gold coder fails"
+    def _insufficient(self, shown: Sequence[PlanStep]) -> Decision:
+        """Even the gold coder fails with this plan, and would pass with the steps it misses that the context showed."""
+        omission = f"the plan does not reach {_said(shown)}, without which the gold coder fails"
         if not self.foreign:
             return Label.PLAN, omission
         if self.lab.try_out(MENDED, self.lab.added_to(self.work, self.missing)).passed:

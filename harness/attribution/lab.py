@@ -1,6 +1,7 @@
 """Experiments: changes put together from a plan, the gold patch and a model's own work, judged by the hidden tests."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from agent.code.paths import check_path
 from agent.index.symbols import base_name
@@ -47,6 +48,13 @@ def judging_key(bench: Bench, instance: str, changes: Overlay) -> str:
     return validation_key(instance, digest("changes", files), bench.instance.environment, conditions)
 
 
+class Coded(NamedTuple):
+    """What the gold coder made, and the steps of the gold plan that have work left."""
+
+    changes: Overlay
+    left: list[PlanStep]
+
+
 class Lab:
     """Experiments on one attempt at an instance. Each is noted; the same change is judged once."""
 
@@ -63,13 +71,18 @@ class Lab:
         plan = self.gold.plan
         return [step for part in plan.meta.in_order() for step in plan.part_plans[part.id].in_order()]
 
-    def coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep] = ()) -> Overlay:
+    def coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep] = ()) -> Coded:
         """What the gold coder makes of a plan's steps, confined to their targets, and then of steps of its own."""
-        return self._coded(steps, more)[0]
-
-    def left_by(self, steps: Iterable[PlanStep]) -> list[PlanStep]:
-        """The gold plan's steps that have work left after the gold coder took `steps`."""
-        return self._coded(steps, ())[1]
+        with checked_out(self.bench.package.git, self.bench.instance.base_commit, self.bench.runtime.scratch) as tree:
+            workspace = TreeWorkspace(tree)
+            for step in steps:
+                _take(workspace, step, self.gold.confined_edits)
+            for step in more:
+                _take(workspace, step, self.gold.edits)
+            left = [step for step in self.own_steps if self.gold.edits(step, _files(workspace, step))]
+            changes = workspace.changes()
+        files = {d.path: (d.after.text.encode(), d.after.executable) if d.after else None for d in changes}
+        return Coded(files, left)
 
     def try_out(self, name: str, changes: Overlay | None) -> Experiment:
         """Judge a change and note it as an experiment; None is noted as one that could not be made."""
@@ -87,7 +100,7 @@ class Lab:
         A file that only one of them removes is as the gold steps have it.
         """
         merged = dict(work)
-        for path, content in self.coded((), steps).items():
+        for path, content in self.coded((), steps).changes.items():
             ours, base = work.get(path), self._base(path)
             if ours is None or content is None or ours == content:
                 merged[path] = content
@@ -117,18 +130,6 @@ class Lab:
             kept = {index for index, hunk in enumerate(file.hunks) if not _within(hunk.names, names)}
             rest[path] = (file.text(kept).encode(), ours[1])
         return rest
-
-    def _coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep]) -> tuple[Overlay, list[PlanStep]]:
-        with checked_out(self.bench.package.git, self.bench.instance.base_commit, self.bench.runtime.scratch) as tree:
-            workspace = TreeWorkspace(tree)
-            for step in steps:
-                _take(workspace, step, self.gold.confined_edits)
-            left = [step for step in self.own_steps if self.gold.edits(step, _files(workspace, step))]
-            for step in more:
-                _take(workspace, step, self.gold.edits)
-            changes = workspace.changes()
-        files = {d.path: (d.after.text.encode(), d.after.executable) if d.after else None for d in changes}
-        return files, left
 
     def _judged(self, changes: Overlay) -> Validation:
         key = tuple(sorted(changes.items(), key=lambda item: item[0]))
