@@ -91,9 +91,8 @@ class _Case:
         if not self.planned:
             return Label.RETRIEVAL, f"without {_said(self.missing)} no coder can pass"
         shown = [step for step in self.missing if step not in hidden]
-        if hidden:
-            if not self.lab.try_out(SHOWN, self.lab.coded(steps, shown).changes).passed:
-                return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
+        if hidden and not self.lab.try_out(SHOWN, self.lab.coded(steps, shown).changes).passed:
+            return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
         return self._insufficient(shown)
 
     def _sufficient(self) -> Decision:
