@@ -128,7 +128,7 @@ def test_an_outage_is_the_providers_fault_and_stops_the_campaign(sample: RepoPac
 
 def test_a_prompt_that_outgrows_the_window_is_named_and_final(sample: RepoPackage, configured: Configure) -> None:
     with ScriptedServer("I cannot say.") as server:
-        configured(server.url, window=2700)
+        configured(server.url, window=300)
         report = run(sample, "student")
         asked = len(server.requests)
         assert (report.planners["student"].outcomes, report.stopped) == ({"prompt-too-long": 1}, "")
