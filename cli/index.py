@@ -24,6 +24,7 @@ def index(
     """Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again."""
     from cli.output import errors, print_json
     from harness.clones import kept_clone
+    from models.errors import RepositoryError
     from models.settings import load_settings
 
     cache = load_settings().cache_dir
@@ -33,7 +34,11 @@ def index(
         from agent.index import IndexCache, build_index
         from harness.sources import GitSource
 
-        found = build_index(GitSource(git, at), IndexCache(cache / "index"))
+        try:
+            source = GitSource(git, at)
+        except RepositoryError as error:
+            raise RepositoryError(f"{path}: no commit {at!r}") from error
+        found = build_index(source, IndexCache(cache / "index"))
         told = described(found) if as_json else None
         summary = summarised(found)
     if told is not None:

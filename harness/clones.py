@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.git import Git, clone
@@ -28,14 +28,15 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
     state = _state(place)
     siblings = cache / _FOLDER / hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = siblings / state
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (siblings / f"{state}.lock").open("a") as lock:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((siblings / f"{state}.lock").open("a"))
             _clone_once(place, folder, lock.fileno())
             _sweep(siblings, state)
-            yield Git(folder / "repo")
-    except OSError as error:
-        raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
+        except OSError as error:
+            raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
+        yield Git(folder / "repo")
 
 
 def _clone_once(place: Path, folder: Path, lock: int) -> None:

@@ -103,9 +103,20 @@ def test_what_cannot_be_read_as_code_is_listed_all_the_same(tmp_path: Path) -> N
         },
     )
     assert set(index.paths()) == {
-        "broken.py", "latin.py", "huge.py", "app.min.js", "bundle.js", "vendor/lib.py", "uv.lock", "made.py",
-        "Case.py", "case.py", "empty.py", "bom.py", "crlf.py",
-    }  # fmt: skip
+        "broken.py",
+        "latin.py",
+        "huge.py",
+        "app.min.js",
+        "bundle.js",
+        "vendor/lib.py",
+        "uv.lock",
+        "made.py",
+        "Case.py",
+        "case.py",
+        "empty.py",
+        "bom.py",
+        "crlf.py",
+    }
     names = {path: [symbol.name for symbol in index.file(path).symbols] for path in index.paths()}
     assert "good" in names["broken.py"]
     assert names["latin.py"][0] == "NAME"
@@ -130,11 +141,15 @@ def test_an_empty_revision_has_an_empty_index(tmp_path: Path) -> None:
 
 
 HISTORY = (
-    {"src/pkg/__init__.py": "from .core import run\n", "src/pkg/core.py": CODE, "tests/test_core.py": "import pkg\npkg.run()\n"},
+    {
+        "src/pkg/__init__.py": "from .core import run\n",
+        "src/pkg/core.py": CODE,
+        "tests/test_core.py": "import pkg\npkg.run()\n",
+    },
     {"src/pkg/core.py": CODE + "\ndef run(): return LIMIT\n", "docs/a.md": "Runs.\n"},
     {"src/pkg/core.py": CODE + "\ndef run(): return LIMIT + 1\n"},
     {"src/pkg/extra.py": "from pkg import run\ndef walk(): run()\n", "docs/a.md": None},
-)  # fmt: skip
+)
 
 
 def _parsed(git: Git, revision: str, cache: IndexCache) -> int:

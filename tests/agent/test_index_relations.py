@@ -16,11 +16,18 @@ from harness.sources import GitSource
 @pytest.mark.parametrize(
     ("path", "subject"),
     [
-        ("tests/test_cache.py", "cache"), ("cache_test.py", "cache"), ("a/Button.test.tsx", "button"),
-        ("a/button.spec.ts", "button"), ("a/button-test.js", "button"), ("tests/cache.py", None), ("conftest.py", None),
-        ("tests/test_.py", None), ("tests/test_a_b.py", "a_b"), ("test.py", None),
+        ("tests/test_cache.py", "cache"),
+        ("cache_test.py", "cache"),
+        ("a/Button.test.tsx", "button"),
+        ("a/button.spec.ts", "button"),
+        ("a/button-test.js", "button"),
+        ("tests/cache.py", None),
+        ("conftest.py", None),
+        ("tests/test_.py", None),
+        ("tests/test_a_b.py", "a_b"),
+        ("test.py", None),
     ],
-)  # fmt: skip
+)
 def test_a_test_is_called_after_something(path: str, subject: str | None) -> None:
     assert subject_of(path) == subject
 
@@ -32,12 +39,17 @@ def test_tests_are_mapped_to_what_they_exercise(tmp_path: Path) -> None:
             "src/pkg/__init__.py": "from pkg._core import run\n",
             "src/pkg/_core.py": "from pkg.low import bottom\ndef run(): bottom()\n",
             "src/pkg/low.py": "def bottom(): ...\n",
-            "src/pkg/cli/main.py": "", "src/pkg/web/main.py": "",
-            "tests/test_core.py": "import pkg\n", "tests/test_all.py": "from pkg import run\n",
-            "tests/cli/test_main.py": "", "tests/test_web_main.py": "", "tests/helper.py": "import pkg.low\n",
-            "app/button.tsx": "export const Button = 1;\n", "app/button.test.tsx": "import { Button } from './button';\n",
+            "src/pkg/cli/main.py": "",
+            "src/pkg/web/main.py": "",
+            "tests/test_core.py": "import pkg\n",
+            "tests/test_all.py": "from pkg import run\n",
+            "tests/cli/test_main.py": "",
+            "tests/test_web_main.py": "",
+            "tests/helper.py": "import pkg.low\n",
+            "app/button.tsx": "export const Button = 1;\n",
+            "app/button.test.tsx": "import { Button } from './button';\n",
         },
-    )  # fmt: skip
+    )
     assert index.tests_of("src/pkg/_core.py") == ("tests/test_core.py", "tests/test_all.py")
     assert index.tests_of("src/pkg/low.py") == ("tests/helper.py",)
     assert index.tests_of("src/pkg/cli/main.py") == ("tests/cli/test_main.py",)
@@ -51,8 +63,13 @@ def test_tests_are_mapped_to_what_they_exercise(tmp_path: Path) -> None:
 def test_a_file_without_tests_of_its_own_is_exercised_through_those_that_import_it(tmp_path: Path) -> None:
     index = indexed(
         tmp_path,
-        {"pkg/a.py": "x = 1\n", "pkg/b.py": "from pkg.a import x\n", "tests/test_c.py": "from pkg.b import y\n", "pkg/__init__.py": ""},
-    )  # fmt: skip
+        {
+            "pkg/a.py": "x = 1\n",
+            "pkg/b.py": "from pkg.a import x\n",
+            "tests/test_c.py": "from pkg.b import y\n",
+            "pkg/__init__.py": "",
+        },
+    )
     assert index.tests_of("pkg/a.py") == ("tests/test_c.py",)
 
 
@@ -71,8 +88,10 @@ SHAPES = {
 def test_references_are_found_where_a_file_is_imported(tmp_path: Path) -> None:
     index = indexed(tmp_path, SHAPES)
     assert index.references("shapes.py", "Shape") == (
-        ("shapes.py", "make"), ("use.py", "<module>"), ("use.py", "show"),
-    )  # fmt: skip
+        ("shapes.py", "make"),
+        ("use.py", "<module>"),
+        ("use.py", "show"),
+    )
     assert index.references("shapes.py", "Shape.area") == (("shapes.py", "Shape.twice"), ("use.py", "show"))
     assert index.references("shapes.py", "make") == (("mod.py", "g"), ("use.py", "<module>"))
     assert index.references("gone.py", "x") == ()

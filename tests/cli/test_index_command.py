@@ -1,0 +1,51 @@
+"""`cra index` as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.sample import build_sample
+
+CRA = Path(sys.executable).parent / "cra"
+
+
+def cra(*arguments: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
+    places = {"CRA_DATA_DIR": str(cwd / "data"), "CRA_CACHE_DIR": str(cwd / "cache")}
+    return subprocess.run(
+        [str(CRA), *map(str, arguments)], cwd=cwd, env={**kept, **places}, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_index_is_printed_for_people_and_for_programs(tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "spans")
+    shown = cra("index", sample, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "symbols" in shown.stdout
+    assert "src/spans/" in shown.stdout
+    first, second = (cra("index", sample, "--json", cwd=tmp_path).stdout for _ in range(2))
+    assert first == second
+    told = json.loads(first)
+    files = {file["path"]: file for file in told["files"]}
+    package = files["src/spans/__init__.py"]
+    assert package["kind"] == "production"
+    assert package["imports"]
+    assert any(file["exercises"] for file in told["files"])
+    older = json.loads(cra("index", sample, "--at", "HEAD~5", "--json", cwd=tmp_path).stdout)
+    assert older["revision"] != told["revision"]
+    assert older["commits"] < told["commits"]
+
+
+def test_what_cannot_be_indexed_is_said_in_one_line(tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "spans")
+    for arguments, said in (
+        (["index", tmp_path], "is no git repository"),
+        (["index", tmp_path / "nowhere"], "is no directory"),
+        (["index", sample, "--at", "nope"], "no commit 'nope'"),
+    ):
+        done = cra(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
