@@ -1,6 +1,6 @@
 """Answers of the retrieval stages, read against what was asked: a judge names only what it was shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.answers import read_answer
 from models.context import (
@@ -23,15 +23,11 @@ def parse_task_analysis(text: str) -> TaskAnalysis:
 def parse_scope(text: str, candidates: Sequence[Candidate]) -> list[FileJudgement]:
     """The judgements of candidates, in the candidates' order; those that the answer leaves out are missing.
 
-    Raises PlanError for a wrong shape, a file that was not shown, and one that is judged twice.
+    Raises PlanError for a wrong shape and a file that was not shown.
     """
-    judged = {}
-    for each in read_answer(ScopeJudgement, text, "files").files:
-        if each.path in judged:
-            raise PlanError(f"{each.path} is judged twice; give one judgement for each file")
-        judged[each.path] = each
-    _known(list(judged), [candidate.path for candidate in candidates], "file")
-    return [judged[candidate.path] for candidate in candidates if candidate.path in judged]
+    judged = read_answer(ScopeJudgement, text, "files").files
+    _known(judged, [candidate.path for candidate in candidates], "file")
+    return [FileJudgement(path=c.path, relevance=judged[c.path]) for c in candidates if c.path in judged]
 
 
 def parse_precision(text: str, outlines: Sequence[FileOutline]) -> list[SymbolJudgement]:
@@ -39,17 +35,18 @@ def parse_precision(text: str, outlines: Sequence[FileOutline]) -> list[SymbolJu
 
     Raises PlanError as `parse_scope` does.
     """
-    judged = {}
-    for each in read_answer(PrecisionJudgement, text, "symbols").symbols:
-        if (each.path, each.symbol) in judged:
-            raise PlanError(f"{each.symbol} of {each.path} is judged twice; give one judgement for each symbol")
-        judged[each.path, each.symbol] = each
+    judged = read_answer(PrecisionJudgement, text, "symbols").symbols
     shown = [(outline.path, symbol.name) for outline in outlines for symbol in outline.symbols]
-    _known([f"{p} :: {s}" for p, s in judged], [f"{p} :: {s}" for p, s in shown], "symbol")
-    return [judged[key] for key in shown if key in judged]
+    named = [f"{path} :: {symbol}" for path, symbols in judged.items() for symbol in symbols]
+    _known(named, [f"{path} :: {symbol}" for path, symbol in shown], "symbol")
+    return [
+        SymbolJudgement(path=path, symbol=symbol, use=judged[path][symbol])
+        for path, symbol in shown
+        if symbol in judged.get(path, ())
+    ]
 
 
-def _known(named: list[str], shown: list[str], what: str) -> None:
+def _known(named: Iterable[str], shown: Iterable[str], what: str) -> None:
     strangers = sorted(set(named) - set(shown))
     if strangers:
         raise PlanError(f"{what} {strangers[0]!r} was not among those shown ({len(strangers)} such); judge those shown")

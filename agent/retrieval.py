@@ -36,7 +36,7 @@ JUDGED = 30
 MOST_BATCHES = 4
 """Questions that a stage of retrieval may take, retries not counted; what is left after them stays as ranked."""
 OVERVIEW_CHARS = 6000
-SPACING = 16
+SPACING = 8
 """Tokens that an item of an answer may have beside its words: white space, where a model likes it."""
 FRAMING = 0.25
 """Share of the smallest prompt that planning and coding keep for instructions, plan, step and failure."""
@@ -176,7 +176,7 @@ class Retrieval:
 
 def _said(candidate: Candidate) -> str:
     """The longest judgement of a candidate."""
-    return f'{{"path": "{candidate.path}", "relevance": "supporting", "reason": "some words on why it matters"}}'
+    return f'"{candidate.path}": "supporting"'
 
 
 def _shown_of(item: tuple[FileOutline, SymbolOutline]) -> str:
@@ -186,7 +186,7 @@ def _shown_of(item: tuple[FileOutline, SymbolOutline]) -> str:
 
 def _said_of(item: tuple[FileOutline, SymbolOutline]) -> str:
     outline, symbol = item
-    return f'{{"path": "{outline.path}", "symbol": "{symbol.name}", "use": "type_context"}}'
+    return f'"{outline.path}" "{symbol.name}": "type_context"'
 
 
 def _regrouped(batch: Sequence[tuple[FileOutline, SymbolOutline]]) -> list[FileOutline]:

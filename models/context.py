@@ -53,9 +53,9 @@ class FileJudgement(Frozen):
 
 
 class ScopeJudgement(Frozen):
-    """The scope stage's answer to one batch of candidates."""
+    """The scope stage's answer to one batch of candidates: by path, so that no file can be judged twice."""
 
-    files: tuple[FileJudgement, ...] = ()
+    files: dict[str, Relevance] = Field(default_factory=dict)
 
 
 class SymbolUse(StrEnum):
@@ -94,9 +94,9 @@ class SymbolJudgement(Frozen):
 
 
 class PrecisionJudgement(Frozen):
-    """The precision stage's answer to one batch of files."""
+    """The precision stage's answer to one batch of files: by path, then by symbol."""
 
-    symbols: tuple[SymbolJudgement, ...] = ()
+    symbols: dict[str, dict[str, SymbolUse]] = Field(default_factory=dict)
 
 
 class ContextFile(Frozen):

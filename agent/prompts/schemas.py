@@ -24,10 +24,9 @@ class Bounds:
     targets: int = 12
     names: int = 16
     depends: int = 8
-    reasons: int = 120
 
 
-TIGHT = Bounds(text=160, short=48, parts=2, steps=2, targets=1, names=4, depends=0, reasons=0)
+TIGHT = Bounds(text=160, short=48, parts=2, steps=2, targets=1, names=4, depends=0)
 """What a small model can say to its end in a few hundred tokens."""
 TIGHT_BELOW = 1024
 
@@ -74,20 +73,13 @@ class _Shapes:
         return {"type": "string", "maxLength": self.bounds.short}
 
     def scope(self) -> Schema:
-        paths = [candidate.path for candidate in self.request.candidates]
-        judgement = {"path": _one_of(paths), "relevance": _one_of([each.value for each in Relevance])}
-        if self.bounds.reasons:
-            judgement["reason"] = {"type": "string", "maxLength": self.bounds.reasons}
-        return _object(files=_list(_object(**judgement), len(paths)))
+        relevance = _one_of([each.value for each in Relevance])
+        return _object(files=_object(**{candidate.path: relevance for candidate in self.request.candidates}))
 
     def precision(self) -> Schema:
-        pairs = [(outline.path, symbol.name) for outline in self.request.outlines for symbol in outline.symbols]
-        judgement = _object(
-            path=_one_of(sorted({path for path, _ in pairs})),
-            symbol=_one_of(sorted({symbol for _, symbol in pairs})),
-            use=_one_of([use.value for use in SymbolUse]),
-        )
-        return _object(symbols=_list(judgement, len(pairs)))
+        use = _one_of([use.value for use in SymbolUse])
+        files = {each.path: _object(**{symbol.name: use for symbol in each.symbols}) for each in self.request.outlines}
+        return _object(symbols=_object(**files))
 
     def steps(self, **more: Schema) -> Schema:
         assert self.request.part is not None

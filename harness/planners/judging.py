@@ -11,12 +11,10 @@ from harness.planners.hunks import FileHunks
 from harness.planners.imports import imported
 from models.context import (
     Candidate,
-    FileJudgement,
     FileOutline,
     PrecisionJudgement,
     Relevance,
     ScopeJudgement,
-    SymbolJudgement,
     SymbolOutline,
     SymbolUse,
     TaskAnalysis,
@@ -68,23 +66,19 @@ class GoldJudge:
             for path in imported(change.path, side.text, paths)
         }
 
-        def judgement(path: str) -> FileJudgement:
+        def judgement(path: str) -> Relevance:
             if path in self._changed:
-                return FileJudgement(path=path, relevance=Relevance.RELEVANT, reason="the change is made here")
-            if path in self._tested:
-                return FileJudgement(path=path, relevance=Relevance.SUPPORTING, reason="tests what changes")
-            if path in needed:
-                return FileJudgement(path=path, relevance=Relevance.SUPPORTING, reason="what changes imports it")
-            return FileJudgement(path=path, relevance=Relevance.IRRELEVANT, reason="neither changed nor imported")
+                return Relevance.RELEVANT
+            return Relevance.SUPPORTING if path in self._tested or path in needed else Relevance.IRRELEVANT
 
-        return ScopeJudgement(files=tuple(map(judgement, paths)))
+        return ScopeJudgement(files={path: judgement(path) for path in paths})
 
     def precision(self, outlines: Iterable[FileOutline]) -> PrecisionJudgement:
         """Primary is what changes, supporting what the changed lines mention; of types, and of what else the changed
         symbols mention or have around them, the signature is enough."""
-        return PrecisionJudgement(symbols=tuple(use for outline in outlines for use in self._uses(outline)))
+        return PrecisionJudgement(symbols={outline.path: self._uses(outline) for outline in outlines})
 
-    def _uses(self, outline: FileOutline) -> Iterator[SymbolJudgement]:
+    def _uses(self, outline: FileOutline) -> dict[str, SymbolUse]:
         change = next((c for c in self.gold.production if outline.path in _old_paths(c)), None)
         touched = _touched(change) if change is not None else frozenset()
         around = {name.rpartition(".")[0] for name in touched}
@@ -102,8 +96,7 @@ class GoldJudge:
                 return SymbolUse.TYPE_CONTEXT
             return SymbolUse.EXCLUDED
 
-        for symbol in outline.symbols:
-            yield SymbolJudgement(path=outline.path, symbol=symbol.name, use=use(symbol))
+        return {symbol.name: use(symbol) for symbol in outline.symbols}
 
     def _kind(self, task: str) -> str:
         if not self.gold.production:

@@ -208,13 +208,14 @@ def test_what_the_templates_show_as_answers_is_read_by_the_parsers() -> None:
 
 def test_a_judge_may_name_only_what_it_was_shown() -> None:
     scope, precision = request(Stage.SCOPE), request(Stage.PRECISION)
-    good = '{"files": [{"path": "src/a.py", "relevance": "relevant", "reason": "r"}]}'
+    good = '{"files": {"src/a.py": "relevant"}}'
     assert [each.path for each in parse_scope(good, scope.candidates)] == ["src/a.py"]
+    assert parse_scope('{"files": {}}', scope.candidates) == []
     with pytest.raises(PlanError, match=r"'/etc/passwd' was not among those shown"):
         parse_scope(good.replace("src/a.py", "/etc/passwd"), scope.candidates)
-    with pytest.raises(PlanError, match="judged twice"):
-        parse_scope(good.replace("]}", ', {"path": "src/a.py", "relevance": "irrelevant"}]}'), scope.candidates)
-    symbols = '{"symbols": [{"path": "src/a.py", "symbol": "nowhere", "use": "primary"}]}'
+    with pytest.raises(PlanError, match="appears twice"):
+        parse_scope('{"files": {"src/a.py": "relevant", "src/a.py": "irrelevant"}}', scope.candidates)
+    symbols = '{"symbols": {"src/a.py": {"nowhere": "primary"}}}'
     with pytest.raises(PlanError, match="was not among those shown"):
         parse_precision(symbols, precision.outlines)
     with pytest.raises(PlanError, match="summary"):

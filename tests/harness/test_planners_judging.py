@@ -70,7 +70,8 @@ def test_symbols_of_other_files_support_if_the_changed_lines_mention_them() -> N
     helper = "def helper(x):\n    return x\n\n\ndef unused():\n    pass\n"
     gold = patch(change("a.py", "def f():\n    return 1\n", "def f():\n    return helper(1)\n"))
     outlines = [outline("b.py", helper, Relevance.SUPPORTING)]
-    uses = {each.symbol: each.use for each in GoldJudge(gold).precision(outlines).symbols}
+    judged = GoldJudge(gold).precision(outlines).symbols
+    uses = {symbol: use for symbols in judged.values() for symbol, use in symbols.items()}
     assert uses == {"helper": SymbolUse.SUPPORTING, "unused": SymbolUse.EXCLUDED}
 
 
@@ -104,8 +105,8 @@ def test_any_change_is_judged_the_same_way_twice_and_in_full(gold: GoldPatch, da
     offered = candidates(*data.draw(st.permutations(paths)))
     outlines = [outline(c.old_path or c.path, c.before.text) for c in changes if c.before]
     one, two = GoldJudge(gold), GoldJudge(gold)
-    assert [each.path for each in one.scope(offered).files] == [each.path for each in offered]
-    assert len(one.precision(outlines).symbols) == sum(len(each.symbols) for each in outlines)
+    assert list(one.scope(offered).files) == [each.path for each in offered]
+    assert sum(map(len, one.precision(outlines).symbols.values())) == sum(len(each.symbols) for each in outlines)
     assert one.scope(offered) == two.scope(offered)
     assert one.precision(outlines) == two.precision(outlines)
     assert one.analysis("Fix a crash in f") == two.analysis("Fix a crash in f")
