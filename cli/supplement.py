@@ -54,9 +54,9 @@ def _show(report: "SupplementReport") -> None:
         hunks = f"{line.killed}/{line.hunks}" if accepted else "-"
         what = line.task if accepted else f"{line.task}\n{line.detail}"
         state = Text(line.state, "green" if accepted else "yellow")
-        rows.append((f"{line.package}@{line.commit[:7]}", state, line.rounds, how or "-", coverage, hunks, what))
-    columns = ["commit", "state", "asked", "fails on parent", "coverage", "hunks", "task"]
-    table("Generated tests", columns, rows, right=["asked", "coverage", "hunks"])
+        rows.append((f"{line.package}@{line.commit[:7]}", state, how or "-", coverage, hunks, what))
+    columns = ["commit", "state", "fail before", "lines", "hunks", "task"]
+    table("Generated tests", columns, rows, right=["lines", "hunks"])
     states = ", ".join(f"{state} {count}" for state, count in report.counts().items()) or "none tried"
     console.print(f"{report.lacking} commits lack tests that tell them apart: {states}; cost {report.cost:.4f}")
     if report.stopped:

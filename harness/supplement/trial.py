@@ -23,7 +23,7 @@ from models.manifest import ExcludedTest, Instance, InvalidReason
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
-TRIAL_VERSION = 1
+TRIAL_VERSION = 2
 """Raised whenever a trial could come out differently; cached trials of older versions are not used."""
 
 _SHOWN = 3  # failing tests whose message the teacher is shown

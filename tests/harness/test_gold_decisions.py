@@ -96,6 +96,15 @@ def test_tests_that_vanish_from_untouched_files_are_the_environments_fault() -> 
     assert "90 of 90" in found.detail
 
 
+def test_examples_in_documents_that_move_to_another_line_have_not_vanished() -> None:
+    def examples(shift: int) -> dict[str, CaseStatus]:
+        return {f"README.md::line:{10 * n + shift},column:1": PASS for n in range(20)}
+
+    after = report({OLD: PASS, NEW: PASS, **examples(1)})
+    found = verdict(parent=report({OLD: PASS, **examples(0)}), after=(after, after, after))
+    assert (found.reason, found.fail_to_pass) == (None, (NEW,))
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [

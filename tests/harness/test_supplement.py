@@ -1,8 +1,13 @@
 """A teacher (a scripted server) writes tests for a commit that lacks them; the sandbox says what they are worth."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bad_server import Behaviour, Fail, Say, ScriptedServer
@@ -348,6 +353,41 @@ def test_rounds_are_stored_once_and_only_added(ask: Ask, package: RepoPackage, d
     assert found.instance is not None and found.instance.generated is not None
     assert raw.get_text(found.instance.generated.answer_hash) == block(GOOD)
     assert "Your last answer did not do" in raw.get_text(found.instance.generated.prompt_hash)
+
+
+def test_the_command_goes_on_where_it_was_and_pays_for_no_answer_twice(
+    runtime: Runtime, package: RepoPackage, tmp_path: Path
+) -> None:
+    own = _copy(package, tmp_path)
+    before = (own.directory / MANIFEST).read_text()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "environments").symlink_to(runtime.scratch.parent / "environments")
+    places = {"CRA_DATA_DIR": "d", "CRA_CACHE_DIR": "c", "PREFECT_HOME": "p"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
+    environment = {**kept, **{name: str(tmp_path / place) for name, place in places.items()}}
+
+    def run() -> dict[str, Any]:
+        command = [Path(sys.executable).parent / "cra", "supplement", own.directory, "--json"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    with ScriptedServer(block(GOOD)) as server:
+        endpoint = f'[models.endpoints.s]\nurl = "{server.url}"\nmodel = "scripted"\nwindow = 16384\n'
+        (tmp_path / "cra.toml").write_text(f'{endpoint}price.output = 1000\n[models.teachers]\nreasoning = "s"\n')
+        first = run()
+        assert (first["lacking"], first["counts"], first["stopped"]) == (1, {"accepted": 1}, "")
+        (line,) = first["lines"]
+        assert (line["how"], line["coverage"], line["killed"]) == ({"assertion": 1}, 2 / 3, 1)
+        assert line["cost"] == first["cost"] > 0
+        after = (own.directory / MANIFEST).read_text()
+        assert read_package(own.directory).manifest.instances[0].valid
+
+        (own.directory / MANIFEST).write_text(before)  # as after a kill just before it was written
+        again = run()
+        assert (again["lines"], again["cost"]) == (first["lines"], 0.0)
+        assert (own.directory / MANIFEST).read_text() == after
+        assert len(server.requests) == 1
 
 
 def test_what_does_not_fit_is_left_out_whole_and_named() -> None:
