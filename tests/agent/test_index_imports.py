@@ -140,7 +140,9 @@ SCRIPTS = {
     "tsconfig.base.json": (
         '{"compilerOptions": {"paths": {"@app/*": ["apps/web/src/*"], "@app/special": ["apps/web/src/other.ts"]}}}'
     ),
-    "apps/web/tsconfig.json": '// comments are fine\n{"extends": "../../tsconfig.base", /* so */ "compilerOptions": {"jsx": "a//b",},}',
+    "apps/web/tsconfig.json": (
+        '// so\n{"extends": "../../tsconfig.base", /* and so */ "compilerOptions": {"jsx": "a//b",},}'
+    ),
     "apps/web/src/util/index.ts": "export function tool() {}\nexport default class Tool {}\n",
     "apps/web/src/other.ts": "export const other = 1;\n",
     "apps/web/src/view.tsx": "export const View = () => <p>hi</p>;\n",
