@@ -39,6 +39,17 @@ def supplement(
         print_json({**report.model_dump(mode="json"), "counts": report.counts()})
     else:
         _show(report)
+    _fail_if_open(report)
+
+
+def _fail_if_open(report: "SupplementReport") -> None:
+    """Scripts are told by the exit code when a commit was not decided about."""
+    from models.errors import InfrastructureError
+
+    open_ones = [line for line in report.lines if line.undecided]
+    if report.stopped or open_ones:
+        why = report.stopped or f"{len(open_ones)} commits met a fault: {open_ones[0].detail}"
+        raise InfrastructureError(f"{why}; the same command goes on from here")
 
 
 def _show(report: "SupplementReport") -> None:
@@ -59,5 +70,3 @@ def _show(report: "SupplementReport") -> None:
     table("Generated tests", columns, rows, right=["lines", "hunks"])
     states = ", ".join(f"{state} {count}" for state, count in report.counts().items()) or "none tried"
     console.print(f"{report.lacking} commits lack tests that tell them apart: {states}; cost {report.cost:.4f}")
-    if report.stopped:
-        console.print(f"[yellow]stopped:[/] {report.stopped}", soft_wrap=True)

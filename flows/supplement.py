@@ -46,6 +46,7 @@ class Line(Frozen):
     killed: int = 0
     hunks: int = 0
     cost: float = 0.0
+    undecided: bool = False
 
 
 class SupplementReport(Frozen):
@@ -115,7 +116,7 @@ def _fault(case: Case, error: BaseException) -> Line:
     kinds = {CapReached: "cap-reached", ProviderError: "provider-error", CleanRoomError: "fault"}
     state = next((state for kind, state in kinds.items() if isinstance(error, kind)), "harness-error")
     said = str(error) if isinstance(error, CleanRoomError) else f"{type(error).__name__}: {error}"
-    return _line(case, state).model_copy(update={"detail": said})
+    return _line(case, state).model_copy(update={"detail": said, "undecided": True})
 
 
 def _found(case: Case, found: Supplement, quality: TestQuality | None) -> Line:

@@ -8,9 +8,9 @@ from prefect import tags, task
 
 from harness.goldpatch import read_gold_patch
 from harness.packages import generated_tests
-from harness.quality import quality_conditions, quality_of_tests
+from harness.quality import kept_quality
 from harness.store import RawStore, digest, instance_key
-from harness.store.supplements import SupplementStore, quality_key
+from harness.store.supplements import SupplementStore
 from harness.supplement import Reply, Subject, Supplement, Teacher, Trial, kept_trial, store_files, supplement
 from harness.trees import Overlay
 from models.chat import Message, prompt_text
@@ -81,13 +81,10 @@ def measure_tests(case: Case, instance: Instance) -> TestQuality:
     """Measure accepted tests against the commit's own change; once per instance, change and tests."""
     subject, desk = case.subject, case.desk
     tests, patch = generated_tests(subject.package, instance), _gold(subject)
-    key = quality_key(case.key, patch, tests, quality_conditions(subject.runtime))
-    if (found := desk.store.find_quality(key)) is not None:
-        return found
     with desk.slots:
-        found = quality_of_tests(subject.runtime, subject.package, instance, patch, tests, instance.commit)
-    desk.store.add_quality(key, case.key, patch, tests, found)
-    return found
+        return kept_quality(
+            desk.store, subject.runtime, subject.package, instance, case.key, patch, tests, instance.commit
+        )
 
 
 @task(task_run_name="{label}", persist_result=False)

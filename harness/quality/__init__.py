@@ -1,6 +1,7 @@
 """What tests are worth: the lines of a patch that they run, and the hunks of it that they would miss."""
 
+from harness.quality.kept import kept_quality
 from harness.quality.measure import QUALITY_VERSION, quality_conditions, quality_of_tests
 from harness.quality.mutants import Reverted, reverted
 
-__all__ = ["QUALITY_VERSION", "Reverted", "quality_conditions", "quality_of_tests", "reverted"]
+__all__ = ["QUALITY_VERSION", "Reverted", "kept_quality", "quality_conditions", "quality_of_tests", "reverted"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from agent.code.apply import FileContent
 from harness.goldpatch import read_gold_patch
 from harness.packages import RepoPackage
-from harness.quality import quality_conditions, quality_of_tests, reverted
+from harness.quality import kept_quality, quality_conditions, quality_of_tests, reverted
 from harness.quality.mutants import changed_lines
 from harness.sandbox import Mount, open_sandbox
 from harness.state import Runtime
@@ -235,10 +235,13 @@ def test_a_measurement_is_stored_once(
     store = open_supplement_store(target)
     instance = keys[sample.manifest.instances[0].instance_id]
     patch, tests = gold
-    key = quality_key(instance, patch, tests, quality_conditions(runtime))
+    conditions = {**quality_conditions(runtime), "base_tests": None}
+    key = quality_key(instance, patch, tests, conditions)
     assert store.find_quality(key) is None
     found = TestQuality(tests=("a",), changed=3, missed=("a.py:1",))
     store.add_quality(key, instance, patch, tests, found)
     store.add_quality(key, instance, patch, tests, found.model_copy(update={"changed": 4}))
     assert store.find_quality(key) == found
-    assert quality_key(instance, patch, {}, quality_conditions(runtime)) != key
+    kept = kept_quality(store, runtime, sample, sample.manifest.instances[0], instance, patch, tests)
+    assert kept == found
+    assert quality_key(instance, patch, {}, conditions) != key

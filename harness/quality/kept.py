@@ -1,0 +1,33 @@
+"""Measurements that are taken once: from the raw database if the same was measured before."""
+
+from harness.packages import RepoPackage
+from harness.quality.measure import quality_conditions, quality_of_tests
+from harness.state import Runtime
+from harness.store.supplements import SupplementStore, quality_key
+from harness.trees import Overlay
+from models.manifest import Instance
+from models.test_quality import TestQuality
+
+
+def kept_quality(
+    store: SupplementStore,
+    runtime: Runtime,
+    package: RepoPackage,
+    instance: Instance,
+    instance_key: str,
+    patch: Overlay,
+    tests: Overlay,
+    base_tests: str | None = None,
+) -> TestQuality:
+    """`quality_of_tests`, stored under all that it depends on.
+
+    `instance_key` names a row of instances that the database holds. An attempt's own tests are measured by giving all
+    of its changes for both `patch` and `tests`. Raises what `quality_of_tests` raises, and DatabaseError.
+    """
+    conditions = {**quality_conditions(runtime), "base_tests": base_tests}
+    key = quality_key(instance_key, patch, tests, conditions)
+    if (found := store.find_quality(key)) is not None:
+        return found
+    found = quality_of_tests(runtime, package, instance, patch, tests, base_tests)
+    store.add_quality(key, instance_key, patch, tests, found)
+    return found
