@@ -16,7 +16,7 @@ from models.chat import prompt_text
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
-from models.tokens import ANSWER_TOKENS, ANSWER_TOKENS, WINDOWS, estimate_tokens
+from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 
 _VERSION = "gold-3"
 

@@ -7,14 +7,18 @@ from harness.store.report import PlannerReport, Report
 from harness.store.rows import sha256
 from harness.store.trace import Trace
 from harness.store.triples import Triple
+from harness.store.usage import Result, StageUse, Usage
 
 __all__ = [
     "AttemptRecorder",
     "PlannerReport",
     "RawStore",
     "Report",
+    "Result",
+    "StageUse",
     "Trace",
     "Triple",
+    "Usage",
     "campaign_key",
     "digest",
     "instance_key",

@@ -3,19 +3,18 @@
 Every method is one transaction, safe to call from several threads and processes, and harmless to repeat.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from harness.store.attributions import attribution_row, keep_attribution, read_attribution
 from harness.store.keys import campaign_key, canonical, digest, instance_key, trajectory_key
+from harness.store.questions import Questions
 from harness.store.recorder import AttemptRecorder
-from harness.store.report import Report, TrajectoryLine, latest_run, read_report, read_trajectories
+from harness.store.report import latest_run
 from harness.store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
-from harness.store.trace import Trace, read_trace
-from harness.store.triples import Triple, read_triples
 from models.attribution import Attribution
 from models.database import open_database
 from models.errors import DatabaseError, UsageError
@@ -41,11 +40,8 @@ def open_raw_store(target: str | Path) -> "RawStore":
     return RawStore(open_database(target, "raw"))
 
 
-class RawStore:
+class RawStore(Questions):
     """What the harness does with the raw database behind `engine`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def put_text(self, text: str) -> str:
         """Store a text once; its SHA-256."""
@@ -284,29 +280,6 @@ class RawStore:
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
             return read_attribution(connection, run["campaign_id"], trajectory_id, attempt)
-
-    def report(self, name: str) -> Report:
-        """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""
-        with reading(self._engine) as connection:
-            return read_report(connection, name)
-
-    def trajectories(self, name: str, limit: int) -> list[TrajectoryLine]:
-        """Trajectories of the campaign that last ran under a label, those that did not pass first."""
-        with reading(self._engine) as connection:
-            return read_trajectories(connection, name, limit)
-
-    def trace(self, prefix: str) -> Trace:
-        """All that lies behind one trajectory.
-
-        Raises UsageError if none, or more than one, begins with `prefix`.
-        """
-        with reading(self._engine) as connection:
-            return read_trace(connection, prefix)
-
-    def triples(self, campaign_id: str) -> Iterator[Triple]:
-        """(context, plan, outcome) of each closed trajectory of a campaign, in key order, free of times."""
-        with reading(self._engine) as connection:
-            yield from read_triples(connection, campaign_id)
 
 
 def _find(connection: Connection, trajectory_id: str, for_update: bool = False) -> RowMapping:

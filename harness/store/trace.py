@@ -49,7 +49,7 @@ class DecisionEvent(_Event):
 
 
 class CallEvent(_Event):
-    """A question and its answer. The question as data is to be had by its hash; `prompt` is there if it was asked for."""
+    """A question and its answer. The question as data is to be had by its hash, `prompt` is there if asked for."""
 
     event: Literal["call"] = "call"
     stage: str
@@ -161,8 +161,8 @@ class Trace(Frozen):
     outcomes: tuple[OutcomeEvent, ...]
 
 
-def read_trace(connection: Connection, prefix: str) -> Trace:
-    """The trace of the one trajectory whose key begins with `prefix`."""
+def read_trace(connection: Connection, prefix: str, *, prompts: bool = False) -> Trace:
+    """The trace of the one trajectory whose key begins with `prefix`, with the texts of its prompts if wanted."""
     run = _resolve(connection, prefix)
     instances = table_of(InstanceRow)
     instance = connection.execute(select(instances).where(instances.c.id == run["instance_id"])).mappings().one()
@@ -176,7 +176,7 @@ def read_trace(connection: Connection, prefix: str) -> Trace:
         package=instance["package_id"],
         planner_identity=read_texts(connection, [run["planner_hash"]])[run["planner_hash"]],
         outcome=run["outcome"],
-        events=tuple(_events(connection, run)),
+        events=tuple(_events(connection, run, prompts)),
         outcomes=tuple(_outcomes(connection, run)),
         **_pick(
             run,
@@ -215,7 +215,7 @@ def _rows(connection: Connection, model: type[Evidence] | type[OutcomeRow], run:
     return list(connection.execute(query.order_by(*table.primary_key)).mappings())
 
 
-def _events(connection: Connection, run: RowMapping) -> list[Event]:
+def _events(connection: Connection, run: RowMapping, prompts: bool) -> list[Event]:
     calls = _rows(connection, RetrievalLlmCall, run)
     plans = _rows(connection, PlanRow, run)
     edits = _rows(connection, EditRow, run)
@@ -223,6 +223,7 @@ def _events(connection: Connection, run: RowMapping) -> list[Event]:
         connection,
         [row["response_hash"] for row in calls]
         + [row["reasoning_hash"] for row in calls if row["reasoning_hash"]]
+        + [row["prompt_hash"] for row in calls if row["prompt_hash"] and prompts]
         + [row["plan_hash"] for row in plans]
         + [row["edit_hash"] for row in edits],
     )
@@ -234,6 +235,7 @@ def _events(connection: Connection, run: RowMapping) -> list[Event]:
             stage=row["call_type"],
             response=texts[row["response_hash"]],
             reasoning=texts[row["reasoning_hash"]] if row["reasoning_hash"] else "",
+            prompt=texts.get(row["prompt_hash"]),
             **_fields(row, CallEvent),
         )
         for row in calls

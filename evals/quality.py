@@ -1,0 +1,79 @@
+"""How good a campaign's planners were, and what they cost: the report's figures from what the database holds."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from evals.statistics import Rate, Solved, mean_pass_at_k, pass_rate
+from harness.store import Result, StageUse, Usage
+from models.plans import Frozen
+
+UNATTRIBUTED = "not attributed"
+
+
+class PlannerQuality(Frozen):
+    """One planner's figures. `trajectories` are the closed ones; those without a verdict count nowhere here.
+
+    pass@k takes an instance's samples at all temperatures together. `attribution` counts failures by the stage at
+    fault. `context_tokens` is the median size of what retrieval chose.
+    """
+
+    planner: str
+    trajectories: int
+    pass_at_1: Rate
+    by_temperature: dict[str, Rate]
+    pass_at_k: dict[int, float]
+    attribution: dict[str, int]
+    context_tokens: float | None
+    rungs: dict[str, int]
+    stages: tuple[StageUse, ...]
+
+    @property
+    def cost(self) -> float:
+        """What its calls cost."""
+        return sum(stage.cost for stage in self.stages)
+
+
+def qualities(usage: Usage) -> list[PlannerQuality]:
+    """The figures of each planner with a closed trajectory or a call, in name order."""
+    planners = sorted({result.planner for result in usage.results})
+    return [_quality(planner, usage) for planner in planners]
+
+
+def _quality(planner: str, usage: Usage) -> PlannerQuality:
+    results = [result for result in usage.results if result.planner == planner]
+    temperatures = sorted({result.temperature for result in results})
+    contexts = [result.context_tokens for result in results if result.context_tokens is not None]
+    failures = [result for result in results if not result.passed]
+    return PlannerQuality(
+        planner=planner,
+        trajectories=len(results),
+        pass_at_1=pass_rate(_solved(results)),
+        by_temperature={
+            f"{temperature:g}": pass_rate(_solved(r for r in results if r.temperature == temperature))
+            for temperature in temperatures
+        },
+        pass_at_k=_pass_at_k([each for group in _solved(results).values() for each in group]),
+        attribution=dict(sorted(Counter(result.label or UNATTRIBUTED for result in failures).items())),
+        context_tokens=statistics.median(contexts) if contexts else None,
+        rungs=usage.rungs.get(planner, {}),
+        stages=tuple(stage for stage in usage.stages if stage.planner == planner),
+    )
+
+
+def _solved(results: Iterable[Result]) -> dict[str, list[Solved]]:
+    """Samples and passes of each instance, by repository."""
+    counted: dict[tuple[str, str], list[bool]] = {}
+    for result in results:
+        counted.setdefault((result.repository, result.instance), []).append(result.passed)
+    found: dict[str, list[Solved]] = {}
+    for (repository, _), passed in sorted(counted.items()):
+        found.setdefault(repository, []).append(Solved(len(passed), sum(passed)))
+    return found
+
+
+def _pass_at_k(instances: Sequence[Solved]) -> dict[int, float]:
+    """pass@k for k = 1, 2, 4, ... and the most samples that every instance has."""
+    least = min(each.samples for each in instances)
+    ks = sorted({k for k in (1, 2, 4, 8, 16, 32, 64) if k < least} | {least})
+    return {k: value for k in ks if (value := mean_pass_at_k(instances, k)) is not None}
