@@ -71,19 +71,32 @@ class Fault:
     context: ContextPackage
 
 
-def no_fault(gold: GoldPlanner, context: ContextPackage, coarse: bool) -> Fault:
+@dataclass(frozen=True)
+class Manner:
+    """How an attempt goes about it: `coarse` plans name files, others symbols; some do something harmless `besides`."""
+
+    coarse: bool = False
+    besides: bool = False
+
+
+def no_fault(bench: Bench, gold: GoldPlanner, context: ContextPackage, manner: Manner) -> Fault:
     """An attempt that should pass."""
-    plan = right_plan(gold).coarse() if coarse else right_plan(gold)
-    return Fault(None, "", PlantedPlanner(gold, plan), context)
+    nursery = _nursery(bench, gold, context, None, manner)
+    return nursery.fault("", nursery.plan)
 
 
-def faults(bench: Bench, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, coarse: bool) -> Iterator[Fault]:
-    """Faults of a kind in an attempt that sees `context`, in some places and ways; whether each tells is to be seen.
+def faults(
+    bench: Bench, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, manner: Manner
+) -> Iterator[Fault]:
+    """Faults of a kind in an attempt that sees `context`, in some places and ways; whether each tells is to be seen."""
+    yield from _nursery(bench, gold, context, kind, manner).grow()
 
-    `coarse` says that plans name files, else they name symbols.
-    """
-    plan = right_plan(gold).coarse() if coarse else right_plan(gold)
-    yield from _Nursery(bench, gold, context, plan, kind).grow()
+
+def _nursery(
+    bench: Bench, gold: GoldPlanner, context: ContextPackage, kind: FaultKind | None, manner: Manner
+) -> "_Nursery":
+    plan = right_plan(gold).coarse() if manner.coarse else right_plan(gold)
+    return _Nursery(bench, gold, context, plan, kind, manner.besides)
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,8 @@ class _Nursery:
     gold: GoldPlanner
     context: ContextPackage
     plan: Plan
-    kind: FaultKind
+    kind: FaultKind | None
+    besides: bool
 
     def grow(self) -> Iterator[Fault]:
         match self.kind:
@@ -103,8 +117,7 @@ class _Nursery:
             case FaultKind.FILE_LOST:
                 return self.lose_files()
             case FaultKind.PLAN_ABANDONED:
-                planner = PlantedPlanner(self.gold, self.plan, stops=True)
-                return iter([Fault(self.kind, "after the first part", planner, self.context)])
+                return iter([self.fault("after the first part", self.plan, stops=True)])
             case FaultKind.STEP_DROPPED | FaultKind.STEP_SWAPPED | FaultKind.FILE_REMOVED:
                 return self.mislead()
         return self.miscode()
@@ -121,16 +134,16 @@ class _Nursery:
                 guess = (strangers or self.strangers)[:1]
                 if not guess:
                     continue
-                plan = plan.with_step((Target(path=guess[0]),), "Change it")
+                plan = plan.with_step("guess", (Target(path=guess[0]),))
                 corrupt = self._adds_to(guess[0])
-            yield self._fault(path, plan, corrupt, without_file(self.context, path))
+            yield self.fault(path, plan, corrupt, without_file(self.context, path))
 
     def hide_symbols(self) -> Iterator[Fault]:
         for step in self.plan.steps():
             target = step.targets[0]
             if len(step.targets) == 1 and target.symbol and self._body(target) > 1:
                 context = without_symbol(self.context, target.path, target.symbol)
-                yield self._fault(str(target.symbol), self.plan.altered(without([step])), as_coded, context)
+                yield self.fault(str(target.symbol), self.plan.altered(without([step])), as_coded, context)
 
     def mislead(self) -> Iterator[Fault]:
         for number, step in enumerate(self.plan.steps()):
@@ -138,30 +151,30 @@ class _Nursery:
             if side_of(path) != "production":
                 continue
             if self.kind is FaultKind.STEP_DROPPED:
-                yield self._fault(_named(step), self.plan.altered(without([step])))
+                yield self.fault(_named(step), self.plan.altered(without([step])))
             elif self.kind is FaultKind.FILE_REMOVED:
                 if step.targets[0].action is Action.MODIFY:
                     gone = step.model_copy(update={"targets": (Target(path=path, action=Action.DELETE),)})
                     rest = [s for s in self.plan.steps() if s != step and any(t.path == path for t in s.targets)]
                     plan = self.plan.altered(without(rest)).altered(replaced(step, gone))
-                    yield self._fault(path, plan, _follows(gone, [DeleteFile(path=path)]))
+                    yield self.fault(path, plan, _follows(gone, [DeleteFile(path=path)]))
             else:
                 for other in self._elsewhere(step, number):
                     swapped = step.model_copy(update={"targets": (other,)})
                     plan = self.plan.altered(replaced(step, swapped))
-                    yield self._fault(f"{_named(step)} -> {other.path}", plan, self._adds_to(other.path))
+                    yield self.fault(f"{_named(step)} -> {other.path}", plan, self._adds_to(other.path))
 
     def lose_files(self) -> Iterator[Fault]:
         for path in self.strangers:
-            plan = self.plan.with_step((Target(path=path, action=Action.DELETE),), "Remove what is not needed")
-            yield self._fault(path, plan, _follows(plan.steps()[-1], [DeleteFile(path=path)]))
+            plan = self.plan.with_step("removal", (Target(path=path, action=Action.DELETE),))
+            yield self.fault(path, plan, _follows(plan.steps()[-1], [DeleteFile(path=path)]))
 
     def miscode(self) -> Iterator[Fault]:
         for step in self.plan.steps():
             if side_of(step.targets[0].path) != "production":
                 continue
             for corrupt in self._corruptions(step):
-                yield self._fault(_named(step), self.plan, corrupt)
+                yield self.fault(_named(step), self.plan, corrupt)
 
     def _corruptions(self, step: PlanStep) -> Iterator[Corrupt]:
         match self.kind:
@@ -176,10 +189,20 @@ class _Nursery:
             case _:
                 yield from (_at(step, self._and_spoils(path)) for path in self.strangers[:_MOST_WAYS])
 
-    def _fault(
-        self, where: str, plan: Plan, corrupt: Corrupt = as_coded, context: ContextPackage | None = None
+    def fault(
+        self,
+        where: str,
+        plan: Plan,
+        corrupt: Corrupt = as_coded,
+        context: ContextPackage | None = None,
+        stops: bool = False,
     ) -> Fault:
-        planner = PlantedPlanner(self.gold, plan, corrupt)
+        """A fault; the attempt does something harmless besides, if it is to and there is a file to do it in."""
+        if self.besides and len(self.strangers) > _MOST_WAYS:
+            path = self.strangers[-1]
+            plan = plan.with_step("besides", (Target(path=path),))
+            corrupt = _both(corrupt, self._adds_to(path))
+        planner = PlantedPlanner(self.gold, plan, corrupt, stops)
         return Fault(self.kind, where, planner, context if context is not None else self.context)
 
     @property
@@ -243,6 +266,10 @@ def _broken(way: int, edits: list[Edit]) -> list[Edit]:
 
 def _at(step: PlanStep, change: Callable[[list[Edit]], Sequence[Edit]]) -> Corrupt:
     return lambda asked, edits: list(change(edits)) if asked.targets == step.targets else edits
+
+
+def _both(first: Corrupt, second: Corrupt) -> Corrupt:
+    return lambda step, edits: second(step, first(step, edits))
 
 
 def _follows(step: PlanStep, edits: list[Edit]) -> Corrupt:

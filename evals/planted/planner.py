@@ -42,10 +42,10 @@ class Plan:
                 parts[part.id] = PartPlan(part_id=part.id, steps=tuple(steps))
         return Plan(self._meta(parts), parts)
 
-    def with_step(self, targets: tuple[Target, ...], description: str) -> "Plan":
+    def with_step(self, name: str, targets: tuple[Target, ...]) -> "Plan":
         """The plan with one more part, of one step."""
-        step = PlanStep(id="more", description=description, targets=targets)
-        part = MetaPlanPart(id="part-more", title="More", description=description, targets=targets)
+        step = PlanStep(id=name, description=name, targets=targets)
+        part = MetaPlanPart(id=f"part-{name}", title=name, description=name, targets=targets)
         parts = {**self.parts, part.id: PartPlan(part_id=part.id, steps=(step,))}
         return Plan(MetaPlan(rationale=self.meta.rationale, parts=(*self.meta.parts, part)), parts)
 

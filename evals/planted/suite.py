@@ -5,11 +5,11 @@ The attribution is given what a campaign would give it: the plans, the context, 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from evals.planted.contexts import complete
-from evals.planted.faults import Fault, FaultKind, faults, no_fault
+from evals.planted.faults import Fault, FaultKind, Manner, faults, no_fault
 from harness.attribution import Judge, Lab, attribute
 from harness.planners import GoldPlanner
 from harness.trajectory import Bench, outcome_of, work
@@ -65,20 +65,20 @@ class _Deaf:
 
 
 def run_suite(benches: Iterable[tuple[Bench, Judge, ContextPackage | None]], each: int = 1) -> Iterator[Result]:
-    """Faults in each instance, `each` for every label, the kinds by turns; plans by turns name symbols and files.
+    """Faults in each instance, `each` for every label, the kinds by turns; manners, too, go by turns.
 
     Instances at which the attempt fails with no fault in it are left out: documentation, which the attempts do not
     change, is needed there.
     """
     for number, (bench, judge, found) in enumerate(benches):
         gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
-        context, coarse = complete(gold, found), number % 2 == 1
-        if attempt(bench, judge, no_fault(gold, context, coarse)).outcome is not OutcomeKind.PASSED:
+        context, manner = complete(gold, found), Manner(coarse=number % 2 == 1, besides=number % 4 > 1)
+        if attempt(bench, judge, no_fault(bench, gold, context, manner)).outcome is not OutcomeKind.PASSED:
             continue
         for kinds in BY_LABEL.values():
             planted = 0
             for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)] if kinds else []:
-                case = find_case(bench, judge, gold, context, kind, coarse)
+                case = find_case(bench, judge, gold, context, kind, manner)
                 if case is None:
                     continue
                 attribution = attribute(Lab(bench, judge), case.solution, case.work, case.outcome)
@@ -89,11 +89,12 @@ def run_suite(benches: Iterable[tuple[Bench, Judge, ContextPackage | None]], eac
 
 
 def find_case(
-    bench: Bench, judge: Judge, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, coarse: bool
+    bench: Bench, judge: Judge, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, manner: Manner
 ) -> Case | None:
     """A fault of a kind that makes an attempt at the instance fail; None if none of those tried does."""
-    coarse = coarse and kind is not FaultKind.SYMBOL_HIDDEN
-    for fault in islice(faults(bench, gold, context, kind, coarse), TRIES):
+    if kind is FaultKind.SYMBOL_HIDDEN:
+        manner = replace(manner, coarse=False)
+    for fault in islice(faults(bench, gold, context, kind, manner), TRIES):
         case = attempt(bench, judge, fault)
         if attributable(case.outcome):
             return case

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from evals.planted import FaultKind, confusion, find_case, run_suite
+from evals.planted import FaultKind, Manner, confusion, find_case, run_suite
 from evals.planted.contexts import complete
 from harness.attribution import Judge, Lab, attribute, attribute_attempt, stored_judge
 from harness.packages import RepoPackage
@@ -49,7 +49,7 @@ def test_an_attribution_is_kept_under_its_attempt_and_made_once(
 ) -> None:
     bench, judge, _ = benches[0]
     gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
-    case = find_case(bench, judge, gold, complete(gold, None), FaultKind.STEP_DROPPED, coarse=True)
+    case = find_case(bench, judge, gold, complete(gold, None), FaultKind.STEP_DROPPED, Manner(coarse=True))
     assert case is not None
     instance = store.register_package(bench.package.manifest)[bench.instance.instance_id]
     campaign = store.register_campaign({"planners": ["planted"]})
