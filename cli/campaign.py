@@ -1,14 +1,11 @@
 """`cra campaign`, `cra report`, `cra trace`: planners over instances, and what came of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.corpus import SandboxOption
-
-if TYPE_CHECKING:
-    from harness.store import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +51,7 @@ def campaign(
     reached.
     """
     from cli.output import print_json
+    from cli.reporting import print_report, unfinished
     from cli.running import run_campaign
     from models.campaign_settings import Grid
 
@@ -67,12 +65,13 @@ def campaign(
         step_tests=step_tests,
         max_cost=max_cost,
         max_tokens=max_tokens,
+        unasked=yes,
     )
     if as_json:
         print_json(result)
     else:
         print_report(result)
-    if _unfinished(result):
+    if unfinished(result):
         raise typer.Exit(1)
 
 
@@ -85,28 +84,32 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise UsageError(f"--temperatures {text}: give numbers with commas between them, as in 0.3,0.6,0.9") from error
 
 
-def _unfinished(result: "Report") -> int:
-    """How many trajectories have no verdict yet."""
-    return sum(counts.infrastructure + counts.open for counts in result.planners.values())
-
-
 def report(
     name: Annotated[str, typer.Argument(help="A campaign's label.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
 ) -> None:
-    """Show what came of a campaign."""
+    """Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, who was at fault."""
     from cli.output import print_json, table
+    from cli.reporting import print_report
+    from evals.quality import qualities
     from harness.store import open_raw_store
     from models.settings import load_settings
 
     store = open_raw_store(load_settings().raw_url)
     result = store.report(name)
+    figures = qualities(store.usage(name))
     lines = store.trajectories(name, limit)
     if as_json:
-        print_json({**result.model_dump(mode="json"), "trajectories": [line.model_dump(mode="json") for line in lines]})
+        print_json(
+            {
+                **result.model_dump(mode="json"),
+                "quality": {each.planner: each.model_dump(mode="json") for each in figures},
+                "trajectories": [line.model_dump(mode="json") for line in lines],
+            }
+        )
         return
-    print_report(result)
+    print_report(result, figures)
     table(
         f"Trajectories, those that did not pass first ({len(lines)})",
         ["id", "instance", "planner", "outcome", "detail"],
@@ -118,45 +121,27 @@ def trace(
     trajectory: Annotated[str, typer.Argument(metavar="TRAJECTORY_ID", help="Its id, or the first characters.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Print texts whole.")] = False,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Only this stage, as in scope or meta_plan: exact prompts, raw answers, what they led to."),
+    ] = None,
 ) -> None:
     """Show every decision, plan, edit and test run behind one outcome."""
     from cli.output import print_json
-    from cli.tracing import print_trace
+    from cli.tracing import of_stage, print_stage, print_trace
     from harness.store import open_raw_store
     from models.settings import load_settings
 
-    result = open_raw_store(load_settings().raw_url).trace(trajectory)
+    result = open_raw_store(load_settings().raw_url).trace(trajectory, prompts=stage is not None)
+    if stage is not None:
+        result = of_stage(result, stage)
     if as_json:
         print_json(result)
+    elif stage is not None:
+        print_stage(result)
     else:
         print_trace(result, full=full)
 
 
 def _short(detail: str, most: int = 120) -> str:
     return detail if len(detail) <= most else detail[: most - 1] + "…"
-
-
-def print_report(result: "Report") -> None:
-    """The report as a table: one row per planner."""
-    from rich.text import Text
-
-    from cli.output import console, table
-
-    rows = []
-    for planner, counts in sorted(result.planners.items()):
-        judged = counts.passed + counts.failed
-        rate = f"{counts.passed / judged:.0%}" if judged else "-"
-        other = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.outcomes.items()) if kind != "passed")
-        rows.append((planner, counts.passed, counts.failed, counts.infrastructure, counts.open, rate, other))
-    table(
-        f"Campaign {result.name}: {result.instances} instances",
-        ["planner", "passed", "failed", "infra", "open", "rate", "why not"],
-        rows,
-        right=["passed", "failed", "infra", "open", "rate"],
-    )
-    if result.stopped:
-        console.print(Text(f"stopped early: {result.stopped}", style="bold yellow"))
-    if unfinished := _unfinished(result):
-        console.print(f"[yellow]{unfinished} trajectories have no verdict yet; the same command runs them again[/]")
-    hint = f"; next: cra trace {result.example[:12]}" if result.example else ""
-    console.print(f"[dim]campaign {result.campaign_id[:12]}{hint}[/]")

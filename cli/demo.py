@@ -88,7 +88,7 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
 
 
 def _student(package: Path, sandbox: str | None) -> dict[str, object]:
-    from cli.campaign import print_report
+    from cli.reporting import print_report
     from cli.running import run_campaign
     from models.campaign_settings import Grid
 

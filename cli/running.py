@@ -19,6 +19,7 @@ from models.errors import CleanRoomError, UsageError
 if TYPE_CHECKING:
     from flows.solve import Solved
     from flows.supplement import SupplementReport
+    from harness.campaigns import Estimate
     from harness.solving import Order
     from harness.store import Report
     from models.campaign_settings import Grid
@@ -106,24 +107,36 @@ def run_campaign(
     step_tests: str = "auto",
     max_cost: float | None = None,
     max_tokens: int | None = None,
+    unasked: bool = False,
 ) -> "Report":
-    """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake."""
+    """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake.
+
+    Asks first when it may cost more than its cap, or without one than the setting, unless `unasked`.
+    """
+    from harness.campaigns import campaign_config, estimate
+    from harness.crew import Crew
     from harness.packages import read_package
+    from harness.store import campaign_key, open_raw_store
     from harness.trajectory import check_planners
     from models.campaign_settings import StepTestMode
     from models.edits import EditFormat
     from models.settings import load_settings
     from tasks.runtime import open_runtime
 
-    open_runtime(load_settings(), sandbox)
+    settings = load_settings()
+    runtime = open_runtime(settings, sandbox)
     check_planners(grid.planners)
     grid.check()
     if edit_format is not None and edit_format not in tuple(EditFormat):
         raise UsageError(f"--edit-format {edit_format} is unknown; use {' or '.join(EditFormat)}")
     if step_tests not in tuple(StepTestMode):
         raise UsageError(f"--step-tests {step_tests} is unknown; use {', '.join(StepTestMode)}")
-    for package in packages:
-        read_package(package)
+    opened = [read_package(package) for package in packages]
+    written, tested = EditFormat(edit_format) if edit_format else None, StepTestMode(step_tests)
+    config = campaign_config(opened, grid, written, tested, settings, runtime.sandbox.kind)
+    store = open_raw_store(settings.raw_url)
+    if expected := estimate(store, campaign_key(config), opened, grid, Crew(settings.models)):
+        _ask(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, unasked)
     with _engine():
         from flows.campaign import campaign
 
@@ -131,15 +144,28 @@ def run_campaign(
             packages,
             list(grid.planners),
             name,
-            EditFormat(edit_format) if edit_format else None,
+            written,
             sandbox,
             temperatures=list(grid.temperatures),
             samples=grid.samples,
             limit=grid.limit,
             max_cost=max_cost,
             max_tokens=max_tokens,
-            step_tests=StepTestMode(step_tests),
+            step_tests=tested,
         )
+
+
+def _ask(expected: "Estimate", limit: float, unasked: bool) -> None:
+    """Say what a campaign may take, and ask if that is more than the limit. Raises UsageError for a no."""
+    errors.print(str(expected), markup=False)
+    if unasked or expected.cost <= limit:
+        return
+    more = f"it may cost {expected.cost:.2f}, more than {limit:g}"
+    if not sys.stdin.isatty():
+        raise UsageError(f"{more}, and nobody can be asked; give --yes, or a higher --max-cost")
+    errors.print(f"{more}; go on? \\[y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("not begun; --limit, --samples and --temperatures make a campaign smaller")
 
 
 def run_solve(

@@ -1,6 +1,7 @@
 """A trace for people: what happened behind one trajectory, from its outcome back to its causes."""
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from rich.panel import Panel
@@ -9,11 +10,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cli.output import console
+from models.errors import UsageError
+from models.protocols import Stage
 
 if TYPE_CHECKING:
     from harness.store import Trace
     from harness.store.trace import Event
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HEAD = 12
 """Lines of a text that are shown without `--full`."""
 
@@ -55,12 +59,60 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
             console.print(Panel(Syntax(_cut(outcome.patch, full), "diff", theme="ansi_dark"), title=title))
 
 
+def of_stage(trace: "Trace", stage: str) -> "Trace":
+    """The trace with the events of one stage; those of `code` include edits and test runs. UsageError if unknown."""
+    if stage not in tuple(Stage):
+        raise UsageError(f"--stage {stage} is unknown; use {', '.join(Stage)}")
+    events = tuple(event for event in trace.events if _stage_of(event) == stage)
+    return trace.model_copy(update={"events": events})
+
+
+def _stage_of(event: "Event") -> str:
+    if event.event == "edit" or event.event == "tests":
+        return Stage.CODE.value
+    return event.stage
+
+
+def print_stage(trace: "Trace") -> None:
+    """Print a stage's questions and answers, byte for byte but for control characters, and what they led to."""
+    console.print(f"[bold]{trace.repository}@{trace.commit[:10]}[/] {trace.planner}  [dim]{trace.id}[/]")
+    for event in trace.events:
+        if event.event != "call":
+            console.print(_visible(_event(event, full=True).plain), markup=False, soft_wrap=True)
+            continue
+        where = " ".join(filter(None, [event.part_id, event.step_id, f"attempt {event.step_attempt}"]))
+        who = f"{event.model} {event.adapter or ''} at {event.endpoint or '-'}".replace("  ", " ")
+        console.rule(_visible(f"{event.attempt}.{event.seq} {event.stage} {where}"), align="left")
+        console.print(
+            _visible(
+                f"{who}, temperature {event.temperature:g}, seed {event.seed}, finish {event.finish_reason}; "
+                f"{event.prompt_tokens} tokens in ({event.cached_tokens} cached), {event.completion_tokens} out, "
+                f"cost {event.cost:.6f}, {event.latency:.2f} s, {event.retries} retries"
+                f"{', answered before' if event.reused else ''}"
+            ),
+            style="dim",
+            markup=False,
+        )
+        for title, text in (("prompt", event.prompt), ("reasoning", event.reasoning), ("answer", event.response)):
+            if text:
+                console.print(f"[bold]{title}[/]")
+                console.print(_visible(text), markup=False, soft_wrap=True)
+    if not trace.events:
+        console.print("nothing happened at this stage")
+
+
+def _visible(text: str) -> str:
+    """Text with control characters spelled out: a repository's own text must not steer a terminal."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+
+
 def _event(event: "Event", full: bool) -> Text:
     head = f"{event.attempt}.{event.seq} "
     if event.event == "call":
         where = " ".join(filter(None, [event.part_id, event.step_id]))
         cost = f"{event.prompt_tokens}+{event.completion_tokens} tokens"
-        return Text(f"{head}{event.stage} {where} asked {event.model} ({cost})\n{_cut(_pretty(event.response), full)}")
+        said = _visible(_cut(_pretty(event.response), full))
+        return Text(f"{head}{event.stage} {where} asked {event.model} ({cost})\n{said}")
     if event.event == "plan":
         return Text(f"{head}{event.stage} plan accepted{f' for {event.part_id}' if event.part_id else ''}")
     if event.event == "edit":

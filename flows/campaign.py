@@ -15,6 +15,7 @@ from flows.progress import watcher
 from flows.stopping import Stopping
 from flows.table import Table
 from flows.window import completed
+from harness.campaigns import campaign_config
 from harness.crew import TEAMS, Crew
 from harness.packages import RepoPackage, read_package
 from harness.store import RawStore, Report, open_raw_store
@@ -62,16 +63,7 @@ def campaign(
     store = open_raw_store(settings.raw_url)
     opened = [read_package(Path(package)) for package in packages]
     desk = open_desk(settings, store, edit_format, step_tests, max_cost, max_tokens)
-    config = {
-        "packages": sorted(package.identity for package in opened),
-        **grid.model_dump(mode="json"),
-        "planners": sorted(set(planners)),
-        "edit_format": edit_format and edit_format.value,
-        "step_tests": step_tests.value,
-        "loop": desk.limits.model_dump(mode="json"),
-        "limits": settings.limits.model_dump(mode="json"),
-        "sandbox": runtime.sandbox.kind,
-    }
+    config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
     campaign_id = store.register_campaign(config)
     store.start_run(campaign_id, name, flow_run.id or name, [str(p.directory) for p in opened])
     assignments = [
@@ -103,6 +95,7 @@ def open_desk(
         settings.cache_dir,
         Crew(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens)),
         edit_format=edit_format,
+        limits=settings.loop,
         step_tests=step_tests,
         step_test_seconds=settings.campaign.step_test_seconds,
         sandboxes=settings.concurrency,

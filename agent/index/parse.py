@@ -12,7 +12,7 @@ from agent.index.records import ImportStatement, IndexedSymbol, Outline, Record,
 from agent.index.symbols import MODULE, Kind, language_of, qualified
 from agent.index.words import count_subtokens, prose_subtokens
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Raised whenever the same bytes would give another record."""
 MAX_BYTES = 1_000_000
 """Larger files are listed and not parsed."""

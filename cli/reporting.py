@@ -1,0 +1,122 @@
+"""A campaign's report for people: how its planners did, what they asked, what it cost, and why they failed."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from cli.output import console, table
+
+if TYPE_CHECKING:
+    from evals.quality import PlannerQuality
+    from evals.statistics import Rate
+    from harness.store import Report
+
+_STAGES = (
+    "task_analysis", "scope", "precision", "meta_plan", "part_plan", "code", "test_plan", "adjustment",
+)  # fmt: skip
+"""In the order of the pipeline."""
+
+
+def unfinished(result: "Report") -> int:
+    """How many trajectories have no verdict yet."""
+    return sum(counts.infrastructure + counts.open for counts in result.planners.values())
+
+
+def print_report(result: "Report", qualities: Sequence["PlannerQuality"] = ()) -> None:
+    """How the planners' trajectories ended, one row per planner; and, if they are given, the figures behind."""
+    rows = []
+    for planner, counts in sorted(result.planners.items()):
+        judged = counts.passed + counts.failed
+        rate = f"{counts.passed / judged:.0%}" if judged else "-"
+        other = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.outcomes.items()) if kind != "passed")
+        rows.append((planner, counts.passed, counts.failed, counts.infrastructure, counts.open, rate, other))
+    table(
+        f"Campaign {result.name}: {result.instances} instances",
+        ["planner", "passed", "failed", "infra", "open", "rate", "why not"],
+        rows,
+        right=["passed", "failed", "infra", "open", "rate"],
+    )
+    if qualities:
+        print_quality(qualities)
+    if result.stopped:
+        console.print(Text(f"stopped early: {result.stopped}", style="bold yellow"))
+    if count := unfinished(result):
+        console.print(f"[yellow]{count} trajectories have no verdict yet; the same command runs them again[/]")
+    hint = f"; next: cra trace {result.example[:12]}" if result.example else ""
+    console.print(f"[dim]campaign {result.campaign_id[:12]}{hint}[/]")
+
+
+def print_quality(qualities: Sequence["PlannerQuality"]) -> None:
+    """pass@k with intervals, what each stage asked and cost, and which stages failed."""
+    table(
+        "Solved at the first try (pass@1, instances counting alike), with 95% intervals",
+        ["planner", "temperature", "pass@1", "95% interval", "instances", "repositories", "pass@k, all samples"],
+        [row for each in qualities for row in _rates(each)],
+        right=["pass@1", "instances", "repositories"],
+    )
+    for method in sorted({each.pass_at_1.method for each in qualities}):
+        console.print(f"[dim]intervals: {method}[/]")
+    if any(each.pass_at_1.weak for each in qualities):
+        console.print("[yellow]few repositories: these intervals are weak, and say little about other repositories[/]")
+    asked = [row for each in qualities for row in _stages(each)]
+    if asked:
+        names = ["asked", "calls", "tokens in", "cached", "tokens out", "cost", "s/call", "malformed", "repairs"]
+        table("What was asked", ["planner", "stage", *names], asked, right=names)
+    shown = [each for each in qualities if each.attribution or each.rungs or each.context_tokens is not None]
+    table(
+        "Retrieval, edits, and the stage at fault",
+        ["planner", "median context", "edits", "failures by stage at fault", "cost"],
+        [
+            (
+                each.planner,
+                "-" if each.context_tokens is None else f"{each.context_tokens:.0f}",
+                _counts(each.rungs),
+                _counts(each.attribution),
+                f"{each.cost:.4f}",
+            )
+            for each in shown
+        ],
+        right=["median context", "cost"],
+    )
+
+
+def _rates(quality: "PlannerQuality") -> list[tuple[object, ...]]:
+    at_k = ", ".join(f"{k}: {value:.3f}" for k, value in quality.pass_at_k.items())
+    rows: list[tuple[object, ...]] = [(quality.planner, "all", *_rate(quality.pass_at_1), at_k)]
+    if len(quality.by_temperature) > 1:
+        rows += [("", name, *_rate(rate), "") for name, rate in quality.by_temperature.items()]
+    return rows
+
+
+def _rate(rate: "Rate") -> tuple[str, str, int, int]:
+    return f"{rate.value:.3f}", f"{rate.low:.3f} - {rate.high:.3f}", rate.instances, rate.repositories
+
+
+def _stages(quality: "PlannerQuality") -> list[tuple[object, ...]]:
+    by_name = {stage.stage: stage for stage in quality.stages}
+    rows: list[tuple[object, ...]] = []
+    for name in [name for name in _STAGES if name in by_name]:
+        use = by_name[name]
+        cached = f"{use.cached_tokens / use.prompt_tokens:.0%}" if use.prompt_tokens else "-"
+        seconds = f"{use.seconds / use.calls:.2f}" if use.calls else "-"
+        rows.append(
+            (
+                quality.planner if not rows else "",
+                name,
+                use.questions,
+                use.calls,
+                use.prompt_tokens,
+                cached,
+                use.completion_tokens,
+                f"{use.cost:.4f}",
+                seconds,
+                use.malformed,
+                use.repairs,
+            )
+        )
+    return rows
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"
