@@ -32,7 +32,7 @@ TAKEN = "the steps that were taken, with the gold coder"
 RESTORED = "the plan and the gold steps it misses"
 SHOWN = "the plan and the gold steps it misses that the context showed"
 MENDED = "the model's work and the gold steps that the plan misses"
-TRIMMED = "the model's work without what the plan wanted beside the gold patch"
+TRIMMED = "the model's work without some of what the plan wanted beside the gold patch"
 
 Decision = tuple[Label, str]
 
@@ -102,12 +102,18 @@ class _Case:
             if not self.lab.try_out(TAKEN, self.lab.coded(taken).changes).passed:
                 return self._not_taken()
         strange = [target for target in self.foreign if {target.path, target.new_path} & self.work.keys()]
-        trimmed = self.lab.without(self.work, strange)
-        if trimmed != self.work and self.lab.try_out(TRIMMED, trimmed).passed:
-            harm = f"what breaks it is {_listed(_places(strange))}, which the plan asked for"
-            certain = all(target.action in (Action.DELETE, Action.RENAME) for target in strange)
-            return (Label.PLAN, harm) if certain else (Label.UNDETERMINED, harm + ": a bad idea or badly coded")
+        lost = [target for target in strange if target.action in (Action.DELETE, Action.RENAME)]
+        if self._breaks(lost):
+            return Label.PLAN, f"what breaks it is the loss of {_listed(_places(lost))}, which the plan asked for"
+        if strange != lost and self._breaks(strange):
+            said = _listed(_places(strange))
+            return Label.UNDETERMINED, f"what breaks it is {said}: not to be asked for, or badly coded"
         return Label.CODE, "the plan was sufficient: with it the gold coder passes"
+
+    def _breaks(self, targets: Sequence[Target]) -> bool:
+        """Whether the model's work passes without what it did at some targets."""
+        trimmed = self.lab.without(self.work, targets)
+        return trimmed != self.work and self.lab.try_out(TRIMMED, trimmed).passed
 
     def _not_taken(self) -> Decision:
         """A sufficient plan was given up, or cut short, before all that is needed was taken."""

@@ -106,7 +106,7 @@ def shown(*paths: str, **elided: str) -> ContextPackage:
     return ContextPackage(files=tuple(files))
 
 
-def work(**texts: str | None) -> Overlay:
+def work(**texts: str | None) -> dict[str, tuple[bytes, bool] | None]:
     return {f"p/{name}.py": None if text is None else (text.encode(), False) for name, text in texts.items()}
 
 
@@ -209,6 +209,8 @@ def test_removing_what_is_to_change_or_is_used_is_the_planners(find: Find) -> No
     left = work(core=CORE_AFTER, cli=CLI_AFTER, other=None)
     assert find(solution(*ALL, (lost,)), left).label is Label.PLAN
     assert find(solution(*ALL), left).label is Label.CODE  # nobody asked for it
+    besides = Target(path="p/more.py", action=Action.CREATE)
+    assert find(solution(*ALL, (lost,), (besides,)), left | work(more="x = 1\n")).label is Label.PLAN
 
 
 def test_what_the_plan_wants_besides_and_breaks_the_change_is_not_decided(find: Find) -> None:
