@@ -4,12 +4,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.text import Text
 from rich.tree import Tree
 
 from cli.output import console
+from models.chat import read_prompt
 from models.errors import UsageError
 from models.protocols import Stage
 
@@ -93,12 +95,21 @@ def print_stage(trace: "Trace") -> None:
             style="dim",
             markup=False,
         )
-        for title, text in (("prompt", event.prompt), ("reasoning", event.reasoning), ("answer", event.response)):
+        answered = [("reasoning", event.reasoning), ("answer", event.response)]
+        for title, text in [*_messages(event.prompt or ""), *answered]:
             if text:
                 console.print(f"[bold]{title}[/]")
                 console.print(_visible(text), markup=False, soft_wrap=True)
     if not trace.events:
         console.print("nothing happened at this stage")
+
+
+def _messages(prompt: str) -> list[tuple[str, str]]:
+    """The prompt's messages by role; a prompt that is none of ours as one text."""
+    try:
+        return [(f"prompt: {message.role}", message.content) for message in read_prompt(prompt)]
+    except ValidationError:
+        return [("prompt", prompt)]
 
 
 def _visible(text: str) -> str:

@@ -154,16 +154,15 @@ def _results(connection: Connection, campaign_id: str) -> list[Result]:
 def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]]:
     edits = table_of(EditRow)
     query = (
-        select(_RUNS.c.planner, func.coalesce(edits.c.rung, REJECTED), func.count())
+        select(_RUNS.c.planner, edits.c.rung, func.count())
         .join(_RUNS, (_RUNS.c.campaign_id == edits.c.campaign_id) & (_RUNS.c.id == edits.c.task_run_id))
         .where(edits.c.campaign_id == campaign_id, (edits.c.rung.is_not(None)) | (edits.c.error.is_not(None)))
-        .group_by(_RUNS.c.planner, func.coalesce(edits.c.rung, REJECTED))
-        .order_by(_RUNS.c.planner, func.coalesce(edits.c.rung, REJECTED))
+        .group_by(_RUNS.c.planner, edits.c.rung)
     )
     found: dict[str, dict[str, int]] = {}
     for planner, rung, count in connection.execute(query):
-        found.setdefault(planner, {})[rung] = count
-    return found
+        found.setdefault(planner, {})[rung or REJECTED] = count
+    return {planner: dict(sorted(counts.items())) for planner, counts in sorted(found.items())}
 
 
 def closed_by_planner(connection: Connection, campaign_id: str) -> dict[str, int]:
