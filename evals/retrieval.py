@@ -24,16 +24,16 @@ from models.context import SymbolUse
 from models.tokens import estimate_tokens
 
 INGREDIENTS: Mapping[str, tuple[str, ...]] = {
-    "words of code": ("code", "words", "pairs"),
+    "words of code": ("code", "words"),
     "path": ("path", "called", "scope"),
-    "names of symbols": ("symbols", "defines", "defines-plain", "names"),
+    "names of symbols": ("symbols", "defines", "names"),
     "paths named": ("mentioned",),
     "messages of commits": ("messages", "alike"),
-    "how often changed": ("changes", "recency", "untouched"),
+    "how often changed": ("changes", "recency"),
     "tests": ("tests",),
     "co-change": ("together",),
     "imports": ("imported", "importing"),
-    "form of the file": ("size", "symbol-count", "entry", "depth", "at-root", "aside", "version", "stub"),
+    "examples and tools aside": ("aside",),
 }
 """Signals by what they are made of, for the ablation."""
 _PLACES = (1, 5, 10)

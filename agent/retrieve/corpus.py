@@ -1,11 +1,9 @@
 """A repository's production files as what a query is compared with; made once for an index, used by every query."""
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -48,17 +46,6 @@ class Corpus:
         return Field([file.identifiers for file in self.files])
 
     @cached_property
-    def passages(self) -> tuple[Field, list[int]]:
-        """Symbols by the names in their own text, and the number of each one's file."""
-        documents: list[Counter[str]] = []
-        owners: list[int] = []
-        for number, file in enumerate(self.files):
-            found = _passages(file)
-            documents += found
-            owners += [number] * len(found)
-        return Field(documents), owners
-
-    @cached_property
     def defined(self) -> Mapping[str, tuple[int, ...]]:
         """Files that define a symbol, by its whole name and by its last part."""
         found: dict[str, set[int]] = {}
@@ -68,25 +55,6 @@ class Corpus:
                 for each in (name, name.rpartition(".")[2]):
                     found.setdefault(each, set()).add(number)
         return {name: tuple(sorted(numbers)) for name, numbers in found.items()}
-
-    @cached_property
-    def adjacent(self) -> Mapping[tuple[str, str], dict[int, int]]:
-        """Files by pairs of folded subtokens that stand side by side in an identifier, with how often they do."""
-        found: dict[tuple[str, str], dict[int, int]] = {}
-        for number, file in enumerate(self.files):
-            for pair, times in _pairs(file).items():
-                found.setdefault(pair, {})[number] = times
-        return found
-
-    @cached_property
-    def twins(self) -> list[list[int]]:
-        """For each file, others of the same name: a stub, a declaration, the same module for another platform."""
-        return _grouped(self.stems)
-
-    @cached_property
-    def folders(self) -> list[list[int]]:
-        """For each file, others in its folder."""
-        return _grouped([str(PurePosixPath(path).parent) for path in self.paths])
 
     @cached_property
     def file_names(self) -> Counter[str]:
@@ -134,11 +102,6 @@ class Corpus:
         return self.past.recency()
 
     @cached_property
-    def sizes(self) -> list[float]:
-        """Logarithms of the files' lengths in lines."""
-        return [math.log1p(file.lines) for file in self.files]
-
-    @cached_property
     def stems(self) -> list[str]:
         """What each file is called: its name without suffix; of a package, its folder's."""
         return [name_of(path) for path in self.paths]
@@ -161,14 +124,6 @@ def name_of(path: str) -> str:
     stem = pure.name.partition(".")[0].lower()
     name = pure.parent.name.lower() if stem in _ENTRY_NAMES else stem
     return name.strip("_")
-
-
-def _grouped(keys: list[str]) -> list[list[int]]:
-    """For each place the others of its key."""
-    groups: dict[str, list[int]] = {}
-    for number, key in enumerate(keys):
-        groups.setdefault(key, []).append(number)
-    return [[other for other in groups[key] if other != number] for number, key in enumerate(keys)]
 
 
 def path_terms(path: str) -> Counter[str]:
@@ -211,17 +166,3 @@ def _prose(file: IndexedFile) -> Counter[str]:
 @_once
 def _symbol_terms(file: IndexedFile) -> Counter[str]:
     return fold_counts(Counter(base_name(symbol.name).rpartition(".")[2] for symbol in file.symbols))
-
-
-@_once
-def _passages(file: IndexedFile) -> list[Counter[str]]:
-    return [fold_counts(dict.fromkeys((*names, base_name(name)), 1)) for name, names in file.uses.items()]
-
-
-@_once
-def _pairs(file: IndexedFile) -> Counter[tuple[str, str]]:
-    found: Counter[tuple[str, str]] = Counter()
-    for name, times in file.identifiers.items():
-        for pair in pairwise(folded(name)):
-            found[pair] += times
-    return found

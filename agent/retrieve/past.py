@@ -12,7 +12,7 @@ from agent.retrieve.query import message_terms
 
 MOST_FILES = 15
 """Commits that change more production files than this say little of each."""
-MEMORIES = (5, 20, 100, 1000)
+MEMORIES = (20, 100)
 """Commits after which a change counts 1/e, from a short memory to a long one."""
 _FADING = 300.0
 _FLOOR = 0.3

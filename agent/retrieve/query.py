@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from agent.index.words import subtokens
-from agent.retrieve.words import STOP_WORDS, fold, folded
+from agent.retrieve.words import STOP_WORDS, folded
 from models.context import TaskAnalysis
 
 _WORD = re.compile(r"[^\W\d]\w*|\d+")
@@ -34,8 +33,7 @@ class Query:
     `terms` are folded words with weights. `names` are identifiers that the task writes as code, `plain` its other words
     as written. `paths` are what looks like a path, lower case and with `/`; `frames` are (path, line) of tracebacks.
     `subject` and `words` are the folded words of the first line and of all lines, `scope` those of a prefix
-    (`fix(cache): `). `pairs` are words that stand side by side. `dotted` are
-    dotted names in lower case, and the last two parts of longer ones.
+    (`fix(cache): `). `dotted` are dotted names in lower case, and the last two parts of longer ones.
     """
 
     text: str
@@ -47,7 +45,6 @@ class Query:
     subject: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     scope: frozenset[str] = frozenset()
-    pairs: tuple[tuple[str, str], ...] = ()
     dotted: frozenset[str] = frozenset()
 
 
@@ -68,7 +65,6 @@ def parse_query(text: str, analysis: TaskAnalysis | None = None) -> Query:
         subject=frozenset(_folded_words(subject)),
         words=frozenset(_folded_words(text)),
         scope=_scope(text),
-        pairs=_pairs(text),
         dotted=_dotted((*names, *plain)),
     )
 
@@ -125,12 +121,6 @@ def _scope(text: str) -> frozenset[str]:
 def _dotted(names: Iterable[str]) -> frozenset[str]:
     parts = [re.split(r"\W+", name.lower()) for name in names]
     return frozenset(".".join(each[at : at + 2]) for each in parts for at in range(len(each) - 1))
-
-
-def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    words = [word.lower() for word in _WORD.findall(text)]
-    near = {(fold(a), fold(b)) for a, b in pairwise(words) if a not in STOP_WORDS and b not in STOP_WORDS}
-    return tuple(sorted(near))
 
 
 def spellings(name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from agent.retrieve.signals import RARE, Signals, mention, traced
 from agent.retrieve.weights import WEIGHTS
 from models.context import Tier
 
-_LEXICAL = ("code", "words", "path", "symbols", "pairs", "called", "scope", "names", "defines-plain", "tests")
+_LEXICAL = ("code", "words", "path", "symbols", "called", "scope", "names", "tests")
 _IMPORTS = ("imported", "importing")
 _MESSAGES = ("messages", "alike")
 _WORDS_SHOWN = 5

@@ -12,10 +12,11 @@ from agent.retrieve.words import fold, folded
 Signals = dict[str, list[float]]
 RARE = 5
 """A symbol that more files define than this says nothing of where to look."""
+SHORTEST = 3
+"""Letters that the name of a symbol must have to say where to look."""
 _READ = 8
 """Tests, those most like the task, that speak for the files they exercise."""
 _ASIDE = frozenset({"example", "examples", "benchmark", "benchmarks", "bench", "tools", "scripts", "script"})
-_VERSION = re.compile(r"version|_meta")
 
 
 def lexical(query: Query, corpus: Corpus) -> Signals:
@@ -25,27 +26,7 @@ def lexical(query: Query, corpus: Corpus) -> Signals:
         ("code", corpus.code), ("words", corpus.words), ("path", corpus.path), ("symbols", corpus.symbols),
     ):  # fmt: skip
         found |= _scaled(name, field.scores(query.terms), query)
-    found |= _scaled("passage", _best_passages(query, corpus), query)
-    return found | _scaled("pairs", _pairs(query, corpus), query)
-
-
-def _best_passages(query: Query, corpus: Corpus) -> list[float]:
-    """For each file, the score of its best symbol."""
-    field, owners = corpus.passages
-    best = [0.0] * len(corpus.files)
-    for owner, score in zip(owners, field.scores(query.terms), strict=True):
-        best[owner] = max(best[owner], score)
-    return best
-
-
-def _pairs(query: Query, corpus: Corpus) -> list[float]:
-    scores = [0.0] * len(corpus.files)
-    joined = {pair: corpus.adjacent.get(pair, {}) for pair in query.pairs}
-    for holding in joined.values():
-        gain = math.log(1 + (len(scores) - len(holding) + 0.5) / (len(holding) + 0.5))
-        for number, count in holding.items():
-            scores[number] += gain * count / (count + 1)
-    return scores
+    return found
 
 
 def named(query: Query, corpus: Corpus) -> Signals:
@@ -56,8 +37,7 @@ def named(query: Query, corpus: Corpus) -> Signals:
         "mentioned": [mention(query, corpus, number) for number in range(size)],
         "called": [_called(query, corpus.stems[number]) for number in range(size)],
         "scope": [float(_in_scope(query, path)) for path in corpus.paths],
-        "defines": defining(query.names, corpus, shortest=3),
-        "defines-plain": defining(query.plain, corpus, shortest=4),
+        "defines": _defining(query.names, corpus),
         **_scaled("names", corpus.names.scores(names), query),
     }
 
@@ -94,13 +74,13 @@ def _in_scope(query: Query, path: str) -> bool:
     return bool(query.scope) and query.scope <= set(path_terms(path))
 
 
-def defining(names: Sequence[str], corpus: Corpus, shortest: int) -> list[float]:
+def _defining(names: Sequence[str], corpus: Corpus) -> list[float]:
     """For each file, how many of the names it defines; a name that several files define is shared among them."""
     scores = [0.0] * len(corpus.files)
     for name in names:
         for known in spellings(name):
             files = corpus.defined.get(known, ())
-            if files and len(known) >= shortest:
+            if files and len(known) >= SHORTEST:
                 for number in files if len(files) <= RARE else ():
                     scores[number] += 1 / len(files)
                 break
@@ -114,31 +94,17 @@ def remembered(query: Query, corpus: Corpus) -> Signals:
     alike = corpus.past.by_likeness(terms)
     found |= {"alike": alike, "alike/most": _over_most(alike)}
     for memory, counts in corpus.frequencies.items():
-        logs = [math.log1p(count) for count in counts]
         total = sum(counts) or 1.0
-        found |= {f"changes-{memory}": logs, f"changes-{memory}/most": _over_most(logs)}
+        found[f"changes-{memory}/most"] = _over_most([math.log1p(count) for count in counts])
         found[f"changes-{memory}/all"] = [count / total for count in counts]
     found["recency"] = corpus.recency
-    found["untouched"] = [float(corpus.past.count[number] == 0) for number in range(len(corpus.files))]
     return found
 
 
-def shaped(query: Query, corpus: Corpus) -> Signals:
-    """What a file is, whatever is asked."""
-    pures = [PurePosixPath(path) for path in corpus.paths]
-    most = max(corpus.sizes, default=0.0)
-    counts = [math.log1p(len(file.symbols)) for file in corpus.files]
-    return {
-        "size": corpus.sizes,
-        "size-most": [size - most for size in corpus.sizes],
-        "symbol-count": counts,
-        "entry": [float(pure.name in ("__init__.py", "index.js", "index.ts")) for pure in pures],
-        "depth": [float(len(pure.parts)) for pure in pures],
-        "at-root": [float(len(pure.parts) == 1) for pure in pures],
-        "aside": [float(not _ASIDE.isdisjoint(part.lower() for part in pure.parts[:-1])) for pure in pures],
-        "version": [float(bool(_VERSION.search(pure.name))) for pure in pures],
-        "stub": [float(pure.name.endswith((".pyi", ".d.ts"))) for pure in pures],
-    }
+def placed(query: Query, corpus: Corpus) -> Signals:
+    """Where a file lies, whatever is asked: examples, tools and benchmarks are seldom meant."""
+    folders = [PurePosixPath(path).parts[:-1] for path in corpus.paths]
+    return {"aside": [float(not _ASIDE.isdisjoint(part.lower() for part in parts)) for parts in folders]}
 
 
 def bridged(query: Query, corpus: Corpus) -> Signals:
@@ -156,24 +122,20 @@ def bridged(query: Query, corpus: Corpus) -> Signals:
 def neighbours(chances: Sequence[float], corpus: Corpus) -> Signals:
     """What the likely files change with, import, and are imported by; `chances` are the files' own."""
     size = len(corpus.files)
-    together, imported, importing, twins, folder = ([0.0] * size for _ in range(5))
+    together, imported, importing = ([0.0] * size for _ in range(3))
     for number, chance in enumerate(chances):
         if chance >= _LIKELY:
             for other, count in sorted(corpus.past.together.get(number, {}).items()):
                 together[other] += chance * count / (corpus.past.count[number] + 2)
             for other in corpus.imports[number]:
                 imported[other] += chance
-            for other in corpus.twins[number]:
-                twins[other] += chance
-            for other in corpus.folders[number]:
-                folder[other] += chance
     for number, others in enumerate(corpus.imports):
         importing[number] = sum(chances[other] for other in others if chances[other] >= _LIKELY)
-    return {"together": together, "imported": imported, "importing": importing, "twin": twins, "folder": folder}
+    return {"together": together, "imported": imported, "importing": importing}
 
 
 _LIKELY = 0.02
-FIRST: tuple[Callable[[Query, Corpus], Signals], ...] = (lexical, named, remembered, shaped, bridged)
+FIRST: tuple[Callable[[Query, Corpus], Signals], ...] = (lexical, named, remembered, placed, bridged)
 
 
 def signals(query: Query, corpus: Corpus) -> Signals:
