@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.store import Triple, open_raw_store
+from models.chat import read_prompt
+from models.protocols import Stage
 
 pytestmark = pytest.mark.index
 
@@ -77,8 +79,9 @@ def test_a_trace_leads_from_the_outcome_to_its_causes(demo: Path) -> None:
     gold = next(each["id"] for each in listed if each["planner"] == "gold")
     trace = json.loads(cra(demo, "trace", gold[:12], "--json"))
     assert trace["outcome"] == "passed"
-    stages = {event["stage"] for event in trace["events"] if event["event"] == "call"}
-    assert stages == {"meta_plan", "part_plan", "code", "test_plan", "adjustment"}
+    calls = [event for event in trace["events"] if event["event"] == "call"]
+    assert {call["stage"] for call in calls} == {stage.value for stage in Stage}
+    assert all(read_prompt(call["prompt"]) for call in calls)
     assert all(event["rung"] for event in trace["events"] if event["event"] == "edit")
     (outcome,) = trace["outcomes"]
     assert outcome["alignment"] == {"files": 1.0, "symbols": 1.0, "order": 1.0}
