@@ -81,7 +81,9 @@ def test_a_trace_leads_from_the_outcome_to_its_causes(demo: Path) -> None:
     assert trace["outcome"] == "passed"
     calls = [event for event in trace["events"] if event["event"] == "call"]
     assert {call["stage"] for call in calls} == {stage.value for stage in Stage}
-    assert all(read_prompt(call["prompt"]) for call in calls)
+    scope = json.loads(cra(demo, "trace", gold[:12], "--stage", "scope", "--json"))["events"]
+    asked = [event for event in scope if event["event"] == "call"]
+    assert asked and [message.role for message in read_prompt(asked[0]["prompt"])] == ["system", "user"]
     assert all(event["rung"] for event in trace["events"] if event["event"] == "edit")
     (outcome,) = trace["outcomes"]
     assert outcome["alignment"] == {"files": 1.0, "symbols": 1.0, "order": 1.0}
