@@ -1,5 +1,8 @@
 """Planning without an engine and without a row: for `cra plan`, which is asked and forgotten."""
 
+from contextlib import nullcontext
+
+from cli.output import errors
 from harness.crew import Crew
 from harness.indexes import Indexes
 from harness.solving import Order, place_for
@@ -40,7 +43,8 @@ def make_plan(order: Order, planner: str, temperature: float) -> Solution:
 
     settings = load_settings()
     runtime = open_runtime(settings)
-    with place_for(order, runtime, settings.cache_dir) as place:
+    wait = errors.status(f"planning in {order.repository}") if errors.is_terminal else nullcontext()
+    with wait, place_for(order, runtime, settings.cache_dir) as place:
         bench = place.bench
         index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
         who = make_planner(planner, bench, None, temperature, 0, Crew(settings.models))

@@ -52,6 +52,7 @@ def by_judgement(task: str, repo: Path, at: str) -> Retrieved:
     """Retrieval as the student judges files and symbols. Raises RepositoryError, InfrastructureError."""
     from agent.retrieval import Retrieval
     from agent.retrieve import rank
+    from cli.output import errors
     from harness.crew import Crew
     from harness.indexes import Indexes
     from harness.solving import Order, place_for
@@ -60,7 +61,8 @@ def by_judgement(task: str, repo: Path, at: str) -> Retrieved:
 
     settings = load_settings()
     order = Order(task=task, repository=str(repo.resolve()), revision=at, gold=None, tests=False)
-    with place_for(order, open_runtime(settings), settings.cache_dir) as place:
+    wait = errors.status(f"judging files of {repo}") if errors.is_terminal else nullcontext()
+    with wait, place_for(order, open_runtime(settings), settings.cache_dir) as place:
         bench = place.bench
         index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
         planner = make_planner("student", bench, None, 0.0, 0, Crew(settings.models))

@@ -35,6 +35,7 @@ class Bars:
 
     def start(self, what: str, total: int | None) -> None:
         """Add a bar."""
+        _stop_at_once()  # the engine has taken SIGTERM for itself when a flow began, to wait for what is running
         self._tasks[what] = self._display.add_task(what, total=total, note="")
 
     def advance(self, what: str, note: str) -> None:
@@ -51,10 +52,14 @@ def _engine() -> Iterator[None]:
     start_guard()
     from flows.progress import watched_by
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    _stop_at_once()
     with progress() as display, watched_by(Bars(display)):
         yield
+
+
+def _stop_at_once() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

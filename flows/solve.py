@@ -7,26 +7,31 @@ same order goes on behind the last finished call.
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
 from prefect import flow, tags, task
 from prefect.artifacts import create_markdown_artifact
 
+from flows.progress import watcher
 from harness.crew import Crew
-from harness.solving import FullCheck, Order, Place, check_whole, clear, place_for
+from harness.solving import FullCheck, Order, Place, check_whole, place_for
 from harness.store import RawStore, digest, open_raw_store
 from harness.trajectory import Work
 from harness.trees import Overlay
 from llm import Meter
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
-from models.errors import CapReached, InfrastructureError
+from models.errors import EnvironmentFault, InfrastructureError, SandboxUnavailable, UsageError, WheelError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.settings import Settings, load_settings
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 from tasks.runtime import open_runtime
 from tasks.trajectory import Assignment, Desk, do_work, fault_of
+
+_WORK = "solve"
+_FAULTS = (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable)
 
 
 class Attempt(Frozen):
@@ -69,11 +74,14 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
         archive = settings.data_dir / "sessions" / f"{assignment.key}.json"
         if archive.is_file():
             return Solved.model_validate_json(archive.read_text())
-        number = store.begin_attempt(assignment.key) or 1
+        number = store.begin_attempt(assignment.key)
+        if number is None:
+            raise UsageError(f"this was solved before, but {archive} is gone; --sample gives another attempt")
         try:
             work = do_work(assignment, desk, number)
+            desk.tell("the whole suite")
             check = _checked(place, work, settings)
-        except (InfrastructureError, CapReached) as error:
+        except _FAULTS as error:
             store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
             raise
         outcome, detail = _outcome(work, check, place)
@@ -93,12 +101,13 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
             seconds=seconds,
         )
         _archive(solved, archive)
-    clear(settings.cache_dir, place.key)
     return solved
 
 
 def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore) -> tuple[Assignment, Desk]:
     bench = place.bench
+    watch = watcher()
+    watch.start(_WORK, None)
     meter = Meter(max_tokens=attempt.max_tokens, max_cost=attempt.max_cost)
     desk = Desk(
         store,
@@ -108,6 +117,7 @@ def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore)
         limits=settings.loop,
         step_tests=StepTestMode.OFF if place.untested else StepTestMode.ON,
         sandboxes=settings.concurrency,
+        tell=partial(watch.advance, _WORK),
     )
     instance_key = store.register_package(bench.package.manifest)[bench.instance.instance_id]
     campaign = store.register_campaign({"kind": "solve", "repository": bench.package.manifest.name})

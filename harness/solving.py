@@ -1,20 +1,19 @@
 """A person's own repository on the bench: a revision of it, an environment for its tests, no hidden answer.
 
-What is made for an attempt lies in a folder of its own, named by what is attempted, so that the same command finds it
-again after a stop and two different ones never meet.
+An order is known by its words and the commit it starts from, so that the same command goes on after a stop.
 """
 
 import fcntl
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.clones import kept_clone
 from harness.environments import pretend_version
 from harness.environments.discovery import discover_commit
-from harness.git import Git, clone
+from harness.git import Git
 from harness.packages import RepoPackage
 from harness.prepare import environment_for, name_of, origin_of
 from harness.state import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
@@ -22,7 +21,7 @@ from harness.store import digest
 from harness.testing import Selection
 from harness.trajectory import Bench
 from harness.trees import Overlay, overlay
-from models.errors import EnvironmentFault, InfrastructureError, RepositoryError, UsageError, WheelError
+from models.errors import EnvironmentFault, InfrastructureError, UsageError, WheelError
 from models.manifest import Environment, Funnel, Instance, Manifest
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
@@ -65,54 +64,27 @@ def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
 
     Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.
     """
-    key = digest("order", order.model_dump(mode="json"), _version_of(order.repository))
-    folder = cache / "solving" / key[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InfrastructureError(f"{folder} cannot be made: {error.strerror}; free disk space") from error
-    with (folder / "lock").open("w") as lock:
+    with kept_clone(Path(order.repository), cache) as git:
+        head = git.resolve(order.gold or order.revision)
+        key = digest("order", order.model_dump(mode="json"), head)
+        folder = cache / "solving"
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"this task is being worked on in {order.repository} by another process") from error
-        git = _cloned(order.repository, folder / "repo")
-        wheels = cache / "solving" / "packages"
-        wheels.mkdir(exist_ok=True)
-        if not (folder / "packages").exists():
-            (folder / "packages").symlink_to(wheels, target_is_directory=True)
-        yield _placed(key, order, git, runtime, cache)
+            (folder / "packages").mkdir(parents=True, exist_ok=True)
+            packages = git.directory.parent / "packages"
+            if not packages.exists():
+                packages.symlink_to(folder / "packages", target_is_directory=True)
+            lock = (folder / f"{key[:16]}.lock").open("w")
+        except OSError as error:
+            raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(f"this task is being worked on in {order.repository} by another process") from error
+            yield _placed(key, order, git, head, runtime, cache)
 
 
-def clear(cache: Path, key: str) -> None:
-    """Remove what was made for an order that is done with."""
-    shutil.rmtree(cache / "solving" / key[:16], ignore_errors=True)
-
-
-def _version_of(repository: str) -> str:
-    """What tells a repository's states apart without running git inside it: its HEAD and the refs' times."""
-    root = Path(repository)
-    if not root.is_dir():
-        raise RepositoryError(f"{repository} is no directory; give the path of a git repository")
-    git = root / ".git" if (root / ".git").exists() else root
-    stamps = [
-        f"{path.name}:{path.stat().st_mtime_ns}" for path in sorted(git.glob("HEAD")) + sorted(git.glob("logs/HEAD"))
-    ]
-    return " ".join([str(root.resolve()), *stamps])
-
-
-def _cloned(repository: str, directory: Path) -> Git:
-    done = directory.with_name("cloned")
-    if done.exists():
-        return Git(directory)
-    shutil.rmtree(directory, ignore_errors=True)
-    git = clone(repository, directory)
-    done.touch()
-    return git
-
-
-def _placed(key: str, order: Order, git: Git, runtime: Runtime, cache: Path) -> Place:
-    head = git.resolve(order.gold or order.revision)
+def _placed(key: str, order: Order, git: Git, head: str, runtime: Runtime, cache: Path) -> Place:
     base = git.resolve(f"{order.gold}^") if order.gold else head
     environment, untested = None, "tests are off"
     if order.tests:

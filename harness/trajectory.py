@@ -70,6 +70,11 @@ class Bench:
     package: RepoPackage
     instance: Instance
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is a commit to be compared with; a task in a person's own words has none."""
+        return self.instance.commit != self.instance.base_commit
+
     def gold(self) -> GoldPatch:
         """The commit's own change. Never shown to a planner that is being judged."""
         return read_gold_patch(self.package.git, self.instance.commit, self.instance.base_commit)
@@ -143,13 +148,13 @@ def work(
         changes = workspace.changes()
         patch = workspace.patch()
     plans = (*solution.part_plans, *solution.test_plans)
-    alignment = align(solution.meta or MetaPlan(), plans, bench.gold())
+    alignment = align(solution.meta or MetaPlan(), plans, bench.gold()).model_dump() if bench.has_answer else {}
     return Work(
         patch=patch,
         files={d.path: d.after and File(text=d.after.text, executable=d.after.executable) for d in changes},
         end=_end(solution),
         detail=solution.detail,
-        alignment={name: round(value, 4) for name, value in alignment.model_dump().items()},
+        alignment={name: round(value, 4) for name, value in alignment.items()},
         solution=solution,
     )
 

@@ -111,6 +111,7 @@ class AsTasks:
     asker: str
     judge: str
     cache_dir: Path
+    tell: Callable[[str], None]
 
     @property
     def name(self) -> str:
@@ -153,6 +154,7 @@ class AsTasks:
         """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
         key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
         label = _label(request)
+        self.tell(label)
         asking = _Asking(self.planner, request, self.store)
         with _turns.one(key), kept_at_once():
             one = answer_stage.with_options(**kept_under(key, self.cache_dir))
@@ -172,8 +174,10 @@ def kept_report(
     store: RawStore,
     cache_dir: Path,
     slots: AbstractContextManager[object],
+    tell: Callable[[str], None],
 ) -> SuiteReport:
     """The report of a test run, or the one it had when the same was run before. `slots` limits runs at a time."""
+    tell("tests")
     kept: Kept = kept_under(key, cache_dir)
     testing = _Testing(run, slots, store)
     with _turns.one(key), kept_at_once():

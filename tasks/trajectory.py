@@ -3,6 +3,7 @@
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from errno import ENOSPC
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +39,10 @@ from tasks.stages import AsTasks, judge_of, kept_report
 NO_PLAN = "no-plan"
 
 
+def _silent(what: str) -> None:
+    """Nobody listens."""
+
+
 class Assignment:
     """A trajectory to be run: an instance, a planner, and where its rows go. Plain, like `Desk`."""
 
@@ -65,6 +70,7 @@ class Desk:
 
     `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a planner that
     is a model; gold and null, which learn nothing from them, do without. `sandboxes`: how many test runs at a time.
+    `tell` hears of each question and test run before it begins.
     """
 
     def __init__(
@@ -78,10 +84,12 @@ class Desk:
         step_tests: StepTestMode = StepTestMode.AUTO,
         step_test_seconds: float = 120.0,
         sandboxes: int = 1,
+        tell: Callable[[str], None] = _silent,
     ) -> None:
         self.store, self.cache_dir, self.crew = store, cache_dir, crew
         self.edit_format, self.limits = edit_format, limits or LoopLimits()
         self.step_tests, self.step_test_seconds = step_tests, step_test_seconds
+        self.tell = tell
         self.slots = threading.BoundedSemaphore(sandboxes)
         self.indexes = Indexes(cache_dir / "index")
 
@@ -95,7 +103,7 @@ class Desk:
             return None
         return StepTesting(
             self.step_test_seconds,
-            lambda key, run: kept_report(key, run, self.store, self.cache_dir, self.slots),
+            lambda key, run: kept_report(key, run, self.store, self.cache_dir, self.slots, self.tell),
         )
 
 
@@ -195,6 +203,7 @@ def _as_tasks(planner: Planner, assignment: Assignment, desk: Desk) -> AsTasks:
         ),
         judge=digest(assignment.instance_key, judge_of(planner)),
         cache_dir=desk.cache_dir,
+        tell=desk.tell,
     )
 
 

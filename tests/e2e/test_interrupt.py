@@ -50,20 +50,21 @@ def wait_until_nothing_is_left_of(session: int) -> None:
     assert processes_of(session) == []
 
 
-def test_control_c_ends_a_run_and_its_engine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_control_c_or_a_request_to_end_ends_a_run_and_its_engine(tmp_path: Path, number: int) -> None:
     terminal, inner = pty.openpty()
     running = start(tmp_path, inner)
     os.close(inner)
     said = b""
     while b"validate" not in said:
         said += os.read(terminal, 4096)
-    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: everyone in the foreground gets it
+    os.killpg(running.pid, number)  # as a terminal does: everyone in the foreground gets it
     while True:
         try:
             said += os.read(terminal, 4096)
         except OSError:  # the last one has closed the terminal
             break
-    assert running.wait() == 130
+    assert running.wait() == 128 + number
     assert b"stopped; the same command goes on from here" in said
     assert b"Traceback" not in said
     wait_until_nothing_is_left_of(running.pid)

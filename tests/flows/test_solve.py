@@ -1,0 +1,87 @@
+"""The solve flow on a repository of one's own, with gold or a model that a scripted server plays."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_server import Fail, ScriptedServer
+from test_campaigns import coding, gold_code, newest, rows
+
+from harness.packages import RepoPackage
+from harness.solving import Order, compare
+from models.errors import ProviderError, UsageError
+from models.outcomes import OutcomeKind
+from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
+
+pytestmark = pytest.mark.index
+
+Configure = Callable[..., None]
+
+
+def order(package: RepoPackage, **changes: Any) -> Order:
+    instance = newest(package)
+    given = {"task": instance.task, "repository": str(package.git.directory), "revision": instance.base_commit}
+    return Order(**{**given, "tests": False, **changes})
+
+
+def solved(order: Order, planner: str, **options: Any) -> Any:
+    from flows.solve import Attempt, solve
+
+    return solve("s", order, Attempt(planner=planner, **options))
+
+
+def test_gold_makes_the_commits_own_change_and_every_stage_is_on_record(
+    sample: RepoPackage, configured: Configure
+) -> None:
+    configured("http://127.0.0.1:9/v1")
+    found = solved(order(sample, gold=newest(sample).commit), "gold")
+    assert found.outcome is OutcomeKind.PASSED
+    assert set(newest(sample).production_files) <= set(found.work.files)
+    assert found.work.alignment["files"] == 1.0
+    assert Path(found.archive).is_file()
+    assert rows("SELECT count(DISTINCT call_type) FROM retrieval_llm_calls") == [(8,)]
+
+
+def test_a_model_is_asked_once_and_has_no_answer_to_be_aligned_with(sample: RepoPackage, configured: Configure) -> None:
+    with ScriptedServer(coding(gold_code(sample, newest(sample)))) as server:
+        configured(server.url)
+        found = solved(order(sample), "no-plan")
+        assert found.outcome is OutcomeKind.PASSED
+        assert found.work.alignment == {}
+        asked = len(server.requests)
+        assert solved(order(sample), "no-plan").work == found.work
+        assert len(server.requests) == asked
+        Path(found.archive).unlink()
+        with pytest.raises(UsageError, match="--sample gives another attempt"):
+            solved(order(sample), "no-plan")
+
+
+def test_a_provider_that_is_down_is_nobodys_failure_and_what_it_said_before_is_not_asked_again(
+    sample: RepoPackage, configured: Configure
+) -> None:
+    code, down = coding(gold_code(sample, newest(sample))), [True]
+
+    def script(request: dict[str, Any]) -> Any:
+        coder = "You write one step" in request["messages"][0]["content"]
+        return Fail(500) if coder and down[0] else code(request)
+
+    with ScriptedServer(script) as server:
+        configured(server.url)
+        with pytest.raises(ProviderError):
+            solved(order(sample), "no-plan")
+        assert rows("SELECT kind FROM outcomes") == [("provider-error",)]
+        asked, down[0] = len(server.requests), False
+        assert solved(order(sample), "no-plan").outcome is OutcomeKind.PASSED
+        assert len(server.requests) == asked + 1
+
+
+def test_a_run_that_ends_badly_breaks_what_passed_before_it() -> None:
+    def report(end: SuiteEnd, **cases: CaseStatus) -> SuiteReport:
+        known = {name: CaseResult(id=name, status=status) for name, status in cases.items()}
+        return SuiteReport(end=end, exit_code=0, seconds=1.0, cases=known)
+
+    before = report(SuiteEnd.COMPLETED, a=CaseStatus.PASSED, b=CaseStatus.FAILED, c=CaseStatus.PASSED)
+    after = report(SuiteEnd.CRASHED, a=CaseStatus.PASSED, d=CaseStatus.PASSED)
+    check = compare(before, after)
+    assert (check.broken, check.new) == (("c",), ("d",))
