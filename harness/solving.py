@@ -21,7 +21,7 @@ from harness.store import digest
 from harness.testing import Selection
 from harness.trajectory import Bench
 from harness.trees import Overlay, overlay
-from models.errors import EnvironmentFault, InfrastructureError, UsageError, WheelError
+from models.errors import EnvironmentFault, InfrastructureError, RepositoryError, UsageError, WheelError
 from models.manifest import Environment, Funnel, Instance, Manifest
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
@@ -65,7 +65,7 @@ def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
     Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.
     """
     with kept_clone(Path(order.repository), cache) as git:
-        head = git.resolve(order.gold or order.revision)
+        head = _resolved(git, order.gold or order.revision, order.repository)
         key = digest("order", order.model_dump(mode="json"), head)
         folder = cache / "solving"
         try:
@@ -84,8 +84,15 @@ def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
             yield _placed(key, order, git, head, runtime, cache)
 
 
+def _resolved(git: Git, revision: str, repository: str) -> str:
+    try:
+        return git.resolve(revision)
+    except RepositoryError as error:
+        raise RepositoryError(f"{repository} has no commit {revision!r}") from error
+
+
 def _placed(key: str, order: Order, git: Git, head: str, runtime: Runtime, cache: Path) -> Place:
-    base = git.resolve(f"{order.gold}^") if order.gold else head
+    base = _resolved(git, f"{order.gold}^", order.repository) if order.gold else head
     environment, untested = None, "tests are off"
     if order.tests:
         environment, untested = _environment(git, base, cache / "solving" / "packages", cache)

@@ -10,7 +10,7 @@ from test_campaigns import coding, gold_code, newest, rows
 
 from harness.packages import RepoPackage
 from harness.solving import Order, compare
-from models.errors import ProviderError, UsageError
+from models.errors import ProviderError, RepositoryError, UsageError
 from models.outcomes import OutcomeKind
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 
@@ -55,6 +55,15 @@ def test_a_model_is_asked_once_and_has_no_answer_to_be_aligned_with(sample: Repo
         Path(found.archive).unlink()
         with pytest.raises(UsageError, match="--sample gives another attempt"):
             solved(order(sample), "no-plan")
+
+
+def test_a_revision_that_is_not_there_is_named_with_the_persons_own_path(
+    sample: RepoPackage, configured: Configure
+) -> None:
+    configured("http://127.0.0.1:9/v1")
+    with pytest.raises(RepositoryError) as raised:
+        solved(order(sample, revision="nonsense"), "no-plan")
+    assert str(raised.value) == f"{sample.git.directory} has no commit 'nonsense'"
 
 
 def test_a_provider_that_is_down_is_nobodys_failure_and_what_it_said_before_is_not_asked_again(
