@@ -138,7 +138,7 @@ class ScriptedServer:
         self.lock = threading.Lock()
         self.closed = threading.Event()
         self._seen: set[str] = set()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"scripted": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -182,247 +182,247 @@ def _prompt(request: dict[str, Any]) -> str:
     return "".join(f"<{message['role']}>{message['content']}" for message in request.get("messages", []))
 
 
-def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    """One connection. A subclass names the server that it answers for."""
 
-        def log_message(self, *_: object) -> None:
-            pass
+    scripted: ScriptedServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-        def parse_request(self) -> bool:
-            good = super().parse_request()
-            if server.closed.is_set():  # the connection outlived the server
-                self.close_connection = True
-                return False
-            return good
+    def log_message(self, *_: object) -> None:
+        pass
 
-        def do_GET(self) -> None:
-            server.paths.append(self.path)
-            if not self._allowed():
-                return
-            if self.path == "/v1/models":
-                self._json(200, {"object": "list", "data": [self._model(name) for name in server.models]})
-            elif self.path == "/props" and server.flavour == "llama.cpp":
-                self._json(200, {"default_generation_settings": {"n_ctx": server.window or 32768}, "total_slots": 1})
-            elif self.path == "/lora-adapters" and server.flavour == "llama.cpp":
-                listed = [{"id": number, "path": f"/a/{name}.gguf"} for number, name in enumerate(server.adapters)]
-                self._json(200, listed)
-            else:
-                self._error(Fail(404, f"no {self.path}", kind="not_found_error"))
-
-        def do_POST(self) -> None:
-            server.paths.append(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            if not self._allowed():
-                return
-            request = json.loads(body)
-            if self.path == "/v1/chat/completions":
-                self._chat(request)
-            elif self.path == "/tokenize" and server.flavour != "openai":
-                self._tokenize(request)
-            elif self.path == "/apply-template" and server.flavour == "llama.cpp":
-                self._json(200, {"prompt": _prompt(request)})
-            else:
-                self._error(Fail(404, f"no {self.path}", kind="not_found_error"))
-
-        def _allowed(self) -> bool:
-            if server.api_key is None or self.headers.get("Authorization") == f"Bearer {server.api_key}":
-                return True
-            given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            self._error(Fail(401, f"Incorrect API key provided: {given}", code="invalid_api_key"))
+    def parse_request(self) -> bool:
+        good = super().parse_request()
+        if self.scripted.closed.is_set():  # the connection outlived the server
+            self.close_connection = True
             return False
+        return good
 
-        def _model(self, name: str) -> dict[str, Any]:
-            model: dict[str, Any] = {"id": name, "object": "model", "owned_by": server.flavour}
-            if server.flavour == "vllm":
-                model["max_model_len"] = server.window or 32768
-            elif server.flavour == "llama.cpp":
-                model["meta"] = {"n_ctx": server.window or 32768}
-            return model
+    def do_GET(self) -> None:
+        self.scripted.paths.append(self.path)
+        if not self._allowed():
+            return
+        if self.path == "/v1/models":
+            self._json(200, {"object": "list", "data": [self._model(name) for name in self.scripted.models]})
+        elif self.path == "/props" and self.scripted.flavour == "llama.cpp":
+            self._json(200, {"default_generation_settings": {"n_ctx": self.scripted.window or 32768}, "total_slots": 1})
+        elif self.path == "/lora-adapters" and self.scripted.flavour == "llama.cpp":
+            listed = [{"id": number, "path": f"/a/{name}.gguf"} for number, name in enumerate(self.scripted.adapters)]
+            self._json(200, listed)
+        else:
+            self._error(Fail(404, f"no {self.path}", kind="not_found_error"))
 
-        def _tokenize(self, request: dict[str, Any]) -> None:
-            if server.flavour == "vllm":
-                text = _prompt(request) if "messages" in request else request["prompt"]
-                count = len(tokens(text))
-                self._json(200, {"count": count, "max_model_len": server.window or 32768, "tokens": [*range(count)]})
-            else:
-                self._json(200, {"tokens": [*range(len(tokens(request["content"])))]})
+    def do_POST(self) -> None:
+        self.scripted.paths.append(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if not self._allowed():
+            return
+        request = json.loads(body)
+        if self.path == "/v1/chat/completions":
+            self._chat(request)
+        elif self.path == "/tokenize" and self.scripted.flavour != "openai":
+            self._tokenize(request)
+        elif self.path == "/apply-template" and self.scripted.flavour == "llama.cpp":
+            self._json(200, {"prompt": _prompt(request)})
+        else:
+            self._error(Fail(404, f"no {self.path}", kind="not_found_error"))
 
-        def _chat(self, request: dict[str, Any]) -> None:
-            with server.lock:
-                server.requests.append(request)
-                server.in_flight += 1
-                server.most_in_flight = max(server.most_in_flight, server.in_flight)
-            try:
-                behaviour = self._refusal(request) or self._scripted(request)
-                self._behave(request, behaviour)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
-            finally:
-                with server.lock:
-                    server.in_flight -= 1
+    def _allowed(self) -> bool:
+        if self.scripted.api_key is None or self.headers.get("Authorization") == f"Bearer {self.scripted.api_key}":
+            return True
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self._error(Fail(401, f"Incorrect API key provided: {given}", code="invalid_api_key"))
+        return False
 
-        def _scripted(self, request: dict[str, Any]) -> Behaviour:
-            try:
-                return server.script(request)
-            except Exception as error:  # noqa: BLE001  a script is a test's code: whatever it raises is a 500
-                return Fail(500, f"the script raised {error!r}")
+    def _model(self, name: str) -> dict[str, Any]:
+        model: dict[str, Any] = {"id": name, "object": "model", "owned_by": self.scripted.flavour}
+        if self.scripted.flavour == "vllm":
+            model["max_model_len"] = self.scripted.window or 32768
+        elif self.scripted.flavour == "llama.cpp":
+            model["meta"] = {"n_ctx": self.scripted.window or 32768}
+        return model
 
-        def _refusal(self, request: dict[str, Any]) -> Fail | None:
-            if server.strict_models and request["model"] not in server.models:
-                return Fail(404, f"The model `{request['model']}` does not exist.", code="model_not_found")
-            if "response_format" in request and not server.schema:
-                return Fail(400, "response_format is not supported", param="response_format")
-            for name in server.unknown:
-                if name in request:
-                    instead = "; use 'max_completion_tokens' instead" if name == "max_tokens" else ""
-                    return Fail(400, f"Unsupported parameter: '{name}'{instead}.", param=name)
-            if request.get("n", 1) > server.max_n:
-                return Fail(400, f"n must be at most {server.max_n}", kind="invalid_request_error", param="n")
-            count = len(tokens(_prompt(request)))
-            wanted = count + _limit(request, 0)
-            if server.window is None or wanted <= server.window:
-                return None
-            return _overflow(server.flavour, server.window, count, wanted)
+    def _tokenize(self, request: dict[str, Any]) -> None:
+        if self.scripted.flavour == "vllm":
+            text = _prompt(request) if "messages" in request else request["prompt"]
+            count = len(tokens(text))
+            self._json(200, {"count": count, "max_model_len": self.scripted.window or 32768, "tokens": [*range(count)]})
+        else:
+            self._json(200, {"tokens": [*range(len(tokens(request["content"])))]})
 
-        def _behave(self, request: dict[str, Any], behaviour: Behaviour) -> None:
-            if isinstance(behaviour, Fail):
-                self._error(behaviour)
-            elif isinstance(behaviour, HangUp):
-                self.close_connection = True
-            elif isinstance(behaviour, Raw):
-                self._raw(behaviour)
-            elif isinstance(behaviour, NoChoices):
-                self._answer(request, [])
-            elif isinstance(behaviour, Stall):
-                self._start_stream()
-                self._event(self._chunk(request, 0, {"role": "assistant", "content": behaviour.text}))
-                server.closed.wait(120)
-                self.close_connection = True
-            elif isinstance(behaviour, Endless):
-                self._endless(request, behaviour)
-            else:
-                texts = [behaviour] if isinstance(behaviour, str | Say) else list(behaviour)
-                says = [text if isinstance(text, Say) else Say(text) for text in texts]
-                self._answer(request, [says[index % len(says)] for index in range(request.get("n", 1))])
+    def _chat(self, request: dict[str, Any]) -> None:
+        with self.scripted.lock:
+            self.scripted.requests.append(request)
+            self.scripted.in_flight += 1
+            self.scripted.most_in_flight = max(self.scripted.most_in_flight, self.scripted.in_flight)
+        try:
+            behaviour = self._refusal(request) or self._scripted(request)
+            self._behave(request, behaviour)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        finally:
+            with self.scripted.lock:
+                self.scripted.in_flight -= 1
 
-        def _raw(self, raw: Raw) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", raw.content_type)
-            self.send_header("Content-Length", str(len(raw.body) + (1000 if raw.hang_up else 0)))
-            self.end_headers()
-            self.wfile.write(raw.body)
-            self.close_connection = raw.hang_up
+    def _scripted(self, request: dict[str, Any]) -> Behaviour:
+        try:
+            return self.scripted.script(request)
+        except Exception as error:  # noqa: BLE001  a script is a test's code: whatever it raises is a 500
+            return Fail(500, f"the script raised {error!r}")
 
-        def _endless(self, request: dict[str, Any], endless: Endless) -> None:
-            limit = _limit(request)
+    def _refusal(self, request: dict[str, Any]) -> Fail | None:
+        if self.scripted.strict_models and request["model"] not in self.scripted.models:
+            return Fail(404, f"The model `{request['model']}` does not exist.", code="model_not_found")
+        if "response_format" in request and not self.scripted.schema:
+            return Fail(400, "response_format is not supported", param="response_format")
+        for name in self.scripted.unknown:
+            if name in request:
+                instead = "; use 'max_completion_tokens' instead" if name == "max_tokens" else ""
+                return Fail(400, f"Unsupported parameter: '{name}'{instead}.", param=name)
+        if request.get("n", 1) > self.scripted.max_n:
+            return Fail(400, f"n must be at most {self.scripted.max_n}", kind="invalid_request_error", param="n")
+        count = len(tokens(_prompt(request)))
+        wanted = count + _limit(request, 0)
+        if self.scripted.window is None or wanted <= self.scripted.window:
+            return None
+        return _overflow(self.scripted.flavour, self.scripted.window, count, wanted)
+
+    def _behave(self, request: dict[str, Any], behaviour: Behaviour) -> None:
+        if isinstance(behaviour, Fail):
+            self._error(behaviour)
+        elif isinstance(behaviour, HangUp):
+            self.close_connection = True
+        elif isinstance(behaviour, Raw):
+            self._raw(behaviour)
+        elif isinstance(behaviour, NoChoices):
+            self._answer(request, [])
+        elif isinstance(behaviour, Stall):
             self._start_stream()
-            count = 0
-            while (limit is None or count < limit) and not server.closed.is_set():
-                self._event(self._chunk(request, 0, {"content": endless.word}))
-                count += 1
-            self._event(self._chunk(request, 0, {}, "length"))
-            self._event({**self._chunk(request, 0, {}), "choices": [], "usage": _usage(10, count, 0)})
-            self._end_stream()
+            self._event(self._chunk(request, 0, {"role": "assistant", "content": behaviour.text}))
+            self.scripted.closed.wait(120)
+            self.close_connection = True
+        elif isinstance(behaviour, Endless):
+            self._endless(request, behaviour)
+        else:
+            texts = [behaviour] if isinstance(behaviour, str | Say) else list(behaviour)
+            says = [text if isinstance(text, Say) else Say(text) for text in texts]
+            self._answer(request, [says[index % len(says)] for index in range(request.get("n", 1))])
 
-        def _answer(self, request: dict[str, Any], says: list[Say]) -> None:
-            limit = _limit(request)
-            pieces = [tokens(say.text)[:limit] for say in says]
-            finishes = ["length" if limit is not None and len(tokens(say.text)) > limit else say.finish for say in says]
-            prompt = _prompt(request)
-            prompt_tokens = len(tokens(prompt))
-            cached = server.cached(prompt, prompt_tokens)
-            if says and says[0].cached is not None:
-                cached = says[0].cached
-            usage = _usage(prompt_tokens, sum(map(len, pieces)), cached)
-            extra: dict[str, Any] = {"usage": usage}
-            if server.flavour == "llama.cpp" or (says and says[0].timings):
-                del usage["prompt_tokens_details"]
-                extra["timings"] = {"cache_n": cached, "prompt_n": prompt_tokens - cached}
-            if not request.get("stream"):
-                self._whole(request, says, pieces, finishes, extra)
-                return
-            self._start_stream()
-            for index, (say, parts, finish) in enumerate(zip(says, pieces, finishes, strict=True)):
-                if say.trace:
-                    self._event(self._chunk(request, index, {say.trace_field: say.trace}))
-                for part in _grouped(parts):
-                    self._event(self._chunk(request, index, {"content": part}))
-                self._event(self._chunk(request, index, {}, finish))
-            if request.get("stream_options", {}).get("include_usage") or server.flavour == "llama.cpp":
-                self._event({**self._chunk(request, 0, {}), "choices": [], **extra})
-            self._end_stream()
+    def _raw(self, raw: Raw) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", raw.content_type)
+        self.send_header("Content-Length", str(len(raw.body) + (1000 if raw.hang_up else 0)))
+        self.end_headers()
+        self.wfile.write(raw.body)
+        self.close_connection = raw.hang_up
 
-        def _whole(
-            self,
-            request: dict[str, Any],
-            says: list[Say],
-            pieces: list[list[str]],
-            finishes: list[str],
-            extra: dict[str, Any],
-        ) -> None:
-            choices = []
-            for index, (say, parts, finish) in enumerate(zip(says, pieces, finishes, strict=True)):
-                message = {"role": "assistant", "content": "".join(parts)}
-                if say.trace:
-                    message[say.trace_field] = say.trace
-                choices.append({"index": index, "message": message, "finish_reason": finish})
-            self._json(
-                200,
-                {"id": "c", "object": "chat.completion", "created": 0, "model": request["model"], "choices": choices}
-                | extra,
-            )
+    def _endless(self, request: dict[str, Any], endless: Endless) -> None:
+        limit = _limit(request)
+        self._start_stream()
+        count = 0
+        while (limit is None or count < limit) and not self.scripted.closed.is_set():
+            self._event(self._chunk(request, 0, {"content": endless.word}))
+            count += 1
+        self._event(self._chunk(request, 0, {}, "length"))
+        self._event({**self._chunk(request, 0, {}), "choices": [], "usage": _usage(10, count, 0)})
+        self._end_stream()
 
-        def _chunk(
-            self, request: dict[str, Any], index: int, delta: dict[str, Any], finish: str | None = None
-        ) -> dict[str, Any]:
-            choice = {"index": index, "delta": delta, "finish_reason": finish}
-            return {
-                "id": "c",
-                "object": "chat.completion.chunk",
-                "created": 0,
-                "model": request["model"],
-                "choices": [choice],
-            }
+    def _answer(self, request: dict[str, Any], says: list[Say]) -> None:
+        limit = _limit(request)
+        pieces = [tokens(say.text)[:limit] for say in says]
+        finishes = ["length" if limit is not None and len(tokens(say.text)) > limit else say.finish for say in says]
+        prompt = _prompt(request)
+        prompt_tokens = len(tokens(prompt))
+        cached = self.scripted.cached(prompt, prompt_tokens)
+        if says and says[0].cached is not None:
+            cached = says[0].cached
+        usage = _usage(prompt_tokens, sum(map(len, pieces)), cached)
+        extra: dict[str, Any] = {"usage": usage}
+        if self.scripted.flavour == "llama.cpp" or (says and says[0].timings):
+            del usage["prompt_tokens_details"]
+            extra["timings"] = {"cache_n": cached, "prompt_n": prompt_tokens - cached}
+        if not request.get("stream"):
+            self._whole(request, says, pieces, finishes, extra)
+            return
+        self._start_stream()
+        for index, (say, parts, finish) in enumerate(zip(says, pieces, finishes, strict=True)):
+            if say.trace:
+                self._event(self._chunk(request, index, {say.trace_field: say.trace}))
+            for part in _grouped(parts):
+                self._event(self._chunk(request, index, {"content": part}))
+            self._event(self._chunk(request, index, {}, finish))
+        if request.get("stream_options", {}).get("include_usage") or self.scripted.flavour == "llama.cpp":
+            self._event({**self._chunk(request, 0, {}), "choices": [], **extra})
+        self._end_stream()
 
-        def _start_stream(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
+    def _whole(
+        self,
+        request: dict[str, Any],
+        says: list[Say],
+        pieces: list[list[str]],
+        finishes: list[str],
+        extra: dict[str, Any],
+    ) -> None:
+        choices = []
+        for index, (say, parts, finish) in enumerate(zip(says, pieces, finishes, strict=True)):
+            message = {"role": "assistant", "content": "".join(parts)}
+            if say.trace:
+                message[say.trace_field] = say.trace
+            choices.append({"index": index, "message": message, "finish_reason": finish})
+        self._json(
+            200,
+            {"id": "c", "object": "chat.completion", "created": 0, "model": request["model"], "choices": choices}
+            | extra,
+        )
 
-        def _event(self, value: dict[str, Any]) -> None:
-            self._piece(f"data: {json.dumps(value)}\n\n".encode())
+    def _chunk(
+        self, request: dict[str, Any], index: int, delta: dict[str, Any], finish: str | None = None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "finish_reason": finish}
+        return {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": request["model"],
+            "choices": [choice],
+        }
 
-        def _piece(self, data: bytes) -> None:
-            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+    def _start_stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
 
-        def _end_stream(self) -> None:
-            self._piece(b"data: [DONE]\n\n")
-            self.wfile.write(b"0\r\n\r\n")
+    def _event(self, value: dict[str, Any]) -> None:
+        self._piece(f"data: {json.dumps(value)}\n\n".encode())
 
-        def _json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
-            self._text(status, json.dumps(value), headers)
+    def _piece(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
-        def _text(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-            data = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            for name, value in (headers or {}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
+    def _end_stream(self) -> None:
+        self._piece(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
 
-        def _error(self, fail: Fail) -> None:
-            if fail.body is not None:
-                self._text(fail.status, fail.body, fail.headers)
-                return
-            error = {"message": fail.message, "type": fail.kind, "param": fail.param, "code": fail.code or fail.status}
-            self._json(fail.status, {"error": error}, fail.headers)
+    def _json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+        self._text(status, json.dumps(value), headers)
 
-    return Handler
+    def _text(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _error(self, fail: Fail) -> None:
+        if fail.body is not None:
+            self._text(fail.status, fail.body, fail.headers)
+            return
+        error = {"message": fail.message, "type": fail.kind, "param": fail.param, "code": fail.code or fail.status}
+        self._json(fail.status, {"error": error}, fail.headers)
 
 
 def _overflow(flavour: str, window: int, prompt: int, wanted: int) -> Fail:
