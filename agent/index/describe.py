@@ -61,14 +61,15 @@ def _head(text: str, most: int) -> str:
 
 def _signature(node: "Node", kind: Kind) -> str:
     """What stands before the body; for a constant or an alias, all of it as far as a line goes."""
-    body = _body(node) if kind is not Kind.CONSTANT else None
+    body = body_node(node) if kind is not Kind.CONSTANT else None
     source = node.text or b""
     if body is not None:
         source = source[: body.start_byte - node.start_byte]
     return _head(source.decode(errors="replace"), _SIGNATURE).removesuffix("{").rstrip(" :")
 
 
-def _body(node: "Node") -> "Node | None":
+def body_node(node: "Node") -> "Node | None":
+    """The body of a definition, of a function that a variable is bound to as well; None for what has none."""
     body = node.child_by_field_name("body")
     if body is not None:
         return body

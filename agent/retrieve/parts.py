@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from agent.index.describe import body_node
 from agent.index.symbols import Kind, language_of, parse_tree, symbol_nodes
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def parts_of(text: str, path: str) -> tuple[Part, ...]:
 
 def _body(node: "Node", rows: list[bytes], end: int) -> tuple[int, int, int]:
     """First row of the body, the row after its docstring, the row after it."""
-    body = _body_node(node)
+    body = body_node(node)
     if body is None:
         first = node.start_point.row + 1
         return first, first, max(first, end - 1)
@@ -70,13 +71,3 @@ def _body(node: "Node", rows: list[bytes], end: int) -> tuple[int, int, int]:
     )
     doc = statement.end_point.row + 1 if is_doc and statement is not None else row
     return row, doc, body.end_point.row + 1
-
-
-def _body_node(node: "Node") -> "Node | None":
-    body = node.child_by_field_name("body")
-    if body is not None:
-        return body
-    if node.type in ("lexical_declaration", "variable_declaration"):
-        node = next((child for child in node.named_children if child.type == "variable_declarator"), node)
-    value = node.child_by_field_name("value") or node.child_by_field_name("right")
-    return value.child_by_field_name("body") if value is not None else None
