@@ -8,13 +8,14 @@ same order goes on behind the last finished call.
 
 import time
 from functools import partial
-from pathlib import Path
 
 from prefect import flow, tags, task
 from prefect.artifacts import create_markdown_artifact
 
+from agent.prompts.render import fenced
 from flows.progress import watcher
 from harness.crew import Crew
+from harness.packages import write_atomically
 from harness.solving import FullCheck, Order, Place, check_whole, place_for
 from harness.store import RawStore, digest, open_raw_store
 from harness.trajectory import Work
@@ -55,7 +56,6 @@ class Solved(Frozen):
     work: Work
     check: FullCheck | None
     untested: str
-    archive: str = ""
     seconds: float = 0.0
 
 
@@ -72,35 +72,21 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
     with place_for(order, runtime, settings.cache_dir) as place, tags("solve"):
         assignment, desk = _set_up(place, attempt, settings, store)
         archive = settings.data_dir / "sessions" / f"{assignment.key}.json"
-        if archive.is_file():
-            return Solved.model_validate_json(archive.read_text())
         number = store.begin_attempt(assignment.key)
-        if number is None:
+        if archive.is_file():
+            solved = Solved.model_validate_json(archive.read_text())
+        elif number is None:
             raise UsageError(f"this was solved before, but {archive} is gone; --sample gives another attempt")
-        try:
-            work = do_work(assignment, desk, number)
-            desk.tell("the whole suite")
-            check = _checked(place, work, settings)
-        except _FAULTS as error:
-            store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
-            raise
-        outcome, detail = _outcome(work, check, place)
-        seconds = round(time.monotonic() - started, 3)
-        store.close_trajectory(
-            assignment.key, number, outcome, patch=work.patch, alignment=work.alignment, detail=detail, seconds=seconds
-        )
-        solved = Solved(
-            trajectory=assignment.key,
-            base=place.bench.instance.base_commit,
-            outcome=outcome,
-            detail=detail,
-            work=work,
-            check=check,
-            untested=place.untested,
-            archive=str(archive),
-            seconds=seconds,
-        )
-        _archive(solved, archive)
+        else:
+            try:
+                solved = _work(assignment, desk, number, place, settings, started)
+            except _FAULTS as error:
+                store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
+                raise
+            write_atomically(archive, solved.model_dump_json(indent=1) + "\n")
+            _publish(solved)
+        if number is not None:  # closed last: whatever stops this before leaves the order to be gone on with
+            _close(store, assignment.key, number, solved)
     return solved
 
 
@@ -120,13 +106,44 @@ def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore)
         tell=partial(watch.advance, _WORK),
     )
     instance_key = store.register_package(bench.package.manifest)[bench.instance.instance_id]
-    campaign = store.register_campaign({"kind": "solve", "repository": bench.package.manifest.name})
+    campaign = store.register_campaign(
+        {"kind": "solve", "repository": bench.package.manifest.name, "loop": desk.limits.model_dump(mode="json")}
+    )
     store.start_run(campaign, f"solve-{bench.package.manifest.name}", place.key, [bench.package.directory])
     planner = desk.planner(attempt.planner, bench, attempt.temperature, attempt.sample)
     key = store.open_trajectory(
         campaign, instance_key, attempt.planner, planner.identity, attempt.temperature, attempt.sample
     )
     return Assignment(key, instance_key, attempt.planner, attempt.temperature, attempt.sample, bench), desk
+
+
+def _work(assignment: Assignment, desk: Desk, number: int, place: Place, settings: Settings, started: float) -> Solved:
+    work = do_work(assignment, desk, number)
+    desk.tell("the whole suite")
+    check = _checked(place, work, settings)
+    outcome, detail = _outcome(work, check, place)
+    return Solved(
+        trajectory=assignment.key,
+        base=place.bench.instance.base_commit,
+        outcome=outcome,
+        detail=detail,
+        work=work,
+        check=check,
+        untested=place.untested,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _close(store: RawStore, key: str, number: int, solved: Solved) -> None:
+    store.close_trajectory(
+        key,
+        number,
+        solved.outcome,
+        patch=solved.work.patch,
+        alignment=solved.work.alignment,
+        detail=solved.detail,
+        seconds=solved.seconds,
+    )
 
 
 def _checked(place: Place, work: Work, settings: Settings) -> FullCheck | None:
@@ -162,12 +179,9 @@ def _outcome(work: Work, check: FullCheck | None, place: Place) -> tuple[Outcome
     return OutcomeKind.PASSED, f"no test broke; {len(check.new)} new ones pass"
 
 
-def _archive(solved: Solved, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(solved.model_dump_json(indent=1) + "\n")
-    fence = "`" * 12  # longer than any in a patch
+def _publish(solved: Solved) -> None:
     create_markdown_artifact(
         key=f"solve-{solved.trajectory[:12]}",
-        markdown=f"**{solved.outcome.value}**: {solved.detail}\n\n{fence}diff\n{solved.work.patch}\n{fence}\n",
+        markdown=f"**{solved.outcome.value}**: {solved.detail}\n\n{fenced(solved.work.patch, 'diff')}\n",
         description="What came of the task",
     )

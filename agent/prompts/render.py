@@ -93,11 +93,11 @@ def _template(stage: Stage) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"fenced": _fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
+    environment.filters |= {"fenced": fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
     return environment.get_template(f"{stage.value}.jinja")
 
 
-def _fenced(text: str, language: str) -> str:
+def fenced(text: str, language: str) -> str:
     """Text in a fence that none of its lines can close; `language` may be a path."""
     longest = max((len(line) - len(line.lstrip("`")) for line in text.split("\n")), default=0)
     fence = "`" * max(3, longest + 1)

@@ -12,6 +12,7 @@ from harness.packages import RepoPackage
 from harness.solving import Order, compare
 from models.errors import ProviderError, RepositoryError, UsageError
 from models.outcomes import OutcomeKind
+from models.settings import load_settings
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 
 pytestmark = pytest.mark.index
@@ -31,6 +32,10 @@ def solved(order: Order, planner: str, **options: Any) -> Any:
     return solve("s", order, Attempt(planner=planner, **options))
 
 
+def archive(found: Any) -> Path:
+    return load_settings().data_dir / "sessions" / f"{found.trajectory}.json"
+
+
 def test_gold_makes_the_commits_own_change_and_every_stage_is_on_record(
     sample: RepoPackage, configured: Configure
 ) -> None:
@@ -39,7 +44,7 @@ def test_gold_makes_the_commits_own_change_and_every_stage_is_on_record(
     assert found.outcome is OutcomeKind.PASSED
     assert set(newest(sample).production_files) <= set(found.work.files)
     assert found.work.alignment["files"] == 1.0
-    assert Path(found.archive).is_file()
+    assert archive(found).is_file()
     assert rows("SELECT count(DISTINCT call_type) FROM retrieval_llm_calls") == [(8,)]
 
 
@@ -52,7 +57,7 @@ def test_a_model_is_asked_once_and_has_no_answer_to_be_aligned_with(sample: Repo
         asked = len(server.requests)
         assert solved(order(sample), "no-plan").work == found.work
         assert len(server.requests) == asked
-        Path(found.archive).unlink()
+        archive(found).unlink()
         with pytest.raises(UsageError, match="--sample gives another attempt"):
             solved(order(sample), "no-plan")
 
