@@ -153,7 +153,7 @@ def work(
         patch=patch,
         files={d.path: d.after and File(text=d.after.text, executable=d.after.executable) for d in changes},
         end=_end(solution),
-        detail=solution.detail,
+        detail=solution.detail or _first_failure(solution),
         alignment={name: round(value, 4) for name, value in alignment.items()},
         solution=solution,
     )
@@ -167,6 +167,14 @@ _ENDS = {
     StopReason.TOO_MANY_REVISIONS: OutcomeKind.LIMITS_REACHED,
     StopReason.PROMPT_TOO_LONG: OutcomeKind.PROMPT_TOO_LONG,
 }
+
+
+def _first_failure(solution: Solution) -> str:
+    """The first step that could not be made, and why, in a line; empty if all were."""
+    for result in solution.step_results:
+        if result.status is StepStatus.EDIT_REJECTED:
+            return f"step {result.part_id}/{result.step_id}: {' '.join(result.detail.split())[:300]}"
+    return ""
 
 
 def _end(solution: Solution) -> OutcomeKind | None:

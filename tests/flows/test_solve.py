@@ -71,6 +71,17 @@ def test_a_revision_that_is_not_there_is_named_with_the_persons_own_path(
     assert str(raised.value) == f"{sample.git.directory} has no commit 'nonsense'"
 
 
+def test_an_edit_that_fits_nowhere_is_told_with_its_step(sample: RepoPackage, configured: Configure) -> None:
+    file = newest(sample).production_files[0]
+    edit = f"### edit {file}\n<<<<<<< SEARCH\nnowhere\n=======\nx\n>>>>>>> REPLACE\n"
+    with ScriptedServer(coding(edit)) as server:
+        configured(server.url)
+        found = solved(order(sample), "no-plan")
+    assert found.outcome is OutcomeKind.EDIT_REJECTED
+    assert found.detail.startswith("step task/task: ")
+    assert file in found.detail
+
+
 def test_a_provider_that_is_down_is_nobodys_failure_and_what_it_said_before_is_not_asked_again(
     sample: RepoPackage, configured: Configure
 ) -> None:
