@@ -71,3 +71,27 @@ class PlanError(CleanRoomError):
 
 class EditError(CleanRoomError):
     """An edit cannot be parsed or applied; the message is what the coder is shown for its retry."""
+
+
+class TrainingError(CleanRoomError):
+    """Training cannot begin or go on: no data, a template that does not fit, a loss that is no number."""
+
+
+class GuardrailError(CleanRoomError):
+    """A rule that protects the learning loop was broken; `rule` is its name, which the message begins with."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{rule}: {message}")
+        self.rule = rule
+
+
+class RegistryError(CleanRoomError):
+    """An adapter or base is unknown, damaged, unsigned, or of another base."""
+
+
+class EvaluationError(CleanRoomError):
+    """Two results cannot be compared, or there is nothing to evaluate on."""
+
+
+class ServingError(InfrastructureError):
+    """A model server does not start, answer, or take an adapter; or an adapter has no effect on it."""

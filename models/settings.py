@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     raw_database: str | None = Field(
         default=None, description="URL of the raw database; SQLite under data_dir when unset"
     )
+    curated_database: str | None = Field(
+        default=None, description="URL of the curated database; SQLite under data_dir when unset"
+    )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="isolation of tests; `none` only for code you trust"
     )
@@ -82,6 +85,11 @@ class Settings(BaseSettings):
     def raw_url(self) -> str:
         """URL of the raw database."""
         return self.raw_database or f"sqlite:///{self.data_dir / 'raw.sqlite'}"
+
+    @property
+    def curated_url(self) -> str:
+        """URL of the curated database: which adapters serve, which repositories are reserved."""
+        return self.curated_database or f"sqlite:///{self.data_dir / 'curated.sqlite'}"
 
 
 def load_settings() -> Settings:

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("name", ["models", "llm", "agent", "harness", "evals", "tasks", "flows", "cli"])
+@pytest.mark.parametrize("name", ["models", "llm", "agent", "harness", "evals", "training", "tasks", "flows", "cli"])
 def test_a_room_is_imported_from_this_checkout(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__file__ is not None

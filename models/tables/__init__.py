@@ -7,26 +7,32 @@ from models.tables.attributions import AttributionRow
 from models.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
 from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
 from models.tables.corpus import Blob, InstanceRow, RepoPackage
-from models.tables.curated import AdapterMetadata
+from models.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation
 from models.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from models.tables.learning import EvaluationRow, TrainingRun
 from models.tables.supplements import SupplementRound, TestQualityRow
 from models.tables.training import TrainingDataset, TrainingPlan
 
 __all__ = [
     "AdapterMetadata",
     "AttributionRow",
+    "BaseModel",
     "Blob",
     "Campaign",
     "CampaignRun",
     "CuratedTable",
     "EditRow",
+    "EvaluationRow",
+    "EvaluationSetRow",
     "Evidence",
     "FreeText",
     "InstanceRow",
     "OutcomeRow",
     "PlanRow",
+    "Promotion",
     "RawTable",
     "RepoPackage",
+    "Reservation",
     "RetrievalDecision",
     "RetrievalLlmCall",
     "SupplementRound",
@@ -35,6 +41,7 @@ __all__ = [
     "TestRun",
     "TrainingDataset",
     "TrainingPlan",
+    "TrainingRun",
     "UtcDateTime",
     "ValidationRow",
     "utc_now",

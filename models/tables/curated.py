@@ -32,7 +32,69 @@ class AdapterMetadata(CuratedTable, table=True):
     version: int
     base: str
     path: str = Field(sa_type=FreeText)
+    dataset_id: str = ""
+    plan_id: str = ""
     metrics: dict[str, Any] = Field(sa_type=JSON)
     active: bool = False
     trained_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class BaseModel(CuratedTable, table=True):
+    """A frozen base: a directory of weights by the hash of its files. `tuned` if it came from a full fine-tune of
+    ours, as `{role}-base-v{version}`; a newer version for a role invalidates the adapters of the older ones."""
+
+    __tablename__ = "bases"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    role: str | None
+    version: int | None
+    tuned: bool
+    path: str = Field(sa_type=FreeText)
+    facts: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Promotion(CuratedTable, table=True):
+    """One decision about who serves a target, in order. Rows are never changed or deleted.
+
+    `action` is promote, reject, inconclusive, rollback or refuse. `adapter` is what it is about, `serving` who serves
+    afterwards (None: the base). `override` is the reason that a person gave to go past a rule.
+    """
+
+    __tablename__ = "promotions"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    target: str = Field(index=True)
+    action: str
+    adapter: str | None
+    serving: str | None
+    reason: str = Field(sa_type=FreeText)
+    override: str | None = Field(sa_type=FreeText)
+    report: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Reservation(CuratedTable, table=True):
+    """A repository kept for evaluation: nothing of it is ever trained on. Rows are never changed or deleted."""
+
+    __tablename__ = "reservations"
+
+    repository: str = Field(primary_key=True)
+    reason: str = Field(sa_type=FreeText)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class EvaluationSetRow(CuratedTable, table=True):
+    """A frozen evaluation set: `id` is the hash of its content, `content` its JSON. The newest of a target counts.
+    Rows are never changed or deleted."""
+
+    __tablename__ = "evaluation_sets"
+
+    id: str = Field(primary_key=True)
+    target: str = Field(index=True)
+    items: int
+    repositories: list[str] = Field(sa_type=JSON)
+    content: str = Field(sa_type=FreeText)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -1,0 +1,121 @@
+"""Evaluation as data: frozen items, scores of one subject on them, and what a gate made of two such results."""
+
+import hashlib
+from enum import StrEnum
+
+from pydantic import Field
+
+from models.chat import Message
+from models.plans import Frozen
+from models.protocols import Stage
+from models.training import Target
+
+
+class EvaluationItem(Frozen):
+    """One question to a stage with a known answer. `expected` is the gold planner's answer text.
+
+    Of code and the plan stages there is one item per instance, without messages: the harness asks and judges.
+    """
+
+    id: str
+    stage: Stage
+    repository: str
+    instance: str
+    commit: str
+    messages: tuple[Message, ...]
+    expected: str
+    answer_tokens: int = Field(gt=0)
+
+
+class EvaluationSet(Frozen):
+    """Items of one target from reserved repositories, frozen."""
+
+    target: Target
+    repositories: tuple[str, ...]
+    items: tuple[EvaluationItem, ...]
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the content."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class ItemScore(Frozen):
+    """How one answer did: each metric between 0 and 1. A metric that does not apply to an item is left out."""
+
+    item: str
+    repository: str
+    seed: int
+    scores: dict[str, float]
+
+
+class Subject(Frozen):
+    """Who answered: a base by its hash, with an adapter by its content hash or without. `name` is for people."""
+
+    name: str
+    base: str
+    adapter: str | None = None
+
+
+class Evaluation(Frozen):
+    """One subject's scores on one set. `settings` tells whether two evaluations may be compared: decoding, seeds,
+    answering back end, template revision."""
+
+    set_id: str
+    target: Target
+    subject: Subject
+    settings: dict[str, str | int | float]
+    scores: tuple[ItemScore, ...]
+    seconds: float
+
+    def mean(self, metric: str) -> float:
+        """The metric's mean over items and seeds. Raises KeyError if no item has it."""
+        values = [score.scores[metric] for score in self.scores if metric in score.scores]
+        if not values:
+            raise KeyError(metric)
+        return sum(values) / len(values)
+
+
+class Verdict(StrEnum):
+    """What a gate decided about a challenger. Inconclusive keeps the champion."""
+
+    PROMOTE = "promote"
+    REJECT = "reject"
+    INCONCLUSIVE = "inconclusive"
+
+
+class MetricTest(Frozen):
+    """One metric, champion against challenger, paired by item and seed.
+
+    `p_repository` is of the sign-flip test over repositories (None: too few to mean anything), `p_item` of the test at
+    item level (exact McNemar for yes-or-no metrics, sign-flip for others), `p_adjusted` after Holm's correction over
+    the targets gated together. The interval is of the difference, by bootstrap clustered by repository (by item when
+    there is one repository). `detectable` is the smallest difference that this set would find in four of five cases.
+    """
+
+    metric: str
+    primary: bool
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    p_repository: float | None
+    p_item: float
+    p_adjusted: float
+    detectable: float
+    threshold: float | None
+    items: int
+    repositories: int
+
+
+class GateReport(Frozen):
+    """A gate's verdict with all it rests on."""
+
+    target: Target
+    champion: Subject
+    challenger: Subject
+    set_id: str
+    verdict: Verdict
+    reason: str
+    tests: tuple[MetricTest, ...]

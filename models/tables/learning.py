@@ -1,0 +1,43 @@
+"""Raw: trainings that ran to their end, and evaluations of what came of them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlmodel import Field
+
+from models.tables.base import FreeText, RawTable, UtcDateTime, utc_now
+
+
+class TrainingRun(RawTable, table=True):
+    """A finished training of a plan (by the plan's id, so it is done once). `adapter` is the content hash of what came
+    out, `losses_hash` the loss curve's rows as a text."""
+
+    __tablename__ = "training_runs"
+
+    plan_id: str = Field(primary_key=True, foreign_key="training_plans.id")
+    adapter: str = Field(index=True)
+    path: str = Field(sa_type=FreeText)
+    backend: str
+    steps: int
+    tokens: int
+    seconds: float
+    metrics: dict[str, Any] = Field(sa_type=JSON)
+    losses_hash: str = Field(foreign_key="blobs.sha256")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class EvaluationRow(RawTable, table=True):
+    """A finished evaluation: `id` is the hash of set, subject and settings, `result_hash` the scores as a text."""
+
+    __tablename__ = "evaluations"
+
+    id: str = Field(primary_key=True)
+    target: str = Field(index=True)
+    set_id: str = Field(index=True)
+    base: str
+    adapter: str | None
+    metrics: dict[str, Any] = Field(sa_type=JSON)
+    seconds: float
+    result_hash: str = Field(foreign_key="blobs.sha256")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -1,0 +1,113 @@
+"""What training is fed and what comes of it, as data: pairs, preferences, and which adapter serves which stages."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from models.chat import Message
+from models.plans import Frozen
+from models.protocols import Stage
+
+Role = Literal["reasoning", "coding"]
+
+
+class Target(StrEnum):
+    """What an adapter is trained for: a stage, or all plan stages together."""
+
+    TASK_ANALYSIS = "task_analysis"
+    SCOPE = "scope"
+    PRECISION = "precision"
+    CODE = "code"
+    PLANNING = "planning"
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that such an adapter answers."""
+        if self is Target.PLANNING:
+            return (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT)
+        return (Stage(self.value),)
+
+    @property
+    def role(self) -> Role:
+        """Whose base it belongs to."""
+        return "coding" if self is Target.CODE else "reasoning"
+
+
+class Source(StrEnum):
+    """Where a pair comes from: planners in the harness, gold runs through the prompts, or the user's own solves."""
+
+    HARNESS = "harness"
+    SYNTHETIC = "synthetic"
+    LOGGED = "logged"
+
+
+class Provenance(Frozen):
+    """The call that a pair was made from, and how the attempt that it belongs to ended.
+
+    `attempt` and `seq` find the call's row. `oracle` judged the attempt (None: nothing did), `attribution` is the stage
+    that a failure was put down to by experiment, `alignment` the mean of the structural measures, 0 to 1.
+    """
+
+    campaign: str
+    trajectory: str
+    attempt: int
+    seq: int
+    instance: str
+    repository: str
+    organisation: str
+    domain: str
+    license: str
+    commit: str
+    base_commit: str
+    planner: str
+    model: str
+    adapter: str | None
+    outcome: str
+    oracle: str | None
+    attribution: str | None
+    alignment: float | None
+
+
+class Pair(Frozen):
+    """A prompt, exactly as it was sent, and an answer worth learning. `weight` is its share in sampling, 0 to 1."""
+
+    stage: Stage
+    source: Source
+    messages: tuple[Message, ...]
+    answer: str
+    reasoning: str | None = None
+    weight: float = Field(1.0, gt=0, le=1)
+    provenance: Provenance
+
+    @property
+    def id(self) -> str:
+        """Hash of what is learned: stage, prompt and answer."""
+        return content_id(self.stage, self.messages, self.answer, self.reasoning or "")
+
+
+class Preference(Frozen):
+    """Two answers to one prompt, byte for byte, of which one is better. `kind` says how that is known."""
+
+    stage: Stage
+    source: Source
+    kind: Literal["attributed", "before-after"]
+    messages: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    weight: float = Field(1.0, gt=0, le=1)
+    chosen_by: Provenance
+    rejected_by: Provenance
+
+    @property
+    def id(self) -> str:
+        """Hash of what is learned: stage, prompt and both answers."""
+        return content_id(self.stage, self.messages, self.chosen, self.rejected)
+
+
+def content_id(stage: Stage, messages: tuple[Message, ...], *answers: str) -> str:
+    """SHA-256 of a stage, a prompt and its answers."""
+    parts = [stage.value, [message.model_dump() for message in messages], *answers]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""From stored triples to adapters: data, training, registry, export."""
