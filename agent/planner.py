@@ -9,13 +9,12 @@ from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
 from models.protocols import Answer, Request, Stage
-from models.tokens import ANSWER_TOKENS
+from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE
 
 _VERSION = "model-1"
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 """Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
 NO_PLAN = "no-plan"
-SMALLEST_SHARE = 4
 
 
 class Models(Protocol):

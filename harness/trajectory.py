@@ -104,7 +104,8 @@ def make_planner(
     Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
     """
     if name == "gold":
-        return GoldPlanner(bench.gold(), edit_format or EditFormat.SEARCH_REPLACE)
+        windows = crew.models.windows if crew else {}
+        return GoldPlanner(bench.gold(), edit_format or EditFormat.SEARCH_REPLACE, windows)
     if name == "null":
         return NullPlanner()
     assert crew is not None, "a planner that is a model needs a crew"

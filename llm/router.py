@@ -131,7 +131,10 @@ class Router:
 
 
 def _who(seat: Seat) -> str:
-    return f"{seat.service.identity} adapter {seat.adapter} edits {seat.service.settings.edit_format.value}"
+    return (
+        f"{seat.service.identity} adapter {seat.adapter} edits {seat.service.settings.edit_format.value} "
+        f"window {seat.stage_window}"
+    )
 
 
 def _fit(stage: Stage, seat: Seat, request: ChatRequest) -> Fitted:
@@ -184,4 +187,4 @@ def _service(models: Models, name: str) -> Service:
 
 
 def _seat(models: Models, name: str, stage: Stage) -> Seat:
-    return Seat(_service(models, name), WINDOWS[stage], models.overrides.get(stage))
+    return Seat(_service(models, name), models.windows.get(stage, WINDOWS[stage]), models.overrides.get(stage))

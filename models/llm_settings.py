@@ -122,6 +122,9 @@ class Models(Frozen):
     overrides: dict[Stage, str] = Field(
         default_factory=dict, description="stage = name of an adapter (or model) on the student's endpoint"
     )
+    windows: dict[Stage, Annotated[int, Field(ge=256)]] = Field(
+        default_factory=dict, description="stage = tokens of its window, for the student and for gold; unset: as built"
+    )
 
     @model_validator(mode="after")
     def _roles_name_endpoints(self) -> Self:

@@ -5,6 +5,8 @@ from models.protocols import Stage
 KIB = 1024
 WINDOWS: dict[Stage, int] = {stage: 8 * KIB if stage is Stage.TASK_ANALYSIS else 32 * KIB for stage in Stage}
 """Context window of each stage in tokens, answer included; a model with a smaller one lowers it."""
+SMALLEST_SHARE = 4
+"""An answer has at most one part in so many of a window that is smaller than the stage's own."""
 BYTES_PER_TOKEN = 3.0
 """Code and English have 3.2 to 4.5 bytes per token with the byte-level vocabularies of today: an upper bound."""
 ANSWER_TOKENS: dict[Stage, int] = {

@@ -1,8 +1,9 @@
 """The planner that knows the answer: each stage is answered from the gold patch, in text like a model's."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from agent.code.format import format_edits
 from harness.goldpatch import FileChange, GoldPatch
@@ -16,7 +17,7 @@ from models.chat import prompt_text
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
-from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
+from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE, WINDOWS, estimate_tokens
 
 _VERSION = "gold-3"
 
@@ -54,9 +55,13 @@ class GoldPlanner:
     judges = True
     plans = True
 
-    def __init__(self, gold: GoldPatch, edit_format: EditFormat) -> None:
+    def __init__(
+        self, gold: GoldPatch, edit_format: EditFormat, windows: Mapping[Stage, int] = MappingProxyType({})
+    ) -> None:
+        """`windows` are those of the models that shall learn from the prompts, where they are not the stages' own."""
         self.gold = gold
         self.edit_format = edit_format
+        self._windows = {stage: windows.get(stage, tokens) for stage, tokens in WINDOWS.items()}
         self.plan: GoldPlan = derive_plan(gold)
         self._own_work = _own_work(self.plan)
         self._judge = GoldJudge(gold)
@@ -66,19 +71,20 @@ class GoldPlanner:
 
     @property
     def identity(self) -> str:
-        """Hash of the gold patch, the edit format, the templates and the version of this planner."""
+        """Hash of the gold patch, the edit format, the templates, the windows and the version of this planner."""
         from agent.prompts import REVISION
 
-        text = "\0".join((_VERSION, self.edit_format.value, REVISION, self.gold.identity))
+        windows = [f"{stage.value}={tokens}" for stage, tokens in self._windows.items() if tokens != WINDOWS[stage]]
+        text = "\0".join((_VERSION, self.edit_format.value, REVISION, self.gold.identity, *windows))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     def room(self, stage: Stage) -> int:
         """The stage's window, less room for an answer."""
-        return WINDOWS[stage] - ANSWER_TOKENS[stage]
+        return self._windows[stage] - self.answer_room(stage)
 
     def answer_room(self, stage: Stage) -> int:
         """What a model's answer would have."""
-        return ANSWER_TOKENS[stage]
+        return min(ANSWER_TOKENS[stage], self._windows[stage] // SMALLEST_SHARE)
 
     def count(self, text: str) -> int:
         """Tokens of a text, estimated."""
