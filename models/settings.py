@@ -20,6 +20,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from models.campaign_settings import CampaignSettings
 from models.errors import SettingsError
+from models.guardrail_settings import GuardrailSettings
 from models.limits import Limits, LoopLimits
 from models.llm_settings import Models
 from models.mining import MiningRules
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     environment_budget_gib: float = Field(
         default=20.0, gt=0, description="GiB of built environments; least recently used go first"
     )
+    guardrails: GuardrailSettings = Field(default_factory=GuardrailSettings, description="limits of self-improvement")
     limits: Limits = Field(default_factory=Limits, description="what one test run may use")
     campaign: CampaignSettings = Field(
         default_factory=CampaignSettings, description="what a campaign may do without asking"

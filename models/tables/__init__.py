@@ -9,7 +9,7 @@ from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, 
 from models.tables.corpus import Blob, InstanceRow, RepoPackage
 from models.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation
 from models.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
-from models.tables.learning import EvaluationRow, TrainingRun
+from models.tables.learning import EvaluationRow, ImprovementStep, TrainingRun
 from models.tables.supplements import SupplementRound, TestQualityRow
 from models.tables.training import TrainingDataset, TrainingPlan
 
@@ -26,6 +26,7 @@ __all__ = [
     "EvaluationSetRow",
     "Evidence",
     "FreeText",
+    "ImprovementStep",
     "InstanceRow",
     "OutcomeRow",
     "PlanRow",

@@ -27,6 +27,22 @@ class TrainingRun(RawTable, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+class ImprovementStep(RawTable, table=True):
+    """A finished step of a round of self-improvement: a round that was stopped goes on after its last one.
+
+    The first step is `begin`, whose result holds what the round was asked to do; the last is `end`. `target` is empty
+    for steps that are not about one.
+    """
+
+    __tablename__ = "improvement_steps"
+
+    round: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    target: str = Field(primary_key=True)
+    result: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
 class EvaluationRow(RawTable, table=True):
     """A finished evaluation: `id` is the hash of set, subject and settings, `result_hash` the scores as a text."""
 

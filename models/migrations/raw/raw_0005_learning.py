@@ -42,7 +42,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_evaluations_target", "evaluations", ["target"])
     op.create_index("ix_evaluations_set_id", "evaluations", ["set_id"])
-    for table in ("training_runs", "evaluations"):
+    op.create_table(
+        "improvement_steps",
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("round", "step", "target"),
+    )
+    for table in ("training_runs", "evaluations", "improvement_steps"):
         if op.get_bind().dialect.name == "sqlite":
             for verb in ("UPDATE", "DELETE"):
                 op.execute(

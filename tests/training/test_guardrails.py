@@ -1,0 +1,92 @@
+"""Each rule lets through what it should and bites where it should, by its name."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import GuardrailError
+from models.guardrail_settings import GuardrailSettings
+from models.training import Target
+from training import guardrails as rules
+
+LIMITS = GuardrailSettings()
+OTHERS = [Target.CODE, Target.SCOPE, Target.PRECISION, Target.TASK_ANALYSIS]
+
+
+def bitten(name: str):
+    return pytest.raises(GuardrailError, match=f"^{name}: ")
+
+
+def test_accumulated_data_may_grow_and_not_shrink() -> None:
+    rules.check_accumulated(["a", "b"], ["a", "b", "c"])
+    with bitten("accumulate") as caught:
+        rules.check_accumulated(["a", "b"], ["b", "c"])
+    assert caught.value.rule == "accumulate" and "(a)" in str(caught.value)
+
+
+def test_a_merge_is_no_base() -> None:
+    rules.check_frozen_base("smollm2", {"architecture": "llama"})
+    with bitten("frozen-base"):
+        rules.check_frozen_base("smollm2", {"merged_from": "scope-v1"})
+
+
+@pytest.mark.parametrize(("replayed", "fine"), [(9, False), (10, True), (20, True), (21, False)])
+def test_replay_has_a_least_and_a_most(replayed: int, fine: bool) -> None:
+    if fine:
+        rules.check_replay(replayed, 100, 1, LIMITS)
+    else:
+        with bitten("replay"):
+            rules.check_replay(replayed, 100, 1, LIMITS)
+
+
+def test_the_first_round_has_nothing_to_replay() -> None:
+    rules.check_replay(0, 100, 0, LIMITS)
+
+
+def test_two_rounds_on_the_same_repositories_and_a_third_needs_a_new_one() -> None:
+    rules.check_fresh_repositories([["a"]], LIMITS)
+    rules.check_fresh_repositories([["a", "b"], ["a"]], LIMITS)
+    with bitten("fresh-repositories"):
+        rules.check_fresh_repositories([["a", "b"], ["a"], ["b"]], LIMITS)
+    rules.check_fresh_repositories([["a", "b"], ["a"], ["b", "c"]], LIMITS)
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcde"), min_size=1), max_size=8))
+def test_a_new_repository_always_makes_a_round_allowed(earlier: list[frozenset[str]]) -> None:
+    rules.check_fresh_repositories([*earlier, frozenset("z")], LIMITS)
+
+
+def test_a_small_base_needs_a_teacher_and_a_large_one_does_not() -> None:
+    rules.check_teacher_share(25, 100, 135_000_000, LIMITS)
+    rules.check_teacher_share(0, 100, 7_000_000_000, LIMITS)
+    with bitten("teacher-share"):
+        rules.check_teacher_share(24, 100, 135_000_000, LIMITS)
+
+
+def test_own_plans_come_last() -> None:
+    rules.check_planning_last(Target.PLANNING, 0, [])
+    rules.check_planning_last(Target.PLANNING, 5, OTHERS)
+    rules.check_planning_last(Target.SCOPE, 5, [])
+    with bitten("planning-last") as caught:
+        rules.check_planning_last(Target.PLANNING, 5, OTHERS[1:])
+    assert "code" in str(caught.value)
+
+
+def test_reserved_repositories_are_not_trained_on() -> None:
+    rules.check_held_out(["a"], ["b"])
+    with bitten("held-out"):
+        rules.check_held_out(["a", "b"], ["b"])
+
+
+def test_no_evaluation_item_is_trained_on() -> None:
+    rules.check_uncontaminated([])
+    with bitten("contamination") as caught:
+        rules.check_uncontaminated(["i1", "i2", "i3", "i4"])
+    assert "i1, i2, i3 and 1 more" in str(caught.value)
+
+
+def test_answers_must_not_become_all_alike() -> None:
+    rules.check_diversity((0.2, 0.5), (0.3, 0.46), LIMITS)
+    rules.check_diversity((0.3, 0.5), (0.2, 0.3), LIMITS)  # pass@1 fell as well: that is a gate's business
+    with bitten("diversity"):
+        rules.check_diversity((0.2, 0.5), (0.3, 0.44), LIMITS)

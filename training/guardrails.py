@@ -1,0 +1,127 @@
+"""The rules of self-improvement, each a check with a name that raises GuardrailError when it is broken.
+
+They rest on what is known to go wrong: replacing data instead of accumulating it collapses a model (Shumailov et al.,
+Nature 2024; Gerstgrasser et al., 2024: accumulating avoids it), small models do not bootstrap from their own answers
+alone (STaR, Zelikman et al., 2022), gains end after about two rounds without fresh tasks (SWE-Gym, 2025), and training
+on a merge of an earlier adapter compounds its faults.
+"""
+
+from collections.abc import Collection, Sequence
+
+from models.errors import GuardrailError
+from models.guardrail_settings import GuardrailSettings
+from models.training import Target
+
+ACCUMULATE = "accumulate"
+FROZEN_BASE = "frozen-base"
+REPLAY = "replay"
+FRESH_REPOSITORIES = "fresh-repositories"
+TEACHER_SHARE = "teacher-share"
+PLANNING_LAST = "planning-last"
+HELD_OUT = "held-out"
+CONTAMINATION = "contamination"
+DIVERSITY = "diversity"
+MERGED = "merged_from"
+"""Key in a base's facts that says which adapter was merged into it."""
+_NAMED = 3
+
+
+def check_accumulated(earlier: Collection[str], pool: Collection[str]) -> None:
+    """Every example of earlier rounds is in the pool that a new dataset is drawn from. Both are ids."""
+    lost = sorted(set(earlier) - set(pool))
+    if lost:
+        raise GuardrailError(
+            ACCUMULATE,
+            f"{len(lost)} examples of earlier rounds are gone ({_some(lost)}); add to the old data, never replace it",
+        )
+
+
+def check_frozen_base(name: str, facts: dict[str, object]) -> None:
+    """A base is no merge of an adapter: adapters are trained from the frozen base, each by itself."""
+    if MERGED in facts:
+        raise GuardrailError(
+            FROZEN_BASE, f"{name} is a merge of {facts[MERGED]}; train from the base that adapter was trained from"
+        )
+
+
+def check_replay(replayed: int, total: int, earlier_rounds: int, settings: GuardrailSettings) -> None:
+    """From the second round on, a set share of a dataset comes from earlier ones."""
+    if not earlier_rounds:
+        return
+    share = replayed / total if total else 0.0
+    if not settings.replay_least <= share <= settings.replay_most:
+        raise GuardrailError(
+            REPLAY,
+            f"{replayed} of {total} examples ({share:.0%}) are from earlier rounds; "
+            f"{settings.replay_least:.0%} to {settings.replay_most:.0%} must be",
+        )
+
+
+def check_fresh_repositories(rounds: Sequence[Collection[str]], settings: GuardrailSettings) -> None:
+    """The last of `rounds`, each a round's repositories in order, is not one too many without a new repository."""
+    seen: set[str] = set()
+    stale = 0
+    for repositories in rounds:
+        stale = 0 if set(repositories) - seen else stale + 1
+        seen |= set(repositories)
+    if stale >= settings.rounds:
+        raise GuardrailError(
+            FRESH_REPOSITORIES,
+            f"{stale} rounds ran on {_some(sorted(seen))} and no other repository; "
+            f"after {settings.rounds} a new one is due: prepare one and give its package",
+        )
+
+
+def check_teacher_share(taught: int, total: int, parameters: int, settings: GuardrailSettings) -> None:
+    """A small base keeps learning from a teacher or from gold: `taught` of `total` examples are theirs."""
+    share = taught / total if total else 0.0
+    if parameters < settings.small_base and share < settings.teacher_share:
+        raise GuardrailError(
+            TEACHER_SHARE,
+            f"{taught} of {total} examples ({share:.0%}) are a teacher's or gold's, and a base of "
+            f"{parameters / 1e9:.2f}B parameters needs {settings.teacher_share:.0%}; run a teacher or gold campaign",
+        )
+
+
+def check_planning_last(target: Target, own_answers: int, promoted: Collection[Target]) -> None:
+    """A student's own plans are trained on only after its judgements and its code have passed their gates."""
+    missing = [each.value for each in Target if each is not Target.PLANNING and each not in promoted]
+    if target is Target.PLANNING and own_answers and missing:
+        raise GuardrailError(
+            PLANNING_LAST,
+            f"{own_answers} examples are the student's own plans, and no adapter was promoted for "
+            f"{', '.join(missing)} yet; promote those first",
+        )
+
+
+def check_held_out(repositories: Collection[str], reserved: Collection[str]) -> None:
+    """Nothing is trained on that evaluation holds out. Both are names of repositories."""
+    both = sorted(set(repositories) & set(reserved))
+    if both:
+        raise GuardrailError(
+            HELD_OUT, f"{_some(both)} is reserved for evaluation and in the training data; curate again without it"
+        )
+
+
+def check_uncontaminated(hits: Sequence[str]) -> None:
+    """No evaluation item is in the training data. `hits` name those that are."""
+    if hits:
+        raise GuardrailError(
+            CONTAMINATION, f"{len(hits)} evaluation items are in the training data ({_some(hits)}); curate again"
+        )
+
+
+def check_diversity(before: tuple[float, float], after: tuple[float, float], settings: GuardrailSettings) -> None:
+    """pass@k does not fall while pass@1 rises. Both are (pass@1, pass@k), of the same instances and k."""
+    (first, many), (first_now, many_now) = before, after
+    if first_now >= first and many - many_now > settings.pass_at_k_margin:
+        raise GuardrailError(
+            DIVERSITY,
+            f"pass@k fell from {many:.3f} to {many_now:.3f} while pass@1 went from {first:.3f} to {first_now:.3f}; "
+            "the answers are becoming all alike: add repositories or teacher data",
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
