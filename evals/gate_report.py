@@ -1,0 +1,68 @@
+"""A gate's report for people: rows for a table, plain text, Markdown for the UI. It is the same words everywhere."""
+
+from collections.abc import Sequence
+
+from models.evaluation import GateReport, MetricTest
+
+COLUMNS = ("metric", "champion", "challenger", "difference", "95% interval", "p", "over", "detectable", "threshold")
+NUMBERS = ("champion", "challenger", "difference", "p", "detectable", "threshold")
+
+
+def gate_rows(report: GateReport) -> list[list[str]]:
+    """A row per metric, in the order of `COLUMNS`; primary metrics carry a star."""
+    return [_row(test) for test in report.tests]
+
+
+def _row(test: MetricTest) -> list[str]:
+    over = f"{test.repositories} repositories" if test.p_repository is not None else f"{test.items} items only"
+    threshold = ""
+    if test.threshold is not None:
+        threshold = f"{test.threshold:.2f} {'met' if test.challenger >= test.threshold else 'missed'}"
+    return [
+        f"{test.metric} *" if test.primary else test.metric,
+        f"{test.champion:.3f}",
+        f"{test.challenger:.3f}",
+        f"{test.difference:+.3f}",
+        f"{test.low:+.3f} to {test.high:+.3f}",
+        f"{test.p_adjusted:.4f}",
+        over,
+        f"{test.detectable:.3f}",
+        threshold,
+    ]
+
+
+def headline(report: GateReport) -> str:
+    """Verdict and reason in one line."""
+    return f"{report.verdict.value}: {report.reason}"
+
+
+def gate_text(report: GateReport) -> str:
+    """The report as plain text, columns aligned."""
+    rows = [list(COLUMNS), *gate_rows(report)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if name in NUMBERS else cell.ljust(width)
+            for cell, width, name in zip(row, widths, COLUMNS, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([_title(report), *lines, headline(report)])
+
+
+def gate_markdown(reports: Sequence[GateReport]) -> str:
+    """The reports as Markdown, for artifacts."""
+    parts = []
+    for report in reports:
+        rule = ["---:" if name in NUMBERS else "---" for name in COLUMNS]
+        rows = [list(COLUMNS), rule, *gate_rows(report)]
+        grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+        parts.append(f"### {_title(report)}\n\n**{report.verdict.value}**: {report.reason}\n\n{grid}\n")
+    return "\n".join(parts)
+
+
+def _title(report: GateReport) -> str:
+    return (
+        f"{report.target.value}: {report.challenger.name} against {report.champion.name} on set {report.set_id[:12]}"
+        " (* primary)"
+    )

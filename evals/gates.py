@@ -1,0 +1,243 @@
+"""The gate: does a challenger replace the champion? Decided by paired tests over the repositories of a frozen set.
+
+    promote       a primary metric gained significantly, and none is worse than its margin
+    reject        a primary metric is significantly worse, or worse by more than its margin
+    inconclusive  anything else; the champion stays
+
+Significance is the sign-flip over repositories. With fewer than six of them nothing can be said beyond these, and the
+verdict says so; the tests over items are then reported as what they are, and promote only if the rules allow it. The
+chance of promoting a challenger that is no better is at most `alpha`: a two-sided p of at most alpha in favour of the
+challenger comes up in alpha/2 of such cases for each of at most two primary metrics. Targets gated together are
+corrected by Holm's method.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from evals.paired import at_item_level, detectable, holm, interval, no_worse, sign_flip_over_repositories
+from evals.thresholds import REQUIREMENTS, Metric, Rules
+from models.errors import EvaluationError
+from models.evaluation import Evaluation, GateReport, ItemScore, MetricTest, Verdict
+
+Pair = tuple[Evaluation, Evaluation]
+"""Champion and challenger."""
+
+DEFAULT = Rules()
+BEYOND = "beyond these repositories: inconclusive"
+
+
+class _Paired(NamedTuple):
+    """One metric's differences, item by item within each repository, and the two means over the same items."""
+
+    by_repository: dict[str, list[float]]
+    champion: float
+    challenger: float
+
+    @property
+    def items(self) -> list[float]:
+        return [value for _, values in sorted(self.by_repository.items()) for value in values]
+
+    def groups(self, rules: Rules) -> list[list[float]]:
+        """What is taken to vary independently: repositories if there are enough, else items."""
+        if len(self.by_repository) >= rules.repositories:
+            return [values for _, values in sorted(self.by_repository.items())]
+        return [[value] for value in self.items]
+
+
+def decide(
+    champion: Evaluation, challenger: Evaluation, others: Sequence[Pair] = (), rules: Rules = DEFAULT
+) -> GateReport:
+    """Whether the challenger replaces the champion; `others` are the pairs of further targets gated together with it.
+
+    Raises EvaluationError if the two were not measured alike (set, settings, seeds, items) or lack a primary metric.
+    """
+    check_comparable(champion, challenger)
+    rest = [_target_p(pair, rules) for pair in others]
+    measured = [_test(champion, challenger, metric, rest, rules) for metric in _metrics(champion, challenger)]
+    verdict, reason = _verdict(champion, measured, rules)
+    return GateReport(
+        target=champion.target,
+        champion=champion.subject,
+        challenger=challenger.subject,
+        set_id=champion.set_id,
+        verdict=verdict,
+        reason=reason,
+        tests=tuple(each.test for each in measured),
+    )
+
+
+def decide_together(pairs: Sequence[Pair], rules: Rules = DEFAULT) -> list[GateReport]:
+    """A gate for each target's pair, corrected for each other. Raises EvaluationError as `decide` does."""
+    return [
+        decide(champion, challenger, [pair for other, pair in enumerate(pairs) if other != place], rules)
+        for place, (champion, challenger) in enumerate(pairs)
+    ]
+
+
+def check_comparable(champion: Evaluation, challenger: Evaluation) -> None:
+    """Raise EvaluationError unless two evaluations differ only in who answered."""
+    who = f"{champion.subject.name} and {challenger.subject.name} cannot be compared"
+    remedy = "evaluate both again on one set with the same settings"
+    for what in ("target", "set_id"):
+        one, other = getattr(champion, what), getattr(challenger, what)
+        if one != other:
+            raise EvaluationError(f"{who}: {what} {one[:12]} against {other[:12]}; {remedy}")
+    for name in sorted({*champion.settings, *challenger.settings}):
+        before, after = champion.settings.get(name), challenger.settings.get(name)
+        if before != after:
+            raise EvaluationError(f"{who}: setting {name} is {before!r} against {after!r}; {remedy}")
+    one_keys, other_keys = _by_key(champion).keys(), _by_key(challenger).keys()
+    if one_keys != other_keys:
+        item, seed = min(one_keys ^ other_keys)
+        raise EvaluationError(
+            f"{who}: {len(one_keys ^ other_keys)} answers have no counterpart, first item {item} seed {seed}; {remedy}"
+        )
+    if not one_keys:
+        raise EvaluationError(f"{who}: there are no answers in them; {remedy}")
+
+
+def _by_key(evaluation: Evaluation) -> dict[tuple[str, int], ItemScore]:
+    found = {(score.item, score.seed): score for score in evaluation.scores}
+    if len(found) != len(evaluation.scores):
+        raise EvaluationError(f"the evaluation of {evaluation.subject.name} holds an item twice with one seed")
+    return found
+
+
+def _metrics(champion: Evaluation, challenger: Evaluation) -> list[tuple[Metric, bool]]:
+    """The metrics to compare, primary ones first, with whether they are primary."""
+    primary = REQUIREMENTS[champion.target].metrics
+    names = {name for each in (champion, challenger) for score in each.scores for name in score.scores}
+    for metric in primary:
+        if metric.name not in names:
+            raise EvaluationError(f"no answer of target {champion.target.value} has the primary metric {metric.name}")
+    others = sorted(names - {metric.name for metric in primary})
+    return [(metric, True) for metric in primary] + [(Metric(name, None, 0.0), False) for name in others]
+
+
+def _pair(champion: Evaluation, challenger: Evaluation, metric: str, strict: bool) -> _Paired | None:
+    """The metric's paired differences; None if no item has it on both sides.
+
+    `strict` refuses an item that has it on one side only: dropping it would favour one of them.
+    """
+    after = _by_key(challenger)
+    seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for key, score in sorted(_by_key(champion).items()):
+        other = after[key]
+        if other.repository != score.repository:
+            raise EvaluationError(f"item {score.item} is of {score.repository} and of {other.repository}")
+        if metric in score.scores and metric in other.scores:
+            both = score.scores[metric], other.scores[metric]
+            seen.setdefault((score.repository, score.item), []).append(both)
+        elif strict and (metric in score.scores or metric in other.scores):
+            raise EvaluationError(f"item {score.item} has {metric} for one of the two only; score it for both")
+    if not seen:
+        return None
+    by_repository: dict[str, list[float]] = {}
+    for (repository, _), values in sorted(seen.items()):
+        by_repository.setdefault(repository, []).append(sum(b - a for a, b in values) / len(values))
+    means = [[sum(value[side] for value in values) / len(values) for values in seen.values()] for side in (0, 1)]
+    return _Paired(by_repository, *(sum(side) / len(side) for side in means))
+
+
+class _Measured(NamedTuple):
+    test: MetricTest
+    paired: _Paired
+    margin: float
+
+
+def _p(paired: _Paired, rules: Rules) -> tuple[float | None, float]:
+    """(p over repositories or None if they are too few, p over items)."""
+    enough = len(paired.by_repository) >= rules.repositories
+    by_repository = sign_flip_over_repositories(paired.by_repository, rules.seed) if enough else None
+    return by_repository, at_item_level(paired.items, rules.seed)
+
+
+def _target_p(pair: Pair, rules: Rules) -> float:
+    """A target's own p-value: the smallest of its primary metrics."""
+    check_comparable(*pair)
+    values = []
+    for metric in REQUIREMENTS[pair[0].target].metrics:
+        if (paired := _pair(*pair, metric.name, strict=True)) is not None:
+            by_repository, by_item = _p(paired, rules)
+            values.append(by_item if by_repository is None else by_repository)
+    return min(values, default=1.0)
+
+
+def _test(
+    champion: Evaluation, challenger: Evaluation, which: tuple[Metric, bool], rest: Sequence[float], rules: Rules
+) -> _Measured:
+    metric, primary = which
+    paired = _pair(champion, challenger, metric.name, strict=primary)
+    if paired is None:  # a metric of lesser rank that the two share nowhere
+        paired = _Paired({}, 0.0, 0.0)
+    by_repository, by_item = _p(paired, rules)
+    decisive = by_item if by_repository is None else by_repository
+    low, high = interval(paired.by_repository, rules.seed) if paired.items else (0.0, 0.0)
+    test = MetricTest(
+        metric=metric.name,
+        primary=primary,
+        champion=paired.champion,
+        challenger=paired.challenger,
+        difference=paired.challenger - paired.champion,
+        low=low,
+        high=high,
+        p_repository=by_repository,
+        p_item=by_item,
+        p_adjusted=holm([decisive, *rest])[0],
+        detectable=detectable(paired.groups(rules), rules.alpha) if paired.items else 1.0,
+        threshold=metric.threshold,
+        items=len(paired.items),
+        repositories=len(paired.by_repository),
+    )
+    return _Measured(test, paired, metric.margin if rules.margin is None else rules.margin)
+
+
+def _verdict(champion: Evaluation, measured: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
+    primary = [each for each in measured if each.test.primary]
+    beyond = all(each.test.p_repository is not None for each in primary)
+    notes = [] if beyond else [BEYOND]
+    verdict, what = _compare(primary, rules)
+    if not beyond:
+        what += f", by a test over items of {primary[0].test.repositories} repositories"
+        if verdict is Verdict.PROMOTE and not rules.item_level:
+            verdict, what = Verdict.INCONCLUSIVE, f"{what}; evidence about items alone does not promote"
+        elif verdict is Verdict.PROMOTE:
+            what += ", which the rules accept"
+    notes.insert(0, what)
+    notes.append(
+        "finds 4 in 5 differences of " + ", ".join(f"{e.test.detectable:.3f} {e.test.metric}" for e in primary)
+    )
+    if champion.subject.adapter is None:
+        notes += [_absolute(each.test) for each in primary if each.test.threshold is not None]
+    return verdict, "; ".join(notes)
+
+
+def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
+    """The verdict by whichever test applies, and its reason."""
+    for test, _, margin in primary:
+        if test.difference < -margin:
+            return Verdict.REJECT, f"{_change(test)}, which is worse by more than {margin:.3f}"
+        if test.difference < 0 and test.p_adjusted <= rules.alpha:
+            return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p = {test.p_adjusted:.4f})"
+    gained = [each for each in primary if each.test.difference > 0 and each.test.p_adjusted <= rules.alpha]
+    if not gained:
+        best = max(primary, key=lambda each: each.test.difference).test
+        return Verdict.INCONCLUSIVE, f"no significant gain ({_change(best)}, p = {best.p_adjusted:.4f})"
+    for each in primary:
+        p = no_worse(each.paired.groups(rules), each.margin, rules.seed)
+        if each not in gained and p > rules.alpha:
+            return Verdict.INCONCLUSIVE, (
+                f"{_change(gained[0].test)} is a gain (p = {gained[0].test.p_adjusted:.4f}), but {_change(each.test)} "
+                f"may be a loss of more than {each.margin:.3f} (p = {p:.4f})"
+            )
+    return Verdict.PROMOTE, "; ".join(f"{_change(each.test)} (p = {each.test.p_adjusted:.4f})" for each in gained)
+
+
+def _change(test: MetricTest) -> str:
+    return f"{test.metric} {test.champion:.3f} to {test.challenger:.3f}"
+
+
+def _absolute(test: MetricTest) -> str:
+    assert test.threshold is not None
+    met = "reaches" if test.challenger >= test.threshold else "misses"
+    return f"{test.metric} {met} the {test.threshold:.2f} of a first adapter"

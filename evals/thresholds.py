@@ -1,0 +1,58 @@
+"""What each target is measured by, how far it must come, and what a gate lets pass."""
+
+from typing import NamedTuple
+
+from pydantic import Field
+
+from models.plans import Frozen
+from models.training import Target
+
+REPOSITORIES = 6
+"""With fewer, a sign-flip over repositories cannot reach 5%: with G of them the smallest two-sided p is 2/2^G."""
+
+
+class Metric(NamedTuple):
+    """A primary metric, between 0 and 1. `threshold` is what a first adapter should reach; None: more than its base.
+
+    `margin` is the loss that is still held for none.
+    """
+
+    name: str
+    threshold: float | None
+    margin: float
+
+
+class Requirement(NamedTuple):
+    """How a target is evaluated: primary metrics, and how many items a set should have, at least and at most."""
+
+    metrics: tuple[Metric, ...]
+    items: tuple[int, int]
+
+
+MARGIN = 0.05
+
+REQUIREMENTS: dict[Target, Requirement] = {
+    Target.TASK_ANALYSIS: Requirement((Metric("recall", 0.80, MARGIN), Metric("precision", 0.60, MARGIN)), (200, 500)),
+    Target.SCOPE: Requirement((Metric("accuracy", 0.75, MARGIN), Metric("relevant_recall", 0.85, MARGIN)), (200, 500)),
+    Target.PRECISION: Requirement(
+        (Metric("accuracy", 0.70, MARGIN), Metric("primary_recall", 0.80, MARGIN)), (200, 500)
+    ),
+    Target.CODE: Requirement((Metric("pass@1", None, MARGIN),), (100, 300)),
+    Target.PLANNING: Requirement((Metric("pass@1", None, MARGIN),), (50, 200)),
+}
+
+
+class Rules(Frozen):
+    """How a gate decides.
+
+    `item_level`: whether evidence about the items alone may promote where there are too few repositories to say
+    anything beyond them. The verdict then says so in words.
+    """
+
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="chance of promoting a challenger that is no better, at most")
+    margin: float | None = Field(
+        None, ge=0, lt=1, description="loss of a primary metric held for none; unset: the metric's own"
+    )
+    repositories: int = Field(REPOSITORIES, ge=REPOSITORIES, description="fewer say nothing beyond themselves")
+    item_level: bool = Field(False, description="promote on evidence about the items where repositories are too few")
+    seed: int = Field(0, ge=0, description="of the resampling")

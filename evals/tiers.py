@@ -1,0 +1,82 @@
+"""In which order targets are trained: first what can be measured best, and no tier before the one below has passed."""
+
+from typing import NamedTuple
+
+from models.errors import GuardrailError
+from models.training import Role, Target
+
+RULE = "tier-order"
+
+
+class Tier(NamedTuple):
+    """Targets that are trained together, most urgent first, and what must have passed before."""
+
+    number: int
+    targets: tuple[Target, ...]
+    bases: tuple[Role, ...]
+    needs: tuple[Target, ...]
+
+
+TIERS = (
+    Tier(1, (Target.CODE, Target.SCOPE), (), ()),
+    Tier(2, (Target.PRECISION, Target.TASK_ANALYSIS), ("reasoning",), (Target.CODE, Target.SCOPE)),
+    Tier(
+        3,
+        (Target.PLANNING,),
+        ("reasoning",),
+        (Target.CODE, Target.SCOPE, Target.PRECISION, Target.TASK_ANALYSIS),
+    ),
+)
+"""The tuned base teaches planning, so nothing above the first tier goes without it. Preferences about plans come last:
+they are made from runs of everything else."""
+
+
+class Standing(NamedTuple):
+    """What has passed so far: targets that an adapter of ours serves, and roles whose base is a tuned one.
+
+    `stable`: whether whole runs succeed steadily; None if nobody measured it.
+    """
+
+    promoted: frozenset[Target] = frozenset()
+    tuned: frozenset[Role] = frozenset()
+    stable: bool | None = None
+
+
+def tier_of(target: Target) -> Tier:
+    """The tier that a target belongs to."""
+    return next(tier for tier in TIERS if target in tier.targets)
+
+
+def missing(target: Target, standing: Standing) -> list[str]:
+    """What a target's tier still waits for, in words; empty if it may be trained and promoted."""
+    tier = tier_of(target)
+    found = [f"a tuned {role} base" for role in tier.bases if role not in standing.tuned]
+    found += [f"a promoted {need.value} adapter" for need in tier.needs if need not in standing.promoted]
+    if tier.number == TIERS[-1].number and standing.stable is False:
+        found.append("whole runs that succeed steadily")
+    return found
+
+
+def check_order(target: Target, standing: Standing, override: str | None = None) -> str:
+    """Raise GuardrailError (tier-order) if the target's turn has not come, unless a person gives a reason.
+
+    Returns what to note beside the training or promotion; empty if all is in order.
+    """
+    lacking = missing(target, standing)
+    if not lacking:
+        return ""
+    tier = tier_of(target)
+    what = f"{target.value} is of tier {tier.number}, which waits for {', '.join(lacking)}"
+    if override and override.strip():
+        return f"{RULE} passed over: {what}"
+    raise GuardrailError(RULE, f"{what}; finish those first, or give a reason to go past this")
+
+
+def next_targets(standing: Standing) -> list[Target]:
+    """The targets whose turn it is and that nothing serves yet, most urgent first."""
+    return [
+        target
+        for tier in TIERS
+        for target in tier.targets
+        if target not in standing.promoted and not missing(target, standing)
+    ]

@@ -1,0 +1,257 @@
+"""Gates: what they promote, reject and leave open, and what they refuse to compare."""
+
+import itertools
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals.gate_report import COLUMNS, gate_markdown, gate_rows, gate_text
+from evals.gates import decide, decide_together
+from evals.paired import at_item_level, detectable, holm, interval, mcnemar, no_worse, sign_flip
+from evals.thresholds import REQUIREMENTS, Rules
+from evals.tiers import Standing, check_order, next_targets
+from models.errors import EvaluationError, GuardrailError
+from models.evaluation import Evaluation, ItemScore, Subject, Verdict
+from models.training import Target
+
+Score = Callable[[int, int], dict[str, float]]
+
+
+def evaluation(name: str, score: Score, repositories: int = 8, items: int = 20, **changes: object) -> Evaluation:
+    scores = tuple(
+        ItemScore(item=f"{r}-{i}", repository=f"r{r}", seed=0, scores=score(r, i))
+        for r in range(repositories)
+        for i in range(items)
+    )
+    fields: dict[str, object] = {
+        "set_id": "s" * 64,
+        "target": Target.CODE,
+        "subject": Subject(name=name, base="b", adapter=None if name == "base" else name),
+        "settings": {"temperature": 0.0},
+        "scores": scores,
+        "seconds": 1.0,
+    }
+    return Evaluation.model_validate(fields | changes)
+
+
+def passes(below: int) -> Score:
+    """Of each repository's items the first `below` pass."""
+    return lambda _, item: {"pass@1": float(item < below)}
+
+
+def scope(accuracy: float, recall: float) -> Score:
+    return lambda _, item: {"accuracy": float(item < accuracy * 20), "relevant_recall": float(item < recall * 20)}
+
+
+def test_a_gain_in_every_repository_is_promoted() -> None:
+    report = decide(evaluation("base", passes(5)), evaluation("code-v1", passes(8)))
+    assert report.verdict is Verdict.PROMOTE
+    [test] = report.tests
+    assert test.p_repository == 2 / 2**8
+    assert (test.champion, test.challenger) == (0.25, 0.4)
+    assert test.difference == pytest.approx(0.15)
+    assert (test.low, test.high) == pytest.approx((0.15, 0.15))
+
+
+def test_no_difference_keeps_the_champion() -> None:
+    report = decide(evaluation("base", passes(5)), evaluation("code-v1", passes(5)))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.tests[0].p_adjusted == 1.0
+
+
+def test_a_gain_in_one_repository_alone_is_not_significant() -> None:
+    lone: Score = lambda repository, item: {"pass@1": float(item < (20 if repository == 0 else 5))}  # noqa: E731
+    report = decide(evaluation("base", passes(5)), evaluation("code-v1", lone))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.tests[0].p_item < 0.001
+
+
+def test_a_gain_beside_a_loss_beyond_the_margin_is_rejected() -> None:
+    one, other = (
+        evaluation("base", scope(0.5, 0.9), target=Target.SCOPE),
+        evaluation("scope-v1", scope(0.9, 0.8), target=Target.SCOPE),
+    )
+    report = decide(one, other)
+    assert report.verdict is Verdict.REJECT
+    assert "relevant_recall 0.900 to 0.800" in report.reason
+    assert decide(one, other, rules=Rules(margin=0.2)).verdict is Verdict.REJECT  # the loss is significant as well
+
+
+def test_a_gain_beside_a_metric_that_may_have_lost_is_left_open() -> None:
+    chance = random.Random(3)
+    noisy = {(r, i): float(chance.random() < 0.5) for r in range(8) for i in range(20)}
+    before: Score = lambda r, i: {"accuracy": float(i < 8), "relevant_recall": noisy[r, i]}  # noqa: E731
+    after: Score = lambda r, i: {"accuracy": float(i < 14), "relevant_recall": noisy[(r + 1) % 8, i]}  # noqa: E731
+    one, other = (evaluation(n, s, target=Target.SCOPE) for n, s in (("base", before), ("scope-v1", after)))
+    report = decide(one, other)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "may be a loss of more than 0.050" in report.reason
+
+
+def test_with_few_repositories_nothing_is_said_beyond_them() -> None:
+    one, other = evaluation("base", passes(5), 4), evaluation("code-v1", passes(15), 4)
+    kept = decide(one, other)
+    assert kept.verdict is Verdict.INCONCLUSIVE
+    assert "beyond these repositories: inconclusive" in kept.reason
+    assert kept.tests[0].p_repository is None
+    promoted = decide(one, other, rules=Rules(item_level=True))
+    assert promoted.verdict is Verdict.PROMOTE
+    assert "test over items of 4 repositories, which the rules accept" in promoted.reason
+    assert "beyond these repositories: inconclusive" in promoted.reason
+    assert decide(other, one).verdict is Verdict.REJECT
+
+
+def test_targets_gated_together_are_corrected_for_it() -> None:
+    gain = evaluation("base", passes(5), 6), evaluation("code-v1", passes(8), 6)
+    alone = decide(*gain)
+    idle = evaluation("base", passes(5), 6), evaluation("code-v2", passes(5), 6)
+    together = decide_together([gain, idle])
+    assert (alone.verdict, alone.tests[0].p_adjusted) == (Verdict.PROMOTE, 2 / 2**6)
+    assert (together[0].verdict, together[0].tests[0].p_adjusted) == (Verdict.INCONCLUSIVE, 4 / 2**6)
+
+
+def test_a_first_adapter_is_told_whether_it_reaches_the_thresholds() -> None:
+    one, other = (evaluation(n, s, target=Target.SCOPE) for n, s in (("base", scope(0.5, 0.7)), ("x", scope(0.8, 0.8))))
+    reason = decide(one, other).reason
+    assert "accuracy reaches the 0.75" in reason
+    assert "relevant_recall misses the 0.85" in reason
+    later = evaluation("scope-v1", scope(0.5, 0.7), target=Target.SCOPE)
+    assert "first adapter" not in decide(later, other).reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"set_id": "t" * 64}, "set_id"),
+        ({"target": Target.PLANNING}, "target"),
+        ({"settings": {"temperature": 1.0}}, "setting temperature is 0.0 against 1.0"),
+        ({"settings": {"temperature": 0.0, "template": "x"}}, "setting template"),
+        ({"scores": ()}, "no counterpart"),
+    ],
+)
+def test_what_was_not_measured_alike_is_not_compared(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(EvaluationError, match=said):
+        decide(evaluation("base", passes(5)), evaluation("code-v1", passes(6), **changes))
+
+
+def test_seeds_and_metrics_must_pair_up() -> None:
+    one = evaluation("base", passes(5))
+    moved = tuple(score.model_copy(update={"seed": 1}) for score in one.scores)
+    with pytest.raises(EvaluationError, match="no counterpart, first item 0-0 seed 0"):
+        decide(one, evaluation("code-v1", passes(6), scores=moved))
+    gap: Score = lambda _, item: {"pass@1": 1.0} if item else {}  # noqa: E731
+    with pytest.raises(EvaluationError, match="item 0-0 has pass@1 for one of the two only"):
+        decide(one, evaluation("code-v1", gap))
+    with pytest.raises(EvaluationError, match="primary metric pass@1"):
+        decide(*(evaluation(name, lambda *_: {"other": 1.0}) for name in ("base", "code-v1")))
+
+
+def test_a_report_reads_the_same_everywhere() -> None:
+    report = decide(evaluation("base", passes(5)), evaluation("code-v1", passes(8)))
+    [row] = gate_rows(report)
+    assert len(row) == len(COLUMNS)
+    for text in (gate_text(report), gate_markdown([report])):
+        assert "promote" in text
+        assert report.reason in text
+        assert all(cell in text for cell in row)
+
+
+def coins(chance: random.Random, spread: float) -> Score:
+    """Two metrics that are coins, whose bias is drawn for each repository about a half."""
+    bias = {(r, m): chance.gauss(0.5, spread) for r in range(7) for m in ("accuracy", "relevant_recall")}
+    return lambda r, _: {m: float(chance.random() < bias[r, m]) for m in ("accuracy", "relevant_recall")}
+
+
+def test_the_gate_promotes_what_is_no_better_in_at_most_a_twentieth() -> None:
+    chance = random.Random(11)
+    rounds, promoted, naive = 150, 0, 0
+    for _ in range(rounds):
+        one = evaluation("base", coins(chance, 0.0), 7, target=Target.SCOPE)
+        other = evaluation("scope-v1", coins(chance, 0.15), 7, target=Target.SCOPE)
+        report = decide(one, other)
+        promoted += report.verdict is Verdict.PROMOTE
+        naive += any(test.p_item <= 0.05 and test.difference > 0 for test in report.tests)
+    assert promoted <= 0.05 * rounds
+    assert naive > 0.05 * rounds
+
+
+def test_mcnemar_needs_six_changes_one_way() -> None:
+    assert mcnemar([1.0] * 5) == 0.0625
+    assert mcnemar([1.0] * 6) == 0.03125
+    assert mcnemar([]) == mcnemar([0.0] * 9) == mcnemar([1.0, -1.0]) == 1.0
+
+
+@given(st.lists(st.integers(-4, 4), max_size=9))
+@settings(max_examples=60, deadline=None)
+def test_the_sign_flip_is_the_share_of_all_signs(values: list[int]) -> None:
+    sums = [abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in _signs(len(values))]
+    assert sign_flip(values) == pytest.approx(sum(each >= abs(sum(values)) for each in sums) / len(sums))
+    assert sign_flip(values) == sign_flip([-value for value in values])
+
+
+def _signs(count: int) -> list[tuple[int, ...]]:
+    return list(itertools.product((1, -1), repeat=count))
+
+
+def test_a_drawn_sign_flip_is_near_the_exact_one_and_repeats() -> None:
+    chance = random.Random(5)
+    values = [chance.gauss(0.4, 1) for _ in range(20)]
+    padded = [*values, *[1e-7] * 5]  # too many to enumerate, and of no weight
+    assert sign_flip(padded) == pytest.approx(sign_flip(values), abs=0.01)
+    assert sign_flip(padded) == sign_flip(padded)
+    assert sign_flip([1.0] * 60) == pytest.approx(1 / 20_001)
+
+
+@given(st.lists(st.sampled_from([0.001, 0.01, 0.03, 0.2, 1.0]), min_size=1, max_size=6))
+def test_holm_keeps_the_order_and_never_lowers(values: list[float]) -> None:
+    adjusted = holm(values)
+    assert all(after >= before for before, after in zip(values, adjusted, strict=True))
+    pairs = sorted(zip(values, adjusted, strict=True))
+    assert [after for _, after in pairs] == sorted(adjusted)
+    assert min(adjusted) == min(1.0, len(values) * min(values))
+
+
+def test_no_worse_is_shown_by_data_and_not_by_their_lack() -> None:
+    assert no_worse([[0.0] * 10] * 6, 0.05) == 1 / 2**6
+    assert no_worse([[0.0] * 10] * 2, 0.05) > 0.05
+    assert no_worse([[-0.2] * 10] * 8, 0.05) == 1.0
+
+
+def test_interval_and_detectable_follow_the_clusters() -> None:
+    alike = {f"r{r}": [1.0, -1.0] * 10 for r in range(6)}
+    apart = {f"r{r}": [(-1.0) ** r] * 20 for r in range(6)}
+    assert interval(alike)[1] < interval(apart)[1]
+    assert detectable(list(alike.values())) < detectable(list(apart.values()))
+    assert detectable([[0.0] * 30] * 10) == 6 / 300
+    assert interval({"one": [0.0, 1.0] * 20})[0] > 0.3
+
+
+def test_items_that_are_no_yes_or_no_go_by_sign_flip() -> None:
+    assert at_item_level([1.0] * 6) == mcnemar([1.0] * 6)
+    assert at_item_level([0.5] * 6) == sign_flip([0.5] * 6) == 0.03125
+
+
+def test_every_target_has_its_metrics() -> None:
+    assert set(REQUIREMENTS) == set(Target)
+    assert all(1 <= len(need.metrics) <= 2 for need in REQUIREMENTS.values())  # the gate's bound on alpha rests on it
+
+
+def test_no_tier_before_the_one_below_has_passed() -> None:
+    nothing = Standing()
+    assert next_targets(nothing) == [Target.CODE, Target.SCOPE]
+    assert check_order(Target.SCOPE, nothing) == ""
+    with pytest.raises(GuardrailError, match="tier-order: precision is of tier 2") as caught:
+        check_order(Target.PRECISION, nothing)
+    assert caught.value.rule == "tier-order"
+    assert "passed over" in check_order(Target.PRECISION, nothing, "a trial")
+    with pytest.raises(GuardrailError):
+        check_order(Target.PRECISION, nothing, "  ")
+    first = Standing(frozenset({Target.CODE, Target.SCOPE}), frozenset({"reasoning"}))
+    assert next_targets(first) == [Target.PRECISION, Target.TASK_ANALYSIS]
+    everything = first._replace(promoted=frozenset(set(Target) - {Target.PLANNING}))
+    assert next_targets(everything) == [Target.PLANNING]
+    with pytest.raises(GuardrailError, match="whole runs"):
+        check_order(Target.PLANNING, everything._replace(stable=False))
