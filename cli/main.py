@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import campaign, config, corpus, demo, exchange, index, mine, models, retrieve, sandbox, solve, supplement
+from cli import bases, campaign, config, corpus, demo, exchange, index, mine, models, retrieve, sandbox, solve, supplement
 from models.errors import CleanRoomError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve,
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
+app.add_typer(bases.app, name="bases")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""Fitting adapters and bases to datasets: supervised, by preferences, or all parameters at once."""

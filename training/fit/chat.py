@@ -1,0 +1,100 @@
+"""A base's chat format, as token ids: what serving would send for a prompt, and what the model must then write.
+
+A prompt is rendered by the base's own chat template with the opening of the assistant's turn, exactly as a server does.
+The answer is tokenised apart from it, because that is how a served model sees the border, and ends with the token that
+ends a turn. The template never renders the answer: Qwen3's would put an empty thinking block before it that serving
+does not send, so that training and serving would part.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import UsageError
+
+_PROBE = "cleanroomprobe"
+THINK, END_THINK = "<think>\n", "\n</think>\n\n"
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """end: the text of the token that ends a turn; pad: a token that is never it. `thinking` is passed to the template
+    as `enable_thinking` when it is not None: set it as the endpoint that serves has it."""
+
+    tokenizer: Any
+    end: str
+    end_id: int
+    pad: str
+    pad_id: int
+    template_hash: str
+    thinking: bool | None = None
+
+    @classmethod
+    def load(cls, folder: Path, thinking: bool | None = None) -> "ChatFormat":
+        """The format of the base in `folder`. Raises UsageError if there is no tokenizer, no chat template, or none
+        that ends a turn with a token of its own."""
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"{folder}: no usable tokenizer ({str(error).splitlines()[0]})") from error
+        if not isinstance(tokenizer.chat_template, str):
+            raise UsageError(f"{folder}: no chat template; add chat_template.jinja, or take the instruct variant")
+        end = _end_of_turn(folder, tokenizer)
+        pad = _pad(folder, tokenizer, end)
+        tokenizer.eos_token, tokenizer.pad_token, tokenizer.padding_side = end, pad, "right"
+        end_id, pad_id = tokenizer.convert_tokens_to_ids([end, pad])
+        digest = hashlib.sha256(tokenizer.chat_template.encode()).hexdigest()
+        return cls(tokenizer, end, end_id, pad, pad_id, digest, thinking)
+
+    def prompt_text(self, messages: Sequence[dict[str, str]]) -> str:
+        """The prompt as a server renders it, up to where the assistant's answer begins."""
+        options = {} if self.thinking is None else {"enable_thinking": self.thinking}
+        rendered: str = self.tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=True, **options
+        )
+        return rendered
+
+    def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """Token ids of the prompt as a server tokenises it: special tokens are read, none is added."""
+        return self._ids(self.prompt_text(messages))
+
+    def answer_ids(self, messages: Sequence[dict[str, str]], answer: str) -> list[int]:
+        """Token ids of what the model writes after that prompt, the end of the turn included.
+
+        Where the prompt has opened a thinking block already, the answer goes on inside it. Raises ValueError if the
+        answer thinks but the prompt has closed its thinking block.
+        """
+        prompt = self.prompt_text(messages)
+        if prompt.endswith(THINK):
+            answer = answer.removeprefix(THINK) if answer.startswith(THINK) else END_THINK.removeprefix("\n") + answer
+        elif prompt.endswith(END_THINK) and answer.startswith(THINK):
+            raise ValueError("its answer thinks, but thinking is off; set training.thinking")
+        return [*self._ids(answer), self.end_id]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+def _end_of_turn(folder: Path, tokenizer: Any) -> str:
+    """The token that the template puts after an assistant's answer."""
+    turns = [{"role": "user", "content": "u"}, {"role": "assistant", "content": _PROBE}]
+    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_PROBE)[2].lstrip()
+    special = [token for token in tokenizer.get_added_vocab() if token and after.startswith(token)]
+    if not special:
+        raise UsageError(f"{folder}: its chat template ends a turn with {after[:20]!r}, which is no token of its own")
+    return str(max(special, key=len))
+
+
+def _pad(folder: Path, tokenizer: Any, end: str) -> str:
+    """A token to pad with that never ends a turn: the tokenizer's own, or another that no text contains."""
+    known = tokenizer.get_added_vocab()
+    wanted = (tokenizer.pad_token, "<|endoftext|>", tokenizer.unk_token, tokenizer.bos_token)
+    for token in (*wanted, *sorted(known, key=known.__getitem__)):
+        if token is not None and token != end and token in known:
+            return str(token)
+    raise UsageError(f"{folder}: no token to pad with besides {end}, which ends a turn; add one to the tokenizer")

@@ -1,0 +1,119 @@
+"""A GGUF file as a base in Hugging Face layout.
+
+The weights are stored as float32: a dequantised weight is scale x level + offset with 11-bit scales and 4 to 8-bit
+levels, which float32 holds as llama.cpp computes it, while bfloat16 (8 bits) would round it and make a base that is
+not the one in the GGUF.
+"""
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from models.errors import UsageError
+
+EMBEDDED = "embedded"
+"""In place of a path: the embedded model's own file."""
+
+
+def convert(source: Path, target: Path) -> str:
+    """Write `source` (or the embedded model's file) in Hugging Face layout into `target`; returns the file's SHA-256.
+
+    Raises UsageError if it is no GGUF, of an architecture or a pre-tokeniser that is not known here.
+    """
+    from training.bases import hash_file
+
+    if str(source) == EMBEDDED:
+        from llm.embedded import weights
+
+        source = weights()
+    if not source.is_file():
+        raise UsageError(f"{source}: no such file; give a GGUF file, or `embedded` for the embedded model")
+    if source.open("rb").read(4) != b"GGUF":
+        raise UsageError(f"{source}: not a GGUF file")
+    with _quiet():
+        _convert_tokenizer(source, target)
+        _convert_weights(source, target)
+    return hash_file(source)
+
+
+def _convert_weights(source: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            str(source.parent), gguf_file=source.name, dtype=torch.float32, local_files_only=True
+        )
+    except (ValueError, KeyError, NotImplementedError) as error:
+        raise UsageError(f"{source}: cannot be converted ({str(error).splitlines()[0]})") from error
+    config = loaded.config
+    # Saving the loaded model as it is fails: it takes itself for a quantised one.
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = type(loaded)(config)
+    fresh.config._name_or_path = ""
+    fresh.load_state_dict(loaded.state_dict())
+    chat = _chat(target)
+    for part in (fresh.config, fresh.generation_config):
+        part.eos_token_id, part.pad_token_id = chat.end_id, chat.pad_id
+    fresh.save_pretrained(str(target), max_shard_size="100GB")
+
+
+def _chat(target: Path) -> Any:
+    from training.fit.chat import ChatFormat
+
+    return ChatFormat.load(target)
+
+
+def _convert_tokenizer(source: Path, target: Path) -> None:
+    """The tokenizer with its chat template; ends a turn with its own token, pads with another."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name, local_files_only=True)
+    tokenizer.backend_tokenizer.pre_tokenizer = _pre_tokenizer(source)
+    tokenizer.save_pretrained(str(target))
+    chat = _chat(target)
+    chat.tokenizer.save_pretrained(str(target))
+
+
+def _pre_tokenizer(source: Path) -> Any:
+    """How text is cut before byte pairs are merged: the conversion knows one way only, which is not SmolLM2's."""
+    from gguf import GGUFReader
+    from tokenizers import Regex, pre_tokenizers
+
+    field = GGUFReader(str(source)).fields.get("tokenizer.ggml.pre")
+    name = field.contents() if field else "default"
+    plain = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if name in ("default", "gpt-2"):
+        return plain
+    if name == "smollm":
+        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), plain])
+    if name == "qwen2":
+        cut = pre_tokenizers.Split(Regex(_QWEN2), behavior="isolated")
+        return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    raise UsageError(f"{source}: its pre-tokeniser {name!r} is not known here; take the base in Hugging Face layout")
+
+
+_QWEN2 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no advice from the library."""
+    from transformers.utils import logging as library
+
+    level, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity(logging.ERROR)
+    library.disable_progress_bar()
+    try:
+        with redirect_stderr(io.StringIO()):  # one of its bars cannot be switched off
+            yield
+    finally:
+        library.set_verbosity(level)
+        if bars:
+            library.enable_progress_bar()
