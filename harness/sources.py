@@ -1,6 +1,6 @@
 """Revisions of our clones as the index reads them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from agent.index.source import PastCommit, Since, SourceEntry, by_age
@@ -45,12 +45,17 @@ class GitSource:
         """Contents by blob id, each wanted id once; None for one of more than `most` bytes."""
         return self._objects.read(list(dict.fromkeys(blobs)), most)
 
-    def commits(self, limit: int) -> list[PastCommit]:
-        """The latest of the revision and its ancestors, by commit date. In a shallow clone the oldest have no paths."""
+    def commits(self, limit: int, told: Mapping[str, PastCommit]) -> list[PastCommit]:
+        """The latest of the revision and its ancestors, by commit date. In a shallow clone the oldest have no paths.
+
+        Only those that are not `told` are asked of git.
+        """
         listed = self.git.output("rev-list", "--no-merges", "--timestamp", self.revision).split()
         ages = sorted((-int(when), sha) for when, sha in zip(listed[::2], listed[1::2], strict=True))[:limit]
-        chosen = b"".join(sha + b"\n" for _, sha in ages)
-        return sorted(self._log("--no-walk=unsorted", "--stdin", stdin=chosen), key=by_age) if chosen else []
+        chosen = [sha.decode() for _, sha in ages]
+        asked = "".join(f"{sha}\n" for sha in chosen if sha not in told).encode()
+        new = list(self._log("--no-walk=unsorted", "--stdin", stdin=asked)) if asked else []
+        return sorted([*(told[sha] for sha in chosen if sha in told), *new], key=by_age)
 
     def since(self, known: Callable[[str], bool]) -> Since | None:
         """What came after a near ancestor that is known; None if none of the latest _FAR ancestors is."""

@@ -1,7 +1,9 @@
 """The commits before a revision, each looked up once: the next history is the last one and what came since.
 
 A history is the MOST_COMMITS latest of a revision and its ancestors, without merges. It follows from that of any one
-ancestor and from what is not that ancestor's: what happens to be cached does not change what is found.
+ancestor and from what is not that ancestor's; where no ancestor is known, as when revisions are asked for from the
+latest back, git lists the ids, and the commits themselves come from the history seen last. What happens to be cached
+does not change what is found.
 """
 
 import json
@@ -9,7 +11,7 @@ import zlib
 from functools import cached_property
 from typing import NamedTuple
 
-from agent.index.cache import IndexCache
+from agent.index.cache import History, IndexCache
 from agent.index.source import PastCommit, Source, by_age
 
 MOST_COMMITS = 2000
@@ -20,34 +22,67 @@ _Commits = tuple[PastCommit, ...]
 
 
 class _Kept(NamedTuple):
-    """A history as it is kept: what came since `base`, kept so itself, `depth` times over; all if that is empty."""
+    """A history as it is kept: that of `base`, kept so itself, `depth` times over, with some commits more and without
+    those whose ids are `gone`; all of it if `base` is empty."""
 
     base: str
     depth: int
     commits: _Commits
+    gone: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How much it differs from that of `base`."""
+        return len(self.commits) + len(self.gone)
 
 
 def history(source: Source, cache: IndexCache | None) -> _Commits:
     """The revision and its ancestors, the latest first."""
     if cache is None or not source.complete:
-        return tuple(source.commits(MOST_COMMITS))
+        return tuple(source.commits(MOST_COMMITS, {}))
+    found = _following(source, cache)
+    return _leading(source, cache) if found is None else found
+
+
+def _following(source: Source, cache: IndexCache) -> _Commits | None:
+    """The history by that of a known ancestor; None if there is none, or if a known descendant tells it at less."""
     known = _Known(cache)
+    if not known(source.revision) and _leads_to(source.revision, cache.latest_history()):
+        return None
     since = source.since(known)
     before = _whole(cache, since.ancestor) if since else None
     if since is None or before is None:
-        found = tuple(source.commits(MOST_COMMITS))
-        cache.keep_history(source.revision, _packed(_Kept("", 0, found)), (0, found))
-        return found
+        return None
     depth, earlier = before
     if since.ancestor == source.revision:
         cache.hold_history(source.revision, before)
         return earlier
     found = _merged(tuple(since.commits), earlier)
-    kept = _Kept(since.ancestor, depth + 1, tuple(since.commits))
-    if depth >= _LONGEST_CHAIN or len(kept.commits) > _LONGEST_CHAIN:
-        kept = _Kept("", 0, found)
-    cache.keep_history(source.revision, _packed(kept), (kept.depth, found))
+    _keep(source.revision, _Kept(since.ancestor, depth + 1, tuple(since.commits)), found, cache)
     return found
+
+
+def _leads_to(revision: str, later: tuple[str, History] | None) -> bool:
+    """Whether a revision is surely an ancestor of another, whose history is given; a merge is told by its children."""
+    return later is not None and any(revision == commit.sha or revision in commit.parents for commit in later[1][1])
+
+
+def _leading(source: Source, cache: IndexCache) -> _Commits:
+    """The history by that which was seen last, most likely a descendant's: its commits need not be read again."""
+    base, (depth, later) = cache.latest_history() or ("", (0, ()))
+    told = {commit.sha: commit for commit in later}
+    found = tuple(source.commits(MOST_COMMITS, told))
+    here = {commit.sha for commit in found}
+    new = tuple(commit for commit in found if commit.sha not in told)
+    gone = tuple(sha for sha in told if sha not in here)
+    _keep(source.revision, _Kept(base, depth + 1, new, gone), found, cache)
+    return found
+
+
+def _keep(revision: str, kept: _Kept, found: _Commits, cache: IndexCache) -> None:
+    if not kept.base or kept.depth > _LONGEST_CHAIN or kept.size > _LONGEST_CHAIN:
+        kept = _Kept("", 0, found)
+    cache.keep_history(revision, _packed(kept), (kept.depth, found))
 
 
 class _Known:
@@ -66,7 +101,7 @@ class _Known:
 
 def _whole(cache: IndexCache, revision: str) -> tuple[int, _Commits] | None:
     """A history, and how many others it is kept by; None if it is not kept, or damaged."""
-    deltas: list[_Commits] = []
+    deltas: list[_Kept] = []
     base = revision
     while (held := cache.held_history(base)) is None:
         packed = cache.kept_history(base)
@@ -76,11 +111,12 @@ def _whole(cache: IndexCache, revision: str) -> tuple[int, _Commits] | None:
         if not kept.base:
             held = 0, kept.commits
             break
-        deltas.append(kept.commits)
+        deltas.append(kept)
         base = kept.base
     depth, found = held
     for delta in reversed(deltas):
-        depth, found = depth + 1, _merged(delta, found)
+        gone = set(delta.gone)
+        depth, found = depth + 1, _merged(delta.commits, tuple(each for each in found if each.sha not in gone))
     return depth, found
 
 
@@ -91,8 +127,8 @@ def _merged(later: _Commits, earlier: _Commits) -> _Commits:
 
 
 def _unpacked(packed: bytes) -> _Kept:
-    base, depth, commits = json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass"))
-    return _Kept(base, depth, tuple(_commit(*fields) for fields in commits))
+    base, depth, commits, *gone = json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass"))
+    return _Kept(base, depth, tuple(_commit(*fields) for fields in commits), tuple(*gone))
 
 
 def _commit(

@@ -136,6 +136,12 @@ class IndexCache:
         with self._lock:
             return self._histories.get(revision)
 
+    def latest_history(self) -> tuple[str, History] | None:
+        """The revision and history that this process has seen last."""
+        with self._lock:
+            revision = next(reversed(self._histories), None)
+            return (revision, self._histories[revision]) if revision else None
+
     def hold_history(self, revision: str, history: History) -> None:
         """Hold a history in memory."""
         with self._lock:

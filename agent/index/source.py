@@ -1,6 +1,6 @@
 """What the index reads: one revision of a repository, from wherever it is kept."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -48,8 +48,11 @@ class Source(Protocol):
         """Contents by blob id, each wanted id once; None for one of more than `most` bytes."""
         ...
 
-    def commits(self, limit: int) -> list[PastCommit]:
-        """The `limit` latest of the revision and its ancestors, in the order of `by_age`; merges are left out."""
+    def commits(self, limit: int, told: Mapping[str, PastCommit]) -> list[PastCommit]:
+        """The `limit` latest of the revision and its ancestors, in the order of `by_age`; merges are left out.
+
+        Commits in `told`, by id, need not be looked up.
+        """
         ...
 
     def since(self, known: Callable[[str], bool]) -> "Since | None":

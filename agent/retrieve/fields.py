@@ -1,4 +1,4 @@
-"""BM25 over one field of many files, by an inverted index."""
+"""BM25 over one field of many files."""
 
 import math
 from collections import Counter
@@ -19,25 +19,28 @@ class Field:
         lengths = [sum(document.values()) for document in documents]
         average = sum(lengths) / len(lengths) if any(lengths) else 1.0
         self._norms = [K1 * (1 - length + length * each / average) for each in lengths]
+        self._documents = documents
         self._postings: dict[str, list[tuple[int, float]]] = {}
-        for number, document in enumerate(documents):
-            for term, count in document.items():
-                self._postings.setdefault(term, []).append((number, count))
+        """Of the terms that were asked for: a revision is seldom asked more than a few questions."""
 
     def weight(self, term: str) -> float:
         """Inverse document frequency."""
-        holding = len(self._postings.get(term, ()))
+        holding = len(self.holding(term))
         return math.log(1 + (self.size - holding + 0.5) / (holding + 0.5))
 
     def holding(self, term: str) -> list[tuple[int, float]]:
         """Documents that hold a term, with its count."""
-        return self._postings.get(term, [])
+        if term not in self._postings:
+            self._postings[term] = [
+                (number, document[term]) for number, document in enumerate(self._documents) if term in document
+            ]
+        return self._postings[term]
 
     def scores(self, terms: Mapping[str, float]) -> list[float]:
         """A score of each document for weighted terms."""
         scores = [0.0] * self.size
         for term, weight in terms.items():
-            if found := self._postings.get(term):
+            if found := self.holding(term):
                 gain = weight * self.weight(term) * (K1 + 1)
                 for number, count in found:
                     scores[number] += gain * count / (count + self._norms[number])

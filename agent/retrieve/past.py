@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from agent.index import PastCommit
 from agent.index.history import History
@@ -41,21 +42,25 @@ class Past:
     def __init__(self, commits: Sequence[PastCommit], history: History, numbers: dict[str, int]) -> None:
         self.changes = list(_changes(commits, history, numbers))
         self._size = len(numbers)
-        self._postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        for place, change in enumerate(self.changes):
-            for term, weight in change.terms.items():
-                self._postings[term].append((place, weight))
+        self._weights = {
+            term: self._rarity(holding)
+            for term, holding in Counter(chain.from_iterable(change.terms for change in self.changes)).items()
+        }
         self._lengths = [self._length(change.terms) for change in self.changes]
         self.count = Counter(file for change in self.changes for file in change.files)
         self._together: dict[int, Counter[int]] | None = None
 
     def weight(self, term: str) -> float:
         """How much a term tells: its inverse frequency among messages."""
-        holding = len(self._postings.get(term, ()))
+        found = self._weights.get(term)
+        return self._rarity(0) if found is None else found
+
+    def _rarity(self, holding: int) -> float:
         return math.log(1 + (len(self.changes) - holding + 0.5) / (holding + 0.5))
 
     def _length(self, terms: dict[str, float]) -> float:
-        return math.sqrt(sum((weight * self.weight(term)) ** 2 for term, weight in terms.items())) or 1.0
+        known, unknown = self._weights, self._rarity(0)
+        return math.sqrt(sum((weight * known.get(term, unknown)) ** 2 for term, weight in terms.items())) or 1.0
 
     def messages(self) -> list[dict[str, float]]:
         """For each file, the words of the commits that changed it, each by the file's share in its commit."""
@@ -72,8 +77,9 @@ class Past:
         dots: dict[int, float] = defaultdict(float)
         for term, weight in terms.items():
             gain = weight * self.weight(term) ** 2
-            for place, other in self._postings.get(term, ()):
-                dots[place] += gain * other
+            for place, change in enumerate(self.changes) if term in self._weights else ():
+                if term in change.terms:
+                    dots[place] += gain * change.terms[term]
         length = self._length(terms)
         return [(place, dots[place] / (length * self._lengths[place])) for place in sorted(dots)]
 
