@@ -6,8 +6,10 @@ share their prefill anyway.
 """
 
 import os
+import re
 import secrets
 import threading
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,23 +25,29 @@ _QUIET = -1
 
 
 class Running(NamedTuple):
-    """The server of this process: its base URL, its key, and the object that lives as long as it."""
+    """The server of this process: its base URL, its key, the object that lives as long as it, and the names of its
+    adapters in the order of their numbers."""
 
     url: str
     key: str
     server: Any
+    adapters: tuple[str, ...] = ()
 
 
 _lock = threading.Lock()
 _running: dict[int, Running] = {}
+_retired: list[Running] = []
+"""Servers that were replaced. They are kept: one may still be answering."""
+_SERVED = re.compile(r"(?P<target>[a-z_]+)-v(?P<version>\d+)-[0-9a-f]+")
+_MISSING = (
+    "the embedded model is not installed: run `uv sync --extra local` (or `uv run --extra local cra ...`), "
+    "or point [models.roles] at another endpoint"
+)
 
 
 def weights() -> Path:
     """The GGUF file, found without importing what ships it. Raises SettingsError if the extra is not installed."""
-    missing = SettingsError(
-        "the embedded model is not installed: run `uv sync --extra local` (or `uv run --extra local cra ...`), "
-        "or point [models.roles] at another endpoint"
-    )
+    missing = SettingsError(_MISSING)
     if find_spec("xllamacpp") is None:
         raise missing
     try:
@@ -60,22 +68,66 @@ def identity() -> str:
 def start(window: int) -> Running:
     """The server, started at the first call in a process and shared from then on; it ends with the process.
 
-    `window` is the context in tokens. Raises SettingsError if the extra is missing, ProviderError if it does not start.
+    `window` is the context in tokens. The newest adapter of each target that lies in `adapters_folder` is loaded with
+    it, and answers where a request chooses it. Raises SettingsError if the extra is missing, ProviderError if it does
+    not start.
     """
     path = weights()
     with _lock:
         if os.getpid() not in _running:
-            _running[os.getpid()] = _start(path, window)
+            _running[os.getpid()] = serve(path, EMBEDDED_MODEL, window, newest(adapters_folder()))
         return _running[os.getpid()]
 
 
-def _start(path: Path, window: int) -> Running:
-    import xllamacpp
+def start_with(window: int, adapter: str) -> Running | None:
+    """The server with an adapter that lies in the folder but was not loaded at the start (promoted since, or an older
+    one after a rollback): a second server takes over, and the first one ends with what it was asked before.
+
+    None if there is no such adapter. Raises as `start` does.
+    """
+    file = adapters_folder() / f"{adapter}.gguf"
+    if not file.is_file():
+        return None
+    running = start(window)
+    with _lock:
+        current = _running[os.getpid()]
+        if adapter not in current.adapters:
+            _retired.append(running)
+            wanted = {each.stem: each for each in newest(adapters_folder())} | {adapter: file}
+            _running[os.getpid()] = serve(weights(), EMBEDDED_MODEL, window, sorted(wanted.values()))
+        return _running[os.getpid()]
+
+
+def adapters_folder() -> Path:
+    """Where adapters of the embedded model lie as `{served name}.gguf`."""
+    from models.settings import load_settings
+
+    return load_settings().data_dir / "adapters-gguf"
+
+
+def newest(folder: Path) -> list[Path]:
+    """The adapter of the highest version of each target, by name."""
+    best: dict[str, tuple[int, Path]] = {}
+    for path in sorted(folder.glob("*.gguf")):
+        found = _SERVED.fullmatch(path.stem)
+        if found and int(found["version"]) > best.get(found["target"], (0, path))[0]:
+            best[found["target"]] = int(found["version"]), path
+    return [path for _, path in sorted(best.values(), key=lambda each: each[1].name)]
+
+
+def serve(path: Path, alias: str, window: int, adapters: Sequence[Path] = ()) -> Running:
+    """A server on a GGUF file and GGUF adapters, on loopback behind a random key. Adapters answer only where a request
+    chooses them. Raises SettingsError if the extra is missing, ProviderError if it does not start."""
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise SettingsError(_MISSING) from error
 
     key = secrets.token_urlsafe(32)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.model_alias = {EMBEDDED_MODEL}
+    params.model_alias = {alias}
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(each), 0.0) for each in adapters]
     params.n_ctx = window
     params.n_parallel = 1
     params.n_gpu_layers = 0
@@ -92,5 +144,9 @@ def _start(path: Path, window: int) -> Running:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        raise ProviderError(f"the embedded model did not start ({error}); free some memory and try again") from error
-    return Running(f"{server.listening_address}/v1", key, server)
+        names = ", ".join(str(each) for each in adapters)
+        remedy = f"if it is one of its adapters ({names}), export it again" if adapters else "see that it is whole"
+        raise ProviderError(
+            f"llama.cpp did not start on {path.name} ({error}); free some memory and try again, or {remedy}"
+        ) from error
+    return Running(f"{server.listening_address}/v1", key, server, tuple(each.stem for each in adapters))

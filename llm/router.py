@@ -7,7 +7,7 @@ prompt that outgrows its model goes to the generalist if there is one, else it i
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
@@ -120,9 +120,7 @@ class Router:
         from llm.form import Ask
 
         service, request = fitted.seat.service, fitted.request
-        model, extra = service.settings.model, dict[str, Any]()
-        if fitted.seat.adapter is not None:
-            model, extra = service.adapter_fields(fitted.seat.adapter)
+        model, extra = service.adapter_fields(fitted.seat.adapter)
         completion = (request.max_tokens + service.settings.trace_tokens) * request.n
         cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
         with self.meter.aside(fitted.prompt_tokens + completion, cost):

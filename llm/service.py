@@ -18,6 +18,8 @@ from models.llm_settings import EMBEDDED, EMBEDDED_WINDOW, Endpoint
 if TYPE_CHECKING:
     from llm.client import Client
 
+_EXPORT = "`cra export-adapter NAME --embedded` makes it ready for the embedded model"
+
 
 class Service:
     """One endpoint. Safe to use from several threads.
@@ -84,23 +86,44 @@ class Service:
                 self._client = wait_for(_client(self.name, self.settings, wire.url, self._key))
             return self._client
 
-    def adapter_fields(self, adapter: str) -> tuple[str, dict[str, Any]]:
-        """(model, further fields) by which a request chooses an adapter, or another model, of this server.
+    def adapter_fields(self, adapter: str | None) -> tuple[str, dict[str, Any]]:
+        """(model, further fields) by which a request chooses an adapter, another model, or (None) the base alone.
 
         Raises SettingsError if the server does not have it: llama.cpp would answer as the base without a word.
         """
+        if adapter is None:
+            return self.settings.model, self._scales(None)
         facts = self.facts()
         if adapter not in {*facts.models, *facts.adapters}:
+            self._take_up(adapter)
             facts = self.facts(fresh=True)  # it may have been loaded since
         if facts.dialect == "llama.cpp" and adapter in facts.adapters:
-            scales = [{"id": number, "scale": float(name == adapter)} for name, number in facts.adapters.items()]
-            return self.settings.model, {"lora": scales}
+            return self.settings.model, self._scales(adapter)
         if facts.models and adapter not in facts.models:
             raise SettingsError(
-                f"models.overrides names {adapter!r}, which endpoint {self.name!r} does not serve; "
-                f"it serves: {', '.join(sorted({*facts.models, *facts.adapters}))}"
+                f"adapter {adapter!r} is wanted from endpoint {self.name!r}, which does not serve it; "
+                f"it serves: {', '.join(sorted({*facts.models, *facts.adapters}))}; "
+                f"{_EXPORT if self.settings.url == EMBEDDED else '`cra serve` loads what is active'}"
             )
         return adapter, {}
+
+    def _scales(self, adapter: str | None) -> dict[str, Any]:
+        """The weight of each adapter for llama.cpp. The base alone is asked for in so many words as well: a request
+        that says nothing may be answered from what an adapter left in the cache (seen: other probabilities)."""
+        with self._lock:
+            known = self.facts() if self.settings.url == EMBEDDED else self._facts
+        if known is None or known.dialect != "llama.cpp" or not known.adapters:
+            return {}
+        return {"lora": [{"id": number, "scale": float(name == adapter)} for name, number in known.adapters.items()]}
+
+    def _take_up(self, adapter: str) -> None:
+        """Have the embedded model load an adapter that came since it started; its address changes with that."""
+        if self.settings.url != EMBEDDED:
+            return
+        window = self.settings.window or EMBEDDED_WINDOW
+        with self._lock:
+            if embedded.start_with(window, adapter) is not None:
+                self._wire = self._client = self._counter = self._facts = None
 
     @property
     def identity(self) -> str:
