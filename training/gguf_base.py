@@ -5,14 +5,11 @@ levels, which float32 holds as llama.cpp computes it, while bfloat16 (8 bits) wo
 not the one in the GGUF.
 """
 
-import io
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
+from training.quiet import quiet_libraries
 
 EMBEDDED = "embedded"
 """In place of a path: the embedded model's own file."""
@@ -33,7 +30,7 @@ def convert(source: Path, target: Path) -> str:
         raise UsageError(f"{source}: no such file; give a GGUF file, or `embedded` for the embedded model")
     if source.open("rb").read(4) != b"GGUF":
         raise UsageError(f"{source}: not a GGUF file")
-    with _quiet():
+    with quiet_libraries(errors=True):  # one of their bars cannot be switched off otherwise
         _convert_tokenizer(source, target)
         _convert_weights(source, target)
     return hash_file(source)
@@ -100,20 +97,3 @@ def _pre_tokenizer(source: Path) -> Any:
 _QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice from the library."""
-    from transformers.utils import logging as library
-
-    level, bars = library.get_verbosity(), library.is_progress_bar_enabled()
-    library.set_verbosity(logging.ERROR)
-    library.disable_progress_bar()
-    try:
-        with redirect_stderr(io.StringIO()):  # one of its bars cannot be switched off
-            yield
-    finally:
-        library.set_verbosity(level)
-        if bars:
-            library.enable_progress_bar()

@@ -46,7 +46,7 @@ class ChatFormat:
         end = _end_of_turn(folder, tokenizer)
         pad = _pad(folder, tokenizer, end)
         tokenizer.eos_token, tokenizer.pad_token, tokenizer.padding_side = end, pad, "right"
-        end_id, pad_id = tokenizer.convert_tokens_to_ids([end, pad])
+        end_id, pad_id = tokenizer.convert_tokens_to_ids(end), tokenizer.convert_tokens_to_ids(pad)
         digest = hashlib.sha256(tokenizer.chat_template.encode()).hexdigest()
         return cls(tokenizer, end, end_id, pad, pad_id, digest, thinking)
 

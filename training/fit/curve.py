@@ -1,0 +1,25 @@
+"""The loss curve as a picture."""
+
+from pathlib import Path
+
+from training.fit.watch import Watch
+
+
+def draw_curve(watch: Watch, target: Path) -> None:
+    """Draw the losses of a training over its steps to `target` (.svg or .png)."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "clean-room"
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    rows = [row for row in watch.rows if "loss" in row]
+    axes.plot([row["step"] for row in rows], [row["loss"] for row in rows], label="training", linewidth=1)
+    if watch.evaluations:
+        axes.plot(*zip(*watch.evaluations, strict=True), label="validation", marker="o", linewidth=1.5)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.legend()
+    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)

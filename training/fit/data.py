@@ -1,0 +1,218 @@
+"""Datasets as a trainer takes them: token ids, labels on the answer alone, in the order in which they are learned.
+
+Labels are -100 on every token of the prompt and carry the token itself on every token of the answer, the end of the
+turn included. Padding is added later and never counts. A row that is longer than the limit is left out and counted.
+
+`weight` is a row's share in sampling: with weight w it comes up w times per epoch on average, at evenly spread epochs
+(systematic sampling), instead of a smaller gradient each time. So a doubtful row costs less time, too.
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from models.errors import TrainingError
+from training.fit.chat import ChatFormat
+from training.recipe import Recipe
+
+IGNORED = -100
+"""The label of a token that is not learned."""
+_OPEN_PACKS = 32
+
+
+class Row(NamedTuple):
+    """One example: ids of prompt and answer together, labels of the same length."""
+
+    id: str
+    weight: float
+    ids: list[int]
+    labels: list[int]
+
+
+class PreferenceRow(NamedTuple):
+    """One preference: ids of the prompt and of both answers after it."""
+
+    id: str
+    weight: float
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+
+
+class Rows(NamedTuple):
+    """The rows of a dataset by split, and how many were too long to be used."""
+
+    train: list[Any]
+    validation: list[Any]
+    too_long: int
+
+
+def read_card(dataset: Path) -> dict[str, Any]:
+    """The card of a dataset whose files are what it says and whose prompts are today's.
+
+    Raises TrainingError if it is missing, a file was altered, or the templates are not those that serving renders.
+    """
+    from agent.prompts import REVISION
+
+    try:
+        card: dict[str, Any] = json.loads((dataset / "card.json").read_text())
+        files: dict[str, str] = card["files"]
+        templates: str = card["templates"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"dataset {dataset}: no readable card.json; make it with `cra curate-data`") from error
+    if templates != REVISION:
+        raise TrainingError(
+            f"dataset {dataset}: its prompts were rendered by templates {templates}, serving renders {REVISION}; "
+            "curate it anew"
+        )
+    for name, expected in files.items():
+        file = dataset / name
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            raise TrainingError(f"dataset {dataset}: {name} is missing or was altered after curation; curate it anew")
+    return card
+
+
+def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Rows:
+    """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn from."""
+    rows: dict[str, list[Row]] = {"train": [], "validation": []}
+    answers, too_long = set(), 0
+    for number, record in _records(dataset / "sft.jsonl"):
+        with _Faults(dataset / "sft.jsonl", number):
+            prompt = chat.prompt_ids(record["prompt"])
+            answer = chat.answer_ids(record["prompt"], _answer(record["completion"]))
+            weight, split = _weight(record), rows[record["split"]]
+        if len(prompt) + len(answer) > recipe.max_tokens:
+            too_long += 1
+            continue
+        answers.add(tuple(answer))
+        split.append(Row(record["id"], weight, prompt + answer, [IGNORED] * len(prompt) + answer))
+    _check(dataset / "sft.jsonl", rows["train"], too_long, recipe)
+    if len(answers) == 1 and len(rows["train"]) > 1:
+        raise TrainingError(
+            f"{dataset / 'sft.jsonl'}: all answers are the same, so nothing is told apart by learning them"
+        )
+    return Rows(rows["train"], _validation(rows["validation"], recipe), too_long)
+
+
+def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Rows:
+    """The preferences of `dpo.jsonl` as token ids. Raises TrainingError if there is nothing to learn from."""
+    rows: dict[str, list[PreferenceRow]] = {"train": [], "validation": []}
+    too_long = 0
+    for number, record in _records(dataset / "dpo.jsonl"):
+        with _Faults(dataset / "dpo.jsonl", number):
+            prompt = chat.prompt_ids(record["prompt"])
+            chosen, rejected = (
+                chat.answer_ids(record["prompt"], _answer(record[which])) for which in ("chosen", "rejected")
+            )
+            weight, split = _weight(record), rows[record["split"]]
+        if len(prompt) + max(len(chosen), len(rejected)) > recipe.max_tokens:
+            too_long += 1
+            continue
+        split.append(PreferenceRow(record["id"], weight, prompt, chosen, rejected))
+    _check(dataset / "dpo.jsonl", rows["train"], too_long, recipe)
+    return Rows(rows["train"], _validation(rows["validation"], recipe), too_long)
+
+
+def training_order(rows: Sequence[Row | PreferenceRow], recipe: Recipe) -> list[int]:
+    """Indices of the rows in the order in which they are learned, all epochs after each other.
+
+    Each epoch is shuffled, but for the first of a curriculum. A row of weight w takes part whenever its running total,
+    which starts at a place of its own, passes a whole number.
+    """
+    generator = random.Random(recipe.seed)
+    starts = [generator.random() for _ in rows]
+    order: list[int] = []
+    for epoch in range(recipe.epochs):
+        part = [
+            index
+            for index, (row, start) in enumerate(zip(rows, starts, strict=True))
+            if int(start + (epoch + 1) * row.weight) > int(start + epoch * row.weight)
+        ]
+        if epoch > 0 or not recipe.curriculum:
+            generator.shuffle(part)
+        order.extend(part)
+    if not order:  # few rows of small weight
+        order.append(max(range(len(rows)), key=lambda index: rows[index].weight))
+    return order
+
+
+def packed(rows: Sequence[Row], order: Sequence[int], limit: int) -> list[dict[str, list[int]]]:
+    """Rows put together into sequences of up to `limit` tokens, nearly in order: first fit over the packs still open.
+
+    Each pack has the lengths of its rows, by which positions start anew and attention is kept apart.
+    """
+    done: list[list[Row]] = []
+    still_open: list[tuple[list[Row], int]] = []
+    for row in (rows[index] for index in order):
+        for place, (pack, used) in enumerate(still_open):
+            if used + len(row.ids) <= limit:
+                pack.append(row)
+                still_open[place] = (pack, used + len(row.ids))
+                break
+        else:
+            still_open.append(([row], len(row.ids)))
+        if len(still_open) > _OPEN_PACKS:
+            done.append(still_open.pop(0)[0])
+    done.extend(pack for pack, _ in still_open)
+    return [
+        {
+            "input_ids": [token for row in pack for token in row.ids],
+            "labels": [label for row in pack for label in row.labels],
+            "seq_lengths": [len(row.ids) for row in pack],
+        }
+        for pack in done
+    ]
+
+
+def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                with _Faults(file, number):
+                    record = json.loads(line)
+                yield number, record
+    except OSError as error:
+        raise TrainingError(f"{file}: {error.strerror}; curate the dataset anew") from error
+
+
+class _Faults:
+    """What is wrong with a row, as one TrainingError that names its line."""
+
+    def __init__(self, file: Path, number: int) -> None:
+        self._place = f"{file}, line {number}"
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyError):
+            raise TrainingError(f"{self._place}: {error} is missing or unknown; curate the dataset anew") from error
+        if isinstance(error, ValueError | TypeError | IndexError):
+            raise TrainingError(f"{self._place}: {error}") from error
+
+
+def _answer(messages: list[dict[str, str]]) -> str:
+    if len(messages) != 1 or messages[0]["role"] != "assistant" or not messages[0]["content"]:
+        raise ValueError("an answer is one message of the assistant that is not empty")
+    return messages[0]["content"]
+
+
+def _weight(record: dict[str, Any]) -> float:
+    weight = float(record["weight"])
+    if not 0 < weight <= 1:
+        raise ValueError(f"weight {weight} is not above 0 and at most 1")
+    return weight
+
+
+def _check(file: Path, rows: Sequence[object], too_long: int, recipe: Recipe) -> None:
+    if not rows:
+        longer = f"; all {too_long} are longer than training.max_tokens = {recipe.max_tokens}" if too_long else ""
+        raise TrainingError(f"{file}: no rows to train on{longer}")
+
+
+def _validation(rows: list[Any], recipe: Recipe) -> list[Any]:
+    chosen = sorted(rows, key=lambda row: hashlib.sha256(f"{recipe.seed}{row.id}".encode()).digest())
+    return chosen[: recipe.validation_rows]

@@ -1,0 +1,302 @@
+"""Fitting: a dataset and a frozen base in, an adapter (or, from a full fine-tune, a base) out.
+
+The way of the data is the same for all methods: card checked, rows as token ids in a fixed order, trainer, checkpoints.
+A training that was killed goes on from its last checkpoint, with the same losses; one that is finished is not redone.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import TrainingError
+from models.plans import Frozen
+from training.bases import Base
+from training.fit.adapter import CONFIG, WEIGHTS, read_adapter, require_effect, write_adapter
+from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
+from training.fit.chat import ChatFormat
+from training.fit.curve import draw_curve
+from training.fit.data import Row, Rows, packed, preference_rows, read_card, supervised_rows, training_order
+from training.fit.lock import target_lock
+from training.fit.trainers import arguments, checkpoints, trainer_class, unwritable
+from training.fit.watch import Progress, Report, Watch, callback
+from training.quiet import quiet_libraries
+from training.recipe import Backend, Override, Recipe, applied, overrides
+
+__all__ = ["Fit", "Progress", "Report", "fit_dpo", "fit_full", "fit_sft"]
+
+_FIT, _PLAN, _BEST = "fit.json", "training.json", "best"
+
+
+class Fit(Frozen):
+    """What came of a training.
+
+    adapter_dir: the adapter, or the base's files after a full fine-tune. tokens and seconds: of all its runs together,
+    padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
+    weights these are. rows, too_long: rows to train on, and rows left out for their length. micro_batch: rows in memory
+    at a time in the end.
+    """
+
+    adapter_dir: Path
+    backend: Backend
+    steps: int
+    best_step: int
+    tokens: int
+    seconds: float
+    rows: int
+    too_long: int
+    micro_batch: int
+    losses: list[float]
+    eval_losses: list[tuple[int, float]]
+    overrides: tuple[Override, ...]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens learned from per second, evaluations and checkpoints included."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+def fit_sft(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, *, backend: str = "auto") -> Fit:
+    """Train an adapter on the pairs of a dataset; it lies in `out/adapter` then, the losses in `out/losses.jsonl`.
+
+    Raises TrainingError if the data cannot be used, the target is being trained already, the loss is no number, memory
+    or disk do not suffice, or the adapter has no effect. Started again with the same arguments, it goes on.
+    """
+    return _fit(dataset, base, out, recipe, report, backend, None)
+
+
+def fit_dpo(
+    dataset: Path,
+    base: Base,
+    out: Path,
+    recipe: Recipe,
+    start: Path | None,
+    report: Report,
+    *,
+    backend: str = "auto",
+) -> Fit:
+    """Train an adapter on the preferences of a dataset, from the adapter in `start` or from none; else as `fit_sft`.
+
+    The reference that DPO stays close to is where it starts: the frozen `start`, or the base with the adapter off.
+    """
+    return _fit(dataset, base, out, recipe, report, backend, start)
+
+
+def fit_full(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, *, backend: str = "auto") -> Fit:
+    """Train all parameters of a base on the pairs of a dataset; `out/adapter` holds a whole base then.
+
+    The objective is the answers' tokens. A smaller window belongs into the base's configuration before its weights are
+    loaded (`load_base`), questions that need one place of a long context into the dataset.
+    """
+    return _fit(dataset, base, out, recipe, report, backend, None)
+
+
+def _fit(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, backend: str, start: Path | None) -> Fit:
+    chosen = choose_backend(backend)
+    card = read_card(dataset)
+    changes = overrides(recipe, chosen)
+    used = applied(recipe, chosen)
+    with target_lock(dataset.parent, card["target"]):
+        plan = {"dataset": card["id"], "base": base.id, "recipe": used.id, "start": _adapter_hash(start)}
+        done = _open(out, plan | {"backend": chosen})
+        if done is not None:
+            return done
+        chat = ChatFormat.load(base.path, used.thinking)
+        rows = (preference_rows if used.method == "dpo" else supervised_rows)(dataset, chat, used)
+        with quiet_libraries():
+            return Fitting(base, out, used, report, chosen, start, chat, rows, changes).run()
+
+
+def _open(out: Path, plan: dict[str, Any]) -> Fit | None:
+    """Make `out` the place of this training. The result if it is finished; TrainingError if it is another's place."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = out / _PLAN
+        if not file.exists():
+            file.write_text(json.dumps(plan, indent=1) + "\n")
+        elif json.loads(file.read_text()) != plan:
+            raise TrainingError(f"{out} holds another training (data, base or recipe differ); give another directory")
+        if (out / _FIT).exists():
+            return Fit.model_validate_json((out / _FIT).read_text())
+    except OSError as error:
+        raise unwritable(out, error) from error
+    return None
+
+
+def _adapter_hash(start: Path | None) -> str | None:
+    if start is None:
+        return None
+    try:
+        files = [(start / name).read_bytes() for name in (CONFIG, WEIGHTS)]
+    except OSError as error:
+        raise TrainingError(f"{start}: no adapter to start from ({error.strerror})") from error
+    return hashlib.sha256(b"".join(hashlib.sha256(file).digest() for file in files)).hexdigest()
+
+
+@dataclass
+class Fitting:
+    """One training under way, with the recipe as its back end carries it out."""
+
+    base: Base
+    out: Path
+    recipe: Recipe
+    report: Report
+    backend: Backend
+    start: Path | None
+    chat: ChatFormat
+    rows: Rows
+    changes: tuple[Override, ...]
+
+    def run(self) -> Fit:
+        """Train to the end, with smaller micro-batches whenever memory runs out. The effective batch stays."""
+        recipe = self.recipe
+        while True:
+            try:
+                return self._train(recipe)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if recipe.micro_batch == 1:
+                    raise TrainingError(
+                        f"a single row of up to {recipe.max_tokens} tokens does not fit into memory; lower "
+                        "training.max_tokens or take a smaller base"
+                    ) from error
+            recipe = recipe.model_copy(update={"micro_batch": recipe.micro_batch // 2})
+            _free_memory()
+
+    def _train(self, recipe: Recipe) -> Fit:
+        trainer, watch = self._trainer(recipe)
+        known = checkpoints(self.out / "checkpoints")
+        trainer.train(resume_from_checkpoint=str(known[-1]) if known else None)
+        last, best = trainer.state.global_step, watch.best_step()
+        if best is not None and best != last:
+            self._load(trainer.model, self.out / _BEST)
+        return self._finish(trainer.model, watch, recipe, last if best is None else best)
+
+    def _trainer(self, recipe: Recipe) -> tuple[Any, Watch]:
+        """The trainer, and what watches it."""
+        from datasets import Dataset
+        from transformers import PrinterCallback
+
+        model = load_base(self.base, recipe, self.backend)
+        data, rows_each = self._data(recipe)
+        accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
+        steps = -(-len(data) // (recipe.micro_batch * accumulation))
+        steps = min(steps, recipe.max_steps or steps)
+        watch = Watch(self.out, self.report, recipe.patience, self._keep_best)
+        options: dict[str, Any] = {}
+        if recipe.method == "dpo" and self.start is None and self.backend != "unsloth-gpu":
+            options["peft_config"] = lora_config(recipe)
+        elif recipe.method != "full":
+            model = self._adapted(model, recipe)
+        trainer = trainer_class(recipe.method)(
+            model=model,
+            args=arguments(
+                recipe, self.backend, self.out / "checkpoints", steps, accumulation, bool(self.rows.validation)
+            ),
+            train_dataset=data,
+            eval_dataset=Dataset.from_list(_columns(self.rows.validation)) if self.rows.validation else None,
+            processing_class=self.chat.tokenizer,
+            callbacks=[callback(watch)],
+            **options,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.save, trainer.load = self._save, self._load
+        trainer.seen = lambda tokens: setattr(watch, "tokens", watch.tokens + tokens)
+        return trainer, watch
+
+    def _adapted(self, model: Any, recipe: Recipe) -> Any:
+        if self.start is None:
+            return add_adapter(model, recipe, self.backend)
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, str(self.start), is_trainable=True)
+
+    def _data(self, recipe: Recipe) -> tuple[Any, float]:
+        """The training data in order, and how many rows an entry of it has on average."""
+        from datasets import Dataset
+
+        order = training_order(self.rows.train, recipe)
+        if recipe.packing:
+            packs = packed(self.rows.train, order, recipe.max_tokens)
+            return Dataset.from_list(packs), len(order) / len(packs)
+        return Dataset.from_list(_columns(self.rows.train)).select(order), 1.0
+
+    def _save(self, model: Any, target: Path) -> None:
+        if self.recipe.method == "full":
+            model.save_pretrained(str(target))
+        else:
+            write_adapter(model, target, self.base.name)
+
+    def _load(self, model: Any, source: Path) -> None:
+        if self.recipe.method != "full":
+            read_adapter(model, source)
+            return
+        from safetensors.torch import load_file
+
+        for file in sorted(source.glob("*.safetensors")):
+            model.load_state_dict(load_file(str(file)), strict=False)
+
+    def _keep_best(self, model: Any, step: int) -> None:
+        self._write(model, self.out / _BEST)
+
+    def _write(self, model: Any, target: Path) -> None:
+        try:
+            self._save(model, target)
+        except Exception as error:
+            raise unwritable(target, error) from error
+
+    def _finish(self, model: Any, watch: Watch, recipe: Recipe, best: int) -> Fit:
+        """Write and prove the result, then let the checkpoints go."""
+        adapter = self.out / "adapter"
+        if recipe.method != "full":
+            example = self.rows.train[0]
+            require_effect(model, example.ids if isinstance(example, Row) else example.prompt, adapter)
+        self._write(model, adapter)
+        if recipe.method == "full":
+            self.chat.tokenizer.save_pretrained(str(adapter))
+        draw_curve(watch, self.out / "loss.svg")
+        last = next(row for row in reversed(watch.rows) if "loss" in row)
+        fit = Fit(
+            adapter_dir=adapter,
+            backend=self.backend,
+            steps=len(watch.losses),
+            best_step=best,
+            tokens=last["tokens"],
+            seconds=last["seconds"],
+            rows=len(self.rows.train),
+            too_long=self.rows.too_long,
+            micro_batch=recipe.micro_batch,
+            losses=watch.losses,
+            eval_losses=watch.evaluations,
+            overrides=self.changes,
+        )
+        (self.out / _FIT).write_text(fit.model_dump_json(indent=1) + "\n")
+        for folder in ("checkpoints", _BEST):
+            shutil.rmtree(self.out / folder, ignore_errors=True)
+        return fit
+
+
+def _columns(rows: list[Any]) -> list[dict[str, list[int]]]:
+    """Rows as the trainers take them."""
+    if rows and isinstance(rows[0], Row):
+        return [{"input_ids": row.ids, "labels": row.labels} for row in rows]
+    return [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]
+
+
+def _out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _free_memory() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,143 @@
+"""Watching a training: its rows of losses, its progress, when it has gone wrong and when it has had enough."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from models.errors import TrainingError
+
+LOSSES = "losses.jsonl"
+
+
+class Progress(NamedTuple):
+    """Where a training is: `loss` of the step, `eval_loss` of the last evaluation (None: none yet), tokens learned from
+    so far, and seconds that it will probably take on."""
+
+    step: int
+    steps: int
+    loss: float
+    eval_loss: float | None
+    tokens: int
+    tokens_per_second: float
+    remaining_seconds: float
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass
+class Watch:
+    """What is known of a training as it runs; its rows are in `losses.jsonl` in `folder`.
+
+    A row is {"step", "loss", "learning_rate", "gradient", "tokens", "seconds"} or {"step", "eval_loss"}. keep_best is
+    called with the step whenever the validation loss is the best so far.
+    """
+
+    folder: Path
+    report: Report
+    patience: int
+    keep_best: Callable[[Any, int], None]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    earlier: tuple[int, float] = (0, 0.0)
+    tokens: int = 0
+    begun_at: int = 0
+
+    def begin(self, step: int) -> None:
+        """Go on after `step`: what was noted of later steps is forgotten, as they are done again."""
+        file = self.folder / LOSSES
+        known = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        self.rows = [row for row in known if row["step"] <= step]
+        file.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        last = next((row for row in reversed(self.rows) if "loss" in row), None)
+        self.earlier = (last["tokens"], last["seconds"]) if last else (0, 0.0)
+        self.begun_at, self.tokens, self.started = step, 0, time.monotonic()
+
+    def trained(self, step: int, steps: int, logs: dict[str, float]) -> None:
+        """Note a step. Raises TrainingError if its loss is no number."""
+        loss = logs["loss"]
+        seconds = time.monotonic() - self.started
+        if not math.isfinite(loss) or not math.isfinite(logs.get("grad_norm", 0.0)):
+            raise TrainingError(
+                f"step {step} of {steps}: the loss is {loss}, its gradient {logs.get('grad_norm')}; "
+                f"the checkpoint before it is kept in {self.folder}; lower the learning rate"
+            )
+        self._note(
+            {
+                "step": step,
+                "loss": loss,
+                "learning_rate": logs.get("learning_rate"),
+                "gradient": logs.get("grad_norm"),
+                "tokens": self.earlier[0] + self.tokens,
+                "seconds": round(self.earlier[1] + seconds, 3),
+            }
+        )
+        evaluations = self.evaluations
+        done = max(1, step - self.begun_at)
+        self.report(
+            Progress(
+                step,
+                steps,
+                loss,
+                evaluations[-1][1] if evaluations else None,
+                self.earlier[0] + self.tokens,
+                self.tokens / seconds if seconds else 0.0,
+                (steps - step) * seconds / done,
+            )
+        )
+
+    def evaluated(self, step: int, loss: float, model: Any) -> bool:
+        """Note an evaluation; keep the weights if it is the best. Returns whether it is time to stop."""
+        if not math.isfinite(loss):
+            raise TrainingError(f"step {step}: the validation loss is {loss}; lower the learning rate")
+        before = min((value for _, value in self.evaluations), default=math.inf)
+        self._note({"step": step, "eval_loss": loss})
+        if loss < before:
+            self.keep_best(model, step)
+        return self.stale() >= self.patience
+
+    @property
+    def evaluations(self) -> list[tuple[int, float]]:
+        """(step, validation loss) so far."""
+        return [(row["step"], row["eval_loss"]) for row in self.rows if "eval_loss" in row]
+
+    @property
+    def losses(self) -> list[float]:
+        """Training loss of each step."""
+        return [row["loss"] for row in self.rows if "loss" in row]
+
+    def best_step(self) -> int | None:
+        """The step of the lowest validation loss, the first of equals; None without evaluations."""
+        return min(self.evaluations, key=lambda pair: (pair[1], pair[0]))[0] if self.evaluations else None
+
+    def stale(self) -> int:
+        """Evaluations since the best."""
+        best = self.best_step()
+        return sum(step > best for step, _ in self.evaluations) if best is not None else 0
+
+    def _note(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+        with (self.folder / LOSSES).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def callback(watch: Watch) -> Any:
+    """`watch` as the trainers' library calls it."""
+    from transformers import TrainerCallback
+
+    class Watching(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            watch.begin(state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+            if "loss" in logs:
+                watch.trained(state.global_step, state.max_steps, logs)
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **known: Any) -> None:
+            control.should_training_stop = watch.evaluated(state.global_step, metrics["eval_loss"], known["model"])
+
+    return Watching()

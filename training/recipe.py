@@ -1,0 +1,150 @@
+"""One recipe for training, and what each back end changes of it, as data that is recorded and shown.
+
+LoRA as in Hu et al. 2021, quantised as in QLoRA (Dettmers et al. 2023): all seven linear layers, alpha twice the rank,
+NF4 with double quantisation, bf16, 8-bit AdamW, cosine. Preferences by DPO (Rafailov et al. 2023).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from models.plans import Frozen
+from models.training import Target
+from models.training_settings import TrainingSettings
+
+Backend = Literal["unsloth-gpu", "trl-gpu", "trl-cpu"]
+Method = Literal["sft", "dpo", "full"]
+
+LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Recipe(Frozen):
+    """Everything that decides what a training comes to, given data, base and start.
+
+    curriculum: the first epoch follows the order of the file. optimizer: a name of the trainers' library.
+    """
+
+    method: Method
+    rank: int
+    modules: tuple[str, ...] = LINEAR_LAYERS
+    dropout: float = 0.0
+    learning_rate: float
+    warmup: float
+    weight_decay: float = 0.01
+    max_gradient: float = 1.0
+    beta: float
+    optimizer: str = "adamw_8bit"
+    precision: Literal["bf16", "fp32"] = "bf16"
+    quantisation: Literal["nf4-double", "none"] = "nf4-double"
+    gradient_checkpointing: Literal["yes", "unsloth", "no"] = "yes"
+    packing: bool
+    epochs: int
+    patience: int
+    batch_size: int
+    micro_batch: int
+    max_tokens: int
+    max_steps: int | None
+    thinking: bool | None
+    curriculum: bool
+    validation_rows: int
+    checkpoint_steps: int
+    seed: int
+
+    @property
+    def alpha(self) -> int:
+        """LoRA's scale, twice the rank."""
+        return 2 * self.rank
+
+    @property
+    def id(self) -> str:
+        """Hash of all its values."""
+        return _digest(self.model_dump(mode="json"))
+
+
+class Override(NamedTuple):
+    """What a back end does otherwise than the recipe says, and why."""
+
+    field: str
+    recipe: Any
+    used: Any
+    reason: str
+
+
+_OVERRIDES: dict[Backend, dict[str, tuple[Any, str]]] = {
+    "unsloth-gpu": {"gradient_checkpointing": ("unsloth", "its own checkpointing takes less memory")},
+    "trl-gpu": {},
+    "trl-cpu": {
+        "optimizer": ("adamw_torch", "8-bit optimizers need a GPU"),
+        "precision": ("fp32", "exact, and the adapter is small"),
+        "quantisation": ("none", "NF4 needs a GPU"),
+        "gradient_checkpointing": ("no", "saves memory that is not short, for a third more time"),
+        "packing": (False, "without kernels for packed rows it gains nothing over one row at a time"),
+        "micro_batch": (1, "one row fills the cores, and nothing is padded"),
+    },
+}
+_DPO: dict[str, tuple[Any, str]] = {"packing": (False, "preferences come in pairs, which are not packed")}
+_FULL: dict[str, tuple[Any, str]] = {"quantisation": ("none", "all parameters are trained, none can stay quantised")}
+
+
+def recipe_for(target: Target, method: Method, settings: TrainingSettings) -> Recipe:
+    """The recipe of a target: settings, and what the target and the method ask for."""
+    rates = {
+        "sft": settings.learning_rate,
+        "dpo": settings.dpo_learning_rate,
+        "full": settings.full_learning_rate,
+    }
+    return Recipe(
+        method=method,
+        rank=settings.code_rank if target is Target.CODE else settings.rank,
+        learning_rate=rates[method],
+        warmup=settings.warmup,
+        beta=settings.dpo_beta,
+        packing=settings.packing,
+        epochs=settings.dpo_epochs if method == "dpo" else settings.epochs,
+        patience=settings.patience,
+        batch_size=settings.batch_size,
+        micro_batch=settings.micro_batch,
+        max_tokens=settings.max_tokens,
+        max_steps=settings.max_steps,
+        thinking=settings.thinking,
+        curriculum=target is Target.PRECISION,
+        validation_rows=settings.validation_rows,
+        checkpoint_steps=settings.checkpoint_steps,
+        seed=settings.seed,
+    )
+
+
+def overrides(recipe: Recipe, backend: Backend) -> tuple[Override, ...]:
+    """What `backend` changes of the recipe, in the order of the fields; nothing that is so already."""
+    changes = (
+        _OVERRIDES[backend] | (_DPO if recipe.method == "dpo" else {}) | (_FULL if recipe.method == "full" else {})
+    )
+    return tuple(
+        Override(field, getattr(recipe, field), value, reason)
+        for field, (value, reason) in changes.items()
+        if getattr(recipe, field) != value
+    )
+
+
+def applied(recipe: Recipe, backend: Backend) -> Recipe:
+    """The recipe as `backend` carries it out."""
+    return recipe.model_copy(update={change.field: change.used for change in overrides(recipe, backend)})
+
+
+def plan_id(*, dataset: str, base: str, recipe: Recipe, backend: Backend, start: str | None, code: str) -> str:
+    """The id of a training: hash of the ids of dataset, base and start adapter, of the recipe as it is carried out, and
+    of the revision of the code. Two trainings of one id come to the same adapter."""
+    return _digest(
+        {
+            "dataset": dataset,
+            "base": base,
+            "recipe": applied(recipe, backend).model_dump(mode="json"),
+            "start": start,
+            "code": code,
+        }
+    )
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
