@@ -1,0 +1,188 @@
+"""How good one answer of a retrieval stage is, against gold's answer to the same prompt.
+
+Answers are read by the agent's own parsers, so that what the agent would reject scores nothing. Which metrics an item
+has follows from gold's answer alone: an answer that cannot be read has them all, at 0.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from agent.judgements import parse_precision, parse_scope, parse_task_analysis
+from agent.prompts.schemas import answer_schema
+from models.context import (
+    Candidate,
+    FileOutline,
+    PrecisionJudgement,
+    Relevance,
+    ScopeJudgement,
+    SymbolOutline,
+    SymbolUse,
+    TaskAnalysis,
+    Tier,
+)
+from models.errors import EvaluationError, PlanError
+from models.evaluation import EvaluationItem
+from models.plans import Frozen
+from models.protocols import Request, Stage, Task
+from models.training import Target
+
+PRIMARY: Mapping[Target, tuple[str, ...]] = {
+    Target.TASK_ANALYSIS: ("recall", "precision"),
+    Target.SCOPE: ("accuracy", "relevant_recall"),
+    Target.PRECISION: ("accuracy", "primary_recall"),
+    Target.CODE: ("pass@1",),
+    Target.PLANNING: ("pass@1",),
+}
+"""The metrics that a gate may not see regress; the others are reported beside them."""
+NOTHING = "(none)"
+"""What stands for the class of something that an answer does not name, or that it cannot be read for."""
+K = TypeVar("K", bound=Hashable)
+
+
+class ClassCount(Frozen):
+    """One class over a whole set: how often gold gives it, the answer gives it, and both do."""
+
+    expected: int
+    given: int
+    agreed: int
+
+    @property
+    def f1(self) -> float:
+        """2 agreed / (expected + given); 0 for a class that nobody gives."""
+        return 2 * self.agreed / (self.expected + self.given) if self.expected + self.given else 0.0
+
+
+def item_scores(item: EvaluationItem, answer: str) -> dict[str, float]:
+    """Each metric of an answer, between 0 and 1; `well_formed` says whether the agent could read it.
+
+    task_analysis: `recall` and `precision` of the files that change (Manning et al., Introduction to Information
+    Retrieval, 8.3). scope and precision: `accuracy` over all that was shown, `relevant_recall` or `primary_recall`, and
+    `macro_f1` over gold's classes, in which the frequent class weighs no more than the others. What an answer leaves
+    out counts as wrong. Raises EvaluationError for an item that only the harness can judge, never for an answer.
+    """
+    if item.stage is Stage.TASK_ANALYSIS:
+        return _analysis(item, answer)
+    expected, given = _labels(item, item.expected), _read(item, answer)
+    wanted = Relevance.RELEVANT.value if item.stage is Stage.SCOPE else SymbolUse.PRIMARY.value
+    scores = {"well_formed": float(given is not None)}
+    return scores | _classification(expected, given or {}, wanted)
+
+
+def class_counts(pairs: Iterable[tuple[EvaluationItem, str]]) -> dict[str, ClassCount]:
+    """Counts by class over items and their answers; `(none)` is what answers did not name or could not be read for.
+
+    Nothing for task analysis, which has no classes. Raises EvaluationError as `item_scores` does.
+    """
+    expected: Counter[str] = Counter()
+    given: Counter[str] = Counter()
+    agreed: Counter[str] = Counter()
+    for item, answer in pairs:
+        if item.stage is Stage.TASK_ANALYSIS:
+            continue
+        right, said = _labels(item, item.expected), _read(item, answer) or {}
+        for key, label in right.items():
+            expected[label] += 1
+            given[said.get(key, NOTHING)] += 1
+            agreed[label] += said.get(key) == label
+    names = sorted({*expected, *given})
+    return {name: ClassCount(expected=expected[name], given=given[name], agreed=agreed[name]) for name in names}
+
+
+def macro_f1(counts: Mapping[str, ClassCount]) -> float | None:
+    """F1 averaged over the classes that gold gives; None if there are none."""
+    values = [count.f1 for count in counts.values() if count.expected]
+    return sum(values) / len(values) if values else None
+
+
+def schema_of(item: EvaluationItem) -> dict[str, Any] | None:
+    """The JSON schema that an answer to an item has to keep, for servers that can hold a model to one."""
+    request = Request(
+        stage=item.stage,
+        task=Task(text="", repository=item.repository, base=item.commit),
+        candidates=_candidates(item) if item.stage is Stage.SCOPE else (),
+        outlines=_outlines(item) if item.stage is Stage.PRECISION else (),
+    )
+    return answer_schema(request, item.answer_tokens)
+
+
+def _analysis(item: EvaluationItem, answer: str) -> dict[str, float]:
+    right = {_path(path) for path in _gold(item, TaskAnalysis).files}
+    try:
+        said = {_path(path) for path in parse_task_analysis(answer).files}
+    except PlanError:
+        return {"well_formed": 0.0, **({"recall": 0.0} if right else {}), "precision": 0.0}
+    hits = len(right & said)
+    nothing = 0.0 if right else 1.0  # naming no file is right where none of the present ones changes
+    scores = {"well_formed": 1.0, "precision": hits / len(said) if said else nothing}
+    return scores | ({"recall": hits / len(right)} if right else {})
+
+
+def _path(path: str) -> str:
+    return path.strip().removeprefix("./")
+
+
+def _classification(expected: Mapping[K, str], given: Mapping[K, str], wanted: str) -> dict[str, float]:
+    scores = {}
+    right = {key for key, label in expected.items() if given.get(key) == label}
+    if expected:
+        scores["accuracy"] = len(right) / len(expected)
+    classes = sorted(set(expected.values()))
+    if wanted in classes:
+        members = [key for key, label in expected.items() if label == wanted]
+        scores[f"{wanted}_recall"] = sum(key in right for key in members) / len(members)
+    if classes:
+        scores["macro_f1"] = sum(_f1(expected, given, label) for label in classes) / len(classes)
+    return scores
+
+
+def _f1(expected: Mapping[K, str], given: Mapping[K, str], label: str) -> float:
+    agreed = sum(right == label == given.get(key) for key, right in expected.items())
+    return 2 * agreed / (sum(x == label for x in expected.values()) + sum(x == label for x in given.values()))
+
+
+def _read(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str] | None:
+    """What an answer calls each thing it was shown, or None if the agent could not read it."""
+    try:
+        return _labels(item, answer)
+    except PlanError:
+        return None
+
+
+def _labels(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str]:
+    if item.stage is Stage.SCOPE:
+        return {(file.path,): file.relevance.value for file in parse_scope(answer, _candidates(item))}
+    if item.stage is Stage.PRECISION:
+        return {(each.path, each.symbol): each.use.value for each in parse_precision(answer, _outlines(item))}
+    raise EvaluationError(f"an answer of stage {item.stage.value} is judged by the harness; run a campaign")
+
+
+def _candidates(item: EvaluationItem) -> tuple[Candidate, ...]:
+    """What was shown: gold judges every candidate."""
+    paths = _gold(item, ScopeJudgement).files
+    return tuple(Candidate(path=path, score=0.0, tier=Tier.LEXICAL, reason="") for path in paths)
+
+
+def _outlines(item: EvaluationItem) -> tuple[FileOutline, ...]:
+    """What was shown: gold judges every symbol."""
+
+    def outlined(names: Sequence[str]) -> tuple[SymbolOutline, ...]:
+        return tuple(SymbolOutline(name=name, kind="", signature="") for name in names)
+
+    shown = _gold(item, PrecisionJudgement).symbols
+    return tuple(
+        FileOutline(path=path, relevance=Relevance.RELEVANT, symbols=outlined(list(names)))
+        for path, names in shown.items()
+    )
+
+
+G = TypeVar("G", TaskAnalysis, ScopeJudgement, PrecisionJudgement)
+
+
+def _gold(item: EvaluationItem, kind: type[G]) -> G:
+    try:
+        return kind.model_validate_json(item.expected)
+    except ValueError as error:
+        raise EvaluationError(
+            f"item {item.id[:12]}: gold's answer is no {kind.__name__}; build the set again"
+        ) from error

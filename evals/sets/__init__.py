@@ -1,0 +1,21 @@
+"""Held-out questions with known answers: built from gold campaigns, frozen, and kept away from training."""
+
+from evals.sets.build import build_set, estimate_prompt
+from evals.sets.campaigns import InstanceScores, scores_from_campaign
+from evals.sets.frozen import all_sets, freeze, latest_set, reserve, reserved
+from evals.sets.trained import Contamination, contamination, trained_repositories
+
+__all__ = [
+    "Contamination",
+    "InstanceScores",
+    "all_sets",
+    "build_set",
+    "contamination",
+    "estimate_prompt",
+    "freeze",
+    "latest_set",
+    "reserve",
+    "reserved",
+    "scores_from_campaign",
+    "trained_repositories",
+]

@@ -1,0 +1,93 @@
+"""What training has already seen: the repositories of its datasets, and evaluation items found in one."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from harness.store.rows import reading, table_of
+from models.chat import Message, prompt_text
+from models.errors import TrainingError
+from models.evaluation import EvaluationSet
+from models.plans import Frozen
+from models.tables import TrainingDataset, TrainingPlan
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+FILES = ("sft.jsonl", "dpo.jsonl")
+_DATASETS = table_of(TrainingDataset)
+_PLANS = table_of(TrainingPlan)
+
+
+class Contamination(Frozen):
+    """A line of a dataset that an evaluation set must not share anything with, and what it shares."""
+
+    file: str
+    line: int
+    example: str
+    what: str
+    found: str
+
+
+def trained_repositories(raw: "Engine") -> dict[str, str]:
+    """Repositories that a training was set up with, each with the id of such a dataset.
+
+    A dataset that no training plan names has been trained on by nobody.
+    """
+    query = (
+        select(_DATASETS.c.id, _DATASETS.c.config)
+        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
+        .order_by(_DATASETS.c.created_at.desc(), _DATASETS.c.id)
+    )
+    with reading(raw) as connection:
+        rows = connection.execute(query).all()
+    return {str(name): dataset for dataset, config in rows for name in config.get("repositories", ())}
+
+
+def contamination(dataset: Path, sets: Sequence[EvaluationSet]) -> list[Contamination]:
+    """Examples of a dataset directory that come from a held-out repository or commit, or ask an item's very prompt.
+
+    Raises TrainingError for a file that cannot be read as one JSON object per line.
+    """
+    repositories = {name for each in sets for name in each.repositories}
+    items = [item for each in sets for item in each.items]
+    commits = {item.commit for item in items}
+    prompts = {prompt_text(item.messages): item.id for item in items if item.messages}
+    found = []
+    for file in FILES:
+        for line, example in _lines(dataset / file):
+            where = {"file": file, "line": line, "example": str(example.get("id", ""))}
+            sources = [example[key] for key in ("provenance", "chosen_by", "rejected_by") if example.get(key)]
+            for source in sources:
+                if source.get("repository") in repositories:
+                    found.append(Contamination(**where, what="repository", found=source["repository"]))
+                if source.get("commit") in commits:
+                    found.append(Contamination(**where, what="commit", found=source["commit"]))
+            if (item := prompts.get(_prompt(dataset / file, line, example))) is not None:
+                found.append(Contamination(**where, what="prompt", found=item))
+    return list(dict.fromkeys(found))
+
+
+def _prompt(path: Path, line: int, example: dict[str, Any]) -> str:
+    try:
+        return prompt_text([Message.model_validate(message) for message in example["prompt"]])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise TrainingError(f"{path}, line {line}: no prompt of messages; curate the dataset again") from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, 1):
+            try:
+                value = json.loads(text)
+            except ValueError as error:
+                raise TrainingError(f"{path}, line {number}: not JSON ({error}); curate the dataset again") from error
+            if not isinstance(value, dict):
+                raise TrainingError(f"{path}, line {number}: not a JSON object; curate the dataset again")
+            yield number, value

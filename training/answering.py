@@ -1,0 +1,205 @@
+"""Who answers an evaluation's prompts: a base in this process, with or without an adapter, or a served model.
+
+Both hold the base and the adapter to the same terms. The prompt is rendered by the base's own chat template, as serving
+does, and an answer ends with the token that ends a turn.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm.thinking import split_trace
+from models.chat import Message
+from models.errors import PromptTooLong, RegistryError, UsageError
+from models.protocols import Stage
+
+if TYPE_CHECKING:
+    from llm.service import Service
+    from training.fit.chat import ChatFormat
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+class LocalAnswerer:
+    """A base through transformers, with an adapter through PEFT; on a GPU in bf16 where there is one, else in fp32.
+
+    Without a GPU the adapter is added to the weights in memory, which computes the same in fp32 and answers as fast
+    as the base; nothing is written. Answers are free text: transformers holds nobody to a JSON schema, so base and
+    adapter are compared without one (`constrained` is 0).
+    """
+
+    def __init__(
+        self, base: Path, base_name: str, adapter: Path | None = None, *, thinking: bool | None = None
+    ) -> None:
+        """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
+        one whose weights do not fit."""
+        import torch
+
+        from training.fit.chat import ChatFormat
+
+        self._chat: ChatFormat = ChatFormat.load(base, thinking)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        model = _load(base, self._dtype)
+        if adapter is not None:
+            model = _with_adapter(model, adapter, base_name, merged=self._device == "cpu")
+        self._model: Any = model.to(self._device).eval()
+        self._window: int = self._model.config.max_position_embeddings
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """What another evaluation must have in common with one by this answerer."""
+        return {
+            "backend": "transformers",
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "constrained": 0,
+            "chat_template": self._chat.template_hash,
+            "thinking": {None: "as the template has it", True: "on", False: "off"}[self._chat.thinking],
+        }
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt, the opening of the answer included."""
+        return len(self._ids(messages))
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        seed: int,
+        temperature: float,
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """The answer without a thinking trace; `schema` is not held to. Greedy at temperature 0, whatever the seed.
+
+        Raises PromptTooLong if the window has no room for prompt and answer.
+        """
+        import torch
+
+        ids = self._ids(messages)
+        if len(ids) + max_tokens > self._window:
+            raise PromptTooLong(
+                f"a prompt has {len(ids)} tokens and its answer may have {max_tokens}, together more than the base's "
+                f"window of {self._window}; build the evaluation set with a smaller --max-prompt-tokens"
+            )
+        chosen: dict[str, Any] = {"do_sample": False}
+        if temperature > 0:
+            torch.manual_seed(seed)
+            chosen = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
+        prompt = torch.tensor([ids], device=self._device)
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=prompt,
+                attention_mask=torch.ones_like(prompt),
+                generation_config=_generation(self._chat, max_tokens, chosen),
+            )
+        return split_trace(self._text(output[0, len(ids) :].tolist()))[0]
+
+    def _ids(self, messages: Sequence[Message]) -> list[int]:
+        return self._chat.prompt_ids([message.model_dump() for message in messages])
+
+    def _text(self, ids: list[int]) -> str:
+        """What was written up to the end of the turn."""
+        if self._chat.end_id in ids:
+            ids = ids[: ids.index(self._chat.end_id)]
+        text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+
+class EndpointAnswerer:
+    """A served base, or an adapter by its served name; held to the JSON schema if the endpoint can do that."""
+
+    def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
+        from llm.router import Router, Seat
+
+        self._service, self._stage = service, stage
+        self._router = Router({stage: Seat(service, None, adapter)})
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """What another evaluation must have in common with one by this answerer."""
+        return {
+            "backend": self._service.settings.model,
+            "constrained": int(self._service.settings.json_schema),
+            "thinking": "on" if self._service.settings.thinking else "off",
+        }
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        seed: int,
+        temperature: float,
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """The answer without a thinking trace.
+
+        Raises PromptTooLong, ProviderError, and SettingsError if the endpoint does not serve the adapter.
+        """
+        from llm.chat import ChatRequest
+
+        request = ChatRequest(
+            messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, schema_=schema
+        )
+        [completion] = self._router.complete(self._stage, request)
+        return completion.text
+
+
+def check_adapter(adapter: Path, base_name: str) -> None:
+    """Raises RegistryError unless the adapter in a directory says that it was trained on the base of that name."""
+    path = adapter / ADAPTER_CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"adapter {adapter}: {ADAPTER_CONFIG} cannot be read; restore it from a copy") from error
+    trained_on = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    if trained_on != base_name:
+        raise RegistryError(
+            f"adapter {adapter} was trained on base {trained_on!r}, not on {base_name!r}; it works on its own base only"
+        )
+
+
+def _load(base: Path, dtype: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            str(base), dtype=dtype, attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(f"base {base} cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) -> Any:
+    """The model with an adapter, all of whose weights found their place."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
+
+    check_adapter(adapter, base_name)
+    try:
+        with safe_open(str(adapter / ADAPTER_WEIGHTS), "pt") as file:
+            stored = set(file.keys())
+        tuned = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise RegistryError(f"adapter {adapter} does not fit base {base_name}: {said}") from error
+    placed = set(get_peft_model_state_dict(tuned))
+    if placed != stored:
+        odd = min(placed ^ stored)
+        raise RegistryError(f"adapter {adapter} does not fit base {base_name}: weight {odd} has no counterpart")
+    return tuned.merge_and_unload() if merged else tuned
+
+
+def _generation(chat: "ChatFormat", max_tokens: int, chosen: dict[str, Any]) -> Any:
+    """Generation that ends with the turn; none of the base's own sampling defaults apply."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        max_new_tokens=max_tokens,
+        eos_token_id=chat.end_id,
+        pad_token_id=chat.pad_id,
+        use_cache=True,
+        repetition_penalty=1.0,
+        **chosen,
+    )
