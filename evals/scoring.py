@@ -199,23 +199,6 @@ def counts_of(result: Result, evaluation_set: EvaluationSet) -> Mapping[str, Any
     return class_counts((items[answer.item], answer.text) for answer in result.answers)
 
 
-def comparable(one: Evaluation, other: Evaluation) -> None:
-    """Check that two evaluations may be compared. Raises EvaluationError naming the first thing that differs."""
-    if one.set_id != other.set_id:
-        raise EvaluationError(
-            f"{one.subject.name} was evaluated on set {one.set_id[:12]}, {other.subject.name} on {other.set_id[:12]}; "
-            "evaluate both on the newest"
-        )
-    if one.subject.base != other.subject.base:
-        raise EvaluationError(f"{one.subject.name} and {other.subject.name} stand on different bases")
-    for name in sorted({*one.settings, *other.settings}):
-        if one.settings.get(name) != other.settings.get(name):
-            raise EvaluationError(
-                f"{one.subject.name} and {other.subject.name} were evaluated with another {name} "
-                f"({one.settings.get(name)!r}, {other.settings.get(name)!r}); evaluate both alike"
-            )
-
-
 def _ask(answerer: Answerer, item: EvaluationItem, seed: int, temperature: float) -> Answered:
     started = time.monotonic()
     text = answerer.answer(item.messages, item.answer_tokens, seed, temperature, schema_of(item))

@@ -1,7 +1,7 @@
 """Held-out questions with known answers: built from gold campaigns, frozen, and kept away from training."""
 
 from evals.sets.build import build_set, estimate_prompt
-from evals.sets.campaigns import InstanceScores, scores_from_campaign
+from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
 from evals.sets.frozen import all_sets, freeze, latest_set, reserve, reserved
 from evals.sets.trained import Contamination, contamination, trained_repositories
 
@@ -13,6 +13,7 @@ __all__ = [
     "contamination",
     "estimate_prompt",
     "freeze",
+    "in_common",
     "latest_set",
     "reserve",
     "reserved",

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, select
 from harness.store.report import latest_run
 from harness.store.rows import reading, sha256, table_of
 from models.errors import EvaluationError
-from models.evaluation import EvaluationSet, ItemScore
+from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
@@ -77,6 +77,20 @@ def scores_from_campaign(
             why = f"has no verdict ({excluded[-1].kind.value})" if found else f"was not run by {planner}"
             raise EvaluationError(_unfinished(campaign, item.instance, why))
     return InstanceScores(scores=tuple(scores), excluded=tuple(excluded))
+
+
+def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluation]:
+    """Two evaluations of a set, with the scores of those items and seeds alone that both have.
+
+    A fault of infrastructure may take a sample from either; a gate compares only what both answered.
+    """
+    keys = {(score.item, score.seed) for score in one.scores} & {(score.item, score.seed) for score in other.scores}
+
+    def kept(evaluation: Evaluation) -> Evaluation:
+        scores = tuple(score for score in evaluation.scores if (score.item, score.seed) in keys)
+        return evaluation.model_copy(update={"scores": scores})
+
+    return kept(one), kept(other)
 
 
 def _unfinished(campaign: str, instance: str, why: str) -> str:

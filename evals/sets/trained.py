@@ -24,13 +24,16 @@ _PLANS = table_of(TrainingPlan)
 
 
 class Contamination(Frozen):
-    """A line of a dataset that an evaluation set must not share anything with, and what it shares."""
+    """A line of a dataset that shares something with an evaluation set.
+
+    `what` is repository, commit or prompt; `item` the repository, or the instance whose commit or prompt it is.
+    """
 
     file: str
     line: int
     example: str
     what: str
-    found: str
+    item: str
 
 
 def trained_repositories(raw: "Engine") -> dict[str, str]:
@@ -55,8 +58,8 @@ def contamination(dataset: Path, sets: Sequence[EvaluationSet]) -> list[Contamin
     """
     repositories = {name for each in sets for name in each.repositories}
     items = [item for each in sets for item in each.items]
-    commits = {item.commit for item in items}
-    prompts = {prompt_text(item.messages): item.id for item in items if item.messages}
+    commits = {item.commit: item.instance for item in items}
+    prompts = {prompt_text(item.messages): item.instance for item in items if item.messages}
     found = []
     for file in FILES:
         for line, example in _lines(dataset / file):
@@ -64,11 +67,11 @@ def contamination(dataset: Path, sets: Sequence[EvaluationSet]) -> list[Contamin
             sources = [example[key] for key in ("provenance", "chosen_by", "rejected_by") if example.get(key)]
             for source in sources:
                 if source.get("repository") in repositories:
-                    found.append(Contamination(**where, what="repository", found=source["repository"]))
+                    found.append(Contamination(**where, what="repository", item=source["repository"]))
                 if source.get("commit") in commits:
-                    found.append(Contamination(**where, what="commit", found=source["commit"]))
+                    found.append(Contamination(**where, what="commit", item=commits[source["commit"]]))
             if (item := prompts.get(_prompt(dataset / file, line, example))) is not None:
-                found.append(Contamination(**where, what="prompt", found=item))
+                found.append(Contamination(**where, what="prompt", item=item))
     return list(dict.fromkeys(found))
 
 
