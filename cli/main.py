@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from cli import bases, campaign, config, corpus, demo, exchange, index, mine, models, retrieve, sandbox, solve, supplement
+from cli import (
+    bases,
+    campaign,
+    config,
+    corpus,
+    curate,
+    demo,
+    exchange,
+    index,
+    mine,
+    models,
+    retrieve,
+    sandbox,
+    solve,
+    supplement,
+)
 from models.errors import CleanRoomError
 
 app = typer.Typer(
@@ -16,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange):
+for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange, curate):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")

@@ -17,6 +17,11 @@ class Questions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> Engine:
+        """The database itself, for those who read what no question here asks."""
+        return self._engine
+
     def report(self, name: str) -> Report:
         """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""
         with reading(self._engine) as connection:

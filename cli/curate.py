@@ -1,0 +1,120 @@
+"""`cra curate-data`: a dataset of one stage from the runs on record. `cra train-plan`: which stage needs one most."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.training import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from training.curation import Curated
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("curate-data")(curate_data)
+
+
+def curate_data(
+    stage: Annotated[Target, typer.Option("--stage", help="What the dataset shall teach.")],
+    plan: Annotated[str | None, typer.Option("--plan", metavar="ID", help="A plan of `cra train-plan`.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be kept, and write nothing.")] = False,
+    campaign: Annotated[
+        list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs are new; repeat for several.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="NAME", help="Count tokens as this base does, not by an estimate.")
+    ] = None,
+    max_prompt_tokens: Annotated[
+        int | None, typer.Option(help="Leave out longer prompts; the stage's window if unset.", min=1)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Examples, and preferences, at most.", min=1)] = None,
+    min_organisations: Annotated[
+        int | None,
+        typer.Option(help="Go past the rule on organisations, and on domains with it; the card says so.", min=1),
+    ] = None,
+    max_domain_share: Annotated[
+        float | None, typer.Option(help="Go past the rule on domains; the card says so.", min=0.0, max=1.0)
+    ] = None,
+    whole_pool: Annotated[
+        bool, typer.Option("--whole-pool", help="Take all earlier examples, not a replay of some.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+) -> None:
+    """Make a versioned dataset of what runs have shown: examples, preferences, a card.
+
+    The same runs and settings give the same dataset. What is dropped on the way is counted, with the reason.
+    """
+    from cli.output import errors, print_json
+    from models.curation_settings import CurationRequest, CurationSettings
+    from models.settings import load_settings
+
+    settings = load_settings()
+    request = CurationRequest(
+        target=stage,
+        data_dir=str(settings.data_dir),
+        settings=getattr(settings, "curation", CurationSettings()),
+        campaigns=tuple(campaign or ()),
+        base=base,
+        plan=plan,
+        max_prompt_tokens=max_prompt_tokens,
+        limit=limit,
+        min_organisations=min_organisations,
+        max_domain_share=max_domain_share,
+        whole_pool=whole_pool,
+        dry_run=dry_run,
+    )
+    from harness.store import open_raw_store
+    from models.database import open_database
+    from training.curation import curate
+
+    with errors.status("curating") as status:
+        made = curate(
+            open_raw_store(settings.raw_url),
+            open_database(settings.curated_url, "curated"),
+            request,
+            lambda step: status.update(step),
+        )
+    if as_json:
+        print_json({"directory": made.dataset_dir, "refused": made.refused and str(made.refused), "card": made.card})
+    else:
+        _print(made)
+
+
+def _print(made: "Curated") -> None:
+    from cli.output import console, table
+
+    card = made.card
+    for name, funnel in (("examples", card.funnel), ("preferences", card.preference_funnel)):
+        _print_funnel(f"{card.target.value}: {name}", funnel)
+    sources = ", ".join(f"{count} {name}" for name, count in card.sources.items()) or "nothing"
+    counts = card.examples
+    rows: list[tuple[str, object]] = [
+        ("examples", f"{counts['sft']} ({counts['train']} train, {counts['validation']} validation)"),
+        ("preferences", counts["dpo"]),
+        ("sources", sources),
+        ("repositories", ", ".join(f"{name} {count}" for name, count in card.repositories.items())),
+        ("tokens", f"{card.tokens['total']} in all, longest {card.tokens['longest']}, by {card.config['counter']}"),
+        ("rounds", f"{card.rounds.new} new, {card.rounds.replayed} replayed of {card.rounds.pool} earlier"),
+    ]
+    if card.classes:
+        rows.append(("classes", ", ".join(f"{name} {count}" for name, count in card.classes.items())))
+    table("Dataset", ["", ""], rows)
+    if made.refused is not None:
+        console.print(f"this would be refused: {made.refused}", markup=False, soft_wrap=True)
+    if made.dataset_dir is None:
+        console.print("dry run: nothing was written")
+    else:
+        console.print(f"{made.dataset_dir}\nid {card.id}", markup=False, soft_wrap=True)
+
+
+def _print_funnel(title: str, funnel: "Iterable[tuple[str, int, int]]") -> None:
+    """The steps at which something was dropped, between the first and the last."""
+    from cli.output import table
+
+    rows = list(funnel)
+    shown = [row for i, row in enumerate(rows) if i in (0, len(rows) - 1) or row[2]]
+    cells = [(name, kept, dropped or "") for name, kept, dropped in shown]
+    table(title, ["step", "kept", "dropped"], cells, right=["kept", "dropped"])

@@ -1,0 +1,57 @@
+"""Settings of curation: what is worth learning, and how a dataset is mixed."""
+
+from pydantic import Field
+
+from models.plans import Frozen
+from models.training import Target
+
+
+class CurationSettings(Frozen):
+    """The rules by which runs become datasets. A weight of 0 leaves out what it is for."""
+
+    min_organisations: int = Field(5, ge=1, description="organisations that a dataset's repositories must come from")
+    max_domain_share: float = Field(0.2, gt=0, le=1, description="most that one domain may have of a dataset")
+    lucky_alignment: float = Field(
+        0.5, ge=0, le=1, description="alignment below which a pass without the commit's own tests counts as lucky"
+    )
+    lucky_weight: float = Field(0.0, ge=0, le=1, description="weight of answers of a lucky pass")
+    unjudged_weight: float = Field(
+        0.0, ge=0, le=1, description="weight of answers of a solve that broke no test, which no hidden test judged"
+    )
+    generated_weight: float = Field(0.8, gt=0, le=1, description="weight of a pass that generated tests judged")
+    near_duplicate: float = Field(0.9, gt=0, le=1, description="similarity from which two examples count as one")
+    ngram: int = Field(13, ge=5, description="words in a row that tell that a task is one of an evaluation set")
+    overlap: float = Field(
+        0.2, gt=0, le=1, description="share of an evaluation item's word runs from which a prompt counts as its copy"
+    )
+    replay: float = Field(0.15, ge=0.1, le=0.2, description="share of examples of earlier rounds in a new dataset")
+    uniform_share: float = Field(
+        0.2, ge=0, le=1, description="most examples of scope and precision that know only the commonest class"
+    )
+    stage_share: float = Field(0.4, ge=0.25, le=1, description="most that one stage may have of a planning dataset")
+    validation: float = Field(0.1, gt=0, lt=0.5, description="share of examples kept for validation")
+    preferences_per_prompt: int = Field(4, ge=1, description="preferences made of one prompt")
+    both_orders: bool = Field(True, description="whether code before and after a commit is also compared, both ways")
+    judging_weight: float = Field(0.25, gt=0, le=1, description="weight of such a comparison")
+
+
+class CurationRequest(Frozen):
+    """What is wanted of one curation.
+
+    `campaigns` are labels or ids, none: all. `min_organisations` and `max_domain_share` go past the settings' rules, on
+    record. `limit` is of examples (and of preferences), `max_prompt_tokens` of each prompt. With `whole_pool` all
+    earlier examples are in, not a replay of some.
+    """
+
+    target: Target
+    data_dir: str
+    settings: CurationSettings = CurationSettings()
+    campaigns: tuple[str, ...] = ()
+    base: str | None = None
+    plan: str | None = None
+    max_prompt_tokens: int | None = None
+    limit: int | None = None
+    min_organisations: int | None = None
+    max_domain_share: float | None = None
+    whole_pool: bool = False
+    dry_run: bool = False

@@ -1,0 +1,6 @@
+"""Runs become datasets: filtered, without duplicates and evaluation items, balanced, mixed with replay, versioned."""
+
+from training.curation.card import Card
+from training.curation.curate import Curated, curate
+
+__all__ = ["Card", "Curated", "curate"]

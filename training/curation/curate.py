@@ -1,0 +1,217 @@
+"""Curation: from the raw database's runs to a dataset of one target.
+
+    read -> not reserved -> not evaluated on -> fits the window -> no near-duplicates -> new | earlier
+         -> domains and classes in balance -> limit -> replay of earlier ones -> train | validation -> files, card, row
+
+Each step counts what it drops. The same runs, settings and rounds give the same bytes, in whatever order they came.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.prompts import REVISION
+from evals.sets.frozen import all_sets, reserved
+from harness.store import RawStore
+from harness.store.rows import Texts, add, sha256, writing
+from models.curation_settings import CurationRequest
+from models.errors import CleanRoomError, GuardrailError, TrainingError
+from models.tables import TrainingDataset
+from models.tokens import WINDOWS
+from training.curation.balance import check_classes, check_spread, class_counts
+from training.curation.card import Card, Rounds, counted
+from training.curation.contamination import REASONS, HeldOut
+from training.curation.counting import counter_of
+from training.curation.duplicates import without_near_duplicates
+from training.curation.examples import Example, examples_of
+from training.curation.mixing import Mix, domain_share, mix, organisations
+from training.curation.rounds import CONSIDERED, Earlier, before_this, earlier_rounds
+from training.curation.splitting import by_repository, group_of, in_learning_order, splits
+from training.curation.writing import dataset_id, hashed, lines_of, write_dataset
+from training.pairs import Funnel, Harvest, read_pairs
+from training.pairs.reading import CLASSES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What came of a curation. Of a dry run there is no directory, and `refused` says what would have been refused."""
+
+    dataset_dir: Path | None
+    card: Card
+    refused: CleanRoomError | None = None
+
+
+def curate(
+    raw: RawStore, curated: "Engine", request: CurationRequest, progress: Progress = lambda step: None
+) -> Curated:
+    """Make a dataset of a target; `progress` is told what is being done.
+
+    Raises GuardrailError for a broken rule, TrainingError for nothing to learn from, RegistryError for an unknown base,
+    UsageError for an unknown campaign; in a dry run the first two are part of the result.
+    """
+    return _Curation(raw, curated, request, progress).run()
+
+
+@dataclass(frozen=True)
+class _Curation:
+    raw: RawStore
+    curated: "Engine"
+    request: CurationRequest
+    progress: Progress
+
+    def run(self) -> Curated:
+        self.progress("reading runs")
+        harvest = read_pairs(self.raw, self.request.target, self.request.settings, self.request.campaigns)
+        counter, counted_by = counter_of(self.curated, self.request.base)
+        held = HeldOut(all_sets(self.curated), self.request.settings)
+        pairs = self._filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
+        preferences = self._filtered(
+            "preferences", examples_of(harvest.preferences, counter), held, harvest.preference_funnel
+        )
+        meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
+        before = before_this(earlier_rounds(self.raw, self.request.target), meant)
+        considered = "\n".join(sorted(meant))
+        self.progress("mixing")
+        refused = self._refusal(pairs, harvest.funnel)
+        mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=self.request, capped=refused is None)
+        sft = mixed(pairs, funnel=harvest.funnel)
+        dpo = mixed(preferences, funnel=harvest.preference_funnel)
+        refused = refused or self._refusal(sft.examples, harvest.funnel)
+        if refused is not None and not self.request.dry_run:
+            raise refused
+        texts, card = self._made(sft, dpo, before, harvest, {"counter": counted_by, CONSIDERED: sha256(considered)})
+        if self.request.dry_run:
+            return Curated(None, card, refused)
+        self.progress("writing")
+        directory = write_dataset(Path(self.request.data_dir), card, *texts)
+        self._record(card, considered)
+        return Curated(directory, card)
+
+    def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
+        """Examples that may be trained on at all."""
+        settings, most = self.request.settings, self.request.max_prompt_tokens
+        self.progress(f"filtering {len(examples)} {what}")
+        kept_back = reserved(self.curated)
+        examples = funnel.keep("reserved repository", examples, lambda e: e.provenance.repository not in kept_back)
+        why = {e.id: held.why(e.provenance, e.item.messages) for e in examples}
+        for reason in REASONS:
+            examples = funnel.kept(reason, examples, [e for e in examples if why[e.id] != reason])
+        if most is not None:
+            examples = funnel.keep(f"prompt over {most} tokens", examples, lambda e: e.prompt_tokens <= most)
+        examples = funnel.keep("over the window", examples, lambda e: e.tokens <= WINDOWS[e.item.stage])
+        self.progress(f"comparing {len(examples)} {what}")
+        return funnel.kept("near-duplicate", examples, without_near_duplicates(examples, settings.near_duplicate))
+
+    def _refusal(self, examples: list[Example], funnel: Funnel) -> CleanRoomError | None:
+        """What forbids training on examples, if anything does."""
+        try:
+            if not examples:
+                raise TrainingError(
+                    f"there is nothing to train {self.request.target.value} on ({funnel.said()}); "
+                    "run a campaign that passes, `cra campaign PACKAGE --planner gold`, or ask for less"
+                )
+            check_spread(examples, organisations(self.request), domain_share(self.request))
+            for stage in self.request.target.stages:
+                check_classes(stage, examples, funnel.said())
+        except (GuardrailError, TrainingError) as error:
+            return error
+        return None
+
+    def _made(
+        self, sft: Mix, dpo: Mix, before: list[Earlier], harvest: Harvest, facts: dict[str, str]
+    ) -> tuple[tuple[str, str], Card]:
+        """The texts of the two files, and the card."""
+        both = [*sft.examples, *dpo.examples]
+        repositories = by_repository(both)
+        split = splits(both, self.request.settings.validation)
+        sft_text = lines_of(in_learning_order(sft.examples), split, repositories)
+        dpo_text = lines_of(in_learning_order(dpo.examples), split, repositories)
+        files = hashed(sft_text, dpo_text)
+        config = self._config(before, harvest) | facts
+        held = [example for example in sft.examples if split[group_of(example, repositories)] == "validation"]
+        sizes = {
+            "sft": len(sft.examples),
+            "dpo": len(dpo.examples),
+            "train": len(sft.examples) - len(held),
+            "validation": len(held),
+        }
+        classes = Counter[str]()
+        for stage in self.request.target.stages:
+            classes += class_counts(stage, sft.examples) if stage in CLASSES else Counter[str]()
+        card = Card(
+            id=dataset_id(files, config),
+            target=self.request.target,
+            examples=sizes,
+            sources=counted(both, lambda each: each.item.source.value),
+            stages=counted(both, lambda each: each.item.stage.value),
+            classes=dict(sorted(classes.items())),
+            repositories=counted(both, lambda each: each.provenance.repository),
+            organisations=counted(both, lambda each: each.provenance.organisation),
+            domains=counted(both, lambda each: each.provenance.domain),
+            licenses=counted(both, lambda each: each.provenance.license),
+            planners=counted(both, lambda each: each.provenance.planner),
+            tokens={
+                "total": sum(example.tokens for example in both),
+                "longest": max((example.tokens for example in both), default=0),
+                "longest_prompt": max((example.prompt_tokens for example in both), default=0),
+            },
+            rounds=Rounds(
+                earlier=tuple(each.dataset for each in before),
+                pool=sft.pool + dpo.pool,
+                new=sft.new + dpo.new,
+                replayed=len(both) - sft.new - dpo.new,
+            ),
+            funnel=tuple(harvest.funnel.rows),
+            preference_funnel=tuple(harvest.preference_funnel.rows),
+            files=files,
+            config=config,
+            templates=REVISION,
+            window=max(WINDOWS[stage] for stage in self.request.target.stages),
+        )
+        return (sft_text, dpo_text), card
+
+    def _config(self, before: list[Earlier], harvest: Harvest) -> dict[str, Any]:
+        """How it was made, with what was gone past on record."""
+        asked = self.request
+        past = {
+            name: value
+            for name, value in (
+                ("min_organisations", asked.min_organisations),
+                ("max_domain_share", asked.max_domain_share),
+            )
+            if value is not None
+        }
+        return {
+            "settings": asked.settings.model_dump(mode="json"),
+            "campaigns": sorted(harvest.campaigns) if asked.campaigns else [],
+            "plan": asked.plan,
+            "base": asked.base,
+            "max_prompt_tokens": asked.max_prompt_tokens,
+            "limit": asked.limit,
+            "whole_pool": asked.whole_pool,
+            "earlier": [each.dataset for each in before],
+            "overrides": past,
+            "templates": REVISION,
+        }
+
+    def _record(self, card: Card, considered: str) -> None:
+        texts = Texts()
+        texts.add(considered)
+        row = TrainingDataset(
+            id=card.id,
+            stage=card.target.value,
+            source="+".join(sorted(card.sources)),
+            examples=card.examples["sft"] + card.examples["dpo"],
+            config=card.config | {"repositories": sorted(card.repositories)},
+            content_hash=texts.add(card.to_json()),
+        )
+        with writing(self.raw.engine, texts) as connection:
+            add(connection, row)

@@ -1,0 +1,63 @@
+"""What a dataset is made of: a pair or a preference, with what the filters need to know of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from llm.tokens import MESSAGE_FRAME, TextCounter
+from models.protocols import Stage
+from models.training import Pair, Preference, Provenance, Target
+
+_PLANS = frozenset(Target.PLANNING.stages)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair or a preference; tokens are of its prompt, and of the prompt with its longest answer."""
+
+    item: Pair | Preference
+    id: str
+    prompt_tokens: int
+    tokens: int
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where it comes from; of a preference, where its chosen answer does."""
+        return self.item.provenance if isinstance(self.item, Pair) else self.item.chosen_by
+
+    @property
+    def campaigns(self) -> frozenset[str]:
+        """The campaigns that it was made from."""
+        if isinstance(self.item, Pair):
+            return frozenset((self.item.provenance.campaign,))
+        return frozenset((self.item.chosen_by.campaign, self.item.rejected_by.campaign))
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """Best first: by weight, then by id, which is as good as chance and always the same."""
+        return (-self.item.weight, self.id)
+
+    @cached_property
+    def answers(self) -> tuple[str, ...]:
+        """The answers, as they are trained on."""
+        if isinstance(self.item, Pair):
+            return (completion(self.item.stage, self.item.answer, self.item.reasoning),)
+        return (self.item.chosen, self.item.rejected)
+
+
+def completion(stage: Stage, answer: str, reasoning: str | None) -> str:
+    """An answer as it is trained on: plan stages learn the reasoning that led to it, before it."""
+    if reasoning and stage in _PLANS:
+        return f"<think>\n{reasoning}\n</think>\n\n{answer}"
+    return answer
+
+
+def examples_of(items: Iterable[Pair | Preference], counter: TextCounter) -> list[Example]:
+    """Items with their tokens, in the order of their ids."""
+    found = []
+    for item in items:
+        bare = Example(item, item.id, 0, 0)
+        prompt = counter.prompt(item.messages)
+        longest = max(counter.text(answer) for answer in bare.answers) + MESSAGE_FRAME
+        found.append(Example(item, bare.id, prompt, prompt + longest))
+    return sorted(found, key=lambda example: example.id)

@@ -1,0 +1,73 @@
+"""Whether a stored prompt is one that today's templates would make: a student is asked with these and no others."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import agent.prompts
+from agent.prompts import render
+from models.chat import Message
+from models.edits import EditFormat
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
+from models.protocols import Request, Stage, Task
+
+_FOLDER = Path(agent.prompts.__file__).parent
+_TASK = re.compile(r"^# Task\n\n(`{3,})text\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
+_QUESTION = "# Your answer"
+
+
+def is_current(stage: Stage, messages: Sequence[Message]) -> bool:
+    """Whether the system message is one of today's, and what is asked at the end is asked as today."""
+    if [message.role for message in messages] != ["system", "user"]:
+        return False
+    lines = set(messages[1].content.splitlines())
+    return messages[0].content in _systems(stage) and _asked(stage) <= lines
+
+
+def task_of(messages: Sequence[Message]) -> str:
+    """The task's own words in a prompt; empty if it has none."""
+    found = _TASK.search(messages[-1].content) if messages else None
+    return found[2] if found else ""
+
+
+def own_text(messages: Sequence[Message]) -> str:
+    """What a prompt shows beside its task and the words of the templates."""
+    text = _TASK.sub("", messages[-1].content) if messages else ""
+    fixed = fixed_lines()
+    return "\n".join(line for line in text.splitlines() if line not in fixed)
+
+
+@lru_cache
+def fixed_lines() -> frozenset[str]:
+    """All lines of the templates that stand in prompts as they are."""
+    return frozenset(line for path in _FOLDER.glob("*.jinja") for line in _plain(path.read_text()))
+
+
+@lru_cache
+def _asked(stage: Stage) -> frozenset[str]:
+    _, mark, question = (_FOLDER / f"{stage.value}.jinja").read_text().partition(_QUESTION)
+    return frozenset(_plain(mark + question))
+
+
+def _plain(template: str) -> list[str]:
+    return [line for line in template.splitlines() if line.strip() and "{%" not in line and "{{" not in line]
+
+
+@lru_cache
+def _systems(stage: Stage) -> frozenset[str]:
+    part = MetaPlanPart(id="p", title="", description="")
+    step = PlanStep(id="s", description="", targets=(Target(path="a.py"),))
+    plan = PartPlan(part_id="p", steps=(step,))
+    task = Task(text="", repository="", base="")
+    return frozenset(
+        render(
+            Request(
+                stage=stage, task=task, meta=MetaPlan(parts=(part,)), part=part, plan=plan, step=step,
+                edit_format=edit_format,
+            ),
+            10**6,
+            len,
+        )[0].content
+        for edit_format in EditFormat
+    )  # fmt: skip
