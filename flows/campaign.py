@@ -1,6 +1,6 @@
 """The campaign flow: planners over instances, one task per trajectory, a table in the UI that grows as they finish."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
+from models.protocols import Stage
 from models.settings import Settings, load_settings
 from tasks.runtime import open_runtime
 from tasks.trajectory import Assignment, Desk, Ending, run_trajectory
@@ -48,17 +49,19 @@ def campaign(
     max_cost: float | None = None,
     max_tokens: int | None = None,
     step_tests: StepTestMode = StepTestMode.AUTO,
+    adapters: dict[Stage, str] | None = None,
 ) -> Report:
     """Run each planner, at each temperature and sample, over the valid instances of the packages; return the report.
 
     Trajectories that the database holds as closed are not run again, so a stopped campaign goes on where it was. A
     trajectory that ends in an infrastructure fault stays open and never stops the others, unless every one does. The
-    caps hold for this run: the campaign ends in good order when one is reached, and says so in the report.
+    caps hold for this run: the campaign ends in good order when one is reached, and says so in the report. `adapters`
+    answer instead of those that are active, by their served names.
     """
     grid = Grid(planners=tuple(planners), temperatures=tuple(temperatures or [0.0]), samples=samples, limit=limit)
     check_planners(planners)
     grid.check()
-    settings = load_settings()
+    settings = with_adapters(load_settings(), adapters or {})
     runtime = open_runtime(settings, sandbox)
     store = open_raw_store(settings.raw_url)
     opened = [read_package(Path(package)) for package in packages]
@@ -77,6 +80,12 @@ def campaign(
     stopping = Stopping(settings.campaign.provider_failures)
     _run(assignments, desk, name, settings.campaign.trajectories or max(settings.concurrency, calls), stopping)
     return store.report(name).model_copy(update={"stopped": stopping.reason})
+
+
+def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
+    """Settings under which these adapters answer, by their served names, whoever is active; "": the base alone."""
+    overrides = {**settings.models.overrides, **adapters}
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
 
 
 def open_desk(
@@ -99,6 +108,7 @@ def open_desk(
         step_tests=step_tests,
         step_test_seconds=settings.campaign.step_test_seconds,
         sandboxes=settings.concurrency,
+        measure_tests=settings.campaign.measure_tests,
     )
 
 

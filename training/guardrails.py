@@ -27,12 +27,12 @@ _NAMED = 3
 
 
 def check_accumulated(earlier: Collection[str], pool: Collection[str]) -> None:
-    """Every example of earlier rounds is in the pool that a new dataset is drawn from. Both are ids."""
+    """All data of earlier rounds is in the pool that a new dataset is drawn from. Both are ids."""
     lost = sorted(set(earlier) - set(pool))
     if lost:
         raise GuardrailError(
             ACCUMULATE,
-            f"{len(lost)} examples of earlier rounds are gone ({_some(lost)}); add to the old data, never replace it",
+            f"{len(lost)} datasets of earlier rounds are left out ({_some(lost)}); add to old data, never replace it",
         )
 
 

@@ -1,0 +1,133 @@
+"""How subjects are evaluated: retrieval stages on frozen prompts in this process, code and plans by whole runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from evals.scoring import Result, keep_evaluation
+from evals.sets import scores_from_campaign
+from evals.statistics import Solved, mean_pass_at_k
+from flows.campaign import campaign, with_adapters
+from harness.crew import Crew
+from harness.packages import read_package
+from models.errors import EvaluationError, GuardrailError
+from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore
+from models.protocols import Stage
+from models.training import Target
+from tasks.learning import Shop, evaluate_subject
+from training import guardrails
+from training.bases import Base
+from training.registry import AdapterVersion
+
+BY_HARNESS = (Target.CODE, Target.PLANNING)
+TEMPERATURE, SAMPLES = 0.6, 2
+"""Of whole runs. Sampling matters there, so there are several seeds."""
+STUDENT = "student"
+NO_ADAPTER = ""
+"""As a stage's adapter: the base alone, whoever serves the stage otherwise."""
+
+
+def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None) -> Evaluation:
+    """A subject's scores on a frozen set, found or made now."""
+    subject = shop.subject(base, adapter)
+    if evaluation_set.target not in BY_HARNESS:
+        return evaluate_subject(f"{evaluation_set.target.value} {subject.name}", shop, evaluation_set, base, adapter)
+    packages = shop.packages_of(evaluation_set.repositories)
+    served = adapter.served if adapter else NO_ADAPTER
+    adapters = dict.fromkeys(evaluation_set.target.stages, served)
+    name = f"evaluate {evaluation_set.target.value} {evaluation_set.id[:8]}"
+    evaluation = Evaluation(
+        set_id=evaluation_set.id,
+        target=evaluation_set.target,
+        subject=subject,
+        settings={"backend": "harness", "seeds": SAMPLES, "temperature": TEMPERATURE},
+        scores=_run(shop, name, packages, evaluation_set, adapters, None),
+        seconds=0.0,
+    )
+    return keep_evaluation(shop.raw_engine, Result(evaluation=evaluation, answers=()))
+
+
+class Whole(NamedTuple):
+    """How the pipeline did as a whole: instances solved at the first try, and by any of their samples."""
+
+    pass_at_1: float
+    pass_at_k: float
+
+
+def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None) -> Whole:
+    """Run the student, with whoever serves now, on packages of reserved repositories.
+
+    Raises GuardrailError if a repository is not reserved: what is trained on shows nothing.
+    """
+    items = _items(shop, packages, limit)
+    scores = _run(shop, "whole runs", packages, items, {}, limit)
+    samples: dict[str, list[bool]] = {}
+    for score in scores:
+        samples.setdefault(score.item, []).append(bool(score.scores["pass@1"]))
+    solved = [Solved(len(each), sum(each)) for each in samples.values()]
+    at_k = mean_pass_at_k(solved, min(each.samples for each in solved))
+    return Whole(sum(each.passed / each.samples for each in solved) / len(solved), at_k or 0.0)
+
+
+def compare_whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None) -> Callable[[], str]:
+    """Run the pipeline now; what is returned runs it again, after a promotion, and says how it got worse, if it did."""
+    if not packages:
+        return lambda: ""
+    before, limits = whole_runs(shop, packages, limit), shop.settings.guardrails
+
+    def worse() -> str:
+        after = whole_runs(shop, packages, limit)
+        if before.pass_at_1 - after.pass_at_1 > limits.end_to_end_margin:
+            return f"whole runs pass {after.pass_at_1:.3f} of the time, and did {before.pass_at_1:.3f} before"
+        try:
+            guardrails.check_diversity(before, after, limits)
+        except GuardrailError as error:
+            return str(error)
+        return ""
+
+    return worse
+
+
+def _run(
+    shop: Shop,
+    name: str,
+    packages: Sequence[Path],
+    items: EvaluationSet,
+    adapters: Mapping[Stage, str],
+    limit: int | None,
+) -> tuple[ItemScore, ...]:
+    """Have the student solve instances, with these adapters where they are named; pass or not, by item and seed."""
+    campaign(
+        list(packages),
+        [STUDENT],
+        name,
+        temperatures=[TEMPERATURE],
+        samples=SAMPLES,
+        limit=limit,
+        adapters=dict(adapters),
+    )
+    who = Crew(with_adapters(shop.settings, adapters).models).planner(STUDENT, None, TEMPERATURE, 0).identity
+    return scores_from_campaign(shop.raw_engine, name, items, STUDENT, who).scores
+
+
+def _items(shop: Shop, packages: Sequence[Path], limit: int | None) -> EvaluationSet:
+    """The valid instances of packages, as items that the harness judges."""
+    opened = [read_package(path).manifest for path in packages]
+    shop.require_reserved([manifest.name for manifest in opened])
+    items = tuple(
+        EvaluationItem(
+            id=f"{manifest.name}@{instance.commit}",
+            stage=Stage.CODE,
+            repository=manifest.name,
+            instance=instance.instance_id,
+            commit=instance.commit,
+            messages=(),
+            expected="",
+            answer_tokens=1,
+        )
+        for manifest in opened
+        for instance in [each for each in manifest.instances if each.valid][:limit]
+    )
+    if not items:
+        raise EvaluationError(f"no package of {', '.join(map(str, packages))} has a valid instance")
+    return EvaluationSet(target=Target.CODE, repositories=tuple(m.name for m in opened), items=items)

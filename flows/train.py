@@ -1,0 +1,236 @@
+"""The train flow: baseline, training, registry, evaluation, gate; promoted, or the champion stays, with the reason.
+
+champion and challenger answer the same frozen items -> paired gate -> log and alias in one transaction
+                                                                    -> whole runs on held-out packages -> rollback?
+"""
+
+from pathlib import Path
+
+from prefect import flow, tags
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from pydantic import Field
+
+from evals.gate_report import gate_markdown
+from evals.gates import decide
+from evals.sets import contamination, latest_set, reserved
+from evals.thresholds import Rules
+from evals.tiers import check_order
+from flows.judging import compare_whole_runs, evaluate
+from flows.progress import watcher
+from models.errors import EvaluationError, GuardrailError
+from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
+from models.plans import Frozen
+from models.settings import load_settings
+from models.training import Target
+from tasks.learning import Shop, Trained, evaluation_key, train_adapter
+from training import guardrails
+from training.bases import Base, find_base
+from training.curation import Card
+from training.datasets import newest_dataset, read_dataset, trained_before
+from training.plans import Technique, code_revision, methods, order_for
+from training.registry import AdapterVersion
+from training.registry.standing import standing
+
+
+class TrainOrder(Frozen):
+    """What is to be trained. `dataset`: a directory; unset: the newest of the target.
+
+    `item_level`: evidence about the items alone may promote where repositories are too few for more. `end_to_end`:
+    packages of reserved repositories on which the whole pipeline runs after a promotion.
+    """
+
+    target: Target
+    base: str
+    dataset: Path | None = None
+    technique: Technique = "auto"
+    item_level: bool = False
+    override: str | None = None
+    end_to_end: tuple[Path, ...] = ()
+    end_to_end_limit: int | None = None
+
+
+class TrainReport(Frozen):
+    """What came of a training. `serving` is who serves the target now; `notes` are rules that were gone past."""
+
+    target: Target
+    dataset: str
+    adapter: str
+    adapter_dir: Path
+    champion: str
+    verdict: Verdict
+    reason: str
+    serving: str
+    gate: GateReport
+    metrics: dict[str, dict[str, float]]
+    losses: Path
+    notes: tuple[str, ...] = Field(default=())
+
+
+@flow(name="train", flow_run_name="train {order.target.value}", persist_result=False)
+def train(order: TrainOrder) -> TrainReport:
+    """Train an adapter for a target and let it serve if a gate says so.
+
+    Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
+    RegistryError. What is finished, of this or of another run, is found and not done again.
+    """
+    shop = _shop()
+    base = find_base(shop.curated, order.base)
+    dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
+    card = read_dataset(dataset)
+    evaluation_set = _set_of(shop, order.target)
+    notes = check(shop, order, base, dataset, card, evaluation_set)
+    with tags("train", order.target.value):
+        champion = _champion(shop, order.target, base)
+        baseline = evaluate(shop, evaluation_set, base, champion)
+        trained = _trained(shop, order, base, dataset, card)
+        adapter = _registered(shop, order, base, card, trained, baseline)
+        if (known := _decided(shop, adapter, evaluation_set)) is not None:
+            report = known
+        else:
+            challenger = evaluate(shop, evaluation_set, base, adapter)
+            report = decide(baseline, challenger, rules=Rules(item_level=order.item_level))
+            notes += _promote(shop, order, adapter, report)
+    _publish(order, card, report, trained)
+    return _reported(shop, order, card, adapter, report, trained, notes)
+
+
+def check(
+    shop: Shop, order: TrainOrder, base: Base, dataset: Path, card: Card, evaluation_set: EvaluationSet
+) -> list[str]:
+    """Hold a training to the rules; notes about those that a person goes past. Raises GuardrailError."""
+    limits = shop.settings.guardrails
+    guardrails.check_frozen_base(base.name, base.facts)
+    guardrails.check_accumulated(trained_before(shop.raw, card), [*card.rounds.earlier, card.id])
+    guardrails.check_held_out(list(card.repositories), list(reserved(shop.curated)))
+    guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, [evaluation_set])])
+    total = sum(card.planners.values())
+    taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
+    guardrails.check_teacher_share(taught, total, int(base.facts["parameters"]), limits)
+    guardrails.check_replay(card.rounds.replayed, total, len(card.rounds.earlier), limits)
+    now = standing(shop.curated, shop.registry)
+    guardrails.check_planning_last(order.target, total - taught, now.promoted)
+    try:
+        note = check_order(order.target, now, order.override)
+    except GuardrailError as error:
+        shop.registry.refuse(order.target, str(error))
+        raise
+    if note:
+        shop.registry.refuse(order.target, note, override=order.override)
+    return [f"{note} ({order.override})"] if note else []
+
+
+def _shop() -> Shop:
+    watch, known = watcher(), dict[str, int]()
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        if what not in known:
+            watch.start(what, total)
+            known[what] = 0
+        for step in range(known[what], done):
+            watch.advance(what, f"{step + 1} of {total}" if total else "")
+        known[what] = max(known[what], done)
+
+    return Shop(load_settings(), tell)
+
+
+def _set_of(shop: Shop, target: Target) -> EvaluationSet:
+    found = latest_set(shop.curated, target)
+    if found is None:
+        raise EvaluationError(
+            f"there is no evaluation set of {target.value}; freeze one before training: "
+            f"cra eval-sets build --target {target.value} --repository NAME"
+        )
+    return found
+
+
+def _champion(shop: Shop, target: Target, base: Base) -> AdapterVersion | None:
+    active = shop.registry.active(target)
+    return active if active is not None and active.base == base.id else None
+
+
+def _trained(shop: Shop, order: TrainOrder, base: Base, dataset: Path, card: Card) -> Trained:
+    start, trained = None, None
+    for method in methods(card, order.technique):
+        plan = order_for(card, dataset, base, method, shop.settings.training, start)
+        trained = train_adapter(f"{order.target.value} {method}", shop, plan)
+        start = trained.adapter_dir
+    assert trained is not None, "a technique has at least one method"
+    return trained
+
+
+def _registered(
+    shop: Shop, order: TrainOrder, base: Base, card: Card, trained: Trained, baseline: Evaluation
+) -> AdapterVersion:
+    return shop.registry.register(
+        trained.adapter_dir,
+        order.target,
+        base.id,
+        card.id,
+        trained.plan,
+        trained.run.metrics,
+        {"backend": trained.run.backend, "technique": order.technique, "steps": trained.run.steps},
+        code_revision(),
+        parents=card.rounds.earlier,
+        evaluations=[evaluation_key(baseline)],
+    )
+
+
+def _decided(shop: Shop, adapter: AdapterVersion, evaluation_set: EvaluationSet) -> GateReport | None:
+    """The report by which this adapter was decided on before, with this set: a run that was killed then goes on."""
+    for entry in reversed(shop.registry.log(adapter.target)):
+        if entry.adapter == adapter.id and entry.report and entry.report["set_id"] == evaluation_set.id:
+            return GateReport.model_validate(entry.report)
+    return None
+
+
+def _promote(shop: Shop, order: TrainOrder, adapter: AdapterVersion, report: GateReport) -> list[str]:
+    """Act on a gate's verdict; after a promotion, whole runs may undo it. Notes on what was done."""
+    if report.verdict is Verdict.REJECT:
+        shop.registry.reject(adapter, report)
+    elif report.verdict is Verdict.INCONCLUSIVE:
+        shop.registry.inconclusive(adapter, report)
+    else:
+        worse_than_before = compare_whole_runs(shop, order.end_to_end, order.end_to_end_limit)
+        shop.registry.promote(adapter, report)
+        if worse := worse_than_before():
+            shop.registry.rollback(order.target, worse)
+            return [f"promoted and rolled back: {worse}"]
+        if not order.end_to_end:
+            return ["no whole runs after the promotion: give packages of reserved repositories with --end-to-end"]
+    return []
+
+
+def _reported(
+    shop: Shop,
+    order: TrainOrder,
+    card: Card,
+    adapter: AdapterVersion,
+    report: GateReport,
+    trained: Trained,
+    notes: list[str],
+) -> TrainReport:
+    serving = shop.registry.active(order.target)
+    return TrainReport(
+        target=order.target,
+        dataset=card.id,
+        adapter=adapter.name,
+        adapter_dir=adapter.path,
+        champion=report.champion.name,
+        verdict=report.verdict,
+        reason=report.reason,
+        serving=serving.name if serving else order.base,
+        gate=report,
+        metrics={test.metric: {"champion": test.champion, "challenger": test.challenger} for test in report.tests},
+        losses=trained.adapter_dir.parent / "losses.jsonl",
+        notes=tuple(notes),
+    )
+
+
+def _publish(order: TrainOrder, card: Card, report: GateReport, trained: Trained) -> None:
+    """The gate's table, the loss curve and the dataset's funnel, in the UI."""
+    name = order.target.value.replace("_", "-")
+    create_markdown_artifact(gate_markdown([report]), key=f"gate-{name}")
+    create_markdown_artifact(card.to_markdown(), key=f"dataset-{name}")
+    picture = trained.adapter_dir.parent / "losses.svg"
+    if picture.exists():
+        create_image_artifact(image_url=picture.resolve().as_uri(), key=f"loss-{name}")

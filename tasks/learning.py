@@ -1,0 +1,202 @@
+"""Tasks of the learning loop. Each looks into the database first: what is finished there is not done again."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect import task
+from sqlalchemy import select
+
+from evals.scoring import evaluation_id, score_once, settings_of
+from evals.sets import reserved
+from harness.packages import MANIFEST, read_package
+from harness.store import RawStore
+from harness.store.rows import Texts, add, reading, table_of, writing
+from models.curation_settings import CurationRequest
+from models.database import open_database
+from models.errors import EvaluationError, GuardrailError
+from models.evaluation import Evaluation, EvaluationSet, Subject
+from models.settings import Settings
+from models.tables import CampaignRun, TrainingPlan, TrainingRun
+from tasks.caching import RETRY_DELAYS, is_infrastructure
+from training import guardrails
+from training.bases import Base
+from training.curation import Curated, curate
+from training.plans import Order
+from training.registry import AdapterVersion, Registry
+
+Tell = Callable[[str, int, int | None], None]
+"""Told of what is being done, how many units are done, and of how many (None: unknown)."""
+
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    """Nobody listens."""
+
+
+class Shop:
+    """What the tasks of the learning loop share. A plain class, so that the engine does not walk through it."""
+
+    def __init__(self, settings: Settings, tell: Tell = _silent) -> None:
+        self.settings, self.tell = settings, tell
+        self.raw_engine = open_database(settings.raw_url, "raw")
+        self.raw = RawStore(self.raw_engine)
+        self.curated = open_database(settings.curated_url, "curated")
+        self.registry = Registry(self.curated, settings.data_dir)
+
+    @contextmanager
+    def device(self) -> Iterator[None]:
+        """The machine's one accelerator (or its processor, which is no better shared), for one task at a time.
+
+        A lock of the operating system's: it goes with the process that holds it, however that ends.
+        """
+        self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        with (self.settings.cache_dir / "device.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def packages_of(self, repositories: Sequence[str]) -> list[Path]:
+        """Where the packages of repositories lie, by the campaigns that ran on them last.
+
+        Raises EvaluationError if one is not known here, or not there any more.
+        """
+        places = {read_package(path).manifest.name: path for path in self._known_packages()}
+        if missing := sorted(set(repositories) - set(places)):
+            raise EvaluationError(
+                f"the packages of {', '.join(missing)} are not known here; run a gold campaign on them"
+            )
+        return [places[name] for name in repositories]
+
+    def _known_packages(self) -> list[Path]:
+        runs = table_of(CampaignRun)
+        with reading(self.raw_engine) as connection:
+            found = connection.scalars(select(runs.c.packages).order_by(runs.c.started_at))
+            paths = [Path(path) for packages in found for path in packages]
+        return [path for path in dict.fromkeys(paths) if (path / MANIFEST).exists()]
+
+    def require_reserved(self, repositories: Sequence[str]) -> None:
+        """Raise GuardrailError if a repository is not reserved for evaluation."""
+        if loose := sorted(set(repositories) - set(reserved(self.curated))):
+            raise GuardrailError(
+                guardrails.HELD_OUT,
+                f"{', '.join(loose)} is not reserved for evaluation; whole runs are judged on reserved repositories: "
+                f"cra eval-sets reserve {loose[0]} --reason TEXT",
+            )
+
+    def subject(self, base: Base, adapter: AdapterVersion | None) -> Subject:
+        """A base, with an adapter or alone, as evaluations name it."""
+        if adapter is None:
+            return Subject(name=base.name, base=base.id)
+        return Subject(name=adapter.name, base=base.id, adapter=adapter.id)
+
+
+@task(
+    task_run_name="curate {label}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
+def curate_dataset(label: str, shop: Shop, request: CurationRequest) -> Curated:
+    """Make a dataset; the same runs and settings make the same one, which is stored once."""
+    return curate(shop.raw, shop.curated, request, lambda step: shop.tell(f"curate {label}: {step}", 0, None))
+
+
+@task(
+    task_run_name="evaluate {label}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
+def evaluate_subject(
+    label: str, shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
+) -> Evaluation:
+    """Have a base, with an adapter or alone, answer a frozen set; a finished evaluation is found, not repeated."""
+    from training.answering import LocalAnswerer
+
+    subject = shop.subject(base, adapter)
+    with shop.device():
+        directory = adapter.path if adapter else None
+        answerer = LocalAnswerer(base.path, base.name, directory, thinking=shop.settings.training.thinking)
+        return score_once(
+            shop.raw_engine,
+            evaluation_set,
+            answerer,
+            subject,
+            settings_of(answerer),
+            shop.settings.data_dir / "evaluations",
+            lambda done, total: shop.tell(f"evaluate {label}", done, total),
+        )
+
+
+class Trained:
+    """A finished training as the database has it. Plain, like `Shop`."""
+
+    def __init__(self, plan: str, adapter_dir: Path, run: TrainingRun) -> None:
+        self.plan, self.adapter_dir, self.run = plan, adapter_dir, run
+
+
+@task(
+    task_run_name="train {label}",
+    retries=1,
+    retry_delay_seconds=RETRY_DELAYS[0],
+    retry_condition_fn=is_infrastructure,
+    persist_result=False,
+)
+def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
+    """Carry out a training, unless it is finished; one that was stopped goes on from its last checkpoint."""
+    out = shop.settings.data_dir / "trainings" / order.id
+    if (found := find_training(shop, order.id)) is not None and (Path(found.path) / "adapter_config.json").exists():
+        return Trained(order.id, Path(found.path), found)
+    _keep_plan(shop, order)
+    with shop.device():
+        fit = order.fit(out, lambda progress: shop.tell(f"train {label}", progress.step, progress.steps))
+    texts = Texts()
+    run = TrainingRun(
+        plan_id=order.id,
+        adapter=order.content_hash(fit.adapter_dir),
+        path=str(fit.adapter_dir),
+        backend=fit.backend,
+        steps=fit.steps,
+        tokens=fit.tokens,
+        seconds=fit.seconds,
+        metrics={
+            "loss": fit.losses[-1] if fit.losses else None,
+            "validation": fit.eval_losses[-1][1] if fit.eval_losses else None,
+            "best_step": fit.best_step,
+            "rows": fit.rows,
+            "too_long": fit.too_long,
+            "micro_batch": fit.micro_batch,
+        },
+        losses_hash=texts.add((out / "losses.jsonl").read_text()),
+    )
+    with writing(shop.raw_engine, texts) as connection:
+        add(connection, run)
+    return Trained(order.id, fit.adapter_dir, find_training(shop, order.id) or run)
+
+
+def find_training(shop: Shop, plan: str) -> TrainingRun | None:
+    """The finished training of a plan, or None."""
+    table = table_of(TrainingRun)
+    with reading(shop.raw_engine) as connection:
+        row = connection.execute(table.select().where(table.c.plan_id == plan)).mappings().one_or_none()
+    return None if row is None else TrainingRun(**row)
+
+
+def _keep_plan(shop: Shop, order: Order) -> None:
+    row = TrainingPlan(
+        id=order.id,
+        stage=order.target.value,
+        source=order.source,
+        base=order.base.id,
+        dataset_id=order.dataset_id,
+        config=order.config,
+    )
+    with writing(shop.raw_engine) as connection:
+        add(connection, row)
+
+
+def evaluation_key(evaluation: Evaluation) -> str:
+    """The key under which an evaluation is kept."""
+    return evaluation_id(evaluation.set_id, evaluation.subject, dict(evaluation.settings))

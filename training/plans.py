@@ -1,0 +1,127 @@
+"""A training that was decided on: what is fitted to what, how, and under which identity."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.errors import TrainingError
+from models.training import Target
+from models.training_settings import TrainingSettings
+from training.bases import Base
+from training.curation import Card
+from training.recipe import Method, Recipe, overrides, plan_id, recipe_for
+
+if TYPE_CHECKING:
+    from training.fit.fitting import Fit, Report
+
+Technique = Literal["auto", "sft", "dpo", "sft+dpo"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One training. `start` is the directory of the adapter that it begins from, None: a new one."""
+
+    target: Target
+    dataset: Path
+    card: Card
+    base: Base
+    recipe: Recipe
+    backend: str
+    start: Path | None = None
+
+    @property
+    def dataset_id(self) -> str:
+        """The dataset's id."""
+        return self.card.id
+
+    @property
+    def source(self) -> str:
+        """The sources of the dataset, as its row has them."""
+        return "+".join(sorted(self.card.sources))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The recipe, and what the back end changes of it."""
+        from training.fit.backends import choose_backend
+
+        backend = choose_backend(self.backend)
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "backend": backend,
+            "overrides": [change._asdict() for change in overrides(self.recipe, backend)],
+            "start": self._start,
+            "code": code_revision(),
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """The plan's identity: the same data, base, recipe, back end, start and code come to the same adapter."""
+        return plan_id(
+            dataset=self.card.id,
+            base=self.base.id,
+            recipe=self.recipe,
+            backend=self.config["backend"],
+            start=self._start,
+            code=code_revision(),
+        )
+
+    @property
+    def _start(self) -> str | None:
+        return None if self.start is None else self.content_hash(self.start)
+
+    def fit(self, out: Path, report: "Report") -> "Fit":
+        """Carry it out. Raises TrainingError."""
+        from training.fit.fitting import fit_dpo, fit_sft
+
+        if self.recipe.method == "dpo":
+            return fit_dpo(self.dataset, self.base, out, self.recipe, self.start, report, backend=self.backend)
+        return fit_sft(self.dataset, self.base, out, self.recipe, report, backend=self.backend)
+
+    @staticmethod
+    def content_hash(adapter: Path) -> str:
+        """The hash under which the registry knows an adapter."""
+        from training.registry.weights import content_hash
+
+        return content_hash(adapter)
+
+
+def methods(card: Card, technique: Technique = "auto") -> list[Method]:
+    """The trainings of a dataset, in order. Raises TrainingError if it lacks what a technique needs.
+
+    By itself: supervised where there are pairs, then preferences for code; for planning preferences alone, as planning
+    itself is learned by the base's full fine-tune.
+    """
+    pairs, preferences = card.examples["sft"], card.examples["dpo"]
+    if technique == "auto":
+        wanted: list[Method] = ["dpo"] if card.target is Target.PLANNING and preferences else ["sft"]
+        if card.target is Target.CODE and preferences:
+            wanted.append("dpo")
+    else:
+        wanted = [each for each in ("sft", "dpo") if each in technique.split("+")]
+    for method, count, what in (("sft", pairs, "pairs"), ("dpo", preferences, "preferences")):
+        if method in wanted and not count:
+            raise TrainingError(
+                f"dataset {card.id[:12]} has no {what}, which {method} needs; run more campaigns and curate again"
+            )
+    return wanted
+
+
+def order_for(
+    card: Card, dataset: Path, base: Base, method: Method, settings: TrainingSettings, start: Path | None = None
+) -> Order:
+    """The training of a dataset by a method, with the settings' recipe."""
+    recipe = recipe_for(card.target, method, settings)
+    return Order(card.target, dataset, card, base, recipe, settings.backend, start)
+
+
+@cache
+def code_revision() -> str:
+    """The revision of the code that an adapter depends on: the release, and a hash of what fits."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted([*(root / "fit").glob("*.py"), root / "recipe.py"]):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"{version('clean-room-agent')}+{digest.hexdigest()[:12]}"
