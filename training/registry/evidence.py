@@ -1,0 +1,34 @@
+"""What speaks for a promotion: a gate's report that says so, about this adapter, against whoever serves now."""
+
+from collections.abc import Sequence
+
+from models.errors import GuardrailError, RegistryError
+from models.evaluation import GateReport, Verdict
+from models.tables import Promotion
+from training.registry.version import AdapterVersion
+
+
+def on_record(log: Sequence[Promotion], adapter: str) -> GateReport | None:
+    """The last report that said promote about an adapter."""
+    rows = [row for row in log if row.adapter == adapter and row.report.get("verdict") == Verdict.PROMOTE.value]
+    return GateReport.model_validate(rows[-1].report) if rows else None
+
+
+def check_subject(version: AdapterVersion, report: GateReport) -> None:
+    if report.target is not version.target or report.challenger.adapter != version.id:
+        raise RegistryError(f"the gate's report is about {report.challenger.name}, not about {version.name}")
+
+
+def check_report(version: AdapterVersion, report: GateReport | None, champion: str | None) -> None:
+    if report is None:
+        raise GuardrailError(
+            "gate", f"no passing report on {version.name} is on record; evaluate it, or give a reason to go past this"
+        )
+    check_subject(version, report)
+    if report.verdict is not Verdict.PROMOTE:
+        raise GuardrailError("gate", f"{version.name} did not pass ({report.verdict.value}: {report.reason})")
+    if report.champion.adapter != champion:
+        against = report.champion.name
+        raise GuardrailError(
+            "gate", f"{version.name} passed against {against}, which does not serve now; evaluate it against who does"
+        )
