@@ -13,6 +13,8 @@ from cli import (
     corpus,
     curate,
     demo,
+    eval_sets,
+    evaluate,
     exchange,
     index,
     mine,
@@ -31,12 +33,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange, curate):
+for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange, curate, evaluate):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(bases.app, name="bases")
+app.add_typer(eval_sets.app, name="eval-sets")
 
 
 def _version(wanted: bool) -> None:

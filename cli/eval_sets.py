@@ -1,0 +1,144 @@
+"""`cra eval-sets`: held-out questions with known answers, frozen before anything is trained."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.training import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Engine
+
+    from models.chat import Message
+    from models.evaluation import EvaluationSet
+
+app = typer.Typer(help="Held-out questions with known answers; frozen for good.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Held-out questions with known answers; frozen for good."""
+
+
+@app.command()
+def build(
+    target: Annotated[Target, typer.Option("--target", help="What the set evaluates.")],
+    repository: Annotated[
+        list[str], typer.Option("--repository", metavar="NAME", help="A repository to hold out; repeat for several.")
+    ],
+    limit: Annotated[int, typer.Option(help="Items at most, from all repositories in turn.", min=1)] = 200,
+    max_prompt_tokens: Annotated[int | None, typer.Option(help="Leave out longer prompts.", min=1)] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="NAME", help="Count tokens as this base does, not by an estimate.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws other items.", min=0)] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the set, freeze and reserve nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build a set from gold campaigns, freeze it, and reserve its repositories for evaluation.
+
+    Neither can be undone: nothing of a reserved repository is ever trained on. A repository that was trained on
+    already is refused.
+    """
+    from cli.output import console, print_json
+    from evals.sets import build_set, freeze, reserve
+    from models.database import open_database
+    from models.settings import load_settings
+
+    settings = load_settings()
+    raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
+    built = build_set(raw, target, repository, limit, max_prompt_tokens, _counter(curated, base), seed)
+    if not dry_run:
+        freeze(curated, raw, built)
+        reserve(curated, raw, repository, f"evaluation of {target.value}")
+    if as_json:
+        print_json(_shown(built) | {"frozen": not dry_run})
+        return
+    done = "would be frozen" if dry_run else "frozen, its repositories reserved"
+    console.print(f"{target.value} {built.id[:12]}: {len(built.items)} items, {done}")
+    for name in built.repositories:
+        console.print(f"  {name}: {sum(item.repository == name for item in built.items)}", markup=False)
+    for warning in _weaknesses(built):
+        console.print(warning, style="yellow")
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the frozen sets, the newest of a target last, and the reserved repositories."""
+    from cli.output import print_json, table
+    from evals.sets import all_sets, reserved
+    from models.database import open_database
+    from models.settings import load_settings
+
+    curated = open_database(load_settings().curated_url, "curated")
+    sets, kept = all_sets(curated), reserved(curated)
+    if as_json:
+        print_json({"sets": [_shown(each) for each in sets], "reserved": kept})
+        return
+    newest = {each.target: each.id for each in sets}
+    rows = [
+        (
+            each.id[:12],
+            each.target.value,
+            len(each.items),
+            ", ".join(each.repositories),
+            "counts" if newest[each.target] == each.id else "older",
+        )
+        for each in sets
+    ]
+    table("Evaluation sets", ["id", "target", "items", "repositories", ""], rows, right=["items"])
+    table("Reserved for evaluation", ["repository", "reason"], list(kept.items()))
+
+
+@app.command("reserve")
+def reserve_(
+    repository: Annotated[list[str], typer.Argument(metavar="REPO...", help="Names of repositories.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the reservation.")],
+) -> None:
+    """Keep repositories for evaluation, for good: curation leaves them out and training refuses them."""
+    from cli.output import console
+    from evals.sets import reserve
+    from models.database import open_database
+    from models.errors import UsageError
+    from models.settings import load_settings
+
+    if not reason.strip():
+        raise UsageError("--reason is empty; say why, it is kept with the reservation")
+    settings = load_settings()
+    raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
+    new = reserve(curated, raw, repository, reason.strip())
+    for name in sorted(set(repository)):
+        console.print(f"{name}: {'reserved' if name in new else 'was reserved before'}", markup=False)
+
+
+def _counter(curated: "Engine", base: str | None) -> "Callable[[Sequence[Message]], int]":
+    """Tokens of a prompt: as the base renders and tokenises it, or estimated on the high side."""
+    from evals.sets import estimate_prompt
+
+    if base is None:
+        return estimate_prompt
+    from training.bases import find_base
+    from training.fit.chat import ChatFormat
+
+    chat = ChatFormat.load(find_base(curated, base).path)
+    return lambda messages: len(chat.prompt_ids([message.model_dump() for message in messages]))
+
+
+def _shown(each: "EvaluationSet") -> dict[str, Any]:
+    counts = {name: sum(item.repository == name for item in each.items) for name in each.repositories}
+    return {"id": each.id, "target": each.target.value, "items": len(each.items), "repositories": counts}
+
+
+def _weaknesses(built: "EvaluationSet") -> list[str]:
+    """What will keep verdicts on this set from saying much."""
+    from evals.thresholds import REPOSITORIES, REQUIREMENTS
+
+    found = []
+    least, _ = REQUIREMENTS[built.target].items
+    if len(built.items) < least:
+        found.append(f"fewer than {least} items: only large differences will be seen")
+    if len(built.repositories) < REPOSITORIES:
+        found.append(f"fewer than {REPOSITORIES} repositories: nothing can be said beyond these")
+    return found
