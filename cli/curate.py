@@ -9,12 +9,13 @@ from models.training import Target
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from training.curation import Curated
+    from training.curation import Curated, TrainPlan
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("curate-data")(curate_data)
+    app.command("train-plan")(train_plan)
 
 
 def curate_data(
@@ -48,14 +49,14 @@ def curate_data(
     The same runs and settings give the same dataset. What is dropped on the way is counted, with the reason.
     """
     from cli.output import errors, print_json
-    from models.curation_settings import CurationRequest, CurationSettings
+    from models.curation_settings import CurationRequest
     from models.settings import load_settings
 
     settings = load_settings()
     request = CurationRequest(
         target=stage,
         data_dir=str(settings.data_dir),
-        settings=getattr(settings, "curation", CurationSettings()),
+        settings=settings.curation,
         campaigns=tuple(campaign or ()),
         base=base,
         plan=plan,
@@ -81,6 +82,52 @@ def curate_data(
         print_json({"directory": made.dataset_dir, "refused": made.refused and str(made.refused), "card": made.card})
     else:
         _print(made)
+
+
+def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False) -> None:
+    """Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints."""
+    from cli.output import errors, print_json
+    from harness.store import open_raw_store
+    from models.settings import load_settings
+    from training.curation import advise
+
+    settings = load_settings()
+    with errors.status("reading runs"):
+        plan_id, plan = advise(open_raw_store(settings.raw_url), settings.curation)
+    if as_json:
+        print_json({"id": plan_id, **plan.model_dump(mode="json")})
+    else:
+        _print_plan(plan_id, plan)
+
+
+def _print_plan(plan_id: str, plan: "TrainPlan") -> None:
+    from cli.output import console, table
+
+    rows = [
+        (
+            need.target.value,
+            ", ".join(f"{count} {source}" for source, count in need.examples.items()) or "none",
+            need.preferences,
+            need.failures,
+            f"{need.malformed:.0%} of {need.answers}",
+            f"{need.need:.2f}",
+        )
+        for need in plan.needs
+    ]
+    title = f"{plan.trajectories} trajectories of {', '.join(plan.planners) or 'no model'}"
+    columns = ["target", "examples", "preferences", "failures", "malformed", "need"]
+    table(title, columns, rows, right=["preferences", "failures", "need"])
+    console.print("What would help:")
+    for need in plan.needs:
+        for advice in need.advice:
+            console.print(f"  {need.target.value}: {advice}", markup=False, soft_wrap=True)
+    console.print(
+        f"weakest: {plan.weakest.value if plan.weakest else 'none'}; {plan.reason}", markup=False, soft_wrap=True
+    )
+    if plan.undetermined:
+        console.print(f"{plan.undetermined} failures could be put down to no stage")
+    target = plan.weakest or plan.needs[0].target
+    console.print(f"plan {plan_id}\nnext: cra curate-data --stage {target.value} --plan {plan_id[:12]}", markup=False)
 
 
 def _print(made: "Curated") -> None:
@@ -115,6 +162,7 @@ def _print_funnel(title: str, funnel: "Iterable[tuple[str, int, int]]") -> None:
     from cli.output import table
 
     rows = list(funnel)
-    shown = [row for i, row in enumerate(rows) if i in (0, len(rows) - 1) or row[2]]
+    before = [0, *(kept for _, kept, _ in rows)]
+    shown = [row for i, row in enumerate(rows) if row[2] or row[1] > before[i] or i == len(rows) - 1]
     cells = [(name, kept, dropped or "") for name, kept, dropped in shown]
     table(title, ["step", "kept", "dropped"], cells, right=["kept", "dropped"])

@@ -19,6 +19,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from models.campaign_settings import CampaignSettings
+from models.curation_settings import CurationSettings
 from models.errors import SettingsError
 from models.guardrail_settings import GuardrailSettings
 from models.limits import Limits, LoopLimits
@@ -67,6 +68,9 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits, description="what one test run may use")
     campaign: CampaignSettings = Field(
         default_factory=CampaignSettings, description="what a campaign may do without asking"
+    )
+    curation: CurationSettings = Field(
+        default_factory=CurationSettings, description="what is worth learning, and how datasets are mixed"
     )
     loop: LoopLimits = Field(default_factory=LoopLimits, description="how far one task may go")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")

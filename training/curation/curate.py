@@ -21,6 +21,7 @@ from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from models.tables import TrainingDataset
 from models.tokens import WINDOWS
+from training.curation.advice import read_plan
 from training.curation.balance import check_classes, check_spread, class_counts
 from training.curation.card import Card, Rounds, counted
 from training.curation.contamination import REASONS, HeldOut
@@ -69,7 +70,10 @@ class _Curation:
 
     def run(self) -> Curated:
         self.progress("reading runs")
-        harvest = read_pairs(self.raw, self.request.target, self.request.settings, self.request.campaigns)
+        campaigns = self.request.campaigns
+        if self.request.plan is not None and not campaigns:
+            campaigns = read_plan(self.raw, self.request.plan)[1].campaigns
+        harvest = read_pairs(self.raw, self.request.target, self.request.settings, campaigns)
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
         pairs = self._filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
@@ -191,8 +195,8 @@ class _Curation:
         }
         return {
             "settings": asked.settings.model_dump(mode="json"),
-            "campaigns": sorted(harvest.campaigns) if asked.campaigns else [],
-            "plan": asked.plan,
+            "campaigns": sorted(harvest.campaigns) if asked.campaigns or asked.plan else [],
+            "plan": read_plan(self.raw, asked.plan)[0] if asked.plan else None,
             "base": asked.base,
             "max_prompt_tokens": asked.max_prompt_tokens,
             "limit": asked.limit,

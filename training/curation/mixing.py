@@ -57,13 +57,13 @@ def mix(
         funnel.rows.append(("with the whole pool", len(both), 0))
         both = _limited(_balanced(both, request, funnel, capped), request.limit, funnel)
         ordered = sorted(both, key=lambda example: example.id not in new_ids)
+        funnel.rows.append(("in the dataset", len(ordered), 0))
         return Mix(ordered, len([example for example in both if example.id in new_ids]), pool)
     share = request.settings.replay
     limit = request.limit if request.limit is None or not old else max(1, round(request.limit * (1 - share)))
     new = _limited(_balanced(new, request, funnel, capped), limit, funnel)
     again = replayed(_balanced(old, request, Funnel(), capped), len(new), share, len(before))
-    if before:
-        funnel.rows.append(("with replayed", len(new) + len(again), 0))
+    funnel.rows.append(("in the dataset", len(new) + len(again), 0))
     return Mix([*new, *again], len(new), pool)
 
 
