@@ -22,10 +22,12 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     Exits with 1 if an endpoint that a role or a teacher uses cannot be used as it is set.
     """
     from cli.output import errors, print_json, table
+    from llm.aliases import Aliases
     from llm.check import check as check_models
     from models.settings import load_settings
 
-    reports = check_models(load_settings().models)
+    settings = load_settings()
+    reports = check_models(settings.models, Aliases(settings.curated_url))
     if as_json:
         print_json([report.model_dump(mode="json") | {"usable": report.usable} for report in reports])
     else:
@@ -56,6 +58,7 @@ def _column(report: "EndpointReport") -> dict[str, str]:
         "model": f"{report.model} ({listed})" if report.reachable else report.model,
         "window": "" if report.window is None else f"{report.window} ({report.window_from})",
         "adapters": ", ".join(report.adapters) or "none",
+        "stages with an adapter": "\n".join(f"{stage}: {name}" for stage, name in report.stages.items()) or "none",
         "JSON schema": report.json_schema,
         "tokens": "" if report.tokenizer is None else f"{report.tokenizer} ({exact})",
         "key": key_state(report.key_variable),

@@ -47,6 +47,6 @@ def make_plan(order: Order, planner: str, temperature: float) -> Solution:
     with wait, place_for(order, runtime, settings.cache_dir) as place:
         bench = place.bench
         index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
-        who = make_planner(planner, bench, None, temperature, 0, Crew(settings.models))
+        who = make_planner(planner, bench, None, temperature, 0, Crew(settings.models, curated=settings.curated_url))
         with checked_out(bench.package.git, bench.instance.base_commit, runtime.scratch) as tree:
             return plan(bench.task(), who, TreeWorkspace(tree), Forgetful(), index if who.judges else None)

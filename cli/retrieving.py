@@ -65,7 +65,7 @@ def by_judgement(task: str, repo: Path, at: str) -> Retrieved:
     with wait, place_for(order, open_runtime(settings), settings.cache_dir) as place:
         bench = place.bench
         index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
-        planner = make_planner("student", bench, None, 0.0, 0, Crew(settings.models))
+        planner = make_planner("student", bench, None, 0.0, 0, Crew(settings.models, curated=settings.curated_url))
         scoped = Scoped()
         package = Retrieval(bench.task(), planner, index, scoped).run()
         ranked = rank(bench.task().text, index)

@@ -140,7 +140,9 @@ def run_campaign(
     written, tested = EditFormat(edit_format) if edit_format else None, StepTestMode(step_tests)
     config = campaign_config(opened, grid, written, tested, settings, runtime.sandbox.kind)
     store = open_raw_store(settings.raw_url)
-    if expected := estimate(store, campaign_key(config), opened, grid, Crew(settings.models)):
+    if expected := estimate(
+        store, campaign_key(config), opened, grid, Crew(settings.models, curated=settings.curated_url)
+    ):
         _ask(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, unasked)
     with _engine():
         from flows.campaign import campaign

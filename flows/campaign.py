@@ -102,7 +102,7 @@ def open_desk(
     return Desk(
         store,
         settings.cache_dir,
-        Crew(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens)),
+        Crew(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens), settings.curated_url),
         edit_format=edit_format,
         limits=settings.loop,
         step_tests=step_tests,

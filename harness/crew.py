@@ -18,10 +18,17 @@ TEAMS: dict[str, Team] = {"teacher": "teacher", "student": "student", "no-plan":
 
 
 class Crew:
-    """The models behind a campaign's planners. Safe to use from several threads."""
+    """The models behind a campaign's planners. Safe to use from several threads.
 
-    def __init__(self, models: "Models", meter: "Meter | None" = None) -> None:
+    `curated`: URL of the database that says which adapters are promoted; None: none are. It is asked once, so that
+    whoever is named in a trajectory's identity is who answers all of it; a promotion counts for the next crew.
+    """
+
+    def __init__(self, models: "Models", meter: "Meter | None" = None, curated: str | None = None) -> None:
+        from llm.aliases import PINNED, Aliases
+
         self.models, self.meter = models, meter
+        self.aliases = Aliases(curated, PINNED) if curated else None
         self._routers: dict[Team, Router] = {}
         self._lock = threading.Lock()
 
@@ -32,7 +39,7 @@ class Crew:
         team = TEAMS[planner]
         with self._lock:
             if team not in self._routers:
-                self._routers[team] = open_router(self.models, team, self.meter)
+                self._routers[team] = open_router(self.models, team, self.meter, self.aliases)
             return self._routers[team]
 
     def calls_at_a_time(self, planners: Iterable[str]) -> int:

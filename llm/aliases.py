@@ -5,6 +5,7 @@ is started again. An adapter answers only where its own base is served (`base` o
 would be refused, or worse, change nothing.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 FRESH_SECONDS = 0.5
+PINNED = math.inf
+"""As `fresh`: what is read first stays, for work whose identity must not change under way."""
 _SHOWN = 12
 _SQLITE = "sqlite:///"
 
@@ -62,6 +65,16 @@ class Aliases:
                 self._read_at = time.monotonic()
             return self._table
 
+    def resolver(self, stage: Stage, base: str) -> Callable[[], str | None]:
+        """A question to ask at every call: the served name of the stage's active adapter, if it belongs to `base` (a
+        base's name or hash; empty: to none). Raises DatabaseError as `table` does."""
+
+        def ask() -> str | None:
+            alias = self.table().get(stage) if base else None
+            return alias.served if alias is not None and base in (alias.base, alias.base_name) else None
+
+        return ask
+
     def _read(self) -> Table:
         if self._engine is None:
             if self._url.startswith(_SQLITE) and not Path(self._url.removeprefix(_SQLITE)).exists():
@@ -99,14 +112,3 @@ def read_aliases(curated: "Engine") -> list[Alias]:
         for stage, version, content, base, name in rows
         for target in [Target(stage)]
     ]
-
-
-def resolver(aliases: Aliases, stage: Stage, base: str) -> Callable[[], str | None]:
-    """A question that a seat asks at every call: the served name of the stage's active adapter, if it belongs to
-    `base` (a base's name or hash; empty: to none)."""
-
-    def ask() -> str | None:
-        alias = aliases.table().get(stage) if base else None
-        return alias.served if alias is not None and base in (alias.base, alias.base_name) else None
-
-    return ask

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from llm.aliases import Aliases
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
 from llm.meter import Meter
@@ -43,6 +44,9 @@ class EndpointReport(Frozen):
     window: int | None = None
     window_from: Literal["settings", "server"] | None = None
     adapters: tuple[str, ...] = Field((), description="adapters that the server lists")
+    stages: dict[str, str] = Field(
+        default_factory=dict, description="the student's stages that an adapter answers here, overridden or promoted"
+    )
     json_schema: JsonSchema = "not tried"
     tokenizer: str | None = Field(None, description="how tokens are counted")
     exact: bool | None = Field(None, description="whether that is exact")
@@ -55,12 +59,15 @@ class EndpointReport(Frozen):
         return not self.fault
 
 
-def check(models: Models) -> list[EndpointReport]:
-    """A report on each endpoint that is configured or used, by name. Faults are in the reports; nothing is raised."""
+def check(models: Models, aliases: Aliases | None = None) -> list[EndpointReport]:
+    """A report on each endpoint that is configured or used, by name. Faults are in the reports; nothing is raised.
+
+    `aliases`: which adapters are promoted.
+    """
     uses = _uses(models)
     names = sorted({*models.endpoints, *uses})
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        return list(pool.map(lambda name: _report(models, name, uses.get(name, [])), names))
+        return list(pool.map(lambda name: _report(models, name, uses.get(name, []), aliases), names))
 
 
 def _uses(models: Models) -> dict[str, list[str]]:
@@ -72,30 +79,33 @@ def _uses(models: Models) -> dict[str, list[str]]:
     return found
 
 
-def _report(models: Models, name: str, uses: Sequence[str]) -> EndpointReport:
+def _report(models: Models, name: str, uses: Sequence[str], aliases: Aliases | None) -> EndpointReport:
     set_ = models.endpoint(name)
     hasty = set_.model_copy(update={"attempts": min(_TRIES, set_.attempts), "max_wait": min(_WAIT, set_.max_wait)})
     found: dict[str, Any] = {
         "endpoint": name, "url": set_.url, "uses": tuple(uses), "model": set_.model, "key_variable": set_.api_key_env
     }  # fmt: skip
     try:
-        _examine(open_service(name, hasty), found, _overrides(models, name))
+        found["stages"] = _stages(models, name, aliases)
+        _examine(open_service(name, hasty), found)
     except CleanRoomError as error:
         found["fault"] = str(error)
     return EndpointReport(**found)
 
 
-def _overrides(models: Models, name: str) -> list[str]:
-    """Adapters that stages of the student use on this endpoint."""
-    roles = models.roles
-    return [
-        adapter
-        for stage, adapter in sorted(models.overrides.items())
-        if (roles.coding if stage is Stage.CODE else roles.reasoning) == name
-    ]
+def _stages(models: Models, name: str, aliases: Aliases | None) -> dict[str, str]:
+    """Who answers the student's stages on this endpoint, where it is an adapter."""
+    roles, base = models.roles, models.endpoint(name).base
+    chosen: dict[str, str] = {}
+    for stage in Stage:
+        if (roles.coding if stage is Stage.CODE else roles.reasoning) == name:
+            promoted = aliases.resolver(stage, base)() if aliases is not None else None
+            if adapter := models.overrides.get(stage) or promoted:
+                chosen[stage.value] = adapter
+    return chosen
 
 
-def _examine(service: Service, found: dict[str, Any], overrides: Sequence[str]) -> None:
+def _examine(service: Service, found: dict[str, Any]) -> None:
     """Fill in what is found out, in the order in which it is; the first fault ends it."""
     settings = service.settings
     facts = service.facts()
@@ -110,7 +120,7 @@ def _examine(service: Service, found: dict[str, Any], overrides: Sequence[str]) 
         raise SettingsError(
             f"models.endpoints.{service.name}.window is {service.window}, the server has {facts.window}; lower it"
         )
-    for adapter in overrides:
+    for adapter in sorted(set(found["stages"].values())):
         service.adapter_fields(adapter)
     found["json_schema"] = _ask(service)
 

@@ -1,13 +1,15 @@
-"""Which model answers which stage: override, else the role's endpoint; and whether the prompt fits it.
+"""Which model answers which stage: override, else promoted adapter, else the role's base; and does the prompt fit it?
 
 Stage -> role: code is for the coder, everything else for the reasoner; among teachers the plans and their adjustment
-may have one of their own. An override names an adapter (or another model) on the student's endpoint of that role. A
-prompt that outgrows its model goes to the generalist if there is one, else it is refused with the numbers.
+may have one of their own. An override names an adapter (or another model) on the student's endpoint of that role;
+without one, an adapter that was promoted answers where its own base is served, from the next call on. A prompt that
+outgrows its model goes to the generalist if there is one, else it is refused with the numbers.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
@@ -20,17 +22,29 @@ from models.llm_settings import Models
 from models.protocols import Stage
 from models.tokens import WINDOWS, estimate_tokens
 
+if TYPE_CHECKING:
+    from llm.aliases import Aliases
+
 Team = Literal["student", "teacher"]
 PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT})
 
 
 @dataclass(frozen=True)
 class Seat:
-    """Who answers a stage: a service, an adapter on it or None for its base model, and the window it may use."""
+    """Who answers a stage: a service, the window it may use, and what says which adapter: an override, else `promoted`,
+    which is asked at every call."""
 
     service: Service
     stage_window: int | None
-    adapter: str | None = None
+    override: str | None = None
+    promoted: Callable[[], str | None] | None = None
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter that answers now; None: the base model."""
+        if self.override is not None or self.promoted is None:
+            return self.override
+        return self.promoted()
 
     @property
     def limit(self) -> int:
@@ -120,11 +134,12 @@ class Router:
         from llm.form import Ask
 
         service, request = fitted.seat.service, fitted.request
-        model, extra = service.adapter_fields(fitted.seat.adapter)
+        adapter = fitted.seat.adapter  # once: it may be another one a moment later
+        model, extra = service.adapter_fields(adapter)
         completion = (request.max_tokens + service.settings.trace_tokens) * request.n
         cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
         with self.meter.aside(fitted.prompt_tokens + completion, cost):
-            ask = Ask(model, request, fitted.prompt_tokens, self.meter.add, fitted.seat.adapter, extra)
+            ask = Ask(model, request, fitted.prompt_tokens, self.meter.add, adapter, extra)
             return wait_for(service.client.complete(ask))
 
 
@@ -153,8 +168,8 @@ def _fit(stage: Stage, seat: Seat, request: ChatRequest) -> Fitted:
     return Fitted(seat, request.model_copy(update={"max_tokens": min(request.max_tokens, limit - prompt)}), prompt)
 
 
-def open_router(models: Models, team: Team, meter: Meter | None = None) -> Router:
-    """The router of a team, made without any traffic.
+def open_router(models: Models, team: Team, meter: Meter | None = None, aliases: "Aliases | None" = None) -> Router:
+    """The router of a team, made without any traffic. The student's follows `aliases`: which adapters are promoted.
 
     Raises SettingsError if no teacher is set, a key's variable is not set, or the embedded model is not installed.
     """
@@ -162,7 +177,8 @@ def open_router(models: Models, team: Team, meter: Meter | None = None) -> Route
     if team == "student":
         roles = models.roles
         seats = {
-            stage: _seat(models, roles.coding if stage is Stage.CODE else roles.reasoning, stage) for stage in Stage
+            stage: _seat(models, roles.coding if stage is Stage.CODE else roles.reasoning, stage, aliases)
+            for stage in Stage
         }
         whole = None if roles.generalist is None else Seat(_service(models, roles.generalist), None)
         return Router(seats, whole, meter)
@@ -184,5 +200,8 @@ def _service(models: Models, name: str) -> Service:
     return open_service(name, models.endpoint(name))
 
 
-def _seat(models: Models, name: str, stage: Stage) -> Seat:
-    return Seat(_service(models, name), models.windows.get(stage, WINDOWS[stage]), models.overrides.get(stage))
+def _seat(models: Models, name: str, stage: Stage, aliases: "Aliases | None") -> Seat:
+    promoted = None if aliases is None else aliases.resolver(stage, models.endpoint(name).base)
+    return Seat(
+        _service(models, name), models.windows.get(stage, WINDOWS[stage]), models.overrides.get(stage), promoted
+    )

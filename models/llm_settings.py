@@ -51,6 +51,7 @@ class Endpoint(Frozen):
     url: str = Field(description='base URL, mostly ending in /v1; "embedded" is the model inside the process')
     model: str = Field(min_length=1, description="name by which the server knows the base model")
     revision: str = Field("", description="which weights these are; change it when they change under the same name")
+    base: str = Field("", description="name of the registered base this is; its promoted adapters then answer here")
     api_key_env: str | None = Field(None, description="NAME of the environment variable with the key; unset: no key")
     window: int | None = Field(None, ge=256, description="context window in tokens; unset: the server is asked")
     tokenizer: str = Field("", description="path of a tokenizer.json; empty: the server's /tokenize, else an estimate")
