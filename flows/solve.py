@@ -98,7 +98,7 @@ def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore)
     desk = Desk(
         store,
         settings.cache_dir,
-        Crew(settings.models, meter),
+        Crew(settings.models, meter, settings.curated_url),
         edit_format=attempt.edit_format,
         limits=settings.loop,
         step_tests=StepTestMode.OFF if place.untested else StepTestMode.ON,
