@@ -55,7 +55,7 @@ def campaign(
     from cli.running import run_campaign
     from models.campaign_settings import Grid
 
-    grid = Grid(planners=tuple(planner), temperatures=_numbers(temperatures), samples=samples, limit=limit)
+    grid = Grid(planners=tuple(planner), temperatures=numbers(temperatures), samples=samples, limit=limit)
     result = run_campaign(
         [p.resolve() for p in packages],
         grid,
@@ -75,7 +75,8 @@ def campaign(
         raise typer.Exit(1)
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def numbers(text: str) -> tuple[float, ...]:
+    """The temperatures of an option. Raises UsageError."""
     from models.errors import UsageError
 
     try:

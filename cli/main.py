@@ -17,6 +17,7 @@ from cli import (
     evaluate,
     exchange,
     index,
+    learn,
     mine,
     models,
     retrieve,
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange, curate, evaluate):
+for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange, curate, learn, evaluate):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
@@ -17,8 +17,10 @@ from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
 
 if TYPE_CHECKING:
+    from flows.self_improve import ImproveReport
     from flows.solve import Solved
     from flows.supplement import SupplementReport
+    from flows.train import TrainReport
     from harness.campaigns import Estimate
     from harness.solving import Order
     from harness.store import Report
@@ -226,3 +228,19 @@ def run_supplement(
         from flows.supplement import supplement
 
         return supplement([package.resolve() for package in packages], limit, max_cost, sandbox)
+
+
+def run_train(order: "dict[str, Any]") -> "TrainReport":
+    """Train an adapter and gate it. Raises UsageError before the engine starts for a mistake."""
+    with _engine():
+        from flows.train import TrainOrder, train
+
+        return train(TrainOrder.model_validate(order))
+
+
+def run_self_improve(order: "dict[str, Any]", rounds: int) -> "ImproveReport":
+    """Run rounds of self-improvement."""
+    with _engine():
+        from flows.self_improve import ImproveOrder, self_improve
+
+        return self_improve(ImproveOrder.model_validate(order), rounds)

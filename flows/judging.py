@@ -106,7 +106,8 @@ def _run(
         limit=limit,
         adapters=dict(adapters),
     )
-    who = Crew(with_adapters(shop.settings, adapters).models).planner(STUDENT, None, TEMPERATURE, 0).identity
+    crew = Crew(with_adapters(shop.settings, adapters).models, curated=shop.settings.curated_url)
+    who = crew.planner(STUDENT, None, TEMPERATURE, 0).identity
     return scores_from_campaign(shop.raw_engine, name, items, STUDENT, who).scores
 
 

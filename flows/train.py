@@ -4,6 +4,7 @@ champion and challenger answer the same frozen items -> paired gate -> log and a
                                                                     -> whole runs on held-out packages -> rollback?
 """
 
+import base64
 from pathlib import Path
 
 from prefect import flow, tags
@@ -73,7 +74,7 @@ def train(order: TrainOrder) -> TrainReport:
     Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
     RegistryError. What is finished, of this or of another run, is found and not done again.
     """
-    shop = _shop()
+    shop = open_shop()
     base = find_base(shop.curated, order.base)
     dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
     card = read_dataset(dataset)
@@ -119,7 +120,8 @@ def check(
     return [f"{note} ({order.override})"] if note else []
 
 
-def _shop() -> Shop:
+def open_shop() -> Shop:
+    """The database, registry and settings that the tasks share; progress goes to whoever watches."""
     watch, known = watcher(), dict[str, int]()
 
     def tell(what: str, done: int, total: int | None) -> None:
@@ -231,6 +233,5 @@ def _publish(order: TrainOrder, card: Card, report: GateReport, trained: Trained
     name = order.target.value.replace("_", "-")
     create_markdown_artifact(gate_markdown([report]), key=f"gate-{name}")
     create_markdown_artifact(card.to_markdown(), key=f"dataset-{name}")
-    picture = trained.adapter_dir.parent / "losses.svg"
-    if picture.exists():
-        create_image_artifact(image_url=picture.resolve().as_uri(), key=f"loss-{name}")
+    picture = base64.b64encode((trained.adapter_dir.parent / "loss.svg").read_bytes()).decode()
+    create_image_artifact(image_url=f"data:image/svg+xml;base64,{picture}", key=f"loss-{name}")

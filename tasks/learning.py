@@ -60,14 +60,15 @@ class Shop:
 
         Raises EvaluationError if one is not known here, or not there any more.
         """
-        places = {read_package(path).manifest.name: path for path in self._known_packages()}
+        places = {read_package(path).manifest.name: path for path in self.known_packages()}
         if missing := sorted(set(repositories) - set(places)):
             raise EvaluationError(
                 f"the packages of {', '.join(missing)} are not known here; run a gold campaign on them"
             )
         return [places[name] for name in repositories]
 
-    def _known_packages(self) -> list[Path]:
+    def known_packages(self) -> list[Path]:
+        """Packages that campaigns ran on and that are still there, those of the latest runs last."""
         runs = table_of(CampaignRun)
         with reading(self.raw_engine) as connection:
             found = connection.scalars(select(runs.c.packages).order_by(runs.c.started_at))

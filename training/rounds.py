@@ -15,9 +15,8 @@ from models.plans import Frozen
 from models.tables import ImprovementStep
 from models.training import Target
 
-BEGIN, CAMPAIGN, CURATE, TRAIN, EVALUATE, PROMOTE, END = (
-    "begin", "campaign", "curate", "train", "evaluate", "promote", "end",
-)  # fmt: skip
+BEGIN, CAMPAIGN, CURATE, TRAIN, END = "begin", "campaign", "curate", "train", "end"
+"""Training looks for itself which of its steps (baseline, training, evaluation, gate) are done."""
 _STEPS = table_of(ImprovementStep)
 
 Result = dict[str, Any]

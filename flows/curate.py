@@ -1,0 +1,18 @@
+"""The curate flow: from the runs on record to a dataset, its card and its funnel in the UI."""
+
+from prefect import flow, tags
+from prefect.artifacts import create_markdown_artifact
+
+from flows.train import open_shop
+from models.curation_settings import CurationRequest
+from tasks.learning import curate_dataset
+from training.curation import Curated
+
+
+@flow(name="curate", flow_run_name="curate {request.target.value}", persist_result=False)
+def curate(request: CurationRequest) -> Curated:
+    """Make a dataset of a target. Raises GuardrailError for a broken rule, TrainingError for nothing to learn from."""
+    with tags("curate", request.target.value):
+        made = curate_dataset(request.target.value, open_shop(), request)
+    create_markdown_artifact(made.card.to_markdown(), key=f"dataset-{request.target.value.replace('_', '-')}")
+    return made

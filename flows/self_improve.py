@@ -1,0 +1,179 @@
+"""The self-improve flow: a student campaign, then for each target a dataset, a training, an evaluation and a gate.
+
+It stops when a round promoted nothing. Every finished step is in a ledger or in a table of its own, so that a round
+which was killed goes on where it was; the rules of self-improvement may refuse a round before it begins.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from prefect import flow, tags
+from prefect.artifacts import create_table_artifact
+
+from evals.sets import all_sets, reserved
+from flows.campaign import campaign
+from flows.curate import curate
+from flows.train import TrainOrder, open_shop, train
+from harness.packages import read_package
+from models.curation_settings import CurationRequest
+from models.errors import TrainingError, UsageError
+from models.evaluation import Verdict
+from models.plans import Frozen
+from models.training import Target
+from tasks.learning import Shop
+from training import guardrails
+from training.bases import list_bases
+from training.rounds import CAMPAIGN, CURATE, END, TRAIN, Request, Result, Round, abandon, continue_or_begin
+
+STUDENT = "student"
+
+
+class ImproveOrder(Frozen):
+    """What self-improvement works on.
+
+    Without packages: all that campaigns here ran on and that are not reserved; without targets: all that a frozen
+    evaluation set is there for; without a base: the only one there is. `override` is a person's reason to go past the
+    order of tiers, `item_level` lets evidence about items alone promote, `end_to_end` are packages of reserved
+    repositories on which whole runs judge a promotion. `abandon` closes a round that was not finished.
+    """
+
+    packages: tuple[Path, ...] = ()
+    targets: tuple[Target, ...] = ()
+    base: str | None = None
+    temperatures: tuple[float, ...] = (0.6,)
+    samples: int = 2
+    limit: int | None = None
+    min_organisations: int | None = None
+    max_prompt_tokens: int | None = None
+    override: str | None = None
+    item_level: bool = False
+    end_to_end: tuple[Path, ...] = ()
+    end_to_end_limit: int | None = None
+    abandon: bool = False
+
+
+class TargetLine(Frozen):
+    """What a round did about a target: `verdict` is a gate's, or `skipped`."""
+
+    round: int
+    target: Target
+    verdict: str
+    reason: str
+    adapter: str = ""
+
+
+class ImproveReport(Frozen):
+    """What self-improvement did, and why it stopped."""
+
+    lines: tuple[TargetLine, ...]
+    stopped: str
+
+
+@flow(name="self-improve", flow_run_name="self-improve", persist_result=False)
+def self_improve(order: ImproveOrder, rounds: int = 1) -> ImproveReport:
+    """Run rounds of self-improvement until one promotes nothing, or there were `rounds` of them.
+
+    Raises GuardrailError when a rule refuses, UsageError for an order that an open round does not fit.
+    """
+    shop = open_shop()
+    request = _request(shop, order)
+    if order.abandon:
+        abandon(shop.raw_engine)
+    lines: list[TargetLine] = []
+    fresh = partial(guardrails.check_fresh_repositories, settings=shop.settings.guardrails)
+    for _ in range(rounds):
+        turn = continue_or_begin(shop.raw_engine, request, fresh)
+        with tags(f"round-{turn.number}"):
+            done = _round(shop, turn, order)
+        lines += done
+        create_table_artifact(key="self-improve", table=[line.model_dump(mode="json") for line in lines])
+        if not any(line.verdict == Verdict.PROMOTE for line in done):
+            return ImproveReport(lines=tuple(lines), stopped=f"round {turn.number} promoted nothing")
+    return ImproveReport(lines=tuple(lines), stopped=f"{rounds} rounds were asked for")
+
+
+def _request(shop: Shop, order: ImproveOrder) -> Request:
+    """The order with its defaults filled in. Raises UsageError for what cannot be guessed."""
+    held = reserved(shop.curated)
+    packages = list(order.packages) or [
+        path for path in shop.known_packages() if read_package(path).manifest.name not in held
+    ]
+    if not packages:
+        raise UsageError("no package is known that is not reserved; give some: cra self-improve PACKAGE...")
+    names = [read_package(path).manifest.name for path in packages]
+    guardrails.check_held_out(names, list(held))
+    targets = order.targets or tuple(each for each in Target if any(s.target is each for s in all_sets(shop.curated)))
+    if not targets:
+        raise UsageError("no target has a frozen evaluation set; make one: cra eval-sets build")
+    bases = [base.name for base in list_bases(shop.curated)]
+    if order.base is None and len(bases) != 1:
+        raise UsageError(f"name the base with --base; there are: {', '.join(bases) or 'none, see cra bases add'}")
+    asked = order.model_dump(mode="json", exclude={"packages", "targets", "base", "abandon"})
+    return Request(
+        packages=tuple(str(path.resolve()) for path in packages),
+        repositories=tuple(names),
+        targets=targets,
+        base=order.base or bases[0],
+        settings=asked,
+    )
+
+
+def _round(shop: Shop, turn: Round, order: ImproveOrder) -> list[TargetLine]:
+    turn.step(CAMPAIGN, None, partial(_campaign, turn, order))
+    lines = []
+    for target in turn.request.targets:
+        data = turn.step(CURATE, target, partial(_curate, shop, turn, order, target))
+        if data["skipped"]:
+            lines.append(TargetLine(round=turn.number, target=target, verdict="skipped", reason=data["skipped"]))
+            continue
+        came = turn.step(TRAIN, target, partial(_train, turn, order, target, Path(data["dataset"])))
+        lines.append(TargetLine(round=turn.number, target=target, **came))
+    turn.finish(END, None, {"promoted": [line.adapter for line in lines if line.verdict == Verdict.PROMOTE]})
+    return lines
+
+
+def _campaign(turn: Round, order: ImproveOrder) -> Result:
+    name = f"self-improve round {turn.number}"
+    report = campaign(
+        [Path(path) for path in turn.request.packages],
+        [STUDENT],
+        name,
+        temperatures=list(order.temperatures),
+        samples=order.samples,
+        limit=order.limit,
+    )
+    return {"name": name, "campaign": report.campaign_id}
+
+
+def _curate(shop: Shop, turn: Round, order: ImproveOrder, target: Target) -> Result:
+    """The dataset's directory, or why there is none."""
+    request = CurationRequest(
+        target=target,
+        data_dir=str(shop.settings.data_dir),
+        settings=shop.settings.curation,
+        base=turn.request.base,
+        max_prompt_tokens=order.max_prompt_tokens,
+        min_organisations=order.min_organisations,
+    )
+    try:
+        made = curate(request)
+    except TrainingError as error:
+        return {"dataset": "", "skipped": str(error)}
+    if not made.card.rounds.new:
+        return {"dataset": "", "skipped": "no new examples since the last training"}
+    return {"dataset": str(made.dataset_dir), "skipped": ""}
+
+
+def _train(turn: Round, order: ImproveOrder, target: Target, dataset: Path) -> Result:
+    came = train(
+        TrainOrder(
+            target=target,
+            base=turn.request.base,
+            dataset=dataset,
+            item_level=order.item_level,
+            override=order.override,
+            end_to_end=order.end_to_end,
+            end_to_end_limit=order.end_to_end_limit,
+        )
+    )
+    return {"verdict": came.verdict.value, "reason": came.reason, "adapter": came.adapter}
