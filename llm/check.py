@@ -100,7 +100,7 @@ def _stages(models: Models, name: str, aliases: Aliases | None) -> dict[str, str
     for stage in Stage:
         if (roles.coding if stage is Stage.CODE else roles.reasoning) == name:
             promoted = aliases.resolver(stage, base)() if aliases is not None else None
-            if adapter := models.overrides.get(stage) or promoted:
+            if adapter := models.overrides.get(stage, promoted):
                 chosen[stage.value] = adapter
     return chosen
 

@@ -31,8 +31,8 @@ PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.A
 
 @dataclass(frozen=True)
 class Seat:
-    """Who answers a stage: a service, the window it may use, and what says which adapter: an override, else `promoted`,
-    which is asked at every call."""
+    """Who answers a stage: a service, the window it may use, and what says which adapter: an override ("": the base alone),
+    else `promoted`, which is asked at every call."""
 
     service: Service
     stage_window: int | None
@@ -42,9 +42,9 @@ class Seat:
     @property
     def adapter(self) -> str | None:
         """The adapter that answers now; None: the base model."""
-        if self.override is not None or self.promoted is None:
-            return self.override
-        return self.promoted()
+        if self.override is not None:
+            return self.override or None
+        return self.promoted() if self.promoted is not None else None
 
     @property
     def limit(self) -> int:

@@ -121,7 +121,8 @@ class Models(Frozen):
     roles: Roles = Field(default_factory=Roles, description="the student")
     teachers: Teachers = Field(default_factory=Teachers, description="the teachers")
     overrides: dict[Stage, str] = Field(
-        default_factory=dict, description="stage = name of an adapter (or model) on the student's endpoint"
+        default_factory=dict,
+        description="stage = name of an adapter (or model) on the student's endpoint; empty: the base alone",
     )
     windows: dict[Stage, Annotated[int, Field(ge=256)]] = Field(
         default_factory=dict, description="stage = tokens of its window, for the student and for gold; unset: as built"

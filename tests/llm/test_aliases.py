@@ -108,6 +108,8 @@ def test_what_is_set_by_hand_goes_before_what_is_promoted(curated: "Engine", dat
     with ScriptedServer("fine", models=everything(), strict_models=True) as server:
         router = open_router(models(server, "tiny", scope="mine"), "student", aliases=Aliases(url(database_target)))
         assert asked(router, Stage.SCOPE)[0] == "mine"
+        bare = open_router(models(server, "tiny", scope=""), "student", aliases=Aliases(url(database_target)))
+        assert asked(bare, Stage.SCOPE) == (None, "base")
 
 
 @pytest.mark.parametrize(("base", "used"), [("tiny", True), (BASE, True), ("other", False), ("", False)])
