@@ -15,14 +15,15 @@ from models.protocols import Request, Stage, Task
 _FOLDER = Path(agent.prompts.__file__).parent
 _TASK = re.compile(r"^# Task\n\n(`{3,})text\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 _QUESTION = "# Your answer"
+_PUT_IN = re.compile(r"\{\{.*?\}\}")
 
 
 def is_current(stage: Stage, messages: Sequence[Message]) -> bool:
     """Whether the system message is one of today's, and what is asked at the end is asked as today."""
     if [message.role for message in messages] != ["system", "user"]:
         return False
-    lines = set(messages[1].content.splitlines())
-    return messages[0].content in _systems(stage) and _asked(stage) <= lines
+    asked = messages[1].content
+    return messages[0].content in _systems(stage) and all(line.search(asked) for line in _asked(stage))
 
 
 def task_of(messages: Sequence[Message]) -> str:
@@ -45,9 +46,12 @@ def fixed_lines() -> frozenset[str]:
 
 
 @lru_cache
-def _asked(stage: Stage) -> frozenset[str]:
+def _asked(stage: Stage) -> tuple[re.Pattern[str], ...]:
+    """The lines of a stage's question, with anything where the template puts something in."""
     _, mark, question = (_FOLDER / f"{stage.value}.jinja").read_text().partition(_QUESTION)
-    return frozenset(_plain(mark + question))
+    lines = [line for line in (mark + question).splitlines() if line.strip() and "{%" not in line]
+    patterns = (".*?".join(map(re.escape, _PUT_IN.split(line))) for line in lines if mark)
+    return tuple(re.compile(f"^{pattern}$", re.MULTILINE | re.DOTALL) for pattern in patterns)
 
 
 def _plain(template: str) -> list[str]:
