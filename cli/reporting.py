@@ -8,7 +8,7 @@ from rich.text import Text
 from cli.output import console, table
 
 if TYPE_CHECKING:
-    from evals.quality import PlannerQuality
+    from evals.quality import OwnTestsQuality, PlannerQuality
     from evals.statistics import Rate
     from harness.store import Report
 
@@ -79,6 +79,9 @@ def print_quality(qualities: Sequence["PlannerQuality"]) -> None:
         ],
         right=["median context", "cost"],
     )
+    if own := [_own_tests(each.planner, each.own_tests) for each in qualities if each.own_tests]:
+        names = ["trajectories", "tests", "steady", "changed lines run", "reverted hunks noticed"]
+        table("Tests that planners wrote", ["planner", *names], own, right=names)
 
 
 def _rates(quality: "PlannerQuality") -> list[tuple[object, ...]]:
@@ -116,6 +119,14 @@ def _stages(quality: "PlannerQuality") -> list[tuple[object, ...]]:
             )
         )
     return rows
+
+
+def _own_tests(planner: str, own: "OwnTestsQuality") -> tuple[object, ...]:
+    return planner, own.trajectories, own.tests, own.steady, _share(own.lines_run), _share(own.hunks_noticed)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -51,6 +51,11 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
             for experiment in found.evidence.experiments:
                 end = experiment.kind.value if experiment.kind else "not possible"
                 console.print(Text(f"    {experiment.name}: {end} {experiment.validation[:12]}".rstrip()), style="dim")
+        if own := outcome.own_tests:
+            console.print(Text(f"  its own tests: {own.sentence}"))
+            for mutant in own.survivors:
+                names = f" ({', '.join(mutant.names)})" if mutant.names else ""
+                console.print(Text(f"    not noticed: {mutant.path}:{mutant.start}{names} reverted"), style="dim")
     tree = Tree("[bold]what happened[/]")
     for event in trace.events:
         tree.add(_event(event, full))

@@ -5,17 +5,32 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from evals.statistics import Rate, Solved, mean_pass_at_k, pass_rate
-from harness.store import Result, StageUse, Usage
+from harness.store import OwnTests, Result, StageUse, Usage
 from models.plans import Frozen
 
 UNATTRIBUTED = "not attributed"
+
+
+class OwnTestsQuality(Frozen):
+    """What a planner's own tests are worth, in the trajectories that wrote some.
+
+    `tests` are those in the test files it wrote, of which `steady` pass whenever they run. `lines_run` is the share of
+    its changed executable lines that these run, `hunks_noticed` the share of its hunks whose reverting one of them
+    notices; None without any such lines or hunks.
+    """
+
+    trajectories: int
+    tests: int
+    steady: int
+    lines_run: float | None
+    hunks_noticed: float | None
 
 
 class PlannerQuality(Frozen):
     """One planner's figures. `trajectories` are the closed ones; those without a verdict count nowhere here.
 
     pass@k takes an instance's samples at all temperatures together. `attribution` counts failures by the stage at
-    fault. `context_tokens` is the median size of what retrieval chose.
+    fault. `context_tokens` is the median size of what retrieval chose. `own_tests` is None if none were measured.
     """
 
     planner: str
@@ -26,6 +41,7 @@ class PlannerQuality(Frozen):
     attribution: dict[str, int]
     context_tokens: float | None
     rungs: dict[str, int]
+    own_tests: OwnTestsQuality | None
     stages: tuple[StageUse, ...]
 
     @property
@@ -57,7 +73,21 @@ def _quality(planner: str, usage: Usage) -> PlannerQuality:
         attribution=dict(sorted(Counter(result.label or UNATTRIBUTED for result in failures).items())),
         context_tokens=statistics.median(contexts) if contexts else None,
         rungs=usage.rungs.get(planner, {}),
+        own_tests=_own_tests([own for own in usage.own_tests if own.planner == planner]),
         stages=tuple(stage for stage in usage.stages if stage.planner == planner),
+    )
+
+
+def _own_tests(measured: Sequence[OwnTests]) -> OwnTestsQuality | None:
+    if not measured:
+        return None
+    lines, hunks = sum(own.lines for own in measured), sum(own.hunks for own in measured)
+    return OwnTestsQuality(
+        trajectories=len(measured),
+        tests=sum(own.tests for own in measured),
+        steady=sum(own.steady for own in measured),
+        lines_run=sum(own.ran for own in measured) / lines if lines else None,
+        hunks_noticed=sum(own.noticed for own in measured) / hunks if hunks else None,
     )
 
 

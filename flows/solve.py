@@ -118,7 +118,7 @@ def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore)
 
 
 def _work(assignment: Assignment, desk: Desk, number: int, place: Place, settings: Settings, started: float) -> Solved:
-    work = do_work(assignment, desk, number)
+    work = do_work(assignment, desk, desk.store.recorder(assignment.key, number))
     desk.tell("the whole suite")
     check = _checked(place, work, settings)
     outcome, detail = _outcome(work, check, place)

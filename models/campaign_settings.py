@@ -29,6 +29,10 @@ class CampaignSettings(Frozen):
         0, ge=0, description="trajectories at a time; 0: as many as sandboxes, or as model calls if those are more"
     )
     step_test_seconds: float = Field(120.0, gt=0, description="seconds that the tests after one step may take")
+    measure_tests: bool = Field(
+        True,
+        description="after a verdict, measure the tests that a model wrote: a run each per reverted hunk of its patch",
+    )
     provider_failures: int = Field(
         5, ge=1, description="trajectories in a row that could not ask their model before a campaign stops"
     )

@@ -66,6 +66,15 @@ class TestQuality(Frozen):
         return sum(mutant.fate in (Fate.KILLED, Fate.SURVIVED) for mutant in self.mutants)
 
     @property
+    def sentence(self) -> str:
+        """What was found, in a line."""
+        if not self.tests:
+            return self.note or "no test passes"
+        count = f"{len(self.tests)} test{'s' if len(self.tests) > 1 else ''}"
+        lines = f"{self.changed - len(self.missed)} of {self.changed} changed lines run"
+        return f"{count}: {lines}, {self.killed} of {self.total} reverted hunks noticed"
+
+    @property
     def survivors(self) -> tuple[Mutant, ...]:
         """Reverted hunks that no test noticed."""
         return tuple(mutant for mutant in self.mutants if mutant.fate is Fate.SURVIVED)

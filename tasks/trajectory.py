@@ -9,20 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prefect import get_run_logger, tags, task
-from prefect.cache_policies import NO_CACHE
 
-from harness.attribution import attribute_attempt, stored_judge
-from harness.attribution.lab import judging_key
 from harness.crew import TEAMS, Crew
 from harness.indexes import Indexes
 from harness.store import RawStore, digest
 from harness.trajectory import Bench, StepTesting, Work, make_planner, outcome_of, work
-from models.attribution import attributable
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
 from models.errors import (
     CapReached,
-    DatabaseError,
     EnvironmentFault,
     InfrastructureError,
     PromptTooLong,
@@ -32,11 +27,10 @@ from models.errors import (
 )
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind, Validation
-from models.protocols import Planner
-from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_at_once, kept_under
+from models.protocols import Planner, Recorder
+from tasks.caching import RETRY_DELAYS, is_infrastructure
+from tasks.judging import Judging
 from tasks.stages import AsTasks, judge_of, kept_report
-
-NO_PLAN = "no-plan"
 
 
 def _silent(what: str) -> None:
@@ -70,6 +64,7 @@ class Desk:
 
     `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a planner that
     is a model; gold and null, which learn nothing from them, do without. `sandboxes`: how many test runs at a time.
+    `measure_tests`: whether the tests that a model wrote are measured once its patch is judged.
     `tell` hears of each question and test run before it begins.
     """
 
@@ -84,12 +79,13 @@ class Desk:
         step_tests: StepTestMode = StepTestMode.AUTO,
         step_test_seconds: float = 120.0,
         sandboxes: int = 1,
+        measure_tests: bool = True,
         tell: Callable[[str], None] = _silent,
     ) -> None:
         self.store, self.cache_dir, self.crew = store, cache_dir, crew
         self.edit_format, self.limits = edit_format, limits or LoopLimits()
         self.step_tests, self.step_test_seconds = step_tests, step_test_seconds
-        self.tell = tell
+        self.measure_tests, self.tell = measure_tests, tell
         self.slots = threading.BoundedSemaphore(sandboxes)
         self.indexes = Indexes(cache_dir / "index")
 
@@ -131,11 +127,13 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> Ending:
     verdict: Validation | None = None
     try:
         with tags(*assignment.tags):  # the stages' tasks bear them as well
-            done = do_work(assignment, desk, attempt)
-            judging = _Judging(assignment, desk, attempt, done)
+            recorder = desk.store.recorder(assignment.key, attempt)
+            done = do_work(assignment, desk, recorder)
+            judging = Judging(assignment, desk, attempt, done, recorder)
             verdict = judging.validate()
             kind, detail = outcome_of(done, verdict)
             judging.attribute(kind)
+            judging.measure(verdict)
     except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable, PromptTooLong) as error:
         kind, detail = fault_of(error), str(error)
         get_run_logger().warning("%s: %s: %s", label, kind.value, error)
@@ -179,14 +177,14 @@ def fault_of(error: Exception) -> OutcomeKind:
     return OutcomeKind.HARNESS_ERROR
 
 
-def do_work(assignment: Assignment, desk: Desk, attempt: int) -> Work:
+def do_work(assignment: Assignment, desk: Desk, recorder: Recorder) -> Work:
     """Let the planner work, its answers and its steps' tests as tasks. Raises InfrastructureError, PromptTooLong."""
     bench = assignment.bench
     planner = desk.planner(assignment.planner, bench, assignment.temperature, assignment.sample)
     return work(
         bench,
         planner,
-        desk.store.recorder(assignment.key, attempt),
+        recorder,
         desk.limits,
         wrap=lambda planner: _as_tasks(planner, assignment, desk),
         index=desk.indexes.of(bench.package, bench.instance.base_commit) if planner.judges else None,
@@ -205,84 +203,3 @@ def _as_tasks(planner: Planner, assignment: Assignment, desk: Desk) -> AsTasks:
         cache_dir=desk.cache_dir,
         tell=desk.tell,
     )
-
-
-class _Judging:
-    """A candidate to be judged, and its attempt to be attributed. Plain, like `Desk`."""
-
-    def __init__(self, assignment: Assignment, desk: Desk, attempt: int, done: Work) -> None:
-        self.assignment, self.desk, self.attempt, self.done = assignment, desk, attempt, done
-
-    @property
-    def key(self) -> str:
-        return judging_key(self.assignment.bench, self.assignment.instance_key, self.done.changes)
-
-    def validate(self) -> Validation:
-        """The verdict: found, by the engine's memory or the database, or reached now."""
-        key, store = self.key, self.desk.store
-        one = validate_candidate.with_options(**kept_under(key, self.desk.cache_dir))
-        with kept_at_once():
-            one(key, self)
-        if (found := store.find_validation(key)) is not None:
-            return found
-        one.with_options(refresh_cache=True)(key, self)
-        if (found := store.find_validation(key)) is not None:
-            return found
-        raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
-
-    def judge(self) -> None:
-        with self.desk.slots:
-            stored_judge(self.desk.store, self.assignment.bench, self.assignment.instance_key)(self.done.changes)
-
-    def attribute(self, outcome: OutcomeKind) -> None:
-        """Find out by experiment which stage failed, if this is a failure of a model's."""
-        if self.assignment.planner not in TEAMS or not attributable(outcome):
-            return
-        try:
-            attribute_failure.with_options(cache_policy=NO_CACHE)(self, outcome)
-        except (InfrastructureError, EnvironmentFault, WheelError):
-            raise
-        except Exception:  # noqa: BLE001 - the verdict stands without an attribution
-            get_run_logger().exception("%s: a bug of the attribution", self.assignment.label)
-
-    def experiment(self, outcome: OutcomeKind) -> str:
-        assert self.done.solution is not None, "a solution lies behind all work"
-        with self.desk.slots:
-            found = attribute_attempt(
-                self.desk.store,
-                self.assignment.key,
-                self.attempt,
-                self.assignment.instance_key,
-                self.assignment.bench,
-                self.done.solution,
-                self.done.changes,
-                outcome,
-                planned=self.assignment.planner != NO_PLAN,
-            )
-        return found.label.value if found else ""
-
-
-@task(
-    task_run_name="validate",
-    retries=2,
-    retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=is_infrastructure,
-    persist_result=True,
-    result_serializer="json",
-)
-def validate_candidate(key: str, judging: _Judging) -> str:
-    """Judge a candidate once per (instance, patch, environment); the result is the key of the verdict."""
-    judging.judge()
-    return key
-
-
-@task(
-    task_run_name="attribute",
-    retries=2,
-    retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=is_infrastructure,
-    persist_result=False,
-)
-def attribute_failure(judging: _Judging, outcome: OutcomeKind) -> str:
-    """Attribute a failed attempt to a stage; the label."""
-    return judging.experiment(outcome)

@@ -3,5 +3,15 @@
 from harness.quality.kept import kept_quality
 from harness.quality.measure import QUALITY_VERSION, quality_conditions, quality_of_tests
 from harness.quality.mutants import Reverted, reverted
+from harness.quality.own import measurable, measure_own_tests
 
-__all__ = ["QUALITY_VERSION", "Reverted", "kept_quality", "quality_conditions", "quality_of_tests", "reverted"]
+__all__ = [
+    "QUALITY_VERSION",
+    "Reverted",
+    "kept_quality",
+    "measurable",
+    "measure_own_tests",
+    "quality_conditions",
+    "quality_of_tests",
+    "reverted",
+]

@@ -9,6 +9,13 @@ from models.manifest import Instance
 from models.test_quality import TestQuality
 
 
+def kept_under(
+    runtime: Runtime, instance_key: str, patch: Overlay, tests: Overlay, base_tests: str | None = None
+) -> str:
+    """The key under which `kept_quality` stores a measurement."""
+    return quality_key(instance_key, patch, tests, {**quality_conditions(runtime), "base_tests": base_tests})
+
+
 def kept_quality(
     store: SupplementStore,
     runtime: Runtime,
@@ -24,8 +31,7 @@ def kept_quality(
     `instance_key` names a row of instances that the database holds. An attempt's own tests are measured by giving all
     of its changes for both `patch` and `tests`. Raises what `quality_of_tests` raises, and DatabaseError.
     """
-    conditions = {**quality_conditions(runtime), "base_tests": base_tests}
-    key = quality_key(instance_key, patch, tests, conditions)
+    key = kept_under(runtime, instance_key, patch, tests, base_tests)
     if (found := store.find_quality(key)) is not None:
         return found
     found = quality_of_tests(runtime, package, instance, patch, tests, base_tests)

@@ -1,6 +1,7 @@
 """The raw store: what the harness writes to the raw database and asks of it."""
 
 from harness.store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
+from harness.store.measurements import OwnTests
 from harness.store.raw import RawStore, open_raw_store
 from harness.store.recorder import AttemptRecorder
 from harness.store.report import PlannerReport, Report
@@ -11,6 +12,7 @@ from harness.store.usage import Result, StageUse, Usage
 
 __all__ = [
     "AttemptRecorder",
+    "OwnTests",
     "PlannerReport",
     "RawStore",
     "Report",

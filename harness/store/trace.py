@@ -8,6 +8,7 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping, select
 
 from harness.store.attributions import read_attribution
+from harness.store.measurements import own_quality
 from harness.store.rows import read_texts, table_of
 from models.attribution import Attribution
 from models.errors import UsageError
@@ -25,6 +26,7 @@ from models.tables import (
     TestRun,
     ValidationRow,
 )
+from models.test_quality import TestQuality
 
 _RUNS = table_of(TaskRun)
 _HEX = frozenset("0123456789abcdef")
@@ -121,6 +123,7 @@ Event = Annotated[DecisionEvent | CallEvent | PlanEvent | EditEvent | TestEvent,
 class OutcomeEvent(Frozen):
     """How an attempt ended, with the patch it made, the verdict it rests on, and the stage it failed at, if known.
 
+    `own_tests` says what the tests it wrote are worth, if that was measured.
     The whole report of the tests behind the verdict is to be had by `report_hash`.
     """
 
@@ -134,6 +137,7 @@ class OutcomeEvent(Frozen):
     created_at: datetime
     validation: Validation | None
     attribution: Attribution | None
+    own_tests: TestQuality | None
     report_hash: str | None
 
 
@@ -264,6 +268,7 @@ def _outcomes(connection: Connection, run: RowMapping) -> list[OutcomeEvent]:
                 patch=texts[row["patch_hash"]],
                 validation=result,
                 attribution=read_attribution(connection, run["campaign_id"], run["id"], row["attempt"]),
+                own_tests=own_quality(connection, run["campaign_id"], run["id"], row["attempt"]),
                 report_hash=verdict["report_hash"] if verdict else None,
                 **_fields(row, OutcomeEvent),
             )

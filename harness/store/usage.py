@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, select
 
+from harness.store.measurements import OwnTests, read_own_tests
 from harness.store.report import latest_run
 from harness.store.rows import table_of
 from models.plans import Frozen
@@ -54,12 +55,16 @@ class Result(Frozen):
 
 
 class Usage(Frozen):
-    """The figures behind a report. `rungs` counts edits by planner and by the rung that applied them, or `rejected`."""
+    """The figures behind a report. `rungs` counts edits by planner and by the rung that applied them, or `rejected`.
+
+    `own_tests` are of the trajectories whose planner wrote tests that were measured.
+    """
 
     campaign_id: str
     stages: tuple[StageUse, ...]
     results: tuple[Result, ...]
     rungs: dict[str, dict[str, int]]
+    own_tests: tuple[OwnTests, ...]
 
 
 def read_usage(connection: Connection, name: str) -> Usage:
@@ -70,6 +75,7 @@ def read_usage(connection: Connection, name: str) -> Usage:
         stages=tuple(read_stages(connection, campaign_id)),
         results=tuple(_results(connection, campaign_id)),
         rungs=_rungs(connection, campaign_id),
+        own_tests=tuple(read_own_tests(connection, campaign_id)),
     )
 
 
