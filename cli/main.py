@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    adapters,
     bases,
     campaign,
     config,
@@ -40,6 +41,7 @@ app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(bases.app, name="bases")
+app.add_typer(adapters.app, name="adapters")
 app.add_typer(eval_sets.app, name="eval-sets")
 
 

@@ -31,8 +31,8 @@ PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.A
 
 @dataclass(frozen=True)
 class Seat:
-    """Who answers a stage: a service, the window it may use, and what says which adapter: an override ("": the base alone),
-    else `promoted`, which is asked at every call."""
+    """Who answers a stage: a service, the window it may use, and what says which adapter: an override ("": the base
+    alone), else `promoted`, which is asked at every call."""
 
     service: Service
     stage_window: int | None

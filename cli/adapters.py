@@ -1,0 +1,223 @@
+"""`cra adapters`: what was trained, who serves, and why."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.training import Target
+
+if TYPE_CHECKING:
+    from models.tables import Promotion
+    from training.registry import AdapterVersion, Registry
+
+app = typer.Typer(help="Trained adapters: which serve, why, and are they intact.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as scope-v2; or its hash.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Trained adapters: which serve, why, and are they intact."""
+
+
+@app.command("list")
+def list_(
+    target: Annotated[Target | None, typer.Option(help="Of one target only.")] = None, as_json: Json = False
+) -> None:
+    """All adapters, with the one that serves each target. None is ever deleted."""
+    from cli.output import print_json, table
+
+    versions = _registry().list(target)
+    if as_json:
+        print_json([_shown(version) for version in versions])
+        return
+    table(
+        "Adapters",
+        ["adapter", "serves", "base", "dataset", "trained", "hash", "metrics"],
+        [
+            [
+                version.name,
+                "yes" if version.active else "",
+                version.base_name,
+                version.dataset_id[:12],
+                f"{version.trained_at:%Y-%m-%d %H:%M}",
+                version.id[:12],
+                _metrics(version.metrics),
+            ]
+            for version in versions
+        ],
+    )
+
+
+@app.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """An adapter, what it was made of, and every decision about it."""
+    from cli.output import console, print_json, table
+    from training.registry.statement import read_statement
+
+    registry = _registry()
+    version = registry.show(name)
+    lineage = read_statement(version.path).predicate
+    names = _names(registry)
+    decisions = [row for row in registry.log(version.target) if version.id in (row.adapter, row.serving)]
+    if as_json:
+        said = {"lineage": lineage, "decisions": [_decision(row, names) for row in decisions]}
+        print_json(_shown(version) | said)
+        return
+    config = ", ".join(f"{key} {value}" for key, value in sorted(lineage.config.items()))
+    rows = [
+        ("served as", version.served),
+        ("serves now", "yes" if version.active else "no"),
+        ("base", f"{version.base_name} {version.base[:12]}"),
+        ("dataset", version.dataset_id),
+        ("grown out of", ", ".join(lineage.parents) or "-"),
+        ("plan", version.plan_id),
+        ("settings", config or "-"),
+        ("code", lineage.code_revision),
+        ("trained", f"{version.trained_at:%Y-%m-%d %H:%M}"),
+        ("metrics", _metrics(version.metrics)),
+        ("path", str(version.path)),
+    ]
+    table(version.name, ["", ""], rows)
+    if decisions:
+        table("Decisions", _COLUMNS, [_row(row, names) for row in decisions])
+    else:
+        console.print("no decision about it yet")
+
+
+@app.command()
+def log(
+    target: Annotated[Target | None, typer.Option(help="About one target only.")] = None, as_json: Json = False
+) -> None:
+    """Every decision about who serves, oldest first."""
+    from cli.output import print_json, table
+
+    registry = _registry()
+    rows, names = registry.log(target), _names(registry)
+    if as_json:
+        print_json([_decision(row, names) for row in rows])
+        return
+    table("Decisions", _COLUMNS, [_row(row, names) for row in rows])
+
+
+@app.command()
+def promote(
+    name: Name,
+    override: Annotated[
+        str | None,
+        typer.Option("--override", metavar="REASON", help="Go past the gate, for this reason; it is kept on record."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let an adapter serve its target, in running routers within a second.
+
+    Needs a gate's report on record that it passed against whoever serves now, or --override.
+    """
+    from cli.output import console, errors, print_json
+
+    registry = _registry()
+    before = registry.active(registry.show(name).target)
+    now = registry.promote(name, override=override)
+    if as_json:
+        print_json(_shown(now) | {"before": before.name if before else None, "override": override})
+        return
+    console.print(f"{now.target.value}: {now.name} serves (before: {before.name if before else 'the base'})")
+    if override:
+        errors.print(f"the gate was gone past: {override}", style="yellow", markup=False)
+
+
+@app.command()
+def rollback(
+    target: Annotated[Target, typer.Argument(help="Whose adapter to take back.")],
+    reason: Annotated[str, typer.Option(help="Kept on record.")] = "by hand",
+    as_json: Json = False,
+) -> None:
+    """Let whoever served before serve again; in the end the base alone. Nothing is trained and nothing lost."""
+    from cli.output import console, print_json
+
+    now = _registry().rollback(target, reason)
+    if as_json:
+        print_json({"target": target.value, "serves": _shown(now) if now else None})
+        return
+    console.print(f"{target.value}: {now.name if now else 'the base'} serves")
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="As listed; all if left out.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All adapters; the same as no name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Is an adapter what was registered: content hash, signature, statement, row, and its base's files?
+
+    Exits with 1 if one is not.
+    """
+    from cli.output import console, errors, print_json
+    from models.errors import RegistryError, UsageError
+
+    if name is not None and everything:
+        raise UsageError("give a name or --all, not both")
+    registry = _registry()
+    faults: dict[str, str] = {}
+    for version in [registry.show(name)] if name is not None else registry.list():
+        try:
+            registry.verify(version.id)
+            faults[version.name] = ""
+        except RegistryError as error:
+            faults[version.name] = str(error)
+    if as_json:
+        print_json([{"adapter": each, "intact": not fault, "fault": fault} for each, fault in faults.items()])
+    else:
+        for each, fault in faults.items():
+            if fault:
+                errors.print(fault, style="red", markup=False, soft_wrap=True)
+            else:
+                console.print(f"{each} is intact")
+        if not faults:
+            console.print("there are no adapters")
+    if any(faults.values()):
+        raise typer.Exit(1)
+
+
+_COLUMNS = ("when", "target", "decision", "adapter", "serves then", "reason", "gone past because")
+
+
+def _registry() -> "Registry":
+    from models.database import open_database
+    from models.settings import load_settings
+    from training.registry import Registry
+
+    settings = load_settings()
+    return Registry(open_database(settings.curated_url, "curated"), settings.data_dir)
+
+
+def _shown(version: "AdapterVersion") -> dict[str, Any]:
+    return {"name": version.name, "served": version.served} | version.model_dump(mode="json")
+
+
+def _metrics(metrics: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value:.3f}" for key, value in sorted(metrics.items()) if isinstance(value, float))
+
+
+def _decision(row: "Promotion", names: dict[str, str]) -> dict[str, Any]:
+    return row.model_dump(mode="json") | {
+        "adapter_name": names.get(row.adapter or ""),
+        "serving_name": names.get(row.serving or ""),
+    }
+
+
+def _row(row: "Promotion", names: dict[str, str]) -> list[str]:
+    return [
+        f"{row.created_at:%Y-%m-%d %H:%M}",
+        row.target,
+        row.action,
+        names.get(row.adapter or "", "-"),
+        names.get(row.serving or "", "the base"),
+        row.reason,
+        row.override or "",
+    ]
+
+
+def _names(registry: "Registry") -> dict[str, str]:
+    return {version.id: version.name for version in registry.list()}
