@@ -8,8 +8,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 Settings = dict[str, str | int | float]
 Report = Callable[[int, int], None]
 """Told how many answers of how many are there."""
+Wanted = tuple[EvaluationItem, int]
+"""An item and a seed."""
 _ROWS = table_of(EvaluationRow)
 
 
@@ -49,8 +52,30 @@ class Answerer(Protocol):
         ...
 
 
+class Question(NamedTuple):
+    """A prompt with the tokens that its answer may have, and the JSON schema that it has to keep."""
+
+    messages: Sequence[Message]
+    max_tokens: int
+    schema: dict[str, Any] | None
+
+
+@runtime_checkable
+class BatchAnswerer(Protocol):
+    """An answerer that takes several questions together, `batch` of them at most, in less time than one by one."""
+
+    @property
+    def batch(self) -> int:
+        """Questions at a time."""
+        ...
+
+    def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
+        """The answers, in the questions' order."""
+        ...
+
+
 class Answered(Frozen):
-    """One answer of an evaluation, and the seconds it took."""
+    """One answer of an evaluation, and the seconds it took (its share, where several were given together)."""
 
     item: str
     seed: int
@@ -93,19 +118,23 @@ def score(
     """Ask a subject every item, with every seed, and score the answers.
 
     `work` is a directory for the journal of answers, which may hold those of an evaluation that was killed: they are
-    not asked for again. Raises EvaluationError for a set that only the harness can judge.
+    not asked for again. Which questions go together follows from the set alone, and a batch is asked whole, so that
+    answers do not depend on when it was killed. Raises EvaluationError for a set that only the harness can judge.
     """
     if evaluation_set.target in (Target.CODE, Target.PLANNING):
         raise EvaluationError(f"a {evaluation_set.target.value} set is judged by the harness; run a campaign on it")
     wanted = [(item, seed) for item in evaluation_set.items for seed in range(int(settings["seeds"]))]
     path = work / f"{evaluation_id(evaluation_set.id, subject, settings)}.jsonl"
     with _journal(path) as (file, known):
-        for done, (item, seed) in enumerate(wanted):
+        done = 0
+        for batch in _batches(wanted, answerer):
             report(done, len(wanted))
-            if (item.id, seed) not in known:
-                known[item.id, seed] = _ask(answerer, item, seed, float(settings["temperature"]))
-                _append(file, known[item.id, seed])
-        report(len(wanted), len(wanted))
+            if any((item.id, seed) not in known for item, seed in batch):
+                answered = _ask(answerer, batch, float(settings["temperature"]))
+                _append(file, answered)
+                known |= {(each.item, each.seed): each for each in answered}
+            done += len(batch)
+        report(done, len(wanted))
     answers = tuple(known[item.id, seed] for item, seed in wanted)
     scores = tuple(
         ItemScore(item=item.id, repository=item.repository, seed=seed, scores=item_scores(item, answer.text))
@@ -199,11 +228,34 @@ def counts_of(result: Result, evaluation_set: EvaluationSet) -> Mapping[str, Any
     return class_counts((items[answer.item], answer.text) for answer in result.answers)
 
 
-def _ask(answerer: Answerer, item: EvaluationItem, seed: int, temperature: float) -> Answered:
+def _batches(wanted: Sequence[Wanted], answerer: Answerer) -> Iterator[list[Wanted]]:
+    """Questions that are asked together: of one seed, with answers and prompts of about one length."""
+    size = answerer.batch if isinstance(answerer, BatchAnswerer) else 1
+
+    def length(each: Wanted) -> tuple[int, int, int, str]:
+        item, seed = each
+        return seed, item.answer_tokens, sum(len(message.content) for message in item.messages), item.id
+
+    ordered = sorted(wanted, key=length)
+    for _, group in groupby(ordered, key=lambda each: each[1]):
+        same = list(group)
+        yield from (same[start : start + size] for start in range(0, len(same), size))
+
+
+def _ask(answerer: Answerer, batch: Sequence[Wanted], temperature: float) -> list[Answered]:
     started = time.monotonic()
-    text = answerer.answer(item.messages, item.answer_tokens, seed, temperature, schema_of(item))
-    clean = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be stored as JSON
-    return Answered(item=item.id, seed=seed, text=clean, seconds=round(time.monotonic() - started, 3))
+    questions = [Question(item.messages, item.answer_tokens, schema_of(item)) for item, _ in batch]
+    seed = batch[0][1]
+    if isinstance(answerer, BatchAnswerer):
+        texts = answerer.answer_many(questions, seed, temperature)
+    else:
+        texts = [answerer.answer(q.messages, q.max_tokens, seed, temperature, q.schema) for q in questions]
+    seconds = round((time.monotonic() - started) / len(batch), 3)
+    return [
+        # half a surrogate pair cannot be stored as JSON
+        Answered(item=item.id, seed=seed, text=text.encode("utf-8", "replace").decode(), seconds=seconds)
+        for (item, _), text in zip(batch, texts, strict=True)
+    ]
 
 
 @contextmanager
@@ -227,7 +279,7 @@ def _journal(path: Path) -> Iterator[tuple[IO[str], dict[tuple[str, int], Answer
         yield file, known
 
 
-def _append(file: IO[str], answered: Answered) -> None:
-    file.write(answered.model_dump_json() + "\n")
+def _append(file: IO[str], answered: Sequence[Answered]) -> None:
+    file.write("".join(each.model_dump_json() + "\n" for each in answered))
     file.flush()
     os.fsync(file.fileno())

@@ -6,9 +6,11 @@ does, and an answer ends with the token that ends a turn.
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.scoring import Question
 from llm.thinking import split_trace
 from models.chat import Message
 from models.errors import PromptTooLong, RegistryError, UsageError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from llm.service import Service
     from training.fit.chat import ChatFormat
 
+BATCH, BATCH_TOKENS = 8, 16_384
+"""Questions at a time, and tokens of their prompts, padding included: what a card of 24 GB holds beside a 4B base."""
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
@@ -54,6 +58,7 @@ class LocalAnswerer:
         return {
             "backend": "transformers",
             "dtype": str(self._dtype).removeprefix("torch."),
+            "batch": BATCH,
             "constrained": 0,
             "chat_template": self._chat.template_hash,
             "thinking": {None: "as the template has it", True: "on", False: "off"}[self._chat.thinking],
@@ -63,6 +68,11 @@ class LocalAnswerer:
         """Tokens of a prompt, the opening of the answer included."""
         return len(self._ids(messages))
 
+    @property
+    def batch(self) -> int:
+        """Questions at a time: reading the weights is what takes a small model its time, once for all of them."""
+        return BATCH
+
     def answer(
         self,
         messages: Sequence[Message],
@@ -71,40 +81,60 @@ class LocalAnswerer:
         temperature: float,
         schema: dict[str, Any] | None = None,
     ) -> str:
-        """The answer without a thinking trace; `schema` is not held to. Greedy at temperature 0, whatever the seed.
+        """`answer_many` for one question."""
+        return self.answer_many([Question(messages, max_tokens, schema)], seed, temperature)[0]
 
-        Raises PromptTooLong if the window has no room for prompt and answer.
+    def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
+        """The answers without thinking traces; schemas are not held to. Greedy at temperature 0, whatever the seed.
+
+        Raises PromptTooLong if the window has no room for a prompt and its answer.
         """
         import torch
 
-        ids = self._ids(messages)
-        if len(ids) + max_tokens > self._window:
-            raise PromptTooLong(
-                f"a prompt has {len(ids)} tokens and its answer may have {max_tokens}, together more than the base's "
-                f"window of {self._window}; build the evaluation set with a smaller --max-prompt-tokens"
-            )
+        prompts = [self._ids(question.messages) for question in questions]
+        for ids, question in zip(prompts, questions, strict=True):
+            self._check_room(len(ids), question.max_tokens)
+        width = max(map(len, prompts))
+        if len(prompts) > 1 and len(prompts) * width > BATCH_TOKENS:
+            half = len(prompts) // 2
+            parts = (questions[:half], questions[half:])
+            return [text for part in parts for text in self.answer_many(part, seed, temperature)]
         chosen: dict[str, Any] = {"do_sample": False}
         if temperature > 0:
             torch.manual_seed(seed)
             chosen = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
-        prompt = torch.tensor([ids], device=self._device)
+        most = max(question.max_tokens for question in questions)
         with torch.inference_mode():
             output = self._model.generate(
-                input_ids=prompt,
-                attention_mask=torch.ones_like(prompt),
-                generation_config=_generation(self._chat, max_tokens, chosen),
+                input_ids=self._padded(prompts, width, self._chat.pad_id),
+                attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
+                generation_config=_generation(self._chat, most, chosen),
             )
-        return split_trace(self._text(output[0, len(ids) :].tolist()))[0]
+        rows = output[:, width:].tolist()
+        return [self._text(row[: each.max_tokens]) for row, each in zip(rows, questions, strict=True)]
+
+    def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
+        """A tensor of rows that end together: what is written next follows each at once."""
+        import torch
+
+        return torch.tensor([[fill] * (width - len(row)) + row for row in rows], device=self._device)
+
+    def _check_room(self, prompt: int, answer: int) -> None:
+        if prompt + answer > self._window:
+            raise PromptTooLong(
+                f"a prompt has {prompt} tokens and its answer may have {answer}, together more than the base's "
+                f"window of {self._window}; build the evaluation set with a smaller --max-prompt-tokens"
+            )
 
     def _ids(self, messages: Sequence[Message]) -> list[int]:
         return self._chat.prompt_ids([message.model_dump() for message in messages])
 
     def _text(self, ids: list[int]) -> str:
-        """What was written up to the end of the turn."""
+        """What was written up to the end of the turn, without a thinking trace."""
         if self._chat.end_id in ids:
             ids = ids[: ids.index(self._chat.end_id)]
         text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
+        return split_trace(text)[0]
 
 
 class EndpointAnswerer:
@@ -144,6 +174,20 @@ class EndpointAnswerer:
         )
         [completion] = self._router.complete(self._stage, request)
         return completion.text
+
+    @property
+    def batch(self) -> int:
+        """Questions at a time: as many as the endpoint takes."""
+        return self._service.settings.concurrency
+
+    def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
+        """The answers to questions that are asked at the same time. Raises as `answer` does."""
+
+        def ask(question: Question) -> str:
+            return self.answer(question.messages, question.max_tokens, seed, temperature, question.schema)
+
+        with ThreadPoolExecutor(max(1, len(questions))) as pool:
+            return list(pool.map(ask, questions))
 
 
 def check_adapter(adapter: Path, base_name: str) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 PLANNER = "gold"
-LEAST_ANSWER = 64
-"""Tokens that every answer may have, however short gold's is."""
+SPARE = 64
+"""Tokens that an answer may have beyond one and a half times gold's: a model may put some prose around it."""
 Count = Callable[[Sequence[Message]], int]
 """Tokens of a whole prompt."""
 _RUNS = table_of(TaskRun)
@@ -154,7 +154,7 @@ def _item(
     target: Target, run: RowMapping, messages: tuple[Message, ...], expected: str, count: Count
 ) -> EvaluationItem:
     stage = Stage(target.value)
-    wanted = max(LEAST_ANSWER, 2 * count([Message(role="assistant", content=expected)]))
+    wanted = SPARE + 3 * count([Message(role="assistant", content=expected)]) // 2
     return EvaluationItem(
         id=content_id(stage, messages, expected),
         stage=stage,

@@ -1,0 +1,290 @@
+"""Evaluation sets: built from gold runs, frozen with their repositories, kept apart from training."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from evals.sets import (
+    all_sets,
+    build_set,
+    contamination,
+    freeze,
+    in_common,
+    latest_set,
+    reserve,
+    reserved,
+    scores_from_campaign,
+    trained_repositories,
+)
+from harness.store import RawStore
+from harness.store.rows import add, writing
+from models.chat import Message, prompt_text
+from models.database import open_database
+from models.errors import DatabaseError, EvaluationError, GuardrailError, TrainingError, UsageError
+from models.evaluation import Evaluation, EvaluationSet, Subject
+from models.manifest import Funnel, Instance, Manifest, PlanningType
+from models.outcomes import OutcomeKind
+from models.protocols import Answer, Request, Stage, Task
+from models.tables import Blob, EvaluationSetRow, TrainingDataset, TrainingPlan
+from models.training import Target
+
+GOLD = {
+    Stage.TASK_ANALYSIS: '{"summary": "s", "files": ["a.py"]}',
+    Stage.SCOPE: '{"files": {"a.py": "relevant", "b.py": "irrelevant"}}',
+    Stage.PRECISION: '{"symbols": {"a.py": {"f": "primary"}}}',
+}
+
+
+def manifest(name: str, instances: int) -> Manifest:
+    made = tuple(
+        Instance(
+            instance_id=f"{name}-{n}", commit=f"{name}{n}".ljust(40, "0"), base_commit="b" * 40, task=f"Task {n}",
+            planning_types=(PlanningType.META,) if n == 0 else (PlanningType.STEP,), production_files=("a.py",),
+            test_files=("t.py",), environment="e", fail_to_pass=("t.py::t",),
+        )
+        for n in range(instances)
+    )  # fmt: skip
+    return Manifest(
+        name=name, source="s", license=None, organisation=None, domain=None, head="c" * 40, python="3.11",
+        test_command=("pytest",), lines_of_code=1, instances=made,
+        funnel=Funnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
+    )  # fmt: skip
+
+
+def prompt(name: str, n: int, stage: Stage, more: str = "") -> tuple[Message, ...]:
+    return (Message(role="system", content="judge"), Message(role="user", content=f"{name} {n} {stage.value}{more}"))
+
+
+def run(
+    store: RawStore,
+    name: str,
+    instances: int = 2,
+    planner: str = "gold",
+    outcome: OutcomeKind | None = OutcomeKind.PASSED,
+    identity: str = "v1",
+    sample: int = 0,
+    more: str = "",
+) -> None:
+    """Trajectories of a planner on a repository's instances, each of which asked the three retrieval stages."""
+    keys = store.register_package(manifest(name, instances))
+    campaign = store.register_campaign({"n": 1})
+    store.start_run(campaign, "c", "flow", [])
+    for n in range(instances):
+        trajectory = store.open_trajectory(campaign, keys[f"{name}-{n}"], planner, identity, 0.6, sample)
+        attempt = store.begin_attempt(trajectory)
+        assert attempt is not None
+        recorder = store.recorder(trajectory, attempt)
+        for stage, answer in GOLD.items():
+            asked = Request(stage=stage, task=Task(text="t", repository=name, base="b"))
+            recorder.call(asked, Answer(text=answer, model="gold", prompt=prompt_text(prompt(name, n, stage, more))))
+        if outcome is not None:
+            store.close_trajectory(trajectory, attempt, outcome)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Engine:
+    return open_database(tmp_path / "raw.sqlite", "raw")
+
+
+@pytest.fixture
+def store(raw: Engine) -> RawStore:
+    return RawStore(raw)
+
+
+@pytest.fixture
+def curated(tmp_path: Path) -> Engine:
+    return open_database(tmp_path / "curated.sqlite", "curated")
+
+
+def train_on(raw: Engine, repository: str, planned: bool = True) -> None:
+    with writing(raw) as connection:
+        add(connection, Blob(sha256="0" * 64, codec="raw", size=0, data=b""))
+        config = {"repositories": [repository]}
+        data = TrainingDataset(
+            id="d" * 64, stage="scope", source="synthetic", examples=1, config=config, content_hash="0" * 64
+        )
+        add(connection, data)
+        if planned:
+            plan = TrainingPlan(id="p", stage="scope", source="synthetic", base="b", dataset_id="d" * 64, config={})
+            add(connection, plan)
+
+
+def test_items_are_the_prompts_and_answers_of_gold_runs_that_passed(raw: Engine, store: RawStore) -> None:
+    run(store, "one")
+    run(store, "one", planner="student")
+    run(store, "other")
+    built = build_set(raw, Target.SCOPE, ["one"])
+    assert built.repositories == ("one",)
+    assert {item.messages for item in built.items} == {prompt("one", n, Stage.SCOPE) for n in range(2)}
+    assert {item.expected for item in built.items} == {GOLD[Stage.SCOPE]}
+    assert {item.instance for item in built.items} == {"one-0", "one-1"}
+
+
+def test_gold_that_did_not_pass_makes_no_item(raw: Engine, store: RawStore) -> None:
+    run(store, "one", outcome=OutcomeKind.TESTS_FAILED)
+    with pytest.raises(EvaluationError, match="no scope item of repository 'one'"):
+        build_set(raw, Target.SCOPE, ["one"])
+
+
+def test_a_commit_is_asked_as_its_newest_gold_run_was(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 1)
+    run(store, "one", 1, identity="v2", more=" in new words")
+    [item] = build_set(raw, Target.SCOPE, ["one"]).items
+    assert item.messages == prompt("one", 0, Stage.SCOPE, " in new words")
+
+
+def test_sampling_takes_turns_and_is_the_same_each_time(raw: Engine, store: RawStore) -> None:
+    run(store, "big", 9)
+    run(store, "small", 2)
+    built = build_set(raw, Target.TASK_ANALYSIS, ["small", "big"], limit=5)
+    counts = {name: sum(item.repository == name for item in built.items) for name in built.repositories}
+    assert counts == {"big": 3, "small": 2}
+    assert build_set(raw, Target.TASK_ANALYSIS, ["big", "small"], limit=5) == built
+    assert build_set(raw, Target.TASK_ANALYSIS, ["big", "small"], limit=5, seed=1).id != built.id
+
+
+def test_prompts_that_are_too_long_are_left_out(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 1)
+    with pytest.raises(EvaluationError, match="with a prompt of at most 3 tokens"):
+        build_set(raw, Target.SCOPE, ["one"], max_prompt_tokens=3)
+
+
+def test_code_and_plans_are_asked_by_the_harness(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 2)
+    stages = {item.instance: item.stage for item in build_set(raw, Target.PLANNING, ["one"]).items}
+    assert stages == {"one-0": Stage.META_PLAN, "one-1": Stage.PART_PLAN}
+    assert all(item.messages == () for item in build_set(raw, Target.CODE, ["one"]).items)
+
+
+def test_a_frozen_set_comes_back_and_its_repositories_are_reserved(
+    raw: Engine, store: RawStore, curated: Engine
+) -> None:
+    run(store, "one")
+    built = build_set(raw, Target.SCOPE, ["one"])
+    assert freeze(curated, raw, built) == freeze(curated, raw, built) == built.id
+    assert latest_set(curated, Target.SCOPE) == built
+    assert all_sets(curated) == [built]
+    assert reserved(curated) == {"one": "evaluation of scope"}
+    with pytest.raises(EvaluationError, match="no evaluation set of code is frozen"):
+        latest_set(curated, Target.CODE)
+
+
+@pytest.mark.parametrize("table", ["reservations", "evaluation_sets"])
+def test_what_is_frozen_or_reserved_stays(raw: Engine, store: RawStore, curated: Engine, table: str) -> None:
+    run(store, "one")
+    freeze(curated, raw, build_set(raw, Target.SCOPE, ["one"]))
+    with pytest.raises(DatabaseError, match="append-only"), curated.begin() as connection:
+        connection.execute(text(f"DELETE FROM {table}"))
+
+
+def test_a_changed_content_is_refused(raw: Engine, store: RawStore, curated: Engine) -> None:
+    run(store, "one")
+    built = build_set(raw, Target.SCOPE, ["one"])
+    changed = built.model_dump_json().replace("irrelevant", "supporting")
+    with writing(curated) as connection:
+        row = EvaluationSetRow(id=built.id, target="scope", items=2, repositories=["one"], content=changed)
+        add(connection, row)
+    with pytest.raises(EvaluationError, match="was changed after it was frozen"):
+        latest_set(curated, Target.SCOPE)
+
+
+def test_a_repository_that_was_trained_on_cannot_be_held_out(raw: Engine, store: RawStore, curated: Engine) -> None:
+    run(store, "one")
+    run(store, "other")
+    train_on(raw, "one")
+    assert list(trained_repositories(raw)) == ["one"]
+    with pytest.raises(GuardrailError, match=r"held-out: repository 'one' was trained on \(dataset dddd"):
+        freeze(curated, raw, build_set(raw, Target.SCOPE, ["one", "other"]))
+    with pytest.raises(GuardrailError, match="held-out"):
+        reserve(curated, raw, ["a", "one"], "why")
+    assert reserved(curated) == {}
+    assert all_sets(curated) == []
+
+
+def test_a_dataset_that_nothing_was_trained_on_reserves_nothing(raw: Engine, curated: Engine) -> None:
+    train_on(raw, "one", planned=False)
+    assert reserve(curated, raw, ["one"], "why") == ["one"]
+    assert reserve(curated, raw, ["one"], "again") == []
+    assert reserved(curated) == {"one": "why"}
+
+
+def test_an_empty_set_is_refused(raw: Engine, curated: Engine) -> None:
+    with pytest.raises(EvaluationError, match="has no items"):
+        freeze(curated, raw, EvaluationSet(target=Target.SCOPE, repositories=(), items=()))
+
+
+def test_contamination_finds_repositories_commits_and_prompts(tmp_path: Path, raw: Engine, store: RawStore) -> None:
+    run(store, "one", 1)
+    built = build_set(raw, Target.SCOPE, ["one"])
+    [item] = built.items
+    plain = [{"role": "user", "content": "something else"}]
+    asked = [message.model_dump() for message in item.messages]
+    clean = {"repository": "two", "commit": "f" * 40}
+    lines = [
+        {"id": "1", "prompt": plain, "provenance": clean},
+        {"id": "2", "prompt": plain, "provenance": clean | {"repository": "one"}},
+        {"id": "3", "prompt": asked, "provenance": clean},
+    ]
+    (tmp_path / "sft.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    pair = {"id": "4", "prompt": plain, "chosen_by": clean, "rejected_by": clean | {"commit": item.commit}}
+    (tmp_path / "dpo.jsonl").write_text(json.dumps(pair) + "\n")
+    found = [(hit.file, hit.line, hit.example, hit.what, hit.item) for hit in contamination(tmp_path, [built])]
+    assert found == [
+        ("sft.jsonl", 2, "2", "repository", "one"),
+        ("sft.jsonl", 3, "3", "prompt", "one-0"),
+        ("dpo.jsonl", 1, "4", "commit", "one-0"),
+    ]
+    assert contamination(tmp_path, []) == []
+    (tmp_path / "dpo.jsonl").write_text("{\n")
+    with pytest.raises(TrainingError, match=r"dpo\.jsonl, line 1: not JSON"):
+        contamination(tmp_path, [built])
+
+
+def test_scores_of_a_campaign_leave_out_what_says_nothing_about_the_subject(raw: Engine, store: RawStore) -> None:
+    run(store, "one")
+    built = build_set(raw, Target.CODE, ["one"])
+    with pytest.raises(EvaluationError, match="was not run by student"):
+        scores_from_campaign(raw, "c", built)
+    run(store, "one", planner="student")
+    run(store, "one", planner="student", outcome=OutcomeKind.TESTS_FAILED, sample=1)
+    run(store, "one", planner="student", outcome=OutcomeKind.PROVIDER_ERROR, sample=2)
+    found = scores_from_campaign(raw, store.register_campaign({"n": 1}), built)
+    assert {(score.item, score.seed, score.scores["pass@1"]) for score in found.scores} == {
+        (item.id, seed, float(seed == 0)) for item in built.items for seed in (0, 1)
+    }
+    assert {(each.seed, each.kind) for each in found.excluded} == {(2, OutcomeKind.PROVIDER_ERROR)}
+    with pytest.raises(UsageError, match="no campaign was run under the name"):
+        scores_from_campaign(raw, "unknown", built)
+
+
+def test_a_campaign_with_open_or_unjudged_trajectories_gives_no_scores(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 1)
+    built = build_set(raw, Target.CODE, ["one"])
+    run(store, "one", 1, planner="student", outcome=None)
+    with pytest.raises(EvaluationError, match="was not finished"):
+        scores_from_campaign(raw, "c", built)
+    run(store, "one", 1, planner="teacher", outcome=OutcomeKind.DISK_FULL)
+    with pytest.raises(EvaluationError, match=r"has no verdict \(disk-full\)"):
+        scores_from_campaign(raw, "c", built, "teacher")
+
+
+def test_two_models_under_one_name_are_told_apart_by_identity(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 1)
+    built = build_set(raw, Target.CODE, ["one"])
+    run(store, "one", 1, planner="student", identity="base")
+    run(store, "one", 1, planner="student", identity="adapter", outcome=OutcomeKind.TESTS_FAILED)
+    with pytest.raises(EvaluationError, match="several models or adapters answered as student"):
+        scores_from_campaign(raw, "c", built)
+    [base] = scores_from_campaign(raw, "c", built, identity="base").scores
+    [adapter] = scores_from_campaign(raw, "c", built, identity="adapter").scores
+    assert (base.scores, adapter.scores) == ({"pass@1": 1.0}, {"pass@1": 0.0})
+    first, second = (
+        Evaluation(
+            set_id=built.id, target=Target.CODE, subject=Subject(name="s", base="b"), settings={}, seconds=0.0,
+            scores=scores,
+        )
+        for scores in ((base, base.model_copy(update={"seed": 1})), (adapter,))
+    )  # fmt: skip
+    assert [len(each.scores) for each in in_common(first, second)] == [1, 1]
