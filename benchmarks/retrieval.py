@@ -7,7 +7,7 @@ three words and a production file that existed: its message without trailers, as
 The answer is the production files it changed. The baseline is BM25 over identifier subtokens of path and content, tests
 and documentation left out. Printed per repository and averaged over repositories: recall@1, @5, @10, mean reciprocal
 rank, all changed files among ten; the context package that the ranking alone makes (share that hold all changed files,
-tokens, share of changed symbols shown whole); seconds of a query; what leaving out each ingredient costs.
+tokens, share of changed symbols shown whole); processor time of a query; what leaving out each ingredient costs.
 
 Aims: recall@1 12 points and recall@5 10 points over the baseline, recall@10 0.95, reciprocal rank 0.75; contexts hold
 all changed files in 85% of questions with a median under 12K tokens; a query under 100 ms on 150 files.
