@@ -99,7 +99,8 @@ def _template(stage: Stage) -> Template:
 
 def fenced(text: str, language: str) -> str:
     """Text in a fence that none of its lines can close; `language` may be a path."""
-    longest = max((len(line) - len(line.lstrip("`")) for line in text.split("\n")), default=0)
+    bare = [line.strip() for line in text.splitlines()]  # a closing fence may be indented
+    longest = max((len(line) - len(line.lstrip("`")) for line in bare), default=0)
     fence = "`" * max(3, longest + 1)
     info = _LANGUAGES.get(PurePosixPath(language).suffix, "") if "." in language else language
     body = text if text.endswith("\n") else text + "\n"
