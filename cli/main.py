@@ -17,6 +17,7 @@ from cli import (
     eval_sets,
     evaluate,
     exchange,
+    export,
     index,
     learn,
     mine,
@@ -35,7 +36,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, mine, corpus, supplement, campaign, index, retrieve, solve, exchange, curate, learn, evaluate):
+for module in (
+    demo,
+    mine,
+    corpus,
+    supplement,
+    campaign,
+    index,
+    retrieve,
+    solve,
+    exchange,
+    curate,
+    learn,
+    evaluate,
+    export,
+):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(config.app, name="config")

@@ -25,6 +25,7 @@ from models.guardrail_settings import GuardrailSettings
 from models.limits import Limits, LoopLimits
 from models.llm_settings import Models
 from models.mining import MiningRules
+from models.serving_settings import ServingSettings
 from models.training_settings import TrainingSettings
 
 CONFIG_FILE = "cra.toml"
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     )
     loop: LoopLimits = Field(default_factory=LoopLimits, description="how far one task may go")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
+    serving: ServingSettings = Field(default_factory=ServingSettings, description="the servers that `cra serve` starts")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="how adapters are trained")
     models: Models = Field(default_factory=Models, description="endpoints, and which of them answers which stage")
 

@@ -1,0 +1,22 @@
+"""Settings of the servers that `cra serve` starts."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from models.plans import Frozen
+
+
+class ServingSettings(Frozen):
+    """How a base and its adapters are served."""
+
+    python: str = Field("", description="python of an environment with vLLM; empty: `uv tool run` gets `package`")
+    package: str = Field("vllm>=0.30", description="what `uv tool run` gets where `python` is empty")
+    max_loras: int = Field(8, ge=1, description="adapters in one batch at most; each takes memory of the accelerator")
+    max_cpu_loras: int = Field(16, ge=1, description="adapters kept in main memory; others are read again when asked")
+    window: int | None = Field(None, ge=256, description="context window in tokens; unset: the base's own")
+    dtype: str = Field("auto", description="of the weights: auto, bfloat16, float16, float32")
+    arguments: tuple[str, ...] = Field((), description="further arguments of the server, as they are")
+    environment: dict[str, str] = Field(default_factory=dict, description="further environment variables, no keys")
+    startup: Annotated[float, Field(gt=0)] = Field(900.0, description="seconds until it must have answered")
+    restarts: int = Field(5, ge=0, description="times a server that ended by itself is started again")
