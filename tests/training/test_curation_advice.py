@@ -1,0 +1,110 @@
+"""Which stage needs training most: what failures are put down to, and that the plan can be curated by."""
+
+from pathlib import Path
+
+import pytest
+from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
+
+from models.attribution import Label, Place
+from models.curation_settings import CurationSettings
+from models.outcomes import OutcomeKind
+from models.protocols import Stage
+from models.training import Target
+from training.curation import TrainPlan, advise, curate, read_plan
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.add(Repository("lib", instances=8))
+    return made
+
+
+def plan_of(world: World) -> TrainPlan:
+    return advise(world.raw, CurationSettings())[1]
+
+
+def failures(plan: TrainPlan) -> dict[Target, int]:
+    return {need.target: need.failures for need in plan.needs if need.failures}
+
+
+def fail(world: World, number: int, label: Label, unseen: tuple[Place, ...] = (), **scope: str) -> None:
+    run = world.run(f"lib-{number}", "student")
+    for path, decision in scope.items():
+        run.recorder.decision(Stage.SCOPE, f"{path}.py", decision, "judge: so")
+    run.scope().close(OutcomeKind.TESTS_FAILED, label=label, unseen=unseen)
+
+
+def test_targets_come_in_the_order_of_the_tiers(world: World) -> None:
+    assert [need.target.value for need in plan_of(world).needs] == [
+        "code", "scope", "precision", "task_analysis", "planning",
+    ]  # fmt: skip
+
+
+def test_failures_are_put_down_to_targets(world: World) -> None:
+    fail(world, 0, Label.CODE)
+    fail(world, 1, Label.PLAN)
+    fail(world, 2, Label.PLAN)
+    fail(world, 3, Label.UNDETERMINED)
+    plan = plan_of(world)
+    assert failures(plan) == {Target.CODE: 1, Target.PLANNING: 2}
+    assert (plan.undetermined, plan.trajectories, plan.weakest) == (1, 4, Target.PLANNING)
+    assert "2 failures are put down to planning" in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("decided", "target"),
+    [({}, Target.TASK_ANALYSIS), ({"a": "irrelevant"}, Target.SCOPE), ({"a": "supporting"}, Target.PRECISION)],
+)
+def test_a_failure_of_retrieval_is_put_down_to_the_stage_that_lost_sight(
+    world: World, decided: dict[str, str], target: Target
+) -> None:
+    fail(world, 0, Label.RETRIEVAL, (Place(path="a.py", symbol="f"),), **decided)
+    assert failures(plan_of(world)) == {target: 1}
+
+
+def test_answers_that_cannot_be_read_are_a_need_too_and_golds_are_not_counted(world: World) -> None:
+    gold_runs(world, Repository("other", instances=1))
+    run = world.run("lib-0", "student").scope().malformed(Stage.SCOPE)
+    run.scope(attempt=1).close(OutcomeKind.TESTS_FAILED, label=Label.UNDETERMINED)
+    plan = plan_of(world)
+    [scope] = [need for need in plan.needs if need.target is Target.SCOPE]
+    assert (scope.answers, scope.malformed, scope.need) == (2, 0.5, 0.5)
+    assert (plan.weakest, plan.planners) == (Target.SCOPE, ("student",))
+    assert any("50% of answers cannot be read" in advice for advice in scope.advice)
+
+
+def test_a_students_failures_count_before_a_teachers(world: World) -> None:
+    world.run("lib-0", "teacher").scope().close(OutcomeKind.TESTS_FAILED, label=Label.CODE)
+    assert failures(plan_of(world)) == {Target.CODE: 1}
+    fail(world, 1, Label.PLAN)
+    assert failures(plan_of(world)) == {Target.PLANNING: 1}
+
+
+def test_without_a_model_nothing_is_weakest_and_the_plan_says_what_to_do(world: World) -> None:
+    gold_runs(world, Repository("other", instances=3))
+    plan = plan_of(world)
+    assert plan.weakest is None
+    assert "--planner student" in plan.reason
+    [scope] = [need for need in plan.needs if need.target is Target.SCOPE]
+    assert scope.examples == {"synthetic": 3}
+    assert scope.advice[0].startswith("3 of 2000 examples: run gold")
+
+
+def test_the_same_runs_give_the_same_plan_and_more_runs_another(world: World) -> None:
+    first, plan = advise(world.raw, CurationSettings())
+    assert advise(world.raw, CurationSettings())[0] == first
+    assert read_plan(world.raw, first[:12]) == (first, plan)
+    fail(world, 0, Label.CODE)
+    assert advise(world.raw, CurationSettings())[0] != first
+
+
+def test_a_plan_keeps_to_the_runs_that_it_saw(world: World) -> None:
+    world.run("lib-0", campaign="seen").scope().close()
+    plan_id, _ = advise(world.raw, CurationSettings())
+    world.run("lib-1", campaign="later").scope().close()
+    made = curate(world.raw, world.curated, world.request(Target.SCOPE, plan=plan_id[:16]))
+    assert made.card.examples["sft"] == 1
+    assert made.card.config["plan"] == plan_id
+    assert curate(world.raw, world.curated, world.request(Target.SCOPE)).card.examples["sft"] == 2
+    assert GOOD_SCOPE
