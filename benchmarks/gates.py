@@ -20,13 +20,17 @@ from models.training import Target
 
 
 class World(NamedTuple):
-    """What is simulated: a target's metrics on `repositories` of `items` each."""
+    """What is simulated: a target's metrics on `repositories` of `items` each.
+
+    `uneven`: of a third to five thirds as many, and the challenger is much better in few and a little worse in most.
+    """
 
     target: Target
     repositories: int
     items: int
     gain: float
     spread: float
+    uneven: bool = False
 
 
 class Rates(NamedTuple):
@@ -43,14 +47,19 @@ def simulate(world: World, chance: random.Random) -> tuple[Evaluation, Evaluatio
     before, after = [], []
     for repository in range(world.repositories):
         level = {metric: chance.gauss(0.3, 0.7) for metric in metrics}
-        edge = {metric: chance.gauss(world.gain, world.spread) for metric in metrics}
-        for item in range(world.items):
+        edge = {metric: world.gain + world.spread * _deviation(world, chance) for metric in metrics}
+        for item in range(round(world.items * chance.uniform(1 / 3, 5 / 3)) if world.uneven else world.items):
             skill = {metric: level[metric] + chance.gauss(0, 1.5) for metric in metrics}
             for scores, extra in ((before, 0.0), (after, 1.0)):
                 odds = {metric: 1 / (1 + exp(-skill[metric] - extra * edge[metric])) for metric in metrics}
                 said = {metric: float(chance.random() < odds[metric]) for metric in metrics}
                 scores.append(ItemScore(item=f"{repository}-{item}", repository=f"r{repository}", seed=0, scores=said))
     return _evaluation(world, "champion", before), _evaluation(world, "challenger", after)
+
+
+def _deviation(world: World, chance: random.Random) -> float:
+    """Of mean 0 and spread 1."""
+    return chance.expovariate(1.0) - 1.0 if world.uneven else chance.gauss(0, 1)
 
 
 def _evaluation(world: World, name: str, scores: list[ItemScore]) -> Evaluation:
@@ -91,6 +100,9 @@ def main() -> None:
                         f"{seen.promoted:>9.3f} +- {error:.3f} {seen.rejected:>9.3f} {seen.naive:>10.3f}",
                         flush=True,
                     )
+    for repositories, items in ((6, 20), (8, 30), (12, 25), (25, 12)):
+        seen = rates(World(Target.SCOPE, repositories, items, 0.0, 0.7, uneven=True), options.rounds, options.seed)
+        print(f"{repositories} uneven repositories, no gain, spread 0.7, skewed: promoted {seen.promoted:.3f}")
     for rules, name in ((Rules(), "off"), (Rules(item_level=True), "on")):
         for spread in (0.0, 0.7):
             seen = rates(World(Target.SCOPE, 4, 40, 0.0, spread), options.rounds, options.seed, rules)

@@ -11,7 +11,7 @@ A key is never written here: `api_key_env` names the environment variable that h
 """
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
@@ -127,6 +127,18 @@ class Models(Frozen):
     windows: dict[Stage, Annotated[int, Field(ge=256)]] = Field(
         default_factory=dict, description="stage = tokens of its window, for the student and for gold; unset: as built"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _embedded_keeps_its_own(cls, data: Any) -> Any:
+        """What is not said of [models.endpoints.embedded] stays as it is built in."""
+        endpoints = data.get("endpoints") if isinstance(data, dict) else None
+        if not isinstance(endpoints, dict):
+            return data
+        own = endpoints.get(EMBEDDED)
+        if not isinstance(own, dict) or own.get("url", EMBEDDED) != EMBEDDED:
+            return data
+        return {**data, "endpoints": {**endpoints, EMBEDDED: embedded_endpoint().model_dump() | own}}
 
     @model_validator(mode="after")
     def _roles_name_endpoints(self) -> Self:

@@ -93,3 +93,10 @@ def test_a_password_in_a_url_is_refused_and_not_shown(monkeypatch: pytest.Monkey
 def test_prices() -> None:
     assert Price(input=1.0, output=2.0).of(1_000_000, 500_000, 1_000_000) == pytest.approx(3.0)
     assert Price(input=1.0, cached_input=0.0, output=2.0).of(1_000_000, 500_000, 0) == pytest.approx(0.5)
+
+
+def test_what_is_not_said_of_the_embedded_model_stays_built_in() -> None:
+    models = Models.model_validate({"endpoints": {"embedded": {"base": "smollm2"}}})
+    assert models.endpoint("embedded") == Models().endpoint("embedded").model_copy(update={"base": "smollm2"})
+    with pytest.raises(ValueError, match="the model inside the process"):
+        Models.model_validate({"endpoints": {"embedded": {"url": "http://127.0.0.1:1/v1", "model": "m"}}})
