@@ -24,6 +24,7 @@ from cli import (
     models,
     retrieve,
     sandbox,
+    serve,
     solve,
     supplement,
 )
@@ -50,6 +51,7 @@ for module in (
     learn,
     evaluate,
     export,
+    serve,
 ):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")

@@ -115,15 +115,27 @@ def newest(folder: Path) -> list[Path]:
     return [path for _, path in sorted(best.values(), key=lambda each: each[1].name)]
 
 
-def serve(path: Path, alias: str, window: int, adapters: Sequence[Path] = ()) -> Running:
-    """A server on a GGUF file and GGUF adapters, on loopback behind a random key. Adapters answer only where a request
-    chooses them. Raises SettingsError if the extra is missing, ProviderError if it does not start."""
+def serve(
+    path: Path,
+    alias: str,
+    window: int,
+    adapters: Sequence[Path] = (),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    key: str | None = None,
+) -> Running:
+    """A server on a GGUF file and GGUF adapters, on loopback behind a random key unless told otherwise (`port` 0: any;
+    `key` empty: none). Adapters answer only where a request chooses them.
+
+    Raises SettingsError if the extra is missing, ProviderError if it does not start.
+    """
     try:
         import xllamacpp
     except ImportError as error:
         raise SettingsError(_MISSING) from error
 
-    key = secrets.token_urlsafe(32)
+    key = secrets.token_urlsafe(32) if key is None else key
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {alias}
@@ -133,9 +145,9 @@ def serve(path: Path, alias: str, window: int, adapters: Sequence[Path] = ()) ->
     params.n_gpu_layers = 0
     params.cache_prompt = True
     params.cache_ram_mib = _PROMPT_CACHE_MIB
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.api_keys = [key]
+    params.hostnames = [host]
+    params.port = port
+    params.api_keys = [key] if key else []
     params.ui = params.endpoint_slots = False
     params.verbosity = _QUIET
     for threads in (params.cpuparams, params.cpuparams_batch):

@@ -1,0 +1,165 @@
+"""What is run to serve a base and its adapters: vLLM, llama.cpp's server, or Ollama."""
+
+import ipaddress
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from models.errors import ServingError, SettingsError
+from models.serving_settings import ServingSettings
+
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as --max-lora-rank."""
+_SMALLEST_RANK = 32
+"""What is planned for at least, so that the first adapter trained with the usual rank fits without a restart."""
+
+
+class Wanted(NamedTuple):
+    """An adapter that is to be served: its served name, its directory (GGUF file for llama.cpp), and its rank."""
+
+    name: str
+    path: Path
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server listens. `key_env` is the NAME of the environment variable with the API key, None: no key."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    key_env: str | None = None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def root(self) -> str:
+        """URL for those on this machine."""
+        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104  compared, not bound
+        host = "127.0.0.1" if everywhere else f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def key(self) -> str | None:
+        """The API key. Raises SettingsError if its variable is not set."""
+        if self.key_env is None:
+            return None
+        key = os.environ.get(self.key_env, "").strip()
+        if not key:
+            raise SettingsError(f"the API key is to be in the environment variable {self.key_env}, which is not set")
+        return key
+
+    def checked(self, open_to_network: bool) -> "Place":
+        """The same place. Raises SettingsError if others reach it and that was not said, or without a key."""
+        if not self.loopback and not open_to_network:
+            raise SettingsError(
+                f"--host {self.host} is open to the network, where anyone may use the model; "
+                "add --open-to-network if that is meant, and --api-key-env NAME"
+            )
+        if not self.loopback and self.key_env is None:
+            raise SettingsError(f"--host {self.host} is open to the network; name a key with --api-key-env NAME")
+        return self
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A server to be started. `env` is added to the process's environment; `secret` as well, and is never shown.
+
+    `then` are programs to run once it answers; `runtime` says whether it takes adapters while it runs.
+    """
+
+    argv: tuple[str, ...]
+    place: Place
+    env: dict[str, str] = field(default_factory=dict)
+    secret: dict[str, str] = field(default_factory=dict, repr=False)
+    health: str = "/health"
+    runtime: bool = False
+    then: tuple[tuple[str, ...], ...] = ()
+
+    def shown(self) -> list[str]:
+        """The commands as one would type them, without the key."""
+        import shlex
+
+        hidden = [f"{name}=..." for name in self.secret]
+        words = [*(f"{name}={shlex.quote(value)}" for name, value in self.env.items()), *hidden, shlex.join(self.argv)]
+        return [" ".join(words), *(shlex.join(each) for each in self.then)]
+
+
+def lora_rank(ranks: Sequence[int]) -> int:
+    """The smallest --max-lora-rank that takes all of these. Raises ServingError if one is too large for any."""
+    most = max([*ranks, _SMALLEST_RANK])
+    fitting = [rank for rank in RANKS if rank >= most]
+    if not fitting:
+        raise ServingError(f"an adapter has rank {most}, vLLM takes {RANKS[-1]} at most; serve its merged weights")
+    return fitting[0]
+
+
+def vllm(
+    settings: ServingSettings, base: str, base_dir: Path, wanted: Sequence[Wanted], ranks: Sequence[int], place: Place
+) -> Launch:
+    """vLLM on a base, under the base's name. On loopback adapters are loaded while it runs; where others reach it that
+    is switched off (who may load an adapter may read files), and `wanted` are given at the start.
+
+    `ranks` are those of all adapters that may come. Raises ServingError, SettingsError.
+    """
+    argv = _python(settings)
+    argv += ["--model", str(base_dir), "--served-model-name", base, "--host", place.host, "--port", str(place.port)]
+    argv += ["--dtype", settings.dtype, "--enable-prefix-caching"]
+    argv += ["--enable-lora", "--max-lora-rank", str(lora_rank(ranks)), "--max-loras", str(settings.max_loras)]
+    argv += ["--max-cpu-loras", str(max(settings.max_loras, settings.max_cpu_loras))]
+    argv += ["--max-model-len", str(settings.window)] if settings.window else []
+    if wanted and not place.loopback:
+        argv += ["--lora-modules", *(f"{each.name}={each.path}" for each in wanted)]
+    env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    env |= settings.environment
+    env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True" if place.loopback else "False"
+    secret = {"VLLM_API_KEY": place.key} if place.key else {}
+    return Launch((*argv, *settings.arguments), place, env, secret, runtime=place.loopback)
+
+
+def _python(settings: ServingSettings) -> list[str]:
+    module = ["-m", "vllm.entrypoints.openai.api_server"]  # its `vllm` program fails where another package ships it
+    if settings.python:
+        if not Path(settings.python).is_file():
+            raise SettingsError(f"serving.python: {settings.python} does not exist; give the python that has vLLM")
+        return [settings.python, *module]
+    if shutil.which("uv") is None:
+        raise SettingsError("vLLM needs an environment of its own: set serving.python, or install uv")
+    return ["uv", "tool", "run", "--from", settings.package, "python", *module]
+
+
+def llama(settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[Wanted], place: Place) -> Launch:
+    """llama.cpp's server on GGUF files. Adapters are loaded at the start and answer where a request chooses them.
+
+    Without a `llama-server` on the path, the one inside the extra `local` is run.
+    """
+    program = shutil.which("llama-server")
+    argv = [program] if program else [sys.executable, "-m", "llm.serving.llama"]
+    argv += ["--model", str(gguf), "--alias", base, "--host", place.host, "--port", str(place.port)]
+    argv += ["--ctx-size", str(settings.window)] if settings.window else []
+    for each in wanted:
+        argv += ["--lora", str(each.path)]
+    argv += ["--lora-init-without-apply"] if wanted else []
+    secret = {"LLAMA_API_KEY": place.key} if place.key else {}
+    return Launch((*argv, *settings.arguments), place, dict(settings.environment), secret)
+
+
+def ollama(settings: ServingSettings, modelfiles: Sequence[tuple[str, Path]], place: Place) -> Launch:
+    """Ollama with one model per (name, Modelfile): it has no adapters per request, each is a model of its own."""
+    if place.key_env is not None:
+        raise SettingsError("Ollama knows no API key; leave --api-key-env out and keep it on loopback")
+    host = f"{place.host}:{place.port}"
+    create = tuple(("ollama", "create", name, "-f", str(path)) for name, path in modelfiles)
+    return Launch(("ollama", "serve"), place, {"OLLAMA_HOST": host} | settings.environment, health="/", then=create)

@@ -1,0 +1,82 @@
+"""Does an adapter change what a server answers? One that does not fit may answer as the base, with HTTP 200.
+
+The same prompt goes to the base and to the adapter, and the log-probabilities of its tokens, and of the likeliest next
+ones, are compared. What the base differs from itself by, asked twice, is noise.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from models.errors import ServingError
+
+PROMPT = (
+    "<|im_start|>system\nYou judge which files of a repository a task is about.<|im_end|>\n"
+    "<|im_start|>user\nTask: retry the request when the connection breaks\n\nsrc/client.py\n"
+    "def send(request: Request) -> Response:\n    return transport.send(request)\n<|im_end|>\n"
+    "<|im_start|>assistant\n"
+)
+LIKELIEST = 5
+_LEAST = 1e-4
+
+Scores = dict[str, float]
+"""Log-probabilities by what they are of: places in the prompt, and next tokens."""
+
+
+class Probe:
+    """Compares adapters with the base of one server. `scores` asks it: for an adapter by name, None for the base."""
+
+    def __init__(self, scores: Callable[[str | None], Scores]) -> None:
+        self._scores = scores
+        self._base: Scores | None = None
+        self._noise = 0.0
+
+    def warm(self) -> None:
+        """Ask the base, once: the first answer of a server takes longest, and adapters are compared with it."""
+        if self._base is None:
+            base = self._scores(None)
+            self._noise = difference(base, self._scores(None))
+            self._base = base
+
+    def effect(self, adapter: str) -> float:
+        """Mean difference, in nats, between adapter and base. Raises ServingError if it is none."""
+        self.warm()
+        assert self._base is not None
+        effect = difference(self._base, self._scores(adapter))
+        if effect <= max(_LEAST, 4 * self._noise):
+            raise ServingError(
+                f"adapter {adapter} changes nothing: the server answers as the base (difference {effect:.6f}, "
+                f"noise {self._noise:.6f}); see that it was trained on this base (`cra adapters verify`)"
+            )
+        return effect
+
+
+def difference(first: Scores, second: Scores) -> float:
+    """Mean absolute difference over what both have. Raises ServingError if that is nothing."""
+    shared = sorted(set(first) & set(second))
+    if not shared:
+        raise ServingError("the server gives no log-probabilities to compare; see its log")
+    return sum(abs(first[key] - second[key]) for key in shared) / len(shared)
+
+
+def read_vllm(body: Any) -> Scores:
+    """The scores in an answer of vLLM's /v1/completions. Raises ServingError if it is no such answer."""
+    try:
+        choice = body["choices"][0]
+        scores: Scores = {}
+        for number, place in enumerate(choice.get("prompt_logprobs") or ()):
+            for token, entry in (place or {}).items():
+                scores[f"{number} {token}"] = float(entry["logprob"])
+        for token, value in choice["logprobs"]["top_logprobs"][0].items():
+            scores[f"next {token}"] = float(value)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise ServingError(f"the server's answer has no log-probabilities ({error!r}); is it vLLM?") from error
+    return scores
+
+
+def read_llama(body: Any) -> Scores:
+    """The scores in an answer of llama.cpp's /completion. Raises ServingError if it is no such answer."""
+    try:
+        first = body["completion_probabilities"][0]
+        return {f"next {each['id']}": float(each["logprob"]) for each in first["top_logprobs"]}
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ServingError(f"the server's answer has no log-probabilities ({error!r}); is it llama.cpp?") from error

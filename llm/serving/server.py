@@ -1,0 +1,179 @@
+"""A running server as `cra serve` sees it: what it serves, adapters loaded and unloaded, each proven by a probe.
+
+Served names are immutable: nothing is ever loaded again under a name, since a server may answer from what the old
+adapter left in its cache. What is loaded stays, so that a rollback needs no loading.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llm.serving.commands import Place, Wanted
+from llm.serving.http import Reply, ask
+from llm.serving.probe import LIKELIEST, PROMPT, Probe, Scores, read_llama, read_vllm
+from models.errors import ServingError
+
+
+class Loaded(NamedTuple):
+    """A proven adapter: the seconds that loading and probing took, and its mean effect in nats."""
+
+    name: str
+    load_seconds: float
+    probe_seconds: float
+    effect: float
+
+
+class VllmServer:
+    """vLLM at a place, with a base by its served name. `timeout` is in seconds, for one question."""
+
+    def __init__(self, place: Place, base: str, *, timeout: float = 120.0) -> None:
+        self.place, self.base, self._timeout = place, base, timeout
+        self.probe = Probe(self._scores)
+
+    def names(self) -> dict[str, str]:
+        """What it serves: name -> the path it was loaded from. Raises ServingError if that is not our base."""
+        reply = self._ask("/v1/models")
+        try:
+            served = {str(entry["id"]): str(entry.get("root") or "") for entry in reply.body["data"]}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ServingError(f"{self.place.root} is no model server ({reply.message}); is the port right?") from error
+        if self.base not in served:
+            names = ", ".join(sorted(served)) or "nothing"
+            raise ServingError(f"{self.place.root} serves {names}, not {self.base}; another server listens there")
+        return served
+
+    def warm(self) -> float:
+        """Ask the base once, so that loading an adapter later does not wait for it; returns the seconds."""
+        began = time.monotonic()
+        self.names()
+        self.probe.warm()
+        return time.monotonic() - began
+
+    def load(self, name: str, path: Path) -> Loaded:
+        """Load an adapter and prove that it has an effect.
+
+        Raises ServingError if the server refuses it, or answers as the base; it is then unloaded again.
+        """
+        self.probe.warm()
+        began = time.monotonic()
+        known = self.names().get(name)
+        if known is None:
+            reply = self._ask("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
+            if not reply.good:
+                raise ServingError(f"the server refused adapter {name}: {reply.message}{_remedy(reply)}")
+        elif Path(known) != path:
+            raise ServingError(f"{name} is loaded from {known} already; a served name never changes what it means")
+        loaded = time.monotonic()
+        try:
+            effect = self.probe.effect(name)
+        except ServingError:
+            if known is None:
+                self.unload(name)
+            raise
+        return Loaded(name, loaded - began, time.monotonic() - loaded, effect)
+
+    def unload(self, name: str) -> None:
+        """Take an adapter out. Raises ServingError if it is not there."""
+        reply = self._ask("/v1/unload_lora_adapter", {"lora_name": name})
+        if not reply.good:
+            raise ServingError(f"the server did not unload {name}: {reply.message}")
+
+    def healthy(self) -> bool:
+        """Whether it says that it is well."""
+        try:
+            return ask(f"{self.place.root}/health", timeout=10.0).good
+        except ServingError:
+            return False
+
+    def _scores(self, adapter: str | None) -> Scores:
+        body = {"model": adapter or self.base, "prompt": PROMPT, "max_tokens": 1, "temperature": 0}
+        reply = self._ask("/v1/completions", body | {"logprobs": LIKELIEST, "prompt_logprobs": 0})
+        if not reply.good:
+            raise ServingError(f"the server does not answer for {adapter or self.base}: {reply.message}")
+        return read_vllm(reply.body)
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Reply:
+        return ask(f"{self.place.root}{path}", body, key=self.place.key, timeout=self._timeout)
+
+
+class LlamaServer:
+    """llama.cpp's server: its adapters are loaded at the start, under the names of their files."""
+
+    def __init__(self, place: Place, base: str, *, timeout: float = 300.0) -> None:
+        self.place, self.base, self._timeout = place, base, timeout
+        self.probe = Probe(self._scores)
+        self._numbers: dict[str, int] = {}
+
+    def names(self) -> dict[str, str]:
+        """Its adapters and its base: name -> file."""
+        reply = ask(f"{self.place.root}/lora-adapters", key=self.place.key, timeout=self._timeout)
+        if not isinstance(reply.body, list):
+            raise ServingError(f"{self.place.root} is no llama.cpp server ({reply.message}); is the port right?")
+        self._numbers = {Path(entry["path"]).stem: int(entry["id"]) for entry in reply.body}
+        return {self.base: ""} | {Path(entry["path"]).stem: str(entry["path"]) for entry in reply.body}
+
+    def warm(self) -> float:
+        """Ask the base once; returns the seconds that took."""
+        began = time.monotonic()
+        self.names()
+        self.probe.warm()
+        return time.monotonic() - began
+
+    def load(self, name: str, path: Path) -> Loaded:
+        """Prove an adapter that was loaded at the start. Raises ServingError if it was not, or has no effect."""
+        if name not in self.names():
+            raise ServingError(f"{name} came after the start, and llama.cpp loads adapters then only; start it again")
+        began = time.monotonic()
+        return Loaded(name, 0.0, time.monotonic() - began, self.probe.effect(name))
+
+    def healthy(self) -> bool:
+        """Whether it says that it is well."""
+        try:
+            return ask(f"{self.place.root}/health", timeout=10.0).good
+        except ServingError:
+            return False
+
+    def _scores(self, adapter: str | None) -> Scores:
+        scales = [{"id": number, "scale": float(name == adapter)} for name, number in self._numbers.items()]
+        body = {"prompt": PROMPT, "n_predict": 1, "temperature": 0, "n_probs": 50, "lora": scales}
+        reply = ask(f"{self.place.root}/completion", body, key=self.place.key, timeout=self._timeout)
+        if not reply.good:
+            raise ServingError(f"the server does not answer for {adapter or self.base}: {reply.message}")
+        return read_llama(reply.body)
+
+
+Server = VllmServer | LlamaServer
+
+
+class Synced(NamedTuple):
+    """What came of bringing a server up to date: adapters that were loaded and proven, and why others were not."""
+
+    loaded: tuple[Loaded, ...]
+    failed: dict[str, str]
+
+
+def sync(server: Server, wanted: Sequence[Wanted], proven: Sequence[str] = ()) -> Synced:
+    """Load what is wanted and not `proven` yet. Nothing is unloaded: older adapters stay for a rollback.
+
+    One that fails does not keep the others from being loaded. Raises ServingError if the server does not answer.
+    """
+    loaded: list[Loaded] = []
+    failed: dict[str, str] = {}
+    there = server.names()
+    for each in wanted:
+        if each.name in proven and each.name in there:
+            continue
+        try:
+            loaded.append(server.load(each.name, each.path))
+        except ServingError as error:
+            failed[each.name] = str(error)
+    return Synced(tuple(loaded), failed)
+
+
+def _remedy(reply: Reply) -> str:
+    if reply.status == 404 and "adapter" not in reply.message.lower():
+        return "; it takes no adapters while it runs, start it with `cra serve`"
+    if "rank" in reply.message:
+        return "; start `cra serve` again, which allows for the ranks that are in the registry"
+    return ""
