@@ -161,6 +161,19 @@ def test_a_new_base_ends_the_adapters_of_the_old_one(curated: "Engine", registry
     assert "scope-v1 is of base tiny" not in registry.log()[-1].reason  # it was taken off before
 
 
+def test_the_first_adapter_of_another_base_has_only_that_base_to_beat(
+    curated: "Engine", registry: Registry, tmp_path: Path
+) -> None:
+    old = fresh(registry, tmp_path, 1.0)
+    registry.promote(old, report(old, None))
+    make_base(curated, tmp_path, "larger")
+    new = register(registry, make_adapter(tmp_path / "n", 2.0, base_model_name_or_path="larger"), base="larger")
+    registry.promote(new, report(new, None))
+    assert serving(registry) == "scope-v2"
+    assert registry.rollback(Target.SCOPE, "worse") is None
+    assert registry.log()[-1].reason == "worse (passed over: scope-v1 is of base tiny)"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

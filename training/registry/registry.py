@@ -127,11 +127,15 @@ class Registry:
                 return self._current(chosen.id)
             report = report or on_record(log, chosen.id)
             if override is None:
-                check_report(chosen, report, champion)
+                check_report(chosen, report, self._same_base(champion, chosen))
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
             write(connection, Decision(chosen.target, "promote", chosen.id, reason, override, report))
         return self._current(chosen.id)
+
+    def _same_base(self, champion: str | None, chosen: AdapterVersion) -> str | None:
+        """Whom a challenger has to beat: an adapter of another base does not answer where its own base is served."""
+        return champion if champion is not None and self._current(champion).base == chosen.base else None
 
     def reject(self, version: AdapterVersion | str, report: GateReport) -> None:
         """Note that a gate turned an adapter down; whoever serves goes on. Noted once for one report."""
