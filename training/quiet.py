@@ -14,7 +14,7 @@ def quiet_libraries(*, errors: bool = False) -> Iterator[None]:
 
     level, bars = library.get_verbosity(), library.is_progress_bar_enabled()
     library.set_verbosity(logging.ERROR)
-    library.disable_progress_bar()  # type: ignore[no-untyped-call]
+    library.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -27,4 +27,4 @@ def quiet_libraries(*, errors: bool = False) -> Iterator[None]:
     finally:
         library.set_verbosity(level)
         if bars:
-            library.enable_progress_bar()  # type: ignore[no-untyped-call]
+            library.enable_progress_bar()
