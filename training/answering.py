@@ -207,10 +207,13 @@ def check_adapter(adapter: Path, base_name: str) -> None:
 def _load(base: Path, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
+    from training.quiet import quiet_libraries
+
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            str(base), dtype=dtype, attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
-        )
+        with quiet_libraries():
+            return AutoModelForCausalLM.from_pretrained(
+                str(base), dtype=dtype, attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
+            )
     except (OSError, ValueError) as error:
         raise UsageError(f"base {base} cannot be loaded: {str(error).splitlines()[0]}") from error
 
@@ -220,15 +223,18 @@ def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) ->
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 
+    from training.quiet import quiet_libraries
+
     check_adapter(adapter, base_name)
     try:
         with safe_open(str(adapter / ADAPTER_WEIGHTS), "pt") as file:
             stored = set(file.keys())
-        tuned = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
+        with quiet_libraries():  # a weight that is missing is found below
+            tuned = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         said = str(error).splitlines()[0]
         raise RegistryError(f"adapter {adapter} does not fit base {base_name}: {said}") from error
-    placed = set(get_peft_model_state_dict(tuned))
+    placed = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))  # else it asks a hub for the base
     if placed != stored:
         odd = min(placed ^ stored)
         raise RegistryError(f"adapter {adapter} does not fit base {base_name}: weight {odd} has no counterpart")
