@@ -152,14 +152,13 @@ def llama(settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[Wan
     for each in wanted:
         argv += ["--lora", str(each.path)]
     argv += ["--lora-init-without-apply"] if wanted else []
-    secret = {"LLAMA_API_KEY": place.key} if place.key else {}
-    return Launch((*argv, *settings.arguments), place, dict(settings.environment), secret)
+    return Launch(tuple(argv), place, secret={"LLAMA_API_KEY": place.key} if place.key else {})
 
 
-def ollama(settings: ServingSettings, modelfiles: Sequence[tuple[str, Path]], place: Place) -> Launch:
+def ollama(modelfiles: Sequence[tuple[str, Path]], place: Place) -> Launch:
     """Ollama with one model per (name, Modelfile): it has no adapters per request, each is a model of its own."""
     if place.key_env is not None:
         raise SettingsError("Ollama knows no API key; leave --api-key-env out and keep it on loopback")
     host = f"{place.host}:{place.port}"
     create = tuple(("ollama", "create", name, "-f", str(path)) for name, path in modelfiles)
-    return Launch(("ollama", "serve"), place, {"OLLAMA_HOST": host} | settings.environment, health="/", then=create)
+    return Launch(("ollama", "serve"), place, {"OLLAMA_HOST": host}, health="/", then=create)

@@ -52,7 +52,7 @@ class Serving:
             return commands.vllm(settings, base.name, base.path, wanted, ranks, place)
         if self.backend == "llama":
             return commands.llama(settings, base.name, self._base_gguf(ready), wanted, place)
-        return commands.ollama(settings, [(each.name, each.path / MODELFILE) for each in wanted], place)
+        return commands.ollama([(each.name, each.path / MODELFILE) for each in wanted], place)
 
     def _place(self, version: "AdapterVersion", ready: bool) -> Path:
         """Where the server finds an adapter."""
