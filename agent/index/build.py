@@ -1,5 +1,6 @@
 """Building a revision's index: read what is not known yet, look up the rest."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,14 +16,17 @@ _BATCH = 200
 _UNREAD = Record.of(Outline(), Tokens(Counter(), Counter(), Counter()), {})
 Progress = Callable[[int, int], None]
 """Called with the number of files parsed and of those to parse."""
+_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def build_index(source: Source, cache: IndexCache | None = None, progress: Progress | None = None) -> RepositoryIndex:
     """The index of a revision; the same whatever the cache holds.
 
-    Binary files are left out. Raises InfrastructureError when the cache cannot be written, and what the source raises.
+    Binary files are left out, and files whose paths hold control characters or line ends: no edit may name them, and in
+    a prompt such a path would look like the prompt's own lines. Raises InfrastructureError when the cache cannot be
+    written, and what the source raises.
     """
-    entries = source.files()
+    entries = [entry for entry in source.files() if not _UNSPEAKABLE.search(entry.path)]
     keys = {entry.path: (entry.blob, form_of(entry.path)) for entry in entries}
     read = {key for key in keys.values() if key[1] != GENERATED}
     records = cache.records(read) if cache else {}
