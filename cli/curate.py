@@ -60,6 +60,7 @@ def curate_data(
         campaigns=tuple(campaign or ()),
         base=base,
         plan=plan,
+        windows=settings.models.windows,
         max_prompt_tokens=max_prompt_tokens,
         limit=limit,
         min_organisations=min_organisations,

@@ -3,6 +3,8 @@
 from pydantic import Field
 
 from models.plans import Frozen
+from models.protocols import Stage
+from models.tokens import WINDOWS
 from models.training import Target
 
 
@@ -38,9 +40,10 @@ class CurationSettings(Frozen):
 class CurationRequest(Frozen):
     """What is wanted of one curation.
 
-    `campaigns` are labels or ids, none: all. `min_organisations` and `max_domain_share` go past the settings' rules, on
-    record. `limit` is of examples (and of preferences), `max_prompt_tokens` of each prompt. With `whole_pool` all
-    earlier examples are in, not a replay of some.
+    `campaigns` are labels or ids, none: all. `windows` are those of the stages, where they are not the usual ones.
+    `min_organisations` and `max_domain_share` go past the settings' rules, on record. `limit` is of examples (and of
+    preferences), `max_prompt_tokens` of each prompt. With `whole_pool` all earlier examples are in, not a replay of
+    some.
     """
 
     target: Target
@@ -49,9 +52,14 @@ class CurationRequest(Frozen):
     campaigns: tuple[str, ...] = ()
     base: str | None = None
     plan: str | None = None
+    windows: dict[Stage, int] = Field(default_factory=dict)
     max_prompt_tokens: int | None = None
     limit: int | None = None
     min_organisations: int | None = None
     max_domain_share: float | None = None
     whole_pool: bool = False
     dry_run: bool = False
+
+    def window(self, stage: Stage) -> int:
+        """Tokens that a stage's prompt may have, answer included."""
+        return self.windows.get(stage, WINDOWS[stage])

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from evals.sets.frozen import reserve
 from harness.store import sha256
 from harness.store.rows import add, reading, table_of, writing
+from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.chat import Message
 from models.context import SymbolUse
 from models.curation_settings import CurationSettings
@@ -21,8 +23,9 @@ from models.errors import GuardrailError, RegistryError, TrainingError, UsageErr
 from models.evaluation import EvaluationItem, EvaluationSet
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
-from models.tables import EvaluationSetRow, Reservation, TrainingDataset, TrainingPlan
+from models.tables import BaseModel, EvaluationSetRow, Reservation, TrainingDataset, TrainingPlan
 from models.training import Pair, Provenance, Target
+from training.bases import hash_file, hash_files
 from training.curation import Curated, curate
 from training.curation.balance import by_stage, within_share
 from training.curation.contamination import COMMIT, INSTANCE, PROMPT, TASK, HeldOut
@@ -243,8 +246,10 @@ def test_prompts_are_held_to_the_window_and_to_what_is_asked_for(world: World) -
         world.run(f"{repository.name}-{number}").precision(more=more).close()
     made = curate(world.raw, world.curated, world.request(Target.PRECISION))
     assert dropped(made)["over the window"] == 1
+    narrow = curate(world.raw, world.curated, world.request(Target.PRECISION, windows={Stage.PRECISION: 700}))
+    assert (narrow.card.window, dropped(narrow)["over the window"]) == (700, 2)
     short = curate(world.raw, world.curated, world.request(Target.PRECISION, max_prompt_tokens=700))
-    assert dropped(short)["prompt over 700 tokens"] == 2
+    assert sum(count for name, count in dropped(short).items() if name.startswith("prompt over 700 tokens")) == 2
     assert short.card.tokens["longest_prompt"] <= 700
 
 
@@ -481,20 +486,36 @@ def test_a_plan_that_is_none_is_named(world: World) -> None:
 
 
 def test_tokens_are_counted_as_the_base_counts_them(world: World) -> None:
-    pytest.importorskip("torch")
-    from tiny import make_tiny_base
-    from tokenizers import Tokenizer
-
-    from training.bases import add_base
-
     gold_runs(world, Repository("one"))
-    source = make_tiny_base(world.folder / "tiny")
-    base = add_base(world.curated, world.folder / "data", source, "tiny")
-    made = curate(world.raw, world.curated, world.request(Target.SCOPE, base="tiny"))
-    assert made.card.config["counter"] == f"tiny {base.id[:12]}"
-    tokenizer = Tokenizer.from_file(str(base.path / "tokenizer.json"))
-    longest = max(
-        sum(len(tokenizer.encode(m["content"], add_special_tokens=False).ids) for m in line["prompt"])
-        for line in lines(made)
-    )
-    assert longest < made.card.tokens["longest_prompt"] <= longest + 60
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    base = frozen_base(world, tokenizer.to_str())
+    made = curate(world.raw, world.curated, world.request(Target.SCOPE, base="words"))
+    assert made.card.config["counter"] == f"words {base[:12]}"
+    longest = max(sum(len(tokenizer.encode(m["content"]).ids) for m in line["prompt"]) for line in lines(made))
+    assert made.card.tokens["longest_prompt"] == longest + PROMPT_FRAME + 2 * MESSAGE_FRAME
+
+
+def test_a_base_without_a_tokenizer_that_can_be_read_is_named(world: World) -> None:
+    gold_runs(world, Repository("one"))
+    frozen_base(world, "{}")
+    with pytest.raises(RegistryError, match=r"base words: .*tokenizer.json is no tokenizer.json"):
+        curate(world.raw, world.curated, world.request(Target.SCOPE, base="words"))
+
+
+def frozen_base(world: World, tokenizer: str) -> str:
+    """A base that is its tokenizer alone; its id."""
+    folder = world.folder / "base"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text(tokenizer)
+    digest = hash_file(folder / "tokenizer.json")
+    entry = {"bytes": len(tokenizer.encode()), "sha256": digest}
+    (folder / "manifest.json").write_text(json.dumps({"tokenizer.json": entry}))
+    row = BaseModel(
+        id=hash_files({"tokenizer.json": digest}), name="words", role=None, version=None, tuned=False,
+        path=str(folder), facts={},
+    )  # fmt: skip
+    base = row.id
+    with writing(world.curated) as connection:
+        add(connection, row)
+    return base

@@ -67,7 +67,7 @@ def test_a_plan_is_printed_with_the_id_that_curation_takes(folder: Path) -> None
         (("--stage", "scope", "--campaign", "none"), "no campaign 'none' was run; known: first"),
         (("--stage", "scope", "--plan", "ffff"), "no plan 'ffff'"),
         (("--stage", "scope", "--base", "gone"), "no base 'gone'"),
-        (("--stage", "scope", "--max-prompt-tokens", "1"), "prompt over 1 tokens 8"),
+        (("--stage", "scope", "--max-prompt-tokens", "1"), "prompt over 1 tokens (the shortest has "),
     ],
 )
 def test_a_mistake_is_named(folder: Path, arguments: tuple[str, ...], said: str) -> None:

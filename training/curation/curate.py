@@ -20,7 +20,6 @@ from harness.store.rows import Texts, add, sha256, writing
 from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from models.tables import TrainingDataset
-from models.tokens import WINDOWS
 from training.curation.advice import read_plan
 from training.curation.balance import check_classes, check_spread, class_counts
 from training.curation.card import Card, Rounds, counted
@@ -109,8 +108,10 @@ class _Curation:
         for reason in REASONS:
             examples = funnel.kept(reason, examples, [e for e in examples if why[e.id] != reason])
         if most is not None:
-            examples = funnel.keep(f"prompt over {most} tokens", examples, lambda e: e.prompt_tokens <= most)
-        examples = funnel.keep("over the window", examples, lambda e: e.tokens <= WINDOWS[e.item.stage])
+            shortest = min((example.prompt_tokens for example in examples), default=0)
+            name = f"prompt over {most} tokens (the shortest has {shortest})"
+            examples = funnel.keep(name, examples, lambda e: e.prompt_tokens <= most)
+        examples = funnel.keep("over the window", examples, lambda e: e.tokens <= self.request.window(e.item.stage))
         self.progress(f"comparing {len(examples)} {what}")
         return funnel.kept("near-duplicate", examples, without_near_duplicates(examples, settings.near_duplicate))
 
@@ -178,7 +179,7 @@ class _Curation:
             files=files,
             config=config,
             templates=REVISION,
-            window=max(WINDOWS[stage] for stage in self.request.target.stages),
+            window=max(self.request.window(stage) for stage in self.request.target.stages),
         )
         return (sft_text, dpo_text), card
 
@@ -198,6 +199,7 @@ class _Curation:
             "campaigns": sorted(harvest.campaigns) if asked.campaigns or asked.plan else [],
             "plan": read_plan(self.raw, asked.plan)[0] if asked.plan else None,
             "base": asked.base,
+            "windows": {stage.value: asked.window(stage) for stage in asked.target.stages},
             "max_prompt_tokens": asked.max_prompt_tokens,
             "limit": asked.limit,
             "whole_pool": asked.whole_pool,

@@ -65,7 +65,11 @@ def write_dataset(data_dir: Path, card: Card, sft: str, dpo: str) -> Path:
     replaced. Raises InfrastructureError if that cannot be."""
     directory = directory_of(data_dir, card)
     texts = {SFT: sft, DPO: dpo, MACHINE: card.to_json(), PEOPLE: card.to_markdown()}
-    if all(_same(directory / name, text) for name, text in texts.items()):
+
+    def there() -> bool:
+        return all(_same(directory / name, text) for name, text in texts.items())
+
+    if there():
         return directory
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +86,8 @@ def write_dataset(data_dir: Path, card: Card, sft: str, dpo: str) -> Path:
             shutil.rmtree(staging, ignore_errors=True)
             raise
     except OSError as error:
+        if there():  # another process was faster
+            return directory
         raise InfrastructureError(f"{directory} cannot be written: {error.strerror}; free disk space") from error
     return directory
 

@@ -67,6 +67,7 @@ def read_pairs(
         preferences = attributed(connection, chosen, calls, harvest.campaigns, settings, harvest.preference_funnel)
         if target is Target.CODE:
             preferences += before_after(connection, chosen, settings, harvest.preference_funnel)
+        harvest.preference_funnel.begin("preferences", len(preferences))
         harvest.preferences = sorted(preferences, key=lambda preference: preference.id)
     return harvest
 
