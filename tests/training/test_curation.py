@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from evals.sets.frozen import reserve
+from evals.sets.frozen import all_sets, reserve
+from evals.sets.trained import contamination
 from harness.store import sha256
 from harness.store.rows import add, reading, table_of, writing
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
@@ -188,6 +189,9 @@ def test_what_is_evaluated_on_is_not_trained_on(world: World, what: str, reason:
     assert dropped(made)[reason] == 1
     assert {name: count for name, _, count in made.card.preference_funnel}[reason] == 3
     assert "one-2" not in {line["provenance"]["instance"] for line in lines(made)}
+    assert made.dataset_dir is not None
+    if what == "commit":
+        assert contamination(made.dataset_dir, all_sets(world.curated)) == []
 
 
 def asked(task: str, shown: str) -> tuple[Message, ...]:
@@ -302,6 +306,15 @@ def test_too_few_domains_are_refused_unless_that_is_said(world: World) -> None:
         curate(world.raw, world.curated, request)
     made = curate(world.raw, world.curated, request.model_copy(update={"max_domain_share": 1.0}))
     assert made.card.config["overrides"] == {"max_domain_share": 1.0}
+
+
+def test_a_round_of_one_domain_is_refused_however_many_the_pool_has(world: World) -> None:
+    gold_runs(world, *(Repository(f"r{n}", domain=f"d{n}") for n in range(5)), campaign="many")
+    gold_runs(world, Repository("new", domain="d0"), campaign="one")
+    settings = CurationSettings(min_organisations=1)
+    request = world.request(Target.SCOPE, min_organisations=None, settings=settings, campaigns=("one",))
+    with pytest.raises(GuardrailError, match=r"^domain-share: examples come from 1 domains \(d0\)"):
+        curate(world.raw, world.curated, request)
 
 
 def test_no_domain_has_more_than_its_share(world: World) -> None:

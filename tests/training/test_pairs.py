@@ -67,7 +67,10 @@ def test_a_gold_answer_becomes_a_pair_with_all_that_is_known_of_it(world: World)
 
 @pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if not kind.passed])
 def test_nothing_but_a_pass_is_a_positive_example(world: World, kind: OutcomeKind) -> None:
-    world.run("lib-0", "student").scope().close(kind)
+    world.run("lib-0", "student", kind="solve").scope().close(kind, oracle=None)
+    if kind.final:
+        harvest = read_pairs(world.raw, Target.SCOPE, CurationSettings(unjudged_weight=0.5))
+        assert (harvest.pairs, dropped(harvest)) == ([], {"run did not pass": 1})
     assert read_pairs(world.raw, Target.SCOPE).pairs == []
 
 
@@ -152,6 +155,16 @@ def test_an_answer_that_nobody_can_read_does_not_count_though_nobody_said_so(wor
     run = world.run("lib-0")
     run.say(run.scope_request(), "{}").close()
     assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"not readable": 1}
+
+
+def test_what_no_tokenizer_takes_is_not_learned(world: World) -> None:
+    world.run("lib-0", "teacher").code("    return '\udc80'\n", "s1").code(step="s2").close()
+    harvest = read_pairs(world.raw, Target.CODE)
+    assert (len(harvest.pairs), dropped(harvest)) == (1, {"not readable": 1})
+    bad = world.run("lib-0", "student").code("    return '\udc80'\n", "s2")
+    bad.close(OutcomeKind.TESTS_FAILED, label=Label.CODE)
+    harvest = read_pairs(world.raw, Target.CODE)
+    assert (harvest.preferences, refused(harvest)) == ([], {"not readable": 1})
 
 
 def test_an_answer_that_was_cut_off_does_not_count(world: World) -> None:

@@ -27,7 +27,7 @@ from training.curation.contamination import REASONS, HeldOut
 from training.curation.counting import counter_of
 from training.curation.duplicates import without_near_duplicates
 from training.curation.examples import Example, examples_of
-from training.curation.mixing import Mix, domain_share, mix, organisations
+from training.curation.mixing import Mix, domain_share, mix, organisations, parted
 from training.curation.rounds import CONSIDERED, Earlier, before_this, earlier_rounds
 from training.curation.splitting import by_repository, group_of, in_learning_order, splits
 from training.curation.writing import dataset_id, hashed, lines_of, write_dataset
@@ -83,7 +83,8 @@ class _Curation:
         before = before_this(earlier_rounds(self.raw, self.request.target), meant)
         considered = "\n".join(sorted(meant))
         self.progress("mixing")
-        refused = self._refusal(pairs, harvest.funnel)
+        new, old = parted(pairs, before, harvest.campaigns)
+        refused = self._refusal([*new, *old] if self.request.whole_pool else new, harvest.funnel)
         mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=self.request, capped=refused is None)
         sft = mixed(pairs, funnel=harvest.funnel)
         dpo = mixed(preferences, funnel=harvest.preference_funnel)

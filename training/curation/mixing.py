@@ -33,6 +33,15 @@ def organisations(request: CurationRequest) -> int:
     return request.settings.min_organisations if request.min_organisations is None else request.min_organisations
 
 
+def parted(
+    examples: Sequence[Example], before: Sequence[Earlier], campaigns: Collection[str]
+) -> tuple[list[Example], list[Example]]:
+    """What is new in `campaigns` (keys) since the rounds `before`, and what these were drawn from."""
+    earlier = frozenset[str]().union(*(each.considered for each in before))
+    new = [example for example in examples if example.id not in earlier and not example.campaigns.isdisjoint(campaigns)]
+    return new, [example for example in examples if example.id in earlier]
+
+
 def mix(
     examples: Sequence[Example],
     before: Sequence[Earlier],
@@ -46,9 +55,7 @@ def mix(
 
     `capped` is off where the rule on domains is broken already: there is no share to keep to.
     """
-    earlier = frozenset[str]().union(*(each.considered for each in before))
-    new = [example for example in examples if example.id not in earlier and not example.campaigns.isdisjoint(campaigns)]
-    old = [example for example in examples if example.id in earlier]
+    new, old = parted(examples, before, campaigns)
     pool = len(old)
     funnel.kept("of earlier rounds or other campaigns", list(examples), new)
     if request.whole_pool and old:

@@ -18,6 +18,7 @@ from models.protocols import Stage
 from models.training import Preference, Source, Target
 from training.pairs.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
 from training.pairs.funnel import Funnel
+from training.pairs.reading import is_text
 from training.pairs.templates import is_current
 
 Place = tuple[str, Stage, str]
@@ -27,7 +28,8 @@ NOT_ATTRIBUTED, OTHER_STEP, NOT_SHARED, NO_CONTRAST = (
     "prompt not shared with a pass",
     "same answer as the pass",
 )
-TOLD_BEFORE, OVER, OTHER_TEMPLATE = "same again", "enough for this prompt", "other template"
+TOLD_BEFORE, OVER = "same again", "enough for this prompt"
+OTHER_TEMPLATE, UNREADABLE = "other template", "not readable"
 _ORDER = (NO_PROMPT, NOT_ATTRIBUTED, UNREAD, CUT_OFF, OTHER_STEP, NOT_SHARED, NO_CONTRAST, TOLD_BEFORE, OVER)
 
 
@@ -71,7 +73,8 @@ def attributed(
     funnel.begin("answers of failed runs", len(failed))
     funnel.reasons(_ORDER, dropped, len(failed))
     made = [_preference(connection, chosen[place], call) for place, bad in rejected.items() for call in bad.values()]
-    return funnel.keep(OTHER_TEMPLATE, made, lambda each: is_current(each.stage, each.messages))
+    made = funnel.keep(OTHER_TEMPLATE, made, lambda each: is_current(each.stage, each.messages))
+    return funnel.keep(UNREADABLE, made, lambda each: is_text(each.rejected))
 
 
 def _key(call: Call) -> tuple[str, str, int]:

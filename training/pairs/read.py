@@ -23,7 +23,7 @@ from training.pairs.coverage import Wanted, known_by_gold, worth
 from training.pairs.evolution import before_after
 from training.pairs.funnel import Funnel
 from training.pairs.preferences import attributed
-from training.pairs.reading import is_readable
+from training.pairs.reading import is_readable, is_text
 from training.pairs.runs import Run, campaign_ids, read_runs
 from training.pairs.templates import is_current
 from training.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, weigh
@@ -115,7 +115,8 @@ def _pairs(
         if not is_current(call.stage, messages):
             dropped[OTHER_TEMPLATE] += 1
             continue
-        if not is_readable(call.stage, answer):
+        reasoning = texts[call.reasoning] if call.reasoning else None
+        if not is_readable(call.stage, answer) or not is_text(*(m.content for m in messages), answer, reasoning):
             dropped[UNREADABLE] += 1
             continue
         if call.stage in JUDGING and not known_by_gold(call.run):
@@ -129,7 +130,7 @@ def _pairs(
                 source=call.run.source,
                 messages=messages,
                 answer=answer,
-                reasoning=texts[call.reasoning] if call.reasoning else None,
+                reasoning=reasoning,
                 weight=round(weight * share, 4),
                 provenance=call.run.provenance(call.seq, call.model, call.adapter),
             )

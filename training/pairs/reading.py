@@ -15,6 +15,15 @@ CLASSES: dict[Stage, tuple[str, ...]] = {
 """What the stages that classify choose from."""
 
 
+def is_text(*texts: str | None) -> bool:
+    """Whether texts can be written as UTF-8: what holds half a surrogate pair cannot be told to a tokenizer."""
+    try:
+        "".join(text for text in texts if text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_readable(stage: Stage, text: str) -> bool:
     """Whether the stage's parser takes an answer, as far as that can be told without its question."""
     try:
