@@ -161,6 +161,6 @@ def _show(serving: "Serving", launch: "Launch", keeper: "Keeper | None", as_json
 
 def _hint(serving: "Serving", place: "Place") -> str:
     return (
-        f'[models.endpoints.NAME] url = "{place.root}/v1", model = "{serving.base.name}" asks it '
-        "(in cra.toml); Ctrl-C ends it"
+        f'cra.toml: [models.endpoints.NAME] url = "{place.root}/v1", model = "{serving.base.name}", '
+        f'base = "{serving.base.name}" follows its promotions; Ctrl-C ends it'
     )

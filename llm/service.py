@@ -6,6 +6,7 @@ Everything is found out when it is first needed.
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from llm import embedded
@@ -18,6 +19,7 @@ from models.llm_settings import EMBEDDED, EMBEDDED_WINDOW, Endpoint
 if TYPE_CHECKING:
     from llm.client import Client
 
+_LOADING = 10.0
 _EXPORT = "`cra export-adapter NAME --embedded` makes it ready for the embedded model"
 
 
@@ -96,7 +98,7 @@ class Service:
         facts = self.facts()
         if adapter not in {*facts.models, *facts.adapters}:
             self._take_up(adapter)
-            facts = self.facts(fresh=True)  # it may have been loaded since
+            facts = self._await(adapter)
         if facts.dialect == "llama.cpp" and adapter in facts.adapters:
             return self.settings.model, self._scales(adapter)
         if facts.models and adapter not in facts.models:
@@ -115,6 +117,16 @@ class Service:
         if known is None or known.dialect != "llama.cpp" or not known.adapters:
             return {}
         return {"lora": [{"id": number, "scale": float(name == adapter)} for name, number in known.adapters.items()]}
+
+    def _await(self, adapter: str) -> Facts:
+        """The facts once the server has an adapter. One that was promoted this moment is loaded within a second or two
+        by whoever keeps the server (`cra serve`), so where promotions are followed that is waited for."""
+        until = time.monotonic() + (_LOADING if self.settings.base and self.settings.url != EMBEDDED else 0.0)
+        while True:
+            facts = self.facts(fresh=True)
+            if adapter in {*facts.models, *facts.adapters} or time.monotonic() >= until:
+                return facts
+            time.sleep(_LOADING / 20)
 
     def _take_up(self, adapter: str) -> None:
         """Have the embedded model load an adapter that came since it started; its address changes with that."""

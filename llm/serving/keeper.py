@@ -93,7 +93,7 @@ class Keeper:
         except ServingError as error:
             self.report(str(error))
 
-    def keep(self, stop: Event, every: float = 1.0) -> None:
+    def keep(self, stop: Event, every: float = 0.5) -> None:
         """Tend it every so many seconds until told to stop; then stop the process. Raises ServingError."""
         try:
             while not stop.wait(every):
