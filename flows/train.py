@@ -18,7 +18,7 @@ from evals.thresholds import Rules
 from evals.tiers import check_order
 from flows.judging import compare_whole_runs, evaluate
 from flows.progress import watcher
-from models.errors import EvaluationError, GuardrailError
+from models.errors import GuardrailError
 from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
 from models.plans import Frozen
 from models.settings import load_settings
@@ -78,7 +78,7 @@ def train(order: TrainOrder) -> TrainReport:
     base = find_base(shop.curated, order.base)
     dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
     card = read_dataset(dataset)
-    evaluation_set = _set_of(shop, order.target)
+    evaluation_set = latest_set(shop.curated, order.target)
     notes = check(shop, order, base, dataset, card, evaluation_set)
     with tags("train", order.target.value):
         champion = _champion(shop, order.target, base)
@@ -133,16 +133,6 @@ def open_shop() -> Shop:
         known[what] = max(known[what], done)
 
     return Shop(load_settings(), tell)
-
-
-def _set_of(shop: Shop, target: Target) -> EvaluationSet:
-    found = latest_set(shop.curated, target)
-    if found is None:
-        raise EvaluationError(
-            f"there is no evaluation set of {target.value}; freeze one before training: "
-            f"cra eval-sets build --target {target.value} --repository NAME"
-        )
-    return found
 
 
 def _champion(shop: Shop, target: Target, base: Base) -> AdapterVersion | None:

@@ -52,7 +52,11 @@ class Shop:
         """
         self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
         with (self.settings.cache_dir / "device.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.tell("waiting for another process to be done with the device", 0, None)
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def packages_of(self, repositories: Sequence[str]) -> list[Path]:

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from harness.packages import RepoPackage
     from harness.state import Runtime
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
 

@@ -230,3 +230,14 @@ def gold_runs(world: World, *repositories: Repository, campaign: str = "c") -> N
         for number in range(repository.instances):
             run = world.run(f"{repository.name}-{number}", campaign=campaign)
             run.analyse().scope().precision(more=number).meta_plan().code().close()
+
+
+def varied_gold_runs(world: World, *repositories: Repository) -> None:
+    """Gold runs of the judging stages whose answers differ from instance to instance, as training wants them."""
+    for repository in repositories:
+        world.add(repository)
+        for number in range(repository.instances):
+            far = ("irrelevant", "supporting", "relevant")[number % 3]
+            files = ("src/lib.py", "src/other.py")[: 1 + number % 2]
+            run = world.run(f"{repository.name}-{number}")
+            run.analyse(files).scope({**GOOD_SCOPE, "src/far.py": far}).precision(more=number).close()

@@ -1,0 +1,150 @@
+"""A round of self-improvement: a scripted student's campaign, a dataset, a training, a gate. Killed anywhere, it goes
+on and does nothing twice."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_server import ScriptedServer
+from sqlalchemy import func, select
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+
+from pairs_material import Repository, World, varied_gold_runs
+from tiny import make_tiny_base
+
+from evals.sets import build_set, freeze
+from harness.packages import RepoPackage
+from harness.store.rows import reading, table_of
+from models.errors import GuardrailError, UsageError
+from models.tables import EvaluationRow, Promotion, TaskRun, TrainingDataset, TrainingRun
+from models.training import Target
+from training.bases import add_base
+
+pytestmark = pytest.mark.index
+
+Configure = Callable[..., None]
+
+
+@pytest.fixture
+def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Gold runs to learn from, a frozen set of a reserved repository, a base; few and short steps of training."""
+    for name, value in {
+        "MAX_STEPS": 2,
+        "BATCH_SIZE": 2,
+        "VALIDATION_ROWS": 1,
+        "CHECKPOINT_STEPS": 1,
+        "RANK": 4,
+    }.items():
+        monkeypatch.setenv(f"CRA_TRAINING__{name}", str(value))
+    made = World(tmp_path / "data")
+    varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
+    add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
+    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, Target.SCOPE, ["hidden"], limit=1))
+    return made
+
+
+def order(package: RepoPackage, **changes: Any) -> Any:
+    from flows.self_improve import ImproveOrder
+
+    given = {"packages": [package.directory], "min_organisations": 1, "samples": 1, "limit": 1}
+    return ImproveOrder.model_validate({**given, **changes})
+
+
+def count(world: World, table: type) -> int:
+    engine = world.curated if table is Promotion else world.raw.engine
+    with reading(engine) as connection:
+        return connection.scalar(select(func.count()).select_from(table_of(table))) or 0
+
+
+def done(world: World) -> tuple[int, ...]:
+    """Trajectories, datasets, trainings, evaluations and decisions so far."""
+    return tuple(count(world, each) for each in (TaskRun, TrainingDataset, TrainingRun, EvaluationRow, Promotion))
+
+
+def test_a_round_ends_with_a_verdict_and_stops_when_nothing_was_promoted(
+    sample: RepoPackage, world: World, configured: Configure
+) -> None:
+    from flows.self_improve import self_improve
+
+    with ScriptedServer(lambda request: "I cannot say.") as server:
+        configured(server.url)
+        report = self_improve(order(sample), rounds=2)
+    [line] = report.lines
+    assert (line.round, line.target, line.adapter) == (1, Target.SCOPE, "scope-v1")
+    assert line.verdict in ("inconclusive", "reject")
+    assert report.stopped == "round 1 promoted nothing"
+    assert done(world) == (17, 1, 1, 2, 1)
+
+
+@pytest.mark.parametrize("step", ["campaign", "curate", "train", "continue_or_begin"])
+def test_a_round_that_died_after_a_step_goes_on_there(
+    sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    import flows.self_improve as flow
+
+    real = getattr(flow, step)
+    calls: list[str] = []
+
+    def dies(*args: object, **kwargs: object) -> object:
+        real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    def counted(*args: object, **kwargs: object) -> object:
+        calls.append(step)
+        return real(*args, **kwargs)
+
+    with ScriptedServer(lambda request: "I cannot say.") as server:
+        configured(server.url)
+        monkeypatch.setattr(flow, step, dies)
+        with pytest.raises((KeyboardInterrupt, Exception)):
+            flow.self_improve(order(sample))
+        asked, before = len(server.requests), done(world)
+        monkeypatch.setattr(flow, step, counted)
+        report = flow.self_improve(order(sample))
+        assert len(report.lines) == 1 and report.lines[0].round == 1
+        if step != "continue_or_begin":
+            assert len(server.requests) == asked
+    assert done(world) == (17, 1, 1, 2, 1)
+    assert all(old <= new for old, new in zip(before, done(world), strict=True))
+    assert calls == [step]
+
+
+def test_a_third_round_without_a_new_repository_is_refused(
+    sample: RepoPackage, world: World, configured: Configure
+) -> None:
+    from flows.self_improve import self_improve
+
+    with ScriptedServer(lambda request: "I cannot say.") as server:
+        configured(server.url)
+        self_improve(order(sample))
+        again = self_improve(order(sample))
+        assert again.lines[0].verdict == "skipped" and "no new examples" in again.lines[0].reason
+        with pytest.raises(GuardrailError, match=r"^fresh-repositories: "):
+            self_improve(order(sample))
+
+
+def test_an_open_round_is_not_gone_on_with_as_another_one(
+    sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.self_improve as flow
+
+    with ScriptedServer(lambda request: "I cannot say.") as server:
+        configured(server.url)
+        monkeypatch.setattr(flow, "curate", lambda request: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises((KeyboardInterrupt, Exception)):
+            flow.self_improve(order(sample))
+        with pytest.raises(UsageError, match="round 1 is not finished and was begun with other settings"):
+            flow.self_improve(order(sample, samples=2))
+
+
+def test_a_reserved_repository_is_not_improved_on(world: World, sample: RepoPackage) -> None:
+    from evals.sets import reserve
+    from flows.self_improve import self_improve
+
+    reserve(world.curated, world.raw.engine, [sample.manifest.name], "to be measured on")
+    with pytest.raises(GuardrailError, match=r"^held-out: "):
+        self_improve(order(sample))

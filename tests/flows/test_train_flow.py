@@ -1,0 +1,211 @@
+"""A tiny random Qwen3 goes all the way: gold runs, frozen set, dataset, baseline, training, registry, gate."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+
+from pairs_material import Repository, World, varied_gold_runs
+from tiny import make_tiny_base
+
+from evals.sets import build_set, freeze
+from harness.store.rows import Texts, add, reading, table_of, writing
+from models.errors import EvaluationError, GuardrailError, TrainingError
+from models.evaluation import Verdict
+from models.tables import EvaluationRow, TrainingDataset, TrainingRun
+from models.training import Target
+from training.bases import add_base
+from training.curation import Card, Curated, curate
+from training.curation.writing import dataset_id, hashed, write_dataset
+from training.registry import Registry
+
+HELD_OUT = "hidden"
+
+
+@pytest.fixture
+def world(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Gold runs of four repositories, one of them held out; a base; few and short steps of training."""
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data"
+    for name, value in {
+        "CRA_DATA_DIR": str(data),
+        "CRA_CACHE_DIR": str(tmp_path / "cache"),
+        "CRA_TRAINING__MAX_STEPS": "4",
+        "CRA_TRAINING__BATCH_SIZE": "2",
+        "CRA_TRAINING__VALIDATION_ROWS": "2",
+        "CRA_TRAINING__CHECKPOINT_STEPS": "2",
+        "CRA_TRAINING__RANK": "4",
+    }.items():
+        monkeypatch.setenv(name, value)
+    made = World(data)
+    varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", HELD_OUT)))
+    add_base(made.curated, data, make_tiny_base(tmp_path / "tiny"), "tiny")
+    return made
+
+
+def freeze_scope(world: World) -> None:
+    items = build_set(world.raw.engine, Target.SCOPE, [HELD_OUT], limit=2)
+    freeze(world.curated, world.raw.engine, items)
+
+
+def curated(world: World, target: Target) -> Curated:
+    """A dataset where the flow looks for it."""
+    request = world.request(target).model_copy(update={"data_dir": str(world.folder)})
+    return curate(world.raw, world.curated, request)
+
+
+def order(**changes: object) -> "object":
+    from flows.train import TrainOrder
+
+    return TrainOrder.model_validate({"target": Target.SCOPE, "base": "tiny", **changes})
+
+
+def rows(world: World, table: type) -> int:
+    with reading(world.raw.engine) as connection:
+        return connection.scalar(select(func.count()).select_from(table_of(table))) or 0
+
+
+def with_preferences(world: World) -> Path:
+    """A dataset of scope whose pairs are preferences as well: the right answer before a wrong one."""
+    import json
+
+    made = curated(world, Target.SCOPE)
+    assert made.dataset_dir is not None
+    sft = (made.dataset_dir / "sft.jsonl").read_text()
+    pairs = [json.loads(line) for line in sft.splitlines()]
+    wrong = [{"role": "assistant", "content": '{"files": {}}'}]
+    dpo = "".join(
+        json.dumps(
+            {
+                **{name: pair[name] for name in ("id", "stage", "source", "split", "weight", "prompt")},
+                "kind": "attributed",
+                "chosen": pair["completion"],
+                "rejected": wrong,
+                "chosen_by": pair["provenance"],
+                "rejected_by": pair["provenance"],
+            }
+        )
+        + "\n"
+        for pair in pairs
+    )
+    files = hashed(sft, dpo)
+    card: Card = made.card.model_copy(
+        update={
+            "id": dataset_id(files, made.card.config),
+            "files": files,
+            "examples": {**made.card.examples, "dpo": len(pairs)},
+        }
+    )
+    texts = Texts()
+    row = TrainingDataset(
+        id=card.id,
+        stage="scope",
+        source="synthetic",
+        examples=2 * len(pairs),
+        config=card.config,
+        content_hash=texts.add(card.to_json()),
+    )
+    with writing(world.raw.engine, texts) as connection:
+        add(connection, row)
+    return write_dataset(world.folder, card, sft, dpo)
+
+
+def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world: World) -> None:
+    from flows.train import train
+
+    freeze_scope(world)
+    dataset = with_preferences(world)
+    report = train(order(dataset=dataset, technique="sft+dpo"))
+    assert report.adapter == "scope-v1"
+    assert report.verdict in (Verdict.INCONCLUSIVE, Verdict.REJECT)  # random weights cannot write JSON
+    assert report.serving == "tiny"
+    assert {test.metric for test in report.gate.tests} >= {"accuracy", "relevant_recall"}
+    registry = Registry(world.curated, world.folder)
+    assert [entry.action for entry in registry.log(Target.SCOPE)] == [report.verdict.value]
+    registry.verify("scope-v1")
+    assert (rows(world, TrainingRun), rows(world, EvaluationRow)) == (2, 2)
+
+    assert train(order(dataset=dataset, technique="sft+dpo")) == report
+    assert (rows(world, TrainingRun), rows(world, EvaluationRow)) == (2, 2)
+    assert len(registry.log()) == 1
+
+
+def test_nothing_is_trained_without_a_frozen_set(world: World) -> None:
+    from flows.train import train
+
+    curated(world, Target.SCOPE)
+    with pytest.raises(EvaluationError, match="no evaluation set of scope is frozen"):
+        train(order())
+
+
+def test_nothing_is_trained_on_what_was_reserved_afterwards(world: World) -> None:
+    from flows.train import train
+
+    made = curated(world, Target.SCOPE)
+    freeze_scope(world)
+    with pytest.raises(GuardrailError, match=r"^held-out: hidden is reserved"):
+        train(order(dataset=made.dataset_dir))
+
+
+def test_a_target_waits_for_its_turn_unless_a_person_says_why(world: World) -> None:
+    from flows.train import train
+
+    items = build_set(world.raw.engine, Target.TASK_ANALYSIS, [HELD_OUT], limit=1)
+    freeze(world.curated, world.raw.engine, items)
+    curated(world, Target.TASK_ANALYSIS)
+    with pytest.raises(GuardrailError, match=r"^tier-order: task_analysis is of tier 2"):
+        train(order(target=Target.TASK_ANALYSIS))
+    report = train(order(target=Target.TASK_ANALYSIS, override="no tuned base can be made here"))
+    assert any("no tuned base can be made here" in note for note in report.notes)
+    log = Registry(world.curated, world.folder).log(Target.TASK_ANALYSIS)
+    assert [entry.override for entry in log if entry.override] == ["no tuned base can be made here"]
+
+
+def test_a_dataset_that_was_changed_is_refused(world: World) -> None:
+    from flows.train import train
+
+    freeze_scope(world)
+    made = curated(world, Target.SCOPE)
+    assert made.dataset_dir is not None
+    file = made.dataset_dir / "sft.jsonl"
+    file.chmod(0o644)
+    file.write_text(file.read_text().replace("irrelevant", "relevant", 1))
+    with pytest.raises(TrainingError, match=r"sft\.jsonl is missing or was changed"):
+        train(order())
+
+
+def crash_after(monkeypatch: pytest.MonkeyPatch, name: str) -> Callable[[], None]:
+    """Make the train flow die right after a step, once; what is returned takes that back."""
+    import flows.train as flow
+
+    real = getattr(flow, name)
+
+    def dies(*args: object, **kwargs: object) -> object:
+        real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow, name, dies)
+    return lambda: monkeypatch.setattr(flow, name, real)
+
+
+@pytest.mark.parametrize("step", ["evaluate", "train_adapter", "_registered", "decide", "_promote"])
+def test_a_flow_that_died_repeats_no_finished_step(world: World, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    from flows.train import train
+
+    freeze_scope(world)
+    curated(world, Target.SCOPE)
+    restore = crash_after(monkeypatch, step)
+    with pytest.raises((KeyboardInterrupt, Exception)):
+        train(order())
+    before = (rows(world, TrainingRun), rows(world, EvaluationRow))
+    restore()
+    report = train(order())
+    assert (rows(world, TrainingRun), rows(world, EvaluationRow)) == (1, 2)
+    assert before <= (1, 2)
+    assert len(Registry(world.curated, world.folder).log(Target.SCOPE)) == 1
+    assert report.adapter == "scope-v1"
