@@ -1,0 +1,77 @@
+"""`cra eval-sets` and `cra evaluate`, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_sets import run
+from typer.testing import CliRunner
+
+from cli.main import app
+from harness.store import RawStore
+from models.database import open_database
+from models.errors import EvaluationError, RegistryError, UsageError
+
+BUILD = ("eval-sets", "build", "--target", "scope", "--repository", "one")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory with a gold run on two repositories."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CRA_CACHE_DIR", str(tmp_path / "cache"))
+    store = RawStore(open_database(tmp_path / "data" / "raw.sqlite", "raw"))
+    run(store, "one", 3)
+    run(store, "two", 2)
+    return tmp_path / "data"
+
+
+def cra(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments)
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+def test_a_set_is_shown_before_it_is_frozen_and_listed_afterwards(data: Path) -> None:
+    shown = json.loads(cra(*BUILD, "--dry-run", "--json"))
+    assert (shown["items"], shown["repositories"], shown["frozen"]) == (3, {"one": 3}, False)
+    assert json.loads(cra("eval-sets", "list", "--json")) == {"sets": [], "reserved": {}}
+    said = cra(*BUILD)
+    assert "3 items, frozen" in said
+    assert "fewer than 200 items: only large differences will be seen" in said
+    listed = json.loads(cra("eval-sets", "list", "--json"))
+    assert [each["id"] for each in listed["sets"]] == [shown["id"]]
+    assert listed["reserved"] == {"one": "evaluation of scope"}
+    assert "one: was reserved before" in cra("eval-sets", "reserve", "one", "two", "--reason", "whole runs")
+    assert "whole runs" in cra("eval-sets", "list")
+    with pytest.raises(UsageError, match="--reason is empty"):
+        cra("eval-sets", "reserve", "one", "--reason", " ")
+
+
+def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
+    with pytest.raises(EvaluationError, match="no evaluation set of scope is frozen"):
+        cra("evaluate", "scope", "--adapter", "base")
+    cra(*BUILD)
+    with pytest.raises(UsageError, match="name it with --base"):
+        cra("evaluate", "scope", "--adapter", "base")
+    with pytest.raises(RegistryError, match="no adapter 'scope-v1'"):
+        cra("evaluate", "scope", "--adapter", "scope-v1")
+
+
+def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tiny import make_tiny_base
+
+    cra("bases", "add", str(make_tiny_base(tmp_path / "tiny")), "--name", "tiny")
+    cra(*BUILD, "--base", "tiny")
+    asked = ("evaluate", "scope", "--adapter", "base", "--against", "base", "--base", "tiny")
+    first = json.loads(cra(*asked, "--json"))
+    assert first["report"]["verdict"] == "inconclusive"
+    assert {test["metric"] for test in first["report"]["tests"]} >= {"accuracy", "relevant_recall", "macro_f1"}
+    assert (first["settings"]["constrained"], first["classes"]["tiny"]["relevant"]["expected"]) == (0, 3)
+    [journal] = (data / "evaluations").glob("*.jsonl")
+    journal.unlink()
+    assert "inconclusive" in cra(*asked)
+    assert not journal.exists()
