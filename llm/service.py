@@ -96,12 +96,12 @@ class Service:
         if adapter is None:
             return self.settings.model, self._scales(None)
         facts = self.facts()
-        if adapter not in {*facts.models, *facts.adapters}:
+        if not _serves(facts, adapter):
             self._take_up(adapter)
             facts = self._await(adapter)
         if facts.dialect == "llama.cpp" and adapter in facts.adapters:
             return self.settings.model, self._scales(adapter)
-        if facts.models and adapter not in facts.models:
+        if facts.models and not _serves(facts, adapter):
             raise SettingsError(
                 f"adapter {adapter!r} is wanted from endpoint {self.name!r}, which does not serve it; "
                 f"it serves: {', '.join(sorted({*facts.models, *facts.adapters}))}; "
@@ -124,7 +124,7 @@ class Service:
         until = time.monotonic() + (_LOADING if self.settings.base and self.settings.url != EMBEDDED else 0.0)
         while True:
             facts = self.facts(fresh=True)
-            if adapter in {*facts.models, *facts.adapters} or time.monotonic() >= until:
+            if _serves(facts, adapter) or time.monotonic() >= until:
                 return facts
             time.sleep(_LOADING / 20)
 
@@ -148,6 +148,11 @@ class Service:
             said["thinking_tokens"] = settings.thinking_tokens
         weights = embedded.identity() if settings.url == EMBEDDED else ""
         return f"{said} {weights} window {self.window}"
+
+
+def _serves(facts: Facts, adapter: str) -> bool:
+    """Whether a server has an adapter; Ollama adds a tag to the names of its models."""
+    return adapter in {*facts.models, *facts.adapters} or f"{adapter}:latest" in facts.models
 
 
 async def _client(name: str, settings: Endpoint, url: str, key: str | None) -> "Client":

@@ -11,7 +11,7 @@ from training.export.adapter import adapter_to_gguf
 from training.export.compare import Comparison, Reference, open_reference
 from training.export.llama import Trial, available
 from training.export.merge import merge
-from training.export.ollama import write_modelfile
+from training.export.ollama import MODELFILE, write_modelfile
 from training.export.weights import Precision, to_gguf
 
 Format = Literal["gguf", "ollama", "merged"]
@@ -65,7 +65,7 @@ def _write(trained: Trained, form: Format, draft: Path, check: bool, precision: 
     adapter = adapter_to_gguf(base_dir, adapter_dir, draft / f"{trained.name}.gguf")
     if form == "ollama":
         base = to_gguf(base_dir, draft / "base.gguf", precision=precision, original=trained.original)
-        write_modelfile(base_dir, draft, base.name, adapter.name)
+        write_modelfile(base_dir, draft / MODELFILE, base.name, adapter.name)
         return check_gguf(trained, adapter, base) if check else None
     return check_gguf(trained, adapter, None) if check else None
 

@@ -15,8 +15,8 @@ _STOPS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 MODELFILE = "Modelfile"
 
 
-def write_modelfile(base_dir: Path, out: Path, model: str, adapter: str | None = None, window: int = 8192) -> Path:
-    """Write the Modelfile into `out` and return its path. `model` and `adapter` are GGUF files beside it.
+def write_modelfile(base_dir: Path, path: Path, model: str, adapter: str | None = None, window: int = 8192) -> Path:
+    """Write a Modelfile to `path` and return that. `model` and `adapter` are GGUF files beside it.
 
     Raises TrainingError if the base's chat format is not ChatML.
     """
@@ -29,8 +29,7 @@ def write_modelfile(base_dir: Path, out: Path, model: str, adapter: str | None =
     lines += [f"ADAPTER ./{adapter}"] if adapter else []
     lines += [f'TEMPLATE """{CHATML}"""', *(f'PARAMETER stop "{stop}"' for stop in _STOPS)]
     lines += ["PARAMETER temperature 0", f"PARAMETER num_ctx {min(window, _window(base_dir))}"]
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / MODELFILE
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

@@ -10,7 +10,7 @@ from llm.serving.commands import Launch, Place, Wanted
 from models.errors import RegistryError
 from models.settings import Settings
 from training.export.exporting import embed, export
-from training.export.ollama import MODELFILE
+from training.export.ollama import write_modelfile
 from training.export.sources import active_on, of_embedded, rank, ranks_on, trained
 from training.export.weights import to_gguf
 
@@ -52,7 +52,8 @@ class Serving:
             return commands.vllm(settings, base.name, base.path, wanted, ranks, place)
         if self.backend == "llama":
             return commands.llama(settings, base.name, self._base_gguf(ready), wanted, place)
-        return commands.ollama([(each.name, each.path / MODELFILE) for each in wanted], place)
+        models = [(base.name, self._modelfile("base", None, ready)), *((each.name, each.path) for each in wanted)]
+        return commands.ollama(models, place)
 
     def _place(self, version: "AdapterVersion", ready: bool) -> Path:
         """Where the server finds an adapter."""
@@ -62,10 +63,20 @@ class Serving:
         if self.backend == "llama":
             folder = self.settings.data_dir / ADAPTERS
             return embed(source, folder) if ready else folder / f"{version.served}.gguf"
-        folder = self.settings.cache_dir / "ollama" / version.served
-        if ready and not (folder / MODELFILE).is_file():
-            export(source, "ollama", folder)
-        return folder
+        if ready:
+            embed(source, self._ollama)
+        return self._modelfile(version.served, f"{version.served}.gguf", ready)
+
+    @property
+    def _ollama(self) -> Path:
+        return self.settings.cache_dir / "ollama" / self.base.id
+
+    def _modelfile(self, name: str, adapter: str | None, ready: bool) -> Path:
+        """A Modelfile of the base, or of an adapter on it; all share one copy of the base."""
+        path, gguf = self._ollama / f"{name}.Modelfile", self._ollama / "base.gguf"
+        if ready and not gguf.is_file():
+            self._write_base(gguf)
+        return write_modelfile(self.base.path, path, gguf.name, adapter) if ready else path
 
     def _base_gguf(self, ready: bool) -> Path:
         if of_embedded(self.base):
@@ -74,10 +85,13 @@ class Serving:
             return weights()
         path = self.settings.cache_dir / "gguf" / f"{self.base.id}.gguf"
         if ready and not path.is_file():
-            part = path.with_suffix(".part")
-            to_gguf(self.base.path, part)
-            part.replace(path)
+            self._write_base(path)
         return path
+
+    def _write_base(self, path: Path) -> None:
+        part = path.with_suffix(".part")
+        to_gguf(self.base.path, part)
+        part.replace(path)
 
 
 def make_ready(curated: "Engine", settings: Settings, version: "AdapterVersion", base: "Base") -> Path | None:
