@@ -30,6 +30,9 @@ class TrainingSettings(Frozen):
     max_tokens: int = Field(8192, ge=16, description="longer rows are left out and counted, never cut")
     max_steps: int | None = Field(None, ge=1, description="steps at most; unset: as many as the epochs have")
     packing: bool = Field(True, description="several rows in one sequence, apart in attention")
+    cpu_bf16: bool = Field(
+        False, description="on a processor, compute in bf16: twice as fast where it has AVX512-BF16 or AMX, else slower"
+    )
     thinking: bool | None = Field(None, description="as the serving endpoint's `thinking`; unset: template's default")
     validation_rows: int = Field(128, ge=0, description="validation rows that the loss is watched on, at most")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")

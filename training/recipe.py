@@ -22,7 +22,8 @@ LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 class Recipe(Frozen):
     """Everything that decides what a training comes to, given data, base and start.
 
-    curriculum: the first epoch follows the order of the file. optimizer: a name of the trainers' library.
+    curriculum: the first epoch follows the order of the file. optimizer: a name of the trainers' library. cpu_bf16: a
+    processor may compute in bf16; the base's weights stay as they are.
     """
 
     method: Method
@@ -45,6 +46,7 @@ class Recipe(Frozen):
     micro_batch: int
     max_tokens: int
     max_steps: int | None
+    cpu_bf16: bool
     thinking: bool | None
     curriculum: bool
     validation_rows: int
@@ -76,7 +78,7 @@ _OVERRIDES: dict[Backend, dict[str, tuple[Any, str]]] = {
     "trl-gpu": {},
     "trl-cpu": {
         "optimizer": ("adamw_torch", "8-bit optimizers need a GPU"),
-        "precision": ("fp32", "exact, and the adapter is small"),
+        "precision": ("fp32", "few processors compute bf16; training.cpu_bf16 is for those that do"),
         "quantisation": ("none", "NF4 needs a GPU"),
         "gradient_checkpointing": ("no", "saves memory that is not short, for a third more time"),
         "packing": (False, "without kernels for packed rows it gains nothing over one row at a time"),
@@ -107,6 +109,7 @@ def recipe_for(target: Target, method: Method, settings: TrainingSettings) -> Re
         micro_batch=settings.micro_batch,
         max_tokens=settings.max_tokens,
         max_steps=settings.max_steps,
+        cpu_bf16=settings.cpu_bf16,
         thinking=settings.thinking,
         curriculum=target is Target.PRECISION,
         validation_rows=settings.validation_rows,
@@ -123,7 +126,7 @@ def overrides(recipe: Recipe, backend: Backend) -> tuple[Override, ...]:
     return tuple(
         Override(field, getattr(recipe, field), value, reason)
         for field, (value, reason) in changes.items()
-        if getattr(recipe, field) != value
+        if getattr(recipe, field) != value and not (field == "precision" and recipe.cpu_bf16)
     )
 
 

@@ -25,6 +25,7 @@ def write_dataset(
     target: str = "scope",
     templates: str = REVISION,
     weight: float = 1.0,
+    answer: str = "file number {0}, since {1}",
 ) -> Path:
     """A dataset directory as curation writes it: `rows` pairs to train on, and `pairs` preferences."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,7 @@ def write_dataset(
         _record(target, f"s{number}", "train" if number < rows else "validation", weight)
         | {
             "prompt": [{"role": "user", "content": prompt.format(number)}],
-            "completion": [{"role": "assistant", "content": f"file number {number % 3}, since {number}"}],
+            "completion": [{"role": "assistant", "content": answer.format(number % 3, number)}],
             "provenance": {},
         }
         for number in range(rows + validation)

@@ -61,6 +61,14 @@ def test_an_adapter_is_trained_and_written_the_same_each_time(base: Base, tmp_pa
     assert not (tmp_path / "a" / "checkpoints").exists()
 
 
+def test_a_processor_that_computes_bf16_comes_to_nearly_the_same(base: Base, tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "d", rows=4)
+    exact = fit_sft(dataset, base, tmp_path / "exact", a_recipe(), silent)
+    fast = fit_sft(dataset, base, tmp_path / "fast", a_recipe(cpu_bf16=True), silent)
+    assert "precision" not in {change.field for change in fast.overrides}
+    assert fast.losses != exact.losses and fast.losses == pytest.approx(exact.losses, abs=0.05)
+
+
 def test_the_adapter_loads_with_peft_and_changes_what_the_base_says(base: Base, tmp_path: Path) -> None:
     from peft import PeftModel
 
@@ -252,11 +260,12 @@ def test_one_target_is_trained_once_at_a_time(base: Base, tmp_path: Path) -> Non
     ("spoil", "message"),
     [
         (lambda d: write_dataset(d, rows=0), "no rows to train on"),
+        (lambda d: write_dataset(d, answer="yes"), "all answers are the same"),
         (lambda d: write_dataset(d, templates="0" * 16), "rendered by templates 0000000000000000, serving renders"),
         (lambda d: (write_dataset(d) / "sft.jsonl").write_text("{}"), "sft.jsonl is missing or was altered"),
         (lambda d: (write_dataset(d) / "card.json").unlink(), "no readable card.json"),
     ],
-    ids=["empty", "other templates", "altered", "no card"],
+    ids=["empty", "one answer", "other templates", "altered", "no card"],
 )
 def test_data_that_is_no_use_is_refused(base: Base, tmp_path: Path, spoil: Any, message: str) -> None:
     spoil(tmp_path / "d")

@@ -33,6 +33,8 @@ def test_what_a_processor_changes_is_named_with_its_reason() -> None:
     assert all(change.reason and change.recipe != change.used for change in changes)
     assert overrides(applied(SFT, "trl-cpu"), "trl-cpu") == ()
     assert overrides(SFT, "trl-gpu") == ()
+    fast = recipe_for(Target.SCOPE, "sft", TrainingSettings(cpu_bf16=True))
+    assert applied(fast, "trl-cpu").precision == "bf16"
 
 
 @pytest.mark.parametrize("method", ["dpo", "full"])

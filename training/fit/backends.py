@@ -51,7 +51,8 @@ def load_base(base: Base, recipe: Recipe, backend: Backend) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {"dtype": torch.bfloat16 if recipe.precision == "bf16" else torch.float32}
+    half = recipe.precision == "bf16" and backend != "trl-cpu"  # there it is for computing alone
+    options: dict[str, Any] = {"dtype": torch.bfloat16 if half else torch.float32}
     if recipe.quantisation == "nf4-double":
         from transformers import BitsAndBytesConfig
 
