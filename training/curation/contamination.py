@@ -37,7 +37,7 @@ class HeldOut:
         self._instances = {item.instance for item in items}
         asked = {item.messages for item in items if item.messages}
         self._tasks = {run for messages in asked for run in self._task_runs(messages)}
-        self._shown: dict[tuple[str, ...], list[int]] = {}
+        self._shown: dict[int, list[int]] = {}
         self._sizes: list[int] = []
         for number, messages in enumerate(sorted(asked, key=str)):
             runs = set(self._runs(own_text(messages)))
@@ -60,15 +60,16 @@ class HeldOut:
             shared.update(self._shown.get(run, ()))
         return PROMPT if any(n >= self._share * self._sizes[item] for item, n in shared.items()) else None
 
-    def _task_runs(self, messages: Sequence[Message]) -> set[tuple[str, ...]]:
+    def _task_runs(self, messages: Sequence[Message]) -> set[int]:
         words = _words(task_of(messages))
         if _SHORTEST <= len(words) < self._n:
-            return {tuple(words)}
+            return {hash(tuple(words))}
         return set(self._runs(" ".join(words)))
 
-    def _runs(self, text: str) -> Iterator[tuple[str, ...]]:
+    def _runs(self, text: str) -> Iterator[int]:
+        """Hashes of the runs of words: they are many, and only whether they are the same counts."""
         words = _words(text)
-        return zip(*(words[start:] for start in range(self._n)), strict=False)
+        return map(hash, zip(*(words[start:] for start in range(self._n)), strict=False))
 
 
 def _words(text: str) -> list[str]:

@@ -7,6 +7,7 @@ steps of a task share most of their prompt, and all empty plans their answer.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from training.curation.examples import Example
 from training.pairs.templates import own_text, task_of
@@ -15,6 +16,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _RUN = 5
 _PERMUTATIONS = 128
 _SEED = 20
+_REMEMBERED = 200
 Runs = frozenset[tuple[str, ...]]
 
 
@@ -23,18 +25,25 @@ def without_near_duplicates(examples: Sequence[Example], threshold: float) -> li
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=min(threshold, 0.99), num_perm=_PERMUTATIONS)
-    kept: dict[str, tuple[Runs, Runs]] = {}
+    kept: dict[str, Example] = {}
+    read = lru_cache(maxsize=_REMEMBERED)(lambda key: _read(kept[key]))  # all of them would fill the memory
     for example in sorted(examples, key=lambda example: example.rank):
-        prompt = _runs(f"{task_of(example.item.messages)}\n{own_text(example.item.messages)}")
-        answers = frozenset((str(n), *run) for n, answer in enumerate(example.answers) for run in _runs(answer))
+        prompt, answers = _read(example)
         sketch = MinHash(num_perm=_PERMUTATIONS, seed=_SEED)
         sketch.update_batch([" ".join(run).encode(errors="surrogatepass") for run in sorted(prompt)])
-        near = [kept[key] for key in sorted(index.query(sketch))]
+        near = map(read, sorted(index.query(sketch)))
         if any(_alike(prompt, p) >= threshold and _alike(answers, a) >= threshold for p, a in near):
             continue
         index.insert(example.id, sketch)
-        kept[example.id] = (prompt, answers)
+        kept[example.id] = example
     return [example for example in examples if example.id in kept]
+
+
+def _read(example: Example) -> tuple[Runs, Runs]:
+    """The runs of words of an example's prompt, and of its answers."""
+    messages = example.item.messages
+    answers = ((n, run) for n, answer in enumerate(example.answers) for run in _runs(answer))
+    return _runs(f"{task_of(messages)}\n{own_text(messages)}"), frozenset((str(n), *run) for n, run in answers)
 
 
 def _runs(text: str) -> Runs:
