@@ -321,6 +321,15 @@ def test_preferences_share_their_prompt_to_the_byte(world: World) -> None:
     assert refused(harvest) == {"prompt not shared with a pass": 1}
 
 
+def test_an_answer_to_another_prompt_of_the_same_step_is_no_match(world: World) -> None:
+    world.run("lib-0", "teacher").code("    return 2\n").close()
+    bad = world.run("lib-0", "student").code("    return 8\n", attempt=1)
+    bad.close(OutcomeKind.TESTS_FAILED, label=Label.CODE)
+    harvest = read_pairs(world.raw, Target.CODE)
+    assert harvest.preferences == []
+    assert refused(harvest) == {"prompt not shared with a pass": 1}
+
+
 def test_a_pass_that_counts_for_nothing_is_no_better_than_a_failure(world: World) -> None:
     world.run("lib-0", "teacher").meta_plan("Lucky").close(oracle=OracleKind.GENERATED_TESTS, alignment=0.1)
     failing(world, Label.PLAN)
