@@ -4,22 +4,20 @@ The way of the data is the same for all methods: card checked, rows as token ids
 A training that was killed goes on from its last checkpoint, with the same losses; one that is finished is not redone.
 """
 
-import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
-from models.plans import Frozen
 from training.bases import Base
-from training.fit.adapter import CONFIG, WEIGHTS, read_adapter, require_effect, write_adapter
+from training.fit.adapter import read_adapter, require_effect, write_adapter
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
 from training.fit.chat import ChatFormat
 from training.fit.curve import draw_curve
 from training.fit.data import Row, Rows, packed, preference_rows, read_card, supervised_rows, training_order
 from training.fit.lock import target_lock
+from training.fit.result import Fit, adapter_hash, open_place, write_fit
 from training.fit.trainers import arguments, checkpoints, trainer_class, unwritable
 from training.fit.watch import Progress, Report, Watch, callback
 from training.quiet import quiet_libraries
@@ -27,35 +25,7 @@ from training.recipe import Backend, Override, Recipe, applied, overrides
 
 __all__ = ["Fit", "Progress", "Report", "fit_dpo", "fit_full", "fit_sft"]
 
-_FIT, _PLAN, _BEST = "fit.json", "training.json", "best"
-
-
-class Fit(Frozen):
-    """What came of a training.
-
-    adapter_dir: the adapter, or the base's files after a full fine-tune. tokens and seconds: of all its runs together,
-    padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
-    weights these are. rows, too_long: rows to train on, and rows left out for their length. micro_batch: rows in memory
-    at a time in the end.
-    """
-
-    adapter_dir: Path
-    backend: Backend
-    steps: int
-    best_step: int
-    tokens: int
-    seconds: float
-    rows: int
-    too_long: int
-    micro_batch: int
-    losses: list[float]
-    eval_losses: list[tuple[int, float]]
-    overrides: tuple[Override, ...]
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens learned from per second, evaluations and checkpoints included."""
-        return self.tokens / self.seconds if self.seconds else 0.0
+_BEST = "best"
 
 
 def fit_sft(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, *, backend: str = "auto") -> Fit:
@@ -99,40 +69,14 @@ def _fit(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, b
     changes = overrides(recipe, chosen)
     used = applied(recipe, chosen)
     with target_lock(dataset.parent, card["target"]):
-        plan = {"dataset": card["id"], "base": base.id, "recipe": used.id, "start": _adapter_hash(start)}
-        done = _open(out, plan | {"backend": chosen})
+        plan = {"dataset": card["id"], "base": base.id, "recipe": used.id, "start": adapter_hash(start)}
+        done = open_place(out, plan | {"backend": chosen})
         if done is not None:
             return done
         chat = ChatFormat.load(base.path, used.thinking)
         rows = (preference_rows if used.method == "dpo" else supervised_rows)(dataset, chat, used)
         with quiet_libraries():
             return Fitting(base, out, used, report, chosen, start, chat, rows, changes).run()
-
-
-def _open(out: Path, plan: dict[str, Any]) -> Fit | None:
-    """Make `out` the place of this training. The result if it is finished; TrainingError if it is another's place."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = out / _PLAN
-        if not file.exists():
-            file.write_text(json.dumps(plan, indent=1) + "\n")
-        elif json.loads(file.read_text()) != plan:
-            raise TrainingError(f"{out} holds another training (data, base or recipe differ); give another directory")
-        if (out / _FIT).exists():
-            return Fit.model_validate_json((out / _FIT).read_text())
-    except OSError as error:
-        raise unwritable(out, error) from error
-    return None
-
-
-def _adapter_hash(start: Path | None) -> str | None:
-    if start is None:
-        return None
-    try:
-        files = [(start / name).read_bytes() for name in (CONFIG, WEIGHTS)]
-    except OSError as error:
-        raise TrainingError(f"{start}: no adapter to start from ({error.strerror})") from error
-    return hashlib.sha256(b"".join(hashlib.sha256(file).digest() for file in files)).hexdigest()
 
 
 @dataclass
@@ -155,6 +99,8 @@ class Fitting:
         while True:
             try:
                 return self._train(recipe)
+            except OSError as error:
+                raise unwritable(self.out, error) from error
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -273,7 +219,7 @@ class Fitting:
             eval_losses=watch.evaluations,
             overrides=self.changes,
         )
-        (self.out / _FIT).write_text(fit.model_dump_json(indent=1) + "\n")
+        write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):
             shutil.rmtree(self.out / folder, ignore_errors=True)
         return fit

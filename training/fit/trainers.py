@@ -14,6 +14,8 @@ from training.recipe import Backend, Recipe
 _KEPT = 2
 _STAGING = ".staging"
 _OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
+_FULL = ("No space left", "File too large", "inline_container", "PytorchStreamWriter")
+"""How the libraries put it that a file could not be written to its end."""
 Save = Callable[[Any, Path], None]
 
 
@@ -132,8 +134,8 @@ def unwritable(target: Path, error: Exception) -> Exception:
     """
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
-    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left" in text or "File too large" in text
-    if isinstance(error, OSError) or full or "inline_container" in text or "PytorchStreamWriter" in text:
+    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(words in text for words in _FULL)
+    if isinstance(error, OSError) or full:
         why = "no space left" if full else text.splitlines()[0]
         return TrainingError(
             f"{target} cannot be written ({why}); free some space and start again: "

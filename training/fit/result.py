@@ -1,0 +1,76 @@
+"""What comes of a training, and the directory that belongs to it alone."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from models.errors import TrainingError
+from models.plans import Frozen
+from training.fit.adapter import CONFIG, WEIGHTS
+from training.fit.trainers import unwritable
+from training.recipe import Backend, Override
+
+_FIT, _PLAN = "fit.json", "training.json"
+
+
+class Fit(Frozen):
+    """What came of a training.
+
+    adapter_dir: the adapter, or the base's files after a full fine-tune. tokens and seconds: of all its runs together,
+    padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
+    weights these are. rows, too_long: rows to train on, and rows left out for their length. micro_batch: rows in memory
+    at a time in the end.
+    """
+
+    adapter_dir: Path
+    backend: Backend
+    steps: int
+    best_step: int
+    tokens: int
+    seconds: float
+    rows: int
+    too_long: int
+    micro_batch: int
+    losses: list[float]
+    eval_losses: list[tuple[int, float]]
+    overrides: tuple[Override, ...]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens learned from per second, evaluations and checkpoints included."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+def open_place(out: Path, plan: dict[str, Any]) -> Fit | None:
+    """Make `out` the place of this training. The result if it is finished; TrainingError if it is another's place."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = out / _PLAN
+        if not file.exists():
+            file.write_text(json.dumps(plan, indent=1) + "\n")
+        elif json.loads(file.read_text()) != plan:
+            raise TrainingError(f"{out} holds another training (data, base or recipe differ); give another directory")
+        if (out / _FIT).exists():
+            return Fit.model_validate_json((out / _FIT).read_text())
+    except OSError as error:
+        raise unwritable(out, error) from error
+    return None
+
+
+def adapter_hash(start: Path | None) -> str | None:
+    """Hash of an adapter's two files; None for none. Raises TrainingError if it has not got them."""
+    if start is None:
+        return None
+    try:
+        files = [(start / name).read_bytes() for name in (CONFIG, WEIGHTS)]
+    except OSError as error:
+        raise TrainingError(f"{start}: no adapter to start from ({error.strerror})") from error
+    return hashlib.sha256(b"".join(hashlib.sha256(file).digest() for file in files)).hexdigest()
+
+
+def write_fit(out: Path, fit: Fit) -> None:
+    """Keep the result, whole or not at all: from then on the training is finished."""
+    part = out / f".{_FIT}"
+    part.write_text(fit.model_dump_json(indent=1) + "\n")
+    part.replace(out / _FIT)
