@@ -59,11 +59,14 @@ def serve(
             _run_ollama(serving, launch, stop, as_json)
             return
         keeper = _keeper(serving, launch, place, lambda line: errors.print(line, markup=False, soft_wrap=True))
-        keeper.bring_up()
-        _show(serving, launch, keeper, as_json)
-        if not as_json:
-            console.print(_hint(serving, place), markup=False, soft_wrap=True)
-        keeper.keep(stop)
+        try:
+            keeper.bring_up()
+            _show(serving, launch, keeper, as_json)
+            if not as_json:
+                console.print(_hint(serving, place), markup=False, soft_wrap=True)
+            keeper.keep(stop)
+        finally:
+            keeper.close()
 
 
 def _keeper(serving: "Serving", launch: "Launch", place: "Place", report: Any) -> "Keeper":

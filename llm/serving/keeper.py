@@ -31,15 +31,11 @@ class Keeper:
     _sick: int = 0
 
     def bring_up(self) -> None:
-        """Start, warm up, load and prove. Raises ServingError; the process is then stopped."""
-        try:
-            seconds = self.process.start()
-            warm = self.server.warm()
-            self.report(f"up after {seconds:.1f} s, first answer after {warm:.1f} s")
-            self.update()
-        except BaseException:
-            self.process.stop()
-            raise
+        """Start, warm up, load and prove. Raises ServingError. `close` it in any case."""
+        seconds = self.process.start()
+        warm = self.server.warm()
+        self.report(f"up after {seconds:.1f} s, first answer after {warm:.1f} s")
+        self.update()
 
     def update(self) -> None:
         """Load what was promoted since, and prove it."""
@@ -94,11 +90,12 @@ class Keeper:
             self.report(str(error))
 
     def keep(self, stop: Event, every: float = 0.5) -> None:
-        """Tend it every so many seconds until told to stop; then stop the process. Raises ServingError."""
-        try:
-            while not stop.wait(every):
-                self.tend()
-        finally:
-            began = time.monotonic()
-            self.process.stop()
-            self.report(f"stopped in {time.monotonic() - began:.1f} s")
+        """Tend it every so many seconds until told to stop. Raises ServingError once it is given up."""
+        while not stop.wait(every):
+            self.tend()
+
+    def close(self) -> None:
+        """Stop the process, if it was started."""
+        began = time.monotonic()
+        self.process.stop()
+        self.report(f"stopped in {time.monotonic() - began:.1f} s")

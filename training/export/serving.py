@@ -9,7 +9,7 @@ from llm.serving import commands
 from llm.serving.commands import Launch, Place, Wanted
 from models.errors import RegistryError
 from models.settings import Settings
-from training.export.exporting import embed, export
+from training.export.exporting import embed
 from training.export.ollama import write_modelfile
 from training.export.sources import active_on, of_embedded, rank, ranks_on, trained
 from training.export.weights import to_gguf
