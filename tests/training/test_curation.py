@@ -429,7 +429,7 @@ def test_a_round_is_what_is_new_with_a_share_of_what_was(world: World) -> None:
     gold_runs(world, Repository("two", instances=17), campaign="second")
     second = curate(world.raw, world.curated, world.request(Target.SCOPE))
     assert second.card.rounds.model_dump() == {
-        "earlier": (first.card.id,), "pool": 20, "new": 17, "replayed": 3,
+        "earlier": (first.card.id,), "pool": 20, "new": 17, "replayed": 3, "whole": False,
     }  # fmt: skip
     assert second.card.repositories == {"two": 17, "one": 3}
     assert 0.1 <= 3 / 20 <= 0.2
@@ -450,6 +450,21 @@ def test_a_round_curated_again_comes_out_the_same_after_it_was_trained_on(world:
     trained_on(world, second)
     assert second.card.id != first.card.id
     assert curate(world.raw, world.curated, world.request(Target.SCOPE)).card == second.card
+
+
+def test_the_same_pool_mixed_otherwise_is_the_whole_pool_again(world: World) -> None:
+    gold_runs(world, Repository("one", instances=9))
+    small = curate(world.raw, world.curated, world.request(Target.SCOPE, limit=2))
+    assert (small.trained, small.card.rounds.whole) == (False, False)
+    trained_on(world, small)
+    full = curate(world.raw, world.curated, world.request(Target.SCOPE))
+    assert full.card.rounds.model_dump() == {
+        "earlier": (small.card.id,), "pool": 9, "new": 0, "replayed": 9, "whole": True,
+    }  # fmt: skip
+    trained_on(world, full)
+    again = curate(world.raw, world.curated, world.request(Target.SCOPE))
+    assert (again.card, again.trained) == (full.card, True)
+    assert curate(world.raw, world.curated, world.request(Target.SCOPE, limit=2)).card == small.card
 
 
 def test_a_dataset_that_nobody_trained_on_is_no_round(world: World) -> None:

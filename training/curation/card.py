@@ -14,12 +14,14 @@ MACHINE, PEOPLE, SFT, DPO = "card.json", "card.md", "sft.jsonl", "dpo.jsonl"
 
 
 class Rounds(Frozen):
-    """What of a dataset is new: `earlier` were trained on before, `pool` counts what they could draw on."""
+    """What of a dataset is new: `earlier` were trained on before, `pool` counts what they could draw on. With
+    `whole` all of that pool is in, as far as limits and balance let it, and not a replay of some."""
 
     earlier: tuple[str, ...] = ()
     pool: int = 0
     new: int = 0
     replayed: int = 0
+    whole: bool = False
 
 
 class Card(Frozen):

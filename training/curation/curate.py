@@ -8,10 +8,10 @@ Each step counts what it drops. The same runs, settings and rounds give the same
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
 from evals.sets.frozen import all_sets, reserved
@@ -42,11 +42,34 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Curated:
-    """What came of a curation. Of a dry run there is no directory, and `refused` says what would have been refused."""
+    """What came of a curation. Of a dry run there is no directory, and `refused` says what would have been refused.
+
+    `trained` says that a training was set up with this very dataset before: there is nothing new since.
+    """
 
     dataset_dir: Path | None
     card: Card
     refused: CleanRoomError | None = None
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class _Stock:
+    """All that may be trained on, with what it was harvested from and by which tokenizer it was counted."""
+
+    pairs: list[Example]
+    preferences: list[Example]
+    harvest: Harvest
+    counter: str
+    considered: str
+
+
+class _Made(NamedTuple):
+    """A dataset before it is written."""
+
+    texts: tuple[str, str]
+    card: Card
+    refused: CleanRoomError | None
 
 
 def curate(
@@ -80,24 +103,50 @@ class _Curation:
             "preferences", examples_of(harvest.preferences, counter), held, harvest.preference_funnel
         )
         meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
-        before = before_this(earlier_rounds(self.raw, self.request.target), meant)
-        considered = "\n".join(sorted(meant))
         self.progress("mixing")
-        new, old = parted(pairs, before, harvest.campaigns)
-        refused = self._refusal([*new, *old] if self.request.whole_pool else new, harvest.funnel)
-        mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=self.request, capped=refused is None)
-        sft = mixed(pairs, funnel=harvest.funnel)
-        dpo = mixed(preferences, funnel=harvest.preference_funnel)
-        refused = refused or self._refusal(sft.examples, harvest.funnel)
-        if refused is not None and not self.request.dry_run:
-            raise refused
-        texts, card = self._made(sft, dpo, before, harvest, {"counter": counted_by, CONSIDERED: sha256(considered)})
+        stock = _Stock(pairs, preferences, harvest, counted_by, "\n".join(sorted(meant)))
+        rounds = earlier_rounds(self.raw, self.request.target)
+        known = {each.dataset for each in rounds}
+        made = self._round(stock, rounds, meant, known)
+        if made.refused is not None and not self.request.dry_run:
+            raise made.refused
+        trained = made.card.id in known
         if self.request.dry_run:
-            return Curated(None, card, refused)
+            return Curated(None, made.card, made.refused, trained)
         self.progress("writing")
-        directory = write_dataset(Path(self.request.data_dir), card, *texts)
-        self._record(card, considered)
-        return Curated(directory, card)
+        directory = write_dataset(Path(self.request.data_dir), made.card, *made.texts)
+        self._record(made.card, stock.considered)
+        return Curated(directory, made.card, None, trained)
+
+    def _round(self, stock: _Stock, rounds: list[Earlier], meant: list[str], known: set[str]) -> _Made:
+        """The round that the stock makes after the earlier ones: one that was trained on before, if it is the same.
+
+        Where nothing is new, but it is mixed otherwise than before, it is the whole pool again.
+        """
+        before = before_this(rounds, meant)
+        made = self._mixed(stock, before, self.request)
+        whole = self.request.model_copy(update={"whole_pool": True})
+        for count in range(len(before) + 1, len(rounds) + 1):
+            if made.card.id in known:
+                break
+            made = self._mixed(stock, rounds[:count], whole)
+        return made
+
+    def _mixed(self, stock: _Stock, before: list[Earlier], request: CurationRequest) -> _Made:
+        harvest = replace(
+            stock.harvest,
+            funnel=Funnel(stock.harvest.funnel.rows),
+            preference_funnel=Funnel(stock.harvest.preference_funnel.rows),
+        )
+        new, old = parted(stock.pairs, before, harvest.campaigns)
+        refused = self._refusal([*new, *old] if request.whole_pool else new, harvest.funnel)
+        mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=request, capped=refused is None)
+        sft = mixed(stock.pairs, funnel=harvest.funnel)
+        dpo = mixed(stock.preferences, funnel=harvest.preference_funnel)
+        refused = refused or self._refusal(sft.examples, harvest.funnel)
+        facts = {"counter": stock.counter, CONSIDERED: sha256(stock.considered), "whole_pool": request.whole_pool}
+        texts, card = self._made(sft, dpo, before, harvest, facts)
+        return _Made(texts, card, refused)
 
     def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
         """Examples that may be trained on at all."""
@@ -132,7 +181,7 @@ class _Curation:
         return None
 
     def _made(
-        self, sft: Mix, dpo: Mix, before: list[Earlier], harvest: Harvest, facts: dict[str, str]
+        self, sft: Mix, dpo: Mix, before: list[Earlier], harvest: Harvest, facts: dict[str, Any]
     ) -> tuple[tuple[str, str], Card]:
         """The texts of the two files, and the card."""
         both = [*sft.examples, *dpo.examples]
@@ -174,6 +223,7 @@ class _Curation:
                 pool=sft.pool + dpo.pool,
                 new=sft.new + dpo.new,
                 replayed=len(both) - sft.new - dpo.new,
+                whole=bool(before) and config["whole_pool"],
             ),
             funnel=tuple(harvest.funnel.rows),
             preference_funnel=tuple(harvest.preference_funnel.rows),
@@ -203,7 +253,6 @@ class _Curation:
             "windows": {stage.value: asked.window(stage) for stage in asked.target.stages},
             "max_prompt_tokens": asked.max_prompt_tokens,
             "limit": asked.limit,
-            "whole_pool": asked.whole_pool,
             "earlier": [each.dataset for each in before],
             "overrides": past,
             "templates": REVISION,
