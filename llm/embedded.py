@@ -144,7 +144,8 @@ def serve(
     params.n_parallel = 1
     params.n_gpu_layers = 0
     params.cache_prompt = True
-    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    # kept states do not say which adapter made them, and would be taken up for another (seen: other probabilities)
+    params.cache_ram_mib = 0 if adapters else _PROMPT_CACHE_MIB
     params.hostnames = [host]
     params.port = port
     params.api_keys = [key] if key else []

@@ -151,7 +151,7 @@ def llama(settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[Wan
     argv += ["--ctx-size", str(settings.window)] if settings.window else []
     for each in wanted:
         argv += ["--lora", str(each.path)]
-    argv += ["--lora-init-without-apply"] if wanted else []
+    argv += ["--lora-init-without-apply", "--cache-ram", "0"] if wanted else []  # see llm.embedded.serve
     return Launch(tuple(argv), place, secret={"LLAMA_API_KEY": place.key} if place.key else {})
 
 

@@ -21,6 +21,7 @@ def main() -> None:
     options.add_argument("--port", type=int, default=8000)
     options.add_argument("--ctx-size", type=int, default=8192)
     options.add_argument("--lora", type=Path, action="append", default=[])
+    options.add_argument("--cache-ram", type=int, help="none with adapters, as it is here anyway")
     options.add_argument("--lora-init-without-apply", action="store_true", help="as it is here anyway")
     given = options.parse_args()
     stop = threading.Event()

@@ -71,6 +71,17 @@ def test_each_request_chooses_its_adapter_or_none(folder: Path) -> None:
     assert say("scope-v1-aaaaaaaaaaaa") == first
 
 
+def test_no_prompt_is_answered_from_what_another_adapter_left_of_it(folder: Path) -> None:
+    write_adapter(folder, "scope-v1-aaaaaaaaaaaa", 1)
+    prompts = ["Name the files that matter.", "Write a poem about rivers and rain.", "Count the seconds of a day."]
+    for prompt in prompts:
+        say("scope-v1-aaaaaaaaaaaa", prompt)
+    after = [say(None, prompt) for prompt in prompts]
+    embedded._running.pop(os.getpid())
+    service._services.clear()
+    assert [say(None, prompt) for prompt in prompts] == after
+
+
 def test_an_adapter_that_is_promoted_later_is_taken_up(folder: Path) -> None:
     base = say(None)
     with pytest.raises(SettingsError, match="export-adapter"):

@@ -79,6 +79,8 @@ def test_an_exported_adapter_answers_as_it_was_trained(kind: str, bases: dict[st
     assert done.files == ("scope-v1-aa.gguf",)
     assert done.comparison is not None
     assert done.comparison.effect > 10 * done.comparison.error
+    assert done.comparison.noise is not None
+    assert done.comparison.noise < done.comparison.effect / 10, "the base was answered from the adapter's cache"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scope-v1-aa.gguf"]
 
 
