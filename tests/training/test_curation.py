@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
+from pairs_material import GOOD_SCOPE, OLD, Repository, World, gold_runs
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from evals.sets.frozen import all_sets, reserve
@@ -20,6 +20,7 @@ from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.chat import Message
 from models.context import SymbolUse
 from models.curation_settings import CurationSettings
+from models.edits import SearchReplace
 from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
 from models.evaluation import EvaluationItem, EvaluationSet
 from models.outcomes import OutcomeKind
@@ -280,6 +281,14 @@ def test_of_near_duplicates_the_best_stays_and_answers_that_differ_are_none() ->
     examples = [worse, best, other_answer, other_prompt]
     assert without_near_duplicates(examples, 0.9) == [best, other_answer, other_prompt]
     assert without_near_duplicates(examples[::-1], 0.9) == [other_prompt, other_answer, best]
+
+
+def test_a_comparison_in_both_orders_is_no_near_duplicate(world: World) -> None:
+    lines_of_code = "".join(f"    value{n} = {n}\n" for n in range(80))
+    world.add(Repository("one"))
+    world.run("one-0").code(edits=[SearchReplace(path="src/lib.py", search=lines_of_code, replace=OLD)]).close()
+    made = curate(world.raw, world.curated, world.request(Target.CODE))
+    assert sorted(line["chosen"][0]["content"] for line in lines(made, "dpo.jsonl"))[1:] == ["A", "B"]
 
 
 # Shares
