@@ -17,6 +17,7 @@ from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
 
 if TYPE_CHECKING:
+    from flows.evaluate import Compared
     from flows.self_improve import ImproveReport
     from flows.solve import Solved
     from flows.supplement import SupplementReport
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from harness.store import Report
     from models.campaign_settings import Grid
     from models.manifest import Manifest
+    from models.training import Target
 
 
 class Bars:
@@ -236,6 +238,14 @@ def run_train(order: "dict[str, Any]") -> "TrainReport":
         from flows.train import TrainOrder, train
 
         return train(TrainOrder.model_validate(order))
+
+
+def run_evaluate(target: "Target", adapter: str, against: str | None, base: str | None, item_level: bool) -> "Compared":
+    """Set two subjects against each other."""
+    with _engine():
+        from flows.evaluate import evaluate
+
+        return evaluate(target, adapter, against, base, item_level)
 
 
 def run_self_improve(order: "dict[str, Any]", rounds: int) -> "ImproveReport":

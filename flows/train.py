@@ -13,7 +13,7 @@ from pydantic import Field
 
 from evals.gate_report import gate_markdown
 from evals.gates import decide
-from evals.sets import contamination, latest_set, reserved
+from evals.sets import contamination, in_common, latest_set, reserved
 from evals.thresholds import Rules
 from evals.tiers import check_order
 from flows.judging import compare_whole_runs, evaluate
@@ -89,7 +89,7 @@ def train(order: TrainOrder) -> TrainReport:
             report = known
         else:
             challenger = evaluate(shop, evaluation_set, base, adapter)
-            report = decide(baseline, challenger, rules=Rules(item_level=order.item_level))
+            report = decide(*in_common(baseline, challenger), rules=Rules(item_level=order.item_level))
             notes += _promote(shop, order, adapter, report)
     _publish(order, card, report, trained)
     return _reported(shop, order, card, adapter, report, trained, notes)

@@ -1,0 +1,88 @@
+"""The evaluate flow: two subjects answer the newest frozen set of a target, and a gate says what it makes of that."""
+
+from typing import NamedTuple
+
+from prefect import flow, tags
+from prefect.artifacts import create_markdown_artifact
+
+from evals.gate_report import gate_markdown
+from evals.gates import decide
+from evals.metrics import ClassCount
+from evals.scoring import counts_of, find_result
+from evals.sets import in_common, latest_set
+from evals.thresholds import Rules
+from flows.judging import evaluate as evaluate_one
+from flows.train import open_shop
+from models.errors import RegistryError, UsageError
+from models.evaluation import Evaluation, EvaluationSet, GateReport
+from models.plans import Frozen
+from models.training import Target
+from tasks.learning import Shop
+from training.bases import Base, find_base
+from training.registry import AdapterVersion
+
+BASE = "base"
+"""As an adapter's name: the base alone."""
+
+
+class Compared(Frozen):
+    """Champion and challenger, what a gate would say, and how often each gave each class (where there are classes)."""
+
+    report: GateReport
+    champion: Evaluation
+    challenger: Evaluation
+    classes: dict[str, dict[str, ClassCount]]
+
+
+class _Contestant(NamedTuple):
+    base: Base
+    adapter: AdapterVersion | None
+
+
+@flow(name="evaluate", flow_run_name="evaluate {target.value} {adapter}", persist_result=False)
+def evaluate(
+    target: Target, adapter: str, against: str | None = None, base: str | None = None, item_level: bool = False
+) -> Compared:
+    """Evaluate an adapter (by name, or `base`) against another; without one, against who serves now.
+
+    Nothing is promoted. What was answered before is not asked again. Raises UsageError, RegistryError, EvaluationError.
+    """
+    shop = open_shop()
+    evaluation_set = latest_set(shop.curated, target)
+    challenger, champion = _contestants(shop, target, adapter, against, base)
+    with tags("evaluate", target.value):
+        first = evaluate_one(shop, evaluation_set, champion.base, champion.adapter)
+        second = evaluate_one(shop, evaluation_set, challenger.base, challenger.adapter)
+    report = decide(*in_common(first, second), rules=Rules(item_level=item_level))
+    create_markdown_artifact(gate_markdown([report]), key=f"evaluation-{target.value.replace('_', '-')}")
+    classes = {each.subject.name: _classes(shop, evaluation_set, each) for each in (first, second)}
+    return Compared(report=report, champion=first, challenger=second, classes=classes)
+
+
+def _contestants(
+    shop: Shop, target: Target, adapter: str, against: str | None, base: str | None
+) -> tuple[_Contestant, _Contestant]:
+    """Challenger and champion by name."""
+    challenger = None if adapter == BASE else shop.registry.verify(adapter)
+    if against is None:
+        champion = shop.registry.active(target)
+    else:
+        champion = None if against == BASE else shop.registry.verify(against)
+    versions = [version for version in (challenger, champion) if version is not None]
+    for version in versions:
+        if version.target is not target:
+            raise UsageError(f"{version.name} was trained for {version.target.value}, not for {target.value}")
+    wanted = base or (versions[0].base if versions else None)
+    if wanted is None:
+        raise UsageError("both sides are the base; name it with --base, or an adapter with --adapter")
+    found = find_base(shop.curated, wanted)
+    for version in versions:
+        if version.base != found.id:
+            raise RegistryError(f"{version.name} stands on base {version.base_name}, not on {found.name}")
+    return _Contestant(found, challenger), _Contestant(found, champion)
+
+
+def _classes(shop: Shop, evaluation_set: EvaluationSet, evaluation: Evaluation) -> dict[str, ClassCount]:
+    """How often each class was given over the whole set; nothing where there are no classes."""
+    found = find_result(shop.raw_engine, evaluation_set.id, evaluation.subject, evaluation.settings)
+    return {} if found is None else dict(counts_of(found, evaluation_set))
