@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.training import Target
+from models.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.training import Target
+from models.targets import Target
 
 if TYPE_CHECKING:
     from flows.self_improve import ImproveReport

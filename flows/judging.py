@@ -17,6 +17,7 @@ from models.training import Target
 from tasks.learning import Shop, evaluate_subject
 from training import guardrails
 from training.bases import Base
+from training.export.serving import make_ready
 from training.registry import AdapterVersion
 
 BY_HARNESS = (Target.CODE, Target.PLANNING)
@@ -34,6 +35,8 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
         return evaluate_subject(f"{evaluation_set.target.value} {subject.name}", shop, evaluation_set, base, adapter)
     packages = shop.packages_of(evaluation_set.repositories)
     served = adapter.served if adapter else NO_ADAPTER
+    if adapter is not None:
+        make_ready(shop.curated, shop.settings, adapter, base)
     adapters = dict.fromkeys(evaluation_set.target.stages, served)
     name = f"evaluate {evaluation_set.target.value} {evaluation_set.id[:8]}"
     evaluation = Evaluation(

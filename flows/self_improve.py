@@ -23,7 +23,6 @@ from models.training import Target
 from tasks.learning import Shop
 from training import guardrails
 from training.bases import list_bases
-from training.datasets import was_trained
 from training.rounds import CAMPAIGN, CURATE, END, TRAIN, Request, Result, Round, abandon, continue_or_begin
 
 STUDENT = "student"
@@ -160,7 +159,7 @@ def _curate(shop: Shop, turn: Round, order: ImproveOrder, target: Target) -> Res
         made = curate(request)
     except TrainingError as error:
         return {"dataset": "", "skipped": str(error)}
-    if was_trained(shop.raw, made.card.id):
+    if made.trained:
         return {"dataset": "", "skipped": "no new examples since the last training"}
     return {"dataset": str(made.dataset_dir), "skipped": ""}
 

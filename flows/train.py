@@ -28,6 +28,7 @@ from training import guardrails
 from training.bases import Base, find_base
 from training.curation import Card
 from training.datasets import newest_dataset, read_dataset, trained_before
+from training.export.serving import make_ready
 from training.plans import Technique, code_revision, methods, order_for
 from training.registry import AdapterVersion
 from training.registry.standing import standing
@@ -90,7 +91,7 @@ def train(order: TrainOrder) -> TrainReport:
         else:
             challenger = evaluate(shop, evaluation_set, base, adapter)
             report = decide(*in_common(baseline, challenger), rules=Rules(item_level=order.item_level))
-            notes += _promote(shop, order, adapter, report)
+            notes += _promote(shop, order, base, adapter, report)
     _publish(order, card, report, trained)
     return _reported(shop, order, card, adapter, report, trained, notes)
 
@@ -107,7 +108,7 @@ def check(
     total = sum(card.planners.values())
     taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
     guardrails.check_teacher_share(taught, total, int(base.facts["parameters"]), limits)
-    guardrails.check_replay(card.rounds.replayed, total, len(card.rounds.earlier), limits)
+    guardrails.check_replay(card.rounds.replayed, total, len(card.rounds.earlier), limits, card.rounds.whole)
     now = standing(shop.curated, shop.registry)
     guardrails.check_planning_last(order.target, total - taught, now.promoted)
     try:
@@ -175,13 +176,14 @@ def _decided(shop: Shop, adapter: AdapterVersion, evaluation_set: EvaluationSet)
     return None
 
 
-def _promote(shop: Shop, order: TrainOrder, adapter: AdapterVersion, report: GateReport) -> list[str]:
+def _promote(shop: Shop, order: TrainOrder, base: Base, adapter: AdapterVersion, report: GateReport) -> list[str]:
     """Act on a gate's verdict; after a promotion, whole runs may undo it. Notes on what was done."""
     if report.verdict is Verdict.REJECT:
         shop.registry.reject(adapter, report)
     elif report.verdict is Verdict.INCONCLUSIVE:
         shop.registry.inconclusive(adapter, report)
     else:
+        make_ready(shop.curated, shop.settings, adapter, base)
         worse_than_before = compare_whole_runs(shop, order.end_to_end, order.end_to_end_limit)
         shop.registry.promote(adapter, report)
         if worse := worse_than_before():

@@ -10,30 +10,9 @@ from pydantic import Field
 from models.chat import Message
 from models.plans import Frozen
 from models.protocols import Stage
+from models.targets import Role, Target
 
-Role = Literal["reasoning", "coding"]
-
-
-class Target(StrEnum):
-    """What an adapter is trained for: a stage, or all plan stages together."""
-
-    TASK_ANALYSIS = "task_analysis"
-    SCOPE = "scope"
-    PRECISION = "precision"
-    CODE = "code"
-    PLANNING = "planning"
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages that such an adapter answers."""
-        if self is Target.PLANNING:
-            return (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT)
-        return (Stage(self.value),)
-
-    @property
-    def role(self) -> Role:
-        """Whose base it belongs to."""
-        return "coding" if self is Target.CODE else "reasoning"
+__all__ = ["Pair", "Preference", "Provenance", "Role", "Source", "Target", "content_id"]
 
 
 class Source(StrEnum):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import RegistryError, UsageError
+from training.guardrails import MERGED
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -211,7 +212,8 @@ def _facts(folder: Path) -> dict[str, Any]:
     config = _json(folder / "config.json")
     chat = ChatFormat.load(folder)
     shapes = [tensor for file in sorted(folder.glob("*.safetensors")) for tensor in _tensors(file)]
-    return {
+    merged = {MERGED: config[MERGED]} if MERGED in config else {}
+    return merged | {
         "architecture": (config.get("architectures") or [config.get("model_type", "unknown")])[0],
         "parameters": sum(count for _, count in shapes),
         "vocabulary": config.get("vocab_size"),

@@ -49,12 +49,6 @@ def read_dataset(directory: Path) -> Card:
     return card
 
 
-def was_trained(raw: RawStore, dataset: str) -> bool:
-    """Whether a training was set up with a dataset."""
-    with reading(raw.engine) as connection:
-        return connection.scalars(select(_PLANS.c.id).where(_PLANS.c.dataset_id == dataset)).first() is not None
-
-
 def trained_before(raw: RawStore, card: Card) -> list[str]:
     """Datasets of the same target that were made before this one and have been trained on."""
     query = (

@@ -6,6 +6,7 @@ alone (STaR, Zelikman et al., 2022), gains end after about two rounds without fr
 on a merge of an earlier adapter compounds its faults.
 """
 
+import math
 from collections.abc import Collection, Sequence
 
 from models.errors import GuardrailError
@@ -44,12 +45,15 @@ def check_frozen_base(name: str, facts: dict[str, object]) -> None:
         )
 
 
-def check_replay(replayed: int, total: int, earlier_rounds: int, settings: GuardrailSettings) -> None:
-    """From the second round on, a set share of a dataset comes from earlier ones."""
-    if not earlier_rounds:
+def check_replay(
+    replayed: int, total: int, earlier_rounds: int, settings: GuardrailSettings, whole: bool = False
+) -> None:
+    """From the second round on, a set share of a dataset comes from earlier ones, give or take one example; or all of
+    them (`whole`)."""
+    if not earlier_rounds or whole:
         return
     share = replayed / total if total else 0.0
-    if not settings.replay_least <= share <= settings.replay_most:
+    if not math.floor(settings.replay_least * total) <= replayed <= math.ceil(settings.replay_most * total):
         raise GuardrailError(
             REPLAY,
             f"{replayed} of {total} examples ({share:.0%}) are from earlier rounds; "

@@ -39,6 +39,15 @@ def test_replay_has_a_least_and_a_most(replayed: int, fine: bool) -> None:
             rules.check_replay(replayed, 100, 1, LIMITS)
 
 
+@pytest.mark.parametrize(("replayed", "total"), [(0, 1), (1, 1), (0, 3), (1, 3), (2, 9)])
+def test_a_small_round_is_given_one_example(replayed: int, total: int) -> None:
+    rules.check_replay(replayed, total, 1, LIMITS)
+
+
+def test_the_whole_pool_is_more_than_a_replay_and_fine() -> None:
+    rules.check_replay(90, 100, 1, LIMITS, whole=True)
+
+
 def test_the_first_round_has_nothing_to_replay() -> None:
     rules.check_replay(0, 100, 0, LIMITS)
 

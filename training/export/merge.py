@@ -1,11 +1,14 @@
 """An adapter merged into its base: plain weights in Hugging Face's layout, for what knows no adapters."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any, Literal
 
 from models.errors import TrainingError
 from training.export.layout import read_json
+from training.guardrails import MERGED
+from training.registry.weights import content_hash as adapter_hash
 
 _KEPT = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 MergedPrecision = Literal["bf16", "f32"]
@@ -31,14 +34,16 @@ def open_adapted(base_dir: Path, adapter_dir: Path) -> Any:
 def merge(base_dir: Path, adapter_dir: Path, out: Path, *, precision: MergedPrecision = "bf16") -> Path:
     """Write base plus adapter as weights of their own into `out`; returns `out`.
 
-    The sum is made in float32. Never train on the result: adapters are trained from the frozen base. Raises
-    TrainingError if the two do not fit.
+    The sum is made in float32. Never train on the result: adapters are trained from the frozen base, and a note in its
+    config.json has training refuse it. Raises TrainingError if the two do not fit.
     """
     import torch
 
     merged = open_adapted(base_dir, adapter_dir).merge_and_unload(safe_merge=True)
     out.mkdir(parents=True, exist_ok=True)
     merged.to(torch.bfloat16 if precision == "bf16" else torch.float32).save_pretrained(out)
+    config = read_json(out / "config.json") | {MERGED: adapter_hash(adapter_dir)}
+    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for name in _KEPT:
         if (base_dir / name).is_file():
             shutil.copyfile(base_dir / name, out / name)

@@ -1,0 +1,33 @@
+"""What adapters are trained for. A module of its own, and light: the command line names targets in its help."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from models.protocols import Stage
+
+Role = Literal["reasoning", "coding"]
+
+
+class Target(StrEnum):
+    """What an adapter is trained for: a stage, or all plan stages together."""
+
+    TASK_ANALYSIS = "task_analysis"
+    SCOPE = "scope"
+    PRECISION = "precision"
+    CODE = "code"
+    PLANNING = "planning"
+
+    @property
+    def stages(self) -> "tuple[Stage, ...]":
+        """The stages that such an adapter answers."""
+        from models.protocols import Stage
+
+        if self is Target.PLANNING:
+            return (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT)
+        return (Stage(self.value),)
+
+    @property
+    def role(self) -> Role:
+        """Whose base it belongs to."""
+        return "coding" if self is Target.CODE else "reasoning"
