@@ -1,11 +1,12 @@
 """`cra bases`: the frozen models that adapters are trained on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from models.targets import Role
     from training.bases import Base
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
@@ -55,6 +56,48 @@ def add(
     )
 
 
+@app.command()
+def tune(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="reasoning or coding: whose base it becomes.")],
+    base: Annotated[str, typer.Option("--base", metavar="NAME", help="The base to start from.")],
+    dataset: Annotated[Path, typer.Option("--dataset", metavar="DIR", help="A curated dataset.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Fine-tune all parameters of a base, and record what comes of it as ROLE-base-vN.
+
+    Adapters of older bases of the role cannot be promoted from then on; `cra bases adopt` takes them out of service.
+    """
+    from cli.output import console, print_json
+    from cli.running import run_tune
+    from models.errors import UsageError
+
+    if role not in ("reasoning", "coding"):
+        raise UsageError(f"role {role!r}: reasoning or coding")
+    tuned = run_tune(cast("Role", role), base, dataset)
+    if as_json:
+        print_json(_shown(tuned))
+    else:
+        console.print(f"{tuned.name} {tuned.id[:12]}\n{tuned.path}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def adopt(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The base that is served from now on.")],
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the log.")],
+) -> None:
+    """Take a base into use: adapters of other bases of its role stop serving. Nothing is deleted."""
+    from cli.output import console
+    from models.database import open_database
+    from models.settings import load_settings
+    from training.registry import Registry
+
+    settings = load_settings()
+    registry = Registry(open_database(settings.curated_url, "curated"), settings.data_dir)
+    stopped = registry.adopt_base(name, reason)
+    names = ", ".join(version.name for version in stopped) or "no adapter"
+    console.print(f"{names} stopped serving", markup=False)
+
+
 @app.command("list")
 def list_(
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its hash.")] = False,
@@ -78,6 +121,7 @@ def list_(
             base.name,
             base.id[:12],
             base.role or "any",
+            "tuned here" if base.version else "",
             base.facts["architecture"],
             f"{base.facts['parameters'] / 1e6:.1f} M",
             base.facts["dtype"],
@@ -86,7 +130,7 @@ def list_(
         )
         for base in bases
     ]
-    columns = ["name", "id", "role", "architecture", "parameters", "dtype", "window", "ends a turn"]
+    columns = ["name", "id", "role", "made", "architecture", "parameters", "dtype", "window", "ends a turn"]
     table("Bases", columns, rows, right=["parameters", "window"])
 
 

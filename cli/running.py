@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from harness.store import Report
     from models.campaign_settings import Grid
     from models.manifest import Manifest
-    from models.training import Target
+    from models.targets import Role, Target
+    from training.bases import Base
 
 
 class Bars:
@@ -246,6 +247,14 @@ def run_evaluate(target: "Target", adapter: str, against: str | None, base: str 
         from flows.evaluate import evaluate
 
         return evaluate(target, adapter, against, base, item_level)
+
+
+def run_tune(role: "Role", base: str, dataset: Path) -> "Base":
+    """Fine-tune a base in full."""
+    with _engine():
+        from flows.tune import tune
+
+        return tune(role, base, dataset.resolve())
 
 
 def run_self_improve(order: "dict[str, Any]", rounds: int) -> "ImproveReport":

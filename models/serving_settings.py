@@ -17,6 +17,6 @@ class ServingSettings(Frozen):
     window: int | None = Field(None, ge=256, description="context window in tokens; unset: the base's own")
     dtype: str = Field("auto", description="of the weights: auto, bfloat16, float16, float32")
     arguments: tuple[str, ...] = Field((), description="further arguments of vLLM, as they are")
-    environment: dict[str, str] = Field(default_factory=dict, description="further environment variables of vLLM; no keys")
+    environment: dict[str, str] = Field(default_factory=dict, description="further variables of vLLM's; no keys")
     startup: Annotated[float, Field(gt=0)] = Field(900.0, description="seconds until it must have answered")
     restarts: int = Field(5, ge=0, description="times a server that ended by itself is started again")

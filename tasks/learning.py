@@ -152,7 +152,7 @@ class Trained:
 def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
     """Carry out a training, unless it is finished; one that was stopped goes on from its last checkpoint."""
     out = shop.settings.data_dir / "trainings" / order.id
-    if (found := find_training(shop, order.id)) is not None and (Path(found.path) / "adapter_config.json").exists():
+    if (found := find_training(shop, order.id)) is not None and order.is_result(Path(found.path)):
         return Trained(order.id, Path(found.path), found)
     _keep_plan(shop, order)
     with shop.device():
@@ -160,7 +160,7 @@ def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
     texts = Texts()
     run = TrainingRun(
         plan_id=order.id,
-        adapter=order.content_hash(fit.adapter_dir),
+        adapter=order.result_hash(fit.adapter_dir),
         path=str(fit.adapter_dir),
         backend=fit.backend,
         steps=fit.steps,

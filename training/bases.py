@@ -54,8 +54,24 @@ class Base(NamedTuple):
     facts: dict[str, Any]
 
 
+def add_tuned_base(curated: "Engine", data_dir: Path, source: Path, role: "Role") -> Base:
+    """Record what a full fine-tune of ours wrote, as `{role}-base-v{N}` with the next number.
+
+    The same weights again keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises UsageError as `add_base` does.
+    """
+    version = 1 + max((base.version or 0 for base in list_bases(curated) if base.role == role), default=0)
+    return add_base(curated, data_dir, source, f"{role}-base-v{version}", role=role, version=version)
+
+
 def add_base(
-    curated: "Engine", data_dir: Path, source: Path, name: str, *, role: "Role | None" = None, gguf: bool = False
+    curated: "Engine",
+    data_dir: Path,
+    source: Path,
+    name: str,
+    *,
+    role: "Role | None" = None,
+    gguf: bool = False,
+    version: int | None = None,
 ) -> Base:
     """Copy a base into `{data_dir}/bases/{id}` and record it under `name`; again with the same files changes nothing.
 
@@ -64,6 +80,8 @@ def add_base(
     """
     if not name or not all(char.isalnum() or char in "._-" for char in name):
         raise UsageError(f"base name {name!r}: letters, digits, dot, dash and underscore only")
+    from models.tables import BaseModel
+
     with _staging(data_dir / "bases") as staging:
         if gguf:
             from training.gguf_base import convert
@@ -79,7 +97,18 @@ def add_base(
         if not target.exists():
             staging.chmod(0o755)
             staging.rename(target)
-    return _record(curated, base_id, name, role, target, facts)
+    return _record(
+        curated,
+        BaseModel(
+            id=base_id,
+            name=name,
+            role=role,
+            version=version,
+            tuned=version is not None,
+            path=os.fspath(target),
+            facts=facts,
+        ),
+    )
 
 
 def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
@@ -245,25 +274,25 @@ def _tensors(file: Path) -> list[tuple[str, int]]:
     return counts
 
 
-def _record(curated: "Engine", base_id: str, name: str, role: str | None, path: Path, facts: dict[str, Any]) -> Base:
+def _record(curated: "Engine", row: "BaseModel") -> Base:
     from sqlmodel import Session, select
 
     from models.tables import BaseModel
 
     with Session(curated) as session:
-        known = session.get(BaseModel, base_id)
-        named = session.exec(select(BaseModel).where(BaseModel.name == name)).first()
-        if named is not None and named.id != base_id:
-            raise UsageError(f"the name {name} is taken by base {named.id[:12]}; choose another")
-        if known is not None and known.name != name:
+        known = session.get(BaseModel, row.id)
+        if known is not None and known.tuned and row.tuned and known.role == row.role:
+            return _base(known)  # tuned before, under the number it got then
+        named = session.exec(select(BaseModel).where(BaseModel.name == row.name)).first()
+        if named is not None and named.id != row.id:
+            raise UsageError(f"the name {row.name} is taken by base {named.id[:12]}; choose another")
+        if known is not None and known.name != row.name:
             raise UsageError(f"these weights are known as base {known.name} already; use that name")
         if known is None:
-            known = BaseModel(
-                id=base_id, name=name, role=role, version=None, tuned=False, path=os.fspath(path), facts=facts
-            )
-            session.add(known)
+            session.add(row)
             session.commit()
-            session.refresh(known)
+            session.refresh(row)
+            known = row
         return _base(known)
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from models.errors import TrainingError
 from models.training import Target
 from models.training_settings import TrainingSettings
-from training.bases import Base
+from training.bases import Base, hash_file, hash_files
 from training.curation import Card
 from training.recipe import Method, Recipe, overrides, plan_id, recipe_for
+from training.registry.weights import CONFIG, content_hash
 
 if TYPE_CHECKING:
     from training.fit.fitting import Fit, Report
@@ -70,22 +71,27 @@ class Order:
 
     @property
     def _start(self) -> str | None:
-        return None if self.start is None else self.content_hash(self.start)
+        return None if self.start is None else content_hash(self.start)
 
     def fit(self, out: Path, report: "Report") -> "Fit":
         """Carry it out. Raises TrainingError."""
-        from training.fit.fitting import fit_dpo, fit_sft
+        from training.fit.fitting import fit_dpo, fit_full, fit_sft
 
+        if self.recipe.method == "full":
+            return fit_full(self.dataset, self.base, out, self.recipe, report, backend=self.backend)
         if self.recipe.method == "dpo":
             return fit_dpo(self.dataset, self.base, out, self.recipe, self.start, report, backend=self.backend)
         return fit_sft(self.dataset, self.base, out, self.recipe, report, backend=self.backend)
 
-    @staticmethod
-    def content_hash(adapter: Path) -> str:
-        """The hash under which the registry knows an adapter."""
-        from training.registry.weights import content_hash
+    def is_result(self, directory: Path) -> bool:
+        """Whether a directory holds what such a training makes."""
+        return (directory / ("config.json" if self.recipe.method == "full" else CONFIG)).is_file()
 
-        return content_hash(adapter)
+    def result_hash(self, directory: Path) -> str:
+        """The hash of what it made: of an adapter as the registry knows it, of a base over its weights."""
+        if self.recipe.method != "full":
+            return content_hash(directory)
+        return hash_files({file.name: hash_file(file) for file in sorted(directory.glob("*.safetensors"))})
 
 
 def methods(card: Card, technique: Technique = "auto") -> list[Method]:

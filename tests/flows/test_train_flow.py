@@ -15,7 +15,7 @@ from tiny import make_tiny_base
 
 from evals.sets import build_set, freeze
 from harness.store.rows import Texts, add, reading, table_of, writing
-from models.errors import EvaluationError, GuardrailError, TrainingError
+from models.errors import EvaluationError, GuardrailError, RegistryError, TrainingError
 from models.evaluation import Verdict
 from models.tables import EvaluationRow, TrainingDataset, TrainingRun
 from models.training import Target
@@ -51,6 +51,12 @@ def world(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
 def freeze_scope(world: World) -> None:
     items = build_set(world.raw.engine, Target.SCOPE, [HELD_OUT], limit=2)
     freeze(world.curated, world.raw.engine, items)
+
+
+def freeze_other(world: World) -> None:
+    """A frozen set of a repository that no dataset here was made of."""
+    varied_gold_runs(world, Repository("other"))
+    freeze(world.curated, world.raw.engine, build_set(world.raw.engine, Target.SCOPE, ["other"], limit=1))
 
 
 def curated(world: World, target: Target) -> Curated:
@@ -209,3 +215,20 @@ def test_a_flow_that_died_repeats_no_finished_step(world: World, monkeypatch: py
     assert before <= (1, 2)
     assert len(Registry(world.curated, world.folder).log(Target.SCOPE)) == 1
     assert report.adapter == "scope-v1"
+
+
+def test_a_full_fine_tune_makes_the_next_base_and_old_adapters_cannot_be_promoted(world: World) -> None:
+    from flows.train import train
+    from flows.tune import tune
+
+    dataset = curated(world, Target.SCOPE).dataset_dir
+    assert dataset is not None
+    freeze_other(world)
+    report = train(order(dataset=dataset))
+    first = tune("reasoning", "tiny", dataset)
+    assert (first.name, first.role, first.version) == ("reasoning-base-v1", "reasoning", 1)
+    assert tune("reasoning", "tiny", dataset) == first
+    assert rows(world, TrainingRun) == 2
+    registry = Registry(world.curated, world.folder)
+    with pytest.raises(RegistryError, match="reasoning-base-v1 supersedes"):
+        registry.promote(report.adapter, override="whatever")

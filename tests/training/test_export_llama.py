@@ -12,12 +12,16 @@ pytest.importorskip("xllamacpp")
 
 from tiny import make_tiny_base
 
-from models.errors import TrainingError
+from models.database import open_database
+from models.errors import GuardrailError, TrainingError
+from training.bases import add_base
 from training.export.adapter import adapter_to_gguf, read_adapter
 from training.export.exporting import Trained, check_gguf, embed, export
+from training.export.merge import merge
 from training.export.vocabulary import split_name
 from training.export.weights import to_gguf
 from training.gguf_base import _QWEN2
+from training.guardrails import check_frozen_base
 
 assert importlib.util.find_spec("gguf") is not None
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -159,6 +163,15 @@ def test_merged_weights_answer_as_the_adapter_does(bases: dict[str, Path], tmp_p
     done = export(Trained("code-v1-aa", bases["qwen2"], adapter), "merged", tmp_path / "out")
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= set(done.files)
     assert done.comparison is not None
+
+
+def test_a_merge_is_known_for_one_and_not_trained_on(bases: dict[str, Path], tmp_path: Path) -> None:
+    adapter = make_adapter(bases["qwen2"], tmp_path / "adapter")
+    merge(bases["qwen2"], adapter, tmp_path / "merged", precision="f32")
+    curated = open_database(tmp_path / "curated.sqlite", "curated")
+    base = add_base(curated, tmp_path, tmp_path / "merged", "merged")
+    with pytest.raises(GuardrailError, match=r"^frozen-base: merged is a merge"):
+        check_frozen_base(base.name, base.facts)
 
 
 def test_an_adapter_for_another_base_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""The tune flow: a full fine-tune of a base, recorded as the role's next one."""
+
+from pathlib import Path
+
+from prefect import flow, tags
+
+from evals.sets import reserved
+from flows.train import open_shop
+from models.targets import Role
+from tasks.learning import train_adapter
+from training import guardrails
+from training.bases import Base, add_tuned_base, find_base
+from training.datasets import read_dataset
+from training.plans import order_for
+
+
+@flow(name="tune", flow_run_name="tune {role}", persist_result=False)
+def tune(role: Role, base: str, dataset: Path) -> Base:
+    """Train all parameters of a base on a dataset's pairs; the new base.
+
+    Raises GuardrailError for reserved repositories in the data or a base that is a merge, TrainingError, RegistryError.
+    A training that is finished is not done again.
+    """
+    shop = open_shop()
+    start, card = find_base(shop.curated, base), read_dataset(dataset)
+    guardrails.check_frozen_base(start.name, start.facts)
+    guardrails.check_held_out(list(card.repositories), list(reserved(shop.curated)))
+    with tags("tune", role):
+        done = train_adapter(f"{role} base", shop, order_for(card, dataset, start, "full", shop.settings.training))
+    return add_tuned_base(shop.curated, shop.settings.data_dir, done.adapter_dir, role)
