@@ -57,7 +57,8 @@ class Base(NamedTuple):
 def add_tuned_base(curated: "Engine", data_dir: Path, source: Path, role: "Role") -> Base:
     """Record what a full fine-tune of ours wrote, as `{role}-base-v{N}` with the next number.
 
-    The same weights again keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises UsageError as `add_base` does.
+    The same weights again keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises
+    UsageError as `add_base` does.
     """
     version = 1 + max((base.version or 0 for base in list_bases(curated) if base.role == role), default=0)
     return add_base(curated, data_dir, source, f"{role}-base-v{version}", role=role, version=version)
