@@ -14,6 +14,9 @@ from models.serving_settings import ServingSettings
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as --max-lora-rank."""
+_INSIDE = Path(__file__).parent / "inside"
+"""What is imported by vLLM's python, not by ours."""
+_PLACES = ("--host", "--port", "--uds")
 _SMALLEST_RANK = 32
 """What is planned for at least, so that the first adapter trained with the usual rank fits without a restart."""
 
@@ -112,10 +115,14 @@ def vllm(
     """vLLM on a base, under the base's name. On loopback adapters are loaded while it runs; where others reach it that
     is switched off (who may load an adapter may read files), and `wanted` are given at the start.
 
-    `ranks` are those of all adapters that may come. Raises ServingError, SettingsError.
+    With a key, every path but /health asks for it. `ranks` are those of all adapters that may come. Raises
+    ServingError, SettingsError.
     """
+    if moved := [each for each in settings.arguments if each.partition("=")[0] in _PLACES]:
+        raise SettingsError(f"serving.arguments: {moved[0]} is an option of `cra serve`, which asks before it opens it")
     argv = _python(settings)
     argv += ["--model", str(base_dir), "--served-model-name", base, "--host", place.host, "--port", str(place.port)]
+    argv += ["--allowed-origins", "[]"]  # no page in a browser may ask it
     argv += ["--dtype", settings.dtype, "--enable-prefix-caching"]
     argv += ["--enable-lora", "--max-lora-rank", str(lora_rank(ranks)), "--max-loras", str(settings.max_loras)]
     argv += ["--max-cpu-loras", str(max(settings.max_loras, settings.max_cpu_loras))]
@@ -124,6 +131,10 @@ def vllm(
         argv += ["--lora-modules", *(f"{each.name}={each.path}" for each in wanted)]
     env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     env |= settings.environment
+    if place.key:
+        argv += ["--middleware", "only_with_key.OnlyWithKey"]
+        others = env.get("PYTHONPATH") or os.environ.get("PYTHONPATH", "")
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_INSIDE), others)))
     env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True" if place.loopback else "False"
     secret = {"VLLM_API_KEY": place.key} if place.key else {}
     return Launch((*argv, *settings.arguments), place, env, secret, runtime=place.loopback)

@@ -216,6 +216,43 @@ def test_others_reach_it_only_when_that_is_said_and_with_a_key(monkeypatch: pyte
         plan(tmp_path, place=place)
 
 
+def test_with_a_key_every_path_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MY_KEY", "secret-word")
+    launch = plan(tmp_path, place=Place(port=free_port(), key_env="MY_KEY"))
+    assert str(DOUBLE) in launch.env["PYTHONPATH"].split(os.pathsep)
+    named = launch.argv[launch.argv.index("--middleware") + 1]
+    asked = [("http", "/v1/models"), ("http", "/health"), ("http", "/invocations"), ("websocket", "/other")]
+    code = (
+        f"import asyncio, importlib\nmodule, name = {named!r}.rsplit('.', 1)\nsaid = []\n"
+        "async def app(scope, receive, send):\n    await send({'type': 'passed'})\n"
+        "async def send(message):\n    said.append(message.get('status', message['type']))\n"
+        "layer = getattr(importlib.import_module(module), name)(app)\n"
+        "asyncio.run(layer({'type': 'lifespan'}, None, send))\n"
+        "for headers in ([], [(b'authorization', b'Bearer other')], [(b'authorization', b'Bearer secret-word')]):\n"
+        f"    for kind, path in {asked}:\n"
+        "        asyncio.run(layer({'type': kind, 'path': path, 'headers': headers}, None, send))\n"
+        "print([each for each in said if each != 'http.response.body'])\n"
+    )
+    env = {**os.environ, **launch.env, **launch.secret}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    without = [401, "passed", 401, "websocket.close"]
+    assert done.stdout.strip() == str(["passed", *without, *without, *["passed"] * 4])
+
+
+def test_no_page_in_a_browser_may_ask_it(tmp_path: Path) -> None:
+    argv = plan(tmp_path).argv
+    assert argv[argv.index("--allowed-origins") + 1] == "[]"
+    assert "--middleware" not in argv
+
+
+@pytest.mark.parametrize("argument", ["--host", "--host=0.0.0.0", "--port", "--uds=/tmp/socket"])
+def test_further_arguments_do_not_move_it(tmp_path: Path, argument: str) -> None:
+    with pytest.raises(SettingsError, match=r"serving\.arguments: --"):
+        vllm(ServingSettings(python=sys.executable, arguments=(argument, "x")), "base", tmp_path, [], [], Place())
+
+
 @pytest.mark.parametrize(("ranks", "wanted"), [([], 32), ([8], 32), ([33], 64), ([129, 16], 256), ([300], 320)])
 def test_ranks_are_rounded_up_to_what_the_server_takes(ranks: list[int], wanted: int) -> None:
     assert lora_rank(ranks) == wanted

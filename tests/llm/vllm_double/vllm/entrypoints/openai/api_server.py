@@ -91,11 +91,12 @@ class Double(BaseHTTPRequestHandler):
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    for name in ("--model", "--served-model-name", "--host", "--dtype"):
+    for name in ("--model", "--served-model-name", "--host", "--dtype", "--allowed-origins"):
         options.add_argument(name, required=True)
     for name in ("--port", "--max-lora-rank", "--max-loras", "--max-cpu-loras"):
         options.add_argument(name, type=int, required=True)
     options.add_argument("--max-model-len", type=int)
+    options.add_argument("--middleware", action="append")
     options.add_argument("--lora-modules", nargs="*", default=[])
     for name in ("--enable-lora", "--enable-prefix-caching"):
         options.add_argument(name, action="store_true", required=True)
