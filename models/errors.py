@@ -95,3 +95,7 @@ class EvaluationError(CleanRoomError):
 
 class ServingError(InfrastructureError):
     """A model server does not start, answer, or take an adapter; or an adapter has no effect on it."""
+
+
+class NoAnswer(ServingError):
+    """A model server gave no answer, or not in time: it says nothing about what was asked for."""

@@ -6,7 +6,7 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any, NamedTuple
 
-from models.errors import ServingError
+from models.errors import NoAnswer
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -33,7 +33,7 @@ class Reply(NamedTuple):
 def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None, timeout: float = 10.0) -> Reply:
     """Ask once, by POST if there is a body; `timeout` is in seconds and counts from byte to byte.
 
-    Raises ServingError if nothing answers, or not in time.
+    Raises NoAnswer if nothing answers, or not in time.
     """
     headers = {"Content-Type": "application/json"}
     if key:
@@ -47,7 +47,7 @@ def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None,
         return Reply(error.code, _read(error.read()))
     except (OSError, HTTPException) as error:  # refused, reset, timed out, hung up, or no HTTP at all
         reason = getattr(error, "reason", None) or error
-        raise ServingError(f"{url} does not answer ({reason}); see the server's log") from error
+        raise NoAnswer(f"{url} does not answer ({reason}); see the server's log") from error
 
 
 def _read(data: bytes) -> Any:

@@ -56,6 +56,8 @@ class Keeper:
         for name, why in done.failed.items():
             self.failed[name] = why
             self.report(why)
+        for name, why in done.unanswered.items():
+            self.report(f"{name}: {why}; it is tried again")
 
     def _there(self) -> dict[str, str]:
         return self.server.names() | self.failed

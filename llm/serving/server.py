@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from llm.serving.commands import Place, Wanted
 from llm.serving.http import Reply, ask
 from llm.serving.probe import LIKELIEST, PROMPT, Probe, Scores, read_llama, read_vllm
-from models.errors import ServingError
+from models.errors import NoAnswer, ServingError
 
 
 class Loaded(NamedTuple):
@@ -60,7 +60,7 @@ class VllmServer:
         known = self.names().get(name)
         if known is None:
             reply = self._ask("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
-            if not reply.good:
+            if not reply.good and Path(self.names().get(name, "")) != path:  # else it was loaded after all, but late
                 raise ServingError(f"the server refused adapter {name}: {reply.message}{_remedy(reply)}")
         elif Path(known) != path:
             raise ServingError(f"{name} is loaded from {known} already; a served name never changes what it means")
@@ -147,10 +147,14 @@ Server = VllmServer | LlamaServer
 
 
 class Synced(NamedTuple):
-    """What came of bringing a server up to date: adapters that were loaded and proven, and why others were not."""
+    """What came of bringing a server up to date: adapters that were loaded and proven, and why others were not.
+
+    About those in `unanswered` the server said nothing: it may take them later.
+    """
 
     loaded: tuple[Loaded, ...]
     failed: dict[str, str]
+    unanswered: dict[str, str]
 
 
 def sync(server: Server, wanted: Sequence[Wanted], proven: Sequence[str] = ()) -> Synced:
@@ -160,15 +164,18 @@ def sync(server: Server, wanted: Sequence[Wanted], proven: Sequence[str] = ()) -
     """
     loaded: list[Loaded] = []
     failed: dict[str, str] = {}
+    unanswered: dict[str, str] = {}
     there = server.names()
     for each in wanted:
         if each.name in proven and each.name in there:
             continue
         try:
             loaded.append(server.load(each.name, each.path))
+        except NoAnswer as error:
+            unanswered[each.name] = str(error)
         except ServingError as error:
             failed[each.name] = str(error)
-    return Synced(tuple(loaded), failed)
+    return Synced(tuple(loaded), failed, unanswered)
 
 
 def _remedy(reply: Reply) -> str:

@@ -65,7 +65,7 @@ def test_adapters_are_loaded_proven_and_unloaded(start: Start, tmp_path: Path) -
     done = sync(server, wanted)
     assert [each.name for each in done.loaded] == ["scope-v1-aa", "code-v1-bb"]
     assert all(each.effect > 0 for each in done.loaded)
-    assert sync(server, wanted, [each.name for each in done.loaded]) == ((), {})
+    assert sync(server, wanted, [each.name for each in done.loaded]) == ((), {}, {})
     newer = adapter(tmp_path, "scope-v2-cc")
     sync(server, [newer])
     assert {"scope-v1-aa", "scope-v2-cc"} <= set(server.names())
@@ -161,6 +161,19 @@ def test_what_is_promoted_meanwhile_is_loaded(start: Start, tmp_path: Path) -> N
     keeper.tend()
     wanted.append(adapter(tmp_path, "scope-v1-aa"))
     assert keeper.state("scope-v1-aa") == "not loaded"
+    keeper.tend()
+    assert keeper.state("scope-v1-aa") == "serving"
+
+
+def test_an_adapter_that_the_server_was_too_slow_for_is_tried_again(start: Start, tmp_path: Path) -> None:
+    process, server = start("stall", timeout=0.5)
+    wanted = [adapter(tmp_path, "scope-v1-aa")]
+    said: list[str] = []
+    keeper = Keeper(process, server, lambda: wanted, said.append)
+    keeper.tend()
+    assert keeper.state("scope-v1-aa") == "not loaded"
+    assert "it is tried again" in said[-1]
+    time.sleep(2)
     keeper.tend()
     assert keeper.state("scope-v1-aa") == "serving"
 

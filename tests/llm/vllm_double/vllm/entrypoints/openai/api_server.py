@@ -1,7 +1,7 @@
 """A server that plays vLLM for tests: its command line, its answers, and, as DOUBLE says, its misbehaviour.
 
 DOUBLE holds words: as-base (adapters change nothing), once (a second load is refused), slow (an answer takes 30 s),
-crash (ends at once), deaf (never says that it is well), other (serves another model).
+stall (the first load takes 2 s), crash (ends at once), deaf (never says that it is well), other (serves another model).
 """
 
 import argparse
@@ -67,6 +67,9 @@ class Double(BaseHTTPRequestHandler):
             self.say("Success")
 
     def load(self, name: str, path: str) -> None:
+        if "stall" in WORDS:
+            WORDS.remove("stall")
+            time.sleep(2)
         if name in self.adapters or ("once" in WORDS and self.adapters):
             self.fail(400, f"The lora adapter '{name}' has already been loaded.")
         elif not (Path(path) / "adapter_config.json").is_file():
