@@ -108,6 +108,29 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     assert serving(registry) == "scope-v2"
 
 
+def test_a_later_report_against_who_serves_outweighs_an_earlier_one(registry: Registry, tmp_path: Path) -> None:
+    one, two = fresh(registry, tmp_path, 1.0), fresh(registry, tmp_path, 2.0)
+    registry.promote(one, report(one, None))
+    registry.promote(two, report(two, one))
+    registry.rollback(Target.SCOPE, "worse")
+    registry.reject(two, report(two, one, Verdict.REJECT))  # by a newer set
+    with pytest.raises(GuardrailError, match="scope-v2 did not pass"):
+        registry.promote(two)
+    assert serving(registry) == "scope-v1"
+
+
+def test_a_base_of_another_role_does_not_outlive_the_roles_own(
+    curated: "Engine", registry: Registry, tmp_path: Path
+) -> None:
+    make_base(curated, tmp_path, "coding-base-v2", role="coding", version=2)
+    make_base(curated, tmp_path, "reasoning-base-v1", role="reasoning", version=1)
+    stray = register(
+        registry, make_adapter(tmp_path / "s", 2.0, base_model_name_or_path="coding-base-v2"), base="coding-base-v2"
+    )
+    with pytest.raises(RegistryError, match="reasoning-base-v1 supersedes"):
+        registry.promote(stray, override="trial")
+
+
 def test_a_gate_that_does_not_pass_leaves_the_champion(registry: Registry, tmp_path: Path) -> None:
     one, two = fresh(registry, tmp_path, 1.0), fresh(registry, tmp_path, 2.0)
     registry.promote(one, report(one, None))
@@ -236,7 +259,7 @@ def test_verification_finds_what_was_tampered_with(local: Registry, tmp_path: Pa
         local.verify("scope-v1")
     flip(weights)
     flip(statement, (b'"abc123"', b'"abc124"'))
-    with pytest.raises(RegistryError, match=r"statement\.sig does not fit .*Hash mismatch for 'statement\.json'"):
+    with pytest.raises(RegistryError, match=r"statement\.sig does not fit .*Hash mismatch for .{1,3}statement\.json"):
         local.verify("scope-v1")
     flip(statement, (b'"abc124"', b'"abc123"'))
     own = signature.read_bytes()

@@ -8,10 +8,12 @@ from models.tables import Promotion
 from training.registry.version import AdapterVersion
 
 
-def on_record(log: Sequence[Promotion], adapter: str) -> GateReport | None:
-    """The last report that said promote about an adapter."""
-    rows = [row for row in log if row.adapter == adapter and row.report.get("verdict") == Verdict.PROMOTE.value]
-    return GateReport.model_validate(rows[-1].report) if rows else None
+def on_record(log: Sequence[Promotion], adapter: str, champion: str | None) -> GateReport | None:
+    """The last report about an adapter against whoever serves now; without one, the last that said promote."""
+    reports = [GateReport.model_validate(row.report) for row in log if row.adapter == adapter and row.report]
+    against = [report for report in reports if report.champion.adapter == champion]
+    against = against or [report for report in reports if report.verdict is Verdict.PROMOTE]
+    return against[-1] if against else None
 
 
 def check_subject(version: AdapterVersion, report: GateReport) -> None:

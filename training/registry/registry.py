@@ -112,8 +112,8 @@ class Registry:
     ) -> AdapterVersion:
         """Let an adapter serve its target, for running routers within a second.
 
-        It needs a report that says promote, about this adapter against whoever serves now (without one, the last such
-        report on record counts); `override`, a person's reason, goes past that and is kept. Raises GuardrailError if
+        It needs a report that says promote, about this adapter against whoever serves now (without one, the last on
+        record counts); `override`, a person's reason, goes past that and is kept. Raises GuardrailError if
         neither is there, RegistryError if the adapter was altered or its base is superseded.
         """
         chosen = self._current(version)
@@ -125,9 +125,10 @@ class Registry:
             log = read_log(connection, chosen.target)
             if champion == chosen.id:
                 return self._current(chosen.id)
-            report = report or on_record(log, chosen.id)
+            beaten = self._same_base(champion, chosen)
+            report = report or on_record(log, chosen.id, beaten)
             if override is None:
-                check_report(chosen, report, self._same_base(champion, chosen))
+                check_report(chosen, report, beaten)
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
             write(connection, Decision(chosen.target, "promote", chosen.id, reason, override, report))
@@ -254,12 +255,9 @@ class Registry:
 
     def _check_base(self, version: AdapterVersion) -> None:
         """Raise RegistryError if a newer tuned base of its role has made the adapter's base a thing of the past."""
-        own = self._base(version.base)
-        newer = [
-            base
-            for base in list_bases(self._curated)
-            if base.role == version.target.role and (base.version or 0) > (own.version or 0)
-        ]
+        own, role = self._base(version.base), version.target.role
+        since = own.version or 0 if own.role == role else 0
+        newer = [base for base in list_bases(self._curated) if base.role == role and (base.version or 0) > since]
         if newer:
             raise RegistryError(
                 f"{version.name} is of base {own.name}, which {newer[-1].name} supersedes; train it again on that"
