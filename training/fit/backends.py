@@ -31,7 +31,7 @@ def choose_backend(wanted: str = "auto") -> Backend:
     if chosen == "unsloth-gpu" and not unsloth:
         raise TrainingError("training.backend unsloth-gpu: unsloth is not installed; install it or set auto")
     if chosen == "trl-gpu" and find_spec("bitsandbytes") is None:
-        raise TrainingError("training on a GPU needs bitsandbytes for NF4 and 8-bit AdamW; install it")
+        raise TrainingError("training on a GPU needs bitsandbytes: run `uv sync --extra train --extra cuda`")
     return chosen
 
 
