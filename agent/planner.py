@@ -34,6 +34,7 @@ class ModelPlanner:
     """Plans and codes by asking models; as `no-plan` it judges and codes, and plans nothing."""
 
     judges = True
+    steers = True
 
     def __init__(
         self, name: str, models: Models, temperature: float = 0.0, seed: int = 0, edit_format: EditFormat | None = None

@@ -65,7 +65,7 @@ class Retrieval:
     def run(self) -> ContextPackage:
         """Analyse, rank, judge files, judge symbols, assemble."""
         analysis = self.analyse() if self.planner.judges else None
-        candidates = rank(self.task.text, self.index, analysis)
+        candidates = rank(self.task.text, self.index, analysis if self.planner.steers else None)
         kept = self.scope(analysis, candidates[:JUDGED])
         judged = [FileJudgement(path=c.path, relevance=relevance, reason=c.reason) for c, relevance in kept]
         symbols = self.precision(analysis, judged)

@@ -117,6 +117,12 @@ class Planner(Protocol):
         ...
 
     @property
+    def steers(self) -> bool:
+        """Whether its analysis of the task leads the ranking. Never that of a planner which knows the answer: the
+        prompts after it, from which others learn, would tell it."""
+        ...
+
+    @property
     def plans(self) -> bool:
         """Whether it answers the stages of planning; if not, the task goes straight to the coder."""
         ...

@@ -134,6 +134,11 @@ class AsTasks:
         return self.planner.judges
 
     @property
+    def steers(self) -> bool:
+        """Whether the wrapped planner's analysis leads the ranking."""
+        return self.planner.steers
+
+    @property
     def plans(self) -> bool:
         """Whether the wrapped planner answers the stages of planning."""
         return self.planner.plans

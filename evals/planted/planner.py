@@ -95,6 +95,7 @@ class PlantedPlanner:
     identity: str = "planted"
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
     judges: bool = False
+    steers: bool = False
     plans: bool = True
 
     def room(self, stage: Stage) -> int:

@@ -19,7 +19,7 @@ from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, Tes
 from models.protocols import Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE, WINDOWS, estimate_tokens
 
-_VERSION = "gold-3"
+_VERSION = "gold-4"
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class GoldPlanner:
 
     name = "gold"
     judges = True
+    steers = False
     plans = True
 
     def __init__(

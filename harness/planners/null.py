@@ -13,6 +13,7 @@ class NullPlanner:
     identity = "null-1"
     edit_format = EditFormat.SEARCH_REPLACE
     judges = False
+    steers = False
     plans = True
 
     def room(self, stage: Stage) -> int:

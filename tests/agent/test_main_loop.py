@@ -84,7 +84,7 @@ class Scripted:
     """Answers each stage by a function of the request."""
 
     name, identity, edit_format = "scripted", "1", EditFormat.SEARCH_REPLACE
-    judges, plans = False, True
+    judges, steers, plans = False, False, True
 
     def room(self, stage: Stage) -> int:
         return WINDOWS[stage]

@@ -26,6 +26,7 @@ from agent.index import build_index
 from agent.loop import solve
 from agent.plan.parse import parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.prompts import render
+from agent.retrieve import rank
 from harness.git import Git
 from harness.goldpatch import FileChange, GoldPatch, read_gold_patch
 from harness.planners import GoldPlanner, NullPlanner
@@ -219,6 +220,24 @@ def test_all_eight_stages_are_answered_to_the_prompt_a_model_would_be_sent(
     shown = {file.path: file.relevance for file in solution.context.files}
     assert shown["src/p/a.py"] is Relevance.RELEVANT
     assert not unrelated.keys() & shown.keys()
+
+
+def test_no_prompt_tells_what_the_gold_patch_changes_but_the_task_does_not_say(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    files = {f"src/p/{name}.py": f"def {name}_of(x):\n    return x\n" for name in ("alpha", "beta", "gamma", "delta")}
+    parent = repository.commit(files)
+    changed = {"src/p/gamma.py": "def gamma_of(x):\n    return x + 1\n"}
+    git = Git(repository.directory)
+    gold = read_gold_patch(git, repository.commit(changed))
+    git.export(parent, tmp_path / "tree")
+    recorder = Deaf()
+    task = TASK.model_copy(update={"text": "Count from one"})
+    index = build_index(GitSource(git, parent))
+    planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE)
+    assert solve(task, planner, TreeWorkspace(tmp_path / "tree"), recorder, index=index).complete
+    [scope] = [request for request, _ in recorder.answers if request.stage is Stage.SCOPE]
+    assert scope.candidates == tuple(rank(task.text, index)[: len(scope.candidates)])
+    assert not [candidate.reason for candidate in scope.candidates if "names" in candidate.reason]
 
 
 # coding
