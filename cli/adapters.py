@@ -7,6 +7,8 @@ import typer
 from models.targets import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.tables import Promotion
     from training.registry import AdapterVersion, Registry
 
@@ -81,7 +83,7 @@ def show(name: Name, as_json: Json = False) -> None:
     ]
     table(version.name, ["", ""], rows)
     if decisions:
-        table("Decisions", _COLUMNS, [_row(row, names) for row in decisions])
+        _print_decisions(decisions, names)
     else:
         console.print("no decision about it yet")
 
@@ -91,14 +93,14 @@ def log(
     target: Annotated[Target | None, typer.Option(help="About one target only.")] = None, as_json: Json = False
 ) -> None:
     """Every decision about who serves, oldest first."""
-    from cli.output import print_json, table
+    from cli.output import print_json
 
     registry = _registry()
     rows, names = registry.log(target), _names(registry)
     if as_json:
         print_json([_decision(row, names) for row in rows])
         return
-    table("Decisions", _COLUMNS, [_row(row, names) for row in rows])
+    _print_decisions(rows, names)
 
 
 @app.command()
@@ -180,9 +182,6 @@ def verify(
         raise typer.Exit(1)
 
 
-_COLUMNS = ("when", "target", "decision", "adapter", "serves then", "reason", "gone past because")
-
-
 def _registry() -> "Registry":
     from models.database import open_database
     from models.settings import load_settings
@@ -207,16 +206,26 @@ def _decision(row: "Promotion", names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _row(row: "Promotion", names: dict[str, str]) -> list[str]:
-    return [
-        f"{row.created_at:%Y-%m-%d %H:%M}",
-        row.target,
-        row.action,
-        names.get(row.adapter or "", "-"),
-        names.get(row.serving or "", "the base"),
-        row.reason,
-        row.override or "",
-    ]
+def _print_decisions(rows: "Sequence[Promotion]", names: dict[str, str]) -> None:
+    """A line for each decision, and its reason below: reasons are too long for a column."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from cli.output import console
+
+    for row in rows:
+        who = names.get(row.adapter or "", "-")
+        now = names.get(row.serving or "", "the base")
+        console.print(
+            Text.assemble(
+                (f"{row.created_at:%Y-%m-%d %H:%M}  ", "dim"),
+                (f"{row.action} {who}", "bold"),
+                f"  {row.target} is served by {now}",
+            )
+        )
+        console.print(Padding(Text(row.reason), (0, 0, 0, 4)))
+        if row.override:
+            console.print(Padding(Text(f"override: {row.override}", style="yellow"), (0, 0, 0, 4)))
 
 
 def _names(registry: "Registry") -> dict[str, str]:

@@ -42,6 +42,8 @@ class Bars:
         """Add a bar."""
         _stop_at_once()  # the engine has taken SIGTERM for itself when a flow began, to wait for what is running
         self._tasks[what] = self._display.add_task(what, total=total, note="")
+        if self._display.disable:
+            errors.print(what, markup=False)
 
     def advance(self, what: str, note: str) -> None:
         """Move a bar by one unit."""

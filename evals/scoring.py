@@ -36,14 +36,18 @@ Wanted = tuple[EvaluationItem, int]
 _ROWS = table_of(EvaluationRow)
 
 
-class Answerer(Protocol):
-    """Whoever answers prompts: a base, with or without an adapter."""
+class Terms(Protocol):
+    """On what terms answers are given."""
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
         """What two evaluations must have in common to be compared: back end, precision, `constrained` (whether answers
         are held to a JSON schema, 0 or 1)."""
         ...
+
+
+class Answerer(Terms, Protocol):
+    """Whoever answers prompts: a base, with or without an adapter."""
 
     def answer(
         self, messages: Sequence[Message], max_tokens: int, seed: int, temperature: float, schema: dict[str, Any] | None
@@ -90,7 +94,7 @@ class Result(Frozen):
     answers: tuple[Answered, ...]
 
 
-def settings_of(answerer: Answerer, *, seeds: int = 1, temperature: float = 0.0) -> Settings:
+def settings_of(answerer: Terms, *, seeds: int = 1, temperature: float = 0.0) -> Settings:
     """How an evaluation is made: decoding, seeds (their number), the templates' revision, and the answerer's own.
 
     Retrieval stages are judged greedily, which needs one seed.

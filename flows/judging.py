@@ -1,6 +1,6 @@
 """How subjects are evaluated: retrieval stages on frozen prompts in this process, code and plans by whole runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +10,11 @@ from evals.statistics import Solved, mean_pass_at_k
 from flows.campaign import campaign, with_adapters
 from harness.crew import Crew
 from harness.packages import read_package
-from models.errors import EvaluationError, GuardrailError
+from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore
 from models.protocols import Stage
 from models.training import Target
 from tasks.learning import Shop, evaluate_subject
-from training import guardrails
 from training.bases import Base
 from training.export.serving import make_ready
 from training.registry import AdapterVersion
@@ -33,6 +32,7 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     subject = shop.subject(base, adapter)
     if evaluation_set.target not in BY_HARNESS:
         return evaluate_subject(f"{evaluation_set.target.value} {subject.name}", shop, evaluation_set, base, adapter)
+    _require_base(shop, evaluation_set.target, base)
     packages = shop.packages_of(evaluation_set.repositories)
     served = adapter.served if adapter else NO_ADAPTER
     if adapter is not None:
@@ -43,7 +43,12 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
         set_id=evaluation_set.id,
         target=evaluation_set.target,
         subject=subject,
-        settings={"backend": "harness", "seeds": SAMPLES, "temperature": TEMPERATURE},
+        settings={
+            "backend": "harness",
+            "seeds": SAMPLES,
+            "temperature": TEMPERATURE,
+            "student": _student(shop, dict.fromkeys(evaluation_set.target.stages, NO_ADAPTER)),
+        },
         scores=_run(shop, name, packages, evaluation_set, adapters, None),
         seconds=0.0,
     )
@@ -57,38 +62,19 @@ class Whole(NamedTuple):
     pass_at_k: float
 
 
-def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None) -> Whole:
-    """Run the student, with whoever serves now, on packages of reserved repositories.
+def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None, adapters: Mapping[Stage, str]) -> Whole:
+    """Run the student on packages of reserved repositories, with these adapters for the stages that are named.
 
     Raises GuardrailError if a repository is not reserved: what is trained on shows nothing.
     """
     items = _items(shop, packages, limit)
-    scores = _run(shop, "whole runs", packages, items, {}, limit)
+    scores = _run(shop, "whole runs", packages, items, adapters, limit)
     samples: dict[str, list[bool]] = {}
     for score in scores:
         samples.setdefault(score.item, []).append(bool(score.scores["pass@1"]))
     solved = [Solved(len(each), sum(each)) for each in samples.values()]
     at_k = mean_pass_at_k(solved, min(each.samples for each in solved))
     return Whole(sum(each.passed / each.samples for each in solved) / len(solved), at_k or 0.0)
-
-
-def compare_whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None) -> Callable[[], str]:
-    """Run the pipeline now; what is returned runs it again, after a promotion, and says how it got worse, if it did."""
-    if not packages:
-        return lambda: ""
-    before, limits = whole_runs(shop, packages, limit), shop.settings.guardrails
-
-    def worse() -> str:
-        after = whole_runs(shop, packages, limit)
-        if before.pass_at_1 - after.pass_at_1 > limits.end_to_end_margin:
-            return f"whole runs pass {after.pass_at_1:.3f} of the time, and did {before.pass_at_1:.3f} before"
-        try:
-            guardrails.check_diversity(before, after, limits)
-        except GuardrailError as error:
-            return str(error)
-        return ""
-
-    return worse
 
 
 def _run(
@@ -109,9 +95,23 @@ def _run(
         limit=limit,
         adapters=dict(adapters),
     )
+    return scores_from_campaign(shop.raw_engine, name, items, STUDENT, _student(shop, adapters)).scores
+
+
+def _student(shop: Shop, adapters: Mapping[Stage, str]) -> str:
+    """The student's identity with these adapters: models, templates, and who else serves."""
     crew = Crew(with_adapters(shop.settings, adapters).models, curated=shop.settings.curated_url)
-    who = crew.planner(STUDENT, None, TEMPERATURE, 0).identity
-    return scores_from_campaign(shop.raw_engine, name, items, STUDENT, who).scores
+    return crew.planner(STUDENT, None, TEMPERATURE, 0).identity
+
+
+def _require_base(shop: Shop, target: Target, base: Base) -> None:
+    """Raise EvaluationError unless the student's endpoint serves this very base."""
+    name = getattr(shop.settings.models.roles, target.role)
+    if shop.settings.models.endpoint(name).base not in (base.name, base.id):
+        raise EvaluationError(
+            f"{target.value} is judged by whole runs, and endpoint {name!r} is not said to serve base {base.name}; "
+            f'set base = "{base.name}" under [models.endpoints.{name}]'
+        )
 
 
 def _items(shop: Shop, packages: Sequence[Path], limit: int | None) -> EvaluationSet:

@@ -13,19 +13,32 @@ from prefect.artifacts import create_table_artifact
 from evals.sets import all_sets, reserved
 from flows.campaign import campaign
 from flows.curate import curate
-from flows.train import TrainOrder, open_shop, train
+from flows.train import TrainOrder, conclude, gate, open_shop, prepare
 from harness.packages import read_package
 from models.curation_settings import CurationRequest
-from models.errors import TrainingError, UsageError
-from models.evaluation import Verdict
+from models.errors import GuardrailError, TrainingError, UsageError
+from models.evaluation import GateReport, Verdict
 from models.plans import Frozen
 from models.training import Target
 from tasks.learning import Shop
 from training import guardrails
 from training.bases import list_bases
-from training.rounds import CAMPAIGN, CURATE, END, TRAIN, Request, Result, Round, abandon, continue_or_begin
+from training.rounds import (
+    CAMPAIGN,
+    CURATE,
+    END,
+    GATE,
+    PROMOTE,
+    TRAIN,
+    Request,
+    Result,
+    Round,
+    abandon,
+    continue_or_begin,
+)
 
 STUDENT = "student"
+SKIPPED, UNDONE = "skipped", "rolled back"
 
 
 class ImproveOrder(Frozen):
@@ -53,7 +66,7 @@ class ImproveOrder(Frozen):
 
 
 class TargetLine(Frozen):
-    """What a round did about a target: `verdict` is a gate's, or `skipped`."""
+    """What a round did about a target: `verdict` is a gate's, `rolled back` or `skipped`."""
 
     round: int
     target: Target
@@ -104,7 +117,9 @@ def _request(shop: Shop, order: ImproveOrder) -> Request:
     guardrails.check_held_out(names, list(held))
     targets = order.targets or tuple(each for each in Target if any(s.target is each for s in all_sets(shop.curated)))
     if not targets:
-        raise UsageError("no target has a frozen evaluation set; make one: cra eval-sets build")
+        raise UsageError(
+            "no target has a frozen evaluation set; make one: cra eval-sets build --target scope --repository NAME"
+        )
     bases = [base.name for base in list_bases(shop.curated)]
     if order.base is None and len(bases) != 1:
         raise UsageError(f"name the base with --base; there are: {', '.join(bases) or 'none, see cra bases add'}")
@@ -119,15 +134,22 @@ def _request(shop: Shop, order: ImproveOrder) -> Request:
 
 
 def _round(shop: Shop, turn: Round, order: ImproveOrder) -> list[TargetLine]:
+    """One round: campaign; for each target dataset, training, evaluation; one gate for all; promotions one by one."""
     turn.step(CAMPAIGN, None, partial(_campaign, turn, order))
-    lines = []
+    lines, ready = list[TargetLine](), list[TrainOrder]()
     for target in turn.request.targets:
         data = turn.step(CURATE, target, partial(_curate, shop, turn, order, target))
-        if data["skipped"]:
-            lines.append(TargetLine(round=turn.number, target=target, verdict="skipped", reason=data["skipped"]))
-            continue
-        came = turn.step(TRAIN, target, partial(_train, turn, order, target, Path(data["dataset"])))
-        lines.append(TargetLine(round=turn.number, target=target, **came))
+        wanted = _wanted(turn, order, target, data["dataset"])
+        skipped = data["skipped"] or turn.step(TRAIN, target, partial(_train, shop, wanted))["skipped"]
+        if skipped:
+            lines.append(TargetLine(round=turn.number, target=target, verdict=SKIPPED, reason=skipped))
+        else:
+            ready.append(wanted)
+    gated = turn.step(GATE, None, partial(_gate, shop, ready))
+    for wanted in ready:
+        report = GateReport.model_validate(gated[wanted.target.value])
+        came = turn.step(PROMOTE, wanted.target, partial(_promote, shop, wanted, report))
+        lines.append(TargetLine(round=turn.number, target=wanted.target, **came))
     turn.finish(END, None, {"promoted": [line.adapter for line in lines if line.verdict == Verdict.PROMOTE]})
     return lines
 
@@ -146,7 +168,7 @@ def _campaign(turn: Round, order: ImproveOrder) -> Result:
 
 
 def _curate(shop: Shop, turn: Round, order: ImproveOrder, target: Target) -> Result:
-    """The dataset's directory, or why there is none."""
+    """The dataset's directory, or why there is none. It holds all rounds so far: adapters begin at the frozen base."""
     request = CurationRequest(
         target=target,
         data_dir=str(shop.settings.data_dir),
@@ -154,26 +176,46 @@ def _curate(shop: Shop, turn: Round, order: ImproveOrder, target: Target) -> Res
         base=turn.request.base,
         max_prompt_tokens=order.max_prompt_tokens,
         min_organisations=order.min_organisations,
+        windows=shop.settings.models.windows,
+        whole_pool=True,
     )
     try:
         made = curate(request)
-    except TrainingError as error:
+    except (TrainingError, GuardrailError) as error:
         return {"dataset": "", "skipped": str(error)}
     if made.trained:
         return {"dataset": "", "skipped": "no new examples since the last training"}
     return {"dataset": str(made.dataset_dir), "skipped": ""}
 
 
-def _train(turn: Round, order: ImproveOrder, target: Target, dataset: Path) -> Result:
-    came = train(
-        TrainOrder(
-            target=target,
-            base=turn.request.base,
-            dataset=dataset,
-            item_level=order.item_level,
-            override=order.override,
-            end_to_end=order.end_to_end,
-            end_to_end_limit=order.end_to_end_limit,
-        )
+def _wanted(turn: Round, order: ImproveOrder, target: Target, dataset: str) -> TrainOrder:
+    return TrainOrder(
+        target=target,
+        base=turn.request.base,
+        dataset=Path(dataset),
+        item_level=order.item_level,
+        override=order.override,
+        end_to_end=order.end_to_end,
+        end_to_end_limit=order.end_to_end_limit,
     )
-    return {"verdict": came.verdict.value, "reason": came.reason, "adapter": came.adapter}
+
+
+def _train(shop: Shop, wanted: TrainOrder) -> Result:
+    """The adapter that was trained and measured, or the rule that refused it."""
+    try:
+        return {"adapter": prepare(shop, wanted).adapter.name, "skipped": ""}
+    except GuardrailError as error:
+        return {"adapter": "", "skipped": str(error)}
+
+
+def _gate(shop: Shop, ready: list[TrainOrder]) -> Result:
+    """The gate's reports by target, the targets corrected for each other. What was measured is found."""
+    reports = gate(shop, [prepare(shop, wanted) for wanted in ready])
+    return {report.target.value: report.model_dump(mode="json") for report in reports}
+
+
+def _promote(shop: Shop, wanted: TrainOrder, report: GateReport) -> Result:
+    came = conclude(shop, prepare(shop, wanted), report)
+    undone = came.verdict is Verdict.PROMOTE and came.serving != came.adapter
+    notes = "; ".join([came.reason, *came.notes])
+    return {"verdict": UNDONE if undone else came.verdict.value, "reason": notes, "adapter": came.adapter}

@@ -5,6 +5,8 @@ champion and challenger answer the same frozen items -> paired gate -> log and a
 """
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import flow, tags
@@ -12,13 +14,14 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from pydantic import Field
 
 from evals.gate_report import gate_markdown
-from evals.gates import decide
+from evals.gates import decide_together
 from evals.sets import contamination, in_common, latest_set, reserved
 from evals.thresholds import Rules
 from evals.tiers import check_order
-from flows.judging import compare_whole_runs, evaluate
+from flows.judging import evaluate
 from flows.progress import watcher
-from models.errors import GuardrailError
+from flows.promotion import settle
+from models.errors import GuardrailError, TrainingError
 from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
 from models.plans import Frozen
 from models.settings import load_settings
@@ -28,7 +31,6 @@ from training import guardrails
 from training.bases import Base, find_base
 from training.curation import Card
 from training.datasets import newest_dataset, read_dataset, trained_before
-from training.export.serving import make_ready
 from training.plans import Technique, code_revision, methods, order_for
 from training.registry import AdapterVersion
 from training.registry.standing import standing
@@ -68,6 +70,22 @@ class TrainReport(Frozen):
     notes: tuple[str, ...] = Field(default=())
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An adapter that was trained and measured, and the champion beside it, before anything is decided."""
+
+    order: TrainOrder
+    base: Base
+    card: Card
+    evaluation_set: EvaluationSet
+    trained: Trained
+    adapter: AdapterVersion
+    champion: AdapterVersion | None
+    baseline: Evaluation
+    challenger: Evaluation
+    notes: tuple[str, ...]
+
+
 @flow(name="train", flow_run_name="train {order.target.value}", persist_result=False)
 def train(order: TrainOrder) -> TrainReport:
     """Train an adapter for a target and let it serve if a gate says so.
@@ -76,24 +94,54 @@ def train(order: TrainOrder) -> TrainReport:
     RegistryError. What is finished, of this or of another run, is found and not done again.
     """
     shop = open_shop()
+    with tags("train", order.target.value):
+        prepared = prepare(shop, order)
+        [report] = gate(shop, [prepared])
+        return conclude(shop, prepared, report)
+
+
+def prepare(shop: Shop, order: TrainOrder) -> Prepared:
+    """Measure the champion, train, register and measure the challenger; each is found if it was done before."""
     base = find_base(shop.curated, order.base)
     dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
     card = read_dataset(dataset)
     evaluation_set = latest_set(shop.curated, order.target)
     notes = check(shop, order, base, dataset, card, evaluation_set)
-    with tags("train", order.target.value):
-        champion = _champion(shop, order.target, base)
-        baseline = evaluate(shop, evaluation_set, base, champion)
-        trained = _trained(shop, order, base, dataset, card)
-        adapter = _registered(shop, order, base, card, trained, baseline)
-        if (known := _decided(shop, adapter, evaluation_set)) is not None:
-            report = known
-        else:
-            challenger = evaluate(shop, evaluation_set, base, adapter)
-            report = decide(*in_common(baseline, challenger), rules=Rules(item_level=order.item_level))
-            notes += _promote(shop, order, base, adapter, report)
-    _publish(order, card, report, trained)
-    return _reported(shop, order, card, adapter, report, trained, notes)
+    champion = _champion(shop, order.target, base)
+    baseline = evaluate(shop, evaluation_set, base, champion)
+    trained = _trained(shop, order, base, dataset, card)
+    adapter = _registered(shop, order, base, card, trained, baseline)
+    challenger = evaluate(shop, evaluation_set, base, adapter)
+    return Prepared(order, base, card, evaluation_set, trained, adapter, champion, baseline, challenger, tuple(notes))
+
+
+def gate(shop: Shop, prepared: Sequence[Prepared]) -> list[GateReport]:
+    """What a gate says of each, the targets corrected for each other. One that serves keeps the report it got in by."""
+    pairs = [in_common(each.baseline, each.challenger) for each in prepared]
+    reports = decide_together(pairs, Rules(item_level=any(each.order.item_level for each in prepared)))
+    return [_passed(shop, each) or report for each, report in zip(prepared, reports, strict=True)]
+
+
+def conclude(shop: Shop, prepared: Prepared, report: GateReport) -> TrainReport:
+    """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
+    order, adapter = prepared.order, prepared.adapter
+    notes = [*prepared.notes, *settle(shop, order, prepared.base, adapter, report)]
+    _publish(order, prepared.card, report, prepared.trained)
+    serving = shop.registry.active(order.target)
+    return TrainReport(
+        target=order.target,
+        dataset=prepared.card.id,
+        adapter=adapter.name,
+        adapter_dir=adapter.path,
+        champion=report.champion.name,
+        verdict=report.verdict,
+        reason=report.reason,
+        serving=serving.name if serving else prepared.base.name,
+        gate=report,
+        metrics={test.metric: {"champion": test.champion, "challenger": test.challenger} for test in report.tests},
+        losses=prepared.trained.adapter_dir.parent / "losses.jsonl",
+        notes=tuple(notes),
+    )
 
 
 def check(
@@ -101,8 +149,10 @@ def check(
 ) -> list[str]:
     """Hold a training to the rules; notes about those that a person goes past. Raises GuardrailError."""
     limits = shop.settings.guardrails
+    if card.target is not order.target:
+        raise TrainingError(f"{dataset} is a dataset of {card.target.value}, not of {order.target.value}")
     guardrails.check_frozen_base(base.name, base.facts)
-    guardrails.check_accumulated(trained_before(shop.raw, card), [*card.rounds.earlier, card.id])
+    guardrails.check_accumulated(trained_before(shop.raw, card, base.id), [*card.rounds.earlier, card.id])
     guardrails.check_held_out(list(card.repositories), list(reserved(shop.curated)))
     guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, [evaluation_set])])
     total = sum(card.planners.values())
@@ -168,56 +218,14 @@ def _registered(
     )
 
 
-def _decided(shop: Shop, adapter: AdapterVersion, evaluation_set: EvaluationSet) -> GateReport | None:
-    """The report by which this adapter was decided on before, with this set: a run that was killed then goes on."""
-    for entry in reversed(shop.registry.log(adapter.target)):
-        if entry.adapter == adapter.id and entry.report and entry.report["set_id"] == evaluation_set.id:
+def _passed(shop: Shop, prepared: Prepared) -> GateReport | None:
+    """The report by which the adapter was promoted, if it serves already: a run that was killed then goes on."""
+    if prepared.champion is None or prepared.champion.id != prepared.adapter.id:
+        return None
+    for entry in reversed(shop.registry.log(prepared.order.target)):
+        if entry.adapter == prepared.adapter.id and entry.action == Verdict.PROMOTE and entry.report:
             return GateReport.model_validate(entry.report)
     return None
-
-
-def _promote(shop: Shop, order: TrainOrder, base: Base, adapter: AdapterVersion, report: GateReport) -> list[str]:
-    """Act on a gate's verdict; after a promotion, whole runs may undo it. Notes on what was done."""
-    if report.verdict is Verdict.REJECT:
-        shop.registry.reject(adapter, report)
-    elif report.verdict is Verdict.INCONCLUSIVE:
-        shop.registry.inconclusive(adapter, report)
-    else:
-        make_ready(shop.curated, shop.settings, adapter, base)
-        worse_than_before = compare_whole_runs(shop, order.end_to_end, order.end_to_end_limit)
-        shop.registry.promote(adapter, report)
-        if worse := worse_than_before():
-            shop.registry.rollback(order.target, worse)
-            return [f"promoted and rolled back: {worse}"]
-        if not order.end_to_end:
-            return ["no whole runs after the promotion: give packages of reserved repositories with --end-to-end"]
-    return []
-
-
-def _reported(
-    shop: Shop,
-    order: TrainOrder,
-    card: Card,
-    adapter: AdapterVersion,
-    report: GateReport,
-    trained: Trained,
-    notes: list[str],
-) -> TrainReport:
-    serving = shop.registry.active(order.target)
-    return TrainReport(
-        target=order.target,
-        dataset=card.id,
-        adapter=adapter.name,
-        adapter_dir=adapter.path,
-        champion=report.champion.name,
-        verdict=report.verdict,
-        reason=report.reason,
-        serving=serving.name if serving else order.base,
-        gate=report,
-        metrics={test.metric: {"champion": test.champion, "challenger": test.challenger} for test in report.tests},
-        losses=trained.adapter_dir.parent / "losses.jsonl",
-        notes=tuple(notes),
-    )
 
 
 def _publish(order: TrainOrder, card: Card, report: GateReport, trained: Trained) -> None:

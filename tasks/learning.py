@@ -1,6 +1,7 @@
 """Tasks of the learning loop. Each looks into the database first: what is finished there is not done again."""
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from prefect import task
 from sqlalchemy import select
 
-from evals.scoring import evaluation_id, score_once, settings_of
+from evals.scoring import evaluation_id, find_evaluation, score_once, settings_of
 from evals.sets import reserved
 from harness.packages import MANIFEST, read_package
 from harness.store import RawStore
@@ -51,12 +52,16 @@ class Shop:
         A lock of the operating system's: it goes with the process that holds it, however that ends.
         """
         self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
-        with (self.settings.cache_dir / "device.lock").open("w") as file:
+        with (self.settings.cache_dir / "device.lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.tell("waiting for another process to be done with the device", 0, None)
+                file.seek(0)
+                self.tell(f"waiting for the device, which process {file.read() or 'unknown'} has", 0, None)
                 fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
             yield
 
     def packages_of(self, repositories: Sequence[str]) -> list[Path]:
@@ -77,7 +82,8 @@ class Shop:
         with reading(self.raw_engine) as connection:
             found = connection.scalars(select(runs.c.packages).order_by(runs.c.started_at))
             paths = [Path(path) for packages in found for path in packages]
-        return [path for path in dict.fromkeys(paths) if (path / MANIFEST).exists()]
+        latest = list(dict.fromkeys(reversed(paths)))
+        return [path for path in reversed(latest) if (path / MANIFEST).exists()]
 
     def require_reserved(self, repositories: Sequence[str]) -> None:
         """Raise GuardrailError if a repository is not reserved for evaluation."""
@@ -87,6 +93,10 @@ class Shop:
                 f"{', '.join(loose)} is not reserved for evaluation; whole runs are judged on reserved repositories: "
                 f"cra eval-sets reserve {loose[0]} --reason TEXT",
             )
+
+    def require_reserved_packages(self, packages: Sequence[Path]) -> None:
+        """Raise GuardrailError if a package's repository is not reserved for evaluation."""
+        self.require_reserved([read_package(path).manifest.name for path in packages])
 
     def subject(self, base: Base, adapter: AdapterVersion | None) -> Subject:
         """A base, with an adapter or alone, as evaluations name it."""
@@ -118,18 +128,20 @@ def evaluate_subject(
     label: str, shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> Evaluation:
     """Have a base, with an adapter or alone, answer a frozen set; a finished evaluation is found, not repeated."""
-    from training.answering import LocalAnswerer
+    from training.answering import LocalAnswerer, local_terms
 
-    subject = shop.subject(base, adapter)
+    subject, thinking = shop.subject(base, adapter), shop.settings.training.thinking
+    settings = settings_of(local_terms(base.path, thinking))
+    if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
+        return found
     with shop.device():
         directory = adapter.path if adapter else None
-        answerer = LocalAnswerer(base.path, base.name, directory, thinking=shop.settings.training.thinking)
         return score_once(
             shop.raw_engine,
             evaluation_set,
-            answerer,
+            LocalAnswerer(base.path, base.name, directory, thinking=thinking),
             subject,
-            settings_of(answerer),
+            settings,
             shop.settings.data_dir / "evaluations",
             lambda done, total: shop.tell(f"evaluate {label}", done, total),
         )
@@ -155,6 +167,8 @@ def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
     if (found := find_training(shop, order.id)) is not None and order.is_result(Path(found.path)):
         return Trained(order.id, Path(found.path), found)
     _keep_plan(shop, order)
+    # Once more: from here on, nobody can reserve what is about to be trained on.
+    guardrails.check_held_out(list(order.card.repositories), list(reserved(shop.curated)))
     with shop.device():
         fit = order.fit(out, lambda progress: shop.tell(f"train {label}", progress.step, progress.steps))
     texts = Texts()

@@ -7,6 +7,7 @@ does, and an answer ends with the token that ends a turn.
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,40 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
+Settings = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms on which somebody would answer, before any weights are loaded."""
+
+    settings: Settings
+
+
+def local_terms(base: Path, thinking: bool | None = None) -> Terms:
+    """What an evaluation by a `LocalAnswerer` of this base has in common with others."""
+    from training.fit.chat import ChatFormat
+
+    return Terms(_settings(ChatFormat.load(base, thinking), _device()[1]))
+
+
+def _device() -> tuple[str, Any]:
+    import torch
+
+    return ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+
+
+def _settings(chat: "ChatFormat", dtype: Any) -> Settings:
+    return {
+        "backend": "transformers",
+        "dtype": str(dtype).removeprefix("torch."),
+        "batch": BATCH,
+        "constrained": 0,
+        "chat_template": chat.template_hash,
+        "thinking": {None: "as the template has it", True: "on", False: "off"}[chat.thinking],
+    }
+
+
 class LocalAnswerer:
     """A base through transformers, with an adapter through PEFT; on a GPU in bf16 where there is one, else in fp32.
 
@@ -39,30 +74,16 @@ class LocalAnswerer:
     ) -> None:
         """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
         one whose weights do not fit."""
-        import torch
-
         from training.fit.chat import ChatFormat
 
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        self._device, self._dtype = _device()
+        self.settings: Settings = _settings(self._chat, self._dtype)
         model = _load(base, self._dtype)
         if adapter is not None:
             model = _with_adapter(model, adapter, base_name, merged=self._device == "cpu")
         self._model: Any = model.to(self._device).eval()
         self._window: int = self._model.config.max_position_embeddings
-
-    @property
-    def settings(self) -> Mapping[str, str | int | float]:
-        """What another evaluation must have in common with one by this answerer."""
-        return {
-            "backend": "transformers",
-            "dtype": str(self._dtype).removeprefix("torch."),
-            "batch": BATCH,
-            "constrained": 0,
-            "chat_template": self._chat.template_hash,
-            "thinking": {None: "as the template has it", True: "on", False: "off"}[self._chat.thinking],
-        }
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of a prompt, the opening of the answer included."""

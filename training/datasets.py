@@ -32,7 +32,9 @@ def newest_dataset(raw: RawStore, data_dir: Path, target: Target) -> Path:
     with reading(raw.engine) as connection:
         newest = connection.scalars(query).first()
     if newest is None:
-        raise TrainingError(f"there is no dataset of {target.value}; make one: cra curate-data --stage {target.value}")
+        raise TrainingError(
+            f"there is no dataset of {target.value}; make one: cra curate-data --stage {target.value} --base NAME"
+        )
     return dataset_dir(data_dir, target, newest)
 
 
@@ -49,14 +51,15 @@ def read_dataset(directory: Path) -> Card:
     return card
 
 
-def trained_before(raw: RawStore, card: Card) -> list[str]:
-    """Datasets of the same target that were made before this one and have been trained on."""
+def trained_before(raw: RawStore, card: Card, base: str) -> list[str]:
+    """Datasets of the same target that were made before this one and have been trained on, on a base (its hash)."""
     query = (
         select(_DATASETS.c.id)
         .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
         .where(
             _DATASETS.c.stage == card.target.value,
             _DATASETS.c.id != card.id,
+            _PLANS.c.base == base,
             _DATASETS.c.created_at < select(_DATASETS.c.created_at).where(_DATASETS.c.id == card.id).scalar_subquery(),
         )
         .distinct()

@@ -15,8 +15,10 @@ from models.plans import Frozen
 from models.tables import ImprovementStep
 from models.training import Target
 
-BEGIN, CAMPAIGN, CURATE, TRAIN, END = "begin", "campaign", "curate", "train", "end"
-"""Training looks for itself which of its steps (baseline, training, evaluation, gate) are done."""
+BEGIN, CAMPAIGN, CURATE, TRAIN, GATE, PROMOTE, END = (
+    "begin", "campaign", "curate", "train", "gate", "promote", "end",
+)  # fmt: skip
+"""`train` holds the baseline, the training and the evaluation; each is found by itself if it was done."""
 _STEPS = table_of(ImprovementStep)
 
 Result = dict[str, Any]

@@ -20,6 +20,7 @@ from harness.store.rows import Texts, add, sha256, writing
 from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from models.tables import TrainingDataset
+from training.bases import find_base
 from training.curation.advice import read_plan
 from training.curation.balance import check_classes, check_spread, class_counts
 from training.curation.card import Card, Rounds, counted
@@ -105,7 +106,8 @@ class _Curation:
         meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
         self.progress("mixing")
         stock = _Stock(pairs, preferences, harvest, counted_by, "\n".join(sorted(meant)))
-        rounds = earlier_rounds(self.raw, self.request.target)
+        base = None if self.request.base is None else find_base(self.curated, self.request.base).id
+        rounds = earlier_rounds(self.raw, self.request.target, base)
         known = {each.dataset for each in rounds}
         made = self._round(stock, rounds, meant, known)
         if made.refused is not None and not self.request.dry_run:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 
 from harness.store import RawStore
 from harness.store.rows import read_texts, reading, table_of
@@ -29,12 +29,12 @@ class Earlier:
     considered: frozenset[str]
 
 
-def earlier_rounds(raw: RawStore, target: Target) -> list[Earlier]:
-    """Datasets of a target that a training was set up with, the oldest first."""
+def earlier_rounds(raw: RawStore, target: Target, base: str | None = None) -> list[Earlier]:
+    """Datasets of a target that a training was set up with, on a base (its hash; None: on any), the oldest first."""
     query = (
         select(_DATASETS.c.id, _DATASETS.c.config, _DATASETS.c.created_at)
         .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
-        .where(_DATASETS.c.stage == target.value)
+        .where(_DATASETS.c.stage == target.value, true() if base is None else _PLANS.c.base == base)
         .distinct()
         .order_by(_DATASETS.c.created_at, _DATASETS.c.id)
     )

@@ -138,6 +138,7 @@ def callback(watch: Watch) -> Any:
                 watch.trained(state.global_step, state.max_steps, logs)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **known: Any) -> None:
-            control.should_training_stop = watch.evaluated(state.global_step, metrics["eval_loss"], known["model"])
+            if watch.evaluated(state.global_step, metrics["eval_loss"], known["model"]):
+                control.should_training_stop = True  # never False: the last step has said so already
 
     return Watching()
