@@ -110,7 +110,7 @@ def test_commits_tell_the_same_as_the_log(tmp_path: Path) -> None:
     objects = Objects(git)
     source = GitSource(git, "HEAD")
     asked_git = 0
-    for past in source.commits(100)[:-1]:
+    for past in source.commits(100, {})[:-1]:
         found = past_commit(objects, commit_of(objects, past.sha))
         asked_git += found is None
         assert found in (None, past)

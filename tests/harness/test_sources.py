@@ -40,7 +40,7 @@ def test_files_are_the_regular_ones(git: Git) -> None:
 
 
 def test_history_is_whole_and_newest_first(git: Git) -> None:
-    commits = GitSource(git, "HEAD").commits(100)
+    commits = GitSource(git, "HEAD").commits(100, {})
     assert [commit.subject for commit in commits] == ["After", "Aside", "Delete", "", "Move", "Add é", "Begin"]
     assert commits == sorted(commits, key=by_age)
     added, moved, begun = commits[5], commits[4], commits[6]
@@ -49,8 +49,8 @@ def test_history_is_whole_and_newest_first(git: Git) -> None:
     assert (moved.paths, moved.renames) == (("b.py",), (("a.py", "b.py"),))
     assert begun.paths == ("a.py", "link", "sub")
     assert commits[0].when == 1_700_000_000 + 60 * 7
-    assert GitSource(git, "HEAD").commits(3) == commits[:3]
-    assert GitSource(git, "HEAD").commits(0) == []
+    assert GitSource(git, "HEAD").commits(3, {}) == commits[:3]
+    assert GitSource(git, "HEAD").commits(0, {}) == []
 
 
 def test_what_came_since_an_ancestor_completes_its_history(git: Git) -> None:
@@ -60,8 +60,8 @@ def test_what_came_since_an_ancestor_completes_its_history(git: Git) -> None:
         since = source.since(known.__contains__)
         assert since is not None
         assert since.ancestor == known[0]
-        before = GitSource(git, since.ancestor).commits(100)
-        assert sorted([*since.commits, *before], key=by_age) == source.commits(100)
+        before = GitSource(git, since.ancestor).commits(100, {})
+        assert sorted([*since.commits, *before], key=by_age) == source.commits(100, {})
     assert source.since(lambda _: False) is None
 
 
@@ -76,5 +76,5 @@ def test_a_shallow_clone_has_the_history_that_it_has(git: Git, tmp_path: Path) -
     subprocess.run(["git", "clone", "--quiet", "--bare", "--depth", "1", url, str(shallow)], check=True)
     source = GitSource(Git(shallow), "HEAD")
     assert (source.complete, GitSource(git, "HEAD").complete) == (False, True)
-    (commit,) = source.commits(100)
+    (commit,) = source.commits(100, {})
     assert (commit.subject, commit.paths) == ("After", ())
