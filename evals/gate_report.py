@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from evals.gates import shown_p
 from models.evaluation import GateReport, MetricTest
 
 COLUMNS = ("metric", "champion", "challenger", "difference", "95% interval", "p", "over", "detectable", "threshold")
@@ -24,7 +25,7 @@ def _row(test: MetricTest) -> list[str]:
         f"{test.challenger:.3f}",
         f"{test.difference:+.3f}",
         f"{test.low:+.3f} to {test.high:+.3f}",
-        f"{test.p_adjusted:.4f}",
+        shown_p(test.p_adjusted).removeprefix("= "),
         over,
         f"{test.detectable:.3f}",
         threshold,

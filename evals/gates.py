@@ -26,6 +26,11 @@ DEFAULT = Rules()
 BEYOND = "beyond these repositories: inconclusive"
 
 
+def shown_p(value: float) -> str:
+    """A p-value for people: small ones are not shown as nothing."""
+    return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
+
+
 class _Paired(NamedTuple):
     """One metric's differences, item by item within each repository, and the two means over the same items."""
 
@@ -218,19 +223,19 @@ def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
         if test.difference < -margin:
             return Verdict.REJECT, f"{_change(test)}, which is worse by more than {margin:.3f}"
         if test.difference < 0 and test.p_adjusted <= rules.alpha:
-            return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p = {test.p_adjusted:.4f})"
+            return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
     gained = [each for each in primary if each.test.difference > 0 and each.test.p_adjusted <= rules.alpha]
     if not gained:
         best = max(primary, key=lambda each: each.test.difference).test
-        return Verdict.INCONCLUSIVE, f"no significant gain ({_change(best)}, p = {best.p_adjusted:.4f})"
+        return Verdict.INCONCLUSIVE, f"no significant gain ({_change(best)}, p {shown_p(best.p_adjusted)})"
     for each in primary:
         p = no_worse(each.paired.groups(rules), each.margin, rules.seed)
         if each not in gained and p > rules.alpha:
             return Verdict.INCONCLUSIVE, (
-                f"{_change(gained[0].test)} is a gain (p = {gained[0].test.p_adjusted:.4f}), but {_change(each.test)} "
-                f"may be a loss of more than {each.margin:.3f} (p = {p:.4f})"
+                f"{_change(gained[0].test)} is a gain (p {shown_p(gained[0].test.p_adjusted)}), but "
+                f"{_change(each.test)} may be a loss of more than {each.margin:.3f} (p {shown_p(p)})"
             )
-    return Verdict.PROMOTE, "; ".join(f"{_change(each.test)} (p = {each.test.p_adjusted:.4f})" for each in gained)
+    return Verdict.PROMOTE, "; ".join(f"{_change(each.test)} (p {shown_p(each.test.p_adjusted)})" for each in gained)
 
 
 def _change(test: MetricTest) -> str:
