@@ -1,0 +1,170 @@
+"""A promotion is judged by whole runs of the pipeline: undone if they got worse, also when it was killed in between."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_server import ScriptedServer
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+
+from pairs_material import Repository, World, varied_gold_runs
+from tiny import make_tiny_base
+
+from agent.code.format import format_edits
+from evals.sets import build_set, freeze, reserve
+from harness.goldpatch import read_gold_patch
+from harness.packages import RepoPackage
+from harness.planners import GoldPlanner
+from models.edits import Edit, EditFormat
+from models.errors import GuardrailError
+from models.evaluation import GateReport, Verdict
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
+from models.plans import Verdict as Going
+from models.training import Target as Trained
+from training.bases import add_base
+from training.curation import curate
+from training.registry import Registry
+
+pytestmark = pytest.mark.index
+
+Configure = Callable[..., None]
+
+
+class Student:
+    """A scripted student that solves the newest instance of a package, until an adapter has judged for it."""
+
+    def __init__(self, package: RepoPackage, spoilt: bool) -> None:
+        instance = next(each for each in package.manifest.instances if each.valid)
+        gold = GoldPlanner(
+            read_gold_patch(package.git, instance.commit, instance.base_commit), EditFormat.SEARCH_REPLACE
+        )
+        files = {change.path: change.before and change.before.text for change in gold.gold.production}
+        edits: list[Edit] = []
+        for part in gold.plan.meta.in_order():
+            for step in gold.plan.part_plans[part.id].in_order():
+                edits += gold.edits(step, files)
+        self.code = format_edits(edits)
+        self.targets = tuple(Target(path=path) for path in files)
+        self.spoilt, self.adapted = spoilt, False
+
+    def __call__(self, request: dict[str, Any]) -> str:
+        self.adapted |= request["model"] != "scripted"
+        said = "\n".join(message["content"] for message in request["messages"])
+        if "You write one step" in said:
+            return "no edits" if self.adapted and self.spoilt else self.code
+        question = said.rpartition("# Your answer")[2]
+        if '"verdict"' in question:
+            return PlanAdjustment(verdict=Going.CONTINUE, reason="It holds.").model_dump_json()
+        if '"parts"' in question:
+            part = MetaPlanPart(id="p1", title="All", description="All of it", targets=self.targets)
+            return MetaPlan(parts=(part,)).model_dump_json()
+        if '"steps"' in question and "test" not in question.partition("\n\n")[0].lower():
+            step = PlanStep(id="s1", description="Do it", targets=self.targets)
+            return PartPlan(part_id="p1", steps=(step,)).model_dump_json()
+        if '"steps"' in question:
+            return TestPlan(part_id="p1").model_dump_json()
+        return "I cannot say."
+
+
+@pytest.fixture
+def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    for name, value in {
+        "MAX_STEPS": 2,
+        "BATCH_SIZE": 2,
+        "VALIDATION_ROWS": 1,
+        "CHECKPOINT_STEPS": 1,
+        "RANK": 4,
+    }.items():
+        monkeypatch.setenv(f"CRA_TRAINING__{name}", str(value))
+    made = World(tmp_path / "data")
+    varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
+    add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
+    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, Trained.SCOPE, ["hidden"], limit=1))
+    curate(
+        made.raw,
+        made.curated,
+        made.request(Trained.SCOPE).model_copy(update={"data_dir": str(made.folder)}),
+    )
+    return made
+
+
+def prepared(end_to_end: Path) -> tuple[Any, Any, GateReport]:
+    """Shop and trained adapter, and a report that lets it in, which random weights do not earn."""
+    from flows.train import TrainOrder, gate, open_shop, prepare
+
+    shop = open_shop()
+    order = TrainOrder(target=Trained.SCOPE, base="tiny", end_to_end=(end_to_end,), end_to_end_limit=1)
+    made = prepare(shop, order)
+    [report] = gate(shop, [made])
+    return shop, made, report.model_copy(update={"verdict": Verdict.PROMOTE, "reason": "for the test"})
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_whole_runs_keep_or_undo_a_promotion(
+    sample: RepoPackage, world: World, configured: Configure, spoilt: bool
+) -> None:
+    from flows.train import conclude
+
+    reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
+    student = Student(sample, spoilt)
+    with ScriptedServer(student) as server:
+        configured(server.url, base='"tiny"')
+        shop, made, report = prepared(sample.directory)
+        server.models = ("scripted", made.adapter.served)
+        came = conclude(shop, made, report)
+        log = [entry.action for entry in Registry(world.curated, world.folder).log(Trained.SCOPE)]
+        assert student.adapted
+        if spoilt:
+            assert (came.serving, log) == ("tiny", ["promote", "rollback"])
+            assert any("rolled back: whole runs pass 0.000 of the time, and did 1.000" in note for note in came.notes)
+        else:
+            assert (came.serving, log) == ("scope-v1", ["promote"])
+            assert "whole runs are no worse than before" in came.notes
+        asked = len(server.requests)
+        again = conclude(shop, made, report)
+        assert again.serving == came.serving
+        assert len(server.requests) == asked
+        assert [e.action for e in Registry(world.curated, world.folder).log(Trained.SCOPE)] == log
+
+
+def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
+    sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.promotion
+    from flows.train import conclude
+
+    class Killed(BaseException):
+        """Nothing catches it."""
+
+    def dies(*args: object) -> None:
+        raise Killed
+
+    reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
+    with ScriptedServer(Student(sample, spoilt=True)) as server:
+        configured(server.url, base='"tiny"')
+        shop, made, report = prepared(sample.directory)
+        server.models = ("scripted", made.adapter.served)
+        real = flows.promotion.whole_runs
+        monkeypatch.setattr(flows.promotion, "whole_runs", dies)
+        with pytest.raises(Killed):
+            conclude(shop, made, report)
+        assert shop.registry.active(Trained.SCOPE).name == "scope-v1"
+        monkeypatch.setattr(flows.promotion, "whole_runs", real)
+        assert conclude(shop, made, report).serving == "tiny"
+
+
+def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
+    sample: RepoPackage, world: World, configured: Configure
+) -> None:
+    from flows.train import conclude
+
+    with ScriptedServer("I cannot say.") as server:
+        configured(server.url, base='"tiny"')
+        shop, made, report = prepared(sample.directory)
+        with pytest.raises(GuardrailError, match=r"^held-out: "):
+            conclude(shop, made, report)
+        assert shop.registry.active(Trained.SCOPE) is None
