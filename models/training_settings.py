@@ -13,6 +13,10 @@ class TrainingSettings(Frozen):
     backend: Literal["auto", "unsloth-gpu", "trl-gpu", "trl-cpu"] = Field(
         "auto", description="auto: Unsloth where a GPU and Unsloth are there, else TRL"
     )
+    endpoint: str = Field(
+        "",
+        description="endpoint that evaluations ask, with JSON schemas; empty: the base in this process, without",
+    )
     rank: int = Field(
         16, ge=1, le=256, description="LoRA rank of the retrieval stages and of planning; alpha is twice it"
     )

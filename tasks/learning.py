@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import task
 from sqlalchemy import select
 
-from evals.scoring import evaluation_id, find_evaluation, score_once, settings_of
+from evals.scoring import Answerer, Terms, evaluation_id, find_evaluation, score_once, settings_of
 from evals.sets import reserved
 from harness.packages import MANIFEST, read_package
 from harness.store import RawStore
@@ -128,23 +128,41 @@ def evaluate_subject(
     label: str, shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> Evaluation:
     """Have a base, with an adapter or alone, answer a frozen set; a finished evaluation is found, not repeated."""
-    from training.answering import LocalAnswerer, local_terms
-
-    subject, thinking = shop.subject(base, adapter), shop.settings.training.thinking
-    settings = settings_of(local_terms(base.path, thinking))
+    subject = shop.subject(base, adapter)
+    terms, answerer = _answering(shop, evaluation_set, base, adapter)
+    settings = settings_of(terms)
     if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
         return found
     with shop.device():
-        directory = adapter.path if adapter else None
         return score_once(
             shop.raw_engine,
             evaluation_set,
-            LocalAnswerer(base.path, base.name, directory, thinking=thinking),
+            answerer(),
             subject,
             settings,
             shop.settings.data_dir / "evaluations",
             lambda done, total: shop.tell(f"evaluate {label}", done, total),
         )
+
+
+def _answering(
+    shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
+) -> tuple[Terms, Callable[[], Answerer]]:
+    """The terms of an evaluation, and how to get who answers: loading weights waits until it is known to be needed."""
+    thinking = shop.settings.training.thinking
+    if shop.settings.training.endpoint:
+        from training.served import served_answerer
+
+        [stage] = evaluation_set.target.stages
+        served = served_answerer(shop.settings, shop.curated, base, adapter, stage)
+        return served, lambda: served
+    from training.answering import LocalAnswerer, local_terms
+
+    directory = adapter.path if adapter else None
+    return (
+        local_terms(base.path, thinking),
+        lambda: LocalAnswerer(base.path, base.name, directory, thinking=thinking),
+    )
 
 
 class Trained:

@@ -1,12 +1,10 @@
-"""Who answers an evaluation's prompts: a base in this process, with or without an adapter, or a served model.
-
-Both hold the base and the adapter to the same terms. The prompt is rendered by the base's own chat template, as serving
+"""Who answers an evaluation's prompts in this process: a base, with or without an adapter. Both on the same terms.
+ The prompt is rendered by the base's own chat template, as serving
 does, and an answer ends with the token that ends a turn.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +13,8 @@ from evals.scoring import Question
 from llm.thinking import split_trace
 from models.chat import Message
 from models.errors import PromptTooLong, RegistryError, UsageError
-from models.protocols import Stage
 
 if TYPE_CHECKING:
-    from llm.service import Service
     from training.fit.chat import ChatFormat
 
 BATCH, BATCH_TOKENS = 8, 16_384
@@ -156,59 +152,6 @@ class LocalAnswerer:
             ids = ids[: ids.index(self._chat.end_id)]
         text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return split_trace(text)[0]
-
-
-class EndpointAnswerer:
-    """A served base, or an adapter by its served name; held to the JSON schema if the endpoint can do that."""
-
-    def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
-        from llm.router import Router, Seat
-
-        self._service, self._stage = service, stage
-        self._router = Router({stage: Seat(service, None, adapter)})
-
-    @property
-    def settings(self) -> Mapping[str, str | int | float]:
-        """What another evaluation must have in common with one by this answerer."""
-        return {
-            "backend": self._service.settings.model,
-            "constrained": int(self._service.settings.json_schema),
-            "thinking": "on" if self._service.settings.thinking else "off",
-        }
-
-    def answer(
-        self,
-        messages: Sequence[Message],
-        max_tokens: int,
-        seed: int,
-        temperature: float,
-        schema: dict[str, Any] | None = None,
-    ) -> str:
-        """The answer without a thinking trace.
-
-        Raises PromptTooLong, ProviderError, and SettingsError if the endpoint does not serve the adapter.
-        """
-        from llm.chat import ChatRequest
-
-        request = ChatRequest(
-            messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, schema_=schema
-        )
-        [completion] = self._router.complete(self._stage, request)
-        return completion.text
-
-    @property
-    def batch(self) -> int:
-        """Questions at a time: as many as the endpoint takes."""
-        return self._service.settings.concurrency
-
-    def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
-        """The answers to questions that are asked at the same time. Raises as `answer` does."""
-
-        def ask(question: Question) -> str:
-            return self.answer(question.messages, question.max_tokens, seed, temperature, question.schema)
-
-        with ThreadPoolExecutor(max(1, len(questions))) as pool:
-            return list(pool.map(ask, questions))
 
 
 def check_adapter(adapter: Path, base_name: str) -> None:

@@ -9,9 +9,13 @@ from bad_server import ScriptedServer
 
 from evals.scoring import Question, settings_of
 from models.chat import Message
-from models.errors import PromptTooLong, RegistryError, SettingsError, UsageError
+from models.database import open_database
+from models.errors import EvaluationError, PromptTooLong, RegistryError, SettingsError, UsageError
 from models.protocols import Stage
-from training.answering import EndpointAnswerer, LocalAnswerer, check_adapter
+from models.settings import Settings
+from training.answering import LocalAnswerer, check_adapter
+from training.bases import Base
+from training.served import EndpointAnswerer, served_answerer
 
 torch = pytest.importorskip("torch")
 
@@ -174,8 +178,28 @@ def test_a_served_adapter_is_asked_by_its_name_and_held_to_the_schema() -> None:
         for adapter, name in ((None, "scripted"), ("scope-v1-abc", "scope-v1-abc")):
             answerer = EndpointAnswerer(service, Stage.SCOPE, adapter)
             assert answerer.answer_many(questions, 0, 0.0) == [f"{name} {n}" for n in range(3)]
-            assert (answerer.settings["constrained"], answerer.batch) == (1, 2)
+            assert (answerer.settings["constrained"], answerer.batch) == ("true", 2)
         with pytest.raises(SettingsError, match="does not serve"):
             EndpointAnswerer(service, Stage.SCOPE, "scope-v9").answer(ASKED, 50, 0, 0.0)
         asked = [request for request in server.requests if "messages" in request]
         assert all(request["response_format"]["type"] == "json_schema" for request in asked)
+
+
+def test_an_evaluation_asks_only_an_endpoint_that_serves_its_base(tmp_path: Path) -> None:
+    curated = open_database(tmp_path / "curated.sqlite", "curated")
+    tiny = Base("0" * 64, "tiny", tmp_path, None, None, {})
+
+    def settings(endpoint: str, url: str) -> Settings:
+        here = {"url": url, "model": "scripted", "base": "tiny", "json_schema": True}
+        return Settings.model_validate(
+            {"models": {"endpoints": {"here": here, "other": here | {"base": ""}}}, "training": {"endpoint": endpoint}}
+        )
+
+    with ScriptedServer(lambda asked: "said") as server:
+        answerer = served_answerer(settings("here", server.url), curated, tiny, None, Stage.SCOPE)
+        assert answerer.answer(ASKED, 50, 0, 0.0, {"type": "object"}) == "said"
+        assert server.requests[-1]["response_format"]["type"] == "json_schema"
+        with pytest.raises(EvaluationError, match=r'base = "tiny" under \[models\.endpoints\.other\]'):
+            served_answerer(settings("other", server.url), curated, tiny, None, Stage.SCOPE)
+        with pytest.raises(SettingsError, match="'nowhere', which is not under"):
+            served_answerer(settings("nowhere", server.url), curated, tiny, None, Stage.SCOPE)

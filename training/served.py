@@ -1,0 +1,100 @@
+"""Who answers an evaluation's prompts over HTTP: a served base, or an adapter on it, as they are served in use.
+
+There they are held to the JSON schema of each stage if the endpoint can do that, which bounds what an answer may be.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from evals.scoring import Question
+from models.chat import Message
+from models.errors import EvaluationError
+from models.protocols import Stage
+from models.settings import Settings
+from training.bases import Base
+from training.export.serving import make_ready
+from training.registry import AdapterVersion
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from llm.service import Service
+
+
+def served_answerer(
+    settings: Settings, curated: "Engine", base: Base, adapter: AdapterVersion | None, stage: Stage
+) -> "EndpointAnswerer":
+    """The endpoint that `training.endpoint` names, asked for the base or for an adapter on it.
+
+    Makes the adapter ready first where the endpoint is the embedded model. Raises EvaluationError if the endpoint is
+    not said to serve this base, SettingsError for an unknown endpoint.
+    """
+    from llm.service import open_service
+    from models.errors import SettingsError
+
+    name = settings.training.endpoint
+    if name not in {"embedded", *settings.models.endpoints}:
+        raise SettingsError(f"training.endpoint names {name!r}, which is not under [models.endpoints]")
+    endpoint = settings.models.endpoint(name)
+    if endpoint.base not in (base.name, base.id):
+        raise EvaluationError(
+            f"training.endpoint {name!r} is not said to serve base {base.name}; "
+            f'set base = "{base.name}" under [models.endpoints.{name}]'
+        )
+    if adapter is not None:
+        make_ready(curated, settings, adapter, base)
+    return EndpointAnswerer(open_service(name, endpoint), stage, adapter.served if adapter else None)
+
+
+class EndpointAnswerer:
+    """A served base, or an adapter by its served name; held to the JSON schema if the endpoint can do that."""
+
+    def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
+        from llm.router import Router, Seat
+
+        self._service, self._stage = service, stage
+        self._router = Router({stage: Seat(service, None, adapter)})
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """What another evaluation must have in common with one by this answerer."""
+        return {
+            "backend": f"endpoint {self._service.settings.model} {self._service.settings.revision}".strip(),
+            "constrained": str(self._service.settings.json_schema).lower(),
+            "thinking": "on" if self._service.settings.thinking else "off",
+        }
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        seed: int,
+        temperature: float,
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """The answer without a thinking trace.
+
+        Raises PromptTooLong, ProviderError, and SettingsError if the endpoint does not serve the adapter.
+        """
+        from llm.chat import ChatRequest
+
+        request = ChatRequest(
+            messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, schema_=schema
+        )
+        [completion] = self._router.complete(self._stage, request)
+        return completion.text
+
+    @property
+    def batch(self) -> int:
+        """Questions at a time: as many as the endpoint takes."""
+        return self._service.settings.concurrency
+
+    def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
+        """The answers to questions that are asked at the same time. Raises as `answer` does."""
+
+        def ask(question: Question) -> str:
+            return self.answer(question.messages, question.max_tokens, seed, temperature, question.schema)
+
+        with ThreadPoolExecutor(max(1, len(questions))) as pool:
+            return list(pool.map(ask, questions))
