@@ -126,7 +126,7 @@ def _print_plan(plan_id: str, plan: "TrainPlan") -> None:
         )
         for need in plan.needs
     ]
-    title = f"{plan.trajectories} trajectories of {', '.join(plan.planners) or 'no model'}"
+    title = f"{plan.trajectories} trajectories of models{''.join(f', {name}' for name in plan.planners)}"
     columns = ["target", "examples", "preferences", "failures", "malformed", "need"]
     table(title, columns, rows, right=["preferences", "failures", "need"])
     console.print("What would help:")
@@ -167,6 +167,8 @@ def _print(made: "Curated") -> None:
         console.print("dry run: nothing was written")
     else:
         console.print(f"{made.dataset_dir}\nid {card.id}", markup=False, soft_wrap=True)
+        base = card.config["base"] or "NAME"
+        console.print(f"next: cra train {card.target.value} --base {base}", markup=False)
 
 
 def _print_funnel(title: str, funnel: "Iterable[tuple[str, int, int]]") -> None:

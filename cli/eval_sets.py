@@ -62,6 +62,10 @@ def build(
         console.print(f"  {name}: {sum(item.repository == name for item in built.items)}", markup=False)
     for warning in _weaknesses(built):
         console.print(warning, style="yellow")
+    if not dry_run:
+        console.print(
+            f"it counts from now on, instead of any earlier one; next: cra curate-data --stage {target.value}"
+        )
 
 
 @app.command("list")

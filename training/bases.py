@@ -39,6 +39,8 @@ KEPT = (
     "model.safetensors.index.json",
 )
 """What is copied besides `*.safetensors`; all other files stay behind."""
+LEAST_PREFIX = 8
+"""Characters of an id by which a base may be named."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -116,7 +118,9 @@ def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
     """The base of that name, or whose id begins so. Its files are compared with the manifest: by size, and by hash if
     `full` (about 1 s per GB). Raises RegistryError if there is none, or a file is missing or altered."""
     bases = list_bases(curated)
-    found = [base for base in bases if base.name == name] or [base for base in bases if base.id.startswith(name)]
+    found = [base for base in bases if base.name == name] or [
+        base for base in bases if len(name) >= LEAST_PREFIX and base.id.startswith(name)
+    ]
     if not name or len(found) != 1:
         known = ", ".join(base.name for base in bases) or "none"
         raise RegistryError(f"no base {name!r} (known: {known}); add one with `cra bases add PATH --name {name}`")

@@ -9,6 +9,7 @@ from models.protocols import Stage
 from models.training import Pair
 from training.curation.examples import Example
 from training.pairs.reading import CLASSES, classes_of
+from training.pairs.runs import UNKNOWN
 
 ORGANISATIONS, DOMAIN_SHARE = "organisations", "domain-share"
 
@@ -20,10 +21,11 @@ def check_spread(examples: Sequence[Example], organisations: int, share: float) 
     """
     owners = sorted({example.provenance.organisation for example in examples})
     if len(owners) < organisations:
+        local = " (a repository prepared from its URL has a known one)" if UNKNOWN in owners else ""
         raise GuardrailError(
             ORGANISATIONS,
             f"examples come from {len(owners)} organisations ({', '.join(owners)}), and {organisations} are wanted; "
-            f"add repositories, or go past this on record with --min-organisations {len(owners)}",
+            f"add repositories{local}, or go past this on record with --min-organisations {len(owners)}",
         )
     domains = sorted({example.provenance.domain for example in examples})
     if len(domains) * share < 1:
