@@ -28,7 +28,12 @@ def check_report(version: AdapterVersion, report: GateReport | None, champion: s
         )
     check_subject(version, report)
     if report.verdict is not Verdict.PROMOTE:
-        raise GuardrailError("gate", f"{version.name} did not pass ({report.verdict.value}: {report.reason})")
+        why = report.reason.partition("; ")[0]
+        raise GuardrailError(
+            "gate",
+            f"{version.name} did not pass ({report.verdict.value}: {why}); train on more data, evaluate on more items, "
+            'or go past this on record with --override "reason"',
+        )
     if report.champion.adapter != champion:
         against = report.champion.name
         raise GuardrailError(
