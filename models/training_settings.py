@@ -15,7 +15,8 @@ class TrainingSettings(Frozen):
     )
     endpoint: str = Field(
         "",
-        description="endpoint that evaluations ask, with JSON schemas; empty: the base in this process, without",
+        description="endpoint that evaluations ask, with JSON schemas as in use; empty: the embedded model if it is "
+        "the student and its `base` is the one trained on, else the base in this process, without schemas",
     )
     rank: int = Field(
         16, ge=1, le=256, description="LoRA rank of the retrieval stages and of planning; alpha is twice it"

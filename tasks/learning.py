@@ -149,12 +149,12 @@ def _answering(
     shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> tuple[Terms, Callable[[], Answerer]]:
     """The terms of an evaluation, and how to get who answers: loading weights waits until it is known to be needed."""
-    thinking = shop.settings.training.thinking
-    if shop.settings.training.endpoint:
-        from training.served import served_answerer
+    from training.served import examiner, served_answerer
 
+    thinking = shop.settings.training.thinking
+    if name := examiner(shop.settings, base, evaluation_set.target):
         [stage] = evaluation_set.target.stages
-        served = served_answerer(shop.settings, shop.curated, base, adapter, stage)
+        served = served_answerer(shop.settings, name, shop.curated, base, adapter, stage)
         return served, lambda: served
     from training.answering import LocalAnswerer, local_terms
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from evals.scoring import Question
 from models.chat import Message
-from models.errors import EvaluationError
+from models.errors import EvaluationError, SettingsError
+from models.llm_settings import EMBEDDED
 from models.protocols import Stage
 from models.settings import Settings
+from models.training import Target
 from training.bases import Base
 from training.export.serving import make_ready
 from training.registry import AdapterVersion
@@ -22,19 +24,29 @@ if TYPE_CHECKING:
     from llm.service import Service
 
 
+def examiner(settings: Settings, base: Base, target: Target) -> str:
+    """The endpoint that evaluations of a target ask; empty: none, the base answers in this process.
+
+    A model must be judged as it is used, held to schemas: a base that writes no JSON of its own accord may do well with
+    one. Only the embedded model can take up an adapter that nobody serves yet, so others are asked if they are named.
+    """
+    role = getattr(settings.models.roles, target.role)
+    if not settings.training.endpoint and settings.models.endpoint(role).url == EMBEDDED:
+        return role if settings.models.endpoint(role).base in (base.name, base.id) else ""
+    return settings.training.endpoint
+
+
 def served_answerer(
-    settings: Settings, curated: "Engine", base: Base, adapter: AdapterVersion | None, stage: Stage
+    settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion | None, stage: Stage
 ) -> "EndpointAnswerer":
-    """The endpoint that `training.endpoint` names, asked for the base or for an adapter on it.
+    """An endpoint, asked for a base or for an adapter on it.
 
     Makes the adapter ready first where the endpoint is the embedded model. Raises EvaluationError if the endpoint is
     not said to serve this base, SettingsError for an unknown endpoint.
     """
     from llm.service import open_service
-    from models.errors import SettingsError
 
-    name = settings.training.endpoint
-    if name not in {"embedded", *settings.models.endpoints}:
+    if name not in {EMBEDDED, *settings.models.endpoints}:
         raise SettingsError(f"training.endpoint names {name!r}, which is not under [models.endpoints]")
     endpoint = settings.models.endpoint(name)
     if endpoint.base not in (base.name, base.id):
@@ -42,7 +54,7 @@ def served_answerer(
             f"training.endpoint {name!r} is not said to serve base {base.name}; "
             f'set base = "{base.name}" under [models.endpoints.{name}]'
         )
-    if adapter is not None:
+    if adapter is not None and endpoint.url == EMBEDDED:
         make_ready(curated, settings, adapter, base)
     return EndpointAnswerer(open_service(name, endpoint), stage, adapter.served if adapter else None)
 

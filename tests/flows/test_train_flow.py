@@ -130,6 +130,7 @@ def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world:
     assert report.adapter == "scope-v1"
     assert report.verdict in (Verdict.INCONCLUSIVE, Verdict.REJECT)  # random weights cannot write JSON
     assert report.serving == "tiny"
+    assert any("measured without the JSON schemas" in note for note in report.notes)
     assert {test.metric for test in report.gate.tests} >= {"accuracy", "relevant_recall"}
     registry = Registry(world.curated, world.folder)
     assert [entry.action for entry in registry.log(Target.SCOPE)] == [report.verdict.value]

@@ -13,9 +13,10 @@ from models.database import open_database
 from models.errors import EvaluationError, PromptTooLong, RegistryError, SettingsError, UsageError
 from models.protocols import Stage
 from models.settings import Settings
+from models.training import Target
 from training.answering import LocalAnswerer, check_adapter
 from training.bases import Base
-from training.served import EndpointAnswerer, served_answerer
+from training.served import EndpointAnswerer, examiner, served_answerer
 
 torch = pytest.importorskip("torch")
 
@@ -196,10 +197,21 @@ def test_an_evaluation_asks_only_an_endpoint_that_serves_its_base(tmp_path: Path
         )
 
     with ScriptedServer(lambda asked: "said") as server:
-        answerer = served_answerer(settings("here", server.url), curated, tiny, None, Stage.SCOPE)
+        answerer = served_answerer(settings("here", server.url), "here", curated, tiny, None, Stage.SCOPE)
         assert answerer.answer(ASKED, 50, 0, 0.0, {"type": "object"}) == "said"
         assert server.requests[-1]["response_format"]["type"] == "json_schema"
         with pytest.raises(EvaluationError, match=r'base = "tiny" under \[models\.endpoints\.other\]'):
-            served_answerer(settings("other", server.url), curated, tiny, None, Stage.SCOPE)
+            served_answerer(settings("other", server.url), "other", curated, tiny, None, Stage.SCOPE)
         with pytest.raises(SettingsError, match="'nowhere', which is not under"):
-            served_answerer(settings("nowhere", server.url), curated, tiny, None, Stage.SCOPE)
+            served_answerer(settings("nowhere", server.url), "nowhere", curated, tiny, None, Stage.SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "base", "asked"), [("", "tiny", "embedded"), ("", "another", ""), ("", "", ""), ("here", "", "here")]
+)
+def test_a_model_is_examined_as_it_is_used_where_that_can_be(
+    endpoint: str, base: str, asked: str, tmp_path: Path
+) -> None:
+    given = {"models": {"endpoints": {"embedded": {"base": base}}}, "training": {"endpoint": endpoint}}
+    tiny = Base("0" * 64, "tiny", tmp_path, None, None, {})
+    assert examiner(Settings.model_validate(given), tiny, Target.SCOPE) == asked
