@@ -16,8 +16,8 @@ from models.protocols import Stage
 from models.training import Target
 from tasks.learning import Shop, evaluate_subject
 from training.bases import Base
-from training.export.serving import make_ready
 from training.registry import AdapterVersion
+from training.served import take_up
 
 BY_HARNESS = (Target.CODE, Target.PLANNING)
 TEMPERATURE, SAMPLES = 0.6, 2
@@ -36,7 +36,7 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     packages = shop.packages_of(evaluation_set.repositories)
     served = adapter.served if adapter else NO_ADAPTER
     if adapter is not None:
-        make_ready(shop.curated, shop.settings, adapter, base)
+        have_served(shop, evaluation_set.target, base, adapter)
     adapters = dict.fromkeys(evaluation_set.target.stages, served)
     name = f"evaluate {evaluation_set.target.value} {evaluation_set.id[:8]}"
     evaluation = Evaluation(
@@ -53,6 +53,11 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
         seconds=0.0,
     )
     return keep_evaluation(shop.raw_engine, Result(evaluation=evaluation, answers=()))
+
+
+def have_served(shop: Shop, target: Target, base: Base, adapter: AdapterVersion) -> None:
+    """Have the student's endpoint able to answer by an adapter, promoted or not. Raises EvaluationError if it can't."""
+    take_up(shop.settings, _role(shop, target), shop.curated, base, adapter)
 
 
 class Whole(NamedTuple):
@@ -106,12 +111,17 @@ def _student(shop: Shop, adapters: Mapping[Stage, str]) -> str:
 
 def _require_base(shop: Shop, target: Target, base: Base) -> None:
     """Raise EvaluationError unless the student's endpoint serves this very base."""
-    name = getattr(shop.settings.models.roles, target.role)
+    name = _role(shop, target)
     if shop.settings.models.endpoint(name).base not in (base.name, base.id):
         raise EvaluationError(
             f"{target.value} is judged by whole runs, and endpoint {name!r} is not said to serve base {base.name}; "
             f'set base = "{base.name}" under [models.endpoints.{name}]'
         )
+
+
+def _role(shop: Shop, target: Target) -> str:
+    """The student's endpoint for a target."""
+    return str(getattr(shop.settings.models.roles, target.role))
 
 
 def _items(shop: Shop, packages: Sequence[Path], limit: int | None) -> EvaluationSet:

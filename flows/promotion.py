@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from flows.judging import whole_runs
+from flows.judging import NO_ADAPTER, have_served, whole_runs
 from models.errors import GuardrailError
 from models.evaluation import GateReport, Verdict
 from models.training import Target
@@ -45,7 +45,7 @@ def settle(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report
     registry.promote(adapter, report)
     if not order.end_to_end:
         return ["no whole runs after the promotion: give packages of reserved repositories with --end-to-end"]
-    worse = _worse(shop, order, adapter, report)
+    worse = _worse(shop, order, base, adapter, report)
     if worse:
         registry.rollback(order.target, worse)
         return [f"promoted and rolled back: {worse}"]
@@ -63,13 +63,16 @@ def _undone(shop: Shop, target: Target, adapter: AdapterVersion, report: GateRep
     return None
 
 
-def _worse(shop: Shop, order: Order, adapter: AdapterVersion, report: GateReport) -> str:
+def _worse(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> str:
     """How the pipeline got worse with an adapter in its champion's place; empty if it did not.
 
     Both are named, whoever is active meanwhile, so that it can be done at any time and comes out the same.
     """
     limits, stages = shop.settings.guardrails, order.target.stages
-    before_it = shop.registry.show(report.champion.adapter).served if report.champion.adapter else ""
+    champion = shop.registry.show(report.champion.adapter) if report.champion.adapter else None
+    for each in filter(None, (champion, adapter)):
+        have_served(shop, order.target, base, each)
+    before_it = champion.served if champion else NO_ADAPTER
     before = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, before_it))
     after = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, adapter.served))
     if before.pass_at_1 - after.pass_at_1 > limits.end_to_end_margin:

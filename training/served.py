@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.scoring import Question
 from models.chat import Message
-from models.errors import EvaluationError, SettingsError
+from models.errors import EvaluationError, ServingError, SettingsError
 from models.llm_settings import EMBEDDED
 from models.protocols import Stage
 from models.settings import Settings
@@ -28,7 +28,8 @@ def examiner(settings: Settings, base: Base, target: Target) -> str:
     """The endpoint that evaluations of a target ask; empty: none, the base answers in this process.
 
     A model must be judged as it is used, held to schemas: a base that writes no JSON of its own accord may do well with
-    one. Only the embedded model can take up an adapter that nobody serves yet, so others are asked if they are named.
+    one. The embedded model is always there; a server must be up throughout, beside the training, so it is asked only if
+    it is named.
     """
     role = getattr(settings.models.roles, target.role)
     if not settings.training.endpoint and settings.models.endpoint(role).url == EMBEDDED:
@@ -39,10 +40,10 @@ def examiner(settings: Settings, base: Base, target: Target) -> str:
 def served_answerer(
     settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion | None, stage: Stage
 ) -> "EndpointAnswerer":
-    """An endpoint, asked for a base or for an adapter on it.
+    """An endpoint, asked for a base or for an adapter on it, which it takes up first.
 
-    Makes the adapter ready first where the endpoint is the embedded model. Raises EvaluationError if the endpoint is
-    not said to serve this base, SettingsError for an unknown endpoint.
+    Raises EvaluationError if the endpoint is not said to serve this base or cannot take up the adapter, SettingsError
+    for an unknown endpoint.
     """
     from llm.service import open_service
 
@@ -54,9 +55,33 @@ def served_answerer(
             f"training.endpoint {name!r} is not said to serve base {base.name}; "
             f'set base = "{base.name}" under [models.endpoints.{name}]'
         )
-    if adapter is not None and endpoint.url == EMBEDDED:
-        make_ready(curated, settings, adapter, base)
+    if adapter is not None:
+        take_up(settings, name, curated, base, adapter)
     return EndpointAnswerer(open_service(name, endpoint), stage, adapter.served if adapter else None)
+
+
+def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion) -> None:
+    """Have an endpoint able to answer by an adapter that may not be promoted yet: it is judged as it will serve.
+
+    The embedded model gets it exported, a vLLM on this machine loads it, proven by the probe. Other servers take
+    adapters at their start only; asking them for one that they lack fails and says so. Raises EvaluationError if vLLM
+    does not take it, RegistryError if it is of another base, TrainingError if its export differs.
+    """
+    from llm.service import open_service
+    from llm.serving.commands import Place
+    from llm.serving.server import VllmServer
+
+    endpoint = settings.models.endpoint(name)
+    if endpoint.url == EMBEDDED:
+        make_ready(curated, settings, adapter, base)
+        return
+    place = Place.of(endpoint.url, endpoint.api_key_env)
+    if not place.loopback or open_service(name, endpoint).facts(fresh=True).dialect != "vllm":
+        return
+    try:
+        VllmServer(place, endpoint.model).load(adapter.served, adapter.path)
+    except ServingError as error:
+        raise EvaluationError(f"{adapter.name} cannot be judged through endpoint {name!r}: {error}") from error
 
 
 class EndpointAnswerer:

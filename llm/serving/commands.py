@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
@@ -36,6 +37,12 @@ class Place:
     host: str = "127.0.0.1"
     port: int = 8000
     key_env: str | None = None
+
+    @classmethod
+    def of(cls, url: str, key_env: str | None) -> "Place":
+        """The place of an endpoint's URL."""
+        parts = urlsplit(url)
+        return cls(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), key_env)
 
     @property
     def loopback(self) -> bool:

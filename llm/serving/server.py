@@ -55,7 +55,7 @@ class VllmServer:
 
         Raises ServingError if the server refuses it, or answers as the base; it is then unloaded again.
         """
-        self.probe.warm()
+        self.warm()
         began = time.monotonic()
         known = self.names().get(name)
         if known is None:

@@ -6,27 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doubles import DOUBLE, Start, doubles, free_port, plan
 
 from llm.serving.commands import Launch, Place, Wanted, llama, lora_rank, ollama, vllm
 from llm.serving.keeper import Keeper
 from llm.serving.probe import Probe
 from llm.serving.process import ServerProcess
-from llm.serving.server import VllmServer, sync
+from llm.serving.server import sync
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
-
-DOUBLE = Path(__file__).parent / "vllm_double"
-Start = Callable[..., tuple[ServerProcess, VllmServer]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def adapter(folder: Path, name: str) -> Wanted:
@@ -36,27 +28,10 @@ def adapter(folder: Path, name: str) -> Wanted:
     return Wanted(name, path, 8)
 
 
-def plan(folder: Path, misbehaving: str = "", place: Place | None = None, wanted: tuple[Wanted, ...] = ()) -> Launch:
-    environment = {"PYTHONPATH": str(DOUBLE), "DOUBLE": misbehaving}
-    settings = ServingSettings(python=sys.executable, environment=environment, window=2048)
-    return vllm(settings, "base", folder, wanted, [each.rank for each in wanted], place or Place(port=free_port()))
-
-
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    started: list[ServerProcess] = []
-
-    def begin(misbehaving: str = "", *, timeout: float = 20.0, **given: object) -> tuple[ServerProcess, VllmServer]:
-        launch = plan(tmp_path, misbehaving)
-        settings: dict[str, object] = {"startup": 60.0, "pause": 0.1} | given
-        process = ServerProcess(launch, tmp_path / "log" / "server.log", **settings)  # type: ignore[arg-type]
-        started.append(process)
-        process.start()
-        return process, VllmServer(launch.place, "base", timeout=timeout)
-
-    yield begin
-    for process in started:
-        process.stop()
+    with doubles(tmp_path) as begin:
+        yield begin
 
 
 def test_adapters_are_loaded_proven_and_unloaded(start: Start, tmp_path: Path) -> None:

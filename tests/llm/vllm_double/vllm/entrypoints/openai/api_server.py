@@ -1,7 +1,8 @@
 """A server that plays vLLM for tests: its command line, its answers, and, as DOUBLE says, its misbehaviour.
 
 DOUBLE holds words: as-base (adapters change nothing), once (a second load is refused), slow (an answer takes 30 s),
-stall (the first load takes 2 s), crash (ends at once), deaf (never says that it is well), other (serves another model).
+stall (the first load takes 2 s), closed (loads nothing while it runs), crash (ends at once), deaf (never says that it
+is well), other (serves another model).
 """
 
 import argparse
@@ -57,7 +58,11 @@ class Double(BaseHTTPRequestHandler):
             return
         if self.path == "/v1/completions":
             self.complete(body)
-        elif os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") != "True":
+        elif self.path == "/v1/chat/completions":
+            self.chat(str(body["model"]))
+        elif self.path == "/tokenize":
+            self.say({"count": 1, "tokens": [1], "max_model_len": 2048})
+        elif "closed" in WORDS or os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") != "True":
             self.fail(404, "Not Found")
         elif self.path == "/v1/load_lora_adapter":
             self.load(body["lora_name"], body["lora_path"])
@@ -77,6 +82,17 @@ class Double(BaseHTTPRequestHandler):
         else:
             self.adapters[name] = path
             self.say("Success")
+
+    def chat(self, model: str) -> None:
+        chunk = {"choices": [{"index": 0, "delta": {"content": f"said by {model}"}, "finish_reason": "stop"}]}
+        counted = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
+        shared = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": model}
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for each in (chunk, counted):
+            self.wfile.write(f"data: {json.dumps(shared | each)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
 
     def complete(self, body: dict[str, object]) -> None:
         model = str(body["model"])
