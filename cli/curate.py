@@ -99,13 +99,19 @@ def _target(name: str) -> "Target":
 def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False) -> None:
     """Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints."""
     from cli.output import errors, print_json
+    from evals.sets import reserved
     from harness.store import open_raw_store
+    from models.database import open_database
     from models.settings import load_settings
     from training.curation import advise
+    from training.registry import Registry
+    from training.registry.standing import measure_standing
 
     settings = load_settings()
     with errors.status("reading runs"):
-        plan_id, plan = advise(open_raw_store(settings.raw_url), settings.curation)
+        raw, curated = open_raw_store(settings.raw_url), open_database(settings.curated_url, "curated")
+        now = measure_standing(raw.engine, curated, Registry(curated, settings.data_dir), settings.guardrails)
+        plan_id, plan = advise(raw, settings.curation, now, reserved(curated))
     if as_json:
         print_json({"id": plan_id, **plan.model_dump(mode="json")})
     else:
@@ -118,6 +124,7 @@ def _print_plan(plan_id: str, plan: "TrainPlan") -> None:
     rows = [
         (
             need.target.value,
+            "now" if need.target in plan.in_turn else "waits" if need.waits else "serves",
             ", ".join(f"{count} {source}" for source, count in need.examples.items()) or "none",
             need.preferences,
             need.failures,
@@ -127,8 +134,10 @@ def _print_plan(plan_id: str, plan: "TrainPlan") -> None:
         for need in plan.needs
     ]
     title = f"{plan.trajectories} trajectories of models{''.join(f', {name}' for name in plan.planners)}"
-    columns = ["target", "examples", "preferences", "failures", "malformed", "need"]
+    columns = ["target", "turn", "examples", "preferences", "failures", "malformed", "need"]
     table(title, columns, rows, right=["preferences", "failures", "need"])
+    if plan.held_out:
+        console.print(f"not counted, kept for evaluation: {', '.join(plan.held_out)}", markup=False)
     console.print("What would help:")
     for need in plan.needs:
         for advice in need.advice:

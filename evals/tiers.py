@@ -31,10 +31,13 @@ TIERS = (
 they are made from runs of everything else."""
 
 
-class Standing(NamedTuple):
-    """What has passed so far: targets that an adapter of ours serves, and roles whose base is a tuned one.
+ORDER = tuple(target for tier in TIERS for target in tier.targets)
 
-    `stable`: whether whole runs succeed steadily; None if nobody measured it.
+
+class Standing(NamedTuple):
+    """What has passed so far: targets that an adapter serves by a gate's word, and roles whose base is a tuned one.
+
+    `stable`: whether whole runs succeed steadily; None if that was not measured.
     """
 
     promoted: frozenset[Target] = frozenset()
@@ -52,8 +55,9 @@ def missing(target: Target, standing: Standing) -> list[str]:
     tier = tier_of(target)
     found = [f"a tuned {role} base" for role in tier.bases if role not in standing.tuned]
     found += [f"a promoted {need.value} adapter" for need in tier.needs if need not in standing.promoted]
-    if tier.number == TIERS[-1].number and standing.stable is False:
-        found.append("whole runs that succeed steadily")
+    if tier is TIERS[-1] and not standing.stable:
+        shown = "" if standing.stable is False else " (two student campaigns on the same packages show it)"
+        found.append(f"whole runs that succeed steadily{shown}")
     return found
 
 

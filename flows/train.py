@@ -33,7 +33,7 @@ from training.curation import Card
 from training.datasets import newest_dataset, read_dataset, trained_before
 from training.plans import Technique, code_revision, methods, order_for
 from training.registry import AdapterVersion
-from training.registry.standing import standing
+from training.registry.standing import measure_standing
 
 
 class TrainOrder(Frozen):
@@ -159,7 +159,7 @@ def check(
     taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
     guardrails.check_teacher_share(taught, total, int(base.facts["parameters"]), limits)
     guardrails.check_replay(card.rounds.replayed, total, len(card.rounds.earlier), limits, card.rounds.whole)
-    now = standing(shop.curated, shop.registry)
+    now = measure_standing(shop.raw_engine, shop.curated, shop.registry, limits)
     guardrails.check_planning_last(order.target, total - taught, now.promoted)
     try:
         note = check_order(order.target, now, order.override)

@@ -21,3 +21,9 @@ class GuardrailSettings(Frozen):
     end_to_end_margin: float = Field(
         0.02, ge=0, le=1, description="how far the whole pipeline's pass rate may fall before a promotion is undone"
     )
+    steady_margin: float = Field(
+        0.05, ge=0, le=1, description="how far the student's pass rate may fall between campaigns and count as steady"
+    )
+    steady_instances: int = Field(
+        20, ge=1, description="instances that two campaigns of the student must share for that to be seen"
+    )

@@ -93,8 +93,8 @@ def check_planning_last(target: Target, own_answers: int, promoted: Collection[T
     if target is Target.PLANNING and own_answers and missing:
         raise GuardrailError(
             PLANNING_LAST,
-            f"{own_answers} examples are the student's own plans, and no adapter was promoted for "
-            f"{', '.join(missing)} yet; promote those first",
+            f"{own_answers} examples are the student's own plans, and no adapter has passed its gate for "
+            f"{', '.join(missing)} yet; train those first",
         )
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
 
+from evals.steadiness import Steadiness, steadiness
+from evals.tiers import Standing
 from models.attribution import Label, Place
 from models.curation_settings import CurationSettings
 from models.outcomes import OutcomeKind
@@ -21,7 +23,7 @@ def world(tmp_path: Path) -> World:
 
 
 def plan_of(world: World) -> TrainPlan:
-    return advise(world.raw, CurationSettings())[1]
+    return advise(world.raw, CurationSettings(), Standing())[1]
 
 
 def failures(plan: TrainPlan) -> dict[Target, int]:
@@ -92,19 +94,52 @@ def test_without_a_model_nothing_is_weakest_and_the_plan_says_what_to_do(world: 
 
 
 def test_the_same_runs_give_the_same_plan_and_more_runs_another(world: World) -> None:
-    first, plan = advise(world.raw, CurationSettings())
-    assert advise(world.raw, CurationSettings())[0] == first
+    first, plan = advise(world.raw, CurationSettings(), Standing())
+    assert advise(world.raw, CurationSettings(), Standing())[0] == first
     assert read_plan(world.raw, first[:12]) == (first, plan)
     fail(world, 0, Label.CODE)
-    assert advise(world.raw, CurationSettings())[0] != first
+    assert advise(world.raw, CurationSettings(), Standing())[0] != first
 
 
 def test_a_plan_keeps_to_the_runs_that_it_saw(world: World) -> None:
     world.run("lib-0", campaign="seen").scope().close()
-    plan_id, _ = advise(world.raw, CurationSettings())
+    plan_id, _ = advise(world.raw, CurationSettings(), Standing())
     world.run("lib-1", campaign="later").scope().close()
     made = curate(world.raw, world.curated, world.request(Target.SCOPE, plan=plan_id[:16]))
     assert made.card.examples["sft"] == 1
     assert made.card.config["plan"] == plan_id
     assert curate(world.raw, world.curated, world.request(Target.SCOPE)).card.examples["sft"] == 2
     assert GOOD_SCOPE
+
+
+def test_a_plan_says_whose_turn_it_is_and_counts_nothing_that_is_held_out(world: World) -> None:
+    gold_runs(world, Repository("other", instances=3), Repository("kept", instances=2))
+    fail(world, 0, Label.PLAN)
+    _, plan = advise(world.raw, CurationSettings(), Standing(frozenset({Target.CODE})), ["kept"])
+    by_target = {need.target: need for need in plan.needs}
+    assert plan.in_turn == (Target.SCOPE,)
+    assert by_target[Target.SCOPE].examples == {"synthetic": 3}
+    assert by_target[Target.PRECISION].waits == ("a tuned reasoning base", "a promoted scope adapter")
+    assert plan.weakest is Target.PLANNING
+    assert "its turn has not come: it waits for a tuned reasoning base" in plan.reason
+
+
+def student(world: World, campaign: str, passes: int, of: int, first: int = 0) -> None:
+    for number in range(first, first + of):
+        run = world.run(f"lib-{number}", "student", campaign=campaign).scope()
+        run.close(OutcomeKind.PASSED if number < first + passes else OutcomeKind.TESTS_FAILED)
+
+
+def test_runs_are_steady_if_the_last_campaign_of_the_student_passes_no_less_often(world: World) -> None:
+    assert steadiness(world.raw.engine).holds(0.05, 1) is None
+    student(world, "one", 2, 4)
+    assert steadiness(world.raw.engine).instances == 0
+    world.run("lib-0", "gold", campaign="gold").scope().close()
+    student(world, "two", 1, 3)  # its instances were run before, and passed twice in three
+    now = steadiness(world.raw.engine)
+    assert now == Steadiness(2 / 3, 1 / 3, 3)
+    assert (now.holds(0.05, 3), now.holds(0.4, 3), now.holds(0.4, 4)) == (False, True, None)
+    student(world, "elsewhere", 2, 2, first=5)
+    assert steadiness(world.raw.engine).instances == 0
+    assert steadiness(world.raw.engine, ["lib"]).instances == 0
+    assert Steadiness(0.0, 0.0, 50).holds(0.05, 20) is False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evals.tiers import Standing
 from models.database import open_database
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import Verdict
@@ -168,9 +169,12 @@ def test_rollback_passes_over_what_is_damaged(local: Registry, tmp_path: Path) -
 def test_a_new_base_ends_the_adapters_of_the_old_one(curated: "Engine", registry: Registry, tmp_path: Path) -> None:
     old = fresh(registry, tmp_path, 1.0)
     registry.promote(old, override="trial")
-    assert standing(curated, registry).promoted == {Target.SCOPE}
+    assert standing(curated, registry, None).promoted == frozenset()  # it serves, and has passed no gate
+    registry.rollback(Target.SCOPE, "again, by the gate")
+    registry.promote(old, report(old, None))
+    assert standing(curated, registry, True) == Standing(frozenset({Target.SCOPE}), frozenset(), True)
     make_base(curated, tmp_path, "reasoning-base-v1", role="reasoning", version=1)
-    after = standing(curated, registry)
+    after = standing(curated, registry, None)
     assert (after.promoted, after.tuned) == (frozenset(), {"reasoning"})
     late = fresh(registry, tmp_path, 2.0)
     with pytest.raises(RegistryError, match="reasoning-base-v1 supersedes"):

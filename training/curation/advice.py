@@ -7,12 +7,13 @@ no candidate was not named by the analysis, one judged irrelevant was lost by sc
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from sqlalchemy import Connection, select
 
 from agent.prompts import REVISION
+from evals.tiers import ORDER, Standing, missing, next_targets
 from harness.store import RawStore, StageUse
 from harness.store.attributions import read_attribution
 from harness.store.rows import reading, table_of
@@ -23,12 +24,10 @@ from models.errors import DatabaseError, UsageError
 from models.plans import Frozen
 from models.protocols import Stage
 from models.tables import Blob, RetrievalDecision
-from models.training import Pair, Target
+from models.training import Target
 from training.pairs import Harvest, read_pairs
 from training.pairs.runs import Run, read_runs
 
-TIERS = (Target.CODE, Target.SCOPE, Target.PRECISION, Target.TASK_ANALYSIS, Target.PLANNING)
-"""Targets in the order in which they are trained: what can be measured best comes first."""
 WANTED: dict[Target, int] = {
     Target.CODE: 10_000,
     Target.SCOPE: 2_000,
@@ -46,7 +45,8 @@ _DECISIONS, _BLOBS = table_of(RetrievalDecision), table_of(Blob)
 
 class Need(Frozen):
     """How a target stands. `examples` and `preferences` are what there is to train on, before balance and limits;
-    `failures` are those attributed to it, `malformed` is the share of its `answers` that could not be read."""
+    `failures` are those attributed to it, `malformed` is the share of its `answers` that could not be read. `waits` is
+    what must come before its training."""
 
     target: Target
     examples: dict[str, int]
@@ -58,12 +58,15 @@ class Need(Frozen):
     malformed: float
     need: float
     advice: tuple[str, ...]
+    waits: tuple[str, ...] = ()
 
 
 class TrainPlan(Frozen):
     """What to train next and why; targets in the order of the tiers. `campaigns` are the runs it rests on.
 
     `planners` are those whose answers and failures were counted, `undetermined` failures are put down to nothing.
+    `in_turn` are the targets whose turn it is by the order of the tiers, `held_out` repositories of which no examples
+    were counted.
     """
 
     kind: Literal["train-plan"] = "train-plan"
@@ -75,14 +78,21 @@ class TrainPlan(Frozen):
     undetermined: int
     campaigns: tuple[str, ...]
     templates: str
+    in_turn: tuple[Target, ...] = ()
+    held_out: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The plan as the text whose SHA-256 is its id."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1)
 
 
-def advise(raw: RawStore, settings: CurationSettings) -> tuple[str, TrainPlan]:
-    """The plan that the runs on record lead to, and its id, under which it is kept; the same for the same runs."""
+def advise(
+    raw: RawStore, settings: CurationSettings, standing: Standing, held_out: Collection[str] = ()
+) -> tuple[str, TrainPlan]:
+    """The plan that the runs on record lead to, and its id, under which it is kept; the same for the same runs.
+
+    `held_out` repositories are kept for evaluation, so nothing of them is there to train on.
+    """
     with reading(raw.engine) as connection:
         runs = list(read_runs(connection))
         asked = {run.planner for run in runs} - set(_KNOWING)
@@ -91,7 +101,10 @@ def advise(raw: RawStore, settings: CurationSettings) -> tuple[str, TrainPlan]:
         blamed = Counter(_blamed(connection, run) for run in counted if run.label is not None)
     stages, _ = raw.usage_so_far()
     use = [each for each in stages if each.planner in planners]
-    needs = tuple(_need(read_pairs(raw, target, settings), blamed, use, settings) for target in TIERS)
+    needs = tuple(
+        _need(read_pairs(raw, target, settings).without(held_out), blamed, use, settings, missing(target, standing))
+        for target in ORDER
+    )
     weakest, reason = _weakest(needs, planners)
     plan = TrainPlan(
         needs=needs,
@@ -102,6 +115,8 @@ def advise(raw: RawStore, settings: CurationSettings) -> tuple[str, TrainPlan]:
         undetermined=blamed[None],
         campaigns=tuple(sorted({run.campaign for run in runs})),
         templates=REVISION,
+        in_turn=tuple(next_targets(standing)),
+        held_out=tuple(sorted(held_out)),
     )
     return raw.put_text(plan.text()), plan
 
@@ -161,7 +176,11 @@ def _lost_by(decided: Mapping[str, str], evidence: Evidence) -> Target | None:
 
 
 def _need(
-    harvest: Harvest, blamed: Mapping[Target | None, int], use: Sequence[StageUse], settings: CurationSettings
+    harvest: Harvest,
+    blamed: Mapping[Target | None, int],
+    use: Sequence[StageUse],
+    settings: CurationSettings,
+    waits: Sequence[str],
 ) -> Need:
     target = harvest.target
     stages = {stage.value for stage in target.stages}
@@ -170,7 +189,7 @@ def _need(
     malformed = unread / answers if answers else 0.0
     told = sum(count for label, count in blamed.items() if label is not None)
     failures = blamed.get(target, 0)
-    items = [item.provenance if isinstance(item, Pair) else item.chosen_by for item in harvest.pairs]
+    items = [pair.provenance for pair in harvest.pairs]
     need = Need(
         target=target,
         examples=dict(sorted(Counter(pair.source.value for pair in harvest.pairs).items())),
@@ -182,6 +201,7 @@ def _need(
         malformed=round(malformed, 4),
         need=round((failures / told if told else 0.0) + malformed, 4),
         advice=(),
+        waits=tuple(waits),
     )
     return need.model_copy(update={"advice": tuple(_advice(need, settings))})
 
@@ -215,7 +235,8 @@ def _weakest(needs: Sequence[Need], planners: Sequence[str]) -> tuple[Target | N
     worst = max(needs, key=lambda need: need.need)  # of equals the first, which is the order of the tiers
     if worst.need == 0:
         return None, f"no failure of {', '.join(planners)} is put down to a stage, and every answer could be read"
+    turn = f"; its turn has not come: it waits for {', '.join(worst.waits)}" if worst.waits else ""
     return worst.target, (
         f"{worst.failures} failures are put down to {worst.target.value}, "
-        f"and {worst.malformed:.0%} of its {worst.answers} answers could not be read"
+        f"and {worst.malformed:.0%} of its {worst.answers} answers could not be read{turn}"
     )

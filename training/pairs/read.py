@@ -8,7 +8,7 @@ Reading decides by hashes first and loads texts last, so that what is dropped is
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -44,6 +44,14 @@ class Harvest:
     preferences: list[Preference]
     funnel: Funnel = field(default_factory=Funnel)
     preference_funnel: Funnel = field(default_factory=Funnel)
+
+    def without(self, repositories: Collection[str]) -> "Harvest":
+        """The same without what comes from some repositories."""
+        return replace(
+            self,
+            pairs=[each for each in self.pairs if each.provenance.repository not in repositories],
+            preferences=[each for each in self.preferences if each.chosen_by.repository not in repositories],
+        )
 
 
 def read_pairs(
