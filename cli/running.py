@@ -37,17 +37,23 @@ class Bars:
     def __init__(self, display: Progress) -> None:
         self._display = display
         self._tasks: dict[str, TaskID] = {}
+        self._waiting: TaskID | None = display.add_task("starting", total=None, note="")
 
-    def start(self, what: str, total: int | None) -> None:
-        """Add a bar."""
+    def start(self, what: str, total: int | None, done: int = 0) -> None:
+        """Add a bar; what was done before says nothing about its rate."""
         _stop_at_once()  # the engine has taken SIGTERM for itself when a flow began, to wait for what is running
-        self._tasks[what] = self._display.add_task(what, total=total, note="")
-        if self._display.disable:
+        if self._waiting is not None:
+            self._display.remove_task(self._waiting)
+            self._waiting = None
+        if what in self._tasks:
+            self._display.remove_task(self._tasks[what])
+        elif self._display.disable:
             errors.print(what, markup=False)
+        self._tasks[what] = self._display.add_task(what, total=total, completed=done, note="")
 
-    def advance(self, what: str, note: str) -> None:
-        """Move a bar by one unit."""
-        self._display.advance(self._tasks[what])
+    def advance(self, what: str, note: str, by: int = 1) -> None:
+        """Move a bar."""
+        self._display.advance(self._tasks[what], by)
         self._display.update(self._tasks[what], note=note)
         if self._display.disable:
             errors.print(f"{what}: {note}", markup=False)

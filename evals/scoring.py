@@ -129,16 +129,15 @@ def score(
         raise EvaluationError(f"a {evaluation_set.target.value} set is judged by the harness; run a campaign on it")
     wanted = [(item, seed) for item in evaluation_set.items for seed in range(int(settings["seeds"]))]
     path = work / f"{evaluation_id(evaluation_set.id, subject, settings)}.jsonl"
+    asked = {(item.id, seed) for item, seed in wanted}
     with _journal(path) as (file, known):
-        done = 0
+        report(len(asked & known.keys()), len(wanted))
         for batch in _batches(wanted, answerer):
-            report(done, len(wanted))
             if any((item.id, seed) not in known for item, seed in batch):
                 answered = _ask(answerer, batch, float(settings["temperature"]))
                 _append(file, answered)
                 known |= {(each.item, each.seed): each for each in answered}
-            done += len(batch)
-        report(done, len(wanted))
+                report(len(asked & known.keys()), len(wanted))
     answers = tuple(known[item.id, seed] for item, seed in wanted)
     scores = tuple(
         ItemScore(item=item.id, repository=item.repository, seed=seed, scores=item_scores(item, answer.text))

@@ -9,20 +9,23 @@ from typing import Protocol
 class Watcher(Protocol):
     """Somebody who is shown how far a flow has come."""
 
-    def start(self, what: str, total: int | None) -> None:
-        """A stage of work begins; `total` units, or None while that is not known."""
+    def start(self, what: str, total: int | None, done: int = 0) -> None:
+        """A stage of work begins; `total` units, or None while that is not known, of which some are `done` already.
+
+        Said again, more has become known of it.
+        """
         ...
 
-    def advance(self, what: str, note: str) -> None:
-        """One unit of a stage is done."""
+    def advance(self, what: str, note: str, by: int = 1) -> None:
+        """Units of a stage are done."""
         ...
 
 
 class _Nobody:
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, what: str, total: int | None, done: int = 0) -> None:
         """Nobody watches."""
 
-    def advance(self, what: str, note: str) -> None:
+    def advance(self, what: str, note: str, by: int = 1) -> None:
         """Nobody watches."""
 
 

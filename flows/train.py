@@ -173,15 +173,15 @@ def check(
 
 def open_shop() -> Shop:
     """The database, registry and settings that the tasks share; progress goes to whoever watches."""
-    watch, known = watcher(), dict[str, int]()
+    watch, known = watcher(), dict[str, tuple[int, int | None]]()
 
     def tell(what: str, done: int, total: int | None) -> None:
-        if what not in known:
-            watch.start(what, total)
-            known[what] = 0
-        for step in range(known[what], done):
-            watch.advance(what, f"{step + 1} of {total}" if total else "")
-        known[what] = max(known[what], done)
+        before = known.get(what)
+        known[what] = (done, total)
+        if before is None or before[1] != total:  # new, or by now its size is known
+            watch.start(what, total, done)
+        elif done > before[0]:
+            watch.advance(what, f"{done} of {total}" if total else "", done - before[0])
 
     return Shop(load_settings(), tell)
 

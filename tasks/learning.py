@@ -134,6 +134,7 @@ def evaluate_subject(
     if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
         return found
     with shop.device():
+        shop.tell(f"evaluate {label}", 0, None)
         return score_once(
             shop.raw_engine,
             evaluation_set,
@@ -188,6 +189,7 @@ def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
     # Once more: from here on, nobody can reserve what is about to be trained on.
     guardrails.check_held_out(list(order.card.repositories), list(reserved(shop.curated)))
     with shop.device():
+        shop.tell(f"train {label}", 0, None)
         fit = order.fit(out, lambda progress: shop.tell(f"train {label}", progress.step, progress.steps))
     texts = Texts()
     run = TrainingRun(
