@@ -43,7 +43,7 @@ def build(
     already is refused.
     """
     from cli.output import console, print_json
-    from evals.sets import build_set, freeze, reserve
+    from evals.sets import build_set, curated_from, freeze, reserve
     from models.database import open_database
     from models.settings import load_settings
 
@@ -62,6 +62,14 @@ def build(
         console.print(f"  {name}: {sum(item.repository == name for item in built.items)}", markup=False)
     for warning in _weaknesses(built):
         console.print(warning, style="yellow")
+    for dataset, stage in curated_from(raw, repository).items():
+        console.print(
+            f"dataset {dataset[:12]} has examples of these repositories and will be refused; "
+            f"make another: cra curate-data --stage {stage}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     if not dry_run:
         console.print(
             f"it counts from now on, instead of any earlier one; next: cra curate-data --stage {target.value}"

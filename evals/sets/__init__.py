@@ -3,7 +3,7 @@
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
 from evals.sets.frozen import all_sets, freeze, latest_set, reserve, reserved
-from evals.sets.trained import Contamination, contamination, trained_repositories
+from evals.sets.trained import Contamination, contamination, curated_from, trained_repositories
 
 __all__ = [
     "Contamination",
@@ -11,6 +11,7 @@ __all__ = [
     "all_sets",
     "build_set",
     "contamination",
+    "curated_from",
     "estimate_prompt",
     "freeze",
     "in_common",

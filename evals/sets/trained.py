@@ -1,7 +1,7 @@
 """What training has already seen: the repositories of its datasets, and evaluation items found in one."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,16 @@ def trained_repositories(raw: "Engine") -> dict[str, str]:
     with reading(raw) as connection:
         rows = connection.execute(query).all()
     return {str(name): dataset for dataset, config in rows for name in config.get("repositories", ())}
+
+
+def curated_from(raw: "Engine", repositories: Collection[str]) -> dict[str, str]:
+    """Datasets (id -> target) that hold examples of some of these repositories, the newest first."""
+    query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).order_by(
+        _DATASETS.c.created_at.desc(), _DATASETS.c.id
+    )
+    with reading(raw) as connection:
+        rows = connection.execute(query).all()
+    return {row.id: row.stage for row in rows if set(row.config.get("repositories", ())) & set(repositories)}
 
 
 def contamination(dataset: Path, sets: Sequence[EvaluationSet]) -> list[Contamination]:

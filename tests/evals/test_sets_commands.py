@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_sets import run
+from test_sets import run, train_on
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -48,6 +48,12 @@ def test_a_set_is_shown_before_it_is_frozen_and_listed_afterwards(data: Path) ->
     assert "whole runs" in cra("eval-sets", "list")
     with pytest.raises(UsageError, match="--reason is empty"):
         cra("eval-sets", "reserve", "one", "--reason", " ")
+
+
+def test_datasets_that_a_set_makes_useless_are_named(data: Path) -> None:
+    train_on(open_database(data / "raw.sqlite", "raw"), "one", planned=False)
+    said = cra(*BUILD)
+    assert "dataset dddddddddddd has examples of these repositories and will be refused; make another: cra curate-data --stage scope" in said
 
 
 def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
