@@ -242,18 +242,22 @@ def run_supplement(
 
 
 def run_train(order: "dict[str, Any]") -> "TrainReport":
-    """Train an adapter and gate it. Raises UsageError before the engine starts for a mistake."""
+    """Train an adapter and gate it. What is missing is said before the engine starts."""
     with _engine():
-        from flows.train import TrainOrder, train
+        from flows.train import TrainOrder, inputs, open_shop, train
 
-        return train(TrainOrder.model_validate(order))
+        wanted = TrainOrder.model_validate(order)
+        inputs(open_shop(), wanted)
+        return train(wanted)
 
 
 def run_evaluate(target: "Target", adapter: str, against: str | None, base: str | None, item_level: bool) -> "Compared":
-    """Set two subjects against each other."""
+    """Set two subjects against each other. What is missing is said before the engine starts."""
     with _engine():
-        from flows.evaluate import evaluate
+        from flows.evaluate import contest, evaluate
+        from flows.train import open_shop
 
+        contest(open_shop(), target, adapter, against, base)
         return evaluate(target, adapter, against, base, item_level)
 
 

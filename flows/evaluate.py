@@ -48,8 +48,7 @@ def evaluate(
     Nothing is promoted. What was answered before is not asked again. Raises UsageError, RegistryError, EvaluationError.
     """
     shop = open_shop()
-    evaluation_set = latest_set(shop.curated, target)
-    challenger, champion = _contestants(shop, target, adapter, against, base)
+    evaluation_set, challenger, champion = contest(shop, target, adapter, against, base)
     with tags("evaluate", target.value):
         first = evaluate_one(shop, evaluation_set, champion.base, champion.adapter)
         second = evaluate_one(shop, evaluation_set, challenger.base, challenger.adapter)
@@ -59,10 +58,11 @@ def evaluate(
     return Compared(report=report, champion=first, challenger=second, classes=classes)
 
 
-def _contestants(
+def contest(
     shop: Shop, target: Target, adapter: str, against: str | None, base: str | None
-) -> tuple[_Contestant, _Contestant]:
-    """Challenger and champion by name."""
+) -> tuple[EvaluationSet, _Contestant, _Contestant]:
+    """The frozen set, challenger and champion by name. Raises UsageError, RegistryError, EvaluationError."""
+    evaluation_set = latest_set(shop.curated, target)
     challenger = None if adapter == BASE else shop.registry.verify(adapter)
     if against is None:
         champion = shop.registry.active(target)
@@ -79,7 +79,7 @@ def _contestants(
     for version in versions:
         if version.base != found.id:
             raise RegistryError(f"{version.name} stands on base {version.base_name}, not on {found.name}")
-    return _Contestant(found, challenger), _Contestant(found, champion)
+    return evaluation_set, _Contestant(found, challenger), _Contestant(found, champion)
 
 
 def _classes(shop: Shop, evaluation_set: EvaluationSet, evaluation: Evaluation) -> dict[str, ClassCount]:

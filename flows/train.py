@@ -102,10 +102,7 @@ def train(order: TrainOrder) -> TrainReport:
 
 def prepare(shop: Shop, order: TrainOrder) -> Prepared:
     """Measure the champion, train, register and measure the challenger; each is found if it was done before."""
-    base = find_base(shop.curated, order.base)
-    dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
-    card = read_dataset(dataset)
-    evaluation_set = latest_set(shop.curated, order.target)
+    base, dataset, card, evaluation_set = inputs(shop, order)
     notes = check(shop, order, base, dataset, card, evaluation_set)
     champion = _champion(shop, order.target, base)
     baseline = evaluate(shop, evaluation_set, base, champion)
@@ -113,6 +110,13 @@ def prepare(shop: Shop, order: TrainOrder) -> Prepared:
     adapter = _registered(shop, order, base, card, trained, baseline)
     challenger = evaluate(shop, evaluation_set, base, adapter)
     return Prepared(order, base, card, evaluation_set, trained, adapter, champion, baseline, challenger, tuple(notes))
+
+
+def inputs(shop: Shop, order: TrainOrder) -> tuple[Base, Path, Card, EvaluationSet]:
+    """The base, the dataset with its card, and the frozen set. Raises an error of ours where one is missing."""
+    base = find_base(shop.curated, order.base)
+    dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
+    return base, dataset, read_dataset(dataset), latest_set(shop.curated, order.target)
 
 
 def gate(shop: Shop, prepared: Sequence[Prepared]) -> list[GateReport]:
