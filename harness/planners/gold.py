@@ -19,7 +19,7 @@ from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, Tes
 from models.protocols import Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE, WINDOWS, estimate_tokens
 
-_VERSION = "gold-4"
+_VERSION = "gold-5"
 
 
 @dataclass(frozen=True)
