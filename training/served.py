@@ -75,8 +75,8 @@ def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapte
     if endpoint.url == EMBEDDED:
         make_ready(curated, settings, adapter, base)
         return
-    place = Place.of(endpoint.url, endpoint.api_key_env)
-    if not place.loopback or open_service(name, endpoint).facts(fresh=True).dialect != "vllm":
+    place, facts = Place.of(endpoint.url, endpoint.api_key_env), open_service(name, endpoint).facts(fresh=True)
+    if not place.loopback or facts.dialect != "vllm" or adapter.served in facts.models:
         return
     try:
         VllmServer(place, endpoint.model).load(adapter.served, adapter.path)
