@@ -8,6 +8,7 @@ from models.targets import Target
 
 if TYPE_CHECKING:
     from flows.evaluate import Compared
+    from models.evaluation import GateReport
 
 
 def register(app: typer.Typer) -> None:
@@ -54,15 +55,23 @@ def evaluate(
         _print(compared)
 
 
+def show_gate(report: "GateReport", title: str) -> None:
+    """A gate's table, its verdict with the reason, and what it could not have seen."""
+    from cli.output import console, table
+    from evals.gate_report import NUMBERS, SHORT, headline, least_seen, short_rows
+
+    table(title, SHORT, short_rows(report), right=NUMBERS)
+    console.print(headline(report), markup=False, soft_wrap=True)
+    console.print(least_seen(report), markup=False, soft_wrap=True, style="dim")
+
+
 def _print(compared: "Compared") -> None:
     from cli.output import console, table
-    from evals.gate_report import COLUMNS, NUMBERS, gate_rows, headline
 
     report = compared.report
     items = len({score.item for score in compared.champion.scores})
     who = f"{compared.challenger.subject.name} against {compared.champion.subject.name}"
-    title = f"{report.target.value}: {who}, {items} items of set {report.set_id[:12]}"
-    table(title, COLUMNS, gate_rows(report), right=NUMBERS)
+    show_gate(report, f"{report.target.value}: {who}, {items} items of set {report.set_id[:12]}")
     rows = [
         (name, label, count.expected, count.given, count.agreed, f"{count.f1:.3f}")
         for name, counts in compared.classes.items()
@@ -71,6 +80,5 @@ def _print(compared: "Compared") -> None:
     if rows:
         numbers = ["expected", "given", "right", "F1"]
         table("Classes over the whole set", ["who", "class", *numbers], rows, right=numbers)
-    console.print(headline(report), markup=False, soft_wrap=True)
     settings = ", ".join(f"{name} {value}" for name, value in sorted(compared.champion.settings.items()))
     console.print(f"primary metrics bear a star; {settings}", style="dim", markup=False, soft_wrap=True)

@@ -132,13 +132,13 @@ def self_improve(
 
 
 def _print_training(report: "TrainReport") -> None:
-    from cli.output import console, table
-    from evals.gate_report import COLUMNS, NUMBERS, gate_rows, headline
+    from cli.evaluate import show_gate
+    from cli.output import console
 
     gate = report.gate
-    title = f"{report.target.value}: {gate.challenger.name} against {gate.champion.name}, set {gate.set_id[:12]}"
-    table(title, COLUMNS, gate_rows(gate), right=NUMBERS)
-    console.print(headline(gate), markup=False, soft_wrap=True)
+    show_gate(
+        gate, f"{report.target.value}: {gate.challenger.name} against {gate.champion.name}, set {gate.set_id[:12]}"
+    )
     for note in report.notes:
         console.print(note, markup=False, soft_wrap=True, style="yellow")
     console.print(f"{report.target.value} is served by {report.serving}", markup=False)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +24,8 @@ from rich.text import Text
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+_PROSE = 24
+"""Columns of a table that have more than so many characters may be folded."""
 
 
 def print_json(value: Any) -> None:
@@ -38,13 +42,54 @@ def _plain(value: Any) -> Any:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print a table; columns named in `right` are aligned right (numbers)."""
-    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    """Print a table; columns named in `right` are aligned right (numbers).
+
+    Where it is too wide for the terminal it goes without lines, and where words would have to be cut, each row becomes
+    a block of its own.
+    """
+    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    longest, whole = _widths(columns, cells)
+    width, gaps = console.width, 2 * len(columns)
+    if cells and sum(longest) + gaps > width:
+        _records(title, columns, cells)
+        return
+    lined = sum(whole) + gaps + len(columns) + 1 <= width
+    grid = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.HEAVY_HEAD if lined else box.SIMPLE_HEAD,
+        pad_edge=lined,
+        padding=(0, 1) if lined else (0, 0, 0, 1),
+    )
+    least = whole if sum(whole) + gaps <= width else longest
+    for name, room in zip(columns, least, strict=True):
+        grid.add_column(name, justify="right" if name in right else "left", overflow="fold", min_width=room)
+    for row in cells:
+        grid.add_row(*row)
     console.print(grid)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[list[int], list[int]]:
+    """Of each column its longest word, and what it has on one line; prose, which may be folded, has less."""
+    longest, whole = [], []
+    for name, *column in zip(columns, *rows, strict=True):
+        texts = [str(text) for text in (name, *column)]
+        longest.append(max((cell_len(word) for text in texts for word in text.split()), default=0))
+        whole.append(min(max(map(cell_len, texts)), max(longest[-1], _PROSE)))
+    return longest, whole
+
+
+def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    """Rows one below the other, a line for each cell that holds something."""
+    console.print(Text(title, style="bold"))
+    margin = max(map(len, columns)) + 2
+    for first, *rest in rows:
+        console.print(first, style="bold", soft_wrap=True)
+        for name, cell in zip(columns[1:], rest, strict=True):
+            if cell.plain:
+                console.print(Text(f"  {name:{margin}}").append_text(cell), soft_wrap=True)
 
 
 class RateColumn(ProgressColumn):

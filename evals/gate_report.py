@@ -6,7 +6,9 @@ from evals.gates import shown_p
 from models.evaluation import GateReport, MetricTest
 
 COLUMNS = ("metric", "champion", "challenger", "difference", "95% interval", "p", "over", "detectable", "threshold")
-NUMBERS = ("champion", "challenger", "difference", "p", "detectable", "threshold")
+SHORT = ("metric", "old", "new", "95% interval", "p", "over", "threshold")
+"""Of a table that fits a terminal of 80 columns: what the gate went by."""
+NUMBERS = ("old", "new", "champion", "challenger", "difference", "p", "detectable", "threshold")
 
 
 def gate_rows(report: GateReport) -> list[list[str]]:
@@ -32,23 +34,25 @@ def _row(test: MetricTest) -> list[str]:
     ]
 
 
+def short_rows(report: GateReport) -> list[list[str]]:
+    """A row per metric, in the order of `SHORT`."""
+    rows = []
+    for test in report.tests:
+        name, old, new, _, _, p, over, _, threshold = _row(test)
+        over = over.removesuffix(" only").replace("repositories", "repos")
+        rows.append([name, old, new, f"{test.low:+.3f} {test.high:+.3f}", p, over, threshold])
+    return rows
+
+
+def least_seen(report: GateReport) -> str:
+    """The smallest differences that the set could have shown, in one line."""
+    least = ", ".join(f"{test.metric} {test.detectable:.3f}" for test in report.tests)
+    return f"smallest differences that this set could have shown: {least}"
+
+
 def headline(report: GateReport) -> str:
     """Verdict and reason in one line."""
     return f"{report.verdict.value}: {report.reason}"
-
-
-def gate_text(report: GateReport) -> str:
-    """The report as plain text, columns aligned."""
-    rows = [list(COLUMNS), *gate_rows(report)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if name in NUMBERS else cell.ljust(width)
-            for cell, width, name in zip(row, widths, COLUMNS, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([_title(report), *lines, headline(report)])
 
 
 def gate_markdown(reports: Sequence[GateReport]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.gate_report import COLUMNS, gate_markdown, gate_rows, gate_text
+from evals.gate_report import COLUMNS, SHORT, gate_markdown, gate_rows, least_seen, short_rows
 from evals.gates import decide, decide_together
 from evals.paired import at_item_level, detectable, holm, interval, mcnemar, no_worse, sign_flip
 from evals.thresholds import REQUIREMENTS, Rules
@@ -151,12 +151,13 @@ def test_seeds_and_metrics_must_pair_up() -> None:
 
 def test_a_report_reads_the_same_everywhere() -> None:
     report = decide(evaluation("base", passes(5)), evaluation("code-v1", passes(8)))
-    [row] = gate_rows(report)
-    assert len(row) == len(COLUMNS)
-    for text in (gate_text(report), gate_markdown([report])):
-        assert "promote" in text
-        assert report.reason in text
-        assert all(cell in text for cell in row)
+    [row], [short] = gate_rows(report), short_rows(report)
+    assert (len(row), len(short)) == (len(COLUMNS), len(SHORT))
+    assert set(short[:3]) <= set(row)
+    assert "pass@1 0." in least_seen(report)
+    text = gate_markdown([report])
+    assert f"**promote**: {report.reason}" in text
+    assert all(cell in text for cell in row)
 
 
 def coins(chance: random.Random, spread: float) -> Score:
