@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.targets import Target
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from models.training import Target
     from training.curation import Curated, TrainPlan
 
 
@@ -18,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def curate_data(
-    stage: Annotated[
-        str, typer.Option("--stage", help="code, scope, precision, task_analysis, or planning for all plan stages.")
-    ],
+    stage: Annotated[Target, typer.Option("--stage", help="What is to be trained; planning: all plan stages.")],
     plan: Annotated[str | None, typer.Option("--plan", metavar="ID", help="A plan of `cra train-plan`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be kept, and write nothing.")] = False,
     campaign: Annotated[
@@ -55,7 +54,7 @@ def curate_data(
 
     settings = load_settings()
     request = CurationRequest(
-        target=_target(stage),
+        target=stage,
         data_dir=str(settings.data_dir),
         settings=settings.curation,
         campaigns=tuple(campaign or ()),
@@ -84,16 +83,6 @@ def curate_data(
         print_json({"directory": made.dataset_dir, "refused": made.refused and str(made.refused), "card": made.card})
     else:
         _print(made)
-
-
-def _target(name: str) -> "Target":
-    from models.errors import UsageError
-    from models.training import Target
-
-    try:
-        return Target(name)
-    except ValueError as error:
-        raise UsageError(f"--stage {name} is unknown; the stages are {', '.join(Target)}") from error
 
 
 def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False) -> None:

@@ -91,7 +91,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Keeper, 
 def test_from_the_registry_through_the_router_and_back(
     served: "tuple[Keeper, object, Settings, Path]", tmp_path: Path
 ) -> None:
+    from models.database import open_database
+    from training.bases import find_base
     from training.registry import Registry
+    from training.served import served_answerer
 
     keeper, registry, settings, base = served
     assert isinstance(registry, Registry)
@@ -121,8 +124,16 @@ def test_from_the_registry_through_the_router_and_back(
     newer = registry.register(
         make_adapter(base, tmp_path / "newer", 4, 16, 0.03), Target.SCOPE, "smollm2", "none", "none", {}, {}, "none"
     )
+    trial = settings.model_copy(update={"models": models})
+    curated = open_database(settings.curated_url, "curated")
+    answerer = served_answerer(trial, "here", curated, find_base(curated, "smollm2"), newer, Stage.SCOPE)
+    judged = answerer.answer(question.messages, 12, 0, 0.0, question.schema_)  # before it serves anybody
+    assert newer.served in keeper.server.names()
+    assert router.complete(Stage.SCOPE, question)[0].adapter != newer.served
+
     registry.promote(newer, override="a trial of serving")
     keeper.tend()
+    assert router.complete(Stage.SCOPE, question)[0].text == judged
     assert router.complete(Stage.SCOPE, question)[0].adapter == newer.served
     registry.rollback(Target.SCOPE, "a trial of serving")
     assert Wanted(*keeper.wanted()[0]).name in keeper.proven

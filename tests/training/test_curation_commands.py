@@ -63,7 +63,7 @@ def test_a_plan_is_printed_with_the_id_that_curation_takes(folder: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--stage", "scoop"), "error: --stage scoop is unknown; the stages are task_analysis, scope,"),
+        (("--stage", "scoop"), "'scoop' is not one of"),
         (("--stage", "scope", "--campaign", "none"), "no campaign 'none' was run; known: first"),
         (("--stage", "scope", "--plan", "ffff"), "no plan 'ffff'"),
         (("--stage", "scope", "--base", "gone"), "no base 'gone'"),
