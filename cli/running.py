@@ -18,6 +18,7 @@ from models.errors import CleanRoomError, UsageError
 
 if TYPE_CHECKING:
     from flows.evaluate import Compared
+    from flows.score import ScoreReport
     from flows.self_improve import ImproveReport
     from flows.solve import Solved
     from flows.supplement import SupplementReport
@@ -259,6 +260,18 @@ def run_evaluate(target: "Target", adapter: str, against: str | None, base: str 
 
         contest(open_shop(), target, adapter, against, base)
         return evaluate(target, adapter, against, base, item_level)
+
+
+def run_score(target: "Target", campaigns: tuple[str, ...], limit: int | None, max_cost: float | None) -> "ScoreReport":
+    """Have a teacher score the student's answers. Raises UsageError before the engine starts if there is none."""
+    from llm import open_router
+    from models.settings import load_settings
+
+    open_router(load_settings().models, "teacher")
+    with _engine():
+        from flows.score import score
+
+        return score(target, campaigns, limit, max_cost)
 
 
 def run_tune(role: "Role", base: str, dataset: Path) -> "Base":

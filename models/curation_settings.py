@@ -20,6 +20,12 @@ class CurationSettings(Frozen):
     unjudged_weight: float = Field(
         0.0, ge=0, le=1, description="weight of answers of a solve that broke no test, which no hidden test judged"
     )
+    least_score: float = Field(
+        0.7, ge=0, le=1, description="what a teacher must think of a student's answer, where one was asked"
+    )
+    scored_weight: float = Field(
+        0.5, ge=0, le=1, description="weight of answers of a solve that no hidden test judged, but a teacher"
+    )
     generated_weight: float = Field(0.8, gt=0, le=1, description="weight of a pass that generated tests judged")
     near_duplicate: float = Field(0.9, gt=0, le=1, description="similarity from which two examples count as one")
     ngram: int = Field(13, ge=5, description="words in a row that tell that a task is one of an evaluation set")

@@ -69,6 +69,10 @@ class PlanError(CleanRoomError):
     """A plan is not well-formed: a dependency that does not exist, a cycle, a duplicate id."""
 
 
+class MalformedAnswer(CleanRoomError):
+    """What a model said cannot be read, although it was asked again."""
+
+
 class EditError(CleanRoomError):
     """An edit cannot be parsed or applied; the message is what the coder is shown for its retry."""
 

@@ -9,12 +9,13 @@ from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, 
 from models.tables.corpus import Blob, InstanceRow, RepoPackage
 from models.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation
 from models.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
-from models.tables.learning import EvaluationRow, ImprovementStep, TrainingRun
+from models.tables.learning import AnswerScore, EvaluationRow, ImprovementStep, TrainingRun
 from models.tables.supplements import SupplementRound, TestQualityRow
 from models.tables.training import TrainingDataset, TrainingPlan
 
 __all__ = [
     "AdapterMetadata",
+    "AnswerScore",
     "AttributionRow",
     "BaseModel",
     "Blob",

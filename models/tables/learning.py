@@ -27,6 +27,28 @@ class TrainingRun(RawTable, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+class AnswerScore(RawTable, table=True):
+    """What a teacher thinks of one answer to one prompt, from 0 to 1: `id` is the hash of teacher, stage and texts.
+
+    `response_hash` is the answer's text as given, `scorer_hash` the teacher's identity.
+    """
+
+    __tablename__ = "answer_scores"
+
+    id: str = Field(primary_key=True)
+    stage: str
+    prompt_hash: str = Field(foreign_key="blobs.sha256", index=True)
+    response_hash: str = Field(foreign_key="blobs.sha256")
+    scorer_hash: str = Field(foreign_key="blobs.sha256")
+    model: str
+    score: float
+    reason: str = Field(sa_type=FreeText)
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
 class ImprovementStep(RawTable, table=True):
     """A finished step of a round of self-improvement: a round that was stopped goes on after its last one.
 

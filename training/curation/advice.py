@@ -27,6 +27,7 @@ from models.tables import Blob, RetrievalDecision
 from models.training import Target
 from training.pairs import Harvest, read_pairs
 from training.pairs.runs import Run, read_runs
+from training.pairs.scores import STUDENTS
 
 WANTED: dict[Target, int] = {
     Target.CODE: 10_000,
@@ -36,7 +37,6 @@ WANTED: dict[Target, int] = {
     Target.PLANNING: 1_000,
 }
 """Examples that a target is best trained on; of planning, preferences."""
-_STUDENTS = ("student", "no-plan")
 _KNOWING = ("gold", "null")
 _OFTEN = 0.1
 _SHORTEST_ID = 8
@@ -96,7 +96,7 @@ def advise(
     with reading(raw.engine) as connection:
         runs = list(read_runs(connection))
         asked = {run.planner for run in runs} - set(_KNOWING)
-        planners = tuple(sorted(asked & set(_STUDENTS) or asked))
+        planners = tuple(sorted(asked & set(STUDENTS) or asked))
         counted = [run for run in runs if run.planner in planners]
         blamed = Counter(_blamed(connection, run) for run in counted if run.label is not None)
     stages, _ = raw.usage_so_far()

@@ -25,12 +25,13 @@ from training.pairs.funnel import Funnel
 from training.pairs.preferences import attributed
 from training.pairs.reading import is_readable, is_text
 from training.pairs.runs import Run, campaign_ids, read_runs
+from training.pairs.scores import Scores, read_scores, score_of
 from training.pairs.templates import is_current
-from training.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, weigh
+from training.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
 
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 TOLD_BEFORE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
-_FIRST = (NO_PROMPT, NOT_PASSED, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, TOLD_BEFORE)
+_FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, TOLD_BEFORE)
 _THEN = (OTHER_TEMPLATE, UNREADABLE, MISSED)
 
 
@@ -68,7 +69,7 @@ def read_pairs(
         runs = list(read_runs(connection))
         harvest = Harvest(target, frozenset(meant or {run.campaign for run in runs}), [], [])
         calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
-        good = _positives(calls, settings, harvest)
+        good = _positives(calls, settings, harvest, read_scores(connection))
         harvest.pairs = _pairs(connection, good, runs, harvest.funnel)
         kept = {(pair.provenance.trajectory, pair.provenance.seq) for pair in harvest.pairs}
         chosen = [(call, weight) for call, weight in good if (call.run.trajectory, call.seq) in kept]
@@ -80,7 +81,9 @@ def read_pairs(
     return harvest
 
 
-def _positives(calls: Sequence[Call], settings: CurationSettings, harvest: Harvest) -> list[tuple[Call, float]]:
+def _positives(
+    calls: Sequence[Call], settings: CurationSettings, harvest: Harvest, scores: Scores
+) -> list[tuple[Call, float]]:
     """Answers that stood in runs that count, with their weights. Each (prompt, answer) comes once, from where it weighs
     most; from a campaign that is meant, if it was given there."""
 
@@ -91,7 +94,7 @@ def _positives(calls: Sequence[Call], settings: CurationSettings, harvest: Harve
     dropped: Counter[str] = Counter()
     best: dict[object, tuple[Call, float]] = {}
     for call in calls:
-        weight = weigh(call.run, settings)
+        weight = weigh(call.run, settings, score_of(call, scores))
         fault = NO_PROMPT if call.prompt is None else weight if isinstance(weight, str) else call.fault
         if fault is not None:
             dropped[fault] += 1

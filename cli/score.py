@@ -1,0 +1,59 @@
+"""`cra score-answers`: a teacher says what the student's own answers are worth."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.targets import Target
+
+if TYPE_CHECKING:
+    from flows.score import ScoreReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("score-answers")(score_answers)
+
+
+def score_answers(
+    stage: Annotated[Target, typer.Option("--stage", help="Whose answers.")],
+    campaign: Annotated[
+        list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs; repeat for several.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Answers at most.", min=1)] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before the teacher has cost more, in the price table's currency.", min=0)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Have the teacher score the student's own answers in runs that passed.
+
+    Curation then leaves out what scored under `curation.least_score`, and takes answers of solves that no hidden test
+    judged if they scored well. The same command goes on where it was stopped, and pays for no opinion twice.
+    """
+    from cli.output import print_json
+    from cli.running import run_score
+    from models.errors import InfrastructureError
+
+    report = run_score(stage, tuple(campaign or ()), limit, max_cost)
+    if as_json:
+        print_json(report)
+    else:
+        _show(report)
+    if report.stopped:
+        raise InfrastructureError(f"{report.stopped}; the same command goes on from here")
+
+
+def _show(report: "ScoreReport") -> None:
+    from cli.output import console, table
+
+    rows = [
+        ("scored now", len(report.scores)),
+        (f"of these {report.least:g} or better", report.accepted),
+        ("scored before", report.known),
+        ("no opinion to be had", report.unread),
+        ("not asked about yet", report.open),
+        ("cost", f"{report.cost:.4f}"),
+    ]
+    table(f"{report.target.value}: the student's answers", ["", "answers"], rows, right=["answers"])
+    console.print(f"next: cra curate-data --stage {report.target.value}", markup=False)

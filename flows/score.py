@@ -1,0 +1,107 @@
+"""The score flow: a teacher says what the student's own answers are worth, before they count as examples.
+
+answers of passing student runs that this teacher has not seen -> one question each -> rows; curation reads them
+"""
+
+from itertools import takewhile
+
+from prefect import flow, tags
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from evals.sets import reserved
+from flows.progress import watcher
+from flows.train import open_shop
+from flows.window import completed
+from models.errors import CapReached, MalformedAnswer, PromptTooLong, ProviderError
+from models.plans import Frozen
+from models.training import Target
+from tasks.scoring import Bench, score_answer
+from training.scoring import Scorer, Unscored, unscored
+
+MOST_FAILURES = 3
+"""Answers in a row for which the teacher could not be asked; with one more, the run stops with the reason."""
+
+
+class ScoreReport(Frozen):
+    """What a run did: `scores` it was given, from 0 to 1, how many had been `known`, and how many are still `open`.
+
+    `accepted` of the new ones come up to `least`. `unread` answers are those that the teacher said nothing readable
+    about, or that it could not take. `stopped` says why the run ended early, if it did.
+    """
+
+    target: Target
+    scores: tuple[float, ...]
+    accepted: int
+    least: float
+    known: int
+    unread: int
+    open: int
+    cost: float
+    stopped: str = ""
+
+
+@flow(name="score", flow_run_name="score {target.value}", persist_result=False)
+def score(
+    target: Target, campaigns: tuple[str, ...] = (), limit: int | None = None, max_cost: float | None = None
+) -> ScoreReport:
+    """Have the teacher score the student's answers to a target's stages in runs that passed; at most `limit`.
+
+    Every opinion is kept at once, so that a run that is stopped loses nothing and nothing is paid for twice. Raises
+    UsageError without a teacher, or for a campaign that never ran.
+    """
+    from llm import Meter, open_router
+
+    shop, meter = open_shop(), Meter(max_cost=max_cost)
+    router = open_router(shop.settings.models, "teacher", meter)
+    bench = Bench(shop.raw, Scorer(router))
+    found, known = unscored(shop.raw, target, bench.identity, campaigns, reserved(shop.curated))
+    wanted = found[:limit]
+    with tags("score", target.value):
+        scores, unread, stopped = _run(bench, wanted, target, router.concurrency)
+    least = shop.settings.curation.least_score
+    report = ScoreReport(
+        target=target,
+        scores=tuple(scores),
+        accepted=sum(each >= least for each in scores),
+        least=least,
+        known=known,
+        unread=unread,
+        open=len(found) - len(scores) - unread,
+        cost=meter.spent.cost,
+        stopped=stopped,
+    )
+    create_table_artifact(key=f"scores-{target.value.replace('_', '-')}", table=[report.model_dump(mode="json")])
+    return report
+
+
+def _run(bench: Bench, wanted: list[Unscored], target: Target, at_a_time: int) -> tuple[list[float], int, str]:
+    """Scores, how many answers got none although the teacher was asked, and why it stopped early."""
+    watch, what = watcher(), f"score {target.value}"
+    watch.start(what, len(wanted))
+    scores, unread, failures, stopped = list[float](), 0, 0, ""
+    with ThreadPoolTaskRunner[float](max_workers=at_a_time) as runner:
+
+        def submit(answer: Unscored) -> PrefectFuture[float]:
+            label = f"{answer.stage.value} {answer.repository}@{answer.commit[:7]}"
+            return runner.submit(
+                score_answer.with_options(cache_policy=NO_CACHE),
+                {"label": label, "bench": bench, "answer": answer},
+            )
+
+        going_on = takewhile(lambda _: not stopped, wanted)
+        for answer, future in completed(going_on, submit, at_a_time):
+            ended = future.result(raise_on_failure=False)
+            failures = failures + 1 if isinstance(ended, ProviderError) else 0
+            if isinstance(ended, float):
+                scores.append(ended)
+            elif isinstance(ended, MalformedAnswer | PromptTooLong):
+                unread += 1
+            elif isinstance(ended, CapReached) or failures > MOST_FAILURES:
+                stopped = stopped or str(ended)
+            elif not isinstance(ended, ProviderError):  # which leaves the answer open
+                raise ended
+            watch.advance(what, f"{answer.repository}@{answer.commit[:7]}")
+    return scores, unread, stopped
