@@ -3,6 +3,7 @@
 import ast
 import configparser
 import re
+from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
@@ -94,7 +95,10 @@ def read_nox(tree: Tree, findings: Findings) -> None:
 
 
 def _install(call: ast.Call, tree: Tree, findings: Findings, *, testing: bool) -> None:
-    arguments = iter(_strings(call))
+    groups = [node for node in ast.walk(call) if isinstance(node, ast.Call) and _called(node) == "dependency_groups"]
+    for group in {name for node in groups for name in _strings(node)} if testing else ():
+        findings.wanted.add(canonicalize_name(group))
+    arguments = iter(_strings(call, groups))
     for argument in arguments:
         if argument in ("-r", "--requirement"):
             for line in read_requirements(tree, next(arguments, "")).requirements:
@@ -109,6 +113,13 @@ def _install(call: ast.Call, tree: Tree, findings: Findings, *, testing: bool) -
             findings.install(argument, testing=testing)
 
 
-def _strings(call: ast.Call) -> list[str]:
-    constants = (n for argument in call.args for n in ast.walk(argument) if isinstance(n, ast.Constant))
-    return [n.value for n in constants if isinstance(n.value, str)]
+def _called(call: ast.Call) -> str:
+    """The last name of what is called: `dependency_groups` of `nox.project.dependency_groups(...)`."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def _strings(call: ast.Call, without: Sequence[ast.Call] = ()) -> list[str]:
+    """The strings among the arguments of a call, in order, but for those of calls that are left out."""
+    left_out = {id(node) for other in without for node in ast.walk(other)}
+    nodes = (node for argument in call.args for node in ast.walk(argument) if id(node) not in left_out)
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]

@@ -1,5 +1,6 @@
 """Requirements in the files of tox, nox, poetry, pipenv, hatch, pdm, uv, flit and setuptools' dynamic fields."""
 
+import pytest
 from test_dependencies import project
 
 DATACLASSES = 'dataclasses ; python_version == "3.8" or python_version == "3.9"'
@@ -51,6 +52,22 @@ def docs(session):
         "src/x/__init__.py": "try:\n    import structlog\nexcept ImportError:\n    structlog = None\n",
     }
     assert "structlog" in project(imported).requires
+
+
+@pytest.mark.parametrize("called", ["nox.project.dependency_groups", "dependency_groups"])
+def test_groups_that_nox_reads_out_of_pyproject_are_no_packages(called: str) -> None:
+    text = f"""
+@nox.session
+def tests(session):
+    session.install("-e", ".", *{called}(PYPROJECT, "test", "typing"), "psutil")
+    session.run("pytest")
+@nox.session
+def docs(session):
+    session.install(*nox.project.dependency_groups(PYPROJECT, "docs"))
+"""
+    groups = "[dependency-groups]\ntest=['trio']\ntyping=['attrs']\ndocs=['furo']\n"
+    files = {"noxfile.py": text, "pyproject.toml": f"[project]\nname='x'\n{groups}"}
+    assert project(files).requires == ("attrs", "psutil", "pytest", "trio")
 
 
 def test_poetry_tables_are_read() -> None:
