@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
 
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+
 UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
 
 

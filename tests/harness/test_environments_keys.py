@@ -223,7 +223,8 @@ def test_a_lock_is_dated_and_leaves_the_own_distribution_out(tmp_path: Path) -> 
     wheels = fetch_wheels(environment, python, tmp_path / "packages")
     assert "pytest-8.2.0-py3-none-any.whl" in wheels
     with EnvironmentStore(tmp_path / "store", 1 << 30).acquire(environment, tmp_path / "packages") as built:
-        done = subprocess.run([built.python, "-m", "pytest", "--version"], capture_output=True, text=True, check=True)
+        version = [built.python, "-m", "pytest", "--version"]
+        done = subprocess.run(version, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "8.2.0" in done.stdout + done.stderr
 
 

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 from asking import router
 from bad_server import ScriptedServer, tokens
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from models.errors import ProviderError, SettingsError
 from models.protocols import Stage
+from models.tokens import estimate_tokens
 
 TEXT = "def add(a, b):\n    return a + b  # größer\n"
 
@@ -44,7 +47,7 @@ def test_by_the_server(flavour: str) -> None:
 def test_by_an_estimate_on_the_high_side() -> None:
     with ScriptedServer("fine", flavour="openai") as server:
         counting = router(server)
-        assert counting.count(Stage.CODE, TEXT) == len(TEXT.encode()) // 3 + 1
+        assert counting.count(Stage.CODE, TEXT) == estimate_tokens(TEXT) == 22
         assert not counting.seats[Stage.CODE].service.counter.exact
 
 
@@ -64,3 +67,23 @@ def test_a_server_that_went_down_cannot_count() -> None:
         counting.count(Stage.CODE, "first")
     with pytest.raises(ProviderError, match="endpoint 'here'"):
         counting.count(Stage.CODE, "second")
+
+
+@given(st.text(), st.text())
+def test_an_estimate_never_shrinks_by_more_text(first: str, second: str) -> None:
+    both = estimate_tokens(first + second)
+    assert max(estimate_tokens(first), estimate_tokens(second)) <= both + 1
+    assert both <= estimate_tokens(first) + estimate_tokens(second)
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("src/humanize/locale/pt_BR/LC_MESSAGES/humanize.po", 18),
+        ("1234567890", 10),
+        ("    return x\n", 4),
+        ("größer", 3),
+    ],
+)
+def test_an_estimate_counts_what_vocabularies_do_not_join(text: str, least: int) -> None:
+    assert least <= estimate_tokens(text) <= len(text.encode()) + 1
