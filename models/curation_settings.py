@@ -36,6 +36,9 @@ class CurationSettings(Frozen):
     uniform_share: float = Field(
         0.2, ge=0, le=1, description="most examples of scope and precision that know only the commonest class"
     )
+    seeking_share: float = Field(
+        0.5, ge=0, le=1, description="most examples of scope and precision in which there is nothing to be found"
+    )
     stage_share: float = Field(0.4, ge=0.25, le=1, description="most that one stage may have of a planning dataset")
     validation: float = Field(0.1, gt=0, lt=0.5, description="share of examples kept for validation")
     preferences_per_prompt: int = Field(4, ge=1, description="preferences made of one prompt")

@@ -216,6 +216,20 @@ def test_examples_that_know_the_commonest_class_alone_are_few(world: World) -> N
     assert made.card.classes["primary"] == 4
 
 
+def test_examples_in_which_nothing_is_to_be_found_have_a_share(world: World) -> None:
+    repository = world.add(Repository("one", instances=9))
+    for number in range(9):
+        found = "relevant" if number < 2 else "supporting"
+        run = world.run(f"{repository.name}-{number}")
+        run.scope({"src/lib.py": found, "src/other.py": "irrelevant", "src/far.py": "irrelevant"}).close()
+    for share, kept in ((0.5, 4), (0.75, 8), (0.0, 2), (1.0, 9)):
+        settings = CurationSettings(seeking_share=share)
+        made = curate(world.raw, world.curated, world.request(Target.SCOPE, settings=settings))
+        assert made.card.examples["sft"] == kept
+        assert dropped(made) == ({"nothing to be found": 9 - kept} if kept < 9 else {})
+        assert made.card.classes["relevant"] == 2
+
+
 def test_one_class_teaches_nothing(world: World) -> None:
     repository = world.add(Repository("one"))
     for number in range(4):

@@ -8,7 +8,7 @@ from models.errors import GuardrailError, TrainingError
 from models.protocols import Stage
 from models.training import Pair
 from training.curation.examples import Example
-from training.pairs.reading import CLASSES, classes_of
+from training.pairs.reading import CLASSES, SOUGHT, classes_of
 from training.pairs.runs import UNKNOWN
 
 ORGANISATIONS, DOMAIN_SHARE = "organisations", "domain-share"
@@ -71,10 +71,25 @@ def by_class(stage: Stage, examples: Sequence[Example], share: float) -> list[Ex
         return list(examples)
     counts = class_counts(stage, examples)
     commonest = min(counts, key=lambda each: (-counts[each], each)) if counts else ""
-    dull = [e for e in examples if isinstance(e.item, Pair) and set(classes_of(stage, e.item.answer)) <= {commonest}]
-    telling = len(examples) - len(dull)
-    most = len(dull) if share == 1 else math.floor(share / (1 - share) * telling + 1e-9)
-    dropped = {example.id for example in sorted(dull, key=lambda example: example.rank)[most:]}
+    return _few(examples, lambda pair: set(classes_of(stage, pair.answer)) <= {commonest}, share)
+
+
+def by_sought(stage: Stage, examples: Sequence[Example], share: float) -> list[Example]:
+    """Examples of scope or precision, of which those without the class that is sought have at most a share.
+
+    Undersampling: a small model learns the frequencies first, and what it must not miss is the rarest.
+    """
+    if stage not in SOUGHT:
+        return list(examples)
+    return _few(examples, lambda pair: SOUGHT[stage] not in classes_of(stage, pair.answer), share)
+
+
+def _few(examples: Sequence[Example], dull: Callable[[Pair], bool], share: float) -> list[Example]:
+    """Examples of which the dull ones have at most a share; of these the best stay."""
+    found = [example for example in examples if isinstance(example.item, Pair) and dull(example.item)]
+    telling = len(examples) - len(found)
+    most = len(found) if share == 1 else math.floor(share / (1 - share) * telling + 1e-9)
+    dropped = {example.id for example in sorted(found, key=lambda example: example.rank)[most:]}
     return [example for example in examples if example.id not in dropped]
 
 

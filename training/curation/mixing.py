@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.curation_settings import CurationRequest
 from models.training import Target
-from training.curation.balance import by_class, by_stage, within_share
+from training.curation.balance import by_class, by_sought, by_stage, within_share
 from training.curation.examples import Example
 from training.curation.rounds import Earlier, replayed
 from training.pairs import Funnel
@@ -83,8 +83,9 @@ def _balanced(examples: list[Example], request: CurationRequest, funnel: Funnel,
         share = request.settings.stage_share
         return funnel.kept("stage over its share", examples, by_stage(examples, share))
     [stage] = request.target.stages
-    uniform = request.settings.uniform_share
-    return funnel.kept("commonest class alone", examples, by_class(stage, examples, uniform))
+    settings = request.settings
+    examples = funnel.kept("commonest class alone", examples, by_class(stage, examples, settings.uniform_share))
+    return funnel.kept("nothing to be found", examples, by_sought(stage, examples, settings.seeking_share))
 
 
 def _limited(examples: list[Example], limit: int | None, funnel: Funnel) -> list[Example]:

@@ -13,6 +13,8 @@ CLASSES: dict[Stage, tuple[str, ...]] = {
     Stage.PRECISION: tuple(each.value for each in SymbolUse),
 }
 """What the stages that classify choose from."""
+SOUGHT = {Stage.SCOPE: Relevance.RELEVANT.value, Stage.PRECISION: SymbolUse.PRIMARY.value}
+"""The class that such a stage is there to find; it is the rarest, and to miss one costs most."""
 
 
 def is_text(*texts: str | None) -> bool:
