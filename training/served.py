@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.scoring import Question
 from models.chat import Message
-from models.errors import EvaluationError, ServingError, SettingsError
+from models.errors import EvaluationError, NoAnswer, ServingError, SettingsError
 from models.llm_settings import EMBEDDED
 from models.protocols import Stage
 from models.settings import Settings
@@ -65,7 +65,8 @@ def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapte
 
     The embedded model gets it exported, a vLLM on this machine loads it, proven by the probe. Other servers take
     adapters at their start only; asking them for one that they lack fails and says so. Raises EvaluationError if vLLM
-    does not take it, RegistryError if it is of another base, TrainingError if its export differs.
+    does not take it, NoAnswer if it says nothing; for the embedded model RegistryError if the adapter is of another base,
+    TrainingError if its export differs.
     """
     from llm.service import open_service
     from llm.serving.commands import Place
@@ -80,6 +81,8 @@ def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapte
         return
     try:
         VllmServer(place, endpoint.model).load(adapter.served, adapter.path)
+    except NoAnswer:  # it may answer the next time
+        raise
     except ServingError as error:
         raise EvaluationError(f"{adapter.name} cannot be judged through endpoint {name!r}: {error}") from error
 
