@@ -65,8 +65,8 @@ def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapte
 
     The embedded model gets it exported, a vLLM on this machine loads it, proven by the probe. Other servers take
     adapters at their start only; asking them for one that they lack fails and says so. Raises EvaluationError if vLLM
-    does not take it, NoAnswer if it says nothing; for the embedded model RegistryError if the adapter is of another base,
-    TrainingError if its export differs.
+    does not take it, NoAnswer if it says nothing; for the embedded model RegistryError if the adapter is of another
+    base, TrainingError if its export differs.
     """
     from llm.service import open_service
     from llm.serving.commands import Place
