@@ -24,6 +24,7 @@ from rich.text import Text
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+_NAME_AND_VALUE = 2
 _PROSE = 24
 """Columns of a table that have more than so many characters may be folded."""
 
@@ -45,15 +46,19 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     """Print a table; columns named in `right` are aligned right (numbers).
 
     Where it is too wide for the terminal it goes without lines, and where words would have to be cut, each row becomes
-    a block of its own.
+    a block of its own; of two columns, names and values, the values are folded.
     """
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
-    longest, whole = _widths(columns, cells)
-    width, gaps = console.width, 2 * len(columns)
-    if cells and sum(longest) + gaps > width:
+    longest, whole, full = _widths(columns, cells)
+    room, gaps = console.width, 2 * len(columns)
+    cut = sum(longest) + gaps > room
+    if cut and cells and len(columns) > _NAME_AND_VALUE:
         _records(title, columns, cells)
         return
-    lined = sum(whole) + gaps + len(columns) + 1 <= width
+    lined = sum(whole) + gaps + len(columns) + 1 <= room
+    free = room - gaps - (len(columns) + 1 if lined else 0)
+    least = whole if sum(whole) <= free else longest
+    widths = [None] * len(columns) if cut else _spread(least, full, free)
     grid = Table(
         title=title,
         title_justify="left",
@@ -63,22 +68,31 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         pad_edge=lined,
         padding=(0, 1) if lined else (0, 0, 0, 1),
     )
-    least = whole if sum(whole) + gaps <= width else longest
-    for name, room in zip(columns, least, strict=True):
-        grid.add_column(name, justify="right" if name in right else "left", overflow="fold", min_width=room)
+    for name, width in zip(columns, widths, strict=True):
+        grid.add_column(name, justify="right" if name in right else "left", overflow="fold", width=width)
     for row in cells:
         grid.add_row(*row)
     console.print(grid)
 
 
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[list[int], list[int]]:
-    """Of each column its longest word, and what it has on one line; prose, which may be folded, has less."""
-    longest, whole = [], []
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[list[int], list[int], list[int]]:
+    """Of each column its longest word, what it should have (less than all of it for prose), and all of it."""
+    longest, full = [], []
     for name, *column in zip(columns, *rows, strict=True):
         texts = [str(text) for text in (name, *column)]
         longest.append(max((cell_len(word) for text in texts for word in text.split()), default=0))
-        whole.append(min(max(map(cell_len, texts)), max(longest[-1], _PROSE)))
-    return longest, whole
+        full.append(max(cell_len(line) for text in texts for line in text.split("\n")))
+    whole = [min(most, max(word, _PROSE)) for word, most in zip(longest, full, strict=True)]
+    return longest, whole, full
+
+
+def _spread(least: Sequence[int], full: Sequence[int], free: int) -> list[int | None]:
+    """Widths from `least` on, as much as is free, none beyond what it can use; who lacks most is given first."""
+    widths = list(least)
+    while sum(widths) < free and any(most > width for most, width in zip(full, widths, strict=True)):
+        poorest = max(range(len(widths)), key=lambda each: full[each] - widths[each])
+        widths[poorest] += 1
+    return [*widths]
 
 
 def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
