@@ -37,7 +37,7 @@ from harness.mining.repository import describe
 from harness.packages import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
 from harness.process import CommandFailed, run
 from harness.state import Runtime, provisioned
-from models.errors import EnvironmentFault, ManifestError
+from models.errors import EnvironmentFault, ManifestError, WheelError
 from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
 
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
@@ -149,8 +149,9 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
     for project in dict.fromkeys((both, own)):
         try:
             return Candidate(commit, version, environment_for(project, date, known, packages, cache))
-        except EnvironmentFault as error:
-            reason = InvalidReason.NO_WHEEL if "wheel" in str(error) else InvalidReason.UNRESOLVABLE
+        except (EnvironmentFault, WheelError) as error:  # a wheel may have been published damaged: others do without
+            lacking = isinstance(error, WheelError) or "wheel" in str(error)
+            reason = InvalidReason.NO_WHEEL if lacking else InvalidReason.UNRESOLVABLE
             failed = Candidate(commit, version, None, reason, str(error))
     return failed
 
