@@ -1,6 +1,6 @@
 """How subjects are evaluated: retrieval stages on frozen prompts in this process, code and plans by whole runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     subject = shop.subject(base, adapter)
     if evaluation_set.target not in BY_HARNESS:
         return evaluate_subject(f"{evaluation_set.target.value} {subject.name}", shop, evaluation_set, base, adapter)
-    _require_base(shop, evaluation_set.target, base)
+    require_base(shop, evaluation_set.target, base)
     packages = shop.packages_of(evaluation_set.repositories)
     served = adapter.served if adapter else NO_ADAPTER
     if adapter is not None:
@@ -55,6 +55,16 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     return keep_evaluation(shop.raw_engine, Result(evaluation=evaluation, answers=()))
 
 
+def require_base(shop: Shop, target: Target, base: Base) -> None:
+    """Raise EvaluationError unless the student's endpoint serves this very base."""
+    name = _role(shop, target)
+    if shop.settings.models.endpoint(name).base not in (base.name, base.id):
+        raise EvaluationError(
+            f"{target.value} is judged by whole runs, and endpoint {name!r} is not said to serve base {base.name}; "
+            f'set base = "{base.name}" under [models.endpoints.{name}]'
+        )
+
+
 def have_served(shop: Shop, target: Target, base: Base, adapter: AdapterVersion) -> None:
     """Have the student's endpoint able to answer by an adapter, promoted or not. Raises EvaluationError if it can't."""
     take_up(shop.settings, _role(shop, target), shop.curated, base, adapter)
@@ -67,16 +77,35 @@ class Whole(NamedTuple):
     pass_at_k: float
 
 
-def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None, adapters: Mapping[Stage, str]) -> Whole:
+Passes = Mapping[tuple[str, int], bool]
+"""Whether an instance was solved, by instance and seed; samples without a verdict are not there."""
+
+
+def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None, adapters: Mapping[Stage, str]) -> Passes:
     """Run the student on packages of reserved repositories, with these adapters for the stages that are named.
 
     Raises GuardrailError if a repository is not reserved: what is trained on shows nothing.
     """
     items = _items(shop, packages, limit)
     scores = _run(shop, "whole runs", packages, items, adapters, limit)
+    return {(score.item, score.seed): bool(score.scores["pass@1"]) for score in scores}
+
+
+def compared(before: Passes, after: Passes) -> tuple[Whole, Whole]:
+    """Two whole runs over the samples that both have: a fault of infrastructure may have taken one from either.
+
+    Raises EvaluationError if they share none.
+    """
+    shared = before.keys() & after.keys()
+    if not shared:
+        raise EvaluationError("whole runs before and after have no sample with a verdict in common; run them again")
+    return _whole(before, shared), _whole(after, shared)
+
+
+def _whole(passes: Passes, shared: Collection[tuple[str, int]]) -> Whole:
     samples: dict[str, list[bool]] = {}
-    for score in scores:
-        samples.setdefault(score.item, []).append(bool(score.scores["pass@1"]))
+    for key in sorted(shared):
+        samples.setdefault(key[0], []).append(passes[key])
     solved = [Solved(len(each), sum(each)) for each in samples.values()]
     at_k = mean_pass_at_k(solved, min(each.samples for each in solved))
     return Whole(sum(each.passed / each.samples for each in solved) / len(solved), at_k or 0.0)
@@ -107,16 +136,6 @@ def _student(shop: Shop, adapters: Mapping[Stage, str]) -> str:
     """The student's identity with these adapters: models, templates, and who else serves."""
     crew = Crew(with_adapters(shop.settings, adapters).models, curated=shop.settings.curated_url)
     return crew.planner(STUDENT, None, TEMPERATURE, 0).identity
-
-
-def _require_base(shop: Shop, target: Target, base: Base) -> None:
-    """Raise EvaluationError unless the student's endpoint serves this very base."""
-    name = _role(shop, target)
-    if shop.settings.models.endpoint(name).base not in (base.name, base.id):
-        raise EvaluationError(
-            f"{target.value} is judged by whole runs, and endpoint {name!r} is not said to serve base {base.name}; "
-            f'set base = "{base.name}" under [models.endpoints.{name}]'
-        )
 
 
 def _role(shop: Shop, target: Target) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from flows.judging import NO_ADAPTER, have_served, whole_runs
+from flows.judging import NO_ADAPTER, compared, have_served, require_base, whole_runs
 from models.errors import GuardrailError
 from models.evaluation import GateReport, Verdict
 from models.training import Target
@@ -42,12 +42,15 @@ def settle(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report
     if (undone := _undone(shop, order.target, adapter, report)) is not None:
         return [f"promoted and rolled back: {undone}"]
     make_ready(shop.curated, shop.settings, adapter, base)
+    if order.end_to_end:  # what whole runs need is there before anybody is served by it
+        _have_both_served(shop, order.target, base, adapter, report)
     registry.promote(adapter, report)
     if not order.end_to_end:
         return ["no whole runs after the promotion: give packages of reserved repositories with --end-to-end"]
     worse = _worse(shop, order, base, adapter, report)
     if worse:
-        registry.rollback(order.target, worse)
+        if not registry.take_back(adapter, worse):
+            return [f"promoted, and replaced by a person while whole runs judged it: {worse}"]
         return [f"promoted and rolled back: {worse}"]
     return ["whole runs are no worse than before"]
 
@@ -57,10 +60,24 @@ def _undone(shop: Shop, target: Target, adapter: AdapterVersion, report: GateRep
     promoted = False
     for entry in shop.registry.log(target):
         if entry.adapter == adapter.id and entry.action == Verdict.PROMOTE:
-            promoted = entry.report == report.model_dump(mode="json")
+            promoted = bool(entry.report) and _contest(GateReport.model_validate(entry.report)) == _contest(report)
         elif entry.adapter == adapter.id and entry.action == "rollback" and promoted:
             return entry.reason
     return None
+
+
+def _contest(report: GateReport) -> tuple[str, str | None, str | None]:
+    """What a report is about. Its p-values hang on how many targets were gated with it, so they do not count."""
+    return report.set_id, report.champion.adapter, report.challenger.adapter
+
+
+def _have_both_served(shop: Shop, target: Target, base: Base, adapter: AdapterVersion, report: GateReport) -> str:
+    """Have champion and challenger able to answer; the champion's served name. Raises EvaluationError if not."""
+    require_base(shop, target, base)
+    champion = shop.registry.show(report.champion.adapter) if report.champion.adapter else None
+    for each in filter(None, (champion, adapter)):
+        have_served(shop, target, base, each)
+    return champion.served if champion else NO_ADAPTER
 
 
 def _worse(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> str:
@@ -69,12 +86,10 @@ def _worse(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report
     Both are named, whoever is active meanwhile, so that it can be done at any time and comes out the same.
     """
     limits, stages = shop.settings.guardrails, order.target.stages
-    champion = shop.registry.show(report.champion.adapter) if report.champion.adapter else None
-    for each in filter(None, (champion, adapter)):
-        have_served(shop, order.target, base, each)
-    before_it = champion.served if champion else NO_ADAPTER
-    before = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, before_it))
-    after = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, adapter.served))
+    before_it = _have_both_served(shop, order.target, base, adapter, report)
+    first = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, before_it))
+    then = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, adapter.served))
+    before, after = compared(first, then)
     if before.pass_at_1 - after.pass_at_1 > limits.end_to_end_margin:
         return f"whole runs pass {after.pass_at_1:.3f} of the time, and did {before.pass_at_1:.3f} before"
     try:

@@ -77,7 +77,7 @@ def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapte
         make_ready(curated, settings, adapter, base)
         return
     place, facts = Place.of(endpoint.url, endpoint.api_key_env), open_service(name, endpoint).facts(fresh=True)
-    if not place.loopback or facts.dialect != "vllm" or adapter.served in facts.models:
+    if not place.loopback or facts.dialect != "vllm":
         return
     try:
         VllmServer(place, endpoint.model).load(adapter.served, adapter.path)
@@ -119,6 +119,7 @@ class EndpointAnswerer:
         """
         from llm.chat import ChatRequest
 
+        self._service.facts()  # llama.cpp must be told of the base in so many words, which takes knowing it
         request = ChatRequest(
             messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, schema_=schema
         )

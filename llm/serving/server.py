@@ -6,6 +6,7 @@ adapter left in its cache. What is loaded stays, so that a rollback needs no loa
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from llm.serving.commands import Place, Wanted
 from llm.serving.http import Reply, ask
 from llm.serving.probe import LIKELIEST, PROMPT, Probe, Scores, read_llama, read_vllm
 from models.errors import NoAnswer, ServingError
+
+_BUSY = (429, 502, 503, 504)
 
 
 class Loaded(NamedTuple):
@@ -69,7 +72,8 @@ class VllmServer:
             effect = self.probe.effect(name)
         except ServingError:
             if known is None:
-                self.unload(name)
+                with suppress(ServingError):  # the first fault is the one to tell
+                    self.unload(name)
             raise
         return Loaded(name, loaded - began, time.monotonic() - loaded, effect)
 
@@ -89,6 +93,10 @@ class VllmServer:
     def _scores(self, adapter: str | None) -> Scores:
         body = {"model": adapter or self.base, "prompt": PROMPT, "max_tokens": 1, "temperature": 0}
         reply = self._ask("/v1/completions", body | {"logprobs": LIKELIEST, "prompt_logprobs": 0})
+        if reply.status in _BUSY:
+            raise NoAnswer(
+                f"{self.place.root} is too busy to answer ({reply.status} {reply.message}); it is asked again"
+            )
         if not reply.good:
             raise ServingError(f"the server does not answer for {adapter or self.base}: {reply.message}")
         return read_vllm(reply.body)

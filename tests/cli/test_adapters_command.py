@@ -47,11 +47,13 @@ def test_promotion_needs_a_report_or_a_reason(registry: Registry) -> None:
     assert actions[2:] == [("rollback", "worse"), ("rollback", "by hand")]
 
 
-def test_a_report_on_record_is_enough(registry: Registry) -> None:
+def test_a_report_from_before_a_rollback_is_not_enough(registry: Registry) -> None:
     one = registry.show("scope-v1")
     registry.promote(one, report(one, None))
     registry.rollback(one.target, "to see")
-    assert json.loads(said("promote", "scope-v1", "--json"))["override"] is None
+    with pytest.raises(GuardrailError, match="no passing report on scope-v1"):
+        said("promote", "scope-v1")
+    registry.promote(one, report(one, None))
     assert "accuracy 0.500 to 0.700" in json.loads(said("log", "--json"))[-1]["reason"]
 
 

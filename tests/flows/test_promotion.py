@@ -111,8 +111,8 @@ def test_whole_runs_keep_or_undo_a_promotion(
 
     reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
     student = Student(sample, spoilt)
-    with ScriptedServer(student) as server:
-        configured(server.url, base='"tiny"')
+    with ScriptedServer(student, flavour="openai") as server:
+        configured(server.url, base='"tiny"', window=32768)
         shop, made, report = prepared(sample.directory)
         server.models = ("scripted", made.adapter.served)
         came = conclude(shop, made, report)
@@ -144,8 +144,8 @@ def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
         raise Killed
 
     reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
-    with ScriptedServer(Student(sample, spoilt=True)) as server:
-        configured(server.url, base='"tiny"')
+    with ScriptedServer(Student(sample, spoilt=True), flavour="openai") as server:
+        configured(server.url, base='"tiny"', window=32768)
         shop, made, report = prepared(sample.directory)
         server.models = ("scripted", made.adapter.served)
         real = flows.promotion.whole_runs
@@ -162,8 +162,8 @@ def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
 ) -> None:
     from flows.train import conclude
 
-    with ScriptedServer("I cannot say.") as server:
-        configured(server.url, base='"tiny"')
+    with ScriptedServer("I cannot say.", flavour="openai") as server:
+        configured(server.url, base='"tiny"', window=32768)
         shop, made, report = prepared(sample.directory)
         with pytest.raises(GuardrailError, match=r"^held-out: "):
             conclude(shop, made, report)

@@ -105,8 +105,22 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     registry.rollback(Target.SCOPE, "worse")
     registry.rollback(Target.SCOPE, "worse still")
     assert serving(registry) is None
-    registry.promote(two)  # its passing report against the base is on record
+    with pytest.raises(GuardrailError, match="no passing report on scope-v2"):
+        registry.promote(two)  # it passed against the base, but was rolled back since
+    registry.promote(two, report(two, None))
     assert serving(registry) == "scope-v2"
+
+
+def test_only_who_still_serves_is_taken_back(registry: Registry, tmp_path: Path) -> None:
+    one, two = fresh(registry, tmp_path, 1.0), fresh(registry, tmp_path, 2.0)
+    registry.promote(one, report(one, None))
+    registry.promote(two, report(two, one))
+    registry.rollback(Target.SCOPE, "a person decided, while whole runs judged it")
+    assert not registry.take_back(two, "whole runs are worse")
+    assert serving(registry) == "scope-v1"
+    assert registry.take_back(one, "whole runs are worse")
+    assert serving(registry) is None
+    assert [entry.action for entry in registry.log()] == ["promote", "promote", "rollback", "rollback"]
 
 
 def test_a_later_report_against_who_serves_outweighs_an_earlier_one(registry: Registry, tmp_path: Path) -> None:

@@ -9,8 +9,13 @@ from training.registry.version import AdapterVersion
 
 
 def on_record(log: Sequence[Promotion], adapter: str, champion: str | None) -> GateReport | None:
-    """The last report about an adapter against whoever serves now; without one, the last that said promote."""
-    reports = [GateReport.model_validate(row.report) for row in log if row.adapter == adapter and row.report]
+    """The last report about an adapter against whoever serves now; without one, the last that said promote.
+
+    What was said before the adapter was rolled back speaks for nothing any more.
+    """
+    about = [row for row in log if row.adapter == adapter]
+    since = max((place for place, row in enumerate(about, 1) if row.action == "rollback"), default=0)
+    reports = [GateReport.model_validate(row.report) for row in about[since:] if row.report]
     against = [report for report in reports if report.champion.adapter == champion]
     against = against or [report for report in reports if report.verdict is Verdict.PROMOTE]
     return against[-1] if against else None

@@ -26,7 +26,7 @@ from training.registry.version import AdapterVersion, version_of
 from training.registry.weights import check_adapter, content_hash
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 _Versions = list[AdapterVersion]
@@ -169,16 +169,29 @@ class Registry:
             now = serving(connection, target)
             if now is None:
                 raise RegistryError(f"no adapter serves {target.value}, so there is none to go back from")
-            current, passed = self._current(now), list[str]()
-            for candidate in served_before(read_log(connection, target)):
-                fault = self._unfit(candidate, current)
-                if not fault:
-                    break
-                passed.append(fault)
-            move(connection, target, candidate)
-            notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
-            write(connection, Decision(target, "rollback", now, notes))
+            candidate = self._go_back(connection, target, now, reason)
         return None if candidate is None else self._current(candidate)
+
+    def take_back(self, version: AdapterVersion, reason: str) -> bool:
+        """Roll back an adapter if it still serves; whether it did. Somebody may have decided otherwise meanwhile, and
+        whoever serves then is none of ours to take away."""
+        with deciding(self._curated) as connection:
+            if serving(connection, version.target) != version.id:
+                return False
+            self._go_back(connection, version.target, version.id, reason)
+        return True
+
+    def _go_back(self, connection: "Connection", target: Target, now: str, reason: str) -> str | None:
+        current, passed = self._current(now), list[str]()
+        for candidate in served_before(read_log(connection, target)):
+            fault = self._unfit(candidate, current)
+            if not fault:
+                break
+            passed.append(fault)
+        move(connection, target, candidate)
+        notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
+        write(connection, Decision(target, "rollback", now, notes))
+        return candidate
 
     def _unfit(self, candidate: str | None, current: AdapterVersion) -> str:
         if candidate is None:
@@ -202,6 +215,8 @@ class Registry:
         for version in self.list():
             if version.active and version.base != found.id and found.role in (None, version.target.role):
                 with deciding(self._curated) as connection:
+                    if serving(connection, version.target) != version.id:
+                        continue  # it was replaced this moment
                     move(connection, version.target, None)
                     notes = f"{reason}: {version.base_name} is superseded by {found.name}"
                     write(connection, Decision(version.target, "rollback", version.id, notes))
