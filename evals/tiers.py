@@ -56,7 +56,11 @@ def missing(target: Target, standing: Standing) -> list[str]:
     found = [f"a tuned {role} base" for role in tier.bases if role not in standing.tuned]
     found += [f"a promoted {need.value} adapter" for need in tier.needs if need not in standing.promoted]
     if tier is TIERS[-1] and not standing.stable:
-        shown = "" if standing.stable is False else " (two student campaigns on the same packages show it)"
+        shown = (
+            ""
+            if standing.stable is False
+            else " (two student campaigns on the same packages show it, before and after a promotion)"
+        )
         found.append(f"whole runs that succeed steadily{shown}")
     return found
 

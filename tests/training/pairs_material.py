@@ -111,6 +111,7 @@ class Attempt:
     sample: int = 0
     campaign: str = "c"
     kind: str = "campaign"
+    identity: str = "v1"
     asked: list[tuple[Request, Answer]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,7 +120,9 @@ class Attempt:
         identity = store.register_campaign(config)
         store.start_run(identity, self.campaign, "flow", [Path("lib")])
         key = self.world.keys[self.instance]
-        self.key = store.open_trajectory(identity, key, self.planner, f"{self.planner} v1", 0.0, self.sample)
+        self.key = store.open_trajectory(
+            identity, key, self.planner, f"{self.planner} {self.identity}", 0.0, self.sample
+        )
         number = store.begin_attempt(self.key)
         assert number is not None
         self.number = number

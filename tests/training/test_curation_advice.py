@@ -124,9 +124,9 @@ def test_a_plan_says_whose_turn_it_is_and_counts_nothing_that_is_held_out(world:
     assert "its turn has not come: it waits for a tuned reasoning base" in plan.reason
 
 
-def student(world: World, campaign: str, passes: int, of: int, first: int = 0) -> None:
+def student(world: World, campaign: str, passes: int, of: int, first: int = 0, identity: str = "v1") -> None:
     for number in range(first, first + of):
-        run = world.run(f"lib-{number}", "student", campaign=campaign).scope()
+        run = world.run(f"lib-{number}", "student", campaign=campaign, identity=identity).scope()
         run.close(OutcomeKind.PASSED if number < first + passes else OutcomeKind.TESTS_FAILED)
 
 
@@ -139,6 +139,9 @@ def test_runs_are_steady_if_the_last_campaign_of_the_student_passes_no_less_ofte
     now = steadiness(world.raw.engine)
     assert now == Steadiness(2 / 3, 1 / 3, 3)
     assert (now.holds(0.05, 3), now.holds(0.4, 3), now.holds(0.4, 4)) == (False, True, None)
+    student(world, "two", 3, 3, identity="v2")  # the same campaign once more, by who was trained on it
+    assert steadiness(world.raw.engine) == Steadiness(1 / 3, 1.0, 3)
+    assert steadiness(world.raw.engine, least=4) == Steadiness(0.0, 0.0, 0)
     student(world, "elsewhere", 2, 2, first=5)
     assert steadiness(world.raw.engine).instances == 0
     assert steadiness(world.raw.engine, ["lib"]).instances == 0

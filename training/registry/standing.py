@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def measure_standing(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> Standing:
     """How far the learning has come by both databases."""
-    seen = steadiness(raw, reserved(curated))
+    seen = steadiness(raw, reserved(curated), limits.steady_instances)
     return standing(curated, registry, seen.holds(limits.steady_margin, limits.steady_instances))
 
 
