@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 Settings = dict[str, str | int | float]
+SCORING = 1
+"""Raised whenever answers would be read, held to schemas, or scored otherwise: older evaluations are then not used."""
 Report = Callable[[int, int], None]
 """Told how many answers of how many are there."""
 Wanted = tuple[EvaluationItem, int]
@@ -103,7 +105,8 @@ def settings_of(answerer: Terms, *, seeds: int = 1, temperature: float = 0.0) ->
 
     if temperature == 0 and seeds != 1:
         raise EvaluationError(f"{seeds} seeds at temperature 0 give the same answer; ask for one, or set a temperature")
-    return {**answerer.settings, "seeds": seeds, "temperature": float(temperature), "templates": REVISION}
+    how: Settings = {"seeds": seeds, "temperature": float(temperature), "templates": REVISION, "scoring": SCORING}
+    return {**answerer.settings, **how}
 
 
 def evaluation_id(set_id: str, subject: Subject, settings: Settings) -> str:

@@ -224,7 +224,7 @@ def _registered(
 
 def _unlike_use(evaluation: Evaluation) -> list[str]:
     """A note if answers were not held to schemas, as they are in use: which side gains by that is not known."""
-    if not {"constrained": 0}.items() <= evaluation.settings.items():
+    if evaluation.settings.get("constrained") not in (0, "false"):  # whole runs do not say, and are as in use
         return []
     return [
         "measured without the JSON schemas that servers hold answers to, under which a base may do far better; "

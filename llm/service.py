@@ -140,6 +140,12 @@ class Service:
     @property
     def identity(self) -> str:
         """What may change its answers, without URL and key."""
+        said, weights = self.said
+        return f"{said} {weights} window {self.window}"
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """The same as far as settings say it, with the embedded model's weights; no server is asked."""
         settings = self.settings
         said = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
         if settings.answer_tokens is not None:
@@ -147,7 +153,7 @@ class Service:
         if settings.thinking:
             said["thinking_tokens"] = settings.thinking_tokens
         weights = embedded.identity() if settings.url == EMBEDDED else ""
-        return f"{said} {weights} window {self.window}"
+        return str(said), weights
 
 
 def _serves(facts: Facts, adapter: str) -> bool:

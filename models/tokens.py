@@ -27,8 +27,8 @@ ANSWER_TOKENS: dict[Stage, int] = {
 def estimate_tokens(text: str) -> int:
     """Tokens of a text, estimated on the high side by the pieces that a tokenizer would not join.
 
-    Not quite a bound: files of Python and prose come to 0.93 to 1.3 times their count by SmolLM2's tokenizer
-    (benchmarks/token_estimate.py), keys in Base64 lowest.
+    Not a bound: runs of white space, tabs and names that are no words have more tokens than it says. Whole files of
+    Python and prose come to 0.93 to 1.3 times their count by SmolLM2's tokenizer (benchmarks/token_estimate.py).
     """
     beyond = 0 if text.isascii() else len(text.encode(errors="surrogatepass")) - len(text)
     return len(_PIECE.findall(text)) + beyond // 2 + 1

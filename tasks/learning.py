@@ -150,13 +150,13 @@ def _answering(
     shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> tuple[Terms, Callable[[], Answerer]]:
     """The terms of an evaluation, and how to get who answers: loading weights waits until it is known to be needed."""
-    from training.served import examiner, served_answerer
+    from training.served import examiner, served_answerer, served_terms
 
     thinking = shop.settings.training.thinking
     if name := examiner(shop.settings, base, evaluation_set.target):
         [stage] = evaluation_set.target.stages
-        served = served_answerer(shop.settings, name, shop.curated, base, adapter, stage)
-        return served, lambda: served
+        terms = served_terms(shop.settings, name, base, stage)
+        return terms, lambda: served_answerer(shop.settings, name, shop.curated, base, adapter, stage)
     from training.answering import LocalAnswerer, local_terms
 
     directory = adapter.path if adapter else None

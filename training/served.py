@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from evals.scoring import Question
+from harness.store import digest
 from models.chat import Message
 from models.errors import EvaluationError, NoAnswer, ServingError, SettingsError
 from models.llm_settings import EMBEDDED
@@ -42,8 +43,19 @@ def served_answerer(
 ) -> "EndpointAnswerer":
     """An endpoint, asked for a base or for an adapter on it, which it takes up first.
 
-    Raises EvaluationError if the endpoint is not said to serve this base or cannot take up the adapter, SettingsError
-    for an unknown endpoint.
+    Raises as `served_terms` and `take_up` do.
+    """
+    terms = served_terms(settings, name, base, stage)
+    if adapter is None:
+        return terms
+    take_up(settings, name, curated, base, adapter)
+    return EndpointAnswerer(terms.service, stage, adapter.served)
+
+
+def served_terms(settings: Settings, name: str, base: Base, stage: Stage) -> "EndpointAnswerer":
+    """An endpoint, asked for a base; the terms of it are those of any adapter on it. The server is not asked yet.
+
+    Raises EvaluationError if the endpoint is not said to serve this base, SettingsError for an unknown endpoint.
     """
     from llm.service import open_service
 
@@ -55,9 +67,7 @@ def served_answerer(
             f"training.endpoint {name!r} is not said to serve base {base.name}; "
             f'set base = "{base.name}" under [models.endpoints.{name}]'
         )
-    if adapter is not None:
-        take_up(settings, name, curated, base, adapter)
-    return EndpointAnswerer(open_service(name, endpoint), stage, adapter.served if adapter else None)
+    return EndpointAnswerer(open_service(name, endpoint), stage)
 
 
 def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion) -> None:
@@ -93,16 +103,17 @@ class EndpointAnswerer:
     def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
         from llm.router import Router, Seat
 
-        self._service, self._stage = service, stage
+        self.service, self._stage = service, stage
         self._router = Router({stage: Seat(service, None, adapter)})
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
         """What another evaluation must have in common with one by this answerer."""
         return {
-            "backend": f"endpoint {self._service.settings.model} {self._service.settings.revision}".strip(),
-            "constrained": str(self._service.settings.json_schema).lower(),
-            "thinking": "on" if self._service.settings.thinking else "off",
+            "backend": f"endpoint {self.service.settings.model} {self.service.settings.revision}".strip(),
+            "constrained": str(self.service.settings.json_schema).lower(),
+            "thinking": "on" if self.service.settings.thinking else "off",
+            "service": digest("service", *self.service.said)[:16],
         }
 
     def answer(
@@ -119,7 +130,7 @@ class EndpointAnswerer:
         """
         from llm.chat import ChatRequest
 
-        self._service.facts()  # llama.cpp must be told of the base in so many words, which takes knowing it
+        self.service.facts()  # llama.cpp must be told of the base in so many words, which takes knowing it
         request = ChatRequest(
             messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, schema_=schema
         )
@@ -129,7 +140,7 @@ class EndpointAnswerer:
     @property
     def batch(self) -> int:
         """Questions at a time: as many as the endpoint takes."""
-        return self._service.settings.concurrency
+        return self.service.settings.concurrency
 
     def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
         """The answers to questions that are asked at the same time. Raises as `answer` does."""
