@@ -127,6 +127,22 @@ def promote(
     console.print(f"{now.target.value}: {now.name} serves (before: {before.name if before else 'the base'})")
     if override:
         errors.print(f"the gate was gone past: {override}", style="yellow", markup=False)
+    if unasked := _unasked(now):
+        errors.print(unasked, style="yellow", markup=False, soft_wrap=True)
+
+
+def _unasked(version: "AdapterVersion") -> str:
+    """That nobody asks an adapter, as the student's endpoint is not said to serve its base; empty if it is."""
+    from models.settings import load_settings
+
+    models = load_settings().models
+    name = getattr(models.roles, version.target.role)
+    if models.endpoint(name).base in (version.base, version.base_name):
+        return ""
+    return (
+        f"nobody asks it yet: endpoint {name!r} is not said to serve base {version.base_name}; "
+        f'set base = "{version.base_name}" under [models.endpoints.{name}]'
+    )
 
 
 @app.command()

@@ -43,12 +43,13 @@ def build(
     already is refused.
     """
     from cli.output import console, print_json
-    from evals.sets import build_set, curated_from, freeze, reserve
+    from evals.sets import build_set, curated_from, freeze, require_untrained, reserve
     from models.database import open_database
     from models.settings import load_settings
 
     settings = load_settings()
     raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
+    require_untrained(raw, repository)
     built = build_set(raw, target, repository, limit, max_prompt_tokens, _counter(curated, base), seed)
     if not dry_run:
         freeze(curated, raw, built)
@@ -108,10 +109,11 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 def reserve_(
     repository: Annotated[list[str], typer.Argument(metavar="REPO...", help="Names of repositories.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the reservation.")],
+    unseen: Annotated[bool, typer.Option("--unseen", help="Also names that no campaign has run on yet.")] = False,
 ) -> None:
     """Keep repositories for evaluation, for good: curation leaves them out and training refuses them."""
     from cli.output import console
-    from evals.sets import reserve
+    from evals.sets import known_repositories, reserve
     from models.database import open_database
     from models.errors import UsageError
     from models.settings import load_settings
@@ -120,6 +122,12 @@ def reserve_(
         raise UsageError("--reason is empty; say why, it is kept with the reservation")
     settings = load_settings()
     raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
+    known = known_repositories(raw)
+    if not unseen and (unknown := sorted(set(repository) - set(known))):
+        raise UsageError(
+            f"no campaign has run on {', '.join(unknown)}, and a reservation is for good; known: "
+            f"{', '.join(known) or 'none'}. Add --unseen if the name is right"
+        )
     new = reserve(curated, raw, repository, reason.strip())
     for name in sorted(set(repository)):
         console.print(f"{name}: {'reserved' if name in new else 'was reserved before'}", markup=False)

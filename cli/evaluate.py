@@ -56,17 +56,17 @@ def evaluate(
 
 
 def show_gate(report: "GateReport", title: str) -> None:
-    """A gate's table, its verdict with the reason, and what it could not have seen."""
+    """A gate's table, and its verdict with the reason."""
     from cli.output import console, table
-    from evals.gate_report import NUMBERS, SHORT, headline, least_seen, short_rows
+    from evals.gate_report import NUMBERS, SHORT, headline, short_rows
 
     table(title, SHORT, short_rows(report), right=NUMBERS)
     console.print(headline(report), markup=False, soft_wrap=True)
-    console.print(least_seen(report), markup=False, soft_wrap=True, style="dim")
 
 
 def _print(compared: "Compared") -> None:
     from cli.output import console, table
+    from evals.gate_report import unlike_use
 
     report = compared.report
     items = len({score.item for score in compared.champion.scores})
@@ -80,5 +80,7 @@ def _print(compared: "Compared") -> None:
     if rows:
         numbers = ["expected", "given", "right", "F1"]
         table("Classes over the whole set", ["who", "class", *numbers], rows, right=numbers)
+    for note in unlike_use(compared.challenger):
+        console.print(note, markup=False, soft_wrap=True, style="yellow")
     settings = ", ".join(f"{name} {value}" for name, value in sorted(compared.champion.settings.items()))
     console.print(f"primary metrics bear a star; {settings}", style="dim", markup=False, soft_wrap=True)

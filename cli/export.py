@@ -44,7 +44,8 @@ def export_adapter(
     from training.quiet import quiet_libraries
 
     if form not in _FORMATS or precision not in ("f16", "f32"):
-        raise UsageError(f"--format {form} --precision {precision}: there are {', '.join(_FORMATS)}, and f16 or f32")
+        wrong = f"--format {form}" if form not in _FORMATS else f"--precision {precision}"
+        raise UsageError(f"{wrong} is unknown; --format is {', '.join(_FORMATS)}, and --precision f16 or f32")
     found = _outside(name, adapter_dir, base_dir) if adapter_dir or base_dir else _registered(name, embedded)
     wait = errors.status(f"exporting {name}") if errors.is_terminal else nullcontext()
     with wait, quiet_libraries():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evals.gates import shown_p
-from models.evaluation import GateReport, MetricTest
+from models.evaluation import Evaluation, GateReport, MetricTest
 
 COLUMNS = ("metric", "champion", "challenger", "difference", "95% interval", "p", "over", "detectable", "threshold")
 SHORT = ("metric", "old", "new", "95% interval", "p", "over", "threshold")
@@ -44,15 +44,19 @@ def short_rows(report: GateReport) -> list[list[str]]:
     return rows
 
 
-def least_seen(report: GateReport) -> str:
-    """The smallest differences that the set could have shown, in one line."""
-    least = ", ".join(f"{test.metric} {test.detectable:.3f}" for test in report.tests)
-    return f"smallest differences that this set could have shown: {least}"
-
-
 def headline(report: GateReport) -> str:
     """Verdict and reason in one line."""
     return f"{report.verdict.value}: {report.reason}"
+
+
+def unlike_use(evaluation: Evaluation) -> list[str]:
+    """A note if answers were not held to schemas, as they are in use: which side gains by that is not known."""
+    if evaluation.settings.get("constrained") not in (0, "false"):  # whole runs do not say, and are as in use
+        return []
+    return [
+        "measured without the JSON schemas that servers hold answers to, under which a base may do far better; "
+        "name an endpoint that serves this base as training.endpoint"
+    ]
 
 
 def gate_markdown(reports: Sequence[GateReport]) -> str:

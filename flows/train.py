@@ -13,7 +13,7 @@ from prefect import flow, tags
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from pydantic import Field
 
-from evals.gate_report import gate_markdown
+from evals.gate_report import gate_markdown, unlike_use
 from evals.gates import decide_together
 from evals.sets import contamination, in_common, latest_set, reserved
 from evals.thresholds import Rules
@@ -129,7 +129,7 @@ def gate(shop: Shop, prepared: Sequence[Prepared]) -> list[GateReport]:
 def conclude(shop: Shop, prepared: Prepared, report: GateReport) -> TrainReport:
     """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
     order, adapter = prepared.order, prepared.adapter
-    notes = [*prepared.notes, *_unlike_use(prepared.challenger), *settle(shop, order, prepared.base, adapter, report)]
+    notes = [*prepared.notes, *unlike_use(prepared.challenger), *settle(shop, order, prepared.base, adapter, report)]
     _publish(order, prepared.card, report, prepared.trained)
     serving = shop.registry.active(order.target)
     return TrainReport(
@@ -220,16 +220,6 @@ def _registered(
         parents=card.rounds.earlier,
         evaluations=[evaluation_key(baseline)],
     )
-
-
-def _unlike_use(evaluation: Evaluation) -> list[str]:
-    """A note if answers were not held to schemas, as they are in use: which side gains by that is not known."""
-    if evaluation.settings.get("constrained") not in (0, "false"):  # whole runs do not say, and are as in use
-        return []
-    return [
-        "measured without the JSON schemas that servers hold answers to, under which a base may do far better; "
-        "name an endpoint that serves this base as training.endpoint"
-    ]
 
 
 def _passed(shop: Shop, prepared: Prepared) -> GateReport | None:

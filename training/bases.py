@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import RegistryError, UsageError
+from models.llm_settings import EMBEDDED
 from training.guardrails import MERGED
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def _staging(folder: Path) -> Iterator[Path]:
 def _copy(source: Path, staging: Path) -> str:
     """Copy what a base consists of. Returns "": it has no other source than itself."""
     if not source.is_dir():
-        hint = "; a GGUF file needs --gguf" if source.suffix == ".gguf" else ""
+        what = "the embedded model" if str(source) == EMBEDDED else "a GGUF file" if source.suffix == ".gguf" else ""
+        hint = f"; {what} needs --gguf" if what else ""
         raise UsageError(f"{source}: no directory in Hugging Face layout{hint}")
     weights = sorted(source.glob("*.safetensors"))
     if not weights:

@@ -2,8 +2,8 @@
 
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
-from evals.sets.frozen import all_sets, freeze, latest_set, reserve, reserved
-from evals.sets.trained import Contamination, contamination, curated_from, trained_repositories
+from evals.sets.frozen import all_sets, freeze, latest_set, require_untrained, reserve, reserved
+from evals.sets.trained import Contamination, contamination, curated_from, known_repositories, trained_repositories
 
 __all__ = [
     "Contamination",
@@ -15,7 +15,9 @@ __all__ = [
     "estimate_prompt",
     "freeze",
     "in_common",
+    "known_repositories",
     "latest_set",
+    "require_untrained",
     "reserve",
     "reserved",
     "scores_from_campaign",

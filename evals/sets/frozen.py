@@ -84,19 +84,20 @@ def all_sets(curated: "Engine") -> list[EvaluationSet]:
     return [_read(row) for row in rows]
 
 
-def _reserve(connection: Connection, raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
+def require_untrained(raw: "Engine", repositories: Iterable[str]) -> None:
+    """Raise GuardrailError if a repository was trained on."""
     used = trained_repositories(raw)
-    new = []
-    for name in sorted(set(repositories)):
-        if name in used:
-            raise GuardrailError(
-                HELD_OUT,
-                f"repository {name!r} was trained on (dataset {used[name][:12]}), so it can evaluate nothing; "
-                "choose one that no training has used",
-            )
-        if add(connection, Reservation(repository=name, reason=reason)):
-            new.append(name)
-    return new
+    for name in sorted(set(repositories) & set(used)):
+        raise GuardrailError(
+            HELD_OUT,
+            f"repository {name!r} was trained on (dataset {used[name][:12]}), so it can evaluate nothing; "
+            "choose one that no training has used",
+        )
+
+
+def _reserve(connection: Connection, raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
+    require_untrained(raw, repositories)
+    return [name for name in sorted(set(repositories)) if add(connection, Reservation(repository=name, reason=reason))]
 
 
 def _read(row: RowMapping) -> EvaluationSet:

@@ -13,13 +13,13 @@ from models.chat import Message, prompt_text
 from models.errors import TrainingError
 from models.evaluation import EvaluationSet
 from models.plans import Frozen
-from models.tables import TrainingDataset, TrainingPlan
+from models.tables import InstanceRow, TrainingDataset, TrainingPlan
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 FILES = ("sft.jsonl", "dpo.jsonl")
-_DATASETS = table_of(TrainingDataset)
+_DATASETS, _INSTANCES = table_of(TrainingDataset), table_of(InstanceRow)
 _PLANS = table_of(TrainingPlan)
 
 
@@ -49,6 +49,12 @@ def trained_repositories(raw: "Engine") -> dict[str, str]:
     with reading(raw) as connection:
         rows = connection.execute(query).all()
     return {str(name): dataset for dataset, config in rows for name in config.get("repositories", ())}
+
+
+def known_repositories(raw: "Engine") -> list[str]:
+    """Repositories that a campaign has run on, by name."""
+    with reading(raw) as connection:
+        return list(connection.scalars(select(_INSTANCES.c.repository).distinct().order_by(_INSTANCES.c.repository)))
 
 
 def curated_from(raw: "Engine", repositories: Collection[str]) -> dict[str, str]:

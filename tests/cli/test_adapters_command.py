@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from models.database import open_database
 from models.errors import GuardrailError, UsageError
+from models.training import Target
 from tests.training.registry_material import fresh, make_base, report
 from training.registry import Registry
 
@@ -45,6 +46,15 @@ def test_promotion_needs_a_report_or_a_reason(registry: Registry) -> None:
     assert json.loads(said("rollback", "scope", "--json")) == {"target": "scope", "serves": None}
     actions = [(row["action"], row["reason"]) for row in json.loads(said("log", "--json"))]
     assert actions[2:] == [("rollback", "worse"), ("rollback", "by hand")]
+
+
+def test_a_promotion_that_nobody_will_notice_says_so(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    unnoticed = "nobody asks it yet: endpoint 'embedded' is not said to serve base tiny"
+    promote = ["adapters", "promote", "scope-v1", "--override", "a trial"]
+    assert unnoticed in " ".join(runner.invoke(app, promote).output.split())
+    registry.rollback(Target.SCOPE, "again")
+    monkeypatch.setenv("CRA_MODELS__ENDPOINTS", json.dumps({"embedded": {"base": "tiny"}}))
+    assert "nobody asks it" not in runner.invoke(app, promote).output
 
 
 def test_a_report_from_before_a_rollback_is_not_enough(registry: Registry) -> None:

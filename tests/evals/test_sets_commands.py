@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from harness.store import RawStore
 from models.database import open_database
-from models.errors import EvaluationError, RegistryError, UsageError
+from models.errors import EvaluationError, GuardrailError, RegistryError, UsageError
 
 BUILD = ("eval-sets", "build", "--target", "scope", "--repository", "one")
 
@@ -46,8 +46,18 @@ def test_a_set_is_shown_before_it_is_frozen_and_listed_afterwards(data: Path) ->
     assert listed["reserved"] == {"one": "evaluation of scope"}
     assert "one: was reserved before" in cra("eval-sets", "reserve", "one", "two", "--reason", "whole runs")
     assert "whole runs" in cra("eval-sets", "list")
+    with pytest.raises(UsageError, match=r"no campaign has run on three, .* known: one, two\. Add --unseen"):
+        cra("eval-sets", "reserve", "two", "three", "--reason", "whole runs")
+    assert "three: reserved" in cra("eval-sets", "reserve", "three", "--unseen", "--reason", "whole runs")
     with pytest.raises(UsageError, match="--reason is empty"):
         cra("eval-sets", "reserve", "one", "--reason", " ")
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_dry_run_is_refused_what_the_real_one_is(data: Path, more: tuple[str, ...]) -> None:
+    train_on(open_database(data / "raw.sqlite", "raw"), "one")
+    with pytest.raises(GuardrailError, match="repository 'one' was trained on"):
+        cra(*BUILD, *more)
 
 
 def test_datasets_that_a_set_makes_useless_are_named(data: Path) -> None:
@@ -79,5 +89,7 @@ def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path
     assert (first["settings"]["constrained"], first["classes"]["tiny"]["relevant"]["expected"]) == (0, 3)
     [journal] = (data / "evaluations").glob("*.jsonl")
     journal.unlink()
-    assert "inconclusive" in cra(*asked)
+    said = cra(*asked)
+    assert "inconclusive" in said
+    assert "measured without the JSON schemas" in said
     assert not journal.exists()

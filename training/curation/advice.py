@@ -215,7 +215,7 @@ def _advice(need: Need, settings: CurationSettings) -> list[str]:
     if need.organisations < settings.min_organisations:
         said.append(
             f"repositories of {need.organisations} organisations, {settings.min_organisations} are wanted: "
-            "prepare others (`cra prepare`)"
+            "prepare others from their URLs (`cra prepare URL`), as local paths do not say whose they are"
         )
     if need.target in (Target.CODE, Target.PLANNING) and need.preferences < wanted:
         said.append(
