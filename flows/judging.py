@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.scoring import Result, keep_evaluation
+from evals.scoring import Result, Settings, find_evaluation, keep_evaluation
 from evals.sets import scores_from_campaign
 from evals.statistics import Solved, mean_pass_at_k
 from flows.campaign import campaign, with_adapters
@@ -33,22 +33,24 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     if evaluation_set.target not in BY_HARNESS:
         return evaluate_subject(f"{evaluation_set.target.value} {subject.name}", shop, evaluation_set, base, adapter)
     require_base(shop, evaluation_set.target, base)
+    settings: Settings = {
+        "backend": "harness",
+        "seeds": SAMPLES,
+        "temperature": TEMPERATURE,
+        "student": _student(shop, dict.fromkeys(evaluation_set.target.stages, NO_ADAPTER)),
+    }
+    if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
+        return found
     packages = shop.packages_of(evaluation_set.repositories)
-    served = adapter.served if adapter else NO_ADAPTER
     if adapter is not None:
         have_served(shop, evaluation_set.target, base, adapter)
-    adapters = dict.fromkeys(evaluation_set.target.stages, served)
+    adapters = dict.fromkeys(evaluation_set.target.stages, adapter.served if adapter else NO_ADAPTER)
     name = f"evaluate {evaluation_set.target.value} {evaluation_set.id[:8]}"
     evaluation = Evaluation(
         set_id=evaluation_set.id,
         target=evaluation_set.target,
         subject=subject,
-        settings={
-            "backend": "harness",
-            "seeds": SAMPLES,
-            "temperature": TEMPERATURE,
-            "student": _student(shop, dict.fromkeys(evaluation_set.target.stages, NO_ADAPTER)),
-        },
+        settings=settings,
         scores=_run(shop, name, packages, evaluation_set, adapters, None),
         seconds=0.0,
     )

@@ -20,12 +20,12 @@ from harness.goldpatch import read_gold_patch
 from harness.packages import RepoPackage
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
-from models.errors import GuardrailError
+from models.errors import EvaluationError, GuardrailError
 from models.evaluation import GateReport, Verdict
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
 from models.plans import Verdict as Going
 from models.training import Target as Trained
-from training.bases import add_base
+from training.bases import add_base, find_base
 from training.curation import curate
 from training.registry import Registry
 
@@ -168,3 +168,28 @@ def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
         with pytest.raises(GuardrailError, match=r"^held-out: "):
             conclude(shop, made, report)
         assert shop.registry.active(Trained.SCOPE) is None
+
+
+def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
+    sample: RepoPackage, world: World, configured: Configure
+) -> None:
+    from flows.campaign import campaign
+    from flows.judging import evaluate
+    from flows.train import open_shop
+
+    configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
+    campaign([sample.directory], ["gold"], "gold", limit=1)
+    items = build_set(world.raw.engine, Trained.CODE, [sample.manifest.name])
+    shop, base = open_shop(), find_base(world.curated, "tiny")
+    with pytest.raises(EvaluationError, match=r"has no verdict \(provider-error\); run the campaign again"):
+        evaluate(shop, items, base, None)  # nobody answers, which is no failure of the base
+    student = Student(sample, spoilt=False)
+    with ScriptedServer(student, flavour="openai") as server:
+        configured(server.url, base='"tiny"', window=32768)
+        first = evaluate(open_shop(), items, base, None)
+        assert [score.scores for score in first.scores] == [{"pass@1": 1.0}] * 2
+        configured(server.url, base='"another"', window=32768)
+        with pytest.raises(EvaluationError, match="not said to serve base tiny"):
+            evaluate(open_shop(), items, base, None)
+    configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
+    assert evaluate(open_shop(), items, base, None) == first
