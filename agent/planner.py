@@ -9,7 +9,7 @@ from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
 from models.protocols import Answer, Request, Stage
-from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE
+from models.tokens import ANSWER_TOKENS
 
 _VERSION = "model-1"
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
@@ -23,7 +23,7 @@ class Models(Protocol):
     @property
     def identity(self) -> str: ...
     def room(self, stage: Stage, answer_tokens: int) -> int: ...
-    def answer_tokens(self, stage: Stage, wanted: int) -> int: ...
+    def answer_room(self, stage: Stage, wanted: int) -> int: ...
     def count(self, stage: Stage, text: str) -> int: ...
     def edit_format(self, stage: Stage) -> EditFormat: ...
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]: ...
@@ -62,9 +62,8 @@ class ModelPlanner:
         return self._models.room(stage, self.answer_room(stage))
 
     def answer_room(self, stage: Stage) -> int:
-        """Tokens that an answer may have: no more than a quarter of a small model's window."""
-        wanted = min(ANSWER_TOKENS[stage], self._models.room(stage, 0) // SMALLEST_SHARE)
-        return self._models.answer_tokens(stage, wanted)
+        """Tokens that an answer of this stage may have."""
+        return self._models.answer_room(stage, ANSWER_TOKENS[stage])
 
     def count(self, text: str) -> int:
         """Tokens of a text, by the coder's tokenizer."""

@@ -95,15 +95,15 @@ def macro_f1(counts: Mapping[str, ClassCount]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def schema_of(item: EvaluationItem) -> dict[str, Any] | None:
-    """The JSON schema that an answer to an item has to keep, for servers that can hold a model to one."""
+def schema_of(item: EvaluationItem, tokens: int) -> dict[str, Any] | None:
+    """The JSON schema that an answer of at most `tokens` has to keep, for servers that can hold a model to one."""
     request = Request(
         stage=item.stage,
         task=Task(text="", repository=item.repository, base=item.commit),
         candidates=_candidates(item) if item.stage is Stage.SCOPE else (),
         outlines=_outlines(item) if item.stage is Stage.PRECISION else (),
     )
-    return answer_schema(request, item.answer_tokens)
+    return answer_schema(request, tokens)
 
 
 def _analysis(item: EvaluationItem, answer: str) -> dict[str, float]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 Settings = dict[str, str | int | float]
-SCORING = 1
+SCORING = 2
 """Raised whenever answers would be read, held to schemas, or scored otherwise: older evaluations are then not used."""
 Report = Callable[[int, int], None]
 """Told how many answers of how many are there."""
@@ -50,6 +50,10 @@ class Terms(Protocol):
 
 class Answerer(Terms, Protocol):
     """Whoever answers prompts: a base, with or without an adapter."""
+
+    def limit(self, wanted: int) -> int:
+        """Tokens that an answer may have of those that its stage wants: as many as in use."""
+        ...
 
     def answer(
         self, messages: Sequence[Message], max_tokens: int, seed: int, temperature: float, schema: dict[str, Any] | None
@@ -250,7 +254,7 @@ def _batches(wanted: Sequence[Wanted], answerer: Answerer) -> Iterator[list[Want
 
 def _ask(answerer: Answerer, batch: Sequence[Wanted], temperature: float) -> list[Answered]:
     started = time.monotonic()
-    questions = [Question(item.messages, item.answer_tokens, schema_of(item)) for item, _ in batch]
+    questions = [_question(item, answerer.limit(item.answer_tokens)) for item, _ in batch]
     seed = batch[0][1]
     if isinstance(answerer, BatchAnswerer):
         texts = answerer.answer_many(questions, seed, temperature)
@@ -262,6 +266,10 @@ def _ask(answerer: Answerer, batch: Sequence[Wanted], temperature: float) -> lis
         Answered(item=item.id, seed=seed, text=text.encode("utf-8", "replace").decode(), seconds=seconds)
         for (item, _), text in zip(batch, texts, strict=True)
     ]
+
+
+def _question(item: EvaluationItem, tokens: int) -> Question:
+    return Question(item.messages, tokens, schema_of(item, tokens))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
 from models.llm_settings import Models
 from models.protocols import Stage
-from models.tokens import WINDOWS, estimate_tokens
+from models.tokens import SMALLEST_SHARE, WINDOWS, estimate_tokens
 
 if TYPE_CHECKING:
     from llm.aliases import Aliases
@@ -78,10 +78,12 @@ class Router:
         limit = self.seats[stage].limit
         return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
 
-    def answer_tokens(self, stage: Stage, wanted: int) -> int:
-        """Tokens that an answer may have: what the stage wants, as far as the endpoint allows."""
+    def answer_room(self, stage: Stage, wanted: int) -> int:
+        """Tokens that an answer may have: what the stage wants, as far as the endpoint allows, and no more than a
+        quarter of a small model's window."""
+        fair = min(wanted, self.room(stage, 0) // SMALLEST_SHARE)
         most = self.seats[stage].service.settings.answer_tokens
-        return wanted if most is None else min(wanted, most)
+        return fair if most is None else min(fair, most)
 
     def count(self, stage: Stage, text: str) -> int:
         """Tokens of a text for the stage's model, framing not counted."""

@@ -19,6 +19,7 @@ from pydantic import Field, JsonValue, StringConstraints, field_validator, model
 from models.edits import EditFormat
 from models.plans import Frozen
 from models.protocols import Stage
+from models.tokens import THINKING_TOKENS
 
 EMBEDDED = "embedded"
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
@@ -65,7 +66,9 @@ class Endpoint(Frozen):
     edit_format: EditFormat = Field(EditFormat.SEARCH_REPLACE, description="how this model writes changes to code")
     answer_tokens: int | None = Field(None, ge=64, description="tokens of an answer at most; unset: what a stage needs")
     thinking: bool | None = Field(None, description="switch thinking on or off; unset: as the server has it")
-    thinking_tokens: int = Field(8192, ge=0, description="tokens for thinking beside the answer, where it is on")
+    thinking_tokens: int = Field(
+        THINKING_TOKENS, ge=0, description="tokens for thinking beside the answer, where it is on"
+    )
     extra_body: dict[str, JsonValue] = Field(
         default_factory=dict, description="fields added to every request, for what a provider has of its own"
     )

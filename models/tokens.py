@@ -22,6 +22,8 @@ ANSWER_TOKENS: dict[Stage, int] = {
     Stage.ADJUSTMENT: 1536,
 }
 """Tokens that a stage's answer may have, thinking not counted."""
+THINKING_TOKENS = 8 * KIB
+"""Tokens that a thinking trace may have beside its answer."""
 
 
 def estimate_tokens(text: str) -> int:

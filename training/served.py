@@ -116,6 +116,10 @@ class EndpointAnswerer:
             "service": digest("service", *self.service.said)[:16],
         }
 
+    def limit(self, wanted: int) -> int:
+        """Tokens that an answer may have, as the stages' planner has it: no more than a share of a small window."""
+        return self._router.answer_room(self._stage, wanted)
+
     def answer(
         self,
         messages: Sequence[Message],

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 PLANNER = "gold"
-SPARE = 64
-"""Tokens that an answer may have beyond one and a half times gold's: a model may put some prose around it."""
 Count = Callable[[Sequence[Message]], int]
 """Tokens of a whole prompt."""
 _RUNS = table_of(TaskRun)
@@ -147,14 +145,11 @@ def _prompts(
                 continue
             seen.add(messages)
             if most is None or count(messages) <= most:
-                yield _item(target, run, messages, expected, count)
+                yield _item(target, run, messages, expected)
 
 
-def _item(
-    target: Target, run: RowMapping, messages: tuple[Message, ...], expected: str, count: Count
-) -> EvaluationItem:
+def _item(target: Target, run: RowMapping, messages: tuple[Message, ...], expected: str) -> EvaluationItem:
     stage = Stage(target.value)
-    wanted = SPARE + 3 * count([Message(role="assistant", content=expected)]) // 2
     return EvaluationItem(
         id=content_id(stage, messages, expected),
         stage=stage,
@@ -163,7 +158,7 @@ def _item(
         commit=run["commit"],
         messages=messages,
         expected=expected,
-        answer_tokens=min(ANSWER_TOKENS[stage], wanted),
+        answer_tokens=ANSWER_TOKENS[stage],
     )
 
 

@@ -141,10 +141,10 @@ def test_each_target_has_the_primary_metrics_that_its_gate_asks_for() -> None:
 
 
 def test_the_schema_of_an_item_names_what_was_shown() -> None:
-    found = schema_of(scope())
+    found = schema_of(scope(), 2048)
     assert found is not None
     assert list(found["properties"]["files"]["properties"]) == list(SCOPE)
-    found = schema_of(item(Stage.PRECISION, {"symbols": {"a.py": {"f": "primary"}}}))
+    found = schema_of(item(Stage.PRECISION, {"symbols": {"a.py": {"f": "primary"}}}), 2048)
     assert found is not None
     assert list(found["properties"]["symbols"]["properties"]["a.py"]["properties"]) == ["f"]
 
@@ -157,6 +157,9 @@ class Student:
     def __init__(self, dies_at: int | None = None) -> None:
         self.asked: list[str] = []
         self.dies_at = dies_at
+
+    def limit(self, wanted: int) -> int:
+        return wanted
 
     def answer(
         self, messages: Sequence[Message], max_tokens: int, seed: int, temperature: float, schema: dict[str, Any] | None

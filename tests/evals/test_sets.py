@@ -28,6 +28,7 @@ from models.manifest import Funnel, Instance, Manifest, PlanningType
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Request, Stage, Task
 from models.tables import Blob, EvaluationSetRow, TrainingDataset, TrainingPlan
+from models.tokens import ANSWER_TOKENS
 from models.training import Target
 
 GOLD = {
@@ -143,6 +144,13 @@ def test_sampling_takes_turns_and_is_the_same_each_time(raw: Engine, store: RawS
     assert counts == {"big": 3, "small": 2}
     assert build_set(raw, Target.TASK_ANALYSIS, ["big", "small"], limit=5) == built
     assert build_set(raw, Target.TASK_ANALYSIS, ["big", "small"], limit=5, seed=1).id != built.id
+
+
+def test_an_answer_may_be_as_long_as_in_use_whatever_gold_said(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 3)
+    for target in (Target.TASK_ANALYSIS, Target.SCOPE):
+        items = build_set(raw, target, ["one"]).items
+        assert {item.answer_tokens for item in items} == {ANSWER_TOKENS[Stage(target.value)]}
 
 
 def test_prompts_that_are_too_long_are_left_out(raw: Engine, store: RawStore) -> None:
