@@ -84,6 +84,11 @@ def no_worse(groups: Sequence[Sequence[float]], margin: float, seed: int = 0) ->
     return (1 + int(np.sum(_drawn_sums(values, seed) >= seen))) / (1 + DRAWS)
 
 
+def fell(differences: Sequence[float], seed: int = 0) -> float:
+    """One-sided p that differences symmetric about zero fall as far as these do: small means that the mean fell."""
+    return no_worse([[-value] for value in differences], 0.0, seed)
+
+
 def interval(by_repository: Mapping[str, Sequence[float]], seed: int = 0) -> tuple[float, float]:
     """95% interval of the mean difference by the cluster bootstrap (Cameron, Gelbach and Miller 2008, whole
     repositories drawn with replacement), or over items when there is one repository. Covers too little with few."""

@@ -1,12 +1,11 @@
 """How subjects are evaluated: retrieval stages on frozen prompts in this process, code and plans by whole runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from evals.scoring import Result, Settings, find_evaluation, keep_evaluation
 from evals.sets import scores_from_campaign
-from evals.statistics import Solved, mean_pass_at_k
+from evals.whole_runs import Passes
 from flows.campaign import campaign, with_adapters
 from harness.crew import Crew
 from harness.packages import read_package
@@ -72,17 +71,6 @@ def have_served(shop: Shop, target: Target, base: Base, adapter: AdapterVersion)
     take_up(shop.settings, _role(shop, target), shop.curated, base, adapter)
 
 
-class Whole(NamedTuple):
-    """How the pipeline did as a whole: instances solved at the first try, and by any of their samples."""
-
-    pass_at_1: float
-    pass_at_k: float
-
-
-Passes = Mapping[tuple[str, int], bool]
-"""Whether an instance was solved, by instance and seed; samples without a verdict are not there."""
-
-
 def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None, adapters: Mapping[Stage, str]) -> Passes:
     """Run the student on packages of reserved repositories, with these adapters for the stages that are named.
 
@@ -91,26 +79,6 @@ def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None, adapters
     items = _items(shop, packages, limit)
     scores = _run(shop, "whole runs", packages, items, adapters, limit)
     return {(score.item, score.seed): bool(score.scores["pass@1"]) for score in scores}
-
-
-def compared(before: Passes, after: Passes) -> tuple[Whole, Whole]:
-    """Two whole runs over the samples that both have: a fault of infrastructure may have taken one from either.
-
-    Raises EvaluationError if they share none.
-    """
-    shared = before.keys() & after.keys()
-    if not shared:
-        raise EvaluationError("whole runs before and after have no sample with a verdict in common; run them again")
-    return _whole(before, shared), _whole(after, shared)
-
-
-def _whole(passes: Passes, shared: Collection[tuple[str, int]]) -> Whole:
-    samples: dict[str, list[bool]] = {}
-    for key in sorted(shared):
-        samples.setdefault(key[0], []).append(passes[key])
-    solved = [Solved(len(each), sum(each)) for each in samples.values()]
-    at_k = mean_pass_at_k(solved, min(each.samples for each in solved))
-    return Whole(sum(each.passed / each.samples for each in solved) / len(solved), at_k or 0.0)
 
 
 def _run(

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Protocol
 
-from flows.judging import NO_ADAPTER, compared, have_served, require_base, whole_runs
+from evals.whole_runs import Changes, compare
+from flows.judging import NO_ADAPTER, have_served, require_base, whole_runs
 from models.errors import GuardrailError
 from models.evaluation import GateReport, Verdict
+from models.guardrail_settings import GuardrailSettings
 from models.training import Target
 from tasks.learning import Shop
 from training import guardrails
@@ -38,6 +40,8 @@ def settle(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report
     if report.verdict is Verdict.INCONCLUSIVE:
         registry.inconclusive(adapter, report)
         return []
+    if in_the_way := registry.displaces(adapter, report):
+        return [f"passed its gate and was not promoted: {in_the_way}"]
     shop.require_reserved_packages(order.end_to_end)
     if (undone := _undone(shop, order.target, adapter, report)) is not None:
         return [f"promoted and rolled back: {undone}"]
@@ -47,12 +51,12 @@ def settle(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report
     registry.promote(adapter, report)
     if not order.end_to_end:
         return ["no whole runs after the promotion: give packages of reserved repositories with --end-to-end"]
-    worse = _worse(shop, order, base, adapter, report)
-    if worse:
+    changes = _changes(shop, order, base, adapter, report)
+    if worse := _worse(changes, shop.settings.guardrails):
         if not registry.take_back(adapter, worse):
             return [f"promoted, and replaced by a person while whole runs judged it: {worse}"]
         return [f"promoted and rolled back: {worse}"]
-    return ["whole runs are no worse than before"]
+    return [_kept(changes)]
 
 
 def _undone(shop: Shop, target: Target, adapter: AdapterVersion, report: GateReport) -> str | None:
@@ -80,20 +84,41 @@ def _have_both_served(shop: Shop, target: Target, base: Base, adapter: AdapterVe
     return champion.served if champion else NO_ADAPTER
 
 
-def _worse(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> str:
-    """How the pipeline got worse with an adapter in its champion's place; empty if it did not.
+def _changes(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> Changes:
+    """How the pipeline does with an adapter in its champion's place.
 
     Both are named, whoever is active meanwhile, so that it can be done at any time and comes out the same.
     """
-    limits, stages = shop.settings.guardrails, order.target.stages
+    stages = order.target.stages
     before_it = _have_both_served(shop, order.target, base, adapter, report)
     first = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, before_it))
     then = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, adapter.served))
-    before, after = compared(first, then)
-    if before.pass_at_1 - after.pass_at_1 > limits.end_to_end_margin:
-        return f"whole runs pass {after.pass_at_1:.3f} of the time, and did {before.pass_at_1:.3f} before"
+    return compare(first, then)
+
+
+def _worse(changes: Changes, limits: GuardrailSettings) -> str:
+    """How the pipeline got worse; empty if it did not."""
+    at_1 = changes.at_1
+    if at_1.is_loss(limits.end_to_end_margin, limits.end_to_end_alpha):
+        few = (
+            f"; {at_1.instances} instances are too few to tell it from chance"
+            if at_1.p > limits.end_to_end_alpha
+            else ""
+        )
+        return f"whole runs pass {at_1.after:.3f} of the time, and did {at_1.before:.3f} before (p = {at_1.p:.3f}{few})"
     try:
-        guardrails.check_diversity(before, after, limits)
+        guardrails.check_diversity(changes, limits)
     except GuardrailError as error:
         return str(error)
     return ""
+
+
+def _kept(changes: Changes) -> str:
+    """What to say of whole runs that undo nothing."""
+    at_1 = changes.at_1
+    if at_1.fall <= 0:
+        return f"whole runs are no worse than before: {at_1.before:.3f} to {at_1.after:.3f}"
+    return (
+        f"whole runs went from {at_1.before:.3f} to {at_1.after:.3f}, which may be chance (p = {at_1.p:.3f}, "
+        f"{at_1.instances} instances)"
+    )

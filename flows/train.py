@@ -26,7 +26,7 @@ from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
 from models.plans import Frozen
 from models.settings import load_settings
 from models.training import Target
-from tasks.learning import Shop, Trained, evaluation_key, train_adapter
+from tasks.learning import Shop, Trained, evaluation_ids, train_adapter
 from training import guardrails
 from training.bases import Base, find_base
 from training.curation import Card
@@ -34,6 +34,7 @@ from training.datasets import newest_dataset, read_dataset, trained_before
 from training.plans import Technique, code_revision, methods, order_for
 from training.registry import AdapterVersion
 from training.registry.standing import measure_standing
+from training.registry.weights import content_hash
 
 
 class TrainOrder(Frozen):
@@ -208,6 +209,7 @@ def _trained(shop: Shop, order: TrainOrder, base: Base, dataset: Path, card: Car
 def _registered(
     shop: Shop, order: TrainOrder, base: Base, card: Card, trained: Trained, baseline: Evaluation
 ) -> AdapterVersion:
+    asked = evaluation_ids(baseline, content_hash(trained.adapter_dir))
     return shop.registry.register(
         trained.adapter_dir,
         order.target,
@@ -218,7 +220,7 @@ def _registered(
         {"backend": trained.run.backend, "technique": order.technique, "steps": trained.run.steps},
         code_revision(),
         parents=card.rounds.earlier,
-        evaluations=[evaluation_key(baseline)],
+        evaluations=asked,
     )
 
 

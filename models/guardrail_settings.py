@@ -21,6 +21,9 @@ class GuardrailSettings(Frozen):
     end_to_end_margin: float = Field(
         0.02, ge=0, le=1, description="how far the whole pipeline's pass rate may fall before a promotion is undone"
     )
+    end_to_end_alpha: float = Field(
+        0.20, gt=0, lt=1, description="chance of undoing a promotion that lost nothing, at most: a fall has to show it"
+    )
     steady_margin: float = Field(
         0.05, ge=0, le=1, description="how far the student's pass rate may fall between campaigns and count as steady"
     )

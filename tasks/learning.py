@@ -236,6 +236,8 @@ def _keep_plan(shop: Shop, order: Order) -> None:
         add(connection, row)
 
 
-def evaluation_key(evaluation: Evaluation) -> str:
-    """The key under which an evaluation is kept."""
-    return evaluation_id(evaluation.set_id, evaluation.subject, dict(evaluation.settings))
+def evaluation_ids(baseline: Evaluation, adapter: str) -> list[str]:
+    """The keys of a baseline and of a challenger's evaluation on the same terms, which may still be to come; `adapter`
+    is the challenger's hash."""
+    challenger = Subject(name="", base=baseline.subject.base, adapter=adapter)
+    return [evaluation_id(baseline.set_id, who, dict(baseline.settings)) for who in (baseline.subject, challenger)]

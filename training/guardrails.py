@@ -9,6 +9,7 @@ on a merge of an earlier adapter compounds its faults.
 import math
 from collections.abc import Collection, Sequence
 
+from evals.whole_runs import Changes
 from models.errors import GuardrailError
 from models.guardrail_settings import GuardrailSettings
 from models.training import Target
@@ -115,14 +116,14 @@ def check_uncontaminated(hits: Sequence[str]) -> None:
         )
 
 
-def check_diversity(before: tuple[float, float], after: tuple[float, float], settings: GuardrailSettings) -> None:
-    """pass@k does not fall while pass@1 rises. Both are (pass@1, pass@k), of the same instances and k."""
-    (first, many), (first_now, many_now) = before, after
-    if first_now >= first and many - many_now > settings.pass_at_k_margin:
+def check_diversity(changes: Changes, settings: GuardrailSettings) -> None:
+    """pass@k does not fall while pass@1 rises."""
+    at_1, at_k = changes
+    if at_1.fall <= 0 and at_k.is_loss(settings.pass_at_k_margin, settings.end_to_end_alpha):
         raise GuardrailError(
             DIVERSITY,
-            f"pass@k fell from {many:.3f} to {many_now:.3f} while pass@1 went from {first:.3f} to {first_now:.3f}; "
-            "the answers are becoming all alike: add repositories or teacher data",
+            f"pass@k fell from {at_k.before:.3f} to {at_k.after:.3f} while pass@1 went from {at_1.before:.3f} to "
+            f"{at_1.after:.3f}; the answers are becoming all alike: add repositories or teacher data",
         )
 
 

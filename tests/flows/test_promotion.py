@@ -123,7 +123,7 @@ def test_whole_runs_keep_or_undo_a_promotion(
             assert any("rolled back: whole runs pass 0.000 of the time, and did 1.000" in note for note in came.notes)
         else:
             assert (came.serving, log) == ("scope-v1", ["promote"])
-            assert "whole runs are no worse than before" in came.notes
+            assert "whole runs are no worse than before: 1.000 to 1.000" in came.notes
         asked = len(server.requests)
         again = conclude(shop, made, report)
         assert again.serving == came.serving

@@ -23,6 +23,7 @@ from training.bases import add_base
 from training.curation import Card, Curated, curate
 from training.curation.writing import dataset_id, hashed, write_dataset
 from training.registry import Registry
+from training.registry.statement import read_statement
 
 HELD_OUT = "hidden"
 
@@ -134,7 +135,10 @@ def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world:
     assert {test.metric for test in report.gate.tests} >= {"accuracy", "relevant_recall"}
     registry = Registry(world.curated, world.folder)
     assert [entry.action for entry in registry.log(Target.SCOPE)] == [report.verdict.value]
-    registry.verify("scope-v1")
+    lineage = read_statement(registry.verify("scope-v1").path).predicate
+    with reading(world.raw.engine) as connection:
+        asked = set(connection.scalars(select(table_of(EvaluationRow).c.id)))
+    assert set(lineage.evaluations) == asked
     assert (rows(world, TrainingRun), rows(world, EvaluationRow)) == (2, 2)
 
     assert train(order(dataset=dataset, technique="sft+dpo")) == report

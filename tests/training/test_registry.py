@@ -16,7 +16,7 @@ from models.errors import GuardrailError, RegistryError
 from models.evaluation import Verdict
 from models.training import Target
 from tests.training.registry_material import fresh, lora, make_adapter, make_base, register, report, write_safetensors
-from training.registry import Registry
+from training.registry import AdapterVersion, Registry
 from training.registry.standing import standing
 
 if TYPE_CHECKING:
@@ -202,17 +202,35 @@ def test_a_new_base_ends_the_adapters_of_the_old_one(curated: "Engine", registry
     assert "scope-v1 is of base tiny" not in registry.log()[-1].reason  # it was taken off before
 
 
-def test_the_first_adapter_of_another_base_has_only_that_base_to_beat(
-    curated: "Engine", registry: Registry, tmp_path: Path
-) -> None:
+def other_base(curated: "Engine", registry: Registry, tmp_path: Path) -> tuple[AdapterVersion, AdapterVersion]:
+    """An adapter that serves on one base, and one of another base that beat that base alone."""
     old = fresh(registry, tmp_path, 1.0)
     registry.promote(old, report(old, None))
     make_base(curated, tmp_path, "larger")
-    new = register(registry, make_adapter(tmp_path / "n", 2.0, base_model_name_or_path="larger"), base="larger")
-    registry.promote(new, report(new, None))
+    return old, register(registry, make_adapter(tmp_path / "n", 2.0, base_model_name_or_path="larger"), base="larger")
+
+
+def test_an_adapter_of_another_base_takes_nobodys_place_until_its_base_is_adopted(
+    curated: "Engine", registry: Registry, tmp_path: Path
+) -> None:
+    _, new = other_base(curated, registry, tmp_path)
+    with pytest.raises(GuardrailError, match=r"same-base: scope-v1 serves on base tiny, .*cra bases adopt larger"):
+        registry.promote(new, report(new, None))
+    assert registry.displaces(new, report(new, None)).startswith("same-base")
+    assert (serving(registry), registry.log()[-1].action) == ("scope-v1", "refuse")
+    registry.adopt_base("larger", "served now")
+    registry.promote(new)  # by the report that was noted
     assert serving(registry) == "scope-v2"
     assert registry.rollback(Target.SCOPE, "worse") is None
-    assert registry.log()[-1].reason == "worse (passed over: scope-v1 is of base tiny)"
+
+
+def test_a_person_may_go_past_the_base_and_comes_back_to_who_served(
+    curated: "Engine", registry: Registry, tmp_path: Path
+) -> None:
+    old, new = other_base(curated, registry, tmp_path)
+    registry.promote(new, override="both bases are served")
+    assert serving(registry) == "scope-v2"
+    assert registry.rollback(Target.SCOPE, "worse") == registry.show(old.name)
 
 
 @pytest.mark.parametrize(

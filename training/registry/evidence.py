@@ -44,3 +44,14 @@ def check_report(version: AdapterVersion, report: GateReport | None, champion: s
         raise GuardrailError(
             "gate", f"{version.name} passed against {against}, which does not serve now; evaluate it against who does"
         )
+
+
+def check_displaces(version: AdapterVersion, serving: AdapterVersion | None) -> None:
+    """Raise GuardrailError if an adapter of another base serves: no gate compared the two, and the one would go out of
+    service though its base may still be what is asked."""
+    if serving is not None and serving.base != version.base:
+        raise GuardrailError(
+            "same-base",
+            f"{serving.name} serves on base {serving.base_name}, and {version.name} is of base {version.base_name}; "
+            f'if that base is served now, say so with `cra bases adopt {version.base_name} --reason "..."` first',
+        )

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import RegistryError
+from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
 from models.tables import AdapterMetadata, BaseModel, Promotion, utc_now
 from models.training import Target
 from training.bases import Base, find_base, list_bases
 from training.registry.checking import check_version
-from training.registry.evidence import check_report, check_subject, on_record
+from training.registry.evidence import check_displaces, check_report, check_subject, on_record
 from training.registry.log import Decision, deciding, move, read_log, reading, served_before, serving, write
 from training.registry.shelf import shelve
 from training.registry.statement import Lineage
@@ -113,8 +113,9 @@ class Registry:
         """Let an adapter serve its target, for running routers within a second.
 
         It needs a report that says promote, about this adapter against whoever serves now (without one, the last on
-        record counts); `override`, a person's reason, goes past that and is kept. Raises GuardrailError if
-        neither is there, RegistryError if the adapter was altered or its base is superseded.
+        record counts), and whoever serves has to be of the same base. `override`, a person's reason, goes past both
+        and is kept. Raises GuardrailError without either, RegistryError if the adapter was altered or its base is
+        superseded.
         """
         chosen = self._current(version)
         check_version(chosen, self._base(chosen.base), self.keys)
@@ -125,18 +126,16 @@ class Registry:
             log = read_log(connection, chosen.target)
             if champion == chosen.id:
                 return self._current(chosen.id)
-            beaten = self._same_base(champion, chosen)
+            before = None if champion is None else self._current(champion)
+            beaten = before.id if before is not None and before.base == chosen.base else None
             report = report or on_record(log, chosen.id, beaten)
             if override is None:
                 check_report(chosen, report, beaten)
+                check_displaces(chosen, before)
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
             write(connection, Decision(chosen.target, "promote", chosen.id, reason, override, report))
         return self._current(chosen.id)
-
-    def _same_base(self, champion: str | None, chosen: AdapterVersion) -> str | None:
-        """Whom a challenger has to beat: an adapter of another base does not answer where its own base is served."""
-        return champion if champion is not None and self._current(champion).base == chosen.base else None
 
     def reject(self, version: AdapterVersion | str, report: GateReport) -> None:
         """Note that a gate turned an adapter down; whoever serves goes on. Noted once for one report."""
@@ -146,24 +145,34 @@ class Registry:
         """Note that a gate could not tell; whoever serves goes on. Noted once for one report."""
         self._note(version, "inconclusive", report)
 
-    def refuse(self, target: Target, reason: str, adapter: str | None = None, override: str | None = None) -> None:
+    def refuse(self, target: Target, reason: str, override: str | None = None) -> None:
         """Note that a rule stopped a step about a target, or that a person went past it."""
         with deciding(self._curated) as connection:
-            write(connection, Decision(target, "refuse", adapter, reason, override))
+            write(connection, Decision(target, "refuse", None, reason, override))
 
-    def _note(self, version: AdapterVersion | str, action: str, report: GateReport) -> None:
+    def displaces(self, version: AdapterVersion, report: GateReport) -> str:
+        """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
+        it can be promoted by that once the base is adopted. Empty: it may."""
+        chosen = self._current(version)
+        try:
+            check_displaces(chosen, self.active(chosen.target))
+        except GuardrailError as error:
+            self._note(chosen, "refuse", report, str(error))
+            return str(error)
+        return ""
+
+    def _note(self, version: AdapterVersion | str, action: str, report: GateReport, reason: str | None = None) -> None:
         chosen = self._current(version)
         check_subject(chosen, report)
         with deciding(self._curated) as connection:
             last = next((r for r in reversed(read_log(connection, chosen.target)) if r.adapter == chosen.id), None)
             if last is None or (last.action, last.report) != (action, report.model_dump(mode="json")):
-                write(connection, Decision(chosen.target, action, chosen.id, report.reason, None, report))
+                write(connection, Decision(chosen.target, action, chosen.id, reason or report.reason, None, report))
 
     def rollback(self, target: Target, reason: str) -> AdapterVersion | None:
         """Let whoever served a target before serve again; None: the base alone. Again goes one further back.
 
-        Of an adapter that is not intact or is of another base than the one it takes over from, the one before it is
-        taken. Raises RegistryError if no adapter serves.
+        Of an adapter that is not intact the one before it is taken. Raises RegistryError if no adapter serves.
         """
         with deciding(self._curated) as connection:
             now = serving(connection, target)
@@ -182,9 +191,9 @@ class Registry:
         return True
 
     def _go_back(self, connection: "Connection", target: Target, now: str, reason: str) -> str | None:
-        current, passed = self._current(now), list[str]()
+        passed = list[str]()
         for candidate in served_before(read_log(connection, target)):
-            fault = self._unfit(candidate, current)
+            fault = self._unfit(candidate)
             if not fault:
                 break
             passed.append(fault)
@@ -193,12 +202,10 @@ class Registry:
         write(connection, Decision(target, "rollback", now, notes))
         return candidate
 
-    def _unfit(self, candidate: str | None, current: AdapterVersion) -> str:
+    def _unfit(self, candidate: str | None) -> str:
         if candidate is None:
             return ""
         version = self._current(candidate)
-        if version.base != current.base:
-            return f"{version.name} is of base {version.base_name}"
         try:
             intact = content_hash(version.path) == version.id
         except RegistryError:

@@ -26,7 +26,7 @@ class Resource(Frozen):
 
 class Lineage(Frozen):
     """What an adapter was made of. `adapter`, `base`, `dataset` and `plan` are hashes; `parents` the datasets that its
-    own grew out of, `evaluations` the ids of evaluations known when it was registered."""
+    own grew out of, `evaluations` the ids of those that its gate compares: its champion's, and its own."""
 
     target: Target
     adapter: str
