@@ -4,6 +4,9 @@
     reject        a primary metric is significantly worse, or worse by more than its margin
     inconclusive  anything else; the champion stays
 
+Planning has three kinds of plans under one rate: a gain of the whole does not promote while the rate of one kind fell
+by more than its margin, and a significant fall of one rejects.
+
 Significance is the sign-flip over repositories. With fewer than six of them nothing can be said beyond these, and the
 verdict says so; the tests over items are then reported as what they are, and promote only if the rules allow it. The
 chance of promoting a challenger that is no better is at most `alpha`: a two-sided p of at most alpha in favour of the
@@ -11,7 +14,7 @@ challenger comes up in alpha/2 of such cases for each of at most two primary met
 corrected by Holm's method.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from evals.paired import at_item_level, detectable, holm, interval, no_worse, sign_flip_over_repositories
@@ -59,7 +62,8 @@ def decide(
     check_comparable(champion, challenger)
     rest = [_target_p(pair, rules) for pair in others]
     measured = [_test(champion, challenger, metric, rest, rules) for metric in _metrics(champion, challenger)]
-    verdict, reason = _verdict(champion, measured, rules)
+    held = {metric.name for metric in REQUIREMENTS[champion.target].held}
+    verdict, reason = _verdict(champion, measured, held, rules)
     return GateReport(
         target=champion.target,
         champion=champion.subject,
@@ -115,8 +119,11 @@ def _metrics(champion: Evaluation, challenger: Evaluation) -> list[tuple[Metric,
     for metric in primary:
         if metric.name not in names:
             raise EvaluationError(f"no answer of target {champion.target.value} has the primary metric {metric.name}")
+    held = {metric.name: metric for metric in REQUIREMENTS[champion.target].held}
     others = sorted(names - {metric.name for metric in primary})
-    return [(metric, True) for metric in primary] + [(Metric(name, None, 0.0), False) for name in others]
+    return [(metric, True) for metric in primary] + [
+        (held.get(name, Metric(name, None, 0.0)), False) for name in others
+    ]
 
 
 def _pair(champion: Evaluation, challenger: Evaluation, metric: str, strict: bool) -> _Paired | None:
@@ -197,11 +204,13 @@ def _test(
     return _Measured(test, paired, metric.margin if rules.margin is None else rules.margin)
 
 
-def _verdict(champion: Evaluation, measured: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
+def _verdict(
+    champion: Evaluation, measured: Sequence[_Measured], held: Collection[str], rules: Rules
+) -> tuple[Verdict, str]:
     primary = [each for each in measured if each.test.primary]
     beyond = all(each.test.p_repository is not None for each in primary)
     notes = [] if beyond else [BEYOND]
-    verdict, what = _compare(primary, rules)
+    verdict, what = _hold([each for each in measured if each.test.metric in held], *_compare(primary, rules), rules)
     if not beyond:
         what += f", by a test over items of {primary[0].test.repositories} repositories"
         if verdict is Verdict.PROMOTE and not rules.item_level:
@@ -236,6 +245,19 @@ def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
                 f"{_change(each.test)} may be a loss of more than {each.margin:.3f} (p {shown_p(p)})"
             )
     return Verdict.PROMOTE, "; ".join(f"{_change(each.test)} (p {shown_p(each.test.p_adjusted)})" for each in gained)
+
+
+def _hold(held: Sequence[_Measured], verdict: Verdict, what: str, rules: Rules) -> tuple[Verdict, str]:
+    """What the metrics that may not fall leave of a verdict, and its reason."""
+    for test in (each.test for each in held):
+        if test.difference < 0 and test.p_adjusted <= rules.alpha and verdict is not Verdict.REJECT:
+            return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
+    for test, _, margin in held:
+        if test.difference < -margin and verdict is Verdict.PROMOTE:
+            return Verdict.INCONCLUSIVE, (
+                f"{what} is a gain, but {_change(test)} ({test.items} items) may be a loss of more than {margin:.3f}"
+            )
+    return verdict, what
 
 
 def _change(test: MetricTest) -> str:

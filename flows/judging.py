@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evals.scoring import Result, Settings, find_evaluation, keep_evaluation
+from evals.scoring import SCORING, Result, Settings, find_evaluation, keep_evaluation
 from evals.sets import scores_from_campaign
 from evals.whole_runs import Passes
 from flows.campaign import campaign, with_adapters
@@ -34,6 +34,7 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     require_base(shop, evaluation_set.target, base)
     settings: Settings = {
         "backend": "harness",
+        "scoring": SCORING,
         "seeds": SAMPLES,
         "temperature": TEMPERATURE,
         "student": _student(shop, dict.fromkeys(evaluation_set.target.stages, NO_ADAPTER)),

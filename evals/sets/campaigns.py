@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, RowMapping, select
 
+from evals.thresholds import PASS, stage_pass
 from harness.store.report import latest_run
 from harness.store.rows import reading, sha256, table_of
 from models.errors import EvaluationError
@@ -12,11 +13,11 @@ from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
+from models.training import Target
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-PASS = "pass@1"
 _RUNS = table_of(TaskRun)
 _INSTANCES = table_of(InstanceRow)
 _OUTCOMES = table_of(OutcomeRow)
@@ -66,6 +67,8 @@ def scores_from_campaign(
             seed = grid.index((run["temperature"], run["sample"]))
             if run["success"] is not None:
                 passed = {PASS: float(run["success"])}
+                if evaluation_set.target is Target.PLANNING:  # one kind of plan must not pay for another
+                    passed[stage_pass(item.stage)] = passed[PASS]
                 scores.append(ItemScore(item=item.id, repository=item.repository, seed=seed, scores=passed))
                 judged += 1
             elif run["kind"] is not None:

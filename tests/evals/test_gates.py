@@ -69,6 +69,44 @@ def test_a_gain_in_one_repository_alone_is_not_significant() -> None:
     assert report.tests[0].p_item < 0.001
 
 
+def plans(meta: int, part: int) -> Score:
+    """Of each repository's items the first five are meta plans, the others part plans; so many of each pass."""
+
+    def score(_: int, item: int) -> dict[str, float]:
+        stage, passed = ("meta_plan", item < meta) if item < 5 else ("part_plan", item - 5 < part)
+        return {"pass@1": float(passed), f"pass@1 {stage}": float(passed)}
+
+    return score
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "said"),
+    [
+        ((3, 3), (3, 9), Verdict.PROMOTE, "pass@1 0.300 to 0.600 (p = 0.0078)"),
+        ((3, 3), (1, 12), Verdict.REJECT, "pass@1 meta_plan 0.600 to 0.200, which is significantly worse"),
+        ((0, 3), (0, 3), Verdict.INCONCLUSIVE, "no significant gain"),
+    ],
+)
+def test_one_kind_of_plans_does_not_pay_for_another(
+    before: tuple[int, int], after: tuple[int, int], verdict: Verdict, said: str
+) -> None:
+    one, other = (
+        evaluation(name, plans(*counts), target=Target.PLANNING) for name, counts in (("base", before), ("v1", after))
+    )
+    report = decide(one, other)
+    assert (report.verdict, report.reason[: len(said)]) == (verdict, said)
+
+
+def test_a_kind_of_plans_that_may_have_got_worse_keeps_the_champion() -> None:
+    better = plans(3, 9)
+    some: Score = lambda r, i: plans(0, 9)(r, i) if r < 3 else better(r, i)  # noqa: E731
+    report = decide(
+        evaluation("base", plans(3, 3), target=Target.PLANNING), evaluation("v1", some, target=Target.PLANNING)
+    )
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "but pass@1 meta_plan 0.600 to 0.375 (40 items) may be a loss of more than 0.050" in report.reason
+
+
 def test_a_gain_beside_a_loss_beyond_the_margin_is_rejected() -> None:
     one, other = (
         evaluation("base", scope(0.5, 0.9), target=Target.SCOPE),

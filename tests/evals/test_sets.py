@@ -278,6 +278,15 @@ def test_a_campaign_with_open_or_unjudged_trajectories_gives_no_scores(raw: Engi
         scores_from_campaign(raw, "c", built, "teacher")
 
 
+def test_plans_have_a_rate_for_each_kind(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 2)
+    built = build_set(raw, Target.PLANNING, ["one"])
+    run(store, "one", 2, planner="student")
+    stages = {item.id: item.stage.value for item in built.items}
+    for score in scores_from_campaign(raw, "c", built).scores:
+        assert score.scores == {"pass@1": 1.0, f"pass@1 {stages[score.item]}": 1.0}
+
+
 def test_two_models_under_one_name_are_told_apart_by_identity(raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
     built = build_set(raw, Target.CODE, ["one"])
