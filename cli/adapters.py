@@ -74,7 +74,7 @@ def show(name: Name, as_json: Json = False) -> None:
         ("base", f"{version.base_name} {version.base[:12]}"),
         ("dataset", version.dataset_id),
         ("grown out of", ", ".join(lineage.parents) or "-"),
-        ("plan", version.plan_id),
+        ("training plan", version.plan_id),
         ("settings", config or "-"),
         ("code", lineage.code_revision),
         ("trained", f"{version.trained_at:%Y-%m-%d %H:%M}"),
@@ -93,13 +93,15 @@ def log(
     target: Annotated[Target | None, typer.Option(help="About one target only.")] = None, as_json: Json = False
 ) -> None:
     """Every decision about who serves, oldest first."""
-    from cli.output import print_json
+    from cli.output import console, print_json
 
     registry = _registry()
     rows, names = registry.log(target), _names(registry)
     if as_json:
         print_json([_decision(row, names) for row in rows])
         return
+    if not rows:
+        console.print("no decision yet")
     _print_decisions(rows, names)
 
 
@@ -124,14 +126,17 @@ def promote(
     if as_json:
         print_json(_shown(now) | {"before": before.name if before else None, "override": override})
         return
+    if before is not None and before.id == now.id:
+        console.print(f"{now.target.value}: {now.name} serves already; nothing was changed")
+        return
     console.print(f"{now.target.value}: {now.name} serves (before: {before.name if before else 'the base'})")
     if override:
         errors.print(f"the gate was gone past: {override}", style="yellow", markup=False)
-    if unasked := _unasked(now):
-        errors.print(unasked, style="yellow", markup=False, soft_wrap=True)
+    if said := unasked(now):
+        errors.print(said, style="yellow", markup=False, soft_wrap=True)
 
 
-def _unasked(version: "AdapterVersion") -> str:
+def unasked(version: "AdapterVersion") -> str:
     """That nobody asks an adapter, as the student's endpoint is not said to serve its base; empty if it is."""
     from models.settings import load_settings
 
@@ -140,7 +145,7 @@ def _unasked(version: "AdapterVersion") -> str:
     if models.endpoint(name).base in (version.base, version.base_name):
         return ""
     return (
-        f"nobody asks it yet: endpoint {name!r} is not said to serve base {version.base_name}; "
+        f"nobody asks {version.name} yet: endpoint {name!r} is not said to serve base {version.base_name}; "
         f'set base = "{version.base_name}" under [models.endpoints.{name}]'
     )
 

@@ -30,9 +30,7 @@ def add(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Copy a base from local files, by the hash of its content. Nothing is downloaded, and no code of it is run."""
-    from contextlib import nullcontext
-
-    from cli.output import console, errors, print_json
+    from cli.output import console, print_json, waiting
     from models.database import open_database
     from models.errors import UsageError
     from models.settings import load_settings
@@ -41,8 +39,7 @@ def add(
     if role not in (None, "reasoning", "coding"):
         raise UsageError(f"role {role!r}: reasoning or coding")
     settings = load_settings()
-    wait = errors.status(f"adding {path}") if errors.is_terminal else nullcontext()
-    with wait:
+    with waiting(f"adding {path}: copied and hashed{', converted first' if gguf else ''}"):
         engine = open_database(settings.curated_url, "curated")
         base = add_base(engine, settings.data_dir, path, name, role=role, gguf=gguf)  # type: ignore[arg-type]
     if as_json:
@@ -104,7 +101,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the bases. With --verify exits with 1 at the first that is damaged."""
-    from cli.output import print_json, table
+    from cli.output import counted, errors, print_json, table
     from models.database import open_database
     from models.settings import load_settings
     from training.bases import list_bases, verify_base
@@ -113,6 +110,7 @@ def list_(
     if verify:
         for base in bases:
             verify_base(base, full=True)
+        errors.print(f"{counted(len(bases), 'base')} read in full and intact")
     if as_json:
         print_json([_shown(base) for base in bases])
         return

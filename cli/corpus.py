@@ -91,7 +91,7 @@ def print_manifest(directory: Path, manifest: "Manifest") -> None:
     """Tables for people: instances, environments, and a line that sums them up."""
     from rich.text import Text
 
-    from cli.output import console, table
+    from cli.output import console, print_flag, table
 
     rows = []
     for instance in manifest.instances:
@@ -115,4 +115,4 @@ def print_manifest(directory: Path, manifest: "Manifest") -> None:
         f"{len(manifest.environments)} environments, {len(manifest.wheels)} wheels, identity {manifest.identity()[:12]}"
     )
     for flag in manifest.flags:
-        console.print(f"[yellow]flag:[/] {flag}")
+        print_flag(flag)

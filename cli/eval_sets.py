@@ -42,15 +42,19 @@ def build(
     Neither can be undone: nothing of a reserved repository is ever trained on. A repository that was trained on
     already is refused.
     """
-    from cli.output import console, print_json
-    from evals.sets import build_set, curated_from, freeze, require_untrained, reserve
+    from cli.output import console, print_json, waiting
+    from evals.sets import build_set, curated_from, freeze, known_repositories, require_untrained, reserve
     from models.database import open_database
+    from models.errors import UsageError
     from models.settings import load_settings
 
     settings = load_settings()
     raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
     require_untrained(raw, repository)
-    built = build_set(raw, target, repository, limit, max_prompt_tokens, _counter(curated, base), seed)
+    if unknown := sorted(set(repository) - set(known_repositories(raw))):
+        raise UsageError(f"no campaign has run on {', '.join(unknown)}; {_known(raw)}")
+    with waiting(f"reading gold's answers about {', '.join(repository)}"):
+        built = build_set(raw, target, repository, limit, max_prompt_tokens, _counter(curated, base), seed)
     if not dry_run:
         freeze(curated, raw, built)
         reserve(curated, raw, repository, f"evaluation of {target.value}")
@@ -122,15 +126,20 @@ def reserve_(
         raise UsageError("--reason is empty; say why, it is kept with the reservation")
     settings = load_settings()
     raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
-    known = known_repositories(raw)
-    if not unseen and (unknown := sorted(set(repository) - set(known))):
+    if not unseen and (unknown := sorted(set(repository) - set(known_repositories(raw)))):
         raise UsageError(
-            f"no campaign has run on {', '.join(unknown)}, and a reservation is for good; known: "
-            f"{', '.join(known) or 'none'}. Add --unseen if the name is right"
+            f"no campaign has run on {', '.join(unknown)}, and a reservation is for good; {_known(raw)}. "
+            "Add --unseen if the name is right"
         )
     new = reserve(curated, raw, repository, reason.strip())
     for name in sorted(set(repository)):
         console.print(f"{name}: {'reserved' if name in new else 'was reserved before'}", markup=False)
+
+
+def _known(raw: "Engine") -> str:
+    from evals.sets import known_repositories
+
+    return f"known: {', '.join(known_repositories(raw)) or 'none'}"
 
 
 def _counter(curated: "Engine", base: str | None) -> "Callable[[Sequence[Message]], int]":

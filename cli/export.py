@@ -24,6 +24,7 @@ def export_adapter(
         bool, typer.Option("--embedded", help="Make it ready for the embedded model instead: `cra solve` then uses it.")
     ] = False,
     check: Annotated[bool, typer.Option(help="Load the result and compare its probabilities with PEFT's.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
     precision: Annotated[str, typer.Option(help="Of a GGUF base: f16 or f32.")] = "f16",
     adapter_dir: Annotated[
         Path | None, typer.Option("--adapter-dir", help="A PEFT adapter outside the registry; needs --base-dir.")
@@ -35,9 +36,7 @@ def export_adapter(
 
     gguf: an adapter for llama.cpp; ollama: base, adapter and Modelfile; merged: weights in Hugging Face's layout.
     """
-    from contextlib import nullcontext
-
-    from cli.output import console, errors, print_json
+    from cli.output import console, print_json, waiting
     from models.errors import UsageError
     from models.settings import load_settings
     from training.export.exporting import embed, export
@@ -47,14 +46,13 @@ def export_adapter(
         wrong = f"--format {form}" if form not in _FORMATS else f"--precision {precision}"
         raise UsageError(f"{wrong} is unknown; --format is {', '.join(_FORMATS)}, and --precision f16 or f32")
     found = _outside(name, adapter_dir, base_dir) if adapter_dir or base_dir else _registered(name, embedded)
-    wait = errors.status(f"exporting {name}") if errors.is_terminal else nullcontext()
-    with wait, quiet_libraries():
+    with waiting(f"exporting {name}{', and comparing it with what was trained' if check else ''}"), quiet_libraries():
         if embedded:
             file = embed(found, load_settings().data_dir / "adapters-gguf", check=check)
             written, compared = [file], None
         else:
             target = out or Path(f"{name}-{form}")
-            done = export(found, form, target, check=check, precision=precision)  # type: ignore[arg-type]
+            done = export(found, form, target, check=check, precision=precision, overwrite=overwrite)  # type: ignore[arg-type]
             written, compared = [done.directory / each for each in done.files], done.comparison
     if as_json:
         print_json({"name": found.name, "files": written, "comparison": compared and compared.as_dict()})

@@ -61,7 +61,7 @@ def _print_json(source: str, mined: "Mined", facts: "RepositoryFacts") -> None:
 
 
 def _print_tables(mined: "Mined", facts: "RepositoryFacts", limit: int) -> None:
-    from cli.output import console, table
+    from cli.output import print_flag, table
 
     funnel = mined.funnel
     rows: list[tuple[str, int]] = [("commits", funnel.total)]
@@ -85,4 +85,4 @@ def _print_tables(mined: "Mined", facts: "RepositoryFacts", limit: int) -> None:
         right=["files", "lines", "symbols"],
     )
     for flag in facts.flags:
-        console.print(f"[yellow]flag:[/] {flag}")
+        print_flag(flag)

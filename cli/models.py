@@ -21,10 +21,13 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     Exits with 1 if an endpoint that a role or a teacher uses cannot be used as it is set.
     """
+    from cli.adapters import unasked
     from cli.output import errors, print_json, table
     from llm.aliases import Aliases
     from llm.check import check as check_models
+    from models.database import open_database
     from models.settings import load_settings
+    from training.registry import Registry
 
     settings = load_settings()
     reports = check_models(settings.models, Aliases(settings.curated_url))
@@ -41,6 +44,9 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         for report in reports:
             if report.fault:
                 errors.print(report.fault, style="red", markup=False, soft_wrap=True)
+        for version in Registry(open_database(settings.curated_url, "curated"), settings.data_dir).list():
+            if version.active and (said := unasked(version)):
+                errors.print(said, style="yellow", markup=False, soft_wrap=True)
     if any(report.uses and not report.usable for report in reports):
         raise typer.Exit(1)
 

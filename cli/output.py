@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,29 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on standard error what is waited for: with something that moves, or in a line where nobody sees it move."""
+    if errors.is_terminal:
+        with errors.status(Text(what)):
+            yield
+    else:
+        errors.print(what, markup=False, soft_wrap=True)
+        yield
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: `1 item`, `2 items`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def print_flag(flag: str) -> None:
+    """Print what a person should know of a repository."""
+    from harness.mining.repository import FLAGS
+
+    console.print(f"[yellow]flag:[/] {flag}{f': {FLAGS[flag]}' if flag in FLAGS else ''}", soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

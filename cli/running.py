@@ -67,6 +67,8 @@ def _engine() -> Iterator[None]:
     from flows.progress import watched_by
 
     _stop_at_once()
+    if not errors.is_terminal:
+        errors.print("starting")
     with progress() as display, watched_by(Bars(display)):
         yield
 

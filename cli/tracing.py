@@ -128,7 +128,8 @@ def _event(event: "Event", full: bool) -> Text:
         where = " ".join(filter(None, [event.part_id, event.step_id]))
         cost = f"{event.prompt_tokens}+{event.completion_tokens} tokens"
         said = _visible(_cut(_pretty(event.response), full))
-        return Text(f"{head}{event.stage} {where} asked {event.model} ({cost})\n{said}")
+        who = f"{event.adapter} on {event.model}" if event.adapter else event.model
+        return Text(f"{head}{event.stage} {where} asked {who} ({cost})\n{said}")
     if event.event == "plan":
         return Text(f"{head}{event.stage} plan accepted{f' for {event.part_id}' if event.part_id else ''}")
     if event.event == "edit":

@@ -212,7 +212,8 @@ def _verdict(
     notes = [] if beyond else [BEYOND]
     verdict, what = _hold([each for each in measured if each.test.metric in held], *_compare(primary, rules), rules)
     if not beyond:
-        what += f", by a test over items of {primary[0].test.repositories} repositories"
+        count = primary[0].test.repositories
+        what += f", by a test over items of {count} {'repository' if count == 1 else 'repositories'}"
         if verdict is Verdict.PROMOTE and not rules.item_level:
             verdict, what = Verdict.INCONCLUSIVE, f"{what}; evidence about items alone does not promote"
         elif verdict is Verdict.PROMOTE:

@@ -132,6 +132,7 @@ def evaluate_subject(
     terms, answerer = _answering(shop, evaluation_set, base, adapter)
     settings = settings_of(terms)
     if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
+        shop.tell(f"evaluate {label}: done before", 1, 1)
         return found
     with shop.device():
         shop.tell(f"evaluate {label}", 0, None)
@@ -184,6 +185,7 @@ def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
     """Carry out a training, unless it is finished; one that was stopped goes on from its last checkpoint."""
     out = shop.settings.data_dir / "trainings" / order.id
     if (found := find_training(shop, order.id)) is not None and order.is_result(Path(found.path)):
+        shop.tell(f"train {label}: done before", 1, 1)
         return Trained(order.id, Path(found.path), found)
     _keep_plan(shop, order)
     # Once more: from here on, nobody can reserve what is about to be trained on.

@@ -15,6 +15,13 @@ NO_PYTHON = "no-python"
 NO_TESTS = "no-tests"
 
 LINES_OF_CODE = (1_000, 50_000)
+FLAGS = {
+    DEFENSIVE_FRAMEWORK: "a framework that catches everything to stay alive: its style is no model for other code",
+    SIZE_OUT_OF_RANGE: f"its production code is not of {LINES_OF_CODE[0]:,} to {LINES_OF_CODE[1]:,} lines",
+    NO_PYTHON: "no Python code was found",
+    NO_TESTS: "no tests were found, so nothing can be judged",
+}
+"""What each flag means, for people."""
 _REGULAR_MODES = ("100644", "100755")
 _FRAMEWORK_NAMES = """
     aio-pika aiohttp arq blacksheep bottle celery cherrypy connexion django djangorestframework dramatiq

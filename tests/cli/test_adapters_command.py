@@ -48,13 +48,20 @@ def test_promotion_needs_a_report_or_a_reason(registry: Registry) -> None:
     assert actions[2:] == [("rollback", "worse"), ("rollback", "by hand")]
 
 
+def test_what_changed_nothing_says_so(registry: Registry) -> None:
+    assert said("log").strip() == "no decision yet"
+    said("promote", "scope-v1", "--override", "first of all")
+    assert said("promote", "scope-v1").strip() == "scope: scope-v1 serves already; nothing was changed"
+    assert len(registry.log()) == 1
+
+
 def test_a_promotion_that_nobody_will_notice_says_so(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    unnoticed = "nobody asks it yet: endpoint 'embedded' is not said to serve base tiny"
+    unnoticed = "nobody asks scope-v1 yet: endpoint 'embedded' is not said to serve base tiny"
     promote = ["adapters", "promote", "scope-v1", "--override", "a trial"]
     assert unnoticed in " ".join(runner.invoke(app, promote).output.split())
     registry.rollback(Target.SCOPE, "again")
     monkeypatch.setenv("CRA_MODELS__ENDPOINTS", json.dumps({"embedded": {"base": "tiny"}}))
-    assert "nobody asks it" not in runner.invoke(app, promote).output
+    assert "nobody asks" not in runner.invoke(app, promote).output
 
 
 def test_a_report_from_before_a_rollback_is_not_enough(registry: Registry) -> None:

@@ -53,6 +53,11 @@ def test_a_set_is_shown_before_it_is_frozen_and_listed_afterwards(data: Path) ->
         cra("eval-sets", "reserve", "one", "--reason", " ")
 
 
+def test_an_unknown_repository_is_answered_with_those_that_are_known(data: Path) -> None:
+    with pytest.raises(UsageError, match="no campaign has run on nope; known: one, two"):
+        cra("eval-sets", "build", "--target", "scope", "--repository", "nope")
+
+
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_a_dry_run_is_refused_what_the_real_one_is(data: Path, more: tuple[str, ...]) -> None:
     train_on(open_database(data / "raw.sqlite", "raw"), "one")

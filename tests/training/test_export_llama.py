@@ -13,7 +13,7 @@ pytest.importorskip("xllamacpp")
 from tiny import make_tiny_base
 
 from models.database import open_database
-from models.errors import GuardrailError, TrainingError
+from models.errors import GuardrailError, TrainingError, UsageError
 from training.bases import add_base
 from training.export.adapter import adapter_to_gguf, read_adapter
 from training.export.exporting import Trained, check_gguf, embed, export
@@ -163,6 +163,10 @@ def test_merged_weights_answer_as_the_adapter_does(bases: dict[str, Path], tmp_p
     done = export(Trained("code-v1-aa", bases["qwen2"], adapter), "merged", tmp_path / "out")
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= set(done.files)
     assert done.comparison is not None
+    again = Trained("code-v1-aa", bases["qwen2"], adapter)
+    with pytest.raises(UsageError, match="out is not empty; give another directory with --out, or --overwrite"):
+        export(again, "merged", tmp_path / "out")
+    assert export(again, "merged", tmp_path / "out", check=False, overwrite=True).files == done.files
 
 
 def test_a_merge_is_known_for_one_and_not_trained_on(bases: dict[str, Path], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.errors import CleanRoomError, TrainingError
+from models.errors import CleanRoomError, TrainingError, UsageError
 from training.export.adapter import adapter_to_gguf
 from training.export.compare import Comparison, Reference, open_reference
 from training.export.llama import Trial, available
@@ -39,13 +39,24 @@ class Exported:
     comparison: Comparison | None
 
 
-def export(trained: Trained, form: Format, out: Path, *, check: bool = True, precision: Precision = "f16") -> Exported:
+def export(
+    trained: Trained,
+    form: Format,
+    out: Path,
+    *,
+    check: bool = True,
+    precision: Precision = "f16",
+    overwrite: bool = False,
+) -> Exported:
     """Write an adapter as a GGUF adapter (`gguf`), GGUF base and adapter with a Modelfile (`ollama`), or merged weights
     in Hugging Face's layout (`merged`) into the directory `out`.
 
     It is written beside `out` first, and moved there once its token probabilities were found to be PEFT's (if `check`).
-    Raises TrainingError if they are not, or for what has no such form.
+    Raises TrainingError if they are not, or for what has no such form, UsageError if `out` is not empty and nothing of
+    it may be replaced (`overwrite`).
     """
+    if not overwrite and out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty; give another directory with --out, or --overwrite")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as name:
         draft = Path(name) / "draft"
