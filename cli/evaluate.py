@@ -58,10 +58,10 @@ def evaluate(
 def show_gate(report: "GateReport", title: str) -> None:
     """A gate's table, and its verdict with the reason."""
     from cli.output import console, table
-    from evals.gate_report import NUMBERS, SHORT, headline, short_rows
+    from evals.gate_report import NUMBERS, SHORT, short_rows, verdict_lines
 
     table(title, SHORT, short_rows(report), right=NUMBERS)
-    console.print(headline(report), markup=False, soft_wrap=True)
+    console.print("\n".join(verdict_lines(report)), markup=False, soft_wrap=True)
 
 
 def _print(compared: "Compared") -> None:

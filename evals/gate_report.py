@@ -44,9 +44,10 @@ def short_rows(report: GateReport) -> list[list[str]]:
     return rows
 
 
-def headline(report: GateReport) -> str:
-    """Verdict and reason in one line."""
-    return f"{report.verdict.value}: {report.reason}"
+def verdict_lines(report: GateReport) -> list[str]:
+    """The verdict with its reason, and below it what else is to be known, a line each."""
+    why, *rest = report.reason.split("; ")
+    return [f"{report.verdict.value}: {why}", *(f"  {each}" for each in rest)]
 
 
 def unlike_use(evaluation: Evaluation) -> list[str]:
