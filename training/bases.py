@@ -6,7 +6,6 @@ is not needed stays behind: pickled weights, python files, other formats. Its id
 and hashes, so that a base is checked by size at every use and in full when asked for.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import RegistryError, UsageError
 from models.llm_settings import EMBEDDED
-from training.guardrails import MERGED
+from training.base_files import hash_file, hash_files, read_facts, read_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -95,7 +94,7 @@ def add_base(
             origin = _copy(source, staging)
         manifest = {str(file.relative_to(staging)): _entry(file) for file in _files(staging)}
         base_id = hash_files({path: entry["sha256"] for path, entry in manifest.items()})
-        facts = _facts(staging) | {"source": origin}
+        facts = read_facts(staging) | {"source": origin}
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         target = data_dir / "bases" / base_id
         if not target.exists():
@@ -155,17 +154,6 @@ def verify_base(base: Base, *, full: bool = False) -> None:
             raise RegistryError(f"base {base.name}: {file} is missing or altered; restore it or add the base again")
 
 
-def hash_files(hashes: dict[str, str]) -> str:
-    """The id of a directory: SHA-256 over its sorted (relative path, SHA-256 of the file) as JSON."""
-    return hashlib.sha256(json.dumps(sorted(hashes.items()), separators=(",", ":")).encode()).hexdigest()
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
     """A directory beside the bases, gone at the end unless it was renamed into place."""
@@ -206,7 +194,7 @@ def _copy(source: Path, staging: Path) -> str:
 def _refuse_code(source: Path) -> None:
     for name in ("config.json", "tokenizer_config.json"):
         file = source / name
-        if file.is_file() and "auto_map" in _json(file):
+        if file.is_file() and "auto_map" in read_json(file):
             raise UsageError(f"{file}: wants python code of its own (auto_map), which is never run; take another base")
 
 
@@ -229,56 +217,6 @@ def _files(folder: Path) -> list[Path]:
 def _entry(file: Path) -> dict[str, Any]:
     file.chmod(0o444)
     return {"bytes": file.stat().st_size, "sha256": hash_file(file)}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: not readable as JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{file}: not a JSON object")
-    return value
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    """What is known of a base, read from its files; no weights are loaded."""
-    from training.fit.chat import ChatFormat
-
-    config = _json(folder / "config.json")
-    chat = ChatFormat.load(folder)
-    shapes = [tensor for file in sorted(folder.glob("*.safetensors")) for tensor in _tensors(file)]
-    merged = {MERGED: config[MERGED]} if MERGED in config else {}
-    return merged | {
-        "architecture": (config.get("architectures") or [config.get("model_type", "unknown")])[0],
-        "parameters": sum(count for _, count in shapes),
-        "vocabulary": config.get("vocab_size"),
-        "window": config.get("max_position_embeddings"),
-        "eos": chat.end,
-        "pad": chat.pad,
-        "chat_template": chat.template_hash,
-        "dtype": "+".join(sorted({dtype for dtype, _ in shapes})),
-    }
-
-
-def _tensors(file: Path) -> list[tuple[str, int]]:
-    """(dtype, elements) of every tensor, from the header: 8 bytes of its length, then JSON."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 0 < length < 100_000_000:
-            raise UsageError(f"{file}: not a safetensors file")
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError as error:
-            raise UsageError(f"{file}: not a safetensors file") from error
-    counts = []
-    for name, entry in header.items():
-        if name != "__metadata__":
-            count = 1
-            for size in entry["shape"]:
-                count *= size
-            counts.append((entry["dtype"], count))
-    return counts
 
 
 def _record(curated: "Engine", row: "BaseModel") -> Base:

@@ -20,7 +20,7 @@ def convert(source: Path, target: Path) -> str:
 
     Raises UsageError if it is no GGUF, of an architecture or a pre-tokeniser that is not known here.
     """
-    from training.bases import hash_file
+    from training.base_files import hash_file
 
     if str(source) == EMBEDDED:
         from llm.embedded import weights

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from models.errors import TrainingError
 from models.training import Target
 from models.training_settings import TrainingSettings
-from training.bases import Base, hash_file, hash_files
+from training.base_files import hash_file, hash_files
+from training.bases import Base
 from training.curation import Card
 from training.recipe import Method, Recipe, overrides, plan_id, recipe_for
 from training.registry.weights import CONFIG, content_hash

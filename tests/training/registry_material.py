@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from models.evaluation import GateReport, MetricTest, Subject, Verdict
 from models.tables import BaseModel
 from models.training import Target
-from training.bases import MANIFEST, hash_file, hash_files
+from training.base_files import hash_file, hash_files
+from training.bases import MANIFEST
 from training.registry import AdapterVersion, Registry
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from tiny import make_tiny_base
 
 from models.database import open_database
 from models.errors import RegistryError, UsageError
-from training.bases import MANIFEST, add_base, find_base, hash_file, hash_files, list_bases
+from training.base_files import hash_file, hash_files
+from training.bases import MANIFEST, add_base, find_base, list_bases
 
 
 @pytest.fixture(scope="module")

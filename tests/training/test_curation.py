@@ -16,7 +16,7 @@ from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.errors import RegistryError, UsageError
 from models.tables import BaseModel, TrainingDataset
 from models.training import Target
-from training.bases import hash_file, hash_files
+from training.base_files import hash_file, hash_files
 from training.curation import curate
 from training.pairs import read_pairs
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import CleanRoomError, RegistryError
-from training.bases import Base, find_base, hash_file, list_bases
+from training.base_files import hash_file
+from training.bases import Base, find_base, list_bases
 from training.export.exporting import Trained
 from training.export.layout import read_json
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from models.errors import RegistryError
-from training.bases import Base, hash_file, verify_base
+from training.base_files import hash_file
+from training.bases import Base, verify_base
 from training.registry.signing import check_signature
 from training.registry.statement import Statement, read_statement
 from training.registry.version import AdapterVersion

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from models.errors import RegistryError
-from training.bases import hash_file
+from training.base_files import hash_file
 from training.registry.signing import check_signature, sign
 from training.registry.statement import Lineage, make_statement, read_statement, write_statement
 from training.registry.weights import FILES, content_hash

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import RegistryError
-from training.bases import Base, hash_file, hash_files
+from training.base_files import hash_file, hash_files
+from training.bases import Base
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)
