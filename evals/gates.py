@@ -5,7 +5,7 @@
     inconclusive  anything else; the champion stays
 
 Planning has three kinds of plans under one rate: a gain of the whole does not promote while the rate of one kind fell
-by more than its margin, and a significant fall of one rejects.
+by more than its margin, more than by chance as its items tell (one-sided, p <= 0.20); a significant fall rejects.
 
 Significance is the sign-flip over repositories. With fewer than six of them nothing can be said beyond these, and the
 verdict says so; the tests over items are then reported as what they are, and promote only if the rules allow it. The
@@ -17,8 +17,8 @@ corrected by Holm's method.
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from evals.paired import at_item_level, detectable, holm, interval, no_worse, sign_flip_over_repositories
-from evals.thresholds import REQUIREMENTS, Metric, Rules
+from evals.paired import at_item_level, detectable, fell, holm, interval, no_worse, sign_flip_over_repositories
+from evals.thresholds import HELD_ALPHA, REQUIREMENTS, Metric, Rules
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, GateReport, ItemScore, MetricTest, Verdict
 
@@ -253,10 +253,12 @@ def _hold(held: Sequence[_Measured], verdict: Verdict, what: str, rules: Rules) 
     for test in (each.test for each in held):
         if test.difference < 0 and test.p_adjusted <= rules.alpha and verdict is not Verdict.REJECT:
             return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
-    for test, _, margin in held:
-        if test.difference < -margin and verdict is Verdict.PROMOTE:
+    for test, paired, margin in held:
+        p = fell(paired.items, rules.seed)
+        if test.difference < -margin and p <= HELD_ALPHA and verdict is Verdict.PROMOTE:
             return Verdict.INCONCLUSIVE, (
-                f"{what} is a gain, but {_change(test)} ({test.items} items) may be a loss of more than {margin:.3f}"
+                f"{what} is a gain, but {_change(test)} ({test.items} items, p {shown_p(p)}) is a loss of more than "
+                f"{margin:.3f}"
             )
     return verdict, what
 

@@ -23,6 +23,7 @@ from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore, Subject
 from models.plans import Frozen
 from models.tables import EvaluationRow
+from models.tokens import ANSWER_TOKENS
 from models.training import Target
 
 if TYPE_CHECKING:
@@ -239,12 +240,12 @@ def counts_of(result: Result, evaluation_set: EvaluationSet) -> Mapping[str, Any
 
 
 def _batches(wanted: Sequence[Wanted], answerer: Answerer) -> Iterator[list[Wanted]]:
-    """Questions that are asked together: of one seed, with answers and prompts of about one length."""
+    """Questions that are asked together: of one seed, with prompts of about one length."""
     size = answerer.batch if isinstance(answerer, BatchAnswerer) else 1
 
-    def length(each: Wanted) -> tuple[int, int, int, str]:
+    def length(each: Wanted) -> tuple[int, int, str]:
         item, seed = each
-        return seed, item.answer_tokens, sum(len(message.content) for message in item.messages), item.id
+        return seed, sum(len(message.content) for message in item.messages), item.id
 
     ordered = sorted(wanted, key=length)
     for _, group in groupby(ordered, key=lambda each: each[1]):
@@ -254,7 +255,7 @@ def _batches(wanted: Sequence[Wanted], answerer: Answerer) -> Iterator[list[Want
 
 def _ask(answerer: Answerer, batch: Sequence[Wanted], temperature: float) -> list[Answered]:
     started = time.monotonic()
-    questions = [_question(item, answerer.limit(item.answer_tokens)) for item, _ in batch]
+    questions = [_question(item, answerer.limit(ANSWER_TOKENS[item.stage])) for item, _ in batch]
     seed = batch[0][1]
     if isinstance(answerer, BatchAnswerer):
         texts = answerer.answer_many(questions, seed, temperature)

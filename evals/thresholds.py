@@ -13,7 +13,7 @@ REPOSITORIES = 6
 
 
 class Metric(NamedTuple):
-    """A primary metric, between 0 and 1. `threshold` is what a first adapter should reach; None: more than its base.
+    """A metric, between 0 and 1. `threshold` is what a first adapter should reach; None: more than its base.
 
     `margin` is the loss that is still held for none.
     """
@@ -36,6 +36,9 @@ class Requirement(NamedTuple):
 
 
 MARGIN = 0.05
+HELD_ALPHA = 0.20
+"""One-sided p over items at which a held metric's fall beyond its margin counts: a veto should come easily, but not
+from one item in ten."""
 PASS = "pass@1"
 
 

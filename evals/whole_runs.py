@@ -3,10 +3,11 @@
 A rate over few instances moves by chance: with ten of them and two samples each, one unlucky sample is 0.05. So a fall
 counts if it is larger than a margin *and* more than chance, by a one-sided sign-flip over the instances. Instances of
 one repository are alike, which such a test does not know: it sees falls rather too often, and that is the safe side.
-Where so few instances could not show anything, every fall beyond the margin counts.
+Where so few instances passed before that their falling could not show anything, every fall beyond the margin counts.
 """
 
 from collections.abc import Mapping
+from statistics import mode
 from typing import NamedTuple
 
 from evals.paired import fell
@@ -18,12 +19,14 @@ Passes = Mapping[tuple[str, int], bool]
 
 
 class Change(NamedTuple):
-    """A rate over the same instances before and after; `p` is one-sided, that it fell by chance."""
+    """A rate over the same instances before and after; `p` is one-sided, that it fell by chance. `fallible` of the
+    instances had something to lose."""
 
     before: float
     after: float
     p: float
     instances: int
+    fallible: int
 
     @property
     def fall(self) -> float:
@@ -31,8 +34,8 @@ class Change(NamedTuple):
 
     @property
     def tells(self) -> float:
-        """The smallest p that so many instances can have."""
-        return float(2.0**-self.instances)
+        """The smallest p that the instances could have come to."""
+        return float(2.0**-self.fallible)
 
     def is_loss(self, margin: float, alpha: float) -> bool:
         """Whether the rate fell by more than the margin, and not by chance as far as the instances could tell."""
@@ -40,7 +43,7 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """pass@1 and pass@k, k being the samples that every instance has."""
+    """pass@1 and pass@k, k being the samples that most instances have."""
 
     at_1: Change
     at_k: Change
@@ -56,14 +59,20 @@ def compare(before: Passes, after: Passes) -> Changes:
         shared.setdefault(instance, []).append(seed)
     if not shared:
         raise EvaluationError("whole runs before and after have no sample with a verdict in common; run them again")
-    k = min(map(len, shared.values()))
+    k = mode(sorted(map(len, shared.values()), reverse=True))
     return Changes(_change(before, after, shared, 1), _change(before, after, shared, k))
 
 
 def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: int) -> Change:
+    """The change of pass@k over the instances that have k samples."""
     first, then = (
-        [pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k) for name, seeds in shared.items()]
+        [
+            pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k)
+            for name, seeds in shared.items()
+            if len(seeds) >= k
+        ]
         for run in (before, after)
     )
     differences = [b - a for a, b in zip(first, then, strict=True)]
-    return Change(sum(first) / len(first), sum(then) / len(then), fell(differences), len(first))
+    fallible = sum(value > 0 for value in first)
+    return Change(sum(first) / len(first), sum(then) / len(then), fell(differences), len(first), fallible)

@@ -16,13 +16,13 @@ class GuardrailSettings(Frozen):
         0.25, ge=0, le=1, description="share of a small base's examples that a teacher or gold gave, at least"
     )
     pass_at_k_margin: float = Field(
-        0.05, ge=0, le=1, description="how far pass@k may fall while pass@1 rises: answers must not become all alike"
+        0.05, ge=0, le=1, description="how far pass@k may fall where pass@1 does not: answers must not become all alike"
     )
     end_to_end_margin: float = Field(
         0.02, ge=0, le=1, description="how far the whole pipeline's pass rate may fall before a promotion is undone"
     )
     end_to_end_alpha: float = Field(
-        0.20, gt=0, lt=1, description="chance of undoing a promotion that lost nothing, at most: a fall has to show it"
+        0.20, gt=0, lt=1, description="one-sided p at which a fall of the whole pipeline counts as more than chance"
     )
     steady_margin: float = Field(
         0.05, ge=0, le=1, description="how far the student's pass rate may fall between campaigns and count as steady"

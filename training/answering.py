@@ -1,7 +1,7 @@
 """Who answers an evaluation's prompts in this process: a base, with or without an adapter. Both on the same terms.
 
 The prompt is rendered by the base's own chat template, as serving does; an answer ends with the token that ends a turn,
-or when it has the tokens that it may have. A thinking trace is counted apart from it.
+or when it has the tokens that it may have, with those of a thinking trace where thinking is on.
 """
 
 import json
@@ -15,7 +15,6 @@ from llm.thinking import split_trace
 from models.chat import Message
 from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
-from training.stopping import OPEN, Allowance, TraceTokens, stopping
 
 if TYPE_CHECKING:
     from training.fit.chat import ChatFormat
@@ -83,7 +82,6 @@ class LocalAnswerer:
             model = _with_adapter(model, adapter, base_name, merged=self._device == "cpu")
         self._model: Any = model.to(self._device).eval()
         self._window: int = self._model.config.max_position_embeddings
-        self._trace = TraceTokens.of(self._chat)
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of a prompt, the opening of the answer included."""
@@ -128,18 +126,15 @@ class LocalAnswerer:
         if temperature > 0:
             torch.manual_seed(seed)
             chosen = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
-        answers = [question.max_tokens for question in questions]
-        opened = [self._trace is not None and self._trace.opened(ids) for ids in prompts]
-        traces = [self._trace_room(len(ids), tokens) for ids, tokens in zip(prompts, answers, strict=True)]
-        most = max(map(sum, zip(answers, traces, strict=True)))
+        room = [self._room(len(ids), each.max_tokens) for ids, each in zip(prompts, questions, strict=True)]
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=self._padded(prompts, width, self._chat.pad_id),
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
-                generation_config=_generation(self._chat, most, chosen),
-                stopping_criteria=stopping(Allowance(answers, traces, opened, self._trace)),
+                generation_config=_generation(self._chat, max(room), chosen),
             )
-        return [self._text(row, inside) for row, inside in zip(output[:, width:].tolist(), opened, strict=True)]
+        rows = output[:, width:].tolist()
+        return [self._text(row[:most]) for row, most in zip(rows, room, strict=True)]
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
         """A tensor of rows that end together: what is written next follows each at once."""
@@ -154,21 +149,21 @@ class LocalAnswerer:
                 f"window of {self._window}; build the evaluation set with a smaller --max-prompt-tokens"
             )
 
-    def _trace_room(self, prompt: int, answer: int) -> int:
-        """Tokens that a trace may have beside its answer: as in serving, as far as the window has them."""
-        return 0 if self._trace is None else min(THINKING_TOKENS, self._window - prompt - answer)
+    def _room(self, prompt: int, answer: int) -> int:
+        """Tokens that may be written: those of the answer and, where thinking is on, those of a trace, as in serving;
+        of the trace as far as the window has them."""
+        trace = THINKING_TOKENS if self._chat.thinking else 0
+        return answer + min(trace, self._window - prompt - answer)
 
     def _ids(self, messages: Sequence[Message]) -> list[int]:
         return self._chat.prompt_ids([message.model_dump() for message in messages])
 
-    def _text(self, ids: list[int], opened: bool = False) -> str:
-        """What was written up to the end of the turn, without a thinking trace, which the prompt may have opened."""
+    def _text(self, ids: list[int]) -> str:
+        """What was written up to the end of the turn, without a thinking trace."""
         if self._chat.end_id in ids:
             ids = ids[: ids.index(self._chat.end_id)]
-        while ids and ids[-1] == self._chat.pad_id:  # others of its batch had more to say
-            ids = ids[:-1]
         text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return split_trace(OPEN + text if opened else text)[0]
+        return split_trace(text)[0]
 
 
 def check_adapter(adapter: Path, base_name: str) -> None:

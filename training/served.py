@@ -53,7 +53,7 @@ def served_answerer(
 
 
 def served_terms(settings: Settings, name: str, base: Base, stage: Stage) -> "EndpointAnswerer":
-    """An endpoint, asked for a base; the terms of it are those of any adapter on it. The server is not asked yet.
+    """An endpoint, asked for a base; the terms of it are those of any adapter on it. Nothing is asked yet.
 
     Raises EvaluationError if the endpoint is not said to serve this base, SettingsError for an unknown endpoint.
     """
@@ -108,11 +108,13 @@ class EndpointAnswerer:
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
-        """What another evaluation must have in common with one by this answerer."""
+        """What another evaluation must have in common with one by this answerer. The server is asked for its window,
+        which bounds answers, unless that is set."""
         return {
             "backend": f"endpoint {self.service.settings.model} {self.service.settings.revision}".strip(),
             "constrained": str(self.service.settings.json_schema).lower(),
             "thinking": "on" if self.service.settings.thinking else "off",
+            "window": self.service.window,
             "service": digest("service", *self.service.said)[:16],
         }
 

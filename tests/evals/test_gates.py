@@ -104,7 +104,14 @@ def test_a_kind_of_plans_that_may_have_got_worse_keeps_the_champion() -> None:
         evaluation("base", plans(3, 3), target=Target.PLANNING), evaluation("v1", some, target=Target.PLANNING)
     )
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert "but pass@1 meta_plan 0.600 to 0.375 (40 items) may be a loss of more than 0.050" in report.reason
+    assert "but pass@1 meta_plan 0.600 to 0.375 (40 items, p = 0.0020) is a loss of more than 0.050" in report.reason
+
+
+def test_one_item_of_a_kind_has_no_veto() -> None:
+    unlucky: Score = lambda r, i: plans(2 if r == 0 else 3, 9)(r, i)  # noqa: E731
+    few = {"target": Target.PLANNING, "repositories": 6, "items": 20}
+    report = decide(evaluation("base", plans(3, 3), **few), evaluation("v1", unlucky, **few))
+    assert report.verdict is Verdict.PROMOTE
 
 
 def test_a_gain_beside_a_loss_beyond_the_margin_is_rejected() -> None:

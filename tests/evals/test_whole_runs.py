@@ -46,8 +46,22 @@ def test_where_nothing_could_be_told_every_fall_is_a_loss() -> None:
     assert not loss(passes(2, 2), passes(2, 2))
 
 
+def test_a_student_that_solves_little_may_not_lose_all_of_it() -> None:
+    assert loss(passes(2, 2, *[0] * 8), passes(*[0] * 10))
+    assert loss(passes(1, *[0] * 9), passes(*[0] * 10))
+
+
+def test_a_lost_sample_takes_one_instance_from_pass_at_k_alone() -> None:
+    before, after = passes(*[1] * 20), passes(*[2] * 9, *[0] * 11)
+    whole = compare(before, after)
+    after = {key: passed for key, passed in after.items() if key != ("i00", 1)}
+    less = compare(before, after)
+    assert (whole.at_k.before, less.at_k.before, less.at_k.instances) == (1.0, 1.0, 19)
+    assert whole.at_k.is_loss(MARGIN, ALPHA) and less.at_k.is_loss(MARGIN, ALPHA)
+
+
 def test_a_significant_fall_within_the_margin_is_none() -> None:
-    assert not Change(0.5, 0.49, 0.001, 500).is_loss(MARGIN, ALPHA)
+    assert not Change(0.5, 0.49, 0.001, 500, 500).is_loss(MARGIN, ALPHA)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))

@@ -118,19 +118,11 @@ def test_an_answer_ends_with_the_end_of_the_turn(base: Path) -> None:
     assert answerer._text([*said, end, *said]) == "relevant"
 
 
-def test_a_trace_takes_nothing_from_the_answer_and_ends_where_serving_would_end_it(base: Path) -> None:
-    thinking, told_not_to = LocalAnswerer(base, "tiny"), LocalAnswerer(base, "tiny", thinking=False)
-    for answerer in (thinking, told_not_to):
-        head = answerer._model.lm_head
-        head.bias = torch.nn.Parameter(torch.zeros(head.out_features))
-        with torch.no_grad():
-            head.bias[answerer._chat.tokenizer.convert_tokens_to_ids("<think>")] = 1e6
-        answerer._window = 200
-    assert thinking.answer(ASKED, 5, 0, 0.0) == ""  # a trace that never closed, cut off by the window
-    assert told_not_to._trace is None
-    assert told_not_to._check_room(100, 100) is None
-    room = thinking._trace_room(150, 20)
-    assert room == 30
+def test_a_base_that_is_told_to_think_has_room_for_it_beside_the_answer(base: Path, plain: LocalAnswerer) -> None:
+    thinking = LocalAnswerer(base, "tiny", thinking=True)
+    thinking._window = thinking.count(ASKED) + 6 + 10
+    assert thinking.answer(ASKED, 6, 0, 0.0) == by_hand(base, None, ASKED, 16)
+    assert plain.answer(ASKED, 6, 0, 0.0) == by_hand(base, None, ASKED, 6)
 
 
 def test_an_answer_gets_the_share_of_a_small_window_that_serving_gives_it(plain: LocalAnswerer) -> None:
