@@ -65,12 +65,9 @@ def compare(before: Passes, after: Passes) -> Changes:
 
 def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: int) -> Change:
     """The change of pass@k over the instances that have k samples."""
+    enough = {name: seeds for name, seeds in shared.items() if len(seeds) >= k}
     first, then = (
-        [
-            pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k)
-            for name, seeds in shared.items()
-            if len(seeds) >= k
-        ]
+        [pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k) for name, seeds in enough.items()]
         for run in (before, after)
     )
     differences = [b - a for a, b in zip(first, then, strict=True)]

@@ -15,7 +15,7 @@ class EvaluationItem(Frozen):
     """One question to a stage with a known answer. `expected` is the gold planner's answer text.
 
     Of code and the plan stages there is one item per instance, without messages: the harness asks and judges.
-    `answer_tokens` is what the stage's answers could have when the set was frozen; what they get is what they get in use.
+    `answer_tokens` is what an answer could have when the set was frozen; it gets what it gets in use.
     """
 
     id: str

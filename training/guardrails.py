@@ -118,10 +118,8 @@ def check_uncontaminated(hits: Sequence[str]) -> None:
 
 def check_diversity(changes: Changes, settings: GuardrailSettings) -> None:
     """pass@k does not fall where pass@1 does not."""
-    at_1, at_k = changes
-    if not at_1.is_loss(settings.end_to_end_margin, settings.end_to_end_alpha) and at_k.is_loss(
-        settings.pass_at_k_margin, settings.end_to_end_alpha
-    ):
+    at_1, at_k, alpha = *changes, settings.end_to_end_alpha
+    if at_k.is_loss(settings.pass_at_k_margin, alpha) and not at_1.is_loss(settings.end_to_end_margin, alpha):
         raise GuardrailError(
             DIVERSITY,
             f"pass@k fell from {at_k.before:.3f} to {at_k.after:.3f} while pass@1 went from {at_1.before:.3f} to "
