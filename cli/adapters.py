@@ -124,7 +124,8 @@ def promote(
     before = registry.active(registry.show(name).target)
     now = registry.promote(name, override=override)
     if as_json:
-        print_json(_shown(now) | {"before": before.name if before else None, "override": override})
+        changed = before is None or before.id != now.id
+        print_json(_shown(now) | {"before": before.name if before else None, "override": override if changed else None})
         return
     if before is not None and before.id == now.id:
         console.print(f"{now.target.value}: {now.name} serves already; nothing was changed")

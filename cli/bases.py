@@ -81,16 +81,22 @@ def tune(
 def adopt(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The base that is served from now on.")],
     reason: Annotated[str, typer.Option("--reason", help="Kept in the log.")],
+    role: Annotated[
+        str | None, typer.Option("--role", help="reasoning or coding; the base's own if left out, both if it has none.")
+    ] = None,
 ) -> None:
     """Take a base into use: adapters of other bases of its role stop serving. Nothing is deleted."""
     from cli.output import console
     from models.database import open_database
+    from models.errors import UsageError
     from models.settings import load_settings
     from training.registry import Registry
 
+    if role not in (None, "reasoning", "coding"):
+        raise UsageError(f"role {role!r}: reasoning or coding")
     settings = load_settings()
     registry = Registry(open_database(settings.curated_url, "curated"), settings.data_dir)
-    stopped = registry.adopt_base(name, reason)
+    stopped = registry.adopt_base(name, reason, cast("Role | None", role))
     names = ", ".join(version.name for version in stopped) or "no adapter"
     console.print(f"{names} stopped serving", markup=False)
 

@@ -132,9 +132,10 @@ def list_bases(curated: "Engine") -> list[Base]:
     """All bases, oldest first."""
     from sqlmodel import Session, select
 
+    from models.database import READ_ONLY
     from models.tables import BaseModel
 
-    with Session(curated) as session:
+    with curated.connect().execution_options(**{READ_ONLY: True}) as connection, Session(connection) as session:
         rows = session.exec(select(BaseModel)).all()
     return [_base(row) for row in sorted(rows, key=lambda row: (row.created_at, row.name))]
 

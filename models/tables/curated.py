@@ -59,8 +59,8 @@ class BaseModel(CuratedTable, table=True):
 class Promotion(CuratedTable, table=True):
     """One decision about who serves a target, in order. Rows are never changed or deleted.
 
-    `action` is promote, reject, inconclusive, rollback or refuse. `adapter` is what it is about, `serving` who serves
-    afterwards (None: the base). `override` is the reason that a person gave to go past a rule.
+    `action` is promote, reject, inconclusive, rollback, refuse or adopt. `adapter` is what it is about, `serving` who
+    serves afterwards (None: the base). `override` is the reason that a person gave to go past a rule.
     """
 
     __tablename__ = "promotions"

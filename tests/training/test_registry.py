@@ -214,12 +214,30 @@ def test_an_adapter_of_another_base_takes_nobodys_place_until_its_base_is_adopte
     curated: "Engine", registry: Registry, tmp_path: Path
 ) -> None:
     _, new = other_base(curated, registry, tmp_path)
-    with pytest.raises(GuardrailError, match=r"same-base: scope-v1 serves on base tiny, .*cra bases adopt larger"):
+    with pytest.raises(
+        GuardrailError, match=r"same-base: scope-v1 serves on base tiny, .*cra bases adopt larger --role reasoning"
+    ):
         registry.promote(new, report(new, None))
     assert registry.displaces(new, report(new, None)).startswith("same-base")
     assert (serving(registry), registry.log()[-1].action) == ("scope-v1", "refuse")
     registry.adopt_base("larger", "served now")
     registry.promote(new)  # by the report that was noted
+    assert serving(registry) == "scope-v2"
+    assert registry.rollback(Target.SCOPE, "worse") is None
+
+
+def test_a_role_takes_a_base_of_its_own(curated: "Engine", registry: Registry, tmp_path: Path) -> None:
+    old, _ = other_base(curated, registry, tmp_path)
+    assert registry.adopt_base("larger", "for code", "coding") == []
+    assert registry.active(Target.SCOPE) == registry.show(old.name)
+    assert [version.name for version in registry.adopt_base("larger", "for the rest", "reasoning")] == ["scope-v1"]
+    assert [entry.action for entry in registry.log(Target.SCOPE)] == ["promote", "adopt"]
+
+
+def test_no_rollback_goes_back_behind_an_adopted_base(curated: "Engine", registry: Registry, tmp_path: Path) -> None:
+    _, new = other_base(curated, registry, tmp_path)
+    registry.promote(new, override="served already")
+    registry.adopt_base("larger", "served now")
     assert serving(registry) == "scope-v2"
     assert registry.rollback(Target.SCOPE, "worse") is None
 

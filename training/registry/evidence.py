@@ -53,5 +53,6 @@ def check_displaces(version: AdapterVersion, serving: AdapterVersion | None) -> 
         raise GuardrailError(
             "same-base",
             f"{serving.name} serves on base {serving.base_name}, and {version.name} is of base {version.base_name}; "
-            f'if that base is served now, say so with `cra bases adopt {version.base_name} --reason "..."` first',
+            "if that base is served now, say so first: "
+            f'cra bases adopt {version.base_name} --role {version.target.role} --reason "..."',
         )

@@ -99,7 +99,8 @@ def reading(curated: "Engine") -> Iterator["Connection"]:
 def served_before(log: Sequence[Promotion]) -> list[str | None]:
     """Who served a target before the one that serves now, most recent first, down to the base alone (None).
 
-    A promotion puts its adapter on top; a rollback takes away all above the one it went back to.
+    A promotion puts its adapter on top; a rollback takes away all above the one it went back to; the adoption of a base
+    leaves nobody to go back to but the base.
     """
     stack: list[str | None] = [None]
     for row in log:
@@ -108,4 +109,6 @@ def served_before(log: Sequence[Promotion]) -> list[str | None]:
         elif row.action == "rollback":
             while len(stack) > 1 and stack[-1] != row.serving:
                 stack.pop()
+        elif row.action == "adopt":
+            stack = [None] if row.serving is None else [None, row.serving]
     return stack[-2::-1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
 from models.tables import AdapterMetadata, BaseModel, Promotion, utc_now
-from models.training import Target
+from models.training import Role, Target
 from training.bases import Base, find_base, list_bases
 from training.registry.checking import check_version
 from training.registry.evidence import check_displaces, check_report, check_subject, on_record
@@ -172,7 +172,8 @@ class Registry:
     def rollback(self, target: Target, reason: str) -> AdapterVersion | None:
         """Let whoever served a target before serve again; None: the base alone. Again goes one further back.
 
-        Of an adapter that is not intact the one before it is taken. Raises RegistryError if no adapter serves.
+        Of an adapter that is not intact, or whose base is superseded, the one before it is taken. Raises RegistryError
+        if no adapter serves.
         """
         with deciding(self._curated) as connection:
             now = serving(connection, target)
@@ -207,28 +208,32 @@ class Registry:
             return ""
         version = self._current(candidate)
         try:
+            self._check_base(version)
             intact = content_hash(version.path) == version.id
-        except RegistryError:
-            intact = False
+        except RegistryError as error:
+            return str(error)
         return "" if intact else f"{version.name} is not intact"
 
-    def adopt_base(self, base: str, reason: str) -> _Versions:
-        """Take a new base into use: adapters of other bases of its role stop serving. Returns those that did.
+    def adopt_base(self, base: str, reason: str, role: Role | None = None) -> _Versions:
+        """Take a new base into use for a role (unset: the base's own, or both): adapters of other bases of that role
+        stop serving, and no rollback goes back behind it. Returns those that stopped.
 
         They would not be sent to an endpoint of the new base anyway; this makes the record say so.
         """
         found = find_base(self._curated, base)
+        served = role or found.role
         stopped = []
-        for version in self.list():
-            if version.active and version.base != found.id and found.role in (None, version.target.role):
-                with deciding(self._curated) as connection:
-                    if serving(connection, version.target) != version.id:
-                        continue  # it was replaced this moment
-                    move(connection, version.target, None)
-                    notes = f"{reason}: {version.base_name} is superseded by {found.name}"
-                    write(connection, Decision(version.target, "rollback", version.id, notes))
-                stopped.append(self._current(version.id))
-        return stopped
+        for target in (each for each in Target if served in (None, each.role)):
+            with deciding(self._curated) as connection:
+                champion = serving(connection, target)
+                before = None if champion is None else self._current(champion)
+                notes = reason
+                if before is not None and before.base != found.id:
+                    move(connection, target, None)
+                    notes = f"{reason}: {before.base_name} is superseded by {found.name}"
+                    stopped.append(before)
+                write(connection, Decision(target, "adopt", before.id if before else None, notes))
+        return [self._current(version) for version in stopped]
 
     def active(self, target: Target) -> AdapterVersion | None:
         """The adapter that serves a target; None: the base alone."""
