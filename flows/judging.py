@@ -4,16 +4,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evals.scoring import SCORING, Result, Settings, find_evaluation, keep_evaluation
-from evals.sets import scores_from_campaign
+from evals.sets import InstanceScores, scores_from_campaign
 from evals.whole_runs import Passes
 from flows.campaign import campaign, with_adapters
+from harness.campaigns import campaign_config
 from harness.crew import Crew
 from harness.packages import read_package
+from harness.store import campaign_key
+from llm import open_router
+from llm.aliases import PINNED, Aliases
+from models.campaign_settings import Grid, StepTestMode
 from models.errors import EvaluationError
-from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore
+from models.evaluation import Evaluation, EvaluationItem, EvaluationSet
 from models.protocols import Stage
 from models.training import Target
 from tasks.learning import Shop, evaluate_subject
+from tasks.runtime import open_runtime
 from training.bases import Base
 from training.registry import AdapterVersion
 from training.served import take_up
@@ -28,33 +34,48 @@ NO_ADAPTER = ""
 
 def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None) -> Evaluation:
     """A subject's scores on a frozen set, found or made now."""
-    subject = shop.subject(base, adapter)
-    if evaluation_set.target not in BY_HARNESS:
-        return evaluate_subject(f"{evaluation_set.target.value} {subject.name}", shop, evaluation_set, base, adapter)
-    require_base(shop, evaluation_set.target, base)
+    target, subject = evaluation_set.target, shop.subject(base, adapter)
+    if target not in BY_HARNESS:
+        return evaluate_subject(f"{target.value} {subject.name}", shop, evaluation_set, base, adapter)
+    require_base(shop, target, base)
+    packages, others = shop.packages_of(evaluation_set.repositories), answering(shop)
     settings: Settings = {
         "backend": "harness",
         "scoring": SCORING,
         "seeds": SAMPLES,
         "temperature": TEMPERATURE,
-        "student": _student(shop, dict.fromkeys(evaluation_set.target.stages, NO_ADAPTER)),
+        "campaign": _campaign_key(shop, packages)[:16],
+        "student": _student(shop, others | dict.fromkeys(target.stages, NO_ADAPTER)),
     }
     if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
+        shop.tell(f"evaluate {target.value} {subject.name}: done before", 1, 1)
         return found
-    packages = shop.packages_of(evaluation_set.repositories)
     if adapter is not None:
-        have_served(shop, evaluation_set.target, base, adapter)
-    adapters = dict.fromkeys(evaluation_set.target.stages, adapter.served if adapter else NO_ADAPTER)
-    name = f"evaluate {evaluation_set.target.value} {evaluation_set.id[:8]}"
+        have_served(shop, target, base, adapter)
+    adapters = others | dict.fromkeys(target.stages, adapter.served if adapter else NO_ADAPTER)
+    name = f"evaluate {target.value} {evaluation_set.id[:8]}"
+    judged = _run(shop, name, packages, evaluation_set, adapters, None)
     evaluation = Evaluation(
-        set_id=evaluation_set.id,
-        target=evaluation_set.target,
-        subject=subject,
-        settings=settings,
-        scores=_run(shop, name, packages, evaluation_set, adapters, None),
-        seconds=0.0,
+        set_id=evaluation_set.id, target=target, subject=subject, settings=settings, scores=judged.scores, seconds=0.0
     )
+    if judged.excluded:  # not kept: the same campaign, run again, may have a verdict on them
+        return evaluation
     return keep_evaluation(shop.raw_engine, Result(evaluation=evaluation, answers=()))
+
+
+def answering(shop: Shop) -> dict[Stage, str]:
+    """Who answers each of the student's stages now, by served name. Named so in whole runs, they stay the same there
+    whoever is promoted meanwhile."""
+    seats = open_router(shop.settings.models, "student", aliases=Aliases(shop.settings.curated_url, PINNED)).seats
+    return {stage: seat.adapter or NO_ADAPTER for stage, seat in seats.items()}
+
+
+def _campaign_key(shop: Shop, packages: Sequence[Path]) -> str:
+    """What else decides a whole run: packages, limits, the agent's loop, the sandbox."""
+    grid = Grid(planners=(STUDENT,), temperatures=(TEMPERATURE,), samples=SAMPLES)
+    sandbox = open_runtime(shop.settings, None).sandbox.kind
+    opened = [read_package(path) for path in packages]
+    return campaign_key(campaign_config(opened, grid, None, StepTestMode.AUTO, shop.settings, sandbox))
 
 
 def require_base(shop: Shop, target: Target, base: Base) -> None:
@@ -73,12 +94,12 @@ def have_served(shop: Shop, target: Target, base: Base, adapter: AdapterVersion)
 
 
 def whole_runs(shop: Shop, packages: Sequence[Path], limit: int | None, adapters: Mapping[Stage, str]) -> Passes:
-    """Run the student on packages of reserved repositories, with these adapters for the stages that are named.
+    """Run the student on packages of reserved repositories, each stage answered by the adapter named for it.
 
     Raises GuardrailError if a repository is not reserved: what is trained on shows nothing.
     """
     items = _items(shop, packages, limit)
-    scores = _run(shop, "whole runs", packages, items, adapters, limit)
+    scores = _run(shop, "whole runs", packages, items, adapters, limit).scores
     return {(score.item, score.seed): bool(score.scores["pass@1"]) for score in scores}
 
 
@@ -89,8 +110,8 @@ def _run(
     items: EvaluationSet,
     adapters: Mapping[Stage, str],
     limit: int | None,
-) -> tuple[ItemScore, ...]:
-    """Have the student solve instances, with these adapters where they are named; pass or not, by item and seed."""
+) -> InstanceScores:
+    """Have the student solve instances, with these adapters; pass or not, by item and seed."""
     campaign(
         list(packages),
         [STUDENT],
@@ -100,11 +121,11 @@ def _run(
         limit=limit,
         adapters=dict(adapters),
     )
-    return scores_from_campaign(shop.raw_engine, name, items, STUDENT, _student(shop, adapters)).scores
+    return scores_from_campaign(shop.raw_engine, name, items, STUDENT, _student(shop, adapters))
 
 
 def _student(shop: Shop, adapters: Mapping[Stage, str]) -> str:
-    """The student's identity with these adapters: models, templates, and who else serves."""
+    """The student's identity with these adapters, one for each stage: models, templates, and who answers."""
     crew = Crew(with_adapters(shop.settings, adapters).models, curated=shop.settings.curated_url)
     return crew.planner(STUDENT, None, TEMPERATURE, 0).identity
 

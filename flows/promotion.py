@@ -1,10 +1,10 @@
 """What follows from a gate's report: who serves, and whether whole runs undo that."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from evals.whole_runs import Changes, compare
-from flows.judging import NO_ADAPTER, have_served, require_base, whole_runs
+from flows.judging import NO_ADAPTER, answering, have_served, require_base, whole_runs
 from models.errors import GuardrailError
 from models.evaluation import GateReport, Verdict
 from models.guardrail_settings import GuardrailSettings
@@ -27,36 +27,47 @@ class Order(Protocol):
     def end_to_end_limit(self) -> int | None: ...
 
 
-def settle(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> list[str]:
-    """Act on a verdict; notes on what was done. Repeated after a kill, it goes on: a promotion whose whole runs were
-    not finished has them then.
+class Settled(NamedTuple):
+    """What became of an adapter: its gate's verdict, or for one that passed and does not serve, why."""
 
-    Raises GuardrailError if the packages for whole runs are not of reserved repositories, before anything is promoted.
+    outcome: str
+    notes: tuple[str, ...] = ()
+
+
+WITHHELD, UNDONE, REPLACED = "withheld", "rolled back", "replaced"
+
+
+def settle(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> Settled:
+    """Act on a verdict. Repeated after a kill, it goes on: a promotion whose whole runs were not finished has them
+    then.
+
+    Raises GuardrailError if the packages for whole runs are not of reserved repositories, before anything is promoted,
+    or if somebody else serves by now than the gate compared with.
     """
-    registry = shop.registry
-    if report.verdict is Verdict.REJECT:
-        registry.reject(adapter, report)
-        return []
-    if report.verdict is Verdict.INCONCLUSIVE:
-        registry.inconclusive(adapter, report)
-        return []
+    registry, verdict = shop.registry, report.verdict
+    if verdict is not Verdict.PROMOTE:
+        (registry.reject if verdict is Verdict.REJECT else registry.inconclusive)(adapter, report)
+        return Settled(verdict.value)
     if in_the_way := registry.displaces(adapter, report):
-        return [f"passed its gate and was not promoted: {in_the_way}"]
+        return Settled(WITHHELD, (f"passed its gate and was not promoted: {in_the_way}",))
     shop.require_reserved_packages(order.end_to_end)
     if (undone := _undone(shop, order.target, adapter, report)) is not None:
-        return [f"promoted and rolled back: {undone}"]
+        return Settled(UNDONE, (f"promoted and rolled back: {undone}",))
     make_ready(shop.curated, shop.settings, adapter, base)
     if order.end_to_end:  # what whole runs need is there before anybody is served by it
         _have_both_served(shop, order.target, base, adapter, report)
     registry.promote(adapter, report)
     if not order.end_to_end:
-        return ["no whole runs after the promotion: give packages of reserved repositories with --end-to-end"]
+        return Settled(
+            verdict.value,
+            ("no whole runs after the promotion: give packages of reserved repositories with --end-to-end",),
+        )
     changes = _changes(shop, order, base, adapter, report)
     if worse := _worse(changes, shop.settings.guardrails):
         if not registry.take_back(adapter, worse):
-            return [f"promoted, and replaced by a person while whole runs judged it: {worse}"]
-        return [f"promoted and rolled back: {worse}"]
-    return [_kept(changes)]
+            return Settled(REPLACED, (f"promoted, and replaced by a person while whole runs judged it: {worse}",))
+        return Settled(UNDONE, (f"promoted and rolled back: {worse}",))
+    return Settled(verdict.value, (_kept(changes),))
 
 
 def _undone(shop: Shop, target: Target, adapter: AdapterVersion, report: GateReport) -> str | None:
@@ -87,12 +98,13 @@ def _have_both_served(shop: Shop, target: Target, base: Base, adapter: AdapterVe
 def _changes(shop: Shop, order: Order, base: Base, adapter: AdapterVersion, report: GateReport) -> Changes:
     """How the pipeline does with an adapter in its champion's place.
 
-    Both are named, whoever is active meanwhile, so that it can be done at any time and comes out the same.
+    Who answers is named for every stage, so that nobody's promotion meanwhile counts as this one's doing.
     """
-    stages = order.target.stages
+    others, stages = answering(shop), order.target.stages
     before_it = _have_both_served(shop, order.target, base, adapter, report)
-    first = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, before_it))
-    then = whole_runs(shop, order.end_to_end, order.end_to_end_limit, dict.fromkeys(stages, adapter.served))
+    packages, limit = order.end_to_end, order.end_to_end_limit
+    first = whole_runs(shop, packages, limit, others | dict.fromkeys(stages, before_it))
+    then = whole_runs(shop, packages, limit, others | dict.fromkeys(stages, adapter.served))
     return compare(first, then)
 
 

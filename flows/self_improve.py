@@ -13,7 +13,8 @@ from prefect.artifacts import create_table_artifact
 from evals.sets import all_sets, reserved
 from flows.campaign import campaign
 from flows.curate import curate
-from flows.train import TrainOrder, conclude, gate, open_shop, prepare
+from flows.promotion import Settled, settle
+from flows.train import TrainOrder, asides, gate, open_shop, prepare, publish
 from harness.packages import read_package
 from models.curation_settings import CurationRequest
 from models.errors import GuardrailError, TrainingError, UsageError
@@ -22,7 +23,8 @@ from models.plans import Frozen
 from models.training import Target
 from tasks.learning import Shop
 from training import guardrails
-from training.bases import list_bases
+from training.bases import find_base, list_bases
+from training.registry.evidence import GATE as GATE_RULE
 from training.rounds import (
     CAMPAIGN,
     CURATE,
@@ -38,7 +40,7 @@ from training.rounds import (
 )
 
 STUDENT = "student"
-SKIPPED, UNDONE = "skipped", "rolled back"
+SKIPPED = "skipped"
 
 
 class ImproveOrder(Frozen):
@@ -66,7 +68,7 @@ class ImproveOrder(Frozen):
 
 
 class TargetLine(Frozen):
-    """What a round did about a target: `verdict` is a gate's, `rolled back` or `skipped`."""
+    """What a round did about a target: `verdict` is a gate's, `withheld`, `rolled back`, `replaced` or `skipped`."""
 
     round: int
     target: Target
@@ -147,8 +149,7 @@ def _round(shop: Shop, turn: Round, order: ImproveOrder) -> list[TargetLine]:
             ready.append(wanted)
     gated = turn.step(GATE, None, partial(_gate, shop, ready))
     for wanted in ready:
-        report = GateReport.model_validate(gated[wanted.target.value])
-        came = turn.step(PROMOTE, wanted.target, partial(_promote, shop, wanted, report))
+        came = turn.step(PROMOTE, wanted.target, partial(_promote, shop, wanted, gated[wanted.target.value]))
         lines.append(TargetLine(round=turn.number, target=wanted.target, **came))
     turn.finish(END, None, {"promoted": [line.adapter for line in lines if line.verdict == Verdict.PROMOTE]})
     return lines
@@ -209,13 +210,27 @@ def _train(shop: Shop, wanted: TrainOrder) -> Result:
 
 
 def _gate(shop: Shop, ready: list[TrainOrder]) -> Result:
-    """The gate's reports by target, the targets corrected for each other. What was measured is found."""
-    reports = gate(shop, [prepare(shop, wanted) for wanted in ready])
-    return {report.target.value: report.model_dump(mode="json") for report in reports}
+    """The gate's reports by target, the targets corrected for each other, with what else is to be known of each. What
+    was measured is found."""
+    made = [prepare(shop, wanted) for wanted in ready]
+    came = {}
+    for prepared, report in zip(made, gate(shop, made), strict=True):
+        publish(prepared, report)
+        came[report.target.value] = {"report": report.model_dump(mode="json"), "notes": asides(prepared)}
+    return came
 
 
-def _promote(shop: Shop, wanted: TrainOrder, report: GateReport) -> Result:
-    came = conclude(shop, prepare(shop, wanted), report)
-    undone = came.verdict is Verdict.PROMOTE and came.serving != came.adapter
-    notes = "; ".join([came.reason, *came.notes])
-    return {"verdict": UNDONE if undone else came.verdict.value, "reason": notes, "adapter": came.adapter}
+def _promote(shop: Shop, wanted: TrainOrder, gated: Result) -> Result:
+    """Act on a report of the gate, by what it says alone: a target that was promoted before this one in the round would
+    have everything measured again. If somebody else serves by now than it was compared with, it is passed over."""
+    report = GateReport.model_validate(gated["report"])
+    assert report.challenger.adapter is not None, "a challenger is an adapter"
+    adapter = shop.registry.show(report.challenger.adapter)
+    try:
+        settled = settle(shop, wanted, find_base(shop.curated, adapter.base), adapter, report)
+    except GuardrailError as error:
+        if error.rule != GATE_RULE:
+            raise
+        settled = Settled(SKIPPED, (str(error),))
+    notes = "; ".join([report.reason, *gated["notes"], *settled.notes])
+    return {"verdict": settled.outcome, "reason": notes, "adapter": adapter.name}

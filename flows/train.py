@@ -55,7 +55,8 @@ class TrainOrder(Frozen):
 
 
 class TrainReport(Frozen):
-    """What came of a training. `serving` is who serves the target now; `notes` are rules that were gone past."""
+    """What came of a training. `outcome` is the gate's verdict, or why one who passed does not serve; `serving` is who
+    serves the target now; `notes` are rules that were gone past, and what else is to be known."""
 
     target: Target
     dataset: str
@@ -63,6 +64,7 @@ class TrainReport(Frozen):
     adapter_dir: Path
     champion: str
     verdict: Verdict
+    outcome: str
     reason: str
     serving: str
     gate: GateReport
@@ -130,8 +132,8 @@ def gate(shop: Shop, prepared: Sequence[Prepared]) -> list[GateReport]:
 def conclude(shop: Shop, prepared: Prepared, report: GateReport) -> TrainReport:
     """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
     order, adapter = prepared.order, prepared.adapter
-    notes = [*prepared.notes, *unlike_use(prepared.challenger), *settle(shop, order, prepared.base, adapter, report)]
-    _publish(order, prepared.card, report, prepared.trained)
+    settled = settle(shop, order, prepared.base, adapter, report)
+    publish(prepared, report)
     serving = shop.registry.active(order.target)
     return TrainReport(
         target=order.target,
@@ -140,13 +142,19 @@ def conclude(shop: Shop, prepared: Prepared, report: GateReport) -> TrainReport:
         adapter_dir=adapter.path,
         champion=report.champion.name,
         verdict=report.verdict,
+        outcome=settled.outcome,
         reason=report.reason,
         serving=serving.name if serving else prepared.base.name,
         gate=report,
         metrics={test.metric: {"champion": test.champion, "challenger": test.challenger} for test in report.tests},
         losses=prepared.trained.adapter_dir.parent / "losses.jsonl",
-        notes=tuple(notes),
+        notes=(*asides(prepared), *settled.notes),
     )
+
+
+def asides(prepared: Prepared) -> list[str]:
+    """What is to be known beside a verdict: rules that were gone past, and how the measuring was unlike use."""
+    return [*prepared.notes, *unlike_use(prepared.challenger)]
 
 
 def check(
@@ -234,10 +242,10 @@ def _passed(shop: Shop, prepared: Prepared) -> GateReport | None:
     return None
 
 
-def _publish(order: TrainOrder, card: Card, report: GateReport, trained: Trained) -> None:
+def publish(prepared: Prepared, report: GateReport) -> None:
     """The gate's table, the loss curve and the dataset's funnel, in the UI."""
-    name = order.target.value.replace("_", "-")
+    name = prepared.order.target.value.replace("_", "-")
     create_markdown_artifact(gate_markdown([report]), key=f"gate-{name}")
-    create_markdown_artifact(card.to_markdown(), key=f"dataset-{name}")
-    picture = base64.b64encode((trained.adapter_dir.parent / "loss.svg").read_bytes()).decode()
+    create_markdown_artifact(prepared.card.to_markdown(), key=f"dataset-{name}")
+    picture = base64.b64encode((prepared.trained.adapter_dir.parent / "loss.svg").read_bytes()).decode()
     create_image_artifact(image_url=f"data:image/svg+xml;base64,{picture}", key=f"loss-{name}")

@@ -15,15 +15,18 @@ from pairs_material import Repository, World, varied_gold_runs
 from tiny import make_tiny_base
 
 from agent.code.format import format_edits
-from evals.sets import build_set, freeze, reserve
+from evals.sets import InstanceScores, build_set, freeze, reserve, scores_from_campaign
+from evals.sets.campaigns import Excluded
 from harness.goldpatch import read_gold_patch
 from harness.packages import RepoPackage
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import GateReport, Verdict
+from models.outcomes import OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
 from models.plans import Verdict as Going
+from models.protocols import Stage
 from models.training import Target as Trained
 from training.bases import add_base, find_base
 from training.curation import curate
@@ -107,6 +110,7 @@ def prepared(end_to_end: Path) -> tuple[Any, Any, GateReport]:
 def test_whole_runs_keep_or_undo_a_promotion(
     sample: RepoPackage, world: World, configured: Configure, spoilt: bool
 ) -> None:
+    from flows.judging import answering
     from flows.train import conclude
 
     reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
@@ -124,6 +128,8 @@ def test_whole_runs_keep_or_undo_a_promotion(
         else:
             assert (came.serving, log) == ("scope-v1", ["promote"])
             assert "whole runs are no worse than before: 1.000 to 1.000" in came.notes
+        serves = made.adapter.served if not spoilt else ""
+        assert answering(shop) == dict.fromkeys(Stage, "") | dict.fromkeys(Trained.SCOPE.stages, serves)
         asked = len(server.requests)
         again = conclude(shop, made, report)
         assert again.serving == came.serving
@@ -171,8 +177,9 @@ def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
 
 
 def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
-    sample: RepoPackage, world: World, configured: Configure
+    sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import flows.judging
     from flows.campaign import campaign
     from flows.judging import evaluate
     from flows.train import open_shop
@@ -183,10 +190,21 @@ def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
     shop, base = open_shop(), find_base(world.curated, "tiny")
     with pytest.raises(EvaluationError, match=r"has no verdict \(provider-error\); run the campaign again"):
         evaluate(shop, items, base, None)  # nobody answers, which is no failure of the base
+
+    def one_lost(*args: Any) -> InstanceScores:
+        """The scores, but that a fault took the last sample."""
+        whole = scores_from_campaign(*args)
+        lost = whole.scores[-1]
+        gone = Excluded(item=lost.item, instance="i", seed=lost.seed, kind=OutcomeKind.DISK_FULL)
+        return InstanceScores(scores=whole.scores[:-1], excluded=(gone,))
+
     student = Student(sample, spoilt=False)
     with ScriptedServer(student, flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
-        first = evaluate(open_shop(), items, base, None)
+        with monkeypatch.context() as patched:
+            patched.setattr(flows.judging, "scores_from_campaign", one_lost)
+            assert len(evaluate(open_shop(), items, base, None).scores) == 1
+        first = evaluate(open_shop(), items, base, None)  # for what lacked a sample was not kept
         assert [score.scores for score in first.scores] == [{"pass@1": 1.0}] * 2
         configured(server.url, base='"another"', window=32768)
         with pytest.raises(EvaluationError, match="not said to serve base tiny"):

@@ -20,6 +20,7 @@ from evals.sets import build_set, freeze
 from harness.packages import RepoPackage
 from harness.store.rows import reading, table_of
 from models.errors import GuardrailError, UsageError
+from models.evaluation import GateReport, Verdict
 from models.tables import EvaluationRow, Promotion, TaskRun, TrainingDataset, TrainingRun
 from models.training import Target
 from training.bases import add_base
@@ -84,7 +85,7 @@ def test_a_round_ends_with_a_verdict_and_stops_when_nothing_was_promoted(
     assert done(world) == (17, 1, 1, 2, 1)
 
 
-@pytest.mark.parametrize("step", ["campaign", "curate", "prepare", "gate", "conclude", "continue_or_begin"])
+@pytest.mark.parametrize("step", ["campaign", "curate", "prepare", "gate", "settle", "continue_or_begin"])
 def test_a_round_that_died_after_a_step_goes_on_there(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -115,6 +116,27 @@ def test_a_round_that_died_after_a_step_goes_on_there(
     assert done(world) == (17, 1, 1, 2, 1)
     assert all(old <= new for old, new in zip(before, done(world), strict=True))
     assert calls == [step] or step == "prepare"  # which finds everything, and is asked again by each later step
+
+
+def test_a_round_ends_though_somebody_else_serves_by_now(
+    sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.self_improve as flow
+
+    def passes_against_another(*args: Any) -> list[GateReport]:
+        [report] = real(*args)
+        champion = report.champion.model_copy(update={"name": "scope-v0", "adapter": "f" * 64})
+        return [report.model_copy(update={"verdict": Verdict.PROMOTE, "champion": champion})]
+
+    real = flow.gate
+    monkeypatch.setattr(flow, "gate", passes_against_another)
+    with ScriptedServer(lambda request: "I cannot say.") as server:
+        configured(server.url)
+        report = flow.self_improve(order(sample))
+    [line] = report.lines
+    assert line.verdict == "skipped"
+    assert "scope-v1 passed against scope-v0, which does not serve now" in line.reason
+    assert report.stopped == "round 1 promoted nothing"
 
 
 def test_a_third_round_without_a_new_repository_is_refused(

@@ -7,6 +7,9 @@ from models.evaluation import GateReport, Verdict
 from models.tables import Promotion
 from training.registry.version import AdapterVersion
 
+GATE = "gate"
+"""The rule that nobody is promoted without a gate's word."""
+
 
 def on_record(log: Sequence[Promotion], adapter: str, champion: str | None) -> GateReport | None:
     """The last report about an adapter against whoever serves now; without one, the last that said promote.
@@ -29,20 +32,20 @@ def check_subject(version: AdapterVersion, report: GateReport) -> None:
 def check_report(version: AdapterVersion, report: GateReport | None, champion: str | None) -> None:
     if report is None:
         raise GuardrailError(
-            "gate", f"no passing report on {version.name} is on record; evaluate it, or give a reason to go past this"
+            GATE, f"no passing report on {version.name} is on record; evaluate it, or give a reason to go past this"
         )
     check_subject(version, report)
     if report.verdict is not Verdict.PROMOTE:
         why = report.reason.partition("; ")[0]
         raise GuardrailError(
-            "gate",
+            GATE,
             f"{version.name} did not pass ({report.verdict.value}: {why}); train on more data, evaluate on more items, "
             'or go past this on record with --override "reason"',
         )
     if report.champion.adapter != champion:
         against = report.champion.name
         raise GuardrailError(
-            "gate", f"{version.name} passed against {against}, which does not serve now; evaluate it against who does"
+            GATE, f"{version.name} passed against {against}, which does not serve now; evaluate it against who does"
         )
 
 
