@@ -119,7 +119,10 @@ def promote(
     Needs a gate's report on record that it passed against whoever serves now, or --override.
     """
     from cli.output import console, errors, print_json
+    from models.errors import UsageError
 
+    if override is not None and not override.strip():
+        raise UsageError("--override is empty; say why, it is kept on record")
     registry = _registry()
     before = registry.active(registry.show(name).target)
     now = registry.promote(name, override=override)

@@ -49,7 +49,8 @@ def _fail_if_any(failures: dict[str, str], sources: int) -> None:
 
     if failures:
         source, why = next(iter(failures.items()))
-        raise CleanRoomError(f"{len(failures)} of {sources} repositories could not be prepared; {source}: {why}")
+        named = why if source in why else f"{source}: {why}"
+        raise CleanRoomError(f"{len(failures)} of {sources} repositories could not be prepared; {named}")
 
 
 def show(
@@ -91,7 +92,7 @@ def print_manifest(directory: Path, manifest: "Manifest") -> None:
     """Tables for people: instances, environments, and a line that sums them up."""
     from rich.text import Text
 
-    from cli.output import console, print_flag, table
+    from cli.output import console, counted, print_flag, table
 
     rows = []
     for instance in manifest.instances:
@@ -112,7 +113,8 @@ def print_manifest(directory: Path, manifest: "Manifest") -> None:
     valid = sum(i.valid for i in manifest.instances)
     console.print(
         f"[bold]{directory}[/]: {valid} of {len(manifest.instances)} commits valid, "
-        f"{len(manifest.environments)} environments, {len(manifest.wheels)} wheels, identity {manifest.identity()[:12]}"
+        f"{counted(len(manifest.environments), 'environment')}, {len(manifest.wheels)} wheels, "
+        f"identity {manifest.identity()[:12]}"
     )
     for flag in manifest.flags:
         print_flag(flag)

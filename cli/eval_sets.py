@@ -43,7 +43,7 @@ def build(
     already is refused.
     """
     from cli.output import console, print_json, waiting
-    from evals.sets import build_set, curated_from, freeze, known_repositories, require_untrained, reserve
+    from evals.sets import all_sets, build_set, curated_from, freeze, known_repositories, require_untrained, reserve
     from models.database import open_database
     from models.errors import UsageError
     from models.settings import load_settings
@@ -55,13 +55,14 @@ def build(
         raise UsageError(f"no campaign has run on {', '.join(unknown)}; {_known(raw)}")
     with waiting(f"reading gold's answers about {', '.join(repository)}"):
         built = build_set(raw, target, repository, limit, max_prompt_tokens, _counter(curated, base), seed)
+    known = any(each.id == built.id for each in all_sets(curated))
     if not dry_run:
         freeze(curated, raw, built)
         reserve(curated, raw, repository, f"evaluation of {target.value}")
     if as_json:
         print_json(_shown(built) | {"frozen": not dry_run})
         return
-    done = "would be frozen" if dry_run else "frozen, its repositories reserved"
+    done = "would be frozen" if dry_run else "was frozen before" if known else "frozen, its repositories reserved"
     console.print(f"{target.value} {built.id[:12]}: {len(built.items)} items, {done}")
     for name in built.repositories:
         console.print(f"  {name}: {sum(item.repository == name for item in built.items)}", markup=False)
@@ -75,9 +76,10 @@ def build(
             markup=False,
             soft_wrap=True,
         )
-    if not dry_run:
+    if not dry_run and not known:
         console.print(
-            f"it counts from now on, instead of any earlier one; next: cra curate-data --stage {target.value}"
+            "it counts from now on, instead of any earlier one; next: "
+            f"cra curate-data --stage {target.value} --base {base or 'NAME'}"
         )
 
 
@@ -91,21 +93,22 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     curated = open_database(load_settings().curated_url, "curated")
     sets, kept = all_sets(curated), reserved(curated)
-    if as_json:
-        print_json({"sets": [_shown(each) for each in sets], "reserved": kept})
-        return
     newest = {each.target: each.id for each in sets}
+    if as_json:
+        shown = [_shown(each) | {"in_use": newest[each.target] == each.id} for each in sets]
+        print_json({"sets": shown, "reserved": kept})
+        return
     rows = [
         (
             each.id[:12],
             each.target.value,
             len(each.items),
             ", ".join(each.repositories),
-            "counts" if newest[each.target] == each.id else "older",
+            "yes" if newest[each.target] == each.id else "superseded",
         )
         for each in sets
     ]
-    table("Evaluation sets", ["id", "target", "items", "repositories", ""], rows, right=["items"])
+    table("Evaluation sets", ["id", "target", "items", "repositories", "in use"], rows, right=["items"])
     table("Reserved for evaluation", ["repository", "reason"], list(kept.items()))
 
 
@@ -162,11 +165,14 @@ def _shown(each: "EvaluationSet") -> dict[str, Any]:
 
 def _weaknesses(built: "EvaluationSet") -> list[str]:
     """What will keep verdicts on this set from saying much."""
+    from evals.paired import TURNS
     from evals.thresholds import REPOSITORIES, REQUIREMENTS
 
     found = []
     least, _ = REQUIREMENTS[built.target].items
-    if len(built.items) < least:
+    if len(built.items) < TURNS:
+        found.append(f"fewer than {TURNS} items: no difference can be seen, and no adapter promoted")
+    elif len(built.items) < least:
         found.append(f"fewer than {least} items: only large differences will be seen")
     if len(built.repositories) < REPOSITORIES:
         found.append(f"fewer than {REPOSITORIES} repositories: nothing can be said beyond these")

@@ -40,13 +40,12 @@ def export_adapter(
     from models.errors import UsageError
     from models.settings import load_settings
     from training.export.exporting import embed, export
-    from training.quiet import quiet_libraries
 
     if form not in _FORMATS or precision not in ("f16", "f32"):
         wrong = f"--format {form}" if form not in _FORMATS else f"--precision {precision}"
         raise UsageError(f"{wrong} is unknown; --format is {', '.join(_FORMATS)}, and --precision f16 or f32")
     found = _outside(name, adapter_dir, base_dir) if adapter_dir or base_dir else _registered(name, embedded)
-    with waiting(f"exporting {name}{', and comparing it with what was trained' if check else ''}"), quiet_libraries():
+    with waiting(f"exporting {name}{', and comparing it with what was trained' if check else ''}"):
         if embedded:
             file = embed(found, load_settings().data_dir / "adapters-gguf", check=check)
             written, compared = [file], None

@@ -72,6 +72,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     Where it is too wide for the terminal it goes without lines, and where words would have to be cut, each row becomes
     a block of its own; of two columns, names and values, the values are folded.
     """
+    rows = list(rows)
+    if not rows:
+        console.print(Text.assemble((title, "bold"), ": none"))
+        return
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     longest, whole, full = _widths(columns, cells)
     room, gaps = console.width, 2 * len(columns)

@@ -52,6 +52,8 @@ def serve(
     serving = Serving(curated, settings, choose_base(curated, settings.data_dir, base), backend)  # type: ignore[arg-type]
     if dry_run:
         _show(serving, serving.launch(place, ready=False), None, as_json)
+        if backend == "ollama":
+            errors.print("`cra serve` writes the files that these commands name before it runs them", markup=False)
         return
     launch = serving.launch(place)
     with _told_to_stop() as stop:

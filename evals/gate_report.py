@@ -29,7 +29,7 @@ def _row(test: MetricTest) -> list[str]:
         f"{test.low:+.3f} to {test.high:+.3f}",
         shown_p(test.p_adjusted).removeprefix("= "),
         over,
-        f"{test.detectable:.3f}",
+        "none" if test.detectable is None else f"{test.detectable:.3f}",
         threshold,
     ]
 

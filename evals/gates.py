@@ -17,7 +17,7 @@ corrected by Holm's method.
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from evals.paired import at_item_level, detectable, fell, holm, interval, no_worse, sign_flip_over_repositories
+from evals.paired import TURNS, at_item_level, detectable, fell, holm, interval, no_worse, sign_flip_over_repositories
 from evals.thresholds import HELD_ALPHA, REQUIREMENTS, Metric, Rules
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, GateReport, ItemScore, MetricTest, Verdict
@@ -26,6 +26,7 @@ Pair = tuple[Evaluation, Evaluation]
 """Champion and challenger."""
 
 DEFAULT = Rules()
+BLIND = f"can find no difference: at least {TURNS} items are needed"
 BEYOND = "beyond these repositories: inconclusive"
 
 
@@ -196,7 +197,7 @@ def _test(
         p_repository=by_repository,
         p_item=by_item,
         p_adjusted=holm([decisive, *rest])[0],
-        detectable=detectable(paired.groups(rules), rules.alpha) if paired.items else 1.0,
+        detectable=detectable(paired.groups(rules), rules.alpha),
         threshold=metric.threshold,
         items=len(paired.items),
         repositories=len(paired.by_repository),
@@ -219,9 +220,8 @@ def _verdict(
         elif verdict is Verdict.PROMOTE:
             what += ", which the rules accept"
     notes.insert(0, what)
-    notes.append(
-        "finds 4 in 5 differences of " + ", ".join(f"{e.test.detectable:.3f} {e.test.metric}" for e in primary)
-    )
+    shown = [f"{e.test.detectable:.3f} {e.test.metric}" for e in primary if e.test.detectable is not None]
+    notes.append(f"finds 4 in 5 differences of {', '.join(shown)}" if shown else BLIND)
     if champion.subject.adapter is None:
         notes += [_absolute(each.test) for each in primary if each.test.threshold is not None]
     return verdict, "; ".join(notes)

@@ -120,8 +120,9 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def detectable(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> float:
-    """The smallest true difference of the means that such data would show as significant in four of five cases.
+def detectable(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> float | None:
+    """The smallest true difference of the means that such data would show as significant in four of five cases; None
+    if no difference would be, for there are fewer than six groups.
 
     (t at 1 - alpha/2 + t at 0.8) times the cluster-robust standard error (Bloom 1995, "Minimum detectable effects"),
     but never less than six items that turn wholly, which the exact tests need; 1.0 at most. The groups are
@@ -130,8 +131,8 @@ def detectable(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> float:
     from scipy.stats import t
 
     count = sum(len(group) for group in groups)
-    if len(groups) < 2:
-        return 1.0
+    if len(groups) < TURNS:
+        return None
     mean = math.fsum(value for group in groups for value in group) / count
     squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
     freedom = len(groups) - 1

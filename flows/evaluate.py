@@ -72,6 +72,9 @@ def contest(
     for version in versions:
         if version.target is not target:
             raise UsageError(f"{version.name} was trained for {version.target.value}, not for {target.value}")
+    if challenger is not None and champion is not None and challenger.id == champion.id:
+        other = "it serves now; name somebody with --against" if against is None else "name another with --against"
+        raise UsageError(f"{challenger.name} would be compared with itself: {other}")
     wanted = base or (versions[0].base if versions else None)
     if wanted is None:
         raise UsageError("both sides are the base; name it with --base, or an adapter with --adapter")

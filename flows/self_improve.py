@@ -125,12 +125,13 @@ def _request(shop: Shop, order: ImproveOrder) -> Request:
     bases = [base.name for base in list_bases(shop.curated)]
     if order.base is None and len(bases) != 1:
         raise UsageError(f"name the base with --base; there are: {', '.join(bases) or 'none, see cra bases add'}")
+    base = find_base(shop.curated, order.base or bases[0]).name
     asked = order.model_dump(mode="json", exclude={"packages", "targets", "base", "abandon"})
     return Request(
         packages=tuple(str(path.resolve()) for path in packages),
         repositories=tuple(names),
         targets=targets,
-        base=order.base or bases[0],
+        base=base,
         settings=asked,
     )
 

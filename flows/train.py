@@ -32,9 +32,13 @@ from training.bases import Base, find_base
 from training.curation import Card
 from training.datasets import newest_dataset, read_dataset, trained_before
 from training.plans import Technique, code_revision, methods, order_for
+from training.recipe import Recipe, recipe_for
 from training.registry import AdapterVersion
 from training.registry.standing import measure_standing
 from training.registry.weights import content_hash
+
+_TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+"""Of the recipe, what an adapter's statement tells; its plan holds all of it."""
 
 
 class TrainOrder(Frozen):
@@ -119,7 +123,9 @@ def inputs(shop: Shop, order: TrainOrder) -> tuple[Base, Path, Card, EvaluationS
     """The base, the dataset with its card, and the frozen set. Raises an error of ours where one is missing."""
     base = find_base(shop.curated, order.base)
     dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
-    return base, dataset, read_dataset(dataset), latest_set(shop.curated, order.target)
+    card = read_dataset(dataset)
+    methods(card, order.technique)  # raises if it lacks what one needs
+    return base, dataset, card, latest_set(shop.curated, order.target)
 
 
 def gate(shop: Shop, prepared: Sequence[Prepared]) -> list[GateReport]:
@@ -225,11 +231,20 @@ def _registered(
         card.id,
         trained.plan,
         trained.run.metrics,
-        {"backend": trained.run.backend, "technique": order.technique, "steps": trained.run.steps},
+        {
+            "backend": trained.run.backend,
+            "methods": "+".join(methods(card, order.technique)),
+            "steps": trained.run.steps,
+            **_last_recipe(shop, order, card).model_dump(mode="json", include=_TOLD),
+        },
         code_revision(),
         parents=card.rounds.earlier,
         evaluations=asked,
     )
+
+
+def _last_recipe(shop: Shop, order: TrainOrder, card: Card) -> Recipe:
+    return recipe_for(order.target, methods(card, order.technique)[-1], shop.settings.training)
 
 
 def _passed(shop: Shop, prepared: Prepared) -> GateReport | None:

@@ -91,7 +91,8 @@ class MetricTest(Frozen):
     `p_repository` is of the sign-flip test over repositories (None: too few to mean anything), `p_item` of the test at
     item level (exact McNemar for yes-or-no metrics, sign-flip for others), `p_adjusted` after Holm's correction over
     the targets gated together. The interval is of the difference, by bootstrap clustered by repository (by item when
-    there is one repository). `detectable` is the smallest difference that this set would find in four of five cases.
+    there is one repository). `detectable` is the smallest difference that this set would find in four of five cases
+    (None: it would find none).
     """
 
     metric: str
@@ -104,7 +105,7 @@ class MetricTest(Frozen):
     p_repository: float | None
     p_item: float
     p_adjusted: float
-    detectable: float
+    detectable: float | None
     threshold: float | None
     items: int
     repositories: int

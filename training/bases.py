@@ -85,13 +85,19 @@ def add_base(
         raise UsageError(f"base name {name!r}: letters, digits, dot, dash and underscore only")
     from models.tables import BaseModel
 
+    origin = ""
+    if gguf:
+        from training.gguf_base import convert, gguf_file
+
+        source = gguf_file(source)
+        origin = hash_file(source)
+        if (known := _converted_before(curated, origin, name)) is not None:
+            return known
     with _staging(data_dir / "bases") as staging:
         if gguf:
-            from training.gguf_base import convert
-
-            origin = convert(source, staging)
+            convert(source, staging)
         else:
-            origin = _copy(source, staging)
+            _copy(source, staging)
         manifest = {str(file.relative_to(staging)): _entry(file) for file in _files(staging)}
         base_id = hash_files({path: entry["sha256"] for path, entry in manifest.items()})
         facts = read_facts(staging) | {"source": origin}
@@ -171,8 +177,19 @@ def _staging(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _copy(source: Path, staging: Path) -> str:
-    """Copy what a base consists of. Returns "": it has no other source than itself."""
+def _converted_before(curated: "Engine", origin: str, name: str) -> Base | None:
+    """The base that was made of a GGUF file with this hash. Raises UsageError if it has another name."""
+    known = next((base for base in list_bases(curated) if base.facts.get("source") == origin), None)
+    if known is None:
+        return None
+    if known.name != name:
+        raise UsageError(f"these weights are known as base {known.name} already; use that name")
+    verify_base(known)
+    return known
+
+
+def _copy(source: Path, staging: Path) -> None:
+    """Copy what a base consists of."""
     if not source.is_dir():
         what = "the embedded model" if str(source) == EMBEDDED else "a GGUF file" if source.suffix == ".gguf" else ""
         hint = f"; {what} needs --gguf" if what else ""
@@ -189,7 +206,6 @@ def _copy(source: Path, staging: Path) -> str:
     for file in [*weights, *(source / kept for kept in KEPT)]:
         if file.is_file():
             _clone(file.resolve(), staging / file.name)
-    return ""
 
 
 def _refuse_code(source: Path) -> None:

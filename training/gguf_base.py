@@ -15,13 +15,18 @@ EMBEDDED = "embedded"
 """In place of a path: the embedded model's own file."""
 
 
-def convert(source: Path, target: Path) -> str:
-    """Write `source` (or the embedded model's file) in Hugging Face layout into `target`; returns the file's SHA-256.
+def convert(source: Path, target: Path) -> None:
+    """Write a GGUF file in Hugging Face layout into `target`.
 
-    Raises UsageError if it is no GGUF, of an architecture or a pre-tokeniser that is not known here.
+    Raises UsageError if it is of an architecture or a pre-tokeniser that is not known here.
     """
-    from training.base_files import hash_file
+    with quiet_libraries(errors=True):  # one of their bars cannot be switched off otherwise
+        _convert_tokenizer(source, target)
+        _convert_weights(source, target)
 
+
+def gguf_file(source: Path) -> Path:
+    """The GGUF file that is meant: that of the embedded model for `embedded`. Raises UsageError if it is none."""
     if str(source) == EMBEDDED:
         from llm.embedded import weights
 
@@ -30,10 +35,7 @@ def convert(source: Path, target: Path) -> str:
         raise UsageError(f"{source}: no such file; give a GGUF file, or `embedded` for the embedded model")
     if source.open("rb").read(4) != b"GGUF":
         raise UsageError(f"{source}: not a GGUF file")
-    with quiet_libraries(errors=True):  # one of their bars cannot be switched off otherwise
-        _convert_tokenizer(source, target)
-        _convert_weights(source, target)
-    return hash_file(source)
+    return source
 
 
 def _convert_weights(source: Path, target: Path) -> None:

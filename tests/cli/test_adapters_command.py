@@ -68,10 +68,15 @@ def test_a_report_from_before_a_rollback_is_not_enough(registry: Registry) -> No
     one = registry.show("scope-v1")
     registry.promote(one, report(one, None))
     registry.rollback(one.target, "to see")
-    with pytest.raises(GuardrailError, match="no passing report on scope-v1"):
+    with pytest.raises(GuardrailError, match=r"scope-v1 was rolled back \(to see\)"):
         said("promote", "scope-v1")
     registry.promote(one, report(one, None))
     assert "accuracy 0.500 to 0.700" in json.loads(said("log", "--json"))[-1]["reason"]
+
+
+def test_an_empty_reason_is_none(registry: Registry) -> None:
+    with pytest.raises(UsageError, match="--override is empty"):
+        said("promote", "scope-v1", "--override", " ")
 
 
 def test_verification_ends_with_one_where_something_is_wrong(registry: Registry) -> None:

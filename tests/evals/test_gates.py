@@ -269,8 +269,17 @@ def test_interval_and_detectable_follow_the_clusters() -> None:
     alike = {f"r{r}": [1.0, -1.0] * 10 for r in range(6)}
     apart = {f"r{r}": [(-1.0) ** r] * 20 for r in range(6)}
     assert interval(alike)[1] < interval(apart)[1]
-    assert detectable(list(alike.values())) < detectable(list(apart.values()))
+    assert (detectable(list(alike.values())) or 1.0) < (detectable(list(apart.values())) or 0.0)
     assert detectable([[0.0] * 30] * 10) == 6 / 300
+    assert detectable([[1.0]] * 5) is None
+
+
+def test_a_set_that_can_show_nothing_says_so() -> None:
+    few = {"repositories": 1, "items": 5}
+    report = decide(evaluation("base", passes(0), **few), evaluation("code-v1", passes(5), **few))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.reason.endswith("can find no difference: at least 6 items are needed")
+    assert gate_rows(report)[0][7] == "none"
     assert interval({"one": [0.0, 1.0] * 20})[0] > 0.3
 
 

@@ -19,9 +19,9 @@ from tiny import make_tiny_base
 from evals.sets import build_set, freeze
 from harness.packages import RepoPackage
 from harness.store.rows import reading, table_of
-from models.errors import GuardrailError, UsageError
+from models.errors import GuardrailError, RegistryError, UsageError
 from models.evaluation import GateReport, Verdict
-from models.tables import EvaluationRow, Promotion, TaskRun, TrainingDataset, TrainingRun
+from models.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
 from models.training import Target
 from training.bases import add_base
 
@@ -137,6 +137,15 @@ def test_a_round_ends_though_somebody_else_serves_by_now(
     assert line.verdict == "skipped"
     assert "scope-v1 passed against scope-v0, which does not serve now" in line.reason
     assert report.stopped == "round 1 promoted nothing"
+
+
+def test_an_unknown_base_opens_no_round(sample: RepoPackage, world: World, configured: Configure) -> None:
+    from flows.self_improve import self_improve
+
+    configured("http://127.0.0.1:9/v1")
+    with pytest.raises(RegistryError, match=r"no base 'missing' \(known: tiny\)"):
+        self_improve(order(sample, base="missing"))
+    assert count(world, ImprovementStep) == 0
 
 
 def test_a_third_round_without_a_new_repository_is_refused(

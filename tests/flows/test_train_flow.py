@@ -146,6 +146,15 @@ def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world:
     assert len(registry.log()) == 1
 
 
+def test_what_a_dataset_lacks_is_said_before_anything_is_measured(world: World) -> None:
+    from flows.train import inputs, open_shop
+
+    freeze_scope(world)
+    made = curated(world, Target.SCOPE)
+    with pytest.raises(TrainingError, match="has no preferences, which dpo needs"):
+        inputs(open_shop(), order(dataset=made.dataset_dir, technique="dpo"))  # type: ignore[arg-type]
+
+
 def test_nothing_is_trained_without_a_frozen_set(world: World) -> None:
     from flows.train import train
 

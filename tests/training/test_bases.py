@@ -140,6 +140,9 @@ def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, t
 
     base = add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True)
     assert base.facts["parameters"] == 134_515_008 and base.facts["source"]
+    assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == base
+    with pytest.raises(UsageError, match="known as base smollm2 already"):
+        add_base(curated, tmp_path, Path("embedded"), "other", gguf=True)
     ids = ChatFormat.load(base.path).tokenizer("The capital of France is")["input_ids"]
     with torch.no_grad():
         ours = AutoModelForCausalLM.from_pretrained(base.path)(torch.tensor([ids])).logits[0, -1].log_softmax(-1)

@@ -167,6 +167,9 @@ def test_merged_weights_answer_as_the_adapter_does(bases: dict[str, Path], tmp_p
     with pytest.raises(UsageError, match="out is not empty; give another directory with --out, or --overwrite"):
         export(again, "merged", tmp_path / "out")
     assert export(again, "merged", tmp_path / "out", check=False, overwrite=True).files == done.files
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file cannot be made a directory: File exists; give another"):
+        export(again, "merged", tmp_path / "file")
 
 
 def test_a_merge_is_known_for_one_and_not_trained_on(bases: dict[str, Path], tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     registry.rollback(Target.SCOPE, "worse")
     registry.rollback(Target.SCOPE, "worse still")
     assert serving(registry) is None
-    with pytest.raises(GuardrailError, match="no passing report on scope-v2"):
+    with pytest.raises(GuardrailError, match=r"scope-v2 was rolled back \(worse still\), and what a gate said"):
         registry.promote(two)  # it passed against the base, but was rolled back since
     registry.promote(two, report(two, None))
     assert serving(registry) == "scope-v2"

@@ -24,7 +24,8 @@ def check_spread(examples: Sequence[Example], organisations: int, share: float) 
         local = " (a repository prepared from its URL has a known one)" if UNKNOWN in owners else ""
         raise GuardrailError(
             ORGANISATIONS,
-            f"examples come from {len(owners)} organisations ({', '.join(owners)}), and {organisations} are wanted; "
+            f"examples come from {len(owners)} organisation{'s' if len(owners) > 1 else ''} ({', '.join(owners)}), and "
+            f"{organisations} are wanted; "
             f"add repositories{local}, or go past this on record with --min-organisations {len(owners)}",
         )
     domains = sorted({example.provenance.domain for example in examples})

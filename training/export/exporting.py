@@ -13,6 +13,7 @@ from training.export.llama import Trial, available
 from training.export.merge import merge
 from training.export.ollama import MODELFILE, write_modelfile
 from training.export.weights import Precision, to_gguf
+from training.quiet import quiet_libraries
 
 Format = Literal["gguf", "ollama", "merged"]
 _BFLOAT16 = 0.1
@@ -55,15 +56,19 @@ def export(
     Raises TrainingError if they are not, or for what has no such form, UsageError if `out` is not empty and nothing of
     it may be replaced (`overwrite`).
     """
-    if not overwrite and out.exists() and any(out.iterdir()):
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be made a directory: {error.strerror}; give another") from error
+    if not overwrite and any(out.iterdir()):
         raise UsageError(f"{out} is not empty; give another directory with --out, or --overwrite")
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as name:
+    with quiet_libraries(), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as name:
         draft = Path(name) / "draft"
         draft.mkdir()
         comparison = _write(trained, form, draft, check, precision)
         files = tuple(sorted(path.name for path in draft.iterdir()))
         for file in files:
+            (draft / file).chmod(0o644)
             (draft / file).replace(out / file)
     return Exported(out, files, comparison)
 

@@ -29,8 +29,17 @@ def check_subject(version: AdapterVersion, report: GateReport) -> None:
         raise RegistryError(f"the gate's report is about {report.challenger.name}, not about {version.name}")
 
 
-def check_report(version: AdapterVersion, report: GateReport | None, champion: str | None) -> None:
+def check_report(
+    version: AdapterVersion, report: GateReport | None, champion: str | None, log: Sequence[Promotion]
+) -> None:
     if report is None:
+        undone = [row.reason for row in log if row.adapter == version.id and row.action == "rollback"]
+        if undone:
+            raise GuardrailError(
+                GATE,
+                f"{version.name} was rolled back ({undone[-1]}), and what a gate said of it before does not count any "
+                'more; train another, or go past this on record with --override "reason"',
+            )
         raise GuardrailError(
             GATE, f"no passing report on {version.name} is on record; evaluate it, or give a reason to go past this"
         )

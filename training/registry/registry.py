@@ -130,7 +130,7 @@ class Registry:
             beaten = before.id if before is not None and before.base == chosen.base else None
             report = report or on_record(log, chosen.id, beaten)
             if override is None:
-                check_report(chosen, report, beaten)
+                check_report(chosen, report, beaten, log)
                 check_displaces(chosen, before)
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
