@@ -136,21 +136,22 @@ def promote(
     console.print(f"{now.target.value}: {now.name} serves (before: {before.name if before else 'the base'})")
     if override:
         errors.print(f"the gate was gone past: {override}", style="yellow", markup=False)
-    if said := unasked(now):
+    if said := unasked(now.name, now.target, now.base, now.base_name):
         errors.print(said, style="yellow", markup=False, soft_wrap=True)
 
 
-def unasked(version: "AdapterVersion") -> str:
-    """That nobody asks an adapter, as the student's endpoint is not said to serve its base; empty if it is."""
+def unasked(name: str, target: Target, base: str, base_name: str) -> str:
+    """That nobody asks an adapter, as the student's endpoint is not said to serve its base (hash and name); empty if it
+    is."""
     from models.settings import load_settings
 
     models = load_settings().models
-    name = getattr(models.roles, version.target.role)
-    if models.endpoint(name).base in (version.base, version.base_name):
+    endpoint = getattr(models.roles, target.role)
+    if models.endpoint(endpoint).base in (base, base_name):
         return ""
     return (
-        f"nobody asks {version.name} yet: endpoint {name!r} is not said to serve base {version.base_name}; "
-        f'set base = "{version.base_name}" under [models.endpoints.{name}]'
+        f"nobody asks {name} yet: endpoint {endpoint!r} is not said to serve base {base_name}; "
+        f'set base = "{base_name}" under [models.endpoints.{endpoint}]'
     )
 
 

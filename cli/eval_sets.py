@@ -165,15 +165,20 @@ def _shown(each: "EvaluationSet") -> dict[str, Any]:
 
 def _weaknesses(built: "EvaluationSet") -> list[str]:
     """What will keep verdicts on this set from saying much."""
-    from evals.paired import TURNS
-    from evals.thresholds import REPOSITORIES, REQUIREMENTS
+    from evals.paired import least_changes
+    from evals.thresholds import ALPHA, REPOSITORIES, REQUIREMENTS
 
     found = []
     least, _ = REQUIREMENTS[built.target].items
-    if len(built.items) < TURNS:
-        found.append(f"fewer than {TURNS} items: no difference can be seen, and no adapter promoted")
+    if len(built.items) < least_changes():
+        found.append(f"fewer than {least_changes()} items: no difference can be seen, and no adapter promoted")
     elif len(built.items) < least:
         found.append(f"fewer than {least} items: only large differences will be seen")
     if len(built.repositories) < REPOSITORIES:
         found.append(f"fewer than {REPOSITORIES} repositories: nothing can be said beyond these")
+    elif len(built.repositories) < least_changes(ALPHA / 2):
+        found.append(
+            f"{len(built.repositories)} repositories: enough for one target, not for two that are gated together "
+            f"({least_changes(ALPHA / 2)})"
+        )
     return found

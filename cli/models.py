@@ -25,12 +25,11 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     from cli.output import errors, print_json, table
     from llm.aliases import Aliases
     from llm.check import check as check_models
-    from models.database import open_database
     from models.settings import load_settings
-    from training.registry import Registry
 
     settings = load_settings()
-    reports = check_models(settings.models, Aliases(settings.curated_url))
+    aliases = Aliases(settings.curated_url)
+    reports = check_models(settings.models, aliases)
     if as_json:
         print_json([report.model_dump(mode="json") | {"usable": report.usable} for report in reports])
     else:
@@ -44,8 +43,8 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         for report in reports:
             if report.fault:
                 errors.print(report.fault, style="red", markup=False, soft_wrap=True)
-        for version in Registry(open_database(settings.curated_url, "curated"), settings.data_dir).list():
-            if version.active and (said := unasked(version)):
+        for alias in sorted(set(aliases.table().values())):
+            if said := unasked(alias.served, alias.target, alias.base, alias.base_name):
                 errors.print(said, style="yellow", markup=False, soft_wrap=True)
     if any(report.uses and not report.usable for report in reports):
         raise typer.Exit(1)

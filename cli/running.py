@@ -49,7 +49,7 @@ class Bars:
         if what in self._tasks:
             self._display.remove_task(self._tasks[what])
         elif self._display.disable:
-            errors.print(f"{what}: {done} of {total}" if done and total else what, markup=False)
+            errors.print(f"{what}: {done} of {total}" if done and total and total > 1 else what, markup=False)
         self._tasks[what] = self._display.add_task(what, total=total, completed=done, note="")
 
     def advance(self, what: str, note: str, by: int = 1) -> None:

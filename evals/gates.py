@@ -5,7 +5,8 @@
     inconclusive  anything else; the champion stays
 
 Planning has three kinds of plans under one rate: a gain of the whole does not promote while the rate of one kind fell
-by more than its margin, more than by chance as its items tell (one-sided, p <= 0.20); a significant fall rejects.
+by more than its margin, and more than by chance as its items tell (one-sided, p <= 0.20) or are too few to tell; a
+significant fall rejects.
 
 Significance is the sign-flip over repositories. With fewer than six of them nothing can be said beyond these, and the
 verdict says so; the tests over items are then reported as what they are, and promote only if the rules allow it. The
@@ -17,7 +18,16 @@ corrected by Holm's method.
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from evals.paired import TURNS, at_item_level, detectable, fell, holm, interval, no_worse, sign_flip_over_repositories
+from evals.paired import (
+    at_item_level,
+    detectable,
+    fell,
+    holm,
+    interval,
+    least_changes,
+    no_worse,
+    sign_flip_over_repositories,
+)
 from evals.thresholds import HELD_ALPHA, REQUIREMENTS, Metric, Rules
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, GateReport, ItemScore, MetricTest, Verdict
@@ -26,7 +36,6 @@ Pair = tuple[Evaluation, Evaluation]
 """Champion and challenger."""
 
 DEFAULT = Rules()
-BLIND = f"can find no difference: at least {TURNS} items are needed"
 BEYOND = "beyond these repositories: inconclusive"
 
 
@@ -36,11 +45,13 @@ def shown_p(value: float) -> str:
 
 
 class _Paired(NamedTuple):
-    """One metric's differences, item by item within each repository, and the two means over the same items."""
+    """One metric's differences, item by item within each repository, and the two means over the same items; `fallible`
+    items had something to lose."""
 
     by_repository: dict[str, list[float]]
     champion: float
     challenger: float
+    fallible: int
 
     @property
     def items(self) -> list[float]:
@@ -64,7 +75,7 @@ def decide(
     rest = [_target_p(pair, rules) for pair in others]
     measured = [_test(champion, challenger, metric, rest, rules) for metric in _metrics(champion, challenger)]
     held = {metric.name for metric in REQUIREMENTS[champion.target].held}
-    verdict, reason = _verdict(champion, measured, held, rules)
+    verdict, reason = _verdict(champion, measured, held, len(rest) + 1, rules)
     return GateReport(
         target=champion.target,
         champion=champion.subject,
@@ -149,7 +160,8 @@ def _pair(champion: Evaluation, challenger: Evaluation, metric: str, strict: boo
     for (repository, _), values in sorted(seen.items()):
         by_repository.setdefault(repository, []).append(sum(b - a for a, b in values) / len(values))
     means = [[sum(value[side] for value in values) / len(values) for values in seen.values()] for side in (0, 1)]
-    return _Paired(by_repository, *(sum(side) / len(side) for side in means))
+    first, then = (sum(side) / len(side) for side in means)
+    return _Paired(by_repository, first, then, sum(value > 0 for value in means[0]))
 
 
 class _Measured(NamedTuple):
@@ -182,7 +194,7 @@ def _test(
     metric, primary = which
     paired = _pair(champion, challenger, metric.name, strict=primary)
     if paired is None:  # a metric of lesser rank that the two share nowhere
-        paired = _Paired({}, 0.0, 0.0)
+        paired = _Paired({}, 0.0, 0.0, 0)
     by_repository, by_item = _p(paired, rules)
     decisive = by_item if by_repository is None else by_repository
     low, high = interval(paired.by_repository, rules.seed) if paired.items else (0.0, 0.0)
@@ -197,7 +209,7 @@ def _test(
         p_repository=by_repository,
         p_item=by_item,
         p_adjusted=holm([decisive, *rest])[0],
-        detectable=detectable(paired.groups(rules), rules.alpha),
+        detectable=detectable(paired.groups(rules), rules.alpha / (len(rest) + 1)),  # Holm's first step
         threshold=metric.threshold,
         items=len(paired.items),
         repositories=len(paired.by_repository),
@@ -206,7 +218,7 @@ def _test(
 
 
 def _verdict(
-    champion: Evaluation, measured: Sequence[_Measured], held: Collection[str], rules: Rules
+    champion: Evaluation, measured: Sequence[_Measured], held: Collection[str], targets: int, rules: Rules
 ) -> tuple[Verdict, str]:
     primary = [each for each in measured if each.test.primary]
     beyond = all(each.test.p_repository is not None for each in primary)
@@ -221,7 +233,7 @@ def _verdict(
             what += ", which the rules accept"
     notes.insert(0, what)
     shown = [f"{e.test.detectable:.3f} {e.test.metric}" for e in primary if e.test.detectable is not None]
-    notes.append(f"finds 4 in 5 differences of {', '.join(shown)}" if shown else BLIND)
+    notes.append(f"finds 4 in 5 differences of {', '.join(shown)}" if shown else _blind(beyond, targets, rules))
     if champion.subject.adapter is None:
         notes += [_absolute(each.test) for each in primary if each.test.threshold is not None]
     return verdict, "; ".join(notes)
@@ -248,6 +260,13 @@ def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
     return Verdict.PROMOTE, "; ".join(f"{_change(each.test)} (p {shown_p(each.test.p_adjusted)})" for each in gained)
 
 
+def _blind(beyond: bool, targets: int, rules: Rules) -> str:
+    """That a set shows nothing, whoever answers, and what it would take."""
+    together = f" of {targets} targets gated together" if targets > 1 else ""
+    what = "repositories" if beyond else "items"
+    return f"can find no difference{together}: at least {least_changes(rules.alpha / targets)} {what} are needed"
+
+
 def _hold(held: Sequence[_Measured], verdict: Verdict, what: str, rules: Rules) -> tuple[Verdict, str]:
     """What the metrics that may not fall leave of a verdict, and its reason."""
     for test in (each.test for each in held):
@@ -255,7 +274,8 @@ def _hold(held: Sequence[_Measured], verdict: Verdict, what: str, rules: Rules) 
             return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
     for test, paired, margin in held:
         p = fell(paired.items, rules.seed)
-        if test.difference < -margin and p <= HELD_ALPHA and verdict is Verdict.PROMOTE:
+        untold = 0.5**paired.fallible > HELD_ALPHA
+        if test.difference < -margin and (p <= HELD_ALPHA or untold) and verdict is Verdict.PROMOTE:
             return Verdict.INCONCLUSIVE, (
                 f"{what} is a gain, but {_change(test)} ({test.items} items, p {shown_p(p)}) is a loss of more than "
                 f"{margin:.3f}"

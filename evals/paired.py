@@ -18,8 +18,6 @@ EXACT_FLIPS = 20
 DRAWS = 20_000
 RESAMPLES = 4_000
 POWER = 0.8
-TURNS = 6
-"""The fewest one-way changes that an exact two-sided test at 5% can see (6-0: p = 0.031; 5-0: p = 0.063)."""
 _CLOSE = 1e-9
 
 
@@ -120,9 +118,15 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def least_changes(alpha: float = 0.05) -> int:
+    """The fewest one-way changes that an exact two-sided test can see: of n the smallest p is 2/2^n (6-0: p = 0.031;
+    5-0: p = 0.063)."""
+    return math.ceil(1 + math.log2(1 / alpha))
+
+
 def detectable(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> float | None:
     """The smallest true difference of the means that such data would show as significant in four of five cases; None
-    if no difference would be, for there are fewer than six groups.
+    if no difference would be, for there are too few groups (`least_changes`).
 
     (t at 1 - alpha/2 + t at 0.8) times the cluster-robust standard error (Bloom 1995, "Minimum detectable effects"),
     but never less than six items that turn wholly, which the exact tests need; 1.0 at most. The groups are
@@ -131,14 +135,15 @@ def detectable(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> float 
     from scipy.stats import t
 
     count = sum(len(group) for group in groups)
-    if len(groups) < TURNS:
+    least = least_changes(alpha)
+    if len(groups) < least:
         return None
     mean = math.fsum(value for group in groups for value in group) / count
     squares = math.fsum((math.fsum(group) - mean * len(group)) ** 2 for group in groups)
     freedom = len(groups) - 1
     error = math.sqrt(squares * len(groups) / freedom) / count
     factor = float(t.ppf(1 - alpha / 2, freedom) + t.ppf(POWER, freedom))
-    return min(1.0, max(factor * error, TURNS / count))
+    return min(1.0, max(factor * error, least / count))
 
 
 def _signed_sums(values: "Array") -> "Array":

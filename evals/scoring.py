@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 Settings = dict[str, str | int | float]
-SCORING = 2
+SCORING = 3
 """Raised whenever answers would be read, held to schemas, or scored otherwise: older evaluations are then not used."""
 Report = Callable[[int, int], None]
 """Told how many answers of how many are there."""

@@ -8,6 +8,7 @@ from models.plans import Frozen
 from models.protocols import Stage
 from models.training import Target
 
+ALPHA = 0.05
 REPOSITORIES = 6
 """With fewer, a sign-flip over repositories cannot reach 5%: with G of them the smallest two-sided p is 2/2^G."""
 
@@ -69,7 +70,7 @@ class Rules(Frozen):
     anything beyond them. The verdict then says so in words.
     """
 
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="chance of promoting a challenger that is no better, at most")
+    alpha: float = Field(ALPHA, gt=0, lt=0.5, description="chance of promoting a challenger that is no better, at most")
     margin: float | None = Field(
         None, ge=0, lt=1, description="loss of a primary metric held for none; unset: the metric's own"
     )

@@ -16,6 +16,7 @@ from llm.aliases import PINNED, Aliases
 from models.campaign_settings import Grid, StepTestMode
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet
+from models.outcomes import Blame
 from models.protocols import Stage
 from models.training import Target
 from tasks.learning import Shop, evaluate_subject
@@ -58,8 +59,8 @@ def evaluate(shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: Ada
     evaluation = Evaluation(
         set_id=evaluation_set.id, target=target, subject=subject, settings=settings, scores=judged.scores, seconds=0.0
     )
-    if judged.excluded:  # not kept: the same campaign, run again, may have a verdict on them
-        return evaluation
+    if any(each.kind.blame is Blame.INFRASTRUCTURE for each in judged.excluded):
+        return evaluation  # and is not kept: the same campaign, run again, may have a verdict on those samples
     return keep_evaluation(shop.raw_engine, Result(evaluation=evaluation, answers=()))
 
 

@@ -113,7 +113,7 @@ def _worse(changes: Changes, limits: GuardrailSettings) -> str:
     at_1 = changes.at_1
     if at_1.is_loss(limits.end_to_end_margin, limits.end_to_end_alpha):
         few = (
-            f"; {at_1.instances} instances are too few to tell it from chance"
+            f"; {at_1.fallible} passed before, too few to tell it from chance"
             if at_1.p > limits.end_to_end_alpha
             else ""
         )

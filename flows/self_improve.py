@@ -6,6 +6,7 @@ which was killed goes on where it was; the rules of self-improvement may refuse 
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
@@ -17,7 +18,7 @@ from flows.promotion import Settled, settle
 from flows.train import TrainOrder, asides, gate, open_shop, prepare, publish
 from harness.packages import read_package
 from models.curation_settings import CurationRequest
-from models.errors import GuardrailError, TrainingError, UsageError
+from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
 from models.evaluation import GateReport, Verdict
 from models.plans import Frozen
 from models.training import Target
@@ -150,7 +151,11 @@ def _round(shop: Shop, turn: Round, order: ImproveOrder) -> list[TargetLine]:
             ready.append(wanted)
     gated = turn.step(GATE, None, partial(_gate, shop, ready))
     for wanted in ready:
-        came = turn.step(PROMOTE, wanted.target, partial(_promote, shop, wanted, gated[wanted.target.value]))
+        about = gated[wanted.target.value]
+        if "skipped" in about:
+            came = {"verdict": SKIPPED, "reason": about["skipped"]}
+        else:
+            came = turn.step(PROMOTE, wanted.target, partial(_promote, shop, wanted, about))
         lines.append(TargetLine(round=turn.number, target=wanted.target, **came))
     turn.finish(END, None, {"promoted": [line.adapter for line in lines if line.verdict == Verdict.PROMOTE]})
     return lines
@@ -206,15 +211,19 @@ def _train(shop: Shop, wanted: TrainOrder) -> Result:
     """The adapter that was trained and measured, or the rule that refused it."""
     try:
         return {"adapter": prepare(shop, wanted).adapter.name, "skipped": ""}
-    except GuardrailError as error:
+    except (GuardrailError, RegistryError) as error:
         return {"adapter": "", "skipped": str(error)}
 
 
 def _gate(shop: Shop, ready: list[TrainOrder]) -> Result:
-    """The gate's reports by target, the targets corrected for each other, with what else is to be known of each. What
-    was measured is found."""
-    made = [prepare(shop, wanted) for wanted in ready]
-    came = {}
+    """The gate's reports by target, the targets corrected for each other, with what else is to be known of each; or
+    the rule that refuses one by now. What was measured is found."""
+    came, made = dict[str, Any](), []
+    for wanted in ready:
+        try:
+            made.append(prepare(shop, wanted))
+        except (GuardrailError, RegistryError) as error:
+            came[wanted.target.value] = {"skipped": str(error)}
     for prepared, report in zip(made, gate(shop, made), strict=True):
         publish(prepared, report)
         came[report.target.value] = {"report": report.model_dump(mode="json"), "notes": asides(prepared)}
@@ -229,9 +238,12 @@ def _promote(shop: Shop, wanted: TrainOrder, gated: Result) -> Result:
     adapter = shop.registry.show(report.challenger.adapter)
     try:
         settled = settle(shop, wanted, find_base(shop.curated, adapter.base), adapter, report)
+    except RegistryError as error:  # its base was superseded meanwhile
+        settled = Settled(SKIPPED, (str(error),))
     except GuardrailError as error:
         if error.rule != GATE_RULE:
             raise
+        shop.registry.withhold(adapter, report, str(error))
         settled = Settled(SKIPPED, (str(error),))
     notes = "; ".join([report.reason, *gated["notes"], *settled.notes])
     return {"verdict": settled.outcome, "reason": notes, "adapter": adapter.name}

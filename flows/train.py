@@ -8,6 +8,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, tags
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
@@ -32,7 +33,7 @@ from training.bases import Base, find_base
 from training.curation import Card
 from training.datasets import newest_dataset, read_dataset, trained_before
 from training.plans import Technique, code_revision, methods, order_for
-from training.recipe import Recipe, recipe_for
+from training.recipe import recipe_for
 from training.registry import AdapterVersion
 from training.registry.standing import measure_standing
 from training.registry.weights import content_hash
@@ -122,6 +123,7 @@ def prepare(shop: Shop, order: TrainOrder) -> Prepared:
 def inputs(shop: Shop, order: TrainOrder) -> tuple[Base, Path, Card, EvaluationSet]:
     """The base, the dataset with its card, and the frozen set. Raises an error of ours where one is missing."""
     base = find_base(shop.curated, order.base)
+    shop.registry.require_current(base.id, order.target)
     dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
     card = read_dataset(dataset)
     methods(card, order.technique)  # raises if it lacks what one needs
@@ -235,7 +237,7 @@ def _registered(
             "backend": trained.run.backend,
             "methods": "+".join(methods(card, order.technique)),
             "steps": trained.run.steps,
-            **_last_recipe(shop, order, card).model_dump(mode="json", include=_TOLD),
+            **_told(shop, order, card),
         },
         code_revision(),
         parents=card.rounds.earlier,
@@ -243,8 +245,14 @@ def _registered(
     )
 
 
-def _last_recipe(shop: Shop, order: TrainOrder, card: Card) -> Recipe:
-    return recipe_for(order.target, methods(card, order.technique)[-1], shop.settings.training)
+def _told(shop: Shop, order: TrainOrder, card: Card) -> dict[str, Any]:
+    """What a statement tells of the recipes: of one method its own, of several each with the method's name."""
+    used = methods(card, order.technique)
+    told = {
+        method: recipe_for(order.target, method, shop.settings.training).model_dump(mode="json", include=_TOLD)
+        for method in used
+    }
+    return told[used[0]] if len(used) == 1 else {f"{m} {key}": value for m in used for key, value in told[m].items()}
 
 
 def _passed(shop: Shop, prepared: Prepared) -> GateReport | None:

@@ -103,6 +103,8 @@ def add_base(
         facts = read_facts(staging) | {"source": origin}
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         target = data_dir / "bases" / base_id
+        if target.exists() and not _is_intact(Base(base_id, name, target, role, version, facts)):
+            shutil.rmtree(target)  # damaged, and the same files are at hand
         if not target.exists():
             staging.chmod(0o755)
             staging.rename(target)
@@ -178,14 +180,21 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 
 def _converted_before(curated: "Engine", origin: str, name: str) -> Base | None:
-    """The base that was made of a GGUF file with this hash. Raises UsageError if it has another name."""
+    """The base that was made of a GGUF file with this hash, if intact. Raises UsageError if it has another name."""
     known = next((base for base in list_bases(curated) if base.facts.get("source") == origin), None)
     if known is None:
         return None
     if known.name != name:
         raise UsageError(f"these weights are known as base {known.name} already; use that name")
-    verify_base(known)
-    return known
+    return known if _is_intact(known) else None
+
+
+def _is_intact(base: Base) -> bool:
+    try:
+        verify_base(base)
+    except RegistryError:
+        return False
+    return True
 
 
 def _copy(source: Path, staging: Path) -> None:

@@ -10,7 +10,7 @@ from harness.store.report import latest_run
 from harness.store.rows import reading, sha256, table_of
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationSet, ItemScore
-from models.outcomes import OutcomeKind
+from models.outcomes import Blame, OutcomeKind
 from models.plans import Frozen
 from models.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
 from models.training import Target
@@ -51,7 +51,8 @@ def scores_from_campaign(
 
     A seed is the place of (temperature, sample) among those of the campaign. `identity` is the planner's, needed when
     several (a base, and adapters on it) answered under one name. Raises EvaluationError when an instance was not run,
-    is still open, or has no sample with a verdict; UsageError for a label never used.
+    is still open, or lost all its samples to faults of infrastructure (an instance whose own environment is broken says
+    nothing of anybody and is left out); UsageError for a label never used.
     """
     with reading(raw) as connection:
         runs = _runs(connection, campaign, planner, identity)
@@ -76,7 +77,7 @@ def scores_from_campaign(
                 excluded.append(Excluded(item=item.id, instance=item.instance, seed=seed, kind=kind))
             else:
                 raise EvaluationError(_unfinished(campaign, item.instance, "was not finished"))
-        if not judged:
+        if not judged and not (found and all(_broken(run) for run in found)):
             why = f"has no verdict ({excluded[-1].kind.value})" if found else f"was not run by {planner}"
             raise EvaluationError(_unfinished(campaign, item.instance, why))
     return InstanceScores(scores=tuple(scores), excluded=tuple(excluded))
@@ -94,6 +95,11 @@ def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluatio
         return evaluation.model_copy(update={"scores": scores})
 
     return kept(one), kept(other)
+
+
+def _broken(run: RowMapping) -> bool:
+    """Whether a sample failed by the instance's own environment or tests: it may do so for ever."""
+    return run["kind"] is not None and OutcomeKind(run["kind"]).blame is Blame.ENVIRONMENT
 
 
 def _unfinished(campaign: str, instance: str, why: str) -> str:

@@ -60,7 +60,8 @@ class Promotion(CuratedTable, table=True):
     """One decision about who serves a target, in order. Rows are never changed or deleted.
 
     `action` is promote, reject, inconclusive, rollback, refuse or adopt. `adapter` is what it is about, `serving` who
-    serves afterwards (None: the base). `override` is the reason that a person gave to go past a rule.
+    serves afterwards (None: the base). `override` is the reason that a person gave to go past a rule, `base` the one
+    that was adopted for the target, by its hash.
     """
 
     __tablename__ = "promotions"
@@ -72,6 +73,7 @@ class Promotion(CuratedTable, table=True):
     serving: str | None
     reason: str = Field(sa_type=FreeText)
     override: str | None = Field(sa_type=FreeText)
+    base: str | None = None
     report: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 

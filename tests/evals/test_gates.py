@@ -274,6 +274,27 @@ def test_interval_and_detectable_follow_the_clusters() -> None:
     assert detectable([[1.0]] * 5) is None
 
 
+def test_two_targets_gated_together_take_a_seventh_repository() -> None:
+    pairs = [(evaluation("base", passes(0), count), evaluation("code-v1", passes(20), count)) for count in (6, 7)]
+    six, seven = ([report.reason for report in decide_together([pair, pair])] for pair in pairs)
+    assert six[0].endswith("can find no difference of 2 targets gated together: at least 7 repositories are needed")
+    assert seven[0].startswith("pass@1 0.000 to 1.000 (p = 0.0312)")
+
+
+def test_a_kind_with_too_few_items_to_tell_may_not_lose_any() -> None:
+    def rare(meta: float, part: int) -> Score:
+        def score(r: int, i: int) -> dict[str, float]:
+            stage, passed = ("meta_plan", meta) if (r, i) in ((0, 0), (1, 0)) else ("part_plan", float(i < part))
+            return {"pass@1": passed, f"pass@1 {stage}": passed}
+
+        return score
+
+    both = [evaluation(n, rare(*c), target=Target.PLANNING) for n, c in (("base", (1.0, 3)), ("v1", (0.0, 9)))]
+    report = decide(*both)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "pass@1 meta_plan 1.000 to 0.000 (2 items" in report.reason
+
+
 def test_a_set_that_can_show_nothing_says_so() -> None:
     few = {"repositories": 1, "items": 5}
     report = decide(evaluation("base", passes(0), **few), evaluation("code-v1", passes(5), **few))

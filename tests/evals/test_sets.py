@@ -278,6 +278,14 @@ def test_a_campaign_with_open_or_unjudged_trajectories_gives_no_scores(raw: Engi
         scores_from_campaign(raw, "c", built, "teacher")
 
 
+def test_an_instance_that_is_broken_for_everybody_is_left_out(raw: Engine, store: RawStore) -> None:
+    run(store, "one", 1)
+    built = build_set(raw, Target.CODE, ["one"])
+    run(store, "one", 1, planner="student", outcome=OutcomeKind.FLAKY)
+    came = scores_from_campaign(raw, "c", built)
+    assert (came.scores, [each.kind for each in came.excluded]) == ((), [OutcomeKind.FLAKY])
+
+
 def test_plans_have_a_rate_for_each_kind(raw: Engine, store: RawStore) -> None:
     run(store, "one", 2)
     built = build_set(raw, Target.PLANNING, ["one"])

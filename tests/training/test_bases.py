@@ -141,6 +141,8 @@ def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, t
     base = add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True)
     assert base.facts["parameters"] == 134_515_008 and base.facts["source"]
     assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == base
+    (base.path / "manifest.json").unlink()  # damaged: it is made again
+    assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == find_base(curated, "smollm2")
     with pytest.raises(UsageError, match="known as base smollm2 already"):
         add_base(curated, tmp_path, Path("embedded"), "other", gguf=True)
     ids = ChatFormat.load(base.path).tokenizer("The capital of France is")["input_ids"]

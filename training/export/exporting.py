@@ -16,6 +16,8 @@ from training.export.weights import Precision, to_gguf
 from training.quiet import quiet_libraries
 
 Format = Literal["gguf", "ollama", "merged"]
+_DRAFT = ".export-"
+"""How directories of exports under way begin; a kill leaves one behind."""
 _BFLOAT16 = 0.1
 """Mean difference that weights rounded to bfloat16 may make."""
 
@@ -60,9 +62,9 @@ def export(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {out} cannot be made a directory: {error.strerror}; give another") from error
-    if not overwrite and any(out.iterdir()):
+    if not overwrite and any(not each.name.startswith(_DRAFT) for each in out.iterdir()):
         raise UsageError(f"{out} is not empty; give another directory with --out, or --overwrite")
-    with quiet_libraries(), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as name:
+    with quiet_libraries(), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=out) as name:
         draft = Path(name) / "draft"
         draft.mkdir()
         comparison = _write(trained, form, draft, check, precision)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport, Verdict
 from models.tables import Promotion
+from training.bases import Base
 from training.registry.version import AdapterVersion
 
 GATE = "gate"
@@ -41,7 +42,8 @@ def check_report(
                 'more; train another, or go past this on record with --override "reason"',
             )
         raise GuardrailError(
-            GATE, f"no passing report on {version.name} is on record; evaluate it, or give a reason to go past this"
+            GATE,
+            f"no passing report on {version.name} is on record; `cra train` gates it, or give a reason to go past this",
         )
     check_subject(version, report)
     if report.verdict is not Verdict.PROMOTE:
@@ -54,17 +56,22 @@ def check_report(
     if report.champion.adapter != champion:
         against = report.champion.name
         raise GuardrailError(
-            GATE, f"{version.name} passed against {against}, which does not serve now; evaluate it against who does"
+            GATE,
+            f"{version.name} passed against {against}, which does not serve now; `cra train` gates it again",
         )
 
 
-def check_displaces(version: AdapterVersion, serving: AdapterVersion | None) -> None:
-    """Raise GuardrailError if an adapter of another base serves: no gate compared the two, and the one would go out of
-    service though its base may still be what is asked."""
-    if serving is not None and serving.base != version.base:
-        raise GuardrailError(
-            "same-base",
-            f"{serving.name} serves on base {serving.base_name}, and {version.name} is of base {version.base_name}; "
-            "if that base is served now, say so first: "
-            f'cra bases adopt {version.base_name} --role {version.target.role} --reason "..."',
-        )
+def check_same_base(version: AdapterVersion, serving: AdapterVersion | None, adopted: Base | None) -> None:
+    """Raise GuardrailError if another base is in use: one was adopted, or an adapter of one serves. No gate compared
+    the two, and the one would go out of service though its base is what is asked."""
+    if adopted is not None and adopted.id != version.base:
+        in_use, why = adopted.name, f"{version.target.value} is served by base {adopted.name}"
+    elif serving is not None and serving.base != version.base:
+        in_use, why = serving.base_name, f"{serving.name} serves on base {serving.base_name}"
+    else:
+        return
+    raise GuardrailError(
+        "same-base",
+        f"{why}, and {version.name} is of base {version.base_name}; if that is served now instead of {in_use}, say so "
+        f'first: cra bases adopt {version.base_name} --role {version.target.role} --reason "..."',
+    )

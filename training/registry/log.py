@@ -19,7 +19,8 @@ _LOCK_ID = 0xADA97E
 
 
 class Decision(NamedTuple):
-    """What is written: an action about an adapter (hash or None), why, and a person's reason to go past a rule."""
+    """What is written: an action about an adapter (hash or None), why, a person's reason to go past a rule, the gate's
+    report, and the base (hash) that was adopted."""
 
     target: Target
     action: str
@@ -27,6 +28,7 @@ class Decision(NamedTuple):
     reason: str
     override: str | None = None
     report: GateReport | None = None
+    base: str | None = None
 
 
 @contextmanager
@@ -72,6 +74,7 @@ def write(connection: "Connection", decision: Decision) -> int:
         "serving": serving(connection, decision.target),
         "reason": decision.reason,
         "override": decision.override,
+        "base": decision.base,
         "report": report,
         "created_at": utc_now(),
     }
@@ -96,11 +99,15 @@ def reading(curated: "Engine") -> Iterator["Connection"]:
         yield connection
 
 
+def adopted(log: Sequence[Promotion]) -> str | None:
+    """The base that was adopted last, by a target's log; None: none was, so that any may serve."""
+    return next((row.base for row in reversed(log) if row.action == "adopt"), None)
+
+
 def served_before(log: Sequence[Promotion]) -> list[str | None]:
     """Who served a target before the one that serves now, most recent first, down to the base alone (None).
 
-    A promotion puts its adapter on top; a rollback takes away all above the one it went back to; the adoption of a base
-    leaves nobody to go back to but the base.
+    A promotion puts its adapter on top; a rollback takes away all above the one it went back to.
     """
     stack: list[str | None] = [None]
     for row in log:
@@ -109,6 +116,4 @@ def served_before(log: Sequence[Promotion]) -> list[str | None]:
         elif row.action == "rollback":
             while len(stack) > 1 and stack[-1] != row.serving:
                 stack.pop()
-        elif row.action == "adopt":
-            stack = [None] if row.serving is None else [None, row.serving]
     return stack[-2::-1]

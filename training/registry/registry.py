@@ -18,8 +18,8 @@ from models.tables import AdapterMetadata, BaseModel, Promotion, utc_now
 from models.training import Role, Target
 from training.bases import Base, find_base, list_bases
 from training.registry.checking import check_version
-from training.registry.evidence import check_displaces, check_report, check_subject, on_record
-from training.registry.log import Decision, deciding, move, read_log, reading, served_before, serving, write
+from training.registry.evidence import check_report, check_same_base, check_subject, on_record
+from training.registry.log import Decision, adopted, deciding, move, read_log, reading, served_before, serving, write
 from training.registry.shelf import shelve
 from training.registry.statement import Lineage
 from training.registry.version import AdapterVersion, version_of
@@ -131,7 +131,7 @@ class Registry:
             report = report or on_record(log, chosen.id, beaten)
             if override is None:
                 check_report(chosen, report, beaten, log)
-                check_displaces(chosen, before)
+                check_same_base(chosen, before, self._adopted(log))
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
             write(connection, Decision(chosen.target, "promote", chosen.id, reason, override, report))
@@ -155,11 +155,26 @@ class Registry:
         it can be promoted by that once the base is adopted. Empty: it may."""
         chosen = self._current(version)
         try:
-            check_displaces(chosen, self.active(chosen.target))
+            check_same_base(chosen, self.active(chosen.target), self._adopted(self.log(chosen.target)))
         except GuardrailError as error:
-            self._note(chosen, "refuse", report, str(error))
+            self.withhold(chosen, report, str(error))
             return str(error)
         return ""
+
+    def withhold(self, version: AdapterVersion | str, report: GateReport, reason: str) -> None:
+        """Note why an adapter that passed its gate was not promoted; its report stays on record. Noted once."""
+        self._note(version, "refuse", report, reason)
+
+    def _adopted(self, log: Sequence[Promotion]) -> Base | None:
+        base = adopted(log)
+        return None if base is None else self._base(base)
+
+    def require_current(self, base: str, target: Target) -> None:
+        """Raise RegistryError if a newer tuned base supersedes a base (name or hash) for a target: an adapter trained
+        on it could not be promoted."""
+        own = self._base(base)
+        if newer := self._superseding(own, target.role):
+            raise RegistryError(f"base {own.name} is superseded by {newer}; train on that")
 
     def _note(self, version: AdapterVersion | str, action: str, report: GateReport, reason: str | None = None) -> None:
         chosen = self._current(version)
@@ -172,8 +187,8 @@ class Registry:
     def rollback(self, target: Target, reason: str) -> AdapterVersion | None:
         """Let whoever served a target before serve again; None: the base alone. Again goes one further back.
 
-        Of an adapter that is not intact, or whose base is superseded, the one before it is taken. Raises RegistryError
-        if no adapter serves.
+        Of an adapter that is not intact, or whose base is not in use any more, the one before it is taken. Raises
+        RegistryError if no adapter serves.
         """
         with deciding(self._curated) as connection:
             now = serving(connection, target)
@@ -192,9 +207,9 @@ class Registry:
         return True
 
     def _go_back(self, connection: "Connection", target: Target, now: str, reason: str) -> str | None:
-        passed = list[str]()
-        for candidate in served_before(read_log(connection, target)):
-            fault = self._unfit(candidate)
+        passed, log = list[str](), read_log(connection, target)
+        for candidate in served_before(log):
+            fault = self._unfit(candidate, self._adopted(log))
             if not fault:
                 break
             passed.append(fault)
@@ -203,10 +218,13 @@ class Registry:
         write(connection, Decision(target, "rollback", now, notes))
         return candidate
 
-    def _unfit(self, candidate: str | None) -> str:
+    def _unfit(self, candidate: str | None, base: Base | None) -> str:
+        """Why an adapter may not serve again; empty: it may. `base` is the one in use, where one was adopted."""
         if candidate is None:
             return ""
         version = self._current(candidate)
+        if base is not None and version.base != base.id:
+            return f"{version.name} is of base {version.base_name}"
         try:
             self._check_base(version)
             intact = content_hash(version.path) == version.id
@@ -227,12 +245,15 @@ class Registry:
             with deciding(self._curated) as connection:
                 champion = serving(connection, target)
                 before = None if champion is None else self._current(champion)
+                fits = before is None or before.base == found.id
+                if fits and adopted(read_log(connection, target)) == found.id:
+                    continue
                 notes = reason
-                if before is not None and before.base != found.id:
+                if before is not None and not fits:
                     move(connection, target, None)
                     notes = f"{reason}: {before.base_name} is superseded by {found.name}"
                     stopped.append(before)
-                write(connection, Decision(target, "adopt", before.id if before else None, notes))
+                write(connection, Decision(target, "adopt", before.id if before else None, notes, base=found.id))
         return [self._current(version) for version in stopped]
 
     def active(self, target: Target) -> AdapterVersion | None:
@@ -282,10 +303,14 @@ class Registry:
 
     def _check_base(self, version: AdapterVersion) -> None:
         """Raise RegistryError if a newer tuned base of its role has made the adapter's base a thing of the past."""
-        own, role = self._base(version.base), version.target.role
+        own = self._base(version.base)
+        if newer := self._superseding(own, version.target.role):
+            raise RegistryError(
+                f"{version.name} is of base {own.name}, which {newer} supersedes; train it again on that"
+            )
+
+    def _superseding(self, own: Base, role: Role) -> str:
+        """The newest tuned base of a role that came after a base; empty if none did."""
         since = own.version or 0 if own.role == role else 0
         newer = [base for base in list_bases(self._curated) if base.role == role and (base.version or 0) > since]
-        if newer:
-            raise RegistryError(
-                f"{version.name} is of base {own.name}, which {newer[-1].name} supersedes; train it again on that"
-            )
+        return newer[-1].name if newer else ""
