@@ -139,6 +139,27 @@ def test_a_round_ends_though_somebody_else_serves_by_now(
     assert report.stopped == "round 1 promoted nothing"
 
 
+def test_a_round_ends_though_a_rule_refuses_a_target_by_now(
+    sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.self_improve as flow
+
+    def refuses_the_second_time(*args: Any) -> Any:
+        calls.append("prepare")
+        if len(calls) > 1:
+            raise GuardrailError("tier-order", "its turn has passed")
+        return real(*args)
+
+    real, calls = flow.prepare, list[str]()
+    monkeypatch.setattr(flow, "prepare", refuses_the_second_time)
+    with ScriptedServer(lambda request: "I cannot say.") as server:
+        configured(server.url)
+        report = flow.self_improve(order(sample))
+    [line] = report.lines
+    assert (line.verdict, line.reason) == ("skipped", "tier-order: its turn has passed")
+    assert report.stopped == "round 1 promoted nothing"
+
+
 def test_an_unknown_base_opens_no_round(sample: RepoPackage, world: World, configured: Configure) -> None:
     from flows.self_improve import self_improve
 

@@ -19,7 +19,7 @@ from models.errors import EvaluationError, GuardrailError, RegistryError, Traini
 from models.evaluation import Verdict
 from models.tables import EvaluationRow, TrainingDataset, TrainingRun
 from models.training import Target
-from training.bases import add_base
+from training.bases import add_base, add_tuned_base
 from training.curation import Card, Curated, curate
 from training.curation.writing import dataset_id, hashed, write_dataset
 from training.registry import Registry
@@ -153,6 +153,16 @@ def test_what_a_dataset_lacks_is_said_before_anything_is_measured(world: World) 
     made = curated(world, Target.SCOPE)
     with pytest.raises(TrainingError, match="has no preferences, which dpo needs"):
         inputs(open_shop(), order(dataset=made.dataset_dir, technique="dpo"))  # type: ignore[arg-type]
+
+
+def test_a_superseded_base_is_not_trained_on(world: World, tmp_path: Path) -> None:
+    from flows.train import inputs, open_shop
+
+    freeze_scope(world)
+    made = curated(world, Target.SCOPE)
+    add_tuned_base(world.curated, world.folder, make_tiny_base(tmp_path / "tuned", seed=1), "reasoning")
+    with pytest.raises(RegistryError, match="base tiny is superseded by reasoning-base-v1; train on that"):
+        inputs(open_shop(), order(dataset=made.dataset_dir))  # type: ignore[arg-type]
 
 
 def test_nothing_is_trained_without_a_frozen_set(world: World) -> None:
