@@ -36,6 +36,7 @@ from training.plans import Technique, code_revision, methods, order_for
 from training.recipe import recipe_for
 from training.registry import AdapterVersion
 from training.registry.standing import measure_standing
+from training.registry.succession import require_current
 from training.registry.weights import content_hash
 
 _TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
@@ -123,7 +124,7 @@ def prepare(shop: Shop, order: TrainOrder) -> Prepared:
 def inputs(shop: Shop, order: TrainOrder) -> tuple[Base, Path, Card, EvaluationSet]:
     """The base, the dataset with its card, and the frozen set. Raises an error of ours where one is missing."""
     base = find_base(shop.curated, order.base)
-    shop.registry.require_current(base.id, order.target)
+    require_current(shop.curated, base, order.target)
     dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
     card = read_dataset(dataset)
     methods(card, order.technique)  # raises if it lacks what one needs

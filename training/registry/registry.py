@@ -16,12 +16,13 @@ from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
 from models.tables import AdapterMetadata, BaseModel, Promotion, utc_now
 from models.training import Role, Target
-from training.bases import Base, find_base, list_bases
+from training.bases import Base, find_base
 from training.registry.checking import check_version
 from training.registry.evidence import check_report, check_same_base, check_subject, on_record
 from training.registry.log import Decision, adopted, deciding, move, read_log, reading, served_before, serving, write
 from training.registry.shelf import shelve
 from training.registry.statement import Lineage
+from training.registry.succession import check_current
 from training.registry.version import AdapterVersion, version_of
 from training.registry.weights import check_adapter, content_hash
 
@@ -119,7 +120,7 @@ class Registry:
         """
         chosen = self._current(version)
         check_version(chosen, self._base(chosen.base), self.keys)
-        self._check_base(chosen)
+        check_current(self._curated, chosen)
         override = (override or "").strip() or None
         with deciding(self._curated) as connection:
             champion = serving(connection, chosen.target)
@@ -169,13 +170,6 @@ class Registry:
         base = adopted(log)
         return None if base is None else self._base(base)
 
-    def require_current(self, base: str, target: Target) -> None:
-        """Raise RegistryError if a newer tuned base supersedes a base (name or hash) for a target: an adapter trained
-        on it could not be promoted."""
-        own = self._base(base)
-        if newer := self._superseding(own, target.role):
-            raise RegistryError(f"base {own.name} is superseded by {newer}; train on that")
-
     def _note(self, version: AdapterVersion | str, action: str, report: GateReport, reason: str | None = None) -> None:
         chosen = self._current(version)
         check_subject(chosen, report)
@@ -209,7 +203,7 @@ class Registry:
     def _go_back(self, connection: "Connection", target: Target, now: str, reason: str) -> str | None:
         passed, log = list[str](), read_log(connection, target)
         for candidate in served_before(log):
-            fault = self._unfit(candidate, self._adopted(log))
+            fault = self._unfit(candidate, adopted(log))
             if not fault:
                 break
             passed.append(fault)
@@ -218,15 +212,15 @@ class Registry:
         write(connection, Decision(target, "rollback", now, notes))
         return candidate
 
-    def _unfit(self, candidate: str | None, base: Base | None) -> str:
-        """Why an adapter may not serve again; empty: it may. `base` is the one in use, where one was adopted."""
+    def _unfit(self, candidate: str | None, base: str | None) -> str:
+        """Why an adapter may not serve again; empty: it may. `base` is the hash of the one that was adopted."""
         if candidate is None:
             return ""
         version = self._current(candidate)
-        if base is not None and version.base != base.id:
+        if base is not None and version.base != base:
             return f"{version.name} is of base {version.base_name}"
         try:
-            self._check_base(version)
+            check_current(self._curated, version)
             intact = content_hash(version.path) == version.id
         except RegistryError as error:
             return str(error)
@@ -300,17 +294,3 @@ class Registry:
 
     def _base(self, base: str) -> Base:
         return find_base(self._curated, base)
-
-    def _check_base(self, version: AdapterVersion) -> None:
-        """Raise RegistryError if a newer tuned base of its role has made the adapter's base a thing of the past."""
-        own = self._base(version.base)
-        if newer := self._superseding(own, version.target.role):
-            raise RegistryError(
-                f"{version.name} is of base {own.name}, which {newer} supersedes; train it again on that"
-            )
-
-    def _superseding(self, own: Base, role: Role) -> str:
-        """The newest tuned base of a role that came after a base; empty if none did."""
-        since = own.version or 0 if own.role == role else 0
-        newer = [base for base in list_bases(self._curated) if base.role == role and (base.version or 0) > since]
-        return newer[-1].name if newer else ""
