@@ -46,9 +46,10 @@ class Bars:
         if self._waiting is not None:
             self._display.remove_task(self._waiting)
             self._waiting = None
-        if what in self._tasks:
+        new = what not in self._tasks
+        if not new:
             self._display.remove_task(self._tasks[what])
-        elif self._display.disable:
+        if self._display.disable and (new or done):
             errors.print(f"{what}: {done} of {total}" if done and total and total > 1 else what, markup=False)
         self._tasks[what] = self._display.add_task(what, total=total, completed=done, note="")
 
