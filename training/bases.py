@@ -190,8 +190,9 @@ def _converted_before(curated: "Engine", origin: str, name: str) -> Base | None:
 
 
 def _is_intact(base: Base) -> bool:
+    """Whether every byte of a base is as it was: it is asked when the same is at hand to replace it."""
     try:
-        verify_base(base)
+        verify_base(base, full=True)
     except RegistryError:
         return False
     return True

@@ -107,3 +107,17 @@ def report(
         reason="accuracy 0.500 to 0.700 (p = 0.0100)",
         tests=(test,),
     )
+
+
+def serving(registry: Registry, target: Target = Target.SCOPE) -> str | None:
+    active = registry.active(target)
+    return active.name if active else None
+
+
+def flip(file: Path, text: tuple[bytes, bytes] | None = None) -> None:
+    """Change the last byte of a file, or one text for another."""
+    file.chmod(0o644)
+    content = file.read_bytes()
+    changed = content[:-1] + bytes([content[-1] ^ 1]) if text is None else content.replace(*text)
+    assert changed != content
+    file.write_bytes(changed)

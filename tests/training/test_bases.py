@@ -72,6 +72,8 @@ def test_a_damaged_base_is_not_used(source: Path, curated: Engine, tmp_path: Pat
         (base.path / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(RegistryError, match=r"base tiny: .*add"):
         find_base(curated, "tiny", full=change == "altered")
+    add_base(curated, tmp_path, source, "tiny")  # as the message says
+    assert find_base(curated, "tiny", full=True) == base
 
 
 def test_an_unknown_base_is_told_with_those_known(source: Path, curated: Engine, tmp_path: Path) -> None:
@@ -142,7 +144,9 @@ def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, t
     assert base.facts["parameters"] == 134_515_008 and base.facts["source"]
     assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == base
     (base.path / "manifest.json").unlink()  # damaged: it is made again
-    assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == find_base(curated, "smollm2")
+    assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == find_base(
+        curated, "smollm2", full=True
+    )
     with pytest.raises(UsageError, match="known as base smollm2 already"):
         add_base(curated, tmp_path, Path("embedded"), "other", gguf=True)
     ids = ChatFormat.load(base.path).tokenizer("The capital of France is")["input_ids"]
