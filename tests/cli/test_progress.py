@@ -1,6 +1,9 @@
 """What is shown of long work: where it stands after a restart, and nothing that was done before as its rate."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,18 @@ def test_work_that_goes_on_is_counted_from_where_it_was(
         assert (bar.completed, bar.fields["note"], len(bar._progress)) == (34, "34 of 70", 1)
         tell("evaluate scope", 0, 8)
         assert [task.description for task in display.tasks] == ["train scope", "evaluate scope"]
+
+
+def test_the_engine_and_its_server_write_nothing_among_our_lines() -> None:
+    script = """
+import logging
+from typer.testing import CliRunner
+from cli.main import app
+CliRunner().invoke(app, ["config", "show"])
+from prefect.logging.configuration import setup_logging
+setup_logging()
+print([logging.getLogger(name).getEffectiveLevel() for name in ("prefect.flow_runs", "prefect.server.services")])
+"""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    said = subprocess.run([sys.executable, "-c", script], env=plain, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[50, 50]"
