@@ -10,13 +10,21 @@ from harness.environments.interpreters import (
     installed_interpreters,
     interpreter_for,
 )
-from harness.environments.metadata import generated_files, pretend_version, write_own_metadata
+from harness.environments.metadata import (
+    generated_files,
+    own_plugins,
+    pretend_version,
+    valid_entry_points,
+    write_own_metadata,
+)
+from harness.environments.plugins import RUNNER_GROUP, installed_modules, registered_plugins
 from harness.environments.resolve import environment_key, lock, spec_key
 from harness.environments.store import BuiltEnvironment, EnvironmentStore
 from harness.environments.wheel_checks import check_wheel, unpack_wheel
 from harness.environments.wheels import fetch_wheels
 
 __all__ = [
+    "RUNNER_GROUP",
     "BuiltEnvironment",
     "EnvironmentStore",
     "Interpreter",
@@ -30,12 +38,16 @@ __all__ = [
     "fetch_wheels",
     "generated_files",
     "installed_interpreters",
+    "installed_modules",
     "interpreter_for",
     "lock",
     "lock_for_era",
+    "own_plugins",
     "pretend_version",
+    "registered_plugins",
     "spec_key",
     "unpack_built",
     "unpack_wheel",
+    "valid_entry_points",
     "write_own_metadata",
 ]
