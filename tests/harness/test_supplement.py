@@ -244,7 +244,7 @@ def test_a_module_that_forges_its_report_is_refused_before_it_runs_and_would_not
 ) -> None:
     forged = (
         "import os, pathlib\n\n\ndef test_half():\n"
-        "    results = pathlib.Path('/cra/results')\n"
+        "    results = pathlib.Path('/cra/suite/results')\n"
         '    case = \'<testsuite><testcase classname="tests.x" name="test_half"/></testsuite>\'\n'
         "    (results / 'report.xml').write_text(case)\n"
         '    (results / \'seal.json\').write_text(\'{"nonce": "", "exit": 0, "whole": true, "report": ""}\')\n'
