@@ -32,7 +32,7 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
         style="dim",
     )
     for outcome in trace.outcomes:
-        style = "green" if outcome.kind.passed else "red"
+        style = "green" if outcome.kind.passed else "red" if outcome.kind.failed else "yellow"
         kind = outcome.kind
         console.print(
             f"[{style}]attempt {outcome.attempt}: {kind.value}[/] (blame: {kind.blame.value}), {outcome.seconds:.1f} s"
@@ -46,6 +46,8 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
                 f"  verdict by {verdict.oracle.value}: {len(verdict.f2p_passed)} F2P passed, "
                 f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P not passed; {verdict.seconds:.1f} s"
             )
+            if confirmed := verdict.confirmation:
+                console.print(Text(f"  {confirmed.sentence}"))
         if found := outcome.attribution:
             console.print(Text(f"  attributed to {found.label.value}: {found.reason}"))
             for experiment in found.evidence.experiments:

@@ -20,6 +20,14 @@ class Confirmation(Frozen):
     differs: str = ""
 
     @property
+    def sentence(self) -> str:
+        """What was found, for people."""
+        if self.seen:
+            return f"void: {'; '.join(self.seen)}"
+        twins = f"{self.agreed} of {self.twins} twins agree" if self.twins else "no twins"
+        return f"confirmed by {self.sentinels} sentinels; {twins}" + (f"; {self.differs}" if self.differs else "")
+
+    @property
     def void(self) -> bool:
         """Whether the run says nothing."""
         return bool(self.seen)

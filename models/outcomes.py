@@ -69,6 +69,11 @@ class OutcomeKind(StrEnum):
         return self is OutcomeKind.PASSED
 
     @property
+    def failed(self) -> bool:
+        """Whether the task was not solved, for sure."""
+        return self.trains and not self.passed
+
+    @property
     def blame(self) -> Blame:
         """Whose fault it is, by shape."""
         return _BLAME[self]
