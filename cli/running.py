@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flows.solve import Solved
     from flows.supplement import SupplementReport
     from flows.train import TrainReport
+    from flows.validate import ValidateReport
     from harness.campaigns import Estimate
     from harness.solving import Order
     from harness.store import Report
@@ -243,6 +244,27 @@ def run_supplement(
         from flows.supplement import supplement
 
         return supplement([package.resolve() for package in packages], limit, max_cost, sandbox)
+
+
+def run_validate(predictions: Path, corpora: list[Path], sandbox: str | None) -> "ValidateReport":
+    """Judge a file of predictions. Raises UsageError before the engine starts for a mistake."""
+    from harness.packages import read_package
+    from harness.predictions import find_packages, read_predictions
+    from harness.store import open_raw_store
+    from models.settings import load_settings
+    from tasks.runtime import open_runtime
+
+    settings = load_settings()
+    open_runtime(settings, sandbox)
+    with predictions.open(encoding="utf-8") as lines:
+        wanted = read_predictions(lines)
+    packages = find_packages(corpora, open_raw_store(settings.raw_url), {each.instance_id for each in wanted})
+    for package in packages:
+        read_package(package)
+    with _engine():
+        from flows.validate import validate
+
+        return validate(predictions.resolve(), packages, sandbox)
 
 
 def run_train(order: "dict[str, Any]") -> "TrainReport":

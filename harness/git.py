@@ -14,7 +14,7 @@ from harness.process import CommandFailed, run, start
 from harness.trees import inside, make_links
 from models.errors import InfrastructureError, RepositoryError
 
-_SAFE = {
+SAFE_ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_TERMINAL_PROMPT": "0",
@@ -52,14 +52,14 @@ class Git:
         """Standard output of `git args` in this repository."""
         return run(
             ["git", *_OPTIONS, "--git-dir", str(self.directory), *args],
-            env=_SAFE,
+            env=SAFE_ENVIRONMENT,
             stdin=stdin,
             timeout=timeout,
         )
 
     def conversation(self, *args: str) -> "subprocess.Popen[bytes]":
         """`git args` in this repository, waiting to be asked on its standard input."""
-        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=_SAFE)
+        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=SAFE_ENVIRONMENT)
 
     def text(self, *args: str) -> str:
         """`output`, decoded and stripped."""
@@ -171,7 +171,7 @@ def clone(source: str, destination: Path) -> Git:
                 source,
                 str(destination),
             ],
-            env=_SAFE,
+            env=SAFE_ENVIRONMENT,
             timeout=1800,
         )
     except CommandFailed as error:
@@ -205,7 +205,8 @@ def foreign_part(directory: Path) -> str | None:
     if borrowed := sorted((directory / "objects" / "info").glob("*alternates")):
         return f"holds objects/info/{borrowed[0].name}"
     listed = run(
-        ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"], env=_SAFE
+        ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"],
+        env=SAFE_ENVIRONMENT,
     )
     foreign = sorted(set(listed.decode(errors="replace").split()) - _OWN_SETTINGS)
     return f"config sets {foreign[0]}" if foreign else None

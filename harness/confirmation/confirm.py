@@ -1,5 +1,8 @@
 """Confirming a pass: sentinels and the watcher first, then the twins."""
 
+import json
+from typing import Any
+
 from harness.confirmation.recorded import (
     KeptTwin,
     TwinSet,
@@ -113,4 +116,20 @@ def _account(twin: KeptTwin, seen: Seen) -> str:
     """The first difference, in a line."""
     pairs = zip([*seen, *[""] * len(twin.gold)], twin.gold, strict=False)
     mine, gold = next(((mine, gold) for mine, gold in pairs if mine != gold), ("", ""))
-    return f"{twin}: {mine[:200] or 'it did not run'} where the gold patch gives {gold[:200]}"
+    if not mine:
+        return f"{twin} did not run to its end"
+    (ended, saw), (_, expected) = json.loads(mine), json.loads(gold)
+    for one, other in zip(saw, expected, strict=False):
+        if one != other:
+            found = [(a, b) for a, b in zip(one[2:], other[2:], strict=False) if a != b]
+            # of an equality the sides say more than whether they are equal
+            here, there = next((pair for pair in found if isinstance(pair[0], list)), found[0])
+            return f"{twin} sees {_readable(here)}, with the gold patch {_readable(there)}"
+    return f"{twin} ends with {ended}, with the gold patch it passes"
+
+
+def _readable(value: Any) -> str:
+    """A value as the observer wrote it down, for people."""
+    plain = isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
+    text = repr(value[1]) if plain else json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:120]}..."
