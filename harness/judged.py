@@ -81,14 +81,17 @@ class JudgedTree:
         seen = None if guard.seen is None else tuple(guard.seen)
         return JudgedRun(report, len(failed), tuple(forged), seen)
 
-    def observe(self, modules: Sequence[Module], hash_seed: int = 0) -> dict[str, Seen]:
-        """What the twins in some modules see in this tree, by node id. Raises Tampered and BuildFailed."""
+    def observe(self, modules: Sequence[Module], seconds: int, hash_seed: int = 0) -> dict[str, Seen]:
+        """What the twins in some modules see in this tree, by node id, each in so many seconds.
+
+        Raises Tampered and BuildFailed.
+        """
         with self._laid_out() as tree:
             overlay(tree, {module.path: (module.source.encode(), False) for module in modules})
             setup = suite_setup(tree, self.provided)
             paths = [module.path for module in modules]
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            return run_observed(sandbox, tree, setup, paths, OBSERVER, limits, hash_seed)[1]
+            return run_observed(sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed)[1]
 
     def _touched(self) -> tuple[str, ...]:
         generated = generated_tests(self.package, self.instance)

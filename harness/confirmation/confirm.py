@@ -18,6 +18,10 @@ from harness.testing.observed import Seen
 from models.confirmation import Confirmation
 from models.errors import EnvironmentFault
 
+_QUICK = 2
+"""Seconds that a twin may take on the gold patch in order to be kept."""
+_PATIENT = 20
+"""Seconds that a kept one may take on a candidate."""
 _OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
 
 
@@ -72,10 +76,10 @@ def _record(judged: JudgedTree) -> TwinSet:
     if not modules:
         return TwinSet(reason="the tests hold no literal that could be varied")
     gold, parent = judged.at(instance.commit), judged.at(instance.base_commit)
-    first = gold.observe(modules)
+    first = gold.observe(modules, _QUICK)
     if not any(seen.whole for seen in first.values()):
         return TwinSet(tried=tried, reason="no varied test comes to its end on the gold patch")
-    kept = choose(twins, first, gold.observe(modules, _OTHER_SEED), parent.observe(modules))
+    kept = choose(twins, first, gold.observe(modules, _QUICK, _OTHER_SEED), parent.observe(modules, _QUICK))
     needed = {twin.id.partition("::")[0] for twin in kept}
     return TwinSet(
         modules=tuple(module for module in modules if module.path in needed),
@@ -105,7 +109,7 @@ def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]
     differing = list(twins.kept)
     seen: dict[str, Seen] = {}
     for _ in range(2):
-        seen = judged.observe(twins.modules)
+        seen = judged.observe(twins.modules, _PATIENT)
         differing = [twin for twin in differing if seen.get(twin.id, Seen()) != twin.gold]
         if not differing:
             break

@@ -15,7 +15,6 @@ from models.limits import Limits
 from models.suite import SuiteReport
 
 _PLUGIN = Path(__file__).with_name("_observer_plugin.py")
-_SECONDS = 10  # for one twin
 _PASSED = "call passed"
 
 
@@ -38,11 +37,13 @@ def run_observed(
     modules: Sequence[str],
     observer: str,
     limits: Limits,
+    seconds: int,
     hash_seed: int = 0,
 ) -> tuple[SuiteReport, dict[str, Seen]]:
     """Run the twins in some modules of a work tree; what each saw, by its node id without parameters.
 
-    The twins find the observer as a module of the name `observer`. Twins that did not run are not among the result.
+    Each twin has so many `seconds`. The twins find the observer as a module of the name `observer`. Twins that did
+    not run are not among the result.
     """
     found: dict[str, Seen] = {}
 
@@ -50,7 +51,7 @@ def run_observed(
         found.clear()
         found.update(_read(results / "observations.jsonl"))
 
-    plugin = Plugin(_PLUGIN, "observer", {"name": observer, "seconds": _SECONDS}, collect)
+    plugin = Plugin(_PLUGIN, "observer", {"name": observer, "seconds": seconds}, collect)
     seeded = replace(setup, hash_seed=hash_seed)
     report = run_suite(sandbox, workdir, seeded, Selection(only=tuple(modules)), limits, [plugin])
     return report, found
