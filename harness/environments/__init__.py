@@ -4,6 +4,7 @@ acquire."""
 from harness.environments.build import build_command, unpack_built
 from harness.environments.discovery import Project, discover, discover_commit
 from harness.environments.eras import lock_for_era
+from harness.environments.identity import environment_identity
 from harness.environments.interpreters import (
     Interpreter,
     choose_interpreter,
@@ -26,6 +27,7 @@ __all__ = [
     "choose_interpreter",
     "discover",
     "discover_commit",
+    "environment_identity",
     "environment_key",
     "fetch_wheels",
     "generated_files",
