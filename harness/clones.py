@@ -3,12 +3,14 @@
 import contextlib
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.git import Git, clone
+from harness.git_folders import refuse_leading_elsewhere, repository_folders
 from models.errors import InfrastructureError, RepositoryError
 
 _FOLDER = "clones"
@@ -25,6 +27,7 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
     place = source.resolve()
     if not place.is_dir():
         raise RepositoryError(f"{source} is no directory; give the path of a git repository")
+    refuse_leading_elsewhere(place)
     state = _state(place)
     siblings = cache / _FOLDER / hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = siblings / state
@@ -62,17 +65,17 @@ def _sweep(siblings: Path, state: str) -> None:
 
 def _state(place: Path) -> str:
     """A digest of what the refs of a repository say, by its files alone."""
-    folder = place / ".git" if (place / ".git").exists() else place
-    pointed = folder
-    if folder.is_file():  # a work tree or a submodule, whose repository is elsewhere
-        pointed = place / folder.read_text(errors="replace").removeprefix("gitdir:").strip()
-    common = pointed / "commondir"
-    shared = pointed / common.read_text(errors="replace").strip() if common.is_file() else pointed
+    pointed, shared = repository_folders(place)
     digest = hashlib.sha256()
-    refs = [path for root in {pointed, shared} for path in (root / "refs").rglob("*")]
+    refs = [path for root in {pointed, shared} for path in _plain_files(root / "refs")]
     for path in sorted({pointed / "HEAD", shared / "packed-refs", *refs}):
-        if path.is_file():
+        if path.is_file() and not path.is_symlink():
             digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0" + path.read_bytes() + b"\0")
     for table in sorted((shared / "reftable").glob("*")):
         digest.update(table.name.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _plain_files(folder: Path) -> Iterator[Path]:
+    for current, _, files in os.walk(folder, followlinks=False):
+        yield from (Path(current, name) for name in files)

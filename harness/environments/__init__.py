@@ -14,7 +14,7 @@ from harness.environments.interpreters import (
 from harness.environments.metadata import generated_files, pretend_version, write_own_metadata
 from harness.environments.resolve import environment_key, lock, spec_key
 from harness.environments.store import BuiltEnvironment, EnvironmentStore
-from harness.environments.wheel_checks import check_wheel, unpack_wheel
+from harness.environments.wheel_checks import check_together, check_wheel, unpack_wheel
 from harness.environments.wheels import fetch_wheels
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Interpreter",
     "Project",
     "build_command",
+    "check_together",
     "check_wheel",
     "choose_interpreter",
     "discover",

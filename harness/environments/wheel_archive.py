@@ -195,6 +195,8 @@ def _unpacked(stream: io.BufferedReader, info: zipfile.ZipInfo) -> Iterator[byte
             data = inflate.unconsumed_tail
         if inflate.eof and (inflate.unused_data or left):
             raise WheelError(f"{info.filename!a} has data after its end")
+    if inflate is not None:
+        yield inflate.flush()  # a few bytes that the last piece had no place for
     if inflate is not None and not inflate.eof:
         raise WheelError(f"{info.filename!a} is cut short")
 

@@ -162,7 +162,9 @@ def _check_record(
     signed = sorted(infos.keys() - unsigned)
     for name in signed if read else ():
         _check_row(wheel, stream, infos[name], *rows[name])
-    return {name: rows[name][0].rstrip("=") for name in signed} | {name: f"{wheel}:{name}" for name in unsigned & infos.keys()}
+    return {name: rows[name][0].rstrip("=") for name in signed} | {
+        name: f"{wheel}:{name}" for name in unsigned & infos.keys()
+    }
 
 
 def _check_row(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo, hashed: str, size: str) -> None:
@@ -208,7 +210,9 @@ def _scripts(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo | None
     try:
         parser.read_string(content(wheel, stream, info, _METADATA_BYTES).decode())
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise WheelError(f"{wheel} has entry points that cannot be read: {str(error).splitlines()[0][:80]!a}") from error
+        raise WheelError(
+            f"{wheel} has entry points that cannot be read: {str(error).splitlines()[0][:80]!a}"
+        ) from error
     groups = [group for group in ("console_scripts", "gui_scripts") if parser.has_section(group)]
     return [name.strip() for group in groups for name in parser.options(group)]
 

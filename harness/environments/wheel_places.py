@@ -46,9 +46,8 @@ def _checked(wheel: str, distribution: str, name: str, target: str) -> str:
     if first.lower() == SITE and first != SITE:
         raise WheelError(f"{wheel} holds {name!a}, which is in the way of the environment's own folders")
     if first == SITE:
-        if rest.lower() == "pyvenv.cfg" or rest.lower().startswith(("_virtualenv.", "distutils-precedence.pth")):
-            if not (distribution == "setuptools" and rest == "distutils-precedence.pth"):
-                raise WheelError(f"{wheel} holds {name!a}, which belongs to the environment itself")
+        if rest.lower() == "pyvenv.cfg" or rest.lower().startswith("_virtualenv."):
+            raise WheelError(f"{wheel} holds {name!a}, which belongs to the environment itself")
         return target
     if first not in _DATA_FOLDERS or not rest:
         raise WheelError(f"{wheel} holds {name!a}, which lies beside the environment's own folders")
@@ -83,4 +82,6 @@ def check_overlaps(wheels: Iterable[tuple[str, dict[str, str]]]) -> None:
         for target, digest in places.items():
             other, same = known.setdefault(target.casefold(), (wheel, digest))
             if same != digest and not _UNIMPORTANT.fullmatch(target):
-                raise WheelError(f"{wheel} and {other} bring different files to {target!a}; they cannot be had together")
+                raise WheelError(
+                    f"{wheel} and {other} bring different files to {target!a}; they cannot be had together"
+                )

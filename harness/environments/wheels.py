@@ -16,7 +16,9 @@ from harness.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
 from models.manifest import Environment
 
-_ENTRY = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)==([A-Za-z0-9.!+_-]{1,100})((?: --hash=sha256:[0-9a-f]{64})*)")
+_ENTRY = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)==([A-Za-z0-9.!+_-]{1,100})((?: --hash=sha256:[0-9a-f]{64})*)"
+)
 _MOST_ENTRIES = 5000
 
 

@@ -79,8 +79,7 @@ def _environment(field: str, environment: Environment, wheels: dict[str, str]) -
     yield from _repeated(f"{field}.wheels", environment.wheels)
     derived = environment_key(environment.requires, environment.lock, environment.abi)
     if environment.key != derived:
-        why = f"is not the key of what it holds ({derived})"
-        yield Finding(f"{field}.key", shown(environment.key), why)
+        yield Finding(f"{field}.key", shown(environment.key), f"is not the key of what it holds ({derived})")
     if why := values.lock(environment.lock):
         yield Finding(f"{field}.lock", shown(environment.lock), why)
         return
@@ -96,13 +95,15 @@ def _chosen(field: str, environment: Environment, wheels: dict[str, str]) -> Ite
         distribution, version, _, _ = parse_wheel_filename(name)
         hashes = pinned.pop((canonicalize_name(distribution), version), None)
         if hashes is None:
-            yield Finding(f"{field}.wheels", shown(name), "is pinned by no line of the lock, or by one that has a wheel")
+            yield Finding(
+                f"{field}.wheels", shown(name), "is pinned by no line of the lock, or by one that has a wheel"
+            )
         elif name not in wheels:
             yield Finding(f"{field}.wheels", shown(name), "is not among the package's wheels")
         elif wheels[name] not in hashes:
             yield Finding(f"{field}.wheels", shown(name), "has a hash in the package that the lock does not allow")
-    for distribution, version in pinned:
-        yield Finding(f"{field}.lock", shown(f"{distribution}=={version}"), "has no wheel")
+    for left in pinned:
+        yield Finding(f"{field}.lock", shown(f"{left[0]}=={left[1]}"), "has no wheel")
 
 
 def _wheels(manifest: Manifest) -> Iterator[Finding]:
@@ -128,7 +129,9 @@ def _instance(field: str, instance: Instance, environments: set[str]) -> Iterato
         yield Finding(f"{field}.environment", shown(instance.environment), "is no environment of the package")
     yield from _files_and_tests(field, instance)
     if instance.valid and (instance.environment is None or not instance.fail_to_pass):
-        yield Finding(f"{field}.reason", "None", "is for instances with an environment and tests that fail on the parent")
+        yield Finding(
+            f"{field}.reason", "None", "is for instances with an environment and tests that fail on the parent"
+        )
     if instance.generated is not None:
         yield from _generated(f"{field}.generated", instance.generated, instance)
 
@@ -142,7 +145,8 @@ def _files_and_tests(field: str, instance: Instance) -> Iterator[Finding]:
         ("pass_to_pass", values.node_id),
     ):
         yield from _check(f"{field}.{name}", check, *getattr(instance, name))
-        yield from _repeated(f"{field}.{name}", getattr(instance, name))
+        if name != "symbols":  # overloads bear one name
+            yield from _repeated(f"{field}.{name}", getattr(instance, name))
     yield from _repeated(f"{field}.planning_types", instance.planning_types)
     for both in sorted(set(instance.fail_to_pass) & set(instance.pass_to_pass)):
         yield Finding(f"{field}.pass_to_pass", shown(both), "is in fail_to_pass as well")
