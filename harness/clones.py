@@ -24,8 +24,12 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
     git never runs inside the repository itself: whether a kept clone is still good is read off the files of its refs.
     Clones of its earlier states are removed unless they are in use. Raises RepositoryError, InfrastructureError.
     """
-    place = source.resolve()
-    if not place.is_dir():
+    try:
+        place = source.resolve()
+        there = place.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
+        raise RepositoryError(f"{str(source)[:200]!a} is no path; give that of a git repository") from error
+    if not there:
         raise RepositoryError(f"{source} is no directory; give the path of a git repository")
     refuse_leading_elsewhere(place)
     state = _state(place)

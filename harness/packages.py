@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.environments import check_together, check_wheel
+from harness.environments import check_together, check_wheel, environment_identity, known_sha256
 from harness.git import Git
 from harness.intake import Finding, clone_findings, manifest_findings, parse_manifest, shown
 from harness.intake.reading import read_bounded
@@ -44,6 +44,19 @@ class RepoPackage:
     def identity(self) -> str:
         """Hash of the manifest and, through it, of wheels and commit ids."""
         return self.manifest.identity()
+
+    def environment_identity(self, key: str | None) -> str | None:
+        """The identity of the content of the environment that the manifest lists under `key`; None for None.
+
+        It is derived from the lock and from the wheels that lie in the package. Raises WheelError for one that is
+        missing, KeyError for an unknown environment.
+        """
+        if key is None:
+            return None
+        environment = self.manifest.environment(key)
+        return environment_identity(
+            environment, {name: known_sha256(self.wheels / name) for name in environment.wheels}
+        )
 
 
 def read_package(directory: Path) -> RepoPackage:

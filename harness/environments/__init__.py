@@ -14,7 +14,7 @@ from harness.environments.interpreters import (
 from harness.environments.metadata import generated_files, pretend_version, write_own_metadata
 from harness.environments.resolve import environment_key, lock, spec_key
 from harness.environments.store import BuiltEnvironment, EnvironmentStore
-from harness.environments.wheel_checks import check_together, check_wheel, unpack_wheel
+from harness.environments.wheel_checks import check_together, check_wheel, known_sha256, unpack_wheel
 from harness.environments.wheels import fetch_wheels
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "generated_files",
     "installed_interpreters",
     "interpreter_for",
+    "known_sha256",
     "lock",
     "lock_for_era",
     "pretend_version",
