@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,9 +29,9 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
         place = source.resolve()
         there = place.is_dir()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
-        raise RepositoryError(f"{str(source)[:200]!a} is no path; give that of a git repository") from error
+        raise RepositoryError(f"{_named(source)} is no path; give that of a git repository") from error
     if not there:
-        raise RepositoryError(f"{source} is no directory; give the path of a git repository")
+        raise RepositoryError(f"{_named(source)} is no directory; give the path of a git repository")
     refuse_leading_elsewhere(place)
     state = _state(place)
     siblings = cache / _FOLDER / hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -44,6 +45,14 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
         except OSError as error:
             raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
         yield Git(folder / "repo")
+
+
+def _named(source: Path) -> str:
+    """A path as it may be printed; of what looks like a URL, which may hold a password, no more than that."""
+    text = str(source)
+    if re.match(r"[\w.+-]+:/|[^/]*:[^/]*@", text):
+        return "a URL"
+    return text if text.isprintable() and len(text) <= 200 else f"{text[:200]!a}"
 
 
 def _clone_once(place: Path, folder: Path, lock: int) -> None:

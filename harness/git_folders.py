@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.process import CommandFailed, run
 from models.errors import RepositoryError
 
 _READ_BY_GIT = (
@@ -22,6 +23,9 @@ _READ_BY_GIT = (
 )
 _SMALL = 64 << 10
 """Bytes of HEAD, of a `.git` file and the like."""
+_LARGEST_CONFIG = 1 << 20
+_DEEPEST = 10
+"""Configurations that include one another; git itself follows ten."""
 _MOST = 5_000_000
 """Files of a repository that are looked at."""
 
@@ -95,15 +99,35 @@ def refuse_leading_elsewhere(place: Path) -> None:
     """
     own, shared = repository_folders(place)
     for folder in dict.fromkeys((own, shared)):
-        for name in _READ_BY_GIT:
+        for name in (*_READ_BY_GIT, "config.worktree"):
             if odd := next(odd_entries(folder / name), None):
                 raise RepositoryError(f"{odd}; make it a plain file or folder of the repository's own")
         if (folder / "HEAD").exists():
             _check_head(folder / "HEAD")
+    for config in dict.fromkeys((own / "config", own / "config.worktree", shared / "config")):
+        _check_includes(config)
     if why := borrowed(shared):
         raise RepositoryError(f"{shared} {why}")
     if any((folder / "shallow").exists() for folder in (own, shared)):
         raise RepositoryError(f"{place} is a shallow clone; run `git fetch --unshallow` in it first")
+
+
+def _check_includes(config: Path, depth: int = 0) -> None:
+    """Raises RepositoryError for a configuration that includes a device or pipe, which git would wait for."""
+    if depth > _DEEPEST or not config.exists():
+        return
+    if not config.is_file():
+        raise RepositoryError(f"{str(config)[:300]!a} is no plain file, and a configuration includes it; remove that")
+    if b"include" not in config.read_bytes()[:_LARGEST_CONFIG].lower():
+        return
+    asked = ["git", "config", "--no-includes", "--null", "--file", str(config)]
+    try:
+        listed = run([*asked, "--get-regexp", r"^include(if\..*)?\.path$"], timeout=30)
+    except CommandFailed:  # none
+        return
+    for entry in filter(None, listed.split(b"\0")):
+        named = entry.partition(b"\n")[2].decode(errors="surrogateescape")
+        _check_includes(config.parent / Path(named).expanduser(), depth + 1)
 
 
 def odd_entries(path: Path) -> Iterator[str]:

@@ -51,8 +51,8 @@ def local_path(source: str) -> Path | None:
     if match is None:
         raise NotThere(f"{source} does not exist; give a path or a URL of a git repository")
     _check_host(source, match["user"], match["host"])
-    if match["path"].startswith("-"):
-        raise _refused(source, "has a path that looks like an option")
+    if match["path"].startswith("-") or "\\" in match["path"]:
+        raise _refused(source, "has a path that looks like an option, or holds a backslash")
     return None
 
 

@@ -250,7 +250,7 @@ _CASES: tuple[tuple[str, Callable[[Path], str]], ...] = (
     ("size that is a little off", _claimed(7)),
     ("data behind the size that is given", _longer_than_said),
     ("overlapping members", _overlapping),
-    ("200,000 empty members", _built(lambda a: [a.writestr(f"e{n}", b"") for n in range(100_001)] and None)),  # type: ignore[func-returns-value]
+    ("100,001 empty members", _built(lambda a: [a.writestr(f"e{n}", b"") for n in range(100_001)] and None)),  # type: ignore[func-returns-value]
     ("member twice", _built(lambda a: a.writestr("tiny.py", "import evil"))),
     ("second name in an extra field", _second_name),
     ("path that climbs", _with({"../evil.py": "x"})),
@@ -318,7 +318,7 @@ _CASES: tuple[tuple[str, Callable[[Path], str]], ...] = (
     ("names that the two headers give", _patched(lambda d: bytes(d).replace(b"more.py", b"evil.py", 1))),
     ("checksum of the local header", _patched(lambda d: bytes(d[:14]) + b"\0\0\0\0" + bytes(d[18:]))),
     ("cut short", _patched(lambda d: bytes(d[: len(d) // 2]))),
-    ("encrypted", _patched(lambda d: bytes(d).replace(b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0"))),
+    ("encrypted", _patched(lambda d: bytes(d).replace(b"\x01\x02\x14\x03\x14\0\0\0", b"\x01\x02\x14\x03\x14\0\1\0"))),
     ("no archive at all", _patched(lambda _: b"no archive")),
     ("module of another wheel", _beside({}, {"tiny.py": "import evil"})),
     ("module of another wheel in another case", _beside({}, {"TINY.py": "import evil"})),

@@ -18,6 +18,9 @@ MAX_UNPACKED = 2 << 30
 """Bytes that a wheel may hold: the largest CPU builds of numerical libraries have just under one GiB."""
 MAX_MEMBERS = 100_000
 """Files and folders of a wheel: the largest honest ones have some 30,000."""
+MAX_DIRECTORY = 20 << 20
+"""Bytes of an archive's directory: 200 for each member."""
+_END_BYTES = 22
 MAX_RATIO = 100
 """Unpacked over packed bytes, for a whole wheel and for a large file: honest ones reach 20, a bomb 1,000."""
 _SMALL = 32 << 20
@@ -25,6 +28,18 @@ _SMALL = 32 << 20
 _PIECE = 1 << 20
 _UNICODE_NAME = b"\x75\x70"
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\\:]")
+
+
+def check_end(path: Path) -> None:
+    """Raises WheelError before a directory is read that would take gigabytes of memory, or that is not at the end."""
+    with path.open("rb") as stream:
+        stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, stream.tell() - _END_BYTES))
+        end = stream.read()
+    if end[:4] != b"PK\x05\x06":
+        return  # no archive, or a comment or other data behind it: refused in words of their own
+    if int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
+        raise WheelError(f"{path.name} has a directory of more than {MAX_DIRECTORY >> 20} MiB")
 
 
 def check_archive(path: Path, archive: zipfile.ZipFile) -> None:

@@ -18,7 +18,14 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from harness.environments.wheel_archive import check_archive, check_collisions, check_member, content, pieces
+from harness.environments.wheel_archive import (
+    check_archive,
+    check_collisions,
+    check_end,
+    check_member,
+    content,
+    pieces,
+)
 from harness.environments.wheel_places import check_overlaps, check_script, place
 from models.errors import WheelError
 
@@ -111,6 +118,7 @@ def _places(path: Path, digest: str) -> dict[str, str]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, io.BufferedReader]]:
     try:
+        check_end(path)
         with path.open("rb") as stream, zipfile.ZipFile(path) as archive:
             yield archive, stream
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, zlib.error) as error:
