@@ -15,7 +15,7 @@ _READ_BY_GIT = (
     "objects",
     "refs",
     "packed-refs",
-    "info",
+    "info/grafts",
     "commondir",
     "gitdir",
     "reftable",
@@ -47,9 +47,7 @@ def repository_folders(place: Path) -> tuple[Path, Path]:
     if not own.is_dir():
         raise RepositoryError(f"{git} leads to {str(own)[:200]!a}, which is no folder; run `git worktree repair`")
     if not _knows(own, git):
-        raise RepositoryError(
-            f"{git} leads to {str(own)[:200]!a}, which has no such work tree; run `git worktree repair`"
-        )
+        raise RepositoryError(f"{git} leads to {str(own)[:200]!a}, which has no such work tree; give its path")
     return own, _common(own)
 
 

@@ -86,9 +86,9 @@ def symbol(value: str) -> str | None:
 def version(value: str) -> str | None:
     """A PEP 440 version in its normal form."""
     try:
-        normal = str(Version(value)) if len(value) <= 100 else ""
+        normal = str(Version(value)) if len(value) <= 100 else None
     except ValueError:
-        normal = ""
+        normal = None
     return None if normal == value else "is no PEP 440 version in its normal form"
 
 
