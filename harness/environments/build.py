@@ -4,7 +4,7 @@ wheel."""
 from pathlib import Path
 
 from harness.environments.discovery import Project
-from harness.environments.wheel_checks import check_contents, unpack_wheel
+from harness.environments.wheel_checks import check_built, unpack_wheel
 from models.errors import EnvironmentFault
 
 # PEP 517 without isolation: the environment holds the build requirements, and the sandbox has no network for
@@ -42,6 +42,6 @@ def unpack_built(output: Path, destination: Path) -> Path:
     wheels = sorted(path for path in output.glob("*.whl") if path.is_file() and not path.is_symlink())
     if len(wheels) != 1:
         raise EnvironmentFault(f"the build left {len(wheels)} wheels where one belongs; read its output")
-    check_contents(wheels[0])
+    check_built(wheels[0])
     unpack_wheel(wheels[0], destination)
     return wheels[0]

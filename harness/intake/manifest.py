@@ -9,6 +9,7 @@ from harness.environments.resolve import environment_key
 from harness.environments.wheels import locked
 from harness.intake import values
 from harness.intake.findings import Finding, shown
+from harness.mining.paths import is_test_path
 from models.generated import GeneratedTests
 from models.manifest import DropReason, Environment, Instance, InvalidReason, Manifest
 
@@ -159,6 +160,9 @@ def _generated(field: str, generated: GeneratedTests, instance: Instance) -> Ite
     yield from _check(f"{field}.files", values.path, *(file.path for file in generated.files))
     yield from _repeated(f"{field}.files", (file.path for file in generated.files))
     files = {file.path for file in generated.files}
+    for path in sorted(files):
+        if not is_test_path(path) or not path.endswith(".py"):
+            yield Finding(f"{field}.files", shown(path), "would not be a test file")
     for test in generated.told_apart:
         yield from _check(f"{field}.told_apart", values.node_id, test)
         if test not in instance.fail_to_pass or test.partition("::")[0] not in files:

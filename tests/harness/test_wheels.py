@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from harness.environments import check_wheel, fetch_wheels, installed_interpreters, unpack_wheel
+from harness.environments import check_wheel, fetch_wheels, installed_interpreters, unpack_built, unpack_wheel
 from harness.environments.wheels import locked, select_wheels
 from models.errors import EnvironmentFault, WheelError
 from models.manifest import Environment
@@ -261,3 +261,17 @@ def test_pip_may_bring_its_own_commands(tmp_path: Path) -> None:
     entry = "[console_scripts]\npip = pip:main\npip3 = pip:main\n"
     wheel = make_wheel(tmp_path, "pip", "25.0", {"pip/__init__.py": "", "pip-25.0.dist-info/entry_points.txt": entry})
     check_wheel(wheel, digest(wheel))
+
+
+def test_a_built_wheel_may_lack_its_record_and_nothing_else(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.py", "../evil.py", "pyvenv.cfg", "a-1.0.data/scripts/python")):
+        path = tmp_path / str(number) / "a-1.0-py3-none-any.whl"
+        path.parent.mkdir()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, "x = 1\n")
+        if name == "a.py":
+            unpack_built(path.parent, tmp_path / "out")
+            assert (tmp_path / "out" / "a.py").read_text() == "x = 1\n"
+        else:
+            with pytest.raises(WheelError):
+                unpack_built(path.parent, tmp_path / "out")
