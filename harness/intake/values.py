@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import parse_wheel_filename
@@ -57,6 +58,7 @@ def component(value: str) -> str | None:
     return None if _COMPONENT.fullmatch(value) else "is no plain name (letters, digits, dots, dashes, underscores)"
 
 
+@lru_cache(maxsize=1 << 16)  # thousands of tests lie in one file
 def path(value: str) -> str | None:
     """A file of a tree, relative to its root."""
     if why := line(value):
