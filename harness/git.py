@@ -18,7 +18,7 @@ from harness.transports import refuse_credentials as refuse_credentials
 from harness.trees import inside, make_links
 from models.errors import InfrastructureError, RepositoryError
 
-_SAFE = {
+SAFE_ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_TERMINAL_PROMPT": "0",
@@ -70,14 +70,14 @@ class Git:
         """Standard output of `git args` in this repository."""
         return run(
             ["git", *_OPTIONS, "--git-dir", str(self.directory), *args],
-            env=_SAFE,
+            env=SAFE_ENVIRONMENT,
             stdin=stdin,
             timeout=timeout,
         )
 
     def conversation(self, *args: str) -> "subprocess.Popen[bytes]":
         """`git args` in this repository, waiting to be asked on its standard input."""
-        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=_SAFE)
+        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=SAFE_ENVIRONMENT)
 
     def text(self, *args: str) -> str:
         """`output`, decoded and stripped."""
@@ -182,7 +182,7 @@ def clone(source: str, destination: Path) -> Git:
                 source if local is None else str(local),
                 str(destination),
             ],
-            env=_SAFE,
+            env=SAFE_ENVIRONMENT,
             timeout=_LONGEST_CLONE,
         )
     except CommandFailed as error:
@@ -231,7 +231,8 @@ def foreign_part(directory: Path) -> str | None:
         return foreign
     try:
         listed = run(
-            ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"], env=_SAFE
+            ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"],
+            env=SAFE_ENVIRONMENT,
         )
     except CommandFailed:
         return "has a config that git cannot read"
