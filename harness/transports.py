@@ -12,7 +12,7 @@ from models.errors import RepositoryError
 ALLOWED = ("file", "https", "ssh")
 _LONGEST = 4096
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
+_HELPER = re.compile(r"[^/]*::")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/*")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _USER = re.compile(r"(?!-)[A-Za-z0-9._-]{1,100}")
