@@ -96,13 +96,13 @@ def run_prepare(
     sources: list[str], corpus: Path, max_commits: int, sandbox: str | None
 ) -> tuple[list["Manifest"], dict[str, str]]:
     """Prepare each source; one that fails does not stop the others. Manifests, and the error by failed source."""
-    from harness.git import refuse_credentials
+    from harness.transports import refuse_transport
     from models.settings import load_settings
     from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)  # mistakes end before the engine starts
     for source in sources:
-        refuse_credentials(source)  # before the engine stores it as a parameter
+        refuse_transport(source)  # before the engine stores it as a parameter
     try:
         corpus.mkdir(parents=True, exist_ok=True)
     except OSError as error:

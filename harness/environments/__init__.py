@@ -4,6 +4,7 @@ acquire."""
 from harness.environments.build import build_command, unpack_built
 from harness.environments.discovery import Project, discover, discover_commit
 from harness.environments.eras import lock_for_era
+from harness.environments.identity import environment_identity
 from harness.environments.interpreters import (
     Interpreter,
     choose_interpreter,
@@ -20,7 +21,7 @@ from harness.environments.metadata import (
 from harness.environments.plugins import RUNNER_GROUP, installed_modules, registered_plugins
 from harness.environments.resolve import environment_key, lock, spec_key
 from harness.environments.store import BuiltEnvironment, EnvironmentStore
-from harness.environments.wheel_checks import check_wheel, unpack_wheel
+from harness.environments.wheel_checks import check_together, check_wheel, known_sha256, unpack_wheel
 from harness.environments.wheels import fetch_wheels
 
 __all__ = [
@@ -30,16 +31,19 @@ __all__ = [
     "Interpreter",
     "Project",
     "build_command",
+    "check_together",
     "check_wheel",
     "choose_interpreter",
     "discover",
     "discover_commit",
+    "environment_identity",
     "environment_key",
     "fetch_wheels",
     "generated_files",
     "installed_interpreters",
     "installed_modules",
     "interpreter_for",
+    "known_sha256",
     "lock",
     "lock_for_era",
     "own_plugins",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -417,7 +418,7 @@ def test_what_does_not_fit_is_left_out_whole_and_named() -> None:
 def _copy(package: RepoPackage, directory: Path) -> RepoPackage:
     own = directory / "own"
     own.mkdir()
-    for name in ("repo", "packages"):
-        (own / name).symlink_to(package.directory / name)
+    shutil.copytree(package.directory / "repo", own / "repo")
+    (own / "packages").symlink_to(package.directory / "packages")
     (own / MANIFEST).write_text((package.directory / MANIFEST).read_text())
     return read_package(own)
