@@ -33,6 +33,7 @@ from models.errors import (
 )
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from models.private import private_directory
 from models.settings import Settings, load_settings
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 from tasks.runtime import open_runtime
@@ -90,6 +91,7 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
             except _FAULTS as error:
                 store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
                 raise
+            private_directory(archive.parent)
             write_atomically(archive, solved.model_dump_json(indent=1) + "\n")
             _publish(solved)
         if number is not None:  # closed last: whatever stops this before leaves the order to be gone on with

@@ -12,31 +12,37 @@ DIRECTORY, FILE = 0o700, 0o600
 _OTHERS = 0o077
 
 
-def private_directory(path: Path) -> Path:
-    """A directory of ours, with the parents that it lacks, all of them closed to others when they are made here.
-
-    The directory itself is tightened if it was there and is this user's; its parents are left as they were. Raises
-    OSError.
-    """
+def make_directory(path: Path) -> Path:
+    """A directory, made closed to others with the parents that it lacks; what was there stays as it was. Raises
+    OSError."""
     missing = [path]
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
     for each in reversed(missing):
         each.mkdir(mode=DIRECTORY, exist_ok=True)
+    return path
+
+
+def private_directory(path: Path) -> Path:
+    """A directory of ours: as `make_directory`, and tightened if an earlier version left it wider. Raises OSError."""
+    make_directory(path)
     tighten(path)
     return path
 
 
 def tighten(path: Path) -> None:
-    """Close a file or directory of this user to others, if it is there; a link is left alone. Raises OSError."""
+    """Close a file or directory of this user to others, if it is there; a link is left alone. Raises OSError.
+
+    The file is not opened: closing it again would take away the locks that SQLite holds on it in this process.
+    """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # not there, a link, or not ours to read
+        handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # not there, or not ours to see
         return
     try:
         status = os.fstat(handle)
         if status.st_uid == os.geteuid() and status.st_mode & _OTHERS and _plain(status.st_mode):
-            os.fchmod(handle, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+            os.chmod(f"/proc/self/fd/{handle}", stat.S_IMODE(status.st_mode) & ~_OTHERS)
     finally:
         os.close(handle)
 
@@ -44,7 +50,7 @@ def tighten(path: Path) -> None:
 def private_file(path: Path) -> None:
     """Make an empty file closed to others if there is none, and tighten one that is there. Raises OSError."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, FILE))
+        os.mknod(path, FILE | stat.S_IFREG)
     except FileExistsError:
         tighten(path)
 
