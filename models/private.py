@@ -42,7 +42,7 @@ def tighten(path: Path) -> None:
     try:
         status = os.fstat(handle)
         if status.st_uid == os.geteuid() and status.st_mode & _OTHERS and _plain(status.st_mode):
-            os.chmod(f"/proc/self/fd/{handle}", stat.S_IMODE(status.st_mode) & ~_OTHERS)
+            Path(f"/proc/self/fd/{handle}").chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
     finally:
         os.close(handle)
 
