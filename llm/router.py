@@ -16,7 +16,7 @@ from llm.chat import ChatRequest, Completion
 from llm.meter import Meter
 from llm.service import Service, open_service
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
-from models.control import ControlTokens
+from models.control import ControlTokens, marked
 from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
 from models.llm_settings import Models
@@ -151,11 +151,8 @@ class Router:
 def _neutral(request: ChatRequest, control: ControlTokens) -> ChatRequest:
     """The request without strings that a server would read as control tokens: in its texts, and in what its schema lets
     an answer say, so that both agree."""
-    messages = tuple(
-        message.model_copy(update={"content": control.neutralise(message.content)}) for message in request.messages
-    )
     schema = None if request.schema_ is None else _neutral_value(request.schema_, control)
-    return request.model_copy(update={"messages": messages, "schema_": schema})
+    return request.model_copy(update={"messages": marked(request.messages, control), "schema_": schema})
 
 
 def _neutral_value(value: Any, control: ControlTokens) -> Any:

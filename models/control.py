@@ -8,8 +8,10 @@ so that nothing is ambiguous: what stands between the marks never changes, and t
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+
+from models.chat import Message
 
 _NAME = r"[\w.\-/+:@▁]{1,80}"
 _FAMILIES = (
@@ -82,6 +84,11 @@ def _marks_after(text: str, mark: str) -> dict[int, int]:
         place += len(piece)
         marks[place] = marks.get(place, 0) + 1
     return marks
+
+
+def marked(messages: Sequence[Message], control: ControlTokens) -> tuple[Message, ...]:
+    """Messages as they are sent: without strings that a server would read as control tokens."""
+    return tuple(each.model_copy(update={"content": control.neutralise(each.content)}) for each in messages)
 
 
 @lru_cache(maxsize=64)

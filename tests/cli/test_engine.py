@@ -25,7 +25,8 @@ from prefect.settings import get_current_settings
 from prefect.client.orchestration import get_client
 settings = get_current_settings()
 said = {"url": settings.api.url, "home": str(settings.home), "same": before == dict(os.environ),
-        "serializer": settings.results.default_serializer, "database": settings.server.database.connection_url.get_secret_value()}
+        "serializer": settings.results.default_serializer,
+        "database": settings.server.database.connection_url.get_secret_value()}
 if len(sys.argv) > 2:
     from prefect.variables import Variable
     with get_client(sync_client=True) as client:

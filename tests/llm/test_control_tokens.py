@@ -1,4 +1,4 @@
-"""Control tokens in a prompt's texts reach no server as such; what is logged is what was sent; answers are read back."""
+"""Control tokens in a prompt's texts reach no server as such; what is logged was sent; answers are read back."""
 
 import json
 from pathlib import Path
