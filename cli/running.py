@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
+from cli.engine import own_engine
 from cli.guard import start_guard
 from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
@@ -65,7 +66,10 @@ class Bars:
 @contextmanager
 def _engine() -> Iterator[None]:
     """The engine's quiet, in-process form; a server named by PREFECT_API_URL is used if there is one."""
+    from models.settings import load_settings
+
     start_guard()
+    own_engine(load_settings().data_dir)
     from flows.progress import watched_by
 
     _stop_at_once()

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.git import Git, clone
 from harness.git_folders import refuse_leading_elsewhere, repository_folders
 from models.errors import InfrastructureError, RepositoryError
+from models.private import make_directory
 
 _FOLDER = "clones"
 _DONE = "cloned"
@@ -38,7 +39,7 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
     folder = siblings / state
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_directory(folder)
             lock = stack.enter_context((siblings / f"{state}.lock").open("a"))
             _clone_once(place, folder, lock.fileno())
             _sweep(siblings, state)
