@@ -37,7 +37,7 @@ def judge_candidate(
                 run = judged.run()
             verdict = judge(instance, run.report, key)
             if verdict.kind.passed:
-                verdict = _confirmed(verdict, confirm(judged, run, environment.key))
+                verdict = _confirmed(verdict, confirm(judged, run, package.environment_identity(environment.key) or ""))
         except BuildFailed as error:
             return _not_run(instance, key, OutcomeKind.BUILD_FAILED, str(error))
         except Tampered as error:

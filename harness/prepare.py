@@ -46,7 +46,7 @@ from models.manifest import Commit, Environment, ExcludedTest, Instance, Invalid
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can bring about; a verdict with one of them is reached anew each time."""
 
-GOLD_VERSION = 2
+GOLD_VERSION = 3
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
