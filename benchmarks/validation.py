@@ -4,7 +4,8 @@
 
 For each of the newest valid instances, the gold patch is judged and bare pytest is run on the commit's exported files,
 in turns, with the same interpreter and import path. Printed: the median seconds of both, and their ratio (target: at
-most 1.10).
+most 1.15, sentinels and the watcher included). Twins are a run of their own, of passing candidates only: its seconds
+are printed beside, with those that recording the twins took, once for the instance.
 Bare pytest runs outside the sandbox: use packages that you trust.
 """
 
@@ -16,12 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.candidates import judge_candidate
+from harness.confirmation.confirm import confirm, twins_of
 from harness.goldpatch import read_gold_patch
+from harness.judged import JudgedRun, JudgedTree
 from harness.packages import RepoPackage, read_package
 from harness.state import Overlay, Runtime, checked_out, provisioned, suite_setup
 from harness.store import open_raw_store, validation_key
 from models.manifest import Instance
+from models.outcomes import judge
 from models.settings import load_settings
 from tasks.runtime import open_runtime
 
@@ -33,28 +36,26 @@ def gold_changes(package: RepoPackage, instance: Instance) -> Overlay:
     return {d.path: None if d.after is None else (d.after.text.encode(), d.after.executable) for d in diffs}
 
 
-def ours(runtime: Runtime, package: RepoPackage, instance: Instance, changes: Overlay, database: Path) -> float:
-    """Seconds of one validation, its verdict stored."""
+def ours(judged: JudgedTree, database: Path) -> tuple[float, JudgedRun]:
+    """Seconds of one validation without its twins, its verdict stored, and the run."""
+    package, instance = judged.package, judged.instance
     store = open_raw_store(database)
     keys = store.register_package(package.manifest)
+    environment = package.environment_identity(instance.environment)
     started = time.perf_counter()
-    key = validation_key(keys[instance.instance_id], str(started), instance.environment, {})
-    verdict, report = judge_candidate(runtime, package, instance, changes, key)
-    store.store_validation(keys[instance.instance_id], verdict, report)
+    key = validation_key(keys[instance.instance_id], str(started), environment, {})
+    run = judged.run()
+    verdict = judge(instance, run.report, key)
+    store.store_validation(keys[instance.instance_id], verdict, run.report)
     seconds = time.perf_counter() - started
-    assert verdict.kind.passed, verdict.detail
-    return seconds
+    assert verdict.kind.passed and not run.forged, verdict.detail
+    return seconds, run
 
 
-def bare(runtime: Runtime, package: RepoPackage, instance: Instance) -> float:
+def bare(judged: JudgedTree) -> float:
     """Seconds of pytest on the commit's files, which are exported before the clock starts."""
-    assert instance.environment is not None
-    environment = package.manifest.environment(instance.environment)
-    with (
-        provisioned(runtime, environment, package.wheels, instance.version) as held,
-        checked_out(package.git, instance.commit, runtime.scratch) as tree,
-        suite_setup(runtime, tree, held) as setup,
-    ):
+    with checked_out(judged.package.git, judged.instance.commit, judged.runtime.scratch) as tree:
+        setup = suite_setup(tree, judged.provided)
         path = os.pathsep.join(setup.import_path(tree))
         variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         argv = [str(setup.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
@@ -63,28 +64,44 @@ def bare(runtime: Runtime, package: RepoPackage, instance: Instance) -> float:
         return time.perf_counter() - started
 
 
+def measure(runtime: Runtime, package: RepoPackage, instance: Instance, pairs: int, database: Path) -> str:
+    """The figures of one instance, in a line."""
+    assert instance.environment is not None
+    environment = package.manifest.environment(instance.environment)
+    identity = package.environment_identity(instance.environment) or ""
+    with provisioned(runtime, environment, package.wheels, instance.version) as held:
+        changes = gold_changes(package, instance)
+        judged = JudgedTree(runtime, package, instance, held, instance.base_commit, changes)
+        turns = [(ours(judged, database), bare(judged)) for _ in range(pairs + 1)][1:]  # the first warms files up
+        mine, theirs = statistics.median(o[0] for o, _ in turns), statistics.median(b for _, b in turns)
+        started = time.perf_counter()
+        twins = twins_of(judged, identity)
+        recording = time.perf_counter() - started
+        started = time.perf_counter()
+        confirmation = confirm(judged, turns[-1][0][1], identity)
+        confirming = time.perf_counter() - started
+    own = (
+        f"{confirmation.agreed} of {len(twins.kept)} twins agree in {confirming:.2f} s, ratio {confirming / theirs:.2f}"
+    )
+    return (
+        f"validation {mine:.2f} s, bare pytest {theirs:.2f} s, ratio {mine / theirs:.2f}; {own}; "
+        f"recorded in {recording:.2f} s"
+    )
+
+
 def main() -> None:
     """Print a line per instance."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="+", type=Path)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--instances", type=int, default=2)
     options = parser.parse_args()
-    runtime = open_runtime(load_settings())
     with tempfile.TemporaryDirectory(prefix="cra-bench-") as name:
+        runtime = open_runtime(load_settings())
         for directory in options.packages:
             package = read_package(directory)
             for instance in [i for i in package.manifest.instances if i.valid][: options.instances]:
-                changes = gold_changes(package, instance)
-                pairs = [
-                    (
-                        ours(runtime, package, instance, changes, Path(name) / "raw.sqlite"),
-                        bare(runtime, package, instance),
-                    )
-                    for _ in range(options.pairs + 1)
-                ][1:]  # the first pair warms files up
-                mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-                figures = f"validation {mine:.2f} s, bare pytest {theirs:.2f} s, ratio {mine / theirs:.2f}"
+                figures = measure(runtime, package, instance, options.pairs, Path(name) / "raw.sqlite")
                 print(f"{instance.instance_id}: {figures}", flush=True)
 
 
