@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -34,6 +33,7 @@ def run(
     time-out, 137 for a command that was killed for another limit.
     """
     from harness.sandbox import Ending, open_sandbox
+    from harness.throwaway import throwaway
     from models.limits import MIB
     from models.settings import load_settings
 
@@ -51,8 +51,7 @@ def run(
     limits = settings.limits.model_copy(update=changed)
     with contextlib.ExitStack() as stack:
         if workdir is None:
-            fresh = tempfile.TemporaryDirectory(prefix="cra-sandbox-", ignore_cleanup_errors=True)
-            workdir = Path(stack.enter_context(fresh))
+            workdir = stack.enter_context(throwaway("cra-sandbox-"))
         done = box.run(command, workdir=workdir.resolve(), limits=limits, echo=sys.stdout.buffer)
     if done.exit_code is None:
         print(f"cra: killed after {done.seconds:.1f} s: {done.ending.value}", file=sys.stderr)

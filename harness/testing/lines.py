@@ -7,7 +7,6 @@ Python 3.8 to 3.14, and no release of coverage.py runs on all of these.
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from harness.sandbox import Mount, Sandbox
 from harness.testing.base import Selection, SuiteSetup
 from harness.testing.records import read_left
 from harness.testing.runs import run_suite
+from harness.throwaway import throwaway
 from models.limits import Limits
 from models.plans import Frozen
 from models.suite import SuiteReport
@@ -55,9 +55,9 @@ def run_measured(
     A file that nothing is known of is left out: the run did not come to its end. What the tested code does to the
     record cannot be told from the truth; a measurement is no verdict.
     """
-    with tempfile.TemporaryDirectory(prefix="cra-lines-", ignore_cleanup_errors=True) as name:
-        plugin = Mount(Path(name) / "plugin", Path("/cra/lines"))
-        results = Mount(Path(name) / "results", Path("/cra/measured"), writable=True)
+    with throwaway("cra-lines-") as scratch:
+        plugin = Mount(scratch / "plugin", Path("/cra/lines"))
+        results = Mount(scratch / "results", Path("/cra/measured"), writable=True)
         for mount in (plugin, results):
             mount.source.mkdir()
         root, nonce = sandbox.workdir_path(workdir), secrets.token_hex(16)

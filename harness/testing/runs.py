@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from harness.sandbox import Ending, Finished, Mount, Sandbox
 from harness.sandbox.base import DEFAULT_LIMITS, base_environment
 from harness.testing.base import Selection, SuiteSetup
 from harness.testing.records import Records, read_records
+from harness.throwaway import throwaway
 from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
 
@@ -68,8 +68,8 @@ def _run_once(
     limits: Limits,
     extra: Sequence[str],
 ) -> SuiteReport:
-    with tempfile.TemporaryDirectory(prefix="cra-tests-", ignore_cleanup_errors=True) as name:
-        desk = _Desk.lay(Path(name))
+    with throwaway("cra-tests-") as scratch:
+        desk = _Desk.lay(scratch)
         nonce = secrets.token_hex(16)
         results = sandbox.path_of(desk.results)
         wanted = {
