@@ -126,12 +126,12 @@ def reap(path: str) -> None:
             done = empty(trash)
             if done:
                 with contextlib.suppress(OSError):
-                    os.rmdir(path)
+                    os.rmdir(path)  # noqa: PTH106 (pathlib is slow to import)
         except BlockingIOError:
             return  # whoever holds it looks again after letting go
         finally:
             os.close(trash)
-        if not done or not os.path.isdir(path):
+        if not done or not os.path.isdir(path):  # noqa: PTH112
             return
 
 

@@ -1,7 +1,7 @@
 """Folders that are thrown away in one step, whatever was left in them.
 
-A folder that strangers' code wrote into may take minutes to delete, or more rights and shorter paths than it left us. It
-is moved aside with one rename, to a trash folder beside it; what goes quickly is deleted at once, and the rest by a
+A folder that strangers' code wrote into may take minutes to delete, or more rights and shorter paths than it left us.
+It is moved aside with one rename, to a trash folder beside it; what goes quickly is deleted at once, and the rest by a
 process of its own, which outlives ours and which the next use of the same place starts again if it was killed.
 """
 
@@ -24,7 +24,8 @@ _reapers: "list[subprocess.Popen[bytes]]" = []  # those that may still have to b
 
 @contextlib.contextmanager
 def throwaway(prefix: str, where: Path | None = None) -> Iterator[Path]:
-    """A new private folder, in the system's place for temporary files or `where`, discarded at the end. Raises OSError."""
+    """A new private folder, in the system's place for temporary files or `where`; discarded at the end. Raises OSError.
+    """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
     try:
         yield folder
@@ -33,7 +34,7 @@ def throwaway(prefix: str, where: Path | None = None) -> Iterator[Path]:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder; nothing happens if there is none. It has another name at once and is deleted later if it is large.
+    """Remove a folder; nothing happens if there is none. It loses its name at once; a large one is deleted later.
 
     Never raises for what is in the folder.
     """

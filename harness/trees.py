@@ -134,8 +134,8 @@ def _stays(link: Path, root: Path) -> bool:
 def files_and_links(tree: Path) -> Iterator[tuple[str, bool]]:
     """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed.
 
-    Left out is what nobody could open under its path: what lies in unreadable folders, and so deep that the system takes
-    no such path.
+    Left out is what nobody could open under its path: what lies in unreadable folders, and so deep that the system
+    takes no such path.
     """
     for folder in walk(tree):
         if folder.path is None:

