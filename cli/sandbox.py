@@ -43,7 +43,7 @@ def run(
             raise UsageError(f"{option} {value:g} must be above 0")
     if workdir is not None and not workdir.is_dir():
         raise UsageError(f"--workdir {workdir} is not a directory; make it first")
-    box = open_sandbox(_kind(sandbox or settings.sandbox))
+    box = open_sandbox(_kind(sandbox or settings.sandbox), tell=False)  # what is printed is the command's
     changed = {
         **({} if timeout is None else {"wall_seconds": timeout}),
         **({} if memory is None else {"memory_bytes": memory * MIB}),
@@ -65,13 +65,17 @@ def check() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.sandbox.opening import tested
+    from harness.sandbox.opening import limits_of, tested
 
     box, findings = tested()
     table = Table("sandboxed code", "holds", title=f"{box.kind}: {box.program}")
     for finding in findings:
         table.add_row(finding.claim, "yes")
-    Console().print(table)
+    held = Table("limit", "held by", "by the kernel")
+    for limit in limits_of(box):
+        held.add_row(limit.what, limit.held_by, "yes" if limit.by_kernel else "no")
+    for each in (table, held):
+        Console().print(each)
 
 
 def _kind(name: str) -> "Kind":

@@ -1,7 +1,8 @@
 """What of /proc is the whole machine's, and so is read-only or hidden in every sandbox.
 
 A /proc of the sandbox's own shows its own processes only, but all else in it is the host's: settings, interrupts,
-buses, the magic keys. Its files belong to the host's root, whatever the sandbox's user id says, and some are open to all.
+buses, the magic keys. Its files belong to the host's root, whatever the sandbox's user id says, and some are open to
+all.
 """
 
 import functools
