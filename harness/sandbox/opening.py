@@ -15,7 +15,7 @@ from harness.sandbox.unisolated import Unisolated
 from models.errors import SandboxUnavailable
 
 _LOG = logging.getLogger(__name__)
-_TOLD = "CRA_SANDBOX_LIMITS_TOLD"
+_TOLD = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
 
 Kind = Literal["auto", "bubblewrap", "none"]
 

@@ -17,14 +17,14 @@ _MACHINES = {
     "x86_64": (
         0xC000003E,
         41,
-        {"ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311}
+        {"ptrace": 101, "kcmp": 312, "process_vm_readv": 310, "process_vm_writev": 311}
         | {"add_key": 248, "request_key": 249, "keyctl": 250}
         | {"perf_event_open": 298, "bpf": 321, "userfaultfd": 323},
     ),
     "aarch64": (
         0xC00000B7,
         198,
-        {"ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271}
+        {"ptrace": 117, "kcmp": 272, "process_vm_readv": 270, "process_vm_writev": 271}
         | {"add_key": 217, "request_key": 218, "keyctl": 219}
         | {"perf_event_open": 241, "bpf": 280, "userfaultfd": 282},
     ),
