@@ -2,8 +2,8 @@
 than a few descriptors open, so that neither recursion nor the length of a path is a limit."""
 
 import contextlib
+import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,13 @@ class Folder(NamedTuple):
     """A folder that is being walked: `descriptor` is open until the next one is asked for.
 
     `path` is relative to the tree with a slash at its end, empty for the tree itself, and None where it is longer than
-    any path that the system takes. `entries` are its own, sorted by name; none where it cannot be read.
+    any path that the system takes. `depth` is 0 for the tree itself, `name` the last name of the path. `entries` are
+    its own, sorted by name; none where it cannot be read.
     """
 
     descriptor: int
+    depth: int
+    name: str
     path: str | None
     entries: list["os.DirEntry[str]"]
 
@@ -41,10 +44,11 @@ def walk(root: Path | str) -> Iterator[Folder]:
     current = os.open(root, FOLDER)
     levels: list[_Level] = []
     path: str | None = ""
+    name = ""
     try:
         while True:
             entries = _entries(current)
-            yield Folder(current, path, entries)
+            yield Folder(current, len(levels), name, path, entries)
             below = [entry.name for entry in reversed(entries) if _is_folder(entry)]
             levels.append(_Level(_identity(current), path, below))
             while levels and (step := _enter_next(current, levels[-1])) is None:
@@ -58,19 +62,19 @@ def walk(root: Path | str) -> Iterator[Folder]:
                     return  # somebody moves the tree about; what is left of it cannot be told
             assert step is not None
             os.close(current)
-            current, path = step
+            current, name, path = step
     finally:
         os.close(current)
 
 
-def _enter_next(current: int, level: _Level) -> tuple[int, str | None] | None:
+def _enter_next(current: int, level: _Level) -> tuple[int, str, str | None] | None:
     """The next folder below that can be opened, with its path."""
     while level.left:
         name = level.left.pop()
         with contextlib.suppress(OSError):
             opened = os.open(name, FOLDER, dir_fd=current)
             path = None if level.path is None else f"{level.path}{name}/"
-            return opened, path if path is not None and len(path) <= LONGEST_PATH else None
+            return opened, name, path if path is not None and len(path) <= LONGEST_PATH else None
     return None
 
 
@@ -130,29 +134,21 @@ def _readable(mode: int) -> int:
 def copy_tree(source: Path, target: Path) -> None:
     """Copy files, folders and links, as `shutil.copytree` does, however deep they lie; pipes and sockets are left out.
 
-    `target` must not exist. Raises OSError, and so for a path that the system does not take.
+    `target` must not exist. Raises OSError.
     """
     target.mkdir()
-    for folder in walk(source):
-        if folder.path is None:
-            raise OSError(f"{source} holds paths over {LONGEST_PATH} characters; remove them")
-        with _opened(target, folder.path) as into:
+    here, depth = os.open(target, FOLDER), 0
+    try:
+        for folder in walk(source):
+            for step in [*[".."] * (depth - folder.depth + 1), folder.name] if folder.depth else ():
+                below = os.open(step, FOLDER, dir_fd=here)
+                os.close(here)
+                here = below
+            depth = folder.depth
             for entry in folder.entries:
-                _copy(entry, folder.descriptor, into)
-
-
-@contextlib.contextmanager
-def _opened(root: Path, path: str) -> Iterator[int]:
-    """A folder below a root as a descriptor. The length of both together may be more than a path can have."""
-    top = os.open(root, FOLDER)
-    try:
-        descriptor = os.open(f"./{path}", FOLDER, dir_fd=top)
+                _copy(entry, folder.descriptor, here)
     finally:
-        os.close(top)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        os.close(here)
 
 
 def _copy(entry: "os.DirEntry[str]", here: int, there: int) -> None:
@@ -166,7 +162,24 @@ def _copy(entry: "os.DirEntry[str]", here: int, there: int) -> None:
             status = os.fstat(read)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(entry.name, flags, 0o600, dir_fd=there), "wb") as copy:
-                shutil.copyfileobj(original, copy)
+                _copy_content(original.fileno(), copy.fileno(), status.st_size)
                 os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
-                copy.flush()
                 os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _copy_content(read: int, write: int, size: int) -> None:
+    """Copy what a file holds; what it only claims to hold, its holes, stays one."""
+    os.ftruncate(write, size)
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(read, at, os.SEEK_DATA)
+            end = os.lseek(read, at, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            raise
+        os.lseek(write, at, os.SEEK_SET)
+        while at < end and (sent := os.sendfile(write, read, at, end - at)):
+            at += sent
+        at = end

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Bubblewrap:
         """See `Sandbox.run`."""
         _check(mounts, workdir)
         writable = [workdir, *(mount.source for mount in mounts if mount.writable)]
+        _make_enterable(writable)
         staging = _staging(self.program, writable, [mount.source for mount in mounts if not mount.writable])
         with _own_files(self.memory_is_accounted) as (descriptors, options):
             launch = Launch(
@@ -126,6 +128,13 @@ def _check(mounts: Sequence[Mount], workdir: Path) -> None:
     for source in (workdir, *(mount.source for mount in mounts)):
         if not source.exists():
             raise NotStarted(f"{source} does not exist")
+
+
+def _make_enterable(folders: Sequence[Path]) -> None:
+    """Give back to their owner the rights over folders that an earlier run may have taken."""
+    for folder in folders:
+        if folder.is_dir() and folder.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            folder.chmod(0o700)
 
 
 def _staging(program: Path, writable: Sequence[Path], readable: Sequence[Path]) -> Staging | None:
