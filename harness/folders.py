@@ -35,8 +35,8 @@ class _Level(NamedTuple):
     left: list[str]  # folders below that are still to be visited, the next one last
 
 
-def walk(root: Path | str) -> Iterator[Folder]:
-    """Every folder of a tree, each before those below it.
+def walk(root: Path | str, most_depth: int | None = None) -> Iterator[Folder]:
+    """Every folder of a tree, each before those below it; with `most_depth` none that lies deeper.
 
     A folder that cannot be opened is left out; a tree whose folders are moved meanwhile is left early. Raises OSError
     when the root itself cannot be opened.
@@ -49,7 +49,8 @@ def walk(root: Path | str) -> Iterator[Folder]:
         while True:
             entries = _entries(current)
             yield Folder(current, len(levels), name, path, entries)
-            below = [entry.name for entry in reversed(entries) if _is_folder(entry)]
+            ends = most_depth is not None and len(levels) >= most_depth
+            below = [] if ends else [entry.name for entry in reversed(entries) if _is_folder(entry)]
             levels.append(_Level(_identity(current), path, below))
             while levels and (step := _enter_next(current, levels[-1])) is None:
                 levels.pop()
@@ -87,9 +88,10 @@ def _entries(descriptor: int) -> list["os.DirEntry[str]"]:
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    with contextlib.suppress(OSError):
+    try:
         return entry.is_dir(follow_symlinks=False)
-    return False
+    except OSError:
+        return False
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
@@ -105,28 +107,42 @@ def give(root: Path, owner: int) -> None:
     os.chown(root, owner, owner, follow_symlinks=False)
     for folder in walk(root) if root.is_dir() else ():
         for entry in folder.entries:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.chown(entry.name, owner, owner, dir_fd=folder.descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
 
 
 def let_read(root: Path) -> None:
-    """Let everybody read a tree, and run what its owner may run. Only what is not so yet is changed.
+    """Let everybody read a tree, and run what its owner may run, unless its two topmost levels show that it is so.
 
-    Raises OSError when the file system does not allow it.
+    A tree is closed by the umask under which it was made, and so everywhere. Raises OSError when the file system does
+    not allow it.
     """
-    if not root.is_dir():
-        root.chmod(_readable(root.stat().st_mode))
+    if not _open(root.stat().st_mode):
+        root.chmod(_opened_mode(root.stat().st_mode))
+    elif not root.is_dir() or all(_open(mode) for _, _, mode in _modes(root, most_depth=1)):
         return
-    root.chmod(_readable(root.stat().st_mode))
-    for folder in walk(root):
+    for descriptor, name, mode in _modes(root) if root.is_dir() else ():
+        if not _open(mode):
+            os.chmod(name, _opened_mode(mode), dir_fd=descriptor)
+
+
+def _modes(root: Path, most_depth: int | None = None) -> Iterator[tuple[int, str, int]]:
+    """The files and folders below a root: a descriptor of the folder, the name in it, the mode. Links are left out."""
+    for folder in walk(root, most_depth):
         for entry in folder.entries:
             mode = entry.stat(follow_symlinks=False).st_mode
-            if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and stat.S_IMODE(mode) != _readable(mode):
-                os.chmod(entry.name, _readable(mode), dir_fd=folder.descriptor)
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                yield folder.descriptor, entry.name, mode
 
 
-def _readable(mode: int) -> int:
-    mode = stat.S_IFMT(mode) | stat.S_IMODE(mode)
+def _open(mode: int) -> bool:
+    return stat.S_IMODE(mode) == _opened_mode(mode)
+
+
+def _opened_mode(mode: int) -> int:
+    """A mode with reading for all, and with running or entering for all where the owner may or it is a folder."""
     runs = stat.S_ISDIR(mode) or mode & stat.S_IXUSR
     return stat.S_IMODE(mode) | (0o555 if runs else 0o444)
 
