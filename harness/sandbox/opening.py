@@ -12,7 +12,7 @@ from harness.sandbox.remedies import remedy
 from harness.sandbox.selftest import Finding, broken, examine
 from harness.sandbox.supervise import NotStarted
 from harness.sandbox.unisolated import Unisolated
-from models.errors import SandboxUnavailable
+from models.errors import InfrastructureError, SandboxUnavailable
 
 _LOG = logging.getLogger(__name__)
 _TOLD = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
@@ -44,6 +44,9 @@ def tested() -> tuple[Bubblewrap, tuple[Finding, ...]]:
             findings = examine(sandbox)
         except NotStarted as error:
             failures.append(f"{program} cannot isolate ({error.output}); {remedy(program)}")
+            continue
+        except InfrastructureError as error:  # a right that even root has not here
+            failures.append(f"{program} cannot isolate: {error}; --sandbox=none runs code you trust without isolation")
             continue
         if holes := broken(findings):
             failures.append(f"{program} does not isolate; these do not hold: {'; '.join(holes)}")

@@ -51,7 +51,7 @@ class Staging:
     def start(self, popen: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
         """Call `popen` in the thread, which lives until `release`: its end would be the end of what it started.
 
-        Raises InfrastructureError, OSError.
+        Raises InfrastructureError.
         """
         ready = threading.Event()
         outcome: list[subprocess.Popen[bytes] | BaseException] = []
@@ -68,10 +68,16 @@ class Staging:
 
         threading.Thread(target=begin, name="sandbox-start", daemon=True).start()
         ready.wait()
-        if isinstance(outcome[0], BaseException):
-            self.release()
-            raise outcome[0]
-        return outcome[0]
+        started = outcome[0]
+        if not isinstance(started, BaseException):
+            return started
+        self.release()
+        if isinstance(started, OSError | subprocess.SubprocessError):
+            raise InfrastructureError(
+                f"no program can be started as user {self.user}: {started}; run as an ordinary user, or give the "
+                "container CAP_SETUID, CAP_SETGID and CAP_CHOWN"
+            ) from started
+        raise started
 
     def release(self) -> None:
         """Let the thread end, once the program has."""

@@ -99,6 +99,19 @@ def test_the_self_test_finds_the_hosts_root_behind_covers(monkeypatch):
     assert holes == {"root user"}
 
 
+@root_only
+@pytest.mark.parametrize("right", ["sys_admin", "setuid", "chown"])
+def test_a_root_without_a_right_that_it_takes_is_refused_with_the_remedy(right, tmp_path):
+    script = (
+        "from harness.sandbox import open_sandbox; from models.errors import SandboxUnavailable\n"
+        "try: open_sandbox()\nexcept SandboxUnavailable as error: print(error)"
+    )
+    command = ["setpriv", f"--bounding-set=-{right}", f"--inh-caps=-{right}", sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert f"CAP_{right.upper()}" in done.stdout or "cannot be given" in done.stdout, done.stderr
+    assert "--sandbox=none" in done.stdout
+
+
 def test_each_limit_is_said_to_be_the_kernels_or_watched():
     limits = opening.limits_of(opening.tested()[0])
     assert {"System V memory", "bytes and files on disk"} <= {limit.what for limit in limits}
