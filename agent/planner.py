@@ -93,7 +93,7 @@ class ModelPlanner:
             model=said.model,
             adapter=said.adapter,
             endpoint=said.endpoint,
-            prompt=prompt_text(messages),
+            prompt=prompt_text(said.sent or messages),
             prompt_tokens=said.prompt_tokens,
             cached_tokens=said.cached_tokens,
             completion_tokens=said.completion_tokens,

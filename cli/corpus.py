@@ -56,19 +56,37 @@ def _fail_if_any(failures: dict[str, str], sources: int) -> None:
 def show(
     directory: Annotated[Path, typer.Argument(metavar="PACKAGE", help="A repo package.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Also check every wheel.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also check every wheel; say everything that is wrong, a line for each.")
+    ] = False,
 ) -> None:
     """Show instances (valid, or why not), environments and wheels."""
     from cli.output import print_json
-    from harness.packages import check_wheels, read_package
+    from harness.packages import read_package
 
-    package = read_package(directory)
     if check:
-        check_wheels(package)
+        _check(directory, as_json)
+    package = read_package(directory)
     if as_json:
         print_json({**package.manifest.model_dump(mode="json"), "identity": package.identity})
     else:
         print_manifest(directory, package.manifest)
+
+
+def _check(directory: Path, as_json: bool) -> None:
+    """Print what is wrong with a package and end with 1, or return if nothing is. Nothing of the package is run."""
+    from cli.output import print_json
+    from harness.packages import package_findings
+
+    findings = package_findings(directory)
+    if not findings:
+        return
+    if as_json:
+        print_json({"package": directory, "findings": [finding.__dict__ for finding in findings]})
+    else:
+        for finding in findings:
+            typer.echo(f"{directory}: {finding}")
+    raise typer.Exit(1)
 
 
 def _summary(manifest: "Manifest") -> dict[str, object]:
@@ -92,16 +110,15 @@ def print_manifest(directory: Path, manifest: "Manifest") -> None:
     """Tables for people: instances, environments, and a line that sums them up."""
     from rich.text import Text
 
-    from cli.output import console, counted, print_flag, table
+    from cli.output import console, counted, print_flag, printable, table
 
     rows = []
     for instance in manifest.instances:
         state = Text("valid", "green") if instance.reason is None else Text(instance.reason.value, "yellow")
         environment = (instance.environment or "-")[:8]
         tests = f"{len(instance.fail_to_pass)} / {len(instance.pass_to_pass)}" if instance.valid else "-"
-        what = (
-            instance.task.splitlines()[0] if instance.valid else f"{instance.task.splitlines()[0]}\n{instance.detail}"
-        )
+        task = printable(instance.task.strip().partition("\n")[0])
+        what = task if instance.valid else f"{task}\n{printable(instance.detail)}"
         rows.append((instance.commit[:10], state, environment, tests, what))
     table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
     table(

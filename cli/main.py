@@ -28,6 +28,7 @@ from cli import (
     serve,
     solve,
     supplement,
+    validate,
 )
 from models.errors import CleanRoomError
 
@@ -54,6 +55,7 @@ for module in (
     evaluate,
     export,
     serve,
+    validate,
 ):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")

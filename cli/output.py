@@ -1,6 +1,7 @@
 """How `cra` talks to people (tables, progress) and to machines (JSON on standard output)."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,13 @@ def waiting(what: str) -> Iterator[None]:
     else:
         errors.print(what, markup=False, soft_wrap=True)
         yield
+
+
+def printable(text: str) -> str:
+    """A stranger's text without what a terminal would act on: control characters are shown as escapes."""
+    return re.sub(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", lambda m: ascii(m[0])[1:-1], text
+    )
 
 
 def counted(number: int, one: str, many: str = "") -> str:

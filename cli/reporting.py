@@ -27,15 +27,16 @@ def print_report(result: "Report", qualities: Sequence["PlannerQuality"] = ()) -
     """How the planners' trajectories ended, one row per planner; and, if they are given, the figures behind."""
     rows = []
     for planner, counts in sorted(result.planners.items()):
-        judged = counts.passed + counts.failed
+        judged = counts.passed + counts.unconfirmed + counts.failed
         rate = f"{counts.passed / judged:.0%}" if judged else "-"
         other = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.outcomes.items()) if kind != "passed")
-        rows.append((planner, counts.passed, counts.failed, counts.infrastructure, counts.open, rate, other))
+        judged_as = (counts.passed, counts.unconfirmed, counts.failed, counts.infrastructure, counts.open)
+        rows.append((planner, *judged_as, rate, other))
     table(
         f"Campaign {result.name}: {result.instances} instances",
-        ["planner", "passed", "failed", "infra", "open", "rate", "why not"],
+        ["planner", "passed", "unconfirmed", "failed", "infra", "open", "rate", "why not"],
         rows,
-        right=["passed", "failed", "infra", "open", "rate"],
+        right=["passed", "unconfirmed", "failed", "infra", "open", "rate"],
     )
     if qualities:
         print_quality(qualities)

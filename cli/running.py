@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
+from cli.engine import own_engine
 from cli.guard import start_guard
 from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from flows.solve import Solved
     from flows.supplement import SupplementReport
     from flows.train import TrainReport
+    from flows.validate import ValidateReport
     from harness.campaigns import Estimate
     from harness.solving import Order
     from harness.store import Report
@@ -64,7 +66,10 @@ class Bars:
 @contextmanager
 def _engine() -> Iterator[None]:
     """The engine's quiet, in-process form; a server named by PREFECT_API_URL is used if there is one."""
+    from models.settings import load_settings
+
     start_guard()
+    own_engine(load_settings().data_dir)
     from flows.progress import watched_by
 
     _stop_at_once()
@@ -95,13 +100,13 @@ def run_prepare(
     sources: list[str], corpus: Path, max_commits: int, sandbox: str | None
 ) -> tuple[list["Manifest"], dict[str, str]]:
     """Prepare each source; one that fails does not stop the others. Manifests, and the error by failed source."""
-    from harness.git import refuse_credentials
+    from harness.transports import refuse_transport
     from models.settings import load_settings
     from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)  # mistakes end before the engine starts
     for source in sources:
-        refuse_credentials(source)  # before the engine stores it as a parameter
+        refuse_transport(source)  # before the engine stores it as a parameter
     try:
         corpus.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -243,6 +248,27 @@ def run_supplement(
         from flows.supplement import supplement
 
         return supplement([package.resolve() for package in packages], limit, max_cost, sandbox)
+
+
+def run_validate(predictions: Path, corpora: list[Path], sandbox: str | None) -> "ValidateReport":
+    """Judge a file of predictions. Raises UsageError before the engine starts for a mistake."""
+    from harness.packages import read_package
+    from harness.predictions import find_packages, read_predictions
+    from harness.store import open_raw_store
+    from models.settings import load_settings
+    from tasks.runtime import open_runtime
+
+    settings = load_settings()
+    open_runtime(settings, sandbox)
+    with predictions.open(encoding="utf-8") as lines:
+        wanted = read_predictions(lines)
+    packages = find_packages(corpora, open_raw_store(settings.raw_url), {each.instance_id for each in wanted})
+    for package in packages:
+        read_package(package)
+    with _engine():
+        from flows.validate import validate
+
+        return validate(predictions.resolve(), packages, sandbox)
 
 
 def run_train(order: "dict[str, Any]") -> "TrainReport":

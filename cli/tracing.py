@@ -32,7 +32,7 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
         style="dim",
     )
     for outcome in trace.outcomes:
-        style = "green" if outcome.kind.passed else "red"
+        style = "green" if outcome.kind.passed else "red" if outcome.kind.failed else "yellow"
         kind = outcome.kind
         console.print(
             f"[{style}]attempt {outcome.attempt}: {kind.value}[/] (blame: {kind.blame.value}), {outcome.seconds:.1f} s"
@@ -46,6 +46,8 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
                 f"  verdict by {verdict.oracle.value}: {len(verdict.f2p_passed)} F2P passed, "
                 f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P not passed; {verdict.seconds:.1f} s"
             )
+            if confirmed := verdict.confirmation:
+                console.print(Text(f"  {confirmed.sentence}"))
         if found := outcome.attribution:
             console.print(Text(f"  attributed to {found.label.value}: {found.reason}"))
             for experiment in found.evidence.experiments:
@@ -85,13 +87,13 @@ def print_stage(trace: "Trace") -> None:
     console.print(f"[bold]{trace.repository}@{trace.commit[:10]}[/] {trace.planner}  [dim]{trace.id}[/]")
     for event in trace.events:
         if event.event != "call":
-            console.print(_visible(_event(event, full=True).plain), markup=False, soft_wrap=True)
+            console.print(visible(_event(event, full=True).plain), markup=False, soft_wrap=True)
             continue
         where = " ".join(filter(None, [event.part_id, event.step_id, f"attempt {event.step_attempt}"]))
         who = f"{event.model} {event.adapter or ''} at {event.endpoint or '-'}".replace("  ", " ")
-        console.rule(_visible(f"{event.attempt}.{event.seq} {event.stage} {where}"), align="left")
+        console.rule(visible(f"{event.attempt}.{event.seq} {event.stage} {where}"), align="left")
         console.print(
-            _visible(
+            visible(
                 f"{who}, temperature {event.temperature:g}, seed {event.seed}, finish {event.finish_reason}; "
                 f"{event.prompt_tokens} tokens in ({event.cached_tokens} cached), {event.completion_tokens} out, "
                 f"cost {event.cost:.6f}, {event.latency:.2f} s, {event.retries} retries"
@@ -104,7 +106,7 @@ def print_stage(trace: "Trace") -> None:
         for title, text in [*_messages(event.prompt or ""), *answered]:
             if text:
                 console.print(f"[bold]{title}[/]")
-                console.print(_visible(text), markup=False, soft_wrap=True)
+                console.print(visible(text), markup=False, soft_wrap=True)
     if not trace.events:
         console.print("nothing happened at this stage")
 
@@ -117,7 +119,7 @@ def _messages(prompt: str) -> list[tuple[str, str]]:
         return [("prompt", prompt)]
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Text with control characters spelled out: a repository's own text must not steer a terminal."""
     return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
@@ -127,7 +129,7 @@ def _event(event: "Event", full: bool) -> Text:
     if event.event == "call":
         where = " ".join(filter(None, [event.part_id, event.step_id]))
         cost = f"{event.prompt_tokens}+{event.completion_tokens} tokens"
-        said = _visible(_cut(_pretty(event.response), full))
+        said = visible(_cut(_pretty(event.response), full))
         who = f"{event.adapter} on {event.model}" if event.adapter else event.model
         return Text(f"{head}{event.stage} {where} asked {who} ({cost})\n{said}")
     if event.event == "plan":

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from evals.statistics import Rate, Solved, mean_pass_at_k, pass_rate
 from harness.store import OwnTests, Result, StageUse, Usage
+from models.outcomes import OutcomeKind
 from models.plans import Frozen
 
 UNATTRIBUTED = "not attributed"
@@ -60,7 +61,7 @@ def _quality(planner: str, usage: Usage) -> PlannerQuality:
     results = [result for result in usage.results if result.planner == planner]
     temperatures = sorted({result.temperature for result in results})
     contexts = [result.context_tokens for result in results if result.context_tokens is not None]
-    failures = [result for result in results if not result.passed]
+    failures = [result for result in results if OutcomeKind(result.outcome).failed]
     return PlannerQuality(
         planner=planner,
         trajectories=len(results),

@@ -22,6 +22,7 @@ from models.chat import Message
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore, Subject
 from models.plans import Frozen
+from models.private import make_directory
 from models.tables import EvaluationRow
 from models.tokens import ANSWER_TOKENS
 from models.training import Target
@@ -276,7 +277,7 @@ def _question(item: EvaluationItem, tokens: int) -> Question:
 @contextmanager
 def _journal(path: Path) -> Iterator[tuple[IO[str], dict[tuple[str, int], Answered]]]:
     """An evaluation's journal, open for more, with what it holds; a line that a kill cut off is taken out."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     known: dict[tuple[str, int], Answered] = {}
     whole = 0
     for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():

@@ -23,9 +23,17 @@ from harness.trees import Overlay
 from llm import Meter
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
-from models.errors import EnvironmentFault, InfrastructureError, SandboxUnavailable, UsageError, WheelError
+from models.errors import (
+    DatabaseError,
+    EnvironmentFault,
+    InfrastructureError,
+    SandboxUnavailable,
+    UsageError,
+    WheelError,
+)
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from models.private import private_directory
 from models.settings import Settings, load_settings
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 from tasks.runtime import open_runtime
@@ -83,6 +91,7 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
             except _FAULTS as error:
                 store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
                 raise
+            private_directory(archive.parent)
             write_atomically(archive, solved.model_dump_json(indent=1) + "\n")
             _publish(solved)
         if number is not None:  # closed last: whatever stops this before leaves the order to be gone on with
@@ -120,7 +129,7 @@ def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore)
 def _work(assignment: Assignment, desk: Desk, number: int, place: Place, settings: Settings, started: float) -> Solved:
     work = do_work(assignment, desk, desk.store.recorder(assignment.key, number))
     desk.tell("the whole suite")
-    check = _checked(place, work, settings)
+    check = _checked(place, work, settings, desk.store)
     outcome, detail = _outcome(work, check, place)
     return Solved(
         trajectory=assignment.key,
@@ -146,12 +155,17 @@ def _close(store: RawStore, key: str, number: int, solved: Solved) -> None:
     )
 
 
-def _checked(place: Place, work: Work, settings: Settings) -> FullCheck | None:
+def _checked(place: Place, work: Work, settings: Settings, store: RawStore) -> FullCheck | None:
     """The whole suite before and after, unless there is nothing to run or nothing to judge."""
     if place.untested or not work.files:
         return None
     key = digest("full-check", place.bench.instance.model_dump(mode="json"), work.canonical())
-    return run_whole_suite.with_options(**kept_under(key, settings.cache_dir))(place, work.changes)
+    one = run_whole_suite.with_options(**kept_under(key, settings.cache_dir))
+    try:
+        text = store.get_text(one(place, work.changes, store))
+    except DatabaseError:  # the engine remembers a check that this database does not hold
+        text = store.get_text(one.with_options(refresh_cache=True)(place, work.changes, store))
+    return FullCheck.model_validate_json(text)
 
 
 @task(
@@ -160,10 +174,12 @@ def _checked(place: Place, work: Work, settings: Settings) -> FullCheck | None:
     retry_delay_seconds=RETRY_DELAYS,
     retry_condition_fn=is_infrastructure,
     persist_result=True,
+    result_serializer="json",
 )
-def run_whole_suite(place: Place, changes: Overlay) -> FullCheck:
-    """Run the repository's whole suite on the base and on the change."""
-    return check_whole(place.bench, changes)
+def run_whole_suite(place: Place, changes: Overlay, store: RawStore) -> str:
+    """Run the repository's whole suite on the base and on the change; the report goes to the database, its hash is the
+    result."""
+    return store.put_text(check_whole(place.bench, changes).model_dump_json())
 
 
 def _outcome(work: Work, check: FullCheck | None, place: Place) -> tuple[OutcomeKind, str]:

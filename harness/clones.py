@@ -3,13 +3,17 @@
 import contextlib
 import fcntl
 import hashlib
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.git import Git, clone
+from harness.git_folders import refuse_leading_elsewhere, repository_folders
 from models.errors import InfrastructureError, RepositoryError
+from models.private import make_directory
 
 _FOLDER = "clones"
 _DONE = "cloned"
@@ -22,21 +26,34 @@ def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
     git never runs inside the repository itself: whether a kept clone is still good is read off the files of its refs.
     Clones of its earlier states are removed unless they are in use. Raises RepositoryError, InfrastructureError.
     """
-    place = source.resolve()
-    if not place.is_dir():
-        raise RepositoryError(f"{source} is no directory; give the path of a git repository")
+    try:
+        place = source.resolve()
+        there = place.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
+        raise RepositoryError(f"{_named(source)} is no path; give that of a git repository") from error
+    if not there:
+        raise RepositoryError(f"{_named(source)} is no directory; give the path of a git repository")
+    refuse_leading_elsewhere(place)
     state = _state(place)
     siblings = cache / _FOLDER / hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = siblings / state
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_directory(folder)
             lock = stack.enter_context((siblings / f"{state}.lock").open("a"))
             _clone_once(place, folder, lock.fileno())
             _sweep(siblings, state)
         except OSError as error:
             raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
         yield Git(folder / "repo")
+
+
+def _named(source: Path) -> str:
+    """A path as it may be printed; of what looks like a URL, which may hold a password, no more than that."""
+    text = str(source)
+    if re.match(r"[\w.+-]+:/|[^/]*:[^/]*@", text):
+        return "a URL"
+    return text if text.isprintable() and len(text) <= 200 else f"{text[:200]!a}"
 
 
 def _clone_once(place: Path, folder: Path, lock: int) -> None:
@@ -62,17 +79,17 @@ def _sweep(siblings: Path, state: str) -> None:
 
 def _state(place: Path) -> str:
     """A digest of what the refs of a repository say, by its files alone."""
-    folder = place / ".git" if (place / ".git").exists() else place
-    pointed = folder
-    if folder.is_file():  # a work tree or a submodule, whose repository is elsewhere
-        pointed = place / folder.read_text(errors="replace").removeprefix("gitdir:").strip()
-    common = pointed / "commondir"
-    shared = pointed / common.read_text(errors="replace").strip() if common.is_file() else pointed
+    pointed, shared = repository_folders(place)
     digest = hashlib.sha256()
-    refs = [path for root in {pointed, shared} for path in (root / "refs").rglob("*")]
+    refs = [path for root in {pointed, shared} for path in _plain_files(root / "refs")]
     for path in sorted({pointed / "HEAD", shared / "packed-refs", *refs}):
-        if path.is_file():
+        if path.is_file() and not path.is_symlink():
             digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0" + path.read_bytes() + b"\0")
     for table in sorted((shared / "reftable").glob("*")):
         digest.update(table.name.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _plain_files(folder: Path) -> Iterator[Path]:
+    for current, _, files in os.walk(folder, followlinks=False):
+        yield from (Path(current, name) for name in files)

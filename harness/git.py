@@ -5,22 +5,28 @@ user names is first cloned (`--no-local --bare`, which leaves configuration and 
 works on such clones.
 """
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.git_folders import odd_entries, refuse_leading_elsewhere, small_text
 from harness.process import CommandFailed, run, start
+from harness.transports import ALLOWED, local_path
+from harness.transports import refuse_credentials as refuse_credentials
 from harness.trees import inside, make_links
 from models.errors import InfrastructureError, RepositoryError
 
-_SAFE = {
+SAFE_ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": ":".join(ALLOWED),
+    "GIT_PROTOCOL_FROM_USER": "0",
     "LC_ALL": "C",
 }
 _OPTIONS = (
@@ -30,7 +36,19 @@ _OPTIONS = (
     "-c", "safe.directory=*",
     "-c", "diff.renames=true",
     "-c", "log.showSignature=false",
+    "-c", "core.commitGraph=false",  # a cache of the history, which git believes
+    "-c", "core.multiPackIndex=false",
+    "-c", "pack.useBitmaps=false",
 )  # fmt: skip
+_TRANSPORTS = (
+    "-c", "protocol.allow=never",
+    *(word for name in ALLOWED for word in ("-c", f"protocol.{name}.allow=always")),
+    "-c", "http.followRedirects=initial",
+    "-c", "submodule.recurse=false",
+    "-c", "transfer.bundleURI=false",
+)  # fmt: skip
+_LONGEST_CLONE = 1800.0
+"""Seconds that a clone may take."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +70,14 @@ class Git:
         """Standard output of `git args` in this repository."""
         return run(
             ["git", *_OPTIONS, "--git-dir", str(self.directory), *args],
-            env=_SAFE,
+            env=SAFE_ENVIRONMENT,
             stdin=stdin,
             timeout=timeout,
         )
 
     def conversation(self, *args: str) -> "subprocess.Popen[bytes]":
         """`git args` in this repository, waiting to be asked on its standard input."""
-        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=_SAFE)
+        return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=SAFE_ENVIRONMENT)
 
     def text(self, *args: str) -> str:
         """`output`, decoded and stripped."""
@@ -136,49 +154,44 @@ class Git:
             return None
 
 
-def refuse_credentials(source: str) -> None:
-    """Raises RepositoryError for a URL that holds a secret, without repeating it: it would end up in logs and rows."""
-    web = re.match(r"https?://[^/@]+@(?P<rest>.*)", source)
-    other = re.match(r"(?:[a-z+]+://)?[^/@:]+:[^/@]*@(?P<rest>.*)", source)
-    if found := web or other:
-        raise RepositoryError(f"the URL of {found['rest']} holds credentials; leave them to git's credential helper")
-
-
 def clone(source: str, destination: Path) -> Git:
     """A bare clone of a path or URL that carries objects and refs only, whole history.
 
-    Raises RepositoryError if the source is no repository, is empty, or is shallow.
+    A hostile server or pack costs at most half an hour. Raises RepositoryError if the source is no repository, is
+    empty, is shallow, leads elsewhere, or is to be fetched by another transport than file, https and ssh.
     """
-    refuse_credentials(source)
-    local = Path(source)
-    if local.exists():
-        source = str(local.resolve())
-        if (local / "shallow").exists() or (local / ".git" / "shallow").exists():
-            raise RepositoryError(f"{local} is a shallow clone; run `git fetch --unshallow` in it first")
-    elif "://" not in source and ":" not in source:
-        raise RepositoryError(f"{source} does not exist; give a path or a URL of a git repository")
-    argv = ["git", *_OPTIONS, "-c", "protocol.ext.allow=never"]
+    local = local_path(source)
+    if local is not None:
+        local = local.resolve()
+        if local.is_dir():
+            refuse_leading_elsewhere(local)
+        elif not local.is_file():
+            raise RepositoryError(f"{local} is neither a folder nor a file; give a path or a URL of a git repository")
     try:
         run(
             [
-                *argv,
+                "git",
+                *_OPTIONS,
+                *_TRANSPORTS,
                 "clone",
                 "--quiet",
                 "--bare",
                 "--no-local",
                 "--template=",
                 "--",
-                source,
+                source if local is None else str(local),
                 str(destination),
             ],
-            env=_SAFE,
-            timeout=1800,
+            env=SAFE_ENVIRONMENT,
+            timeout=_LONGEST_CLONE,
         )
     except CommandFailed as error:
-        if local.exists() and "does not exist" in error.stderr:
+        if local is not None and "does not exist" in error.stderr:
             raise RepositoryError(f"{local} is no git repository; give a path or a URL of one") from error
         said = error.stderr.strip().splitlines()
-        raise RepositoryError(f"{source} cannot be cloned: {said[-1] if said else 'git said nothing'}") from error
+        raise RepositoryError(
+            f"{source} cannot be cloned: {_printable(said[-1]) if said else 'git said nothing'}"
+        ) from error
     git = Git(destination)
     if (destination / "shallow").exists():
         raise RepositoryError(f"{source} is a shallow clone; fetch its whole history first")
@@ -190,25 +203,71 @@ def clone(source: str, destination: Path) -> Git:
     return git
 
 
+def _printable(said: str) -> str:
+    """What a server said, without what a terminal would act on."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", said)[:300]
+
+
 _OWN_SETTINGS = frozenset({"core.repositoryformatversion", "core.filemode", "core.bare", "blame.markunblamablelines"})
 _OWN_ENTRIES = frozenset({"HEAD", "config", "objects", "packed-refs", "refs"})
+_OWN_OBJECTS = re.compile(
+    r"objects/(?:[0-9a-f]{2}(?:/(?:[0-9a-f]{38}|[0-9a-f]{62}))?|info(?:/packs)?"
+    r"|pack(?:/pack-(?:[0-9a-f]{40}|[0-9a-f]{64})\.(?:pack|idx|rev|bitmap|mtimes|keep))?)"
+)
 
 
 def foreign_part(directory: Path) -> str | None:
-    """What a clone that travelled holds and ours never do: files, settings or borrowed objects that git may act on.
-
-    The configuration is read as a file; git does not act on it.
+    """What a clone that travelled holds and ours never do: files, links, settings or borrowed objects that git may act
+    on. The configuration is read as a file; git does not act on it.
     """
+    if directory.is_symlink() or not directory.is_dir():
+        return "is no folder of the package's own"
+    if odd := next(odd_entries(directory), None):
+        return f"is not whole by itself: {odd}"
     entries = sorted({entry.name for entry in directory.iterdir()} - _OWN_ENTRIES)
     if entries:
-        return f"holds {entries[0]}"
-    if borrowed := sorted((directory / "objects" / "info").glob("*alternates")):
-        return f"holds objects/info/{borrowed[0].name}"
-    listed = run(
-        ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"], env=_SAFE
-    )
-    foreign = sorted(set(listed.decode(errors="replace").split()) - _OWN_SETTINGS)
-    return f"config sets {foreign[0]}" if foreign else None
+        return f"holds {entries[0][:80]}"
+    if foreign := _foreign_object(directory) or _foreign_ref(directory):
+        return foreign
+    try:
+        listed = run(
+            ["git", "config", "--no-includes", "--file", str(directory / "config"), "--name-only", "--list"],
+            env=SAFE_ENVIRONMENT,
+        )
+    except CommandFailed:
+        return "has a config that git cannot read"
+    settings = sorted(set(listed.decode(errors="replace").split()) - _OWN_SETTINGS)
+    return f"config sets {settings[0][:80]}" if settings else None
+
+
+def _foreign_object(directory: Path) -> str | None:
+    objects = directory / "objects"
+    for folder, folders, files in os.walk(objects):
+        for name in sorted([*folders, *files]):
+            path = Path(folder, name).relative_to(directory).as_posix()
+            if not _OWN_OBJECTS.fullmatch(path) and not _is_cache(path):
+                return f"holds {path[:200]}"
+    return None
+
+
+def _is_cache(path: str) -> bool:
+    """Whether a file repeats what objects say, so that git may find them faster; git is told not to use it."""
+    return re.fullmatch(r"objects/info/(commit-graph|commit-graphs(/.*)?)", path) is not None
+
+
+def _foreign_ref(directory: Path) -> str | None:
+    try:
+        head = small_text(directory / "HEAD").strip()
+    except RepositoryError as error:
+        return f"has an odd HEAD: {error}"
+    if not re.fullmatch(r"ref: refs/heads/(?!.*\.\.)[^\s\x00-\x1f~^:?*\[\\]+|[0-9a-f]{40}|[0-9a-f]{64}", head):
+        return f"has a HEAD that names no branch and no commit: {head[:80]!a}"
+    if (directory / "refs" / "replace").exists():
+        return "holds refs/replace"
+    packed = directory / "packed-refs"
+    if packed.is_file() and b" refs/replace/" in packed.read_bytes():
+        return "holds refs/replace"
+    return None
 
 
 def git_version() -> str:

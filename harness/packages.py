@@ -3,22 +3,21 @@ any), `manifest.json`; `timings.json` beside it."""
 
 import contextlib
 import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from harness.environments import check_wheel
-from harness.git import Git, foreign_part
+from harness.environments import check_together, check_wheel, environment_identity, known_sha256
+from harness.git import Git
+from harness.intake import Finding, clone_findings, manifest_findings, parse_manifest, shown
+from harness.intake.reading import read_bounded
 from harness.mining.paths import is_test_path
 from harness.trees import Overlay, inside
 from models.errors import EnvironmentFault, InfrastructureError, ManifestError, WheelError
 from models.generated import FOLDER, GeneratedFile
-from models.manifest import SCHEMA_VERSION, Instance, InvalidReason, Manifest
+from models.manifest import Instance, InvalidReason, Manifest
 
 MANIFEST = "manifest.json"
 TIMINGS = "timings.json"
@@ -46,30 +45,78 @@ class RepoPackage:
         """Hash of the manifest and, through it, of wheels and commit ids."""
         return self.manifest.identity()
 
+    def environment_identity(self, key: str | None) -> str | None:
+        """The identity of the content of the environment that the manifest lists under `key`; None for None.
+
+        It is derived from the lock and from the wheels that lie in the package. Raises WheelError for one that is
+        missing, KeyError for an unknown environment.
+        """
+        if key is None:
+            return None
+        environment = self.manifest.environment(key)
+        return environment_identity(
+            environment, {name: known_sha256(self.wheels / name) for name in environment.wheels}
+        )
+
 
 def read_package(directory: Path) -> RepoPackage:
     """The repo package in a directory.
 
-    Raises ManifestError when there is none, when its manifest is of another version, has unknown or missing fields, or
-    names commits that the clone lacks or generated tests that are not there.
+    Raises ManifestError when there is none, when its manifest is of another version or a field of it is not what it
+    has to be, when its clone holds what ours never do, lacks commits or has damaged objects, or when generated tests
+    are not there. What is derived from content (keys, parents) is computed again and compared.
     """
-    manifest = read_manifest(directory)
+    package = RepoPackage(directory, read_manifest(directory))
+    if finding := next(_further_findings(package), None):
+        raise ManifestError(_message(directory, finding))
+    return package
+
+
+def package_findings(directory: Path) -> list[Finding]:
+    """Everything that is wrong with a package, its wheels included. Nothing of it is run.
+
+    Raises ManifestError when there is no manifest that can be read.
+    """
+    manifest, findings = parse_manifest(directory / MANIFEST, read_bounded(directory / MANIFEST))
+    if manifest is None:
+        return findings
+    found = list(manifest_findings(manifest))
+    if found:  # what follows opens what the manifest names
+        return found
     package = RepoPackage(directory, manifest)
-    if not (directory / "repo" / "HEAD").is_file():
-        raise ManifestError(f"{directory}: no clone in repo/; prepare the package again")
-    if foreign := foreign_part(directory / "repo"):
-        raise ManifestError(f"{directory}/repo: {foreign}; git is not run in it, prepare the package again")
-    commits = {c for i in manifest.instances for c in (i.commit, i.base_commit)} | {manifest.head}
-    checked = package.git.output("cat-file", "--batch-check", stdin="".join(f"{c}\n" for c in sorted(commits)).encode())
-    for line in checked.decode().splitlines():
-        if " commit " not in f"{line} ":
-            raise ManifestError(f"{directory}: repo/ lacks commit {line.split()[0]}; prepare the package again")
-    for instance in manifest.instances:
+    return [*_further_findings(package), *_wheel_findings(package)]
+
+
+def _message(directory: Path, finding: Finding) -> str:
+    if finding.field == "repo":
+        return f"{directory}/repo: {finding.why}; {finding.remedy}"
+    return f"{directory}: {finding}"
+
+
+def _further_findings(package: RepoPackage) -> Iterator[Finding]:
+    yield from clone_findings(package.directory, package.manifest)
+    for index, instance in enumerate(package.manifest.instances):
         try:
             generated_tests(package, instance)
         except EnvironmentFault as error:
-            raise ManifestError(f"{directory}: {instance.instance_id}: {error}") from error
-    return package
+            why, _, remedy = str(error).partition("; ")
+            yield Finding(f"instances.{index}.generated", shown(instance.instance_id), why, remedy)
+
+
+def _wheel_findings(package: RepoPackage) -> Iterator[Finding]:
+    for name, sha256 in sorted(package.manifest.wheels.items()):
+        try:
+            check_wheel(package.wheels / name, sha256)
+        except WheelError as error:
+            yield Finding(f"wheels.{name}", "", str(error))
+    if package.wheels.is_dir():
+        for stray in sorted({entry.name for entry in package.wheels.iterdir()} - package.manifest.wheels.keys()):
+            yield Finding("packages", shown(stray), "is not among the manifest's wheels", "remove it")
+    for index, environment in enumerate(package.manifest.environments):
+        try:
+            check_together({package.wheels / name: package.manifest.wheels[name] for name in environment.wheels})
+        except WheelError as error:
+            yield Finding(f"environments.{index}.wheels", "", str(error))
 
 
 def generated_tests(package: RepoPackage, instance: Instance) -> Overlay:
@@ -85,7 +132,7 @@ def _generated(folder: Path, file: GeneratedFile) -> bytes:
     path = folder / f"{file.sha256}.py"
     if not inside(file.path) or not is_test_path(file.path) or not file.path.endswith(".py"):
         raise EnvironmentFault(f"generated tests at {file.path!r} would not be a test file; run `cra supplement` again")
-    if path.is_symlink() or not path.is_file():
+    if folder.is_symlink() or path.is_symlink() or not path.is_file():
         raise EnvironmentFault(f"generated tests {path.name} are missing; run `cra supplement` again")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
@@ -120,35 +167,16 @@ def _bare(instance: Instance) -> str:
 def read_manifest(directory: Path) -> Manifest:
     """The manifest alone. Raises ManifestError, naming the first field that does not fit."""
     path = directory / MANIFEST
-    try:
-        raw = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ManifestError(
-            f"{directory} is no repo package: {MANIFEST} is missing; make one with `cra prepare`"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path} cannot be read: {error}") from error
-    try:
-        version = json.loads(raw).get("schema_version")
-    except (json.JSONDecodeError, AttributeError) as error:
-        raise ManifestError(f"{path} is not a JSON object: {error}; prepare the package again") from error
-    if version != SCHEMA_VERSION:
-        raise ManifestError(
-            f"{path} has schema version {version!r}, this program reads {SCHEMA_VERSION}; prepare it again"
-        )
-    try:
-        return Manifest.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(f"{path}: {where}: {first['msg']}; prepare the package again") from error
+    manifest, findings = parse_manifest(path, read_bounded(path))
+    finding = findings[0] if manifest is None else next(manifest_findings(manifest), None)
+    if finding is not None or manifest is None:
+        raise ManifestError(f"{path}: {finding}")
+    return manifest
 
 
 def check_wheels(package: RepoPackage) -> None:
-    """Raises WheelError for the first wheel that is missing, has another hash, or could be read in two ways."""
+    """Raises WheelError for the first wheel that is missing, has another hash, or is not to be unpacked."""
     for name, sha256 in sorted(package.manifest.wheels.items()):
-        if Path(name).name != name:
-            raise WheelError(f"{package.directory}: wheel name {name!r} leaves packages/; prepare the package again")
         check_wheel(package.wheels / name, sha256)
 
 

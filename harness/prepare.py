@@ -22,9 +22,11 @@ from harness.environments import (
     Project,
     choose_interpreter,
     discover_commit,
+    environment_identity,
     fetch_wheels,
     installed_interpreters,
     interpreter_for,
+    known_sha256,
     lock_for_era,
     pretend_version,
     spec_key,
@@ -32,18 +34,19 @@ from harness.environments import (
 from harness.git import Git, clone
 from harness.gold_validation import GoldVerdict, validate_gold
 from harness.goldpatch import UnsupportedChange, read_gold_patch
+from harness.intake import values
 from harness.mining import Mined
 from harness.mining.repository import describe
 from harness.packages import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
 from harness.process import CommandFailed, run
 from harness.state import Runtime, provisioned
-from models.errors import EnvironmentFault, ManifestError, WheelError
+from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
 from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
 
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can bring about; a verdict with one of them is reached anew each time."""
 
-GOLD_VERSION = 2
+GOLD_VERSION = 3
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -83,6 +86,9 @@ def acquire(source: str, corpus: Path) -> Source:
         name = name_of(git, head, source)
         target = corpus / name / "repo"
         assert target.parent.parent == corpus, "a name is a single path component"
+        for link in (target.parent, target, target.parent / "packages"):
+            if link.is_symlink():
+                raise RepositoryError(f"{link} is a link; remove it, so that nothing is written where it leads")
         target.parent.mkdir(exist_ok=True)
         if target.exists():
             shutil.rmtree(target)
@@ -102,8 +108,9 @@ def origin_of(source: str) -> str:
             except CommandFailed:
                 continue
             found = url.decode(errors="replace").strip()
-            if "://" in found or re.match(r"[\w.-]+@[\w.-]+:", found):
-                return _without_credentials(found)
+            said = _without_credentials(found)
+            if ("://" in found or re.match(r"[\w.-]+@[\w.-]+:", found)) and values.origin(said) is None:
+                return said
     return f"local:{_basename(source)}"
 
 
@@ -124,7 +131,8 @@ def name_of(git: Git, head: str, source: str) -> str:
 def _basename(source: str) -> str:
     parts = [part for part in Path(source.rstrip("/")).resolve().parts if part not in ("repo", ".git", "/")]
     name = re.sub(r"\.git$", "", parts[-1] if parts else "repository")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()[:100].lstrip("-")
+    return plain if values.component(plain) is None else "repository"
 
 
 def select(mined: Mined, max_commits: int) -> list[Commit]:
@@ -189,7 +197,7 @@ def validate_candidate(
     """The instance of a candidate and the seconds its runs took; from the cache when the same was decided before."""
     if candidate.environment is None:
         return _instance("", git, candidate, GoldVerdict(reason=candidate.reason, detail=candidate.detail)), {}
-    key = _verdict_key(runtime, candidate, candidate.environment)
+    key = _verdict_key(runtime, candidate, candidate.environment, packages)
     path = cache / "gold" / f"{key}.json"
     if path.is_file():
         verdict = _verdict_from_json(path.read_text())
@@ -207,11 +215,11 @@ def validate_candidate(
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 
 
-def _verdict_key(runtime: Runtime, candidate: Candidate, environment: Environment) -> str:
+def _verdict_key(runtime: Runtime, candidate: Candidate, environment: Environment, packages: Path) -> str:
     parts = [
         str(GOLD_VERSION),
         candidate.commit.model_dump_json(),
-        environment.key,
+        environment_identity(environment, {name: known_sha256(packages / name) for name in environment.wheels}),
         candidate.version,
         runtime.limits.model_dump_json(),
         runtime.sandbox.kind,
@@ -275,8 +283,8 @@ def write_package(
     packages.mkdir(exist_ok=True)
     used = {wheel for environment in environments.values() for wheel in environment.wheels}
     for stray in packages.iterdir():
-        if stray.name not in used:
-            stray.unlink()
+        if stray.name not in used:  # what a stopped download left may be a folder
+            shutil.rmtree(stray) if stray.is_dir() and not stray.is_symlink() else stray.unlink()
     wheels = {name: hashlib.sha256((packages / name).read_bytes()).hexdigest() for name in sorted(used)}
     newest = next((c.environment.python for c in candidates if c.environment), "")
     facts = describe(source.git, source.name, source.origin, head)

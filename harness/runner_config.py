@@ -8,12 +8,14 @@ from typing import Any
 
 _WHOLE = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml")
 _SECTIONS = {"setup.cfg": ("tool:pytest", "options.entry_points"), "tox.ini": ("pytest",)}
+CONFIGURATION_FILES = (*_WHOLE, "pyproject.toml", *_SECTIONS)
+"""Files in a tree's root that can steer pytest."""
 
 
 def runner_configuration(read: Callable[[str], bytes | None]) -> str:
     """Everything in a tree's root that steers pytest, as canonical text. `read` gives a file's bytes, or None.
 
-    A file that does not parse counts with its whole text. Plugins that `setup.py` registers are not seen.
+    A file that does not parse counts with its whole text.
     """
     found: dict[str, Any] = {name: _text(content) for name in _WHOLE if (content := read(name)) is not None}
     if (content := read("pyproject.toml")) is not None:

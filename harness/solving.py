@@ -24,6 +24,7 @@ from harness.trees import Overlay, overlay
 from models.errors import EnvironmentFault, InfrastructureError, RepositoryError, UsageError, WheelError
 from models.manifest import Environment, Funnel, Instance, Manifest
 from models.plans import Frozen
+from models.private import make_directory
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
 _GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
@@ -69,7 +70,7 @@ def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
         key = digest("order", order.model_dump(mode="json"), head)
         folder = cache / "solving"
         try:
-            (folder / "packages").mkdir(parents=True, exist_ok=True)
+            make_directory(folder / "packages")
             packages = git.directory.parent / "packages"
             if not packages.exists():
                 packages.symlink_to(folder / "packages", target_is_directory=True)

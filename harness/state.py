@@ -1,7 +1,7 @@
 """A repository state on disk: a commit's files, a candidate's changes over them, the hidden tests over those."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from harness.environments import (
     build_command,
     discover,
     generated_files,
+    own_plugins,
+    registered_plugins,
     unpack_built,
     write_own_metadata,
 )
@@ -20,7 +22,7 @@ from harness.folders import copy_tree
 from harness.git import Git
 from harness.mining.paths import is_test_path
 from harness.sandbox import Ending, Mount, Sandbox
-from harness.testing import Selection, SuiteSetup, run_suite
+from harness.testing import Plugin, Selection, SuiteSetup, run_suite
 from harness.throwaway import discard
 from harness.trees import Overlay, files_and_links, make_links, overlay
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, WheelError
@@ -96,10 +98,12 @@ def project_in(tree: Path) -> Project:
     return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
 
 
-def run_tests(runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection) -> SuiteReport:
+def run_tests(
+    runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection, plugins: Sequence[Plugin] = ()
+) -> SuiteReport:
     """Run the tests of a tree in the sandbox. A tree that must be built is to be built before (`build`)."""
     setup = suite_setup(tree, provided)
-    return run_suite(runtime.sandbox, tree, setup, selection, runtime.limits)
+    return run_suite(runtime.sandbox, tree, setup, selection, runtime.limits, plugins)
 
 
 def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
@@ -126,6 +130,7 @@ def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
         import_roots=project.import_roots,
         extra_path=(metadata,),
         command=project.test_command,
+        plugins=(*registered_plugins(built.prefix), *own_plugins(project)),
     )
 
 

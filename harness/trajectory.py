@@ -188,8 +188,8 @@ def _end(solution: Solution) -> OutcomeKind | None:
 
 def outcome_of(done: Work, verdict: Validation) -> tuple[OutcomeKind, str]:
     """How an attempt ended: the hidden tests have the last word on success, the loop's own end explains a failure."""
-    if verdict.kind is OutcomeKind.PASSED:
-        return OutcomeKind.PASSED, verdict.detail
+    if verdict.kind in (OutcomeKind.PASSED, OutcomeKind.PASSED_UNCONFIRMED):
+        return verdict.kind, verdict.detail
     if done.end is not None:
         return done.end, f"{done.detail}; judged all the same: {verdict.kind.value}: {verdict.detail}"
     if not done.files:

@@ -41,3 +41,4 @@ class Completion(Frozen):
     latency: float = Field(0.0, description="seconds that the answering call took, earlier tries not counted")
     retries: int = Field(0, description="times the provider was asked again before it answered")
     seed: int | None = None
+    sent: tuple[Message, ...] = Field((), description="the prompt as it was sent, control tokens in its texts marked")

@@ -9,13 +9,14 @@ outgrows its model goes to the generalist if there is one, else it is refused wi
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
 from llm.meter import Meter
 from llm.service import Service, open_service
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
+from models.control import ControlTokens, marked
 from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
 from models.llm_settings import Models
@@ -86,8 +87,9 @@ class Router:
         return fair if most is None else min(fair, most)
 
     def count(self, stage: Stage, text: str) -> int:
-        """Tokens of a text for the stage's model, framing not counted."""
-        return self.seats[stage].service.counter.text(text)
+        """Tokens of a text as it would be sent to the stage's model, framing not counted."""
+        service = self.seats[stage].service
+        return service.counter.text(service.control.neutralise(text))
 
     def edit_format(self, stage: Stage) -> EditFormat:
         """How the stage's model writes changes to code."""
@@ -116,7 +118,7 @@ class Router:
         refusal: PromptTooLong | None = None
         for seat in [self.seats[stage], *([self.generalist] if self.generalist else [])]:
             try:
-                return self._ask(_fit(stage, seat, request))
+                return self._ask(_fit(stage, seat, _neutral(request, seat.service.control)))
             except PromptTooLong as error:
                 refusal = error
         assert refusal is not None
@@ -142,7 +144,34 @@ class Router:
         cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
         with self.meter.aside(fitted.prompt_tokens + completion, cost):
             ask = Ask(model, request, fitted.prompt_tokens, self.meter.add, adapter, extra)
-            return wait_for(service.client.complete(ask))
+            answers = wait_for(service.client.complete(ask))
+        return [_restored(answer, request, service.control) for answer in answers]
+
+
+def _neutral(request: ChatRequest, control: ControlTokens) -> ChatRequest:
+    """The request without strings that a server would read as control tokens: in its texts, and in what its schema lets
+    an answer say, so that both agree."""
+    schema = None if request.schema_ is None else _neutral_value(request.schema_, control)
+    return request.model_copy(update={"messages": marked(request.messages, control), "schema_": schema})
+
+
+def _neutral_value(value: Any, control: ControlTokens) -> Any:
+    if isinstance(value, str):
+        return control.neutralise(value)
+    if isinstance(value, dict):
+        return {name: _neutral_value(each, control) for name, each in value.items()}
+    return [_neutral_value(each, control) for each in value] if isinstance(value, list) else value
+
+
+def _restored(answer: Completion, request: ChatRequest, control: ControlTokens) -> Completion:
+    """The answer in the words of who asked, with the prompt as it was sent."""
+    return answer.model_copy(
+        update={
+            "text": control.restore(answer.text),
+            "reasoning": control.restore(answer.reasoning),
+            "sent": request.messages,
+        }
+    )
 
 
 def _who(seat: Seat) -> str:

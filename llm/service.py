@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from llm import embedded
 from llm.background import wait_for
 from llm.facts import Facts, Wire, ask_facts
-from llm.tokens import Counter, counter
+from llm.tokens import Counter, counter, own_control_tokens
+from models.control import ControlTokens
 from models.errors import SettingsError
 from models.llm_settings import EMBEDDED, EMBEDDED_WINDOW, Endpoint
 
@@ -37,6 +38,7 @@ class Service:
         self._wire: Wire | None = None
         self._facts: Facts | None = None
         self._counter: Counter | None = None
+        self._control: ControlTokens | None = None
         self._client: Client | None = None
         if settings.url == EMBEDDED:
             embedded.weights()
@@ -78,6 +80,14 @@ class Service:
             if self._counter is None:
                 self._counter = counter(self.name, self.settings, self.wire, self.facts)
             return self._counter
+
+    @property
+    def control(self) -> ControlTokens:
+        """The strings that its server might read as control tokens wherever they stand."""
+        with self._lock:
+            if self._control is None:
+                self._control = own_control_tokens(self.name, self.settings)
+            return self._control
 
     @property
     def client(self) -> "Client":

@@ -8,13 +8,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llm.facts import Dialect, Facts, Wire
 from models.chat import Message
+from models.control import ControlTokens, control_tokens
 from models.errors import ProviderError, SettingsError
 from models.llm_settings import Endpoint
 from models.tokens import estimate_tokens
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 MESSAGE_FRAME = 8
 """Tokens that a chat format puts around a message, at most: its marks, its role, line ends."""
@@ -115,15 +119,28 @@ def counter(endpoint: str, settings: Endpoint, wire: Wire, facts: Callable[[], F
     return TextCounter(_ESTIMATE, estimate_tokens) if dialect is None else ServerCounter(wire, dialect, settings.model)
 
 
-def _file_count(endpoint: str, path: str) -> Callable[[str], int]:
+def own_control_tokens(endpoint: str, settings: Endpoint) -> ControlTokens:
+    """The control tokens of an endpoint's model: those of known formats and, where its tokenizer.json is known, those
+    that it declares special. Raises SettingsError for a bad file."""
+    if not settings.tokenizer:
+        return control_tokens()
+    added = _tokenizer(endpoint, settings.tokenizer).get_added_tokens_decoder().values()
+    return control_tokens(tuple(sorted(token.content for token in added if token.special)))
+
+
+def _tokenizer(endpoint: str, path: str) -> "Tokenizer":
     from tokenizers import Tokenizer
 
     if not Path(path).is_file():
         raise SettingsError(f"models.endpoints.{endpoint}.tokenizer: {path} does not exist; give a tokenizer.json")
     try:
-        tokenizer = Tokenizer.from_file(path)
+        return Tokenizer.from_file(path)
     except Exception as error:  # the library raises bare Exception
         raise SettingsError(f"models.endpoints.{endpoint}.tokenizer: {path} is no tokenizer.json ({error})") from error
+
+
+def _file_count(endpoint: str, path: str) -> Callable[[str], int]:
+    tokenizer = _tokenizer(endpoint, path)
 
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False).ids)

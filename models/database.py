@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.errors import DatabaseError
+from models.private import make_directory, private_file, tighten
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -93,7 +94,11 @@ def _sqlite_engine(url: "URL") -> "Engine":
     if path.is_dir():
         raise DatabaseError(f"database {path} is a directory; give the path of a file")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
+        path = path.resolve()
+        private_file(path)  # its log and its index take its mode
+        for suffix in ("-wal", "-shm", "-journal"):
+            tighten(path.with_name(path.name + suffix))
     except OSError as error:
         raise DatabaseError(f"database {path}: {error.strerror}; give a path in a writable directory") from error
     engine = create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})

@@ -7,6 +7,7 @@ machine or of the environment never counts against a model and never becomes tra
 
 from enum import StrEnum
 
+from models.confirmation import Confirmation
 from models.manifest import Instance
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
@@ -35,6 +36,9 @@ class OutcomeKind(StrEnum):
     """How an attempt ended."""
 
     PASSED = "passed"
+    PASSED_UNCONFIRMED = (
+        "passed-unconfirmed"  # the tests pass, and varied ones show another answer than the gold patch's
+    )
     # the model's
     PLAN_MALFORMED = "plan-malformed"
     PLANNER_STOPPED = "planner-stopped"
@@ -46,7 +50,7 @@ class OutcomeKind(StrEnum):
     TESTS_TIMEOUT = "tests-timeout"
     TESTS_CRASHED = "tests-crashed"
     BUILD_FAILED = "build-failed"  # the repository built at the commit and does not with the patch
-    TAMPERED = "tampered"  # the patch stands in for the test runner or the standard library
+    TAMPERED = "tampered"  # the patch stands in for the test runner, or its run was bent: the run is void
     PROMPT_TOO_LONG = "prompt-too-long"  # a question that retrieval and plan led to outgrew the model's window
     # ours or the machine's
     PROVIDER_ERROR = "provider-error"
@@ -65,6 +69,11 @@ class OutcomeKind(StrEnum):
         return self is OutcomeKind.PASSED
 
     @property
+    def failed(self) -> bool:
+        """Whether the task was not solved, for sure."""
+        return self.trains and not self.passed
+
+    @property
     def blame(self) -> Blame:
         """Whose fault it is, by shape."""
         return _BLAME[self]
@@ -76,12 +85,13 @@ class OutcomeKind(StrEnum):
 
     @property
     def trains(self) -> bool:
-        """Whether it may become training signal: only what says something about a model does."""
-        return self.final
+        """Whether it may become training signal: only what says something about a model does, and is sure."""
+        return self.final and self is not OutcomeKind.PASSED_UNCONFIRMED
 
 
 _BLAME = {
     OutcomeKind.PASSED: Blame.NONE,
+    OutcomeKind.PASSED_UNCONFIRMED: Blame.NONE,  # neither a success nor a failure that could be learned from
     OutcomeKind.PLAN_MALFORMED: Blame.PLAN,
     OutcomeKind.PLANNER_STOPPED: Blame.PLAN,
     OutcomeKind.LIMITS_REACHED: Blame.PLAN,
@@ -118,7 +128,8 @@ _ENDED_EARLY = {
 class Validation(Frozen):
     """The verdict on one patch.
 
-    `key` names instance, patch, environment and oracle; tests are sorted node ids.
+    `key` names instance, patch, environment and oracle; tests are sorted node ids. `confirmation` is there for what
+    passed its tests.
     """
 
     key: str
@@ -129,6 +140,7 @@ class Validation(Frozen):
     p2p_failed: tuple[str, ...] = ()
     seconds: float = 0.0
     detail: str = ""
+    confirmation: Confirmation | None = None
 
 
 def oracle_of(instance: Instance) -> OracleKind:

@@ -25,6 +25,7 @@ from models.guardrail_settings import GuardrailSettings
 from models.limits import Limits, LoopLimits
 from models.llm_settings import Models
 from models.mining import MiningRules
+from models.private import tighten
 from models.serving_settings import ServingSettings
 from models.training_settings import TrainingSettings
 
@@ -109,11 +110,41 @@ def load_settings() -> Settings:
         if name.startswith("CRA_") and field not in Settings.model_fields:
             raise SettingsError(f"unknown setting {name} in the environment; `cra config show` lists all")
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise SettingsError(_first_fault(error)) from None  # the chain would print the value, which may be a key
     except (SourceError, ValueError) as error:  # unparsable TOML is a ValueError
         raise SettingsError(f"settings cannot be read: {error}; mend {CONFIG_FILE} or the CRA_* variables") from error
+    _close_to_others(settings)
+    return settings
+
+
+_OURS = {
+    "data_dir": (
+        "adapters",
+        "adapters-gguf",
+        "bases",
+        "datasets",
+        "engine",
+        "evaluations",
+        "keys",
+        "sessions",
+        "trainings",
+    ),
+    "cache_dir": ("clones", "engine", "gguf", "index", "ollama", "serving", "solving"),
+}
+"""Directories that we make there, but for those that sandboxed code must read."""
+
+
+def _close_to_others(settings: Settings) -> None:
+    """Tighten what an earlier version made readable to others. A directory that the user named may be the user's own,
+    so of that only what we make in it."""
+    for field, names in _OURS.items():
+        root = getattr(settings, field)
+        if root == Settings.model_fields[field].get_default(call_default_factory=True):
+            tighten(root)
+        for name in names:
+            tighten(root / name)
 
 
 def _first_fault(error: ValidationError) -> str:

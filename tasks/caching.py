@@ -15,6 +15,7 @@ from prefect.context import TaskRunContext
 from prefect.transactions import CommitMode, transaction
 
 from models.errors import CapReached, InfrastructureError, ProviderError
+from tasks.results import key_storage
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -50,11 +51,10 @@ def kept_under(key: str, cache_dir: Path) -> Kept:
     def compute(context: TaskRunContext, inputs: dict[str, Any]) -> str:
         return f"{context.task.name}-{key}"
 
-    folder = cache_dir / "engine"
-    folder.mkdir(parents=True, exist_ok=True)
+    keys, results = key_storage(cache_dir / "engine")
     return {
-        "cache_policy": CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=folder / "keys"),
-        "result_storage": folder / "results",
+        "cache_policy": CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=keys),
+        "result_storage": results,
     }
 
 

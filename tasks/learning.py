@@ -18,6 +18,7 @@ from models.curation_settings import CurationRequest
 from models.database import open_database
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import Evaluation, EvaluationSet, Subject
+from models.private import make_directory
 from models.settings import Settings
 from models.tables import CampaignRun, TrainingPlan, TrainingRun
 from tasks.caching import RETRY_DELAYS, is_infrastructure
@@ -51,7 +52,7 @@ class Shop:
 
         A lock of the operating system's: it goes with the process that holds it, however that ends.
         """
-        self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(self.settings.cache_dir)
         with (self.settings.cache_dir / "device.lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

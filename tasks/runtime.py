@@ -4,6 +4,7 @@ from harness.environments import EnvironmentStore
 from harness.sandbox import open_sandbox
 from harness.state import Runtime
 from models.errors import UsageError
+from models.private import make_directory
 from models.settings import Settings
 
 GIB = 1024**3
@@ -14,6 +15,7 @@ def open_runtime(settings: Settings, sandbox: str | None = None) -> Runtime:
     kind = sandbox or settings.sandbox
     if kind not in ("auto", "bubblewrap", "none"):
         raise UsageError(f"--sandbox={kind} is unknown; use auto, bubblewrap or none")
+    make_directory(settings.cache_dir)  # closed to others, while environments in it are left readable
     return Runtime(
         sandbox=open_sandbox(kind),  # type: ignore[arg-type]
         environments=EnvironmentStore(settings.cache_dir / "environments", int(settings.environment_budget_gib * GIB)),

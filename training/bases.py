@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.errors import RegistryError, UsageError
 from models.llm_settings import EMBEDDED
+from models.private import private_directory
 from training.base_files import hash_file, hash_files, read_facts, read_json
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def verify_base(base: Base, *, full: bool = False) -> None:
 def _staging(folder: Path) -> Iterator[Path]:
     """A directory beside the bases, gone at the end unless it was renamed into place."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_directory(folder)
         staging = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}; make it writable or set data_dir") from error

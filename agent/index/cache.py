@@ -22,6 +22,7 @@ from agent.index.records import Record
 from agent.index.source import PastCommit
 from agent.index.wiring import Wired
 from models.errors import InfrastructureError
+from models.private import make_directory, private_file
 
 _HELD = 2048
 """Records that a process keeps decoded."""
@@ -188,7 +189,8 @@ class IndexCache:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         try:
             if not self._ready:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_directory(self.path.parent)
+                private_file(self.path)
         except OSError as error:
             raise InfrastructureError(f"{self.path.parent} cannot be made: {error.strerror}") from error
         with closing(sqlite3.connect(self.path, timeout=_WAIT)) as db, db:

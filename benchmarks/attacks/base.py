@@ -21,13 +21,15 @@ class Attack:
 
     It raises GotThrough when the attack had its effect and NotHere when it cannot be tried. Any other exception means
     that the attack made our code fail in an unforeseen way, which counts as not held. `residual` names the row of the
-    table of residual risks that the attack belongs to; empty for one that must be held.
+    table of residual risks that the attack belongs to; empty for one that must be held. `index` tells that it needs the
+    package index, to make an environment with.
     """
 
     kind: str
     name: str
     run: Callable[[Path], str]
     residual: str = ""
+    index: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,18 @@ def stored_judge(store: RawStore, bench: Bench, instance: str) -> Judge:
 
 
 def judging_key(bench: Bench, instance: str, changes: Overlay) -> str:
-    """The identity of the verdict on `changes`."""
+    """The identity of the verdict on `changes`: of all that it rests on.
+
+    The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.
+    """
     files = {p: None if c is None else [c[0].decode("utf-8", "surrogateescape"), c[1]] for p, c in changes.items()}
     conditions = {
         "limits": bench.runtime.limits.model_dump(mode="json"),
         "sandbox": bench.runtime.sandbox.kind,
         "judge": JUDGE_VERSION,
     }
-    return validation_key(instance, digest("changes", files), bench.instance.environment, conditions)
+    environment = bench.package.environment_identity(bench.instance.environment)
+    return validation_key(instance, digest("changes", files), environment, conditions)
 
 
 class Coded(NamedTuple):

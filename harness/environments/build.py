@@ -4,7 +4,7 @@ wheel."""
 from pathlib import Path
 
 from harness.environments.discovery import Project
-from harness.environments.wheel_checks import unpack_wheel
+from harness.environments.wheel_checks import check_built, unpack_wheel
 from models.errors import EnvironmentFault
 
 # PEP 517 without isolation: the environment holds the build requirements, and the sandbox has no network for
@@ -37,10 +37,11 @@ def build_command(project: Project, python: Path, output: Path) -> tuple[str, ..
 def unpack_built(output: Path, destination: Path) -> Path:
     """Unpack the one wheel that a build left into a folder for the import path; returns the wheel.
 
-    Raises EnvironmentFault if there is not exactly one, WheelError if it holds paths that leave it.
+    Raises EnvironmentFault if there is not exactly one, WheelError for one that would not be accepted from an index.
     """
     wheels = sorted(path for path in output.glob("*.whl") if path.is_file() and not path.is_symlink())
     if len(wheels) != 1:
         raise EnvironmentFault(f"the build left {len(wheels)} wheels where one belongs; read its output")
+    check_built(wheels[0])
     unpack_wheel(wheels[0], destination)
     return wheels[0]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.environments.interpreters import Interpreter
-from harness.environments.wheel_checks import unpack_wheel
+from harness.environments.wheel_checks import CHECKS, unpack_wheel
 from harness.process import CommandFailed, run
 
 
@@ -22,7 +22,7 @@ def has_bytecode(digest: str, interpreter: Interpreter, cache: Path) -> bool:
 
 
 def _place(digest: str, interpreter: Interpreter, cache: Path) -> Path:
-    return cache / f"{digest}-{interpreter.abi}"
+    return cache / f"{digest}-{interpreter.abi}-{CHECKS}"
 
 
 def link_bytecode(wheels: Mapping[Path, str], interpreter: Interpreter, cache: Path, site_packages: Path) -> None:

@@ -1,4 +1,8 @@
-"""The metadata of a repository's own distribution, which is on the path but not installed."""
+"""The metadata of a repository's own distribution, which is on the path but not installed.
+
+What it holds was parsed from files that strangers wrote, so every value is checked or kept to one line: a line break
+in a value would otherwise begin a header or a group of its own.
+"""
 
 import re
 from pathlib import Path
@@ -6,6 +10,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from harness.environments.discovery import Project
+from harness.environments.plugins import RUNNER_GROUP
 
 
 def pretend_version(tag: str | None) -> str:
@@ -19,18 +24,22 @@ def pretend_version(tag: str | None) -> str:
         return "0"
 
 
+_GROUP = re.compile(r"\w+(?:[.-]\w+)*", re.ASCII)
+_NAME = re.compile(r"[^\s=\[\]#;:][^=\[\]\x00-\x1f\x7f]*")
+_TARGET = re.compile(r"[\w.]+(?:\s?:\s?[\w.]+)?(?:\s?\[[\w ,.-]*\])?")
+
+
 def write_own_metadata(project: Project, version: str, directory: Path) -> None:
     """Write `NAME-VERSION.dist-info` into a directory that will be on the import path.
 
-    `importlib.metadata` then knows the distribution, its version and its entry points (pytest plugins
-    included).
+    `importlib.metadata` then knows the distribution, its version and its entry points (pytest plugins included).
     """
     name = project.name.replace("-", "_")
     folder = directory / f"{name}-{version}.dist-info"
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text(_metadata(project, version), encoding="utf-8")
     (folder / "INSTALLER").write_text("clean-room\n")
-    (folder / "top_level.txt").write_text("".join(f"{n}\n" for n in project.import_names))
+    (folder / "top_level.txt").write_text("".join(f"{n}\n" for n in project.import_names if n.isidentifier()))
     (folder / "entry_points.txt").write_text(_entry_points(project), encoding="utf-8")
     files = sorted([*folder.iterdir(), folder / "RECORD"])
     (folder / "RECORD").write_text("".join(f"{folder.name}/{file.name},,\n" for file in files))
@@ -42,15 +51,28 @@ def _metadata(project: Project, version: str) -> str:
         headers.append(("Requires-Python", project.requires_python))
     headers += [("Requires-Dist", requirement) for requirement in project.runtime]
     headers += [("Provides-Extra", extra) for extra in project.extras]
-    return "".join(f"{name}: {value}\n" for name, value in headers) + "\n"
+    return "".join(f"{name}: {' '.join(str(value).split())}\n" for name, value in headers) + "\n"
+
+
+def valid_entry_points(project: Project) -> list[tuple[str, str, str]]:
+    """A project's entry points as (group, name, target), less those that no installer would take."""
+    return [
+        (group, name, target)
+        for group, name, target in project.entry_points
+        if isinstance(target, str) and _GROUP.fullmatch(group) and _NAME.fullmatch(name) and _TARGET.fullmatch(target)
+    ]
+
+
+def own_plugins(project: Project) -> tuple[str, ...]:
+    """Names of the pytest plugins that a project registers."""
+    return tuple(sorted(name for group, name, _ in valid_entry_points(project) if group == RUNNER_GROUP))
 
 
 def _entry_points(project: Project) -> str:
-    text = ""
-    for group in sorted({group for group, _, _ in project.entry_points}):
-        members = [f"{name} = {target}\n" for held, name, target in project.entry_points if held == group]
-        text += f"[{group}]\n{''.join(members)}\n"
-    return text
+    groups: dict[str, str] = {}
+    for group, name, target in sorted(valid_entry_points(project)):
+        groups[group] = f"{groups.get(group, '')}{name} = {target}\n"
+    return "".join(f"[{group}]\n{members}\n" for group, members in groups.items())
 
 
 def generated_files(project: Project, version: str) -> dict[str, str]:

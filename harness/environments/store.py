@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import time
@@ -13,20 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.environments.bytecode import has_bytecode, link_bytecode
+from harness.environments.identity import content_key
 from harness.environments.interpreters import Interpreter, interpreter_for
-from harness.environments.wheel_checks import check_wheel
+from harness.environments.wheel_checks import check_together, check_wheel
 from harness.environments.wheels import locked, select_wheels
 from harness.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError, WheelError
 from models.manifest import Environment
 
 _COMPLETE = "complete"
+_NAME = re.compile(r"[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True)
 class BuiltEnvironment:
     """A complete environment. `prefix` and `base_prefix` must be mounted read-only at the same paths in a
-    sandbox."""
+    sandbox. `key` is derived from its content."""
 
     key: str
     prefix: Path
@@ -37,6 +40,9 @@ class BuiltEnvironment:
 class EnvironmentStore:
     """Environments under `root`, with uv's cache and the wheels' bytecode beside them on the same file
     system.
+
+    An environment is found by what it holds: the name of its folder is the hash of its lock, of the wheels chosen for
+    it, and of the interpreter's ABI. What a package calls it does not count.
 
     Each environment has a lock file: its builder and its remover hold it exclusively, its users share it. A
     marker, written last and renewed at each use, tells a complete environment from what a killed build left.
@@ -59,17 +65,17 @@ class EnvironmentStore:
         built (or its Python is not installed), InfrastructureError if the disk is full.
         """
         interpreter = interpreter_for(environment.abi)
-        folder = self._environments / environment.key
-        built = BuiltEnvironment(
-            environment.key, folder / "venv", folder / "venv" / "bin" / "python", interpreter.prefix
-        )
-        with self._lock(environment.key) as descriptor:
+        wheels = self._chosen(environment, interpreter, packages)
+        key = content_key(environment.lock, {path.name: digest for path, digest in wheels.items()}, interpreter.abi)
+        folder = self._environments / key
+        built = BuiltEnvironment(key, folder / "venv", folder / "venv" / "bin" / "python", interpreter.prefix)
+        with self._lock(key) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             fresh = False
             while not self._complete(built, interpreter):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if not self._complete(built, interpreter):
-                    self._build(environment, interpreter, packages, folder)
+                    self._build(interpreter, wheels, folder)
                     fresh = True
                 # Not atomic: the environment may be evicted in between, and then it is built again.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -112,14 +118,14 @@ class EnvironmentStore:
         except FileNotFoundError:
             return False
 
-    def _build(self, environment: Environment, interpreter: Interpreter, packages: Path, folder: Path) -> None:
+    def _build(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
         try:
             _delete(folder)
-            wheels = self._checked_wheels(environment, interpreter, packages)
+            self._check(interpreter, wheels)
             folder.mkdir(parents=True)
             with self._lock(".caches") as descriptor:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
-                self._install(environment, interpreter, wheels, folder)
+                self._install(interpreter, wheels, folder)
             _make_read_only(folder / "venv")
             partial = folder / f".{_COMPLETE}"
             partial.write_text(interpreter.full)
@@ -130,9 +136,7 @@ class EnvironmentStore:
                 raise InfrastructureError(_full(self.root)) from error
             raise
 
-    def _install(
-        self, environment: Environment, interpreter: Interpreter, wheels: dict[Path, str], folder: Path
-    ) -> None:
+    def _install(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
         # By path, so that exactly the checked files are taken and uv's cache knows them again.
         lock_file = folder / "requirements.txt"
         lock_file.write_text("".join(_pinned(path, digest) for path, digest in wheels.items()))
@@ -152,37 +156,44 @@ class EnvironmentStore:
             if error.returncode < 0:
                 raise InfrastructureError(f"uv was killed by signal {-error.returncode}; is memory short?") from error
             said = " ".join(error.stderr.replace(str(self.root), "...").split())
-            raise EnvironmentFault(f"environment {environment.key} cannot be built: {said[:300]}") from error
+            raise EnvironmentFault(f"environment {folder.name} cannot be built: {said[:300]}") from error
         site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
         link_bytecode(wheels, interpreter, self._bytecode, site_packages)
 
-    def _checked_wheels(self, environment: Environment, interpreter: Interpreter, packages: Path) -> dict[Path, str]:
+    def _chosen(self, environment: Environment, interpreter: Interpreter, packages: Path) -> dict[Path, str]:
+        """The wheels of an environment with their hashes: those it names, or the best that fit if it names none yet."""
         wanted = locked(environment.lock)
-        chosen = select_wheels(wanted, interpreter, packages)
+        chosen = select_wheels(wanted, interpreter, packages, environment.wheels)
         for name, version in wanted:
             if (name, version) not in chosen:
                 raise WheelError(
                     f"{packages} holds no wheel of {name}=={version} for {environment.abi} with a hash that "
                     "the lock allows; run `cra prepare` again"
                 )
-        wheels = dict(chosen.values())
+        return dict(chosen.values())
+
+    def _check(self, interpreter: Interpreter, wheels: dict[Path, str]) -> None:
         for path, digest in wheels.items():
             if not has_bytecode(digest, interpreter, self._bytecode):  # those with bytecode were checked before
                 check_wheel(path, digest)
-        return wheels
+        check_together(wheels)
 
     def _by_last_use(self) -> list[str]:
         if not self._environments.is_dir():
             return []
         used = []
         for folder in self._environments.iterdir():
+            if not _NAME.fullmatch(folder.name):
+                continue
             with contextlib.suppress(FileNotFoundError):
                 marker = folder / _COMPLETE
                 used.append(((marker if marker.exists() else folder).stat().st_mtime_ns, folder.name))
         return [key for _, key in sorted(used)]
 
     def remove(self, key: str) -> bool:
-        """Remove an environment; False if it is in use."""
+        """Remove an environment by the name of its folder; False if it is in use."""
+        if not _NAME.fullmatch(key):
+            raise EnvironmentFault(f"{key[:80]!a} is no name of an environment in {self._environments}")
         with self._lock(key) as descriptor:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,32 +3,57 @@
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from harness.environments.interpreters import Interpreter
-from harness.environments.wheel_checks import check_wheel, sha256
+from harness.environments.wheel_checks import check_together, check_wheel, known_sha256
 from harness.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
 from models.manifest import Environment
 
-_ENTRY = re.compile(r"^([A-Za-z0-9][\w.-]*)==(\S+)((?:\s|\\|--hash=sha256:[0-9a-f]{64})*)", re.MULTILINE)
+_ENTRY = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)==([A-Za-z0-9.!+_-]{1,100})((?: --hash=sha256:[0-9a-f]{64})*)"
+)
+_MOST_ENTRIES = 5000
 
 
 def locked(lock_text: str) -> dict[tuple[str, Version], frozenset[str]]:
-    """SHA-256 hashes by (name, version) of a hash-pinned requirements text. Raises EnvironmentFault for a
-    line without."""
+    """SHA-256 hashes by (name, version) of a hash-pinned requirements text.
+
+    Raises EnvironmentFault for anything else in it (an option, a URL, a marker), for a line without hashes, and for a
+    name that is pinned twice.
+    """
     found: dict[tuple[str, Version], frozenset[str]] = {}
-    for name, version, hashes in _ENTRY.findall(lock_text):
-        values = frozenset(re.findall(r"sha256:([0-9a-f]{64})", hashes))
-        if not values:
+    names: set[str] = set()
+    lines = re.sub(r"[ \t]*\\\n[ \t]*", " ", lock_text).split("\n")
+    for line in filter(None, (one.strip(" ") for one in lines[: _MOST_ENTRIES + 1])):
+        name, version, hashes = _entry(line)
+        if name in names:
+            raise EnvironmentFault(f"the lock pins {name} twice; make the lock again")
+        names.add(name)
+        if not hashes:
             raise EnvironmentFault(f"the lock gives no hash for {name}=={version}; make the lock again")
-        found[canonicalize_name(name), Version(version)] = values
+        found[name, version] = hashes
+    if len(lines) > _MOST_ENTRIES:
+        raise EnvironmentFault(f"the lock has more than {_MOST_ENTRIES} lines; make the lock again")
     return found
+
+
+def _entry(line: str) -> tuple[str, Version, frozenset[str]]:
+    """Name, version and hashes of a pinned requirement."""
+    match = _ENTRY.fullmatch(re.sub(r"[ \t]+", " ", line))
+    try:
+        if match is None:
+            raise InvalidVersion
+        name, version, hashes = match.groups()
+        return canonicalize_name(name), Version(version), frozenset(re.findall(r"[0-9a-f]{64}", hashes))
+    except ValueError as error:
+        raise EnvironmentFault(f"the lock holds {line[:80]!a}, which pins no release; make the lock again") from error
 
 
 def fetch_wheels(environment: Environment, interpreter: Interpreter, packages: Path) -> dict[str, str]:
@@ -50,16 +75,25 @@ def fetch_wheels(environment: Environment, interpreter: Interpreter, packages: P
     wheels = {path.name: digest for path, digest in have.values()}
     for path, digest in have.values():
         check_wheel(path, digest)
+    check_together(dict(have.values()))
     return dict(sorted(wheels.items()))
 
 
 def select_wheels(
-    wanted: dict[tuple[str, Version], frozenset[str]], interpreter: Interpreter, packages: Path
+    wanted: dict[tuple[str, Version], frozenset[str]],
+    interpreter: Interpreter,
+    packages: Path,
+    named: Collection[str] = (),
 ) -> dict[tuple[str, Version], tuple[Path, str]]:
-    """The best compatible wheel in a folder for each locked version, with its hash, which the lock allows."""
+    """The best compatible wheel in a folder for each locked version, with its hash, which the lock allows.
+
+    Where wheels are `named`, no other is chosen, whatever else lies there.
+    """
     order = {tag: rank for rank, tag in enumerate(_tags(interpreter))}
     best: dict[tuple[str, Version], tuple[int, Path, str]] = {}
     for path in sorted(packages.glob("*.whl")):
+        if named and path.name not in named:
+            continue
         try:
             name, version, _, tags = parse_wheel_filename(path.name)
         except InvalidWheelFilename:
@@ -68,7 +102,7 @@ def select_wheels(
         rank = min((order[tag] for tag in tags if tag in order), default=None)
         if key not in wanted or rank is None or (key in best and best[key][0] <= rank):
             continue
-        digest = sha256(path)
+        digest = known_sha256(path)
         if digest in wanted[key]:
             best[key] = (rank, path, digest)
     return {key: (path, digest) for key, (_, path, digest) in best.items()}

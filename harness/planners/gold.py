@@ -14,6 +14,7 @@ from harness.planners.judging import GoldJudge
 from harness.planners.pieces import changes_inside
 from harness.planners.rewrite import recreate, rewrite
 from models.chat import prompt_text
+from models.control import control_tokens, marked
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
@@ -96,7 +97,7 @@ class GoldPlanner:
         from agent.prompts import render  # the templates' library loads when a prompt is first rendered
 
         text = self._text(request)
-        messages = render(request, self.room(request.stage), self.count)
+        messages = marked(render(request, self.room(request.stage), self.count), control_tokens())
         return Answer(
             text=text,
             model=self.name,

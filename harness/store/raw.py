@@ -116,6 +116,13 @@ class RawStore(Questions):
         with reading(self._engine) as connection:
             return [Path(package) for package in latest_run(connection, name)["packages"]]
 
+    def known_package_directories(self) -> list[Path]:
+        """Where repo packages lay that runs of campaigns read, those of the latest run first, each once."""
+        runs = table_of(CampaignRun)
+        with reading(self._engine) as connection:
+            lists = connection.scalars(select(runs.c.packages).order_by(runs.c.started_at.desc())).all()
+        return list(dict.fromkeys(Path(package) for packages in lists for package in packages))
+
     def open_trajectory(
         self,
         campaign_id: str,

@@ -17,14 +17,16 @@ _CAMPAIGN_RUNS = table_of(CampaignRun)
 
 
 class PlannerReport(Frozen):
-    """How one planner's trajectories stand; the four counts add up to all of them.
+    """How one planner's trajectories stand; the five counts add up to all of them.
 
+    `unconfirmed`: the tests passed and their twins say otherwise, which is neither a success nor a failure.
     `infrastructure`: the last attempt ended in a fault of infrastructure or environment and is to be tried
     again. `open`: no attempt has ended. `outcomes` counts trajectories by their (last) outcome; `seconds`
     is the wall time of all attempts that ended.
     """
 
     passed: int = 0
+    unconfirmed: int = 0
     failed: int = 0
     infrastructure: int = 0
     open: int = 0
@@ -182,7 +184,8 @@ def _planner(counts: dict[str | None, int], seconds: float) -> PlannerReport:
     kinds = {OutcomeKind(kind): count for kind, count in counts.items() if kind is not None}
     return PlannerReport(
         passed=sum(count for kind, count in kinds.items() if kind.passed),
-        failed=sum(count for kind, count in kinds.items() if kind.final and not kind.passed),
+        unconfirmed=kinds.get(OutcomeKind.PASSED_UNCONFIRMED, 0),
+        failed=sum(count for kind, count in kinds.items() if kind.failed),
         infrastructure=sum(count for kind, count in kinds.items() if not kind.final),
         open=counts.get(None, 0),
         outcomes={kind.value: count for kind, count in sorted(kinds.items())},

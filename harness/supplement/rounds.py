@@ -43,6 +43,9 @@ class Reply(Frozen):
     latency: float = 0.0
     retries: int = 0
     seed: int | None = None
+    prompt: str = Field(
+        "", exclude_if=lambda value: not value, description="the prompt as it was sent, where it is known"
+    )
 
 
 class Teacher(Protocol):
@@ -139,7 +142,7 @@ def supplement(subject: Subject, teacher: Teacher, attempt: Attempt) -> Suppleme
 
 
 def _round(number: int, messages: tuple[Message, ...], reply: Reply, subject: Subject, attempt: Attempt) -> Round:
-    prompt = prompt_text(messages)
+    prompt = reply.prompt or prompt_text(messages)
     try:
         modules = read_modules(reply.text)
     except NoTests as error:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.supplement.rounds import Reply
-from models.chat import Message
+from models.chat import Message, prompt_text
 from models.errors import ProviderError
 from models.protocols import Stage
 from models.tokens import ANSWER_TOKENS
@@ -57,4 +57,5 @@ class RouterTeacher:
             latency=first.latency,
             retries=first.retries,
             seed=first.seed,
+            prompt=prompt_text(first.sent or messages),
         )

@@ -22,7 +22,10 @@ from typing import Any
 
 import pytest
 
-_WANTED = json.loads(Path(__file__).with_name("wanted.json").read_text(encoding="utf-8"))
+_TOLD = Path(__file__).with_name("told.json")
+_WANTED = json.loads(_TOLD.read_text(encoding="utf-8"))
+_TOLD.unlink()
+Path(__file__).unlink()
 _FILES = frozenset(_WANTED["files"])
 _RAN = {path: set() for path in _FILES}  # type: dict[str, set[int]]
 _PATHS = {}  # type: dict[str, str | None]

@@ -3,14 +3,17 @@
 It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. Beside the
 JUnit report it writes `progress.jsonl`, a line for each phase of each test and each module that could not be
 collected, which is what is known of a run that was killed. Last it writes `seal.json`, without which a report
-does not count. The seal repeats a nonce that is readable only until this module is loaded: an accident or a
-simple forgery does not make one, code that sets out to take pytest apart from inside still could.
+does not count. The seal repeats a nonce. What this module is told, the nonce included, and its own source are gone
+before any code of the repository runs, and the module is not among `sys.modules` by then: an accident or a simple
+forgery does not make a seal, code that sets out to take pytest apart from inside still could. Required tests are
+known by keyed hashes only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from os import O_APPEND, O_CREAT, O_WRONLY, environ, getpid, write
 from os import open as open_descriptor
@@ -19,13 +22,16 @@ from typing import Any
 
 import pytest
 
-_WANTED = json.loads(Path(__file__).with_name("selection.json").read_text(encoding="utf-8"))
+_WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller records for it
+_TOLD = Path(__file__).with_name("told.json")
+_WANTED = json.loads(_TOLD.read_text(encoding="utf-8"))
+if not _WANTED["workers"]:
+    _TOLD.unlink()
+    Path(__file__).unlink()
 _RESULTS = Path(_WANTED["results"])
 _FIRST, _REQUIRED = frozenset(_WANTED["first"]), frozenset(_WANTED["required"])
-_WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller records for it
-_NONCE = "" if _WORKER else (_RESULTS / "nonce").read_text(encoding="ascii")
-if not _WORKER:
-    (_RESULTS / "nonce").unlink()
+_KEY = bytes.fromhex(_WANTED["key"])
+_NONCE = _WANTED["nonce"]
 _PID = getpid()
 _PROGRESS = open_descriptor(str(_RESULTS / "progress.jsonl"), O_WRONLY | O_CREAT | O_APPEND, 0o600)
 
@@ -53,6 +59,10 @@ def _record(*fields: Any) -> None:
         write(_PROGRESS, (json.dumps(fields) + "\n").encode("ascii"))
 
 
+def _hash(nodeid: str) -> str:
+    return hashlib.blake2b(nodeid.encode("utf-8", "surrogateescape"), key=_KEY).hexdigest()
+
+
 def _path(nodeid: str) -> str:
     return nodeid.split("::", 1)[0]
 
@@ -72,6 +82,14 @@ def pytest_cmdline_main(config: Any) -> Iterator[None]:
         config.option.numprocesses = None
         config.option.dist = "no"
         config.option.tx = []
+    yield
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests() -> Iterator[None]:
+    """Leave `sys.modules` before the first code of the repository runs."""
+    if not _WANTED["workers"]:
+        sys.modules.pop(__name__, None)
     yield
 
 
@@ -111,12 +129,13 @@ def pytest_runtest_logreport(report: Any) -> None:
     message = "" if outcome == "passed" else _text(report)
     if report.when != "setup" or message:  # a set-up that went well is followed by what it was for
         _record("test", report.nodeid, report.when, outcome, report.duration, message)
-    if report.nodeid not in _REQUIRED:
+    key = _hash(report.nodeid)
+    if key not in _REQUIRED:
         return
     if report.outcome == "failed":
-        _run.failed.add(report.nodeid)
+        _run.failed.add(key)
     elif report.when == "call" and report.outcome == "passed":
-        _run.unmet.discard(report.nodeid)
+        _run.unmet.discard(key)
 
 
 def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:

@@ -15,7 +15,8 @@ class SuiteSetup:
     `python` is the interpreter, under the same path inside and outside of the sandbox. `mounts` hold whatever
     it needs: the environment, the interpreter's own prefix, the directory with the repository's metadata;
     read-only. `import_roots` are relative to the work tree and come first on PYTHONPATH, in this order;
-    `extra_path` follows. In `command`, the first word `python` means `python` above.
+    `extra_path` follows. In `command`, the first word `python` means `python` above. `plugins` are the names under
+    which distributions register the pytest plugins that are loaded, in order; no others are.
     """
 
     python: Path
@@ -23,6 +24,8 @@ class SuiteSetup:
     import_roots: tuple[str, ...]
     extra_path: tuple[Path, ...] = ()
     command: tuple[str, ...] = ("python", "-m", "pytest")
+    plugins: tuple[str, ...] = ()
+    hash_seed: int = 0
 
     def import_path(self, root: Path) -> list[str]:
         """The entries of PYTHONPATH, in order, for a work tree that the tests see at `root`."""

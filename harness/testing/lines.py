@@ -4,21 +4,19 @@ A tracer of ours and not coverage.py: environments hold the wheels of the reposi
 Python 3.8 to 3.14, and no release of coverage.py runs on all of these.
 """
 
-import json
 import os
-import secrets
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.sandbox import Mount, Sandbox
+from harness.sandbox import Sandbox
 from harness.testing.base import Selection, SuiteSetup
+from harness.testing.plugin import Plugin
 from harness.testing.records import read_left
 from harness.testing.runs import run_suite
-from harness.throwaway import throwaway
 from models.limits import Limits
 from models.plans import Frozen
 from models.suite import SuiteReport
@@ -55,25 +53,15 @@ def run_measured(
     A file that nothing is known of is left out: the run did not come to its end. What the tested code does to the
     record cannot be told from the truth; a measurement is no verdict.
     """
-    with throwaway("cra-lines-") as scratch:
-        plugin = Mount(scratch / "plugin", Path("/cra/lines"))
-        results = Mount(scratch / "results", Path("/cra/measured"), writable=True)
-        for mount in (plugin, results):
-            mount.source.mkdir()
-        root, nonce = sandbox.workdir_path(workdir), secrets.token_hex(16)
-        inside = {os.path.normpath(root / path): path for path in sorted(files)}
-        wanted = {"files": list(inside), "results": str(sandbox.path_of(results)), "nonce": nonce}
-        (plugin.source / "wanted.json").write_text(json.dumps(wanted), encoding="utf-8")
-        module = f"lines_{secrets.token_hex(8)}"  # nothing in the tree can bear its name
-        (plugin.source / f"{module}.py").write_bytes(_PLUGIN.read_bytes())
-        measured = replace(
-            setup,
-            mounts=(*setup.mounts, plugin, results),
-            extra_path=(*setup.extra_path, sandbox.path_of(plugin)),
-            command=(*setup.command, "-p", module),
-        )
-        report = run_suite(sandbox, workdir, measured, selection, limits)
-        records = [_read(path, nonce) for path in sorted(results.source.glob("lines-*.json"))]
+    root = sandbox.workdir_path(workdir)
+    inside = {os.path.normpath(root / path): path for path in sorted(files)}
+    records: list[dict[str, _File]] = []
+
+    def collect(results: Path, nonce: str) -> None:
+        records[:] = [_read(path, nonce) for path in sorted(results.glob("lines-*.json"))]
+
+    plugin = Plugin(_PLUGIN, "lines", {"files": list(inside)}, collect)
+    report = run_suite(sandbox, workdir, setup, selection, limits, [plugin])
     found: dict[str, Lines] = {}
     for record in records:
         for path, lines in record.items():

@@ -1,17 +1,18 @@
 """Running a repository's test suite, once, inside a sandbox."""
 
-import json
+import hashlib
 import os
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from harness.sandbox import Ending, Finished, Mount, Sandbox
+from harness.sandbox import Ending, Finished, Sandbox
 from harness.sandbox.base import DEFAULT_LIMITS, base_environment
 from harness.testing.base import Selection, SuiteSetup
+from harness.testing.plugin import LaidOut, Plugin, laid_out
 from harness.testing.records import Records, read_records
-from harness.throwaway import throwaway
 from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
 
@@ -27,37 +28,22 @@ def run_suite(
     setup: SuiteSetup,
     selection: Selection = Selection(),  # noqa: B008 (immutable)
     limits: Limits = DEFAULT_LIMITS,
+    plugins: Sequence[Plugin] = (),
 ) -> SuiteReport:
     """Run pytest over the work tree at `workdir` and read its JUnit report.
 
-    Options that the repository sets for plugins which are not installed make pytest refuse to start; it is
-    then started again without the repository's `addopts`, and the output begins with a line that says so. A
-    module that skips itself as a whole is a skipped case under its path. Raises InfrastructureError when the
-    sandbox fails.
+    Of the plugins that distributions register, those of the setup are loaded and no others; `plugins` are further
+    modules of ours. Options that the repository sets for plugins which are not installed make pytest refuse to start;
+    it is then started again without the repository's `addopts`, and the output begins with a line that says so. A
+    module that skips itself as a whole is a skipped case under its path. Raises InfrastructureError when the sandbox
+    fails.
     """
-    report = _run_once(sandbox, workdir, setup, selection, limits, ())
+    report = _run_once(sandbox, workdir, setup, selection, limits, plugins, ())
     if report.end is SuiteEnd.USAGE and "error: unrecognized arguments:" in report.output:
-        again = _run_once(sandbox, workdir, setup, selection, limits, ("-o", "addopts="))
+        again = _run_once(sandbox, workdir, setup, selection, limits, plugins, ("-o", "addopts="))
         note = "[started again without the repository's addopts: pytest did not know all of them]\n"
         return again.model_copy(update={"output": note + again.output})
     return report
-
-
-@dataclass(frozen=True)
-class _Desk:
-    """The two directories of a run: what it reads of ours, and where its records go."""
-
-    plugin: Mount
-    results: Mount
-
-    @classmethod
-    def lay(cls, root: Path) -> "_Desk":
-        for name in ("plugin", "results"):
-            (root / name).mkdir()
-        return cls(
-            Mount(root / "plugin", Path("/cra/plugin")),
-            Mount(root / "results", Path("/cra/results"), writable=True),
-        )
 
 
 def _run_once(
@@ -66,32 +52,28 @@ def _run_once(
     setup: SuiteSetup,
     selection: Selection,
     limits: Limits,
+    plugins: Sequence[Plugin],
     extra: Sequence[str],
 ) -> SuiteReport:
-    with throwaway("cra-tests-") as scratch:
-        desk = _Desk.lay(scratch)
-        nonce = secrets.token_hex(16)
-        results = sandbox.path_of(desk.results)
-        wanted = {
-            "results": str(results),
-            "first": selection.first,
-            "stop": selection.stop,
-            "required": selection.required,
-            "workers": any(word.startswith(("-n", "--numprocesses")) for word in setup.command),
-        }
-        (desk.plugin.source / "selection.json").write_text(json.dumps(wanted), encoding="utf-8")
-        module = f"plugin_{secrets.token_hex(8)}"  # nothing in the tree can bear its name
-        (desk.plugin.source / f"{module}.py").write_bytes(_PLUGIN.read_bytes())
-        (desk.results.source / "nonce").write_text(nonce)
-        command = _command(setup, selection, module, results, sandbox.workdir_path(workdir), extra)
+    records = Records(False, None, False)
+
+    def read(results: Path, nonce: str) -> None:
+        nonlocal records
+        records = read_records(results, nonce)
+
+    with ExitStack() as stack:
+        every = [Plugin(_PLUGIN, "suite", _told(setup, selection), read), *plugins]
+        laid = [stack.enter_context(laid_out(sandbox, plugin)) for plugin in every]
+        command = _command(setup, selection, laid, sandbox, sandbox.workdir_path(workdir), extra)
         done = sandbox.run(
             command,
             workdir=workdir,
-            mounts=[*setup.mounts, desk.plugin, desk.results],
-            env=_environment(setup, sandbox.workdir_path(workdir), sandbox.path_of(desk.plugin)),
+            mounts=[*setup.mounts, *(mount for each in laid for mount in (each.folder, each.results))],
+            env=_environment(setup, sandbox.workdir_path(workdir), [sandbox.path_of(each.folder) for each in laid]),
             limits=limits,
         )
-        records = read_records(desk.results.source, nonce)
+        for plugin, each in zip(every, laid, strict=True):
+            plugin.collect(each.results.source, each.nonce)
     end = _end(done, records)
     note = f"\n[{records.note}]" if records.note else ""
     if done.ending in (Ending.MEMORY_LIMIT, Ending.PROCESS_LIMIT, Ending.DISK_LIMIT):
@@ -107,28 +89,53 @@ def _run_once(
     )
 
 
+def _told(setup: SuiteSetup, selection: Selection) -> dict[str, Any]:
+    """What our part of pytest has to know. Of the required tests it gets keyed hashes, which name none of them."""
+    key = secrets.token_bytes(16)
+    names = (test.encode("utf-8", "surrogateescape") for test in selection.required)
+    required = [hashlib.blake2b(name, key=key).hexdigest() for name in names]
+    return {
+        "first": selection.first,
+        "stop": selection.stop,
+        "key": key.hex(),
+        "required": required,
+        "workers": any(word.startswith(("-n", "--numprocesses")) for word in setup.command),
+    }
+
+
 def _command(
-    setup: SuiteSetup, selection: Selection, module: str, results: Path, root: Path, extra: Sequence[str]
+    setup: SuiteSetup,
+    selection: Selection,
+    laid: Sequence[LaidOut],
+    sandbox: Sandbox,
+    root: Path,
+    extra: Sequence[str],
 ) -> list[str]:
     first, *rest = setup.command
+    report = sandbox.path_of(laid[0].results) / "report.xml"
+    ours = [word for each in laid for word in ("-p", each.module)]
+    theirs = [word for name in setup.plugins for word in ("-p", name)]
     return [
         str(setup.python) if first == "python" else first,
         *rest,
-        *("-p", module, "-p", "no:cacheprovider", "-p", "no:randomly"),
+        *ours,
+        *theirs,
+        *("-p", "no:cacheprovider", "-p", "no:randomly"),
         *("--continue-on-collection-errors", "--maxfail=0", "--color=no", f"--rootdir={root}"),
-        *("-o", "junit_family=xunit1", "-o", "junit_logging=no", f"--junitxml={results / 'report.xml'}"),
+        *("-o", "junit_family=xunit1", "-o", "junit_logging=no", f"--junitxml={report}"),
         *extra,
         *selection.only,
     ]
 
 
-def _environment(setup: SuiteSetup, root: Path, plugin: Path) -> dict[str, str]:
+def _environment(setup: SuiteSetup, root: Path, folders: Iterable[Path]) -> dict[str, str]:
     inherited = base_environment(root, root)["PATH"]
     return {
         "PATH": f"{setup.python.parent}:{inherited}",
-        "PYTHONPATH": os.pathsep.join([str(plugin), *setup.import_path(root)]),
+        "PYTHONPATH": os.pathsep.join([*map(str, folders), *setup.import_path(root)]),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
+        "PYTHONHASHSEED": str(setup.hash_seed),
         "PYTHONNOUSERSITE": "1",
     }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from llm.serving.commands import Launch
 from llm.serving.http import ask
 from models.errors import ServingError
+from models.private import make_directory, private_file
 
 _POLL = 0.25
 _REPORT = 5.0
@@ -120,7 +121,8 @@ class ServerProcess:
         return next((word for word in words if word.startswith(("vllm.", "llm."))), Path(words[0]).name)
 
     def _spawn(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.log.parent)
+        private_file(self.log)
         env = {**os.environ, **self.launch.env, **self.launch.secret}
         try:
             with self.log.open("ab") as log:

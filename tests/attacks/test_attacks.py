@@ -8,7 +8,12 @@ from benchmarks.attacks.__main__ import attacks
 from benchmarks.attacks.base import Attack, attempt
 
 
-@pytest.mark.parametrize("attack", attacks([]), ids=lambda attack: f"{attack.kind}: {attack.name}")
+def _parameters() -> list[object]:
+    found = attacks([])
+    return [pytest.param(a, id=f"{a.kind}: {a.name}", marks=[pytest.mark.index] if a.index else []) for a in found]
+
+
+@pytest.mark.parametrize("attack", _parameters())
 def test_an_attack_is_held(attack: Attack, tmp_path: Path) -> None:
     tried = attempt(attack, tmp_path)
     if tried.held is None:

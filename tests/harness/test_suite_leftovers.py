@@ -31,7 +31,7 @@ def nest(place, name):
 LEFTOVERS = {
     "nested": "nest('.', 'd')",
     "nested under long names": "nest('.', 'd' * 255)",
-    "nested among the results": "nest('/cra/results', 'd')",
+    "nested among the results": "nest('/cra/suite/results', 'd')",
     "without rights": "os.makedirs('a/b'); os.chmod('a/b', 0); os.chmod('a', 0); os.chmod('.', 0)",
     "many": "[os.mkdir(f'{n:0255d}') for n in range(5000)]",
 }

@@ -102,7 +102,7 @@ def test_the_worst_outcome_wins_in_any_order(pairs):
 
 FORGED = f"""
 import os
-open("/cra/results/report.xml", "w").write({GOOD!r})
+open("/cra/suite/results/report.xml", "w").write({GOOD!r})
 """
 
 
@@ -124,10 +124,13 @@ def test_a_report_that_is_replaced_after_the_end_has_crashed(suite):  # noqa: F8
     assert statuses(report) == {"test_t.py::test_x": "failed"}
 
 
-def test_the_nonce_is_gone_before_the_repositorys_code_runs(suite):  # noqa: F811
+def test_the_runners_own_part_cannot_be_read_when_the_repositorys_code_runs(suite):  # noqa: F811
     report = suite(
         {
-            "conftest.py": "import os\nassert 'nonce' not in os.listdir('/cra/results')\n",
+            "conftest.py": (
+                "import os, sys\nassert os.listdir('/cra/suite/plugin') == []\n"
+                "assert not [name for name in sys.modules if name.startswith('plugin_')]\n"
+            ),
             "test_t.py": "def test_x(): pass\n",
         }
     )

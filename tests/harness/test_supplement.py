@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -244,7 +245,7 @@ def test_a_module_that_forges_its_report_is_refused_before_it_runs_and_would_not
 ) -> None:
     forged = (
         "import os, pathlib\n\n\ndef test_half():\n"
-        "    results = pathlib.Path('/cra/results')\n"
+        "    results = pathlib.Path('/cra/suite/results')\n"
         '    case = \'<testsuite><testcase classname="tests.x" name="test_half"/></testsuite>\'\n'
         "    (results / 'report.xml').write_text(case)\n"
         '    (results / \'seal.json\').write_text(\'{"nonce": "", "exit": 0, "whole": true, "report": ""}\')\n'
@@ -417,7 +418,7 @@ def test_what_does_not_fit_is_left_out_whole_and_named() -> None:
 def _copy(package: RepoPackage, directory: Path) -> RepoPackage:
     own = directory / "own"
     own.mkdir()
-    for name in ("repo", "packages"):
-        (own / name).symlink_to(package.directory / name)
+    shutil.copytree(package.directory / "repo", own / "repo")
+    (own / "packages").symlink_to(package.directory / "packages")
     (own / MANIFEST).write_text((package.directory / MANIFEST).read_text())
     return read_package(own)

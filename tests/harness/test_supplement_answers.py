@@ -121,7 +121,7 @@ def test_nothing_that_a_teacher_says_chooses_the_path(module: str, tests: list[s
         "import os\nos._exit(0)\n",
         "from os import _exit\n",
         "import gc\nx = gc.get_objects()\n",
-        "open('/cra/results/report.xml', 'w')\n",
+        "open('/cra/suite/results/report.xml', 'w')\n",
         "import _pytest\nthis is not Python\n",
     ],
 )

@@ -128,7 +128,7 @@ def test_a_run_that_does_not_end_and_a_record_that_is_forged_tell_nothing(tmp_pa
     forged = (
         "import json, os\n\n\ndef test_a():\n"
         "    record = {'nonce': '', 'files': {'/room/src/a.py': {'can': [1], 'ran': [1]}}}\n"
-        "    open('/cra/measured/lines-1.json', 'w').write(json.dumps(record))\n    os._exit(0)\n"
+        "    open('/cra/lines/results/lines-1.json', 'w').write(json.dumps(record))\n    os._exit(0)\n"
     )
     _, lines = measure(tmp_path, {"src/a.py": "x = 1\n", "tests/test_a.py": forged}, ["src/a.py"])
     assert lines == {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from harness.environments import check_wheel, fetch_wheels, installed_interpreters, unpack_wheel
+from harness.environments import check_wheel, fetch_wheels, installed_interpreters, unpack_built, unpack_wheel
 from harness.environments.wheels import locked, select_wheels
 from models.errors import EnvironmentFault, WheelError
 from models.manifest import Environment
@@ -226,3 +226,52 @@ def test_fetching_needs_no_index_when_all_wheels_are_there(tmp_path: Path) -> No
         lock=lock_text(wheel), wheels=(),
     )  # fmt: skip
     assert fetch_wheels(environment, interpreter, tmp_path) == {wheel.name: digest(wheel)}
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_large_members_are_read_piece_by_piece(tmp_path: Path, size: int) -> None:
+    wheel = make_wheel(tmp_path, "a", "1.0", {"a.py": "", "a/zeros.txt": "0" * size, "b/mixed.txt": "ab\n" * size})
+    check_wheel(wheel, digest(wheel))
+    unpack_wheel(wheel, tmp_path / "out")
+    assert (tmp_path / "out" / "a" / "zeros.txt").read_text() == "0" * size
+    assert (tmp_path / "out" / "b" / "mixed.txt").read_text() == "ab\n" * size
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a-1.0.data/scripts/a-tool",
+        "a-1.0.data/scripts/python-argcomplete-check",
+        "a-1.0.data/data/share/jupyter/kernels/a/kernel.json",
+        "a-1.0.data/data/etc/jupyter/a.json",
+        "a-1.0.data/headers/a.h",
+        "a-1.0.data/platlib/a/native.so",
+        "a-1.0.dist-info/licenses/LICENSE",
+        "a.libs/libz.so.1",
+        "a/_vendor/b-2.0.dist-info/METADATA",
+        "a/caf\u00e9.txt",
+    ],
+)
+def test_what_honest_wheels_hold_is_accepted(tmp_path: Path, name: str) -> None:
+    wheel = make_wheel(tmp_path, "a", "1.0", {"a/__init__.py": "", name: "x"})
+    check_wheel(wheel, digest(wheel))
+
+
+def test_pip_may_bring_its_own_commands(tmp_path: Path) -> None:
+    entry = "[console_scripts]\npip = pip:main\npip3 = pip:main\n"
+    wheel = make_wheel(tmp_path, "pip", "25.0", {"pip/__init__.py": "", "pip-25.0.dist-info/entry_points.txt": entry})
+    check_wheel(wheel, digest(wheel))
+
+
+def test_a_built_wheel_may_lack_its_record_and_nothing_else(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.py", "../evil.py", "pyvenv.cfg", "a-1.0.data/scripts/python")):
+        path = tmp_path / str(number) / "a-1.0-py3-none-any.whl"
+        path.parent.mkdir()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, "x = 1\n")
+        if name == "a.py":
+            unpack_built(path.parent, tmp_path / "out")
+            assert (tmp_path / "out" / "a.py").read_text() == "x = 1\n"
+        else:
+            with pytest.raises(WheelError):
+                unpack_built(path.parent, tmp_path / "out")

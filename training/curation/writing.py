@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InfrastructureError
+from models.private import make_directory
 from models.training import Pair
 from training.curation.card import DPO, MACHINE, PEOPLE, SFT, Card
 from training.curation.examples import Example
@@ -72,7 +73,7 @@ def write_dataset(data_dir: Path, card: Card, sft: str, dpo: str) -> Path:
     if there():
         return directory
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(directory.parent)
         staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
         try:
             for name, text in texts.items():

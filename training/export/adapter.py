@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
+from models.private import make_directory
 from training.export.layout import Array, float32, read_json, read_layout
 
 _PLAIN = {"use_dora": "DoRA", "modules_to_save": "modules_to_save", "fan_in_fan_out": "fan_in_fan_out",
@@ -92,7 +93,7 @@ def adapter_to_gguf(base_dir: Path, adapter_dir: Path, out: Path) -> Path:
     alpha = float(read_json(adapter_dir / "adapter_config.json").get("lora_alpha") or 1)
     loras = read_adapter(adapter_dir)
     shapes = _shapes(base_dir)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(out.parent)
     writer = gguf.GGUFWriter(out, layout.architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from models.errors import TrainingError
+from models.private import make_directory
 from training.export.layout import Array, Layout, float32, read_layout
 from training.export.vocabulary import add_vocabulary, copy_vocabulary
 
@@ -22,7 +23,7 @@ def to_gguf(model_dir: Path, out: Path, *, precision: Precision = "f16", origina
     import gguf
 
     layout = read_layout(model_dir)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(out.parent)
     writer = gguf.GGUFWriter(out, layout.architecture, use_temp_file=True)
     writer.add_type("model")
     writer.add_name(model_dir.name)

@@ -9,10 +9,12 @@ does not send, so that training and serving would part.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
+from training.fit.control import ControlledEncoder, without
 
 _PROBE = "cleanroomprobe"
 THINK, END_THINK = "<think>\n", "\n</think>\n\n"
@@ -59,8 +61,13 @@ class ChatFormat:
         return rendered
 
     def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """Token ids of the prompt as a server tokenises it: special tokens are read, none is added."""
-        return self._ids(self.prompt_text(messages))
+        """Token ids of the prompt: the template's control tokens are tokens, those in the messages' texts are text."""
+        return self.encoder.ids(self.prompt_text(without(messages, self.encoder)))
+
+    @cached_property
+    def encoder(self) -> ControlledEncoder:
+        """What tells the template's control tokens from those in a text."""
+        return ControlledEncoder(self.tokenizer)
 
     def answer_ids(self, messages: Sequence[dict[str, str]], answer: str) -> list[int]:
         """Token ids of what the model writes after that prompt, the end of the turn included.
@@ -68,12 +75,20 @@ class ChatFormat:
         Where the prompt has opened a thinking block already, the answer goes on inside it. Raises ValueError if the
         answer thinks but the prompt has closed its thinking block.
         """
-        prompt = self.prompt_text(messages)
+        prompt = self.prompt_text(without(messages, self.encoder))
         if prompt.endswith(THINK):
             answer = answer.removeprefix(THINK) if answer.startswith(THINK) else END_THINK.removeprefix("\n") + answer
         elif prompt.endswith(END_THINK) and answer.startswith(THINK):
             raise ValueError("its answer thinks, but thinking is off; set training.thinking")
-        return [*self._ids(answer), self.end_id]
+        return [*self.encoder.ids(self._own(answer, opened=prompt.endswith(THINK))), self.end_id]
+
+    def _own(self, answer: str, *, opened: bool) -> str:
+        """An answer of which only the tags around its thinking trace are control tokens."""
+        thinks = opened or answer.startswith(THINK)
+        trace, tag, rest = answer.partition("</think>") if thinks else ("", "", answer)
+        begun = "<think>" if trace.startswith("<think>") else ""
+        aside = self.encoder.set_aside
+        return begun + aside(trace.removeprefix("<think>")) + tag + aside(rest)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]

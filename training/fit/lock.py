@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import TrainingError
+from models.private import make_directory
 
 
 @contextmanager
 def target_lock(folder: Path, target: str) -> Iterator[None]:
     """Hold the lock of a target, a file in `folder`. Raises TrainingError naming the process that has it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_directory(folder)
         file = (folder / f".{target}.lock").open("a+")
     except OSError as error:
         raise TrainingError(f"{folder}: {error.strerror}; make it writable") from error

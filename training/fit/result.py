@@ -7,6 +7,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from models.plans import Frozen
+from models.private import make_directory
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.trainers import unwritable
 from training.recipe import Backend, Override
@@ -45,7 +46,7 @@ class Fit(Frozen):
 def open_place(out: Path, plan: dict[str, Any]) -> Fit | None:
     """Make `out` the place of this training. The result if it is finished; TrainingError if it is another's place."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_directory(out)
         file = out / _PLAN
         if not file.exists():
             file.write_text(json.dumps(plan, indent=1) + "\n")

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from models.errors import RegistryError
+from models.private import private_directory
 from training.base_files import hash_file
 from training.registry.signing import check_signature, sign
 from training.registry.statement import Lineage, make_statement, read_statement, write_statement
@@ -28,7 +29,7 @@ def shelve(source: Path, shelf: Path, keys: Path, lineage: Lineage) -> Path:
         place.rename(shelf / f".set-aside-{lineage.adapter}-{uuid.uuid4().hex[:8]}")
     draft = shelf / f".adding-{uuid.uuid4().hex}"
     try:
-        shelf.mkdir(parents=True, exist_ok=True)
+        private_directory(shelf)
         draft.mkdir()
         _fill(source, draft)
         if content_hash(draft) != lineage.adapter:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import RegistryError
+from models.private import private_directory
 
 SIGNATURE = "statement.sig"
 _PRIVATE, _PUBLIC = "signing-key.pem", "signing-key.pub"
@@ -64,7 +65,7 @@ def _private_key(keys: Path) -> Path:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     path = keys / _PRIVATE
-    keys.mkdir(parents=True, exist_ok=True)
+    private_directory(keys)
     if not path.exists():
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

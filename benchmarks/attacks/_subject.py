@@ -1,0 +1,62 @@
+"""The sample repository as a package, prepared once per process: what patches are judged over."""
+
+import atexit
+import functools
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.candidates import judge_candidate
+from harness.environments import EnvironmentStore
+from harness.mining import mine
+from harness.packages import RepoPackage, read_package
+from harness.prepare import acquire, find_environment, select, validate_candidate, write_package
+from harness.sample import build_sample
+from harness.sandbox import open_sandbox
+from harness.state import Runtime
+from models.limits import Limits
+from models.manifest import Environment, Instance
+from models.outcomes import Validation
+
+SIGN, SPAN = "a6e5196", "c4d48e6"
+"""The commit that puts a sign in front of negative durations, and the one that adds a class."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A prepared package and the runtime to judge by."""
+
+    runtime: Runtime
+    package: RepoPackage
+
+    def instance(self, commit: str) -> Instance:
+        """The instance of a commit, by the beginning of its id."""
+        return next(each for each in self.package.manifest.instances if each.commit.startswith(commit))
+
+    def base(self, commit: str, path: str) -> str:
+        """A file's text at an instance's base; "" if it is not there."""
+        return (self.package.git.read(self.instance(commit).base_commit, path) or b"").decode()
+
+    def judge(self, commit: str, files: dict[str, str | None]) -> Validation:
+        """The verdict on a patch, given as the files that it leaves."""
+        changes = {path: None if text is None else (text.encode(), False) for path, text in files.items()}
+        return judge_candidate(self.runtime, self.package, self.instance(commit), changes, "attack")[0]
+
+
+@functools.cache
+def subject() -> Subject:
+    """The sample, gold-validated. Needs the package index the first time."""
+    root = Path(tempfile.mkdtemp(prefix="cra-subject-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    store = EnvironmentStore(root / "environments", 4 * 1024**3)
+    runtime = Runtime(open_sandbox(), store, Limits(wall_seconds=8), root / "cache" / "scratch")
+    source = acquire(str(build_sample(root / "spans")), root / "corpus")
+    mined = mine(source.git)
+    known: dict[str, Environment] = {}
+    packages, cache = source.directory / "packages", root / "cache"
+    chosen = [commit for commit in select(mined, 20) if commit.sha.startswith((SIGN, SPAN))]
+    found = [find_environment(source.git, commit, known, packages, cache) for commit in chosen]
+    instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
+    write_package(source, mined, found, instances, {})
+    return Subject(runtime, read_package(source.directory))

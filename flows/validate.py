@@ -1,0 +1,94 @@
+"""The validate flow: anybody's patches get the verdicts that a campaign's candidates get."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+from prefect import flow, tags
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.progress import watcher
+from flows.window import completed
+from harness.packages import RepoPackage, read_package
+from harness.predictions import read_predictions
+from harness.store import RawStore, open_raw_store
+from models.errors import CleanRoomError
+from models.manifest import Instance
+from models.plans import Frozen
+from models.predictions import Judged
+from models.settings import load_settings
+from tasks.runtime import open_runtime
+from tasks.validate import PredictionCase, judge_case
+
+Known = dict[str, tuple[RepoPackage, Instance, str]]
+
+
+class ValidateReport(Frozen):
+    """What came of each prediction, in the order of the file."""
+
+    lines: tuple[Judged, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Predictions by outcome."""
+        return dict(sorted(Counter(line.outcome for line in self.lines).items()))
+
+
+@flow(name="validate", flow_run_name="validate", persist_result=False)
+def validate(predictions: Path, packages: list[Path], sandbox: str | None = None) -> ValidateReport:
+    """Judge the predictions of a file over the instances of repo packages, each that was not judged before."""
+    settings = load_settings()
+    runtime, store = open_runtime(settings, sandbox), open_raw_store(settings.raw_url)
+    with predictions.open(encoding="utf-8") as lines:
+        wanted = read_predictions(lines)
+    known = known_instances(store, [read_package(Path(path)) for path in packages])
+    slots = threading.BoundedSemaphore(settings.concurrency)
+    cases = [PredictionCase(each, known.get(each.instance_id), store, runtime, slots) for each in wanted]
+    report = ValidateReport(lines=tuple(_run(cases, settings.concurrency)))
+    rows = [line.model_dump(mode="json") for line in report.lines]
+    create_table_artifact(key="validate", table=rows, description="Verdicts on predictions")
+    return report
+
+
+def known_instances(store: RawStore, packages: list[RepoPackage]) -> Known:
+    """Instances by id, with their package and key; of two packages that hold the same id the first counts."""
+    known: Known = {}
+    for package in packages:
+        keys = store.register_package(package.manifest)
+        for instance in package.manifest.instances:
+            known.setdefault(instance.instance_id, (package, instance, keys[instance.instance_id]))
+    return known
+
+
+def _run(cases: list[PredictionCase], at_a_time: int) -> list[Judged]:
+    watch = watcher()
+    watch.start("validate", len(cases))
+    found: dict[int, Judged] = {}
+    with ThreadPoolTaskRunner[Judged](max_workers=at_a_time) as runner, tags("validate"):
+
+        def submit(numbered: tuple[int, PredictionCase]) -> PrefectFuture[Judged]:
+            case = numbered[1]
+            one = judge_case.with_options(tags=case.tags, cache_policy=NO_CACHE)
+            return runner.submit(one, {"label": case.label, "case": case})
+
+        for (number, case), future in completed(enumerate(cases), submit, at_a_time):
+            ended = future.result(raise_on_failure=False)
+            found[number] = _fault(case, ended) if isinstance(ended, BaseException) else ended
+            watch.advance("validate", f"{case.label}: {found[number].outcome}")
+    return [found[number] for number in range(len(cases))]
+
+
+def _fault(case: PredictionCase, error: BaseException) -> Judged:
+    """A prediction without a verdict, through no fault of its own: the same command takes it up again."""
+    from tasks.trajectory import fault_of
+
+    kind = fault_of(error) if isinstance(error, Exception) else None
+    return Judged(
+        instance_id=case.prediction.instance_id,
+        model_name_or_path=case.prediction.model_name_or_path,
+        outcome=kind.value if kind else "interrupted",
+        reason=str(error) if isinstance(error, CleanRoomError) else f"{type(error).__name__}: {error}",
+        undecided=True,
+    )

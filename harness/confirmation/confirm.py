@@ -1,0 +1,139 @@
+"""Confirming a pass: sentinels and the watcher first, then the twins."""
+
+import json
+from typing import Any
+
+from harness.confirmation.recorded import (
+    KeptTwin,
+    TwinSet,
+    choose,
+    keep_twins,
+    modules_of,
+    read_twins,
+    twins_key,
+)
+from harness.judged import JudgedRun, JudgedTree
+from harness.packages import generated_tests
+from harness.testing.observed import Seen
+from models.confirmation import Confirmation
+from models.errors import EnvironmentFault
+
+_QUICK = 2
+"""Seconds that a twin may take on the gold patch in order to be kept."""
+_PATIENT = 20
+"""Seconds that a kept one may take on a candidate."""
+_OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
+
+
+def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmation:
+    """What confirms or contradicts the pass of a run.
+
+    `environment` is the identity of the environment's content. Raises EnvironmentFault when the gold patch itself
+    does not pass any more, which is nobody's failure.
+    """
+    seen = [*run.forged, *_sightings(judged, run)]
+    if seen:
+        return Confirmation(sentinels=run.sentinels, seen=tuple(seen))
+    twins = twins_of(judged, environment)
+    differing = _differing(judged, twins)
+    return Confirmation(
+        sentinels=run.sentinels,
+        twins=len(twins.kept),
+        agreed=len(twins.kept) - len(differing),
+        differs=_account(*differing[0]) if differing else "",
+    )
+
+
+def _sightings(judged: JudgedTree, run: JudgedRun) -> list[str]:
+    """What the watcher saw, less what it sees of the commit's own code as well."""
+    if run.seen is None:
+        return ["the watcher of the run did not report"]
+    if not run.seen:
+        return []
+    gold = judged.at(judged.instance.commit).run()
+    missed = set(judged.instance.fail_to_pass) - gold.report.passed
+    if missed or gold.seen is None:
+        what = min(missed, default="its own run")
+        raise EnvironmentFault(f"{judged.instance.instance_id}: gold does not pass {what} any more; prepare it again")
+    usual = {sighting.place for sighting in gold.seen}
+    return [str(sighting) for sighting in run.seen if sighting.place not in usual]
+
+
+def twins_of(judged: JudgedTree, environment: str) -> TwinSet:
+    """The instance's twins, recorded now if they were not before. Raises EnvironmentFault."""
+    runtime, instance = judged.runtime, judged.instance
+    conditions = {"limits": runtime.limits.model_dump(mode="json"), "sandbox": runtime.sandbox.kind}
+    key, folder = twins_key(instance, environment, conditions), runtime.scratch.parent / "twins"
+    if (found := read_twins(folder, key)) is not None:
+        return found
+    return keep_twins(folder, key, _record(judged))
+
+
+def _record(judged: JudgedTree) -> TwinSet:
+    instance = judged.instance
+    modules, twins = modules_of(instance, _sources(judged))
+    tried = sum(not twin.is_base for twin in twins)
+    if not modules:
+        return TwinSet(reason="the tests hold no literal that could be varied")
+    gold, parent = judged.at(instance.commit), judged.at(instance.base_commit)
+    first = gold.observe(modules, _QUICK)
+    if not any(seen.whole for seen in first.values()):
+        return TwinSet(tried=tried, reason="no varied test comes to its end on the gold patch")
+    kept = choose(twins, first, gold.observe(modules, _QUICK, _OTHER_SEED), parent.observe(modules, _QUICK))
+    needed = {twin.id.partition("::")[0] for twin in kept}
+    return TwinSet(
+        modules=tuple(module for module in modules if module.path in needed),
+        kept=tuple(kept),
+        tried=tried,
+        reason="" if kept else "no varied test is steady on the gold patch and tells it from its parent",
+    )
+
+
+def _sources(judged: JudgedTree) -> dict[str, str]:
+    """The texts of the modules that hold FAIL_TO_PASS tests."""
+    git, commit = judged.package.git, judged.instance.commit
+    generated = generated_tests(judged.package, judged.instance)
+    found: dict[str, str] = {}
+    for path in sorted({test.partition("::")[0] for test in judged.instance.fail_to_pass}):
+        given = generated.get(path)
+        content = given[0] if given else git.read(commit, path)
+        if content is not None and path.endswith(".py"):
+            found[path] = content.decode("utf-8", "replace")
+    return found
+
+
+def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]]:
+    """Twins that see something else here than on the gold patch, and do so again when run once more."""
+    if not twins.kept:
+        return []
+    differing = list(twins.kept)
+    seen: dict[str, Seen] = {}
+    for _ in range(2):
+        seen = judged.observe(twins.modules, _PATIENT)
+        differing = [twin for twin in differing if seen.get(twin.id, Seen()) != twin.gold]
+        if not differing:
+            break
+    return [(twin, seen.get(twin.id, Seen())) for twin in differing]
+
+
+def _account(twin: KeptTwin, seen: Seen) -> str:
+    """The first difference, in a line."""
+    pairs = zip([*seen, *[""] * len(twin.gold)], twin.gold, strict=False)
+    mine, gold = next(((mine, gold) for mine, gold in pairs if mine != gold), ("", ""))
+    if not mine:
+        return f"{twin} did not run to its end"
+    (ended, saw), (_, expected) = json.loads(mine), json.loads(gold)
+    for one, other in zip(saw, expected, strict=False):
+        if one != other:
+            found = [(a, b) for a, b in zip(one[2:], other[2:], strict=False) if a != b]
+            # of an equality the sides say more than whether they are equal
+            here, there = next((pair for pair in found if isinstance(pair[0], list)), found[0])
+            return f"{twin} sees {_readable(here)}, with the gold patch {_readable(there)}"
+    return f"{twin} ends with {ended}, with the gold patch it passes"
+
+
+def _readable(value: Any) -> str:
+    """A value as the observer wrote it down, for people."""
+    plain = isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
+    text = repr(value[1]) if plain else json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:120]}..."

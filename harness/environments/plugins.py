@@ -1,0 +1,47 @@
+"""Which pytest plugins the distributions of an environment register.
+
+The runner loads plugins by this list and not by looking for entry points itself: what it finds on the import path could
+be a candidate's. The list follows from the environment's wheels alone.
+"""
+
+import configparser
+import functools
+import re
+from pathlib import Path
+
+RUNNER_GROUP = "pytest11"
+"""The group of entry points from which pytest takes its plugins."""
+
+_BLOCKED = frozenset({"randomly", "random_order", "cacheprovider"})  # their effect on order and files is unwanted
+_BY_NAME_SINCE = (4, 4)  # before, pytest's option -p took modules only
+
+
+@functools.lru_cache(maxsize=256)
+def registered_plugins(prefix: Path) -> tuple[str, ...]:
+    """Names to give to pytest's option `-p`, in the order of their distributions, for the environment at `prefix`."""
+    found: dict[str, str] = {}
+    by_name = True
+    for folder in sorted(path for path in prefix.glob("lib/python*/site-packages/*.dist-info") if path.is_dir()):
+        found |= _entries(folder / "entry_points.txt")
+        if version := re.fullmatch(r"pytest-(\d+)\.(\d+).*\.dist-info", folder.name):
+            by_name = tuple(map(int, version.groups())) >= _BY_NAME_SINCE
+    return tuple(name if by_name else module for name, module in found.items() if name not in _BLOCKED)
+
+
+def _entries(file: Path) -> dict[str, str]:
+    parser = configparser.RawConfigParser(delimiters=("=",), strict=False)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError, configparser.Error):
+        return {}  # a distribution without entry points, or whose list no installer could read either
+    if not parser.has_section(RUNNER_GROUP):
+        return {}
+    return {name: re.split(r"[:\s\[]", target.strip())[0] for name, target in parser.items(RUNNER_GROUP)}
+
+
+@functools.lru_cache(maxsize=256)
+def installed_modules(prefix: Path) -> frozenset[str]:
+    """Top-level names that can be imported from an environment's site-packages."""
+    entries = (path for folder in prefix.glob("lib/python*/site-packages") for path in folder.iterdir())
+    return frozenset(path.name.split(".")[0] for path in entries if not path.name.endswith((".dist-info", ".pth")))

@@ -1,0 +1,223 @@
+"""The zip archive of a wheel: read in one way only, and never for more than it may hold.
+
+Sizes are checked in the headers first and enforced while reading: what a header says is not believed.
+"""
+
+import io
+import re
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.errors import WheelError
+
+MAX_UNPACKED = 2 << 30
+"""Bytes that a wheel may hold: the largest CPU builds of numerical libraries have just under one GiB."""
+MAX_MEMBERS = 100_000
+"""Files and folders of a wheel: the largest honest ones have some 30,000."""
+MAX_DIRECTORY = 20 << 20
+"""Bytes of an archive's directory: 200 for each member."""
+_END_BYTES = 22
+MAX_RATIO = 100
+"""Unpacked over packed bytes, for a whole wheel and for a large file: honest ones reach 20, a bomb 1,000."""
+_SMALL = 32 << 20
+"""Bytes below which a ratio is of no concern: test data may well be 10 MiB of zeros."""
+_PIECE = 1 << 20
+_UNICODE_NAME = b"\x75\x70"
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\\:]")
+
+
+def check_end(path: Path) -> None:
+    """Raises WheelError before a directory is read that would take gigabytes of memory, or that is not at the end."""
+    with path.open("rb") as stream:
+        stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, stream.tell() - _END_BYTES))
+        end = stream.read()
+    if end[:4] != b"PK\x05\x06":
+        return  # no archive, or a comment or other data behind it: refused in words of their own
+    if int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
+        raise WheelError(f"{path.name} has a directory of more than {MAX_DIRECTORY >> 20} MiB")
+
+
+def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raises WheelError for an archive that two programs may read differently, or that is too large."""
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise WheelError(f"{path.name} holds {len(infos)} members; at most {MAX_MEMBERS} are accepted")
+    for info in infos:
+        check_member(path.name, info)
+    _check_names(path.name, infos)
+    _check_sizes(path, infos)
+    end = 0
+    with path.open("rb") as stream:
+        for info in sorted(infos, key=lambda i: i.header_offset):
+            end = _check_local_header(path.name, stream, info, end)
+    _check_ends(path, archive, end)
+
+
+def check_member(wheel: str, info: zipfile.ZipInfo) -> None:
+    """Refuse a member that would not be a plain file inside the archive's root. Raises WheelError."""
+    name = info.filename
+    parts = name.removesuffix("/").split("/")
+    if _FORBIDDEN.search(name) or name != info.orig_filename:
+        raise WheelError(f"{wheel} holds the path {name!a}, which leaves the archive or has a forbidden character")
+    if len(name) > 1000 or any(not part or len(part.encode()) > 255 for part in parts):
+        raise WheelError(f"{wheel} holds the path {name[:80]!a}, which leaves the archive or is too long")
+    if any(part.endswith((".", " ")) for part in parts):
+        raise WheelError(f"{wheel} holds the path {name!a}, which leaves the archive or ends with a dot or a blank")
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or (kind == stat.S_IFDIR) > info.is_dir():
+        raise WheelError(f"{wheel} holds {name!a}, which is not a plain file")
+    if info.flag_bits & 0x1:
+        raise WheelError(f"{wheel} holds {name!a}, which is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise WheelError(f"{wheel} holds {name!a}, which is packed by method {info.compress_type}; use deflate")
+    if not name.isascii() and not info.flag_bits & 0x800:
+        raise WheelError(f"{wheel} holds {name!a}, whose encoding it does not say")
+    if info.is_dir() and info.file_size:
+        raise WheelError(f"{wheel} holds {name!a}, a folder with content")
+
+
+def same_name(path: str) -> str:
+    """What paths have in common that some file system takes for one: compatibility normal form, case folded."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
+
+
+def _check_names(wheel: str, infos: list[zipfile.ZipInfo]) -> None:
+    seen: set[str] = set()
+    for info in infos:
+        name = info.filename.removesuffix("/")
+        if name in seen:
+            raise WheelError(f"{wheel} holds {name!a} twice")
+        seen.add(name)
+    check_collisions(wheel, [info.filename for info in infos])
+
+
+def check_collisions(wheel: str, names: list[str]) -> None:
+    """Raises WheelError for two paths that some file system takes for one, and for a file that is a folder as well."""
+    spelt: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for name in names:
+        parts = name.removesuffix("/").split("/")
+        for length in range(len(parts), 0, -1):
+            prefix = "/".join(parts[:length])
+            other = spelt.setdefault(same_name(prefix), prefix)
+            if other != prefix:
+                raise WheelError(f"{wheel} holds {other!a} and {prefix!a}, which some file systems take for one")
+        if not name.endswith("/"):
+            files[name] = name
+    for name in names:
+        parts = name.removesuffix("/").split("/")
+        for length in range(1, len(parts)):
+            if "/".join(parts[:length]) in files:
+                raise WheelError(f"{wheel} holds {'/'.join(parts[:length])!a} twice: as a file and as a folder")
+
+
+def _check_sizes(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    for info in infos:
+        if info.file_size > max(_SMALL, MAX_RATIO * info.compress_size):
+            raise WheelError(f"{path.name} holds {info.filename!a}, which unpacks to {info.file_size} bytes: a bomb")
+    total = sum(info.file_size for info in infos)
+    if total > MAX_UNPACKED:
+        raise WheelError(f"{path.name} unpacks to {total} bytes; at most {MAX_UNPACKED} are accepted")
+    if total > max(_SMALL, MAX_RATIO * path.stat().st_size):
+        raise WheelError(f"{path.name} unpacks to {total} bytes, over {MAX_RATIO} times its size: a bomb")
+
+
+def _check_local_header(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo, end: int) -> int:
+    """Compare one local header with the central directory; returns where this member's data ends."""
+    stream.seek(info.header_offset)
+    header = stream.read(30)
+    if info.header_offset != end or header[:4] != b"PK\x03\x04":
+        raise WheelError(f"{wheel} hides data before {info.filename!a}")
+    flags, method = int.from_bytes(header[6:8], "little"), int.from_bytes(header[8:10], "little")
+    crc, packed, size = (int.from_bytes(header[i : i + 4], "little") for i in (14, 18, 22))
+    name_length, extra_length = (int.from_bytes(header[i : i + 2], "little") for i in (26, 28))
+    name = stream.read(name_length)
+    extra = stream.read(extra_length)
+    streamed = bool(flags & 0x8)
+    sizes_agree = (crc, packed, size) == (info.CRC, info.compress_size, info.file_size)
+    large = packed == 0xFFFFFFFF or size == 0xFFFFFFFF
+    if name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437") or method != info.compress_type:
+        raise WheelError(f"{wheel} names {info.filename!a} differently in its two headers")
+    if _UNICODE_NAME in _extra_fields(extra) | _extra_fields(info.extra):
+        raise WheelError(f"{wheel} gives {info.filename!a} a second name")
+    if not (sizes_agree or large or (streamed and (crc, packed, size) == (0, 0, 0))):
+        raise WheelError(f"{wheel} gives {info.filename!a} two different sizes or checksums")
+    end = info.header_offset + 30 + name_length + extra_length + info.compress_size
+    return end + _descriptor_length(stream, end) if streamed else end
+
+
+def _extra_fields(extra: bytes) -> set[bytes]:
+    found, position = set(), 0
+    while position + 4 <= len(extra):
+        found.add(extra[position : position + 2])
+        position += 4 + int.from_bytes(extra[position + 2 : position + 4], "little")
+    return found
+
+
+def _descriptor_length(stream: io.BufferedReader, at: int) -> int:
+    """Length of the data descriptor at a position: with or without signature, 32 or 64 bits."""
+    stream.seek(at)
+    data = stream.read(28)
+    signature = 4 if data[:4] == b"PK\x07\x08" else 0
+    for length in (signature + 12, signature + 20):
+        if data[length : length + 4] in (b"PK\x03\x04", b"PK\x01\x02"):
+            return length
+    return signature + 12
+
+
+def _check_ends(path: Path, archive: zipfile.ZipFile, end: int) -> None:
+    if archive.start_dir != end:
+        raise WheelError(f"{path.name} hides data before its directory")
+    if archive.comment:
+        raise WheelError(f"{path.name} carries an archive comment")
+    with path.open("rb") as stream:
+        stream.seek(-22, io.SEEK_END)
+        if stream.read(4) != b"PK\x05\x06":
+            raise WheelError(f"{path.name} has trailing data")
+
+
+def pieces(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """A member's content, piece by piece. Raises WheelError as soon as it is not what the headers say."""
+    stream.seek(info.header_offset)
+    header = stream.read(30)
+    stream.seek(info.header_offset + 30 + sum(int.from_bytes(header[i : i + 2], "little") for i in (26, 28)))
+    size = crc = 0
+    for piece in _unpacked(stream, info):
+        size += len(piece)
+        crc = zlib.crc32(piece, crc)
+        if size > info.file_size:
+            break
+        yield piece
+    if (size, crc) != (info.file_size, info.CRC):
+        raise WheelError(f"{wheel} holds another {info.filename!a} than its headers say")
+
+
+def _unpacked(stream: io.BufferedReader, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    left = info.compress_size
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS) if info.compress_type == zipfile.ZIP_DEFLATED else None
+    while left > 0 and (data := stream.read(min(left, _PIECE))):
+        left -= len(data)
+        if inflate is None:
+            yield data
+            continue
+        while data and not inflate.eof:
+            yield inflate.decompress(data, _PIECE)
+            data = inflate.unconsumed_tail
+        if inflate.eof and (inflate.unused_data or left):
+            raise WheelError(f"{info.filename!a} has data after its end")
+    if inflate is not None:
+        yield inflate.flush()  # a few bytes that the last piece had no place for
+    if inflate is not None and not inflate.eof:
+        raise WheelError(f"{info.filename!a} is cut short")
+
+
+def content(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo, most: int) -> bytes:
+    """A small member's content. Raises WheelError if it has more than `most` bytes."""
+    if info.file_size > most:
+        raise WheelError(f"{wheel} holds {info.filename!a} of {info.file_size} bytes; at most {most} are accepted")
+    return b"".join(pieces(wheel, stream, info))

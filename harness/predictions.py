@@ -1,0 +1,186 @@
+"""Anybody's patches: read, applied to the base of the instance that they are for, and judged like a planner's."""
+
+import json
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.attribution.lab import stored_judge
+from harness.git import SAFE_ENVIRONMENT, Git
+from harness.packages import MANIFEST, RepoPackage, read_manifest
+from harness.process import CommandFailed, run
+from harness.state import Runtime
+from harness.store import RawStore
+from harness.trajectory import Bench
+from harness.trees import Overlay, inside
+from models.errors import CleanRoomError, ManifestError, UsageError
+from models.manifest import Instance
+from models.outcomes import Validation
+from models.predictions import Judged, NotJudged, Prediction
+
+_MOST_BYTES = 64 * 1024 * 1024  # of one patch
+_FILE_MODES = {"100644": False, "100755": True}
+
+
+class DoesNotApply(CleanRoomError):
+    """A patch that `git apply` does not take on its base, or that makes something else than files."""
+
+
+def read_predictions(lines: Iterable[str]) -> list[Prediction]:
+    """Predictions of a file's lines, blank ones skipped. Raises UsageError, naming line and field, for a bad one."""
+    return [_read(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _read(number: int, line: str) -> Prediction:
+    try:
+        return Prediction.model_validate(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"line {number} is not JSON: {error.msg} at column {error.colno}; give JSON lines") from error
+    except RecursionError as error:
+        raise UsageError(f"line {number} is nested too deeply to be a prediction") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "(the whole line)"
+        raise UsageError(f"line {number}: field {field}: {first['msg']}") from error
+
+
+def apply_patch(git: Git, base: str, patch: str) -> Overlay:
+    """The files that a patch leaves over a commit. Nothing is written into the clone.
+
+    git applies it to an index of its own and stores new files beside the clone's. Raises DoesNotApply.
+    """
+    if len(patch) > _MOST_BYTES:
+        raise DoesNotApply(f"a patch of {len(patch)} characters is too large; {_MOST_BYTES} are allowed")
+    data = patch.encode("utf-8", "surrogateescape")
+    with _index(git) as environment:
+        argv = ["git", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "--git-dir", str(git.directory)]
+        try:
+            run([*argv, "read-tree", base], env=environment)
+            run(
+                [*argv, "apply", "--cached", "--whitespace=nowarn", "-"],
+                env=environment,
+                stdin=data if data.endswith(b"\n") else data + b"\n",
+            )
+        except CommandFailed as error:
+            said = [each for each in error.stderr.splitlines() if each.startswith("error:")] or [str(error)]
+            raise DoesNotApply(said[0].removeprefix("error: ")) from error
+        raw = run([*argv, "diff-index", "--cached", "--raw", "-z", "--no-renames", base], env=environment)
+        return dict(_changes(raw, argv, environment))
+
+
+@contextmanager
+def _index(git: Git) -> Iterator[dict[str, str]]:
+    """The environment of a git whose index and new objects lie in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="cra-apply-") as name:
+        objects = Path(name) / "objects"
+        objects.mkdir()
+        yield {
+            **SAFE_ENVIRONMENT,
+            "GIT_INDEX_FILE": str(Path(name) / "index"),
+            "GIT_OBJECT_DIRECTORY": str(objects),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str((git.directory / "objects").resolve()),
+        }
+
+
+def _changes(
+    raw: bytes, argv: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[tuple[str, tuple[bytes, bool] | None]]:
+    """Paths and contents out of git's raw listing (`:mode mode blob blob status`, path)."""
+    fields = raw.split(b"\0")
+    for head, name in zip(fields[:-1:2], fields[1::2], strict=True):
+        _, mode, _, blob, status = head.decode().removeprefix(":").split(" ")
+        path = os.fsdecode(name)
+        if not inside(path):
+            raise DoesNotApply(f"{path!r} leaves the repository")
+        if status == "D":
+            yield path, None
+        elif mode in _FILE_MODES:
+            yield path, (run([*argv, "cat-file", "blob", blob], env=environment), _FILE_MODES[mode])
+        else:
+            raise DoesNotApply(f"{path} would be no regular file (mode {mode}); only files are judged")
+
+
+def find_packages(corpora: Sequence[Path], store: RawStore, wanted: Collection[str]) -> list[Path]:
+    """Folders of the packages to judge over: those named, or those that are known and hold a wanted instance.
+
+    A folder that is no package is one of packages. Raises UsageError for one that holds none.
+    """
+    if corpora:
+        return [package for corpus in corpora for package in _packages_in(corpus)]
+    known = [*store.known_package_directories(), *sorted(Path("corpus").resolve().glob("*"))]
+    there = [path for path in dict.fromkeys(known) if (path / MANIFEST).is_file()]
+    return [path for path in there if _holds(path, wanted)]
+
+
+def _packages_in(corpus: Path) -> list[Path]:
+    if (corpus / MANIFEST).is_file():
+        return [corpus]
+    found = sorted(path.parent for path in corpus.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise UsageError(f"--corpus {corpus} holds no repo package; make one with `cra prepare`")
+    return found
+
+
+def _holds(package: Path, wanted: Collection[str]) -> bool:
+    try:
+        return any(instance.instance_id in wanted for instance in read_manifest(package).instances)
+    except ManifestError:  # not named by anybody; those that are named are read strictly
+        return False
+
+
+def judge_prediction(
+    store: RawStore, runtime: Runtime, found: tuple[RepoPackage, Instance, str] | None, prediction: Prediction
+) -> Judged:
+    """What comes of a prediction; `found` is its instance with its package and key, None if nobody knows it.
+
+    A verdict that was reached before is found again. Raises EnvironmentFault, WheelError and InfrastructureError.
+    """
+
+    def without(why: NotJudged, reason: str) -> Judged:
+        return Judged(
+            instance_id=prediction.instance_id,
+            model_name_or_path=prediction.model_name_or_path,
+            outcome=why.value,
+            reason=reason,
+        )
+
+    if found is None:
+        return without(NotJudged.UNKNOWN_INSTANCE, "no package that was read holds it; name its package with --corpus")
+    package, instance, key = found
+    if not instance.valid:
+        return without(NotJudged.INVALID_INSTANCE, f"{instance.reason}: {instance.detail}")
+    if not (prediction.model_patch or "").strip():
+        return without(NotJudged.EMPTY_PATCH, "there is no patch")
+    try:
+        changes = apply_patch(package.git, instance.base_commit, prediction.model_patch or "")
+    except DoesNotApply as error:
+        return without(NotJudged.DOES_NOT_APPLY, str(error))
+    if not changes:
+        return without(NotJudged.EMPTY_PATCH, "the patch changes nothing")
+    return _judged(prediction, instance, stored_judge(store, Bench(runtime, package, instance), key)(changes))
+
+
+def _judged(prediction: Prediction, instance: Instance, verdict: Validation) -> Judged:
+    confirmed = verdict.confirmation
+    ran_all = not verdict.f2p_failed
+    total = len(instance.pass_to_pass)
+    return Judged(
+        instance_id=prediction.instance_id,
+        model_name_or_path=prediction.model_name_or_path,
+        outcome=verdict.kind.value,
+        reason=verdict.detail,
+        f2p_passed=len(verdict.f2p_passed),
+        f2p_total=len(instance.fail_to_pass),
+        p2p_passed=total - len(verdict.p2p_failed) if ran_all and verdict.f2p_passed else None,
+        p2p_total=total,
+        sentinels=confirmed.sentinels if confirmed else 0,
+        twins=confirmed.twins if confirmed else 0,
+        twins_agreed=confirmed.agreed if confirmed else 0,
+        seen=confirmed.seen if confirmed else (),
+        verdict=verdict.key,
+        seconds=round(verdict.seconds, 3),
+    )

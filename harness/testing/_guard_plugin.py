@@ -1,0 +1,214 @@
+"""The part of a judged run that watches what the tested code does to the run itself.
+
+It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4; there are audit hooks
+since Python 3.8. It notes, with the file that did it,
+
+- `runner`: functions of the test runner that are no longer those of the start, on classes or on single tests;
+- `frames`, `objects`: a stack frame or the garbage collector asked for by tested code, which leads to the tests'
+variables;
+- `tests`: a hidden test file opened, moved or changed by tested code; `report`: the same for the runner's own folders;
+- `trace`, `hook`, `code`, `memory`: tracing, another audit hook, a function's code replaced, raw memory.
+
+What it notes is no proof of bad intent: the commit's own code may do the same, and is asked for comparison. Code in the
+same process can undo what this module does if it knows how; docs/sandbox.md says what that leaves open.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from os import fspath, getpid, sep
+from os.path import abspath
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+_TOLD = Path(__file__).with_name("told.json")
+_WANTED = json.loads(_TOLD.read_text(encoding="utf-8"))
+_TOLD.unlink()
+Path(__file__).unlink()
+_NONCE = _WANTED.pop("nonce")
+_ROOT = _WANTED["root"] + sep
+_HIDDEN = frozenset(_WANTED["hidden"])  # the hidden test files, as absolute paths
+_OURS = ("/cra" + sep, str(Path(_WANTED["results"]).parent) + sep)  # the runner's own folders
+_RUNNER = ("_pytest", "pluggy", "pytest", "unittest", "builtins", "json", "xml")
+_MOST_CHECKS = 20  # tests after which the runner is looked at, beside the look at the end
+_PID = getpid()
+_SEEN = {}  # type: dict[tuple[str, str], str]
+_STATE = {"on": False, "busy": False, "checks": 0}
+
+_FRAMES = frozenset({"f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+_COLLECTOR = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
+_PATHS = frozenset({"open", "os.rename", "os.remove", "os.truncate", "os.link", "os.symlink", "os.chmod", "os.utime"})
+_TRACING = frozenset({"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"})
+_MEMORY = frozenset({"ctypes.cdata", "ctypes.addressof", "ctypes.string_at", "ctypes.call_function", "ctypes.dlsym"})
+_SETTERS = frozenset({"object.__setattr__", "object.__delattr__", "code.__new__"})
+_PASSING_ON = (sep + "inspect.py", sep + "traceback.py")  # they hand frames on to their callers
+
+
+def _is_tested(file: str) -> bool:
+    """Whether code from a file is the repository's own and no test."""
+    return file.startswith(_ROOT) and file not in _HIDDEN and not file.rpartition(sep)[2].startswith("conftest.")
+
+
+def _asker() -> str:
+    """The file of tested code that is on the stack nearest to an event, relative to the root; "" if there is none."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _is_tested(file):
+            return file[len(_ROOT) :]
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+def _direct() -> bool:
+    """Whether tested code itself asked for a frame, by itself or through what hands frames on."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.endswith(_PASSING_ON):
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None and _is_tested(frame.f_code.co_filename)
+
+
+def _note(kind: str, what: str, asker: str) -> None:
+    _SEEN.setdefault((kind, asker), what[:200])
+
+
+def _path(value: Any) -> str:
+    try:
+        text = fspath(value)
+    except TypeError:
+        return ""
+    return abspath(text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text)  # noqa: PTH100
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _PATHS:
+        for path in {_path(value) for value in arguments[:2]}:
+            raw = path.startswith("/proc/") and path.endswith("/mem")
+            if (path in _HIDDEN or path.startswith(_OURS) or raw) and (asker := _asker()):
+                kind = "tests" if path in _HIDDEN else "memory" if raw else "report"
+                _note(kind, f"{event} {path}", asker)
+    elif event == "sys._getframe" or (event == "object.__getattr__" and arguments[1] in _FRAMES):
+        other = arguments[0] if isinstance(arguments[0], types.FrameType) else None
+        walked = event != "sys._getframe" and other is not None and not _is_tested(other.f_code.co_filename)
+        if (_direct() or (walked and other is not None and other.f_code.co_filename in _HIDDEN)) and (
+            asker := _asker()
+        ):
+            _note("frames", event, asker)
+    elif event in _COLLECTOR and (asker := _asker()):
+        _note("objects", event, asker)
+    elif event in _TRACING and (asker := _asker()):
+        _note("trace", event, asker)
+    elif event == "sys.addaudithook" and (asker := _asker()):
+        _note("hook", event, asker)
+    elif event in _MEMORY and (asker := _asker()):
+        _note("memory", event, asker)
+    elif event in _SETTERS and len(arguments) > 1 and arguments[1] == "__code__" and (asker := _asker()):
+        _note("code", f"{event} {getattr(arguments[0], '__qualname__', '')}", asker)
+
+
+_EVENTS = (
+    _PATHS | _COLLECTOR | _TRACING | _MEMORY | _SETTERS | {"sys._getframe", "object.__getattr__", "sys.addaudithook"}
+)
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _EVENTS or not _STATE["on"] or _STATE["busy"]:
+        return
+    _STATE["busy"] = True
+    try:
+        _watch(event, arguments)
+    finally:
+        _STATE["busy"] = False
+
+
+class _Held(NamedTuple):
+    """Something callable of the runner's, where it is looked up, and the code behind it."""
+
+    owner: str
+    names: Mapping[str, Any]
+    name: str
+    value: Any
+    code: Any
+
+    def is_as_before(self) -> bool:
+        return self.names.get(self.name) is self.value and getattr(self.value, "__code__", None) is self.code
+
+
+_AT_START = []  # type: list[_Held]
+
+
+def _held(owner: str, names: Mapping[str, Any]) -> list[_Held]:
+    found = [(name, value) for name, value in names.items() if callable(value)]
+    return [_Held(owner, names, name, value, getattr(value, "__code__", None)) for name, value in found]
+
+
+def _remember_runner() -> None:
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] not in _RUNNER or not isinstance(module, types.ModuleType):
+            continue
+        _AT_START.extend(_held(name, vars(module)))
+        for value in list(vars(module).values()):
+            if isinstance(value, type) and value.__module__ == name != "builtins":
+                _AT_START.extend(_held(f"{name}.{value.__name__}", vars(value)))
+
+
+def _check_runner() -> None:
+    busy, _STATE["busy"] = _STATE["busy"], True
+    changed = next((held for held in _AT_START if not held.is_as_before()), None)
+    if changed is not None:
+        _note("runner", f"{changed.owner}.{changed.name}", "")
+    _STATE["busy"] = busy
+
+
+def _check_item(item: Any) -> None:
+    own = {"runtest", "setup", "teardown", "reportinfo", "repr_failure"} & set(vars(item))
+    if own:
+        _note("runner", f"a test's own {min(own)}", "")
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests() -> Iterator[None]:
+    """Begin to watch: plugins are loaded, code of the repository is not."""
+    sys.modules.pop(__name__, None)
+    _remember_runner()
+    if hasattr(sys, "addaudithook"):
+        sys.addaudithook(_audit)
+    _STATE["on"] = True
+    yield
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: Any) -> Iterator[None]:
+    """Look at the runner after a test: what it replaced for itself is put back by then."""
+    yield
+    if _STATE["checks"] < _MOST_CHECKS:
+        _STATE["checks"] += 1
+        _check_item(item)
+        _check_runner()
+
+
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_sessionfinish(session: Any) -> Iterator[None]:
+    """Look once more, and report."""
+    if getpid() == _PID:
+        _check_runner()
+        for item in getattr(session, "items", []):
+            _check_item(item)
+        seen = [[kind, what, asker] for (kind, asker), what in sorted(_SEEN.items())]
+        record = {"nonce": _NONCE, "seen": seen, "hidden": {path: _digest(path) for path in sorted(_HIDDEN)}}
+        (Path(_WANTED["results"]) / "guard.json").write_text(json.dumps(record), encoding="ascii")
+    yield
+
+
+def _digest(path: str) -> str:
+    import hashlib
+
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,70 @@
+"""Running twins of tests and reading what they saw."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.sandbox import Sandbox
+from harness.testing.base import Selection, SuiteSetup
+from harness.testing.plugin import Plugin
+from harness.testing.records import read_left
+from harness.testing.runs import run_suite
+from models.limits import Limits
+from models.suite import SuiteReport
+
+_PLUGIN = Path(__file__).with_name("_observer_plugin.py")
+_PASSED = "call passed"
+
+
+class Seen(tuple[str, ...]):
+    """What the runs of one twin (one for each set of parameters) saw, as canonical texts, in order."""
+
+    __slots__ = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every run came to its end without an error and saw something."""
+        parts = [json.loads(text) for text in self]
+        return bool(parts) and all(end == _PASSED and seen for end, seen in parts)
+
+
+def run_observed(
+    sandbox: Sandbox,
+    workdir: Path,
+    setup: SuiteSetup,
+    modules: Sequence[str],
+    observer: str,
+    limits: Limits,
+    seconds: int,
+    hash_seed: int = 0,
+) -> tuple[SuiteReport, dict[str, Seen]]:
+    """Run the twins in some modules of a work tree; what each saw, by its node id without parameters.
+
+    Each twin has so many `seconds`. The twins find the observer as a module of the name `observer`. Twins that did
+    not run are not among the result.
+    """
+    found: dict[str, Seen] = {}
+
+    def collect(results: Path, nonce: str) -> None:
+        found.clear()
+        found.update(_read(results / "observations.jsonl"))
+
+    plugin = Plugin(_PLUGIN, "observer", {"name": observer, "seconds": seconds}, collect)
+    seeded = replace(setup, hash_seed=hash_seed)
+    report = run_suite(sandbox, workdir, seeded, Selection(only=tuple(modules)), limits, [plugin])
+    return report, found
+
+
+def _read(path: Path) -> dict[str, Seen]:
+    by_twin: dict[str, list[str]] = {}
+    for line in (read_left(path) or b"").splitlines():
+        try:
+            node, end, seen = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
+            continue  # a forged line, or the last one of a run that was killed
+        if isinstance(node, str):
+            texts = by_twin.setdefault(re.split(r"\[", node, maxsplit=1)[0], [])
+            texts.append(json.dumps([end, seen], sort_keys=True))
+    return {node: Seen(texts) for node, texts in by_twin.items()}

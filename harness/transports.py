@@ -1,0 +1,117 @@
+"""What may be cloned: a path, or a URL of https, ssh or file. Anything else is refused before git starts.
+
+git has helpers for many transports, and some run commands or read from open files (`ext::`, `fd::`).
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from models.errors import RepositoryError
+
+ALLOWED = ("file", "https", "ssh")
+_LONGEST = 4096
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_HELPER = re.compile(r"[^/]*::")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/*")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+_USER = re.compile(r"(?!-)[A-Za-z0-9._-]{1,100}")
+_SCP = re.compile(r"(?:(?P<user>[^@:/]+)@)?(?P<host>[^@:/]+):(?P<path>.+)")
+
+
+class NotThere(RepositoryError):
+    """A source names no file and no URL."""
+
+
+def refuse_transport(source: str) -> None:
+    """Raises RepositoryError for what `local_path` refuses, whether or not it exists."""
+    try:
+        local_path(source)
+    except NotThere:
+        return
+
+
+def local_path(source: str) -> Path | None:
+    """The path that a source names (also as a file URL), or None for one that must be fetched over the network.
+
+    Raises RepositoryError for a transport other than file, https and ssh, and for a URL that could be taken for an
+    option of a program, that hides characters, or that holds credentials.
+    """
+    _refuse_odd_text(source)
+    refuse_credentials(source)
+    if _HELPER.match(source):
+        raise _refused(source, "names a transport helper; give a path or an https, ssh or file URL")
+    if "://" in source:
+        return _of_url(source)
+    if Path(source).exists():
+        return Path(source)
+    if source.startswith("-"):
+        raise _refused(source, "looks like an option; write ./ before a path")
+    match = _SCP.fullmatch(source)
+    if match is None:
+        raise NotThere(f"{source} does not exist; give a path or a URL of a git repository")
+    _check_host(source, match["user"], match["host"])
+    if match["path"].startswith("-") or "\\" in match["path"]:
+        raise _refused(source, "has a path that looks like an option, or holds a backslash")
+    return None
+
+
+def _refuse_odd_text(source: str) -> None:
+    if not source.strip() or len(source) > _LONGEST:
+        raise RepositoryError(f"a source of {len(source)} characters is no repository; give a path or a URL")
+    if _CONTROL.search(source):
+        raise _refused(source, "holds a control character")
+    if any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in source.split("/")):
+        raise _refused(source, "has a component of more than 255 bytes")
+
+
+def _of_url(source: str) -> Path | None:
+    match = _SCHEME.match(source)
+    scheme = match[1].lower() if match else ""
+    if scheme not in ALLOWED:
+        remedy = "use https" if scheme in ("git", "http") else "give a path or an https, ssh or file URL"
+        raise _refused(source, f"has the transport {scheme or 'none'!r}, which is not accepted; {remedy}")
+    try:
+        parts = urlsplit(source)
+        port = parts.port
+    except ValueError as error:
+        raise _refused(source, "is no URL") from error
+    if re.search(r"\s", source) or "\\" in source:
+        raise _refused(source, "holds a blank or a backslash; escape it")
+    if scheme == "file":
+        return _of_file_url(source, parts.netloc, parts.path)
+    user, _, host = parts.netloc.rpartition("@")
+    _check_host(source, user or None, re.sub(r":[0-9]*$", "", host))
+    if port == 0 or unquote(parts.path).lstrip("/").startswith("-") or _CONTROL.search(unquote(parts.path)):
+        raise _refused(source, "has an odd port or path")
+    return None
+
+
+def _of_file_url(source: str, host: str, path: str) -> Path:
+    plain = unquote(path)
+    if host not in ("", "localhost") or not plain.startswith("/") or _CONTROL.search(plain):
+        raise _refused(source, "names no file of this machine; give its path")
+    if not Path(plain).exists():
+        raise NotThere(f"{source} does not exist; give a path or a URL of a git repository")
+    return Path(plain)
+
+
+def _check_host(source: str, user: str | None, host: str) -> None:
+    """The host goes to ssh or into a request: it must not be taken for an option or for something else."""
+    if not _HOST.fullmatch(host) or (user is not None and not _USER.fullmatch(user)):
+        raise _refused(source, "has an odd host or user name")
+
+
+def refuse_credentials(source: str) -> None:
+    """Raises RepositoryError for a URL that holds a secret, without repeating it: it would end up in logs and rows."""
+    web = re.match(r"https?://[^/@]+@(?P<rest>.*)", source, re.IGNORECASE)
+    other = re.match(r"(?:[a-zA-Z+]+://)?[^/@:]+:[^/@]*@(?P<rest>.*)", source)
+    if found := web or other:
+        raise RepositoryError(
+            f"the URL of {found['rest'][:200]!a} holds credentials; leave them to git's credential helper"
+        )
+
+
+def _refused(source: str, why: str) -> RepositoryError:
+    short = source if len(source) <= 200 else f"{source[:200]}..."
+    return RepositoryError(f"{short!a} {why}")

@@ -1,0 +1,50 @@
+"""Predictions: patches that other agents made for instances, in SWE-bench's form, and what came of them."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.plans import Frozen
+
+
+class Prediction(BaseModel):
+    """One line of a file of predictions; further fields are left aside. `model_patch` is `git apply` input."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    instance_id: str = Field(min_length=1, max_length=500)
+    model_patch: str | None = None
+    model_name_or_path: str = Field(default="", max_length=500)
+
+
+class NotJudged(StrEnum):
+    """Why a prediction has no verdict although nothing broke."""
+
+    EMPTY_PATCH = "empty-patch"
+    DOES_NOT_APPLY = "does-not-apply"
+    UNKNOWN_INSTANCE = "unknown-instance"
+    INVALID_INSTANCE = "invalid-instance"  # its own gold patch was not seen to pass
+
+
+class Judged(Frozen):
+    """What came of a prediction. `outcome` is an outcome of a candidate or a reason for which it was not judged.
+
+    `undecided` tells a fault of the machine or an environment: the same command tries again. Counts are of tests:
+    FAIL_TO_PASS and PASS_TO_PASS that passed, and all of them. `seen` is what the watcher of the run saw.
+    """
+
+    instance_id: str
+    model_name_or_path: str
+    outcome: str
+    reason: str = ""
+    f2p_passed: int = 0
+    f2p_total: int = 0
+    p2p_passed: int | None = None
+    p2p_total: int = 0
+    sentinels: int = 0
+    twins: int = 0
+    twins_agreed: int = 0
+    seen: tuple[str, ...] = ()
+    verdict: str = ""
+    seconds: float = 0.0
+    undecided: bool = False

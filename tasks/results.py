@@ -1,0 +1,80 @@
+"""Where the engine keeps results of ours: keys as JSON, in files of this user's alone, and nothing that is code.
+
+The engine reads a result with the serializer that its file names, and a pickle, or a JSON decoder of the file's choice,
+runs whatever the file says. So a result that is anything but a key in plain JSON does not exist here, and this process
+reads no pickle of the engine's from anywhere.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from prefect._internal.compatibility.async_dispatch import async_dispatch
+from prefect.filesystems import LocalFileSystem
+from prefect.serializers import JSONSerializer, PickleSerializer
+
+from models.errors import DatabaseError
+from models.private import private_directory, private_file, tighten
+
+_PLAIN = JSONSerializer().model_dump(mode="json")
+
+
+def _refuse(self: PickleSerializer[Any], blob: bytes) -> Any:
+    raise DatabaseError(f"a result of the engine is a pickle ({len(blob)} bytes), which can run code; delete its file")
+
+
+PickleSerializer.loads = _refuse  # type: ignore[method-assign]  # a file without a serializer's name means this one
+
+
+class KeyStorage(LocalFileSystem):
+    """A folder of what the engine notes about results that are keys, each a string in JSON in the folder `results`.
+
+    What is noted of another result is refused with a ValueError, which the engine takes for no result.
+    """
+
+    _block_type_name = "Clean Room keys"
+    results: str
+
+    async def aread_path(self, path: str) -> bytes:
+        """What is noted of a result."""
+        return self._checked(await super().aread_path(path))
+
+    @async_dispatch(aread_path)
+    def read_path(self, path: str) -> bytes:  # type: ignore[override]  # as in the parent, which is untyped here
+        """What is noted of a result."""
+        return self._checked(self._resolve_path(path).read_bytes())
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        """Note a result that was written just before; both files become this user's alone."""
+        return self._write(path, content)
+
+    @async_dispatch(awrite_path)
+    def write_path(self, path: str, content: bytes) -> str:  # type: ignore[override]
+        """Note a result that was written just before; both files become this user's alone."""
+        return self._write(path, content)
+
+    def _write(self, path: str, content: bytes) -> str:
+        target = self._resolve_path(path)
+        tighten(self._result(json.loads(content)))
+        private_file(target)
+        target.write_bytes(content)
+        return str(target)
+
+    def _checked(self, content: bytes) -> bytes:
+        noted = json.loads(content)
+        if not isinstance(noted, dict) or noted.get("serializer") != _PLAIN:
+            raise ValueError(f"a result noted in {self.basepath} is not plain JSON; delete that folder")
+        if not isinstance(json.loads(self._result(noted).read_bytes()), str):
+            raise ValueError(f"a result in {self.results} is no key; delete that folder")
+        return content
+
+    def _result(self, noted: dict[str, Any]) -> Path:
+        """The file of a result; a name that leads elsewhere is a ValueError."""
+        return LocalFileSystem(basepath=self.results)._resolve_path(str(noted["storage_key"]))
+
+
+def key_storage(folder: Path) -> tuple[KeyStorage, Path]:
+    """Where keys are noted and where they lie, below a folder of ours."""
+    for each in (folder, folder / "results", folder / "keys"):
+        private_directory(each)
+    return KeyStorage(basepath=str(folder / "keys"), results=str(folder / "results")), folder / "results"

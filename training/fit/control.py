@@ -1,0 +1,109 @@
+"""Token ids of a rendered conversation in which only the template's own control tokens are tokens.
+
+What a text holds of a base's control tokens is set aside while the template is rendered, and put back as plain text:
+it goes through the tokenizer's rules for text, with none of its added tokens known. A conversation whose texts hold
+none has the ids that a server gives it.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from models.control import control_tokens
+from models.errors import TrainingError
+
+_ASIDE = "\U0010fffd"
+"""Begins what stands for a string that was set aside; where a text has this character, it is set aside itself."""
+_SET_ASIDE = re.compile(f"{_ASIDE}(-|[0-9]+);")
+
+
+class ControlledEncoder:
+    """A tokenizer that is told which control tokens are meant as such."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.known: dict[str, int] = _control_tokens(tokenizer)
+        self._names = sorted(self.known, key=len, reverse=True)
+        self._any = re.compile("|".join(map(re.escape, (*self._names, _ASIDE))))
+
+    def set_aside(self, text: str) -> str:
+        """A text as it may stand in a template: its control tokens replaced by what no tokenizer takes for one."""
+        return self._any.sub(lambda match: f"{_ASIDE}{self._number(match[0])};", text)
+
+    def ids(self, rendered: str) -> list[int]:
+        """Ids of a rendered text: control tokens are read, what was set aside is text. None is added.
+
+        Raises TrainingError if the tokenizer makes a control token of plain text.
+        """
+        meant = [self.known[name] for name in self._any.findall(rendered) if name != _ASIDE]
+        ids = self._read(rendered) if _ASIDE not in rendered else self._assembled(rendered)
+        if [each for each in ids if each in self._numbers] == meant:
+            return ids
+        ids = self._assembled(rendered)
+        if [each for each in ids if each in self._numbers] != meant:
+            raise TrainingError(
+                f"the tokenizer reads a control token in plain text: {rendered[:80]!r}; use another base"
+            )
+        return ids
+
+    def _assembled(self, rendered: str) -> list[int]:
+        """Control tokens one by one, and the texts between them as plain text."""
+        ids: list[int] = []
+        last = 0
+        for match in self._any.finditer(rendered):
+            if match[0] == _ASIDE:
+                continue
+            ids += [*self._text(rendered[last : match.start()]), self.known[match[0]]]
+            last = match.end()
+        return ids + self._text(rendered[last:])
+
+    def _text(self, part: str) -> list[int]:
+        plain = _SET_ASIDE.sub(lambda match: _ASIDE if match[1] == "-" else self._names[int(match[1])], part)
+        return list(self._plain.encode(plain, add_special_tokens=False).ids) if plain else []
+
+    def _read(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _number(self, name: str) -> str:
+        return "-" if name == _ASIDE else str(self._names.index(name))
+
+    @cached_property
+    def _numbers(self) -> frozenset[int]:
+        return frozenset(self.known.values())
+
+    @cached_property
+    def _plain(self) -> Any:
+        """The same tokenizer without its control tokens; other added tokens, such as runs of white space, stay."""
+        from tokenizers import Tokenizer
+
+        made = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        made["added_tokens"] = [each for each in made["added_tokens"] if each["content"] not in self.known]
+        _continue_text(made.get("pre_tokenizer"))
+        made["post_processor"] = made["truncation"] = made["padding"] = None
+        return Tokenizer.from_str(json.dumps(made))
+
+
+def _continue_text(pre_tokenizer: dict[str, Any] | None) -> None:
+    """Have a tokenizer that begins a conversation with a space begin no part of it with one."""
+    for each in [pre_tokenizer or {}, *(pre_tokenizer or {}).get("pretokenizers", [])]:
+        if each.get("prepend_scheme") == "first":
+            each["prepend_scheme"] = "never"
+
+
+def _control_tokens(tokenizer: Any) -> dict[str, int]:
+    """The added tokens that are declared special, or have the form of a chat format's, with their ids."""
+    formats = control_tokens()
+    added = tokenizer.added_tokens_decoder.items()
+    return {
+        token.content: number
+        for number, token in added
+        if token.content.strip() and (token.special or formats.is_one(token.content))
+    }
+
+
+def without(messages: Sequence[dict[str, str]], encoder: ControlledEncoder) -> list[dict[str, str]]:
+    """Messages as they may be rendered: with the control tokens in their texts set aside."""
+    return [{**message, "content": encoder.set_aside(message["content"])} for message in messages]
