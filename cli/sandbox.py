@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -34,6 +33,7 @@ def run(
     time-out, 137 for a command that was killed for another limit.
     """
     from harness.sandbox import Ending, open_sandbox
+    from harness.throwaway import throwaway
     from models.limits import MIB
     from models.settings import load_settings
 
@@ -43,7 +43,7 @@ def run(
             raise UsageError(f"{option} {value:g} must be above 0")
     if workdir is not None and not workdir.is_dir():
         raise UsageError(f"--workdir {workdir} is not a directory; make it first")
-    box = open_sandbox(_kind(sandbox or settings.sandbox))
+    box = open_sandbox(_kind(sandbox or settings.sandbox), tell=False)  # what is printed is the command's
     changed = {
         **({} if timeout is None else {"wall_seconds": timeout}),
         **({} if memory is None else {"memory_bytes": memory * MIB}),
@@ -51,8 +51,7 @@ def run(
     limits = settings.limits.model_copy(update=changed)
     with contextlib.ExitStack() as stack:
         if workdir is None:
-            fresh = tempfile.TemporaryDirectory(prefix="cra-sandbox-", ignore_cleanup_errors=True)
-            workdir = Path(stack.enter_context(fresh))
+            workdir = stack.enter_context(throwaway("cra-sandbox-"))
         done = box.run(command, workdir=workdir.resolve(), limits=limits, echo=sys.stdout.buffer)
     if done.exit_code is None:
         print(f"cra: killed after {done.seconds:.1f} s: {done.ending.value}", file=sys.stderr)
@@ -66,13 +65,17 @@ def check() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.sandbox.opening import tested
+    from harness.sandbox.opening import limits_of, tested
 
     box, findings = tested()
     table = Table("sandboxed code", "holds", title=f"{box.kind}: {box.program}")
     for finding in findings:
         table.add_row(finding.claim, "yes")
-    Console().print(table)
+    held = Table("limit", "held by", "by the kernel")
+    for limit in limits_of(box):
+        held.add_row(limit.what, limit.held_by, "yes" if limit.by_kernel else "no")
+    for each in (table, held):
+        Console().print(each)
 
 
 def _kind(name: str) -> "Kind":

@@ -1,6 +1,5 @@
 """A repository state on disk: a commit's files, a candidate's changes over them, the hidden tests over those."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +18,12 @@ from harness.environments import (
     unpack_built,
     write_own_metadata,
 )
+from harness.folders import copy_tree
 from harness.git import Git
 from harness.mining.paths import is_test_path
 from harness.sandbox import Ending, Mount, Sandbox
 from harness.testing import Plugin, Selection, SuiteSetup, run_suite
+from harness.throwaway import discard
 from harness.trees import Overlay, files_and_links, make_links, overlay
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, WheelError
 from models.limits import Limits
@@ -61,7 +62,10 @@ def provisioned(runtime: Runtime, environment: Environment, packages: Path, vers
 
 @contextmanager
 def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
-    """A commit's files in a directory of their own, gone at the end; never reused, for caches change results."""
+    """A commit's files in a directory of their own, gone at the end; never reused, for caches change results.
+
+    Whatever was left in it is thrown away in one step and keeps nobody waiting.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         root = Path(tempfile.mkdtemp(prefix=f"{commit[:7]}-", dir=scratch))
@@ -73,7 +77,7 @@ def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
         git.export(commit, tree)
         yield tree
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        discard(root)
 
 
 def install_tests(git: Git, commit: str, tree: Path) -> None:
@@ -110,7 +114,7 @@ def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
     project = project_in(tree)
     built = provided.environment
     metadata = tree.parent / "metadata"
-    shutil.rmtree(metadata, ignore_errors=True)
+    discard(metadata)
     metadata.mkdir()
     write_own_metadata(project, provided.version, metadata)
     generated = generated_files(project, provided.version)
@@ -141,8 +145,8 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
         return {}
     copy, out, unpacked = (tree.parent / name for name in ("build", "wheel", "unpacked"))
     for folder in (copy, out, unpacked):
-        shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(tree, copy, symlinks=True)
+        discard(folder)
+    copy_tree(tree, copy)
     out.mkdir()
     out_mount = Mount(out, out, writable=True)
     command = build_command(project, provided.environment.python, runtime.sandbox.path_of(out_mount))

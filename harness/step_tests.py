@@ -4,7 +4,6 @@ The tree is the parent's, with what the planner has changed, so its tests are th
 run in the sandbox, in a copy, so that nothing they leave behind is seen by the planner or by a later run.
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness.folders import copy_tree
 from harness.mining.paths import PYTHON, is_documentation, is_test_path
 from harness.packages import RepoPackage
 from harness.planners.imports import imported
 from harness.state import BuildFailed, Provisioned, Runtime, build, provisioned, run_tests
 from harness.store.keys import digest
 from harness.testing import Selection
+from harness.throwaway import discard
 from harness.trees import files_and_links, overlay
 from models.errors import InfrastructureError
 from models.manifest import Instance
@@ -137,7 +138,7 @@ def _copied(tree: Path, scratch: Path) -> Iterator[Path]:
     try:
         root = Path(tempfile.mkdtemp(prefix="step-", dir=scratch))
         copy = root / "tree"
-        shutil.copytree(tree, copy, symlinks=True)
+        copy_tree(tree, copy)
     except OSError as error:
         raise InfrastructureError(
             f"no copy of the work tree in {scratch}: {error.strerror}; free disk space"
@@ -145,4 +146,4 @@ def _copied(tree: Path, scratch: Path) -> Iterator[Path]:
     try:
         yield copy
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        discard(root)

@@ -2,18 +2,18 @@
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from harness.folders import FOLDER, LONGEST_PATH, walk
+from harness.reaper import remove_folder
 from models.errors import CleanRoomError
 
 Overlay = Mapping[str, tuple[bytes, bool] | None]
 """Changes over a tree: path -> (new content, whether it is executable), or None for a file that is gone."""
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -77,7 +77,7 @@ def _clear(parent: int, name: str) -> None:
     except FileNotFoundError:
         return
     if stat.S_ISDIR(mode):
-        shutil.rmtree(name, dir_fd=parent)
+        remove_folder(parent, name)
     else:
         os.unlink(name, dir_fd=parent)
 
@@ -90,18 +90,18 @@ def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, 
     descriptor is None when there is no such folder.
     """
     *folders, name = PurePosixPath(path).parts
-    current = os.open(tree, _FOLDER)
+    current = os.open(tree, FOLDER)
     try:
         for folder in folders:
             try:
-                below = os.open(folder, _FOLDER, dir_fd=current)
+                below = os.open(folder, FOLDER, dir_fd=current)
             except OSError:  # not there, a file, or a link
                 if not make:
                     yield None, name
                     return
                 _clear(current, folder)
                 os.mkdir(folder, 0o755, dir_fd=current)
-                below = os.open(folder, _FOLDER, dir_fd=current)
+                below = os.open(folder, FOLDER, dir_fd=current)
             os.close(current)
             current = below
         yield current, name
@@ -132,11 +132,15 @@ def _stays(link: Path, root: Path) -> bool:
 
 
 def files_and_links(tree: Path) -> Iterator[tuple[str, bool]]:
-    """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed."""
-    for folder, folders, names in os.walk(tree, followlinks=False):
-        at = Path(folder)
-        linked = [name for name in folders if (at / name).is_symlink()]
-        for name in sorted([*names, *linked]):
-            path = at / name
-            if path.is_symlink() or path.is_file():
-                yield path.relative_to(tree).as_posix(), path.is_symlink()
+    """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed.
+
+    Left out is what nobody could open under its path: what lies in unreadable folders, and so deep that the system
+    takes no such path.
+    """
+    for folder in walk(tree):
+        if folder.path is None:
+            continue
+        for entry in folder.entries:
+            path = f"{folder.path}{entry.name}"
+            if len(path) <= LONGEST_PATH and (entry.is_symlink() or entry.is_file(follow_symlinks=False)):
+                yield path, entry.is_symlink()

@@ -17,6 +17,8 @@ from agent.code import text as texts
 from agent.code.apply import FileContent, apply_edits
 from agent.code.paths import check_path
 from harness.diffs import FileDiff, git_patch
+from harness.folders import walk
+from harness.trees import files_and_links
 from models.edits import Edit, EditResult
 from models.errors import EditError, InfrastructureError
 from models.suite import SuiteReport
@@ -56,11 +58,16 @@ class DiskTree:
         top = self.root / folder
         if top.is_symlink():
             return [folder]
-        found = []
-        for base, folders, files in os.walk(top):
-            links = [name for name in folders if (Path(base) / name).is_symlink()]
-            found += [(Path(base) / name).relative_to(self.root).as_posix() for name in [*files, *links]]
-        return sorted(found)
+        if not top.is_dir():
+            return []
+        within = top.relative_to(self.root).as_posix()
+        return sorted(
+            (Path(within) / f"{each.path}{entry.name}").as_posix()
+            for each in walk(top)
+            if each.path is not None
+            for entry in each.entries
+            if not entry.is_dir(follow_symlinks=False)
+        )
 
     def put(self, path: str, content: FileContent) -> None:
         """Write a file, with its folders; other permission bits of a file that exists are kept."""
@@ -144,14 +151,8 @@ class TreeWorkspace:
 
     def paths(self) -> list[str]:
         """All regular files outside `.git`, sorted."""
-        found = []
-        for base, folders, files in os.walk(self._root):
-            folders[:] = [name for name in folders if name != ".git"]
-            for name in files:
-                file = Path(base) / name
-                if stat.S_ISREG(file.lstat().st_mode):
-                    found.append(file.relative_to(self._root).as_posix())
-        return sorted(found)
+        there = (path for path, link in files_and_links(self._root) if not link)
+        return sorted(path for path in there if ".git" not in path.split("/")[:-1])
 
     def apply(self, edits: list[Edit]) -> list[EditResult]:
         """Apply edits in order, all or nothing: after a rejected edit the tree is as it was before."""

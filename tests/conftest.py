@@ -22,6 +22,8 @@ settings.load_profile("untimed")
 
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
+os.environ.setdefault("CLEAN_ROOM_SANDBOX_LIMITS_TOLD", "1")  # what tests start need not say it again
+
 UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
 
 

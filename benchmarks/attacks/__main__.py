@@ -10,15 +10,14 @@ import importlib
 import json
 import pkgutil
 import sys
-import tempfile
 from collections import defaultdict
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 import benchmarks.attacks
 from benchmarks.attacks.base import Attack, Tried, attempt
+from harness.throwaway import throwaway
 
 _NOT_KINDS = {"__main__", "base"}
 
@@ -50,8 +49,8 @@ def main() -> int:
         return 0
     tried = []
     for number, attack in enumerate(chosen, 1):
-        with tempfile.TemporaryDirectory(prefix="cra-attack-", ignore_cleanup_errors=True) as scratch:
-            tried.append(attempt(attack, Path(scratch)))
+        with throwaway("cra-attack-") as scratch:
+            tried.append(attempt(attack, scratch))
         last = tried[-1]
         verdict = {True: "held", False: "GOT THROUGH", None: "not tried here"}[last.held]
         print(

@@ -241,7 +241,9 @@ def _make_read_only(folder: Path) -> None:
         with os.scandir(current) as entries:
             for entry in entries:
                 mode = entry.stat(follow_symlinks=False).st_mode
-                if stat.S_ISREG(mode) and mode & 0o222:  # what is linked from the caches mostly is so already
+                if stat.S_ISREG(mode) and (
+                    mode & 0o222 or not mode & 0o004
+                ):  # what is linked from the caches mostly is so already
                     Path(entry).chmod(0o555 if mode & stat.S_IXUSR else 0o444)
         Path(current).chmod(0o555)
 

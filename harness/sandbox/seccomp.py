@@ -17,26 +17,35 @@ _MACHINES = {
     "x86_64": (
         0xC000003E,
         41,
-        {"ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311}
+        {"ptrace": 101, "kcmp": 312, "process_vm_readv": 310, "process_vm_writev": 311}
         | {"add_key": 248, "request_key": 249, "keyctl": 250}
         | {"perf_event_open": 298, "bpf": 321, "userfaultfd": 323},
     ),
     "aarch64": (
         0xC00000B7,
         198,
-        {"ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271}
+        {"ptrace": 117, "kcmp": 272, "process_vm_readv": 270, "process_vm_writev": 271}
         | {"add_key": 217, "request_key": 218, "keyctl": 219}
         | {"perf_event_open": 241, "bpf": 280, "userfaultfd": 282},
     ),
 }
+_SYSTEM_V = {"x86_64": (29, 64, 68), "aarch64": (194, 190, 186)}  # shmget, semget, msgget
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF: ld [k], jeq, jge, ret
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data, little-endian
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO with EPERM
 _OTHER_ABI = 0x40000000  # x32 calls on x86_64
 
 
-def program() -> bytes:
-    """The filter in the form that bubblewrap wants. Raises SandboxUnavailable on other kinds of machine."""
+def system_v() -> tuple[int, ...]:
+    """The calls of this machine that make System V memory, semaphores and queues."""
+    return _SYSTEM_V.get(platform.machine(), ())
+
+
+def program(*, with_system_v: bool) -> bytes:
+    """The filter in the form that bubblewrap wants. Raises SandboxUnavailable on other kinds of machine.
+
+    Without `with_system_v` nothing of System V's can be made: what no process holds, only a control group counts.
+    """
     machine = platform.machine()
     if machine not in _MACHINES:
         raise SandboxUnavailable(
@@ -44,7 +53,7 @@ def program() -> bytes:
             "--sandbox=none runs code you trust without isolation"
         )
     architecture, socket, refused = _MACHINES[machine]
-    numbers = sorted({**_EVERYWHERE, **refused}.values())
+    numbers = sorted([*_EVERYWHERE.values(), *refused.values(), *(() if with_system_v else system_v())])
     # Layout: checks, then allow, then refuse; a jump's distance is counted from the instruction after it.
     size = 7 + len(numbers) + 1
     allow, refuse = size - 1, size

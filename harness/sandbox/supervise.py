@@ -7,9 +7,9 @@ threaded program must not do much.
 """
 
 import contextlib
+import functools
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -17,15 +17,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from harness.sandbox.base import Ending, Finished
+from harness.sandbox.cgroup import Leaf, leaf
 from harness.sandbox.output import Reader
-from harness.sandbox.usage import DiskWatch, proportional, tree_of, unlinked
+from harness.sandbox.staging import Staging
+from harness.sandbox.usage import DiskWatch, ScratchWatch, proportional, tree_of, unlinked
 from models.errors import InfrastructureError
 from models.limits import Limits
 
-_GATE = 'read -r _ && exec "$@" </dev/null'
+# A limit that is refused is above the hard one, which then binds. Sizes of files are in blocks of 512 bytes, the data
+# segment's in KiB.
+_GATE = """read -r _ && ulimit -c 0 && { ulimit -f "$1"; ulimit -d "$2"; shift 2; } 2>/dev/null; exec "$@" </dev/null"""
 _LOOK = 0.05  # seconds between looks at the tree
 _SLOW = 10  # looks between those that read disks and descriptors
 _PATIENCE = 60.0  # seconds in which what was killed must be gone
@@ -39,7 +43,9 @@ class Launch:
     """What to start: `argv` with exactly `env` in `cwd`, `descriptors` left open.
 
     `bubblewrap` tells that the program is that, so that it can be asked for its status. `writable` are the
-    host directories whose growth is watched.
+    host directories whose growth is watched, the first of them seen at `workdir` by the command, and `scratch` the
+    memory file systems that it has. With `group`, a leaf below that control group holds the limits. With `staging` it
+    runs under a lent id.
     """
 
     argv: Sequence[str]
@@ -48,6 +54,10 @@ class Launch:
     writable: Sequence[Path]
     bubblewrap: bool
     descriptors: Sequence[int] = ()
+    scratch: Sequence[str] = ()
+    workdir: str = ""
+    group: Path | None = None
+    staging: Staging | None = None
 
 
 class NotStarted(InfrastructureError):
@@ -61,25 +71,36 @@ class NotStarted(InfrastructureError):
 
 def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished:
     """Run to the end or to the first exceeded limit. Raises NotStarted, InfrastructureError."""
+    with leaf(launch.group, limits) as group:
+        return _supervise(launch, limits, echo, group)
+
+
+def _supervise(launch: Launch, limits: Limits, echo: BinaryIO | None, group: Leaf | None) -> Finished:
     started = time.monotonic()
-    process, status = _start(launch)
+    process, status = _start(launch, limits)
     assert process.stdin is not None and process.stdout is not None
     reader = Reader(process.stdout, limits.output_bytes, limits.kept_output_bytes, echo)
-    tree = _Handles(process, status)
+    tree = _Handles(process, status, group)
+    scratch = ScratchWatch(launch.writable[0], launch.workdir, launch.scratch)
     try:
         disk = DiskWatch(launch.writable, limits.disk_bytes)
-        _set_kernel_limits(process.pid, limits)
+        _prepare(process.pid, group)
         reader.start()
         process.stdin.write(b"\n")
         process.stdin.close()
         tree.find_root()
-        ending = _watch(tree, reader, disk, limits, started + limits.wall_seconds)
+        ending = _watch(_Watched(tree, reader, disk, scratch, group), limits, started + limits.wall_seconds)
     finally:
         tree.end()
+        scratch.close()
         if not reader.exceeded.is_set() and reader.ident is not None:
             reader.join(_PATIENCE)
         process.stdout.close() if not reader.is_alive() else None
+        if launch.staging is not None:
+            launch.staging.release()
     seconds = time.monotonic() - started
+    if ending is None and group is not None and group.out_of_memory():
+        ending = Ending.MEMORY_LIMIT
     if ending is not None:
         return Finished(ending, None, seconds, reader.text())
     code = tree.exit_code(reader.text)
@@ -89,14 +110,25 @@ def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished
     return Finished(kind, code, seconds, reader.text())
 
 
-def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
+def _prepare(pid: int, group: Leaf | None) -> None:
+    """What is set on the process while it waits at the gate. Raises InfrastructureError."""
+    try:
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
+        if group is not None:
+            group.enter(pid)
+    except OSError as error:
+        raise InfrastructureError(f"the sandbox's limits cannot be set: {error.strerror}; try again") from error
+
+
+def _start(launch: Launch, limits: Limits) -> tuple["subprocess.Popen[bytes]", int | None]:
     """The process, waiting at the gate, and the reading end of bubblewrap's status pipe."""
     program, *rest = launch.argv
     ends: tuple[int, ...] = os.pipe() if launch.bubblewrap else ()
     status = ["--json-status-fd", str(ends[1])] if ends else []
-    try:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", _GATE, "sh", program, *status, *rest],
+
+    def popen(user: int | None = None) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _GATE, "sh", *_kernel_limits(limits), program, *status, *rest],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -104,7 +136,16 @@ def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
             cwd=launch.cwd,
             pass_fds=[*launch.descriptors, *ends[1:]],
             start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else (),
         )
+
+    try:
+        if launch.staging is None:
+            process = popen()
+        else:
+            process = launch.staging.start(functools.partial(popen, launch.staging.user))
     except BaseException:
         for end in ends[:1]:
             os.close(end)
@@ -115,21 +156,25 @@ def _start(launch: Launch) -> tuple["subprocess.Popen[bytes]", int | None]:
     return process, ends[0] if ends else None
 
 
-def _set_kernel_limits(pid: int, limits: Limits) -> None:
-    """Limits per process. The data segment may be larger than the memory limit: reserved is not yet used."""
-    for name, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, limits.file_bytes),
-        (resource.RLIMIT_DATA, 2 * limits.memory_bytes),
-    ):
-        hard = resource.prlimit(pid, name)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.prlimit(pid, name, (value, value))
-    Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
+def _kernel_limits(limits: Limits) -> list[str]:
+    """Limits per process, as the gate takes them. The data segment may be larger than the memory limit: reserved is not
+    yet used."""
+    return [str(limits.file_bytes // 512), str(2 * limits.memory_bytes // 1024)]
 
 
-def _watch(tree: "_Handles", reader: Reader, disk: DiskWatch, limits: Limits, deadline: float) -> Ending | None:
+class _Watched(NamedTuple):
+    """What is looked at while a tree runs."""
+
+    tree: "_Handles"
+    reader: Reader
+    disk: DiskWatch
+    scratch: ScratchWatch
+    group: Leaf | None
+
+
+def _watch(watched: _Watched, limits: Limits, deadline: float) -> Ending | None:
     """The limit that the tree exceeded first, or None when it ended by itself."""
+    tree, reader, disk, scratch, group = watched
     look = 0
     while not tree.ended(_LOOK):
         look += 1
@@ -138,13 +183,14 @@ def _watch(tree: "_Handles", reader: Reader, disk: DiskWatch, limits: Limits, de
         if reader.exceeded.is_set():
             return Ending.OUTPUT_LIMIT
         usage = tree_of(tree.root, limits.processes)
-        if usage.tasks > limits.processes:
+        if usage.tasks > limits.processes or (group is not None and group.out_of_processes()):
             return Ending.PROCESS_LIMIT
         slow = look % _SLOW == 0
-        nameless = unlinked(usage.pids, disk.devices)[1] if slow else 0
-        room = limits.memory_bytes - nameless
-        if usage.resident > room and proportional(usage.pids) > room:
-            return Ending.MEMORY_LIMIT
+        if group is None:  # the kernel does not count
+            nameless = unlinked(usage.pids, disk.devices)[1] if slow else 0
+            room = limits.memory_bytes - nameless - scratch.used(usage.pids)
+            if room < 0 or (usage.resident > room and proportional(usage.pids) > room):
+                return Ending.MEMORY_LIMIT
         if slow and disk.exceeded(usage.pids):
             return Ending.DISK_LIMIT
     return None
@@ -157,8 +203,8 @@ class _Handles:
     that was given to somebody else meanwhile from being hit.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", status: int | None) -> None:
-        self._process, self._status = process, status
+    def __init__(self, process: "subprocess.Popen[bytes]", status: int | None, group: Leaf | None) -> None:
+        self._process, self._status, self._group = process, status, group
         self._outer = os.pidfd_open(process.pid)
         self._init: int | None = None
         self._said = b""
@@ -193,6 +239,8 @@ class _Handles:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 # it has to run in order to die, and a flood of processes is running as well
                 os.sched_setscheduler(self.root, os.SCHED_RR, os.sched_param(1))
+            if self._group is not None:
+                self._group.kill()
             for descriptor in descriptors:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)

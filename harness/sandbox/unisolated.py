@@ -1,6 +1,5 @@
 """No sandbox: for code that the user trusts. Limits still hold, as far as they can from outside."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import BinaryIO
 
 from harness.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
 from harness.sandbox.supervise import Launch, supervise
+from harness.throwaway import throwaway
 from models.limits import Limits
 
 
@@ -39,8 +39,7 @@ class Unisolated:
         echo: BinaryIO | None = None,
     ) -> Finished:
         """See `Sandbox.run`. Mounts are used where they are; HOME and TMPDIR are fresh."""
-        with tempfile.TemporaryDirectory(prefix="cra-", ignore_cleanup_errors=True) as name:
-            scratch = Path(name)
+        with throwaway("cra-") as scratch:
             launch = Launch(
                 argv=argv,
                 env={**base_environment(scratch, scratch), **(env or {})},

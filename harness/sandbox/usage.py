@@ -4,6 +4,7 @@ Reading takes time in which a tree can change, so a tree may exceed its limits f
 once are the kernel's own limits per process (see supervise).
 """
 
+import contextlib
 import os
 import stat
 import time
@@ -11,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.folders import walk
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BLOCK = 512
 _FILE_COST = 4096  # a file costs this much at least, so that a flood of empty ones is a flood too
-
-_CLOCK_SLACK = 0.01  # seconds; change times come from a coarser clock
+_MEMORY_FILE_COST = 1024  # the kernel's own memory for a file of a tmpfs, its name included
+_SELDOM = 10.0  # seconds between two walks that nothing gave reason for, at least
+_SHARE = 50  # of the time is spent on them at most the 50th part
 
 
 @dataclass
@@ -93,43 +97,80 @@ def unlinked(pids: Sequence[int], devices: frozenset[int]) -> tuple[int, int]:
 class DiskWatch:
     """Notices when a command has written too much under the host directories that it may write.
 
-    The free space of their file systems is read at each look, which is cheap; the directories are walked only
-    when that has fallen by more than the limit.
+    The free space of their file systems is read at each look, which is cheap. The directories are walked only when that
+    has fallen by more than the limit, and now and then besides, for others may free space meanwhile.
     """
 
     def __init__(self, directories: Sequence[Path], limit: int) -> None:
         self._directories = [directory for directory in directories if directory.is_dir()]
         self._limit = limit
-        self._started = time.time() - _CLOCK_SLACK
+        self._started = time.time()
         self._free = [_free(directory) for directory in self._directories]
         self.devices = frozenset(directory.stat().st_dev for directory in self._directories)
+        self._next_walk = time.monotonic() + _SELDOM
 
     def exceeded(self, pids: Sequence[int]) -> bool:
         """Whether more than the limit was written since the start; change times cannot be forged."""
-        if not any(map(self._shrunk, self._directories, self._free)):
+        now = time.monotonic()
+        if now < self._next_walk and not any(map(self._shrunk, self._directories, self._free)):
             return False
         written = unlinked(pids, self.devices)[0]
         for directory in self._directories:
             written += self._written(directory, self._limit - written)
+        ended = time.monotonic()
+        self._next_walk = ended + max(_SELDOM, _SHARE * (ended - now))
         return written > self._limit
 
     def _shrunk(self, directory: Path, before: tuple[int, int]) -> bool:
         return any(old - new > self._limit for old, new in zip(before, _free(directory), strict=True))
 
     def _written(self, root: Path, enough: int) -> int:
-        total, waiting = 0, [str(root)]
-        while waiting and total <= enough:
-            try:
-                with os.scandir(waiting.pop()) as entries:
-                    for entry in entries:
+        total = 0
+        with contextlib.suppress(OSError):  # the root itself was taken away
+            for folder in walk(root):
+                for entry in folder.entries:
+                    with contextlib.suppress(OSError):  # removed while we look
                         status = entry.stat(follow_symlinks=False)
-                        if stat.S_ISDIR(status.st_mode):
-                            waiting.append(entry.path)
                         if status.st_ctime >= self._started:
                             total += max(status.st_blocks * _BLOCK, _FILE_COST)
-            except OSError:
-                continue  # removed, or made unreadable, while we look
+                if total > enough:
+                    break
         return total
+
+
+class ScratchWatch:
+    """What lies in the sandbox's own file systems, which are memory: bytes, and the kernel's own for each file."""
+
+    def __init__(self, workdir: Path | None, inside: str, places: Sequence[str]) -> None:
+        """`inside` is where the sandbox sees the host's `workdir`: until it does, it is not yet set up."""
+        self._workdir, self._inside, self._places = workdir, inside, places
+        self._opened: list[int] = []
+
+    def used(self, pids: Sequence[int]) -> int:
+        """Bytes."""
+        if not self._opened and self._workdir is not None:
+            self._open(pids)
+        states = [os.fstatvfs(descriptor) for descriptor in self._opened]
+        return sum(
+            (state.f_blocks - state.f_bfree) * state.f_frsize + (state.f_files - state.f_ffree) * _MEMORY_FILE_COST
+            for state in states
+        )
+
+    def _open(self, pids: Sequence[int]) -> None:
+        assert self._workdir is not None
+        host = self._workdir.stat()
+        for pid in pids:
+            with contextlib.suppress(OSError):  # ended, or the sandbox's own helper, which may hide itself
+                seen = os.stat(f"/proc/{pid}/root{self._inside}")  # noqa: PTH116
+                if (seen.st_dev, seen.st_ino) == (host.st_dev, host.st_ino):
+                    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                    self._opened = [os.open(f"/proc/{pid}/root{place}", flags) for place in self._places]
+                    return
+
+    def close(self) -> None:
+        """Let go of them."""
+        while self._opened:
+            os.close(self._opened.pop())
 
 
 def _free(directory: Path) -> tuple[int, int]:

@@ -6,7 +6,6 @@ code of the repository runs: nothing of the runner's own is left to be read by w
 
 import json
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.sandbox import Mount, Sandbox
+from harness.throwaway import throwaway
 
 _TOLD = "told.json"
 
@@ -45,10 +45,10 @@ class LaidOut:
 @contextmanager
 def laid_out(sandbox: Sandbox, plugin: Plugin) -> Iterator[LaidOut]:
     """Lay out a plugin for one start of the runner."""
-    with tempfile.TemporaryDirectory(prefix=f"cra-{plugin.purpose}-", ignore_cleanup_errors=True) as name:
+    with throwaway(f"cra-{plugin.purpose}-") as root:
         inside = Path("/cra") / plugin.purpose
-        folder = Mount(Path(name) / "plugin", inside / "plugin", writable=True)
-        results = Mount(Path(name) / "results", inside / "results", writable=True)
+        folder = Mount(root / "plugin", inside / "plugin", writable=True)
+        results = Mount(root / "results", inside / "results", writable=True)
         for mount in (folder, results):
             mount.source.mkdir()
         nonce = secrets.token_hex(16)
