@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from os import fspath, getpid, sep
 from os.path import abspath
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -35,7 +35,7 @@ _ROOT = _WANTED["root"] + sep
 _HIDDEN = frozenset(_WANTED["hidden"])  # the hidden test files, as absolute paths
 _OURS = ("/cra" + sep, str(Path(_WANTED["results"]).parent) + sep)  # the runner's own folders
 _RUNNER = ("_pytest", "pluggy", "pytest", "unittest", "builtins", "json", "xml")
-_MOST_CHECKS = 20  # tests after which the runner is looked at, beside the look at the end
+_MOST_CHECKS = 10  # tests after which the runner is looked at, beside the look at the end
 _PID = getpid()
 _SEEN = {}  # type: dict[tuple[str, str], str]
 _STATE = {"on": False, "busy": False, "checks": 0}
@@ -126,25 +126,12 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         _STATE["busy"] = False
 
 
-class _Held(NamedTuple):
-    """Something callable of the runner's, where it is looked up, and the code behind it."""
-
-    owner: str
-    names: Mapping[str, Any]
-    name: str
-    value: Any
-    code: Any
-
-    def is_as_before(self) -> bool:
-        return self.names.get(self.name) is self.value and getattr(self.value, "__code__", None) is self.code
+_AT_START = []  # type: list[tuple[str, Mapping[str, Any], str, Any]]
+"""Everything callable of the runner's: its owner, where it is looked up, under which name, and what it was."""
 
 
-_AT_START = []  # type: list[_Held]
-
-
-def _held(owner: str, names: Mapping[str, Any]) -> list[_Held]:
-    found = [(name, value) for name, value in names.items() if callable(value)]
-    return [_Held(owner, names, name, value, getattr(value, "__code__", None)) for name, value in found]
+def _held(owner: str, names: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], str, Any]]:
+    return [(owner, names, name, value) for name, value in names.items() if callable(value)]
 
 
 def _remember_runner() -> None:
@@ -158,11 +145,11 @@ def _remember_runner() -> None:
 
 
 def _check_runner() -> None:
-    busy, _STATE["busy"] = _STATE["busy"], True
-    changed = next((held for held in _AT_START if not held.is_as_before()), None)
-    if changed is not None:
-        _note("runner", f"{changed.owner}.{changed.name}", "")
-    _STATE["busy"] = busy
+    """Look for what was put in the place of the runner's own; that code is replaced in a function is an event."""
+    for owner, names, name, value in _AT_START:
+        if names.get(name) is not value:
+            _note("runner", f"{owner}.{name}", "")
+            return
 
 
 def _check_item(item: Any) -> None:
