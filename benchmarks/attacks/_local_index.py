@@ -1,4 +1,4 @@
-"""A package index on this machine: wheels of our own making, each with the moment when it was uploaded (PEP 691, 700)."""
+"""A package index on this machine: wheels of our own making, each with the moment of its upload (PEP 691, 700)."""
 
 import base64
 import hashlib
