@@ -2,8 +2,9 @@
 
 An example is refused if it is of an item's commit or instance, if a run of `ngram` words of its task stands in an
 item's task (as GPT-3's authors did it, with 13 words; shorter tasks from 8 words on are compared whole, still shorter
-ones line by line: see `short`), or if its prompt holds a set share of the word runs that an item's prompt shows beside its task. A single run is not enough there:
-licences and such stand in every repository. What the templates say themselves does not count.
+ones line by line: see `short`), or if its prompt holds a set share of the word runs that an item's prompt shows beside
+its task. A single run is not enough there: licences and such stand in every repository. What the templates say
+themselves does not count.
 """
 
 import re

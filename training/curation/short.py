@@ -1,10 +1,10 @@
 """Tasks too short for runs of words to tell: of under eight words, or a line of so many in a longer one.
 
 Such a line tells something if two of its words at least are neither function words nor what every log says ("fix",
-"typo", "tests", "update"): "fix typo" stands in every repository and gives nothing away. Two lines are the same if their
-telling words are, in whatever order and number (singular or plural), or if these differ by a slip of the pen in one of
-three or more. A task that is short is compared with every line of an evaluation task, and a short evaluation task with
-every line of a task.
+"typo", "tests", "update"): "fix typo" stands in every repository and gives nothing away. Two lines are the same if
+their telling words are, in whatever order and number (singular or plural), or if these differ by a slip of the pen in
+one of three or more. A task that is short is compared with every line of an evaluation task, and a short evaluation
+task with every line of a task.
 """
 
 import re
@@ -21,8 +21,21 @@ _WORD = re.compile(r"[^\W_]+")
 _REFERENCE = re.compile(r"\(?#\d+\)?|\bgh-\d+\b|https?://\S+", re.IGNORECASE)
 _KIND = re.compile(r"^\s*(?:feat|fix|chore|docs|refactor|test|perf|ci|build|style)(?:\([^)]*\))?!?:\s*", re.IGNORECASE)
 _COMMON = frozenset(
-    ["a", "an", "the", "and", "or", "of", "in", "on", "at", "to", "for", "from", "by", "with", "without", "as", "is", "are", "be", "been", "was", "were", "it", "its", "this", "that", "these", "those", "into", "not", "no", "do", "does", "did", "can", "could", "should", "would", "will", "when", "where", "which", "who", "what", "how", "if", "then", "than", "so", "but", "also", "only", "just", "more", "most", "some", "any", "all", "each", "add", "adds", "added", "allow", "bump", "bumped", "change", "changes", "changed", "clean", "cleanup", "code", "comment", "comments", "commit", "correct", "doc", "docs", "documentation", "drop", "file", "files", "fix", "fixed", "fixes", "fixing", "formatting", "handle", "implement", "improve", "improved", "initial", "lint", "make", "merge", "minor", "misc", "move", "new", "old", "readme", "refactor", "refactoring", "release", "remove", "removed", "rename", "revert", "rework", "review", "set", "simplify", "small", "some", "style", "support", "test", "tests", "testing", "tweak", "typo", "typos", "unused", "update", "updated", "updates", "use", "version", "wip", "bug", "bugs", "bugfix", "feature", "issue", "issues", "error", "errors", "changelog", "dependencies", "dependency", "deps"]
-)
+    {
+        "a", "an", "the", "and", "or", "of", "in", "on", "at", "to", "for", "from", "by", "with", "without",
+        "as", "is", "are", "be", "been", "was", "were", "it", "its", "this", "that", "these", "those", "into",
+        "not", "no", "do", "does", "did", "can", "could", "should", "would", "will", "when", "where", "which",
+        "who", "what", "how", "if", "then", "than", "so", "but", "also", "only", "just", "more", "most", "some",
+        "any", "all", "each", "add", "adds", "added", "allow", "bump", "bumped", "change", "changes", "changed",
+        "clean", "cleanup", "code", "comment", "comments", "commit", "correct", "doc", "docs", "documentation",
+        "drop", "file", "files", "fix", "fixed", "fixes", "fixing", "formatting", "handle", "implement",
+        "improve", "improved", "initial", "lint", "make", "merge", "minor", "misc", "move", "new", "old",
+        "readme", "refactor", "refactoring", "release", "remove", "removed", "rename", "revert", "rework",
+        "review", "set", "simplify", "small", "style", "support", "test", "tests", "testing", "tweak", "typo",
+        "typos", "unused", "update", "updated", "updates", "use", "version", "wip", "bug", "bugs", "bugfix",
+        "feature", "issue", "issues", "error", "errors", "changelog", "dependencies", "dependency", "deps",
+    }
+)  # fmt: skip
 Telling = tuple[str, ...]
 
 
