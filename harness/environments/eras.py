@@ -91,8 +91,11 @@ def lock_for_era(
     older = [i for i in installed if Version(i.full) < Version(newest.full) and i.version != newest.version]
     try:
         environment = lock(project, newest, cutoff, later=later)
-    except EnvironmentFault:
-        return _lock_with_older(project, cutoff, older, later)
+    except EnvironmentFault as fault:
+        try:
+            return _lock_with_older(project, cutoff, older, later)
+        except EnvironmentFault:  # that there is no older Python explains nothing
+            raise fault from None
     try:
         before = _lock_with_older(project, cutoff, older, later)
     except EnvironmentFault:
