@@ -1,5 +1,6 @@
 """Locks are dated by the parent's own day, shared within a window, and never hold the distribution under test."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from benchmarks.attacks._local_index import Release, local_index
 from harness.environments import WINDOW_DAYS, Era, calendar_of, discover, eras_of, installed_interpreters
 from harness.environments.wheels import locked
 from harness.locking import Candidate, environment_for, find_environments
-from models.manifest import Environment, InvalidReason
+from harness.packages import RepoPackage
+from harness.reach import late_environments
+from models.manifest import Environment, Funnel, Instance, InvalidReason, Manifest
 
 PYTHON = installed_interpreters()[0].version
 PYPROJECT = f"""[project]
@@ -246,3 +249,67 @@ def test_pytest_stays_where_it_only_ships_a_module_of_the_same_name(tmp_path: Pa
         era = Era(date(2024, 5, 2), date(2024, 5, 2))
         environment = environment_for(project, era, {}, wheels, tmp_path / "cache")
     assert versions(environment) == {"pytest": "8.1.0"}
+
+
+def test_a_package_says_how_far_its_environments_reach_and_is_held_to_it(tmp_path: Path) -> None:
+    history = History(tmp_path / "work")
+    history.commit({**pyproject("dep"), **changed(1)}, "2024-03-01")
+    shas = [
+        history.commit({**pyproject("dep>=2"), **changed(2)}, "2024-03-20"),
+        history.commit({**pyproject("dep>=2"), **changed(3)}, "2024-03-25"),
+    ]
+    with local_index(tmp_path / "index", dependency(("1.0", "2024-01-01"), ("2.0", "2024-03-10"))) as wheels:
+        found = environments(history, shas, tmp_path, wheels)
+    package = packed(history, found, tmp_path)
+    [late] = late_environments(package)
+    assert "dep" in late
+    assert "20 days" in late
+    honest = package.manifest
+    assert honest.environment(honest.environments[0].key).days_after is not None
+    lying = [each.model_copy(update={"days_after": 0, "late_because": ""}) for each in honest.environments]
+    forged = replace(package, manifest=honest.model_copy(update={"environments": tuple(lying)}))
+    assert any("says" in line for line in late_environments(forged))
+
+
+def packed(history: History, found: list[Candidate], tmp_path: Path) -> RepoPackage:
+    """A package of candidates, none of which was validated."""
+    directory = tmp_path / "package"
+    directory.mkdir()
+    (directory / "repo").symlink_to(history.folder / ".git")
+    instances = tuple(
+        Instance(
+            instance_id=f"lib__{n}", commit=each.commit.sha, base_commit=each.commit.parent, task="A change",
+            planning_types=(), production_files=("lib/__init__.py",), test_files=(),
+            environment=each.environment.key if each.environment else None,
+        )
+        for n, each in enumerate(found)
+    )  # fmt: skip
+    locks = {each.environment.key: each.environment for each in found[::-1] if each.environment}
+    manifest = Manifest(
+        name="lib", source="local:lib", license=None, organisation=None, domain=None, head=found[-1].commit.sha,
+        python=PYTHON, test_command=("pytest",), lines_of_code=1, environments=tuple(locks.values()),
+        funnel=Funnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2), instances=instances,
+    )  # fmt: skip
+    return RepoPackage(directory, manifest)
+
+
+def test_environments_of_earlier_versions_keep_their_text() -> None:
+    old = Environment(key="k", python="3.12", abi="cp312", requires=(), cutoff="2024-01-01", lock="", wheels=())
+    assert set(old.model_dump()) == {"key", "python", "abi", "requires", "cutoff", "lock", "wheels"}
+    new = old.model_copy(update={"days_after": 0})
+    assert Environment.model_validate_json(new.model_dump_json()) == new
+    assert new.model_dump()["days_after"] == 0
+
+
+@pytest.mark.index
+@pytest.mark.parametrize("layout", ["nothing at all", "decoded", "a lie in pyproject"])
+def test_the_real_index_gives_a_checkout_of_attrs_no_attrs(tmp_path: Path, layout: str) -> None:
+    files = {**TREE, **LAYOUTS[layout], "tests/test_a.py": "import attr\n"}
+    contents = {path: text.encode() for path, text in files.items()}
+    project = discover(contents.get, sorted(contents))
+    environment = environment_for(
+        replace(project, requires=("attrs", "hypothesis", "pytest")), Era(date(2024, 5, 2), date(2024, 5, 2)), {},
+        tmp_path / "packages", tmp_path / "cache",
+    )  # fmt: skip
+    assert "hypothesis" in versions(environment)
+    assert "attrs" not in versions(environment)
