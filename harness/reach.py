@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from harness.environments import REACH_DAYS, calendar_of
+from harness.environments import REACH_DAYS, calendar_of, discover_commit, providing
 from harness.packages import RepoPackage
 from models.manifest import Environment
 
@@ -47,4 +47,21 @@ def late_environments(package: RepoPackage) -> list[str]:
         elif reach.days > REACH_DAYS:
             why = environment.late_because or "the package does not say why; prepare it again"
             found.append(f"{name} reaches {reach.days} days after the parent of a commit that uses it: {why}")
+    return found
+
+
+def self_provided(package: RepoPackage) -> list[str]:
+    """A line for each environment with a wheel that provides what the work tree does: the answer may lie in it.
+
+    Looked at is the tree of the first instance that uses the environment. Raises WheelError for an unreadable wheel.
+    """
+    found = []
+    for environment in package.manifest.environments:
+        user = next((each for each in package.manifest.instances if each.environment == environment.key), None)
+        if user is None:
+            continue
+        modules = discover_commit(package.git, user.commit).modules
+        names = providing(modules, [package.wheels / wheel for wheel in environment.wheels])
+        key, user_id = environment.key[:12], user.instance_id
+        found += [f"environment {key} holds {name}, which provides what {user_id} does" for name in sorted(names)]
     return found

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from models.errors import WheelError
 
@@ -69,7 +69,10 @@ def providing(modules: Collection[str], wheels: Iterable[Path]) -> frozenset[str
     """
     found = set()
     for wheel in wheels:
-        name = canonicalize_name(parse_wheel_filename(wheel.name)[0])
+        try:
+            name = canonicalize_name(parse_wheel_filename(wheel.name)[0])
+        except InvalidWheelFilename as error:
+            raise WheelError(f"{wheel.name} is no name of a wheel; prepare the package again") from error
         shared = wheel_modules(wheel) & set(modules)
         if shared and (name != "pytest" or shared & {"pytest", "_pytest"}):
             found.add(str(name))

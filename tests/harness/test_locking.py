@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks._histories import History
-from benchmarks.attacks._local_index import Release, local_index
+from benchmarks.attacks._local_index import Release, local_index, write_wheel
 from harness.environments import WINDOW_DAYS, Era, calendar_of, discover, eras_of, installed_interpreters
 from harness.environments.wheels import locked
 from harness.locking import Candidate, environment_for, find_environments
 from harness.packages import RepoPackage
-from harness.reach import late_environments
+from harness.reach import late_environments, self_provided
 from models.manifest import Environment, Funnel, Instance, InvalidReason, Manifest
 
 PYTHON = installed_interpreters()[0].version
@@ -261,6 +261,7 @@ def test_a_package_says_how_far_its_environments_reach_and_is_held_to_it(tmp_pat
     with local_index(tmp_path / "index", dependency(("1.0", "2024-01-01"), ("2.0", "2024-03-10"))) as wheels:
         found = environments(history, shas, tmp_path, wheels)
     package = packed(history, found, tmp_path)
+    assert self_provided(replace(package, directory=wheels_beside(package, wheels))) == []
     [late] = late_environments(package)
     assert "dep" in late
     assert "20 days" in late
@@ -269,6 +270,24 @@ def test_a_package_says_how_far_its_environments_reach_and_is_held_to_it(tmp_pat
     lying = [each.model_copy(update={"days_after": 0, "late_because": ""}) for each in honest.environments]
     forged = replace(package, manifest=honest.model_copy(update={"environments": tuple(lying)}))
     assert any("says" in line for line in late_environments(forged))
+
+
+def wheels_beside(package: RepoPackage, wheels: Path) -> Path:
+    (package.directory / "packages").symlink_to(wheels)
+    return package.directory
+
+
+def test_a_package_that_brings_the_distribution_under_test_is_found_out(tmp_path: Path) -> None:
+    history = History(tmp_path / "work")
+    history.commit({**pyproject("dep"), **changed(1)}, "2024-03-01")
+    sha = history.commit(changed(2), "2024-03-20")
+    other = Release("dep", files={"lib/__init__.py": "answer = 1\n"})
+    with local_index(tmp_path / "index", dependency(("1.0", "2024-01-01"))) as wheels:
+        found = environments(history, [sha], tmp_path, wheels)
+        write_wheel(wheels, other)  # what a stranger put in its place
+    package = packed(history, found, tmp_path)
+    [line] = self_provided(replace(package, directory=wheels_beside(package, wheels)))
+    assert "dep" in line
 
 
 def packed(history: History, found: list[Candidate], tmp_path: Path) -> RepoPackage:

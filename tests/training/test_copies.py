@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from curation_material import dropped, lines, trained_on
 from pairs_material import Repository, World, gold_runs
+from sqlalchemy import create_engine, text
 
 from benchmarks.attacks._histories import History
 from benchmarks.attacks.time_and_self import _library, _module
@@ -14,7 +16,8 @@ from harness.contents import content_of, kinship, shared_code, sketch_of
 from harness.store.raw import content_row
 from harness.store.rows import add, writing
 from models.content import RepositoryContent
-from models.errors import GuardrailError
+from models.database import Kind, alembic_config, open_database
+from models.errors import DatabaseError, GuardrailError
 from models.training import Target
 from training.curation import curate
 from training.curation.short import ShortTasks, telling
@@ -79,6 +82,38 @@ def test_databases_that_know_no_content_tell_copies_by_their_commits(world: Worl
     shared = manifest.instances[0].model_copy(update={"commit": held.instance(0).commit})
     world.raw.register_package(manifest.model_copy(update={"instances": (shared, *manifest.instances[1:])}))
     assert set(copies_among(world.raw.engine, ["held"])) == {"twin"}
+
+
+@pytest.mark.parametrize(("kind", "version"), [("raw", "raw_0006"), ("curated", "curated_0003")])
+def test_databases_of_the_version_before_are_brought_up_to_date_and_keep_what_they_hold(
+    tmp_path: Path, kind: Kind, version: str
+) -> None:
+    made = "2026-01-01 00:00:00"
+    engine = create_engine(f"sqlite:///{tmp_path / kind}.db")
+    with engine.begin() as connection:
+        config = alembic_config(kind)
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        if kind == "curated":
+            connection.execute(text(f"INSERT INTO reservations VALUES ('held', 'r', '{made}')"))
+        else:
+            connection.execute(text(f"INSERT INTO campaigns (id, config, created_at) VALUES ('c', '{{}}', '{made}')"))
+    opened = open_database(tmp_path / f"{kind}.db", kind)
+    raw = opened if kind == "raw" else open_database(tmp_path / "other.db", "raw")
+    curated = opened if kind == "curated" else open_database(tmp_path / "other.db", "curated")
+    assert kept_back(curated, raw) == ({"held": "r"} if kind == "curated" else {})
+    with opened.connect() as connection:
+        table = "reservations" if kind == "curated" else "campaigns"
+        assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 1
+
+
+def test_what_is_known_of_content_cannot_be_changed(world: World, tmp_path: Path) -> None:
+    know(world, "held", content(tmp_path, "held", _library()))
+    reserve(world.curated, world.raw.engine, ["held"], "to evaluate on")
+    for engine, table in ((world.raw.engine, "repository_contents"), (world.curated, "reserved_contents")):
+        for change in (f"DELETE FROM {table}", f"UPDATE {table} SET repository = 'other'"):
+            with pytest.raises(DatabaseError, match="append-only"), writing(engine) as connection:
+                connection.execute(text(change))
 
 
 def test_little_code_is_not_compared() -> None:
