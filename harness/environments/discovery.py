@@ -120,7 +120,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         ),
         generated=tuple(sorted({path for path in findings.version_files if path not in existing and inside(path)})),
         aliases=aliases,
-        modules=layout.provided_modules(tree, roots) if with_requirements else (),
+        modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
     )
 
 

@@ -94,11 +94,12 @@ def import_names(tree: Tree, findings: Findings, roots: tuple[str, ...]) -> tupl
     return tuple(sorted(names))
 
 
-def provided_modules(tree: Tree, roots: tuple[str, ...]) -> tuple[str, ...]:
+def provided_modules(tree: Tree, roots: tuple[str, ...], import_names: tuple[str, ...]) -> tuple[str, ...]:
     """Dotted names of the packages and modules that a work tree provides, sorted; more rather than fewer.
 
     Where the packaging files do not say where packages lie, as they may compute it, each outermost package counts whose
-    folder may be on the import path: one beside the repository's files, in a folder of sources, or the largest one.
+    folder may be on the import path: one beside the repository's files, in a folder of sources, or beside the largest
+    one. Where no import name is known, a package in any folder of the repository counts.
     """
     texts = {path: tree.text(path) if path.endswith("/__init__.py") else "" for path in tree.paths if _own(path)}
     found: set[str] = set()
@@ -108,9 +109,10 @@ def provided_modules(tree: Tree, roots: tuple[str, ...]) -> tuple[str, ...]:
         found |= {name for name in modules_of(inner) if root or "." in name or name not in _COMMON_MODULES}
     outermost = Counter(_outermost_package(path, texts) for path in texts)
     del outermost[""]
-    for package, _ in outermost.most_common():
+    largest = max(sorted(outermost), key=outermost.__getitem__, default="").rpartition("/")[0]
+    for package in outermost:
         above, _, name = package.rpartition("/")
-        if not above or "/" not in above or package == outermost.most_common(1)[0][0]:
+        if above in ("", largest) or ("/" not in above and not import_names):
             found.add(name)
         found.add(_below_root(package))
     return tuple(sorted(name for name in found if all(part.isidentifier() for part in name.split("."))))

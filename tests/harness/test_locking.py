@@ -241,6 +241,22 @@ def test_an_honest_neighbour_in_a_namespace_stays(tmp_path: Path) -> None:
     assert versions(environment).keys() == {"pytest", "space-two", "old"}
 
 
+def test_a_sample_named_like_a_dependency_leaves_the_dependency_in(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": b"[project]\nname='lib'\ndependencies=['sockets']\n",
+        "lib/__init__.py": b"",
+        "lib/more.py": b"",
+        "docs_src/sockets/__init__.py": b"",
+        "tests/sockets/__init__.py": b"",
+        "lib/_vendor/sockets/__init__.py": b"",
+    }
+    project = discover(files.get, sorted(files))
+    with local_index(tmp_path / "index", [Release("sockets", files={"sockets/__init__.py": ""})]) as wheels:
+        era = Era(date(2024, 5, 2), date(2024, 5, 2))
+        environment = environment_for(project, era, {}, wheels, tmp_path / "cache")
+    assert versions(environment).keys() == {"pytest", "sockets"}
+
+
 def test_pytest_stays_where_it_only_ships_a_module_of_the_same_name(tmp_path: Path) -> None:
     files = {"pyproject.toml": b"[project]\nname='py'\n", "py/__init__.py": b""}
     project = discover(files.get, sorted(files))
