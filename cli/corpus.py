@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from models.manifest import Manifest
+    from models.manifest import Environment, Manifest
 
 SandboxOption = Annotated[
     str | None, typer.Option("--sandbox", help="auto, bubblewrap, or none (only for code you trust).")
@@ -75,10 +75,16 @@ def show(
 
 def _check(directory: Path, as_json: bool) -> None:
     """Print what is wrong with a package and end with 1, or return if nothing is. Nothing of the package is run."""
-    from cli.output import print_json
-    from harness.packages import package_findings
+    from cli.output import errors, print_json
+    from harness.packages import package_findings, read_package
+    from harness.reach import late_environments, misstated_reaches, self_provided
 
     findings = package_findings(directory)
+    if not findings:
+        package = read_package(directory)
+        findings = [*misstated_reaches(package), *self_provided(package)]
+        for warning in late_environments(package):
+            errors.print(f"warning: {directory}: {warning}", markup=False, soft_wrap=True)
     if not findings:
         return
     if as_json:
@@ -106,6 +112,11 @@ def _summary(manifest: "Manifest") -> dict[str, object]:
     }
 
 
+def _late(environment: "Environment") -> str:
+    """How many days after the commit's parent an environment reaches; "?" in packages that do not say."""
+    return "?" if environment.days_after is None else str(environment.days_after)
+
+
 def print_manifest(directory: Path, manifest: "Manifest") -> None:
     """Tables for people: instances, environments, and a line that sums them up."""
     from rich.text import Text
@@ -123,10 +134,19 @@ def print_manifest(directory: Path, manifest: "Manifest") -> None:
     table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
     table(
         f"{manifest.name}: environments",
-        ["key", "python", "wheels", "up to", "requires"],
-        [(e.key[:8], e.python, len(e.wheels), e.cutoff, ", ".join(e.requires)[:90]) for e in manifest.environments],
-        right=["wheels"],
+        ["key", "python", "wheels", "up to", "days late", "requires"],
+        [
+            (e.key[:8], e.python, len(e.wheels), e.cutoff, _late(e), ", ".join(e.requires)[:90])
+            for e in manifest.environments
+        ],
+        right=["wheels", "days late"],
     )
+    for each in manifest.environments:
+        if each.late_because:
+            print_flag(
+                f"environment {each.key[:8]} reaches {each.days_after} days past its commit's parent: "
+                f"{each.late_because}"
+            )
     valid = sum(i.valid for i in manifest.instances)
     console.print(
         f"[bold]{directory}[/]: {valid} of {len(manifest.instances)} commits valid, "

@@ -88,7 +88,7 @@ def curate_data(
 def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False) -> None:
     """Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints."""
     from cli.output import errors, print_json
-    from evals.sets import reserved
+    from evals.sets import kept_back
     from harness.store import open_raw_store
     from models.database import open_database
     from models.settings import load_settings
@@ -100,7 +100,7 @@ def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the p
     with errors.status("reading runs"):
         raw, curated = open_raw_store(settings.raw_url), open_database(settings.curated_url, "curated")
         now = measure_standing(raw.engine, curated, Registry(curated, settings.data_dir), settings.guardrails)
-        plan_id, plan = advise(raw, settings.curation, now, reserved(curated))
+        plan_id, plan = advise(raw, settings.curation, now, kept_back(curated, raw.engine))
     if as_json:
         print_json({"id": plan_id, **plan.model_dump(mode="json")})
     else:

@@ -16,6 +16,7 @@ from flows.stopping import Stopping
 from flows.table import Table
 from flows.window import completed
 from harness.campaigns import campaign_config
+from harness.contents import package_content
 from harness.crew import TEAMS, Crew
 from harness.packages import RepoPackage, read_package
 from harness.store import RawStore, Report, open_raw_store
@@ -116,7 +117,7 @@ def _assignments(
     campaign_id: str, package: RepoPackage, grid: Grid, desk: Desk, runtime: "Runtime"
 ) -> Iterator[Assignment]:
     """A package's trajectories, all of an instance side by side: their prompts begin alike, which servers cache."""
-    keys = desk.store.register_package(package.manifest)
+    keys = desk.store.register_package(package.manifest, package_content(package))
     valid = [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
     for instance in valid:
         bench = Bench(runtime, package, instance)

@@ -10,8 +10,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import watcher
 from flows.window import completed
+from harness.locking import Candidate
 from harness.packages import TIMINGS
-from harness.prepare import Candidate, Source, select, write_package
+from harness.prepare import Source, select, write_package
 from harness.state import Runtime
 from models.errors import InfrastructureError
 from models.manifest import Instance, Manifest

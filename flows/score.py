@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from evals.sets import reserved
+from evals.sets import kept_back
 from flows.progress import watcher
 from flows.train import open_shop
 from flows.window import completed
@@ -57,7 +57,7 @@ def score(
     shop, meter = open_shop(), Meter(max_cost=max_cost)
     router = open_router(shop.settings.models, "teacher", meter)
     bench = Bench(shop.raw, Scorer(router))
-    found, known = unscored(shop.raw, target, bench.identity, campaigns, reserved(shop.curated))
+    found, known = unscored(shop.raw, target, bench.identity, campaigns, kept_back(shop.curated, shop.raw_engine))
     wanted = found[:limit]
     with tags("score", target.value):
         scores, unread, stopped = _run(bench, wanted, target, router.concurrency)

@@ -11,11 +11,12 @@ from typing import Any
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
 
-from evals.sets import all_sets, reserved
+from evals.sets import all_sets, copy_of_reserved, kept_back
 from flows.campaign import campaign
 from flows.curate import curate
 from flows.promotion import Settled, settle
 from flows.train import TrainOrder, asides, gate, open_shop, prepare, publish
+from harness.contents import package_content
 from harness.packages import read_package
 from models.curation_settings import CurationRequest
 from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
@@ -108,16 +109,26 @@ def self_improve(order: ImproveOrder, rounds: int = 1) -> ImproveReport:
     return ImproveReport(lines=tuple(lines), stopped=f"{rounds} rounds were asked for")
 
 
+def _copied(shop: Shop, package: Path) -> str:
+    """Why a package is a copy of a reserved repository, "" if it is none."""
+    return copy_of_reserved(shop.curated, shop.raw_engine, package_content(read_package(package)))
+
+
 def _request(shop: Shop, order: ImproveOrder) -> Request:
     """The order with its defaults filled in. Raises UsageError for what cannot be guessed."""
-    held = reserved(shop.curated)
+    held = kept_back(shop.curated, shop.raw_engine)
     packages = list(order.packages) or [
-        path for path in shop.known_packages() if read_package(path).manifest.name not in held
+        path
+        for path in shop.known_packages()
+        if read_package(path).manifest.name not in held and not _copied(shop, path)
     ]
     if not packages:
         raise UsageError("no package is known that is not reserved; give some: cra self-improve PACKAGE...")
     names = [read_package(path).manifest.name for path in packages]
     guardrails.check_held_out(names, list(held))
+    for path in order.packages:
+        if why := _copied(shop, path):
+            raise GuardrailError(guardrails.HELD_OUT, f"{path}: {why}, which is reserved for evaluation; leave it out")
     targets = order.targets or tuple(each for each in Target if any(s.target is each for s in all_sets(shop.curated)))
     if not targets:
         raise UsageError(

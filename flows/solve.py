@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from agent.prompts.render import fenced
 from flows.progress import watcher
+from harness.contents import package_content
 from harness.crew import Crew
 from harness.packages import write_atomically
 from harness.solving import FullCheck, Order, Place, check_whole, place_for
@@ -114,7 +115,8 @@ def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore)
         sandboxes=settings.concurrency,
         tell=partial(watch.advance, _WORK),
     )
-    instance_key = store.register_package(bench.package.manifest)[bench.instance.instance_id]
+    package = bench.package
+    instance_key = store.register_package(package.manifest, package_content(package))[bench.instance.instance_id]
     campaign = store.register_campaign(
         {"kind": "solve", "repository": bench.package.manifest.name, "loop": desk.limits.model_dump(mode="json")}
     )

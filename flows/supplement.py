@@ -13,6 +13,7 @@ from pydantic import Field
 
 from flows.progress import watcher
 from flows.window import completed
+from harness.contents import package_content
 from harness.packages import read_package
 from harness.store import open_raw_store
 from harness.store.supplements import open_supplement_store
@@ -81,7 +82,7 @@ def supplement(
     desk = Desk(raw, open_supplement_store(settings.raw_url), settings.cache_dir, teacher, settings.concurrency)
     cases: list[Case] = []
     for package in (read_package(Path(path)) for path in packages):
-        raw.register_package(package.manifest)
+        raw.register_package(package.manifest, package_content(package))
         cases += [Case(Subject(runtime, package, instance), desk) for instance in wanting(package.manifest)]
     report = _run(cases[:limit], settings.concurrency)
     _publish(report)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from evals.gate_report import gate_markdown, unlike_use
 from evals.gates import decide_together
-from evals.sets import contamination, in_common, latest_set, reserved
+from evals.sets import contamination, in_common, kept_back, latest_set
 from evals.thresholds import Rules
 from evals.tiers import check_order
 from flows.judging import evaluate
@@ -175,7 +175,7 @@ def check(
         raise TrainingError(f"{dataset} is a dataset of {card.target.value}, not of {order.target.value}")
     guardrails.check_frozen_base(base.name, base.facts)
     guardrails.check_accumulated(trained_before(shop.raw, card, base.id), [*card.rounds.earlier, card.id])
-    guardrails.check_held_out(list(card.repositories), list(reserved(shop.curated)))
+    guardrails.check_held_out(list(card.repositories), list(kept_back(shop.curated, shop.raw_engine)))
     guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, [evaluation_set])])
     total = sum(card.planners.values())
     taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))

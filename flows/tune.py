@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow, tags
 
-from evals.sets import all_sets, contamination, reserved
+from evals.sets import all_sets, contamination, kept_back
 from flows.train import open_shop
 from models.targets import Role
 from tasks.learning import train_adapter
@@ -25,7 +25,7 @@ def tune(role: Role, base: str, dataset: Path) -> Base:
     start, card = find_base(shop.curated, base), read_dataset(dataset)
     guardrails.check_frozen_base(start.name, start.facts)
     guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, all_sets(shop.curated))])
-    guardrails.check_held_out(list(card.repositories), list(reserved(shop.curated)))
+    guardrails.check_held_out(list(card.repositories), list(kept_back(shop.curated, shop.raw_engine)))
     with tags("tune", role):
         done = train_adapter(f"{role} base", shop, order_for(card, dataset, start, "full", shop.settings.training))
     return add_tuned_base(shop.curated, shop.settings.data_dir, done.adapter_dir, role)

@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import watcher
 from flows.window import completed
+from harness.contents import package_content
 from harness.packages import RepoPackage, read_package
 from harness.predictions import read_predictions
 from harness.store import RawStore, open_raw_store
@@ -56,7 +57,7 @@ def known_instances(store: RawStore, packages: list[RepoPackage]) -> Known:
     """Instances by id, with their package and key; of two packages that hold the same id the first counts."""
     known: Known = {}
     for package in packages:
-        keys = store.register_package(package.manifest)
+        keys = store.register_package(package.manifest, package_content(package))
         for instance in package.manifest.instances:
             known.setdefault(instance.instance_id, (package, instance, keys[instance.instance_id]))
     return known

@@ -10,37 +10,24 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
-from harness.environments import (
-    Project,
-    choose_interpreter,
-    discover_commit,
-    environment_identity,
-    fetch_wheels,
-    installed_interpreters,
-    interpreter_for,
-    known_sha256,
-    lock_for_era,
-    pretend_version,
-    spec_key,
-)
+from harness.environments import discover_commit, environment_identity, known_sha256
 from harness.git import Git, clone
 from harness.gold_validation import GoldVerdict, validate_gold
 from harness.goldpatch import UnsupportedChange, read_gold_patch
 from harness.intake import values
+from harness.locking import Candidate
+from harness.locking import find_environment as find_environment
+from harness.locking import with_dropped as with_dropped
 from harness.mining import Mined
 from harness.mining.repository import describe
 from harness.packages import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
 from harness.process import CommandFailed, run
 from harness.state import Runtime, provisioned
-from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
+from models.errors import EnvironmentFault, ManifestError, RepositoryError
 from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
 
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
@@ -62,17 +49,6 @@ class Source:
     def git(self) -> Git:
         """The clone inside the package directory."""
         return Git(self.directory / "repo")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A commit on its way to becoming an instance: with an environment, or with the reason why there is none."""
-
-    commit: Commit
-    version: str
-    environment: Environment | None
-    reason: InvalidReason | None = None
-    detail: str = ""
 
 
 def acquire(source: str, corpus: Path) -> Source:
@@ -138,57 +114,6 @@ def _basename(source: str) -> str:
 def select(mined: Mined, max_commits: int) -> list[Commit]:
     """The newest kept commits that change production code and tests together, at most `max_commits`."""
     return [commit for commit in mined.commits if commit.mixed][:max_commits]
-
-
-def find_environment(git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path) -> Candidate:
-    """The environment of one commit; `known` maps requirements to environments and grows.
-
-    Commits are to be given newest first: the first one with given requirements sets the date of their lock. Releases
-    after the commit's day are not considered.
-    """
-    own = discover_commit(git, commit.sha)
-    if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
-        return Candidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
-    tag = git.last_tag(commit.parent)
-    version = pretend_version(tag)
-    date = datetime.fromtimestamp(commit.committed, UTC)
-    # The parent has to run in it as well: what the commit no longer requires stays in, if both can be had together.
-    both = with_dropped(own, discover_commit(git, commit.parent))
-    for project in dict.fromkeys((both, own)):
-        try:
-            return Candidate(commit, version, environment_for(project, date, known, packages, cache))
-        except (EnvironmentFault, WheelError) as error:  # a wheel may have been published damaged: others do without
-            lacking = isinstance(error, WheelError) or "wheel" in str(error)
-            reason = InvalidReason.NO_WHEEL if lacking else InvalidReason.UNRESOLVABLE
-            failed = Candidate(commit, version, None, reason, str(error))
-    return failed
-
-
-def with_dropped(project: Project, parent: Project) -> Project:
-    """A project that also requires what only its parent did."""
-    kept = {canonicalize_name(Requirement(text).name) for text in (*project.requires, project.name)}
-    dropped = {text for text in parent.requires if canonicalize_name(Requirement(text).name) not in kept}
-    return replace(project, requires=tuple(sorted({*project.requires, *dropped})))
-
-
-def environment_for(
-    project: Project, date: datetime, known: dict[str, Environment], packages: Path, cache: Path
-) -> Environment:
-    newest = choose_interpreter(project.requires_python, date, installed_interpreters())
-    key = spec_key(project, newest)
-    if key not in known:
-        environment = _cached_lock(cache / "locks" / f"{key}-{date:%Y%m%d}.json", project, date)
-        wheels = fetch_wheels(environment, interpreter_for(environment.abi), packages)
-        known[key] = environment.model_copy(update={"wheels": tuple(sorted(wheels))})
-    return known[key]
-
-
-def _cached_lock(path: Path, project: Project, date: datetime) -> Environment:
-    if path.is_file():
-        return Environment.model_validate_json(path.read_text())
-    _, environment = lock_for_era(project, date, installed_interpreters())
-    write_atomically(path, environment.model_dump_json())
-    return environment
 
 
 def validate_candidate(
@@ -277,7 +202,9 @@ def write_package(
 
     Tests that a teacher wrote for the package before are kept where they still fit.
     """
-    environments = {c.environment.key: c.environment for c in candidates if c.environment}
+    locked = [c.environment for c in candidates if c.environment]
+    # What two eras gave alike was there in the earlier one.
+    environments = {e.key: e for e in sorted(locked, key=lambda e: e.cutoff, reverse=True)}
     head = source.git.resolve("HEAD")
     packages = source.directory / "packages"
     packages.mkdir(exist_ok=True)

@@ -7,15 +7,16 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 
 from harness.clones import kept_clone
-from harness.environments import pretend_version
+from harness.environments import Era, calendar_of, pretend_version
 from harness.environments.discovery import discover_commit
 from harness.git import Git
+from harness.locking import environment_for
 from harness.packages import RepoPackage
-from harness.prepare import environment_for, name_of, origin_of
+from harness.prepare import name_of, origin_of
 from harness.state import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
 from harness.store import digest
 from harness.testing import Selection
@@ -129,9 +130,9 @@ def _placed(key: str, order: Order, git: Git, head: str, runtime: Runtime, cache
 
 def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Environment | None, str]:
     """The environment of the base's tests, or None and the reason."""
-    date = datetime.fromtimestamp(int(git.text("show", "-s", "--format=%ct", base)), UTC)
+    day = calendar_of(git).day(base) + timedelta(days=1)  # there is no answer yet that a release could hold
     try:
-        return environment_for(discover_commit(git, base), date, {}, wheels, cache), ""
+        return environment_for(discover_commit(git, base), Era(day, day), {}, wheels, cache), ""
     except (EnvironmentFault, WheelError) as error:
         return None, str(error)
 

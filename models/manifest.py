@@ -87,10 +87,15 @@ class Funnel(Frozen):
     mixed: int
 
 
+_UNSAID: dict[str, object] = {"days_after": None, "late_because": ""}
+
+
 class Environment(Frozen):
     """A Python environment by content. `lock` is a hash-pinned requirements file without the own distribution.
 
-    `requires` are the requirements it was resolved from, `cutoff` the date (ISO) up to which releases were considered.
+    `requires` are the requirements it was resolved from, `cutoff` the date (ISO) up to which releases were considered:
+    those uploaded before its first moment (UTC). That is `days_after` days after the day of the earliest parent of the
+    commits that share it, `late_because` of what no earlier release could do; None in packages of earlier versions.
     """
 
     key: str
@@ -100,6 +105,14 @@ class Environment(Frozen):
     cutoff: str
     lock: str
     wheels: tuple[str, ...]
+    days_after: int | None = None
+    late_because: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An environment of an earlier version is the text it was, and so its package keeps its identity."""
+        data: dict[str, Any] = handler(self)
+        return {name: value for name, value in data.items() if name not in _UNSAID or value != _UNSAID[name]}
 
 
 class InvalidReason(StrEnum):

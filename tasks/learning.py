@@ -10,7 +10,7 @@ from prefect import task
 from sqlalchemy import select
 
 from evals.scoring import Answerer, Terms, evaluation_id, find_evaluation, score_once, settings_of
-from evals.sets import reserved
+from evals.sets import kept_back, reserved
 from harness.packages import MANIFEST, read_package
 from harness.store import RawStore
 from harness.store.rows import Texts, add, reading, table_of, writing
@@ -190,7 +190,7 @@ def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
         return Trained(order.id, Path(found.path), found)
     _keep_plan(shop, order)
     # Once more: from here on, nobody can reserve what is about to be trained on.
-    guardrails.check_held_out(list(order.card.repositories), list(reserved(shop.curated)))
+    guardrails.check_held_out(list(order.card.repositories), list(kept_back(shop.curated, shop.raw_engine)))
     with shop.device():
         shop.tell(f"train {label}", 0, None)
         fit = order.fit(out, lambda progress: shop.tell(f"train {label}", progress.step, progress.steps))

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from prefect import task
 
+from harness import locking
 from harness.git import Git
+from harness.locking import Candidate
 from harness.mining import Mined, mine
-from harness.prepare import Candidate, Source, acquire, find_environment, validate_candidate
+from harness.prepare import Source, acquire, validate_candidate
 from harness.state import Runtime
-from models.manifest import Commit, Environment, Instance
+from models.manifest import Commit, Instance
 from models.mining import MiningRules
 from tasks.caching import RETRY_DELAYS, is_infrastructure
 
@@ -39,9 +41,8 @@ def mine_commits(name: str, git: Git, rules: MiningRules) -> Mined:
     persist_result=False,
 )
 def find_environments(name: str, git: Git, commits: list[Commit], packages: Path, cache: Path) -> list[Candidate]:
-    """Lock and fetch what the commits need, newest first; commits with the same requirements share an environment."""
-    known: dict[str, Environment] = {}
-    return [find_environment(git, commit, known, packages, cache) for commit in commits]
+    """Lock and fetch what the commits need; those of one time with the same requirements share an environment."""
+    return locking.find_environments(git, commits, packages, cache)
 
 
 @task(

@@ -104,7 +104,9 @@ def check_held_out(repositories: Collection[str], reserved: Collection[str]) -> 
     both = sorted(set(repositories) & set(reserved))
     if both:
         raise GuardrailError(
-            HELD_OUT, f"{_some(both)} is reserved for evaluation and in the training data; curate again without it"
+            HELD_OUT,
+            f"{_some(both)} is reserved for evaluation, or a copy of what is, and in the training data; "
+            "curate again without it",
         )
 
 

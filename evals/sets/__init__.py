@@ -2,7 +2,8 @@
 
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
-from evals.sets.frozen import all_sets, freeze, latest_set, require_untrained, reserve, reserved
+from evals.sets.frozen import all_sets, freeze, kept_back, latest_set, require_untrained, reserve, reserved
+from evals.sets.kin import copies_among, copy_of_reserved
 from evals.sets.trained import Contamination, contamination, curated_from, known_repositories, trained_repositories
 
 __all__ = [
@@ -11,10 +12,13 @@ __all__ = [
     "all_sets",
     "build_set",
     "contamination",
+    "copies_among",
+    "copy_of_reserved",
     "curated_from",
     "estimate_prompt",
     "freeze",
     "in_common",
+    "kept_back",
     "known_repositories",
     "latest_set",
     "require_untrained",

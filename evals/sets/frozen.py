@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, RowMapping, select
 
+from evals.sets.kin import copies_among, keep_contents
 from evals.sets.trained import trained_repositories
 from harness.store.rows import add, reading, table_of, writing
 from models.errors import EvaluationError, GuardrailError
@@ -39,6 +40,13 @@ def reserved(curated: "Engine") -> dict[str, str]:
     with reading(curated) as connection:
         rows = connection.execute(select(_RESERVED).order_by(_RESERVED.c.repository)).mappings()
         return {row["repository"]: row["reason"] for row in rows}
+
+
+def kept_back(curated: "Engine", raw: "Engine") -> dict[str, str]:
+    """The repositories of which nothing may be trained on, each with the reason: those that are reserved, and those
+    that campaigns ran on which are copies of reserved ones, by what is known of their content."""
+    held = reserved(curated)
+    return copies_among(raw, held, curated) | held
 
 
 def freeze(curated: "Engine", raw: "Engine", evaluation_set: EvaluationSet) -> str:
@@ -85,19 +93,28 @@ def all_sets(curated: "Engine") -> list[EvaluationSet]:
 
 
 def require_untrained(raw: "Engine", repositories: Iterable[str]) -> None:
-    """Raise GuardrailError if a repository was trained on."""
-    used = trained_repositories(raw)
-    for name in sorted(set(repositories) & set(used)):
+    """Raise GuardrailError if a repository, or one that is known to be a copy of it, was trained on."""
+    used, names = trained_repositories(raw), sorted(set(repositories))
+    for name in sorted(set(names) & set(used)):
         raise GuardrailError(
             HELD_OUT,
             f"repository {name!r} was trained on (dataset {used[name][:12]}), so it can evaluate nothing; "
             "choose one that no training has used",
         )
+    for name, why in sorted(copies_among(raw, names).items()):
+        if name in used:
+            raise GuardrailError(
+                HELD_OUT,
+                f"repository {name!r} was trained on (dataset {used[name][:12]}), and {why}; "
+                "choose one that no training has used",
+            )
 
 
 def _reserve(connection: Connection, raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
-    require_untrained(raw, repositories)
-    return [name for name in sorted(set(repositories)) if add(connection, Reservation(repository=name, reason=reason))]
+    names = sorted(set(repositories))
+    require_untrained(raw, names)
+    keep_contents(connection, raw, names)
+    return [name for name in names if add(connection, Reservation(repository=name, reason=reason))]
 
 
 def _read(row: RowMapping) -> EvaluationSet:

@@ -1,6 +1,5 @@
 """What a commit of a repository needs in order to run its tests, read without running any of its code."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from packaging.utils import canonicalize_name
 from harness.environments import layout, pins
 from harness.environments.findings import Findings, about_other_things, about_tests, canonical, parse
 from harness.environments.imports import distributions, imported_by_documents, imported_modules
+from harness.environments.naming import NAMING, name_by_imports, read_other_names
 from harness.environments.poetry import read_pipfile
 from harness.environments.pyproject import read_pyproject
 from harness.environments.requirement_files import read_requirement_files
@@ -21,8 +21,7 @@ from harness.git import Git
 from harness.trees import inside
 
 _DOCUMENTS = (".md", ".rst")
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # it becomes part of a path
-_READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *_DOCUMENTS)
+_READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *NAMING, *_DOCUMENTS)
 # Tools that development groups name and that no test needs, unless one imports them.
 _TOOLS = {
     "autoflake", "bandit", "basedpyright", "black", "build", "bump-my-version", "bump2version", "bumpversion",
@@ -44,7 +43,8 @@ class Project:
     `requires` are the requirements of its code and tests (and of building it where it `needs_build`),
     `constraints` the exact versions of its own lock, `generated` version modules that only a build would
     write. `headers` and `entry_points` are for its distribution's metadata; roots and paths are relative to
-    the repository.
+    the repository. `aliases` are further names (normalised) that its distribution may go by, `modules` what can be
+    imported from its tree, by dotted name.
     """
 
     name: str
@@ -62,6 +62,8 @@ class Project:
     headers: tuple[tuple[str, str], ...]
     entry_points: tuple[tuple[str, str, str], ...]  # group, name, target
     generated: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 def discover_commit(git: Git, commit: str) -> Project:
@@ -94,9 +96,10 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     roots = layout.import_roots(tree, findings)
     builds = layout.needs_build(tree, findings)
     names = layout.import_names(tree, findings, roots)
-    named = canonicalize_name(findings.name) if _NAME.fullmatch(findings.name) else ""
-    own = named or (names[0].replace("_", "-") if len(names) == 1 else "project")
+    read_other_names(tree, findings)
+    own = findings.name or name_by_imports(tree, names)
     findings.name = own
+    aliases = tuple(sorted(set(findings.aliases) - {own}))
     existing = set(tree.paths)
     return Project(
         name=own,
@@ -116,6 +119,8 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
             sorted((group, name, target) for group, t in findings.entry_points.items() for name, target in t.items())
         ),
         generated=tuple(sorted({path for path in findings.version_files if path not in existing and inside(path)})),
+        aliases=aliases,
+        modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
     )
 
 

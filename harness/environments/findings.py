@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+"""What a distribution may be called; the name becomes part of a path."""
 _TESTING = {"test", "tests", "testing", "unittest", "unittests", "pytest", "cov", "coverage", "ci"}
 _DEVELOPING = {"dev", "develop", "development", "devel"}
 _OTHER = {
@@ -23,10 +25,12 @@ class Findings:
     """Everything the packaging files of one commit say, in the order in which they were read.
 
     `groups` holds extras and dependency groups alike, by normalised name; `tests` what test runners install
-    for sure; `mentioned` what is named for another purpose; `wanted` the groups that test runners name.
+    for sure; `mentioned` what is named for another purpose; `wanted` the groups that test runners name;
+    `aliases` are further (normalised) names of the distribution.
     """
 
     name: str = ""
+    aliases: list[str] = field(default_factory=list)
     requires_python: str = ""
     runtime: list[str] = field(default_factory=list)
     build: list[str] = field(default_factory=list)
@@ -44,6 +48,13 @@ class Findings:
     modules: list[str] = field(default_factory=list)
     extension_modules: bool = False
     version_files: list[str] = field(default_factory=list)
+
+    def named(self, name: object) -> None:
+        """Add what the distribution is called; the first name that can be one holds, others are kept as aliases."""
+        said = canonicalize_name(name.strip()) if isinstance(name, str) and NAME.fullmatch(name.strip()) else ""
+        self.name = self.name or said
+        if said and said not in (self.name, *self.aliases):
+            self.aliases.append(said)
 
     def add_group(self, name: str, requirements: Iterable[str], *, extra: bool = False) -> None:
         """Add requirements to an extra or a dependency group."""

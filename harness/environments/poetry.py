@@ -77,7 +77,7 @@ def _table(table: dict[str, Any]) -> list[str]:
 
 def read_poetry(poetry: dict[str, Any], findings: Findings) -> None:
     """Add a `[tool.poetry]` table."""
-    findings.name = findings.name or str(poetry.get("name", ""))
+    findings.named(poetry.get("name"))
     dependencies: dict[str, Any] = poetry.get("dependencies", {})
     if isinstance(dependencies.get("python"), str) and not findings.requires_python:
         findings.requires_python = constraint(dependencies["python"])

@@ -29,7 +29,7 @@ def read_pyproject(tree: Tree, findings: Findings) -> None:
 
 
 def _project(project: dict[str, Any], findings: Findings) -> None:
-    findings.name = findings.name or str(project.get("name", ""))
+    findings.named(project.get("name"))
     findings.requires_python = findings.requires_python or str(project.get("requires-python", ""))
     findings.runtime += project.get("dependencies", [])
     for extra, requirements in project.get("optional-dependencies", {}).items():
@@ -74,7 +74,7 @@ def _tools(tool: dict[str, Any], tree: Tree, findings: Findings) -> None:
         read_poetry(tool["poetry"], findings)
     flit = tool.get("flit", {}).get("metadata", {})
     findings.runtime += flit.get("requires", [])
-    findings.name = findings.name or str(flit.get("dist-name", flit.get("module", "")))
+    findings.named(flit.get("dist-name", flit.get("module")))
     findings.requires_python = findings.requires_python or str(flit.get("requires-python", ""))
     for extra, requirements in flit.get("requires-extra", {}).items():
         findings.add_group(extra, requirements, extra=True)

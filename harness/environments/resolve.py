@@ -5,10 +5,13 @@ import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from harness.environments.discovery import Project
 from harness.environments.interpreters import Interpreter
@@ -17,6 +20,11 @@ from models.errors import EnvironmentFault, InfrastructureError
 from models.manifest import Environment
 
 _KEY_SCHEMA = 1
+_SPEC_SCHEMA = 2
+"""Raised whenever the same requirements would be locked otherwise; locks in the cache of older schemas are not used."""
+_NEVER = "python_version < '0'"
+Later = Mapping[str, date]
+"""Distributions (normalised names) of which later releases count than of all others, each with its date."""
 
 
 def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
@@ -27,10 +35,11 @@ def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
 
 
 def spec_key(project: Project, interpreter: Interpreter) -> str:
-    """What an environment is asked for, hashed: commits with the same key share the first one's
-    environment."""
+    """What an environment is asked for, hashed: commits with the same key may share environments."""
     requires = applicable(project, interpreter)
-    return _hash([_KEY_SCHEMA, project.name, project.requires_python, requires, project.constraints, interpreter.abi])
+    own = [project.name, *project.aliases]
+    modules = list(project.modules)
+    return _hash([_SPEC_SCHEMA, own, modules, project.requires_python, requires, project.constraints, interpreter.abi])
 
 
 def environment_key(requires: tuple[str, ...], lock_text: str, abi: str) -> str:
@@ -42,9 +51,12 @@ def _hash(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
-def lock(project: Project, interpreter: Interpreter, cutoff: date, index_url: str | None = None) -> Environment:
+def lock(
+    project: Project, interpreter: Interpreter, cutoff: date, index_url: str | None = None, later: Later | None = None
+) -> Environment:
     """Resolve a project's requirements among releases uploaded before `cutoff` (00:00 UTC), own distribution
-    excluded.
+    excluded whoever requires it: what it needs itself stands among the requirements. Of the distributions in `later`
+    releases up to their dates count.
 
     The repository's own pins hold if they can; if they cannot, only those of direct requirements, then none.
     A test requirement that had no wheel for this interpreter at the time is left out, which shows in
@@ -53,9 +65,10 @@ def lock(project: Project, interpreter: Interpreter, cutoff: date, index_url: st
     solution, InfrastructureError if the index does not answer.
     """
     requires = applicable(project, interpreter)
+    releases = _Releases(cutoff, later or {}, index_url)
     while True:
         try:
-            text = _resolve(project, requires, interpreter, cutoff, index_url)
+            text = _resolve(project, requires, interpreter, releases)
         except CommandFailed as error:
             dropped = _without_wheels(error.stderr, set(requires) - set(project.runtime))
             if not dropped:
@@ -69,25 +82,40 @@ def lock(project: Project, interpreter: Interpreter, cutoff: date, index_url: st
                 python=interpreter.version,
                 abi=interpreter.abi,
                 requires=requires,
-                cutoff=cutoff.isoformat(),
+                cutoff=max([cutoff, *releases.later.values()]).isoformat(),
                 lock=text,
                 wheels=(),
             )
 
 
-def _resolve(
-    project: Project,
-    requires: tuple[str, ...],
-    interpreter: Interpreter,
-    cutoff: date,
-    index_url: str | None,
-) -> str:
+@dataclass(frozen=True)
+class _Releases:
+    """Which releases count, and where they are looked for."""
+
+    cutoff: date
+    later: Later
+    index_url: str | None
+
+    def options(self) -> list[str]:
+        """The resolver's options."""
+        found = ["--exclude-newer", _midnight(self.cutoff)]
+        for name in sorted(self.later):
+            found += ["--exclude-newer-package", f"{name}={_midnight(self.later[name])}"]
+        return [*found, "--index-url", self.index_url] if self.index_url else found
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def _resolve(project: Project, requires: tuple[str, ...], interpreter: Interpreter, releases: _Releases) -> str:
+    own = (project.name, *project.aliases)
     direct = {_name(text) for text in requires}
     some = tuple(pin for pin in project.constraints if _name(pin) in direct)
     failure: CommandFailed | None = None
     for constraints in dict.fromkeys((project.constraints, some, ())):
         try:
-            return _compile(project.name, requires, interpreter, cutoff, constraints, index_url)
+            return _compile(own, requires, interpreter, constraints, releases)
         except CommandFailed as error:
             if not _unsatisfiable(error):
                 raise InfrastructureError(f"cannot resolve {project.name}: {_essence(error.stderr)}") from error
@@ -109,23 +137,25 @@ def _without_wheels(stderr: str, droppable: set[str]) -> set[str]:
 
 
 def _compile(
-    own: str,
+    own: tuple[str, ...],
     requires: tuple[str, ...],
     interpreter: Interpreter,
-    cutoff: date,
     constraints: tuple[str, ...],
-    index_url: str | None,
+    releases: _Releases,
 ) -> str:
+    """A lock's text. The own distribution is overridden by a requirement that never holds, so that neither it nor a
+    version that its dependents ask for is looked for; what the tree itself needs is in `requires`."""
     with tempfile.TemporaryDirectory(prefix="cra-lock-") as folder:
         requirements, pinned = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
+        overridden = Path(folder, "overrides.txt")
         requirements.write_text("".join(f"{line}\n" for line in requires))
-        pinned.write_text("".join(f"{line}\n" for line in constraints))
-        argv = ["uv", "pip", "compile", str(requirements), "--constraint", str(pinned), "--generate-hashes",
-                "--no-build", "--no-header", "--no-annotate", "--quiet", "--no-emit-package", own,
-                "--python", str(interpreter.executable),
-                "--exclude-newer", f"{cutoff.isoformat()}T00:00:00Z"]  # fmt: skip
-        if index_url:
-            argv += ["--index-url", index_url]
+        pinned.write_text("".join(f"{line}\n" for line in constraints if canonicalize_name(_name(line)) not in own))
+        overridden.write_text("".join(f"{name} ; {_NEVER}\n" for name in own))
+        argv = ["uv", "pip", "compile", str(requirements), "--constraint", str(pinned), "--override", str(overridden),
+                "--generate-hashes", "--no-build", "--no-header", "--no-annotate", "--quiet",
+                "--python", str(interpreter.executable), *releases.options()]  # fmt: skip
+        for name in own:
+            argv += ["--no-emit-package", name]
         return run(argv, cwd=Path(folder), env={"UV_NO_CONFIG": "1", "NO_COLOR": "1"}).decode()
 
 

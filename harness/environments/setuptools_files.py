@@ -3,10 +3,11 @@
 import ast
 import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.environments.findings import Findings
+from harness.environments.text_values import about_values, text_value
 from harness.environments.tree import Tree
 from harness.syntax import parse_python
 
@@ -15,7 +16,7 @@ def read_setup_cfg(tree: Tree, findings: Findings) -> None:
     """Add `setup.cfg`."""
     parser = ini(tree.text("setup.cfg"))
     metadata, options = section(parser, "metadata"), section(parser, "options")
-    findings.name = findings.name or metadata.get("name", "")
+    findings.named(metadata.get("name"))
     findings.requires_python = findings.requires_python or options.get("python_requires", "")
     for header, key in _HEADERS.items():
         value = metadata.get(key, metadata.get(key.replace("_", "-")))
@@ -73,17 +74,26 @@ def read_setup_py(tree: Tree, findings: Findings) -> None:
         module = parse_python(tree.text("setup.py"))
     except (SyntaxError, ValueError):
         return
-    names = _assignments(module)
+    for call, names in _setup_calls(module, _assigned(module.body, about_values(tree))):
+        arguments: dict[str, Any] = {}
+        for keyword in call.keywords:
+            value = evaluate(keyword.value, names)
+            if keyword.arg is None and isinstance(value, dict):
+                arguments.update(value)
+            elif keyword.arg is not None:
+                arguments[keyword.arg] = value
+        _setup(arguments, findings)
+
+
+def _setup_calls(module: ast.Module, names: dict[str, Any]) -> Iterator[tuple[ast.Call, dict[str, Any]]]:
+    """The calls of `setup`, each with what the names stand for where it is."""
+    functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
+    inner = {
+        id(call): _assigned(f.body, names) for f in functions for call in ast.walk(f) if isinstance(call, ast.Call)
+    }
     for node in ast.walk(module):
         if isinstance(node, ast.Call) and _called(node) == "setup":
-            arguments: dict[str, Any] = {}
-            for keyword in node.keywords:
-                value = evaluate(keyword.value, names)
-                if keyword.arg is None and isinstance(value, dict):
-                    arguments.update(value)
-                elif keyword.arg is not None:
-                    arguments[keyword.arg] = value
-            _setup(arguments, findings)
+            yield node, inner.get(id(node), names)
 
 
 def _setup(arguments: Mapping[str, Any], findings: Findings) -> None:
@@ -91,8 +101,7 @@ def _setup(arguments: Mapping[str, Any], findings: Findings) -> None:
         value = arguments.get(key)
         return lines(value) if isinstance(value, str) else [v for v in value or [] if isinstance(v, str)]
 
-    if isinstance(arguments.get("name"), str):
-        findings.name = findings.name or arguments["name"]
+    findings.named(arguments.get("name"))
     if isinstance(arguments.get("python_requires"), str):
         findings.requires_python = findings.requires_python or arguments["python_requires"]
     for header, key in _HEADERS.items():
@@ -140,20 +149,34 @@ def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
 
-def _assignments(module: ast.Module) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for node in module.body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target, value = node.targets[0], evaluate(node.value, names)
-            if isinstance(target, ast.Name):
-                names[target.id] = value
-            elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-                held, key = names.get(target.value.id), evaluate(target.slice, names)
-                if isinstance(held, dict) and key is not None:
-                    held[key] = value
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            names[node.target.id] = _sum(names.get(node.target.id), evaluate(node.value, names))
+def _assigned(body: Sequence[ast.stmt], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What names stand for after some statements, of branches and blocks as if each were run; functions as trees."""
+    names = dict(known)
+    for node in _flat(body):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ):
+                names[name] = value if isinstance(value, ast.Lambda) else evaluate(value, names) if value else None
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value):
+                held, place = names.get(name), evaluate(key, names)
+                if isinstance(held, dict) and isinstance(place, str):
+                    held[place] = evaluate(value, names)
+            case ast.AugAssign(target=ast.Name(id=name), value=value):
+                names[name] = _sum(names.get(name), evaluate(value, names))
+            case ast.FunctionDef(name=name):
+                names[name] = node
+            case ast.ImportFrom(names=aliases):
+                names.update({each.asname: names.get(each.name) for each in aliases if each.asname})
     return names
+
+
+def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            yield from _flat([*node.body, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())])
 
 
 def _sum(left: Any, right: Any) -> Any:
@@ -171,7 +194,8 @@ def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
         case ast.Constant(value=value):
             return value
         case ast.Name(id=name):
-            return names.get(name)
+            held = names.get(name)
+            return None if isinstance(held, ast.AST) else held
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
             found: list[Any] = []
             for element in elements:
@@ -191,9 +215,10 @@ def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _sum(evaluate(left, names), evaluate(right, names))
         case ast.Subscript(value=held, slice=key):
-            table_or_none = evaluate(held, names)
-            return table_or_none.get(evaluate(key, names)) if isinstance(table_or_none, dict) else None
+            table_or_none, place = evaluate(held, names), evaluate(key, names)
+            found_there = table_or_none.get(place) if isinstance(table_or_none, dict) else None
+            return names.get(place) if found_there is None and isinstance(place, str) else found_there
         case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
             return {k.arg: evaluate(k.value, names) for k in keywords if k.arg}
         case _:
-            return None
+            return text_value(node, names, evaluate)

@@ -16,6 +16,7 @@ from models.manifest import DropReason, Environment, Instance, InvalidReason, Ma
 TEST_COMMAND = ("python", "-m", "pytest")
 """The only command that tests are run with."""
 _COUNT = 10**9
+_DAYS = 10**5
 
 
 def manifest_findings(manifest: Manifest) -> Iterator[Finding]:
@@ -76,6 +77,9 @@ def _environment(field: str, environment: Environment, wheels: dict[str, str]) -
         yield Finding(f"{field}.abi", shown(environment.abi), f"is not that of Python {shown(environment.python)}")
     yield from _check(f"{field}.requires", values.requirement, *environment.requires)
     yield from _check(f"{field}.cutoff", values.day, environment.cutoff)
+    yield from _check(f"{field}.late_because", values.text, environment.late_because)
+    if environment.days_after is not None and not 0 <= environment.days_after <= _DAYS:
+        yield Finding(f"{field}.days_after", shown(environment.days_after), f"is no number of days up to {_DAYS}")
     yield from _check(f"{field}.wheels", values.wheel, *environment.wheels)
     yield from _repeated(f"{field}.wheels", environment.wheels)
     derived = environment_key(environment.requires, environment.lock, environment.abi)

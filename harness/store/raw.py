@@ -16,6 +16,7 @@ from harness.store.recorder import AttemptRecorder
 from harness.store.report import latest_run
 from harness.store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
 from models.attribution import Attribution
+from models.content import RepositoryContent
 from models.database import open_database
 from models.errors import DatabaseError, UsageError
 from models.manifest import Manifest
@@ -27,12 +28,22 @@ from models.tables import (
     InstanceRow,
     OutcomeRow,
     RepoPackage,
+    RepositoryContentRow,
     TaskRun,
     ValidationRow,
     utc_now,
 )
 
 _RUNS = table_of(TaskRun)
+
+
+def content_row(repository: str, content: RepositoryContent) -> RepositoryContentRow:
+    """The row of a repository's content."""
+    return RepositoryContentRow(
+        id=digest("content", repository, canonical(content)),
+        repository=repository,
+        content=content.model_dump(mode="json"),
+    )
 
 
 def open_raw_store(target: str | Path) -> "RawStore":
@@ -55,8 +66,11 @@ class RawStore(Questions):
         with reading(self._engine) as connection:
             return read_texts(connection, [sha256])[sha256]
 
-    def register_package(self, manifest: Manifest) -> dict[str, str]:
-        """Store a repo package and its instances; the instances' keys by their `instance_id`."""
+    def register_package(self, manifest: Manifest, content: RepositoryContent | None = None) -> dict[str, str]:
+        """Store a repo package and its instances; the instances' keys by their `instance_id`.
+
+        `content` is what its clone was found to be, by which copies of a repository under other names are known.
+        """
         texts = Texts()
         package = RepoPackage(
             id=manifest.identity(),
@@ -81,6 +95,8 @@ class RawStore(Questions):
         ]
         with writing(self._engine, texts) as connection:
             add(connection, package)
+            if content is not None:
+                add(connection, content_row(manifest.name, content))
             for row in sorted(rows, key=lambda row: row.id):
                 add(connection, row)
         return {row.instance_id: row.id for row in rows}

@@ -6,8 +6,8 @@ Raw rows are only ever added; triggers in the database hold that.
 from models.tables.attributions import AttributionRow
 from models.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
 from models.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
-from models.tables.corpus import Blob, InstanceRow, RepoPackage
-from models.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation
+from models.tables.corpus import Blob, InstanceRow, RepoPackage, RepositoryContentRow
+from models.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation, ReservedContent
 from models.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 from models.tables.learning import AnswerScore, EvaluationRow, ImprovementStep, TrainingRun
 from models.tables.supplements import SupplementRound, TestQualityRow
@@ -34,7 +34,9 @@ __all__ = [
     "Promotion",
     "RawTable",
     "RepoPackage",
+    "RepositoryContentRow",
     "Reservation",
+    "ReservedContent",
     "RetrievalDecision",
     "RetrievalLlmCall",
     "SupplementRound",

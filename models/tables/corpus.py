@@ -1,7 +1,9 @@
 """Raw: texts by content, and the repo packages and instances that campaigns ran on."""
 
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import JSON
 from sqlmodel import Field
 
 from models.tables.base import FreeText, RawTable, UtcDateTime, utc_now
@@ -31,6 +33,17 @@ class RepoPackage(RawTable, table=True):
     source: str = Field(sa_type=FreeText)
     head: str
     manifest_hash: str = Field(foreign_key="blobs.sha256")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class RepositoryContentRow(RawTable, table=True):
+    """What a repository was found to be by its content (`RepositoryContent`); several for one that has grown."""
+
+    __tablename__ = "repository_contents"
+
+    id: str = Field(primary_key=True)
+    repository: str = Field(index=True)
+    content: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

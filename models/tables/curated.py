@@ -88,6 +88,18 @@ class Reservation(CuratedTable, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+class ReservedContent(CuratedTable, table=True):
+    """What a reserved repository is by its content (`RepositoryContent`): nothing alike is ever trained on, whatever it
+    is called. Rows are never changed or deleted."""
+
+    __tablename__ = "reserved_contents"
+
+    id: str = Field(primary_key=True)
+    repository: str = Field(index=True)
+    content: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
 class EvaluationSetRow(CuratedTable, table=True):
     """A frozen evaluation set: `id` is the hash of its content, `content` its JSON. The newest of a target counts.
     Rows are never changed or deleted."""

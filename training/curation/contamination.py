@@ -1,9 +1,10 @@
 """Keeping evaluation out of training: what a dataset must not share with any frozen evaluation set.
 
 An example is refused if it is of an item's commit or instance, if a run of `ngram` words of its task stands in an
-item's task (as GPT-3's authors did it, with 13 words; shorter tasks from 8 words on are compared whole), or if its
-prompt holds a set share of the word runs that an item's prompt shows beside its task. A single run is not enough there:
-licences and such stand in every repository. What the templates say themselves does not count.
+item's task (as GPT-3's authors did it, with 13 words; shorter tasks from 8 words on are compared whole, still shorter
+ones line by line: see `short`), or if its prompt holds a set share of the word runs that an item's prompt shows beside
+its task. A single run is not enough there: licences and such stand in every repository. What the templates say
+themselves does not count.
 """
 
 import re
@@ -14,10 +15,10 @@ from models.chat import Message
 from models.curation_settings import CurationSettings
 from models.evaluation import EvaluationSet
 from models.training import Provenance
+from training.curation.short import SHORTEST, ShortTasks
 from training.pairs.templates import own_text, task_of
 
 _WORD = re.compile(r"\w+")
-_SHORTEST = 8
 COMMIT, INSTANCE, TASK, PROMPT = (
     "commit of an evaluation item",
     "instance of an evaluation item",
@@ -37,6 +38,7 @@ class HeldOut:
         self._instances = {item.instance for item in items}
         asked = {item.messages for item in items if item.messages}
         self._tasks = {run for messages in asked for run in self._task_runs(messages)}
+        self._short = ShortTasks(task_of(messages) for messages in asked)
         self._shown: dict[int, list[int]] = {}
         self._sizes: list[int] = []
         for number, messages in enumerate(sorted(asked, key=str)):
@@ -51,7 +53,7 @@ class HeldOut:
             return COMMIT
         if provenance.instance in self._instances:
             return INSTANCE
-        if not self._tasks.isdisjoint(self._task_runs(messages)):
+        if not self._tasks.isdisjoint(self._task_runs(messages)) or self._short.know(task_of(messages)):
             return TASK
         if not self._shown:
             return None
@@ -62,7 +64,7 @@ class HeldOut:
 
     def _task_runs(self, messages: Sequence[Message]) -> set[int]:
         words = _words(task_of(messages))
-        if _SHORTEST <= len(words) < self._n:
+        if SHORTEST <= len(words) < self._n:
             return {hash(tuple(words))}
         return set(self._runs(" ".join(words)))
 

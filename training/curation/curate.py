@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
-from evals.sets.frozen import all_sets, reserved
+from evals.sets.frozen import all_sets, kept_back, reserved
 from harness.store import RawStore
 from harness.store.rows import Texts, add, sha256, writing
 from models.curation_settings import CurationRequest
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 Progress = Callable[[str], None]
+COPY = "copy of a reserved repository"
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,9 @@ class _Curation:
         """Examples that may be trained on at all."""
         settings, most = self.request.settings, self.request.max_prompt_tokens
         self.progress(f"filtering {len(examples)} {what}")
-        kept_back = reserved(self.curated)
-        examples = funnel.keep("reserved repository", examples, lambda e: e.provenance.repository not in kept_back)
+        held_back, copies = reserved(self.curated), kept_back(self.curated, self.raw.engine)
+        examples = funnel.keep("reserved repository", examples, lambda e: e.provenance.repository not in held_back)
+        examples = funnel.keep(COPY, examples, lambda e: e.provenance.repository not in copies)
         why = {e.id: held.why(e.provenance, e.item.messages) for e in examples}
         for reason in REASONS:
             examples = funnel.kept(reason, examples, [e for e in examples if why[e.id] != reason])

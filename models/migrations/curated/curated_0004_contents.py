@@ -1,0 +1,32 @@
+"""What reserved repositories are by their content, so that copies of them are known."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "curated_0004"
+down_revision = "curated_0003"
+
+
+def upgrade() -> None:
+    """Create the table, and the triggers that make it append-only."""
+    op.create_table(
+        "reserved_contents",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("repository", sa.String(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_reserved_contents_repository", "reserved_contents", ["repository"])
+    if op.get_bind().dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER reserved_contents_no_{verb.lower()} BEFORE {verb} ON reserved_contents "
+                "BEGIN SELECT RAISE(ABORT, 'reserved_contents is append-only'); END"
+            )
+        return
+    for name, when, scope in (("change", "UPDATE OR DELETE", "ROW"), ("truncate", "TRUNCATE", "STATEMENT")):
+        op.execute(
+            f"CREATE TRIGGER reserved_contents_no_{name} BEFORE {when} ON reserved_contents "
+            f"FOR EACH {scope} EXECUTE FUNCTION cra_curated_append_only()"
+        )
