@@ -125,7 +125,7 @@ def _account(twin: KeptTwin, seen: Seen) -> str:
     (ended, saw), (_, expected) = json.loads(mine), json.loads(gold)
     for one, other in zip(saw, expected, strict=False):
         if one != other:
-            found = [(a, b) for a, b in zip(one[2:], other[2:], strict=False) if a != b]
+            found = [(a, b) for a, b in zip(one[2:], other[2:], strict=False) if a != b] or [(one, other)]
             # of an equality the sides say more than whether they are equal
             here, there = next((pair for pair in found if isinstance(pair[0], list)), found[0])
             return f"{twin} sees {_readable(here)}, with the gold patch {_readable(there)}"

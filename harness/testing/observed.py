@@ -64,7 +64,12 @@ def _read(path: Path) -> dict[str, Seen]:
             node, end, seen = json.loads(line)
         except (ValueError, TypeError, RecursionError):
             continue  # a forged line, or the last one of a run that was killed
-        if isinstance(node, str):
+        if isinstance(node, str) and isinstance(end, str) and _well_formed(seen):
             texts = by_twin.setdefault(re.split(r"\[", node, maxsplit=1)[0], [])
             texts.append(json.dumps([end, seen], sort_keys=True))
     return {node: Seen(texts) for node, texts in by_twin.items()}
+
+
+def _well_formed(seen: object) -> bool:
+    """Whether observations have the form that the observer writes: [what, place, ...]."""
+    return isinstance(seen, list) and all(isinstance(each, list) and len(each) > 2 for each in seen)

@@ -55,7 +55,7 @@ def _seal(results: Path, nonce: str) -> dict[str, Any] | None:
     content = read_left(results / "seal.json")
     try:
         seal = json.loads(content or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(seal, dict) or seal.keys() != {"nonce", "exit", "whole", "report"}:
         return None
@@ -80,8 +80,8 @@ def _lines(results: Path) -> Iterator[list[Any]]:
     for line in (read_left(results / "progress.jsonl") or b"").splitlines():
         try:
             fields = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed
+        except (ValueError, RecursionError):
+            continue  # the last line of a run that was killed, or one that the run forged
         if isinstance(fields, list) and fields:
             yield fields
 

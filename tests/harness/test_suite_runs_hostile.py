@@ -135,3 +135,15 @@ def test_the_runners_own_part_cannot_be_read_when_the_repositorys_code_runs(suit
         }
     )
     assert report.end is SuiteEnd.COMPLETED
+
+
+def test_records_that_are_nested_too_deeply_to_be_read_do_not_count(suite):  # noqa: F811
+    deep = "'[' * 200_000"
+    forged = (
+        "import os\n"
+        f"open('/cra/suite/results/seal.json', 'w').write({deep})\n"
+        f"open('/cra/suite/results/progress.jsonl', 'a').write({deep} + chr(10))\n"
+    )
+    report = suite({"test_t.py": "def test_x(): pass\n", "conftest.py": forged + "os._exit(0)\n"})
+    assert report.end is SuiteEnd.CRASHED
+    assert report.passed == set()
