@@ -88,11 +88,8 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     read_pyproject(tree, findings)
     read_setup_cfg(tree, findings)
     read_setup_py(tree, findings)
-    read_pipfile(tree.toml("Pipfile"), findings)
-    read_tox(tree, findings)
-    read_nox(tree, findings)
-    read_requirement_files(tree, findings)
-    pins.read_locks(tree, findings)
+    if with_requirements:
+        _read_requirements(tree, findings)
     roots = layout.import_roots(tree, findings)
     builds = layout.needs_build(tree, findings)
     names = layout.import_names(tree, findings, roots)
@@ -122,6 +119,15 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         aliases=aliases,
         modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
     )
+
+
+def _read_requirements(tree: Tree, findings: Findings) -> None:
+    """Add what only requirements come from: other tools' files, runners, lists and locks."""
+    read_pipfile(tree.toml("Pipfile"), findings)
+    read_tox(tree, findings)
+    read_nox(tree, findings)
+    read_requirement_files(tree, findings)
+    pins.read_locks(tree, findings)
 
 
 def _specifier(text: str) -> str:

@@ -11,6 +11,8 @@ variables;
 
 What it notes is no proof of bad intent: the commit's own code may do the same, and is asked for comparison. Code in the
 same process can undo what this module does if it knows how; docs/sandbox.md says what that leaves open.
+
+PYTEST_DONT_REWRITE: there is no assertion here.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _ROOT = _WANTED["root"] + sep
 _HIDDEN = frozenset(_WANTED["hidden"])  # the hidden test files, as absolute paths
 _OURS = ("/cra" + sep, str(Path(_WANTED["results"]).parent) + sep)  # the runner's own folders
 _RUNNER = ("_pytest", "pluggy", "pytest", "unittest", "builtins", "json", "xml")
-_MOST_CHECKS = 10  # tests after which the runner is looked at, beside the look at the end
+_MOST_CHECKS = 5  # tests after which the runner is looked at, beside the look at the end
 _PID = getpid()
 _SEEN = {}  # type: dict[tuple[str, str], str]
 _STATE = {"on": False, "busy": False, "checks": 0}

@@ -5,6 +5,8 @@ any conftest, so that what runs on import counts. Where there is `sys.monitoring
 and leaves other tracers alone; before, it is a trace function, which it sets again where a test has taken it away. What
 other processes run is not seen. At the end it writes `lines-PID.json`: for each file the lines that can run and those
 that did.
+
+PYTEST_DONT_REWRITE: there is no assertion here.
 """
 
 from __future__ import annotations

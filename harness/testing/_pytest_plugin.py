@@ -7,6 +7,8 @@ does not count. The seal repeats a nonce. What this module is told, the nonce in
 before any code of the repository runs, and the module is not among `sys.modules` by then: an accident or a simple
 forgery does not make a seal, code that sets out to take pytest apart from inside still could. Required tests are
 known by keyed hashes only.
+
+PYTEST_DONT_REWRITE: there is no assertion here.
 """
 
 from __future__ import annotations
