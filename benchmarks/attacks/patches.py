@@ -16,7 +16,7 @@ def attacks() -> list[Attack]:
     """One for each patch."""
     cases = [*found_before_the_run(), *in_process(), *by_the_tests_text(), *by_the_answer()]
     return [
-        Attack("patches", case.name, functools.partial(_judge, case), case.residual, index=True) for case in cases()
+        Attack("patches", case.name, functools.partial(_judge, case), case.residual, index=True) for case in cases
     ]
 
 
