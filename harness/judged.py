@@ -117,9 +117,14 @@ class JudgedTree:
             yield tree
 
     def _add_sentinels(self, tree: Path) -> dict[str, tuple[str, ...]]:
-        """Add tests that must fail to each module of FAIL_TO_PASS; their ids by module."""
+        """Add tests that must fail to each touched module with tests that are judged by; their ids by module.
+
+        Where no test of a module must go from failing to passing, none of its own is copied.
+        """
         found: dict[str, tuple[str, ...]] = {}
-        for module in sorted({test.partition("::")[0] for test in self.instance.fail_to_pass}):
+        judged_by = {test.partition("::")[0] for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
+        decisive = {test.partition("::")[0] for test in self.instance.fail_to_pass}
+        for module in sorted(decisive | (judged_by & set(self._touched()))):
             path = tree / module
             if not module.endswith(".py") or path.is_symlink() or not path.is_file():
                 continue

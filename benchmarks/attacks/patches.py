@@ -15,9 +15,7 @@ from models.outcomes import OutcomeKind
 def attacks() -> list[Attack]:
     """One for each patch."""
     cases = [*found_before_the_run(), *in_process(), *by_the_tests_text(), *by_the_answer()]
-    return [
-        Attack("patches", case.name, functools.partial(_judge, case), case.residual, index=True) for case in cases
-    ]
+    return [Attack("patches", case.name, functools.partial(_judge, case), case.residual, index=True) for case in cases]
 
 
 def _judge(case: Case, scratch: Path) -> str:

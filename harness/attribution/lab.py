@@ -7,6 +7,7 @@ from agent.code.paths import check_path
 from agent.index.symbols import base_name
 from harness.attribution.merge import merge
 from harness.candidates import JUDGE_VERSION, judge_candidate
+from harness.confirmation.recorded import TWINS_VERSION
 from harness.planners.gold import GoldPlanner
 from harness.planners.hunks import FileHunks
 from harness.state import checked_out
@@ -47,6 +48,7 @@ def judging_key(bench: Bench, instance: str, changes: Overlay) -> str:
         "limits": bench.runtime.limits.model_dump(mode="json"),
         "sandbox": bench.runtime.sandbox.kind,
         "judge": JUDGE_VERSION,
+        "twins": TWINS_VERSION,
     }
     environment = bench.package.environment_identity(bench.instance.environment)
     return validation_key(instance, digest("changes", files), environment, conditions)
