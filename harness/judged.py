@@ -81,9 +81,12 @@ class JudgedTree:
         seen = None if guard.seen is None else tuple(guard.seen)
         return JudgedRun(report, len(failed), tuple(forged), seen)
 
-    def observe(self, modules: Sequence[Module], seconds: int, hash_seed: int = 0) -> dict[str, Seen]:
+    def observe(
+        self, modules: Sequence[Module], seconds: int, hash_seed: int = 0, *, states: bool = False
+    ) -> dict[str, Seen]:
         """What the twins in some modules see in this tree, by node id, each in so many seconds.
 
+        With `states`, what objects hold is among it.
         Raises Tampered and BuildFailed.
         """
         with self._laid_out() as tree:
@@ -91,7 +94,7 @@ class JudgedTree:
             setup = suite_setup(tree, self.provided)
             paths = [module.path for module in modules]
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            return run_observed(sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed)[1]
+            return run_observed(sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, states=states)[1]
 
     def _touched(self) -> tuple[str, ...]:
         generated = generated_tests(self.package, self.instance)

@@ -104,7 +104,11 @@ class SplitTuples(Rewriting):
     """`a, b = x, y` as assignments one after the other, by way of names of their own."""
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
-        if len(node.targets) != 1 or not isinstance(node.targets[0], ast.Tuple) or not isinstance(node.value, ast.Tuple):
+        if (
+            len(node.targets) != 1
+            or not isinstance(node.targets[0], ast.Tuple)
+            or not isinstance(node.value, ast.Tuple)
+        ):
             return node
         targets, values = node.targets[0].elts, node.value.elts
         starred = any(isinstance(each, ast.Starred) for each in (*targets, *values))

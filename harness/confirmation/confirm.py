@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from harness.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
 from harness.confirmation.recorded import (
     KeptTwin,
     TwinSet,
@@ -106,11 +107,12 @@ def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]
     """Twins that see something else here than on the gold patch, and do so again when run once more."""
     if not twins.kept:
         return []
+    states = any(holds_fields(text) for twin in twins.kept for text in twin.gold)
     differing = list(twins.kept)
     seen: dict[str, Seen] = {}
     for _ in range(2):
-        seen = judged.observe(twins.modules, _PATIENT)
-        differing = [twin for twin in differing if seen.get(twin.id, Seen()) != twin.gold]
+        seen = judged.observe(twins.modules, _PATIENT, states=states)
+        differing = [twin for twin in differing if not agree(twin.gold, seen.get(twin.id, Seen()))]
         if not differing:
             break
     return [(twin, seen.get(twin.id, Seen())) for twin in differing]
@@ -118,17 +120,14 @@ def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]
 
 def _account(twin: KeptTwin, seen: Seen) -> str:
     """The first difference, in a line."""
-    pairs = zip([*seen, *[""] * len(twin.gold)], twin.gold, strict=False)
-    mine, gold = next(((mine, gold) for mine, gold in pairs if mine != gold), ("", ""))
-    if not mine:
+    if len(seen) != len(twin.gold):
         return f"{twin} did not run to its end"
-    (ended, saw), (_, expected) = json.loads(mine), json.loads(gold)
-    for one, other in zip(saw, expected, strict=False):
-        if one != other:
-            found = [(a, b) for a, b in zip(one[2:], other[2:], strict=False) if a != b]
-            # of an equality the sides say more than whether they are equal
-            here, there = next((pair for pair in found if isinstance(pair[0], list)), found[0])
-            return f"{twin} sees {_readable(here)}, with the gold patch {_readable(there)}"
+    pairs = ((one, other) for one, other in zip(twin.gold, seen, strict=True) if not agree((one,), (other,)))
+    (_, expected), (ended, saw) = map(json.loads, next(pairs))
+    for one, other in zip(expected, saw, strict=False):
+        if not observations_agree(one, other):
+            here, there = first_difference(one, other)
+            return f"{twin} sees {_readable(there)}, with the gold patch {_readable(here)}"
     return f"{twin} ends with {ended}, with the gold patch it passes"
 
 

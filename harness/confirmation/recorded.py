@@ -19,7 +19,7 @@ from harness.testing.observed import Seen
 from models.manifest import Instance
 from models.plans import Frozen
 
-TWINS_VERSION = 1
+TWINS_VERSION = 2
 """Raised whenever other twins could be recorded; those of older versions are recorded again."""
 
 MOST_TRIED = 64
@@ -133,7 +133,7 @@ def _encoded(literal: str) -> Any:
     if isinstance(value, str):
         return ["str", value]
     if isinstance(value, float):
-        return int(value) if value == int(value) else ["float", f"{value:.9g}"]
+        return int(value) if value == int(value) else ["float", repr(value)]
     return value
 
 
