@@ -1,5 +1,7 @@
 """A candidate's tree with the hidden tests in it, and the runs that judge it."""
 
+import io
+import tokenize
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -128,12 +130,13 @@ class JudgedTree:
                 continue
             content = path.read_bytes()
             try:
-                text = content.decode("utf-8")
-            except UnicodeDecodeError:
+                encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+                text = content.decode(encoding)
+            except (SyntaxError, UnicodeDecodeError):
                 continue
             made = with_sentinels(
                 module, text, (t for t in self.instance.fail_to_pass if t.partition("::")[0] == module)
             )
-            overlay(tree, {module: (made.source.encode("utf-8"), False)})
+            overlay(tree, {module: (made.source.encode(encoding), False)})
             found[module] = made.ids
         return found

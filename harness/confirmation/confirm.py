@@ -1,6 +1,9 @@
 """Confirming a pass: sentinels and the watcher first, then the twins."""
 
+import io
 import json
+import tokenize
+from contextlib import suppress
 from typing import Any
 
 from harness.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
@@ -99,7 +102,8 @@ def _sources(judged: JudgedTree) -> dict[str, str]:
         given = generated.get(path)
         content = given[0] if given else git.read(commit, path)
         if content is not None and path.endswith(".py"):
-            found[path] = content.decode("utf-8", "replace")
+            with suppress(SyntaxError, UnicodeDecodeError):
+                found[path] = content.decode(tokenize.detect_encoding(io.BytesIO(content).readline)[0])
     return found
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from harness.confirmation.twins import Twin, twin_module
 from harness.packages import write_atomically
+from harness.syntax import parse_python
 from harness.testing.observed import Seen
 from models.manifest import Instance
 from models.plans import Frozen
@@ -127,7 +128,9 @@ def _differ_in_expected(twin: Twin, one: str, other: str) -> bool:
 
 def _encoded(literal: str) -> Any:
     """A literal as the observer writes it down."""
-    value = ast.literal_eval(literal)
+    (statement,) = parse_python(literal).body
+    assert isinstance(statement, ast.Expr)
+    value = ast.literal_eval(statement.value)
     if isinstance(value, bytes):
         return ["bytes", value.hex()]
     if isinstance(value, str):

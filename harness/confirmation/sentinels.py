@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.confirmation.literals import is_literal
+from harness.syntax import parse_python
 from models.suite import CaseStatus, SuiteReport
 
 MOST_FOREIGN = 3
@@ -36,7 +37,7 @@ def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
     """
     names = sorted({tuple(re.split(r"\[", test, maxsplit=1)[0].split("::")[1:]) for test in tests})
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError):
         return Sentinels(source, ())
     prefix = _prefix(name[-1] for name in names if name)

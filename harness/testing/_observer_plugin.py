@@ -55,13 +55,13 @@ def hash_of(value: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, complex):
+    if issubclass(type(value), complex):
         real, imaginary = complex.__getattribute__(value, "real"), complex.__getattribute__(value, "imag")
         return _number(real) if imaginary == 0 else ["complex", _number(real), _number(imaginary)]
-    if isinstance(value, int):
+    if issubclass(type(value), int):
         whole = int.__add__(value, 0)
         return whole if abs(whole) < 1 << 62 else ["int", _text(hex(whole))]
-    broken = float.__add__(value, 0.0) if isinstance(value, float) else float(value)
+    broken = float.__add__(value, 0.0) if issubclass(type(value), float) else float(value)
     if broken != broken or broken in (float("inf"), float("-inf")):
         return ["float", str(broken)]
     return int(broken) if broken == int(broken) and abs(broken) < 1e15 else ["float", repr(broken)]
@@ -120,33 +120,33 @@ class _Teller:
         return self._instance(value, plain, deep)
 
     def _instance(self, value: Any, plain: Any, deep: int) -> Any:
-        names = [] if deep <= 0 or isinstance(value, type) else _fields(value)
+        names = [] if deep <= 0 or issubclass(type(value), type) else _fields(value)
         fields = [[name, self.tell(getattr(value, name, None), deep - 1)] for name in names] or None
         if not _WANTED["states"]:
             return ["is", plain, fields]
-        state = {} if deep <= 0 or isinstance(value, type) else _state(value)
+        state = {} if deep <= 0 or issubclass(type(value), type) else _state(value)
         return ["is", plain, fields, [[name, self.tell(each, min(deep - 1, 2))] for name, each in state.items()]]
 
     def _plain(self, value: Any, deep: int) -> Any:
         """What a value is as one of the language's own; None if it is none of these."""
-        if isinstance(value, str):
+        if issubclass(type(value), str):
             return ["str", _text(str.__str__(value))]
-        if isinstance(value, (int, float, complex)) or _standard(value, _NUMERIC):
+        if issubclass(type(value), (int, float, complex)) or _standard(value, _NUMERIC):
             return _number(value)
-        if isinstance(value, (bytes, bytearray, memoryview)):
+        if issubclass(type(value), (bytes, bytearray, memoryview)):
             return ["bytes", _text(bytes(value).hex())]
         if (standard := _standard(value, _BY_TEXT)) is not None:
             return ["value", standard.__name__, _text(self._as_text(value))]
         if deep <= 0:
-            return ["..."] if isinstance(value, (tuple, list, Set, Mapping)) else None
-        if isinstance(value, tuple):
+            return ["..."] if issubclass(type(value), (tuple, list, Set, Mapping)) else None
+        if issubclass(type(value), tuple):
             return ["tuple", self._each(tuple.__iter__(value), deep)]
-        if isinstance(value, list):
+        if issubclass(type(value), list):
             return ["list", self._each(list.__iter__(value), deep)]
-        if isinstance(value, Set):
+        if issubclass(type(value), Set):
             return ["set", sorted(self._each(iter(value), deep), key=json.dumps)]
-        if isinstance(value, Mapping):
-            items = dict.items(value) if isinstance(value, dict) else ((key, value[key]) for key in value)
+        if issubclass(type(value), Mapping):
+            items = dict.items(value) if issubclass(type(value), dict) else ((key, value[key]) for key in value)
             pairs = [[self.tell(key, deep - 1), self.tell(each, deep - 1)] for key, each in islice(items, _WIDE)]
             return ["dict", sorted(pairs, key=json.dumps)]
         return None
@@ -156,7 +156,7 @@ class _Teller:
 
     @staticmethod
     def _as_text(value: Any) -> str:
-        if isinstance(value, datetime.datetime) and value.utcoffset() is not None:
+        if issubclass(type(value), datetime.datetime) and value.utcoffset() is not None:
             return datetime.datetime.isoformat(value.astimezone(datetime.timezone.utc))  # noqa: UP017
         kind = next(kind for kind in type(value).__mro__ if kind.__module__.split(".")[0] in _BY_TEXT)
         return str(vars(kind).get("__str__", kind.__str__)(value))

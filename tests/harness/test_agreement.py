@@ -11,7 +11,9 @@ OBJECT = ["is", None, None]
 PLAIN = st.recursive(
     st.one_of(st.none(), st.integers(-5, 5), st.builds(lambda text: ["str", text], st.text(max_size=3))),
     lambda inner: st.one_of(
-        st.builds(lambda kind, each: [kind, each], st.sampled_from(["list", "tuple", "set"]), st.lists(inner, max_size=3)),
+        st.builds(
+            lambda kind, each: [kind, each], st.sampled_from(["list", "tuple", "set"]), st.lists(inner, max_size=3)
+        ),
         st.builds(lambda pairs: ["dict", pairs], st.lists(st.tuples(inner, inner).map(list), max_size=3)),
     ),
     max_leaves=8,
