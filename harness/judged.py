@@ -2,7 +2,7 @@
 
 import io
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,11 +84,17 @@ class JudgedTree:
         return JudgedRun(report, len(failed), tuple(forged), seen)
 
     def observe(
-        self, modules: Sequence[Module], seconds: int, hash_seed: int = 0, *, states: bool = False
+        self,
+        modules: Sequence[Module],
+        seconds: int,
+        hash_seed: int = 0,
+        *,
+        only: Collection[str] = (),
+        states: bool = False,
     ) -> dict[str, Seen]:
-        """What the twins in some modules see in this tree, by node id, each in so many seconds.
+        """What the twins in some modules, or `only` some of them, see in this tree, by node id.
 
-        With `states`, what objects hold is among it.
+        Each has so many seconds. With `states`, what objects hold is among it.
         Raises Tampered and BuildFailed.
         """
         with self._laid_out() as tree:
@@ -96,7 +102,9 @@ class JudgedTree:
             setup = suite_setup(tree, self.provided)
             paths = [module.path for module in modules]
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            return run_observed(sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, states=states)[1]
+            return run_observed(
+                sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, only=only, states=states
+            )[1]
 
     def _touched(self) -> tuple[str, ...]:
         generated = generated_tests(self.package, self.instance)

@@ -115,7 +115,7 @@ def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]
     differing = list(twins.kept)
     seen: dict[str, Seen] = {}
     for _ in range(2):
-        seen = judged.observe(twins.modules, _PATIENT, states=states)
+        seen = judged.observe(twins.modules, _PATIENT, only=[twin.id for twin in differing], states=states)
         differing = [twin for twin in differing if not agree(twin.gold, seen.get(twin.id, Seen()))]
         if not differing:
             break

@@ -35,7 +35,8 @@ _OUT = open_descriptor(str(Path(_WANTED["results"]) / "observations.jsonl"), O_W
 _MOST = 200  # observations of one test
 _DEEP, _LONG, _WIDE, _MUCH = 6, 2000, 500, 5000  # nesting, characters, members, and parts that are written of a value
 _MOST_STATE = 40  # attributes of an object
-_TWIN = re.compile(r"_twin\d+(?:\[.*)?$", re.DOTALL)
+_TWIN = re.compile(r"_twin\d+$")
+_ONLY = frozenset(_WANTED["only"])  # node ids without parameters; all twins if there are none
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 _BY_TEXT = {"datetime", "uuid", "pathlib", "ipaddress", "zoneinfo"}
 _NUMERIC = {"decimal", "fractions"}
@@ -227,10 +228,13 @@ def _late(number: int, frame: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """Leave out what is no twin: the tests that a twin's module was copied with."""
-    others = [item for item in items if not _TWIN.search(item.nodeid)]
+    """Leave out what is no twin: the tests that a twin's module was copied with, and twins that do not judge."""
+    kept, others = [], []
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        (kept if _TWIN.search(name) and (not _ONLY or name in _ONLY) else others).append(item)
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if _TWIN.search(item.nodeid)]
+    items[:] = kept
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -40,8 +40,11 @@ def guarded(tree: Path, files: dict[str, str], hidden: Sequence[str]) -> tuple[S
     return report, guard.seen
 
 
-def observed(tree: Path, files: dict[str, str], *, seconds: int = 5, states: bool = False) -> dict[str, Seen]:
+def observed(
+    tree: Path, files: dict[str, str], *, seconds: int = 5, only: Sequence[str] = (), states: bool = False
+) -> dict[str, Seen]:
     """Run the twins in some modules, which name the observer `observer`: what each saw, by node id."""
     modules = [name for name in files if Path(name).name.startswith("test_")]
     sandbox = open_sandbox()
-    return run_observed(sandbox, lay(tree, files), SETUP, modules, "observer", LIMITS, seconds, states=states)[1]
+    lay(tree, files)
+    return run_observed(sandbox, tree, SETUP, modules, "observer", LIMITS, seconds, only=only, states=states)[1]

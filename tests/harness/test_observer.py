@@ -281,3 +281,22 @@ def test_original():
 def test_a_twin_that_takes_too_long_ends_alone(tmp_path, body):
     ((end, seen),) = runs(tmp_path, f"observer.truth(1, True)\n{body}", seconds=1)
     assert (end, seen) == ("call failed", [["truth", 1, True]])
+
+
+def test_only_the_twins_that_are_asked_for_run(tmp_path):
+    source = """
+import observer, pytest
+
+@pytest.mark.parametrize("x", ["a_twin1", "[", "::"])
+def test_a_twin1(x):
+    observer.truth(1, x)
+
+def test_a_twin10():
+    raise SystemExit
+
+def test_a_twin2():
+    raise SystemExit
+"""
+    wanted = f"{NAME}::test_a_twin1"
+    seen = suites.observed(tmp_path, {NAME: source}, only=[wanted])
+    assert {name: len(each) for name, each in seen.items()} == {wanted: 3}
