@@ -229,7 +229,8 @@ def _late(number: int, frame: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     """Leave out what is no twin: the tests that a twin's module was copied with, and twins that do not judge."""
-    kept, others = [], []
+    kept: list[Any] = []
+    others: list[Any] = []
     for item in items:
         name = item.nodeid.partition("[")[0]
         (kept if _TWIN.search(name) and (not _ONLY or name in _ONLY) else others).append(item)
