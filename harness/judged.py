@@ -2,13 +2,13 @@
 
 import io
 import tokenize
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.confirmation.recorded import Module
-from harness.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.confirmation.sentinels import with_sentinels, without_parameters, without_sentinels
 from harness.environments import installed_modules
 from harness.mining.paths import is_test_path
 from harness.packages import RepoPackage, generated_tests
@@ -35,8 +35,8 @@ OBSERVER = "observer"
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run of the hidden tests: the report without its sentinels, how many of these ran, what is wrong with them,
-    and what the watcher saw (None if it did not report)."""
+    """A run of the hidden tests: the report without its sentinels, how many of these failed as they must, what is
+    wrong with the others, and what the watcher saw (None if it did not report)."""
 
     report: SuiteReport
     sentinels: int
@@ -74,9 +74,9 @@ class JudgedTree:
             guard = Guard(self.runtime.sandbox, tree, hidden)
             selection = Selection(first=first, stop="if-required-fail", required=self.instance.fail_to_pass)
             whole = run_tests(self.runtime, tree, self.provided, selection, [guard.plugin])
-        ids = [test for members in sentinels.values() for test in members]
-        report, passed, failed = without_sentinels(whole, ids)
-        forged = [f"the test {test.rpartition('::')[2]} that must fail passed" for test in passed]
+        wrong = {test: what for members in sentinels.values() for test, what in members.items()}
+        report, passed, failed = without_sentinels(whole, wrong)
+        forged = sorted({wrong[without_parameters(test)] for test in passed})
         for module, members in sorted(sentinels.items()):
             if members and not failed & set(members):
                 forged.append(f"none of the tests of {module} that must fail was run")
@@ -129,9 +129,9 @@ class JudgedTree:
             overlay(tree, generated_tests(self.package, self.instance))
             yield tree
 
-    def _add_sentinels(self, tree: Path) -> dict[str, tuple[str, ...]]:
-        """Add tests that must fail to each module of FAIL_TO_PASS; their ids by module."""
-        found: dict[str, tuple[str, ...]] = {}
+    def _add_sentinels(self, tree: Path) -> dict[str, Mapping[str, str]]:
+        """Add tests that must fail to each module of FAIL_TO_PASS; by module and id, what is wrong if one passes."""
+        found: dict[str, Mapping[str, str]] = {}
         for module in sorted({test.partition("::")[0] for test in self.instance.fail_to_pass}):
             path = tree / module
             if not module.endswith(".py") or path.is_symlink() or not path.is_file():
@@ -146,5 +146,5 @@ class JudgedTree:
                 module, text, (t for t in self.instance.fail_to_pass if t.partition("::")[0] == module)
             )
             overlay(tree, {module: (made.source.encode(encoding), False)})
-            found[module] = made.ids
+            found[module] = made.failing
         return found

@@ -35,8 +35,7 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
     `environment` is the identity of the environment's content. Raises EnvironmentFault when the gold patch itself
     does not pass any more, which is nobody's failure.
     """
-    seen = [*run.forged, *_sightings(judged, run)]
-    if seen:
+    if seen := _sightings(judged, run):
         return Confirmation(sentinels=run.sentinels, seen=tuple(seen))
     twins = twins_of(judged, environment)
     differing = _differing(judged, twins)
@@ -49,10 +48,10 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
 
 
 def _sightings(judged: JudgedTree, run: JudgedRun) -> list[str]:
-    """What the watcher saw, less what it sees of the commit's own code as well."""
+    """What is wrong with the sentinels and what the watcher saw, less what is so with the commit's own code too."""
     if run.seen is None:
-        return ["the watcher of the run did not report"]
-    if not run.seen:
+        return [*run.forged, "the watcher of the run did not report"]
+    if not run.seen and not run.forged:
         return []
     gold = judged.at(judged.instance.commit).run()
     missed = set(judged.instance.fail_to_pass) - gold.report.passed
@@ -60,7 +59,8 @@ def _sightings(judged: JudgedTree, run: JudgedRun) -> list[str]:
         what = min(missed, default="its own run")
         raise EnvironmentFault(f"{judged.instance.instance_id}: gold does not pass {what} any more; prepare it again")
     usual = {sighting.place for sighting in gold.seen}
-    return [str(sighting) for sighting in run.seen if sighting.place not in usual]
+    forged = [what for what in run.forged if what not in gold.forged]
+    return [*forged, *(str(sighting) for sighting in run.seen if sighting.place not in usual)]
 
 
 def twins_of(judged: JudgedTree, environment: str) -> TwinSet:

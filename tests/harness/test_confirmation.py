@@ -147,6 +147,25 @@ def test_a_watcher_that_does_not_report_voids_the_run(
     assert verdict.kind is OutcomeKind.TAMPERED
 
 
+@pytest.mark.parametrize(("gold_too", "expected"), [(True, OutcomeKind.PASSED), (False, OutcomeKind.TAMPERED)])
+def test_a_sentinel_that_passes_with_gold_as_well_says_nothing(
+    runtime: Runtime,
+    sample: RepoPackage,
+    instance: Instance,
+    monkeypatch: pytest.MonkeyPatch,
+    gold_too: bool,
+    expected: OutcomeKind,
+) -> None:
+    run = JudgedTree.run
+
+    def forged(tree: JudgedTree) -> object:
+        done = run(tree)
+        return replace(done, forged=("a pair",)) if gold_too or tree.base != instance.commit else done
+
+    monkeypatch.setattr(JudgedTree, "run", forged)
+    assert judged(runtime, sample, instance, gold(sample, instance)).kind is expected
+
+
 def test_gold_that_does_not_pass_any_more_is_nobodys_failure(
     runtime: Runtime, sample: RepoPackage, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

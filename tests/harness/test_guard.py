@@ -1,9 +1,13 @@
 """What the watcher of a judged run sees, and what it does not mind, in real runs."""
 
 import textwrap
+from dataclasses import replace
 
 import pytest
 
+from harness.sandbox import open_sandbox
+from harness.testing import run_suite
+from harness.testing.guard import Guard
 from models.suite import SuiteEnd
 from tests.harness import suites
 
@@ -270,3 +274,11 @@ def test_each_part_of_the_runner_that_was_replaced_is_told(tmp_path):
     assert seen is not None
     assert {each.what for each in seen} == {"_pytest.python.Function.runtest", "_pytest.python.Function.setup"}
     assert len({each.place for each in seen}) == 2
+
+
+def test_a_command_that_asks_for_several_processes_is_watched_in_one(tmp_path):
+    sandbox = open_sandbox()
+    guard = Guard(sandbox, suites.lay(tmp_path, {TEST: "def test_a():\n    pass\n"}), [TEST])
+    setup = replace(suites.SETUP, command=("python", "-m", "pytest", "-n", "2"), plugins=("xdist", "xdist.looponfail"))
+    report = run_suite(sandbox, tmp_path, setup, limits=suites.LIMITS, plugins=[guard.plugin])
+    assert (report.passed, guard.seen) == ({f"{TEST}::test_a"}, [])

@@ -72,9 +72,9 @@ def test_every_sentinel_fails_and_no_test_is_disturbed(tmp_path, name):
     made = with_sentinels(PATH, source, [f"{PATH}::{test}" for test in tests])
     report = suites.run(tmp_path, {PATH: made.source, **others})
     assert report.end is SuiteEnd.COMPLETED, report.output
-    rest, passed, failed = without_sentinels(report, made.ids)
+    rest, passed, failed = without_sentinels(report, made.failing)
     assert passed == []
-    assert failed == set(made.ids)
+    assert failed == set(made.failing)
     assert len(failed) >= 3
     assert rest.passed == set(rest.cases) == {f"{PATH}::{test}" for test in tests}
 
@@ -83,15 +83,17 @@ def test_every_sentinel_fails_and_no_test_is_disturbed(tmp_path, name):
 def test_sentinels_of_a_module_that_is_left_out_do_not_pass(tmp_path, mark):
     source = f"import pytest\npytestmark = pytest.mark.{mark}\n{PLAIN}"
     made = with_sentinels(PATH, source, [f"{PATH}::test_a"])
-    _, passed, failed = without_sentinels(suites.run(tmp_path, {PATH: made.source}), made.ids)
-    assert (passed, failed) == ([], set(made.ids))
+    _, passed, failed = without_sentinels(suites.run(tmp_path, {PATH: made.source}), made.failing)
+    assert (passed, failed) == ([], set(made.failing))
 
 
 def test_sentinels_that_pass_are_told(tmp_path):
     made = with_sentinels(PATH, PLAIN, [f"{PATH}::test_a"])
     conftest = "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n    return True\n"
-    _, passed, failed = without_sentinels(suites.run(tmp_path, {PATH: made.source, "conftest.py": conftest}), made.ids)
-    assert (set(passed), failed) == (set(made.ids), set())
+    _, passed, failed = without_sentinels(
+        suites.run(tmp_path, {PATH: made.source, "conftest.py": conftest}), made.failing
+    )
+    assert (set(passed), failed) == (set(made.failing), set())
 
 
 def test_an_object_that_equals_everything_passes_a_sentinel(tmp_path):
@@ -100,15 +102,15 @@ def test_an_object_that_equals_everything_passes_a_sentinel(tmp_path):
         "def test_a():\n    assert Any() == 1\n\n\ndef test_b():\n    assert 2 == Any()\n"
     )
     made = with_sentinels(PATH, source, [f"{PATH}::test_a", f"{PATH}::test_b"])
-    _, passed, _ = without_sentinels(suites.run(tmp_path, {PATH: made.source}), made.ids)
+    _, passed, _ = without_sentinels(suites.run(tmp_path, {PATH: made.source}), made.failing)
     assert len(passed) == 2
 
 
 def test_a_module_that_does_not_parse_has_none():
     for source in ("def test_a(:\n", "x = '\0'\n"):
-        assert with_sentinels(PATH, source, [f"{PATH}::test_a"]).ids == ()
+        assert with_sentinels(PATH, source, [f"{PATH}::test_a"]).failing == {}
 
 
 def test_names_are_never_the_same_twice():
     one, other = (with_sentinels(PATH, PLAIN, [f"{PATH}::test_a"]) for _ in range(2))
-    assert not set(one.ids) & set(other.ids)
+    assert not set(one.failing) & set(other.failing)
