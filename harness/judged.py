@@ -1,12 +1,14 @@
 """A candidate's tree with the hidden tests in it, and the runs that judge it."""
 
-from collections.abc import Iterator, Sequence
+import io
+import tokenize
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.confirmation.recorded import Module
-from harness.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.confirmation.sentinels import with_sentinels, without_parameters, without_sentinels
 from harness.environments import installed_modules
 from harness.mining.paths import is_test_path
 from harness.packages import RepoPackage, generated_tests
@@ -33,8 +35,8 @@ OBSERVER = "observer"
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run of the hidden tests: the report without its sentinels, how many of these ran, what is wrong with them,
-    and what the watcher saw (None if it did not report)."""
+    """A run of the hidden tests: the report without its sentinels, how many of these failed as they must, what is
+    wrong with the others, and what the watcher saw (None if it did not report)."""
 
     report: SuiteReport
     sentinels: int
@@ -72,18 +74,27 @@ class JudgedTree:
             guard = Guard(self.runtime.sandbox, tree, hidden)
             selection = Selection(first=first, stop="if-required-fail", required=self.instance.fail_to_pass)
             whole = run_tests(self.runtime, tree, self.provided, selection, [guard.plugin])
-        ids = [test for members in sentinels.values() for test in members]
-        report, passed, failed = without_sentinels(whole, ids)
-        forged = [f"the test {test.rpartition('::')[2]} that must fail passed" for test in passed]
+        wrong = {test: what for members in sentinels.values() for test, what in members.items()}
+        report, passed, failed = without_sentinels(whole, wrong)
+        forged = sorted({wrong[without_parameters(test)] for test in passed})
         for module, members in sorted(sentinels.items()):
             if members and not failed & set(members):
                 forged.append(f"none of the tests of {module} that must fail was run")
         seen = None if guard.seen is None else tuple(guard.seen)
         return JudgedRun(report, len(failed), tuple(forged), seen)
 
-    def observe(self, modules: Sequence[Module], seconds: int, hash_seed: int = 0) -> dict[str, Seen]:
-        """What the twins in some modules see in this tree, by node id, each in so many seconds.
+    def observe(
+        self,
+        modules: Sequence[Module],
+        seconds: int,
+        hash_seed: int = 0,
+        *,
+        only: Collection[str] = (),
+        states: bool = False,
+    ) -> dict[str, Seen]:
+        """What the twins in some modules, or `only` some of them, see in this tree, by node id.
 
+        Each has so many seconds. With `states`, what objects hold is among it.
         Raises Tampered and BuildFailed.
         """
         with self._laid_out() as tree:
@@ -91,7 +102,9 @@ class JudgedTree:
             setup = suite_setup(tree, self.provided)
             paths = [module.path for module in modules]
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            return run_observed(sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed)[1]
+            return run_observed(
+                sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, only=only, states=states
+            )[1]
 
     def _touched(self) -> tuple[str, ...]:
         generated = generated_tests(self.package, self.instance)
@@ -116,12 +129,13 @@ class JudgedTree:
             overlay(tree, generated_tests(self.package, self.instance))
             yield tree
 
-    def _add_sentinels(self, tree: Path) -> dict[str, tuple[str, ...]]:
-        """Add tests that must fail to each touched module with tests that are judged by; their ids by module.
+    def _add_sentinels(self, tree: Path) -> dict[str, Mapping[str, str]]:
+        """Add tests that must fail to each touched module with tests that are judged by; by module and id, what
+        is wrong if one passes.
 
         Where no test of a module must go from failing to passing, none of its own is copied.
         """
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, Mapping[str, str]] = {}
         judged_by = {test.partition("::")[0] for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
         decisive = {test.partition("::")[0] for test in self.instance.fail_to_pass}
         for module in sorted(decisive | (judged_by & set(self._touched()))):
@@ -130,12 +144,13 @@ class JudgedTree:
                 continue
             content = path.read_bytes()
             try:
-                text = content.decode("utf-8")
-            except UnicodeDecodeError:
+                encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+                text = content.decode(encoding)
+            except (SyntaxError, UnicodeDecodeError):
                 continue
             made = with_sentinels(
                 module, text, (t for t in self.instance.fail_to_pass if t.partition("::")[0] == module)
             )
-            overlay(tree, {module: (made.source.encode("utf-8"), False)})
-            found[module] = made.ids
+            overlay(tree, {module: (made.source.encode(encoding), False)})
+            found[module] = made.failing
         return found

@@ -49,13 +49,18 @@ def subject() -> Subject:
     """The sample, gold-validated. Needs the package index the first time."""
     root = Path(tempfile.mkdtemp(prefix="cra-subject-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return prepare_sample(root, (SIGN, SPAN))
+
+
+def prepare_sample(root: Path, commits: tuple[str, ...]) -> Subject:
+    """The sample's instances of some commits, named by the beginnings of their ids, gold-validated under `root`."""
     store = EnvironmentStore(root / "environments", 4 * 1024**3)
     runtime = Runtime(open_sandbox(), store, Limits(wall_seconds=8), root / "cache" / "scratch")
     source = acquire(str(build_sample(root / "spans")), root / "corpus")
     mined = mine(source.git)
     known: dict[str, Environment] = {}
     packages, cache = source.directory / "packages", root / "cache"
-    chosen = [commit for commit in select(mined, 20) if commit.sha.startswith((SIGN, SPAN))]
+    chosen = [commit for commit in select(mined, 20) if commit.sha.startswith(commits)]
     found = [find_environment(source.git, commit, known, packages, cache) for commit in chosen]
     instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
     write_package(source, mined, found, instances, {})

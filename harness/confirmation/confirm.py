@@ -1,8 +1,12 @@
 """Confirming a pass: sentinels and the watcher first, then the twins."""
 
+import io
 import json
+import tokenize
+from contextlib import suppress
 from typing import Any
 
+from harness.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
 from harness.confirmation.recorded import (
     KeptTwin,
     TwinSet,
@@ -31,8 +35,7 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
     `environment` is the identity of the environment's content. Raises EnvironmentFault when the gold patch itself
     does not pass any more, which is nobody's failure.
     """
-    seen = [*run.forged, *_sightings(judged, run)]
-    if seen:
+    if seen := _sightings(judged, run):
         return Confirmation(sentinels=run.sentinels, seen=tuple(seen))
     twins = twins_of(judged, environment)
     differing = _differing(judged, twins)
@@ -45,10 +48,10 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
 
 
 def _sightings(judged: JudgedTree, run: JudgedRun) -> list[str]:
-    """What the watcher saw, less what it sees of the commit's own code as well."""
+    """What is wrong with the sentinels and what the watcher saw, less what is so with the commit's own code too."""
     if run.seen is None:
-        return ["the watcher of the run did not report"]
-    if not run.seen:
+        return [*run.forged, "the watcher of the run did not report"]
+    if not run.seen and not run.forged:
         return []
     gold = judged.at(judged.instance.commit).run()
     missed = set(judged.instance.fail_to_pass) - gold.report.passed
@@ -56,7 +59,8 @@ def _sightings(judged: JudgedTree, run: JudgedRun) -> list[str]:
         what = min(missed, default="its own run")
         raise EnvironmentFault(f"{judged.instance.instance_id}: gold does not pass {what} any more; prepare it again")
     usual = {sighting.place for sighting in gold.seen}
-    return [str(sighting) for sighting in run.seen if sighting.place not in usual]
+    forged = [what for what in run.forged if what not in gold.forged]
+    return [*forged, *(str(sighting) for sighting in run.seen if sighting.place not in usual)]
 
 
 def twins_of(judged: JudgedTree, environment: str) -> TwinSet:
@@ -98,7 +102,8 @@ def _sources(judged: JudgedTree) -> dict[str, str]:
         given = generated.get(path)
         content = given[0] if given else git.read(commit, path)
         if content is not None and path.endswith(".py"):
-            found[path] = content.decode("utf-8", "replace")
+            with suppress(SyntaxError, UnicodeDecodeError):
+                found[path] = content.decode(tokenize.detect_encoding(io.BytesIO(content).readline)[0])
     return found
 
 
@@ -106,11 +111,12 @@ def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]
     """Twins that see something else here than on the gold patch, and do so again when run once more."""
     if not twins.kept:
         return []
+    states = any(holds_fields(text) for twin in twins.kept for text in twin.gold)
     differing = list(twins.kept)
     seen: dict[str, Seen] = {}
     for _ in range(2):
-        seen = judged.observe(twins.modules, _PATIENT)
-        differing = [twin for twin in differing if seen.get(twin.id, Seen()) != twin.gold]
+        seen = judged.observe(twins.modules, _PATIENT, only=[twin.id for twin in differing], states=states)
+        differing = [twin for twin in differing if not agree(twin.gold, seen.get(twin.id, Seen()))]
         if not differing:
             break
     return [(twin, seen.get(twin.id, Seen())) for twin in differing]
@@ -118,17 +124,14 @@ def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]
 
 def _account(twin: KeptTwin, seen: Seen) -> str:
     """The first difference, in a line."""
-    pairs = zip([*seen, *[""] * len(twin.gold)], twin.gold, strict=False)
-    mine, gold = next(((mine, gold) for mine, gold in pairs if mine != gold), ("", ""))
-    if not mine:
+    if len(seen) != len(twin.gold):
         return f"{twin} did not run to its end"
-    (ended, saw), (_, expected) = json.loads(mine), json.loads(gold)
-    for one, other in zip(saw, expected, strict=False):
-        if one != other:
-            found = [(a, b) for a, b in zip(one[2:], other[2:], strict=False) if a != b] or [(one, other)]
-            # of an equality the sides say more than whether they are equal
-            here, there = next((pair for pair in found if isinstance(pair[0], list)), found[0])
-            return f"{twin} sees {_readable(here)}, with the gold patch {_readable(there)}"
+    pairs = ((one, other) for one, other in zip(twin.gold, seen, strict=True) if not agree((one,), (other,)))
+    (_, expected), (ended, saw) = map(json.loads, next(pairs))
+    for one, other in zip(expected, saw, strict=False):
+        if not observations_agree(one, other):
+            here, there = first_difference(one, other)
+            return f"{twin} sees {_readable(there)}, with the gold patch {_readable(here)}"
     return f"{twin} ends with {ended}, with the gold patch it passes"
 
 

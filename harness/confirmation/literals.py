@@ -1,6 +1,7 @@
 """Small variations of the literals of a test, such as its author might have written instead."""
 
 import ast
+import math
 from collections.abc import Iterator
 from types import EllipsisType
 
@@ -9,12 +10,20 @@ Value = str | bytes | bool | int | float | complex | EllipsisType | None
 
 def variants(value: Value) -> list[Value]:
     """Other values of the same kind and about the same look, in a fixed order; none for what is not varied."""
+    found: list[Value] = []
+    for other in _variants(value):
+        if other != value and other not in found:
+            found.append(other)
+    return found
+
+
+def _variants(value: Value) -> list[Value]:
     if isinstance(value, bool) or value is None or value is Ellipsis:
         return [not value] if isinstance(value, bool) else []
     if isinstance(value, int):
         return [value + 1, value * 2 + 3] if value else [1, 7]
     if isinstance(value, float):
-        return [value + 0.5, value * 1.5] if value else [0.5]
+        return [each for each in (value + 0.5, value * 1.5 or 0.5) if math.isfinite(each)]
     if isinstance(value, str):
         return list(_texts(value))
     if isinstance(value, bytes) and value.isascii():
@@ -24,11 +33,9 @@ def variants(value: Value) -> list[Value]:
 
 def _texts(text: str) -> Iterator[str]:
     """The same text with another digit, another letter, and a letter more."""
-    seen = {text}
-    for other in (_with_next(text, str.isdecimal), _with_next(text, str.isalpha), _longer(text)):
-        if other not in seen:
-            seen.add(other)
-            yield other
+    yield _with_next(text, str.isdecimal)
+    yield _with_next(text, str.isalpha)
+    yield _longer(text)
 
 
 def _with_next(text: str, wanted: object) -> str:

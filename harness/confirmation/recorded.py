@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from harness.confirmation.twins import Twin, twin_module
 from harness.packages import write_atomically
+from harness.syntax import parse_python
 from harness.testing.observed import Seen
 from models.manifest import Instance
 from models.plans import Frozen
 
-TWINS_VERSION = 1
+TWINS_VERSION = 2
 """Raised whenever other twins could be recorded; those of older versions are recorded again."""
 
 MOST_TRIED = 64
@@ -127,13 +128,15 @@ def _differ_in_expected(twin: Twin, one: str, other: str) -> bool:
 
 def _encoded(literal: str) -> Any:
     """A literal as the observer writes it down."""
-    value = ast.literal_eval(literal)
+    (statement,) = parse_python(literal).body
+    assert isinstance(statement, ast.Expr)
+    value = ast.literal_eval(statement.value)
     if isinstance(value, bytes):
         return ["bytes", value.hex()]
     if isinstance(value, str):
         return ["str", value]
     if isinstance(value, float):
-        return int(value) if value == int(value) else ["float", f"{value:.9g}"]
+        return int(value) if value == int(value) else ["float", repr(value)]
     return value
 
 

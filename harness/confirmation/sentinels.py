@@ -9,10 +9,12 @@ import ast
 import copy
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.confirmation.literals import is_literal
+from harness.syntax import parse_python
 from models.suite import CaseStatus, SuiteReport
 
 MOST_FOREIGN = 3
@@ -23,10 +25,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Sentinels:
-    """A module's text with its sentinels, and their node ids."""
+    """A module's text with its sentinels, and what is wrong when one passes, by its node id."""
 
     source: str
-    ids: tuple[str, ...]
+    failing: Mapping[str, str]
 
 
 def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
@@ -36,18 +38,23 @@ def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
     """
     names = sorted({tuple(re.split(r"\[", test, maxsplit=1)[0].split("::")[1:]) for test in tests})
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError):
-        return Sentinels(source, ())
+        return Sentinels(source, {})
     prefix = _prefix(name[-1] for name in names if name)
     parts = [*_plain(prefix), *(_in_test_case(prefix) if _uses_test_cases(tree) else ())]
     parts += _foreign(tree, names, prefix)
-    text = "".join(f"\n\n{body}\n" for _, body in parts)
-    ids = tuple("::".join((path, *name)) for name, _ in parts)
-    return Sentinels(source + ("" if source.endswith("\n") else "\n") + text, ids)
+    text = "".join(f"\n\n{part.source}\n" for part in parts)
+    failing = {"::".join((path, *part.names)): f"{part.wrong} passes in {path}" for part in parts}
+    return Sentinels(source + ("" if source.endswith("\n") else "\n") + text, failing)
 
 
-Part = tuple[tuple[str, ...], str]  # names below the module, source
+class Part(NamedTuple):
+    """A sentinel: its names below the module, its text, and what is wrong if it passes."""
+
+    names: tuple[str, ...]
+    source: str
+    wrong: str
 
 
 def _prefix(names: Iterable[str]) -> str:
@@ -64,16 +71,18 @@ def _random(prefix: str) -> str:
 
 def _plain(prefix: str) -> list[Part]:
     one, other = secrets.token_hex(4), secrets.token_hex(4)
-    bodies = (
-        "    assert not True",
-        f'    assert "{one}" == "{other}!"',
-        f'    with __import__("pytest").raises(LookupError):\n        int("{secrets.randbelow(1000)}")',
-    )
-    found: list[Part] = []
-    for body in bodies:
-        name = _random(prefix)
-        found.append(((name,), f"def {name}():\n{body}"))
-    return found
+    bodies = {
+        "a false assertion": "    assert not True",
+        "an unequal pair": f'    assert "{one}" == "{other}!"',
+        "an exception that does not come": (
+            f'    with __import__("pytest").raises(LookupError):\n        int("{secrets.randbelow(1000)}")'
+        ),
+    }
+    names = [_random(prefix) for _ in bodies]
+    return [
+        Part((name,), f"def {name}():\n{body}", wrong)
+        for name, (wrong, body) in zip(names, bodies.items(), strict=True)
+    ]
 
 
 def _in_test_case(prefix: str) -> list[Part]:
@@ -83,7 +92,10 @@ def _in_test_case(prefix: str) -> list[Part]:
         f'    def {equal}(self):\n        self.assertEqual("{secrets.token_hex(4)}", "!")\n\n'
         f'    def {raised}(self):\n        with self.assertRaises(LookupError):\n            int("7")'
     )
-    return [((owner, equal), body), ((owner, raised), "")]
+    return [
+        Part((owner, equal), body, "an unequal pair in a test case"),
+        Part((owner, raised), "", "an exception that does not come in a test case"),
+    ]
 
 
 def _uses_test_cases(tree: ast.Module) -> bool:
@@ -110,7 +122,8 @@ def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], prefix: str) ->
         text = ast.unparse(changed)
         if len(name) > 1:
             text += f"\n\n\n{'.'.join(name[:-1])}.{changed.name} = {changed.name}\ndel {changed.name}"
-        found.append(((*name[:-1], changed.name), text))
+        wrong = f"{'::'.join(name)} with a fresh object on one side"
+        found.append(Part((*name[:-1], changed.name), text, wrong))
     return found
 
 
@@ -169,12 +182,13 @@ def _fresh() -> ast.expr:
 def without_sentinels(report: SuiteReport, ids: Iterable[str]) -> tuple[SuiteReport, list[str], set[str]]:
     """A report as it is without its sentinels; the sentinels that passed, and those that were seen to fail."""
     bases = set(ids)
-    cases = {case.id: case for case in report.cases.values() if _bare(case.id) not in bases}
-    ours = [case for case in report.cases.values() if _bare(case.id) in bases]
+    cases = {case.id: case for case in report.cases.values() if without_parameters(case.id) not in bases}
+    ours = [case for case in report.cases.values() if without_parameters(case.id) in bases]
     passed = sorted(case.id for case in ours if case.status is CaseStatus.PASSED)
-    failed = {_bare(case.id) for case in ours if case.status is not CaseStatus.PASSED}
+    failed = {without_parameters(case.id) for case in ours if case.status is not CaseStatus.PASSED}
     return report.model_copy(update={"cases": cases}), passed, failed
 
 
-def _bare(test: str) -> str:
+def without_parameters(test: str) -> str:
+    """A node id up to its parameters."""
     return re.split(r"\[", test, maxsplit=1)[0]

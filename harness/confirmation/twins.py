@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from harness.confirmation.literals import Value, is_literal, variants
 from harness.confirmation.observing import Observing
+from harness.syntax import parse_python
 
 OBSERVER = "__observer__"
 MOST_SITES = 48
@@ -62,7 +63,7 @@ def twin_module(path: str, source: str, tests: Iterable[str], most: int) -> Twin
     arguments give the same module.
     """
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError):
         return None
     target = str(PurePosixPath(path).with_name(f"{_prefix(path)}varied_{PurePosixPath(path).stem}.py"))

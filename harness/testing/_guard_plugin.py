@@ -37,9 +37,10 @@ _ROOT = _WANTED["root"] + sep
 _HIDDEN = frozenset(_WANTED["hidden"])  # the hidden test files, as absolute paths
 _OURS = ("/cra" + sep, str(Path(_WANTED["results"]).parent) + sep)  # the runner's own folders
 _RUNNER = ("_pytest", "pluggy", "pytest", "unittest", "builtins", "json", "xml")
+_MOST_SEEN = 64
 _MOST_CHECKS = 5  # tests after which the runner is looked at, beside the look at the end
 _PID = getpid()
-_SEEN = {}  # type: dict[tuple[str, str], str]
+_SEEN = {}  # type: dict[tuple[str, str, str], str]
 _STATE = {"on": False, "busy": False, "checks": 0}
 
 _FRAMES = frozenset({"f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"})
@@ -48,7 +49,7 @@ _PATHS = frozenset({"open", "os.rename", "os.remove", "os.truncate", "os.link", 
 _TRACING = frozenset({"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"})
 _MEMORY = frozenset({"ctypes.cdata", "ctypes.addressof", "ctypes.string_at", "ctypes.call_function", "ctypes.dlsym"})
 _SETTERS = frozenset({"object.__setattr__", "object.__delattr__", "code.__new__"})
-_PASSING_ON = (sep + "inspect.py", sep + "traceback.py")  # they hand frames on to their callers
+_INSPECT, _TRACEBACK = sep + "inspect.py", sep + "traceback.py"  # they hand frames on to their callers
 
 
 def _is_tested(file: str) -> bool:
@@ -67,16 +68,27 @@ def _asker() -> str:
     return ""
 
 
-def _direct() -> bool:
-    """Whether tested code itself asked for a frame, by itself or through what hands frames on."""
-    frame = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.endswith(_PASSING_ON):
+def _direct(passing_on: tuple[str, ...]) -> bool:
+    """Whether tested code itself asked for a frame, or through modules that pass frames on."""
+    frame = sys._getframe(3)  # past this function, the watcher and the hook
+    while frame is not None and frame.f_code.co_filename.endswith(passing_on):
         frame = frame.f_back  # type: ignore[assignment]
     return frame is not None and _is_tested(frame.f_code.co_filename)
 
 
+def _is_callers(other: Any) -> bool:
+    """Whether something is the frame of a hidden test that is running: not of one that an exception came out of."""
+    if not isinstance(other, types.FrameType) or other.f_code.co_filename not in _HIDDEN:
+        return False
+    frame = sys._getframe(3)
+    while frame is not None and frame is not other:
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is other
+
+
 def _note(kind: str, what: str, asker: str) -> None:
-    _SEEN.setdefault((kind, asker), what[:200])
+    """Note something once for each file that does it; of the runner, each part that is not as before."""
+    _SEEN.setdefault((kind, what if kind == "runner" else "", asker), what[:200])
 
 
 def _path(value: Any) -> str:
@@ -94,13 +106,12 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
             if (path in _HIDDEN or path.startswith(_OURS) or raw) and (asker := _asker()):
                 kind = "tests" if path in _HIDDEN else "memory" if raw else "report"
                 _note(kind, f"{event} {path}", asker)
-    elif event == "sys._getframe" or (event == "object.__getattr__" and arguments[1] in _FRAMES):
-        other = arguments[0] if isinstance(arguments[0], types.FrameType) else None
-        walked = event != "sys._getframe" and other is not None and not _is_tested(other.f_code.co_filename)
-        if (_direct() or (walked and other is not None and other.f_code.co_filename in _HIDDEN)) and (
-            asker := _asker()
-        ):
+    elif event == "sys._getframe":
+        if _direct((_INSPECT, _TRACEBACK)) and (asker := _asker()):
             _note("frames", event, asker)
+    elif event == "object.__getattr__":
+        if arguments[1] in _FRAMES and (_direct((_INSPECT,)) or _is_callers(arguments[0])) and (asker := _asker()):
+            _note("frames", str(arguments[1]), asker)
     elif event in _COLLECTOR and (asker := _asker()):
         _note("objects", event, asker)
     elif event in _TRACING and (asker := _asker()):
@@ -149,9 +160,15 @@ def _remember_runner() -> None:
 def _check_runner() -> None:
     """Look for what was put in the place of the runner's own; that code is replaced in a function is an event."""
     for owner, names, name, value in _AT_START:
-        if names.get(name) is not value:
+        if names.get(name) is not value and len(_SEEN) < _MOST_SEEN and not _is_legacy(owner, names, name):
             _note("runner", f"{owner}.{name}", "")
-            return
+
+
+def _is_legacy(owner: str, names: Mapping[str, Any], name: str) -> bool:
+    """Whether pytest itself put an older way to name paths in place of something, after the start."""
+    legacy = vars(sys.modules.get("_pytest.legacypath", types))
+    new = legacy.get(f"{owner.rpartition('.')[2]}_{name}")
+    return new is not None and names.get(name) is new and any(value is new for _, _, _, value in _AT_START)
 
 
 def _check_item(item: Any) -> None:
@@ -188,7 +205,7 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
         _check_runner()
         for item in getattr(session, "items", []):
             _check_item(item)
-        seen = [[kind, what, asker] for (kind, asker), what in sorted(_SEEN.items())]
+        seen = [[kind, what, asker] for (kind, _, asker), what in sorted(_SEEN.items())]
         record = {"nonce": _NONCE, "seen": seen, "hidden": {path: _digest(path) for path in sorted(_HIDDEN)}}
         (Path(_WANTED["results"]) / "guard.json").write_text(json.dumps(record), encoding="ascii")
     yield

@@ -4,19 +4,23 @@ It is copied into the sandbox, so it imports nothing of ours and keeps to Python
 `truth`, `passes` and `expects` where its original would assert. Nothing here knows what the right answer is: that is
 compared outside.
 
-A value is written down as far as an equality test would tell: numbers by value, texts, sequences, sets and mappings by
-their members, declared fields of data classes; of any other object that it is one.
+A value is written down as far as an equality test would tell, not as it is built: numbers by value, texts, sequences,
+sets and mappings by their members, whatever their classes; of any other object the declared fields that are compared.
+An object that declares none is just an object. Of a candidate's objects their state is written as well, where the gold
+patch's have fields: another class may keep the same under other names.
 
 PYTEST_DONT_REWRITE: there is no assertion here.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
+from itertools import islice
 from os import O_APPEND, O_CREAT, O_WRONLY, write
 from os import open as open_descriptor
 from pathlib import Path
@@ -31,10 +35,14 @@ Path(__file__).unlink()
 _SECONDS = int(_WANTED["seconds"])
 _OUT = open_descriptor(str(Path(_WANTED["results"]) / "observations.jsonl"), O_WRONLY | O_CREAT | O_APPEND, 0o600)
 _MOST = 200  # observations of one test
-_DEEP, _LONG, _WIDE = 6, 2000, 500  # nesting, characters, members that are written down of a value
-_TWIN = re.compile(r"_twin\d+(?:\[.*)?$", re.DOTALL)
+_DEEP, _LONG, _WIDE, _MUCH = 6, 2000, 500, 5000  # nesting, characters, members, and parts that are written of a value
+_MOST_STATE = 40  # attributes of an object
+_TWIN = re.compile(r"_twin\d+$")
+_ONLY = frozenset(_WANTED["only"])  # node ids without parameters; all twins if there are none
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
-_PLAIN = {"datetime", "decimal", "fractions", "uuid", "pathlib", "ipaddress", "zoneinfo"}
+_BY_TEXT = {"datetime", "uuid", "pathlib", "ipaddress", "zoneinfo"}
+_NUMERIC = {"decimal", "fractions"}
+_OWN = {"builtins", "collections"} | _BY_TEXT | _NUMERIC
 _NOW = {"test": "", "seen": []}  # type: dict[str, Any]
 
 
@@ -50,55 +58,117 @@ def hash_of(value: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, complex):
-        return ["complex", _number(value.real), _number(value.imag)]
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            return ["float", str(value)]
-        return int(value) if value == int(value) and abs(value) < 1e15 else ["float", f"{value:.9g}"]
-    return int(value) if abs(value) < 1 << 62 else ["int", _text(hex(value))]
+    if issubclass(type(value), complex):
+        real, imaginary = complex.__getattribute__(value, "real"), complex.__getattribute__(value, "imag")
+        return _number(real) if imaginary == 0 else ["complex", _number(real), _number(imaginary)]
+    if issubclass(type(value), int):
+        whole = int.__add__(value, 0)
+        return whole if abs(whole) < 1 << 62 else ["int", _text(hex(whole))]
+    broken = float.__add__(value, 0.0) if issubclass(type(value), float) else float(value)
+    if broken != broken or broken in (float("inf"), float("-inf")):
+        return ["float", str(broken)]
+    return int(broken) if broken == int(broken) and abs(broken) < 1e15 else ["float", repr(broken)]
+
+
+def _standard(value: Any, modules: set[str]) -> Any:
+    """The most general class of some modules of the standard library that a value is of, or None."""
+    return next((kind for kind in type(value).__mro__[::-1] if kind.__module__.split(".")[0] in modules), None)
 
 
 def _fields(value: Any) -> list[str]:
-    """Names of the declared fields of a data class, of whichever make; private ones left out."""
+    """Names of the declared fields that an equality test compares, of whichever make; private ones left out."""
     kind = type(value)
-    names = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None)
-    if names is None:
-        names = [getattr(field, "name", "") for field in getattr(kind, "__attrs_attrs__", ())]
+    declared = getattr(kind, "__dataclass_fields__", None)
+    if declared is not None:
+        names = [name for name, field in declared.items() if getattr(field, "compare", True)]
+    elif getattr(kind, "__attrs_attrs__", None) is not None:
+        names = [getattr(field, "name", "") for field in kind.__attrs_attrs__ if getattr(field, "eq", True)]
+    else:
+        names = list(getattr(kind, "model_fields", None) or getattr(kind, "_fields", None) or ())
     return sorted(name for name in names if isinstance(name, str) and name and not name.startswith("_"))
 
 
-def _told(value: Any, deep: int) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return ["str", _text(str.__str__(value))]
-    if isinstance(value, (int, float, complex)):
-        return _number(value)
-    if isinstance(value, (bytes, bytearray)):
-        return ["bytes", _text(bytes(value).hex())]
-    if deep <= 0:
-        return ["..."]
-    if isinstance(value, tuple):
-        return ["tuple", [_told(each, deep - 1) for each in tuple.__iter__(value)][:_WIDE]]
-    if isinstance(value, list):
-        return ["list", [_told(each, deep - 1) for each in list.__iter__(value)][:_WIDE]]
-    if isinstance(value, (set, frozenset)):
-        return ["set", sorted(json.dumps(_told(each, deep - 1)) for each in value)[:_WIDE]]
-    if isinstance(value, dict):
-        pairs = [[json.dumps(_told(key, deep - 1)), _told(each, deep - 1)] for key, each in dict.items(value)]
-        return ["dict", sorted(pairs, key=lambda pair: pair[0])[:_WIDE]]
-    if type(value).__module__.split(".")[0] in _PLAIN:
-        return ["value", _text(repr(value))]
-    if not isinstance(value, type) and (fields := _fields(value)):
-        return ["fields", [[name, _told(getattr(value, name, None), deep - 1)] for name in fields]]
-    return ["object"]
+def _state(value: Any) -> dict[str, Any]:
+    """What an object holds: its attributes, those in slots, and what its properties give."""
+    found = dict(getattr(value, "__dict__", None) or {})
+    for kind in type(value).__mro__[:-1]:
+        for name, attribute in list(vars(kind).items()):
+            slot = type(attribute).__name__ == "member_descriptor"
+            shown = isinstance(attribute, property) or type(attribute).__name__ == "cached_property"
+            if slot or (shown and not name.startswith("_")):
+                try:
+                    found.setdefault(name, getattr(value, name) if shown else attribute.__get__(value))
+                except Exception:  # noqa: BLE001, S112 - a slot that is empty, a property that does not apply
+                    continue
+    return {name: found[name] for name in sorted(found)[:_MOST_STATE] if isinstance(name, str)}
+
+
+class _Teller:
+    """Writes one value down, so many parts of it at most."""
+
+    def __init__(self) -> None:
+        self._left = _MUCH
+
+    def tell(self, value: Any, deep: int) -> Any:
+        """A value as a structure of plain ones."""
+        self._left -= 1
+        if self._left < 0:
+            return ["..."]
+        kind = type(value)
+        if value is None:
+            return None
+        plain = self._plain(value, deep)
+        if plain is not None and kind.__module__.split(".")[0] in _OWN:
+            return plain
+        return self._instance(value, plain, deep)
+
+    def _instance(self, value: Any, plain: Any, deep: int) -> Any:
+        names = [] if deep <= 0 or issubclass(type(value), type) else _fields(value)
+        fields = [[name, self.tell(getattr(value, name, None), deep - 1)] for name in names] or None
+        if not _WANTED["states"]:
+            return ["is", plain, fields]
+        state = {} if deep <= 0 or issubclass(type(value), type) else _state(value)
+        return ["is", plain, fields, [[name, self.tell(each, min(deep - 1, 2))] for name, each in state.items()]]
+
+    def _plain(self, value: Any, deep: int) -> Any:
+        """What a value is as one of the language's own; None if it is none of these."""
+        if issubclass(type(value), str):
+            return ["str", _text(str.__str__(value))]
+        if issubclass(type(value), (int, float, complex)) or _standard(value, _NUMERIC):
+            return _number(value)
+        if issubclass(type(value), (bytes, bytearray, memoryview)):
+            return ["bytes", _text(bytes(value).hex())]
+        if (standard := _standard(value, _BY_TEXT)) is not None:
+            return ["value", standard.__name__, _text(self._as_text(value))]
+        if deep <= 0:
+            return ["..."] if issubclass(type(value), (tuple, list, Set, Mapping)) else None
+        if issubclass(type(value), tuple):
+            return ["tuple", self._each(tuple.__iter__(value), deep)]
+        if issubclass(type(value), list):
+            return ["list", self._each(list.__iter__(value), deep)]
+        if issubclass(type(value), Set):
+            return ["set", sorted(self._each(iter(value), deep), key=json.dumps)]
+        if issubclass(type(value), Mapping):
+            items = dict.items(value) if issubclass(type(value), dict) else ((key, value[key]) for key in value)
+            pairs = [[self.tell(key, deep - 1), self.tell(each, deep - 1)] for key, each in islice(items, _WIDE)]
+            return ["dict", sorted(pairs, key=json.dumps)]
+        return None
+
+    def _each(self, values: Iterator[Any], deep: int) -> list[Any]:
+        return [self.tell(each, deep - 1) for each in islice(values, _WIDE)]
+
+    @staticmethod
+    def _as_text(value: Any) -> str:
+        if issubclass(type(value), datetime.datetime) and value.utcoffset() is not None:
+            return datetime.datetime.isoformat(value.astimezone(datetime.timezone.utc))  # noqa: UP017
+        kind = next(kind for kind in type(value).__mro__ if kind.__module__.split(".")[0] in _BY_TEXT)
+        return str(vars(kind).get("__str__", kind.__str__)(value))
 
 
 def _written(value: Any) -> Any:
     """A value as far as it can be told; reading it may fail, since it is strangers' code that answers."""
     try:
-        return _told(value, _DEEP)
+        return _Teller().tell(value, _DEEP)
     except Exception as error:  # noqa: BLE001
         return ["unreadable", type(error).__name__]
 
@@ -160,10 +230,14 @@ def _late(number: int, frame: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """Leave out what is no twin: the tests that a twin's module was copied with."""
-    others = [item for item in items if not _TWIN.search(item.nodeid)]
+    """Leave out what is no twin: the tests that a twin's module was copied with, and twins that do not judge."""
+    kept: list[Any] = []
+    others: list[Any] = []
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        (kept if _TWIN.search(name) and (not _ONLY or name in _ONLY) else others).append(item)
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if _TWIN.search(item.nodeid)]
+    items[:] = kept
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -26,9 +26,12 @@ class Sighting(Frozen):
         return f"{self.kind}: {self.what}" + (f" by {self.file}" if self.file else "")
 
     @property
-    def place(self) -> tuple[str, str]:
-        """What makes it the same as another: the commit's own code may do this too, in the same file."""
-        return self.kind, self.file
+    def place(self) -> tuple[str, str, str]:
+        """What makes it the same as another: the commit's own code may do this too, in the same file.
+
+        Of the runner it is the part that was replaced, since the file that did it is not known.
+        """
+        return self.kind, self.file, self.what if self.kind == "runner" else ""
 
 
 class _Record(Frozen):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,11 +39,14 @@ def run_observed(
     limits: Limits,
     seconds: int,
     hash_seed: int = 0,
+    *,
+    only: Collection[str] = (),
+    states: bool = False,
 ) -> tuple[SuiteReport, dict[str, Seen]]:
-    """Run the twins in some modules of a work tree; what each saw, by its node id without parameters.
+    """Run the twins in some modules of a work tree, or `only` some; what each saw, by its node id without parameters.
 
     Each twin has so many `seconds`. The twins find the observer as a module of the name `observer`. Twins that did
-    not run are not among the result.
+    not run are not among the result. With `states`, what objects hold is written down beside what they declare.
     """
     found: dict[str, Seen] = {}
 
@@ -51,7 +54,9 @@ def run_observed(
         found.clear()
         found.update(_read(results / "observations.jsonl"))
 
-    plugin = Plugin(_PLUGIN, "observer", {"name": observer, "seconds": seconds}, collect)
+    plugin = Plugin(
+        _PLUGIN, "observer", {"name": observer, "seconds": seconds, "only": sorted(only), "states": states}, collect
+    )
     seeded = replace(setup, hash_seed=hash_seed)
     report = run_suite(sandbox, workdir, seeded, Selection(only=tuple(modules)), limits, [plugin])
     return report, found

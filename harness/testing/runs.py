@@ -32,11 +32,11 @@ def run_suite(
 ) -> SuiteReport:
     """Run pytest over the work tree at `workdir` and read its JUnit report.
 
-    Of the plugins that distributions register, those of the setup are loaded and no others; `plugins` are further
-    modules of ours. Options that the repository sets for plugins which are not installed make pytest refuse to start;
-    it is then started again without the repository's `addopts`, and the output begins with a line that says so. A
-    module that skips itself as a whole is a skipped case under its path. Raises InfrastructureError when the sandbox
-    fails.
+    Of the plugins that distributions register, those of the setup are loaded and no others. `plugins` are further
+    modules of ours, with which all tests run in one process. Options that the repository sets for plugins which are
+    not installed make pytest refuse to start; it is then started again without the repository's `addopts`, and the
+    output begins with a line that says so. A module that skips itself as a whole is a skipped case under its path.
+    Raises InfrastructureError when the sandbox fails.
     """
     report = _run_once(sandbox, workdir, setup, selection, limits, plugins, ())
     if report.end is SuiteEnd.USAGE and "error: unrecognized arguments:" in report.output:
@@ -62,7 +62,8 @@ def _run_once(
         records = read_records(results, nonce)
 
     with ExitStack() as stack:
-        every = [Plugin(_PLUGIN, "suite", _told(setup, selection), read), *plugins]
+        told = _told(setup, selection, workers=not plugins)  # of the further ones none can be loaded twice
+        every = [Plugin(_PLUGIN, "suite", told, read), *plugins]
         laid = [stack.enter_context(laid_out(sandbox, plugin)) for plugin in every]
         command = _command(setup, selection, laid, sandbox, sandbox.workdir_path(workdir), extra)
         done = sandbox.run(
@@ -89,8 +90,11 @@ def _run_once(
     )
 
 
-def _told(setup: SuiteSetup, selection: Selection) -> dict[str, Any]:
-    """What our part of pytest has to know. Of the required tests it gets keyed hashes, which name none of them."""
+def _told(setup: SuiteSetup, selection: Selection, *, workers: bool) -> dict[str, Any]:
+    """What our part of pytest has to know. Of the required tests it gets keyed hashes, which name none of them.
+
+    `workers` tells whether several processes may share the tests, if the command asks for it.
+    """
     key = secrets.token_bytes(16)
     names = (test.encode("utf-8", "surrogateescape") for test in selection.required)
     required = [hashlib.blake2b(name, key=key).hexdigest() for name in names]
@@ -99,7 +103,7 @@ def _told(setup: SuiteSetup, selection: Selection) -> dict[str, Any]:
         "stop": selection.stop,
         "key": key.hex(),
         "required": required,
-        "workers": any(word.startswith(("-n", "--numprocesses")) for word in setup.command),
+        "workers": workers and any(word.startswith(("-n", "--numprocesses")) for word in setup.command),
     }
 
 

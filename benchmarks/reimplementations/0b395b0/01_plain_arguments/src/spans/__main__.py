@@ -1,0 +1,3 @@
+from spans.cli import main
+
+raise SystemExit(main())
