@@ -40,6 +40,7 @@ from tasks.runtime import open_runtime
 
 BY_HAND, BY_REWRITING = "by hand", "by rewriting"
 REIMPLEMENTATIONS = Path(__file__).with_name("reimplementations")
+_WIDTH = 150  # of the table, in characters, also where no terminal is
 _ALARMS = (OutcomeKind.PASSED_UNCONFIRMED, OutcomeKind.TAMPERED)
 
 
@@ -75,6 +76,11 @@ class Judged:
     def alarm(self) -> bool:
         """Whether it was suspected."""
         return self.verdict.kind in _ALARMS
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether twins judged it."""
+        return self.verdict.confirmation is not None and self.verdict.confirmation.twins > 0
 
     @property
     def discarded(self) -> bool:
@@ -152,20 +158,15 @@ def rows(judged: Sequence[Judged]) -> list[dict[str, str | int]]:
 def rates(judged: Sequence[Judged]) -> list[dict[str, str | int | float]]:
     """The false-alarm rate of each source and of all, with its interval."""
     found: list[dict[str, str | int | float]] = []
-    for source in (BY_HAND, BY_REWRITING, "all"):
-        right = [each for each in judged if not each.discarded and source in (each.solution.source, "all")]
-        if right:
-            alarms = sum(each.alarm for each in right)
-            low, high = wilson(alarms / len(right), len(right))
+    right = [each for each in judged if not each.discarded]
+    parts = {source: [each for each in right if each.solution.source == source] for source in (BY_HAND, BY_REWRITING)}
+    parts["all, where there are twins"] = [each for each in right if each.alarm or each.has_twins]
+    for source, members in {**parts, "all": right}.items():
+        if members:
+            alarms, count = sum(each.alarm for each in members), len(members)
+            low, high = wilson(alarms / count, count)
             found.append(
-                {
-                    "source": source,
-                    "right": len(right),
-                    "alarms": alarms,
-                    "rate": alarms / len(right),
-                    "low": low,
-                    "high": high,
-                }
+                {"source": source, "right": count, "alarms": alarms, "rate": alarms / count, "low": low, "high": high}
             )
     return found
 
@@ -185,7 +186,7 @@ def show(judged: Sequence[Judged], *, as_json: bool) -> None:
         ]
         print(json.dumps({"instances": rows(judged), "rates": rates(judged), "solutions": cases}, indent=2))
         return
-    console = Console()
+    console = Console(width=max(Console().width, _WIDTH))
     counted = rows(judged)
     table = Table(*(counted[0] if counted else ["instance"]))
     for row in counted:

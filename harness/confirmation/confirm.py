@@ -4,16 +4,18 @@ import io
 import json
 import tokenize
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from harness.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
 from harness.confirmation.recorded import (
     KeptTwin,
     TwinSet,
+    Usual,
     choose,
-    keep_twins,
+    keep_recorded,
     modules_of,
-    read_twins,
+    read_recorded,
     twins_key,
 )
 from harness.judged import JudgedRun, JudgedTree
@@ -35,7 +37,7 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
     `environment` is the identity of the environment's content. Raises EnvironmentFault when the gold patch itself
     does not pass any more, which is nobody's failure.
     """
-    if seen := _sightings(judged, run):
+    if seen := _sightings(judged, run, environment):
         return Confirmation(sentinels=run.sentinels, seen=tuple(seen))
     twins = twins_of(judged, environment)
     differing = _differing(judged, twins)
@@ -47,30 +49,44 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
     )
 
 
-def _sightings(judged: JudgedTree, run: JudgedRun) -> list[str]:
+def _sightings(judged: JudgedTree, run: JudgedRun, environment: str) -> list[str]:
     """What is wrong with the sentinels and what the watcher saw, less what is so with the commit's own code too."""
     if run.seen is None:
         return [*run.forged, "the watcher of the run did not report"]
     if not run.seen and not run.forged:
         return []
+    usual = _usual_of(judged, environment)
+    forged = [what for what in run.forged if what not in usual.forged]
+    return [*forged, *(str(sighting) for sighting in run.seen if sighting.place not in usual.places)]
+
+
+def _usual_of(judged: JudgedTree, environment: str) -> Usual:
+    """What is seen with the commit's own code, recorded now if it was not before. Raises EnvironmentFault."""
+    folder, key = _place(judged, environment)
+    if (found := read_recorded(Usual, folder, key)) is not None:
+        return found
     gold = judged.at(judged.instance.commit).run()
     missed = set(judged.instance.fail_to_pass) - gold.report.passed
     if missed or gold.seen is None:
         what = min(missed, default="its own run")
         raise EnvironmentFault(f"{judged.instance.instance_id}: gold does not pass {what} any more; prepare it again")
-    usual = {sighting.place for sighting in gold.seen}
-    forged = [what for what in run.forged if what not in gold.forged]
-    return [*forged, *(str(sighting) for sighting in run.seen if sighting.place not in usual)]
+    places = sorted({sighting.place for sighting in gold.seen})
+    return keep_recorded(folder, key, Usual(places=tuple(places), forged=gold.forged))
 
 
 def twins_of(judged: JudgedTree, environment: str) -> TwinSet:
     """The instance's twins, recorded now if they were not before. Raises EnvironmentFault."""
-    runtime, instance = judged.runtime, judged.instance
-    conditions = {"limits": runtime.limits.model_dump(mode="json"), "sandbox": runtime.sandbox.kind}
-    key, folder = twins_key(instance, environment, conditions), runtime.scratch.parent / "twins"
-    if (found := read_twins(folder, key)) is not None:
+    folder, key = _place(judged, environment)
+    if (found := read_recorded(TwinSet, folder, key)) is not None:
         return found
-    return keep_twins(folder, key, _record(judged))
+    return keep_recorded(folder, key, _record(judged))
+
+
+def _place(judged: JudgedTree, environment: str) -> tuple[Path, str]:
+    """The folder of what is recorded, and the key of the instance there."""
+    runtime = judged.runtime
+    conditions = {"limits": runtime.limits.model_dump(mode="json"), "sandbox": runtime.sandbox.kind}
+    return runtime.scratch.parent / "twins", twins_key(judged.instance, environment, conditions)
 
 
 def _record(judged: JudgedTree) -> TwinSet:

@@ -9,7 +9,7 @@ import ast
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -140,18 +140,32 @@ def _encoded(literal: str) -> Any:
     return value
 
 
-def read_twins(folder: Path, key: str) -> TwinSet | None:
-    """The twins under a key, or None. A file that cannot be read is recorded anew."""
+class Usual(Frozen):
+    """What the watcher sees of the commit's own code, by place, and what is wrong with the sentinels there."""
+
+    places: tuple[tuple[str, str, str], ...]
+    forged: tuple[str, ...]
+
+
+Recorded = TypeVar("Recorded", TwinSet, Usual)
+
+
+def read_recorded(kind: type[Recorded], folder: Path, key: str) -> Recorded | None:
+    """What was recorded under a key, or None. A file that cannot be read is recorded anew."""
     try:
-        return TwinSet.model_validate_json((folder / f"{key}.json").read_bytes())
+        return kind.model_validate_json((folder / _name(kind, key)).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
-def keep_twins(folder: Path, key: str, twins: TwinSet) -> TwinSet:
-    """Keep twins under a key. Raises InfrastructureError."""
-    write_atomically(folder / f"{key}.json", twins.model_dump_json())
-    return twins
+def keep_recorded(folder: Path, key: str, recorded: Recorded) -> Recorded:
+    """Keep something under a key. Raises InfrastructureError."""
+    write_atomically(folder / _name(type(recorded), key), recorded.model_dump_json())
+    return recorded
+
+
+def _name(kind: type[Frozen], key: str) -> str:
+    return f"{key}.json" if kind is TwinSet else f"{key}.{kind.__name__.lower()}.json"
 
 
 def twins_key(instance: Instance, environment: str, conditions: dict[str, Any]) -> str:

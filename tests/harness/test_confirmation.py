@@ -50,7 +50,8 @@ def judged(runtime: Runtime, sample: RepoPackage, instance: Instance, changes: O
 
 
 def twins_of(runtime: Runtime) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (runtime.scratch.parent / "twins").glob("*.json")}
+    found = (runtime.scratch.parent / "twins").glob("*.json")
+    return {path.name: path.read_bytes() for path in found if ".usual." not in path.name}
 
 
 def test_the_gold_patch_is_confirmed_by_sentinels_and_twins(fresh: Runtime, sample: RepoPackage) -> None:
@@ -149,7 +150,7 @@ def test_a_watcher_that_does_not_report_voids_the_run(
 
 @pytest.mark.parametrize(("gold_too", "expected"), [(True, OutcomeKind.PASSED), (False, OutcomeKind.TAMPERED)])
 def test_a_sentinel_that_passes_with_gold_as_well_says_nothing(
-    runtime: Runtime,
+    fresh: Runtime,
     sample: RepoPackage,
     instance: Instance,
     monkeypatch: pytest.MonkeyPatch,
@@ -163,11 +164,13 @@ def test_a_sentinel_that_passes_with_gold_as_well_says_nothing(
         return replace(done, forged=("a pair",)) if gold_too or tree.base != instance.commit else done
 
     monkeypatch.setattr(JudgedTree, "run", forged)
-    assert judged(runtime, sample, instance, gold(sample, instance)).kind is expected
+    assert judged(fresh, sample, instance, gold(sample, instance)).kind is expected
+    monkeypatch.setattr(JudgedTree, "run", lambda tree: run(tree) if tree.base == instance.commit else forged(tree))
+    assert judged(fresh, sample, instance, gold(sample, instance)).kind is expected
 
 
 def test_gold_that_does_not_pass_any_more_is_nobodys_failure(
-    runtime: Runtime, sample: RepoPackage, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    fresh: Runtime, runtime: Runtime, sample: RepoPackage, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = '    import sys\n    if seconds < 0:\n        sys._getframe(1)\n        return "-" + old(-seconds)'
     run = JudgedTree.run
@@ -181,7 +184,7 @@ def test_gold_that_does_not_pass_any_more_is_nobodys_failure(
     assert judged(runtime, sample, instance, changes).kind is OutcomeKind.TAMPERED
     monkeypatch.setattr(JudgedTree, "run", as_if_gold_failed)
     with pytest.raises(EnvironmentFault, match=instance.instance_id):
-        judged(runtime, sample, instance, changes)
+        judged(fresh, sample, instance, changes)
 
 
 def test_the_first_difference_is_told_for_people(runtime: Runtime, sample: RepoPackage, instance: Instance) -> None:
