@@ -1,7 +1,7 @@
 """Judging a candidate's changes by the commit's own, hidden tests, and by those that were generated for it."""
 
 from harness.confirmation.confirm import confirm
-from harness.judged import JudgedTree
+from harness.judged import JudgedTree, Unreadable
 from harness.packages import RepoPackage
 from harness.state import BuildFailed, Runtime, provisioned
 from harness.tampering import Tampered
@@ -42,6 +42,8 @@ def judge_candidate(
             return _not_run(instance, key, OutcomeKind.BUILD_FAILED, str(error))
         except Tampered as error:
             return _not_run(instance, key, OutcomeKind.TAMPERED, str(error))
+        except Unreadable as error:
+            return _not_run(instance, key, OutcomeKind.UNREADABLE, str(error))
     return verdict, run.report
 
 

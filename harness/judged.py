@@ -1,36 +1,44 @@
 """A candidate's tree with the hidden tests in it, and the runs that judge it."""
 
+import errno
 import io
 import tokenize
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness.confirmation.recorded import Module
-from harness.confirmation.sentinels import with_sentinels, without_parameters, without_sentinels
+from harness.confirmation.sentinels import with_sentinels, without_sentinels
 from harness.environments import installed_modules
 from harness.mining.paths import is_test_path
 from harness.packages import RepoPackage, generated_tests
 from harness.state import (
+    BuildFailed,
     Provisioned,
     Runtime,
     build,
     checked_out,
     install_tests,
     project_in,
-    run_tests,
     suite_setup,
 )
-from harness.tampering import refuse_foreign_configuration, refuse_stand_ins
-from harness.testing import Selection
+from harness.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins
+from harness.testing import Selection, SuiteSetup, run_suite
 from harness.testing.guard import Guard, Sighting
 from harness.testing.observed import Seen, run_observed
+from harness.testing.runs import RESTARTED, refused_options
 from harness.trees import Overlay, files_and_links, overlay
+from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.manifest import Instance
-from models.suite import SuiteReport
+from models.suite import SuiteEnd, SuiteReport
 
 OBSERVER = "observer"
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
+
+
+class Unreadable(CleanRoomError):
+    """A candidate's files bring our own reading of them to fall, which the commit's do not."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +75,25 @@ class JudgedTree:
 
         Raises Tampered and BuildFailed.
         """
-        with self._laid_out() as tree:
+        run = self._run(restart=not self.changes)
+        if not self.changes or not refused_options(run.report):
+            return run
+        # The runner is started again without the repository's options only if that is so without the candidate.
+        gold = self.at(self.instance.commit)._run(restart=True)
+        return self._run(restart=True) if gold.report.output.startswith(RESTARTED) else run
+
+    def _run(self, *, restart: bool) -> JudgedRun:
+        with self._laid_out() as (tree, setup):
             first = self._touched()
-            hidden = sorted(path for path in first if (tree / path).is_file())
-            sentinels = self._add_sentinels(tree)
+            hidden = sorted(path for path, link in files_and_links(tree) if is_test_path(path) and not link)
+            wrong = self._add_sentinels(tree)
             guard = Guard(self.runtime.sandbox, tree, hidden)
             selection = Selection(first=first, stop="if-required-fail", required=self.instance.fail_to_pass)
-            whole = run_tests(self.runtime, tree, self.provided, selection, [guard.plugin])
-        wrong = {test: what for members in sentinels.values() for test, what in members.items()}
-        report, passed, failed = without_sentinels(whole, wrong)
-        forged = sorted({wrong[without_parameters(test)] for test in passed})
-        for module, members in sorted(sentinels.items()):
-            if members and not failed & set(members):
-                forged.append(f"none of the tests of {module} that must fail was run")
-        seen = None if guard.seen is None else tuple(guard.seen)
-        return JudgedRun(report, len(failed), tuple(forged), seen)
+            sandbox, limits = self.runtime.sandbox, self.runtime.limits
+            whole = run_suite(sandbox, tree, setup, selection, limits, [guard.plugin], restart=restart)
+        report, unheld, held = without_sentinels(whole, wrong)
+        forged = tuple(sorted({wrong[test] for test in unheld}))
+        return JudgedRun(report, len(held), forged, None if guard.seen is None else tuple(guard.seen))
 
     def observe(
         self,
@@ -91,51 +103,74 @@ class JudgedTree:
         *,
         only: Collection[str] = (),
         states: bool = False,
-    ) -> dict[str, Seen]:
-        """What the twins in some modules, or `only` some of them, see in this tree, by node id.
+    ) -> tuple[SuiteEnd, dict[str, Seen]]:
+        """How the run of the twins in some modules, or of `only` some of them, ended; what each saw, by node id.
 
-        Each has so many seconds. With `states`, what objects hold is among it.
-        Raises Tampered and BuildFailed.
+        Each has so many seconds. With `states`, what objects hold is among it. Raises Tampered, BuildFailed,
+        Unreadable.
         """
-        with self._laid_out() as tree:
+        with self._laid_out() as (tree, setup):
             overlay(tree, {module.path: (module.source.encode(), False) for module in modules})
-            setup = suite_setup(tree, self.provided)
             paths = [module.path for module in modules]
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            return run_observed(
+            report, seen = run_observed(
                 sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, only=only, states=states
-            )[1]
+            )
+        return report.end, seen
 
     def _touched(self) -> tuple[str, ...]:
         generated = generated_tests(self.package, self.instance)
         return tuple(path for path in (*self.instance.test_files, *sorted(generated)) if path.endswith(".py"))
 
     @contextmanager
-    def _laid_out(self) -> Iterator[Path]:
-        """The base's files, the changes to production files over them, the commit's tests in place of all others."""
-        git, runtime = self.package.git, self.runtime
-        with checked_out(git, self.base, runtime.scratch) as tree:
-            before = frozenset(path for path, _ in files_and_links(tree))
-            production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
-            overlay(tree, production)
-            roots = project_in(tree).import_roots
-            installed = installed_modules(self.provided.environment.prefix)
-            refuse_stand_ins(before, production, roots, installed)
-            refuse_foreign_configuration(git, self.instance, tree, production)
-            added = build(runtime, tree, self.provided)  # before the hidden tests are there to be read
-            refuse_stand_ins(before, added, roots, installed)
-            overlay(tree, added)
-            install_tests(git, self.instance.commit, tree)
-            overlay(tree, generated_tests(self.package, self.instance))
-            yield tree
+    def _laid_out(self) -> Iterator[tuple[Path, SuiteSetup]]:
+        """The tree to be judged, and how its tests are started. Raises Tampered, BuildFailed, Unreadable.
 
-    def _add_sentinels(self, tree: Path) -> dict[str, Mapping[str, str]]:
-        """Add tests that must fail to each touched module with tests that are judged by; by module and id, what
-        is wrong if one passes.
+        What a candidate wrote is read by our own code, too. Where that fails, and does not fail over the commit's
+        files, it is the candidate's doing.
+        """
+        with checked_out(self.package.git, self.base, self.runtime.scratch) as tree:
+            try:
+                setup = self._lay(tree)
+            except (Tampered, BuildFailed, InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable):
+                raise
+            except Exception as error:
+                if not self.changes or (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE):
+                    raise
+                with self.at(self.instance.commit)._laid_out():
+                    pass
+                raise Unreadable(f"the patched files cannot be read: {type(error).__name__}: {error}"[:300]) from error
+            yield tree, setup
+
+    def _lay(self, tree: Path) -> SuiteSetup:
+        """Lay the changes to production files over the base's, and the commit's tests in place of all others."""
+        git, runtime = self.package.git, self.runtime
+        before = frozenset(path for path, _ in files_and_links(tree))
+        production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
+        overlay(tree, production)
+        roots = {*project_in(tree).import_roots, *self._test_folders()}
+        installed = installed_modules(self.provided.environment.prefix)
+        refuse_stand_ins(before, production, roots, installed)
+        refuse_foreign_configuration(git, self.instance, tree, production)
+        added = build(runtime, tree, self.provided)  # before the hidden tests are there to be read
+        refuse_stand_ins(before, added, roots, installed)
+        overlay(tree, added)
+        install_tests(git, self.instance.commit, tree)
+        overlay(tree, generated_tests(self.package, self.instance))
+        return suite_setup(tree, self.provided)
+
+    def _test_folders(self) -> set[str]:
+        """Folders of the tests that are judged by: the runner puts them on the import path."""
+        tests = (*self.instance.fail_to_pass, *self.instance.pass_to_pass)
+        return {PurePosixPath(test.partition("::")[0]).parent.as_posix() for test in tests}
+
+    def _add_sentinels(self, tree: Path) -> dict[str, str]:
+        """Add tests that must fail to each touched module with tests that are judged by; what is wrong if one does not,
+        by its id.
 
         Where no test of a module must go from failing to passing, none of its own is copied.
         """
-        found: dict[str, Mapping[str, str]] = {}
+        found: dict[str, str] = {}
         judged_by = {test.partition("::")[0] for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
         decisive = {test.partition("::")[0] for test in self.instance.fail_to_pass}
         for module in sorted(decisive | (judged_by & set(self._touched()))):
@@ -152,5 +187,5 @@ class JudgedTree:
                 module, text, (t for t in self.instance.fail_to_pass if t.partition("::")[0] == module)
             )
             overlay(tree, {module: (made.source.encode(encoding), False)})
-            found[module] = made.failing
+            found |= made.failing
         return found

@@ -42,6 +42,8 @@ def refuse_stand_ins(
     known = {place for path in before for place in _imported_as(path, places)}
     foreign = RUNNER_MODULES | (sys.stdlib_module_names - {"test"}) | frozenset(installed)
     for path in sorted(path for path, content in changes.items() if content is not None):
+        if path.endswith((".pyc", ".pyo")) or "__pycache__" in path.split("/"):
+            raise Tampered(f"{path} would be run in place of a source file")
         if _is_metadata(path, places):
             raise Tampered(f"{path} would be taken for the metadata of a distribution, or for a list of import paths")
         for place, name in _imported_as(path, places):

@@ -51,6 +51,7 @@ class OutcomeKind(StrEnum):
     TESTS_CRASHED = "tests-crashed"
     BUILD_FAILED = "build-failed"  # the repository built at the commit and does not with the patch
     TAMPERED = "tampered"  # the patch stands in for the test runner, or its run was bent: the run is void
+    UNREADABLE = "unreadable"  # the patched files bring our own reading of them to fall; the commit's do not
     PROMPT_TOO_LONG = "prompt-too-long"  # a question that retrieval and plan led to outgrew the model's window
     # ours or the machine's
     PROVIDER_ERROR = "provider-error"
@@ -71,7 +72,7 @@ class OutcomeKind(StrEnum):
     @property
     def failed(self) -> bool:
         """Whether the task was not solved, for sure."""
-        return self.trains and not self.passed
+        return self.final and self not in (OutcomeKind.PASSED, OutcomeKind.PASSED_UNCONFIRMED)
 
     @property
     def blame(self) -> Blame:
@@ -86,7 +87,7 @@ class OutcomeKind(StrEnum):
     @property
     def trains(self) -> bool:
         """Whether it may become training signal: only what says something about a model does, and is sure."""
-        return self.final and self is not OutcomeKind.PASSED_UNCONFIRMED
+        return self.final and self not in (OutcomeKind.PASSED_UNCONFIRMED, OutcomeKind.UNREADABLE)
 
 
 _BLAME = {
@@ -103,6 +104,7 @@ _BLAME = {
     OutcomeKind.TESTS_CRASHED: Blame.CODE,
     OutcomeKind.BUILD_FAILED: Blame.CODE,
     OutcomeKind.TAMPERED: Blame.CODE,
+    OutcomeKind.UNREADABLE: Blame.CODE,
     # Retrieval chose too much, the plan cut a step too large, or no cut would have fitted this model.
     OutcomeKind.PROMPT_TOO_LONG: Blame.UNDETERMINED,
     OutcomeKind.PROVIDER_ERROR: Blame.INFRASTRUCTURE,

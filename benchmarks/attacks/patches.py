@@ -7,6 +7,7 @@ from benchmarks.attacks._patch_case import Case
 from benchmarks.attacks._patches_before import found_before_the_run
 from benchmarks.attacks._patches_in_process import in_process
 from benchmarks.attacks._patches_of_answers import by_the_answer, by_the_tests_text
+from benchmarks.attacks._patches_of_records import of_records
 from benchmarks.attacks._subject import subject
 from benchmarks.attacks.base import Attack, GotThrough
 from models.outcomes import OutcomeKind
@@ -14,7 +15,7 @@ from models.outcomes import OutcomeKind
 
 def attacks() -> list[Attack]:
     """One for each patch."""
-    cases = [*found_before_the_run(), *in_process(), *by_the_tests_text(), *by_the_answer()]
+    cases = [*found_before_the_run(), *in_process(), *by_the_tests_text(), *by_the_answer(), *of_records()]
     return [Attack("patches", case.name, functools.partial(_judge, case), case.residual, index=True) for case in cases]
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import tokenize
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from harness.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
 from harness.confirmation.recorded import (
     KeptTwin,
+    Module,
     TwinSet,
     Usual,
     choose,
@@ -22,12 +24,14 @@ from harness.judged import JudgedRun, JudgedTree
 from harness.packages import generated_tests
 from harness.testing.observed import Seen
 from models.confirmation import Confirmation
-from models.errors import EnvironmentFault
+from models.errors import EnvironmentFault, InfrastructureError
+from models.suite import SuiteEnd
 
 _QUICK = 2
 """Seconds that a twin may take on the gold patch in order to be kept."""
 _PATIENT = 20
 """Seconds that a kept one may take on a candidate."""
+_CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
 _OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
 
 
@@ -43,6 +47,7 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
     differing = _differing(judged, twins)
     return Confirmation(
         sentinels=run.sentinels,
+        witnessed=len({twin.origin for twin in twins.kept}),
         twins=len(twins.kept),
         agreed=len(twins.kept) - len(differing),
         differs=_account(*differing[0]) if differing else "",
@@ -96,16 +101,29 @@ def _record(judged: JudgedTree) -> TwinSet:
     if not modules:
         return TwinSet(reason="the tests hold no literal that could be varied")
     gold, parent = judged.at(instance.commit), judged.at(instance.base_commit)
-    first = gold.observe(modules, _QUICK)
-    if not any(seen.whole for seen in first.values()):
-        return TwinSet(tried=tried, reason="no varied test comes to its end on the gold patch")
-    kept = choose(twins, first, gold.observe(modules, _QUICK, _OTHER_SEED), parent.observe(modules, _QUICK))
+    first, again = _whole(gold, modules), _whole(gold, modules, _OTHER_SEED)
+    kept = choose(twins, first, again, parent.observe(modules, _QUICK)[1])
     needed = {twin.id.partition("::")[0] for twin in kept}
     return TwinSet(
         modules=tuple(module for module in modules if module.path in needed),
         kept=tuple(kept),
         tried=tried,
         reason="" if kept else "no varied test is steady on the gold patch and tells it from its parent",
+    )
+
+
+def _whole(gold: JudgedTree, modules: Sequence[Module], hash_seed: int = 0) -> dict[str, Seen]:
+    """What twins see on the gold patch. A run that was cut short is repeated, and counts if it crashes in both.
+
+    Raises InfrastructureError for one that does not end in time: what it did not come to would be missing for good.
+    """
+    for attempt in (1, 2):
+        end, seen = gold.observe(modules, _QUICK, hash_seed)
+        if end not in _CUT_SHORT or (attempt == 2 and end is SuiteEnd.CRASHED):
+            return seen
+    raise InfrastructureError(
+        f"{gold.instance.instance_id}: the run of its varied tests on the gold patch ended with {end.value}; run it "
+        "again when the machine is less busy, or raise limits.wall_seconds"
     )
 
 
@@ -124,18 +142,21 @@ def _sources(judged: JudgedTree) -> dict[str, str]:
 
 
 def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]]:
-    """Twins that see something else here than on the gold patch, and do so again when run once more."""
+    """Twins that see something else here than on the gold patch.
+
+    Where some do at first, all must agree in each of two further runs: answers that vary by chance are no answers.
+    """
     if not twins.kept:
         return []
     states = any(holds_fields(text) for twin in twins.kept for text in twin.gold)
-    differing = list(twins.kept)
-    seen: dict[str, Seen] = {}
-    for _ in range(2):
-        seen = judged.observe(twins.modules, _PATIENT, only=[twin.id for twin in differing], states=states)
-        differing = [twin for twin in differing if not agree(twin.gold, seen.get(twin.id, Seen()))]
-        if not differing:
-            break
-    return [(twin, seen.get(twin.id, Seen())) for twin in differing]
+    ids = [twin.id for twin in twins.kept]
+
+    def once() -> list[tuple[KeptTwin, Seen]]:
+        _, seen = judged.observe(twins.modules, _PATIENT, only=ids, states=states)
+        pairs = [(twin, seen.get(twin.id, Seen())) for twin in twins.kept]
+        return [(twin, each) for twin, each in pairs if not agree(twin.gold, each)]
+
+    return once() and (once() or once())
 
 
 def _account(twin: KeptTwin, seen: Seen) -> str:

@@ -1,6 +1,6 @@
 """Sentinels: tests of random names that must fail, added to each module whose tests a candidate is judged by.
 
-One that passes shows that failing tests are reported as passed, or that what is compared equals everything: the run
+One that does not shows that failing tests are reported as passed, or that what is compared equals everything: the run
 then says nothing. Some fail whatever the code under test does: a false assertion, an unequal pair, an exception that
 does not come. The others are tests of the module with one comparison's other side replaced by a fresh object.
 """
@@ -9,13 +9,19 @@ import ast
 import copy
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.confirmation.literals import is_literal
 from harness.syntax import parse_python
 from models.suite import CaseStatus, SuiteReport
+
+_FEW = 8
+_WORDS = frozenset(
+    {"case", "default", "empty", "first", "input", "known", "order", "result", "same", "simple", "value"}
+)
+"""Words that names are made of where a module has few of its own."""
 
 MOST_FOREIGN = 3
 """Tests of a module of which a comparison with a fresh object is made."""
@@ -25,7 +31,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Sentinels:
-    """A module's text with its sentinels, and what is wrong when one passes, by its node id."""
+    """A module's text with its sentinels, and what is wrong when one does not fail, by its node id."""
 
     source: str
     failing: Mapping[str, str]
@@ -41,16 +47,16 @@ def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
         tree = parse_python(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError):
         return Sentinels(source, {})
-    prefix = _prefix(name[-1] for name in names if name)
-    parts = [*_plain(prefix), *(_in_test_case(prefix) if _uses_test_cases(tree) else ())]
-    parts += _foreign(tree, names, prefix)
+    fresh = _namer(tree, _prefix(name[-1] for name in names if name))
+    parts = [*_plain(fresh), *(_in_test_case(fresh) if _uses_test_cases(tree) else ())]
+    parts += _foreign(tree, names, fresh)
     text = "".join(f"\n\n{part.source}\n" for part in parts)
-    failing = {"::".join((path, *part.names)): f"{part.wrong} passes in {path}" for part in parts}
+    failing = {"::".join((path, *part.names)): f"{part.wrong} does not fail in {path}" for part in parts}
     return Sentinels(source + ("" if source.endswith("\n") else "\n") + text, failing)
 
 
 class Part(NamedTuple):
-    """A sentinel: its names below the module, its text, and what is wrong if it passes."""
+    """A sentinel: its names below the module, its text, and what is wrong if it does not fail."""
 
     names: tuple[str, ...]
     source: str
@@ -65,11 +71,24 @@ def _prefix(names: Iterable[str]) -> str:
     return first.partition("_")[0] + "_"
 
 
-def _random(prefix: str) -> str:
-    return f"{prefix}{secrets.choice('abcdefgh')}{secrets.token_hex(5)}"
+def _namer(tree: ast.Module, prefix: str) -> Callable[[], str]:
+    """Names that nothing in a module bears, made by chance of the words of its own: they look like its tests'."""
+    known = {node.name for node in ast.walk(tree) if isinstance(node, Function | ast.ClassDef)}
+    own = {word.lower() for name in known for word in re.findall(r"[A-Za-z][a-z]+", name)} - {"test", "tests"}
+    words = sorted(own | _WORDS if len(own) < _FEW else own)
+    chance = secrets.SystemRandom()
+
+    def fresh() -> str:
+        while True:
+            name = prefix + "_".join(chance.sample(words, 3))
+            if name not in known:
+                known.add(name)
+                return name
+
+    return fresh
 
 
-def _plain(prefix: str) -> list[Part]:
+def _plain(fresh: Callable[[], str]) -> list[Part]:
     one, other = secrets.token_hex(4), secrets.token_hex(4)
     bodies = {
         "a false assertion": "    assert not True",
@@ -78,15 +97,15 @@ def _plain(prefix: str) -> list[Part]:
             f'    with __import__("pytest").raises(LookupError):\n        int("{secrets.randbelow(1000)}")'
         ),
     }
-    names = [_random(prefix) for _ in bodies]
+    names = [fresh() for _ in bodies]
     return [
         Part((name,), f"def {name}():\n{body}", wrong)
         for name, (wrong, body) in zip(names, bodies.items(), strict=True)
     ]
 
 
-def _in_test_case(prefix: str) -> list[Part]:
-    owner, equal, raised = f"Test{secrets.token_hex(5)}", _random(prefix), _random(prefix)
+def _in_test_case(fresh: Callable[[], str]) -> list[Part]:
+    owner, equal, raised = f"Test{secrets.token_hex(5)}", fresh(), fresh()
     body = (
         f'class {owner}(__import__("unittest").TestCase):\n'
         f'    def {equal}(self):\n        self.assertEqual("{secrets.token_hex(4)}", "!")\n\n'
@@ -108,7 +127,7 @@ def _name(node: ast.expr) -> str:
     return getattr(node, "attr", getattr(node, "id", ""))
 
 
-def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], prefix: str) -> list[Part]:
+def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], fresh: Callable[[], str]) -> list[Part]:
     """Copies of tests whose comparison has a fresh object on one side."""
     found: list[Part] = []
     for name in names:
@@ -117,7 +136,7 @@ def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], prefix: str) ->
         function = _find(tree, name)
         if function is None or not _quick(function) or not (changed := next(_with_fresh_object(function), None)):
             continue
-        changed.name = _random(prefix)
+        changed.name = fresh()
         _keep_first_parameters(changed)
         text = ast.unparse(changed)
         if len(name) > 1:
@@ -180,13 +199,13 @@ def _fresh() -> ast.expr:
 
 
 def without_sentinels(report: SuiteReport, ids: Iterable[str]) -> tuple[SuiteReport, list[str], set[str]]:
-    """A report as it is without its sentinels; the sentinels that passed, and those that were seen to fail."""
+    """A report as it is without its sentinels; those that did not fail (they passed or did not run); the others."""
     bases = set(ids)
     cases = {case.id: case for case in report.cases.values() if without_parameters(case.id) not in bases}
     ours = [case for case in report.cases.values() if without_parameters(case.id) in bases]
-    passed = sorted(case.id for case in ours if case.status is CaseStatus.PASSED)
-    failed = {without_parameters(case.id) for case in ours if case.status is not CaseStatus.PASSED}
-    return report.model_copy(update={"cases": cases}), passed, failed
+    held = {without_parameters(case.id) for case in ours if case.status in (CaseStatus.FAILED, CaseStatus.ERROR)}
+    held -= {without_parameters(case.id) for case in ours if case.status is CaseStatus.PASSED}
+    return report.model_copy(update={"cases": cases}), sorted(bases - held), held
 
 
 def without_parameters(test: str) -> str:

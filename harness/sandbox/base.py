@@ -71,12 +71,14 @@ class Sandbox(Protocol):
         env: Mapping[str, str] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         echo: BinaryIO | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Finished:
         """Run a command in `workdir`, which it may write, and wait until nothing of it is left.
 
         `env` is added to a small fixed environment; nothing of the caller's own is passed on. `echo` gets the
-        output as it comes. Raises InfrastructureError when the command could not be started or its end not be
-        seen; whatever the command itself does is told by the result.
+        output as it comes. `descriptors` stay open in the command, under the same numbers. Raises InfrastructureError
+        when the command could not be started or its end not be seen; whatever the command itself does is told by the
+        result.
         """
         ...
 

@@ -90,13 +90,14 @@ class Bubblewrap:
         env: Mapping[str, str] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         echo: BinaryIO | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Finished:
         """See `Sandbox.run`."""
         _check(mounts, workdir)
         writable = [workdir, *(mount.source for mount in mounts if mount.writable)]
         _make_enterable(writable)
         staging = _staging(self.program, writable, [mount.source for mount in mounts if not mount.writable])
-        with _own_files(self.memory_is_accounted) as (descriptors, options):
+        with _own_files(self.memory_is_accounted) as (own, options):
             launch = Launch(
                 argv=[
                     str(staging.staged_program if staging else self.program),
@@ -112,7 +113,7 @@ class Bubblewrap:
                 cwd=Path("/"),
                 writable=writable,
                 bubblewrap=True,
-                descriptors=descriptors,
+                descriptors=[*own, *descriptors],
                 scratch=(str(_SCRATCH), "/dev/shm"),  # noqa: S108
                 workdir=str(WORKDIR),
                 group=delegated(),

@@ -37,6 +37,7 @@ class Unisolated:
         env: Mapping[str, str] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         echo: BinaryIO | None = None,
+        descriptors: Sequence[int] = (),
     ) -> Finished:
         """See `Sandbox.run`. Mounts are used where they are; HOME and TMPDIR are fresh."""
         with throwaway("cra-") as scratch:
@@ -46,5 +47,6 @@ class Unisolated:
                 cwd=workdir,
                 writable=[workdir, scratch, *(mount.source for mount in mounts if mount.writable)],
                 bubblewrap=False,
+                descriptors=descriptors,
             )
             return supervise(launch, limits, echo)

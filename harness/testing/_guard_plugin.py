@@ -17,30 +17,32 @@ PYTEST_DONT_REWRITE: there is no assertion here.
 
 from __future__ import annotations
 
-import json
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from os import fspath, getpid, sep
-from os.path import abspath
+from importlib import import_module
+from os import fspath, getpid, sep, stat
+from os.path import abspath, realpath
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
 
-_TOLD = Path(__file__).with_name("told.json")
-_WANTED = json.loads(_TOLD.read_text(encoding="utf-8"))
-_TOLD.unlink()
-Path(__file__).unlink()
-_NONCE = _WANTED.pop("nonce")
+_WANTED, _send = import_module(f"{__name__}_channel").opened()
 _ROOT = _WANTED["root"] + sep
-_HIDDEN = frozenset(_WANTED["hidden"])  # the hidden test files, as absolute paths
+_HIDDEN = frozenset(_WANTED["hidden"])  # the hidden tests with their data, as absolute paths
+_SOURCES = frozenset(path for path in _HIDDEN if path.endswith(".py"))
+_TRUSTED = tuple({f"{path}{sep}" for each in (sys.prefix, sys.base_prefix) for path in (each, realpath(each))})
+_MAIN = get_ident()
+_WRITTEN = {}  # type: dict[str, tuple[int, int, int]]
 _OURS = ("/cra" + sep, str(Path(_WANTED["results"]).parent) + sep)  # the runner's own folders
+_TRUSTED += (*_OURS, "<frozen ")
 _RUNNER = ("_pytest", "pluggy", "pytest", "unittest", "builtins", "json", "xml")
 _MOST_SEEN = 64
 _MOST_CHECKS = 5  # tests after which the runner is looked at, beside the look at the end
 _PID = getpid()
-_SEEN = {}  # type: dict[tuple[str, str, str], str]
+_SEEN = set()  # type: set[tuple[str, str, str]]
 _STATE = {"on": False, "busy": False, "checks": 0}
 
 _FRAMES = frozenset({"f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"})
@@ -53,19 +55,32 @@ _INSPECT, _TRACEBACK = sep + "inspect.py", sep + "traceback.py"  # they hand fra
 
 
 def _is_tested(file: str) -> bool:
-    """Whether code from a file is the repository's own and no test."""
-    return file.startswith(_ROOT) and file not in _HIDDEN and not file.rpartition(sep)[2].startswith("conftest.")
+    """Whether code of this file name may be the repository's own and no test: all that is not known to be another's.
+
+    Code chooses its file name as it likes, so a name that is not known is nobody's word for being harmless.
+    """
+    known = file in _SOURCES or file.startswith(_TRUSTED) or file.rpartition(sep)[2].startswith("conftest.")
+    return not known
+
+
+def _shown(file: str) -> str:
+    return file[len(_ROOT) :] if file.startswith(_ROOT) else file[:80]
 
 
 def _asker() -> str:
-    """The file of tested code that is on the stack nearest to an event, relative to the root; "" if there is none."""
+    """The file of tested code that is on the stack nearest to an event, relative to the root; "" if there is none.
+
+    A thread that no test and not the runner began has been started by tested code, whatever it runs.
+    """
     frame = sys._getframe(2)
+    begun = False
     while frame is not None:
         file = frame.f_code.co_filename
         if _is_tested(file):
-            return file[len(_ROOT) :]
+            return _shown(file)
+        begun = begun or file in _SOURCES or f"{sep}_pytest{sep}" in file
         frame = frame.f_back  # type: ignore[assignment]
-    return ""
+    return "" if begun or get_ident() == _MAIN else "a thread"
 
 
 def _direct(passing_on: tuple[str, ...]) -> bool:
@@ -78,7 +93,7 @@ def _direct(passing_on: tuple[str, ...]) -> bool:
 
 def _is_callers(other: Any) -> bool:
     """Whether something is the frame of a hidden test that is running: not of one that an exception came out of."""
-    if not isinstance(other, types.FrameType) or other.f_code.co_filename not in _HIDDEN:
+    if not isinstance(other, types.FrameType) or other.f_code.co_filename not in _SOURCES:
         return False
     frame = sys._getframe(3)
     while frame is not None and frame is not other:
@@ -86,9 +101,16 @@ def _is_callers(other: Any) -> bool:
     return frame is other
 
 
+def _is_of_test(function: Any) -> bool:
+    return isinstance(function, types.FunctionType) and function.__code__.co_filename in _SOURCES
+
+
 def _note(kind: str, what: str, asker: str) -> None:
     """Note something once for each file that does it; of the runner, each part that is not as before."""
-    _SEEN.setdefault((kind, what if kind == "runner" else "", asker), what[:200])
+    key = (kind, what if kind in ("runner", "rewritten") else "", asker)
+    if key not in _SEEN and len(_SEEN) < _MOST_SEEN:
+        _SEEN.add(key)
+        _send("seen", kind, what[:200], asker)
 
 
 def _path(value: Any) -> str:
@@ -103,8 +125,8 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _PATHS:
         for path in {_path(value) for value in arguments[:2]}:
             raw = path.startswith("/proc/") and path.endswith("/mem")
-            if (path in _HIDDEN or path.startswith(_OURS) or raw) and (asker := _asker()):
-                kind = "tests" if path in _HIDDEN else "memory" if raw else "report"
+            if (path in _SOURCES or path.startswith(_OURS) or raw) and (asker := _asker()):
+                kind = "tests" if path in _SOURCES else "memory" if raw else "report"
                 _note(kind, f"{event} {path}", asker)
     elif event == "sys._getframe":
         if _direct((_INSPECT, _TRACEBACK)) and (asker := _asker()):
@@ -112,6 +134,11 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     elif event == "object.__getattr__":
         if arguments[1] in _FRAMES and (_direct((_INSPECT,)) or _is_callers(arguments[0])) and (asker := _asker()):
             _note("frames", str(arguments[1]), asker)
+        elif arguments[1] == "__code__" and _is_of_test(arguments[0]) and _direct(()) and (asker := _asker()):
+            _note("code", f"code of the test {arguments[0].__name__}", asker)
+    elif event in ("compile", "code.__new__"):
+        if str(arguments[1]).startswith(_TRUSTED) and _direct(()) and (asker := _asker()):
+            _note("name", f"code that calls itself {arguments[1]}", asker)
     elif event in _COLLECTOR and (asker := _asker()):
         _note("objects", event, asker)
     elif event in _TRACING and (asker := _asker()):
@@ -124,9 +151,8 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         _note("code", f"{event} {getattr(arguments[0], '__qualname__', '')}", asker)
 
 
-_EVENTS = (
-    _PATHS | _COLLECTOR | _TRACING | _MEMORY | _SETTERS | {"sys._getframe", "object.__getattr__", "sys.addaudithook"}
-)
+_EVENTS = _PATHS | _COLLECTOR | _TRACING | _MEMORY | _SETTERS
+_EVENTS |= {"sys._getframe", "object.__getattr__", "sys.addaudithook", "compile"}
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -160,7 +186,7 @@ def _remember_runner() -> None:
 def _check_runner() -> None:
     """Look for what was put in the place of the runner's own; that code is replaced in a function is an event."""
     for owner, names, name, value in _AT_START:
-        if names.get(name) is not value and len(_SEEN) < _MOST_SEEN and not _is_legacy(owner, names, name):
+        if names.get(name) is not value and not _is_legacy(owner, names, name):
             _note("runner", f"{owner}.{name}", "")
 
 
@@ -169,6 +195,27 @@ def _is_legacy(owner: str, names: Mapping[str, Any], name: str) -> bool:
     legacy = vars(sys.modules.get("_pytest.legacypath", types))
     new = legacy.get(f"{owner.rpartition('.')[2]}_{name}")
     return new is not None and names.get(name) is new and any(value is new for _, _, _, value in _AT_START)
+
+
+def _function(item: Any) -> Any:
+    """The function behind a test, None where that is not known yet."""
+    found = vars(item).get("_obj")
+    return getattr(found, "__func__", found)
+
+
+_COLLECTED = {}  # type: dict[int, Any]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: Any) -> None:
+    """Remember what each test is going to run."""
+    _COLLECTED.update((id(item), _function(item)) for item in session.items)
+
+
+def _check_function(item: Any) -> None:
+    before, now = _COLLECTED.get(id(item)), _function(item)
+    if before is not None and now is not None and now is not before:
+        _note("runner", "the function of a test", "")
 
 
 def _check_item(item: Any) -> None:
@@ -182,6 +229,7 @@ def pytest_load_initial_conftests() -> Iterator[None]:
     """Begin to watch: plugins are loaded, code of the repository is not."""
     sys.modules.pop(__name__, None)
     _remember_runner()
+    _WRITTEN.update((path, _state(path)) for path in _HIDDEN)
     if hasattr(sys, "addaudithook"):
         sys.addaudithook(_audit)
     _STATE["on"] = True
@@ -190,7 +238,8 @@ def pytest_load_initial_conftests() -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: Any) -> Iterator[None]:
-    """Look at the runner after a test: what it replaced for itself is put back by then."""
+    """Look at the test before it runs, and at the runner after it: what it replaced for itself is put back by then."""
+    _check_function(item)
     yield
     if _STATE["checks"] < _MOST_CHECKS:
         _STATE["checks"] += 1
@@ -205,16 +254,17 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
         _check_runner()
         for item in getattr(session, "items", []):
             _check_item(item)
-        seen = [[kind, what, asker] for (kind, _, asker), what in sorted(_SEEN.items())]
-        record = {"nonce": _NONCE, "seen": seen, "hidden": {path: _digest(path) for path in sorted(_HIDDEN)}}
-        (Path(_WANTED["results"]) / "guard.json").write_text(json.dumps(record), encoding="ascii")
+        for path, before in _WRITTEN.items():
+            if _state(path) != before:
+                _note("rewritten", path, "")
+        _send("end")
     yield
 
 
-def _digest(path: str) -> str:
-    import hashlib
-
+def _state(path: str) -> tuple[int, int, int]:
+    """What no write, rename or change of rights leaves as it was: change times cannot be set."""
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        found = stat(path)  # noqa: PTH116
     except OSError:
-        return ""
+        return (0, 0, 0)
+    return (found.st_ino, found.st_ctime_ns, found.st_size)

@@ -1,12 +1,10 @@
 """The part of a test run that lies inside the repository's own pytest: order, early stop, and exact records.
 
 It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. Beside the
-JUnit report it writes `progress.jsonl`, a line for each phase of each test and each module that could not be
-collected, which is what is known of a run that was killed. Last it writes `seal.json`, without which a report
-does not count. The seal repeats a nonce. What this module is told, the nonce included, and its own source are gone
-before any code of the repository runs, and the module is not among `sys.modules` by then: an accident or a simple
-forgery does not make a seal, code that sets out to take pytest apart from inside still could. Required tests are
-known by keyed hashes only.
+JUnit report it sends a line for each phase of each test and each module that could not be collected, which is what is
+known of a run that was killed, and what no later hand can change. Last it sends a seal with a digest of the report,
+without which a report does not count. What this module is told and its own source are gone before any code of the
+repository runs, and the module is not among `sys.modules` by then. Required tests are known by keyed hashes only.
 
 PYTEST_DONT_REWRITE: there is no assertion here.
 """
@@ -17,25 +15,19 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from os import O_APPEND, O_CREAT, O_WRONLY, environ, getpid, write
-from os import open as open_descriptor
+from importlib import import_module
+from os import environ, getpid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 _WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller records for it
-_TOLD = Path(__file__).with_name("told.json")
-_WANTED = json.loads(_TOLD.read_text(encoding="utf-8"))
-if not _WANTED["workers"]:
-    _TOLD.unlink()
-    Path(__file__).unlink()
+_WANTED, _send = import_module(f"{__name__}_channel").opened(lambda told: bool(told["workers"]))
 _RESULTS = Path(_WANTED["results"])
 _FIRST, _REQUIRED = frozenset(_WANTED["first"]), frozenset(_WANTED["required"])
 _KEY = bytes.fromhex(_WANTED["key"])
-_NONCE = _WANTED["nonce"]
 _PID = getpid()
-_PROGRESS = open_descriptor(str(_RESULTS / "progress.jsonl"), O_WRONLY | O_CREAT | O_APPEND, 0o600)
 
 
 class _Run:
@@ -58,7 +50,7 @@ _run = _Run()
 
 def _record(*fields: Any) -> None:
     if not _WORKER:
-        write(_PROGRESS, (json.dumps(fields) + "\n").encode("ascii"))
+        _send(*fields)
 
 
 def _hash(nodeid: str) -> str:
@@ -159,5 +151,4 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
         return
     digest = hashlib.sha256(report.read_bytes()).hexdigest()
     whole = _run.stopped or _run.unfinished <= 0
-    seal = {"nonce": _NONCE, "exit": int(session.exitstatus), "whole": whole, "report": digest}
-    (_RESULTS / "seal.json").write_text(json.dumps(seal), encoding="ascii")
+    _send("seal", int(session.exitstatus), whole, digest)

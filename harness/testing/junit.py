@@ -1,6 +1,7 @@
 """Test outcomes out of a JUnit report that strangers' code had its hands on."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 from xml.etree.ElementTree import Element  # the type only: parsing is defusedxml's
@@ -51,9 +52,16 @@ def _case(element: Element) -> CaseResult:
     return CaseResult(
         id=_node_id(element),
         status=status,
-        seconds=float(element.get("time") or 0),
+        seconds=_seconds(element.get("time") or "0"),
         message=message[:_MESSAGE],
     )
+
+
+def _seconds(text: str) -> float:
+    """A duration; ValueError for what is none, or not finite, which no JSON could hold."""
+    if not math.isfinite(seconds := float(text)):
+        raise ValueError(f"time {text[:20]!r} is no duration")
+    return seconds
 
 
 def _status(child: Element) -> CaseStatus | None:

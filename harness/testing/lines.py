@@ -9,13 +9,14 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.sandbox import Sandbox
 from harness.testing.base import Selection, SuiteSetup
+from harness.testing.channel import Received
 from harness.testing.plugin import Plugin
-from harness.testing.records import read_left
 from harness.testing.runs import run_suite
 from models.limits import Limits
 from models.plans import Frozen
@@ -29,12 +30,7 @@ class _File(Frozen):
     ran: tuple[int, ...]
 
 
-class _Record(Frozen):
-    nonce: str
-    files: dict[str, _File]
-
-
-_RECORD = TypeAdapter(_Record)
+_RECORD = TypeAdapter(dict[str, _File])
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,8 @@ def run_measured(
     inside = {os.path.normpath(root / path): path for path in sorted(files)}
     records: list[dict[str, _File]] = []
 
-    def collect(results: Path, nonce: str) -> None:
-        records[:] = [_read(path, nonce) for path in sorted(results.glob("lines-*.json"))]
+    def collect(results: Path, received: Received) -> None:
+        records[:] = [_read(line) for line in received.lines]
 
     plugin = Plugin(_PLUGIN, "lines", {"files": list(inside)}, collect)
     report = run_suite(sandbox, workdir, setup, selection, limits, [plugin])
@@ -71,9 +67,7 @@ def run_measured(
     return report, found
 
 
-def _read(path: Path, nonce: str) -> dict[str, _File]:
-    content = read_left(path)
+def _read(line: list[Any]) -> dict[str, _File]:
     with suppress(ValidationError):
-        record = _RECORD.validate_json(content or b"")
-        return record.files if record.nonce == nonce else {}
+        return _RECORD.validate_python(line[-1])
     return {}

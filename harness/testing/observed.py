@@ -5,11 +5,12 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.sandbox import Sandbox
 from harness.testing.base import Selection, SuiteSetup
+from harness.testing.channel import Received
 from harness.testing.plugin import Plugin
-from harness.testing.records import read_left
 from harness.testing.runs import run_suite
 from models.limits import Limits
 from models.suite import SuiteReport
@@ -50,9 +51,9 @@ def run_observed(
     """
     found: dict[str, Seen] = {}
 
-    def collect(results: Path, nonce: str) -> None:
+    def collect(results: Path, received: Received) -> None:
         found.clear()
-        found.update(_read(results / "observations.jsonl"))
+        found.update(_read(received.lines))
 
     plugin = Plugin(
         _PLUGIN, "observer", {"name": observer, "seconds": seconds, "only": sorted(only), "states": states}, collect
@@ -62,19 +63,16 @@ def run_observed(
     return report, found
 
 
-def _read(path: Path) -> dict[str, Seen]:
+def _read(lines: Sequence[list[Any]]) -> dict[str, Seen]:
     by_twin: dict[str, list[str]] = {}
-    for line in (read_left(path) or b"").splitlines():
-        try:
-            node, end, seen = json.loads(line)
-        except (ValueError, TypeError, RecursionError):
-            continue  # a forged line, or the last one of a run that was killed
-        if isinstance(node, str) and isinstance(end, str) and _well_formed(seen):
-            texts = by_twin.setdefault(re.split(r"\[", node, maxsplit=1)[0], [])
-            texts.append(json.dumps([end, seen], sort_keys=True))
+    for line in lines:
+        match line:
+            case [str(node), str(end), list(seen)] if _well_formed(seen):
+                texts = by_twin.setdefault(re.split(r"\[", node, maxsplit=1)[0], [])
+                texts.append(json.dumps([end, seen], sort_keys=True))
     return {node: Seen(texts) for node, texts in by_twin.items()}
 
 
-def _well_formed(seen: object) -> bool:
+def _well_formed(seen: list[Any]) -> bool:
     """Whether observations have the form that the observer writes: [what, place, ...]."""
-    return isinstance(seen, list) and all(isinstance(each, list) and len(each) > 2 for each in seen)
+    return all(isinstance(each, list) and len(each) > 2 for each in seen)

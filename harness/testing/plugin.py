@@ -13,31 +13,33 @@ from pathlib import Path
 from typing import Any
 
 from harness.sandbox import Mount, Sandbox
+from harness.testing.channel import Channel, Received
 from harness.throwaway import throwaway
 
 _TOLD = "told.json"
+_CHANNEL = Path(__file__).with_name("_channel.py")
 
 
 @dataclass(frozen=True)
 class Plugin:
     """A module to load: its source, what it is told, and what is done with the folder that it reports to.
 
-    `collect` gets that folder and the nonce that a report must repeat, once for each start of the runner. `purpose`
-    names the module's folders in the sandbox.
+    `collect` gets that folder and what came on the module's channel, once for each start of the runner. `purpose` names
+    the module's folders in the sandbox.
     """
 
     source: Path
     purpose: str
     told: Mapping[str, Any]
-    collect: Callable[[Path, str], None]
+    collect: Callable[[Path, Received], None]
 
 
 @dataclass(frozen=True)
 class LaidOut:
-    """A plugin's folders for one run. `module` is its random name, `nonce` what its report must repeat."""
+    """A plugin's folders and its channel for one run. `module` is its random name."""
 
     module: str
-    nonce: str
+    channel: Channel
     folder: Mount
     results: Mount
 
@@ -51,9 +53,17 @@ def laid_out(sandbox: Sandbox, plugin: Plugin) -> Iterator[LaidOut]:
         results = Mount(root / "results", inside / "results", writable=True)
         for mount in (folder, results):
             mount.source.mkdir()
-        nonce = secrets.token_hex(16)
-        module = f"plugin_{secrets.token_hex(8)}"  # nothing in the tree can bear its name
-        told = {**plugin.told, "nonce": nonce, "results": str(sandbox.path_of(results))}
+        module, channel = f"plugin_{secrets.token_hex(8)}", Channel()  # nothing in the tree can bear its name
+        told = {
+            **plugin.told,
+            "results": str(sandbox.path_of(results)),
+            "channel": channel.descriptor,
+            "secret": channel.secret.hex(),
+        }
         (folder.source / _TOLD).write_text(json.dumps(told), encoding="utf-8")
         (folder.source / f"{module}.py").write_bytes(plugin.source.read_bytes())
-        yield LaidOut(module, nonce, folder, results)
+        (folder.source / f"{module}_channel.py").write_bytes(_CHANNEL.read_bytes())
+        try:
+            yield LaidOut(module, channel, folder, results)
+        finally:
+            channel.finish()

@@ -1,14 +1,15 @@
-"""What a test run left in its results directory, read without following or waiting for anything."""
+"""What is known of a test run: what came on the channel as it ran, and the report that it left."""
 
 import hashlib
-import json
+import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from harness.testing.channel import Received
 from harness.testing.junit import BadReport, parse, worst
 from models.limits import MIB
 from models.suite import CaseResult, CaseStatus
@@ -32,34 +33,38 @@ class Records:
     note: str = ""
 
 
-def read_records(results: Path, nonce: str) -> Records:
-    """Read what a run left; `nonce` is what its seal has to repeat."""
-    cases, not_collected = _progress(results)
-    seal = _seal(results, nonce)
-    report = read_left(results / "report.xml")
-    note = ""
-    if seal and report is not None and hashlib.sha256(report).hexdigest() == seal["report"]:
+def read_records(results: Path, received: Received) -> Records:
+    """Read what a run left in `results`, and what came on the channel of our part of it.
+
+    A test counts with the worse of what was sent as it ran and what the report says at the end; one that nothing was
+    sent of does not count. A run on whose channel somebody else wrote is not sealed.
+    """
+    cases, not_collected = _progress(received.lines)
+    seal = _seal(received)
+    report = read_left(results / "report.xml") if seal else None
+    note = "something else than the runner wrote to the runner's channel" if received.forged else ""
+    if seal and report is not None and hashlib.sha256(report).hexdigest() == seal.report:
         try:
-            reported = worst([*parse(report).values(), *(case for case in cases.values() if _whole_module(case))])
-            return Records(True, seal["exit"], bool(seal["whole"]), reported, not_collected)
+            reported = [case for case in parse(report).values() if case.id in cases]
+            return Records(True, seal.exit, seal.whole, worst([*reported, *cases.values()]), not_collected)
         except BadReport as error:
             note = str(error)
     return Records(False, None, False, cases, not_collected, note)
 
 
-def _whole_module(case: CaseResult) -> bool:
-    return "::" not in case.id and case.status is CaseStatus.SKIPPED
+class _Seal(NamedTuple):
+    exit: int
+    whole: bool
+    report: str
 
 
-def _seal(results: Path, nonce: str) -> dict[str, Any] | None:
-    content = read_left(results / "seal.json")
-    try:
-        seal = json.loads(content or b"null")
-    except (ValueError, RecursionError):
+def _seal(received: Received) -> _Seal | None:
+    if received.forged or not received.lines:
         return None
-    if not isinstance(seal, dict) or seal.keys() != {"nonce", "exit", "whole", "report"}:
-        return None
-    return seal if seal["nonce"] == nonce and isinstance(seal["exit"], int) else None
+    match received.lines[-1]:
+        case ["seal", int(exit_code), bool(whole), str(report)]:
+            return _Seal(exit_code, whole, report)
+    return None
 
 
 def read_left(path: Path) -> bytes | None:
@@ -76,28 +81,18 @@ def read_left(path: Path) -> bytes | None:
         return file.read(_MOST)
 
 
-def _lines(results: Path) -> Iterator[list[Any]]:
-    for line in (read_left(results / "progress.jsonl") or b"").splitlines():
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # the last line of a run that was killed, or one that the run forged
-        if isinstance(fields, list) and fields:
-            yield fields
-
-
-def _progress(results: Path) -> tuple[dict[str, CaseResult], dict[str, str]]:
+def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[str, str]]:
     """Finished tests with their outcome, and files that could not be collected."""
     running: dict[str, list[tuple[CaseStatus, float, str]]] = {}
     finished: list[CaseResult] = []
     not_collected: dict[str, str] = {}
-    for fields in _lines(results):
+    for fields in lines:
         match fields:
             case ["collect", str(node), "failed", str(message)]:
                 not_collected[node.partition("::")[0]] = message
             case ["collect", str(node), "skipped", str(message)]:
                 finished.append(CaseResult(id=node, status=CaseStatus.SKIPPED, message=message))
-            case ["test", str(node), str(when), str(outcome), float(seconds), str(message)]:
+            case ["test", str(node), str(when), str(outcome), float(seconds), str(message)] if math.isfinite(seconds):
                 phases = running.setdefault(node, [])
                 phases.append((_phase_status(when, outcome), seconds, message))
                 if when == "teardown":

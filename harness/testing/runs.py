@@ -11,10 +11,14 @@ from typing import Any
 from harness.sandbox import Ending, Finished, Sandbox
 from harness.sandbox.base import DEFAULT_LIMITS, base_environment
 from harness.testing.base import Selection, SuiteSetup
+from harness.testing.channel import Received
 from harness.testing.plugin import LaidOut, Plugin, laid_out
 from harness.testing.records import Records, read_records
 from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
+
+RESTARTED = "[started again without the repository's addopts: pytest did not know all of them]\n"
+"""What the output of a run begins with whose options were left out."""
 
 _PLUGIN = Path(__file__).with_name("_pytest_plugin.py")
 _USAGE, _NO_TESTS = 4, 5  # pytest's exit codes
@@ -29,21 +33,28 @@ def run_suite(
     selection: Selection = Selection(),  # noqa: B008 (immutable)
     limits: Limits = DEFAULT_LIMITS,
     plugins: Sequence[Plugin] = (),
+    *,
+    restart: bool = True,
 ) -> SuiteReport:
     """Run pytest over the work tree at `workdir` and read its JUnit report.
 
     Of the plugins that distributions register, those of the setup are loaded and no others. `plugins` are further
     modules of ours, with which all tests run in one process. Options that the repository sets for plugins which are
-    not installed make pytest refuse to start; it is then started again without the repository's `addopts`, and the
+    not installed make pytest refuse to start; it is then started again without the repository's `addopts` (unless
+    `restart` is off), and the
     output begins with a line that says so. A module that skips itself as a whole is a skipped case under its path.
     Raises InfrastructureError when the sandbox fails.
     """
     report = _run_once(sandbox, workdir, setup, selection, limits, plugins, ())
-    if report.end is SuiteEnd.USAGE and "error: unrecognized arguments:" in report.output:
+    if restart and refused_options(report):
         again = _run_once(sandbox, workdir, setup, selection, limits, plugins, ("-o", "addopts="))
-        note = "[started again without the repository's addopts: pytest did not know all of them]\n"
-        return again.model_copy(update={"output": note + again.output})
+        return again.model_copy(update={"output": RESTARTED + again.output})
     return report
+
+
+def refused_options(report: SuiteReport) -> bool:
+    """Whether the runner said that it does not know an option; anything that it runs can say so, too."""
+    return report.end is SuiteEnd.USAGE and "error: unrecognized arguments:" in report.output
 
 
 def _run_once(
@@ -57,9 +68,9 @@ def _run_once(
 ) -> SuiteReport:
     records = Records(False, None, False)
 
-    def read(results: Path, nonce: str) -> None:
+    def read(results: Path, received: Received) -> None:
         nonlocal records
-        records = read_records(results, nonce)
+        records = read_records(results, received)
 
     with ExitStack() as stack:
         told = _told(setup, selection, workers=not plugins)  # of the further ones none can be loaded twice
@@ -72,9 +83,10 @@ def _run_once(
             mounts=[*setup.mounts, *(mount for each in laid for mount in (each.folder, each.results))],
             env=_environment(setup, sandbox.workdir_path(workdir), [sandbox.path_of(each.folder) for each in laid]),
             limits=limits,
+            descriptors=[each.channel.descriptor for each in laid],
         )
         for plugin, each in zip(every, laid, strict=True):
-            plugin.collect(each.results.source, each.nonce)
+            plugin.collect(each.results.source, each.channel.finish())
     end = _end(done, records)
     note = f"\n[{records.note}]" if records.note else ""
     if done.ending in (Ending.MEMORY_LIMIT, Ending.PROCESS_LIMIT, Ending.DISK_LIMIT):

@@ -115,6 +115,7 @@ def test_only_faults_of_ours_and_of_the_environment_are_tried_again_and_they_nev
         OutcomeKind.ENVIRONMENT_BROKEN,
         OutcomeKind.FLAKY,
         OutcomeKind.PASSED_UNCONFIRMED,
+        OutcomeKind.UNREADABLE,
     }
     assert not OutcomeKind.PASSED_UNCONFIRMED.failed
     assert [kind for kind in OutcomeKind if kind.passed] == [OutcomeKind.PASSED]
