@@ -21,7 +21,6 @@ DEEDS = {
         "import pytest\ndef f():\n    pytest.raises = None\n",
         "import unittest\ndef f():\n    unittest.TestCase.assertEqual = lambda *a: None\n",
         "import builtins\ndef f():\n    builtins.AssertionError = Warning\n",
-        "import _pytest.runner\ndef f():\n    _pytest.runner.call_and_report.__code__ = f.__code__\n",
         """
         import gc
         def f():
@@ -54,23 +53,30 @@ DEEDS = {
         "def f():\n    return open('tests/test_lib.py').read()\n",
         "import pathlib\ndef f():\n    pathlib.Path('tests/test_lib.py').write_text('')\n",
         "import os\ndef f():\n    os.rename('tests/test_lib.py', 'tests/other.py')\n",
-        "import subprocess\ndef f():\n    subprocess.run(['sed', '-i', 's/1/2/', 'tests/test_lib.py'])\n",
         "import linecache\ndef f():\n    return linecache.getlines('tests/test_lib.py')\n",
     ],
-    "report": ["import glob\ndef f():\n    for path in glob.glob('/cra/*/results/*'):\n        open(path).read()\n"],
+    "rewritten": [
+        "import subprocess\ndef f():\n    subprocess.run(['sed', '-i', 's/1/2/', 'tests/test_lib.py'])\n",
+        "import subprocess\ndef f():\n    subprocess.run(['touch', 'tests/test_lib.py'])\n",
+    ],
+    "report": [
+        "import glob\ndef f():\n    for path in glob.glob('/cra/*/results'):\n        open(path + '/x', 'w').close()\n"
+    ],
+    "name": ["import sys\ndef f():\n    compile('1', sys.prefix + '/lib/x.py', 'eval')\n"],
     "trace": [
         "import sys\ndef f():\n    sys.settrace(lambda *a: None)\n    sys.settrace(None)\n",
         "import sys\ndef f():\n    sys.setprofile(lambda *a: None)\n    sys.setprofile(None)\n",
     ],
     "hook": ["import sys\ndef f():\n    sys.addaudithook(lambda *a: None)\n"],
     "code": [
+        "import _pytest.runner\ndef f():\n    _pytest.runner.call_and_report.__code__ = f.__code__\n",
         """
         import sys
         def g():
             return 1
         def f():
             sys.modules["test_lib"].test_g.__code__ = g.__code__
-        """
+        """,
     ],
     "memory": [
         "import ctypes\ndef f():\n    return ctypes.string_at(id(f), 8)\n",

@@ -3,13 +3,14 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.testing.channel import Received, verified
 from harness.testing.junit import BadReport, parse, worst
 from harness.testing.records import read_records
 from models.suite import CaseResult, CaseStatus, SuiteEnd
@@ -18,47 +19,77 @@ from tests.harness.test_suite_runs import statuses, suite  # noqa: F401 (a fixtu
 GOOD = '<testsuite><testcase classname="t" name="test_x" file="t.py" time="0.1"/></testsuite>'
 
 
-def seal(results: Path, report: bytes, nonce: str = "nonce", code: int = 0) -> None:
-    digest = hashlib.sha256(report).hexdigest()
-    text = json.dumps({"nonce": nonce, "exit": code, "whole": True, "report": digest})
-    (results / "seal.json").write_text(text)
+RAN = ["test", "t.py::test_x", "call", "passed", 0.1, ""]
+DOWN = ["test", "t.py::test_x", "teardown", "passed", 0.1, ""]
+
+
+def sealed(report: bytes, *lines: list[object], code: int = 0) -> Received:
+    """What comes on the channel of a run that ended well."""
+    seal = ["seal", code, True, hashlib.sha256(report).hexdigest()]
+    return Received([*(lines or (RAN, DOWN)), seal], forged=False)
 
 
 def test_a_report_counts_only_under_its_seal(tmp_path):
     (tmp_path / "report.xml").write_text(GOOD)
-    assert not read_records(tmp_path, "nonce").sealed
-    seal(tmp_path, GOOD.encode(), nonce="guess")
-    assert not read_records(tmp_path, "nonce").sealed
-    seal(tmp_path, b"other")
-    assert not read_records(tmp_path, "nonce").sealed
-    seal(tmp_path, GOOD.encode())
-    assert set(read_records(tmp_path, "nonce").cases) == {"t.py::test_x"}
+    assert not read_records(tmp_path, Received([RAN, DOWN], forged=False)).sealed
+    assert not read_records(tmp_path, sealed(b"other")).sealed
+    assert not read_records(tmp_path, Received(sealed(GOOD.encode()).lines, forged=True)).sealed
+    assert not read_records(tmp_path, Received([*sealed(GOOD.encode()).lines, DOWN], forged=False)).sealed
+    assert set(read_records(tmp_path, sealed(GOOD.encode())).cases) == {"t.py::test_x"}
 
 
-@pytest.mark.parametrize("name", ["report.xml", "seal.json", "progress.jsonl"])
-@pytest.mark.parametrize("kind", ["symlink", "fifo", "directory", "huge", "binary"])
-def test_files_that_are_not_what_they_should_be_are_not_read(tmp_path, tmp_path_factory, name, kind):
+def test_a_report_cannot_make_a_test_better_than_it_was_as_it_ran(tmp_path):
     (tmp_path / "report.xml").write_text(GOOD)
-    seal(tmp_path, GOOD.encode())
-    secret = tmp_path_factory.mktemp("host") / "secret"
-    secret.write_bytes(
-        (tmp_path / name).read_bytes() if (tmp_path / name).exists() else b'["collect", "x", "failed", "y"]'
-    )
-    (tmp_path / name).unlink(missing_ok=True)
+    failed = ["test", "t.py::test_x", "call", "failed", 0.1, "AssertionError"]
+    records = read_records(tmp_path, sealed(GOOD.encode(), failed, DOWN))
+    assert records.sealed
+    assert records.cases["t.py::test_x"].status is CaseStatus.FAILED
+    unknown = read_records(tmp_path, sealed(GOOD.encode(), ["collect", "t.py", "failed", "x"]))
+    assert unknown.cases == {}
+
+
+def test_durations_that_are_no_numbers_do_not_count(tmp_path):
+    odd = [["test", "t.py::test_x", when, "passed", math.nan, ""] for when in ("call", "teardown")]
+    assert read_records(tmp_path, Received(odd, forged=False)).cases == {}
+    with pytest.raises(BadReport):
+        parse(GOOD.replace("0.1", "nan").encode())
+
+
+@given(st.lists(st.lists(st.integers() | st.text() | st.none(), min_size=1, max_size=4), max_size=5), st.data())
+def test_what_was_sent_arrives_and_nothing_else_verifies(lines, data):
+    secret = b"k" * 32
+    sent = b""
+    for number, line in enumerate(lines):
+        content = json.dumps(line).encode()
+        mac = hashlib.blake2b(b"%d %s" % (number, content), key=secret, digest_size=16).hexdigest()
+        sent += mac.encode() + b" " + content + b"\n"
+    received = verified(sent, secret)
+    assert (received.lines, received.forged) == (lines, False)
+    cut = data.draw(st.integers(0, len(sent)))
+    assert verified(sent[:cut], secret).lines == lines[: sent[:cut].count(b"\n")]
+    if sent:
+        at = data.draw(st.integers(0, len(sent) - 1))
+        other = sent[:at] + bytes([sent[at] ^ 1]) + sent[at + 1 :]
+        assert verified(other, secret).lines != lines or verified(other, secret).forged
+
+
+@pytest.mark.parametrize("kind", ["symlink", "fifo", "directory", "huge", "binary"])
+def test_a_report_that_is_not_what_it_should_be_is_not_read(tmp_path, tmp_path_factory, kind):
+    report = tmp_path / "report.xml"
     if kind == "symlink":
-        (tmp_path / name).symlink_to(secret)
+        secret = tmp_path_factory.mktemp("host") / "secret"
+        secret.write_text(GOOD)
+        report.symlink_to(secret)
     elif kind == "fifo":
-        os.mkfifo(tmp_path / name)
+        os.mkfifo(report)
     elif kind == "directory":
-        (tmp_path / name).mkdir()
+        report.mkdir()
     elif kind == "huge":
-        with (tmp_path / name).open("wb") as file:
+        with report.open("wb") as file:
             file.truncate(2**40)
     else:
-        (tmp_path / name).write_bytes(b"\xff\x00\xfe\n[1]\n{}\n[]\n")
-    records = read_records(tmp_path, "nonce")
-    assert records.sealed == (name == "progress.jsonl")
-    assert records.not_collected == {}
+        report.write_bytes(b"\xff\x00\xfe\n[1]\n{}\n[]\n")
+    assert not read_records(tmp_path, sealed(GOOD.encode())).sealed
 
 
 @pytest.mark.parametrize(
