@@ -23,8 +23,10 @@ class Requirements:
 
 
 def read_requirements(tree: Tree, path: str) -> Requirements:
-    """Lines of a requirements file. Options, URLs and hashes are ignored, `-r` is followed, to each file once, `-e .[x]`
-    goes to `own`."""
+    """Lines of a requirements file. Options, URLs and hashes are ignored, `-r` is followed, to each file once.
+
+    `-e .[x]` goes to `own`.
+    """
     found = Requirements()
     pending, seen = [path], {path}
     while pending:

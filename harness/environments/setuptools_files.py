@@ -185,9 +185,9 @@ def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _sum(left: Any, right: Any) -> Any:
     """Two lists or texts added; None if they would be larger than a packaging file's may reasonably be."""
-    if isinstance(left, list | tuple | str) and isinstance(right, list | tuple | str):
-        if len(left) + len(right) > _LONGEST_SUM:
-            return None
+    sized = isinstance(left, list | tuple | str) and isinstance(right, list | tuple | str)
+    if sized and len(left) + len(right) > _LONGEST_SUM:
+        return None
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return [*left, *right]
     if isinstance(left, str) and isinstance(right, str):
