@@ -21,7 +21,7 @@ from harness.trees import Overlay, inside
 from models.errors import CleanRoomError, ManifestError, UsageError
 from models.manifest import Instance
 from models.outcomes import Validation
-from models.predictions import Judged, NotJudged, Prediction
+from models.predictions import Judged, NotJudged, Prediction, not_printable
 
 _MOST_BYTES = 64 * 1024 * 1024
 """Of a patch, of what its binary hunks say that they unpack to, and of the files that it leaves."""
@@ -30,7 +30,7 @@ _APPLY_MEMORY, _APPLY_SECONDS = 1024**3, 120
 """Bytes of address space beyond the clone's packs, and seconds of processor time, that `git apply` may take."""
 _LIMITED = 'ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
 _DECLARED = re.compile(rb"^(?:literal|delta)\s+[+-]?(\d+)", re.MULTILINE)
-_DIGITS = 15
+_DIGITS = 15  # of a number that is worth adding up
 _FILE_MODES = {"100644": False, "100755": True}
 
 
@@ -91,11 +91,8 @@ def _checked(patch: str) -> bytes:
         raise DoesNotApply(f"the patch holds {patch[error.start]!r}, which is no character") from error
     _at_most(len(data), _MOST_BYTES, "bytes of patch")
     declared = [match[1].lstrip(b"0") or b"0" for match in _DECLARED.finditer(data)]
-    _at_most(
-        sum(int(each) if len(each) < _DIGITS else 10**_DIGITS for each in declared),
-        _MOST_BYTES,
-        "bytes in its binary hunks",
-    )
+    total = sum(int(each) if len(each) < _DIGITS else 10**_DIGITS for each in declared)
+    _at_most(total, _MOST_BYTES, "bytes in its binary hunks")
     return data if data.endswith(b"\n") else data + b"\n"
 
 
@@ -143,7 +140,7 @@ def _changes(raw: bytes) -> dict[str, tuple[str, str] | None]:
     for head, name in zip(fields[:-1:2], fields[1::2], strict=True):
         _, mode, _, blob, status = head.decode().removeprefix(":").split(" ")
         path = os.fsdecode(name)
-        if not inside(path):
+        if not inside(path) or not_printable(path) is not None:
             raise DoesNotApply(f"{path[:200]!r} leaves the repository or can be no path")
         if status != "D" and mode not in _FILE_MODES:
             raise DoesNotApply(f"{path} would be no regular file (mode {mode}); only files are judged")

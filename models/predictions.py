@@ -12,8 +12,13 @@ _NOT_PRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode's categories of control characters, lone surrogates, and separators of lines and paragraphs."""
 
 
+def not_printable(text: str) -> str | None:
+    """The first character of a text that cannot be printed on one line."""
+    return next((each for each in text if unicodedata.category(each) in _NOT_PRINTED), None)
+
+
 def _printable(text: str) -> str:
-    bad = next((each for each in text if unicodedata.category(each) in _NOT_PRINTED), None)
+    bad = not_printable(text)
     if bad is not None:
         raise ValueError(f"holds {bad!a}, which cannot be printed on one line")
     return text

@@ -128,10 +128,10 @@ def _copies(number: int) -> str:
 
 def _delta(size: int) -> str:
     """A change of `a.py` by a delta of few bytes that says that it makes `size`."""
-    change = [*_length(34), *_length(size), *([0x90, 1] * 20)]
+    change = [*_length(26), *_length(size), *([0x90, 1] * 20)]
     packed = zlib.compress(bytes(change), 9)
     text = chr(ord("A") + len(packed) - 1) if len(packed) <= 26 else chr(ord("a") + len(packed) - 27)
-    old = hashlib.sha1(b"blob 30\0one = 1\ntwo = 2\nthree = 3\n").hexdigest()
+    old = hashlib.sha1(b"blob 26\0one = 1\ntwo = 2\nthree = 3\n").hexdigest()
     head = f"diff --git a/a.py b/a.py\nindex {old}..{'1' * 40} 100644\nGIT binary patch\n"
     return f"{head}delta {len(change)}\n{text}{base64.b85encode(packed, pad=True).decode()}\n\n"
 
@@ -152,11 +152,28 @@ def _length(number: int) -> list[int]:
         (_binary("a", 1000, declared=2**63), "binary hunks"),
         (_binary("a", 1000).replace("literal 1000", f"literal {'9' * 5000}"), "binary hunks"),
         (_copies(5001), "5001"),
-        (_delta(2**40), ""),
+        (_delta(2**40), "MiB"),
+        (_delta(2**30), "MiB"),
+        (_delta(100 * 2**20), ""),
+        ('--- /dev/null\n+++ "b/\\377.py"\n@@ -0,0 +1 @@\n+x\n', ".py"),
+        ('--- /dev/null\n+++ "b/\\033[2J.py"\n@@ -0,0 +1 @@\n+x\n', ".py"),
         ("diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-one = 1\n+\ud800\n", "ud800"),
         (f"--- /dev/null\n+++ b/{'x' * 300}.py\n@@ -0,0 +1 @@\n+x\n", "xxx"),
     ],
-    ids=["one", "two", "huge", "longest-number", "copies", "delta", "surrogate", "long-name"],
+    ids=[
+        "one",
+        "two",
+        "huge",
+        "longest-number",
+        "copies",
+        "delta",
+        "lesser-delta",
+        "least-delta",
+        "bytes",
+        "control",
+        "surrogate",
+        "long-name",
+    ],
 )
 def test_a_patch_that_becomes_too_much_does_not_apply_and_says_so(work: Path, patch: str, named: str) -> None:
     git, base = _bare(work)
