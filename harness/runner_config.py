@@ -33,7 +33,7 @@ def _text(content: bytes) -> str:
 def _from_pyproject(text: str) -> Any:
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # the former also for integers that are too long
         return text
     project, tool = _table(data, "project"), _table(data, "tool")
     plugins = _table(project, "entry-points"), _table(_table(tool, "poetry"), "plugins")

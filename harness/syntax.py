@@ -10,7 +10,14 @@ can get a SystemError ("AST constructor recursion depth mismatch")."""
 
 
 def parse_python(text: str) -> ast.Module:
-    """The tree of a module, silent about its bad escapes. Raises SyntaxError, ValueError (NUL), RecursionError."""
+    """The tree of a module, silent about its bad escapes.
+
+    Raises SyntaxError, also for one that is nested too deeply for the parser, and ValueError for a NUL or a lone
+    surrogate.
+    """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(text)
+        try:
+            return ast.parse(text)
+        except (RecursionError, MemoryError) as error:
+            raise SyntaxError("nested too deeply to be parsed") from error

@@ -14,28 +14,43 @@ from models.errors import CleanRoomError
 Overlay = Mapping[str, tuple[bytes, bool] | None]
 """Changes over a tree: path -> (new content, whether it is executable), or None for a file that is gone."""
 
+_SHOWN = 200  # characters of a path in a message
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+_LONGEST, _LONGEST_COMPONENT = 4096, 255
+"""Bytes of a path and of each of its names that file systems take."""
+
+
 class UnsafePath(CleanRoomError):
-    """A path that would leave its tree, or that git would take for its own."""
+    """A path that would leave its tree, that git would take for its own, or that no file system takes."""
 
 
 def inside(path: str) -> bool:
-    """Whether a relative path stays inside a tree: no root, no `..`, no `.git`, no NUL, no empty name."""
+    """Whether a relative path stays inside a tree and can be one: no root, no `..`, no `.git`, no NUL, no empty name,
+    nothing that file systems cannot encode or find too long."""
     pure = PurePosixPath(path)
     names = {part.lower() for part in pure.parts}
-    return bool(pure.parts) and not pure.is_absolute() and "\0" not in path and not names & {"..", ".git"}
+    stays = bool(pure.parts) and not pure.is_absolute() and "\0" not in path and not names & {"..", ".git"}
+    return stays and _can_be(path)
+
+
+def _can_be(path: str) -> bool:
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return False
+    return len(encoded) <= _LONGEST and max(map(len, encoded.split(b"/"))) <= _LONGEST_COMPONENT
 
 
 def overlay(tree: Path, changes: Overlay) -> None:
     """Write changes over a tree: removals first, then files. What is in a file's way (a link, a folder) is removed.
 
-    Raises UnsafePath for a path that leaves the tree.
+    Raises UnsafePath, before anything is written, for a path that leaves the tree or that no file system takes.
     """
     for path in sorted(changes):
         if not inside(path):
-            raise UnsafePath(f"path {path!r} leaves the tree")
+            raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or can be none")
     for path in sorted(path for path, content in changes.items() if content is None):
         _remove(tree, path)
     for path, content in sorted(changes.items()):

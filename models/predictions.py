@@ -1,10 +1,30 @@
 """Predictions: patches that other agents made for instances, in SWE-bench's form, and what came of them."""
 
+import unicodedata
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.plans import Frozen
+
+_NOT_PRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control characters, lone surrogates, and separators of lines and paragraphs."""
+
+
+def not_printable(text: str) -> str | None:
+    """The first character of a text that cannot be printed on one line."""
+    return next((each for each in text if unicodedata.category(each) in _NOT_PRINTED), None)
+
+
+def _printable(text: str) -> str:
+    bad = not_printable(text)
+    if bad is not None:
+        raise ValueError(f"holds {bad!a}, which cannot be printed on one line")
+    return text
+
+
+_Printable = Annotated[str, AfterValidator(_printable)]
 
 
 class Prediction(BaseModel):
@@ -12,9 +32,9 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
-    instance_id: str = Field(min_length=1, max_length=500)
+    instance_id: _Printable = Field(min_length=1, max_length=500)
     model_patch: str | None = None
-    model_name_or_path: str = Field(default="", max_length=500)
+    model_name_or_path: _Printable = Field(default="", max_length=500)
 
 
 class NotJudged(StrEnum):

@@ -4,13 +4,15 @@ Prints one JSON object: the name of each probe with how it was held, or with `GO
 harmless to a host that lets it through: values are written back as they are, counts and pointers are zero.
 """
 
-# ruff: noqa: PTH101, PTH110, PTH115, PTH118, PTH119, PTH120, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH110, PTH115, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, PTH211
 
 import contextlib
 import ctypes
 import errno
 import fcntl
 import functools
+import glob
+import importlib
 import json
 import os
 import resource
@@ -19,7 +21,7 @@ import socket
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 X86 = os.uname().machine == "x86_64"
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -395,6 +397,51 @@ def _beside(traps: dict[str, str]) -> object:
             os.close(os.open(f"{folder}/planted", os.O_CREAT | os.O_WRONLY))
             return folder
     return ""
+
+
+def imported(folders: Sequence[str], names: str) -> object:
+    """The first of some modules that can be imported from folders or archives."""
+    sys.path[:0] = folders
+    try:
+        for name in names.split():
+            with contextlib.suppress(ImportError):
+                return importlib.import_module(name).__file__
+        return ""
+    finally:
+        del sys.path[: len(folders)]
+
+
+_LIBRARIES = "pip setuptools packaging attr yaml six requests markupsafe jinja2 pkg_resources"
+for _name, _folders in {
+    "the base interpreter's packages": f"{sys.base_prefix}/lib/python3*/site-packages",
+    "the base interpreter's bundled wheels": f"{sys.base_prefix}/lib/python3*/ensurepip/_bundled/*.whl",
+    "the system's packages": "/usr/lib/python3*/*-packages",
+    "the administrator's packages": "/usr/local/lib/python3*/*-packages",
+    "the system's bundled wheels": "/usr/share/python*-wheels/*.whl",
+    "packages of another program's interpreter": "/usr/lib/*/*/*/lib/python3*/site-packages",
+}.items():
+    probe(f"import from {_name}")(lambda traps, folders=_folders: imported(glob.glob(folders), _LIBRARIES))
+    probe(f"list {_name}")(lambda traps, folders=_folders: glob.glob(f"{folders.removesuffix('/*.whl')}/*")[:3])
+
+
+@probe("install from the wheels that come with the interpreter")
+def _installed(traps: dict[str, str]) -> object:
+    import ensurepip
+
+    with contextlib.suppress(Exception), open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+        ensurepip.bootstrap(root="/tmp/bootstrapped")
+    return glob.glob("/tmp/bootstrapped/**/pip", recursive=True)
+
+
+@probe("packages of the base interpreter by way of the process's own root")
+def _by_root(traps: dict[str, str]) -> object:
+    return glob.glob(f"/proc/self/root{sys.base_prefix}/lib/python3*/*-packages/*")[:3]
+
+
+@probe("take away what covers packages")
+def _uncovered(traps: dict[str, str]) -> object:
+    places = [*glob.glob("/usr/lib/python3*/*-packages"), *glob.glob(f"{sys.base_prefix}/lib/python3*/site-packages")]
+    return [place for place in places if LIBC.umount2(place.encode(), 2) == 0]
 
 
 def main() -> None:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from harness.environments import layout, pins
+from harness.environments.cleaning import clean, generated_paths
 from harness.environments.findings import Findings, about_other_things, about_tests, canonical, parse
 from harness.environments.imports import distributions, imported_by_documents, imported_modules
+from harness.environments.malformed import as_written
 from harness.environments.naming import NAMING, name_by_imports, read_other_names
 from harness.environments.poetry import read_pipfile
 from harness.environments.pyproject import read_pyproject
@@ -18,7 +20,6 @@ from harness.environments.runners import read_nox, read_tox
 from harness.environments.setuptools_files import read_setup_cfg, read_setup_py
 from harness.environments.tree import Tree, is_test
 from harness.git import Git
-from harness.trees import inside
 
 _DOCUMENTS = (".md", ".rst")
 _READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *NAMING, *_DOCUMENTS)
@@ -85,11 +86,9 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     """
     tree = Tree(read, sorted(paths))
     findings = Findings()
-    read_pyproject(tree, findings)
-    read_setup_cfg(tree, findings)
-    read_setup_py(tree, findings)
-    if with_requirements:
-        _read_requirements(tree, findings)
+    for reader in (read_pyproject, read_setup_cfg, read_setup_py, *(_REQUIREMENTS if with_requirements else ())):
+        as_written(reader, tree, findings)
+    clean(findings)
     roots = layout.import_roots(tree, findings)
     builds = layout.needs_build(tree, findings)
     names = layout.import_names(tree, findings, roots)
@@ -97,7 +96,6 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     own = findings.name or name_by_imports(tree, names)
     findings.name = own
     aliases = tuple(sorted(set(findings.aliases) - {own}))
-    existing = set(tree.paths)
     return Project(
         name=own,
         requires_python=_specifier(findings.requires_python),
@@ -115,25 +113,26 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         entry_points=tuple(
             sorted((group, name, target) for group, t in findings.entry_points.items() for name, target in t.items())
         ),
-        generated=tuple(sorted({path for path in findings.version_files if path not in existing and inside(path)})),
+        generated=generated_paths(findings.version_files, set(tree.paths)),
         aliases=aliases,
         modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
     )
 
 
-def _read_requirements(tree: Tree, findings: Findings) -> None:
-    """Add what only requirements come from: other tools' files, runners, lists and locks."""
-    read_pipfile(tree.toml("Pipfile"), findings)
-    read_tox(tree, findings)
-    read_nox(tree, findings)
-    read_requirement_files(tree, findings)
-    pins.read_locks(tree, findings)
+_REQUIREMENTS = (
+    lambda tree, findings: read_pipfile(tree.toml("Pipfile"), findings),
+    read_tox,
+    read_nox,
+    read_requirement_files,
+    pins.read_locks,
+)
+"""Readers of what only requirements come from: other tools' files, runners, lists and locks."""
 
 
 def _specifier(text: str) -> str:
     try:
         return str(SpecifierSet(text))
-    except InvalidSpecifier:
+    except ValueError:  # also for a number that is too long
         return ""
 
 
@@ -146,6 +145,7 @@ def _spelled(requirements: Iterable[Requirement], own: str) -> tuple[str, ...]:
 
 
 def _required(tree: Tree, findings: Findings, *, builds: bool) -> tuple[str, ...]:
+    read_other_names(tree, findings)
     own = findings.name
     groups = {name: _parsed(texts) for name, texts in findings.groups.items()}
     wanted = findings.wanted | {g for g in groups if about_tests(g) and not about_other_things(g)}

@@ -1,7 +1,7 @@
 """What the readers of packaging files add to, and how requirement strings are read."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -9,6 +9,9 @@ from packaging.utils import canonicalize_name
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 """What a distribution may be called; the name becomes part of a path."""
+LONGEST_NAME = 100
+"""Characters of a distribution's, group's, entry point's or module's name; a longer one counts as not written."""
+_LONGEST_REQUIREMENT = 2000
 _TESTING = {"test", "tests", "testing", "unittest", "unittests", "pytest", "cov", "coverage", "ci"}
 _DEVELOPING = {"dev", "develop", "development", "devel"}
 _OTHER = {
@@ -51,10 +54,20 @@ class Findings:
 
     def named(self, name: object) -> None:
         """Add what the distribution is called; the first name that can be one holds, others are kept as aliases."""
-        said = canonicalize_name(name.strip()) if isinstance(name, str) and NAME.fullmatch(name.strip()) else ""
+        said = canonicalize_name(name.strip()) if isinstance(name, str) and may_be_name(name.strip()) else ""
         self.name = self.name or said
         if said and said not in (self.name, *self.aliases):
             self.aliases.append(said)
+
+    def required_python(self, specifier: object) -> None:
+        """Add which interpreters the distribution runs on; the first that says so holds."""
+        self.requires_python = self.requires_python or (specifier if isinstance(specifier, str) else "")
+
+    def enter(self, group: str, points: Mapping[str, object]) -> None:
+        """Add entry points, name -> target, to a group."""
+        named = {name: target for name, target in points.items() if isinstance(target, str)}
+        if named:
+            self.entry_points.setdefault(group, {}).update(named)
 
     def add_group(self, name: str, requirements: Iterable[str], *, extra: bool = False) -> None:
         """Add requirements to an extra or a dependency group."""
@@ -79,6 +92,11 @@ class Findings:
             (self.tests if testing else self.mentioned).append(argument)
 
 
+def may_be_name(text: str) -> bool:
+    """Whether a distribution may be called so."""
+    return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
+
+
 def words(name: str) -> set[str]:
     """The lower-case words of a group's, environment's or file's name."""
     return {word for word in re.split(r"[^a-z]+", name.lower()) if word}
@@ -98,9 +116,14 @@ def parse(text: str) -> Requirement | None:
     """A requirement, or None if the text is none. A direct URL is dropped: what it points to must be
     built."""
     text = re.sub(r"\s#.*$", "", text).strip()
+    if len(text) > _LONGEST_REQUIREMENT:
+        return None
     try:
         requirement = Requirement(text)
-    except InvalidRequirement:
+        str(requirement)
+    except (InvalidRequirement, ValueError, RecursionError):  # a number or a nesting that is too large
+        return None
+    if len(requirement.name) > LONGEST_NAME:
         return None
     requirement.url = None
     return requirement

@@ -7,9 +7,10 @@ in a value would otherwise begin a header or a group of its own.
 import re
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from harness.environments.discovery import Project
+from harness.environments.findings import LONGEST_NAME
 from harness.environments.plugins import RUNNER_GROUP
 
 
@@ -19,9 +20,10 @@ def pretend_version(tag: str | None) -> str:
     if not match:
         return "0"
     try:
-        return str(Version(match.group(1)))
-    except InvalidVersion:
+        version = str(Version(match.group(1)))
+    except ValueError:  # also for a number that is too long
         return "0"
+    return version if len(version) <= LONGEST_NAME else "0"
 
 
 _GROUP = re.compile(r"\w+(?:[.-]\w+)*", re.ASCII)
@@ -39,7 +41,9 @@ def write_own_metadata(project: Project, version: str, directory: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text(_metadata(project, version), encoding="utf-8")
     (folder / "INSTALLER").write_text("clean-room\n")
-    (folder / "top_level.txt").write_text("".join(f"{n}\n" for n in project.import_names if n.isidentifier()))
+    (folder / "top_level.txt").write_text(
+        "".join(f"{n}\n" for n in project.import_names if n.isidentifier()), encoding="utf-8"
+    )
     (folder / "entry_points.txt").write_text(_entry_points(project), encoding="utf-8")
     files = sorted([*folder.iterdir(), folder / "RECORD"])
     (folder / "RECORD").write_text("".join(f"{folder.name}/{file.name},,\n" for file in files))

@@ -6,8 +6,9 @@ from email.parser import HeaderParser
 
 from packaging.utils import canonicalize_name
 
-from harness.environments.findings import Findings
+from harness.environments.findings import Findings, may_be_name
 from harness.environments.imports import distributions
+from harness.environments.malformed import as_written, table
 from harness.environments.tree import Tree, is_test
 
 NAMING = ("PKG-INFO", "/METADATA", "meson.build")
@@ -26,18 +27,13 @@ def read_other_names(tree: Tree, findings: Findings) -> None:
     """
     for path in tree.paths:
         if _is_metadata(path):
-            findings.named(HeaderParser().parsestr(tree.text(path)).get("Name"))
+            as_written(lambda path: findings.named(HeaderParser().parsestr(tree.text(path)).get("Name")), path)
     if findings.name:
         return
     for path in ("Cargo.toml", "rust/Cargo.toml"):
-        findings.named(_table(tree, path, "package").get("name"))
+        findings.named(table(tree.toml(path), "package").get("name"))
     if match := _MESON.search(tree.text("meson.build")):
         findings.named(match[1])
-
-
-def _table(tree: Tree, path: str, name: str) -> dict[str, object]:
-    table = tree.toml(path).get(name, {})
-    return table if isinstance(table, dict) else {}
 
 
 def _is_metadata(path: str) -> bool:
@@ -54,8 +50,10 @@ def name_by_imports(tree: Tree, import_names: tuple[str, ...]) -> str:
     """The likeliest name of a distribution that no file names: one that its documents say to install and that fits one
     of its import names, or the only import name; `project` if there is none."""
     documents = [path for path in tree.paths if "/" not in path and path.lower().startswith("readme")]
-    hints = Counter(str(canonicalize_name(name)) for path in documents for name in _INSTALL.findall(tree.text(path)))
+    said = [name for path in documents for name in _INSTALL.findall(tree.text(path)) if may_be_name(name)]
+    hints = Counter(str(canonicalize_name(name)) for name in said)
     fitting = distributions(import_names, hints)
     if fitting:
         return max(sorted(fitting), key=lambda name: hints[name])
-    return canonicalize_name(import_names[0]) if len(import_names) == 1 else UNNAMED
+    only = import_names[0] if len(import_names) == 1 else ""
+    return canonicalize_name(only) if may_be_name(only) else UNNAMED

@@ -7,21 +7,20 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from harness.environments.findings import Findings
+from harness.environments.malformed import as_written, readable, table
 from harness.environments.tree import Tree
 
 
 def read_locks(tree: Tree, findings: Findings) -> None:
     """Add the pins of `uv.lock`, `poetry.lock`, `pdm.lock` and `Pipfile.lock`."""
     for path in ("uv.lock", "poetry.lock", "pdm.lock"):
-        for package in tree.toml(path).get("package", []):
-            _pin(package, findings)
-    try:
-        pipfile = json.loads(tree.text("Pipfile.lock") or "{}")
-    except json.JSONDecodeError:
-        return
+        packages = tree.toml(path).get("package", [])
+        for package in packages if isinstance(packages, list) else []:
+            as_written(_pin, package, findings)
+    pipfile = readable(json.loads, {}, tree.text("Pipfile.lock") or "{}")
     for part in ("default", "develop"):
-        for name, entry in pipfile.get(part, {}).items():
-            if isinstance(entry, dict) and str(entry.get("version", "")).startswith("=="):
+        for name, entry in table(pipfile, part).items():
+            if isinstance(entry, dict) and isinstance(entry.get("version"), str) and entry["version"].startswith("=="):
                 findings.pins.setdefault(canonicalize_name(name), set()).add(entry["version"][2:])
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from harness.environments.findings import Findings
+from harness.environments.malformed import readable, table, texts
 
 
 def constraint(text: str) -> str:
@@ -71,36 +72,44 @@ def requirement(name: str, value: Any) -> str | None:
     return f"{text} ; {' and '.join(f'({m})' for m in markers)}" if markers else text
 
 
-def _table(table: dict[str, Any]) -> list[str]:
-    return [text for name, value in table.items() if name != "python" and (text := requirement(name, value))]
+def _requirements(dependencies: dict[str, Any]) -> list[str]:
+    """The dependencies of a table as PEP 508 texts, without the interpreter and those whose value is malformed."""
+    read = (readable(requirement, None, name, value) for name, value in dependencies.items() if name != "python")
+    return [text for text in read if text]
 
 
 def read_poetry(poetry: dict[str, Any], findings: Findings) -> None:
     """Add a `[tool.poetry]` table."""
     findings.named(poetry.get("name"))
-    dependencies: dict[str, Any] = poetry.get("dependencies", {})
-    if isinstance(dependencies.get("python"), str) and not findings.requires_python:
-        findings.requires_python = constraint(dependencies["python"])
+    dependencies = table(poetry, "dependencies")
+    if isinstance(dependencies.get("python"), str):
+        findings.required_python(readable(constraint, "", dependencies["python"]))
     optional = {n for n, v in dependencies.items() if isinstance(v, dict) and v.get("optional")}
-    findings.runtime += _table({n: v for n, v in dependencies.items() if n not in optional})
-    findings.mentioned += _table({n: v for n, v in dependencies.items() if n in optional})
-    for extra, members in poetry.get("extras", {}).items():
-        findings.add_group(extra, _table({n: dependencies[n] for n in members if n in dependencies}), extra=True)
-    findings.add_group("dev", _table(poetry.get("dev-dependencies", {})))
-    for group, table in poetry.get("group", {}).items():
-        findings.add_group(group, _table(table.get("dependencies", {})))
+    findings.runtime += _requirements({n: v for n, v in dependencies.items() if n not in optional})
+    findings.mentioned += _requirements({n: v for n, v in dependencies.items() if n in optional})
+    _groups(poetry, dependencies, findings)
     findings.header("Summary", poetry.get("description"))
     findings.header("License", poetry.get("license"))
-    if poetry.get("scripts"):
-        scripts = {k: v for k, v in poetry["scripts"].items() if isinstance(v, str)}
-        findings.entry_points.setdefault("console_scripts", {}).update(scripts)
-    for group, table in poetry.get("plugins", {}).items():
-        findings.entry_points.setdefault(group, {}).update(table)
+    findings.enter("console_scripts", table(poetry, "scripts"))
+    plugins = table(poetry, "plugins")
+    for group in plugins:
+        findings.enter(group, table(plugins, group))
     for package in poetry.get("packages", []):
         findings.roots.append(str(package.get("from", "")))
 
 
+def _groups(poetry: dict[str, Any], dependencies: dict[str, Any], findings: Findings) -> None:
+    extras = table(poetry, "extras")
+    for extra in extras:
+        named = {n: dependencies[n] for n in texts(extras, extra) if n in dependencies}
+        findings.add_group(extra, _requirements(named), extra=True)
+    findings.add_group("dev", _requirements(table(poetry, "dev-dependencies")))
+    groups = table(poetry, "group")
+    for group in groups:
+        findings.add_group(group, _requirements(table(groups, group, "dependencies")))
+
+
 def read_pipfile(pipfile: dict[str, Any], findings: Findings) -> None:
     """Add a parsed Pipfile: its packages are what development needs, for it never defines a distribution."""
-    findings.tests += _table(pipfile.get("packages", {}))
-    findings.tests += _table(pipfile.get("dev-packages", {}))
+    findings.tests += _requirements(table(pipfile, "packages"))
+    findings.tests += _requirements(table(pipfile, "dev-packages"))

@@ -7,6 +7,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from harness.environments.findings import Findings, about_other_things, about_tests
+from harness.environments.malformed import as_written, readable, table, texts
 from harness.environments.poetry import read_poetry
 from harness.environments.requirement_files import read_requirements
 from harness.environments.tree import Tree
@@ -17,111 +18,129 @@ _COMPILING = ("maturin", "mesonpy", "scikit_build_core", "skbuild", "pybind11", 
 def read_pyproject(tree: Tree, findings: Findings) -> None:
     """Add everything that `pyproject.toml` says about requirements, metadata, layout and building."""
     data = tree.toml("pyproject.toml")
-    build = data.get("build-system", {})
-    findings.build += [r for r in build.get("requires", []) if isinstance(r, str)]
+    as_written(_build, table(data, "build-system"), findings)
+    as_written(_project, table(data, "project"), findings)
+    groups = table(data, "dependency-groups")
+    for group in groups:
+        as_written(lambda name: findings.add_group(name, _expand(groups, name)), group)
+    _tools(table(data, "tool"), tree, findings)
+
+
+def _build(build: dict[str, Any], findings: Findings) -> None:
+    findings.build += texts(build, "requires")
+    findings.backend_path += texts(build, "backend-path")
     findings.backend = str(build.get("build-backend", ""))
-    findings.backend_path += build.get("backend-path", [])
     findings.extension_modules |= findings.backend.split(".")[0] in _COMPILING
-    _project(data.get("project", {}), findings)
-    for group in data.get("dependency-groups", {}):
-        findings.add_group(group, _expand(data["dependency-groups"], group, ()))
-    _tools(data.get("tool", {}), tree, findings)
 
 
 def _project(project: dict[str, Any], findings: Findings) -> None:
     findings.named(project.get("name"))
-    findings.requires_python = findings.requires_python or str(project.get("requires-python", ""))
-    findings.runtime += project.get("dependencies", [])
-    for extra, requirements in project.get("optional-dependencies", {}).items():
-        findings.add_group(extra, requirements, extra=True)
+    findings.required_python(project.get("requires-python"))
+    findings.runtime += texts(project, "dependencies")
+    optional = table(project, "optional-dependencies")
+    for extra in optional:
+        findings.add_group(extra, texts(optional, extra), extra=True)
+    for group, key in (("console_scripts", "scripts"), ("gui_scripts", "gui-scripts")):
+        findings.enter(group, table(project, key))
+    points = table(project, "entry-points")
+    for group in points:
+        findings.enter(group, table(points, group))
+    as_written(_headers, project, findings)
+
+
+def _headers(project: dict[str, Any], findings: Findings) -> None:
     findings.header("Summary", project.get("description"))
     license_ = project.get("license")
     findings.header("License-Expression" if isinstance(license_, str) else "License", _text(license_))
-    findings.header("Keywords", ",".join(project.get("keywords", [])))
+    findings.header("Keywords", ",".join(texts(project, "keywords")))
     for role in ("author", "maintainer"):
-        people = project.get(f"{role}s", [])
-        findings.header(role.title(), ", ".join(p["name"] for p in people if "name" in p and "email" not in p))
-        mails = [f"{p['name']} <{p['email']}>" if "name" in p else p["email"] for p in people if "email" in p]
-        findings.header(f"{role.title()}-email", ", ".join(mails))
-    for label, url in project.get("urls", {}).items():
+        as_written(_people, role, project.get(f"{role}s", []), findings)
+    for label, url in table(project, "urls").items():
         findings.header("Project-URL", f"{label}, {url}")
-    for classifier in project.get("classifiers", []):
+    for classifier in texts(project, "classifiers"):
         findings.header("Classifier", classifier)
-    for group, key in (("console_scripts", "scripts"), ("gui_scripts", "gui-scripts")):
-        if project.get(key):
-            findings.entry_points.setdefault(group, {}).update(project[key])
-    for group, table in project.get("entry-points", {}).items():
-        findings.entry_points.setdefault(group, {}).update(table)
+
+
+def _people(role: str, people: list[dict[str, Any]], findings: Findings) -> None:
+    findings.header(role.title(), ", ".join(p["name"] for p in people if "name" in p and "email" not in p))
+    mails = [f"{p['name']} <{p['email']}>" if "name" in p else p["email"] for p in people if "email" in p]
+    findings.header(f"{role.title()}-email", ", ".join(mails))
 
 
 def _text(license_: object) -> object:
     return license_.get("text") if isinstance(license_, dict) else license_
 
 
-def _expand(groups: dict[str, Any], name: str, above: tuple[str, ...]) -> list[str]:
+def _expand(groups: dict[str, Any], name: str) -> list[str]:
+    """The requirements of a dependency group and of those that it includes, each group once."""
     by_name = {canonicalize_name(group): members for group, members in groups.items()}
     found: list[str] = []
-    for member in by_name.get(canonicalize_name(name), []):
-        if isinstance(member, str):
-            found.append(member)
-        elif isinstance(member, dict) and member.get("include-group") not in (None, name, *above):
-            found += _expand(groups, str(member["include-group"]), (*above, name))
+    pending, seen = [canonicalize_name(name)], set[str]()
+    while pending:
+        group = pending.pop(0)
+        seen.add(group)
+        members = by_name.get(group, [])
+        found += [each for each in members if isinstance(each, str)]
+        included = [each.get("include-group") for each in members if isinstance(each, dict)]
+        pending += {canonicalize_name(each) for each in included if isinstance(each, str)} - seen - set(pending)
     return found
 
 
 def _tools(tool: dict[str, Any], tree: Tree, findings: Findings) -> None:
-    if "poetry" in tool:
-        read_poetry(tool["poetry"], findings)
-    flit = tool.get("flit", {}).get("metadata", {})
-    findings.runtime += flit.get("requires", [])
-    findings.named(flit.get("dist-name", flit.get("module")))
-    findings.requires_python = findings.requires_python or str(flit.get("requires-python", ""))
-    for extra, requirements in flit.get("requires-extra", {}).items():
-        findings.add_group(extra, requirements, extra=True)
-    for group, requirements in tool.get("pdm", {}).get("dev-dependencies", {}).items():
-        findings.add_group(group, [r for r in requirements if isinstance(r, str)])
-    findings.add_group("dev", tool.get("uv", {}).get("dev-dependencies", []))
-    _hatch(tool.get("hatch", {}), findings)
-    _setuptools(tool.get("setuptools", {}), tree, findings)
-    scm = tool.get("setuptools_scm", {})
+    as_written(read_poetry, table(tool, "poetry"), findings)
+    as_written(_flit, table(tool, "flit", "metadata"), findings)
+    development = table(tool, "pdm", "dev-dependencies")
+    for group in development:
+        findings.add_group(group, texts(development, group))
+    findings.add_group("dev", texts(table(tool, "uv"), "dev-dependencies"))
+    as_written(_hatch, table(tool, "hatch"), findings)
+    as_written(_setuptools, table(tool, "setuptools"), tree, findings)
+    scm = table(tool, "setuptools_scm")
     findings.version_files += [scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)]
-    pdm_version = tool.get("pdm", {}).get("version", {})
+    pdm_version = table(tool, "pdm", "version")
     if isinstance(pdm_version.get("write_to"), str):
         findings.version_files.append(f"src/{pdm_version['write_to']}")
-    _tox(tool.get("tox", {}), findings)
+    as_written(_tox, table(tool, "tox"), findings)
+
+
+def _flit(flit: dict[str, Any], findings: Findings) -> None:
+    findings.named(flit.get("dist-name", flit.get("module")))
+    findings.required_python(flit.get("requires-python"))
+    findings.runtime += texts(flit, "requires")
+    extras = table(flit, "requires-extra")
+    for extra in extras:
+        findings.add_group(extra, texts(extras, extra), extra=True)
 
 
 def _hatch(hatch: dict[str, Any], findings: Findings) -> None:
-    for name, environment in hatch.get("envs", {}).items():
+    environments = table(hatch, "envs")
+    for name in environments:
+        environment = table(environments, name)
         testing = name == "default" or (about_tests(name) and not about_other_things(name))
-        for requirement in [*environment.get("dependencies", []), *environment.get("extra-dependencies", [])]:
+        for requirement in [*texts(environment, "dependencies"), *texts(environment, "extra-dependencies")]:
             findings.install(requirement, testing=testing)
         if testing:
-            findings.wanted.update(map(canonicalize_name, environment.get("features", [])))
-            findings.wanted.update(map(canonicalize_name, environment.get("dependency-groups", [])))
-    build = hatch.get("build", {})
-    hook = build.get("hooks", {}).get("vcs", {})
+            findings.wanted.update(map(canonicalize_name, texts(environment, "features")))
+            findings.wanted.update(map(canonicalize_name, texts(environment, "dependency-groups")))
+    hook = table(hatch, "build", "hooks", "vcs")
     findings.version_files += [hook[key] for key in ("version-file",) if isinstance(hook.get(key), str)]
-    for path in build.get("targets", {}).get("wheel", {}).get("packages", []):
+    for path in texts(table(hatch, "build", "targets", "wheel"), "packages"):
         findings.roots.append(path.rpartition("/")[0])
 
 
 def _setuptools(setuptools: dict[str, Any], tree: Tree, findings: Findings) -> None:
-    if isinstance(setuptools.get("package-dir"), dict):
-        findings.roots += [d for name, d in setuptools["package-dir"].items() if name == ""]
-    packages = setuptools.get("packages")
-    if isinstance(packages, dict):
-        findings.roots += packages.get("find", {}).get("where", [])
-    findings.modules += setuptools.get("py-modules", [])
+    findings.roots += [d for name, d in table(setuptools, "package-dir").items() if name == ""]
+    findings.roots += texts(table(setuptools, "packages", "find"), "where")
+    findings.modules += texts(setuptools, "py-modules")
     findings.extension_modules |= bool(setuptools.get("ext-modules"))
-    dynamic = setuptools.get("dynamic", {})
-    findings.runtime += _dynamic(dynamic.get("dependencies", {}), tree)
-    for extra, table in dynamic.get("optional-dependencies", {}).items():
-        findings.add_group(extra, _dynamic(table, tree), extra=True)
+    dynamic = table(setuptools, "dynamic")
+    findings.runtime += readable(_dynamic, [], dynamic.get("dependencies"), tree)
+    for extra, listed in table(dynamic, "optional-dependencies").items():
+        findings.add_group(extra, readable(_dynamic, [], listed, tree), extra=True)
 
 
-def _dynamic(table: object, tree: Tree) -> list[str]:
-    files = table.get("file", []) if isinstance(table, dict) else []
+def _dynamic(listed: object, tree: Tree) -> list[str]:
+    files = listed.get("file", []) if isinstance(listed, dict) else []
     found: list[str] = []
     for path in [files] if isinstance(files, str) else files:
         found += read_requirements(tree, path).requirements
@@ -129,14 +148,14 @@ def _dynamic(table: object, tree: Tree) -> list[str]:
 
 
 def _tox(tox: dict[str, Any], findings: Findings) -> None:
-    environments = {"testenv": tox.get("env_run_base", {}), **tox.get("env", {})}
+    environments = {"testenv": table(tox, "env_run_base"), **table(tox, "env")}
     for name, environment in environments.items():
         if not isinstance(environment, dict):
             continue
         testing = not about_other_things(name)
-        for line in environment.get("deps", []):
-            if isinstance(line, str) and not re.match(r"^-", line):
+        for line in texts(environment, "deps"):
+            if not re.match(r"^-", line):
                 findings.install(line, testing=testing)
         if testing:
             for key in ("extras", "dependency_groups"):
-                findings.wanted.update(canonicalize_name(g) for g in environment.get(key, []) if isinstance(g, str))
+                findings.wanted.update(map(canonicalize_name, texts(environment, key)))

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.environments.findings import Findings, about_other_things, about_tests, parse
@@ -21,10 +22,24 @@ class Requirements:
     own: list[str] = field(default_factory=list)
 
 
-def read_requirements(tree: Tree, path: str, above: tuple[str, ...] = ()) -> Requirements:
-    """Lines of a requirements file. Options, URLs and hashes are ignored, `-r` is followed, `-e .[x]` goes to
-    `own`."""
+def read_requirements(tree: Tree, path: str) -> Requirements:
+    """Lines of a requirements file. Options, URLs and hashes are ignored, `-r` is followed, to each file once.
+
+    `-e .[x]` goes to `own`.
+    """
     found = Requirements()
+    pending, seen = [path], {path}
+    while pending:
+        current = pending.pop()
+        for target in _read_lines(tree, current, found):
+            if target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return found
+
+
+def _read_lines(tree: Tree, path: str, found: Requirements) -> Iterator[str]:
+    """Add one file's lines; the files that it includes are yielded."""
     text = re.sub(r"\\\r?\n", " ", tree.text(path))
     for raw in text.splitlines():
         line = re.sub(r"(^|\s)#.*$", "", raw).strip()
@@ -32,16 +47,11 @@ def read_requirements(tree: Tree, path: str, above: tuple[str, ...] = ()) -> Req
         include = re.match(r"^(?:-r|--requirement)[\s=]*(\S+)$", line)
         editable = re.match(r"^(?:-e|--editable)[\s=]*(\S+)$", line)
         if include:
-            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), include.group(1)))
-            if target not in (path, *above):
-                inner = read_requirements(tree, target, (*above, path))
-                found.requirements += inner.requirements
-                found.own += inner.own
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(path), include.group(1)))
         elif editable or line.startswith("."):
             found.own.append(editable.group(1) if editable else line)
         elif line and not line.startswith("-") and parse(line):
             found.requirements.append(line)
-    return found
 
 
 def read_requirement_files(tree: Tree, findings: Findings) -> None:

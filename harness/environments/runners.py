@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from packaging.utils import canonicalize_name
 
 from harness.environments.findings import Findings, about_other_things
+from harness.environments.malformed import as_written, table
 from harness.environments.requirement_files import read_requirements
 from harness.environments.setuptools_files import ini, lines, section
 from harness.environments.tree import Tree
@@ -18,12 +19,12 @@ _FACTOR = re.compile(r"^([\w.{},!-]+):\s+(.+)$|^([\w{},!-]+):(\S.*)$")
 
 def read_tox(tree: Tree, findings: Findings) -> None:
     """Add `tox.ini`, `[tox]` in `setup.cfg`, and the INI text in `pyproject.toml`."""
-    legacy = tree.toml("pyproject.toml").get("tool", {}).get("tox", {}).get("legacy_tox_ini", "")
+    legacy = table(tree.toml("pyproject.toml"), "tool", "tox").get("legacy_tox_ini")
     for text in (tree.text("tox.ini"), tree.text("setup.cfg"), legacy if isinstance(legacy, str) else ""):
         parser = ini(text)
         for name in parser.sections():
             if name == "testenv" or name.startswith("testenv:"):
-                _environment(parser, name, tree, findings)
+                as_written(_environment, parser, name, tree, findings)
 
 
 def _environment(parser: configparser.RawConfigParser, name: str, tree: Tree, findings: Findings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.environments.findings import Findings
+from harness.environments.malformed import as_written, readable, table, texts
 from harness.environments.text_values import about_values, text_value
 from harness.environments.tree import Tree
 from harness.syntax import parse_python
@@ -17,7 +18,7 @@ def read_setup_cfg(tree: Tree, findings: Findings) -> None:
     parser = ini(tree.text("setup.cfg"))
     metadata, options = section(parser, "metadata"), section(parser, "options")
     findings.named(metadata.get("name"))
-    findings.requires_python = findings.requires_python or options.get("python_requires", "")
+    findings.required_python(options.get("python_requires"))
     for header, key in _HEADERS.items():
         value = metadata.get(key, metadata.get(key.replace("_", "-")))
         if value and not value.startswith(("file:", "attr:")):
@@ -45,13 +46,17 @@ _HEADERS = {
 }  # fmt: skip
 
 
+_LONGEST_SUM = 100_000
+"""Elements or characters: sums of sums double with every line."""
+
+
 def ini(text: str) -> configparser.RawConfigParser:
     """A parsed INI file; an empty one if it is malformed."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     parser.optionxform = str  # type: ignore[method-assign, assignment]
     try:
         parser.read_string(text)
-    except configparser.Error:
+    except (configparser.Error, AttributeError):  # the latter for a line that continues a key without a value
         return configparser.RawConfigParser()
     return parser
 
@@ -77,7 +82,7 @@ def read_setup_py(tree: Tree, findings: Findings) -> None:
     for call, names in _setup_calls(module, _assigned(module.body, about_values(tree))):
         arguments: dict[str, Any] = {}
         for keyword in call.keywords:
-            value = evaluate(keyword.value, names)
+            value = _told(keyword.value, names)
             if keyword.arg is None and isinstance(value, dict):
                 arguments.update(value)
             elif keyword.arg is not None:
@@ -96,33 +101,32 @@ def _setup_calls(module: ast.Module, names: dict[str, Any]) -> Iterator[tuple[as
             yield node, inner.get(id(node), names)
 
 
-def _setup(arguments: Mapping[str, Any], findings: Findings) -> None:
-    def texts(key: str) -> list[str]:
-        value = arguments.get(key)
-        return lines(value) if isinstance(value, str) else [v for v in value or [] if isinstance(v, str)]
+def _texts(held: dict[str, Any], key: str) -> list[str]:
+    value = held.get(key)
+    return lines(value) if isinstance(value, str) else texts(held, key)
 
+
+def _setup(arguments: dict[str, Any], findings: Findings) -> None:
     findings.named(arguments.get("name"))
-    if isinstance(arguments.get("python_requires"), str):
-        findings.requires_python = findings.requires_python or arguments["python_requires"]
+    findings.required_python(arguments.get("python_requires"))
     for header, key in _HEADERS.items():
         findings.header(header, arguments.get(key))
-    for label, url in (arguments.get("project_urls") or {}).items():
+    for label, url in table(arguments, "project_urls").items():
         findings.header("Project-URL", f"{label}, {url}")
-    findings.runtime += texts("install_requires")
-    findings.tests += texts("tests_require")
-    findings.build += texts("setup_requires")
-    extras = arguments.get("extras_require")
-    for extra, members in (extras if isinstance(extras, dict) else {}).items():
-        _extra(str(extra), [m for m in members or [] if isinstance(m, str)], findings)
-    _entry_points(arguments.get("entry_points"), findings)
-    package_dir = arguments.get("package_dir")
-    if isinstance(package_dir, dict) and isinstance(package_dir.get(""), str):
+    findings.runtime += _texts(arguments, "install_requires")
+    findings.tests += _texts(arguments, "tests_require")
+    findings.build += _texts(arguments, "setup_requires")
+    extras = table(arguments, "extras_require")
+    for extra in extras:
+        _extra(str(extra), _texts(extras, extra), findings)
+    as_written(_entry_points, arguments.get("entry_points"), findings)
+    package_dir = table(arguments, "package_dir")
+    if isinstance(package_dir.get(""), str):
         findings.roots.append(package_dir[""])
-    findings.modules += texts("py_modules")
+    findings.modules += _texts(arguments, "py_modules")
     findings.extension_modules |= bool({"ext_modules", "cffi_modules", "rust_extensions"} & set(arguments))
-    scm = arguments.get("use_scm_version")
-    if isinstance(scm, dict):
-        findings.version_files += [scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)]
+    scm = table(arguments, "use_scm_version")
+    findings.version_files += [scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)]
 
 
 def _extra(name: str, members: list[str], findings: Findings) -> None:
@@ -158,13 +162,13 @@ def _assigned(body: Sequence[ast.stmt], known: Mapping[str, Any]) -> dict[str, A
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=value)
             ):
-                names[name] = value if isinstance(value, ast.Lambda) else evaluate(value, names) if value else None
+                names[name] = value if isinstance(value, ast.Lambda) else _told(value, names) if value else None
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value):
-                held, place = names.get(name), evaluate(key, names)
+                held, place = names.get(name), _told(key, names)
                 if isinstance(held, dict) and isinstance(place, str):
-                    held[place] = evaluate(value, names)
+                    held[place] = _told(value, names)
             case ast.AugAssign(target=ast.Name(id=name), value=value):
-                names[name] = _sum(names.get(name), evaluate(value, names))
+                names[name] = _sum(names.get(name), _told(value, names))
             case ast.FunctionDef(name=name):
                 names[name] = node
             case ast.ImportFrom(names=aliases):
@@ -180,11 +184,20 @@ def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _sum(left: Any, right: Any) -> Any:
+    """Two lists or texts added; None if they would be larger than a packaging file's may reasonably be."""
+    sized = isinstance(left, list | tuple | str) and isinstance(right, list | tuple | str)
+    if sized and len(left) + len(right) > _LONGEST_SUM:
+        return None
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return [*left, *right]
     if isinstance(left, str) and isinstance(right, str):
         return left + right
     return left if right is None else right
+
+
+def _told(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """`evaluate`, with None for an expression that fails."""
+    return readable(evaluate, None, node, names)
 
 
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 functions, read from a module of the repository, or a default for the environment's variables."""
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,8 @@ _METHODS = frozenset(
     {"lower", "upper", "strip", "lstrip", "rstrip", "replace", "removeprefix", "removesuffix", "title"}
 )
 _LONGEST = 10_000
+_WIDTH = re.compile(r"%[^a-zA-Z%]*(?:\d{4}|\*)")
+"""A width or precision that makes a text of any size out of a short one."""
 
 
 def about_values(tree: Tree) -> dict[str, str]:
@@ -51,7 +54,7 @@ def text_value(node: ast.expr, names: Mapping[str, Any], evaluate: Evaluate) -> 
     match node:
         case ast.JoinedStr(values=parts):
             pieces = [evaluate(p.value if isinstance(p, ast.FormattedValue) else p, names) for p in parts]
-            return "".join(map(str, pieces)) if None not in pieces else None
+            return "".join(map(str, pieces))[:_LONGEST] if None not in pieces else None
         case ast.BinOp(left=left, op=ast.Mod(), right=right):
             return _formatted(evaluate(left, names), evaluate(right, names))
         case ast.IfExp(body=body, orelse=orelse):
@@ -72,7 +75,7 @@ def _said(names: Mapping[str, Any], name: str) -> str | None:
 
 
 def _formatted(template: Any, values: Any) -> str | None:
-    if not isinstance(template, str) or values is None:
+    if not isinstance(template, str) or values is None or _WIDTH.search(template):
         return None
     try:
         text = template % (tuple(values) if isinstance(values, list) else values)

@@ -25,7 +25,7 @@ class Tree:
         judge)."""
         try:
             return tomllib.loads(self.text(path))
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # the former also for integers that are too long
             return {}
 
 

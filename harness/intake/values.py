@@ -65,8 +65,8 @@ def path(value: str) -> str | None:
         return why
     parts = value.split("/")
     if not inside(value) or any(part in ("", ".", "..") for part in parts) or "\\" in value:
-        return "is no path inside the repository"
-    return "has a component of more than 255 bytes" if any(len(p.encode()) > 255 for p in parts) else None
+        return "is no path inside the repository, or has a component of more than 255 bytes"
+    return None
 
 
 def node_id(value: str) -> str | None:

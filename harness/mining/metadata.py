@@ -35,7 +35,7 @@ def from_pyproject(text: str) -> Metadata:
     """Metadata of a pyproject.toml: PEP 621, else poetry's table. Empty if it is not TOML."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # the former also for integers that are too long
         return Metadata()
     poetry = _mapping(_mapping(table.get("tool")).get("poetry"))
     return _from_table(_mapping(table.get("project"))).or_else(_from_table(poetry))

@@ -17,6 +17,7 @@ from harness.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environme
 from harness.sandbox.cgroup import delegated
 from harness.sandbox.covers import covers
 from harness.sandbox.identity import hand_over, lent_id
+from harness.sandbox.packages import package_covers
 from harness.sandbox.staging import Staging
 from harness.sandbox.supervise import Launch, NotStarted, supervise
 from models.errors import InfrastructureError
@@ -188,6 +189,7 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: C
     ]
     for mount in sorted(mounts, key=lambda mount: len(mount.target.parts)):
         options += ["--bind" if mount.writable else "--ro-bind", str(seen(mount.source)), str(mount.target)]
+    options += package_covers(mounts)
     return [*options, "--bind", str(seen(workdir)), str(WORKDIR), "--chdir", str(WORKDIR)]
 
 

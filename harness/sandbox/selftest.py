@@ -22,7 +22,7 @@ _LIMITS = Limits(wall_seconds=60.0, output_bytes=1 << 20)
 
 # Runs inside. Prints one JSON list: the names of the attempts that succeeded.
 _ATTEMPTS = r"""
-import ctypes, itertools, json, os, socket, sys
+import ctypes, glob, itertools, json, os, socket, sys
 MOST = 20000
 secret_file, home, visible, port, namespaces, variable, marker = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -92,6 +92,12 @@ attempt("kernel", lambda: readable("/proc/" + name for name in
         ("kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "latency_stats")))
 ONLY_ROOTS = ("kernel/cad_pid", "kernel/usermodehelper/bset", "vm/mmap_rnd_bits", "fs/protected_hardlinks")
 PATHS = ["/proc/sys/" + name for name in ONLY_ROOTS]
+def holds_packages(root):
+    found = glob.glob(root + "/lib*/python*/*-packages/*") + glob.glob(root + "/lib*/python*/ensurepip/_bundled/*")
+    return found + glob.glob(root + "/share/python*-wheels/*")
+
+for root in ("/usr", "/usr/local", sys.base_prefix):
+    attempt("packages", lambda: holds_packages(root))
 attempt("root user", lambda: readable(path for path in PATHS
         if os.path.exists(path) and not os.stat(path).st_mode & 0o077))
 for number in SYSTEM_V:
@@ -131,6 +137,7 @@ _CLAIMS = {
     "devices": "cannot write to buses, drivers and file systems (/proc/bus, /proc/fs, ...)",
     "kernel": "cannot read the kernel's memory, keys and timers (/proc/kcore, /proc/keys, ...)",
     "root user": "is not the host's root, whatever its user id inside",
+    "packages": "holds no packages but those of its environment",
     "system v": "holds no System V memory, which no limit per process counts",
 }
 

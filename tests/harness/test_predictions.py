@@ -1,7 +1,10 @@
 """Anybody's patches: how a file of them is read, what `git apply` makes of one, and where packages are looked for."""
 
+import base64
+import hashlib
 import json
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -100,13 +103,115 @@ def test_what_git_does_not_take_or_what_is_no_file_does_not_apply(work: Path, pa
         apply_patch(git, base, patch)
 
 
+def _binary(name: str, size: int, declared: int | None = None) -> str:
+    """A new file of zeros as a `GIT binary patch`, which says that it unpacks to `declared` bytes."""
+    packed = zlib.compress(bytes(size), 9)
+    lines = []
+    for start in range(0, len(packed), 52):
+        part = packed[start : start + 52]
+        length = chr(ord("A") + len(part) - 1) if len(part) <= 26 else chr(ord("a") + len(part) - 27)
+        lines.append(length + base64.b85encode(part, pad=True).decode())
+    blob = hashlib.sha1(f"blob {size}\0".encode() + bytes(size)).hexdigest()
+    head = f"diff --git a/{name} b/{name}\nnew file mode 100644\nindex {'0' * 40}..{blob}\nGIT binary patch\n"
+    return head + f"literal {size if declared is None else declared}\n" + "\n".join(lines) + "\n\n"
+
+
+def test_a_binary_patch_that_unpacks_to_little_applies(work: Path) -> None:
+    git, base = _bare(work)
+    assert apply_patch(git, base, _binary("zeros", 100_000)) == {"zeros": (bytes(100_000), False)}
+
+
+def _copies(number: int) -> str:
+    head = "diff --git a/{0} b/{1}\nsimilarity index 100%\ncopy from {0}\ncopy to {1}\n"
+    return "".join(head.format("a.py", f"copies/{n}.py") for n in range(number))
+
+
+def _delta(size: int) -> str:
+    """A change of `a.py` by a delta of few bytes that says that it makes `size`."""
+    change = [*_length(26), *_length(size), *([0x90, 1] * 20)]
+    packed = zlib.compress(bytes(change), 9)
+    text = chr(ord("A") + len(packed) - 1) if len(packed) <= 26 else chr(ord("a") + len(packed) - 27)
+    old = hashlib.sha1(b"blob 26\0one = 1\ntwo = 2\nthree = 3\n").hexdigest()
+    head = f"diff --git a/a.py b/a.py\nindex {old}..{'1' * 40} 100644\nGIT binary patch\n"
+    return f"{head}delta {len(change)}\n{text}{base64.b85encode(packed, pad=True).decode()}\n\n"
+
+
+def _length(number: int) -> list[int]:
+    found = []
+    while number >= 0x80:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return [*found, number]
+
+
+@pytest.mark.parametrize(
+    ("patch", "named"),
+    [
+        (_binary("zeros", 65 * 2**20), str(65 * 2**20)),
+        (_binary("a", 40 * 2**20) + _binary("b", 40 * 2**20), str(80 * 2**20)),
+        (_binary("a", 1000, declared=2**63), "binary hunks"),
+        (_binary("a", 1000).replace("literal 1000", f"literal {'9' * 5000}"), "binary hunks"),
+        (_copies(5001), "5001"),
+        (_delta(2**40), "MiB"),
+        (_delta(2**30), "MiB"),
+        (_delta(100 * 2**20), ""),
+        ('--- /dev/null\n+++ "b/\\377.py"\n@@ -0,0 +1 @@\n+x\n', ".py"),
+        ('--- /dev/null\n+++ "b/\\033[2J.py"\n@@ -0,0 +1 @@\n+x\n', ".py"),
+        ("diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-one = 1\n+\ud800\n", "ud800"),
+        (f"--- /dev/null\n+++ b/{'x' * 300}.py\n@@ -0,0 +1 @@\n+x\n", "xxx"),
+    ],
+    ids=[
+        "one",
+        "two",
+        "huge",
+        "longest-number",
+        "copies",
+        "delta",
+        "lesser-delta",
+        "least-delta",
+        "bytes",
+        "control",
+        "surrogate",
+        "long-name",
+    ],
+)
+def test_a_patch_that_becomes_too_much_does_not_apply_and_says_so(work: Path, patch: str, named: str) -> None:
+    git, base = _bare(work)
+    with pytest.raises(DoesNotApply) as caught:
+        apply_patch(git, base, patch)
+    assert named in str(caught.value)
+
+
+def test_copies_of_a_large_file_count_each(work: Path) -> None:
+    (work / "a.py").write_bytes(b"x" * 2**20)
+    _git(work, "commit", "--quiet", "-am", "large")
+    git, base = _bare(work)
+    assert len(apply_patch(git, base, _copies(60))) == 60
+    with pytest.raises(DoesNotApply) as caught:
+        apply_patch(git, base, _copies(70))
+    assert str(70 * 2**20) in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["instance_id", "model_name_or_path"])
+@pytest.mark.parametrize("text", ["\ud800", "\udc80", "a\x1b[2J", "a\nb", "a\0", "\x7f", "a\u2028b"])
+def test_a_name_that_cannot_be_printed_is_refused_with_line_and_field(field: str, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_predictions([json.dumps({"instance_id": "a", field: text})])
+    assert "line 1" in str(caught.value)
+    assert field in str(caught.value)
+    assert text not in str(caught.value)
+
+
+_NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=40)
+
+
 @given(
     st.lists(
         st.builds(
             dict,
-            instance_id=st.text(min_size=1, max_size=40),
+            instance_id=_NAMES,
             model_patch=st.none() | st.text(max_size=60),
-            model_name_or_path=st.text(max_size=20),
+            model_name_or_path=_NAMES,
             anything=st.integers(),
         ),
         max_size=5,
@@ -129,6 +234,7 @@ def test_predictions_are_read_as_they_were_written(rows: list[dict[str, object]]
         ("[]", "line 2"),
         ("{", "line 2"),
         ("[" * 100_000, "line 2"),
+        ('{"instance_id": "a", "more": ' + "5" * 5000 + "}", "line 2"),
     ],
 )
 def test_a_line_that_is_no_prediction_is_named_with_its_field(line: str, named: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sandbox import Ending, Finished, Mount, Sandbox, open_sandbox, opening
+from harness.sandbox import Ending, Finished, Mount, Sandbox, bubblewrap, open_sandbox, opening
 from harness.sandbox.bubblewrap import Bubblewrap
 from harness.sandbox.identity import lent_id
 from harness.sandbox.selftest import SECRET, examine
@@ -137,6 +137,57 @@ def test_read_only_mounts_stay_read_only(sandbox, tmp_path):
     assert (source / "file").read_text() == "ours"
 
 
+def test_no_package_but_the_environments_own_can_be_imported(sandbox, tmp_path):
+    venv = Path(sys.prefix)
+    script = """
+import importlib, glob, sys
+import pytest
+found = []
+for path in [*glob.glob("/usr/lib/python3*/*-packages"), *glob.glob("/usr/local/lib/python3*/*-packages"), sys.argv[1]]:
+    sys.path = [path]
+    for name in ("pip", "setuptools", "_distutils_hack", "pkg_resources"):
+        sys.modules.pop(name, None)
+        try:
+            found.append(importlib.import_module(name).__file__)
+        except ImportError:
+            pass
+print(found)
+"""
+    base = next(BASE.glob("lib/python3*/site-packages"))
+    done = sandbox.run(
+        [str(venv / "bin" / "python"), "-c", script, str(base)],
+        workdir=tmp_path,
+        mounts=[Mount(BASE, BASE), Mount(venv, venv)],
+        limits=Limits(wall_seconds=60),
+    )
+    assert done.output == "[]\n", done
+
+
+@pytest.mark.parametrize("environment", ["", "environment", "lib/python3.99/site-packages/environment"])
+def test_what_a_mount_brings_below_or_beside_an_interpreter_stays(sandbox, tmp_path, environment):
+    base, held, workdir = (tmp_path / name for name in ("base", "held", "work"))
+    (base / "bin").mkdir(parents=True)
+    (base / "bin" / "python3.99").touch()
+    (base / "lib/python3.99/site-packages/environment").mkdir(parents=True)
+    (base / "environment").mkdir()
+    (base / "lib/python3.99/site-packages/later.py").touch()
+    held.mkdir()
+    workdir.mkdir()
+    (held / "own.py").touch()
+    if not environment:
+        (base / "pyvenv.cfg").touch()
+    mounts = [Mount(base, Path("/base")), Mount(held, Path("/base") / (environment or "environment"))]
+    done = sandbox.run(["find", "/base", "-name", "*.py"], workdir=workdir, mounts=mounts)
+    assert "own.py" in done.output
+    assert ("later.py" in done.output) == (not environment or environment.startswith("lib/"))
+
+
+def test_the_self_test_finds_packages_behind_covers(monkeypatch):
+    monkeypatch.setattr(bubblewrap, "package_covers", lambda mounts: [])
+    found = examine(Bubblewrap(bubblewrap.programs()[0]))
+    assert "packages" in {finding.name for finding in found if not finding.holds}
+
+
 def test_the_root_cannot_be_remounted(py):
     done = py(
         """
@@ -188,7 +239,7 @@ os.kill(1, 9)
 print(os.listdir("/proc/1"))
 """
     )
-    assert done.output == "[]\n"
+    assert done.output == "[]\n", done
 
 
 def test_the_hosts_own_services_cannot_be_reached(py):

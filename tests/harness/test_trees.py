@@ -52,7 +52,12 @@ def test_a_removal_never_reaches_through_a_link(tree: Path, victim: Path) -> Non
     assert (victim / "file").exists()
 
 
-@pytest.mark.parametrize("path", ["/etc/x", "../x", "a/../../x", ".git/config", "a/.GIT/hooks/x", "", "a\0b"])
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/x", "../x", "a/../../x", ".git/config", "a/.GIT/hooks/x", "", "a\0b", "a" * 256, f"x/{'é' * 128}/y",
+     "a/" * 2100 + "b", "\ud800"],
+    ids=lambda path: ascii(path[:20]),
+)  # fmt: skip
 def test_a_path_that_leaves_the_tree_is_refused(tree: Path, path: str) -> None:
     assert not inside(path)
     with pytest.raises(UnsafePath):
