@@ -165,11 +165,13 @@ def test_a_campaign_runs_on_postgresql(demo: Path, postgres_url: str) -> None:
 def test_a_missing_wheel_is_the_environments_fault_and_mended_by_running_again(demo: Path, tmp_path: Path) -> None:
     shutil.copytree(demo / "work/corpus/spans", tmp_path / "spans")
     campaign = ("campaign", tmp_path / "spans", "--planner", "null", "--name", "wheels", "--json")
-    wheel = next((tmp_path / "spans/packages").glob("pytest-*.whl"))
-    wheel.rename(tmp_path / wheel.name)
+    wheels = sorted((tmp_path / "spans/packages").glob("pytest-*.whl"))
+    for wheel in wheels:
+        wheel.rename(tmp_path / wheel.name)
     report = json.loads(cra(tmp_path, *campaign, ends_with=1))
     assert report["planners"]["null"]["outcomes"] == {"environment-broken": 7}
     assert report["planners"]["null"]["infrastructure"] == 7
-    (tmp_path / wheel.name).rename(wheel)
+    for wheel in wheels:
+        (tmp_path / wheel.name).rename(wheel)
     report = json.loads(cra(tmp_path, *campaign))
     assert report["planners"]["null"]["outcomes"] == {"empty-patch": 7}

@@ -44,11 +44,11 @@ def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store
         "instances": 2,
         "planners": {
             "gold": {
-                "passed": 1, "failed": 0, "infrastructure": 1, "open": 0,
+                "passed": 1, "unconfirmed": 0, "failed": 0, "infrastructure": 1, "open": 0,
                 "outcomes": {"flaky": 1, "passed": 1}, "seconds": 6.0,
             },
             "null": {
-                "passed": 0, "failed": 1, "infrastructure": 0, "open": 1,
+                "passed": 0, "unconfirmed": 0, "failed": 1, "infrastructure": 0, "open": 1,
                 "outcomes": {"empty-patch": 1}, "seconds": 1.5,
             },
         },
