@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,7 +173,8 @@ def _register_one(target: str, root: Path, mark: float) -> int:
 def test_numbers_stay_apart_when_many_register_at_a_time(database_target: str, tmp_path: Path) -> None:
     make_base(open_database(database_target, "curated"), tmp_path)
     marks = [1.0, 2.0, 3.0, 3.0, 4.0]
-    with ProcessPoolExecutor(3) as pool:
+    # A forked process would close the connections that it inherited, and SQLite's files under those that use them.
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         numbers = list(pool.map(_register_one, [database_target] * 5, [tmp_path] * 5, marks))
     assert sorted(set(numbers)) == [1, 2, 3, 4]
     assert numbers[2] == numbers[3]
