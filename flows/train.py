@@ -32,7 +32,7 @@ from training import guardrails
 from training.bases import Base, find_base
 from training.curation import Card
 from training.datasets import newest_dataset, read_dataset, trained_before
-from training.plans import Technique, code_revision, methods, order_for
+from training.plans import FIT_VERSION, Technique, methods, order_for
 from training.recipe import recipe_for
 from training.registry import AdapterVersion
 from training.registry.standing import measure_standing
@@ -240,7 +240,7 @@ def _registered(
             "steps": trained.run.steps,
             **_told(shop, order, card),
         },
-        code_revision(),
+        FIT_VERSION,
         parents=card.rounds.earlier,
         evaluations=asked,
     )
