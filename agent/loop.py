@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.asking import ATTEMPTS, MALFORMED, Asker, Unanswered, place_of
-from agent.code.parse import parse_edits
+from agent.edits.parse import parse_edits
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.regressions import Baseline
 from models.context import ContextPackage, Relevance
 from models.edits import Edit, RenameFile
 from models.errors import EditError, PromptTooLong
 from models.limits import LoopLimits
-from models.plans import (
+from models.plans import (  # fmt: skip
     MetaPlan,
     MetaPlanPart,
     PartPlan,
@@ -30,12 +30,12 @@ from models.plans import (
     Target,
     TestPlan,
     Verdict,
-)  # fmt: skip
+)
 from models.protocols import Planner, Recorder, Request, SourceFile, Stage, Task, Workspace
 from models.solution import Solution, StopReason
 
 if TYPE_CHECKING:
-    from agent.index import RepositoryIndex
+    from repos.index import RepositoryIndex
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class _Loop:
         """Retrieve, go a way, and say how it ended."""
         try:
             if index is not None:
-                from agent.retrieval import retrieve
+                from agent.retrieve.retrieval import retrieve
 
                 self.context = retrieve(self.task, self.planner, index, self.recorder)
             way()

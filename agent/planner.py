@@ -4,7 +4,7 @@ import hashlib
 from typing import Protocol
 
 from agent.prompts import REVISION, answer_schema, render
-from agent.second import opinion
+from agent.second_opinion import opinion
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from evals.planted import Result, confusion, run_suite
 from harness.attribution import Judge, stored_judge
-from harness.packages import read_package
+from harness.packages.package import read_package
 from harness.planners import GoldPlanner
-from harness.store import RawStore, open_raw_store
-from harness.trajectory import Bench
+from harness.runs.attempt import Bench
 from models.attribution import Label
 from models.context import ContextPackage
 from models.edits import EditFormat
 from models.settings import Settings
+from store.runs import RawStore, open_raw_store
 from tasks.runtime import open_runtime
 
 
@@ -52,9 +52,9 @@ def benches(
 
 def context(bench: Bench) -> ContextPackage:
     """What retrieval finds with gold as its judge."""
-    from agent.index import build_index
-    from agent.retrieval import retrieve
-    from harness.sources import GitSource
+    from agent.retrieve.retrieval import retrieve
+    from repos.index import build_index
+    from repos.sources import GitSource
 
     index = build_index(GitSource(bench.package.git, bench.instance.base_commit))
     gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)

@@ -127,7 +127,7 @@ def measure(package: Path, trajectories: int) -> None:
 
     from flows.campaign import campaign
     from flows.progress import watched_by
-    from models.settings import load_settings
+    from host.settings import load_settings
 
     def run(name: str, samples: int, watch: Watch) -> None:
         with watched_by(watch):

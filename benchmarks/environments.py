@@ -16,7 +16,8 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from harness.environments import (
+from repos.git import clone
+from runtime.environments import (
     EnvironmentStore,
     choose_interpreter,
     discover_commit,
@@ -24,7 +25,6 @@ from harness.environments import (
     installed_interpreters,
     lock,
 )
-from harness.git import clone
 
 REPEATS = 3
 

@@ -28,14 +28,14 @@ from rich.table import Table
 from benchmarks.attacks._subject import prepare_sample
 from benchmarks.rewrites import rewritten
 from evals.statistics import wilson
-from harness.candidates import judge_candidate
-from harness.goldpatch import read_gold_patch
-from harness.packages import RepoPackage, read_package
-from harness.state import Runtime
-from harness.trees import Overlay
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage, read_package
+from harness.validation.judge import judge_candidate
+from host.settings import load_settings
+from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import OutcomeKind, Validation
-from models.settings import load_settings
+from runtime.trees import Runtime
 from tasks.runtime import open_runtime
 
 BY_HAND, BY_REWRITING = "by hand", "by rewriting"

@@ -25,15 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from agent.index import IndexCache, build_index
 from agent.retrieve.corpus import Corpus, corpus_of
 from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import as_chances
 from agent.retrieve.signals import neighbours, signals
 from evals.retrieval import Found, Means
 from evals.retrieval_items import items
-from harness.git import clone
-from harness.sources import GitSource
+from repos.git import clone
+from repos.index import IndexCache, build_index
+from repos.sources import GitSource
 
 Array = NDArray[np.float64]
 PENALTY = 0.02

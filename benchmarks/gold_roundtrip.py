@@ -12,17 +12,17 @@ from collections import Counter
 from pathlib import Path
 
 from agent.loop import solve
-from harness.alignment import align
-from harness.git import Git, clone
-from harness.goldpatch import FileChange, GoldPatch, UnsupportedChange, read_gold_patch
-from harness.mining.paths import kind_of
+from harness.packages.gold_patch import FileChange, GoldPatch, UnsupportedChange, read_gold_patch
 from harness.planners import GoldPlanner
-from harness.workspace import TreeWorkspace
+from harness.runs.alignment import align
+from harness.runs.workspace import TreeWorkspace
 from models.edits import EditFormat, EditResult
 from models.plans import MetaPlan, PartPlan
 from models.protocols import Answer, Request, Stage, Task
 from models.solution import Solution
 from models.suite import SuiteReport
+from repos.git import Git, clone
+from repos.index.paths import kind_of
 
 
 class Kinds:

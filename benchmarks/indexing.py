@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
 
-from agent.index import IndexCache, RepositoryIndex, build_index
 from cli.index import described
-from harness.git import Git, clone
-from harness.sources import GitSource
+from repos.git import Git, clone
+from repos.index import IndexCache, RepositoryIndex, build_index
+from repos.sources import GitSource
 
 PARTS = ("records", "+ history", "+ graph")
 SHARE, MULTIPLE = 0.03, 3.0

@@ -48,7 +48,7 @@ def start(packages: list[str], root: Path) -> subprocess.Popen[bytes]:
 
 def triples(root: Path) -> list[str]:
     """What the database holds, free of times, in key order."""
-    from harness.store import open_raw_store
+    from store.runs import open_raw_store
 
     store = open_raw_store(f"sqlite:///{root / 'data' / 'raw.sqlite'}")
     return [repr(triple) for triple in store.triples(store.report("k").campaign_id)]

@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 
 from pydriller import Repository
 
-from harness.git import Git, clone
 from harness.mining import mine
 from harness.mining.log import FileChange, Record
 from harness.mining.messages import fault
 from harness.mining.rules import drop_reason
 from models.mining import MiningRules
+from repos.git import Git, clone
 
 TARGETS = {"funnel": 15.0, "symbols": 5.0}
 T = TypeVar("T")

@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
-from agent.index import IndexCache
 from evals.retrieval import INGREDIENTS, Asked, Context, Means, ask
-from harness.git import clone
+from repos.git import clone
+from repos.index import IndexCache
 
 
 def asked(most: int, ablation: bool, source: str) -> list[Asked]:

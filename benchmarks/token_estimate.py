@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from harness.git import Git, clone
 from models.tokens import estimate_tokens
+from repos.git import Git, clone
 
 KINDS = {"python": (".py",), "prose and settings": (".md", ".rst", ".toml", ".cfg")}
 

@@ -56,9 +56,9 @@ def main() -> None:
 def _path(base: str) -> Path:
     if Path(base).is_dir():
         return Path(base)
-    from models.database import open_database
-    from models.settings import load_settings
-    from training.bases import find_base
+    from host.settings import load_settings
+    from store.database import open_database
+    from training.adapters.bases import find_base
 
     return find_base(open_database(load_settings().curated_url, "curated"), base).path
 
@@ -129,9 +129,9 @@ class _Clock:
 def _ours(folder: Path, data: Path, out: Path, steps: int) -> dict[str, float]:
     from models.training import Target
     from models.training_settings import TrainingSettings
-    from training.bases import Base
+    from training.adapters.bases import Base
     from training.fit.fitting import fit_sft
-    from training.recipe import recipe_for
+    from training.fit.recipe import recipe_for
 
     settings = TrainingSettings(batch_size=_ACCUMULATION, epochs=1, max_steps=steps)
     recipe = recipe_for(Target.SCOPE, "sft", settings)

@@ -17,15 +17,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.confirmation.confirm import confirm, twins_of
-from harness.goldpatch import read_gold_patch
-from harness.judged import JudgedRun, JudgedTree
-from harness.packages import RepoPackage, read_package
-from harness.state import Overlay, Runtime, checked_out, provisioned, suite_setup
-from harness.store import open_raw_store, validation_key
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage, read_package
+from harness.validation.confirmation.confirm import confirm, twins_of
+from harness.validation.judged_tree import JudgedRun, JudgedTree
+from host.settings import load_settings
+from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import judge
-from models.settings import load_settings
+from runtime.trees import Runtime, checked_out, provisioned, suite_setup
+from store.runs import open_raw_store, validation_key
 from tasks.runtime import open_runtime
 
 

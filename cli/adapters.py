@@ -9,8 +9,8 @@ from models.targets import Target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.tables import Promotion
-    from training.registry import AdapterVersion, Registry
+    from store.tables import Promotion
+    from training.adapters.registry import AdapterVersion, Registry
 
 app = typer.Typer(help="Trained adapters: which serve, why, and are they intact.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def list_(
 def show(name: Name, as_json: Json = False) -> None:
     """An adapter, what it was made of, and every decision about it."""
     from cli.output import console, print_json, table
-    from training.registry.statement import read_statement
+    from training.adapters.registry.statement import read_statement
 
     registry = _registry()
     version = registry.show(name)
@@ -143,7 +143,7 @@ def promote(
 def unasked(name: str, target: Target, base: str, base_name: str) -> str:
     """That nobody asks an adapter, as the student's endpoint is not said to serve its base (hash and name); empty if it
     is."""
-    from models.settings import load_settings
+    from host.settings import load_settings
 
     models = load_settings().models
     endpoint = getattr(models.roles, target.role)
@@ -209,9 +209,9 @@ def verify(
 
 
 def _registry() -> "Registry":
-    from models.database import open_database
-    from models.settings import load_settings
-    from training.registry import Registry
+    from host.settings import load_settings
+    from store.database import open_database
+    from training.adapters.registry import Registry
 
     settings = load_settings()
     return Registry(open_database(settings.curated_url, "curated"), settings.data_dir)

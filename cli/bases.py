@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from models.targets import Role
-    from training.bases import Base
+    from training.adapters.bases import Base
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
 
@@ -31,10 +31,10 @@ def add(
 ) -> None:
     """Copy a base from local files, by the hash of its content. Nothing is downloaded, and no code of it is run."""
     from cli.output import console, print_json, waiting
-    from models.database import open_database
+    from host.settings import load_settings
     from models.errors import UsageError
-    from models.settings import load_settings
-    from training.bases import add_base
+    from store.database import open_database
+    from training.adapters.bases import add_base
 
     if role not in (None, "reasoning", "coding"):
         raise UsageError(f"role {role!r}: reasoning or coding")
@@ -87,10 +87,10 @@ def adopt(
 ) -> None:
     """Take a base into use: adapters of other bases of its role stop serving. Nothing is deleted."""
     from cli.output import console
-    from models.database import open_database
+    from host.settings import load_settings
     from models.errors import UsageError
-    from models.settings import load_settings
-    from training.registry import Registry
+    from store.database import open_database
+    from training.adapters.registry import Registry
 
     if role not in (None, "reasoning", "coding"):
         raise UsageError(f"role {role!r}: reasoning or coding")
@@ -108,9 +108,9 @@ def list_(
 ) -> None:
     """Show the bases. With --verify exits with 1 at the first that is damaged."""
     from cli.output import counted, errors, print_json, table
-    from models.database import open_database
-    from models.settings import load_settings
-    from training.bases import list_bases, verify_base
+    from host.settings import load_settings
+    from store.database import open_database
+    from training.adapters.bases import list_bases, verify_base
 
     bases = list_bases(open_database(load_settings().curated_url, "curated"))
     if verify:

@@ -94,8 +94,8 @@ def report(
     from cli.output import print_json, table
     from cli.reporting import print_report
     from evals.quality import qualities
-    from harness.store import open_raw_store
-    from models.settings import load_settings
+    from host.settings import load_settings
+    from store.runs import open_raw_store
 
     store = open_raw_store(load_settings().raw_url)
     result = store.report(name)
@@ -130,8 +130,8 @@ def trace(
     """Show every decision, plan, edit and test run behind one outcome."""
     from cli.output import print_json
     from cli.tracing import of_stage, print_stage, print_trace
-    from harness.store import open_raw_store
-    from models.settings import load_settings
+    from host.settings import load_settings
+    from store.runs import open_raw_store
 
     result = open_raw_store(load_settings().raw_url).trace(trajectory, prompts=stage is not None)
     if stage is not None:

@@ -11,7 +11,7 @@ app = typer.Typer(help="Settings and where they come from.", no_args_is_help=Tru
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Print every setting, its value and its source."""
     from cli.output import print_json, table
-    from models.settings import load_settings, settings_with_sources
+    from host.settings import load_settings, settings_with_sources
 
     rows = settings_with_sources(load_settings())
     if as_json:

@@ -62,7 +62,7 @@ def show(
 ) -> None:
     """Show instances (valid, or why not), environments and wheels."""
     from cli.output import print_json
-    from harness.packages import read_package
+    from harness.packages.package import read_package
 
     if check:
         _check(directory, as_json)
@@ -76,8 +76,8 @@ def show(
 def _check(directory: Path, as_json: bool) -> None:
     """Print what is wrong with a package and end with 1, or return if nothing is. Nothing of the package is run."""
     from cli.output import errors, print_json
-    from harness.packages import package_findings, read_package
-    from harness.reach import late_environments, misstated_reaches, self_provided
+    from harness.packages.package import package_findings, read_package
+    from harness.packages.reach import late_environments, misstated_reaches, self_provided
 
     findings = package_findings(directory)
     if not findings:

@@ -9,7 +9,7 @@ from models.targets import Target
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from training.curation import Curated, TrainPlan
+    from training.data.curation import Curated, TrainPlan
 
 
 def register(app: typer.Typer) -> None:
@@ -49,8 +49,8 @@ def curate_data(
     The same runs and settings give the same dataset. What is dropped on the way is counted, with the reason.
     """
     from cli.output import errors, print_json
+    from host.settings import load_settings
     from models.curation_settings import CurationRequest
-    from models.settings import load_settings
 
     settings = load_settings()
     request = CurationRequest(
@@ -68,9 +68,9 @@ def curate_data(
         whole_pool=whole_pool,
         dry_run=dry_run,
     )
-    from harness.store import open_raw_store
-    from models.database import open_database
-    from training.curation import curate
+    from store.database import open_database
+    from store.runs import open_raw_store
+    from training.data.curation import curate
 
     with errors.status("curating") as status:
         made = curate(
@@ -89,12 +89,12 @@ def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the p
     """Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints."""
     from cli.output import errors, print_json
     from evals.sets import kept_back
-    from harness.store import open_raw_store
-    from models.database import open_database
-    from models.settings import load_settings
-    from training.curation import advise
-    from training.registry import Registry
-    from training.registry.standing import measure_standing
+    from host.settings import load_settings
+    from store.database import open_database
+    from store.runs import open_raw_store
+    from training.adapters.registry import Registry
+    from training.cycle.tier_status import measure_standing
+    from training.data.curation import advise
 
     settings = load_settings()
     with errors.status("reading runs"):

@@ -61,7 +61,7 @@ def demo(
 
 def _run(root: Path, sandbox: str | None) -> dict[str, object]:
     from cli.running import run_campaign, run_prepare
-    from harness.sample import build_sample
+    from harness.packages.sample import build_sample
     from models.campaign_settings import Grid
     from models.errors import CleanRoomError
 

@@ -10,8 +10,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from host.private import private_directory, private_file
 from models.errors import UsageError
-from models.private import private_directory, private_file
 
 NAMED = "PREFECT_API_URL"
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")

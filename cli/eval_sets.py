@@ -44,9 +44,9 @@ def build(
     """
     from cli.output import console, print_json, waiting
     from evals.sets import all_sets, build_set, curated_from, freeze, known_repositories, require_untrained, reserve
-    from models.database import open_database
+    from host.settings import load_settings
     from models.errors import UsageError
-    from models.settings import load_settings
+    from store.database import open_database
 
     settings = load_settings()
     raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
@@ -88,8 +88,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """Show the frozen sets, the newest of a target last, and the reserved repositories."""
     from cli.output import print_json, table
     from evals.sets import all_sets, reserved
-    from models.database import open_database
-    from models.settings import load_settings
+    from host.settings import load_settings
+    from store.database import open_database
 
     curated = open_database(load_settings().curated_url, "curated")
     sets, kept = all_sets(curated), reserved(curated)
@@ -121,9 +121,9 @@ def reserve_(
     """Keep repositories for evaluation, for good: curation leaves them out and training refuses them."""
     from cli.output import console
     from evals.sets import known_repositories, reserve
-    from models.database import open_database
+    from host.settings import load_settings
     from models.errors import UsageError
-    from models.settings import load_settings
+    from store.database import open_database
 
     if not reason.strip():
         raise UsageError("--reason is empty; say why, it is kept with the reservation")
@@ -151,7 +151,7 @@ def _counter(curated: "Engine", base: str | None) -> "Callable[[Sequence[Message
 
     if base is None:
         return estimate_prompt
-    from training.bases import find_base
+    from training.adapters.bases import find_base
     from training.fit.chat import ChatFormat
 
     chat = ChatFormat.load(find_base(curated, base).path)

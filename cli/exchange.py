@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from harness.packages import RepoPackage
+    from harness.packages.package import RepoPackage
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def export(
     format: Annotated[str, typer.Option("--format", help="swebench.")] = "swebench",
 ) -> None:
     """Print the valid instances of a campaign or a repo package as JSON lines."""
-    from harness.interchange import export_instances
+    from exchange.swebench import export_instances
     from models.errors import UsageError
 
     if format != "swebench":
@@ -32,9 +32,9 @@ def export(
 
 
 def _packages(what: str) -> list["RepoPackage"]:
-    from harness.packages import MANIFEST, read_package
-    from harness.store import open_raw_store
-    from models.settings import load_settings
+    from harness.packages.package import MANIFEST, read_package
+    from host.settings import load_settings
+    from store.runs import open_raw_store
 
     if (Path(what) / MANIFEST).is_file():
         return [read_package(Path(what))]
@@ -47,7 +47,7 @@ def import_(
 ) -> None:
     """Read instances in the SWE-bench format, check them, and show what they are."""
     from cli.output import print_json, table
-    from harness.interchange import import_instances
+    from exchange.swebench import import_instances
 
     with file.open(encoding="utf-8") as lines:
         instances = list(import_instances(lines))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from training.export.exporting import Trained
+    from training.adapters.export.exporting import Trained
 
 _FORMATS = ("gguf", "ollama", "merged")
 
@@ -37,9 +37,9 @@ def export_adapter(
     gguf: an adapter for llama.cpp; ollama: base, adapter and Modelfile; merged: weights in Hugging Face's layout.
     """
     from cli.output import console, print_json, waiting
+    from host.settings import load_settings
     from models.errors import UsageError
-    from models.settings import load_settings
-    from training.export.exporting import embed, export
+    from training.adapters.export.exporting import embed, export
 
     if form not in _FORMATS or precision not in ("f16", "f32"):
         wrong = f"--format {form}" if form not in _FORMATS else f"--precision {precision}"
@@ -65,10 +65,10 @@ def export_adapter(
 
 
 def _registered(name: str, embedded: bool) -> "Trained":
-    from models.database import open_database
+    from host.settings import load_settings
     from models.errors import RegistryError
-    from models.settings import load_settings
-    from training.export.sources import find_trained
+    from store.database import open_database
+    from training.adapters.export.sources import find_trained
 
     settings = load_settings()
     found = find_trained(open_database(settings.curated_url, "curated"), settings.data_dir, name)
@@ -81,7 +81,7 @@ def _registered(name: str, embedded: bool) -> "Trained":
 
 def _outside(name: str, adapter_dir: Path | None, base_dir: Path | None) -> "Trained":
     from models.errors import UsageError
-    from training.export.exporting import Trained
+    from training.adapters.export.exporting import Trained
 
     if adapter_dir is None or base_dir is None:
         raise UsageError("--adapter-dir and --base-dir go together; give both, or neither for the registry's")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from agent.index import RepositoryIndex
+    from repos.index import RepositoryIndex
 
 
 def register(app: typer.Typer) -> None:
@@ -23,16 +23,16 @@ def index(
 ) -> None:
     """Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again."""
     from cli.output import errors, print_json
-    from harness.clones import kept_clone
+    from host.settings import load_settings
     from models.errors import RepositoryError
-    from models.settings import load_settings
+    from repos.clones import kept_clone
 
     cache = load_settings().cache_dir
     wait = errors.status(f"indexing {path}") if errors.is_terminal else nullcontext()
     started = time.perf_counter()
     with wait, kept_clone(path, cache) as git:
-        from agent.index import IndexCache, build_index
-        from harness.sources import GitSource
+        from repos.index import IndexCache, build_index
+        from repos.sources import GitSource
 
         try:
             source = GitSource(git, at)

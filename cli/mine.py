@@ -24,11 +24,11 @@ def mine(
 ) -> None:
     """Show the funnel: how many commits, why each was dropped, what is kept."""
     from cli.output import errors
-    from harness.git import clone
     from harness.mining import mine as mine_history
     from harness.mining.repository import describe
-    from harness.prepare import name_of, origin_of
-    from models.settings import load_settings
+    from harness.packages.prepare import name_of, origin_of
+    from host.settings import load_settings
+    from repos.git import clone
 
     rules = load_settings().mining
     wait = errors.status(f"reading the history of {source}") if errors.is_terminal else nullcontext()

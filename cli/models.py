@@ -23,9 +23,9 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """
     from cli.adapters import unasked
     from cli.output import errors, print_json, table
-    from llm.aliases import Aliases
+    from host.settings import load_settings
     from llm.check import check as check_models
-    from models.settings import load_settings
+    from store.active_adapters import Aliases
 
     settings = load_settings()
     aliases = Aliases(settings.curated_url)

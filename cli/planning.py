@@ -3,18 +3,18 @@
 from contextlib import nullcontext
 
 from cli.output import errors
-from harness.crew import Crew
-from harness.indexes import Indexes
-from harness.solving import Order, place_for
-from harness.state import checked_out
-from harness.trajectory import make_planner
-from harness.workspace import TreeWorkspace
+from harness.runs.attempt import make_planner
+from harness.runs.indexes import Indexes
+from harness.runs.model_pool import Crew
+from harness.runs.solving import Order, place_for
+from harness.runs.workspace import TreeWorkspace
+from host.settings import load_settings
 from models.edits import EditResult
 from models.plans import MetaPlan, PartPlan
 from models.protocols import Answer, Request, Stage
-from models.settings import load_settings
 from models.solution import Solution
 from models.suite import SuiteReport
+from runtime.trees import checked_out
 from tasks.runtime import open_runtime
 
 

@@ -10,7 +10,7 @@ from cli.output import console, table
 if TYPE_CHECKING:
     from evals.quality import OwnTestsQuality, PlannerQuality
     from evals.statistics import Rate
-    from harness.store import Report
+    from store.runs import Report
 
 _STAGES = (
     "task_analysis", "scope", "precision", "meta_plan", "part_plan", "code", "test_plan", "adjustment",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.planning import Forgetful
+from host.settings import load_settings
 from models.context import Candidate, ContextPackage, Relevance
 from models.protocols import Stage
-from models.settings import load_settings
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Scoped(Forgetful):
 def by_rank(task: str, repo: Path, at: str) -> Retrieved:
     """Retrieval without a model. Raises RepositoryError, InfrastructureError."""
     from cli.output import errors
-    from harness.clones import kept_clone
+    from repos.clones import kept_clone
 
     cache = load_settings().cache_dir
     wait = errors.status(f"indexing {repo}") if errors.is_terminal else nullcontext()
     with wait, kept_clone(repo, cache) as git:
-        from agent.index import IndexCache, build_index
         from agent.retrieve import retrieve_by_rank
-        from harness.sources import GitSource
+        from repos.index import IndexCache, build_index
+        from repos.sources import GitSource
 
         index = build_index(GitSource(git, at), IndexCache(cache / "index"))
         found = retrieve_by_rank(task, index)
@@ -50,13 +50,13 @@ def by_rank(task: str, repo: Path, at: str) -> Retrieved:
 
 def by_judgement(task: str, repo: Path, at: str) -> Retrieved:
     """Retrieval as the student judges files and symbols. Raises RepositoryError, InfrastructureError."""
-    from agent.retrieval import Retrieval
     from agent.retrieve import rank
+    from agent.retrieve.retrieval import Retrieval
     from cli.output import errors
-    from harness.crew import Crew
-    from harness.indexes import Indexes
-    from harness.solving import Order, place_for
-    from harness.trajectory import make_planner
+    from harness.runs.attempt import make_planner
+    from harness.runs.indexes import Indexes
+    from harness.runs.model_pool import Crew
+    from harness.runs.solving import Order, place_for
     from tasks.runtime import open_runtime
 
     settings = load_settings()

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from flows.supplement import SupplementReport
     from flows.train import TrainReport
     from flows.validate import ValidateReport
-    from harness.campaigns import Estimate
-    from harness.solving import Order
-    from harness.store import Report
+    from harness.runs.campaigns import Estimate
+    from harness.runs.solving import Order
     from models.campaign_settings import Grid
     from models.manifest import Manifest
     from models.targets import Role, Target
-    from training.bases import Base
+    from store.runs import Report
+    from training.adapters.bases import Base
 
 
 class Bars:
@@ -66,7 +66,7 @@ class Bars:
 @contextmanager
 def _engine() -> Iterator[None]:
     """The engine's quiet, in-process form; a server named by PREFECT_API_URL is used if there is one."""
-    from models.settings import load_settings
+    from host.settings import load_settings
 
     start_guard()
     own_engine(load_settings().data_dir)
@@ -100,8 +100,8 @@ def run_prepare(
     sources: list[str], corpus: Path, max_commits: int, sandbox: str | None
 ) -> tuple[list["Manifest"], dict[str, str]]:
     """Prepare each source; one that fails does not stop the others. Manifests, and the error by failed source."""
-    from harness.transports import refuse_transport
-    from models.settings import load_settings
+    from host.settings import load_settings
+    from repos.transports import refuse_transport
     from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)  # mistakes end before the engine starts
@@ -140,14 +140,14 @@ def run_campaign(
 
     Asks first when it may cost more than its cap, or without one than the setting, unless `unasked`.
     """
-    from harness.campaigns import campaign_config, estimate
-    from harness.crew import Crew
-    from harness.packages import read_package
-    from harness.store import campaign_key, open_raw_store
-    from harness.trajectory import check_planners
+    from harness.packages.package import read_package
+    from harness.runs.attempt import check_planners
+    from harness.runs.campaigns import campaign_config, estimate
+    from harness.runs.model_pool import Crew
+    from host.settings import load_settings
     from models.campaign_settings import StepTestMode
     from models.edits import EditFormat
-    from models.settings import load_settings
+    from store.runs import campaign_key, open_raw_store
     from tasks.runtime import open_runtime
 
     settings = load_settings()
@@ -208,8 +208,8 @@ def run_solve(
     sandbox: str | None,
 ) -> "Solved":
     """Work an order off and return what came of it. Raises UsageError before the engine starts for a mistake."""
+    from host.settings import load_settings
     from models.edits import EditFormat
-    from models.settings import load_settings
     from tasks.runtime import open_runtime
 
     open_runtime(load_settings(), sandbox)
@@ -234,9 +234,9 @@ def run_supplement(
     packages: list[Path], limit: int | None, max_cost: float | None, sandbox: str | None
 ) -> "SupplementReport":
     """Let the teacher write the tests that packages lack. Raises UsageError before the engine starts for a mistake."""
-    from harness.packages import read_package
+    from harness.packages.package import read_package
+    from host.settings import load_settings
     from llm import open_router
-    from models.settings import load_settings
     from tasks.runtime import open_runtime
 
     settings = load_settings()
@@ -252,10 +252,10 @@ def run_supplement(
 
 def run_validate(predictions: Path, corpora: list[Path], sandbox: str | None) -> "ValidateReport":
     """Judge a file of predictions. Raises UsageError before the engine starts for a mistake."""
-    from harness.packages import read_package
-    from harness.predictions import find_packages, read_predictions
-    from harness.store import open_raw_store
-    from models.settings import load_settings
+    from exchange.predictions import find_packages, read_predictions
+    from harness.packages.package import read_package
+    from host.settings import load_settings
+    from store.runs import open_raw_store
     from tasks.runtime import open_runtime
 
     settings = load_settings()
@@ -293,8 +293,8 @@ def run_evaluate(target: "Target", adapter: str, against: str | None, base: str 
 
 def run_score(target: "Target", campaigns: tuple[str, ...], limit: int | None, max_cost: float | None) -> "ScoreReport":
     """Have a teacher score the student's answers. Raises UsageError before the engine starts if there is none."""
+    from host.settings import load_settings
     from llm import open_router
-    from models.settings import load_settings
 
     open_router(load_settings().models, "teacher")
     with _engine():

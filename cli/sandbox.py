@@ -10,7 +10,7 @@ import typer
 from models.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.sandbox import Kind
+    from runtime.sandbox import Kind
 
 app = typer.Typer(no_args_is_help=True, help="Run commands in the sandbox that tests get.")
 _TIMED_OUT, _KILLED = 124, 137
@@ -32,10 +32,10 @@ def run(
     Limits and kind of sandbox are those of the settings, as for tests, unless options say otherwise. 124 stands for a
     time-out, 137 for a command that was killed for another limit.
     """
-    from harness.sandbox import Ending, open_sandbox
-    from harness.throwaway import throwaway
+    from host.settings import load_settings
+    from host.throwaway import throwaway
     from models.limits import MIB
-    from models.settings import load_settings
+    from runtime.sandbox import Ending, open_sandbox
 
     settings = load_settings()
     for option, value in (("--timeout", timeout), ("--memory", memory)):
@@ -65,7 +65,7 @@ def check() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.sandbox.opening import limits_of, tested
+    from runtime.sandbox.opening import limits_of, tested
 
     box, findings = tested()
     table = Table("sandboxed code", "holds", title=f"{box.kind}: {box.program}")
@@ -79,7 +79,7 @@ def check() -> None:
 
 
 def _kind(name: str) -> "Kind":
-    from harness.sandbox import Kind
+    from runtime.sandbox import Kind
 
     for kind in get_args(Kind):
         if name == kind:

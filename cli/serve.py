@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from threading import Event
 
     from llm.serving.commands import Launch, Place
-    from llm.serving.keeper import Keeper
-    from training.export.serving import Serving
+    from llm.serving.supervisor import Keeper
+    from training.adapters.export.serving import Serving
 
 _BACKENDS = ("vllm", "llama", "ollama")
 
@@ -37,12 +37,12 @@ def serve(
 ) -> None:
     """Serve a base with every active adapter, and follow promotions and rollbacks while it runs. Ctrl-C ends it."""
     from cli.output import console, errors
+    from host.settings import load_settings
     from llm.serving.commands import Place
-    from models.database import open_database
     from models.errors import UsageError
-    from models.settings import load_settings
-    from training.export.serving import Serving
-    from training.export.sources import choose_base
+    from store.database import open_database
+    from training.adapters.export.serving import Serving
+    from training.adapters.export.sources import choose_base
 
     if backend not in _BACKENDS:
         raise UsageError(f"--backend {backend}: there are {', '.join(_BACKENDS)}")
@@ -72,9 +72,9 @@ def serve(
 
 
 def _keeper(serving: "Serving", launch: "Launch", place: "Place", report: Any) -> "Keeper":
-    from llm.serving.keeper import Keeper
     from llm.serving.process import ServerProcess
     from llm.serving.server import LlamaServer, VllmServer
+    from llm.serving.supervisor import Keeper
 
     settings = serving.settings
     log = settings.cache_dir / "serving" / f"{serving.backend}-{place.port}.log"
@@ -93,7 +93,7 @@ def _keeper(serving: "Serving", launch: "Launch", place: "Place", report: Any) -
 def _run_ollama(serving: "Serving", launch: "Launch", stop: "Event", as_json: bool) -> None:
     """Ollama is started and given its models; what it answers is not probed: it gives no log-probabilities."""
     from cli.output import errors
-    from harness.process import run
+    from host.process import run
     from llm.serving.process import ServerProcess
 
     settings = serving.settings
@@ -141,7 +141,7 @@ class _Stopped(BaseException):
 def _show(serving: "Serving", launch: "Launch", keeper: "Keeper | None", as_json: bool) -> None:
     """The router's view: which stage is answered by whom, and whether that is up."""
     from cli.output import console, print_json, table
-    from training.export.serving import router_view
+    from training.adapters.export.serving import router_view
 
     rows = []
     for stage, served in router_view(serving.active()):

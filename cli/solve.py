@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from flows.solve import Solved
-    from harness.solving import FullCheck, Order
+    from harness.runs.solving import FullCheck, Order
     from models.context import ContextPackage
     from models.plans import MetaPlanPart, PartPlan
     from models.solution import Solution
@@ -101,8 +101,8 @@ def solve(
 
 
 def _order(task: str, repo: Path, at: str, planner: str, commit: str | None, tests: bool) -> "Order":
-    from harness.solving import Order
-    from harness.trajectory import check_planners
+    from harness.runs.attempt import check_planners
+    from harness.runs.solving import Order
     from models.errors import UsageError
 
     check_planners([planner])
@@ -114,7 +114,7 @@ def _order(task: str, repo: Path, at: str, planner: str, commit: str | None, tes
 
 
 def _check_delivery(repo: Path, branch: str | None, apply: bool) -> None:
-    from harness.delivery import check_branch
+    from harness.runs.delivery import check_branch
     from models.errors import UsageError
 
     if branch and apply:
@@ -124,7 +124,7 @@ def _check_delivery(repo: Path, branch: str | None, apply: bool) -> None:
 
 
 def _deliver(solved: "Solved", repository: str, task: str, branch: str | None, apply: bool) -> None:
-    from harness.delivery import apply_to, make_branch
+    from harness.runs.delivery import apply_to, make_branch
 
     root = Path(repository)
     if apply:

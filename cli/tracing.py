@@ -16,8 +16,8 @@ from models.errors import UsageError
 from models.protocols import Stage
 
 if TYPE_CHECKING:
-    from harness.store import Trace
-    from harness.store.trace import Event
+    from store.runs import Trace
+    from store.runs.trace import Event
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HEAD = 12

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from agent.judgements import parse_precision, parse_scope, parse_task_analysis
 from agent.prompts.schemas import answer_schema
+from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
     Candidate,
     FileOutline,

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from evals.statistics import Rate, Solved, mean_pass_at_k, pass_rate
-from harness.store import OwnTests, Result, StageUse, Usage
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from store.runs import OwnTests, Result, StageUse, Usage
 
 UNATTRIBUTED = "not attributed"
 

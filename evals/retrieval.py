@@ -9,19 +9,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from agent.index import IndexCache, IndexedFile, RepositoryIndex, build_index
-from agent.index.words import prose_subtokens
 from agent.retrieve import retrieve_by_rank
+from agent.retrieve.bm25 import Field
 from agent.retrieve.corpus import Corpus, corpus_of
-from agent.retrieve.fields import Field
 from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import in_order, weighed
 from agent.retrieve.weights import WEIGHTS
 from evals.retrieval_items import Item, gold_symbols, items
-from harness.git import Git
-from harness.sources import GitSource
 from models.context import SymbolUse
 from models.tokens import estimate_tokens
+from repos.git import Git
+from repos.index import IndexCache, IndexedFile, RepositoryIndex, build_index
+from repos.index.words import prose_subtokens
+from repos.sources import GitSource
 
 INGREDIENTS: Mapping[str, tuple[str, ...]] = {
     "words of code": ("code", "words"),

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.index.paths import kind_of
-from agent.index.symbols import symbols
-from harness.git import Git
 from harness.mining.log import Record, read_log
 from harness.mining.messages import task_text
+from repos.git import Git
+from repos.index.paths import kind_of
+from repos.index.symbols import symbols
 
 MOST_FILES = 5
 FEWEST_WORDS = 3

@@ -16,16 +16,16 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from evals.metrics import class_counts, item_scores, macro_f1, schema_of
-from harness.store.keys import digest
-from harness.store.rows import Texts, add, read_texts, reading, table_of, writing
+from host.private import make_directory
 from models.chat import Message
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore, Subject
 from models.plans import Frozen
-from models.private import make_directory
-from models.tables import EvaluationRow
 from models.tokens import ANSWER_TOKENS
 from models.training import Target
+from store.keys import digest
+from store.rows import Texts, add, read_texts, reading, table_of, writing
+from store.tables import EvaluationRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

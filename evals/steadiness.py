@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from harness.store.rows import reading, table_of
-from models.tables import InstanceRow, TaskRun
+from store.rows import reading, table_of
+from store.tables import InstanceRow, TaskRun
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -15,23 +15,24 @@ from flows.progress import watcher
 from flows.stopping import Stopping
 from flows.table import Table
 from flows.window import completed
-from harness.campaigns import campaign_config
-from harness.contents import package_content
-from harness.crew import TEAMS, Crew
-from harness.packages import RepoPackage, read_package
-from harness.store import RawStore, Report, open_raw_store
-from harness.trajectory import Bench, check_planners
+from harness.packages.contents import package_content
+from harness.packages.package import RepoPackage, read_package
+from harness.runs.attempt import Bench, check_planners
+from harness.runs.campaigns import campaign_config
+from harness.runs.model_pool import TEAMS, Crew
+from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
-from models.settings import Settings, load_settings
+from models.settings import Settings
+from store.runs import RawStore, Report, open_raw_store
 from tasks.runtime import open_runtime
 from tasks.trajectory import Assignment, Desk, Ending, run_trajectory
 
 if TYPE_CHECKING:
-    from harness.state import Runtime
+    from runtime.trees import Runtime
 
 MOST_LOST = 3
 """Trajectories in a row whose outcome could not be stored; with one more, the campaign stops with the reason."""

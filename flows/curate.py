@@ -6,7 +6,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows.train import open_shop
 from models.curation_settings import CurationRequest
 from tasks.learning import curate_dataset
-from training.curation import Curated
+from training.data.curation import Curated
 
 
 @flow(name="curate", flow_run_name="curate {request.target.value}", persist_result=False)

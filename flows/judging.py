@@ -7,23 +7,23 @@ from evals.scoring import SCORING, Result, Settings, find_evaluation, keep_evalu
 from evals.sets import InstanceScores, scores_from_campaign
 from evals.whole_runs import Passes
 from flows.campaign import campaign, with_adapters
-from harness.campaigns import campaign_config
-from harness.crew import Crew
-from harness.packages import read_package
-from harness.store import campaign_key
+from harness.packages.package import read_package
+from harness.runs.campaigns import campaign_config
+from harness.runs.model_pool import Crew
 from llm import open_router
-from llm.aliases import PINNED, Aliases
 from models.campaign_settings import Grid, StepTestMode
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet
 from models.outcomes import Blame
 from models.protocols import Stage
 from models.training import Target
+from store.active_adapters import PINNED, Aliases
+from store.runs import campaign_key
 from tasks.learning import Shop, evaluate_subject
 from tasks.runtime import open_runtime
-from training.bases import Base
-from training.registry import AdapterVersion
-from training.served import take_up
+from training.adapters.bases import Base
+from training.adapters.registry import AdapterVersion
+from training.cycle.served import take_up
 
 BY_HARNESS = (Target.CODE, Target.PLANNING)
 TEMPERATURE, SAMPLES = 0.6, 2

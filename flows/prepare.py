@@ -10,13 +10,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import watcher
 from flows.window import completed
-from harness.locking import Candidate
-from harness.packages import TIMINGS
-from harness.prepare import Source, select, write_package
-from harness.state import Runtime
+from harness.packages.locking import Candidate
+from harness.packages.package import TIMINGS
+from harness.packages.prepare import Source, select, write_package
+from host.settings import load_settings
 from models.errors import InfrastructureError
 from models.manifest import Instance, Manifest
-from models.settings import Settings, load_settings
+from models.settings import Settings
+from runtime.trees import Runtime
 from tasks.prepare import clone_source, find_environments, mine_commits, validate_commit
 from tasks.runtime import open_runtime
 

@@ -10,10 +10,10 @@ from models.evaluation import GateReport, Verdict
 from models.guardrail_settings import GuardrailSettings
 from models.training import Target
 from tasks.learning import Shop
-from training import guardrails
-from training.bases import Base
-from training.export.serving import make_ready
-from training.registry import AdapterVersion
+from training.adapters.bases import Base
+from training.adapters.export.serving import make_ready
+from training.adapters.registry import AdapterVersion
+from training.cycle import guardrails
 
 
 class Order(Protocol):

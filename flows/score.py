@@ -19,7 +19,7 @@ from models.errors import CapReached, MalformedAnswer, PromptTooLong, ProviderEr
 from models.plans import Frozen
 from models.training import Target
 from tasks.scoring import Bench, score_answer
-from training.scoring import Scorer, Unscored, unscored
+from training.data.scoring import Scorer, Unscored, unscored
 
 MOST_FAILURES = 3
 """Answers in a row for which the teacher could not be asked; with one more, the run stops with the reason."""

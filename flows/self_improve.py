@@ -16,18 +16,18 @@ from flows.campaign import campaign
 from flows.curate import curate
 from flows.promotion import Settled, settle
 from flows.train import TrainOrder, asides, gate, open_shop, prepare, publish
-from harness.contents import package_content
-from harness.packages import read_package
+from harness.packages.contents import package_content
+from harness.packages.package import read_package
 from models.curation_settings import CurationRequest
 from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
 from models.evaluation import GateReport, Verdict
 from models.plans import Frozen
 from models.training import Target
 from tasks.learning import Shop
-from training import guardrails
-from training.bases import find_base, list_bases
-from training.registry.evidence import GATE as GATE_RULE
-from training.rounds import (
+from training.adapters.bases import find_base, list_bases
+from training.adapters.registry.evidence import GATE as GATE_RULE
+from training.cycle import guardrails
+from training.cycle.rounds import (
     CAMPAIGN,
     CURATE,
     END,

@@ -14,13 +14,13 @@ from prefect.artifacts import create_markdown_artifact
 
 from agent.prompts.render import fenced
 from flows.progress import watcher
-from harness.contents import package_content
-from harness.crew import Crew
-from harness.packages import write_atomically
-from harness.solving import FullCheck, Order, Place, check_whole, place_for
-from harness.store import RawStore, digest, open_raw_store
-from harness.trajectory import Work
-from harness.trees import Overlay
+from harness.packages.contents import package_content
+from harness.packages.package import write_atomically
+from harness.runs.attempt import Work
+from harness.runs.model_pool import Crew
+from harness.runs.solving import FullCheck, Order, Place, check_whole, place_for
+from host.private import private_directory
+from host.settings import load_settings
 from llm import Meter
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
@@ -32,10 +32,11 @@ from models.errors import (
     UsageError,
     WheelError,
 )
+from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from models.private import private_directory
-from models.settings import Settings, load_settings
+from models.settings import Settings
+from store.runs import RawStore, digest, open_raw_store
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 from tasks.runtime import open_runtime
 from tasks.trajectory import Assignment, Desk, do_work, fault_of

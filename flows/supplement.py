@@ -13,15 +13,16 @@ from pydantic import Field
 
 from flows.progress import watcher
 from flows.window import completed
-from harness.contents import package_content
-from harness.packages import read_package
-from harness.store import open_raw_store
-from harness.store.supplements import open_supplement_store
-from harness.supplement import RouterTeacher, Subject, Supplement, store_instance, wanting
+from harness.packages.contents import package_content
+from harness.packages.package import read_package
+from harness.supplement import RouterTeacher, Subject, store_instance, wanting
+from host.settings import load_settings
 from models.errors import CapReached, CleanRoomError, ProviderError
 from models.plans import Frozen
-from models.settings import load_settings
+from models.supplements import Supplement
 from models.test_quality import TestQuality
+from store.runs import open_raw_store
+from store.runs.supplements import open_supplement_store
 from tasks.runtime import open_runtime
 from tasks.supplement import Case, Desk, supplement_commit
 

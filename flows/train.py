@@ -22,22 +22,22 @@ from evals.tiers import check_order
 from flows.judging import evaluate
 from flows.progress import watcher
 from flows.promotion import settle
+from host.settings import load_settings
 from models.errors import GuardrailError, TrainingError
 from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
 from models.plans import Frozen
-from models.settings import load_settings
 from models.training import Target
 from tasks.learning import Shop, Trained, evaluation_ids, train_adapter
-from training import guardrails
-from training.bases import Base, find_base
-from training.curation import Card
-from training.datasets import newest_dataset, read_dataset, trained_before
-from training.plans import FIT_VERSION, Technique, methods, order_for
-from training.recipe import recipe_for
-from training.registry import AdapterVersion
-from training.registry.standing import measure_standing
-from training.registry.succession import require_current
-from training.registry.weights import content_hash
+from training.adapters.bases import Base, find_base
+from training.adapters.registry import AdapterVersion
+from training.adapters.registry.succession import require_current
+from training.adapters.registry.weights import content_hash
+from training.cycle import guardrails
+from training.cycle.tier_status import measure_standing
+from training.data.curation import Card
+from training.data.datasets import newest_dataset, read_dataset, trained_before
+from training.fit.recipe import recipe_for
+from training.fit.training_run import FIT_VERSION, Technique, methods, order_for
 
 _TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
 """Of the recipe, what an adapter's statement tells; its plan holds all of it."""

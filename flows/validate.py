@@ -10,17 +10,17 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from exchange.predictions import read_predictions
 from flows.progress import watcher
 from flows.window import completed
-from harness.contents import package_content
-from harness.packages import RepoPackage, read_package
-from harness.predictions import read_predictions
-from harness.store import RawStore, open_raw_store
+from harness.packages.contents import package_content
+from harness.packages.package import RepoPackage, read_package
+from host.settings import load_settings
 from models.errors import CleanRoomError
 from models.manifest import Instance
 from models.plans import Frozen
 from models.predictions import Judged
-from models.settings import load_settings
+from store.runs import RawStore, open_raw_store
 from tasks.runtime import open_runtime
 from tasks.validate import PredictionCase, judge_case
 

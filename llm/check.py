@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from llm.aliases import Aliases
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
 from llm.meter import Meter
@@ -18,6 +17,7 @@ from models.errors import CleanRoomError, SettingsError
 from models.llm_settings import Models
 from models.plans import Frozen
 from models.protocols import Stage
+from store.active_adapters import Aliases
 
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -127,7 +127,7 @@ def _examine(service: Service, found: dict[str, Any]) -> None:
 
 def _ask(service: Service) -> JsonSchema:
     """One question, by JSON schema if that is not switched off. Raises what asking raises."""
-    from llm.form import Ask
+    from llm.structured_output import Ask
 
     wanted = service.settings.json_schema is not False
     request = ChatRequest(

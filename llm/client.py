@@ -18,10 +18,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 
 from llm.chat import Completion
 from llm.faults import Overflow, Rejected, Trouble, read_fault
-from llm.form import Ask, Form, request_fields
 from llm.meter import Spent
-from llm.pace import Breaker, Pace
+from llm.rate_limit import Breaker, Pace
 from llm.stream import Gathered, gather
+from llm.structured_output import Ask, Form, request_fields
 from models.errors import CleanRoomError, PromptTooLong
 from models.llm_settings import Endpoint
 

@@ -100,7 +100,7 @@ def start_with(window: int, adapter: str) -> Running | None:
 
 def adapters_folder() -> Path:
     """Where adapters of the embedded model lie as `{served name}.gguf`."""
-    from models.settings import load_settings
+    from host.settings import load_settings
 
     return load_settings().data_dir / "adapters-gguf"
 

@@ -24,7 +24,7 @@ from models.protocols import Stage
 from models.tokens import SMALLEST_SHARE, WINDOWS, estimate_tokens
 
 if TYPE_CHECKING:
-    from llm.aliases import Aliases
+    from store.active_adapters import Aliases
 
 Team = Literal["student", "teacher"]
 PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT})
@@ -135,7 +135,7 @@ class Router:
         return said
 
     def _ask(self, fitted: Fitted) -> list[Completion]:
-        from llm.form import Ask
+        from llm.structured_output import Ask
 
         service, request = fitted.seat.service, fitted.request
         adapter = fitted.seat.adapter  # once: it may be another one a moment later

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm import embedded
 from llm.background import wait_for
-from llm.facts import Facts, Wire, ask_facts
+from llm.server_facts import Facts, Wire, ask_facts
 from llm.tokens import Counter, counter, own_control_tokens
 from models.control import ControlTokens
 from models.errors import SettingsError

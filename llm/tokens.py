@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llm.facts import Dialect, Facts, Wire
+from llm.server_facts import Dialect, Facts, Wire
 from models.chat import Message
 from models.control import ControlTokens, control_tokens
 from models.errors import ProviderError, SettingsError

@@ -1,4 +1,4 @@
-"""Settings of training: one configuration for every back end; training/recipe.py has what a back end changes of it."""
+"""Settings of training, one configuration for every back end; `training.fit.recipe` has what a back end changes."""
 
 from typing import Literal
 

@@ -6,14 +6,14 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from harness.attribution import attribute_attempt, stored_judge
-from harness.attribution.lab import judging_key
-from harness.crew import TEAMS
-from harness.quality import measurable, measure_own_tests
-from harness.store import AttemptRecorder
-from harness.trajectory import Work
+from harness.attribution.experiments import judging_key
+from harness.runs.attempt import Work
+from harness.runs.model_pool import TEAMS
+from harness.test_quality import measurable, measure_own_tests
 from models.attribution import attributable
 from models.errors import DatabaseError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.outcomes import OutcomeKind, Validation
+from store.runs import AttemptRecorder
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_at_once, kept_under
 
 if TYPE_CHECKING:

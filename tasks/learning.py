@@ -11,22 +11,22 @@ from sqlalchemy import select
 
 from evals.scoring import Answerer, Terms, evaluation_id, find_evaluation, score_once, settings_of
 from evals.sets import kept_back, reserved
-from harness.packages import MANIFEST, read_package
-from harness.store import RawStore
-from harness.store.rows import Texts, add, reading, table_of, writing
+from harness.packages.package import MANIFEST, read_package
+from host.private import make_directory
 from models.curation_settings import CurationRequest
-from models.database import open_database
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import Evaluation, EvaluationSet, Subject
-from models.private import make_directory
 from models.settings import Settings
-from models.tables import CampaignRun, TrainingPlan, TrainingRun
+from store.database import open_database
+from store.rows import Texts, add, reading, table_of, writing
+from store.runs import RawStore
+from store.tables import CampaignRun, TrainingPlan, TrainingRun
 from tasks.caching import RETRY_DELAYS, is_infrastructure
-from training import guardrails
-from training.bases import Base
-from training.curation import Curated, curate
-from training.plans import Order
-from training.registry import AdapterVersion, Registry
+from training.adapters.bases import Base
+from training.adapters.registry import AdapterVersion, Registry
+from training.cycle import guardrails
+from training.data.curation import Curated, curate
+from training.fit.training_run import Order
 
 Tell = Callable[[str, int, int | None], None]
 """Told of what is being done, how many units are done, and of how many (None: unknown)."""
@@ -152,14 +152,14 @@ def _answering(
     shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> tuple[Terms, Callable[[], Answerer]]:
     """The terms of an evaluation, and how to get who answers: loading weights waits until it is known to be needed."""
-    from training.served import examiner, served_answerer, served_terms
+    from training.cycle.served import examiner, served_answerer, served_terms
 
     thinking = shop.settings.training.thinking
     if name := examiner(shop.settings, base, evaluation_set.target):
         [stage] = evaluation_set.target.stages
         terms = served_terms(shop.settings, name, base, stage)
         return terms, lambda: served_answerer(shop.settings, name, shop.curated, base, adapter, stage)
-    from training.answering import LocalAnswerer, local_terms
+    from training.cycle.local_answers import LocalAnswerer, local_terms
 
     directory = adapter.path if adapter else None
     return (

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from prefect import task
 
-from harness import locking
-from harness.git import Git
-from harness.locking import Candidate
 from harness.mining import Mined, mine
-from harness.prepare import Source, acquire, validate_candidate
-from harness.state import Runtime
+from harness.packages import locking
+from harness.packages.locking import Candidate
+from harness.packages.prepare import Source, acquire, validate_candidate
 from models.manifest import Commit, Instance
 from models.mining import MiningRules
+from repos.git import Git
+from runtime.trees import Runtime
 from tasks.caching import RETRY_DELAYS, is_infrastructure
 
 

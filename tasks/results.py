@@ -13,8 +13,8 @@ from prefect._internal.compatibility.async_dispatch import async_dispatch
 from prefect.filesystems import LocalFileSystem
 from prefect.serializers import JSONSerializer, PickleSerializer
 
+from host.private import private_directory, private_file, tighten
 from models.errors import DatabaseError
-from models.private import private_directory, private_file, tighten
 
 _PLAIN = JSONSerializer().model_dump(mode="json")
 

@@ -1,11 +1,11 @@
 """Settings become the machinery that runs tests."""
 
-from harness.environments import EnvironmentStore
-from harness.sandbox import open_sandbox
-from harness.state import Runtime
+from host.private import make_directory
 from models.errors import UsageError
-from models.private import make_directory
 from models.settings import Settings
+from runtime.environments import EnvironmentStore
+from runtime.sandbox import open_sandbox
+from runtime.trees import Runtime
 
 GIB = 1024**3
 

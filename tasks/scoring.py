@@ -2,9 +2,9 @@
 
 from prefect import task
 
-from harness.store import RawStore
+from store.runs import RawStore
 from tasks.caching import RETRY_DELAYS, is_infrastructure
-from training.scoring import Scorer, Unscored, keep
+from training.data.scoring import Scorer, Unscored, keep
 
 
 class Bench:

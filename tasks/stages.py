@@ -9,11 +9,11 @@ from pathlib import Path
 
 from prefect import task
 
-from harness.store import RawStore, digest
 from models.edits import EditFormat
 from models.errors import DatabaseError
 from models.protocols import Answer, Planner, Request, Stage
 from models.suite import SuiteReport
+from store.runs import RawStore, digest
 from tasks.caching import RETRY_DELAYS, Kept, is_infrastructure, kept_at_once, kept_under
 
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)

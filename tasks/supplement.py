@@ -6,17 +6,18 @@ from pathlib import Path
 
 from prefect import tags, task
 
-from harness.goldpatch import read_gold_patch
-from harness.packages import generated_tests
-from harness.quality import kept_quality
-from harness.store import RawStore, digest, instance_key
-from harness.store.supplements import SupplementStore
-from harness.supplement import Reply, Subject, Supplement, Teacher, Trial, kept_trial, store_files, supplement
-from harness.trees import Overlay
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import generated_tests
+from harness.supplement import Subject, Teacher, kept_trial, store_files, supplement
+from harness.test_quality import kept_quality
 from models.chat import Message, prompt_text
 from models.errors import DatabaseError
+from models.files import Overlay
 from models.manifest import Instance
+from models.supplements import Reply, Supplement, Trial
 from models.test_quality import TestQuality
+from store.runs import RawStore, digest, instance_key
+from store.runs.supplements import SupplementStore
 from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
 
 

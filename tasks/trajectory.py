@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from prefect import get_run_logger, tags, task
 
-from harness.crew import TEAMS, Crew
-from harness.indexes import Indexes
-from harness.store import RawStore, digest
-from harness.trajectory import Bench, StepTesting, Work, make_planner, outcome_of, work
+from harness.runs.attempt import Bench, StepTesting, Work, make_planner, outcome_of, work
+from harness.runs.indexes import Indexes
+from harness.runs.model_pool import TEAMS, Crew
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
 from models.errors import (
@@ -28,6 +27,7 @@ from models.errors import (
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Planner, Recorder
+from store.runs import RawStore, digest
 from tasks.caching import RETRY_DELAYS, is_infrastructure
 from tasks.judging import Judging
 from tasks.stages import AsTasks, judge_of, kept_report

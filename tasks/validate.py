@@ -4,12 +4,12 @@ import threading
 
 from prefect import task
 
-from harness.packages import RepoPackage
-from harness.predictions import judge_prediction
-from harness.state import Runtime
-from harness.store import RawStore
+from exchange.predictions import judge_prediction
+from harness.packages.package import RepoPackage
 from models.manifest import Instance
 from models.predictions import Judged, Prediction
+from runtime.trees import Runtime
+from store.runs import RawStore
 from tasks.caching import RETRY_DELAYS, is_infrastructure
 
 

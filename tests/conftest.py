@@ -14,8 +14,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from harness.packages import RepoPackage
-    from harness.state import Runtime
+    from harness.packages.package import RepoPackage
+    from runtime.trees import Runtime
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -97,10 +97,10 @@ def database_target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
     """A real sandbox and an environment store of this test run."""
-    from harness.environments import EnvironmentStore
-    from harness.sandbox import open_sandbox
-    from harness.state import Runtime
     from models.limits import Limits
+    from runtime.environments import EnvironmentStore
+    from runtime.sandbox import open_sandbox
+    from runtime.trees import Runtime
 
     root = tmp_path_factory.mktemp("runtime")
     store = EnvironmentStore(root / "environments", 4 * 1024**3)
@@ -111,9 +111,9 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
 def sample(runtime: "Runtime", tmp_path_factory: pytest.TempPathFactory) -> "RepoPackage":
     """The repo package of the sample repository, gold-validated; needs the package index."""
     from harness.mining import mine
-    from harness.packages import read_package
-    from harness.prepare import acquire, find_environment, select, validate_candidate, write_package
-    from harness.sample import build_sample
+    from harness.packages.package import read_package
+    from harness.packages.prepare import acquire, find_environment, select, validate_candidate, write_package
+    from harness.packages.sample import build_sample
     from models.manifest import Environment
 
     root = tmp_path_factory.mktemp("sample")

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+NAMES = (
+    "models", "host", "store", "llm", "repos", "agent", "runtime", "harness", "evals", "training", "exchange", "tasks",
+    "flows", "cli", "tests",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["models", "llm", "agent", "harness", "evals", "training", "tasks", "flows", "cli"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_room_is_imported_from_this_checkout(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__file__ is not None

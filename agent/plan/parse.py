@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from agent.answers import read_answer
-from agent.code.paths import check_path
 from models.errors import EditError, PlanError
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
+from repos.edit_paths import check_path
 
 
 def parse_meta_plan(text: str) -> MetaPlan:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.index import RepositoryIndex
 from agent.retrieve.elide import elide, heads
 from models.context import Candidate, ContextFile, ContextPackage, LeftOut, Relevance, SymbolJudgement, SymbolUse
+from repos.index import RepositoryIndex
 
 WHOLE = 1500
 """Tokens up to which a relevant file is shown whole."""

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from agent.index import IndexedFile, RepositoryIndex
-from agent.index.symbols import base_name
-from agent.retrieve.fields import Field
-from agent.retrieve.past import Past
+from agent.retrieve.bm25 import Field
+from agent.retrieve.past_changes import Past
 from agent.retrieve.words import fold_counts, folded
+from repos.index import IndexedFile, RepositoryIndex
+from repos.index.symbols import base_name
 
 _ENTRY_NAMES = frozenset({"__init__", "index", "main", "__main__", "mod"})
 _HELD = 4096
@@ -92,7 +92,7 @@ class Corpus:
     @cached_property
     def frequencies(self) -> dict[int, list[float]]:
         """How often each file changed, by the length of the memory."""
-        from agent.retrieve.past import MEMORIES
+        from agent.retrieve.past_changes import MEMORIES
 
         return {memory: self.past.frequencies(memory) for memory in MEMORIES}
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from agent.index.symbols import Kind, base_name
 from agent.retrieve.parts import Part, parts_of
+from repos.index.symbols import Kind, base_name
 
 LEFT_OUT = "..."
 """What stands, indented, for lines left out."""

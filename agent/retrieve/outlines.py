@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from agent.index import IndexedFile, RepositoryIndex
-from agent.index.symbols import Kind
 from models.context import FileJudgement, FileOutline, Relevance, SymbolOutline
+from repos.index import IndexedFile, RepositoryIndex
+from repos.index.symbols import Kind
 
 _SHOWN = 12
 """Symbols in a candidate's outline."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from agent.index.describe import body_node
-from agent.index.symbols import Kind, language_of, parse_tree, symbol_nodes
+from repos.index.describe import body_node
+from repos.index.symbols import Kind, language_of, parse_tree, symbol_nodes
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from agent.index import IndexedFile, IndexedSymbol, RepositoryIndex
-from agent.index.symbols import Kind, base_name
-from agent.index.words import prose_subtokens
-from agent.retrieve.fields import Field
+from agent.retrieve.bm25 import Field
 from agent.retrieve.query import Query, parse_query, spellings
 from agent.retrieve.words import fold_counts
 from models.context import SymbolJudgement, SymbolUse
+from repos.index import IndexedFile, IndexedSymbol, RepositoryIndex
+from repos.index.symbols import Kind, base_name
+from repos.index.words import prose_subtokens
 
 _NAME, _TEXT, _DOC = 3.0, 1.0, 1.0
 _PRIMARY, _SUPPORTING = 0.55, 0.3

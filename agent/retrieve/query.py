@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agent.index.words import subtokens
 from agent.retrieve.words import STOP_WORDS, folded
 from models.context import TaskAnalysis
+from repos.index.words import subtokens
 
 _WORD = re.compile(r"[^\W\d]\w*|\d+")
 _DOTTED = re.compile(r"[^\W\d][\w]*(?:(?:\.|::|#)[^\W\d]\w*)*")

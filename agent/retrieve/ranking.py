@@ -3,15 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from agent.index import RepositoryIndex
-from agent.retrieve.beside import files_beside
 from agent.retrieve.corpus import Corpus, corpus_of
+from agent.retrieve.other_files import files_beside
 from agent.retrieve.outlines import short_outline
 from agent.retrieve.query import Query, parse_query
 from agent.retrieve.reasons import Reasons
 from agent.retrieve.signals import Signals, neighbours, signals
 from agent.retrieve.weights import WEIGHTS
 from models.context import Candidate, TaskAnalysis
+from repos.index import RepositoryIndex
 
 BESIDE = 8
 """Places at the end that tests, documentation and settings may have."""

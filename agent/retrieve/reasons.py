@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from agent.index.symbols import base_name
 from agent.retrieve.corpus import Corpus
 from agent.retrieve.query import Query, spellings
 from agent.retrieve.signals import RARE, Signals, mention, traced
 from agent.retrieve.weights import WEIGHTS
 from models.context import Tier
+from repos.index.symbols import base_name
 
 _LEXICAL = ("code", "words", "path", "symbols", "called", "scope", "names", "tests")
 _IMPORTS = ("imported", "importing")

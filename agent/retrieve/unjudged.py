@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.index import RepositoryIndex
 from agent.retrieve.assembly import assemble
 from agent.retrieve.precision import rank_symbols
 from agent.retrieve.ranking import rank
@@ -11,6 +10,7 @@ from agent.retrieve.scope import default_scope
 from models.context import Candidate, ContextPackage, Relevance
 from models.protocols import Stage
 from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
+from repos.index import RepositoryIndex
 
 BUDGET = (WINDOWS[Stage.CODE] - ANSWER_TOKENS[Stage.CODE]) * 3 // 4
 """Tokens of a context when no planner says how many it has room for: a quarter is left for plan and instructions."""

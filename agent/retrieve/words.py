@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
-from agent.index.words import subtokens
+from repos.index.words import subtokens
 
 _ENDINGS = (
     "izations ization ations ation izing ized izer ize ising ised iser ise ators ator ating ated ate ments ment "

@@ -17,7 +17,7 @@ from rich.table import Table
 
 import benchmarks.attacks
 from benchmarks.attacks.base import Attack, Tried, attempt
-from harness.throwaway import throwaway
+from host.throwaway import throwaway
 
 _NOT_KINDS = {"__main__", "base"}
 

@@ -153,7 +153,7 @@ def _generous(work: Callable[[], None]) -> None:
 
 
 def _database(kind: str, scratch: Path, before: int | None = None) -> str:
-    from models.database import open_database
+    from store.database import open_database
 
     file = scratch / "data" / "store.sqlite"
     if before is not None:
@@ -168,8 +168,8 @@ def _database(kind: str, scratch: Path, before: int | None = None) -> str:
 
 
 def _index(scratch: Path) -> str:
-    from agent.index.cache import IndexCache
-    from agent.index.records import Record
+    from repos.index.cache import IndexCache
+    from repos.index.records import Record
 
     cache = IndexCache(scratch / "index")
     _generous(lambda: cache.keep({("0" * 40, "python"): Record((b"", b"", b""))}, {}))
@@ -189,7 +189,7 @@ def _kept(scratch: Path) -> str:
 
 
 def _signing_key(scratch: Path) -> str:
-    from training.registry.signing import sign
+    from training.adapters.registry.signing import sign
 
     adapter = scratch / "adapter"
     adapter.mkdir()

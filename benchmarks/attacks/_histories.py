@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.git import Git
 from models.manifest import Change, Commit
+from repos.git import Git
 
 
 class History:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 
 from benchmarks.attacks._package import Json
-from harness.environments import environment_key
+from runtime.environments import environment_key
 
 Change = Callable[[Json], None]
 

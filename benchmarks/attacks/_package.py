@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from harness.environments import environment_key, installed_interpreters
-from harness.git import clone
+from repos.git import clone
+from runtime.environments import environment_key, installed_interpreters
 
 Json = dict[str, Any]
 BEFORE = {"little.py": "def half(n):\n    return n // 2\n", "test_little.py": "def test_nothing():\n    pass\n"}

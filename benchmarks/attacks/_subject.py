@@ -7,17 +7,17 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.candidates import judge_candidate
-from harness.environments import EnvironmentStore
 from harness.mining import mine
-from harness.packages import RepoPackage, read_package
-from harness.prepare import acquire, find_environment, select, validate_candidate, write_package
-from harness.sample import build_sample
-from harness.sandbox import open_sandbox
-from harness.state import Runtime
+from harness.packages.package import RepoPackage, read_package
+from harness.packages.prepare import acquire, find_environment, select, validate_candidate, write_package
+from harness.packages.sample import build_sample
+from harness.validation.judge import judge_candidate
 from models.limits import Limits
 from models.manifest import Environment, Instance
 from models.outcomes import Validation
+from runtime.environments import EnvironmentStore
+from runtime.sandbox import open_sandbox
+from runtime.trees import Runtime
 
 SIGN, SPAN = "a6e5196", "c4d48e6"
 """The commit that puts a sign in front of negative durations, and the one that adds a class."""

@@ -10,8 +10,8 @@ _ROOT = Path(__file__).parents[2]
 _CODE = """
 import sys
 from pathlib import Path
-from harness.clones import kept_clone
-from harness.git import clone
+from repos.clones import kept_clone
+from repos.git import clone
 from models.errors import CleanRoomError, RepositoryError
 what, source, scratch = sys.argv[1:]
 try:

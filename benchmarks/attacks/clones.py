@@ -11,9 +11,9 @@ from pathlib import Path
 from benchmarks.attacks._package import git, honest_package, make_repository, manifest_of
 from benchmarks.attacks._watched import REFUSED, clone_apart
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.git import Git
-from harness.packages import package_findings, read_package
+from harness.packages.package import package_findings, read_package
 from models.errors import ManifestError
+from repos.git import Git
 
 KIND = "clones"
 Craft = Callable[[Path, Path], None]

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.folders import copy_tree
-from harness.sandbox import Ending, Finished, Mount
-from harness.sandbox.opening import tested
-from harness.throwaway import discard, throwaway
-from harness.trees import files_and_links
+from host.folders import copy_tree
+from host.throwaway import discard, throwaway
 from models.limits import MIB, Limits
+from repos.trees import files_and_links
+from runtime.sandbox import Ending, Finished, Mount
+from runtime.sandbox.opening import tested
 
 PYTHON, BASE = Path(sys.executable).resolve(), Path(sys.base_prefix).resolve()
 _PATIENCE = 20.0  # seconds in which a tree must be out of the way; it takes a fraction of one

@@ -17,10 +17,10 @@ from benchmarks.attacks._package import (
     write_manifest,
 )
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.environments import EnvironmentStore
-from harness.packages import package_findings, read_package
+from harness.packages.package import package_findings, read_package
 from models.errors import CleanRoomError, ManifestError
 from models.manifest import Environment
+from runtime.environments import EnvironmentStore
 
 KIND = "manifests"
 _GIB = 1 << 30

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.environments import discover, generated_files, write_own_metadata
-from harness.trees import overlay
+from repos.trees import overlay
+from runtime.environments import discover, generated_files, write_own_metadata
 
 KIND = "packaging files"
 _STEERING = ("conftest.py", "setup.py", "pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml", "test_a.py")

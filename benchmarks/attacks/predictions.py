@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.git import clone
-from harness.predictions import DoesNotApply, apply_patch, read_predictions
+from exchange.predictions import DoesNotApply, apply_patch, read_predictions
 from models.errors import UsageError
+from repos.git import clone
 
 KIND = "predictions"
 _MIB = 2**20

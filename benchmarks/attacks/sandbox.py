@@ -15,11 +15,11 @@ from pathlib import Path
 
 from benchmarks.attacks import _probes
 from benchmarks.attacks.base import Attack, GotThrough, NotHere
-from harness.sandbox import Mount
-from harness.sandbox.identity import lent_id
-from harness.sandbox.opening import tested
-from harness.sandbox.staging import Staging
 from models.limits import Limits
+from runtime.sandbox import Mount
+from runtime.sandbox.identity import lent_id
+from runtime.sandbox.opening import tested
+from runtime.sandbox.staging import Staging
 
 ROOT = Path(__file__).parents[2]
 _VARIABLE = "HOST_SECRET_OF_ATTACKS"

@@ -10,12 +10,12 @@ from pathlib import Path
 from benchmarks.attacks._histories import History
 from benchmarks.attacks._local_index import Release, local_index
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.contents import content_of, kinship, sketch_of
-from harness.environments import REACH_DAYS, Era, Project, discover, installed_interpreters
-from harness.environments.wheels import locked
-from harness.locking import Candidate, environment_for, find_environments
+from harness.packages.contents import content_of, kinship, sketch_of
+from harness.packages.locking import Candidate, environment_for, find_environments
 from models.content import RepositoryContent
 from models.manifest import Environment
+from runtime.environments import REACH_DAYS, Era, Project, discover, installed_interpreters
+from runtime.environments.wheels import locked
 
 KIND = "time and self"
 _PYTHON = installed_interpreters()[0].version
@@ -331,7 +331,7 @@ _TASKS = {
 
 
 def _task(evaluated: str, trained: str, scratch: Path) -> str:
-    from training.curation.short import ShortTasks
+    from training.data.curation.short import ShortTasks
 
     tasks = ShortTasks([evaluated, "Fix typo"])
     if tasks.know("Fix typo") or tasks.know("Count the negative balances of a ledger"):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks.attacks._package import make_repository
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.clones import kept_clone
-from harness.git import clone
 from models.errors import RepositoryError
+from repos.clones import kept_clone
+from repos.git import clone
 
 KIND = "URLs"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from benchmarks.attacks._package import make_wheel, members_of, record, sha256
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.environments import check_wheel, unpack_wheel
-from harness.environments.build import unpack_built
-from harness.environments.wheel_checks import check_together
 from models.errors import WheelError
+from runtime.environments import check_wheel, unpack_wheel
+from runtime.environments.build import unpack_built
+from runtime.environments.wheel_checks import check_together
 
 KIND = "wheels"
 _NAME = "tiny-1.0-py3-none-any.whl"

@@ -1,11 +1,11 @@
 """Context packages for planting: one that shows all that a change needs, and the same with something hidden."""
 
-from agent.code.text import lines_of
-from agent.index.symbols import base_name, symbols
-from harness.mining.paths import is_documentation
 from harness.planners import GoldPlanner
 from models.context import ContextFile, ContextPackage, Relevance
 from models.tokens import estimate_tokens
+from repos.index.paths import is_documentation
+from repos.index.symbols import base_name, symbols
+from repos.text import lines_of
 
 
 def complete(gold: GoldPlanner, found: ContextPackage | None) -> ContextPackage:

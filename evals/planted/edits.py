@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from agent.code.text import lines_of
 from models.edits import CreateFile, Edit, SearchReplace
+from repos.text import lines_of
 
 _SWAPS = (
     (r" == ", " != "),

@@ -6,17 +6,17 @@ from enum import StrEnum
 from functools import partial
 from itertools import islice
 
-from agent.index.symbols import base_name, symbols
 from evals.planted.contexts import without_file, without_symbol
 from evals.planted.edits import broken, halved, misquoted
 from evals.planted.planner import Corrupt, Plan, PlantedPlanner, as_coded, replaced, right_plan, without
-from harness.goldpatch import side_of
+from harness.packages.gold_patch import side_of
 from harness.planners import GoldPlanner
-from harness.trajectory import Bench
+from harness.runs.attempt import Bench
 from models.attribution import Label
 from models.context import ContextPackage
 from models.edits import CreateFile, DeleteFile, Edit
 from models.plans import Action, PlanStep, Target
+from repos.index.symbols import base_name, symbols
 
 _MOST_WAYS = 4
 

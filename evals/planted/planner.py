@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.code.format import format_edits
-from harness.mining.paths import is_documentation
+from agent.edits.format import format_edits
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
 from models.tokens import estimate_tokens
+from repos.index.paths import is_documentation
 
 Corrupt = Callable[[PlanStep, list[Edit]], list[Edit]]
 Alter = Callable[[PlanStep], PlanStep | None]

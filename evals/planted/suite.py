@@ -12,11 +12,11 @@ from evals.planted.contexts import complete
 from evals.planted.faults import Fault, FaultKind, Manner, faults, no_fault
 from harness.attribution import Judge, Lab, attribute
 from harness.planners import GoldPlanner
-from harness.trajectory import Bench, outcome_of, work
-from harness.trees import Overlay
+from harness.runs.attempt import Bench, outcome_of, work
 from models.attribution import Attribution, Label, attributable
 from models.context import ContextPackage
 from models.edits import EditFormat, EditResult
+from models.files import Overlay
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind
 from models.plans import MetaPlan, PartPlan

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, RowMapping, select
 
-from harness.store.rows import read_texts, reading, table_of
 from models.chat import Message, read_prompt
 from models.errors import EvaluationError
 from models.evaluation import EvaluationItem, EvaluationSet
 from models.manifest import Instance, PlanningType
 from models.protocols import Stage
-from models.tables import InstanceRow, RetrievalLlmCall, TaskRun
 from models.tokens import ANSWER_TOKENS, estimate_tokens
 from models.training import Target, content_id
+from store.rows import read_texts, reading, table_of
+from store.tables import InstanceRow, RetrievalLlmCall, TaskRun
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

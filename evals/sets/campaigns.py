@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, RowMapping, select
 
 from evals.thresholds import PASS, stage_pass
-from harness.store.report import latest_run
-from harness.store.rows import reading, sha256, table_of
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import Blame, OutcomeKind
 from models.plans import Frozen
-from models.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
 from models.training import Target
+from store.rows import reading, sha256, table_of
+from store.runs.report import latest_run
+from store.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

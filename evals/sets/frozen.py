@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, RowMapping, select
 
-from evals.sets.kin import copies_among, keep_contents
+from evals.sets.copies import copies_among, keep_contents
 from evals.sets.trained import trained_repositories
-from harness.store.rows import add, reading, table_of, writing
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import EvaluationSet
-from models.tables import EvaluationSetRow, Reservation
 from models.training import Target
+from store.rows import add, reading, table_of, writing
+from store.tables import EvaluationSetRow, Reservation
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

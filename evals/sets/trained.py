@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from harness.store.rows import reading, table_of
 from models.chat import Message, prompt_text
 from models.errors import TrainingError
 from models.evaluation import EvaluationSet
 from models.plans import Frozen
-from models.tables import InstanceRow, TrainingDataset, TrainingPlan
+from store.rows import reading, table_of
+from store.tables import InstanceRow, TrainingDataset, TrainingPlan
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -13,16 +13,16 @@ the missing steps are added to the model's own work, and unless that passes noth
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.attribution.lab import Lab
-from harness.attribution.sight import unseen
+from harness.attribution.coverage import unseen
+from harness.attribution.experiments import Lab
 from harness.attribution.steps import Planned, planned_steps
-from harness.goldpatch import side_of
-from harness.mining.paths import is_documentation
-from harness.trees import Overlay
+from harness.packages.gold_patch import side_of
 from models.attribution import Attribution, Evidence, Label, Place, attributable
+from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.plans import Action, PlanStep, Target
 from models.solution import Solution, StopReason
+from repos.index.paths import is_documentation
 
 VERSION = 1
 """Raised whenever an attribution could come out differently."""

@@ -1,7 +1,7 @@
 """Three-way merge of texts by lines."""
 
-from agent.code.text import lines_of
-from harness.diffs import opcodes
+from repos.diffs import opcodes
+from repos.text import lines_of
 
 Change = tuple[int, int, list[str]]
 

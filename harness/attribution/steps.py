@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent.index.symbols import base_name, symbols
-from harness.goldpatch import FileChange, GoldPatch
+from harness.packages.gold_patch import FileChange, GoldPatch
 from models.plans import PlanStep, StepResult, StepStatus, Target
 from models.solution import Solution
+from repos.index.symbols import base_name, symbols
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Attribution of an attempt of a trajectory: found once, then kept."""
 
 from harness.attribution.decide import attribute
-from harness.attribution.lab import Lab, stored_judge
-from harness.store import RawStore
-from harness.trajectory import Bench
-from harness.trees import Overlay
+from harness.attribution.experiments import Lab, stored_judge
+from harness.runs.attempt import Bench
 from models.attribution import Attribution, attributable
+from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.solution import Solution
+from store.runs import RawStore
 
 
 def attribute_attempt(

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.git import Git
 from harness.mining.log import Record, read_log
 from harness.mining.messages import MessageFault, fault, task_text
 from harness.mining.rules import as_changes, drop_reason
 from harness.mining.symbols import planning_types, symbol_reader
 from models.manifest import Commit, DropReason, Funnel
 from models.mining import MiningRules
+from repos.git import Git
 
 __all__ = ["MessageFault", "Mined", "mine", "task_text"]
 

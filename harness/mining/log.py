@@ -8,8 +8,8 @@ path may hold any character. A record is seven header fields, then one `--raw` e
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.git import Git
 from models.errors import InfrastructureError
+from repos.git import Git
 
 _FORMAT = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%ct%x00%B"
 _ARGUMENTS = ("log", "-z", "-M", "--raw", "--no-abbrev", "--numstat", f"--format={_FORMAT}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.syntax import parse_python
+from repos.syntax import parse_python
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from harness.git import Git, TreeEntry
 from harness.mining import licenses
 from harness.mining.metadata import Metadata, from_pyproject, from_setup_cfg, from_setup_py
-from harness.mining.paths import PYTHON, is_test_path, kind_of
+from repos.git import Git, TreeEntry
+from repos.index.paths import PYTHON, is_test_path, kind_of
 
 DEFENSIVE_FRAMEWORK = "defensive-framework"  # keeps a process alive: catch-alls and silent fallbacks
 SIZE_OUT_OF_RANGE = "size-out-of-range"  # production code outside LINES_OF_CODE

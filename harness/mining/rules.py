@@ -3,9 +3,9 @@
 import re
 
 from harness.mining.log import FileChange, Record
-from harness.mining.paths import Kind, is_ci, is_documentation, kind_of
 from models.manifest import Change, DropReason
 from models.mining import MiningRules
+from repos.index.paths import Kind, is_ci, is_documentation, kind_of
 
 _BOT = re.compile(
     r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from harness.git import Git
 from harness.mining.definitions import Span, definitions
 from models.manifest import Change, PlanningType
+from repos.git import Git
 
 
 @dataclass(frozen=True)

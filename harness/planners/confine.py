@@ -2,12 +2,12 @@
 
 import re
 
-from agent.code.text import lines_of
-from agent.index.symbols import IMPORTS, MODULE, base_name, symbols
-from harness.goldpatch import FileChange
+from harness.packages.gold_patch import FileChange
 from harness.planners.hunks import FileHunks
 from harness.planners.pieces import changes_inside
 from models.plans import Action, Target
+from repos.index.symbols import IMPORTS, MODULE, base_name, symbols
+from repos.text import lines_of
 
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 

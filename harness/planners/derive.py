@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from agent.code.paths import parents
-from harness.goldpatch import FileChange, GoldPatch
+from harness.packages.gold_patch import FileChange, GoldPatch
 from harness.planners.imports import imported
 from harness.planners.pieces import Piece, pieces, whole
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target, TestPlan
+from repos.edit_paths import parents
 
 T = TypeVar("T")
 _VERBS = {Action.CREATE: "Add", Action.MODIFY: "Change", Action.DELETE: "Remove", Action.RENAME: "Rename"}

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from agent.code.format import format_edits
-from harness.goldpatch import FileChange, GoldPatch
+from agent.edits.format import format_edits
+from harness.packages.gold_patch import FileChange, GoldPatch
 from harness.planners.confine import contradicts, hunks_in, import_hunks, with_helpers
 from harness.planners.derive import GoldPlan, derive_plan
 from harness.planners.hunks import FileHunks

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.code.text import lines_of
-from agent.index.symbols import IMPORTS, MODULE, Symbol, base_name, import_block, symbols
-from harness.diffs import opcodes
+from repos.diffs import opcodes
+from repos.index.symbols import IMPORTS, MODULE, Symbol, base_name, import_block, symbols
+from repos.text import lines_of
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
-from agent.code.text import lines_of
-from agent.index.symbols import IMPORTS, MODULE, Kind, base_name, symbols
-from harness.goldpatch import FileChange, GoldPatch
+from harness.packages.gold_patch import FileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.planners.imports import imported
 from models.context import (
@@ -19,6 +17,8 @@ from models.context import (
     SymbolUse,
     TaskAnalysis,
 )
+from repos.index.symbols import IMPORTS, MODULE, Kind, base_name, symbols
+from repos.text import lines_of
 
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _MOST_NAMES = 16

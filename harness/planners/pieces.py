@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.code.text import lines_of
-from agent.index.symbols import IMPORTS, MODULE, base_name, language_of, symbols
-from harness.goldpatch import FileChange
+from harness.packages.gold_patch import FileChange
 from harness.planners.hunks import FileHunks, Hunk
 from models.plans import Action, Target
+from repos.index.symbols import IMPORTS, MODULE, base_name, language_of, symbols
+from repos.text import lines_of
 
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 

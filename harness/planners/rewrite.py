@@ -7,13 +7,13 @@ Where the format cannot say a change (a mode, line ends of the whole file), the 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.code.ladder import replace_once
-from agent.code.text import lines_of
-from agent.code.whole import edit_symbol
-from agent.index.symbols import MODULE, Symbol, import_block, symbols
-from harness.diffs import opcodes
+from agent.edits.ladder import replace_once
+from agent.edits.whole import edit_symbol
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, Rung, SearchReplace, SymbolEdit
 from models.errors import EditError
+from repos.diffs import opcodes
+from repos.index.symbols import MODULE, Symbol, import_block, symbols
+from repos.text import lines_of
 
 _MOST_SLIDES = 12
 Change = tuple[int, int, int, int]

@@ -4,9 +4,10 @@ The teacher is shown the commit's change; what it writes is never shown to a pla
 """
 
 from harness.supplement.package import store_files, store_instance
-from harness.supplement.rounds import Reply, Round, Subject, Supplement, Teacher, supplement, wanting
+from harness.supplement.rounds import Subject, Teacher, supplement, wanting
 from harness.supplement.teacher import RouterTeacher
-from harness.supplement.trial import Refusal, Trial, kept_trial, try_modules
+from harness.supplement.trial import kept_trial, try_modules
+from models.supplements import Refusal, Reply, Round, Supplement, Trial
 
 __all__ = [
     "Refusal",

@@ -7,17 +7,17 @@ from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from agent.code import text as texts
-from agent.index.symbols import IMPORTS, MODULE
 from agent.retrieve import elide
-from harness.git import Git
-from harness.goldpatch import FileChange, GoldPatch
-from harness.mining.paths import is_test_path
+from harness.packages.gold_patch import FileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.supplement.placing import is_module
 from models.chat import Message
 from models.errors import EditError, PromptTooLong
 from models.manifest import Instance
+from repos import text as texts
+from repos.git import Git
+from repos.index.paths import is_test_path
+from repos.index.symbols import IMPORTS, MODULE
 
 FRAME = 8
 """Tokens that a chat format puts around a message, at most."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from harness.packages import MANIFEST, RepoPackage, read_manifest, read_package, write_atomically
-from harness.store.rows import sha256
+from harness.packages.package import MANIFEST, RepoPackage, read_manifest, read_package, write_atomically
 from models.errors import ManifestError
 from models.generated import FOLDER
 from models.manifest import Instance
+from store.rows import sha256
 
 
 def store_files(package: RepoPackage, files: Mapping[str, str]) -> None:

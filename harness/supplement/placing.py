@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from harness.mining.paths import is_test_path
 from models.generated import GeneratedFile
+from repos.index.paths import is_test_path
 
 _DIGITS = 12
 

@@ -4,48 +4,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import Field
-
-from harness.git import Git
-from harness.goldpatch import read_gold_patch
-from harness.mining.paths import is_test_path
-from harness.packages import RepoPackage
-from harness.state import Runtime
-from harness.store.rows import sha256
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage
 from harness.supplement.answer import NoTests, read_modules
 from harness.supplement.brief import Before, brief_on, render
 from harness.supplement.placing import place
 from harness.supplement.screen import reaches_into_runner
-from harness.supplement.trial import Refusal, Trial
 from models.chat import Message, prompt_text
 from models.errors import PromptTooLong
 from models.generated import GeneratedFile, GeneratedTests
 from models.manifest import Instance, InvalidReason, Manifest
-from models.plans import Frozen
+from models.supplements import Refusal, Reply, Round, Supplement, Trial
+from repos.git import Git
+from repos.index.paths import is_test_path
+from runtime.trees import Runtime
+from store.rows import sha256
 
 ROUNDS = 2
 """Answers of a teacher to one commit: the first, and one with what was wrong with it."""
 
 WANTING = (InvalidReason.NO_FAIL_TO_PASS, InvalidReason.NO_TESTS)
 """Reasons that generated tests can take away: the commit runs, and its own tests do not tell it from its parent."""
-
-
-class Reply(Frozen):
-    """What a teacher said, and what it took. `cost` is in the currency of the price table, `latency` in seconds."""
-
-    text: str
-    model: str
-    finish_reason: str = "stop"
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-    latency: float = 0.0
-    retries: int = 0
-    seed: int | None = None
-    prompt: str = Field(
-        "", exclude_if=lambda value: not value, description="the prompt as it was sent, where it is known"
-    )
 
 
 class Teacher(Protocol):
@@ -68,30 +47,6 @@ class Teacher(Protocol):
     def ask(self, messages: tuple[Message, ...]) -> Reply:
         """One answer. Raises ProviderError, CapReached and PromptTooLong."""
         ...
-
-
-class Round(Frozen):
-    """One question to the teacher, its answer, and what came of that. `files` are the modules by their path."""
-
-    number: int
-    prompt: str = ""
-    reply: Reply | None = None
-    files: dict[str, str] = Field(default_factory=dict)
-    trial: Trial
-
-
-class Supplement(Frozen):
-    """What came of an instance: its rounds, the one that is taken, and the instance as it is with those tests."""
-
-    before: Instance
-    rounds: tuple[Round, ...]
-    taken: int | None = None
-    instance: Instance | None = None
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """The modules that are taken, by the path they have in a work tree."""
-        return next((each.files for each in self.rounds if each.number == self.taken), {})
 
 
 @dataclass(frozen=True)

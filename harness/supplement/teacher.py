@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from harness.supplement.rounds import Reply
 from models.chat import Message, prompt_text
 from models.errors import ProviderError
 from models.protocols import Stage
+from models.supplements import Reply
 from models.tokens import ANSWER_TOKENS
 
 if TYPE_CHECKING:

@@ -7,64 +7,25 @@ run with the whole suite, in the states and with the repeats of gold validation,
 import hashlib
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from harness.gold_validation import REPEATS, GoldVerdict, Runs, decide
-from harness.packages import RepoPackage, write_atomically
-from harness.state import BuildFailed, Provisioned, Runtime, build, checked_out, install_tests, provisioned, run_tests
-from harness.testing import Selection
-from harness.testing.failures import how_it_fails
-from harness.trees import overlay
+from harness.packages.gold_validation import REPEATS, GoldVerdict, Runs, decide
+from harness.packages.package import RepoPackage, write_atomically
 from models.generated import Failing
-from models.manifest import ExcludedTest, Instance, InvalidReason
-from models.plans import Frozen
+from models.manifest import Instance, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
+from models.supplements import Refusal, Trial
+from repos.trees import overlay
+from runtime.testing import Selection
+from runtime.testing.failures import how_it_fails
+from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out, install_tests, provisioned, run_tests
 
 TRIAL_VERSION = 2
 """Raised whenever a trial could come out differently; cached trials of older versions are not used."""
 
 _SHOWN = 3  # failing tests whose message the teacher is shown
-
-
-class Refusal(StrEnum):
-    """Why a teacher's answer was not taken."""
-
-    PROMPT_TOO_LONG = "prompt-too-long"  # the change alone does not fit into the teacher's window
-    NO_TESTS = "no-tests"  # no test module in the answer
-    REACHES_INTO_RUNNER = "reaches-into-runner"  # the module handles the test runner instead of the code
-    NOT_COLLECTED = "not-collected"  # a module does not parse or import on the commit, or holds no test there
-    FAILS_ON_COMMIT = "fails-on-commit"
-    PASSES_ON_PARENT = "passes-on-parent"
-    FLAKY = "flaky"
-    TIMEOUT = "timeout"
-    CRASHED = "crashed"  # the run ended without a sealed report
-    DISTURBS_SUITE = "disturbs-suite"  # alone the tests do well, beside the repository's own they do not
-    SUITE_BROKEN = "suite-broken"  # the parent's own suite does not run to its end: nothing can be compared
-
-
-class Trial(Frozen):
-    """What came of test modules.
-
-    `told_apart` are the accepted fail-to-pass tests of the modules, each with how it fails on the parent; `dropped` the
-    tests of the modules that do not count, each with why. Without a refusal, the three lists are the instance's.
-    """
-
-    refusal: Refusal | None = None
-    detail: str = ""
-    told_apart: dict[str, Failing] = Field(default_factory=dict)
-    dropped: dict[str, str] = Field(default_factory=dict)
-    fail_to_pass: tuple[str, ...] = ()
-    pass_to_pass: tuple[str, ...] = ()
-    excluded: tuple[ExcludedTest, ...] = ()
-    seconds: float = 0.0
-
-    @property
-    def asserts(self) -> bool:
-        """Whether a test fails on the parent by an assertion."""
-        return Failing.ASSERTION in self.told_apart.values()
 
 
 class _Refused(Exception):

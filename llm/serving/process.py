@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from host.private import make_directory, private_file
 from llm.serving.commands import Launch
 from llm.serving.http import ask
 from models.errors import ServingError
-from models.private import make_directory, private_file
 
 _POLL = 0.25
 _REPORT = 5.0

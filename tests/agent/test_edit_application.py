@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.code.apply import Applied, FileContent, apply_edits
-from agent.code.ladder import replace_once
-from agent.code.paths import check_path
-from agent.code.whole import edit_symbol
+from agent.edits.apply import Applied, apply_edits
+from agent.edits.ladder import replace_once
+from agent.edits.whole import edit_symbol
 from models.edits import CreateFile, DeleteFile, Edit, RenameFile, Rung, SearchReplace, SymbolEdit
 from models.errors import EditError
+from models.files import FileContent
+from repos.edit_paths import check_path
 
 
 class Files:
@@ -295,7 +296,7 @@ def test_a_file_may_take_the_place_of_a_folder_and_a_folder_of_a_file() -> None:
 def test_content_that_is_no_utf_8_text_is_refused(content: str) -> None:
     edit = CreateFile.model_construct(kind="create", path="a.py", content=content, executable=False)
     with pytest.raises(EditError, match=r"a\.py: the new content holds"):
-        from agent.code.text import encode
+        from repos.text import encode
 
         encode(edit.content, edit.path)
 

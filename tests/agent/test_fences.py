@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from index_material import indexed
 
 from agent.prompts.render import fenced
+from tests.support.index_material import indexed
 
 LINES = st.lists(st.text(" `~\tx\r\x0c", max_size=8)).map("\n".join)
 

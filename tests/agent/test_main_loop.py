@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.code.apply import FileContent, apply_edits
-from agent.code.format import format_edits
+from agent.edits.apply import apply_edits
+from agent.edits.format import format_edits
 from agent.loop import solve
 from models.edits import CreateFile, Edit, EditFormat, EditResult, SearchReplace
 from models.errors import EditError, InfrastructureError
+from models.files import FileContent
 from models.limits import LoopLimits
 from models.plans import (
     MetaPlan,

@@ -4,7 +4,7 @@ import json
 
 from agent.loop import plan
 from agent.planner import ModelPlanner
-from agent.second import agreement
+from agent.second_opinion import agreement
 from llm import ChatRequest, Completion
 from models.chat import read_prompt
 from models.edits import Edit, EditFormat, EditResult

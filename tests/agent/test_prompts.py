@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.judgements import parse_precision, parse_scope, parse_task_analysis
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.prompts import answer_schema, render
 from agent.prompts.shorten import one_line, shorten
+from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.chat import prompt_text, read_prompt
 from models.context import (
     Candidate,

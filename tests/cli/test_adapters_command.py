@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from models.database import open_database
 from models.errors import GuardrailError, UsageError
 from models.training import Target
-from tests.training.registry_material import fresh, make_base, report
-from training.registry import Registry
+from store.database import open_database
+from tests.support.registry_material import fresh, make_base, report
+from training.adapters.registry import Registry
 
 runner = CliRunner()
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from harness.sample import build_sample
+from harness.packages.sample import build_sample
 
 CRA = Path(sys.executable).parent / "cra"
 

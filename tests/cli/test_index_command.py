@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.sample import build_sample
+from harness.packages.sample import build_sample
 
 CRA = Path(sys.executable).parent / "cra"
 

@@ -13,17 +13,16 @@ import pytest
 
 pytest.importorskip("torch")
 
-from test_export_llama import make_adapter
-from tiny import make_tiny_base
-
-from models.database import open_database
 from models.settings import Settings
 from models.training import Target
-from training.bases import add_base
-from training.export.serving import Serving, make_ready
-from training.registry import Registry
+from store.database import open_database
+from tests.support.tiny import make_tiny_base
+from tests.training.test_export_llama import make_adapter
+from training.adapters.bases import add_base
+from training.adapters.export.serving import Serving, make_ready
+from training.adapters.registry import Registry
 
-DOUBLE = Path(__file__).parents[1] / "llm" / "vllm_double"
+DOUBLE = Path(__file__).parents[1] / "support" / "vllm_double"
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ def test_files_for_llama_and_ollama_are_made_once(served: tuple[Settings, str]) 
     settings, name = served
     curated = open_database(settings.curated_url, "curated")
     version = Registry(curated, settings.data_dir).show(name)
-    from training.bases import find_base
+    from training.adapters.bases import find_base
 
     base = find_base(curated, "tiny")
     assert make_ready(curated, settings, version, base) is None

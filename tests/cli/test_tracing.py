@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from cli.tracing import of_stage, print_stage
-from harness.store import RawStore, Trace
 from models.chat import Message, prompt_text
-from models.database import open_database
 from models.errors import UsageError
 from models.manifest import Funnel, Instance, Manifest
 from models.protocols import Answer, Request, Stage, Task
 from models.suite import SuiteEnd, SuiteReport
+from store.database import open_database
+from store.runs import RawStore, Trace
 
 PROMPT = prompt_text((Message(role="system", content="Judge."), Message(role="user", content="[bold]a.py \x1b[2J")))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sample import build_sample
+from harness.packages.sample import build_sample
 
 pytestmark = pytest.mark.index
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import Triple, open_raw_store
 from models.chat import read_prompt
 from models.protocols import Stage
+from store.runs import Triple, open_raw_store
 
 pytestmark = pytest.mark.index
 

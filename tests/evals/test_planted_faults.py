@@ -7,14 +7,14 @@ import pytest
 from evals.planted import FaultKind, Manner, confusion, find_case, run_suite
 from evals.planted.contexts import complete
 from harness.attribution import Judge, Lab, attribute, attribute_attempt, stored_judge
-from harness.packages import RepoPackage
+from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner
-from harness.state import Runtime
-from harness.store import RawStore, open_raw_store
-from harness.trajectory import Bench
+from harness.runs.attempt import Bench
 from models.attribution import Label
 from models.edits import EditFormat
 from models.outcomes import OutcomeKind
+from runtime.trees import Runtime
+from store.runs import RawStore, open_raw_store
 
 pytestmark = pytest.mark.index
 

@@ -25,11 +25,11 @@ from evals.scoring import (
 from evals.thresholds import REQUIREMENTS
 from models.chat import Message
 from models.context import Relevance, SymbolUse
-from models.database import open_database
 from models.errors import EvaluationError
 from models.evaluation import EvaluationItem, EvaluationSet, Subject
 from models.protocols import Stage
 from models.training import Target
+from store.database import open_database
 
 NAMES = st.text("abc_/.é", min_size=1, max_size=8)
 FILES = st.dictionaries(NAMES, st.sampled_from([each.value for each in Relevance]), min_size=1, max_size=8)

@@ -18,18 +18,18 @@ from evals.sets import (
     scores_from_campaign,
     trained_repositories,
 )
-from harness.store import RawStore
-from harness.store.rows import add, writing
 from models.chat import Message, prompt_text
-from models.database import open_database
 from models.errors import DatabaseError, EvaluationError, GuardrailError, TrainingError, UsageError
 from models.evaluation import Evaluation, EvaluationSet, Subject
 from models.manifest import Funnel, Instance, Manifest, PlanningType
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Request, Stage, Task
-from models.tables import Blob, EvaluationSetRow, TrainingDataset, TrainingPlan
 from models.tokens import ANSWER_TOKENS
 from models.training import Target
+from store.database import open_database
+from store.rows import add, writing
+from store.runs import RawStore
+from store.tables import Blob, EvaluationSetRow, TrainingDataset, TrainingPlan
 
 GOLD = {
     Stage.TASK_ANALYSIS: '{"summary": "s", "files": ["a.py"]}',

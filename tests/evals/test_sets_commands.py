@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from test_sets import run, train_on
 from typer.testing import CliRunner
 
 from cli.main import app
-from harness.store import RawStore
-from models.database import open_database
 from models.errors import EvaluationError, GuardrailError, RegistryError, UsageError
+from store.database import open_database
+from store.runs import RawStore
+from tests.evals.test_sets import run, train_on
 
 BUILD = ("eval-sets", "build", "--target", "scope", "--repository", "one")
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
 
 def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from tiny import make_tiny_base
+    from tests.support.tiny import make_tiny_base
 
     cra("bases", "add", str(make_tiny_base(tmp_path / "tiny")), "--name", "tiny")
     cra(*BUILD, "--base", "tiny")

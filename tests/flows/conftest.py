@@ -1,7 +1,6 @@
 """An engine for the flows, and a place of their own for what they write."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-sys.path.insert(0, str(Path(__file__).parents[1] / "llm"))
 
 
 @pytest.fixture(scope="session")

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bad_server import Fail, ScriptedServer
 from sqlalchemy import text
 
-from agent.code.format import format_edits
-from harness.goldpatch import read_gold_patch
-from harness.packages import RepoPackage
+from agent.edits.format import format_edits
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner
-from harness.store import RawStore, Report, open_raw_store
-from models.database import open_database
+from host.settings import load_settings
 from models.edits import Edit, EditFormat
 from models.manifest import Instance
-from models.settings import load_settings
+from store.database import open_database
+from store.runs import RawStore, Report, open_raw_store
+from tests.support.bad_server import Fail, ScriptedServer
 
 pytestmark = pytest.mark.index
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_server import ScriptedServer
-from test_campaigns import coding, gold_code, newest, rows, run, store
 from typer.testing import CliRunner
 
 from evals.quality import qualities
-from harness.packages import RepoPackage
+from harness.packages.package import RepoPackage
 from models.test_quality import TestQuality
+from tests.flows.test_campaigns import coding, gold_code, newest, rows, run, store
+from tests.support.bad_server import ScriptedServer
 
 pytestmark = pytest.mark.index
 
@@ -111,8 +111,8 @@ def test_nothing_is_measured_where_there_is_no_need(sample: RepoPackage, configu
 def test_a_measurement_that_goes_wrong_leaves_the_verdict(
     sample: RepoPackage, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.store.supplements import SupplementStore
     from models.errors import EnvironmentFault
+    from store.runs.supplements import SupplementStore
 
     def broken(*_: object) -> None:
         raise error

@@ -1,24 +1,20 @@
 """A promotion is judged by whole runs of the pipeline: undone if they got worse, also when it was killed in between."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_server import ScriptedServer
+
+from tests.support.bad_server import ScriptedServer
 
 pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 
-from pairs_material import Repository, World, varied_gold_runs
-from tiny import make_tiny_base
-
-from agent.code.format import format_edits
+from agent.edits.format import format_edits
 from evals.sets import InstanceScores, build_set, freeze, reserve, scores_from_campaign
 from evals.sets.campaigns import Excluded
-from harness.goldpatch import read_gold_patch
-from harness.packages import RepoPackage
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
 from models.errors import EvaluationError, GuardrailError
@@ -28,9 +24,11 @@ from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanS
 from models.plans import Verdict as Going
 from models.protocols import Stage
 from models.training import Target as Trained
-from training.bases import add_base, find_base
-from training.curation import curate
-from training.registry import Registry
+from tests.support.pairs_material import Repository, World, varied_gold_runs
+from tests.support.tiny import make_tiny_base
+from training.adapters.bases import add_base, find_base
+from training.adapters.registry import Registry
+from training.data.curation import curate
 
 pytestmark = pytest.mark.index
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_server import ScriptedServer
-from test_campaigns import coding, newest, rows, run, store
 
 from harness.mining import mine
-from harness.packages import RepoPackage, read_package
-from harness.prepare import acquire, find_environment, select, validate_candidate, write_package
-from harness.sample import build_sample
-from harness.state import Runtime
-from models.settings import load_settings
+from harness.packages.package import RepoPackage, read_package
+from harness.packages.prepare import acquire, find_environment, select, validate_candidate, write_package
+from harness.packages.sample import build_sample
+from host.settings import load_settings
 from models.suite import CaseStatus, SuiteReport
+from runtime.trees import Runtime
+from tests.flows.test_campaigns import coding, newest, rows, run, store
+from tests.support.bad_server import ScriptedServer
 
 pytestmark = pytest.mark.index
 

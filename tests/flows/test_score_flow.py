@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-
-from bad_server import Fail, ScriptedServer
-from pairs_material import Repository, World
-
 from models.training import Target
-from training.pairs import read_pairs
+from tests.support.bad_server import Fail, ScriptedServer
+from tests.support.pairs_material import Repository, World
+from training.data.pairs import read_pairs
 
 GOOD, BAD = '{"reason": "All there.", "score": 9}', '{"reason": "Wrong file.", "score": 2}'
 

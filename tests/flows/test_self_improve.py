@@ -1,29 +1,27 @@
 """A round of self-improvement: a scripted student's campaign, a dataset, a training, a gate. Killed anywhere, it goes
 on and does nothing twice."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_server import ScriptedServer
 from sqlalchemy import func, select
 
-pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from tests.support.bad_server import ScriptedServer
 
-from pairs_material import Repository, World, varied_gold_runs
-from tiny import make_tiny_base
+pytest.importorskip("torch")
 
 from evals.sets import build_set, freeze
-from harness.packages import RepoPackage
-from harness.store.rows import reading, table_of
+from harness.packages.package import RepoPackage
 from models.errors import GuardrailError, RegistryError, UsageError
 from models.evaluation import GateReport, Verdict
-from models.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
 from models.training import Target
-from training.bases import add_base
+from store.rows import reading, table_of
+from store.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
+from tests.support.pairs_material import Repository, World, varied_gold_runs
+from tests.support.tiny import make_tiny_base
+from training.adapters.bases import add_base
 
 pytestmark = pytest.mark.index
 

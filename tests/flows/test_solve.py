@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_server import Fail, ScriptedServer
-from test_campaigns import coding, gold_code, newest, rows
 
-from harness.packages import RepoPackage
-from harness.solving import Order, compare
+from harness.packages.package import RepoPackage
+from harness.runs.solving import Order, compare
+from host.settings import load_settings
 from models.errors import ProviderError, RepositoryError, UsageError
 from models.outcomes import OutcomeKind
-from models.settings import load_settings
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
+from tests.flows.test_campaigns import coding, gold_code, newest, rows
+from tests.support.bad_server import Fail, ScriptedServer
 
 pytestmark = pytest.mark.index
 

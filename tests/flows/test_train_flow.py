@@ -1,6 +1,5 @@
 """A tiny random Qwen3 goes all the way: gold runs, frozen set, dataset, baseline, training, registry, gate."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,22 +7,20 @@ import pytest
 from sqlalchemy import func, select
 
 pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-
-from pairs_material import Repository, World, varied_gold_runs
-from tiny import make_tiny_base
 
 from evals.sets import build_set, freeze
-from harness.store.rows import Texts, add, reading, table_of, writing
 from models.errors import EvaluationError, GuardrailError, RegistryError, TrainingError
 from models.evaluation import Verdict
-from models.tables import EvaluationRow, TrainingDataset, TrainingRun
 from models.training import Target
-from training.bases import add_base, add_tuned_base
-from training.curation import Card, Curated, curate
-from training.curation.writing import dataset_id, hashed, write_dataset
-from training.registry import Registry
-from training.registry.statement import read_statement
+from store.rows import Texts, add, reading, table_of, writing
+from store.tables import EvaluationRow, TrainingDataset, TrainingRun
+from tests.support.pairs_material import Repository, World, varied_gold_runs
+from tests.support.tiny import make_tiny_base
+from training.adapters.bases import add_base, add_tuned_base
+from training.adapters.registry import Registry
+from training.adapters.registry.statement import read_statement
+from training.data.curation import Card, Curated, curate
+from training.data.curation.writing import dataset_id, hashed, write_dataset
 
 HELD_OUT = "hidden"
 

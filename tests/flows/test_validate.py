@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness.interchange import export_instances
-from harness.packages import RepoPackage
-from harness.state import checked_out
+from exchange.swebench import export_instances
+from harness.packages.package import RepoPackage
+from runtime.trees import checked_out
 
 pytestmark = pytest.mark.index
 
@@ -45,8 +45,8 @@ def test_predictions_get_a_verdict_each_and_are_judged_once(
     sample: RepoPackage, lines: list[dict[str, Any]], tmp_path: Path, configured: Callable[..., None]
 ) -> None:
     from flows.validate import validate
-    from harness.store import open_raw_store
-    from models.settings import load_settings
+    from host.settings import load_settings
+    from store.runs import open_raw_store
 
     configured("http://127.0.0.1:9")
     first = lines[0]["instance_id"]

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.confirmation.agreement import agree, first_difference, holds_fields, values_agree
+from harness.validation.confirmation.agreement import agree, first_difference, holds_fields, values_agree
 
 OBJECT = ["is", None, None]
 PLAIN = st.recursive(

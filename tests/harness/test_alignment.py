@@ -1,15 +1,15 @@
 """Structural alignment of plans with a gold patch: 1 for its own plan, 0 for none, and what lies between."""
 
 import pytest
-from gold_material import AFTER, BEFORE, change, patch, patches
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.alignment import align
-from harness.goldpatch import GoldPatch
+from harness.packages.gold_patch import GoldPatch
 from harness.planners.derive import derive_plan
+from harness.runs.alignment import align
 from models.alignment import Alignment
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
+from tests.support.gold_material import AFTER, BEFORE, change, patch, patches
 
 GOLD = patch(
     change("src/a.py", BEFORE, AFTER), change("src/b.py", "x = 1\n", "x = 2\n"), change("CHANGES.md", "a\n", "b\n")

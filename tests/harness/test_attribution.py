@@ -5,23 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gold_material import Repository
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.attribution import Lab, attribute
 from harness.attribution.merge import merge
-from harness.git import Git
-from harness.packages import RepoPackage
-from harness.state import Runtime
-from harness.trajectory import Bench
-from harness.trees import Overlay
+from harness.packages.package import RepoPackage
+from harness.runs.attempt import Bench
 from models.attribution import Attribution, Label, Place
 from models.context import ContextFile, ContextPackage, Relevance
+from models.files import Overlay
 from models.manifest import Funnel, Instance, Manifest
 from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult, StepStatus, Target
 from models.solution import Solution, StopReason
+from repos.git import Git
+from runtime.trees import Runtime
+from tests.support.gold_material import Repository
 
 CORE = "def area(w, h):\n    return w + h\n\n\ndef edge(w, h):\n    return w\n"
 CORE_AFTER = (

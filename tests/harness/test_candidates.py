@@ -2,13 +2,13 @@
 
 import pytest
 
-from harness.candidates import judge_candidate
-from harness.goldpatch import read_gold_patch
-from harness.packages import RepoPackage
-from harness.runner_config import runner_configuration
-from harness.state import Runtime
-from harness.trees import Overlay
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage
+from harness.validation.judge import judge_candidate
+from models.files import Overlay
 from models.outcomes import OutcomeKind
+from runtime.testing.configuration import runner_configuration
+from runtime.trees import Runtime
 
 pytestmark = pytest.mark.index
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.candidates import judge_candidate
-from harness.goldpatch import read_gold_patch
-from harness.judged import JudgedTree
-from harness.packages import RepoPackage
-from harness.state import Runtime
-from harness.trees import Overlay
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage
+from harness.validation.judge import judge_candidate
+from harness.validation.judged_tree import JudgedTree
 from models.errors import EnvironmentFault
+from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import OutcomeKind, Validation
 from models.suite import SuiteReport
+from runtime.trees import Runtime
 
 pytestmark = pytest.mark.index
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.delivery import apply_to, check_branch, make_branch
-from harness.trees import Overlay
+from harness.runs.delivery import apply_to, check_branch, make_branch
 from models.errors import UsageError
+from models.files import Overlay
 
 CHANGES: Overlay = {
     "a.py": (b"x = 2\n", False),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gold_validation import GoldVerdict, Runs, decide
+from harness.packages.gold_validation import GoldVerdict, Runs, decide
 from models.manifest import InvalidReason
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 

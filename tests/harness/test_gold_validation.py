@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mining_history import Entry, write_history
 
-from harness.gold_validation import GoldVerdict, validate_gold
 from harness.mining import mine
-from harness.packages import RepoPackage
-from harness.state import Provisioned, Runtime, provisioned
+from harness.packages.gold_validation import GoldVerdict, validate_gold
+from harness.packages.package import RepoPackage
 from models.limits import MIB, Limits
 from models.manifest import InvalidReason
+from runtime.trees import Provisioned, Runtime, provisioned
+from tests.support.mining_history import Entry, write_history
 
 pytestmark = pytest.mark.index
 

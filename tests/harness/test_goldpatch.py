@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from gold_material import Repository
 
-from agent.code.apply import FileContent
-from harness.git import Git
-from harness.goldpatch import UnsupportedChange, read_gold_patch
+from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from models.errors import RepositoryError
+from models.files import FileContent
+from repos.git import Git
+from tests.support.gold_material import Repository
 
 LONG = "".join(f"value_{number} = {number}\n" for number in range(40))
 

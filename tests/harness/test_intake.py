@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from benchmarks.attacks._package import environment_of, honest_package, make_wheel, manifest_of, sha256, write_manifest
-from harness.environments import EnvironmentStore, environment_identity
-from harness.environments.wheels import locked
-from harness.intake import shown, values
-from harness.packages import package_findings, read_package
-from harness.trees import inside
+from harness.packages.checks import shown, values
+from harness.packages.package import package_findings, read_package
 from models.errors import EnvironmentFault, ManifestError, WheelError
 from models.manifest import Environment
+from repos.trees import inside
+from runtime.environments import EnvironmentStore, environment_identity
+from runtime.environments.wheels import locked
 
 ODD = st.text(st.characters(codec="utf-8"), max_size=60) | st.text("./\\-_:@%\0\n\x1b ab1", max_size=20)
 

@@ -5,7 +5,7 @@ import ast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.confirmation.literals import is_literal, variants
+from harness.validation.confirmation.literals import is_literal, variants
 
 VALUES = st.one_of(
     st.none(),

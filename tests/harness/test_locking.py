@@ -8,12 +8,12 @@ import pytest
 
 from benchmarks.attacks._histories import History
 from benchmarks.attacks._local_index import Release, local_index, write_wheel
-from harness.environments import WINDOW_DAYS, Era, calendar_of, discover, eras_of, installed_interpreters
-from harness.environments.wheels import locked
-from harness.locking import Candidate, environment_for, find_environments
-from harness.packages import RepoPackage
-from harness.reach import late_environments, misstated_reaches, self_provided
+from harness.packages.locking import Candidate, environment_for, find_environments
+from harness.packages.package import RepoPackage
+from harness.packages.reach import late_environments, misstated_reaches, self_provided
 from models.manifest import Environment, Funnel, Instance, InvalidReason, Manifest
+from runtime.environments import WINDOW_DAYS, Era, calendar_of, discover, eras_of, installed_interpreters
+from runtime.environments.wheels import locked
 
 PYTHON = installed_interpreters()[0].version
 PYPROJECT = f"""[project]

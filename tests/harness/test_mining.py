@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from mining_history import Entry, write_history
 
-from harness.git import clone
 from harness.mining import MessageFault, Mined, mine
 from models.errors import RepositoryError
 from models.manifest import Commit, DropReason, PlanningType
 from models.mining import MiningRules
+from repos.git import clone
+from tests.support.mining_history import Entry, write_history
 
 BASE = """import os
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mining_history import Entry, write_history
 
 from harness.mining.log import LogFormatError, parse_log, read_log
 from models.errors import RepositoryError
+from tests.support.mining_history import Entry, write_history
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=60)
 NASTY = st.sampled_from(["a => b.py", "{a => b}/c.py", "\x1e", "1\t2\tx.py", '"q".py', "a\nb.py", ":100644", "ü/é.py"])

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from mining_history import Entry, write_history
 
 from harness.mining import licenses
 from harness.mining.metadata import Metadata, from_pyproject, from_setup_cfg, from_setup_py
 from harness.mining.repository import RepositoryFacts, describe, is_defensive_framework
+from tests.support.mining_history import Entry, write_history
 
 CODE = "x = 1\n\n" * 1_000
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any\nperson obtaining a copy\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.packages import MANIFEST, RepoPackage, check_wheels, read_package, write_atomically
-from harness.prepare import origin_of
+from harness.packages.package import MANIFEST, RepoPackage, check_wheels, read_package, write_atomically
+from harness.packages.prepare import origin_of
 from models.errors import InfrastructureError, ManifestError, WheelError
 
 pytestmark = pytest.mark.index

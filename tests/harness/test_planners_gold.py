@@ -3,7 +3,31 @@
 from pathlib import Path
 
 import pytest
-from gold_material import (
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from agent.edits.parse import parse_edits
+from agent.loop import solve
+from agent.plan.parse import parse_meta_plan, parse_part_plan, parse_test_plan
+from agent.prompts import render
+from agent.retrieve import rank
+from harness.packages.gold_patch import FileChange, GoldPatch, read_gold_patch
+from harness.planners import GoldPlanner, NullPlanner
+from harness.planners.derive import ordered_by_use
+from harness.planners.hunks import FileHunks
+from harness.planners.rewrite import rewrite
+from harness.runs.workspace import TreeWorkspace
+from models.chat import prompt_text
+from models.context import Relevance
+from models.edits import CreateFile, EditFormat, SearchReplace, SymbolEdit
+from models.files import FileContent
+from models.plans import Action, MetaPlanPart, PlanStep, Target
+from models.protocols import Request, SourceFile, Stage
+from models.solution import StopReason
+from repos.git import Git
+from repos.index import build_index
+from repos.sources import GitSource
+from tests.support.gold_material import (
     AFTER,
     BEFORE,
     TASK,
@@ -17,30 +41,6 @@ from gold_material import (
     write_before,
     wrong,
 )
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
-
-from agent.code.apply import FileContent
-from agent.code.parse import parse_edits
-from agent.index import build_index
-from agent.loop import solve
-from agent.plan.parse import parse_meta_plan, parse_part_plan, parse_test_plan
-from agent.prompts import render
-from agent.retrieve import rank
-from harness.git import Git
-from harness.goldpatch import FileChange, GoldPatch, read_gold_patch
-from harness.planners import GoldPlanner, NullPlanner
-from harness.planners.derive import ordered_by_use
-from harness.planners.hunks import FileHunks
-from harness.planners.rewrite import rewrite
-from harness.sources import GitSource
-from harness.workspace import TreeWorkspace
-from models.chat import prompt_text
-from models.context import Relevance
-from models.edits import CreateFile, EditFormat, SearchReplace, SymbolEdit
-from models.plans import Action, MetaPlanPart, PlanStep, Target
-from models.protocols import Request, SourceFile, Stage
-from models.solution import StopReason
 
 FORMATS = list(EditFormat)
 

@@ -1,17 +1,17 @@
 """The gold planner's answers to retrieval: what it says is read by the parsers of a model's answers, and is right."""
 
-from gold_material import AFTER, BEFORE, TASK, change, patch, patches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.index.symbols import symbols
-from agent.judgements import parse_precision, parse_scope, parse_task_analysis
-from harness.goldpatch import GoldPatch
+from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
+from harness.packages.gold_patch import GoldPatch
 from harness.planners import GoldPlanner
 from harness.planners.judging import GoldJudge
 from models.context import Candidate, FileOutline, Relevance, SymbolOutline, SymbolUse, Tier
 from models.edits import EditFormat
 from models.protocols import Request, Stage
+from repos.index.symbols import symbols
+from tests.support.gold_material import AFTER, BEFORE, TASK, change, patch, patches
 
 
 def candidates(*paths: str) -> tuple[Candidate, ...]:

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gold_material import Repository
-from test_wheels import lock_text, make_wheel
-
-from harness.environments import (
+from harness.packages.prepare import find_environment, with_dropped
+from models.manifest import Change, Commit, Environment, InvalidReason
+from repos.git import Git
+from runtime.environments import (
     Project,
     choose_interpreter,
     discover,
@@ -14,9 +14,8 @@ from harness.environments import (
     installed_interpreters,
     spec_key,
 )
-from harness.git import Git
-from harness.prepare import find_environment, with_dropped
-from models.manifest import Change, Commit, Environment, InvalidReason
+from tests.runtime.test_wheels import lock_text, make_wheel
+from tests.support.gold_material import Repository
 
 
 def project(*requires: str) -> Project:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
 from models.suite import SuiteEnd
-from tests.harness import suites
+from tests.support import suites
 
 PATH = "tests/test_x.py"
 PLAIN = "def test_a():\n    assert 1 + 1 == 2\n"

@@ -11,24 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_server import Behaviour, Fail, Say, ScriptedServer
-from mining_history import Entry, write_history
 
-from agent.code.text import digest
-from harness.candidates import judge_candidate
-from harness.git import clone
 from harness.mining import mine
-from harness.packages import MANIFEST, RepoPackage, generated_tests, read_package, with_supplements
-from harness.state import Runtime, checked_out
-from harness.store import instance_key, open_raw_store
-from harness.store.rows import sha256
-from harness.store.supplements import open_supplement_store
+from harness.packages.package import MANIFEST, RepoPackage, generated_tests, read_package, with_supplements
 from harness.supplement import (
-    Refusal,
     RouterTeacher,
     Subject,
-    Supplement,
-    Trial,
     kept_trial,
     store_files,
     store_instance,
@@ -37,13 +25,23 @@ from harness.supplement import (
     wanting,
 )
 from harness.supplement.brief import Brief, Shown, render
-from harness.trees import files_and_links
+from harness.validation.judge import judge_candidate
 from llm import Meter, open_router
 from models.errors import CapReached, ManifestError, PromptTooLong, ProviderError
 from models.generated import Failing
 from models.llm_settings import Models
 from models.manifest import Instance, InvalidReason, Manifest
 from models.outcomes import OracleKind, OutcomeKind
+from models.supplements import Refusal, Supplement, Trial
+from repos.git import clone
+from repos.text import digest
+from repos.trees import files_and_links
+from runtime.trees import Runtime, checked_out
+from store.rows import sha256
+from store.runs import instance_key, open_raw_store
+from store.runs.supplements import open_supplement_store
+from tests.support.bad_server import Behaviour, Fail, Say, ScriptedServer
+from tests.support.mining_history import Entry, write_history
 
 pytestmark = pytest.mark.index
 

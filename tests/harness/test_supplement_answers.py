@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.mining.paths import is_test_path
 from harness.supplement.answer import MOST_BYTES, NoTests, read_modules
 from harness.supplement.placing import place
 from harness.supplement.screen import reaches_into_runner
-from harness.testing.failures import how_it_fails
-from harness.trees import inside
 from models.generated import Failing
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
+from repos.index.paths import is_test_path
+from repos.trees import inside
+from runtime.testing.failures import how_it_fails
 
 TEST = "def test_a():\n    assert 1\n"
 

@@ -5,24 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gold_material import TEXTS
 from hypothesis import given
 
-from agent.code.apply import FileContent
-from harness.goldpatch import read_gold_patch
-from harness.packages import RepoPackage
-from harness.quality import kept_quality, quality_conditions, quality_of_tests, reverted
-from harness.quality.mutants import changed_lines
-from harness.sandbox import Mount, open_sandbox
-from harness.state import Runtime
-from harness.store import open_raw_store
-from harness.store.supplements import open_supplement_store, quality_key
-from harness.testing import Selection, SuiteSetup
-from harness.testing.lines import Lines, run_measured
-from harness.trees import Overlay
+from harness.packages.gold_patch import read_gold_patch
+from harness.packages.package import RepoPackage
+from harness.test_quality import kept_quality, quality_conditions, quality_of_tests, reverted
+from harness.test_quality.mutants import changed_lines
+from models.files import FileContent, Overlay
 from models.limits import Limits
 from models.suite import SuiteReport
 from models.test_quality import Fate, TestQuality
+from runtime.sandbox import Mount, open_sandbox
+from runtime.testing import Selection, SuiteSetup
+from runtime.testing.lines import Lines, run_measured
+from runtime.trees import Runtime
+from store.runs import open_raw_store
+from store.runs.supplements import open_supplement_store, quality_key
+from tests.support.gold_material import TEXTS
 
 VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)
 MODULE = '''"""Numbers."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.confirmation.recorded import MOST_KEPT, choose
-from harness.confirmation.twins import OBSERVER, Twin, TwinModule, twin_module
-from harness.testing.observed import Seen
+from harness.validation.confirmation.recorded import MOST_KEPT, choose
+from harness.validation.confirmation.twins import OBSERVER, Twin, TwinModule, twin_module
+from runtime.testing.observed import Seen
 
 PATH = "tests/test_x.py"
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.code.apply import FileContent
-from harness.diffs import FileDiff, git_patch
-from harness.workspace import TreeWorkspace
+from harness.runs.workspace import TreeWorkspace
 from models.edits import CreateFile, DeleteFile, Edit, RenameFile, SearchReplace
 from models.errors import EditError, InfrastructureError
+from models.files import FileContent
 from models.suite import SuiteEnd, SuiteReport
+from repos.diffs import FileDiff, git_patch
 
 
 @pytest.fixture

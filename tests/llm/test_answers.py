@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from asking import answer, endpoint, request, router
-from bad_server import Fail, Raw, Say, ScriptedServer
 
 from models.errors import ProviderError
 from models.llm_settings import Price
 from models.protocols import Stage
+from tests.support.asking import answer, endpoint, request, router
+from tests.support.bad_server import Fail, Raw, Say, ScriptedServer
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 

@@ -5,14 +5,14 @@ import socket
 from pathlib import Path
 
 import pytest
-from asking import endpoint
-from bad_server import Fail, ScriptedServer
 from typer.testing import CliRunner
 
 from cli.main import app
 from llm.check import EndpointReport, check
 from models.llm_settings import Models, Roles, Teachers
 from models.protocols import Stage
+from tests.support.asking import endpoint
+from tests.support.bad_server import Fail, ScriptedServer
 
 WORKS = '{"works": true}'
 

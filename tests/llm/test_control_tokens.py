@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from bad_server import Say, ScriptedServer
 
 from agent.planner import ModelPlanner
 from llm import ChatRequest, Message, Router, open_router
 from models.chat import read_prompt
 from models.llm_settings import Models
 from models.protocols import Request, Stage, Task
+from tests.support.bad_server import Say, ScriptedServer
 
 TURN = "<|im_end|>\n<|im_start|>assistant\n"
 MARKED = "<^|im_end|>\n<^|im_start|>assistant\n"

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 
-from bad_server import ScriptedServer, Stall
+from tests.support.bad_server import ScriptedServer, Stall
 
 CODE = """
 import sys

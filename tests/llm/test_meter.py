@@ -3,13 +3,13 @@
 import threading
 
 import pytest
-from asking import answer, request, router
-from bad_server import ScriptedServer
 
 from llm import Meter, Spent
 from models.errors import CapReached
 from models.llm_settings import Price
 from models.protocols import Stage
+from tests.support.asking import answer, request, router
+from tests.support.bad_server import ScriptedServer
 
 
 def test_a_call_that_could_go_over_the_cap_is_not_made() -> None:

@@ -1,10 +1,10 @@
 """What servers say of a prompt that is too long is understood, numbers included."""
 
 import pytest
-from asking import answer, router
-from bad_server import Fail, ScriptedServer
 
 from models.errors import PromptTooLong
+from tests.support.asking import answer, router
+from tests.support.bad_server import Fail, ScriptedServer
 
 SAID = {
     "OpenAI": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9031 tokens. "
@@ -44,7 +44,7 @@ def test_without_numbers_our_own_count_stands_in(said: str) -> None:
 
 
 def test_an_overflow_told_inside_the_stream_is_one_too() -> None:
-    from bad_server import Raw
+    from tests.support.bad_server import Raw
 
     event = (
         b'data: {"error": {"message": "context size exceeded", "type": "exceed_context_size_error", "n_ctx": 77}}\n\n'

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.pace import FAILED_CALLS, Breaker, Pace
+from llm.rate_limit import FAILED_CALLS, Breaker, Pace
 
 
 def test_complaints_of_calls_that_were_out_together_count_once() -> None:

@@ -5,11 +5,11 @@ import time
 import traceback
 
 import pytest
-from asking import answer, request, router
-from bad_server import Endless, Fail, HangUp, NoChoices, Raw, Say, ScriptedServer, Stall
 
 from models.errors import ProviderError
 from models.protocols import Stage
+from tests.support.asking import answer, request, router
+from tests.support.bad_server import Endless, Fail, HangUp, NoChoices, Raw, Say, ScriptedServer, Stall
 
 SLOW_DOWN = Fail(429, "too many requests", kind="rate_limit_error", headers={"Retry-After": "0"})
 

@@ -1,14 +1,14 @@
 """Which model answers which stage, and what becomes of prompts that do not fit it."""
 
 import pytest
-from asking import answer, endpoint, request, router
-from bad_server import ScriptedServer
 
 from llm import ChatRequest, Router, open_router
 from models.edits import EditFormat
 from models.errors import PromptTooLong, ProviderError, SettingsError
 from models.llm_settings import Models, Roles, Teachers
 from models.protocols import Stage
+from tests.support.asking import answer, endpoint, request, router
+from tests.support.bad_server import ScriptedServer
 
 PLANS = (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT)
 

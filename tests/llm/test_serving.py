@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles import DOUBLE, Start, doubles, free_port, plan
 
 from llm.serving.commands import Launch, Place, Wanted, llama, lora_rank, ollama, vllm
-from llm.serving.keeper import Keeper
 from llm.serving.probe import Probe
 from llm.serving.process import ServerProcess
 from llm.serving.server import sync
+from llm.serving.supervisor import Keeper
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
+from tests.support.doubles import DOUBLE, Start, doubles, free_port, plan
 
 
 def adapter(folder: Path, name: str) -> Wanted:

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from asking import router
-from bad_server import ScriptedServer, tokens
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -14,6 +12,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from models.errors import ProviderError, SettingsError
 from models.protocols import Stage
 from models.tokens import estimate_tokens
+from tests.support.asking import router
+from tests.support.bad_server import ScriptedServer, tokens
 
 TEXT = "def add(a, b):\n    return a + b  # größer\n"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from host.settings import load_settings, settings_with_sources
 from models.errors import SettingsError
 from models.llm_settings import EMBEDDED, Models, Price
 from models.protocols import Stage
-from models.settings import load_settings, settings_with_sources
 
 LOCAL = '[models.endpoints.local]\nurl = "http://127.0.0.1:8000/v1/"\nmodel = "m"\n'
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from llm import ChatRequest, Message, open_router
-from llm.aliases import Aliases
 from llm.serving.commands import Place, Wanted
-from llm.serving.keeper import Keeper
 from llm.serving.process import ServerProcess
 from llm.serving.server import VllmServer
+from llm.serving.supervisor import Keeper
 from models.errors import ServingError
 from models.llm_settings import Endpoint, Models, Roles
 from models.protocols import Stage
 from models.serving_settings import ServingSettings
 from models.settings import Settings
 from models.training import Target
+from store.active_adapters import Aliases
 
 PYTHON = os.environ.get("CRA_VLLM_PYTHON", "")
 pytestmark = [
@@ -63,10 +63,10 @@ def make_adapter(base: Path, path: Path, seed: int, rank: int, scale: float) -> 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Keeper, object, Settings, Path]]":
     pytest.importorskip("torch")
-    from models.database import open_database
-    from training.bases import add_base
-    from training.export.serving import Serving
-    from training.registry import Registry
+    from store.database import open_database
+    from training.adapters.bases import add_base
+    from training.adapters.export.serving import Serving
+    from training.adapters.registry import Registry
 
     root = tmp_path_factory.mktemp("served")
     settings = Settings(data_dir=root / "data", cache_dir=root / "cache", serving=SETTINGS)
@@ -91,10 +91,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Keeper, 
 def test_from_the_registry_through_the_router_and_back(
     served: "tuple[Keeper, object, Settings, Path]", tmp_path: Path
 ) -> None:
-    from models.database import open_database
-    from training.bases import find_base
-    from training.registry import Registry
-    from training.served import served_answerer
+    from store.database import open_database
+    from training.adapters.bases import find_base
+    from training.adapters.registry import Registry
+    from training.cycle.served import served_answerer
 
     keeper, registry, settings, base = served
     assert isinstance(registry, Registry)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models.database import open_database
-from tests.training.registry_material import make_base
-from training.registry import Registry
+from store.database import open_database
+from tests.support.registry_material import make_base
+from training.adapters.registry import Registry
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

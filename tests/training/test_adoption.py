@@ -8,9 +8,9 @@ import pytest
 from evals.tiers import Standing
 from models.errors import GuardrailError, RegistryError
 from models.training import Target
-from tests.training.registry_material import fresh, make_adapter, make_base, register, report, serving
-from training.registry import AdapterVersion, Registry
-from training.registry.standing import standing
+from tests.support.registry_material import fresh, make_adapter, make_base, register, report, serving
+from training.adapters.registry import AdapterVersion, Registry
+from training.cycle.tier_status import standing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import router
-from bad_server import ScriptedServer
 
 from evals.scoring import Question, settings_of
 from models.chat import Message
-from models.database import open_database
 from models.errors import EvaluationError, PromptTooLong, RegistryError, SettingsError, UsageError
 from models.protocols import Stage
 from models.settings import Settings
 from models.training import Target
-from training.answering import LocalAnswerer, check_adapter
-from training.bases import Base
-from training.served import EndpointAnswerer, examiner, served_answerer
+from store.database import open_database
+from tests.support.asking import router
+from tests.support.bad_server import ScriptedServer
+from training.adapters.bases import Base
+from training.cycle.local_answers import LocalAnswerer, check_adapter
+from training.cycle.served import EndpointAnswerer, examiner, served_answerer
 
 torch = pytest.importorskip("torch")
 
@@ -26,7 +26,7 @@ OTHER = (Message(role="user", content="Judge every candidate: relevant, supporti
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tiny import make_tiny_base
+    from tests.support.tiny import make_tiny_base
 
     return make_tiny_base(tmp_path_factory.mktemp("bases") / "tiny")
 
@@ -157,7 +157,8 @@ def test_an_adapter_of_another_base_is_refused(base: Path, adapter: Path, tmp_pa
 
 def test_an_adapter_that_does_not_fit_is_refused(base: Path, adapter: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
-    from tiny import make_tiny_base
+
+    from tests.support.tiny import make_tiny_base
 
     wide = make_tiny_base(tmp_path / "wide", hidden=128)
     with pytest.raises(RegistryError, match="does not fit base tiny"):

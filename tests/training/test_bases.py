@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("transformers")
 
 from sqlalchemy import Engine
-from tiny import make_tiny_base
 
-from models.database import open_database
 from models.errors import RegistryError, UsageError
-from training.base_files import hash_file, hash_files
-from training.bases import MANIFEST, add_base, find_base, list_bases
+from store.database import open_database
+from tests.support.tiny import make_tiny_base
+from training.adapters.base_files import hash_file, hash_files
+from training.adapters.bases import MANIFEST, add_base, find_base, list_bases
 
 
 @pytest.fixture(scope="module")

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from curation_material import dropped, lines, trained_on
-from pairs_material import Repository, World, gold_runs
 from sqlalchemy import create_engine, text
 
 from benchmarks.attacks._histories import History
 from benchmarks.attacks.time_and_self import _library, _module
 from evals.sets import copies_among, copy_of_reserved, kept_back
 from evals.sets.frozen import reserve
-from harness.contents import content_of, kinship, shared_code, sketch_of
-from harness.store.raw import content_row
-from harness.store.rows import add, writing
+from harness.packages.contents import content_of, kinship, shared_code, sketch_of
 from models.content import RepositoryContent
-from models.database import Kind, alembic_config, open_database
 from models.errors import DatabaseError, GuardrailError
 from models.training import Target
-from training.curation import curate
-from training.curation.short import ShortTasks, telling
+from store.database import Kind, alembic_config, open_database
+from store.rows import add, writing
+from store.runs.raw import content_row
+from tests.support.curation_material import dropped, lines, trained_on
+from tests.support.pairs_material import Repository, World, gold_runs
+from training.data.curation import curate
+from training.data.curation.short import ShortTasks, telling
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from curation_material import dropped, lines, reserve_row, trained_on
-from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from harness.store import sha256
-from harness.store.rows import add, reading, table_of, writing
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.errors import RegistryError, UsageError
-from models.tables import BaseModel, TrainingDataset
 from models.training import Target
-from training.base_files import hash_file, hash_files
-from training.curation import curate
-from training.pairs import read_pairs
+from store.rows import add, reading, table_of, writing
+from store.runs import sha256
+from store.tables import BaseModel, TrainingDataset
+from tests.support.curation_material import dropped, lines, reserve_row, trained_on
+from tests.support.pairs_material import GOOD_SCOPE, Repository, World, gold_runs
+from training.adapters.base_files import hash_file, hash_files
+from training.data.curation import curate
+from training.data.pairs import read_pairs
 
 
 @pytest.fixture

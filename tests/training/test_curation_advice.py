@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from pairs_material import GOOD_SCOPE, Repository, World, gold_runs
 
 from evals.steadiness import Steadiness, steadiness
 from evals.tiers import Standing
@@ -12,7 +11,8 @@ from models.curation_settings import CurationSettings
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
 from models.training import Target
-from training.curation import TrainPlan, advise, curate, read_plan
+from tests.support.pairs_material import GOOD_SCOPE, Repository, World, gold_runs
+from training.data.curation import TrainPlan, advise, curate, read_plan
 
 
 @pytest.fixture

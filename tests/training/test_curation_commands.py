@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pairs_material import Repository, World, gold_runs
+
+from tests.support.pairs_material import Repository, World, gold_runs
 
 CRA = Path(sys.executable).parent / "cra"
 

@@ -4,10 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from curation_material import any_provenance, dropped, freeze, item, lines, pair_of
 from hypothesis import given
 from hypothesis import strategies as st
-from pairs_material import OLD, Repository, World, gold_runs
 
 from evals.sets.frozen import all_sets, reserve
 from evals.sets.trained import contamination
@@ -20,12 +18,14 @@ from models.evaluation import EvaluationSet
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
 from models.training import Target
-from training.curation import curate
-from training.curation.balance import by_stage, within_share
-from training.curation.contamination import COMMIT, INSTANCE, PROMPT, TASK, HeldOut
-from training.curation.duplicates import without_near_duplicates
-from training.curation.examples import Example
-from training.pairs import read_pairs
+from tests.support.curation_material import any_provenance, dropped, freeze, item, lines, pair_of
+from tests.support.pairs_material import OLD, Repository, World, gold_runs
+from training.data.curation import curate
+from training.data.curation.balance import by_stage, within_share
+from training.data.curation.contamination import COMMIT, INSTANCE, PROMPT, TASK, HeldOut
+from training.data.curation.duplicates import without_near_duplicates
+from training.data.curation.examples import Example
+from training.data.pairs import read_pairs
 
 
 @pytest.fixture

@@ -10,18 +10,17 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("xllamacpp")
 
-from tiny import make_tiny_base
-
-from models.database import open_database
 from models.errors import GuardrailError, TrainingError, UsageError
-from training.bases import add_base
-from training.export.adapter import adapter_to_gguf, read_adapter
-from training.export.exporting import Trained, check_gguf, embed, export
-from training.export.merge import merge
-from training.export.vocabulary import split_name
-from training.export.weights import to_gguf
-from training.gguf_base import _QWEN2
-from training.guardrails import check_frozen_base
+from store.database import open_database
+from tests.support.tiny import make_tiny_base
+from training.adapters.bases import add_base
+from training.adapters.export.adapter import adapter_to_gguf, read_adapter
+from training.adapters.export.exporting import Trained, check_gguf, embed, export
+from training.adapters.export.merge import merge
+from training.adapters.export.vocabulary import split_name
+from training.adapters.export.weights import to_gguf
+from training.adapters.gguf_base import _QWEN2
+from training.cycle.guardrails import check_frozen_base
 
 assert importlib.util.find_spec("gguf") is not None
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -114,7 +113,7 @@ def test_rows_in_the_wrong_order_are_refused(
 ) -> None:
     adapter = make_adapter(bases["llama"], tmp_path / "adapter")
     base = to_gguf(bases["llama"], tmp_path / "base.gguf", precision="f32")
-    monkeypatch.setattr("training.export.layout._PERMUTED", {})
+    monkeypatch.setattr("training.adapters.export.layout._PERMUTED", {})
     wrong = adapter_to_gguf(bases["llama"], adapter, tmp_path / "wrong.gguf")
     with pytest.raises(TrainingError, match="answers otherwise"):
         check_gguf(Trained("scope-v1", bases["llama"], adapter), wrong, base)

@@ -9,15 +9,14 @@ import pytest
 
 pytest.importorskip("trl")
 
-from fitting_data import write_dataset
-from tiny import make_tiny_base
-
 from models.errors import TrainingError, UsageError
 from models.training import Target
 from models.training_settings import TrainingSettings
+from tests.support.fitting_data import write_dataset
+from tests.support.tiny import make_tiny_base
 from training.fit.chat import ChatFormat
 from training.fit.data import IGNORED, Row, packed, preference_rows, supervised_rows, training_order
-from training.recipe import Recipe, recipe_for
+from training.fit.recipe import Recipe, recipe_for
 
 ASKED = [{"role": "system", "content": "Judge files."}, {"role": "user", "content": "Is parser.py 12 of 34 needed?"}]
 OLD = [*ASKED, {"role": "assistant", "content": "No."}, {"role": "user", "content": "And lexer.py?"}]
@@ -187,7 +186,7 @@ def test_the_converted_tokenizer_has_the_ids_of_llama_cpp(tmp_path: Path) -> Non
     import httpx
 
     from llm.embedded import start, weights
-    from training.gguf_base import _convert_tokenizer
+    from training.adapters.gguf_base import _convert_tokenizer
 
     _convert_tokenizer(weights(), tmp_path)
     chat = ChatFormat.load(tmp_path)

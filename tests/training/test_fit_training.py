@@ -12,18 +12,18 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
-from fitting_data import tiny_base, write_dataset
 
 from models.errors import TrainingError
 from models.training import Target
 from models.training_settings import TrainingSettings
-from training.bases import Base
+from tests.support.fitting_data import tiny_base, write_dataset
+from training.adapters.bases import Base
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.backends import choose_backend, load_base
 from training.fit.fitting import Fit, Fitting, Progress, fit_dpo, fit_full, fit_sft
 from training.fit.lock import target_lock
+from training.fit.recipe import Method, Recipe, recipe_for
 from training.fit.trainers import checkpoints
-from training.recipe import Method, Recipe, recipe_for
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
-from fitting_data import *
+from tests.support.fitting_data import *
 from test_fit_training import *
 root = Path(sys.argv[3])
 def kill(progress):

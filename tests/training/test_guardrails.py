@@ -8,7 +8,7 @@ from evals.whole_runs import Change, Changes
 from models.errors import GuardrailError
 from models.guardrail_settings import GuardrailSettings
 from models.training import Target
-from training import guardrails as rules
+from training.cycle import guardrails as rules
 
 LIMITS = GuardrailSettings()
 OTHERS = [Target.CODE, Target.SCOPE, Target.PRECISION, Target.TASK_ANALYSIS]

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pairs_material import GOOD_SCOPE, LIBRARY, OLD, Repository, World, gold_runs
 
-from agent.code.parse import parse_edits
+from agent.edits.parse import parse_edits
 from agent.prompts import render
-from harness.store.rows import table_of, writing
 from models.attribution import Label
 from models.chat import Message, prompt_text
 from models.context import SymbolUse
@@ -22,12 +20,14 @@ from models.outcomes import OracleKind, OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep
 from models.plans import Target as Goal
 from models.protocols import Answer, Request, Stage
-from models.tables import TaskRun
 from models.training import Source, Target
-from training.pairs import Harvest, read_pairs
-from training.pairs.evolution import left_as_it_was
-from training.pairs.runs import owner_of
-from training.pairs.templates import is_current, task_of
+from store.rows import table_of, writing
+from store.tables import TaskRun
+from tests.support.pairs_material import GOOD_SCOPE, LIBRARY, OLD, Repository, World, gold_runs
+from training.data.pairs import Harvest, read_pairs
+from training.data.pairs.evolution import left_as_it_was
+from training.data.pairs.runs import owner_of
+from training.data.pairs.templates import is_current, task_of
 
 
 @pytest.fixture

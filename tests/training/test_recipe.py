@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.training import Target
 from models.training_settings import TrainingSettings
-from training.recipe import LINEAR_LAYERS, applied, overrides, plan_id, recipe_for
+from training.fit.recipe import LINEAR_LAYERS, applied, overrides, plan_id, recipe_for
 
 SFT = recipe_for(Target.SCOPE, "sft", TrainingSettings())
 

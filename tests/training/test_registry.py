@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models.database import open_database
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import Verdict
 from models.training import Target
-from tests.training.registry_material import (
+from store.database import open_database
+from tests.support.registry_material import (
     flip,
     fresh,
     make_adapter,
@@ -24,7 +24,7 @@ from tests.training.registry_material import (
     serving,
     write_safetensors,
 )
-from training.registry import Registry
+from training.adapters.registry import Registry
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -225,7 +225,7 @@ def test_two_active_adapters_cannot_be(registry: Registry, curated: "Engine", tm
 
 
 def test_a_header_of_another_length_is_no_safetensors(tmp_path: Path) -> None:
-    from training.registry.weights import header
+    from training.adapters.registry.weights import header
 
     file = tmp_path / "x.safetensors"
     write_safetensors(file, {"a": ((1,), [1.0])})

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models.database import open_database
 from models.errors import RegistryError
 from models.training import Target
-from tests.training.registry_material import (
+from store.database import open_database
+from tests.support.registry_material import (
     flip,
     fresh,
     lora,
@@ -17,7 +17,7 @@ from tests.training.registry_material import (
     make_base,
     register,
 )
-from training.registry import Registry
+from training.adapters.registry import Registry
 
 if TYPE_CHECKING:
     pass

@@ -5,19 +5,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from models.database import open_database
 from models.errors import DatabaseError, GuardrailError, UsageError
 from models.training import Target
-from training.rounds import (
-    CAMPAIGN,
-    CURATE,
-    END,
-    Request,
-    Round,
-    abandon,
-    continue_or_begin,
-    past_rounds,
-)
+from store.database import open_database
+from training.cycle.rounds import CAMPAIGN, CURATE, END, Request, Round, abandon, continue_or_begin, past_rounds
 
 
 @pytest.fixture

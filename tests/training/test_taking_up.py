@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles import Start, doubles
-from registry_material import make_adapter, make_base
 
 from models.chat import Message
-from models.database import open_database
 from models.errors import EvaluationError
 from models.protocols import Stage
 from models.settings import Settings
 from models.training import Target
-from training.bases import find_base
-from training.registry import AdapterVersion, Registry
-from training.served import served_answerer, take_up
+from store.database import open_database
+from tests.support.doubles import Start, doubles
+from tests.support.registry_material import make_adapter, make_base
+from training.adapters.bases import find_base
+from training.adapters.registry import AdapterVersion, Registry
+from training.cycle.served import served_answerer, take_up
 
 ASKED = [Message(role="user", content="Which file?")]
 

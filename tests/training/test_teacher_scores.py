@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-from asking import router
-from bad_server import Fail, ScriptedServer
-from pairs_material import GOOD_SCOPE, Repository, World
 
 from models.curation_settings import CurationSettings
 from models.errors import MalformedAnswer, ProviderError
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
 from models.training import Target
-from training.pairs import Harvest, read_pairs
-from training.scoring import Opinion, Scorer, Unscored, keep, read_opinion, unscored
+from tests.support.asking import router
+from tests.support.bad_server import Fail, ScriptedServer
+from tests.support.pairs_material import GOOD_SCOPE, Repository, World
+from training.data.pairs import Harvest, read_pairs
+from training.data.scoring import Opinion, Scorer, Unscored, keep, read_opinion, unscored
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from models.errors import TrainingError
-from training.bases import Base
-from training.recipe import Backend, Recipe
+from training.adapters.bases import Base
+from training.fit.recipe import Backend, Recipe
 
 
 def choose_backend(wanted: str = "auto") -> Backend:

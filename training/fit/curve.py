@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.fit.watch import Watch
+from training.fit.monitor import Watch
 
 
 def draw_curve(watch: Watch, target: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from models.errors import TrainingError
 from training.fit.chat import ChatFormat
-from training.recipe import Recipe
+from training.fit.recipe import Recipe
 
 IGNORED = -100
 """The label of a token that is not learned."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from host.private import make_directory
 from models.errors import TrainingError
-from models.private import make_directory
 
 
 @contextmanager

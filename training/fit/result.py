@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from host.private import make_directory
 from models.errors import TrainingError
 from models.plans import Frozen
-from models.private import make_directory
 from training.fit.adapter import CONFIG, WEIGHTS
+from training.fit.recipe import Backend, Override
 from training.fit.trainers import unwritable
-from training.recipe import Backend, Override
 
 _FIT, _PLAN = "fit.json", "training.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
-from training.recipe import Backend, Recipe
+from training.fit.recipe import Backend, Recipe
 
 _KEPT = 2
 _STAGING = ".staging"

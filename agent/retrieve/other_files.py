@@ -1,0 +1,47 @@
+"""Files beside the production code that a task speaks of: tests, documentation, settings."""
+
+from agent.retrieve.corpus import Corpus
+from agent.retrieve.outlines import short_outline
+from agent.retrieve.query import Query
+from models.context import Candidate, Tier
+from repos.index import RepositoryIndex
+
+_TESTS = 5
+
+
+def files_beside(
+    query: Query, index: RepositoryIndex, corpus: Corpus, likely: list[str], below: float
+) -> list[Candidate]:
+    """Tests and other files, best first, with scores under `below`.
+
+    First what the task names by its path, then the tests that exercise the `likely` files or share words with the task.
+    """
+    reasons: dict[str, tuple[Tier, str]] = {}
+    for path in index.paths():
+        if path not in corpus.numbers and _named(path, query):
+            reasons[path] = (Tier.MENTIONED, "the task names it")
+    known = {test.path for test in corpus.tests}
+    for path in likely:
+        for test in index.tests_of(path)[:2]:
+            if test in known:
+                reasons.setdefault(test, (Tier.IMPORTS, f"tests {path}"))
+    scores = corpus.test_code.scores(query.terms)
+    best = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
+    for number in best[:_TESTS]:
+        if scores[number] > 0:
+            reasons.setdefault(corpus.tests[number].path, (Tier.LEXICAL, "a test that shares words with the task"))
+    return [
+        Candidate(
+            path=path,
+            score=round(below / (place + 2), 6),
+            tier=tier,
+            reason=reason,
+            outline=short_outline(index.file(path)),
+        )
+        for place, (path, (tier, reason)) in enumerate(reasons.items())
+    ]
+
+
+def _named(path: str, query: Query) -> bool:
+    lower = path.lower()
+    return any(lower == told or lower.endswith("/" + told) or told.endswith("/" + lower) for told in query.paths)

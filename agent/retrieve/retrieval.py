@@ -1,0 +1,199 @@
+"""Retrieval: a task becomes a context package.
+
+    task_analysis -> candidates by rank -> scope (files, judged in batches) -> precision (their symbols) -> assembly
+
+The deterministic ranking proposes, the planner judges. Where it does not judge, or its answer cannot be read, the
+ranking stands; what the ranking knows from the task's own words (a path, a symbol) no judge can take away.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from agent.asking import Asker, Unanswered
+from agent.retrieve import assemble, default_scope, file_outlines, rank, rank_symbols
+from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
+from models.context import (
+    Candidate,
+    ContextPackage,
+    FileJudgement,
+    FileOutline,
+    Relevance,
+    SymbolJudgement,
+    SymbolOutline,
+    TaskAnalysis,
+    Tier,
+)
+from models.errors import PromptTooLong
+from models.protocols import Planner, Recorder, Request, Stage, Task
+from repos.index import RepositoryIndex
+
+T = TypeVar("T")
+
+JUDGED = 30
+"""Candidates that a judge is shown, best first."""
+MOST_BATCHES = 4
+"""Questions that a stage of retrieval may take, retries not counted; what is left after them stays as ranked."""
+OVERVIEW_CHARS = 6000
+SPACING = 8
+"""Tokens that an item of an answer may have beside its words: white space, where a model likes it."""
+FRAMING = 0.25
+"""Share of the smallest prompt that planning and coding keep for instructions, plan, step and failure."""
+_READERS = (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.CODE)
+
+
+def retrieve(task: Task, planner: Planner, index: RepositoryIndex, recorder: Recorder) -> ContextPackage:
+    """The context that planning and coding will see. Raises InfrastructureError when nobody could be asked."""
+    return Retrieval(task, planner, index, recorder).run()
+
+
+def context_budget(planner: Planner) -> int:
+    """Tokens of a context package that every later prompt of this planner has room for."""
+    return int(min(planner.room(stage) for stage in _READERS) * (1 - FRAMING))
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """One task's way from words to context."""
+
+    task: Task
+    planner: Planner
+    index: RepositoryIndex
+    recorder: Recorder
+
+    def run(self) -> ContextPackage:
+        """Analyse, rank, judge files, judge symbols, assemble."""
+        analysis = self.analyse() if self.planner.judges else None
+        candidates = rank(self.task.text, self.index, analysis if self.planner.steers else None)
+        kept = self.scope(analysis, candidates[:JUDGED])
+        judged = [FileJudgement(path=c.path, relevance=relevance, reason=c.reason) for c, relevance in kept]
+        symbols = self.precision(analysis, judged)
+        package = assemble(self.index, kept, symbols, context_budget(self.planner), self.planner.count)
+        for left in package.left_out:
+            self.recorder.decision(Stage.PRECISION, left.path, "left-out", left.reason)
+        return package
+
+    def analyse(self) -> TaskAnalysis | None:
+        """The planner's reading of the task; None if it cannot be read."""
+        request = Request(stage=Stage.TASK_ANALYSIS, task=self.task, overview=self.index.overview(OVERVIEW_CHARS))
+        try:
+            return self._asker.ask(request, parse_task_analysis)
+        except (Unanswered, PromptTooLong) as unanswered:
+            self.recorder.decision(Stage.TASK_ANALYSIS, "task", "unanswered", str(unanswered))
+            return None
+
+    def scope(
+        self, analysis: TaskAnalysis | None, candidates: Sequence[Candidate]
+    ) -> list[tuple[Candidate, Relevance]]:
+        """Candidates that are not irrelevant, best first, by the planner's judgement or by rank."""
+        by_rank = {each.path: each for each in default_scope(candidates)}
+        judged: dict[str, FileJudgement] = {}
+        if self.planner.judges:
+            for batch in self._first_batches(
+                candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _said, Stage.SCOPE
+            ):
+                judged |= self._judge_files(analysis, batch)
+        kept = []
+        for candidate in candidates:
+            judgement = judged.get(candidate.path, by_rank[candidate.path])
+            named = candidate.tier is Tier.MENTIONED and by_rank[candidate.path].relevance is Relevance.RELEVANT
+            if named and judgement.relevance is Relevance.IRRELEVANT:
+                judgement = FileJudgement(
+                    path=candidate.path,
+                    relevance=Relevance.SUPPORTING,
+                    reason=f"judged irrelevant, but {candidate.reason}",
+                )
+            by = "judge" if candidate.path in judged else "rank"
+            reason = judgement.reason or candidate.reason
+            self.recorder.decision(Stage.SCOPE, candidate.path, judgement.relevance.value, f"{by}: {reason}")
+            if judgement.relevance is not Relevance.IRRELEVANT:
+                kept.append((candidate, judgement.relevance))
+        return sorted(kept, key=lambda pair: pair[1] is not Relevance.RELEVANT)
+
+    def _judge_files(self, analysis: TaskAnalysis | None, batch: Sequence[Candidate]) -> dict[str, FileJudgement]:
+        request = Request(stage=Stage.SCOPE, task=self.task, analysis=analysis, candidates=tuple(batch))
+        try:
+            return {each.path: each for each in self._asker.ask(request, lambda text: parse_scope(text, batch))}
+        except (Unanswered, PromptTooLong) as unanswered:
+            self.recorder.decision(Stage.SCOPE, batch[0].path, "unanswered", str(unanswered))
+            return {}
+
+    def precision(self, analysis: TaskAnalysis | None, files: Sequence[FileJudgement]) -> list[SymbolJudgement]:
+        """A judgement for each symbol of the files kept, by the planner or by rank."""
+        found = {
+            (each.path, each.symbol): each
+            for file in files
+            for each in rank_symbols(self.task.text, self.index, file.path)
+        }
+        if self.planner.judges:
+            outlines = file_outlines(self.index, files, self.planner.count)
+            symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
+            for batch in self._first_batches(symbols, _shown_of, _said_of, Stage.PRECISION):
+                judged = self._judge_symbols(analysis, _regrouped(batch))
+                for each in judged:
+                    self.recorder.decision(Stage.PRECISION, f"{each.path} :: {each.symbol}", each.use.value, "judge")
+                found |= {(each.path, each.symbol): each for each in judged}
+        return list(found.values())
+
+    def _judge_symbols(self, analysis: TaskAnalysis | None, batch: Sequence[FileOutline]) -> list[SymbolJudgement]:
+        request = Request(stage=Stage.PRECISION, task=self.task, analysis=analysis, outlines=tuple(batch))
+        try:
+            return self._asker.ask(request, lambda text: parse_precision(text, batch))
+        except (Unanswered, PromptTooLong) as unanswered:
+            self.recorder.decision(Stage.PRECISION, batch[0].path, "unanswered", str(unanswered))
+            return []
+
+    @property
+    def _asker(self) -> Asker:
+        return Asker(self.planner, self.recorder)
+
+    def _first_batches(
+        self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
+    ) -> Iterator[list[T]]:
+        return islice(self._batches(items, shown, said, stage), MOST_BATCHES)
+
+    def _batches(
+        self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
+    ) -> Iterator[list[T]]:
+        """Items in order, as many to a batch as the stage has room for, to be shown and to be answered."""
+        count = self.planner.count
+        most_shown = int(self.planner.room(stage) * (1 - FRAMING)) - count(self.task.text)
+        most_said = int(self.planner.answer_room(stage) * (1 - FRAMING))
+        batch: list[T] = []
+        to_show = to_say = 0
+        for item in items:
+            shows, says = count(shown(item)), count(said(item)) + SPACING
+            if batch and (to_show + shows > most_shown or to_say + says > most_said):
+                yield batch
+                batch, to_show, to_say = [], 0, 0
+            batch.append(item)
+            to_show += shows
+            to_say += says
+        if batch:
+            yield batch
+
+
+def _said(candidate: Candidate) -> str:
+    """The longest judgement of a candidate."""
+    return f'"{candidate.path}": "supporting"'
+
+
+def _shown_of(item: tuple[FileOutline, SymbolOutline]) -> str:
+    _, symbol = item
+    return f"- `{symbol.name}` ({symbol.kind}, {symbol.tokens} tokens): {symbol.doc}\n  {symbol.signature}"
+
+
+def _said_of(item: tuple[FileOutline, SymbolOutline]) -> str:
+    outline, symbol = item
+    return f'"{outline.path}" "{symbol.name}": "type_context"'
+
+
+def _regrouped(batch: Sequence[tuple[FileOutline, SymbolOutline]]) -> list[FileOutline]:
+    """Outlines that hold the symbols of a batch only."""
+    outlines = dict.fromkeys(outline.path for outline, _ in batch)
+    by_path = {outline.path: outline for outline, _ in batch}
+    return [
+        by_path[path].model_copy(update={"symbols": tuple(s for outline, s in batch if outline.path == path)})
+        for path in outlines
+    ]

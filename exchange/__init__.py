@@ -1,0 +1,1 @@
+"""What crosses the border: instance files and predictions in SWE-bench's form."""

@@ -1,0 +1,168 @@
+"""Experiments: changes put together from a plan, the gold patch and a model's own work, judged by the hidden tests."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from harness.attribution.merge import merge
+from harness.planners.gold import GoldPlanner
+from harness.planners.hunks import FileHunks
+from harness.runs.attempt import Bench
+from harness.runs.workspace import TreeWorkspace
+from harness.validation.confirmation.recorded import TWINS_VERSION
+from harness.validation.judge import JUDGE_VERSION, judge_candidate
+from models.attribution import Experiment
+from models.edits import Edit, EditFormat
+from models.errors import EditError
+from models.files import Overlay
+from models.outcomes import Validation
+from models.plans import PlanStep, Target
+from repos.edit_paths import check_path
+from repos.index.symbols import base_name
+from runtime.trees import checked_out
+from store.runs import RawStore, digest, validation_key
+
+Judge = Callable[[Overlay], Validation]
+Code = Callable[[PlanStep, dict[str, str | None]], list[Edit]]
+
+
+def stored_judge(store: RawStore, bench: Bench, instance: str) -> Judge:
+    """Judging by the hidden tests, each change once: verdicts are kept. `instance` is an instance's key."""
+
+    def judge(changes: Overlay) -> Validation:
+        key = judging_key(bench, instance, changes)
+        if (found := store.find_validation(key)) is not None:
+            return found
+        verdict, report = judge_candidate(bench.runtime, bench.package, bench.instance, changes, key)
+        return store.store_validation(instance, verdict, report)
+
+    return judge
+
+
+def judging_key(bench: Bench, instance: str, changes: Overlay) -> str:
+    """The identity of the verdict on `changes`: of all that it rests on.
+
+    The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.
+    """
+    files = {p: None if c is None else [c[0].decode("utf-8", "surrogateescape"), c[1]] for p, c in changes.items()}
+    conditions = {
+        "limits": bench.runtime.limits.model_dump(mode="json"),
+        "sandbox": bench.runtime.sandbox.kind,
+        "judge": JUDGE_VERSION,
+        "twins": TWINS_VERSION,
+    }
+    environment = bench.package.environment_identity(bench.instance.environment)
+    return validation_key(instance, digest("changes", files), environment, conditions)
+
+
+class Coded(NamedTuple):
+    """What the gold coder made, and the steps of the gold plan that have work left."""
+
+    changes: Overlay
+    left: list[PlanStep]
+
+
+class Lab:
+    """Experiments on one attempt at an instance. Each is noted; the same change is judged once."""
+
+    def __init__(self, bench: Bench, judge: Judge) -> None:
+        self.bench = bench
+        self.gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
+        self.experiments: list[Experiment] = []
+        self._judge = judge
+        self._verdicts: dict[tuple[tuple[str, tuple[bytes, bool] | None], ...], Validation] = {}
+
+    @property
+    def own_steps(self) -> list[PlanStep]:
+        """The steps of the gold plan, tests left out, in order."""
+        plan = self.gold.plan
+        return [step for part in plan.meta.in_order() for step in plan.part_plans[part.id].in_order()]
+
+    def coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep] = ()) -> Coded:
+        """What the gold coder makes of a plan's steps, confined to their targets, and then of steps of its own."""
+        with checked_out(self.bench.package.git, self.bench.instance.base_commit, self.bench.runtime.scratch) as tree:
+            workspace = TreeWorkspace(tree)
+            for step in steps:
+                _take(workspace, step, self.gold.confined_edits)
+            for step in more:
+                _take(workspace, step, self.gold.edits)
+            left = [step for step in self.own_steps if self.gold.edits(step, _files(workspace, step))]
+            changes = workspace.changes()
+        files = {d.path: (d.after.text.encode(), d.after.executable) if d.after else None for d in changes}
+        return Coded(files, left)
+
+    def try_out(self, name: str, changes: Overlay | None) -> Experiment:
+        """Judge a change and note it as an experiment; None is noted as one that could not be made."""
+        if changes is None:
+            experiment = Experiment(name=name, kind=None, detail="the changes conflict")
+        else:
+            verdict = self._judged(changes)
+            experiment = Experiment(name=name, kind=verdict.kind, validation=verdict.key, detail=verdict.detail)
+        self.experiments.append(experiment)
+        return experiment
+
+    def added_to(self, work: Overlay, steps: Sequence[PlanStep]) -> Overlay | None:
+        """A model's own changes with gold steps made as well; None where the two conflict.
+
+        A file that only one of them removes is as the gold steps have it.
+        """
+        merged = dict(work)
+        for path, content in self.coded((), steps).changes.items():
+            ours, base = work.get(path), self._base(path)
+            if ours is None or content is None or ours == content:
+                merged[path] = content
+                continue
+            if base is None:
+                return None
+            try:
+                text = merge(base, ours[0].decode(), content[0].decode())
+            except UnicodeDecodeError:
+                return None
+            if text is None:
+                return None
+            merged[path] = (text.encode(), content[1])
+        return merged
+
+    def without(self, work: Overlay, targets: Collection[Target]) -> Overlay:
+        """A model's own changes less those it made at some targets."""
+        rest = dict(work)
+        for path in sorted({path for target in targets for path in (target.path, target.new_path) if path}):
+            here = [target for target in targets if path in (target.path, target.new_path)]
+            ours, base = rest.get(path), self._base(path)
+            names = {base_name(target.symbol) for target in here if target.symbol}
+            if ours is None or base is None or any(target.symbol is None for target in here):
+                rest.pop(path, None)
+                continue
+            file = FileHunks(path, base, ours[0].decode("utf-8", "replace"))
+            kept = {index for index, hunk in enumerate(file.hunks) if not _within(hunk.names, names)}
+            rest[path] = (file.text(kept).encode(), ours[1])
+        return rest
+
+    def _judged(self, changes: Overlay) -> Validation:
+        key = tuple(sorted(changes.items(), key=lambda item: item[0]))
+        if key not in self._verdicts:
+            self._verdicts[key] = self._judge(changes)
+        return self._verdicts[key]
+
+    def _base(self, path: str) -> str | None:
+        data = self.bench.package.git.read(self.bench.instance.base_commit, path)
+        return None if data is None else data.decode("utf-8", "replace")
+
+
+def _take(workspace: TreeWorkspace, step: PlanStep, code: Code) -> None:
+    workspace.apply(code(step, _files(workspace, step)))
+
+
+def _files(workspace: TreeWorkspace, step: PlanStep) -> dict[str, str | None]:
+    """The files that a step names; one that cannot be edited (a link, a binary) counts as absent."""
+    files: dict[str, str | None] = {}
+    for path in dict.fromkeys(path for target in step.targets for path in (target.path, target.new_path) if path):
+        try:
+            check_path(path)
+            files[path] = workspace.read(path)
+        except EditError:
+            files[path] = None
+    return files
+
+
+def _within(names: Collection[str], wanted: Collection[str]) -> bool:
+    return any(f"{name}.".startswith(f"{each}.") for name in names for each in wanted)

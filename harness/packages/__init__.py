@@ -1,0 +1,1 @@
+"""Repo packages: prepared, locked, gold-validated, checked and read."""

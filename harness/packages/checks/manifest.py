@@ -1,0 +1,181 @@
+"""A manifest's values, each checked for what its field holds, and against each other. Nothing is run or looked up."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from harness.packages.checks import values
+from harness.packages.checks.findings import Finding, shown
+from models.generated import GeneratedTests
+from models.manifest import DropReason, Environment, Instance, InvalidReason, Manifest
+from repos.index.paths import is_test_path
+from runtime.environments.resolve import environment_key
+from runtime.environments.wheels import locked
+
+TEST_COMMAND = ("python", "-m", "pytest")
+"""The only command that tests are run with."""
+_COUNT = 10**9
+_DAYS = 10**5
+
+
+def manifest_findings(manifest: Manifest) -> Iterator[Finding]:
+    """Everything that is wrong with a manifest, in the order of its fields."""
+    yield from _repository(manifest)
+    for index, environment in enumerate(manifest.environments):
+        yield from _environment(f"environments.{index}", environment, manifest.wheels)
+    yield from _wheels(manifest)
+    for index, instance in enumerate(manifest.instances):
+        yield from _instance(f"instances.{index}", instance, {e.key for e in manifest.environments})
+    yield from _repeated("environments", (e.key for e in manifest.environments))
+    yield from _repeated("instances", (i.instance_id for i in manifest.instances))
+    yield from _repeated("instances", (i.commit for i in manifest.instances))
+
+
+def _check(field: str, check: values.Check, *given: str | None) -> Iterator[Finding]:
+    for value in given:
+        if value is not None and (why := check(value)):
+            yield Finding(field, shown(value), why)
+
+
+def _repeated(field: str, given: Iterable[str]) -> Iterator[Finding]:
+    for value, count in Counter(given).items():
+        if count > 1:
+            yield Finding(field, shown(value), f"stands there {count} times")
+
+
+def _count(field: str, value: int) -> Iterator[Finding]:
+    if not 0 <= value <= _COUNT:
+        yield Finding(field, shown(value), "is no count")
+
+
+def _repository(manifest: Manifest) -> Iterator[Finding]:
+    yield from _check("name", values.component, manifest.name)
+    yield from _check("source", values.origin, manifest.source)
+    for field in ("license", "organisation", "domain"):
+        yield from _check(field, values.line, getattr(manifest, field))
+    yield from _check("head", values.commit_id, manifest.head)
+    yield from _check("python", values.python, manifest.python or None)
+    if manifest.test_command != TEST_COMMAND:
+        yield Finding("test_command", shown(list(manifest.test_command)), f"is not {' '.join(TEST_COMMAND)}")
+    yield from _count("lines_of_code", manifest.lines_of_code)
+    yield from _check("flags", values.flag, *manifest.flags)
+    funnel = manifest.funnel
+    for name in ("total", "needs_message", "kept", "mixed"):
+        yield from _count(f"funnel.{name}", getattr(funnel, name))
+    for reason, count in funnel.dropped.items():
+        if reason not in set(DropReason):
+            yield Finding("funnel.dropped", shown(reason), "is no reason to drop a commit")
+        yield from _count(f"funnel.dropped.{shown(reason)}", count)
+
+
+def _environment(field: str, environment: Environment, wheels: dict[str, str]) -> Iterator[Finding]:
+    yield from _check(f"{field}.key", values.environment_id, environment.key)
+    yield from _check(f"{field}.python", values.python, environment.python)
+    yield from _check(f"{field}.abi", values.abi, environment.abi)
+    if environment.abi != f"cp{environment.python.replace('.', '')}":
+        yield Finding(f"{field}.abi", shown(environment.abi), f"is not that of Python {shown(environment.python)}")
+    yield from _check(f"{field}.requires", values.requirement, *environment.requires)
+    yield from _check(f"{field}.cutoff", values.day, environment.cutoff)
+    yield from _check(f"{field}.late_because", values.text, environment.late_because)
+    if environment.days_after is not None and not 0 <= environment.days_after <= _DAYS:
+        yield Finding(f"{field}.days_after", shown(environment.days_after), f"is no number of days up to {_DAYS}")
+    yield from _check(f"{field}.wheels", values.wheel, *environment.wheels)
+    yield from _repeated(f"{field}.wheels", environment.wheels)
+    derived = environment_key(environment.requires, environment.lock, environment.abi)
+    if environment.key != derived:
+        yield Finding(f"{field}.key", shown(environment.key), f"is not the key of what it holds ({derived})")
+    if why := values.lock(environment.lock):
+        yield Finding(f"{field}.lock", shown(environment.lock), why)
+        return
+    yield from _chosen(field, environment, wheels)
+
+
+def _chosen(field: str, environment: Environment, wheels: dict[str, str]) -> Iterator[Finding]:
+    """Whether the wheels of an environment are those that its lock pins, one for each release."""
+    pinned = locked(environment.lock)
+    for name in environment.wheels:
+        if values.wheel(name):
+            continue
+        distribution, version, _, _ = parse_wheel_filename(name)
+        hashes = pinned.pop((canonicalize_name(distribution), version), None)
+        if hashes is None:
+            yield Finding(
+                f"{field}.wheels", shown(name), "is pinned by no line of the lock, or by one that has a wheel"
+            )
+        elif name not in wheels:
+            yield Finding(f"{field}.wheels", shown(name), "is not among the package's wheels")
+        elif wheels[name] not in hashes:
+            yield Finding(f"{field}.wheels", shown(name), "has a hash in the package that the lock does not allow")
+    for left in pinned:
+        yield Finding(f"{field}.lock", shown(f"{left[0]}=={left[1]}"), "has no wheel")
+
+
+def _wheels(manifest: Manifest) -> Iterator[Finding]:
+    used = {name for environment in manifest.environments for name in environment.wheels}
+    for name, digest in manifest.wheels.items():
+        yield from _check("wheels", values.wheel, name)
+        yield from _check(f"wheels.{shown(name)}", values.sha256, digest)
+        if name not in used:
+            yield Finding("wheels", shown(name), "is used by no environment")
+    yield from _repeated("wheels", (name.casefold() for name in manifest.wheels))
+
+
+def _instance(field: str, instance: Instance, environments: set[str]) -> Iterator[Finding]:
+    yield from _check(f"{field}.instance_id", values.component, instance.instance_id)
+    yield from _check(f"{field}.commit", values.commit_id, instance.commit)
+    yield from _check(f"{field}.base_commit", values.commit_id, instance.base_commit)
+    if instance.commit == instance.base_commit:
+        yield Finding(f"{field}.base_commit", shown(instance.base_commit), "is the commit itself")
+    for name in ("task", "detail"):
+        yield from _check(f"{field}.{name}", values.text, getattr(instance, name))
+    yield from _check(f"{field}.version", values.version, instance.version)
+    if instance.environment is not None and instance.environment not in environments:
+        yield Finding(f"{field}.environment", shown(instance.environment), "is no environment of the package")
+    yield from _files_and_tests(field, instance)
+    if instance.valid and (instance.environment is None or not instance.fail_to_pass):
+        yield Finding(
+            f"{field}.reason", "None", "is for instances with an environment and tests that fail on the parent"
+        )
+    if instance.generated is not None:
+        yield from _generated(f"{field}.generated", instance.generated, instance)
+
+
+def _files_and_tests(field: str, instance: Instance) -> Iterator[Finding]:
+    for name, check in (
+        ("production_files", values.path),
+        ("test_files", values.path),
+        ("symbols", values.symbol),
+        ("fail_to_pass", values.node_id),
+        ("pass_to_pass", values.node_id),
+    ):
+        yield from _check(f"{field}.{name}", check, *getattr(instance, name))
+        if name != "symbols":  # overloads bear one name
+            yield from _repeated(f"{field}.{name}", getattr(instance, name))
+    yield from _repeated(f"{field}.planning_types", instance.planning_types)
+    for both in sorted(set(instance.fail_to_pass) & set(instance.pass_to_pass)):
+        yield Finding(f"{field}.pass_to_pass", shown(both), "is in fail_to_pass as well")
+    for test in instance.excluded:
+        yield from _check(f"{field}.excluded", values.text, test.id)
+        yield from _check(f"{field}.excluded.reason", values.text, test.reason)
+
+
+def _generated(field: str, generated: GeneratedTests, instance: Instance) -> Iterator[Finding]:
+    yield from _check(f"{field}.files", values.path, *(file.path for file in generated.files))
+    yield from _repeated(f"{field}.files", (file.path for file in generated.files))
+    files = {file.path for file in generated.files}
+    for path in sorted(files):
+        if not is_test_path(path) or not path.endswith(".py"):
+            yield Finding(f"{field}.files", shown(path), "would not be a test file")
+    for test in generated.told_apart:
+        yield from _check(f"{field}.told_apart", values.node_id, test)
+        if test not in instance.fail_to_pass or test.partition("::")[0] not in files:
+            yield Finding(f"{field}.told_apart", shown(test), "is no fail_to_pass test of the generated files")
+    if generated.instead_of not in set(InvalidReason):
+        yield Finding(f"{field}.instead_of", shown(generated.instead_of), "is no reason of an invalid instance")
+    yield from _check(f"{field}.instead_of_detail", values.text, generated.instead_of_detail)
+    yield from _check(f"{field}.model", values.line, generated.model)
+    yield from _check(f"{field}.prompt_hash", values.sha256, generated.prompt_hash)
+    yield from _check(f"{field}.answer_hash", values.sha256, generated.answer_hash)
+    if not 1 <= generated.round <= 1000:
+        yield Finding(f"{field}.round", shown(generated.round), "is no round")

@@ -1,0 +1,309 @@
+"""Gold validation: is a mined commit an instance? Its tests must tell its presence from its absence.
+
+Three states are run: the parent, the parent with the commit's tests, and the commit. FAIL_TO_PASS are the tests in
+touched files that fail in the second and pass in the third; PASS_TO_PASS pass in the first and in the third. Whatever
+wavers between repeats is excluded, and a commit without a steady FAIL_TO_PASS test is invalid for a stated reason.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.manifest import Commit, ExcludedTest, InvalidReason
+from models.suite import CaseStatus, SuiteEnd, SuiteReport
+from repos.git import Git
+from repos.index.paths import is_test_path
+from repos.trees import overlay
+from runtime.sandbox import Ending
+from runtime.testing import Selection
+from runtime.trees import (
+    BuildFailed,
+    Provisioned,
+    Runtime,
+    build,
+    checked_out,
+    install_tests,
+    project_in,
+    run_tests,
+    suite_setup,
+)
+
+REPEATS = 3
+_WHERE_IS = (
+    "import importlib.util; spec = importlib.util.find_spec({name!r}); "
+    "print(spec and (spec.origin or list(spec.submodule_search_locations)[0]))"
+)
+VANISHED_SHARE = 0.05
+"""Share of the parent's passing tests that may be absent at the commit, in files it does not touch."""
+
+
+@dataclass(frozen=True)
+class GoldVerdict:
+    """Outcome of gold validation; `reason` is None for a valid commit. `seconds` are the wall times of the runs."""
+
+    fail_to_pass: tuple[str, ...] = ()
+    pass_to_pass: tuple[str, ...] = ()
+    excluded: tuple[ExcludedTest, ...] = ()
+    reason: InvalidReason | None = None
+    detail: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The reports of the three states; `before` and `after` hold their repeats, full runs of the commit first."""
+
+    parent: SuiteReport
+    before: tuple[SuiteReport, ...]
+    after: tuple[SuiteReport, ...]
+    touched: frozenset[str]
+
+
+class _Invalid(Exception):
+    def __init__(self, reason: InvalidReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def validate_gold(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> GoldVerdict:
+    """Run the three states of a commit and decide. Raises InfrastructureError only; all else is a verdict."""
+    seconds: dict[str, float] = {}
+    touched = tuple(sorted(c.path for c in commit.changes if c.kind == "test" and c.path.endswith(".py")))
+    try:
+        if not touched:
+            raise _Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
+        return decide(_run_states(runtime, git, commit, provided, touched, seconds), seconds)
+    except _Invalid as invalid:
+        return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds)
+    except BuildFailed as error:
+        return GoldVerdict(reason=InvalidReason.BUILD_FAILED, detail=str(error), seconds=seconds)
+
+
+def _run_states(
+    runtime: Runtime,
+    git: Git,
+    commit: Commit,
+    provided: Provisioned,
+    touched: tuple[str, ...],
+    seconds: dict[str, float],
+) -> Runs:
+    full = Selection(first=touched)
+    first_only = Selection(first=touched, stop="after-first")
+
+    def state(name: str, base: str, selection: Selection, *, with_tests: bool) -> SuiteReport:
+        with checked_out(git, base, runtime.scratch) as tree:
+            if with_tests:
+                install_tests(git, commit.sha, tree)
+            overlay(tree, build(runtime, tree, provided))
+            report = run_tests(runtime, tree, provided, selection)
+        seconds[name] = round(report.seconds, 3)
+        return report
+
+    after = [state("after-1", commit.sha, full, with_tests=False)]
+    _check_ran(after[0], "the commit")
+    _check_imports(runtime, git, commit, provided)
+    before = [state("before-1", commit.parent, first_only, with_tests=True)]
+    told_apart = _told_apart(before[0], after[0], touched)
+    if not told_apart and not _skipped(after[0], frozenset(touched)):
+        # no repeat can make a difference appear, and no skip needs the parent to explain it: spare the rest
+        return Runs(after[0], tuple(before), tuple(after), frozenset(touched))
+    parent = state("parent", commit.parent, Selection(), with_tests=False)
+    _check_ended(parent, "the parent")
+    if not told_apart:
+        return Runs(parent, tuple(before), tuple(after), frozenset(touched))
+    for repeat in range(2, REPEATS + 1):
+        selection = full if repeat == 2 else first_only
+        after.append(state(f"after-{repeat}", commit.sha, selection, with_tests=False))
+        _check_ended(after[-1], "the commit, repeated,")
+        before.append(state(f"before-{repeat}", commit.parent, first_only, with_tests=True))
+    return Runs(parent, tuple(before), tuple(after), frozenset(touched))
+
+
+def _told_apart(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
+    return bool({i for i in after.passed if _file(i) in set(touched)} - before.passed)
+
+
+def _check_ended(report: SuiteReport, what: str) -> None:
+    if report.end is SuiteEnd.TIMEOUT:
+        raise _Invalid(InvalidReason.TIMEOUT, f"the suite of {what} did not end within {report.seconds:.0f} s")
+    if report.end in (SuiteEnd.CRASHED, SuiteEnd.USAGE, SuiteEnd.OUTPUT_LIMIT):
+        raise _Invalid(InvalidReason.CRASHED, f"the suite of {what}: {report.end.value}: {_last_line(report.output)}")
+
+
+def _check_ran(report: SuiteReport, what: str) -> None:
+    _check_ended(report, what)
+    if report.collection_errors:
+        file, error = sorted(report.collection_errors.items())[0]
+        raise _Invalid(InvalidReason.COLLECTION_ERROR, f"{file} at {what}: {_last_line(error)}")
+    if report.end is SuiteEnd.NO_TESTS or not report.cases:
+        raise _Invalid(InvalidReason.NO_TESTS, f"no test was collected at {what}")
+
+
+def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> None:
+    """Prove that what the tests import is the work tree's package and not an installed one of the same name."""
+    with checked_out(git, commit.sha, runtime.scratch) as tree:
+        overlay(tree, build(runtime, tree, provided))
+        setup = suite_setup(tree, provided)
+        root = runtime.sandbox.workdir_path(tree)
+        path = os.pathsep.join(setup.import_path(root))
+        for name in project_in(tree).import_names:
+            probe = _WHERE_IS.format(name=name)
+            finished = runtime.sandbox.run(
+                [str(setup.python), "-c", probe],
+                workdir=tree,
+                mounts=setup.mounts,
+                env={"PYTHONPATH": path},
+                limits=runtime.limits,
+            )
+            origin = _last_line(finished.output)
+            if finished.ending is not Ending.EXITED or not Path(origin).is_relative_to(root):
+                where = (
+                    "the environment" if Path(origin).is_relative_to(setup.python.parent.parent) else Path(origin).name
+                )
+                raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
+
+
+def decide(runs: Runs, seconds: dict[str, float] | None = None) -> GoldVerdict:
+    """The verdict that the reports of the three states give."""
+    try:
+        return _sorted_out(runs, seconds or {})
+    except _Invalid as invalid:
+        return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds or {})
+
+
+def _sorted_out(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
+    ids = set[str]().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
+    full = [runs.parent, *runs.after[:2]]
+    steady = set.intersection(*(report.passed for report in runs.after[:2]))
+    in_touched = {i for i in ids if _file(i) in runs.touched}
+    repeated = [report.passed for report in runs.after]
+    passes = {i for i in steady if i not in in_touched or all(i in passed for passed in repeated)}
+    sometimes = set[str]().union(*repeated[:2])
+    wavering = (sometimes - steady) | ((sometimes & in_touched) - passes)
+
+    excluded: dict[str, str] = {}
+    for test in sorted(ids):
+        if _is_doctest(test):
+            excluded[test] = "doctest: its id holds a line number"
+        elif test in wavering:
+            excluded[test] = "flaky: passed in some runs of the commit and not in others"
+        elif test not in passes:
+            excluded[test] = _why_not_passing(test, full)
+    fails_before = {i for i in in_touched if all(_fails(i, report, runs.parent) for report in runs.before)}
+    fail_to_pass = {i for i in passes & fails_before if i not in excluded}
+    pass_to_pass = {i for i in passes - fail_to_pass if i not in excluded and _passed_before(i, runs)}
+    for test in sorted(passes - fail_to_pass - pass_to_pass - excluded.keys()):
+        excluded[test] = "passes at the commit only, outside the touched test files"
+    _check_vanished(runs)
+    if not fail_to_pass:
+        raise _no_fail_to_pass(runs, excluded, in_touched)
+    missing = [c for c in _skipped(runs.after[0], runs.touched) if _missing_module(c[1])]
+    if missing:
+        raise _Invalid(InvalidReason.SKIPPED_TESTS, f"{missing[0][0]} skips: {missing[0][1]}")
+    return GoldVerdict(
+        tuple(sorted(fail_to_pass)),
+        tuple(sorted(pass_to_pass)),
+        tuple(ExcludedTest(id=i, reason=r) for i, r in sorted(excluded.items())),
+        seconds=seconds,
+    )
+
+
+def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
+    """Whether a test was seen to fail without the commit's production changes.
+
+    A module (or a conftest) that no longer imports fails as a whole: that counts only for tests that the parent did not
+    have. A run that was cut short says nothing of the tests that it did not reach.
+    """
+    if test in before.cases:
+        return test not in before.passed
+    broken = _file(test) in before.collection_errors or before.end is SuiteEnd.USAGE
+    return broken and test not in parent.cases
+
+
+def _passed_before(test: str, runs: Runs) -> bool:
+    return test in runs.parent.passed or all(test in report.passed for report in runs.before)
+
+
+def _check_vanished(runs: Runs) -> None:
+    """A yield can lie: tests that are no longer collected, in files nobody touched, are the environment's fault.
+
+    Doctests do not count: the ids of those in documents hold line numbers, which shift with every word added above.
+    """
+    passed = {i for i in runs.parent.passed if not _is_doctest(i)}
+    before = {i for i in passed if _file(i) not in runs.touched}
+    gone = before - runs.after[0].cases.keys()
+    if len(gone) > VANISHED_SHARE * len(passed) and len(gone) > 1:
+        raise _Invalid(
+            InvalidReason.COLLECTION_ERROR,
+            f"{len(gone)} of {len(before)} tests in untouched files are not collected at the commit, e.g. {min(gone)}",
+        )
+
+
+def _no_fail_to_pass(runs: Runs, excluded: dict[str, str], in_touched: set[str]) -> _Invalid:
+    """The reason why nothing tells the commit from its parent."""
+    flaky = [i for i in in_touched if excluded.get(i, "").startswith("flaky")]
+    if flaky:
+        return _Invalid(InvalidReason.FLAKY, f"{flaky[0]} and {len(flaky) - 1} more waver between runs of the commit")
+    for test, why in _skipped(runs.after[0], runs.touched):
+        if _missing_module(why):
+            return _Invalid(InvalidReason.SKIPPED_TESTS, f"{test} skips: {why}")
+    new = [(test, why) for test, why in _skipped(runs.after[0], runs.touched) if test not in runs.parent.cases]
+    if in_touched & runs.after[0].passed - runs.parent.cases.keys():
+        new = []  # there are new tests that ran, and told nothing apart: a skip is not the reason
+    for test, why in new:
+        if re.search(r"python|3\.\d+|version", why, re.I):
+            return _Invalid(InvalidReason.NEEDS_NEWER_PYTHON, f"{test} skips: {why}")
+        if re.search(r"windows|macos|darwin|platform|linux", why, re.I):
+            return _Invalid(InvalidReason.NEEDS_OTHER_PLATFORM, f"{test} skips: {why}")
+    if new:
+        return _Invalid(InvalidReason.SKIPPED_TESTS, f"{new[0][0]} and {len(new) - 1} more new tests skip: {new[0][1]}")
+    failing = sorted(i for i in in_touched if i in runs.after[0].ids(CaseStatus.FAILED, CaseStatus.ERROR))
+    if failing:
+        message = _last_line(runs.after[0].cases[failing[0]].message)
+        return _Invalid(InvalidReason.GOLD_FAILS, f"{failing[0]} fails on the commit itself: {message}")
+    if any(
+        report.end is not SuiteEnd.COMPLETED or runs.touched & report.collection_errors.keys() for report in runs.before
+    ):
+        why = "the touched test files break as a whole at the parent, and hold no test that the parent did not have"
+        return _Invalid(InvalidReason.NO_FAIL_TO_PASS, why)
+    return _Invalid(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes without the commit's production changes")
+
+
+def _skipped(report: SuiteReport, touched: frozenset[str]) -> list[tuple[str, str]]:
+    cases = (c for c in report.cases.values() if c.status is CaseStatus.SKIPPED and _file(c.id) in touched)
+    return sorted((case.id, _last_line(case.message)) for case in cases)
+
+
+def _missing_module(why: str) -> bool:
+    return bool(
+        re.search(
+            r"could not import|no module named|not installed|is required|requires? \w+ (package|library)",
+            why,
+            re.I,
+        )
+    )
+
+
+def _why_not_passing(test: str, full: list[SuiteReport]) -> str:
+    statuses = [report.cases[test].status.value for report in full if test in report.cases]
+    if not statuses:
+        return "seen only without the commit's production changes"
+    if test not in full[1].cases:
+        return "no longer there at the commit"
+    return f"{statuses[-1]} at the commit"
+
+
+def _is_doctest(test: str) -> bool:
+    file, _, name = test.partition("::")
+    return not is_test_path(file) or not file.endswith(".py") or ("." in name.split("[")[0] and "::" not in name)
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else "no message"

@@ -1,0 +1,150 @@
+"""Which environment a commit is validated in: dated by its parent's day, shared within a window, and free of every
+distribution that provides what the work tree does."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from harness.packages.package import write_atomically
+from models.errors import EnvironmentFault, WheelError
+from models.manifest import Commit, Environment, InvalidReason
+from repos.git import Git
+from runtime.environments import (
+    Era,
+    Project,
+    calendar_of,
+    choose_interpreter,
+    day_of,
+    discover_commit,
+    eras_of,
+    fetch_wheels,
+    installed_interpreters,
+    interpreter_for,
+    lock_for_era,
+    midnight,
+    pretend_version,
+    providing,
+    spec_key,
+)
+from runtime.environments.eras import left_out
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A commit on its way to becoming an instance: with an environment, or with the reason why there is none."""
+
+    commit: Commit
+    version: str
+    environment: Environment | None
+    reason: InvalidReason | None = None
+    detail: str = ""
+
+
+def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache: Path) -> list[Candidate]:
+    """The environments of commits, in their order. The commits are looked at from the earliest parent on, for a later
+    one may share an earlier one's environment, and not the other way round."""
+    known: dict[str, Environment] = {}
+    calendar = calendar_of(git)
+    order = sorted(commits, key=lambda commit: (calendar.day(commit.parent, commit.committed), commit.sha))
+    found = {commit.sha: find_environment(git, commit, known, packages, cache) for commit in order}
+    return [found[commit.sha] for commit in commits]
+
+
+def find_environment(git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path) -> Candidate:
+    """The environment of one commit, dated by its parent's day; `known` holds environments that may be shared, and
+    grows.
+
+    Where no release before the parent's day meets the commit's requirements, later releases of what the commit itself
+    began to require or requires otherwise count, up to its own day; where that is not enough, all of its own day. The
+    environment says so.
+    """
+    own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
+    if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
+        return Candidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
+    version = pretend_version(git.last_tag(commit.parent))
+    day = calendar_of(git).day(commit.parent, commit.committed)
+    own_day = max(day_of(commit.committed), day)
+    # The parent has to run in it as well: what the commit no longer requires stays in, if both can be had together.
+    projects = tuple(dict.fromkeys((with_dropped(own, parent), own)))
+    failed: EnvironmentFault | WheelError | None = None
+    for era in eras_of(day, own_day, newly_required(own, parent)):
+        for project in projects:
+            try:
+                environment = environment_for(project, era.after(failed), known, packages, cache)
+            except WheelError as error:  # published damaged: others do without
+                return Candidate(commit, version, None, InvalidReason.NO_WHEEL, str(error))
+            except EnvironmentFault as error:
+                failed = failed or error
+                continue
+            return Candidate(commit, version, environment)
+    assert failed is not None
+    reason = InvalidReason.NO_WHEEL if "wheel" in str(failed) else InvalidReason.UNRESOLVABLE
+    return Candidate(commit, version, None, reason, str(failed))
+
+
+def newly_required(own: Project, parent: Project) -> frozenset[str]:
+    """The distributions (normalised names) that a commit began to require, or requires otherwise than its parent."""
+    changed = set(own.requires) - set(parent.requires)
+    return frozenset(canonicalize_name(Requirement(text).name) for text in changed)
+
+
+def with_dropped(project: Project, parent: Project) -> Project:
+    """A project that also requires what only its parent did."""
+    kept = {canonicalize_name(Requirement(text).name) for text in (*project.requires, project.name)}
+    dropped = {text for text in parent.requires if canonicalize_name(Requirement(text).name) not in kept}
+    return replace(project, requires=tuple(sorted({*project.requires, *dropped})))
+
+
+def environment_for(
+    project: Project, era: Era, known: dict[str, Environment], packages: Path, cache: Path
+) -> Environment:
+    """The environment of a project in an era, its wheels fetched: one of the `known`, which grow, if it may be shared.
+
+    Raises EnvironmentFault, WheelError, InfrastructureError.
+    """
+    newest = choose_interpreter(project.requires_python, midnight(era.day), installed_interpreters())
+    key = spec_key(project, newest)
+    shared = [each for name, each in known.items() if name.startswith(key) and era.may_share(each)]
+    if shared:
+        return max(shared, key=lambda each: each.cutoff)
+    environment = _without_stand_ins(project, era, packages, cache)
+    known[f"{key}-{environment.cutoff}-{len(known)}"] = environment
+    return environment
+
+
+def _without_stand_ins(project: Project, era: Era, packages: Path, cache: Path) -> Environment:
+    """A locked environment, its wheels fetched, of which none provides what the work tree does.
+
+    A distribution that does is the one under test by another name, or would stand in for it.
+    """
+    while True:
+        newest = choose_interpreter(project.requires_python, midnight(era.day), installed_interpreters())
+        environment = _cached_lock(cache / "locks" / f"{spec_key(project, newest)}-{era.label}.json", project, era)
+        missing = left_out(project, interpreter_for(environment.abi), environment)
+        if era.later_helps(missing):
+            raise EnvironmentFault(f"no release before {era.day} has a wheel for {', '.join(sorted(missing))}")
+        wheels = fetch_wheels(environment, interpreter_for(environment.abi), packages)
+        stand_ins = providing(project.modules, [packages / name for name in wheels]) - set(project.aliases)
+        if not stand_ins:
+            days, because = era.reach(environment)
+            return environment.model_copy(
+                update={"wheels": tuple(sorted(wheels)), "days_after": days, "late_because": because}
+            )
+        project = without(project, stand_ins)
+
+
+def without(project: Project, names: Collection[str]) -> Project:
+    """A project whose distribution goes by further names, and that requires none of them."""
+    kept = tuple(text for text in project.requires if canonicalize_name(Requirement(text).name) not in names)
+    return replace(project, requires=kept, aliases=tuple(sorted({*project.aliases, *names})))
+
+
+def _cached_lock(path: Path, project: Project, era: Era) -> Environment:
+    if path.is_file():
+        return Environment.model_validate_json(path.read_text())
+    _, environment = lock_for_era(project, era.cutoff, installed_interpreters(), era.later)
+    write_atomically(path, environment.model_dump_json())
+    return environment

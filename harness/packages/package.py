@@ -1,0 +1,202 @@
+"""Repo packages on disk: `repo/` (a bare clone), `packages/` (wheels), `generated/` (tests that a teacher wrote, if
+any), `manifest.json`; `timings.json` beside it."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.packages.checks import Finding, clone_findings, manifest_findings, parse_manifest, shown
+from harness.packages.checks.reading import read_bounded
+from models.errors import EnvironmentFault, InfrastructureError, ManifestError, WheelError
+from models.files import Overlay
+from models.generated import FOLDER, GeneratedFile
+from models.manifest import Instance, InvalidReason, Manifest
+from repos.git import Git
+from repos.index.paths import is_test_path
+from repos.trees import inside
+from runtime.environments import check_together, check_wheel, environment_identity, known_sha256
+
+MANIFEST = "manifest.json"
+TIMINGS = "timings.json"
+
+
+@dataclass(frozen=True)
+class RepoPackage:
+    """A package that was read and found whole."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def git(self) -> Git:
+        """The package's clone."""
+        return Git(self.directory / "repo")
+
+    @property
+    def wheels(self) -> Path:
+        """The folder of wheels."""
+        return self.directory / "packages"
+
+    @property
+    def identity(self) -> str:
+        """Hash of the manifest and, through it, of wheels and commit ids."""
+        return self.manifest.identity()
+
+    def environment_identity(self, key: str | None) -> str | None:
+        """The identity of the content of the environment that the manifest lists under `key`; None for None.
+
+        It is derived from the lock and from the wheels that lie in the package. Raises WheelError for one that is
+        missing, KeyError for an unknown environment.
+        """
+        if key is None:
+            return None
+        environment = self.manifest.environment(key)
+        return environment_identity(
+            environment, {name: known_sha256(self.wheels / name) for name in environment.wheels}
+        )
+
+
+def read_package(directory: Path) -> RepoPackage:
+    """The repo package in a directory.
+
+    Raises ManifestError when there is none, when its manifest is of another version or a field of it is not what it
+    has to be, when its clone holds what ours never do, lacks commits or has damaged objects, or when generated tests
+    are not there. What is derived from content (keys, parents) is computed again and compared.
+    """
+    package = RepoPackage(directory, read_manifest(directory))
+    if finding := next(_further_findings(package), None):
+        raise ManifestError(_message(directory, finding))
+    return package
+
+
+def package_findings(directory: Path) -> list[Finding]:
+    """Everything that is wrong with a package, its wheels included. Nothing of it is run.
+
+    Raises ManifestError when there is no manifest that can be read.
+    """
+    manifest, findings = parse_manifest(directory / MANIFEST, read_bounded(directory / MANIFEST))
+    if manifest is None:
+        return findings
+    found = list(manifest_findings(manifest))
+    if found:  # what follows opens what the manifest names
+        return found
+    package = RepoPackage(directory, manifest)
+    return [*_further_findings(package), *_wheel_findings(package)]
+
+
+def _message(directory: Path, finding: Finding) -> str:
+    if finding.field == "repo":
+        return f"{directory}/repo: {finding.why}; {finding.remedy}"
+    return f"{directory}: {finding}"
+
+
+def _further_findings(package: RepoPackage) -> Iterator[Finding]:
+    yield from clone_findings(package.directory, package.manifest)
+    for index, instance in enumerate(package.manifest.instances):
+        try:
+            generated_tests(package, instance)
+        except EnvironmentFault as error:
+            why, _, remedy = str(error).partition("; ")
+            yield Finding(f"instances.{index}.generated", shown(instance.instance_id), why, remedy)
+
+
+def _wheel_findings(package: RepoPackage) -> Iterator[Finding]:
+    for name, sha256 in sorted(package.manifest.wheels.items()):
+        try:
+            check_wheel(package.wheels / name, sha256)
+        except WheelError as error:
+            yield Finding(f"wheels.{name}", "", str(error))
+    if package.wheels.is_dir():
+        for stray in sorted({entry.name for entry in package.wheels.iterdir()} - package.manifest.wheels.keys()):
+            yield Finding("packages", shown(stray), "is not among the manifest's wheels", "remove it")
+    for index, environment in enumerate(package.manifest.environments):
+        try:
+            check_together({package.wheels / name: package.manifest.wheels[name] for name in environment.wheels})
+        except WheelError as error:
+            yield Finding(f"environments.{index}.wheels", "", str(error))
+
+
+def generated_tests(package: RepoPackage, instance: Instance) -> Overlay:
+    """The tests that a teacher wrote for an instance, as files over a tree; empty for most.
+
+    Raises EnvironmentFault for a file that is not there, is not what the manifest says, or would not be a test file.
+    """
+    files = instance.generated.files if instance.generated else ()
+    return {file.path: (_generated(package.directory / FOLDER, file), False) for file in files}
+
+
+def _generated(folder: Path, file: GeneratedFile) -> bytes:
+    path = folder / f"{file.sha256}.py"
+    if not inside(file.path) or not is_test_path(file.path) or not file.path.endswith(".py"):
+        raise EnvironmentFault(f"generated tests at {file.path!r} would not be a test file; run `cra supplement` again")
+    if folder.is_symlink() or path.is_symlink() or not path.is_file():
+        raise EnvironmentFault(f"generated tests {path.name} are missing; run `cra supplement` again")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise EnvironmentFault(f"generated tests {path.name} have another content; run `cra supplement` again")
+    return content
+
+
+def with_supplements(instances: Sequence[Instance], before: Manifest) -> tuple[Instance, ...]:
+    """Instances that were prepared anew, with the generated tests of the package before where they still fit.
+
+    They do when nothing about the instance has changed that the tests were tried under.
+    """
+    known = {_bare(each): each for each in before.instances if each.generated is not None}
+    return tuple(known.get(each.model_dump_json(), each) for each in instances)
+
+
+def _bare(instance: Instance) -> str:
+    """A supplemented instance as it was before, as text."""
+    assert instance.generated is not None
+    return instance.model_copy(
+        update={
+            "fail_to_pass": (),
+            "pass_to_pass": (),
+            "excluded": (),
+            "reason": InvalidReason(instance.generated.instead_of),
+            "detail": instance.generated.instead_of_detail,
+            "generated": None,
+        }
+    ).model_dump_json()
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest alone. Raises ManifestError, naming the first field that does not fit."""
+    path = directory / MANIFEST
+    manifest, findings = parse_manifest(path, read_bounded(path))
+    finding = findings[0] if manifest is None else next(manifest_findings(manifest), None)
+    if finding is not None or manifest is None:
+        raise ManifestError(f"{path}: {finding}")
+    return manifest
+
+
+def check_wheels(package: RepoPackage) -> None:
+    """Raises WheelError for the first wheel that is missing, has another hash, or is not to be unpacked."""
+    for name, sha256 in sorted(package.manifest.wheels.items()):
+        check_wheel(package.wheels / name, sha256)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part. Raises InfrastructureError."""
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(FileNotFoundError):
+                Path(temporary).unlink()
+        raise InfrastructureError(
+            f"{path} cannot be written: {error.strerror}; free disk space or mend permissions"
+        ) from error

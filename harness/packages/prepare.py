@@ -1,0 +1,244 @@
+"""From a repository to a repo package: clone, mine, lock environments, validate gold, write the manifest.
+
+Each step is a plain function; the flow calls them in this order. What is expensive (locks, gold verdicts) is kept in
+the cache directory under the hash of its inputs, so that an interrupted preparation goes on where it stopped.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from harness.mining import Mined
+from harness.mining.repository import describe
+from harness.packages.checks import values
+from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
+from harness.packages.gold_validation import GoldVerdict, validate_gold
+from harness.packages.locking import Candidate
+from harness.packages.locking import find_environment as find_environment
+from harness.packages.locking import with_dropped as with_dropped
+from harness.packages.package import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
+from host.process import CommandFailed, run
+from models.errors import EnvironmentFault, ManifestError, RepositoryError
+from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
+from repos.git import Git, clone
+from runtime.environments import discover_commit, environment_identity, known_sha256
+from runtime.trees import Runtime, provisioned
+
+_PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
+"""Reasons that load or a lack of memory can bring about; a verdict with one of them is reached anew each time."""
+
+GOLD_VERSION = 3
+"""Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A cloned source: where it came from (no credentials, no path of this machine), and the name it goes by."""
+
+    name: str
+    origin: str
+    directory: Path
+
+    @property
+    def git(self) -> Git:
+        """The clone inside the package directory."""
+        return Git(self.directory / "repo")
+
+
+def acquire(source: str, corpus: Path) -> Source:
+    """Clone a path or URL into `corpus/NAME/repo`, replacing an earlier clone. NAME is the distribution's, else the
+    source's last component. Raises RepositoryError."""
+    corpus.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".clone-", dir=corpus) as temporary:
+        fresh = Path(temporary) / "repo"
+        git = clone(source, fresh)
+        head = git.resolve("HEAD")
+        name = name_of(git, head, source)
+        target = corpus / name / "repo"
+        assert target.parent.parent == corpus, "a name is a single path component"
+        for link in (target.parent, target, target.parent / "packages"):
+            if link.is_symlink():
+                raise RepositoryError(f"{link} is a link; remove it, so that nothing is written where it leads")
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        fresh.rename(target)
+    return Source(name, origin_of(source), corpus / name)
+
+
+def origin_of(source: str) -> str:
+    """Where a repository comes from, free of credentials: its URL, or for a local clone that of its `origin`."""
+    local = Path(source)
+    if not local.exists():
+        return _without_credentials(source)
+    for config in (local / ".git" / "config", local / "config"):
+        if config.is_file():
+            try:
+                url = run(["git", "config", "--no-includes", "--file", str(config), "--get", "remote.origin.url"])
+            except CommandFailed:
+                continue
+            found = url.decode(errors="replace").strip()
+            said = _without_credentials(found)
+            if ("://" in found or re.match(r"[\w.-]+@[\w.-]+:", found)) and values.origin(said) is None:
+                return said
+    return f"local:{_basename(source)}"
+
+
+def _without_credentials(url: str) -> str:
+    if "://" not in url:
+        return re.sub(r"^([^/@:]+):[^/@]*@", r"\1@", url)
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def name_of(git: Git, head: str, source: str) -> str:
+    """What a repository goes by: its distribution's name, or the last component of where it comes from."""
+    project = discover_commit(git, head)
+    named = project.name != "project" and (project.import_names or project.headers)
+    return project.name if named else _basename(source)
+
+
+def _basename(source: str) -> str:
+    parts = [part for part in Path(source.rstrip("/")).resolve().parts if part not in ("repo", ".git", "/")]
+    name = re.sub(r"\.git$", "", parts[-1] if parts else "repository")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()[:100].lstrip("-")
+    return plain if values.component(plain) is None else "repository"
+
+
+def select(mined: Mined, max_commits: int) -> list[Commit]:
+    """The newest kept commits that change production code and tests together, at most `max_commits`."""
+    return [commit for commit in mined.commits if commit.mixed][:max_commits]
+
+
+def validate_candidate(
+    runtime: Runtime, git: Git, candidate: Candidate, packages: Path, cache: Path
+) -> tuple[Instance, dict[str, float]]:
+    """The instance of a candidate and the seconds its runs took; from the cache when the same was decided before."""
+    if candidate.environment is None:
+        return _instance("", git, candidate, GoldVerdict(reason=candidate.reason, detail=candidate.detail)), {}
+    key = _verdict_key(runtime, candidate, candidate.environment, packages)
+    path = cache / "gold" / f"{key}.json"
+    if path.is_file():
+        verdict = _verdict_from_json(path.read_text())
+    else:
+        try:
+            read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
+            with provisioned(runtime, candidate.environment, packages, candidate.version) as provided:
+                verdict = validate_gold(runtime, git, candidate.commit, provided)
+        except UnsupportedChange as error:
+            verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=str(error))
+        except EnvironmentFault as error:
+            verdict = GoldVerdict(reason=InvalidReason.UNRESOLVABLE, detail=str(error))
+        if verdict.reason not in _PERHAPS_THE_MACHINES:
+            write_atomically(path, _verdict_to_json(verdict))
+    return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
+
+
+def _verdict_key(runtime: Runtime, candidate: Candidate, environment: Environment, packages: Path) -> str:
+    parts = [
+        str(GOLD_VERSION),
+        candidate.commit.model_dump_json(),
+        environment_identity(environment, {name: known_sha256(packages / name) for name in environment.wheels}),
+        candidate.version,
+        runtime.limits.model_dump_json(),
+        runtime.sandbox.kind,
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _verdict_to_json(verdict: GoldVerdict) -> str:
+    excluded = [test.model_dump() for test in verdict.excluded]
+    return json.dumps({**verdict.__dict__, "excluded": excluded})
+
+
+def _verdict_from_json(text: str) -> GoldVerdict:
+    raw = json.loads(text)
+    return GoldVerdict(
+        tuple(raw["fail_to_pass"]),
+        tuple(raw["pass_to_pass"]),
+        tuple(ExcludedTest(**test) for test in raw["excluded"]),
+        InvalidReason(raw["reason"]) if raw["reason"] else None,
+        raw["detail"],
+        raw["seconds"],
+    )
+
+
+def _instance(environment: str, git: Git, candidate: Candidate, verdict: GoldVerdict) -> Instance:
+    commit = candidate.commit
+    name = git.directory.parent.name
+    return Instance(
+        instance_id=f"{name}__{commit.sha[:12]}",
+        commit=commit.sha,
+        base_commit=commit.parent,
+        task=commit.message,
+        planning_types=commit.planning_types,
+        production_files=tuple(sorted(c.path for c in commit.changes if c.kind == "production")),
+        test_files=tuple(sorted(c.path for c in commit.changes if c.kind == "test")),
+        symbols=commit.symbols,
+        version=candidate.version,
+        environment=environment or None,
+        fail_to_pass=verdict.fail_to_pass,
+        pass_to_pass=verdict.pass_to_pass,
+        excluded=verdict.excluded,
+        reason=verdict.reason,
+        detail=verdict.detail,
+    )
+
+
+def write_package(
+    source: Source,
+    mined: Mined,
+    candidates: Sequence[Candidate],
+    instances: Sequence[Instance],
+    timings: dict[str, dict[str, float]],
+) -> Manifest:
+    """Write `manifest.json` and `timings.json`; wheels that no environment needs any more are removed.
+
+    Tests that a teacher wrote for the package before are kept where they still fit.
+    """
+    locked = [c.environment for c in candidates if c.environment]
+    # What two eras gave alike was there in the earlier one.
+    environments = {e.key: e for e in sorted(locked, key=lambda e: e.cutoff, reverse=True)}
+    head = source.git.resolve("HEAD")
+    packages = source.directory / "packages"
+    packages.mkdir(exist_ok=True)
+    used = {wheel for environment in environments.values() for wheel in environment.wheels}
+    for stray in packages.iterdir():
+        if stray.name not in used:  # what a stopped download left may be a folder
+            shutil.rmtree(stray) if stray.is_dir() and not stray.is_symlink() else stray.unlink()
+    wheels = {name: hashlib.sha256((packages / name).read_bytes()).hexdigest() for name in sorted(used)}
+    newest = next((c.environment.python for c in candidates if c.environment), "")
+    facts = describe(source.git, source.name, source.origin, head)
+    project = discover_commit(source.git, head)
+    manifest = Manifest(
+        name=source.name,
+        source=source.origin,
+        license=facts.license,
+        organisation=facts.organisation,
+        domain=facts.domain,
+        head=head,
+        python=newest,
+        test_command=project.test_command,
+        lines_of_code=facts.lines_of_code,
+        flags=facts.flags,
+        funnel=mined.funnel,
+        environments=tuple(environments[key] for key in sorted(environments)),
+        wheels=wheels,
+        instances=_with_supplements(instances, source.directory),
+    )
+    write_atomically(source.directory / MANIFEST, manifest.to_json())
+    write_atomically(source.directory / TIMINGS, json.dumps(timings, indent=2, sort_keys=True) + "\n")
+    return manifest
+
+
+def _with_supplements(instances: Sequence[Instance], directory: Path) -> tuple[Instance, ...]:
+    try:
+        return with_supplements(instances, read_package(directory).manifest)
+    except ManifestError:  # there was no package before, or it is of no use
+        return tuple(instances)

@@ -1,0 +1,73 @@
+"""How far the environments of a package reach past the commits that they are for, found again from its history."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from harness.packages.checks.findings import Finding, shown
+from harness.packages.package import RepoPackage
+from models.manifest import Environment
+from runtime.environments import REACH_DAYS, calendar_of, discover_commit, providing
+
+
+@dataclass(frozen=True)
+class Reach:
+    """An environment, and how many days after the day of its commits' earliest parent its releases go on."""
+
+    environment: Environment
+    days: int
+
+
+def reaches(package: RepoPackage) -> list[Reach]:
+    """The reach of each environment that a commit of the package uses, in the manifest's order."""
+    calendar = calendar_of(package.git)
+    earliest: dict[str, date] = {}
+    for instance in package.manifest.instances:
+        if instance.environment is not None and instance.base_commit in calendar.times:
+            day = calendar.day(instance.base_commit, calendar.times.get(instance.commit))
+            earliest[instance.environment] = min(day, earliest.get(instance.environment, day))
+    return [
+        Reach(each, (date.fromisoformat(each.cutoff) - earliest[each.key]).days)
+        for each in package.manifest.environments
+        if each.key in earliest
+    ]
+
+
+def late_environments(package: RepoPackage) -> list[str]:
+    """A line for each environment that reaches further than the bound.
+
+    A later release can hold the answer to a commit, so verdicts of such an instance are worth less.
+    """
+    found = []
+    for reach in reaches(package):
+        if reach.days > REACH_DAYS:
+            why = reach.environment.late_because or "the package does not say why; prepare it again"
+            name = f"environment {reach.environment.key[:12]}"
+            found.append(f"{name} reaches {reach.days} days after the parent of a commit that uses it: {why}")
+    return found
+
+
+def misstated_reaches(package: RepoPackage) -> list[Finding]:
+    """Environments whose manifest says otherwise than the history how far they reach."""
+    said = [(reach, reach.environment.days_after) for reach in reaches(package)]
+    return [
+        Finding(f"environments.{reach.environment.key[:12]}.days_after", str(days), f"is {reach.days} by the history")
+        for reach, days in said
+        if days is not None and days != reach.days
+    ]
+
+
+def self_provided(package: RepoPackage) -> list[Finding]:
+    """Wheels that provide what the work tree does: the answer may lie in one.
+
+    Looked at is the tree of the first instance that uses the environment. Raises WheelError for an unreadable wheel.
+    """
+    found: list[Finding] = []
+    for environment in package.manifest.environments:
+        user = next((each for each in package.manifest.instances if each.environment == environment.key), None)
+        if user is None:
+            continue
+        modules = discover_commit(package.git, user.commit).modules
+        names = providing(modules, [package.wheels / wheel for wheel in environment.wheels])
+        field, why = f"environments.{environment.key[:12]}.wheels", f"provides what {user.instance_id} does"
+        found += [Finding(field, shown(name), why) for name in sorted(names)]
+    return found

@@ -1,0 +1,109 @@
+"""Structural alignment: a plan compared with the gold patch, without executing it.
+
+Compared is production code (tests, if the commit changes no other code). Files and symbols are scored by F1:
+naming too much costs as naming too little does. Order is the share of the gold plan's dependent pairs that
+the plan takes in the same order (one step for both counts), of those pairs that the plan has both ends of.
+"""
+
+from collections.abc import Iterator, Sequence, Set
+
+from harness.packages.gold_patch import GoldPatch, Side, side_of
+from harness.planners.derive import GoldPlan, derive_plan
+from models.alignment import Alignment
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
+from repos.index.symbols import IMPORTS, MODULE, base_name
+
+Place = tuple[str, str | None]
+
+
+def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Alignment:
+    """How well a plan's targets and order agree with a gold patch.
+
+    Test plans may be among `part_plans`; a part without steps counts with its own targets. Where the patch
+    names no symbol, symbols score as files do. Where no step of the gold plan depends on another, or the plan
+    has no such pair, order is 1 if the plan touches a changed file and 0 if not. A patch that changes nothing
+    agrees with an empty plan alone.
+    """
+    derived = derive_plan(gold)
+    side = _side(gold)
+    ours = _steps(meta, part_plans, side)
+    theirs = _steps(derived.meta, [*derived.part_plans.values(), *derived.test_plans.values()], side)
+    planned: set[Place] = set().union(*ours)
+    wanted: set[Place] = set().union(*theirs)
+    files = _f1({path for path, _ in planned}, {path for path, _ in wanted})
+    symbols = {place for place in wanted if _is_name(place[1])}
+    as_wholes = {path for path, _ in wanted} - {path for path, _ in symbols}
+    named = {place for place in planned if _is_name(place[1]) and place[0] not in as_wholes}
+    order = _order(ours, _dependent_pairs(derived, side))
+    return Alignment(
+        files=files,
+        symbols=_f1(named, symbols) if symbols else files,
+        order=float(files > 0) if order is None else order,
+    )
+
+
+def _side(gold: GoldPatch) -> Side:
+    sides = {change.side for change in (*gold.production, *gold.tests)}
+    if "production" in sides or not sides:
+        return "production"
+    return "test" if "test" in sides else "other"
+
+
+def _is_name(symbol: str | None) -> bool:
+    return symbol is not None and symbol not in (MODULE, IMPORTS)
+
+
+def _f1(planned: Set[object], wanted: Set[object]) -> float:
+    if not planned and not wanted:
+        return 1.0
+    return 2 * len(planned & wanted) / (len(planned) + len(wanted))
+
+
+def _steps(meta: MetaPlan, plans: Sequence[PartPlan], side: Side) -> list[set[Place]]:
+    """The places that each step targets, in the order in which the steps are taken."""
+    steps: list[set[Place]] = []
+    for part in meta.in_order():
+        taken = [step.targets for plan in plans if plan.part_id == part.id for step in plan.in_order()]
+        steps += [set(_places(targets, side)) for targets in taken or [part.targets]]
+    return steps
+
+
+def _places(targets: Sequence[Target], side: Side) -> Iterator[Place]:
+    for target in targets:
+        symbol = base_name(target.symbol) if target.symbol else None
+        for path in (target.path, target.new_path):
+            if path is not None and side_of(path) == side:
+                yield path, symbol
+
+
+def _dependent_pairs(derived: GoldPlan, side: Side) -> list[tuple[set[Place], set[Place]]]:
+    """Of the gold plan: the places of what comes first, and of what depends on it; parts and steps alike."""
+    pairs = []
+    nodes: list[tuple[MetaPlanPart, ...] | tuple[PlanStep, ...]] = [derived.meta.parts]
+    nodes += [plan.steps for plan in derived.part_plans.values()]
+    for group in nodes:
+        places = {node.id: set(_places(node.targets, side)) for node in group}
+        pairs += [(places[first], places[node.id]) for node in group for first in node.depends_on]
+    return [(first, then) for first, then in pairs if first and then]
+
+
+def _order(steps: Sequence[set[Place]], pairs: Sequence[tuple[set[Place], set[Place]]]) -> float | None:
+    found = [(_position(steps, first), _position(steps, then)) for first, then in pairs]
+    both = [(first, then) for first, then in found if first is not None and then is not None]
+    return sum(first <= then for first, then in both) / len(both) if both else None
+
+
+def _position(steps: Sequence[set[Place]], wanted: set[Place]) -> int | None:
+    """The first step that targets one of the places; a file or class around it counts where none names it."""
+    exact = next((index for index, step in enumerate(steps) if step & wanted), None)
+    if exact is not None:
+        return exact
+    return next((index for index, step in enumerate(steps) if _around(step, wanted)), None)
+
+
+def _around(step: set[Place], wanted: set[Place]) -> bool:
+    return any(
+        path == goal and (symbol is None or (name or "").startswith(f"{symbol}."))
+        for path, symbol in step
+        for goal, name in wanted
+    )

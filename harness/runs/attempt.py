@@ -1,0 +1,197 @@
+"""One attempt at one instance: a planner works on the parent's files and leaves a patch; the hidden tests judge it."""
+
+import json
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.loop import solve
+from harness.packages.gold_patch import GoldPatch, read_gold_patch
+from harness.packages.package import RepoPackage
+from harness.planners import GoldPlanner, NullPlanner
+from harness.runs.alignment import align
+from harness.runs.model_pool import TEAMS, Crew, seed_of
+from harness.runs.step_tests import Keep, StepTests, run_anew, step_tests
+from harness.runs.workspace import TreeWorkspace
+from models.edits import EditFormat
+from models.errors import UsageError
+from models.files import Overlay
+from models.limits import LoopLimits
+from models.manifest import Instance
+from models.outcomes import OutcomeKind, Validation
+from models.plans import Frozen, MetaPlan, StepStatus
+from models.protocols import Planner, Recorder, Task
+from models.solution import Solution, StopReason
+from models.suite import SuiteReport
+from runtime.trees import Runtime, checked_out
+
+if TYPE_CHECKING:
+    from repos.index import RepositoryIndex
+
+PLANNERS = ("gold", "null", *TEAMS)
+
+
+class File(Frozen):
+    """A text file that a planner left."""
+
+    text: str
+    executable: bool = False
+
+
+class Work(Frozen):
+    """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment.
+
+    `solution` is the loop's own account of it, plans and context included.
+    """
+
+    patch: str
+    files: dict[str, File | None]
+    end: OutcomeKind | None
+    detail: str
+    alignment: dict[str, float]
+    solution: Solution | None = None
+
+    @property
+    def changes(self) -> Overlay:
+        """The files as an overlay."""
+        return {p: None if f is None else (f.text.encode(), f.executable) for p, f in self.files.items()}
+
+    def canonical(self) -> str:
+        """The same files as the same text."""
+        return json.dumps(self.model_dump(mode="json", include={"files"}), sort_keys=True, ensure_ascii=True)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An instance on the bench: with its package, its gold patch, and the runtime to judge by."""
+
+    runtime: Runtime
+    package: RepoPackage
+    instance: Instance
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is a commit to be compared with; a task in a person's own words has none."""
+        return self.instance.commit != self.instance.base_commit
+
+    def gold(self) -> GoldPatch:
+        """The commit's own change. Never shown to a planner that is being judged."""
+        return read_gold_patch(self.package.git, self.instance.commit, self.instance.base_commit)
+
+    def task(self) -> Task:
+        """What a planner is told."""
+        return Task(text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit)
+
+
+def check_planners(names: Collection[str]) -> None:
+    """Raises UsageError for the first name that is no planner's."""
+    for name in names:
+        if name not in PLANNERS:
+            raise UsageError(f"--planner {name} is unknown; the planners are {', '.join(PLANNERS)}")
+
+
+def make_planner(
+    name: str,
+    bench: Bench,
+    edit_format: EditFormat | None = None,
+    temperature: float = 0.0,
+    sample: int = 0,
+    crew: Crew | None = None,
+) -> Planner:
+    """Who fills the planner slot for an instance. Planners that are models need a crew.
+
+    Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
+    """
+    if name == "gold":
+        windows = crew.models.windows if crew else {}
+        return GoldPlanner(bench.gold(), edit_format or EditFormat.SEARCH_REPLACE, windows)
+    if name == "null":
+        return NullPlanner()
+    assert crew is not None, "a planner that is a model needs a crew"
+    return crew.planner(name, edit_format, temperature, seed_of(bench.instance.instance_id, sample))
+
+
+@dataclass(frozen=True)
+class StepTesting:
+    """That tests run after each step, for at most so many seconds; `keep` may know a run's report already."""
+
+    seconds: float
+    keep: Keep = run_anew
+
+
+def work(
+    bench: Bench,
+    planner: Planner,
+    recorder: Recorder,
+    limits: LoopLimits,
+    wrap: Callable[[Planner], Planner] = lambda planner: planner,
+    index: "RepositoryIndex | None" = None,
+    testing: StepTesting | None = None,
+) -> Work:
+    """Let a planner work on the parent's files. `wrap` may put something around it, such as an engine's tasks.
+
+    `index` is the parent's: without one nothing is retrieved. Without `testing` no tests run after steps.
+    """
+    with ExitStack() as held:
+        tree = held.enter_context(checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch))
+        tests: StepTests | None = None
+        if testing is not None:
+            tests = held.enter_context(
+                step_tests(bench.runtime, bench.package, bench.instance, tree, testing.seconds, index, testing.keep)
+            )
+
+        def run(changed: list[str]) -> SuiteReport | None:
+            return tests.run(changed, workspace.patch()) if tests else None
+
+        workspace = TreeWorkspace(tree, run)
+        solution = solve(bench.task(), wrap(planner), workspace, recorder, limits, index)
+        changes = workspace.changes()
+        patch = workspace.patch()
+    plans = (*solution.part_plans, *solution.test_plans)
+    alignment = align(solution.meta or MetaPlan(), plans, bench.gold()).model_dump() if bench.has_answer else {}
+    return Work(
+        patch=patch,
+        files={d.path: d.after and File(text=d.after.text, executable=d.after.executable) for d in changes},
+        end=_end(solution),
+        detail=solution.detail or _first_failure(solution),
+        alignment={name: round(value, 4) for name, value in alignment.items()},
+        solution=solution,
+    )
+
+
+_ENDS = {
+    StopReason.STOPPED: OutcomeKind.PLANNER_STOPPED,
+    StopReason.PLAN_MALFORMED: OutcomeKind.PLAN_MALFORMED,
+    StopReason.TOO_MANY_PARTS: OutcomeKind.LIMITS_REACHED,
+    StopReason.TOO_MANY_STEPS: OutcomeKind.LIMITS_REACHED,
+    StopReason.TOO_MANY_REVISIONS: OutcomeKind.LIMITS_REACHED,
+    StopReason.PROMPT_TOO_LONG: OutcomeKind.PROMPT_TOO_LONG,
+}
+
+
+def _first_failure(solution: Solution) -> str:
+    """The first step that could not be made, and why, in a line; empty if all were."""
+    for result in solution.step_results:
+        if result.status is StepStatus.EDIT_REJECTED:
+            return f"step {result.part_id}/{result.step_id}: {' '.join(result.detail.split())[:300]}"
+    return ""
+
+
+def _end(solution: Solution) -> OutcomeKind | None:
+    """The outcome that the loop's own end amounts to, None if it went through the whole plan."""
+    if solution.stopped_reason is not StopReason.FINISHED:
+        return _ENDS[solution.stopped_reason]
+    rejected = any(result.status is StepStatus.EDIT_REJECTED for result in solution.step_results)
+    return OutcomeKind.EDIT_REJECTED if rejected else None
+
+
+def outcome_of(done: Work, verdict: Validation) -> tuple[OutcomeKind, str]:
+    """How an attempt ended: the hidden tests have the last word on success, the loop's own end explains a failure."""
+    if verdict.kind in (OutcomeKind.PASSED, OutcomeKind.PASSED_UNCONFIRMED):
+        return verdict.kind, verdict.detail
+    if done.end is not None:
+        return done.end, f"{done.detail}; judged all the same: {verdict.kind.value}: {verdict.detail}"
+    if not done.files:
+        return OutcomeKind.EMPTY_PATCH, f"judged all the same: {verdict.kind.value}: {verdict.detail}"
+    return verdict.kind, verdict.detail

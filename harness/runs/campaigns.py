@@ -1,0 +1,127 @@
+"""What a campaign is, and what it may cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.packages.package import RepoPackage
+from harness.runs.model_pool import TEAMS, Crew
+from models.campaign_settings import Grid, StepTestMode
+from models.edits import EditFormat
+from models.plans import Frozen
+from models.protocols import Stage
+from models.settings import Settings
+from store.runs import RawStore, StageUse
+
+ENOUGH = 5
+"""Closed trajectories of a planner from which its next ones are estimated."""
+PRIOR: dict[Stage, tuple[float, int, int]] = {
+    Stage.TASK_ANALYSIS: (1, 3000, 200),
+    Stage.SCOPE: (1, 6000, 800),
+    Stage.PRECISION: (1, 6000, 1000),
+    Stage.META_PLAN: (1.2, 9000, 600),
+    Stage.PART_PLAN: (1.8, 9500, 600),
+    Stage.CODE: (4, 9500, 900),
+    Stage.TEST_PLAN: (1.8, 9500, 400),
+    Stage.ADJUSTMENT: (2.5, 10000, 300),
+}
+"""Calls of a trajectory, and tokens in and out of each, assumed where none were counted. Thinking is not in it."""
+_UNPLANNED = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION, Stage.CODE)
+
+
+class Estimate(Frozen):
+    """What the rest of a campaign may take; `basis` says what that rests on."""
+
+    trajectories: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    basis: str
+
+    def __str__(self) -> str:
+        tokens = f"{self.prompt_tokens} tokens in and {self.completion_tokens} out"
+        return f"{self.trajectories} trajectories of models, about {tokens}, cost {self.cost:.2f} ({self.basis})"
+
+
+def campaign_config(
+    packages: Sequence[RepoPackage],
+    grid: Grid,
+    edit_format: EditFormat | None,
+    step_tests: StepTestMode,
+    settings: Settings,
+    sandbox: str,
+) -> dict[str, Any]:
+    """All that makes a campaign this one, JSON-like. What models may spend, and how many run at a time, does not."""
+    return {
+        "packages": sorted(package.identity for package in packages),
+        "planners": sorted(set(grid.planners)),
+        "temperatures": sorted(set(grid.temperatures)),
+        "samples": grid.samples,
+        "limit": grid.limit,
+        "edit_format": edit_format and edit_format.value,
+        "step_tests": step_tests.value,
+        "step_test_seconds": settings.campaign.step_test_seconds,
+        "loop": settings.loop.model_dump(mode="json"),
+        "limits": settings.limits.model_dump(mode="json"),
+        "sandbox": sandbox,
+    }
+
+
+def estimate(
+    store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, crew: Crew
+) -> Estimate | None:
+    """What is still to be done of a campaign and what that may cost by the endpoints' prices; None without models.
+
+    Tokens are those that earlier trajectories of the same planner took, in any campaign, or else a stated guess.
+    Raises SettingsError when a planner's models are not set. Nobody is asked.
+    """
+    instances = sum(
+        len([instance for instance in package.manifest.instances if instance.valid][: grid.limit])
+        for package in packages
+    )
+    draws = [draw.planner for draw in grid.draws(frozenset(TEAMS))]
+    closed = store.closed_by_planner(campaign_id)
+    todo = {
+        name: max(0, instances * draws.count(name) - closed.get(name, 0))
+        for name in sorted(set(draws))
+        if name in TEAMS
+    }
+    if not todo:
+        return None
+    used, counted = store.usage_so_far()
+    prompt = completion = cost = 0.0
+    for name, count in todo.items():
+        stages = [use for use in used if use.planner == name]
+        known = stages if counted.get(name, 0) >= ENOUGH else []
+        for stage, (tokens_in, cached, tokens_out) in _per_trajectory(name, known, counted).items():
+            price = crew.router(name).seats[stage].service.settings.price
+            prompt += count * tokens_in
+            completion += count * tokens_out
+            cost += count * price.of(round(tokens_in), round(cached), round(tokens_out))
+    guessed = [name for name in todo if counted.get(name, 0) < ENOUGH]
+    known_names = [f"{counted[name]} earlier ones of {name}" for name in todo if name not in guessed]
+    basis = "; ".join([*known_names, *(f"{name}: a guess, for fewer than {ENOUGH} were run" for name in guessed)])
+    return Estimate(
+        trajectories=sum(todo.values()),
+        prompt_tokens=round(prompt),
+        completion_tokens=round(completion),
+        cost=cost,
+        basis=basis,
+    )
+
+
+def _per_trajectory(
+    planner: str, known: Sequence[StageUse], counted: Mapping[str, int]
+) -> dict[Stage, tuple[float, float, float]]:
+    """Tokens in, of these cached, and tokens out, by stage."""
+    if known:
+        number = counted[planner]
+        return {
+            Stage(use.stage): (
+                use.prompt_tokens / number,
+                use.cached_tokens / number,
+                use.completion_tokens / number,
+            )
+            for use in known
+        }
+    stages = _UNPLANNED if planner == "no-plan" else tuple(Stage)
+    return {s: (calls * given, 0.0, calls * said) for s, (calls, given, said) in PRIOR.items() if s in stages}

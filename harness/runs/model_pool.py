@@ -1,0 +1,61 @@
+"""Who answers for planners that are models: routers, opened once for a campaign, with one meter over all of them."""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from models.edits import EditFormat
+from models.protocols import Planner
+from store.keys import digest
+
+if TYPE_CHECKING:
+    from llm import Meter, Router
+    from models.llm_settings import Models
+
+Team = Literal["student", "teacher"]
+TEAMS: dict[str, Team] = {"teacher": "teacher", "student": "student", "no-plan": "student"}
+"""Whose models a planner asks. The arm without a plan is the student's control, so it asks the student's."""
+
+
+class Crew:
+    """The models behind a campaign's planners. Safe to use from several threads.
+
+    `curated`: URL of the database that says which adapters are promoted; None: none are. It is asked once, so that
+    whoever is named in a trajectory's identity is who answers all of it; a promotion counts for the next crew.
+    """
+
+    def __init__(self, models: "Models", meter: "Meter | None" = None, curated: str | None = None) -> None:
+        from store.active_adapters import PINNED, Aliases
+
+        self.models, self.meter = models, meter
+        self.aliases = Aliases(curated, PINNED) if curated else None
+        self._routers: dict[Team, Router] = {}
+        self._lock = threading.Lock()
+
+    def router(self, planner: str) -> "Router":
+        """The router of a planner's team, opened when it is first asked for. Raises UsageError for bad settings."""
+        from llm import open_router
+
+        team = TEAMS[planner]
+        with self._lock:
+            if team not in self._routers:
+                self._routers[team] = open_router(self.models, team, self.meter, self.aliases)
+            return self._routers[team]
+
+    def calls_at_a_time(self, planners: Iterable[str]) -> int:
+        """How many calls the busiest endpoint of these planners takes at a time."""
+        teams = {TEAMS[name] for name in planners if name in TEAMS}
+        groups = {"student": self.models.roles, "teacher": self.models.teachers}
+        names = {name for team in teams for _, name in groups[team] if name}
+        return max((self.models.endpoint(name).concurrency for name in names), default=0)
+
+    def planner(self, name: str, edit_format: EditFormat | None, temperature: float, seed: int) -> Planner:
+        """A planner that is a model; without an edit format it writes in the one that its coder is set to."""
+        from agent.planner import ModelPlanner
+
+        return ModelPlanner(name, self.router(name), temperature, seed, edit_format)
+
+
+def seed_of(instance: str, sample: int) -> int:
+    """The seed of a sample: the same in every run, another for each instance and sample. Fits in 31 bits."""
+    return int(digest("seed", instance, sample)[:8], 16) & 0x7FFFFFFF

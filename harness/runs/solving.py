@@ -1,0 +1,177 @@
+"""A person's own repository on the bench: a revision of it, an environment for its tests, no hidden answer.
+
+An order is known by its words and the commit it starts from, so that the same command goes on after a stop.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from harness.packages.locking import environment_for
+from harness.packages.package import RepoPackage
+from harness.packages.prepare import name_of, origin_of
+from harness.runs.attempt import Bench
+from host.private import make_directory
+from models.errors import EnvironmentFault, InfrastructureError, RepositoryError, UsageError, WheelError
+from models.files import Overlay
+from models.manifest import Environment, Funnel, Instance, Manifest
+from models.plans import Frozen
+from models.suite import CaseStatus, SuiteEnd, SuiteReport
+from repos.clones import kept_clone
+from repos.git import Git
+from repos.trees import overlay
+from runtime.environments import Era, calendar_of, pretend_version
+from runtime.environments.discovery import discover_commit
+from runtime.testing import Selection
+from runtime.trees import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
+from store.runs import digest
+
+_GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
+
+
+class Order(Frozen):
+    """What a person asks for. `gold` names the commit whose own change the gold planner makes."""
+
+    task: str
+    repository: str
+    revision: str = "HEAD"
+    gold: str | None = None
+    tests: bool = True
+
+
+class FullCheck(Frozen):
+    """The whole suite before and after: counts, tests that passed and do not any more, tests that are new and pass."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+    broken: tuple[str, ...]
+    new: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an order is worked on: the bench, and why no tests run there if none do."""
+
+    key: str
+    bench: Bench
+    untested: str = ""
+
+
+@contextmanager
+def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
+    """The place of an order, held against a second process with the same one.
+
+    Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.
+    """
+    with kept_clone(Path(order.repository), cache) as git:
+        head = _resolved(git, order.gold or order.revision, order.repository)
+        key = digest("order", order.model_dump(mode="json"), head)
+        folder = cache / "solving"
+        try:
+            make_directory(folder / "packages")
+            packages = git.directory.parent / "packages"
+            if not packages.exists():
+                packages.symlink_to(folder / "packages", target_is_directory=True)
+            lock = (folder / f"{key[:16]}.lock").open("w")
+        except OSError as error:
+            raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(f"this task is being worked on in {order.repository} by another process") from error
+            yield _placed(key, order, git, head, runtime, cache)
+
+
+def _resolved(git: Git, revision: str, repository: str) -> str:
+    try:
+        return git.resolve(revision)
+    except RepositoryError as error:
+        raise RepositoryError(f"{repository} has no commit {revision!r}") from error
+
+
+def _placed(key: str, order: Order, git: Git, head: str, runtime: Runtime, cache: Path) -> Place:
+    base = _resolved(git, f"{order.gold}^", order.repository) if order.gold else head
+    environment, untested = None, "tests are off"
+    if order.tests:
+        environment, untested = _environment(git, base, cache / "solving" / "packages", cache)
+    name = name_of(git, head, order.repository)
+    instance = Instance(
+        instance_id=f"{name}__{head[:12]}",
+        commit=head,
+        base_commit=base,
+        task=order.task,
+        planning_types=(),
+        production_files=(),
+        test_files=(),
+        version=pretend_version(git.last_tag(base)),
+        environment=environment.key if environment else None,
+    )
+    manifest = Manifest(
+        name=name,
+        source=origin_of(order.repository),
+        license=None,
+        organisation=None,
+        domain=None,
+        head=head,
+        python=environment.python if environment else "",
+        test_command=discover_commit(git, base).test_command,
+        lines_of_code=0,
+        funnel=Funnel(total=0, dropped={}, needs_message=0, kept=0, mixed=0),
+        environments=(environment,) if environment else (),
+        instances=(instance,),
+    )
+    package = RepoPackage(git.directory.parent, manifest)
+    return Place(key, Bench(runtime, package, instance), untested)
+
+
+def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Environment | None, str]:
+    """The environment of the base's tests, or None and the reason."""
+    day = calendar_of(git).day(base) + timedelta(days=1)  # there is no answer yet that a release could hold
+    try:
+        return environment_for(discover_commit(git, base), Era(day, day), {}, wheels, cache), ""
+    except (EnvironmentFault, WheelError) as error:
+        return None, str(error)
+
+
+def check_whole(bench: Bench, changes: Overlay) -> FullCheck:
+    """Run the repository's whole suite on the base and on the base with `changes`.
+
+    Raises EnvironmentFault, WheelError, InfrastructureError.
+    """
+    instance = bench.instance
+    assert instance.environment is not None, "there are no tests without an environment"
+    environment = bench.package.manifest.environment(instance.environment)
+    with provisioned(bench.runtime, environment, bench.package.wheels, instance.version) as provided:
+        reports = []
+        for laid in ({}, changes):
+            with checked_out(bench.package.git, instance.base_commit, bench.runtime.scratch) as tree:
+                overlay(tree, laid)
+                try:
+                    overlay(tree, build(bench.runtime, tree, provided))
+                    reports.append(run_tests(bench.runtime, tree, provided, Selection()))
+                except BuildFailed as error:
+                    reports.append(SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=str(error)))
+    return compare(*reports)
+
+
+def compare(before: SuiteReport, after: SuiteReport) -> FullCheck:
+    """What a change did to a suite. A run that did not end well breaks every test that passed before it."""
+    passed_before = {i for i, case in before.cases.items() if case.status in _GOOD}
+    passed_after = {i for i, case in after.cases.items() if case.status in _GOOD}
+    skipped = {i for i, case in after.cases.items() if case.status is CaseStatus.SKIPPED}
+    return FullCheck(
+        before=_counts(before),
+        after=_counts(after),
+        broken=tuple(sorted(passed_before - passed_after - skipped)),
+        new=tuple(sorted(passed_after - before.cases.keys())),
+        seconds=round(before.seconds + after.seconds, 3),
+    )
+
+
+def _counts(report: SuiteReport) -> dict[str, int]:
+    return dict(sorted(report.counts().items()))

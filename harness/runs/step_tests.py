@@ -1,0 +1,149 @@
+"""The tests after a step: those of the tree itself that the changed files may break, and never the hidden ones.
+
+The tree is the parent's, with what the planner has changed, so its tests are the parent's and the planner's own. They
+run in the sandbox, in a copy, so that nothing they leave behind is seen by the planner or by a later run.
+"""
+
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from harness.packages.package import RepoPackage
+from harness.planners.imports import imported
+from host.folders import copy_tree
+from host.throwaway import discard
+from models.errors import InfrastructureError
+from models.manifest import Instance
+from models.suite import SuiteEnd, SuiteReport
+from repos.index.paths import PYTHON, is_documentation, is_test_path
+from repos.trees import files_and_links, overlay
+from runtime.testing import Selection
+from runtime.trees import BuildFailed, Provisioned, Runtime, build, provisioned, run_tests
+from store.keys import digest
+
+if TYPE_CHECKING:
+    from repos.index import RepositoryIndex
+
+Keep = Callable[[str, Callable[[], SuiteReport]], SuiteReport]
+"""Given the identity of a test run and a function that does it: its report, perhaps one that was kept."""
+
+HOPS = 2
+"""Imports between a changed file and a test that is taken to exercise it, where no index says better."""
+
+
+def run_anew(key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
+    """Keep nothing."""
+    return run()
+
+
+@dataclass(frozen=True)
+class StepTests:
+    """The tests of one work tree. `fallback` are test files to run where nothing says which are affected."""
+
+    runtime: Runtime
+    tree: Path
+    provided: Provisioned
+    instance: Instance
+    fallback: tuple[str, ...]
+    index: "RepositoryIndex | None" = None
+    keep: Keep = run_anew
+
+    def run(self, changed: Collection[str], patch: str) -> SuiteReport | None:
+        """Run the tests that changed files may break; None if there are none. `patch` is all that was changed so far.
+
+        Raises InfrastructureError when the sandbox fails.
+        """
+        files = self.affected(changed)
+        if not files:
+            return None
+        limits = self.runtime.limits.model_dump(mode="json")
+        key = digest("step-tests", self.instance.base_commit, self.instance.environment, patch, files, limits)
+        report = self.keep(key, lambda: self._run(files))
+        unsteady = {each.id for each in self.instance.excluded}
+        return report.model_copy(update={"cases": {i: c for i, c in report.cases.items() if i not in unsteady}})
+
+    def affected(self, changed: Collection[str]) -> tuple[str, ...]:
+        """Test files that changed files may break, sorted: themselves, those that exercise them, or the fallback."""
+        there = sorted(path for path, link in files_and_links(self.tree) if not link and path.endswith(PYTHON))
+        tests = [path for path in there if _holds_tests(path)]
+        found = {path for path in changed if path in tests}
+        code = [path for path in changed if path not in found and not is_documentation(path)]
+        for path in code:
+            exercising = self._exercising(path, tests, there)
+            found.update(exercising or (test for test in self.fallback if test in tests))
+        return tuple(sorted(found))
+
+    def _exercising(self, path: str, tests: Collection[str], there: Collection[str]) -> set[str]:
+        if PurePosixPath(path).name == "conftest.py":
+            folder = PurePosixPath(path).parent
+            return {test for test in tests if PurePosixPath(test).is_relative_to(folder)}
+        if self.index is not None and path in self.index.paths():
+            known = set(self.index.tests_of(path)) & set(tests)
+            if known:
+                return known
+        return _importers(self.tree, path, there) & set(tests)
+
+    def _run(self, files: tuple[str, ...]) -> SuiteReport:
+        with _copied(self.tree, self.runtime.scratch) as copy:
+            try:
+                overlay(copy, build(self.runtime, copy, self.provided))
+            except BuildFailed as error:
+                return SuiteReport(end=SuiteEnd.CRASHED, exit_code=None, seconds=0.0, output=str(error))
+            return run_tests(self.runtime, copy, self.provided, Selection(only=files))
+
+
+@contextmanager
+def step_tests(
+    runtime: Runtime,
+    package: RepoPackage,
+    instance: Instance,
+    tree: Path,
+    seconds: float,
+    index: "RepositoryIndex | None" = None,
+    keep: Keep = run_anew,
+) -> Iterator[StepTests]:
+    """The tests of an instance's work tree, with its environment held meanwhile; each run takes at most `seconds`.
+
+    Raises EnvironmentFault and WheelError.
+    """
+    assert instance.environment is not None, "a valid instance has an environment"
+    environment = package.manifest.environment(instance.environment)
+    limits = runtime.limits.model_copy(update={"wall_seconds": min(seconds, runtime.limits.wall_seconds)})
+    with provisioned(runtime, environment, package.wheels, instance.version) as provided:
+        fallback = tuple(sorted({test.split("::")[0] for test in instance.pass_to_pass}))
+        yield StepTests(replace(runtime, limits=limits), tree, provided, instance, fallback, index, keep)
+
+
+def _holds_tests(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return is_test_path(path) and name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
+
+
+def _importers(tree: Path, path: str, there: Iterable[str]) -> set[str]:
+    """Files that import `path`, directly or through others."""
+    texts = {each: (tree / each).read_text(encoding="utf-8", errors="replace") for each in there}
+    found: set[str] = set()
+    frontier = {path}
+    for _ in range(HOPS):
+        frontier = {each for each, text in texts.items() if each not in found and imported(each, text, frontier)}
+        found |= frontier
+    return found
+
+
+@contextmanager
+def _copied(tree: Path, scratch: Path) -> Iterator[Path]:
+    try:
+        root = Path(tempfile.mkdtemp(prefix="step-", dir=scratch))
+        copy = root / "tree"
+        copy_tree(tree, copy)
+    except OSError as error:
+        raise InfrastructureError(
+            f"no copy of the work tree in {scratch}: {error.strerror}; free disk space"
+        ) from error
+    try:
+        yield copy
+    finally:
+        discard(root)

@@ -1,0 +1,210 @@
+"""A work tree on disk that the agent may read, edit and test.
+
+Nothing is ever followed: each folder of a path is opened without following links, so a link that an untrusted
+test left behind leads nowhere. Files are written beside and renamed into place, which breaks hard links.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from agent.edits.apply import apply_edits
+from host.folders import walk
+from models.edits import Edit, EditResult
+from models.errors import EditError, InfrastructureError
+from models.files import FileContent
+from models.suite import SuiteReport
+from repos import text as texts
+from repos.diffs import FileDiff, git_patch
+from repos.edit_paths import check_path
+from repos.trees import files_and_links
+
+RunTests = Callable[[list[str]], SuiteReport | None]
+
+
+@dataclass(frozen=True)
+class DiskTree:
+    """`agent.edits.apply.Tree` over a folder, with symlink-safe writes."""
+
+    root: Path
+
+    def get(self, path: str) -> FileContent | None:
+        """A file, or None where no file is. Raises EditError for what is not a text file."""
+        check_path(path)
+        try:
+            with self._folder(path) as folder:
+                if folder is None:
+                    return None
+                handle = os.open(_name(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _refused(path, error) from error
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(handle)
+            if stat.S_ISDIR(mode):
+                return None
+            raise EditError(f"{path} is not a regular file; edits are for text files")
+        with os.fdopen(handle, "rb") as stream:
+            return FileContent(texts.decode(stream.read(), path), bool(mode & stat.S_IXUSR))
+
+    def entries_under(self, folder: str) -> list[str]:
+        """Paths of everything that is not a folder below `folder`."""
+        top = self.root / folder
+        if top.is_symlink():
+            return [folder]
+        if not top.is_dir():
+            return []
+        within = top.relative_to(self.root).as_posix()
+        return sorted(
+            (Path(within) / f"{each.path}{entry.name}").as_posix()
+            for each in walk(top)
+            if each.path is not None
+            for entry in each.entries
+            if not entry.is_dir(follow_symlinks=False)
+        )
+
+    def put(self, path: str, content: FileContent) -> None:
+        """Write a file, with its folders; other permission bits of a file that exists are kept."""
+        data = texts.encode(content.text, path)
+        with self._folder(path, make=True) as folder:
+            if folder is None:
+                raise EditError(f"{path} cannot be written: a part of its path is no folder")
+            temporary = f".{uuid4().hex}.tmp"
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                    os.fchmod(stream.fileno(), self._mode(path, folder, content.executable))
+                os.rename(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(temporary, dir_fd=folder)
+                raise
+
+    def remove(self, path: str) -> None:
+        """Remove a file, and the folders that are empty without it."""
+        with self._folder(path) as folder:
+            if folder is not None:
+                os.unlink(_name(path), dir_fd=folder)
+        parent = (self.root / path).parent
+        while parent != self.root:
+            try:
+                parent.rmdir()
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    return
+                raise
+            parent = parent.parent
+
+    @staticmethod
+    def _mode(path: str, folder: int, executable: bool) -> int:
+        try:
+            old = stat.S_IMODE(os.stat(_name(path), dir_fd=folder, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            old = 0o644
+        return old | (old & 0o444) >> 2 if executable else old & ~0o111
+
+    @contextmanager
+    def _folder(self, path: str, make: bool = False) -> Iterator[int | None]:
+        """The open folder of a path, None if there is none; raises EditError where a link is in the way."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in path.split("/")[:-1]:
+                try:
+                    if make and not _exists(part, handle):
+                        os.mkdir(part, dir_fd=handle)
+                    deeper = os.open(part, flags, dir_fd=handle)
+                except FileNotFoundError:
+                    yield None
+                    return
+                except NotADirectoryError as error:
+                    if stat.S_ISLNK(os.stat(part, dir_fd=handle, follow_symlinks=False).st_mode):
+                        raise EditError(f"{path} leads through the symlink {part!r}; edit the real file") from error
+                    yield None
+                    return
+                os.close(handle)
+                handle = deeper
+            yield handle
+        finally:
+            os.close(handle)
+
+
+class TreeWorkspace:
+    """`models.protocols.Workspace` over a folder. `run_tests` gets the changed paths; None: no tests."""
+
+    def __init__(self, root: Path, run_tests: RunTests | None = None) -> None:
+        self._root = root.resolve()
+        self._tree = DiskTree(self._root)
+        self._run_tests = run_tests
+        self._originals: dict[str, FileContent | None] = {}
+
+    def read(self, path: str) -> str | None:
+        """Text of a file, None if it does not exist; raises EditError for what is not text or not inside."""
+        content = self._tree.get(path)
+        return None if content is None else content.text
+
+    def paths(self) -> list[str]:
+        """All regular files outside `.git`, sorted."""
+        there = (path for path, link in files_and_links(self._root) if not link)
+        return sorted(path for path in there if ".git" not in path.split("/")[:-1])
+
+    def apply(self, edits: list[Edit]) -> list[EditResult]:
+        """Apply edits in order, all or nothing: after a rejected edit the tree is as it was before."""
+        applied = apply_edits(edits, self._tree)
+        before = {path: self._tree.get(path) for path in applied.files}
+        try:
+            self._write(applied.files)
+        except OSError as error:
+            with suppress(OSError):
+                self._write(before)
+            raise InfrastructureError(f"{self._root} cannot be written: {error.strerror}; the step is lost") from error
+        for path, content in before.items():
+            self._originals.setdefault(path, content)
+        return applied.results
+
+    def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
+        """Run the tests that the changed files may break; None if there are none or testing is off."""
+        return self._run_tests(changed) if self._run_tests else None
+
+    def changes(self) -> list[FileDiff]:
+        """Files that edits made different from what they were at the start, in path order."""
+        diffs = [FileDiff(path, before, self._tree.get(path)) for path, before in sorted(self._originals.items())]
+        return [diff for diff in diffs if diff.before != diff.after]
+
+    def patch(self) -> str:
+        """`changes` as a patch that `git apply` takes; the same changes give the same bytes."""
+        return git_patch(self.changes())
+
+    def _write(self, files: dict[str, FileContent | None]) -> None:
+        """Removals first, so that a file may take the name of a folder that became empty, and vice versa."""
+        for path, content in files.items():
+            if content is None and self._tree.get(path) is not None:
+                self._tree.remove(path)
+        for path, content in files.items():
+            if content is not None:
+                self._tree.put(path, content)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _exists(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _refused(path: str, error: OSError) -> EditError:
+    if error.errno == errno.ELOOP:
+        return EditError(f"{path} is a symlink; edit the file it points to")
+    return EditError(f"{path} cannot be read: {error.strerror}")

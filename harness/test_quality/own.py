@@ -1,0 +1,35 @@
+"""The tests that an attempt wrote itself, measured against what it changed."""
+
+from harness.runs.attempt import Bench
+from harness.test_quality.kept import kept_quality, kept_under
+from models.files import Overlay
+from models.outcomes import OutcomeKind
+from models.protocols import Recorder, Stage
+from models.test_quality import TestQuality
+from repos.index.paths import is_test_path
+from store.runs import RawStore
+from store.runs.measurements import MEASURED
+from store.runs.supplements import SupplementStore
+
+_JUDGED = frozenset({OutcomeKind.PASSED, OutcomeKind.TESTS_FAILED, OutcomeKind.REGRESSION})
+
+
+def measurable(changes: Overlay, verdict: OutcomeKind) -> bool:
+    """Whether some changes hold tests, and are such that tests ran to their end on them."""
+    return verdict in _JUDGED and any(
+        content is not None and path.endswith(".py") and is_test_path(path) for path, content in changes.items()
+    )
+
+
+def measure_own_tests(
+    store: RawStore, bench: Bench, instance_key: str, changes: Overlay, recorder: Recorder
+) -> TestQuality:
+    """Measure the tests among an attempt's changes against the rest of them, once per change, and record the key.
+
+    Raises EnvironmentFault, WheelError and InfrastructureError.
+    """
+    key = kept_under(bench.runtime, instance_key, changes, changes)
+    kept = SupplementStore(store.engine)
+    found = kept_quality(kept, bench.runtime, bench.package, bench.instance, instance_key, changes, changes)
+    recorder.decision(Stage.TEST_PLAN, key, MEASURED, found.sentence)
+    return found

@@ -1,0 +1,66 @@
+"""Judging a candidate's changes by the commit's own, hidden tests, and by those that were generated for it."""
+
+from harness.packages.package import RepoPackage
+from harness.validation.confirmation.confirm import confirm
+from harness.validation.judged_tree import JudgedTree, Unreadable
+from harness.validation.tampering import Tampered
+from models.confirmation import Confirmation
+from models.files import Overlay
+from models.manifest import Instance
+from models.outcomes import OutcomeKind, Validation, judge, oracle_of
+from models.suite import SuiteEnd, SuiteReport
+from runtime.trees import BuildFailed, Runtime, provisioned
+
+JUDGE_VERSION = 2
+"""Raised whenever a verdict could come out differently; verdicts of older versions are not used."""
+
+_CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
+
+
+def judge_candidate(
+    runtime: Runtime, package: RepoPackage, instance: Instance, changes: Overlay, key: str
+) -> tuple[Validation, SuiteReport]:
+    """The verdict on `changes` over the instance's base, and the report it rests on.
+
+    The commit's tests, and those generated for it if it has any, are laid over the candidate's tree, replacing whatever
+    tests it has. Those of the touched files run first, and the rest only if all of FAIL_TO_PASS passed: a failed
+    candidate is cheap. A run that was cut short counts only if it is cut short again. A pass is provisional until it is
+    confirmed. Raises EnvironmentFault, WheelError and InfrastructureError, which are nobody's failure.
+    """
+    assert instance.environment is not None, "a valid instance has an environment"
+    environment = package.manifest.environment(instance.environment)
+    with provisioned(runtime, environment, package.wheels, instance.version) as provided:
+        judged = JudgedTree(runtime, package, instance, provided, instance.base_commit, changes)
+        try:
+            run = judged.run()
+            if run.report.end in _CUT_SHORT:
+                run = judged.run()
+            verdict = judge(instance, run.report, key)
+            if verdict.kind.passed:
+                verdict = _confirmed(verdict, confirm(judged, run, package.environment_identity(environment.key) or ""))
+        except BuildFailed as error:
+            return _not_run(instance, key, OutcomeKind.BUILD_FAILED, str(error))
+        except Tampered as error:
+            return _not_run(instance, key, OutcomeKind.TAMPERED, str(error))
+        except Unreadable as error:
+            return _not_run(instance, key, OutcomeKind.UNREADABLE, str(error))
+    return verdict, run.report
+
+
+def _confirmed(verdict: Validation, confirmation: Confirmation) -> Validation:
+    """A passing verdict as its confirmation leaves it."""
+    if confirmation.void:
+        kind, detail = OutcomeKind.TAMPERED, f"the run is void: {confirmation.seen[0]}"
+    elif confirmation.doubted:
+        kind = OutcomeKind.PASSED_UNCONFIRMED
+        detail = (
+            f"{confirmation.twins - confirmation.agreed} of {confirmation.twins} twins differ; {confirmation.differs}"
+        )
+    else:
+        kind, detail = verdict.kind, verdict.detail
+    return verdict.model_copy(update={"kind": kind, "detail": detail, "confirmation": confirmation})
+
+
+def _not_run(instance: Instance, key: str, kind: OutcomeKind, detail: str) -> tuple[Validation, SuiteReport]:
+    report = SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=detail)
+    return Validation(key=key, oracle=oracle_of(instance), kind=kind, detail=detail), report

@@ -1,0 +1,192 @@
+"""A candidate's tree with the hidden tests in it, and the runs that judge it."""
+
+import errno
+import io
+import tokenize
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from harness.packages.package import RepoPackage, generated_tests
+from harness.validation.confirmation.recorded import Module
+from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins
+from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
+from models.files import Overlay
+from models.manifest import Instance
+from models.suite import SuiteEnd, SuiteReport
+from repos.index.paths import is_test_path
+from repos.trees import files_and_links, overlay
+from runtime.environments import installed_modules
+from runtime.testing import Selection, SuiteSetup, run_suite
+from runtime.testing.guard import Guard, Sighting
+from runtime.testing.observed import Seen, run_observed
+from runtime.testing.runs import RESTARTED, refused_options
+from runtime.trees import (
+    BuildFailed,
+    Provisioned,
+    Runtime,
+    build,
+    checked_out,
+    install_tests,
+    project_in,
+    suite_setup,
+)
+
+OBSERVER = "observer"
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
+
+
+class Unreadable(CleanRoomError):
+    """A candidate's files bring our own reading of them to fall, which the commit's do not."""
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """A run of the hidden tests: the report without its sentinels, how many of these failed as they must, what is
+    wrong with the others, and what the watcher saw (None if it did not report)."""
+
+    report: SuiteReport
+    sentinels: int
+    forged: tuple[str, ...]
+    seen: tuple[Sighting, ...] | None
+
+
+@dataclass(frozen=True)
+class JudgedTree:
+    """Changes over a commit, to be judged by an instance's tests. `provided` is the instance's environment, in use.
+
+    With `base` at the commit itself and no changes, this is the gold state; at its parent, the state to be improved on.
+    """
+
+    runtime: Runtime
+    package: RepoPackage
+    instance: Instance
+    provided: Provisioned
+    base: str
+    changes: Overlay
+
+    def at(self, commit: str) -> "JudgedTree":
+        """The same with a commit's own files and no changes."""
+        return replace(self, base=commit, changes={})
+
+    def run(self) -> JudgedRun:
+        """Run the hidden tests, those of the touched files first, the rest only if all of FAIL_TO_PASS passed.
+
+        Raises Tampered and BuildFailed.
+        """
+        run = self._run(restart=not self.changes)
+        if not self.changes or not refused_options(run.report):
+            return run
+        # The runner is started again without the repository's options only if that is so without the candidate.
+        gold = self.at(self.instance.commit)._run(restart=True)
+        return self._run(restart=True) if gold.report.output.startswith(RESTARTED) else run
+
+    def _run(self, *, restart: bool) -> JudgedRun:
+        with self._laid_out() as (tree, setup):
+            first = self._touched()
+            hidden = sorted(path for path, link in files_and_links(tree) if is_test_path(path) and not link)
+            wrong = self._add_sentinels(tree)
+            guard = Guard(self.runtime.sandbox, tree, hidden)
+            selection = Selection(first=first, stop="if-required-fail", required=self.instance.fail_to_pass)
+            sandbox, limits = self.runtime.sandbox, self.runtime.limits
+            whole = run_suite(sandbox, tree, setup, selection, limits, [guard.plugin], restart=restart)
+        report, unheld, held = without_sentinels(whole, wrong)
+        forged = tuple(sorted({wrong[test] for test in unheld}))
+        return JudgedRun(report, len(held), forged, None if guard.seen is None else tuple(guard.seen))
+
+    def observe(
+        self,
+        modules: Sequence[Module],
+        seconds: int,
+        hash_seed: int = 0,
+        *,
+        only: Collection[str] = (),
+        states: bool = False,
+    ) -> tuple[SuiteEnd, dict[str, Seen]]:
+        """How the run of the twins in some modules, or of `only` some of them, ended; what each saw, by node id.
+
+        Each has so many seconds. With `states`, what objects hold is among it. Raises Tampered, BuildFailed,
+        Unreadable.
+        """
+        with self._laid_out() as (tree, setup):
+            overlay(tree, {module.path: (module.source.encode(), False) for module in modules})
+            paths = [module.path for module in modules]
+            sandbox, limits = self.runtime.sandbox, self.runtime.limits
+            report, seen = run_observed(
+                sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, only=only, states=states
+            )
+        return report.end, seen
+
+    def _touched(self) -> tuple[str, ...]:
+        generated = generated_tests(self.package, self.instance)
+        return tuple(path for path in (*self.instance.test_files, *sorted(generated)) if path.endswith(".py"))
+
+    @contextmanager
+    def _laid_out(self) -> Iterator[tuple[Path, SuiteSetup]]:
+        """The tree to be judged, and how its tests are started. Raises Tampered, BuildFailed, Unreadable.
+
+        What a candidate wrote is read by our own code, too. Where that fails, and does not fail over the commit's
+        files, it is the candidate's doing.
+        """
+        with checked_out(self.package.git, self.base, self.runtime.scratch) as tree:
+            try:
+                setup = self._lay(tree)
+            except (Tampered, BuildFailed, InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable):
+                raise
+            except Exception as error:
+                if not self.changes or (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE):
+                    raise
+                with self.at(self.instance.commit)._laid_out():
+                    pass
+                raise Unreadable(f"the patched files cannot be read: {type(error).__name__}: {error}"[:300]) from error
+            yield tree, setup
+
+    def _lay(self, tree: Path) -> SuiteSetup:
+        """Lay the changes to production files over the base's, and the commit's tests in place of all others."""
+        git, runtime = self.package.git, self.runtime
+        before = frozenset(path for path, _ in files_and_links(tree))
+        production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
+        overlay(tree, production)
+        roots = {*project_in(tree).import_roots, *self._test_folders()}
+        installed = installed_modules(self.provided.environment.prefix)
+        refuse_stand_ins(before, production, roots, installed)
+        refuse_foreign_configuration(git, self.instance, tree, production)
+        added = build(runtime, tree, self.provided)  # before the hidden tests are there to be read
+        refuse_stand_ins(before, added, roots, installed)
+        overlay(tree, added)
+        install_tests(git, self.instance.commit, tree)
+        overlay(tree, generated_tests(self.package, self.instance))
+        return suite_setup(tree, self.provided)
+
+    def _test_folders(self) -> set[str]:
+        """Folders of the tests that are judged by: the runner puts them on the import path."""
+        tests = (*self.instance.fail_to_pass, *self.instance.pass_to_pass)
+        return {PurePosixPath(test.partition("::")[0]).parent.as_posix() for test in tests}
+
+    def _add_sentinels(self, tree: Path) -> dict[str, str]:
+        """Add tests that must fail to each touched module with tests that are judged by; what is wrong if one does not,
+        by its id.
+
+        Where no test of a module must go from failing to passing, none of its own is copied.
+        """
+        found: dict[str, str] = {}
+        judged_by = {test.partition("::")[0] for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
+        decisive = {test.partition("::")[0] for test in self.instance.fail_to_pass}
+        for module in sorted(decisive | (judged_by & set(self._touched()))):
+            path = tree / module
+            if not module.endswith(".py") or path.is_symlink() or not path.is_file():
+                continue
+            content = path.read_bytes()
+            try:
+                encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+                text = content.decode(encoding)
+            except (SyntaxError, UnicodeDecodeError):
+                continue
+            made = with_sentinels(
+                module, text, (t for t in self.instance.fail_to_pass if t.partition("::")[0] == module)
+            )
+            overlay(tree, {module: (made.source.encode(encoding), False)})
+            found |= made.failing
+        return found

@@ -1,8 +1,0 @@
-"""alembic's entry: it runs on the connection, and inside the transaction, that `models.database` hands
-over."""
-
-from alembic import context
-
-attributes = context.config.attributes
-context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
-context.run_migrations()

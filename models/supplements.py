@@ -1,0 +1,90 @@
+"""Tests that a teacher was asked for: its replies, what came of trying them, and the instance with those that count."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import Field
+
+from models.generated import Failing
+from models.manifest import ExcludedTest, Instance
+from models.plans import Frozen
+
+
+class Refusal(StrEnum):
+    """Why a teacher's answer was not taken."""
+
+    PROMPT_TOO_LONG = "prompt-too-long"  # the change alone does not fit into the teacher's window
+    NO_TESTS = "no-tests"  # no test module in the answer
+    REACHES_INTO_RUNNER = "reaches-into-runner"  # the module handles the test runner instead of the code
+    NOT_COLLECTED = "not-collected"  # a module does not parse or import on the commit, or holds no test there
+    FAILS_ON_COMMIT = "fails-on-commit"
+    PASSES_ON_PARENT = "passes-on-parent"
+    FLAKY = "flaky"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"  # the run ended without a sealed report
+    DISTURBS_SUITE = "disturbs-suite"  # alone the tests do well, beside the repository's own they do not
+    SUITE_BROKEN = "suite-broken"  # the parent's own suite does not run to its end: nothing can be compared
+
+
+class Trial(Frozen):
+    """What came of test modules.
+
+    `told_apart` are the accepted fail-to-pass tests of the modules, each with how it fails on the parent; `dropped` the
+    tests of the modules that do not count, each with why. Without a refusal, the three lists are the instance's.
+    """
+
+    refusal: Refusal | None = None
+    detail: str = ""
+    told_apart: dict[str, Failing] = Field(default_factory=dict)
+    dropped: dict[str, str] = Field(default_factory=dict)
+    fail_to_pass: tuple[str, ...] = ()
+    pass_to_pass: tuple[str, ...] = ()
+    excluded: tuple[ExcludedTest, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def asserts(self) -> bool:
+        """Whether a test fails on the parent by an assertion."""
+        return Failing.ASSERTION in self.told_apart.values()
+
+
+class Reply(Frozen):
+    """What a teacher said, and what it took. `cost` is in the currency of the price table, `latency` in seconds."""
+
+    text: str
+    model: str
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    latency: float = 0.0
+    retries: int = 0
+    seed: int | None = None
+    prompt: str = Field(
+        "", exclude_if=lambda value: not value, description="the prompt as it was sent, where it is known"
+    )
+
+
+class Round(Frozen):
+    """One question to the teacher, its answer, and what came of that. `files` are the modules by their path."""
+
+    number: int
+    prompt: str = ""
+    reply: Reply | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    trial: Trial
+
+
+class Supplement(Frozen):
+    """What came of an instance: its rounds, the one that is taken, and the instance as it is with those tests."""
+
+    before: Instance
+    rounds: tuple[Round, ...]
+    taken: int | None = None
+    instance: Instance | None = None
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The modules that are taken, by the path they have in a work tree."""
+        return next((each.files for each in self.rounds if each.number == self.taken), {})

@@ -1,0 +1,18 @@
+"""What lies where in a repository."""
+
+from repos.index.build import build_index
+from repos.index.cache import IndexCache
+from repos.index.records import IndexedSymbol
+from repos.index.repository import IndexedFile, RepositoryIndex
+from repos.index.source import PastCommit, Source, SourceEntry
+
+__all__ = [
+    "IndexCache",
+    "IndexedFile",
+    "IndexedSymbol",
+    "PastCommit",
+    "RepositoryIndex",
+    "Source",
+    "SourceEntry",
+    "build_index",
+]

@@ -1,0 +1,82 @@
+"""Building a revision's index: read what is not known yet, look up the rest."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from repos.index.cache import IndexCache, Key, PieceKey
+from repos.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_content
+from repos.index.pieces import Piece
+from repos.index.records import Outline, Record, Tokens
+from repos.index.repository import IndexedFile, RepositoryIndex
+from repos.index.source import Source
+from repos.index.symbols import language_of
+
+_BATCH = 200
+_UNREAD = Record.of(Outline(), Tokens(Counter(), Counter(), Counter()), {})
+Progress = Callable[[int, int], None]
+"""Called with the number of files parsed and of those to parse."""
+_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def build_index(source: Source, cache: IndexCache | None = None, progress: Progress | None = None) -> RepositoryIndex:
+    """The index of a revision; the same whatever the cache holds.
+
+    Binary files are left out, and files whose paths hold control characters or line ends: no edit may name them, and in
+    a prompt such a path would look like the prompt's own lines. Raises InfrastructureError when the cache cannot be
+    written, and what the source raises.
+    """
+    entries = [entry for entry in source.files() if not _UNSPEAKABLE.search(entry.path)]
+    keys = {entry.path: (entry.blob, form_of(entry.path)) for entry in entries}
+    read = {key for key in keys.values() if key[1] != GENERATED}
+    records = cache.records(read) if cache else {}
+    store = _Store(cache) if cache else None
+    fresh = _parse(source, read - records.keys(), store, progress)
+    if cache and store:
+        cache.keep(fresh, store.added)
+    records |= fresh
+    files = {}
+    for entry in entries:
+        key = keys[entry.path]
+        record = records[key] if key[1] != GENERATED else _UNREAD
+        if not record.binary:
+            files[entry.path] = IndexedFile(entry, language_of(entry.path), record, source)
+    return RepositoryIndex(source, files, cache)
+
+
+class _Store:
+    """Pieces of the cache, and those that are to be kept with the records."""
+
+    def __init__(self, cache: IndexCache) -> None:
+        self._cache = cache
+        self.added: dict[PieceKey, Piece] = {}
+
+    def find(self, language: str, digests: Sequence[bytes]) -> dict[bytes, Piece]:
+        """Those of the wanted pieces that are known."""
+        found = self._cache.pieces([(language, digest) for digest in digests])
+        return {digest: piece for (_, digest), piece in found.items()}
+
+    def add(self, language: str, pieces: Mapping[bytes, Piece]) -> None:
+        """Keep pieces when the records are kept."""
+        self.added |= {(language, digest): piece for digest, piece in pieces.items()}
+
+
+def _parse(source: Source, missing: set[Key], store: _Store | None, progress: Progress | None) -> dict[Key, Record]:
+    found: dict[Key, Record] = {}
+    blobs: dict[str, list[Key]] = {}
+    for key in missing:
+        blobs.setdefault(key[0], []).append(key)
+    wanted = sorted(blobs)
+    for start in range(0, len(wanted), _BATCH):
+        for blob, content in source.read(wanted[start : start + _BATCH], MAX_BYTES):
+            for key in blobs[blob]:
+                found[key] = _record(content, key[1], store)
+            if progress:
+                progress(len(found), len(missing))
+    return found
+
+
+def _record(content: bytes | None, form: str, store: _Store | None) -> Record:
+    if content is None:
+        return _UNREAD
+    return Record.of_binary() if is_binary(content) else parse_content(content, form, store)

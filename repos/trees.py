@@ -1,0 +1,159 @@
+"""Writing into a tree that strangers shaped: never through a link, never outside."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from host.folders import FOLDER, LONGEST_PATH, walk
+from host.reaper import remove_folder
+from models.errors import CleanRoomError
+from models.files import Overlay
+
+_SHOWN = 200  # characters of a path in a message
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_LONGEST, _LONGEST_COMPONENT = 4096, 255
+"""Bytes of a path and of each of its names that file systems take."""
+
+
+class UnsafePath(CleanRoomError):
+    """A path that would leave its tree, that git would take for its own, or that no file system takes."""
+
+
+def inside(path: str) -> bool:
+    """Whether a relative path stays inside a tree and can be one: no root, no `..`, no `.git`, no NUL, no empty name,
+    nothing that file systems cannot encode or find too long."""
+    pure = PurePosixPath(path)
+    names = {part.lower() for part in pure.parts}
+    stays = bool(pure.parts) and not pure.is_absolute() and "\0" not in path and not names & {"..", ".git"}
+    return stays and _can_be(path)
+
+
+def _can_be(path: str) -> bool:
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return False
+    return len(encoded) <= _LONGEST and max(map(len, encoded.split(b"/"))) <= _LONGEST_COMPONENT
+
+
+def overlay(tree: Path, changes: Overlay) -> None:
+    """Write changes over a tree: removals first, then files. What is in a file's way (a link, a folder) is removed.
+
+    Raises UnsafePath, before anything is written, for a path that leaves the tree or that no file system takes.
+    """
+    for path in sorted(changes):
+        if not inside(path):
+            raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or can be none")
+    for path in sorted(path for path, content in changes.items() if content is None):
+        _remove(tree, path)
+    for path, content in sorted(changes.items()):
+        if content is not None:
+            _write(tree, path, *content)
+
+
+def _write(tree: Path, path: str, content: bytes, executable: bool) -> None:
+    with _parent(tree, path, make=True) as (parent, name):
+        assert parent is not None
+        _clear(parent, name)
+        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o755 if executable else 0o644)
+
+
+def _remove(tree: Path, path: str) -> None:
+    """Remove a file or link, and the folders that this leaves empty."""
+    with _parent(tree, path, make=False) as (parent, name):
+        if parent is None:
+            return
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(name, dir_fd=parent)
+    for folder in list(PurePosixPath(path).parents)[:-1]:
+        with _parent(tree, folder.as_posix(), make=False) as (parent, name):
+            if parent is None:
+                return
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError:  # not empty, not there, or a link: nothing to prune
+                return
+
+
+def _clear(parent: int, name: str) -> None:
+    """Remove whatever has a name in a folder: a file, a link (not what it points at), or a whole folder."""
+    try:
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        remove_folder(parent, name)
+    else:
+        os.unlink(name, dir_fd=parent)
+
+
+@contextmanager
+def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, str]]:
+    """The folder of a path as a descriptor, reached without following a link, and the path's last name.
+
+    With `make`, folders that are missing are made and whatever else stands in their place is removed; else the
+    descriptor is None when there is no such folder.
+    """
+    *folders, name = PurePosixPath(path).parts
+    current = os.open(tree, FOLDER)
+    try:
+        for folder in folders:
+            try:
+                below = os.open(folder, FOLDER, dir_fd=current)
+            except OSError:  # not there, a file, or a link
+                if not make:
+                    yield None, name
+                    return
+                _clear(current, folder)
+                os.mkdir(folder, 0o755, dir_fd=current)
+                below = os.open(folder, FOLDER, dir_fd=current)
+            os.close(current)
+            current = below
+        yield current, name
+    finally:
+        os.close(current)
+
+
+def make_links(tree: Path, links: Mapping[str, str]) -> None:
+    """Make symlinks (path -> goal), then remove all of those that lead outside, however they are chained."""
+    for path, goal in sorted(links.items()):
+        if inside(path) and not goal.startswith("/") and "\0" not in goal:
+            with _parent(tree, path, make=True) as (parent, name):
+                assert parent is not None
+                _clear(parent, name)
+                os.symlink(goal, name, dir_fd=parent)
+    root = tree.resolve()
+    left = [tree / path for path in links]
+    while escaping := [link for link in left if link.is_symlink() and not _stays(link, root)]:
+        for link in escaping:
+            link.unlink()
+
+
+def _stays(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a circle
+        return False
+
+
+def files_and_links(tree: Path) -> Iterator[tuple[str, bool]]:
+    """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed.
+
+    Left out is what nobody could open under its path: what lies in unreadable folders, and so deep that the system
+    takes no such path.
+    """
+    for folder in walk(tree):
+        if folder.path is None:
+            continue
+        for entry in folder.entries:
+            path = f"{folder.path}{entry.name}"
+            if len(path) <= LONGEST_PATH and (entry.is_symlink() or entry.is_file(follow_symlinks=False)):
+                yield path, entry.is_symlink()

@@ -1,0 +1,1 @@
+"""Running code of strangers: sandbox, environments, test runners."""

@@ -1,0 +1,63 @@
+"""What a commit needs in order to run, and environments that hold it: discover, choose, lock, fetch,
+acquire."""
+
+from runtime.environments.build import build_command, unpack_built
+from runtime.environments.dating import Calendar, calendar_of, day_of
+from runtime.environments.discovery import Project, discover, discover_commit
+from runtime.environments.eras import REACH_DAYS, WINDOW_DAYS, Era, eras_of, lock_for_era, midnight
+from runtime.environments.identity import environment_identity
+from runtime.environments.interpreters import Interpreter, choose_interpreter, installed_interpreters, interpreter_for
+from runtime.environments.metadata import (
+    generated_files,
+    own_plugins,
+    pretend_version,
+    valid_entry_points,
+    write_own_metadata,
+)
+from runtime.environments.plugins import RUNNER_GROUP, installed_modules, registered_plugins
+from runtime.environments.provided import providing
+from runtime.environments.resolve import environment_key, lock, spec_key
+from runtime.environments.store import BuiltEnvironment, EnvironmentStore
+from runtime.environments.wheel_checks import check_together, check_wheel, known_sha256, unpack_wheel
+from runtime.environments.wheels import fetch_wheels
+
+__all__ = [
+    "REACH_DAYS",
+    "RUNNER_GROUP",
+    "WINDOW_DAYS",
+    "BuiltEnvironment",
+    "Calendar",
+    "EnvironmentStore",
+    "Era",
+    "Interpreter",
+    "Project",
+    "build_command",
+    "calendar_of",
+    "check_together",
+    "check_wheel",
+    "choose_interpreter",
+    "day_of",
+    "discover",
+    "discover_commit",
+    "environment_identity",
+    "environment_key",
+    "eras_of",
+    "fetch_wheels",
+    "generated_files",
+    "installed_interpreters",
+    "installed_modules",
+    "interpreter_for",
+    "known_sha256",
+    "lock",
+    "lock_for_era",
+    "midnight",
+    "own_plugins",
+    "pretend_version",
+    "providing",
+    "registered_plugins",
+    "spec_key",
+    "unpack_built",
+    "unpack_wheel",
+    "valid_entry_points",
+    "write_own_metadata",
+]

@@ -1,0 +1,91 @@
+"""What was read from packaging files, kept to its types and to what can be written down.
+
+Readers take values as they stand in strangers' files. Here whatever is not of its field's type, cannot be encoded, or
+is a name that is too long is dropped, so that nothing after it meets any of that.
+"""
+
+import posixpath
+from collections.abc import Collection, Iterable
+
+from repos.trees import inside
+from runtime.environments.findings import LONGEST_NAME, Findings
+from runtime.environments.tree import is_test
+from runtime.testing.configuration import CONFIGURATION_FILES
+
+_STEERING = {*CONFIGURATION_FILES, "setup.py", "conftest.py"}
+_LONGEST_COMPONENT = 200
+"""Bytes of a path's component: below what file systems take, as some add to names."""
+
+
+def clean(findings: Findings) -> None:
+    """Drop from findings what is not of its field's type, what UTF-8 cannot encode, and names that are too long."""
+    findings.name = findings.name if _is_name(findings.name) else ""
+    for field in ("requires_python", "backend"):
+        setattr(findings, field, _text(getattr(findings, field)))
+    for field in ("runtime", "build", "backend_path", "tests", "mentioned", "roots", "version_files"):
+        setattr(findings, field, _texts(getattr(findings, field)))
+    for field in ("aliases", "modules"):
+        setattr(findings, field, _names(getattr(findings, field)))
+    findings.extras, findings.wanted = set(_names(findings.extras)), set(_names(findings.wanted))
+    findings.groups = {name: _texts(said) for name, said in findings.groups.items() if _is_name(name)}
+    findings.pins = {name: set(_texts(said)) for name, said in findings.pins.items() if _is_name(name)}
+    findings.headers = [pair for pair in findings.headers if all(map(_is_text, pair))]
+    findings.entry_points = {
+        group: {name: target for name, target in points.items() if _is_name(name) and _is_text(target)}
+        for group, points in findings.entry_points.items()
+        if _is_name(group)
+    }
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _is_text(value) and len(value) <= LONGEST_NAME
+
+
+def _text(value: str) -> str:
+    return value if _is_text(value) else ""
+
+
+def _texts(values: Iterable[str]) -> list[str]:
+    return [value for value in values if _is_text(value)]
+
+
+def _names(values: Iterable[str]) -> list[str]:
+    return [value for value in values if _is_name(value)]
+
+
+def generated_paths(said: Iterable[str], paths: Collection[str]) -> tuple[str, ...]:
+    """Those of the paths which packaging files say that a build writes that may be written into a tree, sorted.
+
+    Left out is what the tree has, or has as a file or folder in the way, what belongs to the tests, and what steers
+    their runner.
+    """
+    folders = {parent for path in paths for parent in _parents(path)}
+    taken = {*paths, *folders}
+    normal = {posixpath.normpath(path) for path in said if inside(path)}
+    return tuple(sorted(path for path in normal if path not in taken and _may_be_written(path, paths)))
+
+
+def _may_be_written(path: str, paths: Collection[str]) -> bool:
+    parts = path.split("/")
+    return (
+        inside(path)
+        and not is_test(path)
+        and parts[-1].lower() not in _STEERING
+        and max(len(part.encode()) for part in parts) <= _LONGEST_COMPONENT
+        and not any(parent in paths for parent in _parents(path))
+    )
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]

@@ -1,0 +1,81 @@
+"""The day of a commit's parent, which dates what the commit's tests run with: no later release is known to it.
+
+Committers' clocks may lie. A date is believed as far as its neighbours in the history bear it out: it is no later
+than the commit itself and the median of the next descendants, and no earlier than the median of the last ancestors (a
+median, so that one clock that is wrong moves nothing). Of two bounds that contradict each other the earlier one holds,
+for an early lock can only lack something, while a late one may hold the answer.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+from repos.git import Git
+
+_NEIGHBOURS = 9
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: no later moment has a date."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """When the commits of a history were made, as they say (seconds of Unix time), and who their parents are."""
+
+    times: Mapping[str, int]
+    parents: Mapping[str, tuple[str, ...]]
+    children: Mapping[str, tuple[str, ...]]
+
+    def day(self, commit: str, before: int | None = None) -> date:
+        """The day (UTC) of a commit, as far as it can be believed; never after the moment `before` nor after today.
+
+        KeyError for a commit that is not in the history.
+        """
+        bounds = [before] if before is not None else []
+        descendants = self._near(commit, self.children)
+        latest = min([*bounds, int(statistics.median_low(descendants))] if descendants else [*bounds, _LAST_SECOND])
+        ancestors = self._near(commit, self.parents)
+        earliest = int(statistics.median_low(ancestors)) if ancestors else 0
+        believed = min(max(self.times[commit], earliest), latest)
+        return min(day_of(believed), datetime.now(UTC).date())
+
+    def _near(self, commit: str, step: Mapping[str, tuple[str, ...]]) -> list[int]:
+        return [self.times[each] for each in islice(_breadth_first(commit, lambda c: step.get(c, ())), _NEIGHBOURS)]
+
+
+def _breadth_first(start: str, step: Callable[[str], Iterable[str]]) -> Iterable[str]:
+    seen, pending = {start}, [start]
+    for current in pending:
+        for each in step(current):
+            if each not in seen:
+                seen.add(each)
+                pending.append(each)
+                yield each
+
+
+def day_of(moment: int) -> date:
+    """The day (UTC) of a moment in seconds; one before 1970 or after 9999 is the nearest day within."""
+    return datetime.fromtimestamp(min(max(moment, 0), _LAST_SECOND), UTC).date()
+
+
+def calendar_of(git: Git) -> Calendar:
+    """The calendar of a clone's history."""
+    return _calendar(git.directory, git.text("rev-parse", "HEAD", "--all"))
+
+
+@lru_cache(maxsize=4)
+def _calendar(directory: Path, tips: str) -> Calendar:
+    times: dict[str, int] = {}
+    parents: dict[str, tuple[str, ...]] = {}
+    children: dict[str, tuple[str, ...]] = {}
+    assert tips, "a clone has commits"
+    listed = Git(directory).text("rev-list", "--timestamp", "--parents", "HEAD", "--all")
+    for line in listed.splitlines():
+        moment, commit, *above = line.split()
+        times[commit], parents[commit] = int(moment), tuple(above)
+        for each in above:
+            children[each] = (*children.get(each, ()), commit)
+    return Calendar(times, parents, children)

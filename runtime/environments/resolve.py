@@ -1,0 +1,175 @@
+"""Era-dated, hash-pinned locks. Resolving takes metadata from wheels only, so that no stranger's build ever
+runs."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from host.process import CommandFailed, run
+from models.errors import EnvironmentFault, InfrastructureError
+from models.manifest import Environment
+from runtime.environments.discovery import Project
+from runtime.environments.interpreters import Interpreter
+
+_KEY_SCHEMA = 1
+_SPEC_SCHEMA = 2
+"""Raised whenever the same requirements would be locked otherwise; locks in the cache of older schemas are not used."""
+_NEVER = "python_version < '0'"
+Later = Mapping[str, date]
+"""Distributions (normalised names) of which later releases count than of all others, each with its date."""
+
+
+def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
+    """A project's requirements whose markers hold for an interpreter on this platform."""
+    python = {"python_version": interpreter.version, "python_full_version": interpreter.full}
+    parsed = ((text, Requirement(text)) for text in project.requires)
+    return tuple(text for text, r in parsed if r.marker is None or r.marker.evaluate({**python, "extra": ""}))
+
+
+def spec_key(project: Project, interpreter: Interpreter) -> str:
+    """What an environment is asked for, hashed: commits with the same key may share environments."""
+    requires = applicable(project, interpreter)
+    own = [project.name, *project.aliases]
+    modules = list(project.modules)
+    return _hash([_SPEC_SCHEMA, own, modules, project.requires_python, requires, project.constraints, interpreter.abi])
+
+
+def environment_key(requires: tuple[str, ...], lock_text: str, abi: str) -> str:
+    """What an environment contains, hashed; the order of the requirements does not matter."""
+    return _hash([_KEY_SCHEMA, sorted(requires), lock_text, abi])
+
+
+def _hash(parts: list[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def lock(
+    project: Project, interpreter: Interpreter, cutoff: date, index_url: str | None = None, later: Later | None = None
+) -> Environment:
+    """Resolve a project's requirements among releases uploaded before `cutoff` (00:00 UTC), own distribution
+    excluded whoever requires it: what it needs itself stands among the requirements. Of the distributions in `later`
+    releases up to their dates count.
+
+    The repository's own pins hold if they can; if they cannot, only those of direct requirements, then none.
+    A test requirement that had no wheel for this interpreter at the time is left out, which shows in
+    `requires` of the result; tests that want it then skip, and validation sees that. The result names no
+    wheels yet: `fetch_wheels` does. Raises EnvironmentFault with the resolver's reason if there is no
+    solution, InfrastructureError if the index does not answer.
+    """
+    requires = applicable(project, interpreter)
+    releases = _Releases(cutoff, later or {}, index_url)
+    while True:
+        try:
+            text = _resolve(project, requires, interpreter, releases)
+        except CommandFailed as error:
+            dropped = _without_wheels(error.stderr, set(requires) - set(project.runtime))
+            if not dropped:
+                raise EnvironmentFault(
+                    f"requirements of {project.name} cannot be resolved: {_essence(error.stderr)}"
+                ) from error
+            requires = tuple(text for text in requires if text not in dropped)
+        else:
+            return Environment(
+                key=environment_key(requires, text, interpreter.abi),
+                python=interpreter.version,
+                abi=interpreter.abi,
+                requires=requires,
+                cutoff=max([cutoff, *releases.later.values()]).isoformat(),
+                lock=text,
+                wheels=(),
+            )
+
+
+@dataclass(frozen=True)
+class _Releases:
+    """Which releases count, and where they are looked for."""
+
+    cutoff: date
+    later: Later
+    index_url: str | None
+
+    def options(self) -> list[str]:
+        """The resolver's options."""
+        found = ["--exclude-newer", _midnight(self.cutoff)]
+        for name in sorted(self.later):
+            found += ["--exclude-newer-package", f"{name}={_midnight(self.later[name])}"]
+        return [*found, "--index-url", self.index_url] if self.index_url else found
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def _resolve(project: Project, requires: tuple[str, ...], interpreter: Interpreter, releases: _Releases) -> str:
+    own = (project.name, *project.aliases)
+    direct = {_name(text) for text in requires}
+    some = tuple(pin for pin in project.constraints if _name(pin) in direct)
+    failure: CommandFailed | None = None
+    for constraints in dict.fromkeys((project.constraints, some, ())):
+        try:
+            return _compile(own, requires, interpreter, constraints, releases)
+        except CommandFailed as error:
+            if not _unsatisfiable(error):
+                raise InfrastructureError(f"cannot resolve {project.name}: {_essence(error.stderr)}") from error
+            failure = error
+    assert failure is not None
+    raise failure
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+
+
+def _without_wheels(stderr: str, droppable: set[str]) -> set[str]:
+    """Those of the droppable requirements (never pytest) of which the resolver says that they have no
+    wheels."""
+    clauses = re.findall(r"(?:Because|and|,)((?:(?!Because|\band\b|,).)*?)ha(?:s|ve) no usable", _flat(stderr))
+    named = {name for clause in clauses for name in re.findall(r"[a-z][\w-]*", clause)}
+    return {text for text in droppable if _name(text) in named and _name(text) != "pytest"}
+
+
+def _compile(
+    own: tuple[str, ...],
+    requires: tuple[str, ...],
+    interpreter: Interpreter,
+    constraints: tuple[str, ...],
+    releases: _Releases,
+) -> str:
+    """A lock's text. The own distribution is overridden by a requirement that never holds, so that neither it nor a
+    version that its dependents ask for is looked for; what the tree itself needs is in `requires`."""
+    with tempfile.TemporaryDirectory(prefix="cra-lock-") as folder:
+        requirements, pinned = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
+        overridden = Path(folder, "overrides.txt")
+        requirements.write_text("".join(f"{line}\n" for line in requires))
+        pinned.write_text("".join(f"{line}\n" for line in constraints if canonicalize_name(_name(line)) not in own))
+        overridden.write_text("".join(f"{name} ; {_NEVER}\n" for name in own))
+        argv = ["uv", "pip", "compile", str(requirements), "--constraint", str(pinned), "--override", str(overridden),
+                "--generate-hashes", "--no-build", "--no-header", "--no-annotate", "--quiet",
+                "--python", str(interpreter.executable), *releases.options()]  # fmt: skip
+        for name in own:
+            argv += ["--no-emit-package", name]
+        return run(argv, cwd=Path(folder), env={"UV_NO_CONFIG": "1", "NO_COLOR": "1"}).decode()
+
+
+def _unsatisfiable(error: CommandFailed) -> bool:
+    return "No solution found" in error.stderr or "unsatisfiable" in error.stderr or "Because" in error.stderr
+
+
+def _essence(stderr: str) -> str:
+    """The sentence of a resolver's message that says why, in one line of at most 300 characters."""
+    text = _flat(stderr)
+    because = re.search(r"Because .*?(?:, we can conclude|\. |$)", text)
+    chosen = because.group(0).removesuffix(", we can conclude") if because else text
+    return chosen[:300] or "the resolver said nothing"
+
+
+def _flat(stderr: str) -> str:
+    return " ".join(re.sub(r"[×╰─▶│├╭]", " ", stderr).split())

@@ -1,0 +1,257 @@
+"""Environments on disk: built once, read-only, shared by processes, evicted by least recent use."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.process import CommandFailed, run
+from models.errors import EnvironmentFault, InfrastructureError, WheelError
+from models.manifest import Environment
+from runtime.environments.bytecode import has_bytecode, link_bytecode
+from runtime.environments.identity import content_key
+from runtime.environments.interpreters import Interpreter, interpreter_for
+from runtime.environments.wheel_checks import check_together, check_wheel
+from runtime.environments.wheels import locked, select_wheels
+
+_COMPLETE = "complete"
+_NAME = re.compile(r"[0-9a-f]{1,64}")
+
+
+@dataclass(frozen=True)
+class BuiltEnvironment:
+    """A complete environment. `prefix` and `base_prefix` must be mounted read-only at the same paths in a
+    sandbox. `key` is derived from its content."""
+
+    key: str
+    prefix: Path
+    python: Path
+    base_prefix: Path
+
+
+class EnvironmentStore:
+    """Environments under `root`, with uv's cache and the wheels' bytecode beside them on the same file
+    system.
+
+    An environment is found by what it holds: the name of its folder is the hash of its lock, of the wheels chosen for
+    it, and of the interpreter's ABI. What a package calls it does not count.
+
+    Each environment has a lock file: its builder and its remover hold it exclusively, its users share it. A
+    marker, written last and renewed at each use, tells a complete environment from what a killed build left.
+    """
+
+    def __init__(self, root: Path, budget_bytes: int) -> None:
+        """`budget_bytes` bounds everything under `root` between uses; what is in use is never removed."""
+        self.root = root.resolve()
+        self.budget_bytes = budget_bytes
+        self._environments = self.root / "environments"
+        self._bytecode = self.root / "bytecode"
+        self._locks = self.root / "locks"
+
+    @contextmanager
+    def acquire(self, environment: Environment, packages: Path) -> Iterator[BuiltEnvironment]:
+        """The environment, built from the wheels in `packages` if it is not there, kept from removal until
+        left. After a build, leaving evicts.
+
+        Raises WheelError for a wheel that is missing, changed or ambiguous, EnvironmentFault if it cannot be
+        built (or its Python is not installed), InfrastructureError if the disk is full.
+        """
+        interpreter = interpreter_for(environment.abi)
+        wheels = self._chosen(environment, interpreter, packages)
+        key = content_key(environment.lock, {path.name: digest for path, digest in wheels.items()}, interpreter.abi)
+        folder = self._environments / key
+        built = BuiltEnvironment(key, folder / "venv", folder / "venv" / "bin" / "python", interpreter.prefix)
+        with self._lock(key) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            fresh = False
+            while not self._complete(built, interpreter):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if not self._complete(built, interpreter):
+                    self._build(interpreter, wheels, folder)
+                    fresh = True
+                # Not atomic: the environment may be evicted in between, and then it is built again.
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            now = time.time_ns()  # the clock behind a plain utime is too coarse to order uses
+            os.utime(folder / _COMPLETE, ns=(now, now))
+            yield built
+            if fresh:
+                self.evict()
+
+    def evict(self) -> list[str]:
+        """Remove least recently used environments until the store fits its budget; returns their keys.
+
+        If the environments that are left do not account for the rest, the caches are emptied as well.
+        """
+        removed: list[str] = []
+        size = disk_usage(self.root)
+        for key in self._by_last_use():
+            if size <= self.budget_bytes:
+                return removed
+            if self.remove(key):
+                removed.append(key)
+                size = disk_usage(self.root)
+        if size > self.budget_bytes:
+            self._empty_caches()
+        return removed
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[int]:
+        self._locks.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._locks / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _complete(self, built: BuiltEnvironment, interpreter: Interpreter) -> bool:
+        marker = built.prefix.parent / _COMPLETE
+        try:
+            return marker.read_text() == interpreter.full and built.python.exists()
+        except FileNotFoundError:
+            return False
+
+    def _build(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
+        try:
+            _delete(folder)
+            self._check(interpreter, wheels)
+            folder.mkdir(parents=True)
+            with self._lock(".caches") as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                self._install(interpreter, wheels, folder)
+            _make_read_only(folder / "venv")
+            partial = folder / f".{_COMPLETE}"
+            partial.write_text(interpreter.full)
+            partial.replace(folder / _COMPLETE)
+        except BaseException as error:
+            _delete(folder)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise InfrastructureError(_full(self.root)) from error
+            raise
+
+    def _install(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
+        # By path, so that exactly the checked files are taken and uv's cache knows them again.
+        lock_file = folder / "requirements.txt"
+        lock_file.write_text("".join(_pinned(path, digest) for path, digest in wheels.items()))
+        venv = folder / "venv"
+        quiet = ["--quiet", "--no-config", "--cache-dir", str(self.root / "cache"), "--offline"]
+        try:
+            run(["uv", "venv", *quiet, "--no-project", "--python", str(interpreter.executable), str(venv)])
+            if wheels:
+                run(
+                    ["uv", "pip", "install", *quiet, "--python", str(venv / "bin" / "python"), "--no-index",
+                     "--no-deps", "--require-hashes", "--no-build", "--link-mode", "hardlink",
+                     "--requirement", str(lock_file)],
+                )  # fmt: skip
+        except CommandFailed as error:
+            if "No space left on device" in error.stderr or "os error 28" in error.stderr:
+                raise InfrastructureError(_full(self.root)) from error
+            if error.returncode < 0:
+                raise InfrastructureError(f"uv was killed by signal {-error.returncode}; is memory short?") from error
+            said = " ".join(error.stderr.replace(str(self.root), "...").split())
+            raise EnvironmentFault(f"environment {folder.name} cannot be built: {said[:300]}") from error
+        site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
+        link_bytecode(wheels, interpreter, self._bytecode, site_packages)
+
+    def _chosen(self, environment: Environment, interpreter: Interpreter, packages: Path) -> dict[Path, str]:
+        """The wheels of an environment with their hashes: those it names, or the best that fit if it names none yet."""
+        wanted = locked(environment.lock)
+        chosen = select_wheels(wanted, interpreter, packages, environment.wheels)
+        for name, version in wanted:
+            if (name, version) not in chosen:
+                raise WheelError(
+                    f"{packages} holds no wheel of {name}=={version} for {environment.abi} with a hash that "
+                    "the lock allows; run `cra prepare` again"
+                )
+        return dict(chosen.values())
+
+    def _check(self, interpreter: Interpreter, wheels: dict[Path, str]) -> None:
+        for path, digest in wheels.items():
+            if not has_bytecode(digest, interpreter, self._bytecode):  # those with bytecode were checked before
+                check_wheel(path, digest)
+        check_together(wheels)
+
+    def _by_last_use(self) -> list[str]:
+        if not self._environments.is_dir():
+            return []
+        used = []
+        for folder in self._environments.iterdir():
+            if not _NAME.fullmatch(folder.name):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                marker = folder / _COMPLETE
+                used.append(((marker if marker.exists() else folder).stat().st_mtime_ns, folder.name))
+        return [key for _, key in sorted(used)]
+
+    def remove(self, key: str) -> bool:
+        """Remove an environment by the name of its folder; False if it is in use."""
+        if not _NAME.fullmatch(key):
+            raise EnvironmentFault(f"{key[:80]!a} is no name of an environment in {self._environments}")
+        with self._lock(key) as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            _delete(self._environments / key)
+            return True
+
+    def _empty_caches(self) -> None:
+        with self._lock(".caches") as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            _delete(self.root / "cache")
+            _delete(self._bytecode)
+
+
+def disk_usage(folder: Path) -> int:
+    """Bytes allocated under a folder, each hard-linked file counted once."""
+    seen: dict[int, int] = {}
+    pending = [str(folder)]
+    while pending:
+        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    found = entry.stat(follow_symlinks=False)
+                    seen[found.st_ino] = found.st_blocks * 512
+                    if stat.S_ISDIR(found.st_mode):
+                        pending.append(entry.path)
+    return sum(seen.values())
+
+
+def _pinned(path: Path, digest: str) -> str:
+    name = path.name.split("-")[0]
+    return f"{name} @ {path.resolve().as_uri()} --hash=sha256:{digest}\n"
+
+
+def _full(root: Path) -> str:
+    return f"the disk that holds {root} is full; free some space or lower the environments' budget"
+
+
+def _make_read_only(folder: Path) -> None:
+    for current, _, _ in os.walk(folder, topdown=False):
+        with os.scandir(current) as entries:
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISREG(mode) and (
+                    mode & 0o222 or not mode & 0o004
+                ):  # what is linked from the caches mostly is so already
+                    Path(entry).chmod(0o555 if mode & stat.S_IXUSR else 0o444)
+        Path(current).chmod(0o555)
+
+
+def _delete(folder: Path) -> None:
+    """Remove a tree, read-only folders included; nothing happens if there is none."""
+    if not folder.exists():
+        return
+    for current, _, _ in os.walk(folder):
+        Path(current).chmod(0o755)
+    shutil.rmtree(folder)

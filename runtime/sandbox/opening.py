@@ -1,0 +1,100 @@
+"""Choosing a sandbox, once per process."""
+
+import functools
+import logging
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from models.errors import InfrastructureError, SandboxUnavailable
+from runtime.sandbox.base import Sandbox
+from runtime.sandbox.bubblewrap import Bubblewrap, programs
+from runtime.sandbox.remedies import remedy
+from runtime.sandbox.selftest import Finding, broken, examine
+from runtime.sandbox.supervise import NotStarted
+from runtime.sandbox.unisolated import Unisolated
+
+_LOG = logging.getLogger(__name__)
+_TOLD = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
+
+Kind = Literal["auto", "bubblewrap", "none"]
+
+
+def open_sandbox(kind: Kind = "auto", *, tell: bool = True) -> Sandbox:
+    """The sandbox of a kind; `auto` is bubblewrap, never silently less.
+
+    With `tell`, what the kernel does not enforce on this machine is logged in a line, once per tree of processes.
+    Raises SandboxUnavailable with the remedy when it does not hold what it must (tested once per process).
+    """
+    if kind == "none":
+        return Unisolated()
+    sandbox = tested()[0]
+    if tell:
+        _tell(unenforced(sandbox))
+    return sandbox
+
+
+@functools.cache
+def tested() -> tuple[Bubblewrap, tuple[Finding, ...]]:
+    """The first bubblewrap that holds, and what its self-test found. Raises SandboxUnavailable."""
+    failures = []
+    for sandbox in sandboxes():
+        program = sandbox.program
+        try:
+            findings = examine(sandbox)
+        except NotStarted as error:
+            failures.append(f"{program} cannot isolate ({error.output}); {remedy(program)}")
+            continue
+        except InfrastructureError as error:  # a right that even root has not here
+            failures.append(f"{program} cannot isolate: {error}; --sandbox=none runs code you trust without isolation")
+            continue
+        if holes := broken(findings):
+            failures.append(f"{program} does not isolate; these do not hold: {'; '.join(holes)}")
+            continue
+        return sandbox, tuple(findings)
+    raise SandboxUnavailable(failures[0])
+
+
+def sandboxes() -> list[Bubblewrap]:
+    """Those worth a try, the best first."""
+    return [Bubblewrap(program) for program in programs()]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What is limited, and by whom: the kernel, or a watcher that looks now and then."""
+
+    what: str
+    held_by: str
+    by_kernel: bool
+
+
+def limits_of(sandbox: Bubblewrap) -> list[Limit]:
+    """How each limit on a whole process tree is held on this machine."""
+    counted = sandbox.memory_is_accounted
+    watched = "watched twenty times a second"
+    return [
+        Limit("memory, memory file systems included", "control group" if counted else watched, counted),
+        Limit("System V memory", "control group" if counted else "refused", True),
+        Limit("kernel memory of sockets and pipes", "control group" if counted else "not limited", counted),
+        Limit(
+            "processes and threads", "control group" if counted else "user limit, at twice the number; watched", True
+        ),
+        Limit("bytes and files on disk", "watched twice a second", False),
+    ]
+
+
+def unenforced(sandbox: Bubblewrap) -> list[str]:
+    """What control groups would hold and nothing but a look now and then does; empty where they are to be had."""
+    return [] if sandbox.memory_is_accounted else [each.what for each in limits_of(sandbox)[:-1] if not each.by_kernel]
+
+
+def _tell(missing: list[str]) -> None:
+    """Say once what the kernel does not hold here. Processes that such a process starts do not say it again."""
+    if missing and _TOLD not in os.environ:
+        os.environ[_TOLD] = "1"
+        _LOG.warning(
+            "the kernel does not enforce limits on %s here: no control group (version 2) can be used; "
+            "`cra sandbox check` shows what is watched instead",
+            " and ".join(missing),
+        )

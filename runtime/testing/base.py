@@ -1,0 +1,48 @@
+"""How a repository's tests are started, and which of them are wanted."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runtime.sandbox import Mount
+
+
+@dataclass(frozen=True)
+class SuiteSetup:
+    """How the tests of one state of a repository are started.
+
+    `python` is the interpreter, under the same path inside and outside of the sandbox. `mounts` hold whatever
+    it needs: the environment, the interpreter's own prefix, the directory with the repository's metadata;
+    read-only. `import_roots` are relative to the work tree and come first on PYTHONPATH, in this order;
+    `extra_path` follows. In `command`, the first word `python` means `python` above. `plugins` are the names under
+    which distributions register the pytest plugins that are loaded, in order; no others are.
+    """
+
+    python: Path
+    mounts: tuple[Mount, ...]
+    import_roots: tuple[str, ...]
+    extra_path: tuple[Path, ...] = ()
+    command: tuple[str, ...] = ("python", "-m", "pytest")
+    plugins: tuple[str, ...] = ()
+    hash_seed: int = 0
+
+    def import_path(self, root: Path) -> list[str]:
+        """The entries of PYTHONPATH, in order, for a work tree that the tests see at `root`."""
+        return [*(os.path.normpath(root / entry) for entry in self.import_roots), *map(str, self.extra_path)]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which tests run, and when to stop.
+
+    The tests in the files of `first` run before the others; the whole suite is still collected, because some
+    tests pass only then. With stop `after-first` the run ends after them; with `if-required-fail` it does so
+    if one of the node ids in `required` did not pass. `only` limits collection to these files. Paths are
+    relative to the work tree.
+    """
+
+    first: tuple[str, ...] = ()
+    stop: Literal["never", "after-first", "if-required-fail"] = "never"
+    required: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()

@@ -1,0 +1,57 @@
+"""What a judged run's watcher saw the tested code do to the run itself."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.plans import Frozen
+from runtime.sandbox import Sandbox
+from runtime.testing.channel import Received
+from runtime.testing.plugin import Plugin
+
+_PLUGIN = Path(__file__).with_name("_guard_plugin.py")
+_NAMED_BY_WHAT = frozenset({"runner", "rewritten"})
+"""Kinds of which the file that did it is not known: what was done tells one from another."""
+
+
+class Sighting(Frozen):
+    """Something that tested code did to its own judging: the kind, what exactly, and which file did it, if known."""
+
+    kind: str
+    what: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}" + (f" by {self.file}" if self.file else "")
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What makes it the same as another: the commit's own code may do this too, in the same file."""
+        return self.kind, self.file, self.what if self.kind in _NAMED_BY_WHAT else ""
+
+
+class Guard:
+    """Watches one judged run. `hidden` are the paths of its hidden tests with their data, relative to the tree."""
+
+    def __init__(self, sandbox: Sandbox, tree: Path, hidden: Sequence[str]) -> None:
+        root = sandbox.workdir_path(tree)
+        self._seen: list[Sighting] | None = None
+        told = {"root": str(root), "hidden": sorted(os.path.normpath(root / path) for path in hidden)}
+        self.plugin = Plugin(_PLUGIN, "guard", told, self._collect)
+
+    @property
+    def seen(self) -> list[Sighting] | None:
+        """What was seen; None if the watcher did not report to its end, although a run that ended by itself does."""
+        return self._seen
+
+    def _collect(self, results: Path, received: Received) -> None:
+        seen, ended = [], False
+        for line in received.lines:
+            match line:
+                case ["seen", str(kind), str(what), str(file)]:
+                    seen.append(Sighting(kind=kind, what=what, file=file))
+                case ["end"]:
+                    ended = True
+        if received.forged:
+            seen.append(Sighting(kind="report", what="something else wrote to the watcher's channel", file=""))
+        self._seen = seen if ended else None

@@ -1,0 +1,73 @@
+"""Which lines of some files a test run executes, on whatever Python the repository's environment has.
+
+A tracer of ours and not coverage.py: environments hold the wheels of the repository's own lock and nothing else, for
+Python 3.8 to 3.14, and no release of coverage.py runs on all of these.
+"""
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from models.limits import Limits
+from models.plans import Frozen
+from models.suite import SuiteReport
+from runtime.sandbox import Sandbox
+from runtime.testing.base import Selection, SuiteSetup
+from runtime.testing.channel import Received
+from runtime.testing.plugin import Plugin
+from runtime.testing.runs import run_suite
+
+_PLUGIN = Path(__file__).with_name("_lines_plugin.py")
+
+
+class _File(Frozen):
+    can: tuple[int, ...]
+    ran: tuple[int, ...]
+
+
+_RECORD = TypeAdapter(dict[str, _File])
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of a file, from 1: those that have code, and those of them that ran."""
+
+    can: frozenset[int]
+    ran: frozenset[int]
+
+
+def run_measured(
+    sandbox: Sandbox, workdir: Path, setup: SuiteSetup, selection: Selection, limits: Limits, files: Collection[str]
+) -> tuple[SuiteReport, dict[str, Lines]]:
+    """Run tests as `run_suite` does, and say which lines of `files` (relative paths) they ran.
+
+    A file that nothing is known of is left out: the run did not come to its end. What the tested code does to the
+    record cannot be told from the truth; a measurement is no verdict.
+    """
+    root = sandbox.workdir_path(workdir)
+    inside = {os.path.normpath(root / path): path for path in sorted(files)}
+    records: list[dict[str, _File]] = []
+
+    def collect(results: Path, received: Received) -> None:
+        records[:] = [_read(line) for line in received.lines]
+
+    plugin = Plugin(_PLUGIN, "lines", {"files": list(inside)}, collect)
+    report = run_suite(sandbox, workdir, setup, selection, limits, [plugin])
+    found: dict[str, Lines] = {}
+    for record in records:
+        for path, lines in record.items():
+            if path in inside:
+                before = found.get(inside[path], Lines(frozenset(), frozenset()))
+                found[inside[path]] = Lines(before.can | set(lines.can), before.ran | set(lines.ran))
+    return report, found
+
+
+def _read(line: list[Any]) -> dict[str, _File]:
+    with suppress(ValidationError):
+        return _RECORD.validate_python(line[-1])
+    return {}

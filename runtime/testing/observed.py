@@ -1,0 +1,78 @@
+"""Running twins of tests and reading what they saw."""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from models.limits import Limits
+from models.suite import SuiteReport
+from runtime.sandbox import Sandbox
+from runtime.testing.base import Selection, SuiteSetup
+from runtime.testing.channel import Received
+from runtime.testing.plugin import Plugin
+from runtime.testing.runs import run_suite
+
+_PLUGIN = Path(__file__).with_name("_observer_plugin.py")
+_PASSED = "call passed"
+
+
+class Seen(tuple[str, ...]):
+    """What the runs of one twin (one for each set of parameters) saw, as canonical texts, in order."""
+
+    __slots__ = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every run came to its end without an error and saw something."""
+        parts = [json.loads(text) for text in self]
+        return bool(parts) and all(end == _PASSED and seen for end, seen in parts)
+
+
+def run_observed(
+    sandbox: Sandbox,
+    workdir: Path,
+    setup: SuiteSetup,
+    modules: Sequence[str],
+    observer: str,
+    limits: Limits,
+    seconds: int,
+    hash_seed: int = 0,
+    *,
+    only: Collection[str] = (),
+    states: bool = False,
+) -> tuple[SuiteReport, dict[str, Seen]]:
+    """Run the twins in some modules of a work tree, or `only` some; what each saw, by its node id without parameters.
+
+    Each twin has so many `seconds`. The twins find the observer as a module of the name `observer`. Twins that did
+    not run are not among the result. With `states`, what objects hold is written down beside what they declare.
+    """
+    found: dict[str, Seen] = {}
+
+    def collect(results: Path, received: Received) -> None:
+        found.clear()
+        found.update(_read(received.lines))
+
+    plugin = Plugin(
+        _PLUGIN, "observer", {"name": observer, "seconds": seconds, "only": sorted(only), "states": states}, collect
+    )
+    seeded = replace(setup, hash_seed=hash_seed)
+    report = run_suite(sandbox, workdir, seeded, Selection(only=tuple(modules)), limits, [plugin])
+    return report, found
+
+
+def _read(lines: Sequence[list[Any]]) -> dict[str, Seen]:
+    by_twin: dict[str, list[str]] = {}
+    for line in lines:
+        match line:
+            case [str(node), str(end), list(seen)] if _well_formed(seen):
+                texts = by_twin.setdefault(re.split(r"\[", node, maxsplit=1)[0], [])
+                texts.append(json.dumps([end, seen], sort_keys=True))
+    return {node: Seen(texts) for node, texts in by_twin.items()}
+
+
+def _well_formed(seen: list[Any]) -> bool:
+    """Whether observations have the form that the observer writes: [what, place, ...]."""
+    return all(isinstance(each, list) and len(each) > 2 for each in seen)

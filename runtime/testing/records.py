@@ -1,0 +1,107 @@
+"""What is known of a test run: what came on the channel as it ran, and the report that it left."""
+
+import hashlib
+import math
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from models.limits import MIB
+from models.suite import CaseResult, CaseStatus
+from runtime.testing.channel import Received
+from runtime.testing.junit import BadReport, parse, worst
+
+_MOST = 64 * MIB  # bytes of a report; 100,000 tests take about half of it
+
+
+@dataclass(frozen=True)
+class Records:
+    """`cases` come from the JUnit report if it is `sealed`, else from what was noted as the tests ran.
+
+    `exit_code` is the one that pytest meant to end with; `whole` says that it ran every test, or all up to a
+    stop that was asked for. `not_collected` maps files to the head of the error.
+    """
+
+    sealed: bool
+    exit_code: int | None
+    whole: bool
+    cases: dict[str, CaseResult] = field(default_factory=dict)
+    not_collected: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+def read_records(results: Path, received: Received) -> Records:
+    """Read what a run left in `results`, and what came on the channel of our part of it.
+
+    A test counts with the worse of what was sent as it ran and what the report says at the end; one that nothing was
+    sent of does not count. A run on whose channel somebody else wrote is not sealed.
+    """
+    cases, not_collected = _progress(received.lines)
+    seal = _seal(received)
+    report = read_left(results / "report.xml") if seal else None
+    note = "something else than the runner wrote to the runner's channel" if received.forged else ""
+    if seal and report is not None and hashlib.sha256(report).hexdigest() == seal.report:
+        try:
+            reported = [case for case in parse(report).values() if case.id in cases]
+            return Records(True, seal.exit, seal.whole, worst([*reported, *cases.values()]), not_collected)
+        except BadReport as error:
+            note = str(error)
+    return Records(False, None, False, cases, not_collected, note)
+
+
+class _Seal(NamedTuple):
+    exit: int
+    whole: bool
+    report: str
+
+
+def _seal(received: Received) -> _Seal | None:
+    if received.forged or not received.lines:
+        return None
+    match received.lines[-1]:
+        case ["seal", int(exit_code), bool(whole), str(report)]:
+            return _Seal(exit_code, whole, report)
+    return None
+
+
+def read_left(path: Path) -> bytes | None:
+    """A regular file of bearable size, or None: never through a link, never waiting at a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(_MOST)
+
+
+def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[str, str]]:
+    """Finished tests with their outcome, and files that could not be collected."""
+    running: dict[str, list[tuple[CaseStatus, float, str]]] = {}
+    finished: list[CaseResult] = []
+    not_collected: dict[str, str] = {}
+    for fields in lines:
+        match fields:
+            case ["collect", str(node), "failed", str(message)]:
+                not_collected[node.partition("::")[0]] = message
+            case ["collect", str(node), "skipped", str(message)]:
+                finished.append(CaseResult(id=node, status=CaseStatus.SKIPPED, message=message))
+            case ["test", str(node), str(when), str(outcome), float(seconds), str(message)] if math.isfinite(seconds):
+                phases = running.setdefault(node, [])
+                phases.append((_phase_status(when, outcome), seconds, message))
+                if when == "teardown":
+                    finished.extend(CaseResult(id=node, status=s, seconds=t, message=m) for s, t, m in phases)
+                    del running[node]
+    return worst(finished), not_collected
+
+
+def _phase_status(when: str, outcome: str) -> CaseStatus:
+    if outcome == "failed":
+        return CaseStatus.FAILED if when == "call" else CaseStatus.ERROR
+    return {"skipped": CaseStatus.SKIPPED, "xfailed": CaseStatus.XFAILED}.get(outcome, CaseStatus.PASSED)

@@ -1,0 +1,180 @@
+"""A repository state on disk: a commit's files, a candidate's changes over them, the hidden tests over those."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.folders import copy_tree
+from host.throwaway import discard
+from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, WheelError
+from models.files import Overlay
+from models.limits import Limits
+from models.manifest import Environment
+from models.suite import SuiteReport
+from repos.git import Git
+from repos.index.paths import is_test_path
+from repos.trees import files_and_links, make_links, overlay
+from runtime.environments import (
+    BuiltEnvironment,
+    EnvironmentStore,
+    Project,
+    build_command,
+    discover,
+    generated_files,
+    own_plugins,
+    registered_plugins,
+    unpack_built,
+    write_own_metadata,
+)
+from runtime.sandbox import Ending, Mount, Sandbox
+from runtime.testing import Plugin, Selection, SuiteSetup, run_suite
+
+
+class BuildFailed(CleanRoomError):
+    """A repository that must be built before its tests can run did not build."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What it takes to run a repository's tests on this machine."""
+
+    sandbox: Sandbox
+    environments: EnvironmentStore
+    limits: Limits
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """An environment in use, with what it was made for. `version` is what the repository's own distribution reports."""
+
+    environment: BuiltEnvironment
+    version: str
+
+
+@contextmanager
+def provisioned(runtime: Runtime, environment: Environment, packages: Path, version: str) -> Iterator[Provisioned]:
+    """Hold an environment, building it first if need be. Raises EnvironmentFault, WheelError."""
+    with runtime.environments.acquire(environment, packages) as built:
+        yield Provisioned(built, version)
+
+
+@contextmanager
+def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
+    """A commit's files in a directory of their own, gone at the end; never reused, for caches change results.
+
+    Whatever was left in it is thrown away in one step and keeps nobody waiting.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        root = Path(tempfile.mkdtemp(prefix=f"{commit[:7]}-", dir=scratch))
+    except OSError as error:
+        raise InfrastructureError(f"no work tree under {scratch}: {error.strerror}; free disk space") from error
+    try:
+        tree = root / "tree"
+        tree.mkdir()
+        git.export(commit, tree)
+        yield tree
+    finally:
+        discard(root)
+
+
+def install_tests(git: Git, commit: str, tree: Path) -> None:
+    """Make the tree's tests those of `commit`: its test files and links written, all others removed."""
+    entries = {e.path: e for e in git.tree(commit) if is_test_path(e.path) and e.mode != "160000"}
+    contents = git.blobs(sorted({entry.blob for entry in entries.values()}))
+    files = {path: (contents[e.blob], e.mode == "100755") for path, e in entries.items() if e.mode != "120000"}
+    gone = {path: None for path, link in files_and_links(tree) if is_test_path(path) and (link or path not in files)}
+    overlay(tree, {**gone, **files})
+    goals = {p: contents[e.blob].decode(errors="surrogateescape") for p, e in entries.items() if e.mode == "120000"}
+    make_links(tree, goals)
+
+
+def project_in(tree: Path) -> Project:
+    """How a tree on disk is laid out for running its tests, read without running any of it."""
+    paths = sorted(path for path, link in files_and_links(tree) if not link)
+    known = frozenset(paths)
+    return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
+
+
+def run_tests(
+    runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection, plugins: Sequence[Plugin] = ()
+) -> SuiteReport:
+    """Run the tests of a tree in the sandbox. A tree that must be built is to be built before (`build`)."""
+    setup = suite_setup(tree, provided)
+    return run_suite(runtime.sandbox, tree, setup, selection, runtime.limits, plugins)
+
+
+def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
+    """How the tests of a tree are started: interpreter, mounts, import roots, the distribution's own metadata.
+
+    Version modules that only a build would write are written into the tree.
+    """
+    project = project_in(tree)
+    built = provided.environment
+    metadata = tree.parent / "metadata"
+    discard(metadata)
+    metadata.mkdir()
+    write_own_metadata(project, provided.version, metadata)
+    generated = generated_files(project, provided.version)
+    overlay(tree, {path: (text.encode(), False) for path, text in generated.items()})
+    mounts = (
+        Mount(built.prefix, built.prefix),
+        Mount(built.base_prefix, built.base_prefix),
+        Mount(metadata, metadata),
+    )
+    return SuiteSetup(
+        python=built.python,
+        mounts=mounts,
+        import_roots=project.import_roots,
+        extra_path=(metadata,),
+        command=project.test_command,
+        plugins=(*registered_plugins(built.prefix), *own_plugins(project)),
+    )
+
+
+def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
+    """What a build adds to a tree that has extension modules; nothing for any other.
+
+    The build runs in the sandbox, in a copy of the tree: whatever it does there besides its wheel is thrown away. Files
+    that the tree has, and tests, are not among what it adds. Raises BuildFailed.
+    """
+    project = project_in(tree)
+    if not project.needs_build:
+        return {}
+    copy, out, unpacked = (tree.parent / name for name in ("build", "wheel", "unpacked"))
+    for folder in (copy, out, unpacked):
+        discard(folder)
+    copy_tree(tree, copy)
+    out.mkdir()
+    out_mount = Mount(out, out, writable=True)
+    command = build_command(project, provided.environment.python, runtime.sandbox.path_of(out_mount))
+    assert command is not None, "the project needs a build"
+    finished = runtime.sandbox.run(
+        command,
+        workdir=copy,
+        mounts=(*suite_setup(copy, provided).mounts, out_mount),
+        env={"SETUPTOOLS_SCM_PRETEND_VERSION": provided.version, "PBR_VERSION": provided.version},
+        limits=runtime.limits,
+    )
+    if finished.ending is not Ending.EXITED or finished.exit_code != 0:
+        said = finished.output.strip().splitlines()
+        raise BuildFailed(f"{project.name} did not build: {said[-1] if said else finished.ending.value}")
+    try:
+        unpack_built(out, unpacked)
+    except (EnvironmentFault, WheelError) as error:
+        raise BuildFailed(f"{project.name} did not build: {error}") from error
+    return _additions(tree, unpacked, project.import_roots[0] if project.import_roots else "")
+
+
+def _additions(tree: Path, unpacked: Path, root: str) -> Overlay:
+    there = {path for path, _ in files_and_links(tree)}
+    added = {}
+    for path, link in files_and_links(unpacked):
+        target = f"{root}/{path}" if root else path
+        if link or ".dist-info" in path.split("/")[0] or target in there or is_test_path(target):
+            continue
+        added[target] = ((unpacked / path).read_bytes(), False)
+    return added

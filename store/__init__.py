@@ -1,0 +1,1 @@
+"""The raw and curated databases: tables, migrations, queries, texts by content hash."""

@@ -1,0 +1,225 @@
+"""The one place that opens databases: raw (append-only record of runs) and curated (what the pipeline reads).
+
+A target is a path (SQLite) or a `postgresql://` URL (psycopg). Opening brings the schema to the newest
+version. Errors of the database, then and later, come out as one-line DatabaseErrors that never show a
+password. SQLAlchemy and alembic are imported on use, so that importing this module costs nothing.
+"""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from host.private import make_directory, private_file, tighten
+from models.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import URL, ExceptionContext
+
+Kind = Literal["raw", "curated"]
+
+HEADS: dict[Kind, str] = {"raw": "raw_0007", "curated": "curated_0004"}
+"""The schema version that this code reads and writes. A test holds it equal to the newest migration."""
+
+READ_ONLY = "cra_read_only"
+"""Execution option of a connection that only reads: on SQLite it then takes no write lock."""
+
+BUSY_SECONDS = 30
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_ID = 0x0C1EA4
+_REMEDIES = (
+    ("not a database", "give another path, or move that file away"),
+    ("full", "free some space; nothing stored is lost"),
+    ("No space left", "free some space; nothing stored is lost"),
+    ("readonly", "make the file and its directory writable"),
+    ("unable to open", "check that its directory exists and is writable"),
+    ("locked", f"another process held it for over {BUSY_SECONDS} s; end that one or try again"),
+    ("onnection", "check that the server runs and that the URL, user and password are right"),
+)
+
+
+def open_database(target: str | Path, kind: Kind) -> "Engine":
+    """An engine on a database whose schema is at the newest version; creates the SQLite file if there is
+    none.
+
+    Transactions on SQLite begin with the write lock (waiting up to 30 s for it) unless the connection has the
+    execution option `READ_ONLY`. Raises DatabaseError when the database cannot be opened, is not one, is of
+    another kind or program, or was written by a newer version.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    url = _url(target)
+    engine = _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgresql_engine(url)
+    try:
+        _bring_to_head(engine, kind)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise DatabaseError(f"database {shown(engine.url)}: {_first_line(error)}") from error
+    except DatabaseError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def shown(url: "URL") -> str:
+    """A URL as it may be printed: without password and options; a path for SQLite."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    return url.set(query={}, drivername="postgresql").render_as_string(hide_password=True)
+
+
+def _url(target: str | Path) -> "URL":
+    from sqlalchemy.engine import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if isinstance(target, Path) or "://" not in target:
+        return URL.create("sqlite", database=str(Path(target).absolute()))
+    scheme = target.split("://", 1)[0]
+    try:
+        url = make_url(target)
+    except (ArgumentError, ValueError):
+        # `from None`: the cause may quote the password.
+        raise DatabaseError(f"database URL {scheme}://... cannot be read; percent-encode user and password") from None
+    if url.get_backend_name() in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and url.database:
+        return URL.create("sqlite", database=str(Path(url.database).absolute()))
+    raise DatabaseError(f"database URL {scheme}://... is not supported; give a path or a postgresql:// URL")
+
+
+def _sqlite_engine(url: "URL") -> "Engine":
+    from sqlalchemy import create_engine, event
+
+    path = Path(url.database or "")
+    if path.is_dir():
+        raise DatabaseError(f"database {path} is a directory; give the path of a file")
+    try:
+        make_directory(path.parent)
+        path = path.resolve()
+        private_file(path)  # its log and its index take its mode
+        for suffix in ("-wal", "-shm", "-journal"):
+            tighten(path.with_name(path.name + suffix))
+    except OSError as error:
+        raise DatabaseError(f"database {path}: {error.strerror}; give a path in a writable directory") from error
+    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "handle_error", _explain)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:  # an Any: the driver's own connection
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "recursive_triggers=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: "Connection") -> None:
+        reads = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: "URL") -> "Engine":
+    from sqlalchemy import create_engine, event
+
+    try:
+        engine = create_engine(url, max_overflow=-1, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise DatabaseError("PostgreSQL needs psycopg; install clean-room-agent[postgres]") from error
+    event.listen(engine, "handle_error", _explain)
+    return engine
+
+
+def _explain(context: "ExceptionContext") -> None:
+    url = context.engine.url if context.engine is not None else None
+    where = f"database {shown(url)}" if url is not None else "database"
+    said = _first_line(context.original_exception)
+    remedy = next((remedy for mark, remedy in _REMEDIES if mark in said), "")
+    raise DatabaseError(f"{where}: {said}" + (f"; {remedy}" if remedy else "")) from context.original_exception
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+def _bring_to_head(engine: "Engine", kind: Kind) -> None:
+    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        if _version(connection, kind) == HEADS[kind]:
+            return
+    if engine.dialect.name == "sqlite":
+        _use_wal(engine)
+    with engine.begin() as connection:  # on SQLite this holds the write lock until the schema is there
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_ID})")
+        version = _version(connection, kind)
+        if version != HEADS[kind]:
+            _migrate(connection, kind, version)
+
+
+def _version(connection: "Connection", kind: Kind) -> str | None:
+    """The schema version, None in a new database. Refuses a SQLite file of another kind or program."""
+    from sqlalchemy import inspect
+
+    tables = set(inspect(connection).get_table_names())
+    table = version_table(kind)
+    if table in tables:
+        return connection.exec_driver_sql(f"SELECT version_num FROM {table}").scalar()  # noqa: S608 - a constant
+    if tables and connection.dialect.name == "sqlite":
+        others = [other for other in HEADS if version_table(other) in tables]
+        owner = f"the {others[0]} database" if others else "another program's tables"
+        raise DatabaseError(f"{shown(connection.engine.url)} holds {owner}; give another path for {kind}")
+    return None
+
+
+def version_table(kind: Kind) -> str:
+    """The table that holds the schema version; raw and curated may so share one PostgreSQL database."""
+    return f"{kind}_schema_version"
+
+
+def _use_wal(engine: "Engine") -> None:
+    """Turn on write-ahead logging, which stays on.
+
+    SQLite answers "locked" at once here, whatever the time-out.
+    """
+    import sqlite3
+
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection = engine.raw_connection()
+    try:
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise DatabaseError(f"database {shown(engine.url)}: {_first_line(error)}") from error
+                time.sleep(0.02)
+    finally:
+        connection.close()
+
+
+def _migrate(connection: "Connection", kind: Kind, version: str | None) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = alembic_config(kind)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise DatabaseError(
+            f"{shown(connection.engine.url)} has schema {version}, newer than {HEADS[kind]}; upgrade clean-room-agent"
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def alembic_config(kind: Kind) -> Any:
+    """alembic's configuration for one kind of database (`alembic.config.Config`; nothing is read from a
+    file)."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(_MIGRATIONS / kind).replace("%", "%%"))
+    config.attributes["version_table"] = version_table(kind)
+    return config

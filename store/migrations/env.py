@@ -1,0 +1,8 @@
+"""alembic's entry: it runs on the connection, and inside the transaction, that `store.database` hands
+over."""
+
+from alembic import context
+
+attributes = context.config.attributes
+context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
+context.run_migrations()

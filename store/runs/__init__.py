@@ -1,0 +1,31 @@
+"""The raw store: what the harness writes to the raw database and asks of it."""
+
+from store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
+from store.rows import sha256
+from store.runs.measurements import OwnTests
+from store.runs.raw import RawStore, open_raw_store
+from store.runs.recorder import AttemptRecorder
+from store.runs.report import PlannerReport, Report
+from store.runs.trace import Trace
+from store.runs.triples import Triple
+from store.runs.usage import Result, StageUse, Usage
+
+__all__ = [
+    "AttemptRecorder",
+    "OwnTests",
+    "PlannerReport",
+    "RawStore",
+    "Report",
+    "Result",
+    "StageUse",
+    "Trace",
+    "Triple",
+    "Usage",
+    "campaign_key",
+    "digest",
+    "instance_key",
+    "open_raw_store",
+    "sha256",
+    "trajectory_key",
+    "validation_key",
+]

@@ -1,0 +1,61 @@
+"""What is asked of the raw database: reports, traces, and what two runs of a campaign can be compared by."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from store.rows import reading
+from store.runs.report import Report, TrajectoryLine, read_report, read_trajectories
+from store.runs.trace import Trace, read_trace
+from store.runs.triples import Triple, read_triples
+from store.runs.usage import StageUse, Usage, closed_by_planner, closed_in_all, read_stages, read_usage
+
+
+class Questions:
+    """The reading half of the raw store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """The database itself, for those who read what no question here asks."""
+        return self._engine
+
+    def report(self, name: str) -> Report:
+        """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""
+        with reading(self._engine) as connection:
+            return read_report(connection, name)
+
+    def usage(self, name: str) -> Usage:
+        """What the campaign that last ran under a label asked and cost, and how each trajectory came out."""
+        with reading(self._engine) as connection:
+            return read_usage(connection, name)
+
+    def usage_so_far(self) -> tuple[list[StageUse], dict[str, int]]:
+        """What planners asked in all campaigns, by planner and stage, and how many trajectories each has closed."""
+        with reading(self._engine) as connection:
+            return read_stages(connection, None), closed_in_all(connection)
+
+    def closed_by_planner(self, campaign_id: str) -> dict[str, int]:
+        """How many trajectories of a campaign are closed, by planner; of one that was never run, none."""
+        with reading(self._engine) as connection:
+            return closed_by_planner(connection, campaign_id)
+
+    def trajectories(self, name: str, limit: int) -> list[TrajectoryLine]:
+        """Trajectories of the campaign that last ran under a label, those that did not pass first."""
+        with reading(self._engine) as connection:
+            return read_trajectories(connection, name, limit)
+
+    def trace(self, prefix: str, *, prompts: bool = False) -> Trace:
+        """All that lies behind one trajectory; the texts of prompts, which are long, only if wanted.
+
+        Raises UsageError if none, or more than one, begins with `prefix`.
+        """
+        with reading(self._engine) as connection:
+            return read_trace(connection, prefix, prompts=prompts)
+
+    def triples(self, campaign_id: str) -> Iterator[Triple]:
+        """(context, plan, outcome) of each closed trajectory of a campaign, in key order, free of times."""
+        with reading(self._engine) as connection:
+            yield from read_triples(connection, campaign_id)

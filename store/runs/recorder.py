@@ -1,0 +1,142 @@
+"""The recorder of one attempt: each thing that happens becomes rows, in one transaction, in order."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypedDict
+
+from sqlalchemy import Engine
+
+from models.edits import EditResult
+from models.plans import MetaPlan, PartPlan
+from models.protocols import Answer, Request, Stage
+from models.suite import SuiteReport
+from store.keys import canonical
+from store.rows import Texts, record, writing
+from store.tables import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+
+
+class _Position(TypedDict):
+    campaign_id: str
+    task_run_id: str
+    attempt: int
+    seq: int
+
+
+class AttemptRecorder:
+    """Implements `models.protocols.Recorder` for one attempt of one trajectory.
+
+    Rows are keyed by their position, counted from 0 for each recorder. Recording the same things in the same
+    order again changes nothing; recording something else under a used position raises DatabaseError: an
+    attempt that was cut short is not continued, a new one is begun.
+    """
+
+    def __init__(self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int) -> None:
+        self._engine = engine
+        self._campaign_id, self._task_run_id, self._attempt = campaign_id, task_run_id, attempt
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def call(self, request: Request, answer: Answer) -> None:
+        """One question and its answer. Texts of files, and the context, are stored apart: many questions share them."""
+        texts = Texts()
+        question = request.model_dump(mode="json", exclude={"files", "context"})
+        context = request.context
+        question["context"] = None if context is None else {"sha256": texts.add(canonical(context))}
+        question["files"] = [
+            {"path": file.path, "sha256": None if file.text is None else texts.add(file.text)} for file in request.files
+        ]
+
+        def row(at: _Position) -> RetrievalLlmCall:
+            return RetrievalLlmCall(
+                **at,
+                call_type=request.stage.value,
+                part_id=request.part.id if request.part else None,
+                step_id=request.step.id if request.step else None,
+                step_attempt=request.attempt,
+                request_hash=texts.add(canonical(question)),
+                prompt_hash=None if answer.prompt is None else texts.add(answer.prompt),
+                response_hash=texts.add(answer.text),
+                reasoning_hash=texts.add(answer.reasoning) if answer.reasoning else None,
+                model=answer.model,
+                adapter=answer.adapter,
+                temperature=answer.temperature,
+                seed=answer.seed,
+                finish_reason=answer.finish_reason,
+                prompt_tokens=answer.prompt_tokens,
+                completion_tokens=answer.completion_tokens,
+                cost=answer.cost,
+                latency=answer.latency,
+                endpoint=answer.endpoint,
+                cached_tokens=answer.cached_tokens,
+                retries=answer.retries,
+                reused=answer.reused,
+                context_tokens=context.tokens if context else None,
+            )
+
+        self._store(texts, [row])
+
+    def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None:
+        """A plan that was parsed and found well-formed."""
+        texts = Texts()
+        plan_hash = texts.add(canonical(plan))
+        part_id = plan.part_id if isinstance(plan, PartPlan) else None
+        self._store(texts, [lambda at: PlanRow(**at, stage=stage.value, part_id=part_id, plan_hash=plan_hash)])
+
+    def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
+        """What came of a step's edits, a row for each."""
+        texts = Texts()
+
+        def row_of(result: EditResult) -> Callable[[_Position], EditRow]:
+            edit_hash = texts.add(canonical(result.edit))
+            return lambda at: EditRow(
+                **at,
+                part_id=part_id,
+                step_id=step_id,
+                step_attempt=attempt,
+                kind=result.edit.kind,
+                path=result.edit.path,
+                edit_hash=edit_hash,
+                rung=result.rung.value if result.rung else None,
+                error=result.error,
+                before_hash=result.before_hash,
+                after_hash=result.after_hash,
+            )
+
+        self._store(texts, [row_of(result) for result in results])
+
+    def tests(self, purpose: str, report: SuiteReport) -> None:
+        """A run of tests."""
+        texts = Texts()
+        report_hash = texts.add(canonical(report))
+        self._store(
+            texts,
+            [
+                lambda at: TestRun(
+                    **at,
+                    purpose=purpose,
+                    end=report.end.value,
+                    exit_code=report.exit_code,
+                    counts=report.counts(),
+                    seconds=report.seconds,
+                    report_hash=report_hash,
+                )
+            ],
+        )
+
+    def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None:
+        """A choice that shaped the outcome, with its reason."""
+        self._store(
+            Texts(),
+            [lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)],
+        )
+
+    def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], Evidence]]) -> None:
+        with self._lock:  # a position counts as used only once its rows are stored
+            made = [row(self._position(self._next + offset)) for offset, row in enumerate(rows)]
+            with writing(self._engine, texts) as connection:
+                for row in made:
+                    record(connection, row)
+            self._next += len(made)
+
+    def _position(self, seq: int) -> _Position:
+        return _Position(campaign_id=self._campaign_id, task_run_id=self._task_run_id, attempt=self._attempt, seq=seq)

@@ -1,0 +1,202 @@
+"""How a campaign stands, counted in the database."""
+
+from datetime import datetime
+
+from pydantic import Field
+from sqlalchemy import Connection, RowMapping, Select, case, func, select
+
+from models.errors import UsageError
+from models.outcomes import OutcomeKind
+from models.plans import Frozen
+from store.rows import table_of
+from store.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun
+
+_RUNS = table_of(TaskRun)
+_OUTCOMES = table_of(OutcomeRow)
+_CAMPAIGN_RUNS = table_of(CampaignRun)
+
+
+class PlannerReport(Frozen):
+    """How one planner's trajectories stand; the five counts add up to all of them.
+
+    `unconfirmed`: the tests passed and their twins say otherwise, which is neither a success nor a failure.
+    `infrastructure`: the last attempt ended in a fault of infrastructure or environment and is to be tried
+    again. `open`: no attempt has ended. `outcomes` counts trajectories by their (last) outcome; `seconds`
+    is the wall time of all attempts that ended.
+    """
+
+    passed: int = 0
+    unconfirmed: int = 0
+    failed: int = 0
+    infrastructure: int = 0
+    open: int = 0
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class TrajectoryLine(Frozen):
+    """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended."""
+
+    id: str
+    instance: str
+    planner: str
+    outcome: OutcomeKind | None
+    detail: str
+
+
+class Report(Frozen):
+    """How the campaign stands that last ran under `name`.
+
+    `seconds` lie between that run's start and the last closing. `stopped` says why a run ended early, and is known only
+    to that run itself.
+    """
+
+    name: str
+    campaign_id: str
+    instances: int
+    planners: dict[str, PlannerReport]
+    seconds: float
+    example: str = ""
+    stopped: str = ""
+
+    def to_json(self) -> str:
+        """The report for machines."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def latest_run(connection: Connection, name: str) -> RowMapping:
+    """The last run under a label. Raises UsageError, naming some labels, if there is none such."""
+    run = (
+        connection.execute(
+            select(_CAMPAIGN_RUNS)
+            .where(_CAMPAIGN_RUNS.c.name == name)
+            .order_by(_CAMPAIGN_RUNS.c.started_at.desc(), _CAMPAIGN_RUNS.c.id)
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    if run is None:
+        raise UsageError(f"no campaign was run under the name {name!r}; {_known_names(connection)}")
+    return run
+
+
+def read_report(connection: Connection, name: str) -> Report:
+    """The report of a label. Raises UsageError for a label never used."""
+    run = latest_run(connection, name)
+    instances, closed_at = connection.execute(
+        select(func.count(_RUNS.c.instance_id.distinct()), func.max(_RUNS.c.closed_at)).where(
+            _RUNS.c.campaign_id == run["campaign_id"]
+        )
+    ).one()
+    return Report(
+        name=name,
+        campaign_id=run["campaign_id"],
+        instances=instances,
+        planners=_planners(connection, run["campaign_id"]),
+        seconds=_seconds_between(run["started_at"], closed_at),
+        example=_example(connection, run["campaign_id"]),
+    )
+
+
+def read_trajectories(connection: Connection, name: str, limit: int) -> list[TrajectoryLine]:
+    """Trajectories of the campaign that last ran under a label, those that did not pass first; at most `limit`."""
+    run = latest_run(connection, name)
+    instances = table_of(InstanceRow)
+    query = (
+        select(
+            _RUNS.c.id,
+            instances.c.instance_id.label("instance"),
+            _RUNS.c.planner,
+            func.coalesce(_RUNS.c.outcome, _OUTCOMES.c.kind).label("outcome"),
+            func.coalesce(_OUTCOMES.c.detail, "").label("detail"),
+        )
+        .join(instances, instances.c.id == _RUNS.c.instance_id)
+        .outerjoin(
+            _OUTCOMES,
+            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
+            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
+            & (_OUTCOMES.c.attempt == func.coalesce(_RUNS.c.closed_attempt, _RUNS.c.attempts)),
+        )
+        .where(_RUNS.c.campaign_id == run["campaign_id"])
+        .order_by(func.coalesce(_RUNS.c.success, False), _RUNS.c.planner, instances.c.instance_id, _RUNS.c.id)
+        .limit(limit)
+    )
+    return [TrajectoryLine.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _example(connection: Connection, campaign_id: str) -> str:
+    """A trajectory worth a look (one that did not pass, if there is one), or nothing."""
+    interest = case((_RUNS.c.success.is_(False), 0), (_RUNS.c.success.is_(None), 1), else_=2)
+    query = (
+        select(_RUNS.c.id)
+        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.attempts > 0)
+        .order_by(interest, _RUNS.c.id)
+        .limit(1)
+    )
+    return connection.scalar(query) or ""
+
+
+def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerReport]:
+    outcomes: dict[str, dict[str | None, int]] = {}
+    for planner, kind, count in connection.execute(_outcome_counts(campaign_id)):
+        outcomes.setdefault(planner, {})[kind] = count
+    seconds = dict(
+        connection.execute(
+            select(_RUNS.c.planner, func.sum(_OUTCOMES.c.seconds))
+            .join(
+                _OUTCOMES,
+                (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id) & (_OUTCOMES.c.task_run_id == _RUNS.c.id),
+            )
+            .where(_RUNS.c.campaign_id == campaign_id)
+            .group_by(_RUNS.c.planner)
+        ).all()
+    )
+    return {planner: _planner(counts, seconds.get(planner, 0.0)) for planner, counts in sorted(outcomes.items())}
+
+
+def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
+    """Planner, outcome (the last attempt's while a trajectory is open, None before any ended), number of
+    trajectories."""
+    last = (
+        select(_OUTCOMES.c.task_run_id, func.max(_OUTCOMES.c.attempt).label("attempt"))
+        .where(_OUTCOMES.c.campaign_id == campaign_id)
+        .group_by(_OUTCOMES.c.task_run_id)
+        .subquery()
+    )
+    kind = func.coalesce(_RUNS.c.outcome, _OUTCOMES.c.kind)
+    return (
+        select(_RUNS.c.planner, kind, func.count())
+        .outerjoin(last, last.c.task_run_id == _RUNS.c.id)
+        .outerjoin(
+            _OUTCOMES,
+            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
+            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
+            & (_OUTCOMES.c.attempt == last.c.attempt),
+        )
+        .where(_RUNS.c.campaign_id == campaign_id)
+        .group_by(_RUNS.c.planner, kind)
+        .order_by(_RUNS.c.planner, kind)
+    )
+
+
+def _planner(counts: dict[str | None, int], seconds: float) -> PlannerReport:
+    kinds = {OutcomeKind(kind): count for kind, count in counts.items() if kind is not None}
+    return PlannerReport(
+        passed=sum(count for kind, count in kinds.items() if kind.passed),
+        unconfirmed=kinds.get(OutcomeKind.PASSED_UNCONFIRMED, 0),
+        failed=sum(count for kind, count in kinds.items() if kind.failed),
+        infrastructure=sum(count for kind, count in kinds.items() if not kind.final),
+        open=counts.get(None, 0),
+        outcomes={kind.value: count for kind, count in sorted(kinds.items())},
+        seconds=round(seconds, 3),
+    )
+
+
+def _seconds_between(start: datetime, end: datetime | None) -> float:
+    return 0.0 if end is None else round(max(0.0, (end - start).total_seconds()), 3)
+
+
+def _known_names(connection: Connection) -> str:
+    names = connection.scalars(select(_CAMPAIGN_RUNS.c.name).distinct().order_by(_CAMPAIGN_RUNS.c.name).limit(10)).all()
+    return f"known: {', '.join(names)}" if names else "no campaign was run yet"

@@ -1,0 +1,285 @@
+"""From a result back to its causes: everything that was stored under one trajectory, in the order it
+happened."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from sqlalchemy import Connection, RowMapping, select
+
+from models.attribution import Attribution
+from models.errors import UsageError
+from models.outcomes import OutcomeKind, Validation
+from models.plans import Frozen
+from models.test_quality import TestQuality
+from store.rows import read_texts, table_of
+from store.runs.attributions import read_attribution
+from store.runs.measurements import own_quality
+from store.tables import (
+    EditRow,
+    Evidence,
+    InstanceRow,
+    OutcomeRow,
+    PlanRow,
+    RetrievalDecision,
+    RetrievalLlmCall,
+    TaskRun,
+    TestRun,
+    ValidationRow,
+)
+
+_RUNS = table_of(TaskRun)
+_HEX = frozenset("0123456789abcdef")
+
+
+class _Event(Frozen):
+    """Something that happened during an attempt, at a position."""
+
+    attempt: int
+    seq: int
+    created_at: datetime
+
+
+class DecisionEvent(_Event):
+    """A choice and its reason."""
+
+    event: Literal["decision"] = "decision"
+    stage: str
+    subject: str
+    decision: str
+    reason: str
+
+
+class CallEvent(_Event):
+    """A question and its answer. The question as data is to be had by its hash, `prompt` is there if asked for."""
+
+    event: Literal["call"] = "call"
+    stage: str
+    part_id: str | None
+    step_id: str | None
+    step_attempt: int
+    request_hash: str
+    prompt_hash: str | None
+    prompt: str | None = None
+    response: str
+    reasoning: str
+    model: str
+    adapter: str | None
+    endpoint: str
+    temperature: float
+    seed: int | None
+    finish_reason: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    context_tokens: int | None
+    cost: float
+    latency: float
+    retries: int
+    reused: bool
+
+
+class PlanEvent(_Event):
+    """A well-formed plan, as JSON text."""
+
+    event: Literal["plan"] = "plan"
+    stage: str
+    part_id: str | None
+    plan: str
+
+
+class EditEvent(_Event):
+    """An edit, as JSON text, and the rung that applied it or why it was rejected."""
+
+    event: Literal["edit"] = "edit"
+    part_id: str
+    step_id: str
+    step_attempt: int
+    path: str
+    edit: str
+    rung: str | None
+    error: str | None
+    before_hash: str | None
+    after_hash: str | None
+
+
+class TestEvent(_Event):
+    """A run of tests; the whole report's text is to be had by its hash."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    event: Literal["tests"] = "tests"
+    purpose: str
+    end: str
+    exit_code: int | None
+    counts: dict[str, int]
+    seconds: float
+    report_hash: str
+
+
+Event = Annotated[DecisionEvent | CallEvent | PlanEvent | EditEvent | TestEvent, Field(discriminator="event")]
+
+
+class OutcomeEvent(Frozen):
+    """How an attempt ended, with the patch it made, the verdict it rests on, and the stage it failed at, if known.
+
+    `own_tests` says what the tests it wrote are worth, if that was measured.
+    The whole report of the tests behind the verdict is to be had by `report_hash`.
+    """
+
+    attempt: int
+    kind: OutcomeKind
+    oracle: str | None
+    patch: str
+    alignment: dict[str, float] | None
+    detail: str
+    seconds: float
+    created_at: datetime
+    validation: Validation | None
+    attribution: Attribution | None
+    own_tests: TestQuality | None
+    report_hash: str | None
+
+
+class Trace(Frozen):
+    """All that lies behind a trajectory. If it is closed, `closed_attempt` names the attempt that counts."""
+
+    id: str
+    campaign: str
+    repository: str
+    instance: str
+    commit: str
+    base_commit: str
+    package: str
+    planner: str
+    planner_identity: str
+    temperature: float
+    sample: int
+    source: str
+    attempts: int
+    closed_attempt: int | None
+    outcome: OutcomeKind | None
+    opened_at: datetime
+    closed_at: datetime | None
+    events: tuple[Event, ...]
+    outcomes: tuple[OutcomeEvent, ...]
+
+
+def read_trace(connection: Connection, prefix: str, *, prompts: bool = False) -> Trace:
+    """The trace of the one trajectory whose key begins with `prefix`, with the texts of its prompts if wanted."""
+    run = _resolve(connection, prefix)
+    instances = table_of(InstanceRow)
+    instance = connection.execute(select(instances).where(instances.c.id == run["instance_id"])).mappings().one()
+    return Trace(
+        id=run["id"],
+        campaign=run["campaign_id"],
+        repository=instance["repository"],
+        instance=instance["instance_id"],
+        commit=instance["commit"],
+        base_commit=instance["base_commit"],
+        package=instance["package_id"],
+        planner_identity=read_texts(connection, [run["planner_hash"]])[run["planner_hash"]],
+        outcome=run["outcome"],
+        events=tuple(_events(connection, run, prompts)),
+        outcomes=tuple(_outcomes(connection, run)),
+        **_pick(
+            run,
+            "planner",
+            "temperature",
+            "sample",
+            "source",
+            "attempts",
+            "closed_attempt",
+            "opened_at",
+            "closed_at",
+        ),
+    )
+
+
+def _resolve(connection: Connection, prefix: str) -> RowMapping:
+    wanted = prefix.strip().lower()
+    if not wanted or not set(wanted) <= _HEX:
+        raise UsageError(f"{prefix!r} is no trajectory id; give its first hexadecimal digits")
+    # A range, not LIKE, which uses no index under most collations; "g" follows all hexadecimal digits.
+    query = select(_RUNS).where(_RUNS.c.id >= wanted, _RUNS.c.id < wanted + "g").order_by(_RUNS.c.id).limit(6)
+    rows = connection.execute(query).mappings().all()
+    if not rows:
+        latest = connection.scalars(select(_RUNS.c.id).order_by(_RUNS.c.opened_at.desc(), _RUNS.c.id).limit(3)).all()
+        hint = f"the latest are {', '.join(latest)}" if latest else "the database holds none yet"
+        raise UsageError(f"no trajectory begins with {prefix!r}; {hint}")
+    if len(rows) > 1:
+        names = ", ".join(row["id"] for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+        raise UsageError(f"{prefix!r} is ambiguous; it begins {names}")
+    return rows[0]
+
+
+def _rows(connection: Connection, model: type[Evidence] | type[OutcomeRow], run: RowMapping) -> list[RowMapping]:
+    table = table_of(model)
+    query = select(table).where(table.c.campaign_id == run["campaign_id"], table.c.task_run_id == run["id"])
+    return list(connection.execute(query.order_by(*table.primary_key)).mappings())
+
+
+def _events(connection: Connection, run: RowMapping, prompts: bool) -> list[Event]:
+    calls = _rows(connection, RetrievalLlmCall, run)
+    plans = _rows(connection, PlanRow, run)
+    edits = _rows(connection, EditRow, run)
+    texts = read_texts(
+        connection,
+        [row["response_hash"] for row in calls]
+        + [row["reasoning_hash"] for row in calls if row["reasoning_hash"]]
+        + [row["prompt_hash"] for row in calls if row["prompt_hash"] and prompts]
+        + [row["plan_hash"] for row in plans]
+        + [row["edit_hash"] for row in edits],
+    )
+    events: list[Event] = [
+        DecisionEvent(**_fields(row, DecisionEvent)) for row in _rows(connection, RetrievalDecision, run)
+    ]
+    events += [
+        CallEvent(
+            stage=row["call_type"],
+            response=texts[row["response_hash"]],
+            reasoning=texts[row["reasoning_hash"]] if row["reasoning_hash"] else "",
+            prompt=texts.get(row["prompt_hash"]),
+            **_fields(row, CallEvent),
+        )
+        for row in calls
+    ]
+    events += [PlanEvent(plan=texts[row["plan_hash"]], **_fields(row, PlanEvent)) for row in plans]
+    events += [EditEvent(edit=texts[row["edit_hash"]], **_fields(row, EditEvent)) for row in edits]
+    events += [TestEvent(**_fields(row, TestEvent)) for row in _rows(connection, TestRun, run)]
+    return sorted(events, key=lambda event: (event.attempt, event.seq))
+
+
+def _outcomes(connection: Connection, run: RowMapping) -> list[OutcomeEvent]:
+    rows = _rows(connection, OutcomeRow, run)
+    table = table_of(ValidationRow)
+    wanted = {row["validation_id"] for row in rows} - {None}
+    verdicts = {
+        verdict["id"]: verdict for verdict in connection.execute(select(table).where(table.c.id.in_(wanted))).mappings()
+    }
+    hashes = [verdict["result_hash"] for verdict in verdicts.values()] + [row["patch_hash"] for row in rows]
+    texts = read_texts(connection, hashes)
+    outcomes = []
+    for row in rows:
+        verdict = verdicts.get(row["validation_id"])
+        result = Validation.model_validate_json(texts[verdict["result_hash"]]) if verdict else None
+        outcomes.append(
+            OutcomeEvent(
+                patch=texts[row["patch_hash"]],
+                validation=result,
+                attribution=read_attribution(connection, run["campaign_id"], run["id"], row["attempt"]),
+                own_tests=own_quality(connection, run["campaign_id"], run["id"], row["attempt"]),
+                report_hash=verdict["report_hash"] if verdict else None,
+                **_fields(row, OutcomeEvent),
+            )
+        )
+    return outcomes
+
+
+def _fields(row: RowMapping, model: type[Frozen]) -> dict[str, Any]:
+    """Those columns of a row that bear the name of a field."""
+    return {name: row[name] for name in model.model_fields if name in row}
+
+
+def _pick(row: RowMapping, *names: str) -> dict[str, Any]:
+    return {name: row[name] for name in names}

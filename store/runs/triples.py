@@ -1,0 +1,71 @@
+"""What a campaign produced, in a form that two runs of it can be compared by."""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import groupby
+
+from sqlalchemy import Connection, literal, select, union_all
+
+from models.plans import Frozen
+from store.rows import table_of
+from store.tables import OutcomeRow, PlanRow, RetrievalLlmCall, TaskRun
+
+_RUNS = table_of(TaskRun)
+_CALLS = table_of(RetrievalLlmCall)
+_PLANS = table_of(PlanRow)
+_OUTCOMES = table_of(OutcomeRow)
+_READ_AHEAD = 1000
+
+
+class Triple(Frozen):
+    """(context, plan, outcome) of a closed trajectory, of the attempt that closed it.
+
+    `context` is the hash of all that the planner was asked and shown, `plan` of all plans that were made of
+    its answers, `patch` the SHA-256 of the patch.
+    """
+
+    trajectory: str
+    context: str
+    plan: str
+    patch: str
+    outcome: str
+
+
+def read_triples(connection: Connection, campaign_id: str) -> Iterator[Triple]:
+    """Triples in key order, read in one pass: memory does not grow with the campaign."""
+    questions = select(
+        _CALLS.c.task_run_id.label("run"),
+        literal("context").label("part"),
+        _CALLS.c.seq.label("seq"),
+        _CALLS.c.request_hash.label("first"),
+        _CALLS.c.prompt_hash.label("second"),
+    )
+    plans = select(_PLANS.c.task_run_id, literal("plan"), _PLANS.c.seq, _PLANS.c.plan_hash, literal(None))
+    outcomes = select(_OUTCOMES.c.task_run_id, literal("outcome"), literal(0), _OUTCOMES.c.kind, _OUTCOMES.c.patch_hash)
+    counted = [
+        query.join(
+            _RUNS,
+            (_RUNS.c.campaign_id == table.c.campaign_id)
+            & (_RUNS.c.id == table.c.task_run_id)
+            & (_RUNS.c.closed_attempt == table.c.attempt),
+        ).where(_RUNS.c.campaign_id == campaign_id)
+        for query, table in ((questions, _CALLS), (plans, _PLANS), (outcomes, _OUTCOMES))
+    ]
+    rows = connection.execution_options(yield_per=_READ_AHEAD).execute(
+        union_all(*counted).order_by("run", "part", "seq")
+    )
+    for trajectory, group in groupby(rows, key=lambda row: str(row[0])):
+        hashes = {"context": hashlib.sha256(), "plan": hashlib.sha256()}
+        outcome, patch = "", ""
+        for _, part, _, first, second in group:
+            if part == "outcome":
+                outcome, patch = first, second
+            else:
+                hashes[part].update(f"{first} {second}\n".encode())
+        yield Triple(
+            trajectory=trajectory,
+            context=hashes["context"].hexdigest(),
+            plan=hashes["plan"].hexdigest(),
+            patch=patch,
+            outcome=outcome,
+        )

@@ -1,0 +1,187 @@
+"""What a campaign's planners asked, what it cost, and how each trajectory came out: the raw figures of a report."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, select
+
+from models.plans import Frozen
+from store.rows import table_of
+from store.runs.measurements import OwnTests, read_own_tests
+from store.runs.report import latest_run
+from store.tables import AttributionRow, EditRow, InstanceRow, RetrievalDecision, RetrievalLlmCall, TaskRun
+
+_RUNS = table_of(TaskRun)
+_CALLS = table_of(RetrievalLlmCall)
+REJECTED = "rejected"
+
+
+class StageUse(Frozen):
+    """What one planner asked of one stage, in all attempts.
+
+    `questions` were asked, of which `calls` reached a model and the rest had been answered before. Tokens, cost,
+    seconds and retries are those of the calls. `malformed` answers could not be read; `repairs` are second attempts,
+    for that or any other reason.
+    """
+
+    planner: str
+    stage: str
+    questions: int
+    calls: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost: float
+    seconds: float
+    retries: int
+    malformed: int
+    repairs: int
+
+
+class Result(Frozen):
+    """How a closed trajectory came out. `context_tokens` is the size of what retrieval chose, None without retrieval.
+
+    `label` is the stage that it was attributed to, if it failed and was.
+    """
+
+    planner: str
+    repository: str
+    instance: str
+    temperature: float
+    sample: int
+    outcome: str
+    passed: bool
+    label: str | None
+    context_tokens: int | None
+
+
+class Usage(Frozen):
+    """The figures behind a report. `rungs` counts edits by planner and by the rung that applied them, or `rejected`.
+
+    `own_tests` are of the trajectories whose planner wrote tests that were measured.
+    """
+
+    campaign_id: str
+    stages: tuple[StageUse, ...]
+    results: tuple[Result, ...]
+    rungs: dict[str, dict[str, int]]
+    own_tests: tuple[OwnTests, ...]
+
+
+def read_usage(connection: Connection, name: str) -> Usage:
+    """The figures of the campaign that last ran under a label. Raises UsageError for a label never used."""
+    campaign_id = latest_run(connection, name)["campaign_id"]
+    return Usage(
+        campaign_id=campaign_id,
+        stages=tuple(read_stages(connection, campaign_id)),
+        results=tuple(_results(connection, campaign_id)),
+        rungs=_rungs(connection, campaign_id),
+        own_tests=tuple(read_own_tests(connection, campaign_id)),
+    )
+
+
+def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUse]:
+    """What was asked in a campaign, or in all of them, by planner and stage."""
+    fresh = _CALLS.c.reused.is_(False)
+
+    def paid(column: str) -> ColumnElement[Any]:
+        return func.coalesce(func.sum(case((fresh, _CALLS.c[column]), else_=0)), 0).label(column)
+
+    columns: list[ColumnElement[Any]] = [
+        _RUNS.c.planner,
+        _CALLS.c.call_type.label("stage"),
+        func.count().label("questions"),
+        func.sum(cast(fresh, Integer)).label("calls"),
+        *(paid(name) for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "cost", "retries")),
+        paid("latency").label("seconds"),
+        func.sum(cast(_CALLS.c.step_attempt > 0, Integer)).label("repairs"),
+    ]
+    query = (
+        select(*columns)
+        .join(_RUNS, (_RUNS.c.campaign_id == _CALLS.c.campaign_id) & (_RUNS.c.id == _CALLS.c.task_run_id))
+        .group_by(_RUNS.c.planner, _CALLS.c.call_type)
+        .order_by(_RUNS.c.planner, _CALLS.c.call_type)
+    )
+    if campaign_id is not None:
+        query = query.where(_CALLS.c.campaign_id == campaign_id)
+    malformed = _malformed(connection, campaign_id)
+    return [
+        StageUse.model_validate({**row, "malformed": malformed.get((row["planner"], row["stage"]), 0)})
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def _malformed(connection: Connection, campaign_id: str | None) -> dict[tuple[str, str], int]:
+    decisions = table_of(RetrievalDecision)
+    query = (
+        select(_RUNS.c.planner, decisions.c.stage, func.count())
+        .join(_RUNS, (_RUNS.c.campaign_id == decisions.c.campaign_id) & (_RUNS.c.id == decisions.c.task_run_id))
+        .where(decisions.c.decision == "malformed")
+        .group_by(_RUNS.c.planner, decisions.c.stage)
+    )
+    if campaign_id is not None:
+        query = query.where(decisions.c.campaign_id == campaign_id)
+    return {(planner, stage): count for planner, stage, count in connection.execute(query)}
+
+
+def _results(connection: Connection, campaign_id: str) -> list[Result]:
+    instances, attributions = table_of(InstanceRow), table_of(AttributionRow)
+    contexts = (
+        select(_CALLS.c.task_run_id, _CALLS.c.attempt, func.max(_CALLS.c.context_tokens).label("context_tokens"))
+        .where(_CALLS.c.campaign_id == campaign_id)
+        .group_by(_CALLS.c.task_run_id, _CALLS.c.attempt)
+        .subquery()
+    )
+    query = (
+        select(
+            _RUNS.c.planner,
+            instances.c.repository,
+            instances.c.instance_id.label("instance"),
+            _RUNS.c.temperature,
+            _RUNS.c.sample,
+            _RUNS.c.outcome,
+            _RUNS.c.success.label("passed"),
+            attributions.c.label,
+            contexts.c.context_tokens,
+        )
+        .join(instances, instances.c.id == _RUNS.c.instance_id)
+        .outerjoin(
+            attributions,
+            (attributions.c.campaign_id == _RUNS.c.campaign_id)
+            & (attributions.c.task_run_id == _RUNS.c.id)
+            & (attributions.c.attempt == _RUNS.c.closed_attempt),
+        )
+        .outerjoin(contexts, (contexts.c.task_run_id == _RUNS.c.id) & (contexts.c.attempt == _RUNS.c.closed_attempt))
+        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
+        .order_by(_RUNS.c.planner, instances.c.repository, instances.c.instance_id, _RUNS.c.temperature, _RUNS.c.sample)
+    )
+    return [Result.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]]:
+    edits = table_of(EditRow)
+    query = (
+        select(_RUNS.c.planner, edits.c.rung, func.count())
+        .join(_RUNS, (_RUNS.c.campaign_id == edits.c.campaign_id) & (_RUNS.c.id == edits.c.task_run_id))
+        .where(edits.c.campaign_id == campaign_id, (edits.c.rung.is_not(None)) | (edits.c.error.is_not(None)))
+        .group_by(_RUNS.c.planner, edits.c.rung)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for planner, rung, count in connection.execute(query):
+        found.setdefault(planner, {})[rung or REJECTED] = count
+    return {planner: dict(sorted(counts.items())) for planner, counts in sorted(found.items())}
+
+
+def closed_by_planner(connection: Connection, campaign_id: str) -> dict[str, int]:
+    """How many trajectories of a campaign are closed, by planner."""
+    query = (
+        select(_RUNS.c.planner, func.count())
+        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
+        .group_by(_RUNS.c.planner)
+    )
+    return dict(connection.execute(query).all())
+
+
+def closed_in_all(connection: Connection) -> dict[str, int]:
+    """How many trajectories of all campaigns are closed, by planner."""
+    query = select(_RUNS.c.planner, func.count()).where(_RUNS.c.closed_at.is_not(None)).group_by(_RUNS.c.planner)
+    return dict(connection.execute(query).all())

@@ -1,0 +1,52 @@
+"""The tables of the raw and the curated database.
+
+Raw rows are only ever added; triggers in the database hold that.
+"""
+
+from store.tables.attributions import AttributionRow
+from store.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
+from store.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
+from store.tables.corpus import Blob, InstanceRow, RepoPackage, RepositoryContentRow
+from store.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation, ReservedContent
+from store.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from store.tables.learning import AnswerScore, EvaluationRow, ImprovementStep, TrainingRun
+from store.tables.supplements import SupplementRound, TestQualityRow
+from store.tables.training import TrainingDataset, TrainingPlan
+
+__all__ = [
+    "AdapterMetadata",
+    "AnswerScore",
+    "AttributionRow",
+    "BaseModel",
+    "Blob",
+    "Campaign",
+    "CampaignRun",
+    "CuratedTable",
+    "EditRow",
+    "EvaluationRow",
+    "EvaluationSetRow",
+    "Evidence",
+    "FreeText",
+    "ImprovementStep",
+    "InstanceRow",
+    "OutcomeRow",
+    "PlanRow",
+    "Promotion",
+    "RawTable",
+    "RepoPackage",
+    "RepositoryContentRow",
+    "Reservation",
+    "ReservedContent",
+    "RetrievalDecision",
+    "RetrievalLlmCall",
+    "SupplementRound",
+    "TaskRun",
+    "TestQualityRow",
+    "TestRun",
+    "TrainingDataset",
+    "TrainingPlan",
+    "TrainingRun",
+    "UtcDateTime",
+    "ValidationRow",
+    "utc_now",
+]

@@ -1,0 +1,1 @@
+"""Tests: a folder for each room, and `support/` for what several of them use."""

@@ -1,0 +1,169 @@
+"""Questions to the raw store: how a campaign stands, and what lies behind a trajectory."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from models.errors import UsageError
+from models.outcomes import OracleKind, OutcomeKind, Validation
+from models.protocols import Stage
+from models.suite import SuiteReport
+from store.runs import RawStore, open_raw_store
+from tests.store.test_store import EDIT, META, SUITE, make_manifest, open_one, record_all
+
+
+@pytest.fixture
+def store(database_target: str) -> RawStore:
+    return open_raw_store(database_target)
+
+
+def run(store: RawStore, planner: str, *kinds: OutcomeKind, instance: str = "lib-0") -> str:
+    trajectory = open_one(store, planner, instance)
+    for kind in kinds:
+        attempt = store.begin_attempt(trajectory)
+        assert attempt is not None
+        store.close_trajectory(trajectory, attempt, kind, seconds=1.5)
+    return trajectory
+
+
+def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store: RawStore) -> None:
+    campaign = store.register_campaign({"planners": ["gold", "null"]})
+    store.start_run(campaign, "smoke", "flow", [Path("corpus/lib")])
+    run(store, "gold", OutcomeKind.SANDBOX_ERROR, OutcomeKind.PASSED)
+    run(store, "gold", OutcomeKind.DISK_FULL, OutcomeKind.FLAKY, instance="lib-1")
+    failed = run(store, "null", OutcomeKind.EMPTY_PATCH)
+    run(store, "null", instance="lib-1")
+    report = json.loads(store.report("smoke").to_json())
+    assert report.pop("seconds") >= 0
+    assert (report.pop("example"), report.pop("stopped")) == (failed, "")
+    assert report == {
+        "name": "smoke",
+        "campaign_id": campaign,
+        "instances": 2,
+        "planners": {
+            "gold": {
+                "passed": 1, "unconfirmed": 0, "failed": 0, "infrastructure": 1, "open": 0,
+                "outcomes": {"flaky": 1, "passed": 1}, "seconds": 6.0,
+            },
+            "null": {
+                "passed": 0, "unconfirmed": 0, "failed": 1, "infrastructure": 0, "open": 1,
+                "outcomes": {"empty-patch": 1}, "seconds": 1.5,
+            },
+        },
+    }  # fmt: skip
+
+
+def test_trajectories_are_listed_with_their_last_outcome_those_that_did_not_pass_first(store: RawStore) -> None:
+    campaign = store.register_campaign({"planners": ["gold", "null"]})
+    store.start_run(campaign, "smoke", "flow", [Path("corpus/lib")])
+    run(store, "gold", OutcomeKind.SANDBOX_ERROR, OutcomeKind.PASSED)
+    run(store, "gold", OutcomeKind.DISK_FULL, OutcomeKind.FLAKY, instance="lib-1")
+    run(store, "null", instance="lib-1")
+    listed = [(line.planner, line.instance, line.outcome) for line in store.trajectories("smoke", 10)]
+    assert listed == [
+        ("gold", "lib-1", OutcomeKind.FLAKY),
+        ("null", "lib-1", None),
+        ("gold", "lib-0", OutcomeKind.PASSED),
+    ]
+    assert len(store.trajectories("smoke", 1)) == 1
+
+
+def test_a_label_means_the_campaign_that_last_ran_under_it(store: RawStore) -> None:
+    first, second = store.register_campaign({"n": 1}), store.register_campaign({"n": 2})
+    store.start_run(first, "smoke", "flow-1", [Path("a")])
+    store.start_run(second, "smoke", "flow-2", [Path("b"), Path("c")])
+    assert store.report("smoke").campaign_id == second
+    assert store.package_directories("smoke") == [Path("b"), Path("c")]
+
+
+def test_a_label_never_used_is_an_error_that_names_the_known_ones(store: RawStore) -> None:
+    with pytest.raises(UsageError, match="'smoke'; no campaign was run yet"):
+        store.report("smoke")
+    store.start_run(store.register_campaign({}), "nightly", "flow", [])
+    with pytest.raises(UsageError, match="known: nightly"):
+        store.report("smoke")
+
+
+def test_a_trace_holds_everything_behind_an_outcome_in_order(store: RawStore) -> None:
+    trajectory = open_one(store)
+    store.begin_attempt(trajectory)
+    record_all(store.recorder(trajectory, 1))
+    verdict = Validation(key="v", oracle=OracleKind.F2P_P2P, kind=OutcomeKind.PASSED, f2p_passed=("t",))
+    store.store_validation(store.register_package(make_manifest())["lib-0"], verdict, SUITE)
+    store.close_trajectory(
+        trajectory,
+        1,
+        OutcomeKind.PASSED,
+        patch="diff",
+        alignment={"files": 0.5},
+        validation="v",
+        detail="fine",
+    )
+    trace = store.trace(trajectory[:8])
+    assert (trace.id, trace.instance, trace.planner, trace.planner_identity) == (
+        trajectory, "lib-0", "gold", "gold v1",
+    )  # fmt: skip
+    assert [e.event for e in trace.events] == [
+        "decision",
+        "call",
+        "plan",
+        "plan",
+        "call",
+        "edit",
+        "edit",
+        "tests",
+    ]
+    assert [e.seq for e in trace.events] == list(range(8))
+    (outcome,) = trace.outcomes
+    assert (outcome.validation, outcome.patch, outcome.alignment) == (verdict, "diff", {"files": 0.5})
+    assert outcome.report_hash is not None
+    assert SuiteReport.model_validate_json(store.get_text(outcome.report_hash)) == SUITE
+    calls = [e for e in trace.events if e.event == "call"]
+    assert calls[0].reasoning == "because"
+    assert calls[1].prompt_hash is not None
+    assert store.get_text(calls[1].prompt_hash) == "the prompt"
+    question = json.loads(store.get_text(calls[1].request_hash))
+    assert [file["path"] for file in question["files"]] == ["lib.py", "new.py"]
+    assert store.get_text(question["files"][0]["sha256"]) == "x = 1\n"
+    plan = next(e for e in trace.events if e.event == "plan")
+    assert json.loads(plan.plan) == META.model_dump(mode="json")
+    edits = [e for e in trace.events if e.event == "edit"]
+    assert json.loads(edits[0].edit) == EDIT.model_dump(mode="json")
+    assert [(e.rung, e.error) for e in edits] == [("exact", None), (None, "exists")]
+    assert type(trace).model_validate_json(trace.model_dump_json()) == trace
+
+
+def test_an_unknown_or_ambiguous_prefix_is_an_error_that_names_candidates(store: RawStore) -> None:
+    with pytest.raises(UsageError, match="the database holds none yet"):
+        store.trace("abc")
+    keys = sorted(open_one(store, n=n) for n in range(17))  # of 17 keys two share their first digit
+    first = next(a[0] for a, b in pairwise(keys) if a[0] == b[0])
+    with pytest.raises(UsageError, match=f"{first!r} is ambiguous; it begins {first}"):
+        store.trace(first)
+    with pytest.raises(UsageError, match="no trajectory begins with"):
+        store.trace("0" * 32)
+    with pytest.raises(UsageError, match="is no trajectory id"):
+        store.trace("smoke%")
+    assert store.trace(keys[3].upper()).id == keys[3]
+
+
+def test_triples_cover_what_was_asked_planned_and_made_and_nothing_measured(store: RawStore) -> None:
+    def triple(tag: str, patch: str, record: bool = True) -> tuple[str, str, str, str]:
+        trajectory = open_one(store, tag=tag)
+        store.begin_attempt(trajectory)  # an attempt that died: what it left does not count
+        store.recorder(trajectory, 1).plan(Stage.META_PLAN, META)
+        store.begin_attempt(trajectory)
+        if record:
+            record_all(store.recorder(trajectory, 2))
+        store.close_trajectory(trajectory, 2, OutcomeKind.PASSED, patch=patch, seconds=len(tag))
+        (found,) = store.triples(store.register_campaign({"planners": ["gold", "null"], "tag": tag}))
+        return found.context, found.plan, found.patch, found.outcome
+
+    one = triple("a", "diff")
+    assert triple("bb", "diff") == one
+    assert triple("c", "other")[2] != one[2]
+    bare = triple("d", "diff", record=False)
+    assert bare[0] != one[0]
+    assert bare[1] != one[1]

@@ -1,0 +1,64 @@
+"""Datasets and bases for the tests of fitting."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from agent.prompts import REVISION
+from tests.support.tiny import make_tiny_base
+from training.adapters.bases import Base
+
+
+def tiny_base(path: Path, **options: Any) -> Base:
+    """A base as `find_base` gives it, without a database."""
+    return Base("0" * 64, "tiny", make_tiny_base(path, **options), None, None, {})
+
+
+def write_dataset(
+    folder: Path,
+    *,
+    rows: int = 16,
+    validation: int = 0,
+    pairs: int = 0,
+    target: str = "scope",
+    templates: str = REVISION,
+    weight: float = 1.0,
+    answer: str = "file number {0}, since {1}",
+) -> Path:
+    """A dataset directory as curation writes it: `rows` pairs to train on, and `pairs` preferences."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prompt = "Which of these files does the task {} touch? parser.py, lexer.py, writer.py"
+    supervised = [
+        _record(target, f"s{number}", "train" if number < rows else "validation", weight)
+        | {
+            "prompt": [{"role": "user", "content": prompt.format(number)}],
+            "completion": [{"role": "assistant", "content": answer.format(number % 3, number)}],
+            "provenance": {},
+        }
+        for number in range(rows + validation)
+    ]
+    preferences = [
+        _record(target, f"p{number}", "train", weight)
+        | {
+            "kind": "attributed",
+            "prompt": [{"role": "user", "content": prompt.format(number)}],
+            "chosen": [{"role": "assistant", "content": f"parser.py, for {number}"}],
+            "rejected": [{"role": "assistant", "content": f"all of them, whatever {number} says"}],
+            "chosen_by": {},
+            "rejected_by": {},
+        }
+        for number in range(pairs)
+    ]
+    files = {}
+    for name, records in (("sft.jsonl", supervised), ("dpo.jsonl", preferences)):
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        (folder / name).write_text(text)
+        files[name] = hashlib.sha256(text.encode()).hexdigest()
+    card = {"id": hashlib.sha256(json.dumps(files).encode()).hexdigest(), "target": target, "files": files}
+    (folder / "card.json").write_text(json.dumps(card | {"templates": templates, "window": 8192}))
+    return folder
+
+
+def _record(target: str, row: str, split: str, weight: float) -> dict[str, Any]:
+    return {"id": row, "stage": target, "source": "harness", "split": split, "weight": weight}

@@ -1,0 +1,273 @@
+"""Frozen bases: directories of weights by the hash of their files, copied once and never written again.
+
+A base is in Hugging Face layout: config.json, safetensors, tokenizer.json and a chat template. What could run code or
+is not needed stays behind: pickled weights, python files, other formats. Its id is the SHA-256 over its sorted
+(relative path, SHA-256 of the file); `manifest.json`, which lies beside the files and is not one of them, keeps sizes
+and hashes, so that a base is checked by size at every use and in full when asked for.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from host.private import private_directory
+from models.errors import RegistryError, UsageError
+from models.llm_settings import EMBEDDED
+from training.adapters.base_files import hash_file, hash_files, read_facts, read_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from models.training import Role
+    from store.tables import BaseModel
+
+MANIFEST = "manifest.json"
+KEPT = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "model.safetensors.index.json",
+)
+"""What is copied besides `*.safetensors`; all other files stay behind."""
+LEAST_PREFIX = 8
+"""Characters of an id by which a base may be named."""
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+class Base(NamedTuple):
+    """A frozen base: its id (hash), name, directory, role (None: any), version if tuned here, and what is known of it:
+    architecture, parameters, vocabulary, eos, pad, chat_template (hash), dtype, source (hash of the GGUF or "")."""
+
+    id: str
+    name: str
+    path: Path
+    role: str | None
+    version: int | None
+    facts: dict[str, Any]
+
+
+def add_tuned_base(curated: "Engine", data_dir: Path, source: Path, role: "Role") -> Base:
+    """Record what a full fine-tune of ours wrote, as `{role}-base-v{N}` with the next number.
+
+    The same weights again keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises
+    UsageError as `add_base` does.
+    """
+    version = 1 + max((base.version or 0 for base in list_bases(curated) if base.role == role), default=0)
+    return add_base(curated, data_dir, source, f"{role}-base-v{version}", role=role, version=version)
+
+
+def add_base(
+    curated: "Engine",
+    data_dir: Path,
+    source: Path,
+    name: str,
+    *,
+    role: "Role | None" = None,
+    gguf: bool = False,
+    version: int | None = None,
+) -> Base:
+    """Copy a base into `{data_dir}/bases/{id}` and record it under `name`; again with the same files changes nothing.
+
+    source: a directory in Hugging Face layout, or a GGUF file with `gguf`, which is converted. Raises UsageError if it
+    is no such thing, holds pickles only, wants its own code, lacks a chat template, or the name is taken.
+    """
+    if not name or not all(char.isalnum() or char in "._-" for char in name):
+        raise UsageError(f"base name {name!r}: letters, digits, dot, dash and underscore only")
+    from store.tables import BaseModel
+
+    origin = ""
+    if gguf:
+        from training.adapters.gguf_base import convert, gguf_file
+
+        source = gguf_file(source)
+        origin = hash_file(source)
+        if (known := _converted_before(curated, origin, name)) is not None:
+            return known
+    with _staging(data_dir / "bases") as staging:
+        if gguf:
+            convert(source, staging)
+        else:
+            _copy(source, staging)
+        manifest = {str(file.relative_to(staging)): _entry(file) for file in _files(staging)}
+        base_id = hash_files({path: entry["sha256"] for path, entry in manifest.items()})
+        facts = read_facts(staging) | {"source": origin}
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        target = data_dir / "bases" / base_id
+        if target.exists() and not _is_intact(Base(base_id, name, target, role, version, facts)):
+            shutil.rmtree(target)  # damaged, and the same files are at hand
+        if not target.exists():
+            staging.chmod(0o755)
+            staging.rename(target)
+    return _record(
+        curated,
+        BaseModel(
+            id=base_id,
+            name=name,
+            role=role,
+            version=version,
+            tuned=version is not None,
+            path=os.fspath(target),
+            facts=facts,
+        ),
+    )
+
+
+def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
+    """The base of that name, or whose id begins so. Its files are compared with the manifest: by size, and by hash if
+    `full` (about 1 s per GB). Raises RegistryError if there is none, or a file is missing or altered."""
+    bases = list_bases(curated)
+    found = [base for base in bases if base.name == name] or [
+        base for base in bases if len(name) >= LEAST_PREFIX and base.id.startswith(name)
+    ]
+    if not name or len(found) != 1:
+        known = ", ".join(base.name for base in bases) or "none"
+        raise RegistryError(f"no base {name!r} (known: {known}); add one with `cra bases add PATH --name {name}`")
+    verify_base(found[0], full=full)
+    return found[0]
+
+
+def list_bases(curated: "Engine") -> list[Base]:
+    """All bases, oldest first."""
+    from sqlmodel import Session, select
+
+    from store.database import READ_ONLY
+    from store.tables import BaseModel
+
+    with curated.connect().execution_options(**{READ_ONLY: True}) as connection, Session(connection) as session:
+        rows = session.exec(select(BaseModel)).all()
+    return [_base(row) for row in sorted(rows, key=lambda row: (row.created_at, row.name))]
+
+
+def verify_base(base: Base, *, full: bool = False) -> None:
+    """Raises RegistryError naming the first file that is missing, resized or (if `full`) altered."""
+    try:
+        manifest = json.loads((base.path / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"base {base.name}: {base.path} has no readable manifest; add the base again") from error
+    if hash_files({path: entry["sha256"] for path, entry in manifest.items()}) != base.id:
+        raise RegistryError(f"base {base.name}: the manifest in {base.path} is not the one recorded; add it again")
+    for path, entry in manifest.items():
+        file = base.path / path
+        altered = not file.is_file() or file.stat().st_size != entry["bytes"]
+        if altered or (full and hash_file(file) != entry["sha256"]):
+            raise RegistryError(f"base {base.name}: {file} is missing or altered; restore it or add the base again")
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A directory beside the bases, gone at the end unless it was renamed into place."""
+    try:
+        private_directory(folder)
+        staging = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}; make it writable or set data_dir") from error
+    try:
+        yield staging
+    except OSError as error:
+        raise UsageError(f"base could not be copied to {folder}: {error}; free some space and try again") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _converted_before(curated: "Engine", origin: str, name: str) -> Base | None:
+    """The base that was made of a GGUF file with this hash, if intact. Raises UsageError if it has another name."""
+    known = next((base for base in list_bases(curated) if base.facts.get("source") == origin), None)
+    if known is None:
+        return None
+    if known.name != name:
+        raise UsageError(f"these weights are known as base {known.name} already; use that name")
+    return known if _is_intact(known) else None
+
+
+def _is_intact(base: Base) -> bool:
+    """Whether every byte of a base is as it was: it is asked when the same is at hand to replace it."""
+    try:
+        verify_base(base, full=True)
+    except RegistryError:
+        return False
+    return True
+
+
+def _copy(source: Path, staging: Path) -> None:
+    """Copy what a base consists of."""
+    if not source.is_dir():
+        what = "the embedded model" if str(source) == EMBEDDED else "a GGUF file" if source.suffix == ".gguf" else ""
+        hint = f"; {what} needs --gguf" if what else ""
+        raise UsageError(f"{source}: no directory in Hugging Face layout{hint}")
+    weights = sorted(source.glob("*.safetensors"))
+    if not weights:
+        pickles = sorted(file.name for file in source.iterdir() if file.suffix in _PICKLES)
+        found = f"only pickled weights ({pickles[0]}), which can run code; convert them" if pickles else "no weights"
+        raise UsageError(f"{source}: {found}; a base needs *.safetensors")
+    for needed in ("config.json", "tokenizer.json"):
+        if not (source / needed).is_file():
+            raise UsageError(f"{source}: {needed} is missing; a base is a directory in Hugging Face layout")
+    _refuse_code(source)
+    for file in [*weights, *(source / kept for kept in KEPT)]:
+        if file.is_file():
+            _clone(file.resolve(), staging / file.name)
+
+
+def _refuse_code(source: Path) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        file = source / name
+        if file.is_file() and "auto_map" in read_json(file):
+            raise UsageError(f"{file}: wants python code of its own (auto_map), which is never run; take another base")
+
+
+def _clone(source: Path, target: Path) -> None:
+    """Copy bytes, by reflink where the file system has it; never a hard link, through which a base could change."""
+    import fcntl
+
+    ficlone = 0x40049409
+    with source.open("rb") as read, target.open("xb") as write:
+        try:
+            fcntl.ioctl(write.fileno(), ficlone, read.fileno())
+        except OSError:  # no reflinks here, or across file systems
+            shutil.copyfileobj(read, write, 1 << 20)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    file.chmod(0o444)
+    return {"bytes": file.stat().st_size, "sha256": hash_file(file)}
+
+
+def _record(curated: "Engine", row: "BaseModel") -> Base:
+    from sqlmodel import Session, select
+
+    from store.tables import BaseModel
+
+    with Session(curated) as session:
+        known = session.get(BaseModel, row.id)
+        if known is not None and known.tuned and row.tuned and known.role == row.role:
+            return _base(known)  # tuned before, under the number it got then
+        named = session.exec(select(BaseModel).where(BaseModel.name == row.name)).first()
+        if named is not None and named.id != row.id:
+            raise UsageError(f"the name {row.name} is taken by base {named.id[:12]}; choose another")
+        if known is not None and known.name != row.name:
+            raise UsageError(f"these weights are known as base {known.name} already; use that name")
+        if known is None:
+            session.add(row)
+            session.commit()
+            session.refresh(row)
+            known = row
+        return _base(known)
+
+
+def _base(row: "BaseModel") -> Base:
+    return Base(row.id, row.name, Path(row.path), row.role, row.version, dict(row.facts))

@@ -1,0 +1,112 @@
+"""What `cra serve` runs for a base of the registry and its active adapters, for each kind of server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from llm.serving import commands
+from llm.serving.commands import Launch, Place, Wanted
+from models.errors import RegistryError
+from models.settings import Settings
+from training.adapters.export.exporting import embed
+from training.adapters.export.ollama import write_modelfile
+from training.adapters.export.sources import active_on, of_embedded, rank, ranks_on, trained
+from training.adapters.export.weights import to_gguf
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from training.adapters.bases import Base
+    from training.adapters.registry import AdapterVersion
+
+Backend = Literal["vllm", "llama", "ollama"]
+ADAPTERS = "adapters-gguf"
+"""Folder under the data directory with adapters as the embedded model and llama.cpp load them."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A base to be served by some kind of server. `ready` writes files that the server needs; without it only their
+    places are named."""
+
+    curated: "Engine"
+    settings: Settings
+    base: "Base"
+    backend: Backend
+
+    def active(self) -> "list[AdapterVersion]":
+        """The adapters to be served now."""
+        return active_on(self.curated, self.settings.data_dir, self.base)
+
+    def wanted(self, ready: bool = True) -> list[Wanted]:
+        """The same, as the server loads them."""
+        return [Wanted(each.served, self._place(each, ready), rank(each.path)) for each in self.active()]
+
+    def launch(self, place: Place, ready: bool = True) -> Launch:
+        """The server's command. Raises ServingError, SettingsError, TrainingError."""
+        settings, base = self.settings.serving, self.base
+        wanted = self.wanted(ready)
+        if self.backend == "vllm":
+            ranks = ranks_on(self.curated, self.settings.data_dir, base)
+            return commands.vllm(settings, base.name, base.path, wanted, ranks, place)
+        if self.backend == "llama":
+            return commands.llama(settings, base.name, self._base_gguf(ready), wanted, place)
+        models = [(base.name, self._modelfile("base", None, ready)), *((each.name, each.path) for each in wanted)]
+        return commands.ollama(models, place)
+
+    def _place(self, version: "AdapterVersion", ready: bool) -> Path:
+        """Where the server finds an adapter."""
+        if self.backend == "vllm":
+            return version.path
+        source = trained(version, self.base)
+        if self.backend == "llama":
+            folder = self.settings.data_dir / ADAPTERS
+            return embed(source, folder) if ready else folder / f"{version.served}.gguf"
+        if ready:
+            embed(source, self._ollama)
+        return self._modelfile(version.served, f"{version.served}.gguf", ready)
+
+    @property
+    def _ollama(self) -> Path:
+        return self.settings.cache_dir / "ollama" / self.base.id
+
+    def _modelfile(self, name: str, adapter: str | None, ready: bool) -> Path:
+        """A Modelfile of the base, or of an adapter on it; all share one copy of the base."""
+        path, gguf = self._ollama / f"{name}.Modelfile", self._ollama / "base.gguf"
+        if ready and not gguf.is_file():
+            self._write_base(gguf)
+        return write_modelfile(self.base.path, path, gguf.name, adapter) if ready else path
+
+    def _base_gguf(self, ready: bool) -> Path:
+        if of_embedded(self.base):
+            from llm.embedded import weights
+
+            return weights()
+        path = self.settings.cache_dir / "gguf" / f"{self.base.id}.gguf"
+        if ready and not path.is_file():
+            self._write_base(path)
+        return path
+
+    def _write_base(self, path: Path) -> None:
+        part = path.with_suffix(".part")
+        to_gguf(self.base.path, part)
+        part.replace(path)
+
+
+def make_ready(curated: "Engine", settings: Settings, version: "AdapterVersion", base: "Base") -> Path | None:
+    """After a promotion: have the adapter ready for the embedded model, if it is of that base; None if it is not.
+
+    Done once per adapter; takes as long as exporting and checking it. Raises TrainingError if the export differs.
+    """
+    if version.base != base.id:
+        raise RegistryError(f"{version.name} is of base {version.base_name}, not of {base.name}")
+    return embed(trained(version, base), settings.data_dir / ADAPTERS) if of_embedded(base) else None
+
+
+def router_view(active: "Sequence[AdapterVersion]") -> list[tuple[str, str | None]]:
+    """(stage, served name; None: the base alone) for every stage."""
+    from models.protocols import Stage
+
+    by_stage = {stage: each.served for each in active for stage in each.target.stages}
+    return [(stage.value, by_stage.get(stage)) for stage in Stage]

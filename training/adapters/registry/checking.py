@@ -1,0 +1,41 @@
+"""Is an adapter still what was registered: files, signature, statement, row and base, each against the others?"""
+
+from pathlib import Path
+
+from models.errors import RegistryError
+from training.adapters.base_files import hash_file
+from training.adapters.bases import Base, verify_base
+from training.adapters.registry.signing import check_signature
+from training.adapters.registry.statement import Statement, read_statement
+from training.adapters.registry.version import AdapterVersion
+from training.adapters.registry.weights import FILES, content_hash
+
+
+def check_version(version: AdapterVersion, base: Base, keys: Path, *, full: bool = False) -> None:
+    """Raise RegistryError with the first thing that does not agree. `full` reads the base's files too (1 s per GB)."""
+    try:
+        found = content_hash(version.path)
+        if found != version.id:
+            raise RegistryError(f"its files in {version.path} have hash {found[:12]}, registered was {version.id[:12]}")
+        check_signature(version.path, keys)
+        _check_statement(version, read_statement(version.path), base)
+        verify_base(base, full=full)
+    except RegistryError as error:
+        raise RegistryError(f"adapter {version.name}: {error}") from error
+
+
+def _check_statement(version: AdapterVersion, statement: Statement, base: Base) -> None:
+    for resource in statement.subject:
+        if resource.name not in FILES or hash_file(version.path / resource.name) != resource.digest["sha256"]:
+            raise RegistryError(f"its statement gives another hash for {resource.name}")
+    said = statement.predicate
+    for what, stated, recorded in (
+        ("target", said.target, version.target),
+        ("adapter", said.adapter, version.id),
+        ("base", said.base, version.base),
+        ("base", said.base, base.id),
+        ("dataset", said.dataset, version.dataset_id),
+        ("plan", said.plan, version.plan_id),
+    ):
+        if stated != recorded:
+            raise RegistryError(f"its statement says {what} {stated}, the database {recorded}")

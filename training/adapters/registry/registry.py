@@ -1,0 +1,306 @@
+"""The registry of adapters: versions that never change, an alias per target that does, and a log of why.
+
+    register   a trained adapter gets a directory by its content, a signed statement and the next number
+    promote    it serves its target from now on, by a gate's report or by a person's reason
+    rollback   whoever served before serves again
+
+Nothing is ever deleted: there is no call for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import GuardrailError, RegistryError
+from models.evaluation import GateReport
+from models.training import Role, Target
+from store.tables import AdapterMetadata, BaseModel, Promotion, utc_now
+from training.adapters.bases import Base, find_base
+from training.adapters.registry.artifacts import shelve
+from training.adapters.registry.checking import check_version
+from training.adapters.registry.evidence import check_report, check_same_base, check_subject, on_record
+from training.adapters.registry.log import (
+    Decision,
+    adopted,
+    deciding,
+    move,
+    read_log,
+    reading,
+    served_before,
+    serving,
+    write,
+)
+from training.adapters.registry.statement import Lineage
+from training.adapters.registry.succession import check_current
+from training.adapters.registry.version import AdapterVersion, version_of
+from training.adapters.registry.weights import check_adapter, content_hash
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+
+_Versions = list[AdapterVersion]
+_Log = list[Promotion]
+
+
+class Registry:
+    """Adapters under `data_dir`, known to a curated database. Several processes may use it at a time."""
+
+    def __init__(self, curated: "Engine", data_dir: Path) -> None:
+        self._curated = curated
+        self.shelves, self.keys = data_dir / "adapters", data_dir / "keys"
+
+    def register(
+        self,
+        adapter_dir: Path,
+        target: Target,
+        base: str,
+        dataset_id: str,
+        plan_id: str,
+        metrics: Mapping[str, Any],
+        config: Mapping[str, Any],
+        code_revision: str,
+        *,
+        parents: Sequence[str] = (),
+        evaluations: Sequence[str] = (),
+        trained_at: datetime | None = None,
+    ) -> AdapterVersion:
+        """Take in a trained adapter (PEFT layout) of a base (name or hash); the same files again change nothing.
+
+        Raises RegistryError if it is damaged, is no plain LoRA, does not fit the base, or is known for another target.
+        """
+        found = find_base(self._curated, base)
+        check_adapter(adapter_dir, found)
+        lineage = Lineage(
+            target=target,
+            adapter=content_hash(adapter_dir),
+            base=found.id,
+            base_name=found.name,
+            dataset=dataset_id,
+            parents=tuple(parents),
+            plan=plan_id,
+            config=dict(config),
+            code_revision=code_revision,
+            evaluations=tuple(evaluations),
+            trained_at=trained_at or utc_now(),
+        )
+        known = self._find(lineage.adapter)
+        if known is None:
+            place = shelve(adapter_dir, self.shelves / target.value, self.keys, lineage)
+            known = self._number(lineage, place, metrics)
+        if (known.target, known.base) != (target, found.id):
+            raise RegistryError(f"these weights are known as {known.name} on base {known.base_name}; train others")
+        return known
+
+    def _number(self, lineage: Lineage, place: Path, metrics: Mapping[str, Any]) -> AdapterVersion:
+        """Write the row with the target's next number, unless another process just did."""
+        from sqlalchemy import func, insert
+        from sqlmodel import col, select
+
+        with deciding(self._curated) as connection:
+            taken = connection.execute(select(AdapterMetadata.id).where(AdapterMetadata.id == lineage.adapter)).first()
+            if taken is None:
+                newest = select(func.max(col(AdapterMetadata.version))).where(
+                    AdapterMetadata.stage == lineage.target.value
+                )
+                row = AdapterMetadata(
+                    id=lineage.adapter,
+                    stage=lineage.target.value,
+                    version=(connection.execute(newest).scalar() or 0) + 1,
+                    base=lineage.base,
+                    path=str(place),
+                    dataset_id=lineage.dataset,
+                    plan_id=lineage.plan,
+                    metrics=dict(metrics),
+                    trained_at=lineage.trained_at,
+                )
+                connection.execute(insert(AdapterMetadata).values(**row.model_dump()))
+        return self.show(lineage.adapter)
+
+    def promote(
+        self, version: AdapterVersion | str, report: GateReport | None = None, override: str | None = None
+    ) -> AdapterVersion:
+        """Let an adapter serve its target, for running routers within a second.
+
+        It needs a report that says promote, about this adapter against whoever serves now (without one, the last on
+        record counts), and whoever serves has to be of the same base. `override`, a person's reason, goes past both
+        and is kept. Raises GuardrailError without either, RegistryError if the adapter was altered or its base is
+        superseded.
+        """
+        chosen = self._current(version)
+        check_version(chosen, self._base(chosen.base), self.keys)
+        check_current(self._curated, chosen)
+        override = (override or "").strip() or None
+        with deciding(self._curated) as connection:
+            champion = serving(connection, chosen.target)
+            log = read_log(connection, chosen.target)
+            if champion == chosen.id:
+                return self._current(chosen.id)
+            before = None if champion is None else self._current(champion)
+            beaten = before.id if before is not None and before.base == chosen.base else None
+            report = report or on_record(log, chosen.id, beaten)
+            if override is None:
+                check_report(chosen, report, beaten, log)
+                check_same_base(chosen, before, self._adopted(log))
+            reason = report.reason if report is not None else "no gate report"
+            move(connection, chosen.target, chosen.id)
+            write(connection, Decision(chosen.target, "promote", chosen.id, reason, override, report))
+        return self._current(chosen.id)
+
+    def reject(self, version: AdapterVersion | str, report: GateReport) -> None:
+        """Note that a gate turned an adapter down; whoever serves goes on. Noted once for one report."""
+        self._note(version, "reject", report)
+
+    def inconclusive(self, version: AdapterVersion | str, report: GateReport) -> None:
+        """Note that a gate could not tell; whoever serves goes on. Noted once for one report."""
+        self._note(version, "inconclusive", report)
+
+    def refuse(self, target: Target, reason: str, override: str | None = None) -> None:
+        """Note that a rule stopped a step about a target, or that a person went past it."""
+        with deciding(self._curated) as connection:
+            write(connection, Decision(target, "refuse", None, reason, override))
+
+    def displaces(self, version: AdapterVersion, report: GateReport) -> str:
+        """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
+        it can be promoted by that once the base is adopted. Empty: it may."""
+        chosen = self._current(version)
+        try:
+            check_same_base(chosen, self.active(chosen.target), self._adopted(self.log(chosen.target)))
+        except GuardrailError as error:
+            self.withhold(chosen, report, str(error))
+            return str(error)
+        return ""
+
+    def withhold(self, version: AdapterVersion | str, report: GateReport, reason: str) -> None:
+        """Note why an adapter that passed its gate was not promoted; its report stays on record. Noted once."""
+        self._note(version, "refuse", report, reason)
+
+    def _adopted(self, log: Sequence[Promotion]) -> Base | None:
+        base = adopted(log)
+        return None if base is None else self._base(base)
+
+    def _note(self, version: AdapterVersion | str, action: str, report: GateReport, reason: str | None = None) -> None:
+        chosen = self._current(version)
+        check_subject(chosen, report)
+        with deciding(self._curated) as connection:
+            last = next((r for r in reversed(read_log(connection, chosen.target)) if r.adapter == chosen.id), None)
+            if last is None or (last.action, last.report) != (action, report.model_dump(mode="json")):
+                write(connection, Decision(chosen.target, action, chosen.id, reason or report.reason, None, report))
+
+    def rollback(self, target: Target, reason: str) -> AdapterVersion | None:
+        """Let whoever served a target before serve again; None: the base alone. Again goes one further back.
+
+        Of an adapter that is not intact, or whose base is not in use any more, the one before it is taken. Raises
+        RegistryError if no adapter serves.
+        """
+        with deciding(self._curated) as connection:
+            now = serving(connection, target)
+            if now is None:
+                raise RegistryError(f"no adapter serves {target.value}, so there is none to go back from")
+            candidate = self._go_back(connection, target, now, reason)
+        return None if candidate is None else self._current(candidate)
+
+    def take_back(self, version: AdapterVersion, reason: str) -> bool:
+        """Roll back an adapter if it still serves; whether it did. Somebody may have decided otherwise meanwhile, and
+        whoever serves then is none of ours to take away."""
+        with deciding(self._curated) as connection:
+            if serving(connection, version.target) != version.id:
+                return False
+            self._go_back(connection, version.target, version.id, reason)
+        return True
+
+    def _go_back(self, connection: "Connection", target: Target, now: str, reason: str) -> str | None:
+        passed, log = list[str](), read_log(connection, target)
+        for candidate in served_before(log):
+            fault = self._unfit(candidate, adopted(log))
+            if not fault:
+                break
+            passed.append(fault)
+        move(connection, target, candidate)
+        notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
+        write(connection, Decision(target, "rollback", now, notes))
+        return candidate
+
+    def _unfit(self, candidate: str | None, base: str | None) -> str:
+        """Why an adapter may not serve again; empty: it may. `base` is the hash of the one that was adopted."""
+        if candidate is None:
+            return ""
+        version = self._current(candidate)
+        if base is not None and version.base != base:
+            return f"{version.name} is of base {version.base_name}"
+        try:
+            check_current(self._curated, version)
+            intact = content_hash(version.path) == version.id
+        except RegistryError as error:
+            return str(error)
+        return "" if intact else f"{version.name} is not intact"
+
+    def adopt_base(self, base: str, reason: str, role: Role | None = None) -> _Versions:
+        """Take a new base into use for a role (unset: the base's own, or both): adapters of other bases of that role
+        stop serving, and no rollback goes back behind it. Returns those that stopped.
+
+        They would not be sent to an endpoint of the new base anyway; this makes the record say so.
+        """
+        found = find_base(self._curated, base)
+        served = role or found.role
+        stopped = []
+        for target in (each for each in Target if served in (None, each.role)):
+            with deciding(self._curated) as connection:
+                champion = serving(connection, target)
+                before = None if champion is None else self._current(champion)
+                fits = before is None or before.base == found.id
+                if fits and adopted(read_log(connection, target)) == found.id:
+                    continue
+                notes = reason
+                if before is not None and not fits:
+                    move(connection, target, None)
+                    notes = f"{reason}: {before.base_name} is superseded by {found.name}"
+                    stopped.append(before)
+                write(connection, Decision(target, "adopt", before.id if before else None, notes, base=found.id))
+        return [self._current(version) for version in stopped]
+
+    def active(self, target: Target) -> AdapterVersion | None:
+        """The adapter that serves a target; None: the base alone."""
+        return next((version for version in self.list(target) if version.active), None)
+
+    def list(self, target: Target | None = None) -> _Versions:
+        """All adapters, or those of a target, by target and number."""
+        from sqlmodel import Session, col, select
+
+        query = select(AdapterMetadata, BaseModel.name).outerjoin(BaseModel, col(BaseModel.id) == AdapterMetadata.base)
+        ordered = query.order_by(AdapterMetadata.stage, col(AdapterMetadata.version))
+        if target is not None:
+            ordered = ordered.where(AdapterMetadata.stage == target.value)
+        with reading(self._curated) as connection, Session(connection) as session:
+            return [version_of(row, name or row.base[:12]) for row, name in session.exec(ordered)]
+
+    def show(self, name: str) -> AdapterVersion:
+        """The adapter of a name, served name, or hash (its beginning). Raises RegistryError if there is none."""
+        versions = self.list()
+        found = [v for v in versions if name in (v.name, v.served, v.id)]
+        found = found or [v for v in versions if len(name) >= 8 and v.id.startswith(name)]
+        if len(found) != 1:
+            known = ", ".join(version.name for version in versions) or "none"
+            raise RegistryError(f"no adapter {name!r}; known: {known}")
+        return found[0]
+
+    def log(self, target: Target | None = None) -> _Log:
+        """All decisions, or those about a target, oldest first."""
+        with reading(self._curated) as connection:
+            return read_log(connection, target)
+
+    def verify(self, name: str) -> AdapterVersion:
+        """Check an adapter in full: files, signature, statement, row, and its base's files. Raises RegistryError."""
+        version = self.show(name)
+        check_version(version, self._base(version.base), self.keys, full=True)
+        return version
+
+    def _find(self, content: str) -> AdapterVersion | None:
+        return next((version for version in self.list() if version.id == content), None)
+
+    def _current(self, version: AdapterVersion | str) -> AdapterVersion:
+        return self.show(version if isinstance(version, str) else version.id)
+
+    def _base(self, base: str) -> Base:
+        return find_base(self._curated, base)

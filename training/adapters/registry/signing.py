@@ -1,0 +1,96 @@
+"""Signatures over adapter directories: ECDSA by a key of this installation, in the format of model-signing.
+
+The private key is made on first use, readable by its owner alone, and never leaves its file. Whoever receives adapters
+verifies them with the public key beside it, offline.
+"""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from host.private import private_directory
+from models.errors import RegistryError
+
+SIGNATURE = "statement.sig"
+_PRIVATE, _PUBLIC = "signing-key.pem", "signing-key.pub"
+
+
+def sign(directory: Path, keys: Path) -> None:
+    """Sign all files of a directory into its `statement.sig`. Raises RegistryError if the key cannot be used."""
+    from model_signing import signing
+
+    signature = directory / SIGNATURE
+    try:
+        config: Any = signing.Config  # untyped in the library
+        config().use_elliptic_key_signer(private_key=_private_key(keys)).set_hashing_config(_hashing(signature)).sign(
+            directory, signature
+        )
+    except (ValueError, OSError) as error:
+        raise RegistryError(f"{directory} cannot be signed with the key in {keys}: {error}") from error
+
+
+def check_signature(directory: Path, keys: Path) -> None:
+    """Raise RegistryError unless every file of a directory is as it was signed here, and none was added or taken."""
+    from cryptography.exceptions import InvalidSignature
+    from model_signing import verifying
+
+    signature, public = directory / SIGNATURE, keys / _PUBLIC
+    for needed in (public, signature):
+        if not needed.is_file():
+            raise RegistryError(f"{needed} is missing; without it nothing in {directory} can be trusted")
+    try:
+        config: Any = verifying.Config  # untyped in the library
+        config().use_elliptic_key_verifier(public_key=public).set_hashing_config(_hashing(signature)).verify(
+            directory, signature
+        )
+    except InvalidSignature as error:
+        raise RegistryError(f"{signature}: it was not made with the key {public}, or it was altered") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RegistryError(f"{signature} does not fit what lies beside it: {first}") from error
+
+
+def _hashing(signature: Path) -> Any:
+    """What is hashed: every file but the signature itself."""
+    from model_signing import hashing
+
+    config: Any = hashing.Config
+    return config().set_ignored_paths(paths=[signature], ignore_git_paths=False)
+
+
+def _private_key(keys: Path) -> Path:
+    """The private key's file, made if there is none; of several processes that make one, the first wins."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    path = keys / _PRIVATE
+    private_directory(keys)
+    if not path.exists():
+        pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _create(path, pem, 0o600)
+    if path.stat().st_mode & 0o077:
+        raise RegistryError(f"{path} may be read by others; `chmod 600` it, or make a new key if it may be known")
+    if not (keys / _PUBLIC).exists():
+        key = serialization.load_pem_private_key(path.read_bytes(), None).public_key()
+        pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        _create(keys / _PUBLIC, pem, 0o444)
+    return path
+
+
+def _create(path: Path, content: bytes, mode: int) -> None:
+    """Make a file whole, unless another process did meanwhile."""
+    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()

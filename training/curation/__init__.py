@@ -1,7 +1,0 @@
-"""Runs become datasets: filtered, without duplicates and evaluation items, balanced, mixed with replay, versioned."""
-
-from training.curation.advice import TrainPlan, advise, read_plan
-from training.curation.card import Card
-from training.curation.curate import Curated, curate
-
-__all__ = ["Card", "Curated", "TrainPlan", "advise", "curate", "read_plan"]

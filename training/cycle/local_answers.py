@@ -1,0 +1,231 @@
+"""Who answers an evaluation's prompts in this process: a base, with or without an adapter. Both on the same terms.
+
+The prompt is rendered by the base's own chat template, as serving does; an answer ends with the token that ends a turn,
+or when it has the tokens that it may have, with those of a thinking trace where thinking is on.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.scoring import Question
+from llm.thinking import split_trace
+from models.chat import Message
+from models.errors import PromptTooLong, RegistryError, UsageError
+from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
+
+if TYPE_CHECKING:
+    from training.fit.chat import ChatFormat
+
+BATCH, BATCH_TOKENS = 8, 16_384
+"""Questions at a time, and tokens of their prompts, padding included: what a card of 24 GB holds beside a 4B base."""
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+Settings = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms on which somebody would answer, before any weights are loaded."""
+
+    settings: Settings
+
+
+def local_terms(base: Path, thinking: bool | None = None) -> Terms:
+    """What an evaluation by a `LocalAnswerer` of this base has in common with others."""
+    from training.fit.chat import ChatFormat
+
+    return Terms(_settings(ChatFormat.load(base, thinking), _device()[1]))
+
+
+def _device() -> tuple[str, Any]:
+    import torch
+
+    return ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+
+
+def _settings(chat: "ChatFormat", dtype: Any) -> Settings:
+    return {
+        "backend": "transformers",
+        "dtype": str(dtype).removeprefix("torch."),
+        "batch": BATCH,
+        "constrained": 0,
+        "chat_template": chat.template_hash,
+        "thinking": {None: "as the template has it", True: "on", False: "off"}[chat.thinking],
+    }
+
+
+class LocalAnswerer:
+    """A base through transformers, with an adapter through PEFT; on a GPU in bf16 where there is one, else in fp32.
+
+    Without a GPU the adapter is added to the weights in memory, which computes the same in fp32 and answers as fast
+    as the base; nothing is written. Answers are free text: transformers holds nobody to a JSON schema, so base and
+    adapter are compared without one (`constrained` is 0).
+    """
+
+    def __init__(
+        self, base: Path, base_name: str, adapter: Path | None = None, *, thinking: bool | None = None
+    ) -> None:
+        """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
+        one whose weights do not fit."""
+        from training.fit.chat import ChatFormat
+
+        self._chat: ChatFormat = ChatFormat.load(base, thinking)
+        self._device, self._dtype = _device()
+        self.settings: Settings = _settings(self._chat, self._dtype)
+        model = _load(base, self._dtype)
+        if adapter is not None:
+            model = _with_adapter(model, adapter, base_name, merged=self._device == "cpu")
+        self._model: Any = model.to(self._device).eval()
+        self._window: int = self._model.config.max_position_embeddings
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt, the opening of the answer included."""
+        return len(self._ids(messages))
+
+    def limit(self, wanted: int) -> int:
+        """Tokens that an answer may have: those of its stage, but no more of a small window than serving gives it."""
+        return min(wanted, self._window // SMALLEST_SHARE)
+
+    @property
+    def batch(self) -> int:
+        """Questions at a time: reading the weights is what takes a small model its time, once for all of them."""
+        return BATCH
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        seed: int,
+        temperature: float,
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """`answer_many` for one question."""
+        return self.answer_many([Question(messages, max_tokens, schema)], seed, temperature)[0]
+
+    def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
+        """The answers without thinking traces; schemas are not held to. Greedy at temperature 0, whatever the seed.
+
+        Raises PromptTooLong if the window has no room for a prompt and its answer.
+        """
+        import torch
+
+        prompts = [self._ids(question.messages) for question in questions]
+        for ids, question in zip(prompts, questions, strict=True):
+            self._check_room(len(ids), question.max_tokens)
+        width = max(map(len, prompts))
+        if len(prompts) > 1 and len(prompts) * width > BATCH_TOKENS:
+            half = len(prompts) // 2
+            parts = (questions[:half], questions[half:])
+            return [text for part in parts for text in self.answer_many(part, seed, temperature)]
+        chosen: dict[str, Any] = {"do_sample": False}
+        if temperature > 0:
+            torch.manual_seed(seed)
+            chosen = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
+        room = [self._room(len(ids), each.max_tokens) for ids, each in zip(prompts, questions, strict=True)]
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=self._padded(prompts, width, self._chat.pad_id),
+                attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
+                generation_config=_generation(self._chat, max(room), chosen),
+            )
+        rows = output[:, width:].tolist()
+        return [self._text(row[:most]) for row, most in zip(rows, room, strict=True)]
+
+    def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
+        """A tensor of rows that end together: what is written next follows each at once."""
+        import torch
+
+        return torch.tensor([[fill] * (width - len(row)) + row for row in rows], device=self._device)
+
+    def _check_room(self, prompt: int, answer: int) -> None:
+        if prompt + answer > self._window:
+            raise PromptTooLong(
+                f"a prompt has {prompt} tokens and its answer may have {answer}, together more than the base's "
+                f"window of {self._window}; build the evaluation set with a smaller --max-prompt-tokens"
+            )
+
+    def _room(self, prompt: int, answer: int) -> int:
+        """Tokens that may be written: those of the answer and, where thinking is on, those of a trace, as in serving;
+        of the trace as far as the window has them."""
+        trace = THINKING_TOKENS if self._chat.thinking else 0
+        return answer + min(trace, self._window - prompt - answer)
+
+    def _ids(self, messages: Sequence[Message]) -> list[int]:
+        return self._chat.prompt_ids([message.model_dump() for message in messages])
+
+    def _text(self, ids: list[int]) -> str:
+        """What was written up to the end of the turn, without a thinking trace."""
+        if self._chat.end_id in ids:
+            ids = ids[: ids.index(self._chat.end_id)]
+        text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return split_trace(text)[0]
+
+
+def check_adapter(adapter: Path, base_name: str) -> None:
+    """Raises RegistryError unless the adapter in a directory says that it was trained on the base of that name."""
+    path = adapter / ADAPTER_CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"adapter {adapter}: {ADAPTER_CONFIG} cannot be read; restore it from a copy") from error
+    trained_on = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    if trained_on != base_name:
+        raise RegistryError(
+            f"adapter {adapter} was trained on base {trained_on!r}, not on {base_name!r}; it works on its own base only"
+        )
+
+
+def _load(base: Path, dtype: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    from training.fit.quiet import quiet_libraries
+
+    try:
+        with quiet_libraries():
+            return AutoModelForCausalLM.from_pretrained(
+                str(base), dtype=dtype, attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
+            )
+    except (OSError, ValueError) as error:
+        raise UsageError(f"base {base} cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) -> Any:
+    """The model with an adapter, all of whose weights found their place."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
+
+    from training.fit.quiet import quiet_libraries
+
+    check_adapter(adapter, base_name)
+    try:
+        with safe_open(str(adapter / ADAPTER_WEIGHTS), "pt") as file:
+            stored = set(file.keys())
+        with quiet_libraries():  # a weight that is missing is found below
+            tuned = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise RegistryError(f"adapter {adapter} does not fit base {base_name}: {said}") from error
+    placed = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))  # else it asks a hub for the base
+    if placed != stored:
+        odd = min(placed ^ stored)
+        raise RegistryError(f"adapter {adapter} does not fit base {base_name}: weight {odd} has no counterpart")
+    return tuned.merge_and_unload() if merged else tuned
+
+
+def _generation(chat: "ChatFormat", max_tokens: int, chosen: dict[str, Any]) -> Any:
+    """Generation that ends with the turn; none of the base's own sampling defaults apply."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        max_new_tokens=max_tokens,
+        eos_token_id=chat.end_id,
+        pad_token_id=chat.pad_id,
+        use_cache=True,
+        repetition_penalty=1.0,
+        **chosen,
+    )

@@ -1,0 +1,120 @@
+"""The ledger of self-improvement: which steps of a round are done, so that one that was stopped goes on from there.
+
+Every finished step is a row that is never changed. A round is open from its `begin` until its `end`; there is at most
+one open round, and what it was asked to do is in its first row.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from models.errors import UsageError
+from models.plans import Frozen
+from models.training import Target
+from store.rows import reading, record, table_of, writing
+from store.tables import ImprovementStep
+
+BEGIN, CAMPAIGN, CURATE, TRAIN, GATE, PROMOTE, END = (
+    "begin", "campaign", "curate", "train", "gate", "promote", "end",
+)  # fmt: skip
+"""`train` holds the baseline, the training and the evaluation; each is found by itself if it was done."""
+_STEPS = table_of(ImprovementStep)
+
+Result = dict[str, Any]
+
+
+class Request(Frozen):
+    """What a round is asked to do: packages (paths) of these repositories, targets in order, the base's name."""
+
+    packages: tuple[str, ...]
+    repositories: tuple[str, ...]
+    targets: tuple[Target, ...]
+    base: str
+    settings: dict[str, Any]
+
+    def differences(self, other: "Request") -> list[str]:
+        """The fields in which another request differs."""
+        return [name for name, value in self if value != getattr(other, name)]
+
+
+class Round:
+    """An open round."""
+
+    def __init__(self, engine: Engine, number: int, request: Request) -> None:
+        self._engine, self.number, self.request = engine, number, request
+
+    def step(self, step: str, target: Target | None, do: Callable[[], Result]) -> Result:
+        """The result of a step: as it was recorded, or by doing it now and recording it."""
+        if (found := self.finished(step, target)) is not None:
+            return found
+        result = do()
+        self.finish(step, target, result)
+        return result
+
+    def finished(self, step: str, target: Target | None = None) -> Result | None:
+        """The result of a step that is done, or None."""
+        query = select(_STEPS.c.result).where(
+            _STEPS.c.round == self.number, _STEPS.c.step == step, _STEPS.c.target == _named(target)
+        )
+        with reading(self._engine) as connection:
+            found: Result | None = connection.scalar(query)
+            return found
+
+    def finish(self, step: str, target: Target | None, result: Result) -> None:
+        """Record that a step is done. Raises DatabaseError if it was done with another result."""
+        row = ImprovementStep(round=self.number, step=step, target=_named(target), result=result)
+        with writing(self._engine) as connection:
+            record(connection, row)
+
+
+def continue_or_begin(engine: Engine, request: Request, check: Callable[[list[tuple[str, ...]]], None]) -> Round:
+    """The open round if there is one, else a new one.
+
+    `check` is given the repositories of all rounds, the new one last, and may refuse it. Raises UsageError if the open
+    round was asked to do something else.
+    """
+    number, last = _last(engine)
+    if last is not None:
+        if differing := last.differences(request):
+            raise UsageError(
+                f"round {number} is not finished and was begun with other {', '.join(differing)}; "
+                "give the same as then, or close it with --abandon"
+            )
+        return Round(engine, number, last)
+    check([*past_rounds(engine), request.repositories])
+    new = Round(engine, number + 1, request)
+    new.finish(BEGIN, None, request.model_dump(mode="json"))
+    return new
+
+
+def abandon(engine: Engine) -> int | None:
+    """Close the open round without doing the rest of it; its number, or None if there is none."""
+    number, last = _last(engine)
+    if last is None:
+        return None
+    Round(engine, number, last).finish(END, None, {"abandoned": True})
+    return number
+
+
+def past_rounds(engine: Engine) -> list[tuple[str, ...]]:
+    """The repositories of all rounds so far, in order."""
+    query = select(_STEPS.c.result).where(_STEPS.c.step == BEGIN).order_by(_STEPS.c.round)
+    with reading(engine) as connection:
+        return [Request.model_validate(result).repositories for result in connection.scalars(query)]
+
+
+def _last(engine: Engine) -> tuple[int, Request | None]:
+    """The number of the last round, 0 if there was none, and its request if it is open."""
+    with reading(engine) as connection:
+        number = connection.scalar(select(func.coalesce(func.max(_STEPS.c.round), 0)))
+        rows = connection.execute(
+            select(_STEPS.c.step, _STEPS.c.result).where(_STEPS.c.round == number, _STEPS.c.target == "")
+        )
+        steps: dict[str, Result] = {row.step: row.result for row in rows}
+    assert number is not None
+    return number, Request.model_validate(steps[BEGIN]) if steps and END not in steps else None
+
+
+def _named(target: Target | None) -> str:
+    return target.value if target else ""

@@ -1,0 +1,38 @@
+"""How far the learning has come, as the order of tiers asks for it."""
+
+from typing import TYPE_CHECKING, cast
+
+from evals.sets import reserved
+from evals.steadiness import steadiness
+from evals.tiers import Standing
+from models.guardrail_settings import GuardrailSettings
+from models.training import Role
+from training.adapters.bases import list_bases
+from training.adapters.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def measure_standing(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> Standing:
+    """How far the learning has come by both databases."""
+    seen = steadiness(raw, reserved(curated), limits.steady_instances)
+    return standing(curated, registry, seen.holds(limits.steady_margin, limits.steady_instances))
+
+
+def standing(curated: "Engine", registry: Registry, stable: bool | None) -> Standing:
+    """The targets that an adapter serves on the newest base of their role, and the roles whose base is a tuned one.
+
+    An adapter that a person promoted past its gate serves, but has passed nothing. `stable`: whether whole runs succeed
+    steadily, None if that was not measured.
+    """
+    tuned = {base.role: base.id for base in sorted(list_bases(curated), key=lambda b: b.version or 0) if base.version}
+    promotions = {entry.adapter: entry for entry in registry.log() if entry.action == "promote"}  # the last of each
+    promoted = {
+        version.target
+        for version in registry.list()
+        if version.active
+        and promotions[version.id].override is None
+        and version.base == tuned.get(version.target.role, version.base)
+    }
+    return Standing(frozenset(promoted), frozenset(cast("Role", role) for role in tuned if role), stable)

@@ -1,0 +1,1 @@
+"""Stored runs become datasets: pairs and preferences, teacher scores, curation."""

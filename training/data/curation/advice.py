@@ -1,0 +1,242 @@
+"""Which target needs training most, and with what data, by what the runs on record show.
+
+A target's need is the share of attributed failures that are put down to it, plus the share of its answers that could
+not be read. Failures of retrieval are put down to the stage that lost sight of what the commit changes: a file that was
+no candidate was not named by the analysis, one judged irrelevant was lost by scope, and a symbol by precision.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from agent.prompts import REVISION
+from evals.tiers import ORDER, Standing, missing, next_targets
+from models.attribution import Evidence, Label
+from models.context import Relevance
+from models.curation_settings import CurationSettings
+from models.errors import DatabaseError, UsageError
+from models.plans import Frozen
+from models.protocols import Stage
+from models.training import Target
+from store.rows import reading, table_of
+from store.runs import RawStore, StageUse
+from store.runs.attributions import read_attribution
+from store.tables import Blob, RetrievalDecision
+from training.data.pairs import Harvest, read_pairs
+from training.data.pairs.runs import Run, read_runs
+from training.data.pairs.scores import STUDENTS
+
+WANTED: dict[Target, int] = {
+    Target.CODE: 10_000,
+    Target.SCOPE: 2_000,
+    Target.PRECISION: 3_000,
+    Target.TASK_ANALYSIS: 3_000,
+    Target.PLANNING: 1_000,
+}
+"""Examples that a target is best trained on; of planning, preferences."""
+_KNOWING = ("gold", "null")
+_OFTEN = 0.1
+_SHORTEST_ID = 8
+_DECISIONS, _BLOBS = table_of(RetrievalDecision), table_of(Blob)
+
+
+class Need(Frozen):
+    """How a target stands. `examples` and `preferences` are what there is to train on, before balance and limits;
+    `failures` are those attributed to it, `malformed` is the share of its `answers` that could not be read. `waits` is
+    what must come before its training."""
+
+    target: Target
+    examples: dict[str, int]
+    preferences: int
+    repositories: int
+    organisations: int
+    failures: int
+    answers: int
+    malformed: float
+    need: float
+    advice: tuple[str, ...]
+    waits: tuple[str, ...] = ()
+
+
+class TrainPlan(Frozen):
+    """What to train next and why; targets in the order of the tiers. `campaigns` are the runs it rests on.
+
+    `planners` are those whose answers and failures were counted, `undetermined` failures are put down to nothing.
+    `in_turn` are the targets whose turn it is by the order of the tiers, `held_out` repositories of which no examples
+    were counted.
+    """
+
+    kind: Literal["train-plan"] = "train-plan"
+    needs: tuple[Need, ...]
+    weakest: Target | None
+    reason: str
+    planners: tuple[str, ...]
+    trajectories: int
+    undetermined: int
+    campaigns: tuple[str, ...]
+    templates: str
+    in_turn: tuple[Target, ...] = ()
+    held_out: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The plan as the text whose SHA-256 is its id."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1)
+
+
+def advise(
+    raw: RawStore, settings: CurationSettings, standing: Standing, held_out: Collection[str] = ()
+) -> tuple[str, TrainPlan]:
+    """The plan that the runs on record lead to, and its id, under which it is kept; the same for the same runs.
+
+    `held_out` repositories are kept for evaluation, so nothing of them is there to train on.
+    """
+    with reading(raw.engine) as connection:
+        runs = list(read_runs(connection))
+        asked = {run.planner for run in runs} - set(_KNOWING)
+        planners = tuple(sorted(asked & set(STUDENTS) or asked))
+        counted = [run for run in runs if run.planner in planners]
+        blamed = Counter(_blamed(connection, run) for run in counted if run.label is not None)
+    stages, _ = raw.usage_so_far()
+    use = [each for each in stages if each.planner in planners]
+    needs = tuple(
+        _need(read_pairs(raw, target, settings).without(held_out), blamed, use, settings, missing(target, standing))
+        for target in ORDER
+    )
+    weakest, reason = _weakest(needs, planners)
+    plan = TrainPlan(
+        needs=needs,
+        weakest=weakest,
+        reason=reason,
+        planners=planners,
+        trajectories=len(counted),
+        undetermined=blamed[None],
+        campaigns=tuple(sorted({run.campaign for run in runs})),
+        templates=REVISION,
+        in_turn=tuple(next_targets(standing)),
+        held_out=tuple(sorted(held_out)),
+    )
+    return raw.put_text(plan.text()), plan
+
+
+def read_plan(raw: RawStore, plan_id: str) -> tuple[str, TrainPlan]:
+    """The plan whose id is, or begins with, `plan_id`, and its id. Raises UsageError if there is none."""
+    wanted = plan_id.strip().lower()
+    unknown = UsageError(f"no plan {plan_id!r}; `cra train-plan` makes one and prints its id")
+    if len(wanted) < _SHORTEST_ID or not set(wanted) <= set("0123456789abcdef"):
+        raise unknown
+    query = select(_BLOBS.c.sha256).where(_BLOBS.c.sha256 >= wanted, _BLOBS.c.sha256 < wanted + "g").limit(2)
+    with reading(raw.engine) as connection:
+        keys = connection.scalars(query).all()
+    if len(keys) != 1:
+        raise unknown
+    try:
+        return keys[0], TrainPlan.model_validate_json(raw.get_text(keys[0]))
+    except (ValueError, DatabaseError) as error:
+        raise unknown from error
+
+
+def _blamed(connection: Connection, run: Run) -> Target | None:
+    """The target that a failure is put down to."""
+    if run.label == Label.CODE:
+        return Target.CODE
+    if run.label == Label.PLAN:
+        return Target.PLANNING
+    if run.label != Label.RETRIEVAL:
+        return None
+    attribution = read_attribution(connection, run.campaign, run.trajectory, run.attempt)
+    return _lost_by(_decisions(connection, run), attribution.evidence) if attribution else None
+
+
+def _decisions(connection: Connection, run: Run) -> dict[str, str]:
+    """What scope decided of each file that it was shown."""
+    query = select(_DECISIONS.c.subject, _DECISIONS.c.decision).where(
+        _DECISIONS.c.campaign_id == run.campaign,
+        _DECISIONS.c.task_run_id == run.trajectory,
+        _DECISIONS.c.attempt == run.attempt,
+        _DECISIONS.c.stage == Stage.SCOPE.value,
+        _DECISIONS.c.decision.in_([relevance.value for relevance in Relevance]),
+    )
+    return {row.subject: row.decision for row in connection.execute(query)}
+
+
+def _lost_by(decided: Mapping[str, str], evidence: Evidence) -> Target | None:
+    """The first stage of retrieval that lost something which the commit changes."""
+    lost = set()
+    for place in evidence.unseen:
+        if place.path not in decided:
+            lost.add(Target.TASK_ANALYSIS)
+        elif decided[place.path] == Relevance.IRRELEVANT:
+            lost.add(Target.SCOPE)
+        else:
+            lost.add(Target.PRECISION)
+    return next((t for t in (Target.TASK_ANALYSIS, Target.SCOPE, Target.PRECISION) if t in lost), None)
+
+
+def _need(
+    harvest: Harvest,
+    blamed: Mapping[Target | None, int],
+    use: Sequence[StageUse],
+    settings: CurationSettings,
+    waits: Sequence[str],
+) -> Need:
+    target = harvest.target
+    stages = {stage.value for stage in target.stages}
+    answers = sum(each.questions for each in use if each.stage in stages)
+    unread = sum(each.malformed for each in use if each.stage in stages)
+    malformed = unread / answers if answers else 0.0
+    told = sum(count for label, count in blamed.items() if label is not None)
+    failures = blamed.get(target, 0)
+    items = [pair.provenance for pair in harvest.pairs]
+    need = Need(
+        target=target,
+        examples=dict(sorted(Counter(pair.source.value for pair in harvest.pairs).items())),
+        preferences=len(harvest.preferences),
+        repositories=len({each.repository for each in items}),
+        organisations=len({each.organisation for each in items}),
+        failures=failures,
+        answers=answers,
+        malformed=round(malformed, 4),
+        need=round((failures / told if told else 0.0) + malformed, 4),
+        advice=(),
+        waits=tuple(waits),
+    )
+    return need.model_copy(update={"advice": tuple(_advice(need, settings))})
+
+
+def _advice(need: Need, settings: CurationSettings) -> list[str]:
+    """What data would help a target, most wanted first."""
+    said = []
+    have, wanted = sum(need.examples.values()), WANTED[need.target]
+    if have < wanted and need.target is not Target.PLANNING:
+        said.append(f"{have} of {wanted} examples: run gold on more commits (`cra campaign PACKAGE --planner gold`)")
+    if need.organisations < settings.min_organisations:
+        said.append(
+            f"repositories of {need.organisations} organisations, {settings.min_organisations} are wanted: "
+            "prepare others from their URLs (`cra prepare URL`), as local paths do not say whose they are"
+        )
+    if need.target in (Target.CODE, Target.PLANNING) and need.preferences < wanted:
+        said.append(
+            f"{need.preferences} of {wanted} preferences: samples of one task that pass and fail make them "
+            "(`cra campaign PACKAGE --planner student --temperatures 0.3,0.6,0.9 --samples 2`)"
+        )
+    if need.malformed >= _OFTEN:
+        said.append(f"{need.malformed:.0%} of answers cannot be read: gold's examples teach the format")
+    if have and set(need.examples) == {"synthetic"}:
+        said.append("all examples are gold's: a teacher's passes show other ways (`--planner teacher`)")
+    return said
+
+
+def _weakest(needs: Sequence[Need], planners: Sequence[str]) -> tuple[Target | None, str]:
+    if not planners:
+        return None, "no model has run yet, so nothing has failed; `cra campaign PACKAGE --planner student` shows where"
+    worst = max(needs, key=lambda need: need.need)  # of equals the first, which is the order of the tiers
+    if worst.need == 0:
+        return None, f"no failure of {', '.join(planners)} is put down to a stage, and every answer could be read"
+    turn = f"; its turn has not come: it waits for {', '.join(worst.waits)}" if worst.waits else ""
+    return worst.target, (
+        f"{worst.failures} failures are put down to {worst.target.value}, "
+        f"and {worst.malformed:.0%} of its {worst.answers} answers could not be read{turn}"
+    )

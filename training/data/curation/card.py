@@ -1,0 +1,97 @@
+"""A dataset's card: all there is to know of it, for machines (`card.json`) and for people (`card.md`)."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from models.plans import Frozen
+from models.training import Target
+from training.data.curation.examples import Example
+from training.data.pairs.funnel import Row
+
+MACHINE, PEOPLE, SFT, DPO = "card.json", "card.md", "sft.jsonl", "dpo.jsonl"
+
+
+class Rounds(Frozen):
+    """What of a dataset is new: `earlier` were trained on before, `pool` counts what they could draw on. With
+    `whole` all of that pool is in, as far as limits and balance let it, and not a replay of some."""
+
+    earlier: tuple[str, ...] = ()
+    pool: int = 0
+    new: int = 0
+    replayed: int = 0
+    whole: bool = False
+
+
+class Card(Frozen):
+    """`card.json`. Counts are of pairs and preferences together, those of `examples` and `classes` apart."""
+
+    id: str
+    target: Target
+    examples: dict[str, int]
+    sources: dict[str, int]
+    stages: dict[str, int]
+    classes: dict[str, int]
+    repositories: dict[str, int]
+    organisations: dict[str, int]
+    domains: dict[str, int]
+    licenses: dict[str, int]
+    planners: dict[str, int]
+    tokens: dict[str, int]
+    rounds: Rounds
+    funnel: tuple[Row, ...]
+    preference_funnel: tuple[Row, ...]
+    files: dict[str, str]
+    config: dict[str, Any]
+    templates: str
+    window: int
+
+    def to_json(self) -> str:
+        """The text of `card.json`; the same card gives the same bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def to_markdown(self) -> str:
+        """The text of `card.md`."""
+        lines = [f"# {self.target.value}-{self.id[:12]}", "", *_summary(self), ""]
+        for name, funnel in (("examples", self.funnel), ("preferences", self.preference_funnel)):
+            if funnel:
+                lines += [f"## Why what was dropped: {name}", "", "| step | kept | dropped |", "|---|---:|---:|"]
+                lines += [f"| {step} | {kept} | {dropped} |" for step, kept, dropped in funnel] + [""]
+        for title, counts in (
+            ("Repositories", self.repositories),
+            ("Organisations", self.organisations),
+            ("Domains", self.domains),
+            ("Licences", self.licenses),
+            ("Planners", self.planners),
+            ("Stages", self.stages),
+            ("Classes", self.classes),
+        ):
+            if counts:
+                lines += [f"## {title}", "", "| | |", "|---|---:|", *(f"| {k} | {n} |" for k, n in counts.items()), ""]
+        lines += ["## Files and configuration", "", "```json"]
+        lines += [json.dumps({"files": self.files, "config": self.config}, indent=1, sort_keys=True), "```", ""]
+        return "\n".join(lines)
+
+
+def _summary(card: Card) -> list[str]:
+    train, validation = card.examples["train"], card.examples["validation"]
+    sources = ", ".join(f"{count} {name}" for name, count in card.sources.items())
+    rounds = card.rounds
+    return [
+        f"{card.examples['sft']} examples ({train} to train on, {validation} to validate with) and "
+        f"{card.examples['dpo']} preferences for {card.target.value}: {sources}.",
+        "",
+        f"Prompts are as long as {card.tokens['longest_prompt']} tokens, with their answers {card.tokens['longest']}, "
+        f"all together {card.tokens['total']} (counted by {card.config['counter']}; window {card.window}). "
+        f"Templates {card.templates}.",
+        "",
+        f"Of the examples and preferences, {rounds.new} are new and {rounds.replayed} come from "
+        f"{len(rounds.earlier)} earlier rounds, whose pool holds {rounds.pool}.",
+    ]
+
+
+def counted(examples: Sequence[Example], key: Callable[[Example], str]) -> dict[str, int]:
+    """How many examples there are of each, the most first."""
+    counts = Counter(key(example) for example in examples)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

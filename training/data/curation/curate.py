@@ -1,0 +1,277 @@
+"""Curation: from the raw database's runs to a dataset of one target.
+
+    read -> not reserved -> not evaluated on -> fits the window -> no near-duplicates -> new | earlier
+         -> domains and classes in balance -> limit -> replay of earlier ones -> train | validation -> files, card, row
+
+Each step counts what it drops. The same runs, settings and rounds give the same bytes, in whatever order they came.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.prompts import REVISION
+from evals.sets.frozen import all_sets, kept_back, reserved
+from models.curation_settings import CurationRequest
+from models.errors import CleanRoomError, GuardrailError, TrainingError
+from store.rows import Texts, add, sha256, writing
+from store.runs import RawStore
+from store.tables import TrainingDataset
+from training.adapters.bases import find_base
+from training.data.curation.advice import read_plan
+from training.data.curation.balance import check_classes, check_spread, class_counts
+from training.data.curation.card import Card, Rounds, counted
+from training.data.curation.contamination import REASONS, HeldOut
+from training.data.curation.counting import counter_of
+from training.data.curation.duplicates import without_near_duplicates
+from training.data.curation.examples import Example, examples_of
+from training.data.curation.mixing import Mix, domain_share, mix, organisations, parted
+from training.data.curation.rounds import CONSIDERED, Earlier, before_this, earlier_rounds
+from training.data.curation.splitting import by_repository, group_of, in_learning_order, splits
+from training.data.curation.writing import dataset_id, hashed, lines_of, write_dataset
+from training.data.pairs import Funnel, Harvest, read_pairs
+from training.data.pairs.reading import CLASSES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+Progress = Callable[[str], None]
+COPY = "copy of a reserved repository"
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What came of a curation. Of a dry run there is no directory, and `refused` says what would have been refused.
+
+    `trained` says that a training was set up with this very dataset before: there is nothing new since.
+    """
+
+    dataset_dir: Path | None
+    card: Card
+    refused: CleanRoomError | None = None
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class _Stock:
+    """All that may be trained on, with what it was harvested from and by which tokenizer it was counted."""
+
+    pairs: list[Example]
+    preferences: list[Example]
+    harvest: Harvest
+    counter: str
+    considered: str
+
+
+class _Made(NamedTuple):
+    """A dataset before it is written."""
+
+    texts: tuple[str, str]
+    card: Card
+    refused: CleanRoomError | None
+
+
+def curate(
+    raw: RawStore, curated: "Engine", request: CurationRequest, progress: Progress = lambda step: None
+) -> Curated:
+    """Make a dataset of a target; `progress` is told what is being done.
+
+    Raises GuardrailError for a broken rule, TrainingError for nothing to learn from, RegistryError for an unknown base,
+    UsageError for an unknown campaign; in a dry run the first two are part of the result.
+    """
+    return _Curation(raw, curated, request, progress).run()
+
+
+@dataclass(frozen=True)
+class _Curation:
+    raw: RawStore
+    curated: "Engine"
+    request: CurationRequest
+    progress: Progress
+
+    def run(self) -> Curated:
+        self.progress("reading runs")
+        campaigns = self.request.campaigns
+        if self.request.plan is not None and not campaigns:
+            campaigns = read_plan(self.raw, self.request.plan)[1].campaigns
+        harvest = read_pairs(self.raw, self.request.target, self.request.settings, campaigns)
+        counter, counted_by = counter_of(self.curated, self.request.base)
+        held = HeldOut(all_sets(self.curated), self.request.settings)
+        pairs = self._filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
+        preferences = self._filtered(
+            "preferences", examples_of(harvest.preferences, counter), held, harvest.preference_funnel
+        )
+        meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
+        self.progress("mixing")
+        stock = _Stock(pairs, preferences, harvest, counted_by, "\n".join(sorted(meant)))
+        base = None if self.request.base is None else find_base(self.curated, self.request.base).id
+        rounds = earlier_rounds(self.raw, self.request.target, base)
+        known = {each.dataset for each in rounds}
+        made = self._round(stock, rounds, meant, known)
+        if made.refused is not None and not self.request.dry_run:
+            raise made.refused
+        trained = made.card.id in known
+        if self.request.dry_run:
+            return Curated(None, made.card, made.refused, trained)
+        self.progress("writing")
+        directory = write_dataset(Path(self.request.data_dir), made.card, *made.texts)
+        self._record(made.card, stock.considered)
+        return Curated(directory, made.card, None, trained)
+
+    def _round(self, stock: _Stock, rounds: list[Earlier], meant: list[str], known: set[str]) -> _Made:
+        """The round that the stock makes after the earlier ones: one that was trained on before, if it is the same.
+
+        Where nothing is new, but it is mixed otherwise than before, it is the whole pool again.
+        """
+        before = before_this(rounds, meant)
+        made = self._mixed(stock, before, self.request)
+        whole = self.request.model_copy(update={"whole_pool": True})
+        for count in range(len(before) + 1, len(rounds) + 1):
+            if made.card.id in known:
+                break
+            made = self._mixed(stock, rounds[:count], whole)
+        return made
+
+    def _mixed(self, stock: _Stock, before: list[Earlier], request: CurationRequest) -> _Made:
+        harvest = replace(
+            stock.harvest,
+            funnel=Funnel(stock.harvest.funnel.rows),
+            preference_funnel=Funnel(stock.harvest.preference_funnel.rows),
+        )
+        new, old = parted(stock.pairs, before, harvest.campaigns)
+        refused = self._refusal([*new, *old] if request.whole_pool else new, harvest.funnel)
+        mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=request, capped=refused is None)
+        sft = mixed(stock.pairs, funnel=harvest.funnel)
+        dpo = mixed(stock.preferences, funnel=harvest.preference_funnel)
+        refused = refused or self._refusal(sft.examples, harvest.funnel)
+        facts = {"counter": stock.counter, CONSIDERED: sha256(stock.considered), "whole_pool": request.whole_pool}
+        texts, card = self._made(sft, dpo, before, harvest, facts)
+        return _Made(texts, card, refused)
+
+    def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
+        """Examples that may be trained on at all."""
+        settings, most = self.request.settings, self.request.max_prompt_tokens
+        self.progress(f"filtering {len(examples)} {what}")
+        held_back, copies = reserved(self.curated), kept_back(self.curated, self.raw.engine)
+        examples = funnel.keep("reserved repository", examples, lambda e: e.provenance.repository not in held_back)
+        examples = funnel.keep(COPY, examples, lambda e: e.provenance.repository not in copies)
+        why = {e.id: held.why(e.provenance, e.item.messages) for e in examples}
+        for reason in REASONS:
+            examples = funnel.kept(reason, examples, [e for e in examples if why[e.id] != reason])
+        if most is not None:
+            shortest = min((example.prompt_tokens for example in examples), default=0)
+            name = f"prompt over {most} tokens (the shortest has {shortest})"
+            examples = funnel.keep(name, examples, lambda e: e.prompt_tokens <= most)
+        examples = funnel.keep("over the window", examples, lambda e: e.tokens <= self.request.window(e.item.stage))
+        self.progress(f"comparing {len(examples)} {what}")
+        return funnel.kept("near-duplicate", examples, without_near_duplicates(examples, settings.near_duplicate))
+
+    def _refusal(self, examples: list[Example], funnel: Funnel) -> CleanRoomError | None:
+        """What forbids training on examples, if anything does."""
+        try:
+            if not examples:
+                raise TrainingError(
+                    f"there is nothing to train {self.request.target.value} on ({funnel.said()}); "
+                    "run a campaign that passes, `cra campaign PACKAGE --planner gold`, or ask for less"
+                )
+            check_spread(examples, organisations(self.request), domain_share(self.request))
+            for stage in self.request.target.stages:
+                check_classes(stage, examples, funnel.said())
+        except (GuardrailError, TrainingError) as error:
+            return error
+        return None
+
+    def _made(
+        self, sft: Mix, dpo: Mix, before: list[Earlier], harvest: Harvest, facts: dict[str, Any]
+    ) -> tuple[tuple[str, str], Card]:
+        """The texts of the two files, and the card."""
+        both = [*sft.examples, *dpo.examples]
+        repositories = by_repository(both)
+        split = splits(both, self.request.settings.validation)
+        sft_text = lines_of(in_learning_order(sft.examples), split, repositories)
+        dpo_text = lines_of(in_learning_order(dpo.examples), split, repositories)
+        files = hashed(sft_text, dpo_text)
+        config = self._config(before, harvest) | facts
+        held = [example for example in sft.examples if split[group_of(example, repositories)] == "validation"]
+        sizes = {
+            "sft": len(sft.examples),
+            "dpo": len(dpo.examples),
+            "train": len(sft.examples) - len(held),
+            "validation": len(held),
+        }
+        classes = Counter[str]()
+        for stage in self.request.target.stages:
+            classes += class_counts(stage, sft.examples) if stage in CLASSES else Counter[str]()
+        card = Card(
+            id=dataset_id(files, config),
+            target=self.request.target,
+            examples=sizes,
+            sources=counted(both, lambda each: each.item.source.value),
+            stages=counted(both, lambda each: each.item.stage.value),
+            classes=dict(sorted(classes.items())),
+            repositories=counted(both, lambda each: each.provenance.repository),
+            organisations=counted(both, lambda each: each.provenance.organisation),
+            domains=counted(both, lambda each: each.provenance.domain),
+            licenses=counted(both, lambda each: each.provenance.license),
+            planners=counted(both, lambda each: each.provenance.planner),
+            tokens={
+                "total": sum(example.tokens for example in both),
+                "longest": max((example.tokens for example in both), default=0),
+                "longest_prompt": max((example.prompt_tokens for example in both), default=0),
+            },
+            rounds=Rounds(
+                earlier=tuple(each.dataset for each in before),
+                pool=sft.pool + dpo.pool,
+                new=sft.new + dpo.new,
+                replayed=len(both) - sft.new - dpo.new,
+                whole=bool(before) and config["whole_pool"],
+            ),
+            funnel=tuple(harvest.funnel.rows),
+            preference_funnel=tuple(harvest.preference_funnel.rows),
+            files=files,
+            config=config,
+            templates=REVISION,
+            window=max(self.request.window(stage) for stage in self.request.target.stages),
+        )
+        return (sft_text, dpo_text), card
+
+    def _config(self, before: list[Earlier], harvest: Harvest) -> dict[str, Any]:
+        """How it was made, with what was gone past on record."""
+        asked = self.request
+        past = {
+            name: value
+            for name, value in (
+                ("min_organisations", asked.min_organisations),
+                ("max_domain_share", asked.max_domain_share),
+            )
+            if value is not None
+        }
+        return {
+            "settings": asked.settings.model_dump(mode="json"),
+            "campaigns": sorted(harvest.campaigns) if asked.campaigns or asked.plan else [],
+            "plan": read_plan(self.raw, asked.plan)[0] if asked.plan else None,
+            "base": asked.base,
+            "windows": {stage.value: asked.window(stage) for stage in asked.target.stages},
+            "max_prompt_tokens": asked.max_prompt_tokens,
+            "limit": asked.limit,
+            "earlier": [each.dataset for each in before],
+            "overrides": past,
+            "templates": REVISION,
+        }
+
+    def _record(self, card: Card, considered: str) -> None:
+        texts = Texts()
+        texts.add(considered)
+        row = TrainingDataset(
+            id=card.id,
+            stage=card.target.value,
+            source="+".join(sorted(card.sources)),
+            examples=card.examples["sft"] + card.examples["dpo"],
+            config=card.config | {"repositories": sorted(card.repositories)},
+            content_hash=texts.add(card.to_json()),
+        )
+        with writing(self.raw.engine, texts) as connection:
+            add(connection, row)

@@ -1,0 +1,94 @@
+"""From all that may be trained on to what will be: the new round in balance, and its share of earlier ones."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from models.curation_settings import CurationRequest
+from models.training import Target
+from training.data.curation.balance import by_class, by_sought, by_stage, within_share
+from training.data.curation.examples import Example
+from training.data.curation.rounds import Earlier, replayed
+from training.data.pairs import Funnel
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Examples, the first `new` of which are new and the others from earlier rounds, whose pool holds `pool`."""
+
+    examples: list[Example]
+    new: int
+    pool: int
+
+
+def domain_share(request: CurationRequest) -> float:
+    """The most that a domain may have. Who goes past the rule on organisations goes past this one with it."""
+    if request.max_domain_share is not None:
+        return request.max_domain_share
+    few = request.min_organisations is not None and request.min_organisations < request.settings.min_organisations
+    return 1.0 if few else request.settings.max_domain_share
+
+
+def organisations(request: CurationRequest) -> int:
+    """The fewest organisations."""
+    return request.settings.min_organisations if request.min_organisations is None else request.min_organisations
+
+
+def parted(
+    examples: Sequence[Example], before: Sequence[Earlier], campaigns: Collection[str]
+) -> tuple[list[Example], list[Example]]:
+    """What is new in `campaigns` (keys) since the rounds `before`, and what these were drawn from."""
+    earlier = frozenset[str]().union(*(each.considered for each in before))
+    new = [example for example in examples if example.id not in earlier and not example.campaigns.isdisjoint(campaigns)]
+    return new, [example for example in examples if example.id in earlier]
+
+
+def mix(
+    examples: Sequence[Example],
+    before: Sequence[Earlier],
+    campaigns: Collection[str],
+    request: CurationRequest,
+    funnel: Funnel,
+    *,
+    capped: bool = True,
+) -> Mix:
+    """What is new in `campaigns` (keys) since the rounds `before`, in balance, and a replay of what is older.
+
+    `capped` is off where the rule on domains is broken already: there is no share to keep to.
+    """
+    new, old = parted(examples, before, campaigns)
+    pool = len(old)
+    funnel.kept("of earlier rounds or other campaigns", list(examples), new)
+    if request.whole_pool and old:
+        new_ids = {example.id for example in new}
+        both = sorted([*new, *old], key=lambda example: example.id)
+        funnel.rows.append(("with the whole pool", len(both), 0))
+        both = _limited(_balanced(both, request, funnel, capped), request.limit, funnel)
+        ordered = sorted(both, key=lambda example: example.id not in new_ids)
+        funnel.rows.append(("in the dataset", len(ordered), 0))
+        return Mix(ordered, len([example for example in both if example.id in new_ids]), pool)
+    share = request.settings.replay
+    limit = request.limit if request.limit is None or not old else max(1, round(request.limit * (1 - share)))
+    new = _limited(_balanced(new, request, funnel, capped), limit, funnel)
+    again = replayed(_balanced(old, request, Funnel(), capped), len(new), share, len(before))
+    funnel.rows.append(("in the dataset", len(new) + len(again), 0))
+    return Mix([*new, *again], len(new), pool)
+
+
+def _balanced(examples: list[Example], request: CurationRequest, funnel: Funnel, capped: bool) -> list[Example]:
+    share = domain_share(request) if capped else 1.0
+    examples = funnel.kept(
+        "domain over its share", examples, within_share(examples, lambda each: each.provenance.domain, share)
+    )
+    if request.target is Target.PLANNING:
+        share = request.settings.stage_share
+        return funnel.kept("stage over its share", examples, by_stage(examples, share))
+    [stage] = request.target.stages
+    settings = request.settings
+    examples = funnel.kept("commonest class alone", examples, by_class(stage, examples, settings.uniform_share))
+    return funnel.kept("nothing to be found", examples, by_sought(stage, examples, settings.seeking_share))
+
+
+def _limited(examples: list[Example], limit: int | None, funnel: Funnel) -> list[Example]:
+    if limit is None:
+        return examples
+    return funnel.kept(f"over the limit of {limit}", examples, sorted(examples, key=lambda each: each.id)[:limit])

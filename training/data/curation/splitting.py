@@ -1,0 +1,60 @@
+"""Which examples are kept for validation, and in which order the others are learned."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from models.protocols import Stage
+from models.training import Pair
+from training.data.curation.examples import Example
+from training.data.pairs.reading import classes_of
+
+Split = Literal["train", "validation"]
+ENOUGH_REPOSITORIES = 3
+
+
+def splits(examples: Sequence[Example], share: float) -> dict[str, Split]:
+    """The split of each group: of repositories if there are three, else of instances (as `repository instance`).
+
+    Groups are taken for validation in the order of their hashes, those left out that would make it over twice the
+    share; at least one is taken where there are two.
+    """
+    repositories = by_repository(examples)
+    sizes = Counter(group_of(example, repositories) for example in examples)
+    order = sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    held: list[str] = []
+    taken = 0
+    for name in order:
+        if taken < share * len(examples) and taken + sizes[name] <= 2 * share * len(examples):
+            held.append(name)
+            taken += sizes[name]
+    if not held and len(order) > 1:
+        held = [min(order, key=lambda name: sizes[name])]
+    return {name: "validation" if name in held else "train" for name in order}
+
+
+def by_repository(examples: Sequence[Example]) -> bool:
+    """Whether there are repositories enough to split by them."""
+    return len({example.provenance.repository for example in examples}) >= ENOUGH_REPOSITORIES
+
+
+def group_of(example: Example, repositories: bool) -> str:
+    """The group that an example is split with."""
+    name = example.provenance.repository
+    return name if repositories else f"{name} {example.provenance.instance}"
+
+
+def in_learning_order(examples: Sequence[Example]) -> list[Example]:
+    """Precision from easy to hard, by the symbols to judge; all else by id, which is as good as shuffled."""
+
+    def place(example: Example) -> tuple[int, str]:
+        item = example.item
+        judged = len(classes_of(item.stage, item.answer)) if isinstance(item, Pair) and _graded(item) else 0
+        return (judged, example.id)
+
+    return sorted(examples, key=place)
+
+
+def _graded(pair: Pair) -> bool:
+    return pair.stage is Stage.PRECISION

@@ -1,0 +1,69 @@
+"""Datasets that were curated: finding one, and reading its card only if its files are what the card says."""
+
+import hashlib
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from models.errors import TrainingError
+from models.training import Target
+from store.rows import reading, table_of
+from store.runs import RawStore
+from store.tables import TrainingDataset, TrainingPlan
+from training.data.curation import Card
+from training.data.curation.card import MACHINE
+
+_DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
+
+
+def dataset_dir(data_dir: Path, target: Target, dataset: str) -> Path:
+    """Where a dataset lies."""
+    return data_dir / "datasets" / f"{target.value}-{dataset[:12]}"
+
+
+def newest_dataset(raw: RawStore, data_dir: Path, target: Target) -> Path:
+    """The directory of the dataset of a target that was curated last. Raises TrainingError if there is none."""
+    query = (
+        select(_DATASETS.c.id)
+        .where(_DATASETS.c.stage == target.value)
+        .order_by(_DATASETS.c.created_at.desc(), _DATASETS.c.id)
+    )
+    with reading(raw.engine) as connection:
+        newest = connection.scalars(query).first()
+    if newest is None:
+        raise TrainingError(
+            f"there is no dataset of {target.value}; make one: cra curate-data --stage {target.value} --base NAME"
+        )
+    return dataset_dir(data_dir, target, newest)
+
+
+def read_dataset(directory: Path) -> Card:
+    """A dataset's card. Raises TrainingError if it cannot be read, or a file is not the one that it was written for."""
+    try:
+        card = Card.model_validate_json((directory / MACHINE).read_text())
+    except (OSError, ValidationError) as error:
+        raise TrainingError(f"{directory} holds no dataset that can be read; curate it again") from error
+    for name, expected in card.files.items():
+        file = directory / name
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            raise TrainingError(f"{file} is missing or was changed since it was curated; curate it again")
+    return card
+
+
+def trained_before(raw: RawStore, card: Card, base: str) -> list[str]:
+    """Datasets of the same target that were made before this one and have been trained on, on a base (its hash)."""
+    query = (
+        select(_DATASETS.c.id)
+        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
+        .where(
+            _DATASETS.c.stage == card.target.value,
+            _DATASETS.c.id != card.id,
+            _PLANS.c.base == base,
+            _DATASETS.c.created_at < select(_DATASETS.c.created_at).where(_DATASETS.c.id == card.id).scalar_subquery(),
+        )
+        .distinct()
+        .order_by(_DATASETS.c.id)
+    )
+    with reading(raw.engine) as connection:
+        return list(connection.scalars(query))

@@ -1,0 +1,133 @@
+"""Preferences between runs of one instance: an answer of a run that passed against one of a run that failed there.
+
+Both answered the same prompt, byte for byte; where two runs part ways, that is at the first answer in which they
+differ, so what came of them is put down to that answer. The failure must have been attributed, by experiment, to the
+plan (for plan stages) or to the code (for the code stage, and there to a step that failed, where one did).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection
+
+from models.attribution import Label
+from models.chat import read_prompt
+from models.curation_settings import CurationSettings
+from models.protocols import Stage
+from models.training import Preference, Source, Target
+from store.rows import read_texts
+from training.data.pairs.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
+from training.data.pairs.funnel import Funnel
+from training.data.pairs.reading import is_text
+from training.data.pairs.templates import is_current
+
+Place = tuple[str, Stage, str]
+NOT_ATTRIBUTED, OTHER_STEP, NOT_SHARED, NO_CONTRAST = (
+    "failure not attributed to this stage",
+    "step did not fail",
+    "prompt not shared with a pass",
+    "same answer as the pass",
+)
+TOLD_BEFORE, OVER = "same again", "enough for this prompt"
+OTHER_TEMPLATE, UNREADABLE = "other template", "not readable"
+_ORDER = (NO_PROMPT, NOT_ATTRIBUTED, UNREAD, CUT_OFF, OTHER_STEP, NOT_SHARED, NO_CONTRAST, TOLD_BEFORE, OVER)
+
+
+def label_of(stage: Stage) -> Label | None:
+    """The attribution that makes a failed run's answer of a stage a bad one; None where no label tells."""
+    if stage is Stage.CODE:
+        return Label.CODE
+    return Label.PLAN if stage in Target.PLANNING.stages else None
+
+
+def attributed(
+    connection: Connection,
+    good: Sequence[tuple[Call, float]],
+    calls: Sequence[Call],
+    campaigns: Collection[str],
+    settings: CurationSettings,
+    funnel: Funnel,
+) -> list[Preference]:
+    """Preferences of `good` answers, each with its weight, over those of failed runs among `calls`.
+
+    Each bad answer is set against the best good one of its prompt, at most so many a prompt; those of `campaigns`
+    (keys) come first.
+    """
+    chosen: dict[Place, tuple[Call, float]] = {}
+    answers: dict[Place, set[str]] = defaultdict(set)
+    for call, weight in good:
+        place = _place(call)
+        answers[place].add(call.response)
+        if place not in chosen or weight > chosen[place][1]:
+            chosen[place] = (call, weight)
+    failed = [call for call in calls if not call.run.outcome.passed and call.run.outcome.trains]
+    dropped: Counter[str] = Counter()
+    rejected: dict[Place, dict[str, Call]] = defaultdict(dict)
+    for call in sorted(failed, key=lambda call: (call.run.campaign not in campaigns, *_key(call))):
+        place = _place(call)
+        fault = _fault(call) or _shared(call, chosen, answers, rejected, settings.preferences_per_prompt)
+        if fault is not None:
+            dropped[fault] += 1
+        else:
+            rejected[place][call.response] = call
+    funnel.begin("answers of failed runs", len(failed))
+    funnel.reasons(_ORDER, dropped, len(failed))
+    made = [_preference(connection, chosen[place], call) for place, bad in rejected.items() for call in bad.values()]
+    made = funnel.keep(OTHER_TEMPLATE, made, lambda each: is_current(each.stage, each.messages))
+    return funnel.keep(UNREADABLE, made, lambda each: is_text(each.rejected))
+
+
+def _key(call: Call) -> tuple[str, str, int]:
+    return (call.run.campaign, call.run.trajectory, call.seq)
+
+
+def _place(call: Call) -> Place:
+    return (call.run.instance.instance_id, call.stage, call.prompt or "")
+
+
+def _fault(call: Call) -> str | None:
+    """Why an answer of a failed run is no example of a bad one."""
+    if call.prompt is None:
+        return NO_PROMPT
+    if call.run.label is None or call.run.label != label_of(call.stage):
+        return NOT_ATTRIBUTED
+    if call.fault in (UNREAD, CUT_OFF):
+        return call.fault
+    if call.stage is Stage.CODE and call.run.failed_steps and call.place not in call.run.failed_steps:
+        return OTHER_STEP
+    return None
+
+
+def _shared(
+    call: Call,
+    chosen: dict[Place, tuple[Call, float]],
+    answers: dict[Place, set[str]],
+    rejected: dict[Place, dict[str, Call]],
+    most: int,
+) -> str | None:
+    place = _place(call)
+    if place not in chosen:
+        return NOT_SHARED
+    if call.response in answers[place]:
+        return NO_CONTRAST
+    if call.response in rejected[place]:
+        return TOLD_BEFORE
+    return OVER if len(rejected[place]) == most else None
+
+
+def _preference(connection: Connection, chosen: tuple[Call, float], rejected: Call) -> Preference:
+    good, weight = chosen
+    assert good.prompt is not None
+    texts = read_texts(connection, [good.prompt, good.response, rejected.response])
+    logged = Source.LOGGED in (good.run.source, rejected.run.source)
+    return Preference(
+        stage=good.stage,
+        source=Source.LOGGED if logged else Source.HARNESS,
+        kind="attributed",
+        messages=read_prompt(texts[good.prompt]),
+        chosen=texts[good.response],
+        rejected=texts[rejected.response],
+        weight=weight,
+        chosen_by=good.run.provenance(good.seq, good.model, good.adapter),
+        rejected_by=rejected.run.provenance(rejected.seq, rejected.model, rejected.adapter),
+    )

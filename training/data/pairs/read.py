@@ -1,0 +1,167 @@
+"""The raw database's runs as pairs and preferences.
+
+    closed trajectories -> their calls -> what stood, of runs that a real oracle let pass -> Pairs
+                                       -> passed against attributed failures, prompt by prompt -> Preferences
+
+Reading decides by hashes first and loads texts last, so that what is dropped is never loaded.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from models.chat import read_prompt
+from models.curation_settings import CurationSettings
+from models.protocols import Stage
+from models.training import Pair, Preference, Target
+from store.rows import read_texts, reading
+from store.runs import RawStore
+from training.data.pairs.calls import CUT_OFF, NO_PROMPT, REJECTED, REPEATED, UNREAD, Call, read_calls
+from training.data.pairs.coverage import Wanted, known_by_gold, worth
+from training.data.pairs.evolution import before_after
+from training.data.pairs.funnel import Funnel
+from training.data.pairs.preferences import attributed
+from training.data.pairs.reading import is_readable, is_text
+from training.data.pairs.runs import Run, campaign_ids, read_runs
+from training.data.pairs.scores import Scores, read_scores, score_of
+from training.data.pairs.templates import is_current
+from training.data.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
+
+JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
+TOLD_BEFORE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
+_FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, TOLD_BEFORE)
+_THEN = (OTHER_TEMPLATE, UNREADABLE, MISSED)
+
+
+@dataclass
+class Harvest:
+    """What the raw database holds for a target, with the funnels; `campaigns` are those that were meant."""
+
+    target: Target
+    campaigns: frozenset[str]
+    pairs: list[Pair]
+    preferences: list[Preference]
+    funnel: Funnel = field(default_factory=Funnel)
+    preference_funnel: Funnel = field(default_factory=Funnel)
+
+    def without(self, repositories: Collection[str]) -> "Harvest":
+        """The same without what comes from some repositories."""
+        return replace(
+            self,
+            pairs=[each for each in self.pairs if each.provenance.repository not in repositories],
+            preferences=[each for each in self.preferences if each.chosen_by.repository not in repositories],
+        )
+
+
+def read_pairs(
+    raw: RawStore, target: Target, settings: CurationSettings | None = None, campaigns: Collection[str] = ()
+) -> Harvest:
+    """Pairs and preferences of a target from all closed trajectories, sorted by id.
+
+    `campaigns` (labels or beginnings of keys; none: all) do not narrow what is read: they are resolved, so that the
+    caller can tell the new round from earlier ones. Raises UsageError for a campaign that never ran.
+    """
+    settings = settings or CurationSettings()
+    with reading(raw.engine) as connection:
+        meant = campaign_ids(connection, campaigns)
+        runs = list(read_runs(connection))
+        harvest = Harvest(target, frozenset(meant or {run.campaign for run in runs}), [], [])
+        calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
+        good = _positives(calls, settings, harvest, read_scores(connection))
+        harvest.pairs = _pairs(connection, good, runs, harvest.funnel)
+        kept = {(pair.provenance.trajectory, pair.provenance.seq) for pair in harvest.pairs}
+        chosen = [(call, weight) for call, weight in good if (call.run.trajectory, call.seq) in kept]
+        preferences = attributed(connection, chosen, calls, harvest.campaigns, settings, harvest.preference_funnel)
+        if target is Target.CODE:
+            preferences += before_after(connection, chosen, settings, harvest.preference_funnel)
+        harvest.preference_funnel.begin("preferences", len(preferences))
+        harvest.preferences = sorted(preferences, key=lambda preference: preference.id)
+    return harvest
+
+
+def _positives(
+    calls: Sequence[Call], settings: CurationSettings, harvest: Harvest, scores: Scores
+) -> list[tuple[Call, float]]:
+    """Answers that stood in runs that count, with their weights. Each (prompt, answer) comes once, from where it weighs
+    most; from a campaign that is meant, if it was given there."""
+
+    def rank(call: Call, weight: float) -> tuple[bool, float, str, str, int]:
+        run = call.run
+        return (run.campaign not in harvest.campaigns, -weight, run.campaign, run.trajectory, call.seq)
+
+    dropped: Counter[str] = Counter()
+    best: dict[object, tuple[Call, float]] = {}
+    for call in calls:
+        weight = weigh(call.run, settings, score_of(call, scores))
+        fault = NO_PROMPT if call.prompt is None else weight if isinstance(weight, str) else call.fault
+        if fault is not None:
+            dropped[fault] += 1
+            continue
+        assert isinstance(weight, float)
+        known = best.get(call.says)
+        dropped[TOLD_BEFORE] += known is not None
+        if known is None or rank(call, weight) < rank(*known):
+            best[call.says] = (call, weight)
+    harvest.funnel.begin("calls", len(calls))
+    harvest.funnel.reasons(_FIRST, dropped, len(calls))
+    return sorted(best.values(), key=lambda each: rank(*each))
+
+
+def _pairs(
+    connection: Connection, good: Iterable[tuple[Call, float]], runs: Sequence[Run], funnel: Funnel
+) -> list[Pair]:
+    """Positives with their texts, without what today's templates and parsers do not know, nor a judge's misses."""
+    good = list(good)
+    dropped: Counter[str] = Counter()
+    wanted = _wanted(connection, [call for call, _ in good], runs)
+    pairs = []
+    for call, weight in good:
+        assert call.prompt is not None
+        hashes = [call.prompt, call.response, call.request, *([call.reasoning] if call.reasoning else [])]
+        texts = read_texts(connection, hashes)
+        messages, answer = read_prompt(texts[call.prompt]), texts[call.response]
+        share: float | None = 1.0
+        if not is_current(call.stage, messages):
+            dropped[OTHER_TEMPLATE] += 1
+            continue
+        reasoning = texts[call.reasoning] if call.reasoning else None
+        if not is_readable(call.stage, answer) or not is_text(*(m.content for m in messages), answer, reasoning):
+            dropped[UNREADABLE] += 1
+            continue
+        if call.stage in JUDGING and not known_by_gold(call.run):
+            share = worth(call.stage, answer, texts[call.request], wanted[call.run.instance_key])
+        if share is None:
+            dropped[MISSED] += 1
+            continue
+        pairs.append(
+            Pair(
+                stage=call.stage,
+                source=call.run.source,
+                messages=messages,
+                answer=answer,
+                reasoning=reasoning,
+                weight=round(weight * share, 4),
+                provenance=call.run.provenance(call.seq, call.model, call.adapter),
+            )
+        )
+    funnel.reasons(_THEN, dropped, len(good))
+    return sorted(pairs, key=lambda pair: pair.id)
+
+
+def _wanted(connection: Connection, judged: Sequence[Call], runs: Sequence[Run]) -> dict[str, Wanted]:
+    """What judges other than gold had to find, by instance."""
+    instances = {
+        call.run.instance_key: call.run.instance
+        for call in judged
+        if call.stage in JUDGING and not known_by_gold(call.run)
+    }
+    gold: dict[str, list[tuple[Stage, str]]] = defaultdict(list)
+    for run in runs:
+        if run.instance_key in instances and known_by_gold(run) and run.passed:
+            for call in read_calls(connection, run, JUDGING):
+                text = read_texts(connection, [call.response])[call.response]
+                if is_readable(call.stage, text):
+                    gold[run.instance_key].append((call.stage, text))
+    return {key: Wanted.of(instance, gold[key]) for key, instance in instances.items()}

@@ -1,0 +1,186 @@
+"""Closed trajectories, with all that says what their answers are worth."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, select
+
+from models.attribution import Evidence
+from models.errors import UsageError
+from models.manifest import Instance, Manifest
+from models.outcomes import OracleKind, OutcomeKind
+from models.training import Provenance, Source
+from store.rows import chunks, read_texts, table_of
+from store.tables import AttributionRow, Campaign, CampaignRun, InstanceRow, OutcomeRow, RepoPackage, TaskRun
+
+UNKNOWN = "unknown"
+_RUNS, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
+_PACKAGES, _CAMPAIGNS, _ATTRIBUTIONS = table_of(RepoPackage), table_of(Campaign), table_of(AttributionRow)
+_CAMPAIGN_RUNS = table_of(CampaignRun)
+REAL_ORACLES = (OracleKind.F2P_P2P.value, OracleKind.GENERATED_TESTS.value)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A closed trajectory: its instance, how it ended and who judged that, and where its repository comes from.
+
+    `alignment` is the mean of the structural measures, None where there is nothing to compare with.
+    """
+
+    campaign: str
+    trajectory: str
+    attempt: int
+    instance_key: str
+    instance: Instance
+    repository: str
+    organisation: str
+    domain: str
+    license: str
+    planner: str
+    source: Source
+    outcome: OutcomeKind
+    oracle: str | None
+    label: str | None
+    failed_steps: tuple[str, ...]
+    alignment: float | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether a real oracle, one that ran tests which the planner had not seen, let it pass."""
+        return self.outcome.passed and self.oracle in REAL_ORACLES
+
+    def provenance(self, seq: int, model: str, adapter: str | None) -> Provenance:
+        """Where an answer of it comes from."""
+        return Provenance(
+            campaign=self.campaign,
+            trajectory=self.trajectory,
+            attempt=self.attempt,
+            seq=seq,
+            instance=self.instance.instance_id,
+            repository=self.repository,
+            organisation=self.organisation,
+            domain=self.domain,
+            license=self.license,
+            commit=self.instance.commit,
+            base_commit=self.instance.base_commit,
+            planner=self.planner,
+            model=model,
+            adapter=adapter,
+            outcome=self.outcome.value,
+            oracle=self.oracle,
+            attribution=self.label,
+            alignment=self.alignment,
+        )
+
+
+def campaign_ids(connection: Connection, names: Collection[str]) -> set[str]:
+    """Keys of the campaigns that ran under labels, or whose keys begin so. Raises UsageError for one never run."""
+    found: set[str] = set()
+    known = connection.execute(select(_CAMPAIGN_RUNS.c.name, _CAMPAIGN_RUNS.c.campaign_id)).all()
+    for name in names:
+        ids = {key for label, key in known if label == name or (len(name) >= 6 and key.startswith(name))}
+        if not ids:
+            labels = ", ".join(sorted({label for label, _ in known})) or "none"
+            raise UsageError(f"no campaign {name!r} was run; known: {labels}")
+        found |= ids
+    return found
+
+
+def read_runs(connection: Connection) -> Iterator[Run]:
+    """All closed trajectories, in the order of their keys."""
+    query = (
+        select(
+            _RUNS.c.campaign_id,
+            _RUNS.c.id,
+            _RUNS.c.closed_attempt,
+            _RUNS.c.planner,
+            _RUNS.c.source,
+            _RUNS.c.outcome,
+            _RUNS.c.instance_id,
+            _INSTANCES.c.spec_hash,
+            _INSTANCES.c.repository,
+            _INSTANCES.c.package_id,
+            _OUTCOMES.c.oracle,
+            _OUTCOMES.c.alignment,
+            _CAMPAIGNS.c.config,
+            _ATTRIBUTIONS.c.label,
+            _ATTRIBUTIONS.c.evidence_hash,
+        )
+        .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
+        .join(_CAMPAIGNS, _CAMPAIGNS.c.id == _RUNS.c.campaign_id)
+        .join(
+            _OUTCOMES,
+            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
+            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
+            & (_OUTCOMES.c.attempt == _RUNS.c.closed_attempt),
+        )
+        .outerjoin(
+            _ATTRIBUTIONS,
+            (_ATTRIBUTIONS.c.campaign_id == _RUNS.c.campaign_id)
+            & (_ATTRIBUTIONS.c.task_run_id == _RUNS.c.id)
+            & (_ATTRIBUTIONS.c.attempt == _RUNS.c.closed_attempt),
+        )
+        .where(_RUNS.c.closed_at.is_not(None))
+        .order_by(_RUNS.c.campaign_id, _RUNS.c.id)
+    )
+    rows = connection.execute(query).mappings().all()
+    packages = _packages(connection, {row["package_id"] for row in rows})
+    texts = read_texts(connection, {row["spec_hash"] for row in rows} | {row["evidence_hash"] for row in rows} - {None})
+    instances = {key: Instance.model_validate_json(texts[key]) for key in {row["spec_hash"] for row in rows}}
+    for row in rows:
+        measures = list((row["alignment"] or {}).values())
+        evidence = row["evidence_hash"]
+        organisation, domain, license_ = packages[row["package_id"]]
+        yield Run(
+            campaign=row["campaign_id"],
+            trajectory=row["id"],
+            attempt=row["closed_attempt"],
+            instance_key=row["instance_id"],
+            instance=instances[row["spec_hash"]],
+            repository=row["repository"],
+            organisation=organisation,
+            domain=domain,
+            license=license_,
+            planner=row["planner"],
+            source=_source(row["planner"], row["source"], row["config"].get("kind")),
+            outcome=OutcomeKind(row["outcome"]),
+            oracle=row["oracle"],
+            label=row["label"],
+            failed_steps=Evidence.model_validate_json(texts[evidence]).failed_steps if evidence else (),
+            alignment=round(sum(measures) / len(measures), 4) if measures else None,
+        )
+
+
+def _source(planner: str, stored: str, kind: str | None) -> Source:
+    if planner == "gold":
+        return Source.SYNTHETIC
+    return Source.LOGGED if kind == "solve" or stored == Source.LOGGED else Source.HARNESS
+
+
+def _packages(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, str, str]]:
+    """Organisation, domain and license of packages."""
+    rows = [
+        row
+        for part in chunks(ids)
+        for row in connection.execute(select(_PACKAGES).where(_PACKAGES.c.id.in_(part))).mappings()
+    ]
+    texts = read_texts(connection, [row["manifest_hash"] for row in rows])
+    found = {}
+    for row in rows:
+        manifest = Manifest.model_validate_json(texts[row["manifest_hash"]])
+        organisation = manifest.organisation or owner_of(manifest.source)
+        found[row["id"]] = (organisation, manifest.domain or UNKNOWN, manifest.license or UNKNOWN)
+    return found
+
+
+def owner_of(source: str) -> str:
+    """Who owns a repository by its URL, `host/owner/name` or `user@host:owner/name`; `unknown` for any other place."""
+    if "://" in source:
+        parts = urlsplit(source)
+        path = parts.path if parts.hostname else ""
+    else:
+        user, _, rest = source.partition("@")
+        path = rest.partition(":")[2] if rest and "/" not in user else ""
+    owner, _, name = path.strip("/").rpartition("/")
+    return owner.partition("/")[0].lower() if owner and name else UNKNOWN

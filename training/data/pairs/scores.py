@@ -1,0 +1,34 @@
+"""What teachers think of the student's answers, by the texts of prompt and answer."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, select
+
+from models.training import Source
+from store.rows import table_of
+from store.tables import AnswerScore
+from training.data.pairs.calls import Call
+from training.data.pairs.runs import Run
+
+_SCORES = table_of(AnswerScore)
+STUDENTS = ("student", "no-plan")
+Scores = Mapping[tuple[str, str, str], float]
+"""Stage, hash of the prompt and hash of the answer -> score from 0 to 1; of several teachers the last one's."""
+
+
+def read_scores(connection: Connection) -> Scores:
+    """All scores."""
+    rows = connection.execute(select(_SCORES).order_by(_SCORES.c.created_at, _SCORES.c.id))
+    return {(row.stage, row.prompt_hash, row.response_hash): row.score for row in rows}
+
+
+def score_of(call: Call, scores: Scores) -> float | None:
+    """What a teacher thinks of an answer; None if none was asked, or the answer is not the student's own."""
+    if call.prompt is None or not is_on_policy(call.run):
+        return None
+    return scores.get((call.stage.value, call.prompt, call.response))
+
+
+def is_on_policy(run: Run) -> bool:
+    """Whether the student itself answered."""
+    return run.source is Source.LOGGED or run.planner in STUDENTS

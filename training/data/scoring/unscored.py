@@ -1,0 +1,85 @@
+"""Which of the student's answers a teacher has not seen yet, and keeping what it says of them."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from models.chat import Message, read_prompt
+from models.protocols import Stage
+from models.training import Target
+from store.rows import Texts, add, read_texts, reading, table_of, writing
+from store.runs import RawStore, digest
+from store.tables import AnswerScore
+from training.data.pairs.calls import Call, read_calls
+from training.data.pairs.runs import Run, campaign_ids, read_runs
+from training.data.pairs.scores import is_on_policy
+from training.data.scoring.scorer import Opinion
+
+_SCORES = table_of(AnswerScore)
+
+
+class Unscored(NamedTuple):
+    """An answer of the student's that counts, or would with a teacher's word; by the hashes of its texts."""
+
+    repository: str
+    commit: str
+    stage: Stage
+    prompt: str
+    response: str
+
+    def key(self, scorer: str) -> str:
+        """The key of a teacher's opinion about it."""
+        return digest("answer-score", scorer, self.stage.value, self.prompt, self.response)
+
+    def texts(self, raw: RawStore) -> tuple[tuple[Message, ...], str]:
+        """Prompt and answer."""
+        with reading(raw.engine) as connection:
+            found = read_texts(connection, [self.prompt, self.response])
+        return read_prompt(found[self.prompt]), found[self.response]
+
+
+def unscored(
+    raw: RawStore, target: Target, scorer: str, campaigns: Collection[str], held_out: Collection[str]
+) -> tuple[list[Unscored], int]:
+    """The student's answers in passing runs that this teacher has not scored, and how many it has.
+
+    `campaigns` are labels or beginnings of keys, none: all. Repositories that are `held_out` are never trained on.
+    Raises UsageError for a campaign that never ran.
+    """
+    with reading(raw.engine) as connection:
+        meant = campaign_ids(connection, campaigns)
+        runs = [run for run in read_runs(connection) if _counts(run, meant, held_out)]
+        calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
+        known = set(connection.scalars(select(_SCORES.c.id)))
+    answers = sorted({_answer(call, call.prompt) for call in calls if call.prompt is not None and call.fault is None})
+    open_ones = [each for each in answers if each.key(scorer) not in known]
+    return open_ones, len(answers) - len(open_ones)
+
+
+def keep(raw: RawStore, scorer: str, answer: Unscored, opinion: Opinion) -> None:
+    """Store a teacher's opinion; the first one stays."""
+    texts = Texts()
+    row = AnswerScore(
+        id=answer.key(scorer),
+        stage=answer.stage.value,
+        prompt_hash=answer.prompt,
+        response_hash=answer.response,
+        scorer_hash=texts.add(scorer),
+        **opinion.model_dump(),
+    )
+    with writing(raw.engine, texts) as connection:
+        add(connection, row)
+
+
+def _counts(run: Run, campaigns: Collection[str], held_out: Collection[str]) -> bool:
+    return (
+        is_on_policy(run)
+        and run.outcome.passed
+        and run.repository not in held_out
+        and (not campaigns or run.campaign in campaigns)
+    )
+
+
+def _answer(call: Call, prompt: str) -> Unscored:
+    return Unscored(call.run.repository, call.run.instance.commit, call.stage, prompt, call.response)

@@ -1,0 +1,126 @@
+"""A training that was decided on: what is fitted to what, how, and under which identity."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.errors import TrainingError
+from models.training import Target
+from models.training_settings import TrainingSettings
+from training.adapters.base_files import hash_file, hash_files
+from training.adapters.bases import Base
+from training.adapters.registry.weights import CONFIG, content_hash
+from training.data.curation import Card
+from training.fit.recipe import Method, Recipe, overrides, plan_id, recipe_for
+
+if TYPE_CHECKING:
+    from training.fit.fitting import Fit, Report
+
+FIT_VERSION = "0.1.0+2fef4e8d705f"
+"""Part of the identity of everything that is trained: raised when the same data, base and recipe would come to another
+adapter. Trainings of another version are not used again. The first one was a hash of source files."""
+
+Technique = Literal["auto", "sft", "dpo", "sft+dpo"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One training. `start` is the directory of the adapter that it begins from, None: a new one."""
+
+    target: Target
+    dataset: Path
+    card: Card
+    base: Base
+    recipe: Recipe
+    backend: str
+    start: Path | None = None
+
+    @property
+    def dataset_id(self) -> str:
+        """The dataset's id."""
+        return self.card.id
+
+    @property
+    def source(self) -> str:
+        """The sources of the dataset, as its row has them."""
+        return "+".join(sorted(self.card.sources))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The recipe, and what the back end changes of it."""
+        from training.fit.backends import choose_backend
+
+        backend = choose_backend(self.backend)
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "backend": backend,
+            "overrides": [change._asdict() for change in overrides(self.recipe, backend)],
+            "start": self._start,
+            "code": FIT_VERSION,
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """The plan's identity: the same data, base, recipe, back end, start and code come to the same adapter."""
+        return plan_id(
+            dataset=self.card.id,
+            base=self.base.id,
+            recipe=self.recipe,
+            backend=self.config["backend"],
+            start=self._start,
+            code=FIT_VERSION,
+        )
+
+    @property
+    def _start(self) -> str | None:
+        return None if self.start is None else content_hash(self.start)
+
+    def fit(self, out: Path, report: "Report") -> "Fit":
+        """Carry it out. Raises TrainingError."""
+        from training.fit.fitting import fit_dpo, fit_full, fit_sft
+
+        if self.recipe.method == "full":
+            return fit_full(self.dataset, self.base, out, self.recipe, report, backend=self.backend)
+        if self.recipe.method == "dpo":
+            return fit_dpo(self.dataset, self.base, out, self.recipe, self.start, report, backend=self.backend)
+        return fit_sft(self.dataset, self.base, out, self.recipe, report, backend=self.backend)
+
+    def is_result(self, directory: Path) -> bool:
+        """Whether a directory holds what such a training makes."""
+        return (directory / ("config.json" if self.recipe.method == "full" else CONFIG)).is_file()
+
+    def result_hash(self, directory: Path) -> str:
+        """The hash of what it made: of an adapter as the registry knows it, of a base over its weights."""
+        if self.recipe.method != "full":
+            return content_hash(directory)
+        return hash_files({file.name: hash_file(file) for file in sorted(directory.glob("*.safetensors"))})
+
+
+def methods(card: Card, technique: Technique = "auto") -> list[Method]:
+    """The trainings of a dataset, in order. Raises TrainingError if it lacks what a technique needs.
+
+    By itself: supervised where there are pairs, then preferences for code; for planning preferences alone, as planning
+    itself is learned by the base's full fine-tune.
+    """
+    pairs, preferences = card.examples["sft"], card.examples["dpo"]
+    if technique == "auto":
+        wanted: list[Method] = ["dpo"] if card.target is Target.PLANNING and preferences else ["sft"]
+        if card.target is Target.CODE and preferences:
+            wanted.append("dpo")
+    else:
+        wanted = [each for each in ("sft", "dpo") if each in technique.split("+")]
+    for method, count, what in (("sft", pairs, "pairs"), ("dpo", preferences, "preferences")):
+        if method in wanted and not count:
+            raise TrainingError(
+                f"dataset {card.id[:12]} has no {what}, which {method} needs; run more campaigns and curate again"
+            )
+    return wanted
+
+
+def order_for(
+    card: Card, dataset: Path, base: Base, method: Method, settings: TrainingSettings, start: Path | None = None
+) -> Order:
+    """The training of a dataset by a method, with the settings' recipe."""
+    recipe = recipe_for(card.target, method, settings)
+    return Order(card.target, dataset, card, base, recipe, settings.backend, start)
