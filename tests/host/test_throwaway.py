@@ -109,7 +109,7 @@ def test_a_trash_folder_of_somebody_elses_is_not_used(place, tmp_path):
 def test_what_a_killed_process_left_goes_with_the_next(place):
     place.mkdir()
     code = (
-        "import os, sys; from pathlib import Path; from harness import throwaway\n"
+        "import os, sys; from pathlib import Path; from host import throwaway\n"
         "throwaway._AT_ONCE = 0.0; throwaway._start_reaper = lambda trash: os._exit(9)\n"
         "place = Path(sys.argv[1])\n"
         "for n in range(50): (place / 'left' / str(n) / 'x').mkdir(parents=True)\n"
