@@ -20,17 +20,7 @@ from models.context import ContextPackage, Relevance
 from models.edits import Edit, RenameFile
 from models.errors import EditError, PromptTooLong
 from models.limits import LoopLimits
-from models.plans import (  # fmt: skip
-    MetaPlan,
-    MetaPlanPart,
-    PartPlan,
-    PlanStep,
-    StepResult,
-    StepStatus,
-    Target,
-    TestPlan,
-    Verdict,
-)
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult, StepStatus, Target, TestPlan, Verdict
 from models.protocols import Planner, Recorder, Request, SourceFile, Stage, Task, Workspace
 from models.solution import Solution, StopReason
 

@@ -58,7 +58,7 @@ def _path(base: str) -> Path:
         return Path(base)
     from host.settings import load_settings
     from store.database import open_database
-    from training.adapters.bases import find_base
+    from training.bases.bases import find_base
 
     return find_base(open_database(load_settings().curated_url, "curated"), base).path
 
@@ -66,7 +66,7 @@ def _path(base: str) -> Path:
 def _dataset(folder: Path, base: Path, tokens: int, rows: int) -> Path:
     """Rows of about `tokens` tokens made of this repository's own source, with short answers."""
     from agent.prompts import REVISION
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     chat = ChatFormat.load(base)
     ids = chat._ids("\n".join(file.read_text() for file in sorted((ROOT / "training").rglob("*.py"))))
@@ -129,7 +129,7 @@ class _Clock:
 def _ours(folder: Path, data: Path, out: Path, steps: int) -> dict[str, float]:
     from models.training import Target
     from models.training_settings import TrainingSettings
-    from training.adapters.bases import Base
+    from training.bases.bases import Base
     from training.fit.fitting import fit_sft
     from training.fit.recipe import recipe_for
 

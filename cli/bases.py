@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from models.targets import Role
-    from training.adapters.bases import Base
+    from training.bases.bases import Base
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def add(
     from host.settings import load_settings
     from models.errors import UsageError
     from store.database import open_database
-    from training.adapters.bases import add_base
+    from training.bases.bases import add_base
 
     if role not in (None, "reasoning", "coding"):
         raise UsageError(f"role {role!r}: reasoning or coding")
@@ -110,7 +110,7 @@ def list_(
     from cli.output import counted, errors, print_json, table
     from host.settings import load_settings
     from store.database import open_database
-    from training.adapters.bases import list_bases, verify_base
+    from training.bases.bases import list_bases, verify_base
 
     bases = list_bases(open_database(load_settings().curated_url, "curated"))
     if verify:

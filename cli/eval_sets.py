@@ -151,8 +151,8 @@ def _counter(curated: "Engine", base: str | None) -> "Callable[[Sequence[Message
 
     if base is None:
         return estimate_prompt
-    from training.adapters.bases import find_base
-    from training.fit.chat import ChatFormat
+    from training.bases.bases import find_base
+    from training.bases.chat_format import ChatFormat
 
     chat = ChatFormat.load(find_base(curated, base).path)
     return lambda messages: len(chat.prompt_ids([message.model_dump() for message in messages]))

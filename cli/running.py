@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from models.manifest import Manifest
     from models.targets import Role, Target
     from store.runs import Report
-    from training.adapters.bases import Base
+    from training.bases.bases import Base
 
 
 class Bars:

@@ -18,8 +18,8 @@ from models.evaluation import Evaluation, EvaluationSet, GateReport
 from models.plans import Frozen
 from models.training import Target
 from tasks.learning import Shop
-from training.adapters.bases import Base, find_base
 from training.adapters.registry import AdapterVersion
+from training.bases.bases import Base, find_base
 
 BASE = "base"
 """As an adapter's name: the base alone."""

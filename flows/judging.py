@@ -21,8 +21,8 @@ from store.active_adapters import PINNED, Aliases
 from store.runs import campaign_key
 from tasks.learning import Shop, evaluate_subject
 from tasks.runtime import open_runtime
-from training.adapters.bases import Base
 from training.adapters.registry import AdapterVersion
+from training.bases.bases import Base
 from training.cycle.served import take_up
 
 BY_HARNESS = (Target.CODE, Target.PLANNING)

@@ -10,9 +10,9 @@ from models.evaluation import GateReport, Verdict
 from models.guardrail_settings import GuardrailSettings
 from models.training import Target
 from tasks.learning import Shop
-from training.adapters.bases import Base
 from training.adapters.export.serving import make_ready
 from training.adapters.registry import AdapterVersion
+from training.bases.bases import Base
 from training.cycle import guardrails
 
 

@@ -24,8 +24,8 @@ from models.evaluation import GateReport, Verdict
 from models.plans import Frozen
 from models.training import Target
 from tasks.learning import Shop
-from training.adapters.bases import find_base, list_bases
 from training.adapters.registry.evidence import GATE as GATE_RULE
+from training.bases.bases import find_base, list_bases
 from training.cycle import guardrails
 from training.cycle.rounds import (
     CAMPAIGN,

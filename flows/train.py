@@ -28,10 +28,10 @@ from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
 from models.plans import Frozen
 from models.training import Target
 from tasks.learning import Shop, Trained, evaluation_ids, train_adapter
-from training.adapters.bases import Base, find_base
 from training.adapters.registry import AdapterVersion
 from training.adapters.registry.succession import require_current
 from training.adapters.registry.weights import content_hash
+from training.bases.bases import Base, find_base
 from training.cycle import guardrails
 from training.cycle.tier_status import measure_standing
 from training.data.curation import Card

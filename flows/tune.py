@@ -8,7 +8,7 @@ from evals.sets import all_sets, contamination, kept_back
 from flows.train import open_shop
 from models.targets import Role
 from tasks.learning import train_adapter
-from training.adapters.bases import Base, add_tuned_base, find_base
+from training.bases.bases import Base, add_tuned_base, find_base
 from training.cycle import guardrails
 from training.data.datasets import read_dataset
 from training.fit.training_run import order_for

@@ -22,8 +22,8 @@ from store.rows import Texts, add, reading, table_of, writing
 from store.runs import RawStore
 from store.tables import CampaignRun, TrainingPlan, TrainingRun
 from tasks.caching import RETRY_DELAYS, is_infrastructure
-from training.adapters.bases import Base
 from training.adapters.registry import AdapterVersion, Registry
+from training.bases.bases import Base
 from training.cycle import guardrails
 from training.data.curation import Curated, curate
 from training.fit.training_run import Order

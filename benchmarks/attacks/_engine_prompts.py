@@ -159,8 +159,8 @@ def _chat_format() -> Any:
     import tempfile
 
     from llm.embedded import weights
-    from training.adapters.gguf_base import _convert_tokenizer
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
+    from training.bases.gguf import _convert_tokenizer
 
     with tempfile.TemporaryDirectory() as folder:
         _convert_tokenizer(weights(), Path(folder))

@@ -18,9 +18,9 @@ from models.training import Target
 from store.database import open_database
 from tests.support.tiny import make_tiny_base
 from tests.training.test_export_llama import make_adapter
-from training.adapters.bases import add_base
 from training.adapters.export.serving import Serving, make_ready
 from training.adapters.registry import Registry
+from training.bases.bases import add_base
 
 DOUBLE = Path(__file__).parents[1] / "support" / "vllm_double"
 
@@ -110,7 +110,7 @@ def test_files_for_llama_and_ollama_are_made_once(served: tuple[Settings, str]) 
     settings, name = served
     curated = open_database(settings.curated_url, "curated")
     version = Registry(curated, settings.data_dir).show(name)
-    from training.adapters.bases import find_base
+    from training.bases.bases import find_base
 
     base = find_base(curated, "tiny")
     assert make_ready(curated, settings, version, base) is None

@@ -26,8 +26,8 @@ from models.protocols import Stage
 from models.training import Target as Trained
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
-from training.adapters.bases import add_base, find_base
 from training.adapters.registry import Registry
+from training.bases.bases import add_base, find_base
 from training.data.curation import curate
 
 pytestmark = pytest.mark.index

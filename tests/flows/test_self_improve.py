@@ -21,7 +21,7 @@ from store.rows import reading, table_of
 from store.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
-from training.adapters.bases import add_base
+from training.bases.bases import add_base
 
 pytestmark = pytest.mark.index
 

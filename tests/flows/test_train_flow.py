@@ -16,9 +16,9 @@ from store.rows import Texts, add, reading, table_of, writing
 from store.tables import EvaluationRow, TrainingDataset, TrainingRun
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
-from training.adapters.bases import add_base, add_tuned_base
 from training.adapters.registry import Registry
 from training.adapters.registry.statement import read_statement
+from training.bases.bases import add_base, add_tuned_base
 from training.data.curation import Card, Curated, curate
 from training.data.curation.writing import dataset_id, hashed, write_dataset
 

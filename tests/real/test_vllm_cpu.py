@@ -64,9 +64,9 @@ def make_adapter(base: Path, path: Path, seed: int, rank: int, scale: float) -> 
 def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Keeper, object, Settings, Path]]":
     pytest.importorskip("torch")
     from store.database import open_database
-    from training.adapters.bases import add_base
     from training.adapters.export.serving import Serving
     from training.adapters.registry import Registry
+    from training.bases.bases import add_base
 
     root = tmp_path_factory.mktemp("served")
     settings = Settings(data_dir=root / "data", cache_dir=root / "cache", serving=SETTINGS)
@@ -92,8 +92,8 @@ def test_from_the_registry_through_the_router_and_back(
     served: "tuple[Keeper, object, Settings, Path]", tmp_path: Path
 ) -> None:
     from store.database import open_database
-    from training.adapters.bases import find_base
     from training.adapters.registry import Registry
+    from training.bases.bases import find_base
     from training.cycle.served import served_answerer
 
     keeper, registry, settings, base = served

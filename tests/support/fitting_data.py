@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.prompts import REVISION
 from tests.support.tiny import make_tiny_base
-from training.adapters.bases import Base
+from training.bases.bases import Base
 
 
 def tiny_base(path: Path, **options: Any) -> Base:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from models.evaluation import GateReport, MetricTest, Subject, Verdict
 from models.training import Target
 from store.tables import BaseModel
-from training.adapters.base_files import hash_file, hash_files
-from training.adapters.bases import MANIFEST
 from training.adapters.registry import AdapterVersion, Registry
+from training.bases.bases import MANIFEST
+from training.bases.files import hash_file, hash_files
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -14,7 +14,7 @@ from models.training import Target
 from store.database import open_database
 from tests.support.asking import router
 from tests.support.bad_server import ScriptedServer
-from training.adapters.bases import Base
+from training.bases.bases import Base
 from training.cycle.local_answers import LocalAnswerer, check_adapter
 from training.cycle.served import EndpointAnswerer, examiner, served_answerer
 
@@ -63,7 +63,7 @@ def by_hand(base: Path, adapter: Path | None, messages: tuple[Message, ...], mos
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     chat = ChatFormat.load(base)
     model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32)

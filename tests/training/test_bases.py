@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from models.errors import RegistryError, UsageError
 from store.database import open_database
 from tests.support.tiny import make_tiny_base
-from training.adapters.base_files import hash_file, hash_files
-from training.adapters.bases import MANIFEST, add_base, find_base, list_bases
+from training.bases.bases import MANIFEST, add_base, find_base, list_bases
+from training.bases.files import hash_file, hash_files
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, t
     from transformers import AutoModelForCausalLM
 
     from llm.embedded import start
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     base = add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True)
     assert base.facts["parameters"] == 134_515_008 and base.facts["source"]

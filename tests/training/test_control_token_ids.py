@@ -10,7 +10,7 @@ pytest.importorskip("trl")
 
 from models.control import control_tokens
 from tests.support.tiny import make_tiny_base
-from training.fit.chat import ChatFormat
+from training.bases.chat_format import ChatFormat
 
 PLAIN = [{"role": "system", "content": "Judge."}, {"role": "user", "content": "X"}]
 
@@ -23,7 +23,7 @@ def chat(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if find_spec("xllamacpp") is None:
         pytest.skip("the embedded model is not installed")
     from llm.embedded import weights
-    from training.adapters.gguf_base import _convert_tokenizer
+    from training.bases.gguf import _convert_tokenizer
 
     _convert_tokenizer(weights(), folder)
     return ChatFormat.load(folder)

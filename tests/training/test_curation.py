@@ -16,7 +16,7 @@ from store.runs import sha256
 from store.tables import BaseModel, TrainingDataset
 from tests.support.curation_material import dropped, lines, reserve_row, trained_on
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, gold_runs
-from training.adapters.base_files import hash_file, hash_files
+from training.bases.files import hash_file, hash_files
 from training.data.curation import curate
 from training.data.pairs import read_pairs
 

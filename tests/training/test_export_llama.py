@@ -13,13 +13,13 @@ pytest.importorskip("xllamacpp")
 from models.errors import GuardrailError, TrainingError, UsageError
 from store.database import open_database
 from tests.support.tiny import make_tiny_base
-from training.adapters.bases import add_base
 from training.adapters.export.adapter import adapter_to_gguf, read_adapter
 from training.adapters.export.exporting import Trained, check_gguf, embed, export
 from training.adapters.export.merge import merge
 from training.adapters.export.vocabulary import split_name
 from training.adapters.export.weights import to_gguf
-from training.adapters.gguf_base import _QWEN2
+from training.bases.bases import add_base
+from training.bases.gguf import _QWEN2
 from training.cycle.guardrails import check_frozen_base
 
 assert importlib.util.find_spec("gguf") is not None

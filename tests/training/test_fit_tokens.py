@@ -14,7 +14,7 @@ from models.training import Target
 from models.training_settings import TrainingSettings
 from tests.support.fitting_data import write_dataset
 from tests.support.tiny import make_tiny_base
-from training.fit.chat import ChatFormat
+from training.bases.chat_format import ChatFormat
 from training.fit.data import IGNORED, Row, packed, preference_rows, supervised_rows, training_order
 from training.fit.recipe import Recipe, recipe_for
 
@@ -186,7 +186,7 @@ def test_the_converted_tokenizer_has_the_ids_of_llama_cpp(tmp_path: Path) -> Non
     import httpx
 
     from llm.embedded import start, weights
-    from training.adapters.gguf_base import _convert_tokenizer
+    from training.bases.gguf import _convert_tokenizer
 
     _convert_tokenizer(weights(), tmp_path)
     chat = ChatFormat.load(tmp_path)

@@ -17,7 +17,7 @@ from models.errors import TrainingError
 from models.training import Target
 from models.training_settings import TrainingSettings
 from tests.support.fitting_data import tiny_base, write_dataset
-from training.adapters.bases import Base
+from training.bases.bases import Base
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.backends import choose_backend, load_base
 from training.fit.fitting import Fit, Fitting, Progress, fit_dpo, fit_full, fit_sft
@@ -118,7 +118,7 @@ def test_a_killed_training_goes_on_with_the_losses_that_it_would_have_had(base: 
 
 def a_fitting(base: Base, folder: Path, recipe: Recipe, dataset: Path) -> Fitting:
     """A training whose recipe no back end has changed."""
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
     from training.fit.data import supervised_rows
 
     folder.mkdir()
@@ -237,7 +237,7 @@ def test_preferences_begin_at_the_reference_and_part_from_it(base: Base, tmp_pat
 
 
 def test_a_full_fine_tune_writes_a_base(base: Base, tmp_path: Path) -> None:
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     fit = fit_full(write_dataset(tmp_path / "d", rows=4), base, tmp_path / "o", a_recipe("full"), silent)
     tuned = Base("1" * 64, "tuned", fit.adapter_dir, None, None, {})

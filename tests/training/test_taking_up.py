@@ -13,8 +13,8 @@ from models.training import Target
 from store.database import open_database
 from tests.support.doubles import Start, doubles
 from tests.support.registry_material import make_adapter, make_base
-from training.adapters.bases import find_base
 from training.adapters.registry import AdapterVersion, Registry
+from training.bases.bases import find_base
 from training.cycle.served import served_answerer, take_up
 
 ASKED = [Message(role="user", content="Which file?")]

@@ -1,1 +1,1 @@
-"""Frozen bases, the registry of adapters, and their export."""
+"""The registry of adapters, and their export."""

@@ -13,6 +13,7 @@ from evals.whole_runs import Changes
 from models.errors import GuardrailError
 from models.guardrail_settings import GuardrailSettings
 from models.training import Target
+from training.bases.files import MERGED
 
 ACCUMULATE = "accumulate"
 FROZEN_BASE = "frozen-base"
@@ -23,8 +24,6 @@ PLANNING_LAST = "planning-last"
 HELD_OUT = "held-out"
 CONTAMINATION = "contamination"
 DIVERSITY = "diversity"
-MERGED = "merged_from"
-"""Key in a base's facts that says which adapter was merged into it."""
 _NAMED = 3
 
 

@@ -17,7 +17,7 @@ from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 
 if TYPE_CHECKING:
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
 BATCH, BATCH_TOKENS = 8, 16_384
 """Questions at a time, and tokens of their prompts, padding included: what a card of 24 GB holds beside a 4B base."""
@@ -37,7 +37,7 @@ class Terms:
 
 def local_terms(base: Path, thinking: bool | None = None) -> Terms:
     """What an evaluation by a `LocalAnswerer` of this base has in common with others."""
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     return Terms(_settings(ChatFormat.load(base, thinking), _device()[1]))
 
@@ -72,7 +72,7 @@ class LocalAnswerer:
     ) -> None:
         """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
         one whose weights do not fit."""
-        from training.fit.chat import ChatFormat
+        from training.bases.chat_format import ChatFormat
 
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
         self._device, self._dtype = _device()
@@ -183,7 +183,7 @@ def check_adapter(adapter: Path, base_name: str) -> None:
 def _load(base: Path, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    from training.fit.quiet import quiet_libraries
+    from training.quiet import quiet_libraries
 
     try:
         with quiet_libraries():
@@ -199,7 +199,7 @@ def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) ->
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 
-    from training.fit.quiet import quiet_libraries
+    from training.quiet import quiet_libraries
 
     check_adapter(adapter, base_name)
     try:

@@ -15,9 +15,9 @@ from models.protocols import Stage
 from models.settings import Settings
 from models.training import Target
 from store.runs import digest
-from training.adapters.bases import Base
 from training.adapters.export.serving import make_ready
 from training.adapters.registry import AdapterVersion
+from training.bases.bases import Base
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -7,8 +7,8 @@ from evals.steadiness import steadiness
 from evals.tiers import Standing
 from models.guardrail_settings import GuardrailSettings
 from models.training import Role
-from training.adapters.bases import list_bases
 from training.adapters.registry.registry import Registry
+from training.bases.bases import list_bases
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

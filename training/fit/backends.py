@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from models.errors import TrainingError
-from training.adapters.bases import Base
+from training.bases.bases import Base
 from training.fit.recipe import Backend, Recipe
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import TrainingError
-from training.fit.chat import ChatFormat
+from training.bases.chat_format import ChatFormat
 from training.fit.recipe import Recipe
 
 IGNORED = -100

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
-from training.adapters.bases import Base
+from training.bases.bases import Base
+from training.bases.chat_format import ChatFormat
 from training.fit.adapter import read_adapter, require_effect, write_adapter
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
-from training.fit.chat import ChatFormat
 from training.fit.curve import draw_curve
 from training.fit.data import Row, Rows, packed, preference_rows, read_card, supervised_rows, training_order
 from training.fit.lock import target_lock
 from training.fit.monitor import Progress, Report, Watch, callback
-from training.fit.quiet import quiet_libraries
 from training.fit.recipe import Backend, Override, Recipe, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
 from training.fit.trainers import arguments, checkpoints, trainer_class, unwritable
+from training.quiet import quiet_libraries
 
 __all__ = ["Fit", "Progress", "Report", "fit_dpo", "fit_full", "fit_sft"]
 

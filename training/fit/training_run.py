@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from models.errors import TrainingError
 from models.training import Target
 from models.training_settings import TrainingSettings
-from training.adapters.base_files import hash_file, hash_files
-from training.adapters.bases import Base
 from training.adapters.registry.weights import CONFIG, content_hash
+from training.bases.bases import Base
+from training.bases.files import hash_file, hash_files
 from training.data.curation import Card
 from training.fit.recipe import Method, Recipe, overrides, plan_id, recipe_for
 

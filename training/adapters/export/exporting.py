@@ -13,7 +13,7 @@ from training.adapters.export.llama import Trial, available
 from training.adapters.export.merge import merge
 from training.adapters.export.ollama import MODELFILE, write_modelfile
 from training.adapters.export.weights import Precision, to_gguf
-from training.fit.quiet import quiet_libraries
+from training.quiet import quiet_libraries
 
 Format = Literal["gguf", "ollama", "merged"]
 _DRAFT = ".export-"

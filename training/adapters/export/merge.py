@@ -8,7 +8,7 @@ from typing import Any, Literal
 from models.errors import TrainingError
 from training.adapters.export.layout import read_json
 from training.adapters.registry.weights import content_hash as adapter_hash
-from training.cycle.guardrails import MERGED
+from training.bases.files import MERGED
 
 _KEPT = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 MergedPrecision = Literal["bf16", "f32"]

@@ -17,8 +17,8 @@ from training.adapters.export.weights import to_gguf
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from training.adapters.bases import Base
     from training.adapters.registry import AdapterVersion
+    from training.bases.bases import Base
 
 Backend = Literal["vllm", "llama", "ollama"]
 ADAPTERS = "adapters-gguf"

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import CleanRoomError, RegistryError
-from training.adapters.base_files import hash_file
-from training.adapters.bases import Base, find_base, list_bases
 from training.adapters.export.exporting import Trained
 from training.adapters.export.layout import read_json
+from training.bases.bases import Base, find_base, list_bases
+from training.bases.files import hash_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from host.private import private_directory
 from models.errors import RegistryError
-from training.adapters.base_files import hash_file
 from training.adapters.registry.signing import check_signature, sign
 from training.adapters.registry.statement import Lineage, make_statement, read_statement, write_statement
 from training.adapters.registry.weights import FILES, content_hash
+from training.bases.files import hash_file
 
 _EXTRAS = frozenset({".jsonl", ".md", ".png", ".svg"})
 _EXTRA_BYTES = 5_000_000

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport, Verdict
 from store.tables import Promotion
-from training.adapters.bases import Base
 from training.adapters.registry.version import AdapterVersion
+from training.bases.bases import Base
 
 GATE = "gate"
 """The rule that nobody is promoted without a gate's word."""

@@ -16,7 +16,6 @@ from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
 from models.training import Role, Target
 from store.tables import AdapterMetadata, BaseModel, Promotion, utc_now
-from training.adapters.bases import Base, find_base
 from training.adapters.registry.artifacts import shelve
 from training.adapters.registry.checking import check_version
 from training.adapters.registry.evidence import check_report, check_same_base, check_subject, on_record
@@ -35,6 +34,7 @@ from training.adapters.registry.statement import Lineage
 from training.adapters.registry.succession import check_current
 from training.adapters.registry.version import AdapterVersion, version_of
 from training.adapters.registry.weights import check_adapter, content_hash
+from training.bases.bases import Base, find_base
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

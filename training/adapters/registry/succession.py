@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from models.errors import RegistryError
 from models.training import Role, Target
-from training.adapters.bases import Base, find_base, list_bases
 from training.adapters.registry.version import AdapterVersion
+from training.bases.bases import Base, find_base, list_bases
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

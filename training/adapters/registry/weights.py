@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import RegistryError
-from training.adapters.base_files import hash_file, hash_files
-from training.adapters.bases import Base
+from training.bases.bases import Base
+from training.bases.files import hash_file, hash_files
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)

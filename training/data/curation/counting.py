@@ -19,7 +19,7 @@ def counter_of(curated: "Engine", base: str | None) -> tuple[TextCounter, str]:
         return TextCounter("estimate", estimate_tokens), "estimate"
     from tokenizers import Tokenizer
 
-    from training.adapters.bases import find_base
+    from training.bases.bases import find_base
 
     found = find_base(curated, base)
     path = found.path / "tokenizer.json"

@@ -20,7 +20,7 @@ from models.errors import CleanRoomError, GuardrailError, TrainingError
 from store.rows import Texts, add, sha256, writing
 from store.runs import RawStore
 from store.tables import TrainingDataset
-from training.adapters.bases import find_base
+from training.bases.bases import find_base
 from training.data.curation.advice import read_plan
 from training.data.curation.balance import check_classes, check_spread, class_counts
 from training.data.curation.card import Card, Rounds, counted

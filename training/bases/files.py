@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
-from training.cycle.guardrails import MERGED
+
+MERGED = "merged_from"
+"""Key in a base's facts that says which adapter was merged into it."""
 
 
 def hash_files(hashes: dict[str, str]) -> str:
@@ -33,7 +35,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def read_facts(folder: Path) -> dict[str, Any]:
     """What is known of a base, read from its files; no weights are loaded."""
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     config = read_json(folder / "config.json")
     chat = ChatFormat.load(folder)

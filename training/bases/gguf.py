@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
-from training.fit.quiet import quiet_libraries
+from training.quiet import quiet_libraries
 
 EMBEDDED = "embedded"
 """In place of a path: the embedded model's own file."""
@@ -62,7 +62,7 @@ def _convert_weights(source: Path, target: Path) -> None:
 
 
 def _chat(target: Path) -> Any:
-    from training.fit.chat import ChatFormat
+    from training.bases.chat_format import ChatFormat
 
     return ChatFormat.load(target)
 

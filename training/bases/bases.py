@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from host.private import private_directory
 from models.errors import RegistryError, UsageError
 from models.llm_settings import EMBEDDED
-from training.adapters.base_files import hash_file, hash_files, read_facts, read_json
+from training.bases.files import hash_file, hash_files, read_facts, read_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -88,7 +88,7 @@ def add_base(
 
     origin = ""
     if gguf:
-        from training.adapters.gguf_base import convert, gguf_file
+        from training.bases.gguf import convert, gguf_file
 
         source = gguf_file(source)
         origin = hash_file(source)

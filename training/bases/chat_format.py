@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
-from training.fit.control_tokens import ControlledEncoder, without
+from training.bases.control_tokens import ControlledEncoder, without
 
 _PROBE = "cleanroomprobe"
 THINK, END_THINK = "<think>\n", "\n</think>\n\n"
