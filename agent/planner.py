@@ -17,13 +17,13 @@ JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 NO_PLAN = "no-plan"
 
 
-class Models(Protocol):
+class StageModels(Protocol):
     """Who answers each stage: `llm.Router`."""
 
     @property
     def identity(self) -> str: ...
-    def room(self, stage: Stage, answer_tokens: int) -> int: ...
-    def answer_room(self, stage: Stage, wanted: int) -> int: ...
+    def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int: ...
+    def max_output_tokens(self, stage: Stage, wanted: int) -> int: ...
     def count(self, stage: Stage, text: str) -> int: ...
     def edit_format(self, stage: Stage) -> EditFormat: ...
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]: ...
@@ -34,10 +34,15 @@ class ModelPlanner:
     """Plans and codes by asking models; as `no-plan` it judges and codes, and plans nothing."""
 
     judges = True
-    steers = True
+    guides_ranking = True
 
     def __init__(
-        self, name: str, models: Models, temperature: float = 0.0, seed: int = 0, edit_format: EditFormat | None = None
+        self,
+        name: str,
+        models: StageModels,
+        temperature: float = 0.0,
+        seed: int = 0,
+        edit_format: EditFormat | None = None,
     ) -> None:
         self.name = name
         self.plans = name != NO_PLAN
@@ -57,13 +62,13 @@ class ModelPlanner:
         """The same for planners that would judge alike: those of other names and edit formats with the same models."""
         return hashlib.sha256("\0".join((_VERSION, REVISION, self._models.identity)).encode()).hexdigest()
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         """Tokens that a prompt of this stage may have."""
-        return self._models.room(stage, self.answer_room(stage))
+        return self._models.max_prompt_tokens(stage, self.max_output_tokens(stage))
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         """Tokens that an answer of this stage may have."""
-        return self._models.answer_room(stage, ANSWER_TOKENS[stage])
+        return self._models.max_output_tokens(stage, ANSWER_TOKENS[stage])
 
     def count(self, text: str) -> int:
         """Tokens of a text, by the coder's tokenizer."""
@@ -75,15 +80,15 @@ class ModelPlanner:
         Raises ProviderError when it could not be asked, CapReached when the run may spend no more, PromptTooLong.
         """
         stage = request.stage
-        messages = render(request, self.room(stage), lambda text: self._models.count(stage, text))
+        messages = render(request, self.max_prompt_tokens(stage), lambda text: self._models.count(stage, text))
         temperature = 0.0 if stage in JUDGING else self.temperature
         seed = (0 if stage in JUDGING else self.seed) + request.attempt
         chat = ChatRequest(
             messages=messages,
-            max_tokens=self.answer_room(stage),
+            max_tokens=self.max_output_tokens(stage),
             temperature=temperature,
             seed=seed,
-            schema_=answer_schema(request, self.answer_room(stage)),
+            schema_=answer_schema(request, self.max_output_tokens(stage)),
         )
         [said] = self._models.complete(stage, chat)
         checked = self._models.cross_check(stage, chat)

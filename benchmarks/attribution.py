@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from evals.planted import Result, confusion, run_suite
+from evals.planted import PlantedResult, confusion, run_suite
 from harness.attribution import Judge, stored_judge
 from harness.packages.package import read_package
 from harness.planners import GoldPlanner
-from harness.runs.attempt import Bench
+from harness.runs.attempt import InstanceContext
 from models.attribution import Label
 from models.context import ContextPackage
 from models.edits import EditFormat
@@ -37,7 +37,7 @@ class Deaf:
 
 def benches(
     packages: list[Path], limit: int, store: RawStore, retrieval: bool
-) -> Iterator[tuple[Bench, Judge, ContextPackage | None]]:
+) -> Iterator[tuple[InstanceContext, Judge, ContextPackage | None]]:
     """The newest valid instances of each package, with judges that keep verdicts, and what retrieval finds for each."""
     runtime = open_runtime(Settings())
     for directory in packages:
@@ -45,23 +45,23 @@ def benches(
         keys = store.register_package(package.manifest)
         valid = [instance for instance in package.manifest.instances if instance.valid]
         for instance in valid[:limit]:
-            bench = Bench(runtime, package, instance)
-            judge = stored_judge(store, bench, keys[instance.instance_id])
-            yield bench, judge, context(bench) if retrieval else None
+            instance_context = InstanceContext(runtime, package, instance)
+            judge = stored_judge(store, instance_context, keys[instance.instance_id])
+            yield instance_context, judge, context(instance_context) if retrieval else None
 
 
-def context(bench: Bench) -> ContextPackage:
+def context(instance_context: InstanceContext) -> ContextPackage:
     """What retrieval finds with gold as its judge."""
     from agent.retrieve.retrieval import retrieve
     from repos.index import build_index
     from repos.sources import GitSource
 
-    index = build_index(GitSource(bench.package.git, bench.instance.base_commit))
-    gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
-    return retrieve(bench.task(), gold, index, Deaf())  # type: ignore[arg-type]
+    index = build_index(GitSource(instance_context.package.git, instance_context.instance.base_commit))
+    gold = GoldPlanner(instance_context.gold(), EditFormat.SEARCH_REPLACE)
+    return retrieve(instance_context.task(), gold, index, Deaf())  # type: ignore[arg-type]
 
 
-def said(result: Result) -> str:
+def said(result: PlantedResult) -> str:
     """One line about a result."""
     fault = result.case.fault
     mark = "ok   " if result.right else "WRONG" if result.found.label is not Label.UNDETERMINED else "open "
@@ -69,7 +69,7 @@ def said(result: Result) -> str:
     return f"{head} {result.case.outcome.value:14} {result.kind.name.lower():15} {fault.where}: {result.found.reason}"
 
 
-def show(results: list[Result]) -> None:
+def show(results: list[PlantedResult]) -> None:
     """The confusion matrix and the figures."""
     counts = confusion(results)
     planted = [label for label in Label if label is not Label.UNDETERMINED]

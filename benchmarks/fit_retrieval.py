@@ -27,9 +27,9 @@ from scipy.optimize import minimize
 
 from agent.retrieve.corpus import Corpus, corpus_of
 from agent.retrieve.query import parse_query
-from agent.retrieve.ranking import as_chances
+from agent.retrieve.ranking import softmax
 from agent.retrieve.signals import neighbours, signals
-from evals.retrieval import Found, Means
+from evals.retrieval import MeanScores, RankingScores
 from evals.retrieval_items import items
 from repos.git import clone
 from repos.index import IndexCache, build_index
@@ -55,7 +55,7 @@ class Question:
         scores = [0.0] * len(self.paths)
         for name, values in self.signals.items():
             scores = [score + weights.get(name, 0.0) * value for score, value in zip(scores, values, strict=True)]
-        found = self.signals | neighbours(as_chances(scores), self.corpus)
+        found = self.signals | neighbours(softmax(scores), self.corpus)
         return np.array([found[name] for name in names]).T
 
 
@@ -125,11 +125,11 @@ def _minimum(data: Sequence[tuple[Array, Question, float]]) -> Array:
     return np.asarray(found.x / scale)
 
 
-def score(question: Question, names: Sequence[str], weights: dict[str, float]) -> Found:
+def score(question: Question, names: Sequence[str], weights: dict[str, float]) -> RankingScores:
     """How good some weights are for a question."""
     worth = question.matrix(names, weights) @ np.array([weights[name] for name in names])
     order = sorted(range(len(question.paths)), key=lambda n: (-worth[n], question.paths[n]))
-    return Found.of([question.paths[n] for n in order], question.changed)
+    return RankingScores.of([question.paths[n] for n in order], question.changed)
 
 
 def main() -> None:
@@ -143,18 +143,18 @@ def main() -> None:
         groups = list(pool.map(partial(questions, given.items), sorted(given.repositories)))
     first = groups[0][0]
     names = sorted({*first.signals, *neighbours([0.0] * len(first.paths), first.corpus)})
-    means: dict[int, Means] = {}
-    for fold in range(FOLDS):
-        held = range(fold, len(groups), FOLDS)
+    means: dict[int, MeanScores] = {}
+    for stem in range(FOLDS):
+        held = range(stem, len(groups), FOLDS)
         weights = fit([group for number, group in enumerate(groups) if number not in held], names)
-        means |= {number: Means.of([score(q, names, weights) for q in groups[number]]) for number in held}
+        means |= {number: MeanScores.of([score(q, names, weights) for q in groups[number]]) for number in held}
     for number, source in enumerate(sorted(given.repositories)):
         print(f"{Path(source).parent.name:32} {_line(means[number])}")
-    print(f"{'mean':32} {_line(Means.of(list(means.values())))}")
+    print(f"{'mean':32} {_line(MeanScores.of(list(means.values())))}")
     pprint.pprint({name: round(float(weight), 3) for name, weight in fit(groups, names).items()})
 
 
-def _line(means: Means) -> str:
+def _line(means: MeanScores) -> str:
     return " ".join(f"{value:.3f}" for value in (*means.recalls, means.reciprocal, means.all_of_ten))
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from evals.gates import decide
 from evals.thresholds import REQUIREMENTS, Rules
-from models.evaluation import Evaluation, ItemScore, Subject, Verdict
-from models.training import Target
+from models.evaluation import Evaluation, GateVerdict, ItemScore, Subject
+from models.training import TrainingTarget
 
 
 class World(NamedTuple):
@@ -25,7 +25,7 @@ class World(NamedTuple):
     `uneven`: of a third to five thirds as many, and the challenger is much better in few and a little worse in most.
     """
 
-    target: Target
+    target: TrainingTarget
     repositories: int
     items: int
     gain: float
@@ -75,8 +75,8 @@ def rates(world: World, rounds: int, seed: int, rules: Rules | None = None) -> R
     promoted = rejected = naive = 0
     for _ in range(rounds):
         report = decide(*simulate(world, chance), rules=rules or Rules())
-        promoted += report.verdict is Verdict.PROMOTE
-        rejected += report.verdict is Verdict.REJECT
+        promoted += report.verdict is GateVerdict.PROMOTE
+        rejected += report.verdict is GateVerdict.REJECT
         naive += any(test.p_item <= 0.05 and test.difference > 0 for test in report.tests if test.primary)
     return Rates(promoted / rounds, rejected / rounds, naive / rounds)
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print("target     repositories  items  gain  spread  promoted (+- s.e.)  rejected  ignoring repositories")
-    for target in (Target.SCOPE, Target.CODE):
+    for target in (TrainingTarget.SCOPE, TrainingTarget.CODE):
         for gain in (0.0, 0.5, 1.0):
             for repositories, items in ((6, 20), (8, 30), (12, 25), (25, 12)):
                 for spread in (0.0, 0.7):
@@ -101,11 +101,13 @@ def main() -> None:
                         flush=True,
                     )
     for repositories, items in ((6, 20), (8, 30), (12, 25), (25, 12)):
-        seen = rates(World(Target.SCOPE, repositories, items, 0.0, 0.7, uneven=True), options.rounds, options.seed)
+        seen = rates(
+            World(TrainingTarget.SCOPE, repositories, items, 0.0, 0.7, uneven=True), options.rounds, options.seed
+        )
         print(f"{repositories} uneven repositories, no gain, spread 0.7, skewed: promoted {seen.promoted:.3f}")
     for rules, name in ((Rules(), "off"), (Rules(item_level=True), "on")):
         for spread in (0.0, 0.7):
-            seen = rates(World(Target.SCOPE, 4, 40, 0.0, spread), options.rounds, options.seed, rules)
+            seen = rates(World(TrainingTarget.SCOPE, 4, 40, 0.0, spread), options.rounds, options.seed, rules)
             print(f"four repositories, no gain, spread {spread}, item_level {name}: promoted {seen.promoted:.3f}")
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from agent.loop import solve
-from harness.packages.gold_patch import FileChange, GoldPatch, UnsupportedChange, read_gold_patch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch, UnsupportedChange, read_gold_patch
 from harness.planners import GoldPlanner
 from harness.runs.alignment import align
 from harness.runs.workspace import TreeWorkspace
@@ -60,7 +60,7 @@ def wrong(gold: GoldPatch, root: Path) -> list[str]:
     return [change.path for change in (*gold.production, *gold.tests) if not right(change, root)]
 
 
-def right(change: FileChange, root: Path) -> bool:
+def right(change: GoldFileChange, root: Path) -> bool:
     """Whether a file is as the commit has it, mode included."""
     file = root / change.path
     if change.old_path is not None and (root / change.old_path).exists():

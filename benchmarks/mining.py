@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from pydriller import Repository
 
 from harness.mining import mine
-from harness.mining.log import FileChange, Record
+from harness.mining.log import LogFileChange, LogRecord
 from harness.mining.messages import fault
 from harness.mining.rules import drop_reason
 from models.mining import MiningRules
@@ -55,10 +55,10 @@ def pydriller_keeps(checkout: Path, rules: MiningRules, *, with_methods: bool) -
     return kept
 
 
-def as_record(commit: Any, files: list[Any]) -> Record:
+def as_record(commit: Any, files: list[Any]) -> LogRecord:
     """PyDriller's commit in the form that the rules read. It does not tell links and submodules apart."""
     changes = tuple(
-        FileChange(
+        LogFileChange(
             file.new_path or file.old_path,
             file.old_path,
             file.added_lines,
@@ -71,7 +71,7 @@ def as_record(commit: Any, files: list[Any]) -> Record:
     date = commit.author_date.isoformat()
     committed = int(commit.committer_date.timestamp())
     parents = tuple(commit.parents)
-    return Record(commit.hash, parents, author.name, author.email, date, committed, commit.msg, changes)
+    return LogRecord(commit.hash, parents, author.name, author.email, date, committed, commit.msg, changes)
 
 
 def compare(source: str, directory: Path) -> bool:

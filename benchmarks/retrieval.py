@@ -21,19 +21,19 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
-from evals.retrieval import INGREDIENTS, Asked, Context, Means, ask
+from evals.retrieval import INGREDIENTS, Context, ItemResult, MeanScores, ask
 from repos.git import clone
 from repos.index import IndexCache
 
 
-def asked(most: int, ablation: bool, source: str) -> list[Asked]:
+def asked(most: int, ablation: bool, source: str) -> list[ItemResult]:
     """All results of a repository."""
     with tempfile.TemporaryDirectory() as directory:
         git = clone(source, Path(directory) / "repo")
         return list(ask(git, IndexCache(Path(directory) / "index"), most, contexts=True, ablation=ablation))
 
 
-def contexts(results: Sequence[Asked]) -> str:
+def contexts(results: Sequence[ItemResult]) -> str:
     """The contexts of some questions, as a line."""
     found: list[Context] = [result.context for result in results if result.context]
     symbols = [context.symbols for context in found if context.symbols is not None]
@@ -44,7 +44,7 @@ def contexts(results: Sequence[Asked]) -> str:
     )
 
 
-def line(means: Means) -> str:
+def line(means: MeanScores) -> str:
     """Averages as a line."""
     return " ".join(f"{value:.3f}" for value in (*means.recalls, means.reciprocal, means.all_of_ten))
 
@@ -63,8 +63,8 @@ def main() -> None:
     print(f"{'':32} {'':9} recall@1 @5 @10, reciprocal rank, all in ten")
     ours, base = [], []
     for source, group in zip(sources, groups, strict=True):
-        ours.append(Means.of([result.ours for result in group]))
-        base.append(Means.of([result.baseline for result in group]))
+        ours.append(MeanScores.of([result.ours for result in group]))
+        base.append(MeanScores.of([result.baseline for result in group]))
         name = Path(source.removesuffix("/repo")).name
         files = round(fmean(result.files for result in group))
         print(f"{name:32} ours      {line(ours[-1])}   {len(group)} questions, {files} files")
@@ -73,14 +73,14 @@ def main() -> None:
         prepared = median(result.preparing for result in group)
         print(f"{'':32} context   {contexts(group)}")
         print(f"{'':32} query     median {median(seconds) * 1000:.1f} ms, after {prepared * 1000:.0f} ms to prepare")
-    mean, other = Means.of(ours), Means.of(base)
+    mean, other = MeanScores.of(ours), MeanScores.of(base)
     print(f"{'mean of repositories':32} ours      {line(mean)}")
     print(f"{'':32} baseline  {line(other)}")
     gains = [100 * (a - b) for a, b in zip(mean.recalls, other.recalls, strict=True)]
     print(f"{'':32} gain      {' '.join(f'{gain:+.1f}' for gain in gains)} points")
     print(f"{'all questions':32} context   {contexts([result for group in groups for result in group])}")
     for name in INGREDIENTS if not given.no_ablation else ():
-        without = Means.of([Means.of([result.without[name] for result in group]) for group in groups])
+        without = MeanScores.of([MeanScores.of([result.without[name] for result in group]) for group in groups])
         print(f"{'without ' + name:42} {line(without)}")
 
 

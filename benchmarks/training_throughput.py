@@ -127,14 +127,14 @@ class _Clock:
 
 
 def _ours(folder: Path, data: Path, out: Path, steps: int) -> dict[str, float]:
-    from models.training import Target
+    from models.training import TrainingTarget
     from models.training_settings import TrainingSettings
     from training.bases.bases import Base
     from training.fit.fitting import fit_sft
     from training.fit.recipe import recipe_for
 
     settings = TrainingSettings(batch_size=_ACCUMULATION, epochs=1, max_steps=steps)
-    recipe = recipe_for(Target.SCOPE, "sft", settings)
+    recipe = recipe_for(TrainingTarget.SCOPE, "sft", settings)
     clock = _Clock()
     base = Base("0" * 64, "base", folder, None, None, {})
     fit_sft(data, base, out, recipe, lambda progress: clock.mark(progress.tokens))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.targets import Target
+from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Trained adapters: which serve, why, and are they intact.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as scope-v2; or its hash.")]
+AdapterName = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as scope-v2; or its hash.")]
 
 
 @app.callback()
@@ -25,7 +25,7 @@ def _group() -> None:
 
 @app.command("list")
 def list_(
-    target: Annotated[Target | None, typer.Option(help="Of one target only.")] = None, as_json: Json = False
+    target: Annotated[TrainingTarget | None, typer.Option(help="Of one target only.")] = None, as_json: Json = False
 ) -> None:
     """All adapters, with the one that serves each target. None is ever deleted."""
     from cli.output import print_json, table
@@ -53,7 +53,7 @@ def list_(
 
 
 @app.command()
-def show(name: Name, as_json: Json = False) -> None:
+def show(name: AdapterName, as_json: Json = False) -> None:
     """An adapter, what it was made of, and every decision about it."""
     from cli.output import console, print_json, table
     from training.adapters.registry.statement import read_statement
@@ -90,7 +90,7 @@ def show(name: Name, as_json: Json = False) -> None:
 
 @app.command()
 def log(
-    target: Annotated[Target | None, typer.Option(help="About one target only.")] = None, as_json: Json = False
+    target: Annotated[TrainingTarget | None, typer.Option(help="About one target only.")] = None, as_json: Json = False
 ) -> None:
     """Every decision about who serves, oldest first."""
     from cli.output import console, print_json
@@ -107,7 +107,7 @@ def log(
 
 @app.command()
 def promote(
-    name: Name,
+    name: AdapterName,
     override: Annotated[
         str | None,
         typer.Option("--override", metavar="REASON", help="Go past the gate, for this reason; it is kept on record."),
@@ -140,7 +140,7 @@ def promote(
         errors.print(said, style="yellow", markup=False, soft_wrap=True)
 
 
-def unasked(name: str, target: Target, base: str, base_name: str) -> str:
+def unasked(name: str, target: TrainingTarget, base: str, base_name: str) -> str:
     """That nobody asks an adapter, as the student's endpoint is not said to serve its base (hash and name); empty if it
     is."""
     from host.settings import load_settings
@@ -157,7 +157,7 @@ def unasked(name: str, target: Target, base: str, base_name: str) -> str:
 
 @app.command()
 def rollback(
-    target: Annotated[Target, typer.Argument(help="Whose adapter to take back.")],
+    target: Annotated[TrainingTarget, typer.Argument(help="Whose adapter to take back.")],
     reason: Annotated[str, typer.Option(help="Kept on record.")] = "by hand",
     as_json: Json = False,
 ) -> None:

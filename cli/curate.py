@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.targets import Target
+from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def curate_data(
-    stage: Annotated[Target, typer.Option("--stage", help="What is to be trained; planning: all plan stages.")],
+    stage: Annotated[TrainingTarget, typer.Option("--stage", help="What is to be trained; planning: all plan stages.")],
     plan: Annotated[str | None, typer.Option("--plan", metavar="ID", help="A plan of `cra train-plan`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be kept, and write nothing.")] = False,
     campaign: Annotated[
@@ -88,19 +88,19 @@ def curate_data(
 def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False) -> None:
     """Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints."""
     from cli.output import errors, print_json
-    from evals.sets import kept_back
+    from evals.sets import reserved_repositories
     from host.settings import load_settings
     from store.database import open_database
     from store.runs import open_raw_store
     from training.adapters.registry import Registry
-    from training.cycle.tier_status import measure_standing
+    from training.cycle.tier_status import measure_tier_status
     from training.data.curation import advise
 
     settings = load_settings()
     with errors.status("reading runs"):
         raw, curated = open_raw_store(settings.raw_url), open_database(settings.curated_url, "curated")
-        now = measure_standing(raw.engine, curated, Registry(curated, settings.data_dir), settings.guardrails)
-        plan_id, plan = advise(raw, settings.curation, now, kept_back(curated, raw.engine))
+        now = measure_tier_status(raw.engine, curated, Registry(curated, settings.data_dir), settings.guardrails)
+        plan_id, plan = advise(raw, settings.curation, now, reserved_repositories(curated, raw.engine))
     if as_json:
         print_json({"id": plan_id, **plan.model_dump(mode="json")})
     else:

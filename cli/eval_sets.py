@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.targets import Target
+from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ def _group() -> None:
 
 @app.command()
 def build(
-    target: Annotated[Target, typer.Option("--target", help="What the set evaluates.")],
+    target: Annotated[TrainingTarget, typer.Option("--target", help="What the set evaluates.")],
     repository: Annotated[
         list[str], typer.Option("--repository", metavar="NAME", help="A repository to hold out; repeat for several.")
     ],

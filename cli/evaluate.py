@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.targets import Target
+from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from flows.evaluate import Compared
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    target: Annotated[Target, typer.Argument(metavar="STAGE", help="What is evaluated.")],
+    target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is evaluated.")],
     adapter: Annotated[
         str, typer.Option("--adapter", help="The challenger: an adapter, or `base` for the base alone.")
     ],

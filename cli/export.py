@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from training.adapters.export.exporting import Trained
+    from training.adapters.export.exporting import ExportSource
 
 _FORMATS = ("gguf", "ollama", "merged")
 
@@ -64,7 +64,7 @@ def export_adapter(
         console.print(f"ollama create {found.name} -f {written[0].parent / 'Modelfile'}", markup=False, soft_wrap=True)
 
 
-def _registered(name: str, embedded: bool) -> "Trained":
+def _registered(name: str, embedded: bool) -> "ExportSource":
     from host.settings import load_settings
     from models.errors import RegistryError
     from store.database import open_database
@@ -79,10 +79,10 @@ def _registered(name: str, embedded: bool) -> "Trained":
     return found
 
 
-def _outside(name: str, adapter_dir: Path | None, base_dir: Path | None) -> "Trained":
+def _outside(name: str, adapter_dir: Path | None, base_dir: Path | None) -> "ExportSource":
     from models.errors import UsageError
-    from training.adapters.export.exporting import Trained
+    from training.adapters.export.exporting import ExportSource
 
     if adapter_dir is None or base_dir is None:
         raise UsageError("--adapter-dir and --base-dir go together; give both, or neither for the registry's")
-    return Trained(name, base_dir, adapter_dir)
+    return ExportSource(name, base_dir, adapter_dir)

@@ -25,12 +25,12 @@ def index(
     from cli.output import errors, print_json
     from host.settings import load_settings
     from models.errors import RepositoryError
-    from repos.clones import kept_clone
+    from repos.clones import cached_clone
 
     cache = load_settings().cache_dir
     wait = errors.status(f"indexing {path}") if errors.is_terminal else nullcontext()
     started = time.perf_counter()
-    with wait, kept_clone(path, cache) as git:
+    with wait, cached_clone(path, cache) as git:
         from repos.index import IndexCache, build_index
         from repos.sources import GitSource
 

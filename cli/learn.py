@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.targets import Target
+from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from flows.self_improve import ImproveReport
     from flows.train import TrainReport
 
-ItemLevel = Annotated[
+ItemLevelOption = Annotated[
     bool, typer.Option("--item-level", help="Let items alone promote where repositories are too few; the log says so.")
 ]
-Override = Annotated[
+OverrideOption = Annotated[
     str | None, typer.Option("--override", metavar="REASON", help="Train before the target's turn; it is recorded.")
 ]
 EndToEnd = Annotated[
@@ -34,14 +34,14 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    target: Annotated[Target, typer.Argument(metavar="STAGE", help="What is trained.")],
+    target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is trained.")],
     base: Annotated[str, typer.Option("--base", metavar="NAME", help="A base of `cra bases list`.")],
     dataset: Annotated[
         Path | None, typer.Option("--dataset", metavar="DIR", help="A curated dataset; the stage's newest if unset.")
     ] = None,
     technique: Annotated[str, typer.Option(help="auto, sft, dpo or sft+dpo.")] = "auto",
-    item_level: ItemLevel = False,
-    override: Override = None,
+    item_level: ItemLevelOption = False,
+    override: OverrideOption = None,
     end_to_end: EndToEnd = None,
     end_to_end_limit: EndToEndLimit = None,
     as_json: AsJson = False,
@@ -82,7 +82,8 @@ def self_improve(
     ] = None,
     rounds: Annotated[int, typer.Option(help="Rounds at most; one that promotes nothing is the last.", min=1)] = 1,
     stage: Annotated[
-        list[Target] | None, typer.Option("--stage", help="Repeat for several; all with an evaluation set if unset.")
+        list[TrainingTarget] | None,
+        typer.Option("--stage", help="Repeat for several; all with an evaluation set if unset."),
     ] = None,
     base: Annotated[str | None, typer.Option("--base", metavar="NAME", help="Needed if there are several.")] = None,
     temperatures: Annotated[str, typer.Option(help="Of the student, as in 0.3,0.6,0.9.")] = "0.6",
@@ -92,8 +93,8 @@ def self_improve(
         int | None, typer.Option(help="Go past the rule on organisations; the cards say so.", min=1)
     ] = None,
     max_prompt_tokens: Annotated[int | None, typer.Option(help="Leave out longer prompts.", min=1)] = None,
-    item_level: ItemLevel = False,
-    override: Override = None,
+    item_level: ItemLevelOption = False,
+    override: OverrideOption = None,
     end_to_end: EndToEnd = None,
     end_to_end_limit: EndToEndLimit = None,
     abandon: Annotated[bool, typer.Option("--abandon", help="Close a round that was not finished, first.")] = False,

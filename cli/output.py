@@ -86,13 +86,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         return
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     longest, whole, full = _widths(columns, cells)
-    room, gaps = console.width, 2 * len(columns)
-    cut = sum(longest) + gaps > room
+    max_prompt_tokens, gaps = console.width, 2 * len(columns)
+    cut = sum(longest) + gaps > max_prompt_tokens
     if cut and cells and len(columns) > _NAME_AND_VALUE:
         _records(title, columns, cells)
         return
-    lined = sum(whole) + gaps + len(columns) + 1 <= room
-    free = room - gaps - (len(columns) + 1 if lined else 0)
+    lined = sum(whole) + gaps + len(columns) + 1 <= max_prompt_tokens
+    free = max_prompt_tokens - gaps - (len(columns) + 1 if lined else 0)
     least = whole if sum(whole) <= free else longest
     widths = [None] * len(columns) if cut else _spread(least, full, free)
     grid = Table(

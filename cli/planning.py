@@ -5,8 +5,8 @@ from contextlib import nullcontext
 from cli.output import errors
 from harness.runs.attempt import make_planner
 from harness.runs.indexes import Indexes
-from harness.runs.model_pool import Crew
-from harness.runs.solving import Order, place_for
+from harness.runs.model_pool import ModelPool
+from harness.runs.solving import SolveOrder, place_for
 from harness.runs.workspace import TreeWorkspace
 from host.settings import load_settings
 from models.edits import EditResult
@@ -18,7 +18,7 @@ from runtime.trees import checked_out
 from tasks.runtime import open_runtime
 
 
-class Forgetful:
+class NullRecorder:
     """A recorder that keeps nothing."""
 
     def call(self, request: Request, answer: Answer) -> None:
@@ -37,7 +37,7 @@ class Forgetful:
         """Not kept."""
 
 
-def make_plan(order: Order, planner: str, temperature: float) -> Solution:
+def make_plan(order: SolveOrder, planner: str, temperature: float) -> Solution:
     """The context and plans of an order. Raises as `flows.solve.solve` does."""
     from agent.loop import plan
 
@@ -45,8 +45,14 @@ def make_plan(order: Order, planner: str, temperature: float) -> Solution:
     runtime = open_runtime(settings)
     wait = errors.status(f"planning in {order.repository}") if errors.is_terminal else nullcontext()
     with wait, place_for(order, runtime, settings.cache_dir) as place:
-        bench = place.bench
-        index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
-        who = make_planner(planner, bench, None, temperature, 0, Crew(settings.models, curated=settings.curated_url))
-        with checked_out(bench.package.git, bench.instance.base_commit, runtime.scratch) as tree:
-            return plan(bench.task(), who, TreeWorkspace(tree), Forgetful(), index if who.judges else None)
+        instance_context = place.instance_context
+        index = Indexes(settings.cache_dir / "index").of(
+            instance_context.package, instance_context.instance.base_commit
+        )
+        who = make_planner(
+            planner, instance_context, None, temperature, 0, ModelPool(settings.models, curated=settings.curated_url)
+        )
+        with checked_out(instance_context.package.git, instance_context.instance.base_commit, runtime.scratch) as tree:
+            return plan(
+                instance_context.task(), who, TreeWorkspace(tree), NullRecorder(), index if who.judges else None
+            )

@@ -10,7 +10,7 @@ from cli.output import console, table
 if TYPE_CHECKING:
     from evals.quality import OwnTestsQuality, PlannerQuality
     from evals.statistics import Rate
-    from store.runs import Report
+    from store.runs import CampaignReport
 
 _STAGES = (
     "task_analysis", "scope", "precision", "meta_plan", "part_plan", "code", "test_plan", "adjustment",
@@ -18,12 +18,12 @@ _STAGES = (
 """In the order of the pipeline."""
 
 
-def unfinished(result: "Report") -> int:
+def unfinished(result: "CampaignReport") -> int:
     """How many trajectories have no verdict yet."""
     return sum(counts.infrastructure + counts.open for counts in result.planners.values())
 
 
-def print_report(result: "Report", qualities: Sequence["PlannerQuality"] = ()) -> None:
+def print_report(result: "CampaignReport", qualities: Sequence["PlannerQuality"] = ()) -> None:
     """How the planners' trajectories ended, one row per planner; and, if they are given, the figures behind."""
     rows = []
     for planner, counts in sorted(result.planners.items()):

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.planning import Forgetful
+from cli.planning import NullRecorder
 from host.settings import load_settings
 from models.context import Candidate, ContextPackage, Relevance
 from models.protocols import Stage
@@ -19,7 +19,7 @@ class Retrieved:
     package: ContextPackage
 
 
-class Scoped(Forgetful):
+class Scoped(NullRecorder):
     """A recorder that keeps what each file was judged to be."""
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Scoped(Forgetful):
 def by_rank(task: str, repo: Path, at: str) -> Retrieved:
     """Retrieval without a model. Raises RepositoryError, InfrastructureError."""
     from cli.output import errors
-    from repos.clones import kept_clone
+    from repos.clones import cached_clone
 
     cache = load_settings().cache_dir
     wait = errors.status(f"indexing {repo}") if errors.is_terminal else nullcontext()
-    with wait, kept_clone(repo, cache) as git:
+    with wait, cached_clone(repo, cache) as git:
         from agent.retrieve import retrieve_by_rank
         from repos.index import IndexCache, build_index
         from repos.sources import GitSource
@@ -55,20 +55,24 @@ def by_judgement(task: str, repo: Path, at: str) -> Retrieved:
     from cli.output import errors
     from harness.runs.attempt import make_planner
     from harness.runs.indexes import Indexes
-    from harness.runs.model_pool import Crew
-    from harness.runs.solving import Order, place_for
+    from harness.runs.model_pool import ModelPool
+    from harness.runs.solving import SolveOrder, place_for
     from tasks.runtime import open_runtime
 
     settings = load_settings()
-    order = Order(task=task, repository=str(repo.resolve()), revision=at, gold=None, tests=False)
+    order = SolveOrder(task=task, repository=str(repo.resolve()), revision=at, gold=None, tests=False)
     wait = errors.status(f"judging files of {repo}") if errors.is_terminal else nullcontext()
     with wait, place_for(order, open_runtime(settings), settings.cache_dir) as place:
-        bench = place.bench
-        index = Indexes(settings.cache_dir / "index").of(bench.package, bench.instance.base_commit)
-        planner = make_planner("student", bench, None, 0.0, 0, Crew(settings.models, curated=settings.curated_url))
+        instance_context = place.instance_context
+        index = Indexes(settings.cache_dir / "index").of(
+            instance_context.package, instance_context.instance.base_commit
+        )
+        planner = make_planner(
+            "student", instance_context, None, 0.0, 0, ModelPool(settings.models, curated=settings.curated_url)
+        )
         scoped = Scoped()
-        package = Retrieval(bench.task(), planner, index, scoped).run()
-        ranked = rank(bench.task().text, index)
+        package = Retrieval(instance_context.task(), planner, index, scoped).run()
+        ranked = rank(instance_context.task().text, index)
         files = [(each, scoped.relevance.get(each.path, Relevance.IRRELEVANT)) for each in ranked]
         order_of = list(Relevance)
         return Retrieved(index.revision, tuple(sorted(files, key=lambda pair: order_of.index(pair[1]))), package)

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from flows.evaluate import Compared
     from flows.score import ScoreReport
     from flows.self_improve import ImproveReport
-    from flows.solve import Solved
+    from flows.solve import SolveReport
     from flows.supplement import SupplementReport
     from flows.train import TrainReport
     from flows.validate import ValidateReport
     from harness.runs.campaigns import Estimate
-    from harness.runs.solving import Order
+    from harness.runs.solving import SolveOrder
     from models.campaign_settings import Grid
     from models.manifest import Manifest
-    from models.targets import Role, Target
-    from store.runs import Report
+    from models.targets import Role, TrainingTarget
+    from store.runs import CampaignReport
     from training.bases.bases import Base
 
 
-class Bars:
+class ProgressBars:
     """A watcher that draws a bar per stage, or prints a line per unit where nobody sees bars move."""
 
     def __init__(self, display: Progress) -> None:
@@ -75,7 +75,7 @@ def _engine() -> Iterator[None]:
     _stop_at_once()
     if not errors.is_terminal:
         errors.print("starting")
-    with progress() as display, watched_by(Bars(display)):
+    with progress() as display, watched_by(ProgressBars(display)):
         yield
 
 
@@ -135,7 +135,7 @@ def run_campaign(
     max_cost: float | None = None,
     max_tokens: int | None = None,
     unasked: bool = False,
-) -> "Report":
+) -> "CampaignReport":
     """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake.
 
     Asks first when it may cost more than its cap, or without one than the setting, unless `unasked`.
@@ -143,7 +143,7 @@ def run_campaign(
     from harness.packages.package import read_package
     from harness.runs.attempt import check_planners
     from harness.runs.campaigns import campaign_config, estimate
-    from harness.runs.model_pool import Crew
+    from harness.runs.model_pool import ModelPool
     from host.settings import load_settings
     from models.campaign_settings import StepTestMode
     from models.edits import EditFormat
@@ -163,7 +163,7 @@ def run_campaign(
     config = campaign_config(opened, grid, written, tested, settings, runtime.sandbox.kind)
     store = open_raw_store(settings.raw_url)
     if expected := estimate(
-        store, campaign_key(config), opened, grid, Crew(settings.models, curated=settings.curated_url)
+        store, campaign_key(config), opened, grid, ModelPool(settings.models, curated=settings.curated_url)
     ):
         _ask(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, unasked)
     with _engine():
@@ -198,7 +198,7 @@ def _ask(expected: "Estimate", limit: float, unasked: bool) -> None:
 
 
 def run_solve(
-    order: "Order",
+    order: "SolveOrder",
     planner: str,
     temperature: float,
     sample: int,
@@ -206,7 +206,7 @@ def run_solve(
     max_cost: float | None,
     max_tokens: int | None,
     sandbox: str | None,
-) -> "Solved":
+) -> "SolveReport":
     """Work an order off and return what came of it. Raises UsageError before the engine starts for a mistake."""
     from host.settings import load_settings
     from models.edits import EditFormat
@@ -217,9 +217,9 @@ def run_solve(
         raise UsageError(f"--edit-format {edit_format} is unknown; use {' or '.join(EditFormat)}")
     label = order.task if len(order.task) <= 60 else order.task[:59] + "…"
     with _engine():
-        from flows.solve import Attempt, solve
+        from flows.solve import SolveRequest, solve
 
-        attempt = Attempt(
+        attempt = SolveRequest(
             planner=planner,
             temperature=temperature,
             sample=sample,
@@ -274,24 +274,28 @@ def run_validate(predictions: Path, corpora: list[Path], sandbox: str | None) ->
 def run_train(order: "dict[str, Any]") -> "TrainReport":
     """Train an adapter and gate it. What is missing is said before the engine starts."""
     with _engine():
-        from flows.train import TrainOrder, inputs, open_shop, train
+        from flows.train import TrainOrder, inputs, open_training_context, train
 
         wanted = TrainOrder.model_validate(order)
-        inputs(open_shop(), wanted)
+        inputs(open_training_context(), wanted)
         return train(wanted)
 
 
-def run_evaluate(target: "Target", adapter: str, against: str | None, base: str | None, item_level: bool) -> "Compared":
+def run_evaluate(
+    target: "TrainingTarget", adapter: str, against: str | None, base: str | None, item_level: bool
+) -> "Compared":
     """Set two subjects against each other. What is missing is said before the engine starts."""
     with _engine():
         from flows.evaluate import contest, evaluate
-        from flows.train import open_shop
+        from flows.train import open_training_context
 
-        contest(open_shop(), target, adapter, against, base)
+        contest(open_training_context(), target, adapter, against, base)
         return evaluate(target, adapter, against, base, item_level)
 
 
-def run_score(target: "Target", campaigns: tuple[str, ...], limit: int | None, max_cost: float | None) -> "ScoreReport":
+def run_score(
+    target: "TrainingTarget", campaigns: tuple[str, ...], limit: int | None, max_cost: float | None
+) -> "ScoreReport":
     """Have a teacher score the student's answers. Raises UsageError before the engine starts if there is none."""
     from host.settings import load_settings
     from llm import open_router

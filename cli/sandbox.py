@@ -10,7 +10,7 @@ import typer
 from models.errors import UsageError
 
 if TYPE_CHECKING:
-    from runtime.sandbox import Kind
+    from runtime.sandbox import SandboxKind
 
 app = typer.Typer(no_args_is_help=True, help="Run commands in the sandbox that tests get.")
 _TIMED_OUT, _KILLED = 124, 137
@@ -35,7 +35,7 @@ def run(
     from host.settings import load_settings
     from host.throwaway import throwaway
     from models.limits import MIB
-    from runtime.sandbox import Ending, open_sandbox
+    from runtime.sandbox import ProcessEnd, open_sandbox
 
     settings = load_settings()
     for option, value in (("--timeout", timeout), ("--memory", memory)):
@@ -43,7 +43,7 @@ def run(
             raise UsageError(f"{option} {value:g} must be above 0")
     if workdir is not None and not workdir.is_dir():
         raise UsageError(f"--workdir {workdir} is not a directory; make it first")
-    box = open_sandbox(_kind(sandbox or settings.sandbox), tell=False)  # what is printed is the command's
+    box = open_sandbox(_kind(sandbox or settings.sandbox), notify=False)  # what is printed is the command's
     changed = {
         **({} if timeout is None else {"wall_seconds": timeout}),
         **({} if memory is None else {"memory_bytes": memory * MIB}),
@@ -55,7 +55,7 @@ def run(
         done = box.run(command, workdir=workdir.resolve(), limits=limits, echo=sys.stdout.buffer)
     if done.exit_code is None:
         print(f"cra: killed after {done.seconds:.1f} s: {done.ending.value}", file=sys.stderr)
-        raise typer.Exit(_TIMED_OUT if done.ending is Ending.TIMEOUT else _KILLED)
+        raise typer.Exit(_TIMED_OUT if done.ending is ProcessEnd.TIMEOUT else _KILLED)
     raise typer.Exit(done.exit_code)
 
 
@@ -78,10 +78,10 @@ def check() -> None:
         Console().print(each)
 
 
-def _kind(name: str) -> "Kind":
-    from runtime.sandbox import Kind
+def _kind(name: str) -> "SandboxKind":
+    from runtime.sandbox import SandboxKind
 
-    for kind in get_args(Kind):
+    for kind in get_args(SandboxKind):
         if name == kind:
-            return cast(Kind, kind)
-    raise UsageError(f"--sandbox {name}: give {', '.join(get_args(Kind))}")
+            return cast(SandboxKind, kind)
+    raise UsageError(f"--sandbox {name}: give {', '.join(get_args(SandboxKind))}")

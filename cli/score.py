@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.targets import Target
+from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from flows.score import ScoreReport
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def score_answers(
-    stage: Annotated[Target, typer.Option("--stage", help="Whose answers.")],
+    stage: Annotated[TrainingTarget, typer.Option("--stage", help="Whose answers.")],
     campaign: Annotated[
         list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs; repeat for several.")
     ] = None,

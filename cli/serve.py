@@ -9,8 +9,8 @@ import typer
 if TYPE_CHECKING:
     from threading import Event
 
-    from llm.serving.commands import Launch, Place
-    from llm.serving.supervisor import Keeper
+    from llm.serving.commands import ListenAddress, ServerLaunch
+    from llm.serving.supervisor import ServerSupervisor
     from training.adapters.export.serving import Serving
 
 _BACKENDS = ("vllm", "llama", "ollama")
@@ -38,7 +38,7 @@ def serve(
     """Serve a base with every active adapter, and follow promotions and rollbacks while it runs. Ctrl-C ends it."""
     from cli.output import console, errors
     from host.settings import load_settings
-    from llm.serving.commands import Place
+    from llm.serving.commands import ListenAddress
     from models.errors import UsageError
     from store.database import open_database
     from training.adapters.export.serving import Serving
@@ -47,7 +47,7 @@ def serve(
     if backend not in _BACKENDS:
         raise UsageError(f"--backend {backend}: there are {', '.join(_BACKENDS)}")
     settings = load_settings()
-    place = Place(host, port, api_key_env).checked(open_to_network)
+    place = ListenAddress(host, port, api_key_env).checked(open_to_network)
     curated = open_database(settings.curated_url, "curated")
     serving = Serving(curated, settings, choose_base(curated, settings.data_dir, base), backend)  # type: ignore[arg-type]
     if dry_run:
@@ -71,10 +71,10 @@ def serve(
             keeper.close()
 
 
-def _keeper(serving: "Serving", launch: "Launch", place: "Place", report: Any) -> "Keeper":
+def _keeper(serving: "Serving", launch: "ServerLaunch", place: "ListenAddress", report: Any) -> "ServerSupervisor":
     from llm.serving.process import ServerProcess
     from llm.serving.server import LlamaServer, VllmServer
-    from llm.serving.supervisor import Keeper
+    from llm.serving.supervisor import ServerSupervisor
 
     settings = serving.settings
     log = settings.cache_dir / "serving" / f"{serving.backend}-{place.port}.log"
@@ -83,14 +83,14 @@ def _keeper(serving: "Serving", launch: "Launch", place: "Place", report: Any) -
     )
     report(f"starting {serving.backend} with {serving.base.name}; its log is {log}")
 
-    def relaunch() -> "Launch":
+    def relaunch() -> "ServerLaunch":
         return serving.launch(place)
 
     kind = VllmServer if serving.backend == "vllm" else LlamaServer
-    return Keeper(process, kind(place, serving.base.name), serving.wanted, report, relaunch)
+    return ServerSupervisor(process, kind(place, serving.base.name), serving.wanted, report, relaunch)
 
 
-def _run_ollama(serving: "Serving", launch: "Launch", stop: "Event", as_json: bool) -> None:
+def _run_ollama(serving: "Serving", launch: "ServerLaunch", stop: "Event", as_json: bool) -> None:
     """Ollama is started and given its models; what it answers is not probed: it gives no log-probabilities."""
     from cli.output import errors
     from host.process import run
@@ -138,7 +138,7 @@ class _Stopped(BaseException):
     """Unwinds whatever is being waited for."""
 
 
-def _show(serving: "Serving", launch: "Launch", keeper: "Keeper | None", as_json: bool) -> None:
+def _show(serving: "Serving", launch: "ServerLaunch", keeper: "ServerSupervisor | None", as_json: bool) -> None:
     """The router's view: which stage is answered by whom, and whether that is up."""
     from cli.output import console, print_json, table
     from training.adapters.export.serving import router_view
@@ -164,7 +164,7 @@ def _show(serving: "Serving", launch: "Launch", keeper: "Keeper | None", as_json
     table(f"{launch.place.root}/v1", ["stage", "served as", "", "state"], cells)
 
 
-def _hint(serving: "Serving", place: "Place") -> str:
+def _hint(serving: "Serving", place: "ListenAddress") -> str:
     return (
         f'cra.toml: [models.endpoints.NAME] url = "{place.root}/v1", model = "{serving.base.name}", '
         f'base = "{serving.base.name}" follows its promotions; Ctrl-C ends it'

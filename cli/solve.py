@@ -10,8 +10,8 @@ from cli.corpus import SandboxOption
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from flows.solve import Solved
-    from harness.runs.solving import FullCheck, Order
+    from flows.solve import SolveReport
+    from harness.runs.solving import FullCheck, SolveOrder
     from models.context import ContextPackage
     from models.plans import MetaPlanPart, PartPlan
     from models.solution import Solution
@@ -100,9 +100,9 @@ def solve(
         raise typer.Exit(1)
 
 
-def _order(task: str, repo: Path, at: str, planner: str, commit: str | None, tests: bool) -> "Order":
+def _order(task: str, repo: Path, at: str, planner: str, commit: str | None, tests: bool) -> "SolveOrder":
     from harness.runs.attempt import check_planners
-    from harness.runs.solving import Order
+    from harness.runs.solving import SolveOrder
     from models.errors import UsageError
 
     check_planners([planner])
@@ -110,7 +110,7 @@ def _order(task: str, repo: Path, at: str, planner: str, commit: str | None, tes
         raise UsageError("TASK is empty; say what is to be done")
     if (planner == "gold") != (commit is not None):
         raise UsageError("--planner gold and --commit REV go together: gold makes the change of that commit")
-    return Order(task=task, repository=str(repo.resolve()), revision=at, gold=commit, tests=tests)
+    return SolveOrder(task=task, repository=str(repo.resolve()), revision=at, gold=commit, tests=tests)
 
 
 def _check_delivery(repo: Path, branch: str | None, apply: bool) -> None:
@@ -123,7 +123,7 @@ def _check_delivery(repo: Path, branch: str | None, apply: bool) -> None:
         check_branch(repo.resolve(), branch)
 
 
-def _deliver(solved: "Solved", repository: str, task: str, branch: str | None, apply: bool) -> None:
+def _deliver(solved: "SolveReport", repository: str, task: str, branch: str | None, apply: bool) -> None:
     from harness.runs.delivery import apply_to, make_branch
 
     root = Path(repository)
@@ -180,7 +180,7 @@ def _add_part(tree: "Tree", part: "MetaPlanPart", plan: "PartPlan | None") -> No
             below.add(f"[cyan]{_plain(place_of(target))}[/]")
 
 
-def print_solved(solved: "Solved") -> None:
+def print_solved(solved: "SolveReport") -> None:
     """The diff on standard output, what came of it on standard error, so that the diff can be piped."""
     from rich.syntax import Syntax
 

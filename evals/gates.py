@@ -30,9 +30,9 @@ from evals.paired import (
 )
 from evals.thresholds import HELD_ALPHA, REQUIREMENTS, Metric, Rules
 from models.errors import EvaluationError
-from models.evaluation import Evaluation, GateReport, ItemScore, MetricTest, Verdict
+from models.evaluation import Evaluation, GateReport, GateVerdict, ItemScore, MetricTest
 
-Pair = tuple[Evaluation, Evaluation]
+EvaluationPair = tuple[Evaluation, Evaluation]
 """Champion and challenger."""
 
 DEFAULT = Rules()
@@ -65,7 +65,7 @@ class _Paired(NamedTuple):
 
 
 def decide(
-    champion: Evaluation, challenger: Evaluation, others: Sequence[Pair] = (), rules: Rules = DEFAULT
+    champion: Evaluation, challenger: Evaluation, others: Sequence[EvaluationPair] = (), rules: Rules = DEFAULT
 ) -> GateReport:
     """Whether the challenger replaces the champion; `others` are the pairs of further targets gated together with it.
 
@@ -87,7 +87,7 @@ def decide(
     )
 
 
-def decide_together(pairs: Sequence[Pair], rules: Rules = DEFAULT) -> list[GateReport]:
+def decide_together(pairs: Sequence[EvaluationPair], rules: Rules = DEFAULT) -> list[GateReport]:
     """A gate for each target's pair, corrected for each other. Raises EvaluationError as `decide` does."""
     return [
         decide(champion, challenger, [pair for other, pair in enumerate(pairs) if other != place], rules)
@@ -177,7 +177,7 @@ def _p(paired: _Paired, rules: Rules) -> tuple[float | None, float]:
     return by_repository, at_item_level(paired.items, rules.seed)
 
 
-def _target_p(pair: Pair, rules: Rules) -> float:
+def _target_p(pair: EvaluationPair, rules: Rules) -> float:
     """A target's own p-value: the smallest of its primary metrics."""
     check_comparable(*pair)
     values = []
@@ -219,7 +219,7 @@ def _test(
 
 def _verdict(
     champion: Evaluation, measured: Sequence[_Measured], held: Collection[str], targets: int, rules: Rules
-) -> tuple[Verdict, str]:
+) -> tuple[GateVerdict, str]:
     primary = [each for each in measured if each.test.primary]
     beyond = all(each.test.p_repository is not None for each in primary)
     notes = [] if beyond else [BEYOND]
@@ -227,9 +227,9 @@ def _verdict(
     if not beyond:
         count = primary[0].test.repositories
         what += f", by a test over items of {count} {'repository' if count == 1 else 'repositories'}"
-        if verdict is Verdict.PROMOTE and not rules.item_level:
-            verdict, what = Verdict.INCONCLUSIVE, f"{what}; evidence about items alone does not promote"
-        elif verdict is Verdict.PROMOTE:
+        if verdict is GateVerdict.PROMOTE and not rules.item_level:
+            verdict, what = GateVerdict.INCONCLUSIVE, f"{what}; evidence about items alone does not promote"
+        elif verdict is GateVerdict.PROMOTE:
             what += ", which the rules accept"
     notes.insert(0, what)
     shown = [f"{e.test.detectable:.3f} {e.test.metric}" for e in primary if e.test.detectable is not None]
@@ -239,25 +239,27 @@ def _verdict(
     return verdict, "; ".join(notes)
 
 
-def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[Verdict, str]:
+def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[GateVerdict, str]:
     """The verdict by whichever test applies, and its reason."""
     for test, _, margin in primary:
         if test.difference < -margin:
-            return Verdict.REJECT, f"{_change(test)}, which is worse by more than {margin:.3f}"
+            return GateVerdict.REJECT, f"{_change(test)}, which is worse by more than {margin:.3f}"
         if test.difference < 0 and test.p_adjusted <= rules.alpha:
-            return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
+            return GateVerdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
     gained = [each for each in primary if each.test.difference > 0 and each.test.p_adjusted <= rules.alpha]
     if not gained:
         best = max(primary, key=lambda each: each.test.difference).test
-        return Verdict.INCONCLUSIVE, f"no significant gain ({_change(best)}, p {shown_p(best.p_adjusted)})"
+        return GateVerdict.INCONCLUSIVE, f"no significant gain ({_change(best)}, p {shown_p(best.p_adjusted)})"
     for each in primary:
         p = no_worse(each.paired.groups(rules), each.margin, rules.seed)
         if each not in gained and p > rules.alpha:
-            return Verdict.INCONCLUSIVE, (
+            return GateVerdict.INCONCLUSIVE, (
                 f"{_change(gained[0].test)} is a gain (p {shown_p(gained[0].test.p_adjusted)}), but "
                 f"{_change(each.test)} may be a loss of more than {each.margin:.3f} (p {shown_p(p)})"
             )
-    return Verdict.PROMOTE, "; ".join(f"{_change(each.test)} (p {shown_p(each.test.p_adjusted)})" for each in gained)
+    return GateVerdict.PROMOTE, "; ".join(
+        f"{_change(each.test)} (p {shown_p(each.test.p_adjusted)})" for each in gained
+    )
 
 
 def _blind(beyond: bool, targets: int, rules: Rules) -> str:
@@ -267,16 +269,16 @@ def _blind(beyond: bool, targets: int, rules: Rules) -> str:
     return f"can find no difference{together}: at least {least_changes(rules.alpha / targets)} {what} are needed"
 
 
-def _hold(held: Sequence[_Measured], verdict: Verdict, what: str, rules: Rules) -> tuple[Verdict, str]:
+def _hold(held: Sequence[_Measured], verdict: GateVerdict, what: str, rules: Rules) -> tuple[GateVerdict, str]:
     """What the metrics that may not fall leave of a verdict, and its reason."""
     for test in (each.test for each in held):
-        if test.difference < 0 and test.p_adjusted <= rules.alpha and verdict is not Verdict.REJECT:
-            return Verdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
+        if test.difference < 0 and test.p_adjusted <= rules.alpha and verdict is not GateVerdict.REJECT:
+            return GateVerdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
     for test, paired, margin in held:
         p = fell(paired.items, rules.seed)
         untold = 0.5**paired.fallible > HELD_ALPHA
-        if test.difference < -margin and (p <= HELD_ALPHA or untold) and verdict is Verdict.PROMOTE:
-            return Verdict.INCONCLUSIVE, (
+        if test.difference < -margin and (p <= HELD_ALPHA or untold) and verdict is GateVerdict.PROMOTE:
+            return GateVerdict.INCONCLUSIVE, (
                 f"{what} is a gain, but {_change(test)} ({test.items} items, p {shown_p(p)}) is a loss of more than "
                 f"{margin:.3f}"
             )

@@ -12,6 +12,7 @@ from agent.prompts.schemas import answer_schema
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
     Candidate,
+    CandidateTier,
     FileOutline,
     PrecisionJudgement,
     Relevance,
@@ -19,20 +20,19 @@ from models.context import (
     SymbolOutline,
     SymbolUse,
     TaskAnalysis,
-    Tier,
 )
 from models.errors import EvaluationError, PlanError
 from models.evaluation import EvaluationItem
 from models.plans import Frozen
 from models.protocols import Request, Stage, Task
-from models.training import Target
+from models.training import TrainingTarget
 
-PRIMARY: Mapping[Target, tuple[str, ...]] = {
-    Target.TASK_ANALYSIS: ("recall", "precision"),
-    Target.SCOPE: ("accuracy", "relevant_recall"),
-    Target.PRECISION: ("accuracy", "primary_recall"),
-    Target.CODE: ("pass@1",),
-    Target.PLANNING: ("pass@1",),
+PRIMARY: Mapping[TrainingTarget, tuple[str, ...]] = {
+    TrainingTarget.TASK_ANALYSIS: ("recall", "precision"),
+    TrainingTarget.SCOPE: ("accuracy", "relevant_recall"),
+    TrainingTarget.PRECISION: ("accuracy", "primary_recall"),
+    TrainingTarget.CODE: ("pass@1",),
+    TrainingTarget.PLANNING: ("pass@1",),
 }
 """The metrics that a gate may not see regress; the others are reported beside them."""
 NOTHING = "(none)"
@@ -160,7 +160,7 @@ def _labels(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str]:
 def _candidates(item: EvaluationItem) -> tuple[Candidate, ...]:
     """What was shown: gold judges every candidate."""
     paths = _gold(item, ScopeJudgement).files
-    return tuple(Candidate(path=path, score=0.0, tier=Tier.LEXICAL, reason="") for path in paths)
+    return tuple(Candidate(path=path, score=0.0, tier=CandidateTier.LEXICAL, reason="") for path in paths)
 
 
 def _outlines(item: EvaluationItem) -> tuple[FileOutline, ...]:

@@ -4,10 +4,10 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from evals.statistics import Rate, Solved, mean_pass_at_k, pass_rate
+from evals.statistics import Rate, SampleCount, mean_pass_at_k, pass_rate
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from store.runs import OwnTests, Result, StageUse, Usage
+from store.runs import ClosedTrajectory, OwnTests, StageUse, Usage
 
 UNATTRIBUTED = "not attributed"
 
@@ -92,18 +92,18 @@ def _own_tests(measured: Sequence[OwnTests]) -> OwnTestsQuality | None:
     )
 
 
-def _solved(results: Iterable[Result]) -> dict[str, list[Solved]]:
+def _solved(results: Iterable[ClosedTrajectory]) -> dict[str, list[SampleCount]]:
     """Samples and passes of each instance, by repository."""
     counted: dict[tuple[str, str], list[bool]] = {}
     for result in results:
         counted.setdefault((result.repository, result.instance), []).append(result.passed)
-    found: dict[str, list[Solved]] = {}
+    found: dict[str, list[SampleCount]] = {}
     for (repository, _), passed in sorted(counted.items()):
-        found.setdefault(repository, []).append(Solved(len(passed), sum(passed)))
+        found.setdefault(repository, []).append(SampleCount(len(passed), sum(passed)))
     return found
 
 
-def _pass_at_k(instances: Sequence[Solved]) -> dict[int, float]:
+def _pass_at_k(instances: Sequence[SampleCount]) -> dict[int, float]:
     """pass@k for k = 1, 2, 4, ... and the most samples that every instance has."""
     least = min(each.samples for each in instances)
     ks = sorted({k for k in (1, 2, 4, 8, 16, 32, 64) if k < least} | {least})

@@ -15,7 +15,7 @@ from agent.retrieve.corpus import Corpus, corpus_of
 from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import in_order, weighed
 from agent.retrieve.weights import WEIGHTS
-from evals.retrieval_items import Item, gold_symbols, items
+from evals.retrieval_items import RetrievalItem, gold_symbols, items
 from models.context import SymbolUse
 from models.tokens import estimate_tokens
 from repos.git import Git
@@ -40,7 +40,7 @@ _PLACES = (1, 5, 10)
 
 
 @dataclass(frozen=True)
-class Found:
+class RankingScores:
     """Scores of one order of files against the files that changed.
 
     `recalls` are the shares of these among the first 1, 5 and 10; `reciprocal` is 1 over the place of the first of
@@ -52,7 +52,7 @@ class Found:
     all_of_ten: bool
 
     @classmethod
-    def of(cls, order: Sequence[str], gold: Collection[str]) -> "Found":
+    def of(cls, order: Sequence[str], gold: Collection[str]) -> "RankingScores":
         """Score an order; gold files that it lacks are not found."""
         recalls = tuple(len(set(order[:places]) & set(gold)) / len(gold) for places in _PLACES)
         first = next((place for place, path in enumerate(order, 1) if path in gold), None)
@@ -70,24 +70,24 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ItemResult:
     """One item's results. `seconds` are those of the ranking on a corpus that is there, `preparing` of making that.
 
     Both are processor time, that of git included: what a query takes where nothing else runs.
     """
 
-    item: Item
+    item: RetrievalItem
     files: int
-    ours: Found
-    baseline: Found
-    without: Mapping[str, Found]
+    ours: RankingScores
+    baseline: RankingScores
+    without: Mapping[str, RankingScores]
     context: Context | None
     seconds: float
     preparing: float
 
 
 @dataclass(frozen=True)
-class Means:
+class MeanScores:
     """Averages over items, or over repositories: recall@1, @5, @10, mean reciprocal rank, all of the gold in ten."""
 
     recalls: tuple[float, ...]
@@ -95,20 +95,20 @@ class Means:
     all_of_ten: float
 
     @classmethod
-    def of(cls, found: "Sequence[Found | Means]") -> "Means":
+    def of(cls, found: "Sequence[RankingScores | MeanScores]") -> "MeanScores":
         """The plain average."""
         recalls = tuple(fmean(each.recalls[place] for each in found) for place in range(len(_PLACES)))
         return cls(recalls, fmean(each.reciprocal for each in found), fmean(each.all_of_ten for each in found))
 
 
-def ask(git: Git, cache: IndexCache, most: int, *, contexts: bool, ablation: bool) -> Iterator[Asked]:
+def ask(git: Git, cache: IndexCache, most: int, *, contexts: bool, ablation: bool) -> Iterator[ItemResult]:
     """Results of a repository's latest `most` items, one by one."""
     for item in items(git, most):
         index = build_index(GitSource(git, item.parent), cache)
         yield ask_one(git, index, item, contexts=contexts, ablation=ablation)
 
 
-def ask_one(git: Git, index: RepositoryIndex, item: Item, *, contexts: bool, ablation: bool) -> Asked:
+def ask_one(git: Git, index: RepositoryIndex, item: RetrievalItem, *, contexts: bool, ablation: bool) -> ItemResult:
     """Ask an index one item's question; with the context that comes of it, and with each ingredient left out."""
     started = _spent()
     corpus = corpus_of(index)
@@ -120,12 +120,12 @@ def ask_one(git: Git, index: RepositoryIndex, item: Item, *, contexts: bool, abl
     seconds = _spent() - started
     without = {}
     for name in INGREDIENTS if ablation else ():
-        without[name] = Found.of(ranked(item.task, corpus, less(WEIGHTS, INGREDIENTS[name])), item.gold)
-    return Asked(
+        without[name] = RankingScores.of(ranked(item.task, corpus, less(WEIGHTS, INGREDIENTS[name])), item.gold)
+    return ItemResult(
         item=item,
         files=len(corpus.files),
-        ours=Found.of(order, item.gold),
-        baseline=Found.of(baseline(item.task, index), item.gold),
+        ours=RankingScores.of(order, item.gold),
+        baseline=RankingScores.of(baseline(item.task, index), item.gold),
         without=without,
         context=context_of(git, index, item) if contexts else None,
         seconds=seconds,
@@ -175,7 +175,7 @@ def _content_terms(file: IndexedFile) -> Counter[str]:
     return _contents[key]
 
 
-def context_of(git: Git, index: RepositoryIndex, item: Item) -> Context:
+def context_of(git: Git, index: RepositoryIndex, item: RetrievalItem) -> Context:
     """What the deterministic context of an item holds of its change."""
     package = retrieve_by_rank(item.task, index, count=estimate_tokens).package
     shown = {file.path: file for file in package.files}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.mining.log import Record, read_log
+from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import task_text
 from repos.git import Git
 from repos.index.paths import kind_of
@@ -16,7 +16,7 @@ _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Item:
+class RetrievalItem:
     """A task, the revision it is asked of, and the production files of that revision which the commit changed."""
 
     commit: str
@@ -25,20 +25,20 @@ class Item:
     gold: tuple[str, ...]
 
 
-def items(git: Git, most: int) -> list[Item]:
+def items(git: Git, most: int) -> list[RetrievalItem]:
     """The latest commits with one parent, 1 to 5 changed files, a subject of at least three words, and a production
     file among those files that the parent holds; at most `most`, the latest first."""
-    found: list[Item] = []
+    found: list[RetrievalItem] = []
     for record in read_log(git):
         if len(found) == most:
             break
         gold = _gold(record)
         if gold and (task := task_text(record.message)):
-            found.append(Item(record.sha, record.parents[0], task, gold))
+            found.append(RetrievalItem(record.sha, record.parents[0], task, gold))
     return found
 
 
-def _gold(record: Record) -> tuple[str, ...]:
+def _gold(record: LogRecord) -> tuple[str, ...]:
     if len(record.parents) != 1 or not 1 <= len(record.changes) <= MOST_FILES:
         return ()
     if len(record.subject.split()) < FEWEST_WORDS:
@@ -47,7 +47,7 @@ def _gold(record: Record) -> tuple[str, ...]:
     return tuple(sorted(path for path in changed if kind_of(path) == "production"))
 
 
-def gold_symbols(git: Git, item: Item) -> dict[str, frozenset[str]]:
+def gold_symbols(git: Git, item: RetrievalItem) -> dict[str, frozenset[str]]:
     """For each gold file, the innermost symbols of the parent's text on whose lines the commit deletes or inserts."""
     found = {}
     for path in item.gold:
@@ -63,7 +63,7 @@ def gold_symbols(git: Git, item: Item) -> dict[str, frozenset[str]]:
     return found
 
 
-def _ranges(git: Git, item: Item, path: str) -> Iterator[tuple[int, int]]:
+def _ranges(git: Git, item: RetrievalItem, path: str) -> Iterator[tuple[int, int]]:
     """Old lines that a commit changes in a file; an insertion counts for the line before it."""
     diff = git.output(
         "diff", "-U0", "--no-color", "--no-ext-diff", "-M", item.parent, item.commit, "--", f":(literal){path}"

@@ -22,7 +22,7 @@ from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationItem, EvaluationSet, ItemScore, Subject
 from models.plans import Frozen
 from models.tokens import ANSWER_TOKENS
-from models.training import Target
+from models.training import TrainingTarget
 from store.keys import digest
 from store.rows import Texts, add, read_texts, reading, table_of, writing
 from store.tables import EvaluationRow
@@ -30,17 +30,17 @@ from store.tables import EvaluationRow
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-Settings = dict[str, str | int | float]
+EvaluationSettings = dict[str, str | int | float]
 SCORING = 3
 """Raised whenever answers would be read, held to schemas, or scored otherwise: older evaluations are then not used."""
-Report = Callable[[int, int], None]
+ScoringProgress = Callable[[int, int], None]
 """Told how many answers of how many are there."""
-Wanted = tuple[EvaluationItem, int]
+ItemSample = tuple[EvaluationItem, int]
 """An item and a seed."""
 _ROWS = table_of(EvaluationRow)
 
 
-class Terms(Protocol):
+class AnsweringTerms(Protocol):
     """On what terms answers are given."""
 
     @property
@@ -50,7 +50,7 @@ class Terms(Protocol):
         ...
 
 
-class Answerer(Terms, Protocol):
+class Answerer(AnsweringTerms, Protocol):
     """Whoever answers prompts: a base, with or without an adapter."""
 
     def limit(self, wanted: int) -> int:
@@ -95,14 +95,14 @@ class Answered(Frozen):
     seconds: float
 
 
-class Result(Frozen):
+class ScoredEvaluation(Frozen):
     """A finished evaluation with all its answers."""
 
     evaluation: Evaluation
     answers: tuple[Answered, ...]
 
 
-def settings_of(answerer: Terms, *, seeds: int = 1, temperature: float = 0.0) -> Settings:
+def settings_of(answerer: AnsweringTerms, *, seeds: int = 1, temperature: float = 0.0) -> EvaluationSettings:
     """How an evaluation is made: decoding, seeds (their number), the templates' revision, and the answerer's own.
 
     Retrieval stages are judged greedily, which needs one seed.
@@ -111,11 +111,16 @@ def settings_of(answerer: Terms, *, seeds: int = 1, temperature: float = 0.0) ->
 
     if temperature == 0 and seeds != 1:
         raise EvaluationError(f"{seeds} seeds at temperature 0 give the same answer; ask for one, or set a temperature")
-    how: Settings = {"seeds": seeds, "temperature": float(temperature), "templates": REVISION, "scoring": SCORING}
+    how: EvaluationSettings = {
+        "seeds": seeds,
+        "temperature": float(temperature),
+        "templates": REVISION,
+        "scoring": SCORING,
+    }
     return {**answerer.settings, **how}
 
 
-def evaluation_id(set_id: str, subject: Subject, settings: Settings) -> str:
+def evaluation_id(set_id: str, subject: Subject, settings: EvaluationSettings) -> str:
     """The identity of an evaluation: set, weights and settings; the subject's name is a label."""
     return digest("evaluation", set_id, subject.base, subject.adapter, settings)
 
@@ -124,17 +129,17 @@ def score(
     evaluation_set: EvaluationSet,
     answerer: Answerer,
     subject: Subject,
-    settings: Settings,
+    settings: EvaluationSettings,
     work: Path,
-    report: Report = lambda done, total: None,
-) -> Result:
+    report: ScoringProgress = lambda done, total: None,
+) -> ScoredEvaluation:
     """Ask a subject every item, with every seed, and score the answers.
 
     `work` is a directory for the journal of answers, which may hold those of an evaluation that was killed: they are
     not asked for again. Which questions go together follows from the set alone, and a batch is asked whole, so that
     answers do not depend on when it was killed. Raises EvaluationError for a set that only the harness can judge.
     """
-    if evaluation_set.target in (Target.CODE, Target.PLANNING):
+    if evaluation_set.target in (TrainingTarget.CODE, TrainingTarget.PLANNING):
         raise EvaluationError(f"a {evaluation_set.target.value} set is judged by the harness; run a campaign on it")
     wanted = [(item, seed) for item in evaluation_set.items for seed in range(int(settings["seeds"]))]
     path = work / f"{evaluation_id(evaluation_set.id, subject, settings)}.jsonl"
@@ -160,7 +165,7 @@ def score(
         scores=scores,
         seconds=sum(answer.seconds for answer in answers),
     )
-    return Result(evaluation=evaluation, answers=answers)
+    return ScoredEvaluation(evaluation=evaluation, answers=answers)
 
 
 def score_once(
@@ -168,9 +173,9 @@ def score_once(
     evaluation_set: EvaluationSet,
     answerer: Answerer,
     subject: Subject,
-    settings: Settings,
+    settings: EvaluationSettings,
     work: Path,
-    report: Report = lambda done, total: None,
+    report: ScoringProgress = lambda done, total: None,
 ) -> Evaluation:
     """`score`, kept in the raw database; an evaluation that is there already is not done again."""
     kept = find_evaluation(raw, evaluation_set.id, subject, settings)
@@ -180,7 +185,7 @@ def score_once(
     return keep_evaluation(raw, result, evaluation_set)
 
 
-def keep_evaluation(raw: "Engine", result: Result, evaluation_set: EvaluationSet | None = None) -> Evaluation:
+def keep_evaluation(raw: "Engine", result: ScoredEvaluation, evaluation_set: EvaluationSet | None = None) -> Evaluation:
     """Store a finished evaluation with its answers; the one that is kept, which is the first.
 
     With the set, the row's metrics hold the counts by class and the macro F1 over the whole set as well.
@@ -210,19 +215,19 @@ def keep_evaluation(raw: "Engine", result: Result, evaluation_set: EvaluationSet
     return kept
 
 
-def find_result(raw: "Engine", set_id: str, subject: Subject, settings: Settings) -> Result | None:
+def find_result(raw: "Engine", set_id: str, subject: Subject, settings: EvaluationSettings) -> ScoredEvaluation | None:
     """A finished evaluation with its answers, or None; the subject bears the name that is asked for."""
     with reading(raw) as connection:
         query = select(_ROWS.c.result_hash).where(_ROWS.c.id == evaluation_id(set_id, subject, settings))
         kept = connection.scalar(query)
         if kept is None:
             return None
-        result = Result.model_validate_json(read_texts(connection, [kept])[kept])
+        result = ScoredEvaluation.model_validate_json(read_texts(connection, [kept])[kept])
     evaluation = result.evaluation.model_copy(update={"subject": subject})
     return result.model_copy(update={"evaluation": evaluation})
 
 
-def find_evaluation(raw: "Engine", set_id: str, subject: Subject, settings: Settings) -> Evaluation | None:
+def find_evaluation(raw: "Engine", set_id: str, subject: Subject, settings: EvaluationSettings) -> Evaluation | None:
     """A finished evaluation, or None."""
     result = find_result(raw, set_id, subject, settings)
     return None if result is None else result.evaluation
@@ -234,17 +239,17 @@ def means(evaluation: Evaluation) -> dict[str, float]:
     return {name: evaluation.mean(name) for name in names}
 
 
-def counts_of(result: Result, evaluation_set: EvaluationSet) -> Mapping[str, Any]:
+def counts_of(result: ScoredEvaluation, evaluation_set: EvaluationSet) -> Mapping[str, Any]:
     """`class_counts` of a result's answers."""
     items = {item.id: item for item in evaluation_set.items}
     return class_counts((items[answer.item], answer.text) for answer in result.answers)
 
 
-def _batches(wanted: Sequence[Wanted], answerer: Answerer) -> Iterator[list[Wanted]]:
+def _batches(wanted: Sequence[ItemSample], answerer: Answerer) -> Iterator[list[ItemSample]]:
     """Questions that are asked together: of one seed, with prompts of about one length."""
     size = answerer.batch if isinstance(answerer, BatchAnswerer) else 1
 
-    def length(each: Wanted) -> tuple[int, int, str]:
+    def length(each: ItemSample) -> tuple[int, int, str]:
         item, seed = each
         return seed, sum(len(message.content) for message in item.messages), item.id
 
@@ -254,7 +259,7 @@ def _batches(wanted: Sequence[Wanted], answerer: Answerer) -> Iterator[list[Want
         yield from (same[start : start + size] for start in range(0, len(same), size))
 
 
-def _ask(answerer: Answerer, batch: Sequence[Wanted], temperature: float) -> list[Answered]:
+def _ask(answerer: Answerer, batch: Sequence[ItemSample], temperature: float) -> list[Answered]:
     started = time.monotonic()
     questions = [_question(item, answerer.limit(ANSWER_TOKENS[item.stage])) for item, _ in batch]
     seed = batch[0][1]

@@ -27,7 +27,7 @@ class Rate(Frozen):
     weak: bool
 
 
-class Solved(NamedTuple):
+class SampleCount(NamedTuple):
     """How many of an instance's samples passed."""
 
     samples: int
@@ -45,13 +45,13 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
     return 1.0 - math.comb(samples - passed, k) / math.comb(samples, k)
 
 
-def mean_pass_at_k(instances: Sequence[Solved], k: int) -> float | None:
+def mean_pass_at_k(instances: Sequence[SampleCount], k: int) -> float | None:
     """pass@k averaged over the instances that have `k` samples; None if none has."""
     values = [pass_at_k(each.samples, each.passed, k) for each in instances if each.samples >= k]
     return sum(values) / len(values) if values else None
 
 
-def pass_rate(by_repository: Mapping[str, Sequence[Solved]], seed: int = 0) -> Rate:
+def pass_rate(by_repository: Mapping[str, Sequence[SampleCount]], seed: int = 0) -> Rate:
     """pass@1, each instance counting alike, with an interval clustered by repository.
 
     Whole repositories are drawn with replacement and the 2.5% and 97.5% points of the resampled rates are taken (the

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models.plans import Frozen
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 
 ALPHA = 0.05
 REPOSITORIES = 6
@@ -48,17 +48,21 @@ def stage_pass(stage: Stage) -> str:
     return f"{PASS} {stage.value}"
 
 
-REQUIREMENTS: dict[Target, Requirement] = {
-    Target.TASK_ANALYSIS: Requirement((Metric("recall", 0.80, MARGIN), Metric("precision", 0.60, MARGIN)), (200, 500)),
-    Target.SCOPE: Requirement((Metric("accuracy", 0.75, MARGIN), Metric("relevant_recall", 0.85, MARGIN)), (200, 500)),
-    Target.PRECISION: Requirement(
+REQUIREMENTS: dict[TrainingTarget, Requirement] = {
+    TrainingTarget.TASK_ANALYSIS: Requirement(
+        (Metric("recall", 0.80, MARGIN), Metric("precision", 0.60, MARGIN)), (200, 500)
+    ),
+    TrainingTarget.SCOPE: Requirement(
+        (Metric("accuracy", 0.75, MARGIN), Metric("relevant_recall", 0.85, MARGIN)), (200, 500)
+    ),
+    TrainingTarget.PRECISION: Requirement(
         (Metric("accuracy", 0.70, MARGIN), Metric("primary_recall", 0.80, MARGIN)), (200, 500)
     ),
-    Target.CODE: Requirement((Metric(PASS, None, MARGIN),), (100, 300)),
-    Target.PLANNING: Requirement(
+    TrainingTarget.CODE: Requirement((Metric(PASS, None, MARGIN),), (100, 300)),
+    TrainingTarget.PLANNING: Requirement(
         (Metric(PASS, None, MARGIN),),
         (50, 200),
-        held=tuple(Metric(stage_pass(stage), None, MARGIN) for stage in Target.PLANNING.stages),
+        held=tuple(Metric(stage_pass(stage), None, MARGIN) for stage in TrainingTarget.PLANNING.stages),
     ),
 }
 

@@ -3,28 +3,33 @@
 from typing import NamedTuple
 
 from models.errors import GuardrailError
-from models.training import Role, Target
+from models.training import Role, TrainingTarget
 
 RULE = "tier-order"
 
 
-class Tier(NamedTuple):
+class TrainingTier(NamedTuple):
     """Targets that are trained together, most urgent first, and what must have passed before."""
 
     number: int
-    targets: tuple[Target, ...]
+    targets: tuple[TrainingTarget, ...]
     bases: tuple[Role, ...]
-    needs: tuple[Target, ...]
+    needs: tuple[TrainingTarget, ...]
 
 
 TIERS = (
-    Tier(1, (Target.CODE, Target.SCOPE), (), ()),
-    Tier(2, (Target.PRECISION, Target.TASK_ANALYSIS), ("reasoning",), (Target.CODE, Target.SCOPE)),
-    Tier(
-        3,
-        (Target.PLANNING,),
+    TrainingTier(1, (TrainingTarget.CODE, TrainingTarget.SCOPE), (), ()),
+    TrainingTier(
+        2,
+        (TrainingTarget.PRECISION, TrainingTarget.TASK_ANALYSIS),
         ("reasoning",),
-        (Target.CODE, Target.SCOPE, Target.PRECISION, Target.TASK_ANALYSIS),
+        (TrainingTarget.CODE, TrainingTarget.SCOPE),
+    ),
+    TrainingTier(
+        3,
+        (TrainingTarget.PLANNING,),
+        ("reasoning",),
+        (TrainingTarget.CODE, TrainingTarget.SCOPE, TrainingTarget.PRECISION, TrainingTarget.TASK_ANALYSIS),
     ),
 )
 """The tuned base teaches planning, so nothing above the first tier goes without it. Preferences about plans come last:
@@ -34,23 +39,23 @@ they are made from runs of everything else."""
 ORDER = tuple(target for tier in TIERS for target in tier.targets)
 
 
-class Standing(NamedTuple):
+class TierStatus(NamedTuple):
     """What has passed so far: targets that an adapter serves by a gate's word, and roles whose base is a tuned one.
 
     `stable`: whether whole runs succeed steadily; None if that was not measured.
     """
 
-    promoted: frozenset[Target] = frozenset()
+    promoted: frozenset[TrainingTarget] = frozenset()
     tuned: frozenset[Role] = frozenset()
     stable: bool | None = None
 
 
-def tier_of(target: Target) -> Tier:
+def tier_of(target: TrainingTarget) -> TrainingTier:
     """The tier that a target belongs to."""
     return next(tier for tier in TIERS if target in tier.targets)
 
 
-def missing(target: Target, standing: Standing) -> list[str]:
+def missing(target: TrainingTarget, standing: TierStatus) -> list[str]:
     """What a target's tier still waits for, in words; empty if it may be trained and promoted."""
     tier = tier_of(target)
     found = [f"a tuned {role} base" for role in tier.bases if role not in standing.tuned]
@@ -65,7 +70,7 @@ def missing(target: Target, standing: Standing) -> list[str]:
     return found
 
 
-def check_order(target: Target, standing: Standing, override: str | None = None) -> str:
+def check_order(target: TrainingTarget, standing: TierStatus, override: str | None = None) -> str:
     """Raise GuardrailError (tier-order) if the target's turn has not come, unless a person gives a reason.
 
     Returns what to note beside the training or promotion; empty if all is in order.
@@ -80,7 +85,7 @@ def check_order(target: Target, standing: Standing, override: str | None = None)
     raise GuardrailError(RULE, f"{what}; finish those first, or give a reason to go past this")
 
 
-def next_targets(standing: Standing) -> list[Target]:
+def next_targets(standing: TierStatus) -> list[TrainingTarget]:
     """The targets whose turn it is and that nothing serves yet, most urgent first."""
     return [
         target

@@ -18,7 +18,7 @@ Passes = Mapping[tuple[str, int], bool]
 """Whether an instance was solved, by instance and seed; samples without a verdict are not there."""
 
 
-class Change(NamedTuple):
+class RateChange(NamedTuple):
     """A rate over the same instances before and after; `p` is one-sided, that it fell by chance. `fallible` of the
     instances had something to lose."""
 
@@ -42,14 +42,14 @@ class Change(NamedTuple):
         return self.fall > margin and (self.p <= alpha or self.tells > alpha)
 
 
-class Changes(NamedTuple):
+class RateChanges(NamedTuple):
     """pass@1 and pass@k, k being the samples that most instances have."""
 
-    at_1: Change
-    at_k: Change
+    at_1: RateChange
+    at_k: RateChange
 
 
-def compare(before: Passes, after: Passes) -> Changes:
+def compare(before: Passes, after: Passes) -> RateChanges:
     """Two whole runs over the samples that both have: a fault of infrastructure may have taken one from either.
 
     Raises EvaluationError if they share none.
@@ -60,10 +60,10 @@ def compare(before: Passes, after: Passes) -> Changes:
     if not shared:
         raise EvaluationError("whole runs before and after have no sample with a verdict in common; run them again")
     k = mode(sorted(map(len, shared.values()), reverse=True))
-    return Changes(_change(before, after, shared, 1), _change(before, after, shared, k))
+    return RateChanges(_change(before, after, shared, 1), _change(before, after, shared, k))
 
 
-def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: int) -> Change:
+def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: int) -> RateChange:
     """The change of pass@k over the instances that have k samples."""
     enough = {name: seeds for name, seeds in shared.items() if len(seeds) >= k}
     first, then = (
@@ -72,4 +72,4 @@ def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: i
     )
     differences = [b - a for a, b in zip(first, then, strict=True)]
     fallible = sum(value > 0 for value in first)
-    return Change(sum(first) / len(first), sum(then) / len(then), fell(differences), len(first), fallible)
+    return RateChange(sum(first) / len(first), sum(then) / len(then), fell(differences), len(first), fallible)

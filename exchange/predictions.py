@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.attribution.experiments import stored_judge
 from harness.packages.package import MANIFEST, RepoPackage, read_manifest
-from harness.runs.attempt import Bench
+from harness.runs.attempt import InstanceContext
 from host.process import CommandFailed, run
 from models.errors import CleanRoomError, ManifestError, UsageError
 from models.files import Overlay
@@ -224,7 +224,7 @@ def judge_prediction(
         return without(NotJudged.DOES_NOT_APPLY, str(error))
     if not changes:
         return without(NotJudged.EMPTY_PATCH, "the patch changes nothing")
-    return _judged(prediction, instance, stored_judge(store, Bench(runtime, package, instance), key)(changes))
+    return _judged(prediction, instance, stored_judge(store, InstanceContext(runtime, package, instance), key)(changes))
 
 
 def _judged(prediction: Prediction, instance: Instance, verdict: Validation) -> Judged:

@@ -8,11 +8,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.progress import watcher
+from flows.progress import progress_listener
 from flows.window import completed
-from harness.packages.locking import Candidate
+from harness.packages.locking import CommitCandidate
 from harness.packages.package import TIMINGS
-from harness.packages.prepare import Source, select, write_package
+from harness.packages.prepare import ClonedSource, select, write_package
 from host.settings import load_settings
 from models.errors import InfrastructureError
 from models.manifest import Instance, Manifest
@@ -36,7 +36,7 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
     """
     settings = load_settings()
     runtime = open_runtime(settings, sandbox)
-    watch = watcher()
+    watch = progress_listener()
 
     origin = clone_source(source, corpus)
     watch.start(f"{origin.name}: mine", 1)
@@ -56,17 +56,17 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
 
 
 def _validate_all(
-    origin: Source, candidates: list[Candidate], runtime: Runtime, settings: Settings
+    origin: ClonedSource, candidates: list[CommitCandidate], runtime: Runtime, settings: Settings
 ) -> tuple[list[Instance], Timings]:
     """Gold-validate commits, some at a time. Raises InfrastructureError once all others are done if one met a fault."""
-    watch, stage = watcher(), f"{origin.name}: validate"
+    watch, stage = progress_listener(), f"{origin.name}: validate"
     watch.start(stage, len(candidates))
     found: dict[str, Instance] = {}
     timings: Timings = {}
     broken: list[str] = []
     with tags(origin.name), ThreadPoolTaskRunner[Validated](max_workers=settings.concurrency) as runner:
 
-        def submit(candidate: Candidate) -> PrefectFuture[Validated]:
+        def submit(candidate: CommitCandidate) -> PrefectFuture[Validated]:
             one = validate_commit.with_options(tags={candidate.commit.sha[:7]}, cache_policy=NO_CACHE)
             parameters = {
                 "label": f"{origin.name}@{candidate.commit.sha[:7]} gold-validate",

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Protocol
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Somebody who is shown how far a flow has come."""
 
     def start(self, what: str, total: int | None, done: int = 0) -> None:
@@ -30,16 +30,16 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
-_watcher: ContextVar[Watcher] = ContextVar("watcher", default=_NOBODY)
+_watcher: ContextVar[ProgressListener] = ContextVar("watcher", default=_NOBODY)
 
 
-def watcher() -> Watcher:
+def progress_listener() -> ProgressListener:
     """Whoever watches the present flow."""
     return _watcher.get()
 
 
 @contextmanager
-def watched_by(somebody: Watcher) -> Iterator[None]:
+def watched_by(somebody: ProgressListener) -> Iterator[None]:
     """Show flows that run inside this block to `somebody`."""
     token = _watcher.set(somebody)
     try:

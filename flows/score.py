@@ -11,14 +11,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from evals.sets import kept_back
-from flows.progress import watcher
-from flows.train import open_shop
+from evals.sets import reserved_repositories
+from flows.progress import progress_listener
+from flows.train import open_training_context
 from flows.window import completed
 from models.errors import CapReached, MalformedAnswer, PromptTooLong, ProviderError
 from models.plans import Frozen
-from models.training import Target
-from tasks.scoring import Bench, score_answer
+from models.training import TrainingTarget
+from tasks.scoring import ScoringContext, score_answer
 from training.data.scoring import Scorer, Unscored, unscored
 
 MOST_FAILURES = 3
@@ -32,7 +32,7 @@ class ScoreReport(Frozen):
     about, or that it could not take. `stopped` says why the run ended early, if it did.
     """
 
-    target: Target
+    target: TrainingTarget
     scores: tuple[float, ...]
     accepted: int
     least: float
@@ -45,7 +45,7 @@ class ScoreReport(Frozen):
 
 @flow(name="score", flow_run_name="score {target.value}", persist_result=False)
 def score(
-    target: Target, campaigns: tuple[str, ...] = (), limit: int | None = None, max_cost: float | None = None
+    target: TrainingTarget, campaigns: tuple[str, ...] = (), limit: int | None = None, max_cost: float | None = None
 ) -> ScoreReport:
     """Have the teacher score the student's answers to a target's stages in runs that passed; at most `limit`.
 
@@ -54,14 +54,20 @@ def score(
     """
     from llm import Meter, open_router
 
-    shop, meter = open_shop(), Meter(max_cost=max_cost)
-    router = open_router(shop.settings.models, "teacher", meter)
-    bench = Bench(shop.raw, Scorer(router))
-    found, known = unscored(shop.raw, target, bench.identity, campaigns, kept_back(shop.curated, shop.raw_engine))
+    context, meter = open_training_context(), Meter(max_cost=max_cost)
+    router = open_router(context.settings.models, "teacher", meter)
+    instance_context = ScoringContext(context.raw, Scorer(router))
+    found, known = unscored(
+        context.raw,
+        target,
+        instance_context.identity,
+        campaigns,
+        reserved_repositories(context.curated, context.raw_engine),
+    )
     wanted = found[:limit]
     with tags("score", target.value):
-        scores, unread, stopped = _run(bench, wanted, target, router.concurrency)
-    least = shop.settings.curation.least_score
+        scores, unread, stopped = _run(instance_context, wanted, target, router.concurrency)
+    least = context.settings.curation.least_score
     report = ScoreReport(
         target=target,
         scores=tuple(scores),
@@ -77,9 +83,11 @@ def score(
     return report
 
 
-def _run(bench: Bench, wanted: list[Unscored], target: Target, at_a_time: int) -> tuple[list[float], int, str]:
+def _run(
+    instance_context: ScoringContext, wanted: list[Unscored], target: TrainingTarget, at_a_time: int
+) -> tuple[list[float], int, str]:
     """Scores, how many answers got none although the teacher was asked, and why it stopped early."""
-    watch, what = watcher(), f"score {target.value}"
+    watch, what = progress_listener(), f"score {target.value}"
     watch.start(what, len(wanted))
     scores, unread, failures, stopped = list[float](), 0, 0, ""
     with ThreadPoolTaskRunner[float](max_workers=at_a_time) as runner:
@@ -88,7 +96,7 @@ def _run(bench: Bench, wanted: list[Unscored], target: Target, at_a_time: int) -
             label = f"{answer.stage.value} {answer.repository}@{answer.commit[:7]}"
             return runner.submit(
                 score_answer.with_options(cache_policy=NO_CACHE),
-                {"label": label, "bench": bench, "answer": answer},
+                {"label": label, "instance_context": instance_context, "answer": answer},
             )
 
         going_on = takewhile(lambda _: not stopped, wanted)

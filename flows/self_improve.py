@@ -11,19 +11,19 @@ from typing import Any
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
 
-from evals.sets import all_sets, copy_of_reserved, kept_back
+from evals.sets import all_sets, copy_of_reserved, reserved_repositories
 from flows.campaign import campaign
 from flows.curate import curate
-from flows.promotion import Settled, settle
-from flows.train import TrainOrder, asides, gate, open_shop, prepare, publish
+from flows.promotion import PromotionOutcome, settle
+from flows.train import TrainOrder, asides, gate, open_training_context, prepare, publish
 from harness.packages.contents import package_content
 from harness.packages.package import read_package
 from models.curation_settings import CurationRequest
 from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
-from models.evaluation import GateReport, Verdict
+from models.evaluation import GateReport, GateVerdict
 from models.plans import Frozen
-from models.training import Target
-from tasks.learning import Shop
+from models.training import TrainingTarget
+from tasks.learning import TrainingContext
 from training.adapters.registry.evidence import GATE as GATE_RULE
 from training.bases.bases import find_base, list_bases
 from training.cycle import guardrails
@@ -34,9 +34,9 @@ from training.cycle.rounds import (
     GATE,
     PROMOTE,
     TRAIN,
-    Request,
-    Result,
     Round,
+    RoundRequest,
+    StepRecord,
     abandon,
     continue_or_begin,
 )
@@ -55,7 +55,7 @@ class ImproveOrder(Frozen):
     """
 
     packages: tuple[Path, ...] = ()
-    targets: tuple[Target, ...] = ()
+    targets: tuple[TrainingTarget, ...] = ()
     base: str | None = None
     temperatures: tuple[float, ...] = (0.6,)
     samples: int = 2
@@ -73,7 +73,7 @@ class TargetLine(Frozen):
     """What a round did about a target: `verdict` is a gate's, `withheld`, `rolled back`, `replaced` or `skipped`."""
 
     round: int
-    target: Target
+    target: TrainingTarget
     verdict: str
     reason: str
     adapter: str = ""
@@ -92,54 +92,56 @@ def self_improve(order: ImproveOrder, rounds: int = 1) -> ImproveReport:
 
     Raises GuardrailError when a rule refuses, UsageError for an order that an open round does not fit.
     """
-    shop = open_shop()
-    request = _request(shop, order)
+    context = open_training_context()
+    request = _request(context, order)
     if order.abandon:
-        abandon(shop.raw_engine)
+        abandon(context.raw_engine)
     lines: list[TargetLine] = []
-    fresh = partial(guardrails.check_fresh_repositories, settings=shop.settings.guardrails)
+    fresh = partial(guardrails.check_fresh_repositories, settings=context.settings.guardrails)
     for _ in range(rounds):
-        turn = continue_or_begin(shop.raw_engine, request, fresh)
+        turn = continue_or_begin(context.raw_engine, request, fresh)
         with tags(f"round-{turn.number}"):
-            done = _round(shop, turn, order)
+            done = _round(context, turn, order)
         lines += done
         create_table_artifact(key="self-improve", table=[line.model_dump(mode="json") for line in lines])
-        if not any(line.verdict == Verdict.PROMOTE for line in done):
+        if not any(line.verdict == GateVerdict.PROMOTE for line in done):
             return ImproveReport(lines=tuple(lines), stopped=f"round {turn.number} promoted nothing")
     return ImproveReport(lines=tuple(lines), stopped=f"{rounds} rounds were asked for")
 
 
-def _copied(shop: Shop, package: Path) -> str:
+def _copied(context: TrainingContext, package: Path) -> str:
     """Why a package is a copy of a reserved repository, "" if it is none."""
-    return copy_of_reserved(shop.curated, shop.raw_engine, package_content(read_package(package)))
+    return copy_of_reserved(context.curated, context.raw_engine, package_content(read_package(package)))
 
 
-def _request(shop: Shop, order: ImproveOrder) -> Request:
+def _request(context: TrainingContext, order: ImproveOrder) -> RoundRequest:
     """The order with its defaults filled in. Raises UsageError for what cannot be guessed."""
-    held = kept_back(shop.curated, shop.raw_engine)
+    held = reserved_repositories(context.curated, context.raw_engine)
     packages = list(order.packages) or [
         path
-        for path in shop.known_packages()
-        if read_package(path).manifest.name not in held and not _copied(shop, path)
+        for path in context.known_packages()
+        if read_package(path).manifest.name not in held and not _copied(context, path)
     ]
     if not packages:
         raise UsageError("no package is known that is not reserved; give some: cra self-improve PACKAGE...")
     names = [read_package(path).manifest.name for path in packages]
     guardrails.check_held_out(names, list(held))
     for path in order.packages:
-        if why := _copied(shop, path):
+        if why := _copied(context, path):
             raise GuardrailError(guardrails.HELD_OUT, f"{path}: {why}, which is reserved for evaluation; leave it out")
-    targets = order.targets or tuple(each for each in Target if any(s.target is each for s in all_sets(shop.curated)))
+    targets = order.targets or tuple(
+        each for each in TrainingTarget if any(s.target is each for s in all_sets(context.curated))
+    )
     if not targets:
         raise UsageError(
             "no target has a frozen evaluation set; make one: cra eval-sets build --target scope --repository NAME"
         )
-    bases = [base.name for base in list_bases(shop.curated)]
+    bases = [base.name for base in list_bases(context.curated)]
     if order.base is None and len(bases) != 1:
         raise UsageError(f"name the base with --base; there are: {', '.join(bases) or 'none, see cra bases add'}")
-    base = find_base(shop.curated, order.base or bases[0]).name
+    base = find_base(context.curated, order.base or bases[0]).name
     asked = order.model_dump(mode="json", exclude={"packages", "targets", "base", "abandon"})
-    return Request(
+    return RoundRequest(
         packages=tuple(str(path.resolve()) for path in packages),
         repositories=tuple(names),
         targets=targets,
@@ -148,31 +150,31 @@ def _request(shop: Shop, order: ImproveOrder) -> Request:
     )
 
 
-def _round(shop: Shop, turn: Round, order: ImproveOrder) -> list[TargetLine]:
+def _round(context: TrainingContext, turn: Round, order: ImproveOrder) -> list[TargetLine]:
     """One round: campaign; for each target dataset, training, evaluation; one gate for all; promotions one by one."""
     turn.step(CAMPAIGN, None, partial(_campaign, turn, order))
     lines, ready = list[TargetLine](), list[TrainOrder]()
     for target in turn.request.targets:
-        data = turn.step(CURATE, target, partial(_curate, shop, turn, order, target))
+        data = turn.step(CURATE, target, partial(_curate, context, turn, order, target))
         wanted = _wanted(turn, order, target, data["dataset"])
-        skipped = data["skipped"] or turn.step(TRAIN, target, partial(_train, shop, wanted))["skipped"]
+        skipped = data["skipped"] or turn.step(TRAIN, target, partial(_train, context, wanted))["skipped"]
         if skipped:
             lines.append(TargetLine(round=turn.number, target=target, verdict=SKIPPED, reason=skipped))
         else:
             ready.append(wanted)
-    gated = turn.step(GATE, None, partial(_gate, shop, ready))
+    gated = turn.step(GATE, None, partial(_gate, context, ready))
     for wanted in ready:
         about = gated[wanted.target.value]
         if "skipped" in about:
             came = {"verdict": SKIPPED, "reason": about["skipped"]}
         else:
-            came = turn.step(PROMOTE, wanted.target, partial(_promote, shop, wanted, about))
+            came = turn.step(PROMOTE, wanted.target, partial(_promote, context, wanted, about))
         lines.append(TargetLine(round=turn.number, target=wanted.target, **came))
-    turn.finish(END, None, {"promoted": [line.adapter for line in lines if line.verdict == Verdict.PROMOTE]})
+    turn.finish(END, None, {"promoted": [line.adapter for line in lines if line.verdict == GateVerdict.PROMOTE]})
     return lines
 
 
-def _campaign(turn: Round, order: ImproveOrder) -> Result:
+def _campaign(turn: Round, order: ImproveOrder) -> StepRecord:
     name = f"self-improve round {turn.number}"
     report = campaign(
         [Path(path) for path in turn.request.packages],
@@ -185,16 +187,16 @@ def _campaign(turn: Round, order: ImproveOrder) -> Result:
     return {"name": name, "campaign": report.campaign_id}
 
 
-def _curate(shop: Shop, turn: Round, order: ImproveOrder, target: Target) -> Result:
+def _curate(context: TrainingContext, turn: Round, order: ImproveOrder, target: TrainingTarget) -> StepRecord:
     """The dataset's directory, or why there is none. It holds all rounds so far: adapters begin at the frozen base."""
     request = CurationRequest(
         target=target,
-        data_dir=str(shop.settings.data_dir),
-        settings=shop.settings.curation,
+        data_dir=str(context.settings.data_dir),
+        settings=context.settings.curation,
         base=turn.request.base,
         max_prompt_tokens=order.max_prompt_tokens,
         min_organisations=order.min_organisations,
-        windows=shop.settings.models.windows,
+        windows=context.settings.models.windows,
         whole_pool=True,
     )
     try:
@@ -206,7 +208,7 @@ def _curate(shop: Shop, turn: Round, order: ImproveOrder, target: Target) -> Res
     return {"dataset": str(made.dataset_dir), "skipped": ""}
 
 
-def _wanted(turn: Round, order: ImproveOrder, target: Target, dataset: str) -> TrainOrder:
+def _wanted(turn: Round, order: ImproveOrder, target: TrainingTarget, dataset: str) -> TrainOrder:
     return TrainOrder(
         target=target,
         base=turn.request.base,
@@ -218,43 +220,43 @@ def _wanted(turn: Round, order: ImproveOrder, target: Target, dataset: str) -> T
     )
 
 
-def _train(shop: Shop, wanted: TrainOrder) -> Result:
+def _train(context: TrainingContext, wanted: TrainOrder) -> StepRecord:
     """The adapter that was trained and measured, or the rule that refused it."""
     try:
-        return {"adapter": prepare(shop, wanted).adapter.name, "skipped": ""}
+        return {"adapter": prepare(context, wanted).adapter.name, "skipped": ""}
     except (GuardrailError, RegistryError) as error:
         return {"adapter": "", "skipped": str(error)}
 
 
-def _gate(shop: Shop, ready: list[TrainOrder]) -> Result:
+def _gate(context: TrainingContext, ready: list[TrainOrder]) -> StepRecord:
     """The gate's reports by target, the targets corrected for each other, with what else is to be known of each; or
     the rule that refuses one by now. What was measured is found."""
     came, made = dict[str, Any](), []
     for wanted in ready:
         try:
-            made.append(prepare(shop, wanted))
+            made.append(prepare(context, wanted))
         except (GuardrailError, RegistryError) as error:
             came[wanted.target.value] = {"skipped": str(error)}
-    for prepared, report in zip(made, gate(shop, made), strict=True):
+    for prepared, report in zip(made, gate(context, made), strict=True):
         publish(prepared, report)
         came[report.target.value] = {"report": report.model_dump(mode="json"), "notes": asides(prepared)}
     return came
 
 
-def _promote(shop: Shop, wanted: TrainOrder, gated: Result) -> Result:
+def _promote(context: TrainingContext, wanted: TrainOrder, gated: StepRecord) -> StepRecord:
     """Act on a report of the gate, by what it says alone: a target that was promoted before this one in the round would
     have everything measured again. If somebody else serves by now than it was compared with, it is passed over."""
     report = GateReport.model_validate(gated["report"])
     assert report.challenger.adapter is not None, "a challenger is an adapter"
-    adapter = shop.registry.show(report.challenger.adapter)
+    adapter = context.registry.show(report.challenger.adapter)
     try:
-        settled = settle(shop, wanted, find_base(shop.curated, adapter.base), adapter, report)
+        settled = settle(context, wanted, find_base(context.curated, adapter.base), adapter, report)
     except RegistryError as error:  # its base was superseded meanwhile
-        settled = Settled(SKIPPED, (str(error),))
+        settled = PromotionOutcome(SKIPPED, (str(error),))
     except GuardrailError as error:
         if error.rule != GATE_RULE:
             raise
-        shop.registry.withhold(adapter, report, str(error))
-        settled = Settled(SKIPPED, (str(error),))
+        context.registry.withhold(adapter, report, str(error))
+        settled = PromotionOutcome(SKIPPED, (str(error),))
     notes = "; ".join([report.reason, *gated["notes"], *settled.notes])
     return {"verdict": settled.outcome, "reason": notes, "adapter": adapter.name}

@@ -13,12 +13,12 @@ from prefect import flow, tags, task
 from prefect.artifacts import create_markdown_artifact
 
 from agent.prompts.render import fenced
-from flows.progress import watcher
+from flows.progress import progress_listener
 from harness.packages.contents import package_content
 from harness.packages.package import write_atomically
-from harness.runs.attempt import Work
-from harness.runs.model_pool import Crew
-from harness.runs.solving import FullCheck, Order, Place, check_whole, place_for
+from harness.runs.attempt import AttemptResult
+from harness.runs.model_pool import ModelPool
+from harness.runs.solving import FullCheck, SolveContext, SolveOrder, check_whole, place_for
 from host.private import private_directory
 from host.settings import load_settings
 from llm import Meter
@@ -37,15 +37,15 @@ from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.settings import Settings
 from store.runs import RawStore, digest, open_raw_store
-from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
+from tasks.caching import RETRY_DELAYS, cache_options, is_infrastructure
 from tasks.runtime import open_runtime
-from tasks.trajectory import Assignment, Desk, do_work, fault_of
+from tasks.trajectory import Assignment, CampaignContext, do_work, fault_of
 
 _WORK = "solve"
 _FAULTS = (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable)
 
 
-class Attempt(Frozen):
+class SolveRequest(Frozen):
     """Who is to solve an order, and what it may cost."""
 
     planner: str = "student"
@@ -56,21 +56,21 @@ class Attempt(Frozen):
     max_tokens: int | None = None
 
 
-class Solved(Frozen):
+class SolveReport(Frozen):
     """What came of an order: the outcome, the patch, the suite before and after, and where it is on record."""
 
     trajectory: str
     base: str
     outcome: OutcomeKind
     detail: str
-    work: Work
+    work: AttemptResult
     check: FullCheck | None
     untested: str
     seconds: float = 0.0
 
 
 @flow(name="solve", flow_run_name="solve {label}", persist_result=False)
-def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None) -> Solved:
+def solve(label: str, order: SolveOrder, attempt: SolveRequest, sandbox: str | None = None) -> SolveReport:
     """Work an order off. The same order again returns what came of it, or goes on where it was stopped.
 
     Raises UsageError and RepositoryError for a bad order, InfrastructureError when nobody could be asked.
@@ -80,16 +80,16 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
     store = open_raw_store(settings.raw_url)
     started = time.monotonic()
     with place_for(order, runtime, settings.cache_dir) as place, tags("solve"):
-        assignment, desk = _set_up(place, attempt, settings, store)
+        assignment, context = _set_up(place, attempt, settings, store)
         archive = settings.data_dir / "sessions" / f"{assignment.key}.json"
         number = store.begin_attempt(assignment.key)
         if archive.is_file():
-            solved = Solved.model_validate_json(archive.read_text())
+            solved = SolveReport.model_validate_json(archive.read_text())
         elif number is None:
             raise UsageError(f"this was solved before, but {archive} is gone; --sample gives another attempt")
         else:
             try:
-                solved = _work(assignment, desk, number, place, settings, started)
+                solved = _work(assignment, context, number, place, settings, started)
             except _FAULTS as error:
                 store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
                 raise
@@ -101,42 +101,60 @@ def solve(label: str, order: Order, attempt: Attempt, sandbox: str | None = None
     return solved
 
 
-def _set_up(place: Place, attempt: Attempt, settings: Settings, store: RawStore) -> tuple[Assignment, Desk]:
-    bench = place.bench
-    watch = watcher()
+def _set_up(
+    place: SolveContext, attempt: SolveRequest, settings: Settings, store: RawStore
+) -> tuple[Assignment, CampaignContext]:
+    instance_context = place.instance_context
+    watch = progress_listener()
     watch.start(_WORK, None)
     meter = Meter(max_tokens=attempt.max_tokens, max_cost=attempt.max_cost)
-    desk = Desk(
+    context = CampaignContext(
         store,
         settings.cache_dir,
-        Crew(settings.models, meter, settings.curated_url),
+        ModelPool(settings.models, meter, settings.curated_url),
         edit_format=attempt.edit_format,
         limits=settings.loop,
         step_tests=StepTestMode.OFF if place.untested else StepTestMode.ON,
         sandboxes=settings.concurrency,
-        tell=partial(watch.advance, _WORK),
+        notify=partial(watch.advance, _WORK),
     )
-    package = bench.package
-    instance_key = store.register_package(package.manifest, package_content(package))[bench.instance.instance_id]
+    package = instance_context.package
+    instance_key = store.register_package(package.manifest, package_content(package))[
+        instance_context.instance.instance_id
+    ]
     campaign = store.register_campaign(
-        {"kind": "solve", "repository": bench.package.manifest.name, "loop": desk.limits.model_dump(mode="json")}
+        {
+            "kind": "solve",
+            "repository": instance_context.package.manifest.name,
+            "loop": context.limits.model_dump(mode="json"),
+        }
     )
-    store.start_run(campaign, f"solve-{bench.package.manifest.name}", place.key, [bench.package.directory])
-    planner = desk.planner(attempt.planner, bench, attempt.temperature, attempt.sample)
+    package = instance_context.package
+    store.start_run(campaign, f"solve-{package.manifest.name}", place.key, [package.directory])
+    planner = context.planner(attempt.planner, instance_context, attempt.temperature, attempt.sample)
     key = store.open_trajectory(
         campaign, instance_key, attempt.planner, planner.identity, attempt.temperature, attempt.sample
     )
-    return Assignment(key, instance_key, attempt.planner, attempt.temperature, attempt.sample, bench), desk
+    return Assignment(
+        key, instance_key, attempt.planner, attempt.temperature, attempt.sample, instance_context
+    ), context
 
 
-def _work(assignment: Assignment, desk: Desk, number: int, place: Place, settings: Settings, started: float) -> Solved:
-    work = do_work(assignment, desk, desk.store.recorder(assignment.key, number))
-    desk.tell("the whole suite")
-    check = _checked(place, work, settings, desk.store)
+def _work(
+    assignment: Assignment,
+    context: CampaignContext,
+    number: int,
+    place: SolveContext,
+    settings: Settings,
+    started: float,
+) -> SolveReport:
+    work = do_work(assignment, context, context.store.recorder(assignment.key, number))
+    context.notify("the whole suite")
+    check = _checked(place, work, settings, context.store)
     outcome, detail = _outcome(work, check, place)
-    return Solved(
+    return SolveReport(
         trajectory=assignment.key,
-        base=place.bench.instance.base_commit,
+        base=place.instance_context.instance.base_commit,
         outcome=outcome,
         detail=detail,
         work=work,
@@ -146,7 +164,7 @@ def _work(assignment: Assignment, desk: Desk, number: int, place: Place, setting
     )
 
 
-def _close(store: RawStore, key: str, number: int, solved: Solved) -> None:
+def _close(store: RawStore, key: str, number: int, solved: SolveReport) -> None:
     store.close_trajectory(
         key,
         number,
@@ -158,12 +176,12 @@ def _close(store: RawStore, key: str, number: int, solved: Solved) -> None:
     )
 
 
-def _checked(place: Place, work: Work, settings: Settings, store: RawStore) -> FullCheck | None:
+def _checked(place: SolveContext, work: AttemptResult, settings: Settings, store: RawStore) -> FullCheck | None:
     """The whole suite before and after, unless there is nothing to run or nothing to judge."""
     if place.untested or not work.files:
         return None
-    key = digest("full-check", place.bench.instance.model_dump(mode="json"), work.canonical())
-    one = run_whole_suite.with_options(**kept_under(key, settings.cache_dir))
+    key = digest("full-check", place.instance_context.instance.model_dump(mode="json"), work.canonical())
+    one = run_whole_suite.with_options(**cache_options(key, settings.cache_dir))
     try:
         text = store.get_text(one(place, work.changes, store))
     except DatabaseError:  # the engine remembers a check that this database does not hold
@@ -179,13 +197,13 @@ def _checked(place: Place, work: Work, settings: Settings, store: RawStore) -> F
     persist_result=True,
     result_serializer="json",
 )
-def run_whole_suite(place: Place, changes: Overlay, store: RawStore) -> str:
+def run_whole_suite(place: SolveContext, changes: Overlay, store: RawStore) -> str:
     """Run the repository's whole suite on the base and on the change; the report goes to the database, its hash is the
     result."""
-    return store.put_text(check_whole(place.bench, changes).model_dump_json())
+    return store.put_text(check_whole(place.instance_context, changes).model_dump_json())
 
 
-def _outcome(work: Work, check: FullCheck | None, place: Place) -> tuple[OutcomeKind, str]:
+def _outcome(work: AttemptResult, check: FullCheck | None, place: SolveContext) -> tuple[OutcomeKind, str]:
     """How a solve ended. No hidden test judges it: `passed` says that it went through and that nothing broke."""
     if work.end is not None:
         return work.end, work.detail
@@ -198,7 +216,7 @@ def _outcome(work: Work, check: FullCheck | None, place: Place) -> tuple[Outcome
     return OutcomeKind.PASSED, f"no test broke; {len(check.new)} new ones pass"
 
 
-def _publish(solved: Solved) -> None:
+def _publish(solved: SolveReport) -> None:
     create_markdown_artifact(
         key=f"solve-{solved.trajectory[:12]}",
         markdown=f"**{solved.outcome.value}**: {solved.detail}\n\n{fenced(solved.work.patch, 'diff')}\n",

@@ -3,7 +3,7 @@
 from models.outcomes import OutcomeKind
 
 
-class Stopping:
+class StopRule:
     """Watches outcomes as they come in. `reason` is empty while the campaign may go on."""
 
     def __init__(self, most_failures: int) -> None:

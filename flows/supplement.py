@@ -11,11 +11,11 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.progress import watcher
+from flows.progress import progress_listener
 from flows.window import completed
 from harness.packages.contents import package_content
 from harness.packages.package import read_package
-from harness.supplement import RouterTeacher, Subject, store_instance, wanting
+from harness.supplement import RouterTeacher, UntestedInstance, store_instance, wanting
 from host.settings import load_settings
 from models.errors import CapReached, CleanRoomError, ProviderError
 from models.plans import Frozen
@@ -24,16 +24,16 @@ from models.test_quality import TestQuality
 from store.runs import open_raw_store
 from store.runs.supplements import open_supplement_store
 from tasks.runtime import open_runtime
-from tasks.supplement import Case, Desk, supplement_commit
+from tasks.supplement import SupplementCase, SupplementContext, supplement_commit
 
-Found = tuple[Supplement, TestQuality | None]
+SupplementResult = tuple[Supplement, TestQuality | None]
 
 ACCEPTED = "accepted"
 MOST_FAILURES = 3
 """Commits in a row for which the teacher could not be asked; with one more, the run stops with the reason."""
 
 
-class Line(Frozen):
+class SupplementLine(Frozen):
     """What came of one commit: `state` is accepted, why it was not, or the fault that stopped it."""
 
     package: str
@@ -54,7 +54,7 @@ class Line(Frozen):
 class SupplementReport(Frozen):
     """What a run did. `stopped` says why it ended before its work was done, if it did; `cost` is what it spent."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[SupplementLine, ...]
     lacking: int
     cost: float = 0.0
     stopped: str = ""
@@ -80,24 +80,29 @@ def supplement(
     meter = Meter(max_cost=max_cost)
     teacher = RouterTeacher(open_router(settings.models, "teacher", meter))
     raw = open_raw_store(settings.raw_url)
-    desk = Desk(raw, open_supplement_store(settings.raw_url), settings.cache_dir, teacher, settings.concurrency)
-    cases: list[Case] = []
+    context = SupplementContext(
+        raw, open_supplement_store(settings.raw_url), settings.cache_dir, teacher, settings.concurrency
+    )
+    cases: list[SupplementCase] = []
     for package in (read_package(Path(path)) for path in packages):
         raw.register_package(package.manifest, package_content(package))
-        cases += [Case(Subject(runtime, package, instance), desk) for instance in wanting(package.manifest)]
+        cases += [
+            SupplementCase(UntestedInstance(runtime, package, instance), context)
+            for instance in wanting(package.manifest)
+        ]
     report = _run(cases[:limit], settings.concurrency)
     _publish(report)
     return report.model_copy(update={"lacking": len(cases), "cost": meter.spent.cost})
 
 
-def _run(cases: list[Case], at_a_time: int) -> SupplementReport:
-    watch = watcher()
+def _run(cases: list[SupplementCase], at_a_time: int) -> SupplementReport:
+    watch = progress_listener()
     watch.start("supplement", len(cases))
-    lines: dict[str, Line] = {}
+    lines: dict[str, SupplementLine] = {}
     stopped, failures = "", 0
-    with ThreadPoolTaskRunner[Found](max_workers=at_a_time) as runner, tags("supplement"):
+    with ThreadPoolTaskRunner[SupplementResult](max_workers=at_a_time) as runner, tags("supplement"):
 
-        def submit(case: Case) -> PrefectFuture[Found]:
+        def submit(case: SupplementCase) -> PrefectFuture[SupplementResult]:
             one = supplement_commit.with_options(tags=case.tags, cache_policy=NO_CACHE)
             return runner.submit(one, {"label": case.label, "case": case})
 
@@ -113,7 +118,7 @@ def _run(cases: list[Case], at_a_time: int) -> SupplementReport:
     return SupplementReport(lines=tuple(found), lacking=len(cases), stopped=stopped)
 
 
-def _fault(case: Case, error: BaseException) -> Line:
+def _fault(case: SupplementCase, error: BaseException) -> SupplementLine:
     """A commit that nothing was decided about: a later run takes it up again."""
     kinds = {CapReached: "cap-reached", ProviderError: "provider-error", CleanRoomError: "fault"}
     state = next((state for kind, state in kinds.items() if isinstance(error, kind)), "harness-error")
@@ -121,7 +126,7 @@ def _fault(case: Case, error: BaseException) -> Line:
     return _line(case, state).model_copy(update={"detail": said, "undecided": True})
 
 
-def _found(case: Case, found: Supplement, quality: TestQuality | None) -> Line:
+def _found(case: SupplementCase, found: Supplement, quality: TestQuality | None) -> SupplementLine:
     """A commit that was decided about; what was accepted goes into its package."""
     last = found.rounds[-1].trial
     cost = sum(each.reply.cost for each in found.rounds if each.reply)
@@ -143,10 +148,10 @@ def _found(case: Case, found: Supplement, quality: TestQuality | None) -> Line:
     )
 
 
-def _line(case: Case, state: str) -> Line:
+def _line(case: SupplementCase, state: str) -> SupplementLine:
     instance = case.subject.instance
     package, task = case.subject.package.manifest.name, instance.task.splitlines()[0]
-    return Line(package=package, commit=instance.commit, task=task, state=state)
+    return SupplementLine(package=package, commit=instance.commit, task=task, state=state)
 
 
 def _publish(report: SupplementReport) -> None:

@@ -13,7 +13,7 @@ REFRESH_SECONDS = 5.0
 """How often the table in the UI is made anew while trajectories finish."""
 
 
-class Table:
+class CampaignTable:
     """Counts per repository and planner, made anew at most every few seconds. `before`: trajectories closed earlier."""
 
     def __init__(self, name: str, before: int) -> None:
@@ -24,7 +24,7 @@ class Table:
 
     def add(self, assignment: Assignment, kind: OutcomeKind) -> None:
         """Count one finished trajectory."""
-        row = (assignment.bench.package.manifest.name, assignment.planner)
+        row = (assignment.instance_context.package.manifest.name, assignment.planner)
         self._counts.setdefault(row, Counter())[kind.value] += 1
         if time.monotonic() - self._last > REFRESH_SECONDS:
             self.publish()

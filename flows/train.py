@@ -16,24 +16,24 @@ from pydantic import Field
 
 from evals.gate_report import gate_markdown, unlike_use
 from evals.gates import decide_together
-from evals.sets import contamination, in_common, kept_back, latest_set
+from evals.sets import contamination, in_common, latest_set, reserved_repositories
 from evals.thresholds import Rules
 from evals.tiers import check_order
 from flows.judging import evaluate
-from flows.progress import watcher
+from flows.progress import progress_listener
 from flows.promotion import settle
 from host.settings import load_settings
 from models.errors import GuardrailError, TrainingError
-from models.evaluation import Evaluation, EvaluationSet, GateReport, Verdict
+from models.evaluation import Evaluation, EvaluationSet, GateReport, GateVerdict
 from models.plans import Frozen
-from models.training import Target
-from tasks.learning import Shop, Trained, evaluation_ids, train_adapter
+from models.training import TrainingTarget
+from tasks.learning import FinishedTraining, TrainingContext, evaluation_ids, train_adapter
 from training.adapters.registry import AdapterVersion
 from training.adapters.registry.succession import require_current
 from training.adapters.registry.weights import content_hash
 from training.bases.bases import Base, find_base
 from training.cycle import guardrails
-from training.cycle.tier_status import measure_standing
+from training.cycle.tier_status import measure_tier_status
 from training.data.curation import Card
 from training.data.datasets import newest_dataset, read_dataset, trained_before
 from training.fit.recipe import recipe_for
@@ -50,7 +50,7 @@ class TrainOrder(Frozen):
     packages of reserved repositories on which the whole pipeline runs after a promotion.
     """
 
-    target: Target
+    target: TrainingTarget
     base: str
     dataset: Path | None = None
     technique: Technique = "auto"
@@ -64,12 +64,12 @@ class TrainReport(Frozen):
     """What came of a training. `outcome` is the gate's verdict, or why one who passed does not serve; `serving` is who
     serves the target now; `notes` are rules that were gone past, and what else is to be known."""
 
-    target: Target
+    target: TrainingTarget
     dataset: str
     adapter: str
     adapter_dir: Path
     champion: str
-    verdict: Verdict
+    verdict: GateVerdict
     outcome: str
     reason: str
     serving: str
@@ -87,7 +87,7 @@ class Prepared:
     base: Base
     card: Card
     evaluation_set: EvaluationSet
-    trained: Trained
+    trained: FinishedTraining
     adapter: AdapterVersion
     champion: AdapterVersion | None
     baseline: Evaluation
@@ -102,48 +102,48 @@ def train(order: TrainOrder) -> TrainReport:
     Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
     RegistryError. What is finished, of this or of another run, is found and not done again.
     """
-    shop = open_shop()
+    context = open_training_context()
     with tags("train", order.target.value):
-        prepared = prepare(shop, order)
-        [report] = gate(shop, [prepared])
-        return conclude(shop, prepared, report)
+        prepared = prepare(context, order)
+        [report] = gate(context, [prepared])
+        return conclude(context, prepared, report)
 
 
-def prepare(shop: Shop, order: TrainOrder) -> Prepared:
+def prepare(context: TrainingContext, order: TrainOrder) -> Prepared:
     """Measure the champion, train, register and measure the challenger; each is found if it was done before."""
-    base, dataset, card, evaluation_set = inputs(shop, order)
-    notes = check(shop, order, base, dataset, card, evaluation_set)
-    champion = _champion(shop, order.target, base)
-    baseline = evaluate(shop, evaluation_set, base, champion)
-    trained = _trained(shop, order, base, dataset, card)
-    adapter = _registered(shop, order, base, card, trained, baseline)
-    challenger = evaluate(shop, evaluation_set, base, adapter)
+    base, dataset, card, evaluation_set = inputs(context, order)
+    notes = check(context, order, base, dataset, card, evaluation_set)
+    champion = _champion(context, order.target, base)
+    baseline = evaluate(context, evaluation_set, base, champion)
+    trained = _trained(context, order, base, dataset, card)
+    adapter = _registered(context, order, base, card, trained, baseline)
+    challenger = evaluate(context, evaluation_set, base, adapter)
     return Prepared(order, base, card, evaluation_set, trained, adapter, champion, baseline, challenger, tuple(notes))
 
 
-def inputs(shop: Shop, order: TrainOrder) -> tuple[Base, Path, Card, EvaluationSet]:
+def inputs(context: TrainingContext, order: TrainOrder) -> tuple[Base, Path, Card, EvaluationSet]:
     """The base, the dataset with its card, and the frozen set. Raises an error of ours where one is missing."""
-    base = find_base(shop.curated, order.base)
-    require_current(shop.curated, base, order.target)
-    dataset = order.dataset or newest_dataset(shop.raw, shop.settings.data_dir, order.target)
+    base = find_base(context.curated, order.base)
+    require_current(context.curated, base, order.target)
+    dataset = order.dataset or newest_dataset(context.raw, context.settings.data_dir, order.target)
     card = read_dataset(dataset)
     methods(card, order.technique)  # raises if it lacks what one needs
-    return base, dataset, card, latest_set(shop.curated, order.target)
+    return base, dataset, card, latest_set(context.curated, order.target)
 
 
-def gate(shop: Shop, prepared: Sequence[Prepared]) -> list[GateReport]:
+def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateReport]:
     """What a gate says of each, the targets corrected for each other. One that serves keeps the report it got in by."""
     pairs = [in_common(each.baseline, each.challenger) for each in prepared]
     reports = decide_together(pairs, Rules(item_level=any(each.order.item_level for each in prepared)))
-    return [_passed(shop, each) or report for each, report in zip(prepared, reports, strict=True)]
+    return [_passed(context, each) or report for each, report in zip(prepared, reports, strict=True)]
 
 
-def conclude(shop: Shop, prepared: Prepared, report: GateReport) -> TrainReport:
+def conclude(context: TrainingContext, prepared: Prepared, report: GateReport) -> TrainReport:
     """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
     order, adapter = prepared.order, prepared.adapter
-    settled = settle(shop, order, prepared.base, adapter, report)
+    settled = settle(context, order, prepared.base, adapter, report)
     publish(prepared, report)
-    serving = shop.registry.active(order.target)
+    serving = context.registry.active(order.target)
     return TrainReport(
         target=order.target,
         dataset=prepared.card.id,
@@ -167,37 +167,37 @@ def asides(prepared: Prepared) -> list[str]:
 
 
 def check(
-    shop: Shop, order: TrainOrder, base: Base, dataset: Path, card: Card, evaluation_set: EvaluationSet
+    context: TrainingContext, order: TrainOrder, base: Base, dataset: Path, card: Card, evaluation_set: EvaluationSet
 ) -> list[str]:
     """Hold a training to the rules; notes about those that a person goes past. Raises GuardrailError."""
-    limits = shop.settings.guardrails
+    limits = context.settings.guardrails
     if card.target is not order.target:
         raise TrainingError(f"{dataset} is a dataset of {card.target.value}, not of {order.target.value}")
     guardrails.check_frozen_base(base.name, base.facts)
-    guardrails.check_accumulated(trained_before(shop.raw, card, base.id), [*card.rounds.earlier, card.id])
-    guardrails.check_held_out(list(card.repositories), list(kept_back(shop.curated, shop.raw_engine)))
+    guardrails.check_accumulated(trained_before(context.raw, card, base.id), [*card.rounds.earlier, card.id])
+    guardrails.check_held_out(list(card.repositories), list(reserved_repositories(context.curated, context.raw_engine)))
     guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, [evaluation_set])])
     total = sum(card.planners.values())
     taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
     guardrails.check_teacher_share(taught, total, int(base.facts["parameters"]), limits)
     guardrails.check_replay(card.rounds.replayed, total, len(card.rounds.earlier), limits, card.rounds.whole)
-    now = measure_standing(shop.raw_engine, shop.curated, shop.registry, limits)
+    now = measure_tier_status(context.raw_engine, context.curated, context.registry, limits)
     guardrails.check_planning_last(order.target, total - taught, now.promoted)
     try:
         note = check_order(order.target, now, order.override)
     except GuardrailError as error:
-        shop.registry.refuse(order.target, str(error))
+        context.registry.refuse(order.target, str(error))
         raise
     if note:
-        shop.registry.refuse(order.target, note, override=order.override)
+        context.registry.refuse(order.target, note, override=order.override)
     return [f"{note} ({order.override})"] if note else []
 
 
-def open_shop() -> Shop:
+def open_training_context() -> TrainingContext:
     """The database, registry and settings that the tasks share; progress goes to whoever watches."""
-    watch, known = watcher(), dict[str, tuple[int, int | None]]()
+    watch, known = progress_listener(), dict[str, tuple[int, int | None]]()
 
-    def tell(what: str, done: int, total: int | None) -> None:
+    def notify(what: str, done: int, total: int | None) -> None:
         before = known.get(what)
         known[what] = (done, total)
         if before is None or before[1] != total:  # new, or by now its size is known
@@ -205,29 +205,29 @@ def open_shop() -> Shop:
         elif done > before[0]:
             watch.advance(what, f"{done} of {total}" if total else "", done - before[0])
 
-    return Shop(load_settings(), tell)
+    return TrainingContext(load_settings(), notify)
 
 
-def _champion(shop: Shop, target: Target, base: Base) -> AdapterVersion | None:
-    active = shop.registry.active(target)
+def _champion(context: TrainingContext, target: TrainingTarget, base: Base) -> AdapterVersion | None:
+    active = context.registry.active(target)
     return active if active is not None and active.base == base.id else None
 
 
-def _trained(shop: Shop, order: TrainOrder, base: Base, dataset: Path, card: Card) -> Trained:
+def _trained(context: TrainingContext, order: TrainOrder, base: Base, dataset: Path, card: Card) -> FinishedTraining:
     start, trained = None, None
     for method in methods(card, order.technique):
-        plan = order_for(card, dataset, base, method, shop.settings.training, start)
-        trained = train_adapter(f"{order.target.value} {method}", shop, plan)
+        plan = order_for(card, dataset, base, method, context.settings.training, start)
+        trained = train_adapter(f"{order.target.value} {method}", context, plan)
         start = trained.adapter_dir
     assert trained is not None, "a technique has at least one method"
     return trained
 
 
 def _registered(
-    shop: Shop, order: TrainOrder, base: Base, card: Card, trained: Trained, baseline: Evaluation
+    context: TrainingContext, order: TrainOrder, base: Base, card: Card, trained: FinishedTraining, baseline: Evaluation
 ) -> AdapterVersion:
     asked = evaluation_ids(baseline, content_hash(trained.adapter_dir))
-    return shop.registry.register(
+    return context.registry.register(
         trained.adapter_dir,
         order.target,
         base.id,
@@ -238,7 +238,7 @@ def _registered(
             "backend": trained.run.backend,
             "methods": "+".join(methods(card, order.technique)),
             "steps": trained.run.steps,
-            **_told(shop, order, card),
+            **_told(context, order, card),
         },
         FIT_VERSION,
         parents=card.rounds.earlier,
@@ -246,22 +246,22 @@ def _registered(
     )
 
 
-def _told(shop: Shop, order: TrainOrder, card: Card) -> dict[str, Any]:
+def _told(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, Any]:
     """What a statement tells of the recipes: of one method its own, of several each with the method's name."""
     used = methods(card, order.technique)
     told = {
-        method: recipe_for(order.target, method, shop.settings.training).model_dump(mode="json", include=_TOLD)
+        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_TOLD)
         for method in used
     }
     return told[used[0]] if len(used) == 1 else {f"{m} {key}": value for m in used for key, value in told[m].items()}
 
 
-def _passed(shop: Shop, prepared: Prepared) -> GateReport | None:
+def _passed(context: TrainingContext, prepared: Prepared) -> GateReport | None:
     """The report by which the adapter was promoted, if it serves already: a run that was killed then goes on."""
     if prepared.champion is None or prepared.champion.id != prepared.adapter.id:
         return None
-    for entry in reversed(shop.registry.log(prepared.order.target)):
-        if entry.adapter == prepared.adapter.id and entry.action == Verdict.PROMOTE and entry.report:
+    for entry in reversed(context.registry.log(prepared.order.target)):
+        if entry.adapter == prepared.adapter.id and entry.action == GateVerdict.PROMOTE and entry.report:
             return GateReport.model_validate(entry.report)
     return None
 

@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from exchange.predictions import read_predictions
-from flows.progress import watcher
+from flows.progress import progress_listener
 from flows.window import completed
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage, read_package
@@ -24,7 +24,7 @@ from store.runs import RawStore, open_raw_store
 from tasks.runtime import open_runtime
 from tasks.validate import PredictionCase, judge_case
 
-Known = dict[str, tuple[RepoPackage, Instance, str]]
+InstancesById = dict[str, tuple[RepoPackage, Instance, str]]
 
 
 class ValidateReport(Frozen):
@@ -53,9 +53,9 @@ def validate(predictions: Path, packages: list[Path], sandbox: str | None = None
     return report
 
 
-def known_instances(store: RawStore, packages: list[RepoPackage]) -> Known:
+def known_instances(store: RawStore, packages: list[RepoPackage]) -> InstancesById:
     """Instances by id, with their package and key; of two packages that hold the same id the first counts."""
-    known: Known = {}
+    known: InstancesById = {}
     for package in packages:
         keys = store.register_package(package.manifest, package_content(package))
         for instance in package.manifest.instances:
@@ -64,7 +64,7 @@ def known_instances(store: RawStore, packages: list[RepoPackage]) -> Known:
 
 
 def _run(cases: list[PredictionCase], at_a_time: int) -> list[Judged]:
-    watch = watcher()
+    watch = progress_listener()
     watch.start("validate", len(cases))
     found: dict[int, Judged] = {}
     with ThreadPoolTaskRunner[Judged](max_workers=at_a_time) as runner, tags("validate"):

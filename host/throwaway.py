@@ -39,7 +39,7 @@ def discard(folder: Path) -> None:
     """
     if not folder.is_symlink() and not folder.exists():
         return
-    trash = trash_beside(folder)
+    trash = trash_folder(folder)
     moved = trash and _moved(folder, trash)
     if trash is None or moved is None:
         _in_place(folder, float("inf"))
@@ -53,7 +53,7 @@ def discard(folder: Path) -> None:
         trash.rmdir()
 
 
-def trash_beside(folder: Path) -> Path | None:
+def trash_folder(folder: Path) -> Path | None:
     """The trash folder of a folder's place, made if need be; None where somebody else's is in its way."""
     trash = folder.parent / _name()
     try:
@@ -79,7 +79,7 @@ def _moved(folder: Path, trash: Path) -> Path | None:
                 folder.chmod(0o700)  # a folder can only be moved by who may write in it
             folder.rename(target)
             return target
-        trash_beside(folder)  # emptied and removed just now, perhaps
+        trash_folder(folder)  # emptied and removed just now, perhaps
     return None
 
 

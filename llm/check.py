@@ -14,7 +14,7 @@ from llm.meter import Meter
 from llm.service import Service, open_service
 from models.chat import Message
 from models.errors import CleanRoomError, SettingsError
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.plans import Frozen
 from models.protocols import Stage
 from store.active_adapters import Aliases
@@ -59,7 +59,7 @@ class EndpointReport(Frozen):
         return not self.fault
 
 
-def check(models: Models, aliases: Aliases | None = None) -> list[EndpointReport]:
+def check(models: ModelSettings, aliases: Aliases | None = None) -> list[EndpointReport]:
     """A report on each endpoint that is configured or used, by name. Faults are in the reports; nothing is raised.
 
     `aliases`: which adapters are promoted.
@@ -70,7 +70,7 @@ def check(models: Models, aliases: Aliases | None = None) -> list[EndpointReport
         return list(pool.map(lambda name: _report(models, name, uses.get(name, []), aliases), names))
 
 
-def _uses(models: Models) -> dict[str, list[str]]:
+def _uses(models: ModelSettings) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for group in ("roles", "teachers"):
         for use, name in getattr(models, group):
@@ -79,7 +79,7 @@ def _uses(models: Models) -> dict[str, list[str]]:
     return found
 
 
-def _report(models: Models, name: str, uses: Sequence[str], aliases: Aliases | None) -> EndpointReport:
+def _report(models: ModelSettings, name: str, uses: Sequence[str], aliases: Aliases | None) -> EndpointReport:
     set_ = models.endpoint(name)
     hasty = set_.model_copy(update={"attempts": min(_TRIES, set_.attempts), "max_wait": min(_WAIT, set_.max_wait)})
     found: dict[str, Any] = {
@@ -93,7 +93,7 @@ def _report(models: Models, name: str, uses: Sequence[str], aliases: Aliases | N
     return EndpointReport(**found)
 
 
-def _stages(models: Models, name: str, aliases: Aliases | None) -> dict[str, str]:
+def _stages(models: ModelSettings, name: str, aliases: Aliases | None) -> dict[str, str]:
     """Who answers the student's stages on this endpoint, where it is an adapter."""
     roles, base = models.roles, models.endpoint(name).base
     chosen: dict[str, str] = {}

@@ -17,10 +17,10 @@ import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from llm.chat import Completion
-from llm.faults import Overflow, Rejected, Trouble, read_fault
+from llm.faults import CallFailed, Overflow, Rejected, read_fault
 from llm.meter import Spent
-from llm.rate_limit import Breaker, Pace
-from llm.stream import Gathered, gather
+from llm.rate_limit import AimdLimiter, CircuitBreaker
+from llm.stream import PartialAnswer, gather
 from llm.structured_output import Ask, Form, request_fields
 from models.errors import CleanRoomError, PromptTooLong
 from models.llm_settings import Endpoint
@@ -47,8 +47,8 @@ class Client:
             http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
         )
         self._openai.organization = self._openai.project = None  # read from the environment, meant for one provider
-        self.pace = Pace(settings.concurrency)
-        self.breaker = Breaker()
+        self.pace = AimdLimiter(settings.concurrency)
+        self.breaker = CircuitBreaker()
         self._refused_schemas: set[str] = set()
         self._takes = Form(schema=True, together=True)
         """What the server refused is False; schemas are remembered one by one."""
@@ -66,7 +66,7 @@ class Client:
             failure = self._too_long(overflow, ask)
         except Rejected as rejected:
             remedy = "set its json_schema = false if that is what it does not know" if ask.request.schema_ else ""
-            trouble = Trouble(f"it refused the request ({rejected.message})", remedy or "check its settings")
+            trouble = CallFailed(f"it refused the request ({rejected.message})", remedy or "check its settings")
             failure = trouble.as_error(self.name)
         except _GivenUp as given_up:
             failure = given_up.trouble.as_error(self.name, given_up.tries)
@@ -112,22 +112,22 @@ class Client:
         """One call with its retries."""
         refusal = self.breaker.refusal()
         if refusal is not None:
-            raise _GivenUp(Trouble(f"it is given a rest: {refusal}", "see that it works (`cra models check`)"), 1)
+            raise _GivenUp(CallFailed(f"it is given a rest: {refusal}", "see that it works (`cra models check`)"), 1)
         tries = 1 if self.breaker.on_trial else self.settings.attempts
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Trouble) and self._worth_it(error)),
+            retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and self._worth_it(error)),
             stop=lambda state: _enough(state, tries),
             wait=self._wait,
             reraise=True,
         )
         attempt_number = 0
-        trouble: Trouble
+        trouble: CallFailed
         try:
             async for attempt in retrying:
                 with attempt:
                     attempt_number = attempt.retry_state.attempt_number
                     gathered, latency = await self._attempt(ask, form, n, seed)
-        except Trouble as last:
+        except CallFailed as last:
             trouble = last
         else:
             self.breaker.good()
@@ -138,19 +138,19 @@ class Client:
             self.breaker.bad(trouble.what, pause, at_once=wait > self.settings.max_wait)
         raise _GivenUp(trouble, attempt_number)
 
-    def _worth_it(self, trouble: Trouble) -> bool:
+    def _worth_it(self, trouble: CallFailed) -> bool:
         return trouble.retry and (trouble.wait or 0.0) <= self.settings.max_wait
 
     def _wait(self, state: RetryCallState) -> float:
         """Seconds until the next try: jittered exponential, and not before the server wants it."""
         backoff = wait_random_exponential(multiplier=0.5, max=self.settings.max_wait)(state)
         error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, Trouble) else None
+        asked = error.wait if isinstance(error, CallFailed) else None
         return backoff if asked is None else min(self.settings.max_wait, asked + min(backoff, 1 + asked / 4))
 
-    async def _attempt(self, ask: Ask, form: Form, n: int, seed: int | None) -> tuple[Gathered, float]:
+    async def _attempt(self, ask: Ask, form: Form, n: int, seed: int | None) -> tuple[PartialAnswer, float]:
         """One try. Raises Trouble, Overflow or Rejected; what a broken answer had cost is counted."""
-        gathered = Gathered()
+        gathered = PartialAnswer()
         async with self.pace.slot() as round_:
             started = time.monotonic()
             try:
@@ -164,18 +164,18 @@ class Client:
                     finally:
                         await stream.close()
             except _EXPECTED as error:
-                fault = error if isinstance(error, Trouble) else read_fault(error, self._key, self.settings.timeout)
+                fault = error if isinstance(error, CallFailed) else read_fault(error, self._key, self.settings.timeout)
             else:
                 self.pace.speed_up()
                 ask.spend(self._spent(ask, gathered))
                 return gathered, time.monotonic() - started
-            if isinstance(fault, Trouble) and fault.busy:
+            if isinstance(fault, CallFailed) and fault.busy:
                 self.pace.slow_down(round_, min(fault.wait or 0.0, self.settings.max_wait))
         if gathered.begun:
             ask.spend(self._spent(ask, gathered))
         raise fault
 
-    def _spent(self, ask: Ask, gathered: Gathered) -> Spent:
+    def _spent(self, ask: Ask, gathered: PartialAnswer) -> Spent:
         prompt = ask.prompt_tokens if gathered.prompt_tokens is None else gathered.prompt_tokens
         cached = min(gathered.cached_tokens, prompt)
         completion = sum(gathered.completion_tokens().values())
@@ -183,7 +183,7 @@ class Client:
         return Spent(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost=cost)
 
     def _completions(
-        self, ask: Ask, gathered: Gathered, latency: float, retries: int, seed: int | None
+        self, ask: Ask, gathered: PartialAnswer, latency: float, retries: int, seed: int | None
     ) -> list[Completion]:
         whole = self._spent(ask, gathered)
         tokens = gathered.completion_tokens()
@@ -221,7 +221,7 @@ class Client:
 
 
 _EXPECTED = (
-    Trouble,
+    CallFailed,
     openai.OpenAIError,
     TimeoutError,
     ValueError,  # JSON and UTF-8 that cannot be decoded are ValueErrors
@@ -237,14 +237,14 @@ def _schema_key(schema: dict[str, Any] | None) -> str:
 
 
 class _GivenUp(Exception):
-    def __init__(self, trouble: Trouble, tries: int) -> None:
+    def __init__(self, trouble: CallFailed, tries: int) -> None:
         super().__init__(trouble.what)
         self.trouble, self.tries = trouble, tries
 
 
 def _enough(state: RetryCallState, tries: int) -> bool:
     error = state.outcome.exception() if state.outcome else None
-    slow = isinstance(error, Trouble) and error.slow
+    slow = isinstance(error, CallFailed) and error.slow
     return state.attempt_number >= (min(tries, _SLOW_TRIES) if slow else tries)
 
 

@@ -24,7 +24,7 @@ _PROMPT_CACHE_MIB = 256
 _QUIET = -1
 
 
-class Running(NamedTuple):
+class EmbeddedServer(NamedTuple):
     """The server of this process: its base URL, its key, the object that lives as long as it, and the names of its
     adapters in the order of their numbers."""
 
@@ -35,8 +35,8 @@ class Running(NamedTuple):
 
 
 _lock = threading.Lock()
-_running: dict[int, Running] = {}
-_retired: list[Running] = []
+_running: dict[int, EmbeddedServer] = {}
+_retired: list[EmbeddedServer] = []
 """Servers that were replaced. They are kept: one may still be answering."""
 _SERVED = re.compile(r"(?P<target>[a-z_]+)-v(?P<version>\d+)-[0-9a-f]+")
 _MISSING = (
@@ -65,7 +65,7 @@ def identity() -> str:
     return f"{weights().name} {metadata.version(_WEIGHTS)}, llama.cpp {metadata.version('xllamacpp')}"
 
 
-def start(window: int) -> Running:
+def start(window: int) -> EmbeddedServer:
     """The server, started at the first call in a process and shared from then on; it ends with the process.
 
     `window` is the context in tokens. The newest adapter of each target that lies in `adapters_folder` is loaded with
@@ -79,7 +79,7 @@ def start(window: int) -> Running:
         return _running[os.getpid()]
 
 
-def start_with(window: int, adapter: str) -> Running | None:
+def start_with(window: int, adapter: str) -> EmbeddedServer | None:
     """The server with an adapter that lies in the folder but was not loaded at the start (promoted since, or an older
     one after a rollback): a second server takes over, and the first one ends with what it was asked before.
 
@@ -124,7 +124,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     key: str | None = None,
-) -> Running:
+) -> EmbeddedServer:
     """A server on a GGUF file and GGUF adapters, on loopback behind a random key unless told otherwise (`port` 0: any;
     `key` empty: none). Adapters answer only where a request chooses them.
 
@@ -162,4 +162,4 @@ def serve(
         raise ProviderError(
             f"llama.cpp did not start on {path.name} ({error}); free some memory and try again, or {remedy}"
         ) from error
-    return Running(f"{server.listening_address}/v1", key, server, tuple(each.stem for each in adapters))
+    return EmbeddedServer(f"{server.listening_address}/v1", key, server, tuple(each.stem for each in adapters))

@@ -1,6 +1,6 @@
 """What went wrong when a provider was asked, in our words: whose fault it was, whether asking again helps, the remedy.
 
-Provider errors become `Trouble`, prompts that are too long `Overflow`. Keys never get into a message.
+Provider errors become `CallFailed`, prompts that are too long `Overflow`. Keys never get into a message.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _NO_CONNECTION = {"ConnectError", "ConnectTimeout"}
 """Names of the causes: which HTTP library lies under the client is the client's affair."""
 
 
-class Trouble(Exception):
+class CallFailed(Exception):
     """A provider could not be asked, or what it sent is no answer.
 
     retry: asking again may help; wait: seconds it wants to be left alone; busy: it complained of too much at a time;
@@ -104,9 +104,9 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
         return _read_status(error, key)
     if isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ in _NO_CONNECTION:
         said = redact(str(error.__cause__) or "it did not answer", key)
-        return Trouble(f"no connection ({said})", "start the server or mend its url", retry=True)
+        return CallFailed(f"no connection ({said})", "start the server or mend its url", retry=True)
     if isinstance(error, openai.APITimeoutError | asyncio.TimeoutError):
-        return Trouble(
+        return CallFailed(
             f"no whole answer within {timeout:g} s",
             "raise its timeout, or ask less at a time",
             retry=True,
@@ -115,14 +115,14 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
         )
     if isinstance(error, openai.APIConnectionError):
         said = redact(str(error.__cause__ or error), key)
-        return Trouble(f"the connection broke ({said})", "if it goes on, see the server's log", retry=True)
+        return CallFailed(f"the connection broke ({said})", "if it goes on, see the server's log", retry=True)
     if isinstance(error, openai.APIError):  # an error sent inside the stream
         body = _error_of(error.body)
         if (overflow := _overflow(body, error.message)) is not None:
             return overflow
-        return Trouble(f"it sent an error: {redact(error.message, key)}", "see the server's log", retry=True)
+        return CallFailed(f"it sent an error: {redact(error.message, key)}", "see the server's log", retry=True)
     if isinstance(error, TypeError | AttributeError | ValueError | KeyError):
-        return Trouble(
+        return CallFailed(
             "it sent what is no chat completion (broken or foreign JSON)",
             "check that its url is the base of an OpenAI-compatible API, mostly ending in /v1",
             retry=True,
@@ -139,18 +139,18 @@ def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
         return overflow if overflow is not None else Rejected(redact(message, key), str(body.get("param") or ""))
     if status in (401, 403):
         remedy = "check the key in the variable that its api_key_env names" if key else "set its api_key_env"
-        return Trouble(f"the key was refused ({said})", remedy, status=status)
+        return CallFailed(f"the key was refused ({said})", remedy, status=status)
     if status == 402 or body.get("code") in _FOR_GOOD or body.get("type") in _FOR_GOOD:
-        return Trouble(f"the account is out of credit ({said})", "top it up or name another endpoint", status=status)
+        return CallFailed(f"the account is out of credit ({said})", "top it up or name another endpoint", status=status)
     if status == 404:
-        return Trouble(
+        return CallFailed(
             said,
             "check its model (`cra models check` lists what is served) and its url",
             down=False,
             status=status,
         )
     if status == 429:
-        return Trouble(
+        return CallFailed(
             f"it is over its limits ({said})",
             "lower its concurrency or wait",
             retry=True,
@@ -159,7 +159,7 @@ def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
             status=status,
         )
     if status in (408, 409, 425) or status >= 500:
-        return Trouble(
+        return CallFailed(
             f"it failed ({said})",
             "if it goes on, see the server's log",
             retry=True,
@@ -167,7 +167,7 @@ def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
             busy=status in (503, 529),
             status=status,
         )
-    return Trouble(f"it refused the request ({said})", "check its url and settings", down=False, status=status)
+    return CallFailed(f"it refused the request ({said})", "check its url and settings", down=False, status=status)
 
 
 def _error_of(body: object) -> dict[str, Any]:

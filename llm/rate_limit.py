@@ -13,7 +13,7 @@ FAILED_CALLS = 3
 """Calls given up in a row after which an endpoint counts as down."""
 
 
-class Pace:
+class AimdLimiter:
     """Lets at most `limit` calls out at a time: halved when the endpoint complains, raised by one per round of good
     answers, never above `ceiling` or below one."""
 
@@ -66,7 +66,7 @@ class Pace:
                 free -= 1
 
 
-class Breaker:
+class CircuitBreaker:
     """Stops asking an endpoint that failed call after call; after a while one call may try again."""
 
     def __init__(self) -> None:

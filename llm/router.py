@@ -19,7 +19,7 @@ from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.control import ControlTokens, marked
 from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.protocols import Stage
 from models.tokens import SMALLEST_SHARE, WINDOWS, estimate_tokens
 
@@ -31,7 +31,7 @@ PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.A
 
 
 @dataclass(frozen=True)
-class Seat:
+class Route:
     """Who answers a stage: a service, the window it may use, and what says which adapter: an override ("": the base
     alone), else `promoted`, which is asked at every call."""
 
@@ -58,7 +58,7 @@ class Seat:
 class Fitted:
     """A request that fits its seat: its prompt's tokens, and its answer's shortened to what the window leaves."""
 
-    seat: Seat
+    route: Route
     request: ChatRequest
     prompt_tokens: int
 
@@ -67,45 +67,45 @@ class Fitted:
 class Router:
     """The models of one team. Safe to use from several threads; calls block until the answer is there."""
 
-    seats: dict[Stage, Seat]
-    generalist: Seat | None = None
+    routes: dict[Stage, Route]
+    generalist: Route | None = None
     meter: Meter = field(default_factory=Meter)
     second: "Router | None" = None
     """A second teacher, who answers the planning stages again to cross-check the first; None if there is none."""
 
-    def room(self, stage: Stage, answer_tokens: int) -> int:
+    def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int:
         """Tokens that the texts of a prompt may have, with `answer_tokens` left for the answer, but never more than
         half of the window for that: a small model is asked for shorter answers instead of being told nothing."""
-        limit = self.seats[stage].limit
+        limit = self.routes[stage].limit
         return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
 
-    def answer_room(self, stage: Stage, wanted: int) -> int:
+    def max_output_tokens(self, stage: Stage, wanted: int) -> int:
         """Tokens that an answer may have: what the stage wants, as far as the endpoint allows, and no more than a
         quarter of a small model's window."""
-        fair = min(wanted, self.room(stage, 0) // SMALLEST_SHARE)
-        most = self.seats[stage].service.settings.answer_tokens
+        fair = min(wanted, self.max_prompt_tokens(stage, 0) // SMALLEST_SHARE)
+        most = self.routes[stage].service.settings.answer_tokens
         return fair if most is None else min(fair, most)
 
     def count(self, stage: Stage, text: str) -> int:
         """Tokens of a text as it would be sent to the stage's model, framing not counted."""
-        service = self.seats[stage].service
+        service = self.routes[stage].service
         return service.counter.text(service.control.neutralise(text))
 
     def edit_format(self, stage: Stage) -> EditFormat:
         """How the stage's model writes changes to code."""
-        return self.seats[stage].service.settings.edit_format
+        return self.routes[stage].service.settings.edit_format
 
     @property
     def concurrency(self) -> int:
         """Calls that the endpoints take at a time, all together."""
-        services = {id(seat.service): seat.service for seat in self.seats.values()}
+        services = {id(route.service): route.service for route in self.routes.values()}
         return sum(service.settings.concurrency for service in services.values())
 
     @property
     def identity(self) -> str:
         """A hash that changes whenever the answers may: models, revisions, adapters, windows. Asks servers that are
         not set a window; raises ProviderError if that fails."""
-        lines = [f"{stage.value}: {_who(seat)}" for stage, seat in sorted(self.seats.items())]
+        lines = [f"{stage.value}: {_who(route)}" for stage, route in sorted(self.routes.items())]
         lines += [f"generalist: {_who(self.generalist)}"] if self.generalist else []
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -116,9 +116,9 @@ class Router:
         ProviderError if the model could not be asked.
         """
         refusal: PromptTooLong | None = None
-        for seat in [self.seats[stage], *([self.generalist] if self.generalist else [])]:
+        for route in [self.routes[stage], *([self.generalist] if self.generalist else [])]:
             try:
-                return self._ask(_fit(stage, seat, _neutral(request, seat.service.control)))
+                return self._ask(_fit(stage, route, _neutral(request, route.service.control)))
             except PromptTooLong as error:
                 refusal = error
         assert refusal is not None
@@ -137,8 +137,8 @@ class Router:
     def _ask(self, fitted: Fitted) -> list[Completion]:
         from llm.structured_output import Ask
 
-        service, request = fitted.seat.service, fitted.request
-        adapter = fitted.seat.adapter  # once: it may be another one a moment later
+        service, request = fitted.route.service, fitted.request
+        adapter = fitted.route.adapter  # once: it may be another one a moment later
         model, extra = service.adapter_fields(adapter)
         completion = (request.max_tokens + service.settings.trace_tokens) * request.n
         cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
@@ -174,32 +174,34 @@ def _restored(answer: Completion, request: ChatRequest, control: ControlTokens) 
     )
 
 
-def _who(seat: Seat) -> str:
+def _who(route: Route) -> str:
     return (
-        f"{seat.service.identity} adapter {seat.adapter} edits {seat.service.settings.edit_format.value} "
-        f"window {seat.stage_window}"
+        f"{route.service.identity} adapter {route.adapter} edits {route.service.settings.edit_format.value} "
+        f"window {route.stage_window}"
     )
 
 
-def _fit(stage: Stage, seat: Seat, request: ChatRequest) -> Fitted:
+def _fit(stage: Stage, route: Route, request: ChatRequest) -> Fitted:
     """The request, checked against the seat's window. Raises PromptTooLong."""
-    limit = seat.limit
+    limit = route.limit
     least = min(request.max_tokens, limit // 2)
     sizes = [len(message.content.encode(errors="surrogatepass")) + MESSAGE_FRAME for message in request.messages]
     if sum(sizes) + PROMPT_FRAME + request.max_tokens <= limit:  # no token is shorter than a byte: no need to count
         prompt = PROMPT_FRAME + sum(estimate_tokens(message.content) for message in request.messages)
-        return Fitted(seat, request, prompt)
-    prompt = seat.service.counter.prompt(request.messages)
+        return Fitted(route, request, prompt)
+    prompt = route.service.counter.prompt(request.messages)
     if prompt + least > limit:
         raise PromptTooLong(
             f"a prompt of stage {stage.value} has {prompt} tokens and its answer needs {least}, together more than the "
-            f"{limit} of endpoint {seat.service.name!r}; name an endpoint with a larger window as "
+            f"{limit} of endpoint {route.service.name!r}; name an endpoint with a larger window as "
             "[models.roles] generalist, or make the task smaller"
         )
-    return Fitted(seat, request.model_copy(update={"max_tokens": min(request.max_tokens, limit - prompt)}), prompt)
+    return Fitted(route, request.model_copy(update={"max_tokens": min(request.max_tokens, limit - prompt)}), prompt)
 
 
-def open_router(models: Models, team: Team, meter: Meter | None = None, aliases: "Aliases | None" = None) -> Router:
+def open_router(
+    models: ModelSettings, team: Team, meter: Meter | None = None, aliases: "Aliases | None" = None
+) -> Router:
     """The router of a team, made without any traffic. The student's follows `aliases`: which adapters are promoted.
 
     Raises SettingsError if no teacher is set, a key's variable is not set, or the embedded model is not installed.
@@ -207,32 +209,32 @@ def open_router(models: Models, team: Team, meter: Meter | None = None, aliases:
     meter = meter or Meter()
     if team == "student":
         roles = models.roles
-        seats = {
+        routes = {
             stage: _seat(models, roles.coding if stage is Stage.CODE else roles.reasoning, stage, aliases)
             for stage in Stage
         }
-        whole = None if roles.generalist is None else Seat(_service(models, roles.generalist), None)
-        return Router(seats, whole, meter)
+        whole = None if roles.generalist is None else Route(_service(models, roles.generalist), None)
+        return Router(routes, whole, meter)
     teachers = models.teachers
     if teachers.reasoning is None:
         raise SettingsError("no teacher is set; name an endpoint as `reasoning` under [models.teachers]")
     coding = teachers.coding or teachers.reasoning
     planning = teachers.planning or teachers.reasoning
     uses = {stage: planning if stage in PLANNING else teachers.reasoning for stage in Stage} | {Stage.CODE: coding}
-    seats = {stage: Seat(_service(models, name), WINDOWS[stage]) for stage, name in uses.items()}
+    routes = {stage: Route(_service(models, name), WINDOWS[stage]) for stage, name in uses.items()}
     second = None
     if teachers.check is not None:
         check = _service(models, teachers.check)
-        second = Router(seats | {stage: Seat(check, WINDOWS[stage]) for stage in PLANNING}, None, meter)
-    return Router(seats, None, meter, second)
+        second = Router(routes | {stage: Route(check, WINDOWS[stage]) for stage in PLANNING}, None, meter)
+    return Router(routes, None, meter, second)
 
 
-def _service(models: Models, name: str) -> Service:
+def _service(models: ModelSettings, name: str) -> Service:
     return open_service(name, models.endpoint(name))
 
 
-def _seat(models: Models, name: str, stage: Stage, aliases: "Aliases | None") -> Seat:
+def _seat(models: ModelSettings, name: str, stage: Stage, aliases: "Aliases | None") -> Route:
     promoted = None if aliases is None else aliases.resolver(stage, models.endpoint(name).base)
-    return Seat(
+    return Route(
         _service(models, name), models.windows.get(stage, WINDOWS[stage]), models.overrides.get(stage), promoted
     )

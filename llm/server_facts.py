@@ -29,7 +29,7 @@ class Facts:
     dialect: Dialect | None = None
 
 
-class Wire:
+class ServerClient:
     """Small questions to a server, beside chat. Safe to use from several threads."""
 
     def __init__(self, endpoint: str, url: str, key: str | None) -> None:
@@ -54,7 +54,7 @@ class Wire:
         """
         import openai
 
-        from llm.faults import Overflow, Rejected, Trouble, read_fault
+        from llm.faults import CallFailed, Overflow, Rejected, read_fault
 
         url = f"{self.url if path == '/models' else self.root}{path}"
         try:
@@ -72,13 +72,13 @@ class Wire:
         else:
             return answer
         if isinstance(fault, Overflow | Rejected):
-            fault = Trouble(f"it refused {path} ({fault})", "check its url")
-        assert isinstance(fault, Trouble)
+            fault = CallFailed(f"it refused {path} ({fault})", "check its url")
+        assert isinstance(fault, CallFailed)
         failure: ProviderError = fault.as_error(self.endpoint)
         raise failure
 
 
-def ask_facts(wire: Wire, model: str) -> Facts:
+def ask_facts(wire: ServerClient, model: str) -> Facts:
     """What the server says of itself and of that model. Raises ProviderError if it cannot be asked."""
     entries = [entry for entry in _object(wire.ask("/models")).get("data") or () if "id" in _object(entry)]
     names = tuple(str(entry["id"]) for entry in entries)
@@ -92,7 +92,7 @@ def ask_facts(wire: Wire, model: str) -> Facts:
     return Facts(names, adapters, window if isinstance(window, int) else None, dialect)
 
 
-def _dialect(wire: Wire, model: str) -> Dialect | None:
+def _dialect(wire: ServerClient, model: str) -> Dialect | None:
     """Found out by asking for the tokens of a word: vLLM answers with their count as well."""
     try:
         answer = wire.ask("/tokenize", {"model": model, "prompt": "word", "content": "word"})
@@ -107,7 +107,7 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _llama_adapters(wire: Wire) -> dict[str, int]:
+def _llama_adapters(wire: ServerClient) -> dict[str, int]:
     """llama.cpp loads adapters at its start and numbers them; each goes by the name of its file, without suffix."""
     listed = wire.ask("/lora-adapters")
     entries = listed if isinstance(listed, list) else []

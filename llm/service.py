@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm import embedded
 from llm.background import wait_for
-from llm.server_facts import Facts, Wire, ask_facts
-from llm.tokens import Counter, counter, own_control_tokens
+from llm.server_facts import Facts, ServerClient, ask_facts
+from llm.tokens import TokenCounter, counter, own_control_tokens
 from models.control import ControlTokens
 from models.errors import SettingsError
 from models.llm_settings import EMBEDDED, EMBEDDED_WINDOW, Endpoint
@@ -35,16 +35,16 @@ class Service:
         self.settings = settings
         self._key = _key(name, settings)
         self._lock = threading.RLock()
-        self._wire: Wire | None = None
+        self._wire: ServerClient | None = None
         self._facts: Facts | None = None
-        self._counter: Counter | None = None
+        self._counter: TokenCounter | None = None
         self._control: ControlTokens | None = None
         self._client: Client | None = None
         if settings.url == EMBEDDED:
             embedded.weights()
 
     @property
-    def wire(self) -> Wire:
+    def wire(self) -> ServerClient:
         """For small questions. Starts the embedded model."""
         with self._lock:
             if self._wire is None:
@@ -52,7 +52,7 @@ class Service:
                 if url == EMBEDDED:
                     running = embedded.start(self.settings.window or EMBEDDED_WINDOW)
                     url, self._key = running.url, running.key
-                self._wire = Wire(self.name, url, self._key)
+                self._wire = ServerClient(self.name, url, self._key)
             return self._wire
 
     def facts(self, *, fresh: bool = False) -> Facts:
@@ -74,7 +74,7 @@ class Service:
         return window
 
     @property
-    def counter(self) -> Counter:
+    def counter(self) -> TokenCounter:
         """How its tokens are counted."""
         with self._lock:
             if self._counter is None:
@@ -107,7 +107,7 @@ class Service:
             return self.settings.model, self._scales(None)
         facts = self.facts()
         if not _serves(facts, adapter):
-            self._take_up(adapter)
+            self._load_adapter(adapter)
             facts = self._await(adapter)
         if facts.dialect == "llama.cpp" and adapter in facts.adapters:
             return self.settings.model, self._scales(adapter)
@@ -138,7 +138,7 @@ class Service:
                 return facts
             time.sleep(_LOADING / 20)
 
-    def _take_up(self, adapter: str) -> None:
+    def _load_adapter(self, adapter: str) -> None:
         """Have the embedded model load an adapter that came since it started; its address changes with that."""
         if self.settings.url != EMBEDDED:
             return

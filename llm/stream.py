@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm.faults import Trouble
+from llm.faults import CallFailed
 from llm.thinking import split_trace
 
 _BROKEN_FINISHES = {"error", "abort", "insufficient_system_resource"}
@@ -13,7 +13,7 @@ _BROKEN_FINISHES = {"error", "abort", "insufficient_system_resource"}
 
 
 @dataclass
-class Choice:
+class PartialChoice:
     """One of the samples, as far as it has come."""
 
     text: list[str] = field(default_factory=list)
@@ -31,10 +31,10 @@ class Choice:
 
 
 @dataclass
-class Gathered:
+class PartialAnswer:
     """An answer, as far as it has come."""
 
-    choices: dict[int, Choice] = field(default_factory=dict)
+    choices: dict[int, PartialChoice] = field(default_factory=dict)
     model: str = ""
     prompt_tokens: int | None = None
     cached_tokens: int = 0
@@ -69,7 +69,7 @@ class Gathered:
             self.cached_tokens = timings["cache_n"]
 
     def _absorb_choice(self, part: Any) -> None:
-        choice = self.choices.setdefault(int(part.index), Choice())
+        choice = self.choices.setdefault(int(part.index), PartialChoice())
         delta = part.delta
         trace = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
         text = getattr(delta, "content", None) or getattr(delta, "refusal", None)
@@ -100,20 +100,20 @@ class Gathered:
     def check(self) -> None:
         """Raises Trouble if this is no whole answer."""
         if not self.choices:
-            raise Trouble("it answered without any choice", "check its url, or see the server's log", retry=True)
+            raise CallFailed("it answered without any choice", "check its url, or see the server's log", retry=True)
         for choice in self.choices.values():
             if choice.finish is None:
-                raise Trouble("the stream ended before the answer did", "see the server's log", retry=True)
+                raise CallFailed("the stream ended before the answer did", "see the server's log", retry=True)
             if choice.finish in _BROKEN_FINISHES:
-                raise Trouble(f"it gave up with finish reason {choice.finish!r}", "try again later", retry=True)
+                raise CallFailed(f"it gave up with finish reason {choice.finish!r}", "try again later", retry=True)
 
 
-def _too_much(choice: Choice, max_tokens: int) -> bool:
+def _too_much(choice: PartialChoice, max_tokens: int) -> bool:
     """A piece is mostly one token, but a proxy may cut finer or coarser: only far above all of that it is too much."""
     return choice.pieces > 4 * max_tokens + 64 or choice.size > 64 * max_tokens + 4096
 
 
-async def gather(stream: AsyncIterator[Any], into: Gathered, *, stall: float, max_tokens: int) -> None:
+async def gather(stream: AsyncIterator[Any], into: PartialAnswer, *, stall: float, max_tokens: int) -> None:
     """Read a stream to its end. Raises Trouble when it stalls for `stall` seconds once the answer has begun, breaks
     off, or holds no answer."""
     chunks = aiter(stream)
@@ -122,7 +122,7 @@ async def gather(stream: AsyncIterator[Any], into: Gathered, *, stall: float, ma
             async with asyncio.timeout(stall if into.begun else None):
                 chunk = await anext(chunks, None)
         except TimeoutError as error:
-            raise Trouble(
+            raise CallFailed(
                 f"its stream stalled for {stall:g} s",
                 "see the server's log, or raise its stall",
                 retry=True,

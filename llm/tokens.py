@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llm.server_facts import Dialect, Facts, Wire
+from llm.server_facts import Dialect, Facts, ServerClient
 from models.chat import Message
 from models.control import ControlTokens, control_tokens
 from models.errors import ProviderError, SettingsError
@@ -28,7 +28,7 @@ _REMEMBERED = 50_000
 _ESTIMATE = "estimate"
 
 
-class Counter(Protocol):
+class TokenCounter(Protocol):
     """How a model's tokens are counted."""
 
     @property
@@ -82,7 +82,7 @@ class TextCounter:
 class ServerCounter(TextCounter):
     """Counts as the server does, chat format included."""
 
-    def __init__(self, wire: Wire, dialect: Dialect, model: str) -> None:
+    def __init__(self, wire: ServerClient, dialect: Dialect, model: str) -> None:
         super().__init__("/tokenize", self._ask_text)
         self._wire, self._dialect, self._model = wire, dialect, model
 
@@ -111,7 +111,7 @@ class ServerCounter(TextCounter):
         return len(found)
 
 
-def counter(endpoint: str, settings: Endpoint, wire: Wire, facts: Callable[[], Facts]) -> Counter:
+def counter(endpoint: str, settings: Endpoint, wire: ServerClient, facts: Callable[[], Facts]) -> TokenCounter:
     """The most exact counter there is. Raises SettingsError for a bad tokenizer file, ProviderError."""
     if settings.tokenizer:
         return TextCounter("tokenizer.json", _file_count(endpoint, settings.tokenizer))

@@ -15,7 +15,7 @@ class Label(StrEnum):
     UNDETERMINED = "undetermined"  # the evidence conflicts; never a preference pair
 
 
-class Place(Frozen):
+class CodePlace(Frozen):
     """A file, or a symbol of one."""
 
     path: str
@@ -51,9 +51,9 @@ class Evidence(Frozen):
 
     outcome: OutcomeKind
     retrieved: bool = False
-    unseen: tuple[Place, ...] = ()
-    omitted: tuple[Place, ...] = ()
-    foreign: tuple[Place, ...] = ()
+    unseen: tuple[CodePlace, ...] = ()
+    omitted: tuple[CodePlace, ...] = ()
+    foreign: tuple[CodePlace, ...] = ()
     failed_steps: tuple[str, ...] = ()
     experiments: tuple[Experiment, ...] = ()
 

@@ -17,7 +17,7 @@ class TaskAnalysis(Frozen):
     symbols: tuple[str, ...] = Field(default=(), description="symbols that the task names or implies")
 
 
-class Tier(StrEnum):
+class CandidateTier(StrEnum):
     """Why a file became a candidate, from the strongest reason to the weakest."""
 
     MENTIONED = "mentioned"  # the task names the file or one of its symbols
@@ -31,7 +31,7 @@ class Candidate(Frozen):
 
     path: str
     score: float
-    tier: Tier
+    tier: CandidateTier
     reason: str
     outline: str = ""
 

@@ -5,7 +5,7 @@ from pydantic import Field
 from models.plans import Frozen
 from models.protocols import Stage
 from models.tokens import WINDOWS
-from models.training import Target
+from models.training import TrainingTarget
 
 
 class CurationSettings(Frozen):
@@ -55,7 +55,7 @@ class CurationRequest(Frozen):
     some.
     """
 
-    target: Target
+    target: TrainingTarget
     data_dir: str
     settings: CurationSettings = CurationSettings()
     campaigns: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from pydantic import Field
 from models.chat import Message
 from models.plans import Frozen
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 
 
 class EvaluationItem(Frozen):
@@ -31,7 +31,7 @@ class EvaluationItem(Frozen):
 class EvaluationSet(Frozen):
     """Items of one target from reserved repositories, frozen."""
 
-    target: Target
+    target: TrainingTarget
     repositories: tuple[str, ...]
     items: tuple[EvaluationItem, ...]
 
@@ -63,7 +63,7 @@ class Evaluation(Frozen):
     answering back end, template revision."""
 
     set_id: str
-    target: Target
+    target: TrainingTarget
     subject: Subject
     settings: dict[str, str | int | float]
     scores: tuple[ItemScore, ...]
@@ -77,7 +77,7 @@ class Evaluation(Frozen):
         return sum(values) / len(values)
 
 
-class Verdict(StrEnum):
+class GateVerdict(StrEnum):
     """What a gate decided about a challenger. Inconclusive keeps the champion."""
 
     PROMOTE = "promote"
@@ -114,10 +114,10 @@ class MetricTest(Frozen):
 class GateReport(Frozen):
     """A gate's verdict with all it rests on."""
 
-    target: Target
+    target: TrainingTarget
     champion: Subject
     challenger: Subject
     set_id: str
-    verdict: Verdict
+    verdict: GateVerdict
     reason: str
     tests: tuple[MetricTest, ...]

@@ -29,7 +29,7 @@ EMBEDDED_ANSWER = 384
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _KEY_LIKE = re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}|[A-Z0-9]{32,}")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+EndpointName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 """An endpoint's name, in small letters so that CRA_MODELS__ENDPOINTS__... reaches it."""
 
 
@@ -117,10 +117,12 @@ class Teachers(Frozen):
     check: str | None = Field(None, description="endpoint of a second teacher that answers the plan stages again")
 
 
-class Models(Frozen):
+class ModelSettings(Frozen):
     """All that is set about models."""
 
-    endpoints: dict[Name, Endpoint] = Field(default_factory=dict, description="servers, by a name of your choice")
+    endpoints: dict[EndpointName, Endpoint] = Field(
+        default_factory=dict, description="servers, by a name of your choice"
+    )
     roles: Roles = Field(default_factory=Roles, description="the student")
     teachers: Teachers = Field(default_factory=Teachers, description="the teachers")
     overrides: dict[Stage, str] = Field(

@@ -77,7 +77,7 @@ class Commit(Frozen):
         return {"production", "test"} <= kinds
 
 
-class Funnel(Frozen):
+class MiningFunnel(Frozen):
     """How many commits were looked at, why how many were dropped, and how many were kept."""
 
     total: int
@@ -215,7 +215,7 @@ class Manifest(Frozen):
     test_command: tuple[str, ...]
     lines_of_code: int
     flags: tuple[str, ...] = ()
-    funnel: Funnel
+    funnel: MiningFunnel
     environments: tuple[Environment, ...] = ()
     wheels: dict[str, str] = Field(default_factory=dict, description="file name -> SHA-256")
     instances: tuple[Instance, ...] = ()

@@ -117,7 +117,7 @@ class Planner(Protocol):
         ...
 
     @property
-    def steers(self) -> bool:
+    def guides_ranking(self) -> bool:
         """Whether its analysis of the task leads the ranking. Never that of a planner which knows the answer: the
         prompts after it, from which others learn, would tell it."""
         ...
@@ -127,11 +127,11 @@ class Planner(Protocol):
         """Whether it answers the stages of planning; if not, the task goes straight to the coder."""
         ...
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         """Tokens that a prompt of this stage may have in all, the model's window less room for its answer."""
         ...
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         """Tokens that an answer of this stage may have: a question is cut so that they are enough."""
         ...
 

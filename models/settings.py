@@ -19,7 +19,7 @@ from models.campaign_settings import CampaignSettings
 from models.curation_settings import CurationSettings
 from models.guardrail_settings import GuardrailSettings
 from models.limits import Limits, LoopLimits
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.mining import MiningRules
 from models.serving_settings import ServingSettings
 from models.training_settings import TrainingSettings
@@ -73,7 +73,9 @@ class Settings(BaseSettings):
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
     serving: ServingSettings = Field(default_factory=ServingSettings, description="the servers that `cra serve` starts")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="how adapters are trained")
-    models: Models = Field(default_factory=Models, description="endpoints, and which of them answers which stage")
+    models: ModelSettings = Field(
+        default_factory=ModelSettings, description="endpoints, and which of them answers which stage"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -48,7 +48,7 @@ class Trial(Frozen):
         return Failing.ASSERTION in self.told_apart.values()
 
 
-class Reply(Frozen):
+class TeacherReply(Frozen):
     """What a teacher said, and what it took. `cost` is in the currency of the price table, `latency` in seconds."""
 
     text: str
@@ -66,12 +66,12 @@ class Reply(Frozen):
     )
 
 
-class Round(Frozen):
+class TeacherRound(Frozen):
     """One question to the teacher, its answer, and what came of that. `files` are the modules by their path."""
 
     number: int
     prompt: str = ""
-    reply: Reply | None = None
+    reply: TeacherReply | None = None
     files: dict[str, str] = Field(default_factory=dict)
     trial: Trial
 
@@ -80,7 +80,7 @@ class Supplement(Frozen):
     """What came of an instance: its rounds, the one that is taken, and the instance as it is with those tests."""
 
     before: Instance
-    rounds: tuple[Round, ...]
+    rounds: tuple[TeacherRound, ...]
     taken: int | None = None
     instance: Instance | None = None
 

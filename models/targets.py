@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 Role = Literal["reasoning", "coding"]
 
 
-class Target(StrEnum):
+class TrainingTarget(StrEnum):
     """What an adapter is trained for: a stage, or all plan stages together."""
 
     TASK_ANALYSIS = "task_analysis"
@@ -23,11 +23,11 @@ class Target(StrEnum):
         """The stages that such an adapter answers."""
         from models.protocols import Stage
 
-        if self is Target.PLANNING:
+        if self is TrainingTarget.PLANNING:
             return (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT)
         return (Stage(self.value),)
 
     @property
     def role(self) -> Role:
         """Whose base it belongs to."""
-        return "coding" if self is Target.CODE else "reasoning"
+        return "coding" if self is TrainingTarget.CODE else "reasoning"

@@ -8,7 +8,7 @@ from models.generated import Failing
 from models.plans import Frozen
 
 
-class Fate(StrEnum):
+class MutantOutcome(StrEnum):
     """What became of a patch with one hunk reverted."""
 
     KILLED = "killed"  # a test that passes on the whole patch noticed
@@ -27,7 +27,7 @@ class Mutant(Frozen):
     start: int
     end: int
     names: tuple[str, ...] = ()
-    fate: Fate
+    fate: MutantOutcome
     by: str | None = None
     how: Failing | None = None
 
@@ -58,12 +58,12 @@ class TestQuality(Frozen):
     @property
     def killed(self) -> int:
         """Reverted hunks that a test noticed."""
-        return sum(mutant.fate is Fate.KILLED for mutant in self.mutants)
+        return sum(mutant.fate is MutantOutcome.KILLED for mutant in self.mutants)
 
     @property
     def total(self) -> int:
         """Reverted hunks that a test could have noticed."""
-        return sum(mutant.fate in (Fate.KILLED, Fate.SURVIVED) for mutant in self.mutants)
+        return sum(mutant.fate in (MutantOutcome.KILLED, MutantOutcome.SURVIVED) for mutant in self.mutants)
 
     @property
     def sentence(self) -> str:
@@ -77,4 +77,4 @@ class TestQuality(Frozen):
     @property
     def survivors(self) -> tuple[Mutant, ...]:
         """Reverted hunks that no test noticed."""
-        return tuple(mutant for mutant in self.mutants if mutant.fate is Fate.SURVIVED)
+        return tuple(mutant for mutant in self.mutants if mutant.fate is MutantOutcome.SURVIVED)

@@ -10,12 +10,12 @@ from pydantic import Field
 from models.chat import Message
 from models.plans import Frozen
 from models.protocols import Stage
-from models.targets import Role, Target
+from models.targets import Role, TrainingTarget
 
-__all__ = ["Pair", "Preference", "Provenance", "Role", "Source", "Target", "content_id"]
+__all__ = ["Pair", "PairSource", "Preference", "Provenance", "Role", "TrainingTarget", "content_id"]
 
 
-class Source(StrEnum):
+class PairSource(StrEnum):
     """Where a pair comes from: planners in the harness, gold runs through the prompts, or the user's own solves."""
 
     HARNESS = "harness"
@@ -54,7 +54,7 @@ class Pair(Frozen):
     """A prompt, exactly as it was sent, and an answer worth learning. `weight` is its share in sampling, 0 to 1."""
 
     stage: Stage
-    source: Source
+    source: PairSource
     messages: tuple[Message, ...]
     answer: str
     reasoning: str | None = None
@@ -71,7 +71,7 @@ class Preference(Frozen):
     """Two answers to one prompt, byte for byte, of which one is better. `kind` says how that is known."""
 
     stage: Stage
-    source: Source
+    source: PairSource
     kind: Literal["attributed", "before-after"]
     messages: tuple[Message, ...]
     chosen: str

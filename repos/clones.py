@@ -20,7 +20,7 @@ _DONE = "cloned"
 
 
 @contextmanager
-def kept_clone(source: Path, cache: Path) -> Iterator[Git]:
+def cached_clone(source: Path, cache: Path) -> Iterator[Git]:
     """A bare clone of the repository at a path as it is now, whose parts nobody removes meanwhile.
 
     git never runs inside the repository itself: whether a kept clone is still good is read off the files of its refs.

@@ -7,7 +7,7 @@ from repos.index.source import PastCommit
 from repos.objects import Entry, Objects
 
 
-class Commit(NamedTuple):
+class StoredCommit(NamedTuple):
     """A commit as it is stored. `plain` says that nothing in it needs git to be understood: encodings, odd dates."""
 
     sha: str
@@ -18,7 +18,7 @@ class Commit(NamedTuple):
     plain: bool
 
 
-def commit_of(objects: Objects, sha: str) -> Commit:
+def commit_of(objects: Objects, sha: str) -> StoredCommit:
     """The commit of an id. Raises RepositoryError if it is not there or makes no sense."""
     head, _, message = objects.commit(sha).partition(b"\n\n")
     fields: dict[bytes, list[bytes]] = {}
@@ -29,7 +29,7 @@ def commit_of(objects: Objects, sha: str) -> Commit:
     if len(fields.get(b"tree", ())) != 1:
         raise RepositoryError(f"{sha} is no commit")
     when = fields.get(b"committer", [b""])[0].rpartition(b"> ")[2].split(b" ")[0]
-    return Commit(
+    return StoredCommit(
         sha,
         fields[b"tree"][0].decode("ascii"),
         tuple(parent.decode("ascii") for parent in fields.get(b"parent", ())),
@@ -39,7 +39,7 @@ def commit_of(objects: Objects, sha: str) -> Commit:
     )
 
 
-def past_commit(objects: Objects, commit: Commit) -> PastCommit | None:
+def past_commit(objects: Objects, commit: StoredCommit) -> PastCommit | None:
     """What a commit with one parent did; None where only git can tell: when files may have been renamed."""
     before, after = commit_of(objects, commit.parents[0]).tree, commit.tree
     changes = _Changes(objects)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from models.errors import InfrastructureError
-from repos.commits import Commit, commit_of, past_commit, split_message
+from repos.commits import StoredCommit, commit_of, past_commit, split_message
 from repos.git import Git
-from repos.index.source import PastCommit, Since, SourceEntry, by_age
+from repos.index.source import HistorySince, PastCommit, SourceEntry, by_age
 from repos.objects import objects_of
 
 _NEAR = 32
@@ -57,7 +57,7 @@ class GitSource:
         new = list(self._log("--no-walk=unsorted", "--stdin", stdin=asked)) if asked else []
         return sorted([*(told[sha] for sha in chosen if sha in told), *new], key=by_age)
 
-    def since(self, known: Callable[[str], bool]) -> Since | None:
+    def since(self, known: Callable[[str], bool]) -> HistorySince | None:
         """What came after a near ancestor that is known; None if none of the latest _FAR ancestors is."""
         near = self._straight(known)
         if near is not None:
@@ -66,11 +66,11 @@ class GitSource:
         ancestor = next((sha for sha in listed if known(sha)), None)
         if ancestor is None:
             return None
-        return Since(ancestor, sorted(self._log("--no-merges", f"^{ancestor}", self.revision), key=by_age))
+        return HistorySince(ancestor, sorted(self._log("--no-merges", f"^{ancestor}", self.revision), key=by_age))
 
-    def _straight(self, known: Callable[[str], bool]) -> Since | None:
+    def _straight(self, known: Callable[[str], bool]) -> HistorySince | None:
         """What came after an ancestor that is known, if only commits with one parent did, and only a few."""
-        passed: list[Commit] = []
+        passed: list[StoredCommit] = []
         sha = self.revision
         while not known(sha):
             commit = commit_of(self._objects, sha)
@@ -81,7 +81,7 @@ class GitSource:
         told = {commit.sha: past_commit(self._objects, commit) for commit in passed}
         asked = "".join(f"{sha}\n" for sha, past in told.items() if past is None).encode()
         by_git = {past.sha: past for past in self._log("--no-walk=unsorted", "--stdin", stdin=asked)} if asked else {}
-        return Since(sha, sorted((past or by_git[each] for each, past in told.items()), key=by_age))
+        return HistorySince(sha, sorted((past or by_git[each] for each, past in told.items()), key=by_age))
 
     def _log(self, *which: str, stdin: bytes | None = None) -> Iterator[PastCommit]:
         output = self.git.output(*_LOG, *which, *(() if stdin else ("--",)), stdin=stdin, timeout=1800)

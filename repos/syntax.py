@@ -4,6 +4,8 @@ import ast
 import threading
 import warnings
 
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
 _ONE_AT_A_TIME = threading.Lock()
 """CPython counts the depth of a tree under construction per interpreter, not per thread: two threads that parse at once
 can get a SystemError ("AST constructor recursion depth mismatch")."""

@@ -19,7 +19,7 @@ _USER = re.compile(r"(?!-)[A-Za-z0-9._-]{1,100}")
 _SCP = re.compile(r"(?:(?P<user>[^@:/]+)@)?(?P<host>[^@:/]+):(?P<path>.+)")
 
 
-class NotThere(RepositoryError):
+class SourceNotFound(RepositoryError):
     """A source names no file and no URL."""
 
 
@@ -27,7 +27,7 @@ def refuse_transport(source: str) -> None:
     """Raises RepositoryError for what `local_path` refuses, whether or not it exists."""
     try:
         local_path(source)
-    except NotThere:
+    except SourceNotFound:
         return
 
 
@@ -49,7 +49,7 @@ def local_path(source: str) -> Path | None:
         raise _refused(source, "looks like an option; write ./ before a path")
     match = _SCP.fullmatch(source)
     if match is None:
-        raise NotThere(f"{source} does not exist; give a path or a URL of a git repository")
+        raise SourceNotFound(f"{source} does not exist; give a path or a URL of a git repository")
     _check_host(source, match["user"], match["host"])
     if match["path"].startswith("-") or "\\" in match["path"]:
         raise _refused(source, "has a path that looks like an option, or holds a backslash")
@@ -92,7 +92,7 @@ def _of_file_url(source: str, host: str, path: str) -> Path:
     if host not in ("", "localhost") or not plain.startswith("/") or _CONTROL.search(plain):
         raise _refused(source, "names no file of this machine; give its path")
     if not Path(plain).exists():
-        raise NotThere(f"{source} does not exist; give a path or a URL of a git repository")
+        raise SourceNotFound(f"{source} does not exist; give a path or a URL of a git repository")
     return Path(plain)
 
 

@@ -28,7 +28,7 @@ from runtime.environments import (
     unpack_built,
     write_own_metadata,
 )
-from runtime.sandbox import Ending, Mount, Sandbox
+from runtime.sandbox import Mount, ProcessEnd, Sandbox
 from runtime.testing import Plugin, Selection, SuiteSetup, run_suite
 
 
@@ -159,7 +159,7 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
         env={"SETUPTOOLS_SCM_PRETEND_VERSION": provided.version, "PBR_VERSION": provided.version},
         limits=runtime.limits,
     )
-    if finished.ending is not Ending.EXITED or finished.exit_code != 0:
+    if finished.ending is not ProcessEnd.EXITED or finished.exit_code != 0:
         said = finished.output.strip().splitlines()
         raise BuildFailed(f"{project.name} did not build: {said[-1] if said else finished.ending.value}")
     try:

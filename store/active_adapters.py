@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -28,16 +28,16 @@ _SQLITE = "sqlite:///"
 class Alias(NamedTuple):
     """An active adapter: its target, the name that servers know it by, and its base by hash and by name."""
 
-    target: Target
+    target: TrainingTarget
     served: str
     base: str
     base_name: str
 
 
-Table = Mapping[Stage, Alias]
+AdapterTable = Mapping[Stage, Alias]
 
 
-def served_name(target: Target, version: int, content: str) -> str:
+def served_name(target: TrainingTarget, version: int, content: str) -> str:
     """The name an adapter is served by. It carries the content hash, so that no server, asked for it, can answer from
     another one's cache."""
     return f"{target.value}-v{version}-{content[:_SHOWN]}"
@@ -53,10 +53,10 @@ class Aliases:
         self._url, self._fresh = curated, fresh
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._table: Table = {}
+        self._table: AdapterTable = {}
         self._read_at = float("-inf")
 
-    def table(self) -> Table:
+    def table(self) -> AdapterTable:
         """Who serves which stage, at most `fresh` seconds old. Raises DatabaseError if it cannot be read: a router that
         answered as the base instead would do so unseen."""
         with self._lock:
@@ -75,7 +75,7 @@ class Aliases:
 
         return ask
 
-    def _read(self) -> Table:
+    def _read(self) -> AdapterTable:
         if self._engine is None:
             if self._url.startswith(_SQLITE) and not Path(self._url.removeprefix(_SQLITE)).exists():
                 return {}
@@ -110,5 +110,5 @@ def read_aliases(curated: "Engine") -> list[Alias]:
     return [
         Alias(target, served_name(target, version, content), base, name or "")
         for stage, version, content, base, name in rows
-        for target in [Target(stage)]
+        for target in [TrainingTarget(stage)]
     ]

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine import URL, ExceptionContext
 
-Kind = Literal["raw", "curated"]
+DatabaseKind = Literal["raw", "curated"]
 
-HEADS: dict[Kind, str] = {"raw": "raw_0007", "curated": "curated_0004"}
+HEADS: dict[DatabaseKind, str] = {"raw": "raw_0007", "curated": "curated_0004"}
 """The schema version that this code reads and writes. A test holds it equal to the newest migration."""
 
 READ_ONLY = "cra_read_only"
@@ -38,7 +38,7 @@ _REMEDIES = (
 )
 
 
-def open_database(target: str | Path, kind: Kind) -> "Engine":
+def open_database(target: str | Path, kind: DatabaseKind) -> "Engine":
     """An engine on a database whose schema is at the newest version; creates the SQLite file if there is
     none.
 
@@ -142,7 +142,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
-def _bring_to_head(engine: "Engine", kind: Kind) -> None:
+def _bring_to_head(engine: "Engine", kind: DatabaseKind) -> None:
     with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
         if _version(connection, kind) == HEADS[kind]:
             return
@@ -156,7 +156,7 @@ def _bring_to_head(engine: "Engine", kind: Kind) -> None:
             _migrate(connection, kind, version)
 
 
-def _version(connection: "Connection", kind: Kind) -> str | None:
+def _version(connection: "Connection", kind: DatabaseKind) -> str | None:
     """The schema version, None in a new database. Refuses a SQLite file of another kind or program."""
     from sqlalchemy import inspect
 
@@ -171,7 +171,7 @@ def _version(connection: "Connection", kind: Kind) -> str | None:
     return None
 
 
-def version_table(kind: Kind) -> str:
+def version_table(kind: DatabaseKind) -> str:
     """The table that holds the schema version; raw and curated may so share one PostgreSQL database."""
     return f"{kind}_schema_version"
 
@@ -198,7 +198,7 @@ def _use_wal(engine: "Engine") -> None:
         connection.close()
 
 
-def _migrate(connection: "Connection", kind: Kind, version: str | None) -> None:
+def _migrate(connection: "Connection", kind: DatabaseKind, version: str | None) -> None:
     from alembic import command
     from alembic.script import ScriptDirectory
 
@@ -212,7 +212,7 @@ def _migrate(connection: "Connection", kind: Kind, version: str | None) -> None:
     command.upgrade(config, "head")
 
 
-def alembic_config(kind: Kind) -> Any:
+def alembic_config(kind: DatabaseKind) -> Any:
     """alembic's configuration for one kind of database (`alembic.config.Config`; nothing is read from a
     file)."""
     from alembic.config import Config

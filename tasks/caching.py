@@ -24,7 +24,7 @@ RETRY_DELAYS = [1.0, 5.0, 20.0]
 """Seconds before the first, second and every later further try."""
 
 
-class Kept(TypedDict):
+class CacheOptions(TypedDict):
     """Options of a task whose result is kept."""
 
     cache_policy: CachePolicy
@@ -32,7 +32,7 @@ class Kept(TypedDict):
 
 
 @contextmanager
-def kept_at_once() -> Iterator[None]:
+def commit_eagerly() -> Iterator[None]:
     """Inside, the result of a task called by another task is kept when it is there.
 
     By default the engine keeps it when the outermost task has ended well, which is too late for who is killed, and for
@@ -42,7 +42,7 @@ def kept_at_once() -> Iterator[None]:
         yield
 
 
-def kept_under(key: str, cache_dir: Path) -> Kept:
+def cache_options(key: str, cache_dir: Path) -> CacheOptions:
     """Options under which a task is done once per `key`, whatever run or process asks.
 
     Keys and results lie in the same folder of ours, for one is of no use without the other.

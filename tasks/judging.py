@@ -7,39 +7,44 @@ from prefect.cache_policies import NO_CACHE
 
 from harness.attribution import attribute_attempt, stored_judge
 from harness.attribution.experiments import judging_key
-from harness.runs.attempt import Work
+from harness.runs.attempt import AttemptResult
 from harness.runs.model_pool import TEAMS
 from harness.test_quality import measurable, measure_own_tests
 from models.attribution import attributable
 from models.errors import DatabaseError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.outcomes import OutcomeKind, Validation
 from store.runs import AttemptRecorder
-from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_at_once, kept_under
+from tasks.caching import RETRY_DELAYS, cache_options, commit_eagerly, is_infrastructure
 
 if TYPE_CHECKING:
-    from tasks.trajectory import Assignment, Desk
+    from tasks.trajectory import Assignment, CampaignContext
 
 NO_PLAN = "no-plan"
 
 
 class Judging:
-    """A candidate to be judged, its attempt to be attributed, its own tests to be measured. Plain, like `Desk`."""
+    """A candidate to be judged, its attempt to be attributed, its own tests to be measured."""
 
     def __init__(
-        self, assignment: "Assignment", desk: "Desk", attempt: int, done: Work, recorder: AttemptRecorder
+        self,
+        assignment: "Assignment",
+        context: "CampaignContext",
+        attempt: int,
+        done: AttemptResult,
+        recorder: AttemptRecorder,
     ) -> None:
-        self.assignment, self.desk, self.attempt, self.done = assignment, desk, attempt, done
+        self.assignment, self.context, self.attempt, self.done = assignment, context, attempt, done
         self.recorder = recorder
 
     @property
     def key(self) -> str:
-        return judging_key(self.assignment.bench, self.assignment.instance_key, self.done.changes)
+        return judging_key(self.assignment.instance_context, self.assignment.instance_key, self.done.changes)
 
     def validate(self) -> Validation:
         """The verdict: found, by the engine's memory or the database, or reached now."""
-        key, store = self.key, self.desk.store
-        one = validate_candidate.with_options(**kept_under(key, self.desk.cache_dir))
-        with kept_at_once():
+        key, store = self.key, self.context.store
+        one = validate_candidate.with_options(**cache_options(key, self.context.cache_dir))
+        with commit_eagerly():
             one(key, self)
         if (found := store.find_validation(key)) is not None:
             return found
@@ -49,8 +54,10 @@ class Judging:
         raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
 
     def judge(self) -> None:
-        with self.desk.slots:
-            stored_judge(self.desk.store, self.assignment.bench, self.assignment.instance_key)(self.done.changes)
+        with self.context.slots:
+            stored_judge(self.context.store, self.assignment.instance_context, self.assignment.instance_key)(
+                self.done.changes
+            )
 
     def attribute(self, outcome: OutcomeKind) -> None:
         """Find out by experiment which stage failed, if this is a failure of a model's."""
@@ -65,13 +72,13 @@ class Judging:
 
     def experiment(self, outcome: OutcomeKind) -> str:
         assert self.done.solution is not None, "a solution lies behind all work"
-        with self.desk.slots:
+        with self.context.slots:
             found = attribute_attempt(
-                self.desk.store,
+                self.context.store,
                 self.assignment.key,
                 self.attempt,
                 self.assignment.instance_key,
-                self.assignment.bench,
+                self.assignment.instance_context,
                 self.done.solution,
                 self.done.changes,
                 outcome,
@@ -81,7 +88,7 @@ class Judging:
 
     def measure(self, verdict: Validation) -> None:
         """Find out what the tests that a model wrote are worth. Whatever goes wrong here, the verdict stands."""
-        wanted = self.desk.measure_tests and self.assignment.planner in TEAMS
+        wanted = self.context.measure_tests and self.assignment.planner in TEAMS
         if not wanted or not measurable(self.done.changes, verdict.kind):
             return
         try:
@@ -92,11 +99,11 @@ class Judging:
             get_run_logger().exception("%s: a bug of the measurement of tests", self.assignment.label)
 
     def measured(self) -> str:
-        self.desk.tell(f"{self.assignment.label}: the tests it wrote")
-        with self.desk.slots:
+        self.context.notify(f"{self.assignment.label}: the tests it wrote")
+        with self.context.slots:
             found = measure_own_tests(
-                self.desk.store,
-                self.assignment.bench,
+                self.context.store,
+                self.assignment.instance_context,
                 self.assignment.instance_key,
                 self.done.changes,
                 self.recorder,

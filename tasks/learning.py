@@ -9,8 +9,8 @@ from pathlib import Path
 from prefect import task
 from sqlalchemy import select
 
-from evals.scoring import Answerer, Terms, evaluation_id, find_evaluation, score_once, settings_of
-from evals.sets import kept_back, reserved
+from evals.scoring import Answerer, AnsweringTerms, evaluation_id, find_evaluation, score_once, settings_of
+from evals.sets import reserved, reserved_repositories
 from harness.packages.package import MANIFEST, read_package
 from host.private import make_directory
 from models.curation_settings import CurationRequest
@@ -26,9 +26,9 @@ from training.adapters.registry import AdapterVersion, Registry
 from training.bases.bases import Base
 from training.cycle import guardrails
 from training.data.curation import Curated, curate
-from training.fit.training_run import Order
+from training.fit.training_run import TrainingJob
 
-Tell = Callable[[str, int, int | None], None]
+ProgressCallback = Callable[[str, int, int | None], None]
 """Told of what is being done, how many units are done, and of how many (None: unknown)."""
 
 
@@ -36,11 +36,11 @@ def _silent(what: str, done: int, total: int | None) -> None:
     """Nobody listens."""
 
 
-class Shop:
+class TrainingContext:
     """What the tasks of the learning loop share. A plain class, so that the engine does not walk through it."""
 
-    def __init__(self, settings: Settings, tell: Tell = _silent) -> None:
-        self.settings, self.tell = settings, tell
+    def __init__(self, settings: Settings, notify: ProgressCallback = _silent) -> None:
+        self.settings, self.notify = settings, notify
         self.raw_engine = open_database(settings.raw_url, "raw")
         self.raw = RawStore(self.raw_engine)
         self.curated = open_database(settings.curated_url, "curated")
@@ -58,7 +58,7 @@ class Shop:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                self.tell(f"waiting for the device, which process {file.read() or 'unknown'} has", 0, None)
+                self.notify(f"waiting for the device, which process {file.read() or 'unknown'} has", 0, None)
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -113,9 +113,11 @@ class Shop:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def curate_dataset(label: str, shop: Shop, request: CurationRequest) -> Curated:
+def curate_dataset(label: str, context: TrainingContext, request: CurationRequest) -> Curated:
     """Make a dataset; the same runs and settings make the same one, which is stored once."""
-    return curate(shop.raw, shop.curated, request, lambda step: shop.tell(f"curate {label}: {step}", 0, None))
+    return curate(
+        context.raw, context.curated, request, lambda step: context.notify(f"curate {label}: {step}", 0, None)
+    )
 
 
 @task(
@@ -126,39 +128,39 @@ def curate_dataset(label: str, shop: Shop, request: CurationRequest) -> Curated:
     persist_result=False,
 )
 def evaluate_subject(
-    label: str, shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
+    label: str, context: TrainingContext, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> Evaluation:
     """Have a base, with an adapter or alone, answer a frozen set; a finished evaluation is found, not repeated."""
-    subject = shop.subject(base, adapter)
-    terms, answerer = _answering(shop, evaluation_set, base, adapter)
+    subject = context.subject(base, adapter)
+    terms, answerer = _answering(context, evaluation_set, base, adapter)
     settings = settings_of(terms)
-    if (found := find_evaluation(shop.raw_engine, evaluation_set.id, subject, settings)) is not None:
-        shop.tell(f"evaluate {label}: done before", 1, 1)
+    if (found := find_evaluation(context.raw_engine, evaluation_set.id, subject, settings)) is not None:
+        context.notify(f"evaluate {label}: done before", 1, 1)
         return found
-    with shop.device():
-        shop.tell(f"evaluate {label}", 0, None)
+    with context.device():
+        context.notify(f"evaluate {label}", 0, None)
         return score_once(
-            shop.raw_engine,
+            context.raw_engine,
             evaluation_set,
             answerer(),
             subject,
             settings,
-            shop.settings.data_dir / "evaluations",
-            lambda done, total: shop.tell(f"evaluate {label}", done, total),
+            context.settings.data_dir / "evaluations",
+            lambda done, total: context.notify(f"evaluate {label}", done, total),
         )
 
 
 def _answering(
-    shop: Shop, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
-) -> tuple[Terms, Callable[[], Answerer]]:
+    context: TrainingContext, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
+) -> tuple[AnsweringTerms, Callable[[], Answerer]]:
     """The terms of an evaluation, and how to get who answers: loading weights waits until it is known to be needed."""
     from training.cycle.served import examiner, served_answerer, served_terms
 
-    thinking = shop.settings.training.thinking
-    if name := examiner(shop.settings, base, evaluation_set.target):
+    thinking = context.settings.training.thinking
+    if name := examiner(context.settings, base, evaluation_set.target):
         [stage] = evaluation_set.target.stages
-        terms = served_terms(shop.settings, name, base, stage)
-        return terms, lambda: served_answerer(shop.settings, name, shop.curated, base, adapter, stage)
+        terms = served_terms(context.settings, name, base, stage)
+        return terms, lambda: served_answerer(context.settings, name, context.curated, base, adapter, stage)
     from training.cycle.local_answers import LocalAnswerer, local_terms
 
     directory = adapter.path if adapter else None
@@ -168,8 +170,8 @@ def _answering(
     )
 
 
-class Trained:
-    """A finished training as the database has it. Plain, like `Shop`."""
+class FinishedTraining:
+    """A finished training as the database has it. Plain, like `TrainingContext`."""
 
     def __init__(self, plan: str, adapter_dir: Path, run: TrainingRun) -> None:
         self.plan, self.adapter_dir, self.run = plan, adapter_dir, run
@@ -182,18 +184,20 @@ class Trained:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
+def train_adapter(label: str, context: TrainingContext, order: TrainingJob) -> FinishedTraining:
     """Carry out a training, unless it is finished; one that was stopped goes on from its last checkpoint."""
-    out = shop.settings.data_dir / "trainings" / order.id
-    if (found := find_training(shop, order.id)) is not None and order.is_result(Path(found.path)):
-        shop.tell(f"train {label}: done before", 1, 1)
-        return Trained(order.id, Path(found.path), found)
-    _keep_plan(shop, order)
+    out = context.settings.data_dir / "trainings" / order.id
+    if (found := find_training(context, order.id)) is not None and order.is_result(Path(found.path)):
+        context.notify(f"train {label}: done before", 1, 1)
+        return FinishedTraining(order.id, Path(found.path), found)
+    _keep_plan(context, order)
     # Once more: from here on, nobody can reserve what is about to be trained on.
-    guardrails.check_held_out(list(order.card.repositories), list(kept_back(shop.curated, shop.raw_engine)))
-    with shop.device():
-        shop.tell(f"train {label}", 0, None)
-        fit = order.fit(out, lambda progress: shop.tell(f"train {label}", progress.step, progress.steps))
+    guardrails.check_held_out(
+        list(order.card.repositories), list(reserved_repositories(context.curated, context.raw_engine))
+    )
+    with context.device():
+        context.notify(f"train {label}", 0, None)
+        fit = order.fit(out, lambda progress: context.notify(f"train {label}", progress.step, progress.steps))
     texts = Texts()
     run = TrainingRun(
         plan_id=order.id,
@@ -213,20 +217,20 @@ def train_adapter(label: str, shop: Shop, order: Order) -> Trained:
         },
         losses_hash=texts.add((out / "losses.jsonl").read_text()),
     )
-    with writing(shop.raw_engine, texts) as connection:
+    with writing(context.raw_engine, texts) as connection:
         add(connection, run)
-    return Trained(order.id, fit.adapter_dir, find_training(shop, order.id) or run)
+    return FinishedTraining(order.id, fit.adapter_dir, find_training(context, order.id) or run)
 
 
-def find_training(shop: Shop, plan: str) -> TrainingRun | None:
+def find_training(context: TrainingContext, plan: str) -> TrainingRun | None:
     """The finished training of a plan, or None."""
     table = table_of(TrainingRun)
-    with reading(shop.raw_engine) as connection:
+    with reading(context.raw_engine) as connection:
         row = connection.execute(table.select().where(table.c.plan_id == plan)).mappings().one_or_none()
     return None if row is None else TrainingRun(**row)
 
 
-def _keep_plan(shop: Shop, order: Order) -> None:
+def _keep_plan(context: TrainingContext, order: TrainingJob) -> None:
     row = TrainingPlan(
         id=order.id,
         stage=order.target.value,
@@ -235,7 +239,7 @@ def _keep_plan(shop: Shop, order: Order) -> None:
         dataset_id=order.dataset_id,
         config=order.config,
     )
-    with writing(shop.raw_engine) as connection:
+    with writing(context.raw_engine) as connection:
         add(connection, row)
 
 

@@ -6,8 +6,8 @@ from prefect import task
 
 from harness.mining import Mined, mine
 from harness.packages import locking
-from harness.packages.locking import Candidate
-from harness.packages.prepare import Source, acquire, validate_candidate
+from harness.packages.locking import CommitCandidate
+from harness.packages.prepare import ClonedSource, acquire, validate_candidate
 from models.manifest import Commit, Instance
 from models.mining import MiningRules
 from repos.git import Git
@@ -22,7 +22,7 @@ from tasks.caching import RETRY_DELAYS, is_infrastructure
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def clone_source(source: str, corpus: Path) -> Source:
+def clone_source(source: str, corpus: Path) -> ClonedSource:
     """Clone a source into the corpus."""
     return acquire(source, corpus)
 
@@ -40,7 +40,7 @@ def mine_commits(name: str, git: Git, rules: MiningRules) -> Mined:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def find_environments(name: str, git: Git, commits: list[Commit], packages: Path, cache: Path) -> list[Candidate]:
+def find_environments(name: str, git: Git, commits: list[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:
     """Lock and fetch what the commits need; those of one time with the same requirements share an environment."""
     return locking.find_environments(git, commits, packages, cache)
 
@@ -53,7 +53,7 @@ def find_environments(name: str, git: Git, commits: list[Commit], packages: Path
     persist_result=False,
 )
 def validate_commit(
-    label: str, runtime: Runtime, git: Git, candidate: Candidate, packages: Path, cache: Path
+    label: str, runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
 ) -> tuple[Instance, dict[str, float]]:
     """Gold-validate one commit."""
     return validate_candidate(runtime, git, candidate, packages, cache)

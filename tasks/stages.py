@@ -14,7 +14,7 @@ from models.errors import DatabaseError
 from models.protocols import Answer, Planner, Request, Stage
 from models.suite import SuiteReport
 from store.runs import RawStore, digest
-from tasks.caching import RETRY_DELAYS, Kept, is_infrastructure, kept_at_once, kept_under
+from tasks.caching import RETRY_DELAYS, CacheOptions, cache_options, commit_eagerly, is_infrastructure
 
 JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 """Stages that are asked once for all samples of an instance: what is sampled branches from one frozen context."""
@@ -98,7 +98,7 @@ _turns = _Turns()
 
 
 @dataclass(frozen=True)
-class AsTasks:
+class CachedPlanner:
     """A planner whose every answer is a task, kept under who was asked what.
 
     `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
@@ -111,7 +111,7 @@ class AsTasks:
     asker: str
     judge: str
     cache_dir: Path
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
 
     @property
     def name(self) -> str:
@@ -134,22 +134,22 @@ class AsTasks:
         return self.planner.judges
 
     @property
-    def steers(self) -> bool:
+    def guides_ranking(self) -> bool:
         """Whether the wrapped planner's analysis leads the ranking."""
-        return self.planner.steers
+        return self.planner.guides_ranking
 
     @property
     def plans(self) -> bool:
         """Whether the wrapped planner answers the stages of planning."""
         return self.planner.plans
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         """The wrapped planner's room."""
-        return self.planner.room(stage)
+        return self.planner.max_prompt_tokens(stage)
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         """The wrapped planner's room for an answer."""
-        return self.planner.answer_room(stage)
+        return self.planner.max_output_tokens(stage)
 
     def count(self, text: str) -> int:
         """The wrapped planner's count."""
@@ -159,10 +159,10 @@ class AsTasks:
         """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
         key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
         label = _label(request)
-        self.tell(label)
+        self.notify(label)
         asking = _Asking(self.planner, request, self.store)
-        with _turns.one(key), kept_at_once():
-            one = answer_stage.with_options(**kept_under(key, self.cache_dir))
+        with _turns.one(key), commit_eagerly():
+            one = answer_stage.with_options(**cache_options(key, self.cache_dir))
             try:
                 text = self.store.get_text(one(label, asking))
             except DatabaseError:  # the engine remembers an answer that this database does not hold
@@ -173,19 +173,19 @@ class AsTasks:
         return found.model_copy(update={"reused": True, "cost": 0.0, "latency": 0.0, "retries": 0})
 
 
-def kept_report(
+def cached_report(
     key: str,
     run: Callable[[], SuiteReport],
     store: RawStore,
     cache_dir: Path,
     slots: AbstractContextManager[object],
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> SuiteReport:
     """The report of a test run, or the one it had when the same was run before. `slots` limits runs at a time."""
-    tell("tests")
-    kept: Kept = kept_under(key, cache_dir)
+    notify("tests")
+    kept: CacheOptions = cache_options(key, cache_dir)
     testing = _Testing(run, slots, store)
-    with _turns.one(key), kept_at_once():
+    with _turns.one(key), commit_eagerly():
         one = test_step.with_options(**kept)
         try:
             text = store.get_text(one("tests", testing))

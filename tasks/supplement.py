@@ -8,20 +8,20 @@ from prefect import tags, task
 
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import generated_tests
-from harness.supplement import Subject, Teacher, kept_trial, store_files, supplement
-from harness.test_quality import kept_quality
+from harness.supplement import Teacher, UntestedInstance, cached_trial, store_files, supplement
+from harness.test_quality import cached_quality
 from models.chat import Message, prompt_text
 from models.errors import DatabaseError
 from models.files import Overlay
 from models.manifest import Instance
-from models.supplements import Reply, Supplement, Trial
+from models.supplements import Supplement, TeacherReply, Trial
 from models.test_quality import TestQuality
 from store.runs import RawStore, digest, instance_key
 from store.runs.supplements import SupplementStore
-from tasks.caching import RETRY_DELAYS, is_infrastructure, kept_under
+from tasks.caching import RETRY_DELAYS, cache_options, is_infrastructure
 
 
-class Desk:
+class SupplementContext:
     """What the commits of a run share. A plain class, so that the engine does not walk through what it holds."""
 
     def __init__(
@@ -31,11 +31,11 @@ class Desk:
         self.slots = threading.BoundedSemaphore(sandboxes)
 
 
-class Case:
-    """A commit that lacks tests, on a desk. Plain, like `Desk`."""
+class SupplementCase:
+    """A commit that lacks tests, on a desk. Plain, like `SupplementContext`."""
 
-    def __init__(self, subject: Subject, desk: Desk) -> None:
-        self.subject, self.desk = subject, desk
+    def __init__(self, subject: UntestedInstance, context: SupplementContext) -> None:
+        self.subject, self.context = subject, context
 
     @property
     def label(self) -> str:
@@ -52,7 +52,7 @@ class Case:
         """The key of the instance as it is without generated tests."""
         return instance_key(self.subject.package.manifest.name, self.subject.instance)
 
-    def attempt(self, subject: Subject, modules: Mapping[str, str]) -> Trial:
+    def attempt(self, subject: UntestedInstance, modules: Mapping[str, str]) -> Trial:
         """Try test modules in a task of its own."""
         return try_tests(self, dict(modules))
 
@@ -64,11 +64,11 @@ class Case:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def try_tests(case: Case, modules: dict[str, str]) -> Trial:
+def try_tests(case: SupplementCase, modules: dict[str, str]) -> Trial:
     """Run test modules on the commit and on its parent."""
-    subject, desk = case.subject, case.desk
-    with desk.slots:
-        return kept_trial(subject.runtime, subject.package, subject.instance, modules, desk.cache_dir)
+    subject, context = case.subject, case.context
+    with context.slots:
+        return cached_trial(subject.runtime, subject.package, subject.instance, modules, context.cache_dir)
 
 
 @task(
@@ -78,23 +78,23 @@ def try_tests(case: Case, modules: dict[str, str]) -> Trial:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def measure_tests(case: Case, instance: Instance) -> TestQuality:
+def measure_tests(case: SupplementCase, instance: Instance) -> TestQuality:
     """Measure accepted tests against the commit's own change; once per instance, change and tests."""
-    subject, desk = case.subject, case.desk
+    subject, context = case.subject, case.context
     tests, patch = generated_tests(subject.package, instance), _gold(subject)
-    with desk.slots:
-        return kept_quality(
-            desk.store, subject.runtime, subject.package, instance, case.key, patch, tests, instance.commit
+    with context.slots:
+        return cached_quality(
+            context.store, subject.runtime, subject.package, instance, case.key, patch, tests, instance.commit
         )
 
 
 @task(task_run_name="{label}", persist_result=False)
-def supplement_commit(label: str, case: Case) -> tuple[Supplement, TestQuality | None]:
+def supplement_commit(label: str, case: SupplementCase) -> tuple[Supplement, TestQuality | None]:
     """Supplement one commit and store what came of it; the quality of its tests if some were accepted."""
-    subject, desk = case.subject, case.desk
+    subject, context = case.subject, case.context
     with tags(*case.tags):
-        found = supplement(subject, AsTask(desk), case.attempt)
-        desk.store.add_supplement(case.key, found)
+        found = supplement(subject, CachedTeacher(context), case.attempt)
+        context.store.add_supplement(case.key, found)
         if found.instance is None:
             return found, None
         store_files(subject.package, found.files)
@@ -102,21 +102,21 @@ def supplement_commit(label: str, case: Case) -> tuple[Supplement, TestQuality |
 
 
 class _Question:
-    def __init__(self, desk: Desk, messages: tuple[Message, ...]) -> None:
-        self.desk, self.messages = desk, messages
+    def __init__(self, context: SupplementContext, messages: tuple[Message, ...]) -> None:
+        self.context, self.messages = context, messages
 
 
 @task(task_run_name="ask for tests", persist_result=True, result_serializer="json")
 def ask_for_tests(question: _Question) -> str:
     """Ask the teacher; the reply goes to the database, its hash is the result."""
-    return question.desk.raw.put_text(question.desk.teacher.ask(question.messages).model_dump_json())
+    return question.context.raw.put_text(question.context.teacher.ask(question.messages).model_dump_json())
 
 
-class AsTask:
+class CachedTeacher:
     """A teacher whose every answer is a task, kept under who was asked what."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: SupplementContext) -> None:
+        self._desk = context
 
     @property
     def identity(self) -> str:
@@ -124,27 +124,27 @@ class AsTask:
         return self._desk.teacher.identity
 
     @property
-    def room(self) -> int:
+    def max_prompt_tokens(self) -> int:
         """The teacher's room."""
-        return self._desk.teacher.room
+        return self._desk.teacher.max_prompt_tokens
 
     def count(self, text: str) -> int:
         """The teacher's count."""
         return self._desk.teacher.count(text)
 
-    def ask(self, messages: tuple[Message, ...]) -> Reply:
+    def ask(self, messages: tuple[Message, ...]) -> TeacherReply:
         """The teacher's reply, or the one it gave when the same was asked before, which is not paid for again."""
-        desk, question = self._desk, _Question(self._desk, messages)
-        key = digest("ask-for-tests", desk.teacher.identity, prompt_text(messages))
-        one = ask_for_tests.with_options(**kept_under(key, desk.cache_dir))
+        context, question = self._desk, _Question(self._desk, messages)
+        key = digest("ask-for-tests", context.teacher.identity, prompt_text(messages))
+        one = ask_for_tests.with_options(**cache_options(key, context.cache_dir))
         try:
-            text = desk.raw.get_text(one(question))
+            text = context.raw.get_text(one(question))
         except DatabaseError:  # the engine remembers a reply that this database does not hold
-            text = desk.raw.get_text(one.with_options(refresh_cache=True)(question))
-        return Reply.model_validate_json(text)
+            text = context.raw.get_text(one.with_options(refresh_cache=True)(question))
+        return TeacherReply.model_validate_json(text)
 
 
-def _gold(subject: Subject) -> Overlay:
+def _gold(subject: UntestedInstance) -> Overlay:
     """The commit's own change outside its tests, as files over its parent."""
     gold = read_gold_patch(subject.package.git, subject.instance.commit, subject.instance.base_commit)
     diffs = [diff for change in gold.production for diff in change.diffs()]

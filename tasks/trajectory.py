@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from prefect import get_run_logger, tags, task
 
-from harness.runs.attempt import Bench, StepTesting, Work, make_planner, outcome_of, work
+from harness.runs.attempt import AttemptResult, InstanceContext, StepTesting, make_planner, outcome_of, work
 from harness.runs.indexes import Indexes
-from harness.runs.model_pool import TEAMS, Crew
+from harness.runs.model_pool import TEAMS, ModelPool
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
 from models.errors import (
@@ -30,7 +30,7 @@ from models.protocols import Planner, Recorder
 from store.runs import RawStore, digest
 from tasks.caching import RETRY_DELAYS, is_infrastructure
 from tasks.judging import Judging
-from tasks.stages import AsTasks, judge_of, kept_report
+from tasks.stages import CachedPlanner, cached_report, judge_of
 
 
 def _silent(what: str) -> None:
@@ -38,41 +38,47 @@ def _silent(what: str) -> None:
 
 
 class Assignment:
-    """A trajectory to be run: an instance, a planner, and where its rows go. Plain, like `Desk`."""
+    """A trajectory to be run: an instance, a planner, and where its rows go. Plain, like `CampaignContext`."""
 
     def __init__(
-        self, key: str, instance_key: str, planner: str, temperature: float, sample: int, bench: Bench
+        self,
+        key: str,
+        instance_key: str,
+        planner: str,
+        temperature: float,
+        sample: int,
+        instance_context: InstanceContext,
     ) -> None:
         self.key, self.instance_key = key, instance_key
         self.planner, self.temperature, self.sample = planner, temperature, sample
-        self.bench = bench
+        self.instance_context = instance_context
 
     @property
     def label(self) -> str:
         """What a person sees: repository, commit, planner, temperature, sample."""
-        name, sha = self.bench.package.manifest.name, self.bench.instance.commit[:7]
+        name, sha = self.instance_context.package.manifest.name, self.instance_context.instance.commit[:7]
         return f"{name}@{sha} {self.planner} t{self.temperature:g} #{self.sample}"
 
     @property
     def tags(self) -> set[str]:
         """What a person filters by: repository and commit."""
-        return {self.bench.package.manifest.name, self.bench.instance.commit[:7]}
+        return {self.instance_context.package.manifest.name, self.instance_context.instance.commit[:7]}
 
 
-class Desk:
+class CampaignContext:
     """What every trajectory of a campaign shares. A plain class, so that the engine does not walk through it.
 
     `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a planner that
     is a model; gold and null, which learn nothing from them, do without. `sandboxes`: how many test runs at a time.
     `measure_tests`: whether the tests that a model wrote are measured once its patch is judged.
-    `tell` hears of each question and test run before it begins.
+    `notify` hears of each question and test run before it begins.
     """
 
     def __init__(
         self,
         store: RawStore,
         cache_dir: Path,
-        crew: Crew,
+        pool: ModelPool,
         *,
         edit_format: EditFormat | None = None,
         limits: LoopLimits | None = None,
@@ -80,18 +86,20 @@ class Desk:
         step_test_seconds: float = 120.0,
         sandboxes: int = 1,
         measure_tests: bool = True,
-        tell: Callable[[str], None] = _silent,
+        notify: Callable[[str], None] = _silent,
     ) -> None:
-        self.store, self.cache_dir, self.crew = store, cache_dir, crew
+        self.store, self.cache_dir, self.pool = store, cache_dir, pool
         self.edit_format, self.limits = edit_format, limits or LoopLimits()
         self.step_tests, self.step_test_seconds = step_tests, step_test_seconds
-        self.measure_tests, self.tell = measure_tests, tell
+        self.measure_tests, self.notify = measure_tests, notify
         self.slots = threading.BoundedSemaphore(sandboxes)
         self.indexes = Indexes(cache_dir / "index")
 
-    def planner(self, name: str, bench: Bench, temperature: float = 0.0, sample: int = 0) -> Planner:
+    def planner(
+        self, name: str, instance_context: InstanceContext, temperature: float = 0.0, sample: int = 0
+    ) -> Planner:
         """Who fills the planner slot for an instance."""
-        return make_planner(name, bench, self.edit_format, temperature, sample, self.crew)
+        return make_planner(name, instance_context, self.edit_format, temperature, sample, self.pool)
 
     def testing(self, planner: str) -> StepTesting | None:
         """How tests run after the steps of a planner, if they do."""
@@ -99,11 +107,11 @@ class Desk:
             return None
         return StepTesting(
             self.step_test_seconds,
-            lambda key, run: kept_report(key, run, self.store, self.cache_dir, self.slots, self.tell),
+            lambda key, run: cached_report(key, run, self.store, self.cache_dir, self.slots, self.notify),
         )
 
 
-class Ending(NamedTuple):
+class AttemptEnding(NamedTuple):
     """How a trajectory's attempt ended."""
 
     kind: OutcomeKind
@@ -117,19 +125,19 @@ class Ending(NamedTuple):
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> Ending:
+def run_trajectory(label: str, assignment: Assignment, context: CampaignContext) -> AttemptEnding:
     """Run a trajectory to an outcome and record it. An infrastructure fault is an outcome, too, and leaves it open."""
-    attempt = desk.store.begin_attempt(assignment.key)
+    attempt = context.store.begin_attempt(assignment.key)
     if attempt is None:  # closed meanwhile by another process
-        return Ending(desk.store.outcome(assignment.key))
+        return AttemptEnding(context.store.outcome(assignment.key))
     started = time.monotonic()
-    done: Work | None = None
+    done: AttemptResult | None = None
     verdict: Validation | None = None
     try:
         with tags(*assignment.tags):  # the stages' tasks bear them as well
-            recorder = desk.store.recorder(assignment.key, attempt)
-            done = do_work(assignment, desk, recorder)
-            judging = Judging(assignment, desk, attempt, done, recorder)
+            recorder = context.store.recorder(assignment.key, attempt)
+            done = do_work(assignment, context, recorder)
+            judging = Judging(assignment, context, attempt, done, recorder)
             verdict = judging.validate()
             kind, detail = outcome_of(done, verdict)
             judging.attribute(kind)
@@ -142,7 +150,7 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> Ending:
         kind = fault_of(error)
         detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         get_run_logger().exception("%s: a bug of the harness", label)
-    desk.store.close_trajectory(
+    context.store.close_trajectory(
         assignment.key,
         attempt,
         kind,
@@ -153,7 +161,7 @@ def run_trajectory(label: str, assignment: Assignment, desk: Desk) -> Ending:
         validation=verdict.key if verdict else None,
         seconds=round(time.monotonic() - started, 3),
     )
-    return Ending(kind, detail)
+    return AttemptEnding(kind, detail)
 
 
 _FAULTS: tuple[tuple[type[Exception], OutcomeKind], ...] = (
@@ -177,29 +185,31 @@ def fault_of(error: Exception) -> OutcomeKind:
     return OutcomeKind.HARNESS_ERROR
 
 
-def do_work(assignment: Assignment, desk: Desk, recorder: Recorder) -> Work:
+def do_work(assignment: Assignment, context: CampaignContext, recorder: Recorder) -> AttemptResult:
     """Let the planner work, its answers and its steps' tests as tasks. Raises InfrastructureError, PromptTooLong."""
-    bench = assignment.bench
-    planner = desk.planner(assignment.planner, bench, assignment.temperature, assignment.sample)
+    instance_context = assignment.instance_context
+    planner = context.planner(assignment.planner, instance_context, assignment.temperature, assignment.sample)
     return work(
-        bench,
+        instance_context,
         planner,
         recorder,
-        desk.limits,
-        wrap=lambda planner: _as_tasks(planner, assignment, desk),
-        index=desk.indexes.of(bench.package, bench.instance.base_commit) if planner.judges else None,
-        testing=desk.testing(assignment.planner),
+        context.limits,
+        wrap=lambda planner: _as_tasks(planner, assignment, context),
+        index=context.indexes.of(instance_context.package, instance_context.instance.base_commit)
+        if planner.judges
+        else None,
+        testing=context.testing(assignment.planner),
     )
 
 
-def _as_tasks(planner: Planner, assignment: Assignment, desk: Desk) -> AsTasks:
-    return AsTasks(
+def _as_tasks(planner: Planner, assignment: Assignment, context: CampaignContext) -> CachedPlanner:
+    return CachedPlanner(
         planner,
-        desk.store,
+        context.store,
         asker=digest(
             assignment.instance_key, planner.name, planner.identity, assignment.temperature, assignment.sample
         ),
         judge=digest(assignment.instance_key, judge_of(planner)),
-        cache_dir=desk.cache_dir,
-        tell=desk.tell,
+        cache_dir=context.cache_dir,
+        notify=context.notify,
     )

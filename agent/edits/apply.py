@@ -13,7 +13,7 @@ from repos import text as texts
 from repos.edit_paths import check_path, parents
 
 
-class Tree(Protocol):
+class FileTree(Protocol):
     """Files to start from."""
 
     def get(self, path: str) -> FileContent | None:
@@ -41,7 +41,7 @@ class Applied:
         return any(result.error is not None for result in self.results)
 
 
-def apply_edits(edits: Sequence[Edit], tree: Tree) -> Applied:
+def apply_edits(edits: Sequence[Edit], tree: FileTree) -> Applied:
     """Apply edits in order, each to the result of those before it.
 
     A rejected edit rejects the batch; the edits after it are still tried, so that one answer hears of all its
@@ -60,7 +60,7 @@ def apply_edits(edits: Sequence[Edit], tree: Tree) -> Applied:
 class _Overlay:
     """The tree as the edits so far left it."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: FileTree) -> None:
         self._tree = tree
         self._before: dict[str, FileContent | None] = {}
         self._now: dict[str, FileContent | None] = {}

@@ -27,8 +27,8 @@ FRAME = 8
 """Tokens that a chat format puts around a message, at most."""
 
 
-def render(request: Request, room: int, count: Callable[[str], int]) -> tuple[Message, ...]:
-    """The messages of a request, in at most `room` tokens by `count` if leaving things out makes that possible.
+def render(request: Request, max_prompt_tokens: int, count: Callable[[str], int]) -> tuple[Message, ...]:
+    """The messages of a request, in at most `max_prompt_tokens` by `count` if leaving things out makes that possible.
 
     The context's files go first, the last of them first; then the parts of files to change that no target names. A
     prompt that is still too long is returned as it is: who sends it knows the numbers.
@@ -36,7 +36,7 @@ def render(request: Request, room: int, count: Callable[[str], int]) -> tuple[Me
     messages: tuple[Message, ...] = ()
     for shorter in _shorter(request):
         messages = _messages(*shorter)
-        if sum(count(message.content) + FRAME for message in messages) <= room:
+        if sum(count(message.content) + FRAME for message in messages) <= max_prompt_tokens:
             break
     return messages
 

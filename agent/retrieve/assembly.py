@@ -63,16 +63,17 @@ class _Packer:
             self._left.append(LeftOut(path=candidate.path, tokens=0, reason="there is no such text file"))
             return
         judged = self._judged.get(candidate.path, ())
-        room = self._budget - self._used
+        max_prompt_tokens = self._budget - self._used
         if relevance is Relevance.SUPPORTING:
-            room = min(room, int(self._budget * SUPPORTING_SHARE) - self._supporting)
+            max_prompt_tokens = min(max_prompt_tokens, int(self._budget * SUPPORTING_SHARE) - self._supporting)
         tokens = None
         for form in self._forms(candidate.path, relevance, judged):
             tokens = self._count(form.text) + FRAME
-            if tokens <= room:
+            if tokens <= max_prompt_tokens:
                 self._take(candidate, relevance, form, tokens, judged)
                 return
-        reason = "no symbol of it matters" if tokens is None else f"{tokens} tokens, and room for {max(room, 0)}"
+        left = max(max_prompt_tokens, 0)
+        reason = "no symbol of it matters" if tokens is None else f"{tokens} tokens, and room for {left}"
         self._left.append(LeftOut(path=candidate.path, tokens=tokens or 0, reason=reason))
 
     def _take(

@@ -9,8 +9,8 @@ from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from agent.retrieve.bm25 import Field
-from agent.retrieve.past_changes import Past
-from agent.retrieve.words import fold_counts, folded
+from agent.retrieve.past_changes import PastChanges
+from agent.retrieve.words import stem_counts, stemmed
 from repos.index import IndexedFile, RepositoryIndex
 from repos.index.symbols import base_name
 
@@ -29,7 +29,7 @@ class Corpus:
         self.tests = [file for file in files if file.kind == "test" and file.language]
         self.paths = [file.path for file in self.files]
         self.numbers = {path: number for number, path in enumerate(self.paths)}
-        self.past = Past(index.commits, index.history, self.numbers)
+        self.past = PastChanges(index.commits, index.history, self.numbers)
         self.code = Field([_stems(file) for file in self.files])
         self.words = Field([_prose(file) for file in self.files])
         self.path = Field([path_terms(path) for path in self.paths], length=0.3)
@@ -129,8 +129,8 @@ def name_of(path: str) -> str:
 def path_terms(path: str) -> Counter[str]:
     """Folded subtokens of a path; those of the name count twice."""
     pure = PurePosixPath(path)
-    terms = fold_counts(Counter(pure.parts[:-1]))
-    for term in folded(pure.name.partition(".")[0]):
+    terms = stem_counts(Counter(pure.parts[:-1]))
+    for term in stemmed(pure.name.partition(".")[0]):
         terms[term] += 2
     return terms
 
@@ -155,14 +155,14 @@ def _once(make: Callable[[IndexedFile], T]) -> Callable[[IndexedFile], T]:
 
 @_once
 def _stems(file: IndexedFile) -> Counter[str]:
-    return fold_counts(file.identifiers)
+    return stem_counts(file.identifiers)
 
 
 @_once
 def _prose(file: IndexedFile) -> Counter[str]:
-    return fold_counts(file.words)
+    return stem_counts(file.words)
 
 
 @_once
 def _symbol_terms(file: IndexedFile) -> Counter[str]:
-    return fold_counts(Counter(base_name(symbol.name).rpartition(".")[2] for symbol in file.symbols))
+    return stem_counts(Counter(base_name(symbol.name).rpartition(".")[2] for symbol in file.symbols))

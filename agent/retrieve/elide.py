@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from agent.retrieve.parts import Part, parts_of
-from repos.index.symbols import Kind, base_name
+from agent.retrieve.parts import SymbolRows, parts_of
+from repos.index.symbols import SymbolKind, base_name
 
 LEFT_OUT = "..."
 """What stands, indented, for lines left out."""
@@ -41,20 +41,20 @@ def heads(text: str, path: str, wanted: Collection[str]) -> str:
     return _without(text, gaps)
 
 
-def _chosen(parts: Sequence[Part], names: Collection[str]) -> set[int]:
+def _chosen(parts: Sequence[SymbolRows], names: Collection[str]) -> set[int]:
     """Numbers of the parts of these names; a name without number means all of a numbered name."""
     wanted = set(names)
     return {number for number, part in enumerate(parts) if part.name in wanted or base_name(part.name) in wanted}
 
 
-def _around(parts: Sequence[Part], number: int) -> Iterator[int]:
+def _around(parts: Sequence[SymbolRows], number: int) -> Iterator[int]:
     inside = parts[number].inside
     while inside is not None:
         yield inside
         inside = parts[inside].inside
 
 
-def _gaps(parts: Sequence[Part], keep: set[int], told: set[int]) -> Iterator[tuple[int, int]]:
+def _gaps(parts: Sequence[SymbolRows], keep: set[int], told: set[int]) -> Iterator[tuple[int, int]]:
     """Ranges of rows to leave out, in order, none inside another."""
     outer = {around for number in keep | told for around in _around(parts, number)}
     whole: set[int | None] = set()
@@ -67,7 +67,7 @@ def _gaps(parts: Sequence[Part], keep: set[int], told: set[int]) -> Iterator[tup
         else:
             start = part.doc if number in told else part.body
             has_inner = any(other.inside == number for other in parts[number + 1 :])
-            if part.kind is Kind.CLASS and (has_inner or number in told):
+            if part.kind is SymbolKind.CLASS and (has_inner or number in told):
                 if part.doc - start >= _WORTH:
                     yield start, part.doc
             elif number not in outer:

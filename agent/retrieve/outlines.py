@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from models.context import FileJudgement, FileOutline, Relevance, SymbolOutline
 from repos.index import IndexedFile, RepositoryIndex
-from repos.index.symbols import Kind
+from repos.index.symbols import SymbolKind
 
 _SHOWN = 12
 """Symbols in a candidate's outline."""
@@ -19,7 +19,12 @@ def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
     wanted = set(first)
     ranked = sorted(
         enumerate(file.symbols),
-        key=lambda pair: (pair[1].name not in wanted, pair[1].name.count("."), pair[1].kind is Kind.CONSTANT, pair[0]),
+        key=lambda pair: (
+            pair[1].name not in wanted,
+            pair[1].name.count("."),
+            pair[1].kind is SymbolKind.CONSTANT,
+            pair[0],
+        ),
     )
     shown = sorted(ranked[:_SHOWN])
     lines = [f"{'  ' * symbol.name.count('.')}{_cut(symbol.signature)}" for _, symbol in shown]

@@ -5,14 +5,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from repos.index.describe import body_node
-from repos.index.symbols import Kind, language_of, parse_tree, symbol_nodes
+from repos.index.symbols import SymbolKind, language_of, parse_tree, symbol_nodes
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 
 @dataclass(frozen=True)
-class Part:
+class SymbolRows:
     """Rows of a symbol from 0: all of it [start, end), its head [start, body), its body [body, close).
 
     [body, doc) is a docstring. The rows from `close` on hold what closes a body, in languages that have that.
@@ -20,7 +20,7 @@ class Part:
     """
 
     name: str
-    kind: Kind
+    kind: SymbolKind
     inside: int | None
     start: int
     body: int
@@ -30,14 +30,14 @@ class Part:
 
 
 @lru_cache(maxsize=256)
-def parts_of(text: str, path: str) -> tuple[Part, ...]:
+def parts_of(text: str, path: str) -> tuple[SymbolRows, ...]:
     """The parts of a file in source order, outer before inner; none for a language without a grammar here."""
     language = language_of(path)
     if language is None:
         return ()
     source = text.encode()
     rows = source.split(b"\n")
-    parts: list[Part] = []
+    parts: list[SymbolRows] = []
     open_: list[int] = []
     for symbol, node in symbol_nodes(source, parse_tree(source, language)):
         while open_ and not symbol.name.startswith(parts[open_[-1]].name + "."):
@@ -45,7 +45,9 @@ def parts_of(text: str, path: str) -> tuple[Part, ...]:
         start, end = symbol.start_line - 1, symbol.end_line
         body, doc, close = _body(node, rows, end)
         inside = open_[-1] if open_ else None
-        parts.append(Part(symbol.name, symbol.kind, inside, start, min(body, end), min(doc, end), min(close, end), end))
+        parts.append(
+            SymbolRows(symbol.name, symbol.kind, inside, start, min(body, end), min(doc, end), min(close, end), end)
+        )
         open_.append(len(parts) - 1)
     return tuple(parts)
 

@@ -21,7 +21,7 @@ _FLOOR = 0.3
 
 
 @dataclass(frozen=True)
-class Change:
+class PastChange:
     """A past commit: the production files it changed (by number), the tests beside them, what each file's share is."""
 
     files: tuple[int, ...]
@@ -36,7 +36,7 @@ def _fading(count: int, memory: float) -> list[float]:
     return [math.exp(-place / memory) for place in range(count)]
 
 
-class Past:
+class PastChanges:
     """Past commits that changed production files, the latest first."""
 
     def __init__(self, commits: Sequence[PastCommit], history: History, numbers: dict[str, int]) -> None:
@@ -119,7 +119,7 @@ class Past:
         return self._together
 
 
-def _changes(commits: Sequence[PastCommit], history: History, numbers: dict[str, int]) -> list[Change]:
+def _changes(commits: Sequence[PastCommit], history: History, numbers: dict[str, int]) -> list[PastChange]:
     found = []
     for place, commit in enumerate(commits):
         paths = history.files(place)
@@ -127,7 +127,7 @@ def _changes(commits: Sequence[PastCommit], history: History, numbers: dict[str,
         if files and len(commit.paths) <= MOST_FILES:
             tests = tuple(path for path in paths if path not in numbers)
             found.append(
-                Change(files, tests, _terms(commit.subject, commit.body), 1 / math.sqrt(len(files)), commit.subject)
+                PastChange(files, tests, _terms(commit.subject, commit.body), 1 / math.sqrt(len(files)), commit.subject)
             )
     return found
 

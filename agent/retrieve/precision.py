@@ -4,10 +4,10 @@ from collections import Counter
 
 from agent.retrieve.bm25 import Field
 from agent.retrieve.query import Query, parse_query, spellings
-from agent.retrieve.words import fold_counts
+from agent.retrieve.words import stem_counts
 from models.context import SymbolJudgement, SymbolUse
 from repos.index import IndexedFile, IndexedSymbol, RepositoryIndex
-from repos.index.symbols import Kind, base_name
+from repos.index.symbols import SymbolKind, base_name
 from repos.index.words import prose_subtokens
 
 _NAME, _TEXT, _DOC = 3.0, 1.0, 1.0
@@ -36,9 +36,9 @@ def rank_symbols(task_text: str, index: RepositoryIndex, path: str) -> list[Symb
 def symbol_scores(query: Query, index: RepositoryIndex, file: IndexedFile) -> list[float]:
     """What speaks for each symbol of a file, in source order: names in the task, places in tracebacks, shared words."""
     symbols = file.symbols
-    names = Field([fold_counts(Counter([base_name(symbol.name).rpartition(".")[2]])) for symbol in symbols], length=0.3)
-    texts = Field([fold_counts(Counter(dict.fromkeys(file.uses.get(symbol.name, ()), 1))) for symbol in symbols])
-    docs = Field([fold_counts(prose_subtokens([symbol.doc])) for symbol in symbols], length=0.5)
+    names = Field([stem_counts(Counter([base_name(symbol.name).rpartition(".")[2]])) for symbol in symbols], length=0.3)
+    texts = Field([stem_counts(Counter(dict.fromkeys(file.uses.get(symbol.name, ()), 1))) for symbol in symbols])
+    docs = Field([stem_counts(prose_subtokens([symbol.doc])) for symbol in symbols], length=0.5)
     by_name, by_text, by_doc = names.scores(query.terms), texts.scores(query.terms), docs.scores(query.terms)
     scores = [
         _NAME * name + _TEXT * text + _DOC * doc for name, text, doc in zip(by_name, by_text, by_doc, strict=True)
@@ -59,7 +59,7 @@ def symbol_scores(query: Query, index: RepositoryIndex, file: IndexedFile) -> li
 
 
 def _in(symbol: IndexedSymbol, line: int) -> bool:
-    return symbol.kind is not Kind.CLASS and symbol.start_line <= line <= symbol.end_line
+    return symbol.kind is not SymbolKind.CLASS and symbol.start_line <= line <= symbol.end_line
 
 
 def _same(place: str, path: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agent.retrieve.words import STOP_WORDS, folded
+from agent.retrieve.words import STOP_WORDS, stemmed
 from models.context import TaskAnalysis
 from repos.index.words import subtokens
 
@@ -62,8 +62,8 @@ def parse_query(text: str, analysis: TaskAnalysis | None = None) -> Query:
         plain=plain,
         paths=tuple(sorted({path for path in paths if path})),
         frames=tuple(sorted(_frames(text))),
-        subject=frozenset(_folded_words(subject)),
-        words=frozenset(_folded_words(text)),
+        subject=frozenset(_stemmed_words(subject)),
+        words=frozenset(_stemmed_words(text)),
         scope=_scope(text),
         dotted=_dotted((*names, *plain)),
     )
@@ -73,7 +73,7 @@ def terms(subject: str, body: str) -> dict[str, float]:
     """Folded words of a message with their weights, in the order of their first use."""
     weights: dict[str, float] = {}
     for text, weight in ((subject, SUBJECT_WEIGHT), (body, BODY_WEIGHT)):
-        for term in _folded_words(text):
+        for term in _stemmed_words(text):
             if term not in STOP_WORDS and (len(term) > 1 or term.isdigit()):
                 weights[term] = min(weights.get(term, 0.0) + weight, MOST)
     return weights
@@ -89,9 +89,9 @@ def _told(analysis: TaskAnalysis) -> str:
     return "\n".join([analysis.summary, *analysis.terms, *analysis.files, *analysis.symbols])
 
 
-def _folded_words(text: str) -> Iterable[str]:
+def _stemmed_words(text: str) -> Iterable[str]:
     for word in _WORD.findall(text):
-        yield from folded(word) if not word.isdigit() else (word,)
+        yield from stemmed(word) if not word.isdigit() else (word,)
 
 
 def _names(text: str, marked: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -115,7 +115,7 @@ def _frames(text: str) -> set[tuple[str, int]]:
 
 def _scope(text: str) -> frozenset[str]:
     found = _SCOPE.match(text)
-    return frozenset(_folded_words(next(group for group in found.groups() if group))) if found else frozenset()
+    return frozenset(_stemmed_words(next(group for group in found.groups() if group))) if found else frozenset()
 
 
 def _dotted(names: Iterable[str]) -> frozenset[str]:

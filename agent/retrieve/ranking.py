@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agent.retrieve.corpus import Corpus, corpus_of
-from agent.retrieve.other_files import files_beside
+from agent.retrieve.other_files import other_files
 from agent.retrieve.outlines import short_outline
 from agent.retrieve.query import Query, parse_query
 from agent.retrieve.reasons import Reasons
@@ -39,14 +39,14 @@ def rank(
             Candidate(path=file.path, score=round(chances[number], 6), tier=tier, reason=reason, outline=outline)
         )
     least = candidates[-1].score if candidates else 1.0
-    return candidates + files_beside(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
+    return candidates + other_files(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
 
 
 def weighed(query: Query, corpus: Corpus, weights: Mapping[str, float] = WEIGHTS) -> tuple[Signals, list[float]]:
     """All signals, and each file's chance: once without its neighbours, then with them."""
     found = signals(query, corpus)
-    found |= neighbours(as_chances(weigh(found, len(corpus.files), weights)), corpus)
-    return found, as_chances(weigh(found, len(corpus.files), weights))
+    found |= neighbours(softmax(weigh(found, len(corpus.files), weights)), corpus)
+    return found, softmax(weigh(found, len(corpus.files), weights))
 
 
 def weigh(found: Signals, size: int, weights: Mapping[str, float]) -> list[float]:
@@ -59,7 +59,7 @@ def weigh(found: Signals, size: int, weights: Mapping[str, float]) -> list[float
     return scores
 
 
-def as_chances(scores: Sequence[float]) -> list[float]:
+def softmax(scores: Sequence[float]) -> list[float]:
     """Shares of 1, by the exponentials of scores."""
     most = max(scores, default=0.0)
     raised = [math.exp(score - most) for score in scores]

@@ -8,7 +8,7 @@ from agent.retrieve.corpus import Corpus
 from agent.retrieve.query import Query, spellings
 from agent.retrieve.signals import RARE, Signals, mention, traced
 from agent.retrieve.weights import WEIGHTS
-from models.context import Tier
+from models.context import CandidateTier
 from repos.index.symbols import base_name
 
 _LEXICAL = ("code", "words", "path", "symbols", "called", "scope", "names", "tests")
@@ -30,22 +30,25 @@ class Reasons:
         }  # fmt: skip
         self._alike = corpus.past.alike(dict(query.terms))
 
-    def of(self, number: int) -> tuple[Tier, str]:
+    def of(self, number: int) -> tuple[CandidateTier, str]:
         """The tier and the reason: what the task names, else whatever gives the file most of its score."""
         if named := self._named(number):
-            return Tier.MENTIONED, named
+            return CandidateTier.MENTIONED, named
         ways = {
-            "imports": (Tier.IMPORTS, self._by_imports),
-            "together": (Tier.COCHANGE, self._by_company),
-            "messages": (Tier.COCHANGE, self._by_messages),
-            "lexical": (Tier.LEXICAL, self._by_words),
+            "imports": (CandidateTier.IMPORTS, self._by_imports),
+            "together": (CandidateTier.COCHANGE, self._by_company),
+            "messages": (CandidateTier.COCHANGE, self._by_messages),
+            "lexical": (CandidateTier.LEXICAL, self._by_words),
         }
         for way in sorted(ways, key=lambda way: -self._gains[way][number]):
-            tier, tell = ways[way]
-            if self._gains[way][number] > 0 and (reason := tell(number)):
+            tier, notify = ways[way]
+            if self._gains[way][number] > 0 and (reason := notify(number)):
                 return tier, reason
         count = self._corpus.past.count[number]
-        return Tier.LEXICAL, f"changed by {count} past commits" if count else "nothing speaks for it but its form"
+        return (
+            CandidateTier.LEXICAL,
+            f"changed by {count} past commits" if count else "nothing speaks for it but its form",
+        )
 
     def symbols(self, number: int) -> list[str]:
         """Symbols of a file that the task names."""

@@ -16,6 +16,7 @@ from agent.retrieve import assemble, default_scope, file_outlines, rank, rank_sy
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
     Candidate,
+    CandidateTier,
     ContextPackage,
     FileJudgement,
     FileOutline,
@@ -23,7 +24,6 @@ from models.context import (
     SymbolJudgement,
     SymbolOutline,
     TaskAnalysis,
-    Tier,
 )
 from models.errors import PromptTooLong
 from models.protocols import Planner, Recorder, Request, Stage, Task
@@ -50,7 +50,7 @@ def retrieve(task: Task, planner: Planner, index: RepositoryIndex, recorder: Rec
 
 def context_budget(planner: Planner) -> int:
     """Tokens of a context package that every later prompt of this planner has room for."""
-    return int(min(planner.room(stage) for stage in _READERS) * (1 - FRAMING))
+    return int(min(planner.max_prompt_tokens(stage) for stage in _READERS) * (1 - FRAMING))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Retrieval:
     def run(self) -> ContextPackage:
         """Analyse, rank, judge files, judge symbols, assemble."""
         analysis = self.analyse() if self.planner.judges else None
-        candidates = rank(self.task.text, self.index, analysis if self.planner.steers else None)
+        candidates = rank(self.task.text, self.index, analysis if self.planner.guides_ranking else None)
         kept = self.scope(analysis, candidates[:JUDGED])
         judged = [FileJudgement(path=c.path, relevance=relevance, reason=c.reason) for c, relevance in kept]
         symbols = self.precision(analysis, judged)
@@ -97,7 +97,9 @@ class Retrieval:
         kept = []
         for candidate in candidates:
             judgement = judged.get(candidate.path, by_rank[candidate.path])
-            named = candidate.tier is Tier.MENTIONED and by_rank[candidate.path].relevance is Relevance.RELEVANT
+            named = (
+                candidate.tier is CandidateTier.MENTIONED and by_rank[candidate.path].relevance is Relevance.RELEVANT
+            )
             if named and judgement.relevance is Relevance.IRRELEVANT:
                 judgement = FileJudgement(
                     path=candidate.path,
@@ -158,8 +160,8 @@ class Retrieval:
     ) -> Iterator[list[T]]:
         """Items in order, as many to a batch as the stage has room for, to be shown and to be answered."""
         count = self.planner.count
-        most_shown = int(self.planner.room(stage) * (1 - FRAMING)) - count(self.task.text)
-        most_said = int(self.planner.answer_room(stage) * (1 - FRAMING))
+        most_shown = int(self.planner.max_prompt_tokens(stage) * (1 - FRAMING)) - count(self.task.text)
+        most_said = int(self.planner.max_output_tokens(stage) * (1 - FRAMING))
         batch: list[T] = []
         to_show = to_say = 0
         for item in items:

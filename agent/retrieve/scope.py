@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.context import Candidate, FileJudgement, Relevance, Tier
+from models.context import Candidate, CandidateTier, FileJudgement, Relevance
 
 RELEVANT_SCORE = 0.08
 """A candidate's share of all likelihood from which on it counts as one that will change."""
@@ -18,7 +18,7 @@ def default_scope(candidates: Sequence[Candidate]) -> list[FileJudgement]:
         likely = candidate.score >= RELEVANT_SCORE and place < MOST_RELEVANT
         if place == 0 or likely:
             relevance = Relevance.RELEVANT
-        elif place < SHOWN or candidate.tier is Tier.MENTIONED:
+        elif place < SHOWN or candidate.tier is CandidateTier.MENTIONED:
             relevance = Relevance.SUPPORTING
         else:
             relevance = Relevance.IRRELEVANT

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from agent.retrieve.corpus import Corpus, path_terms
 from agent.retrieve.query import Query, spellings
-from agent.retrieve.words import fold, folded
+from agent.retrieve.words import stem, stemmed
 
 Signals = dict[str, list[float]]
 RARE = 5
@@ -60,11 +60,11 @@ def traced(query: Query, path: str) -> bool:
     return any(f"/{place.lower().lstrip('./')}".endswith(end) for place, _ in query.frames)
 
 
-def _called(query: Query, stem: str) -> float:
-    parts = folded(stem)
+def _called(query: Query, name: str) -> float:
+    parts = stemmed(name)
     if not parts:
         return 0.0
-    whole = {stem, fold(stem)}
+    whole = {name, stem(name)}
     if whole & query.subject or (len(parts) > 1 and set(parts) <= query.subject):
         return 1.0
     return 0.5 if whole & query.words or (len(parts) > 1 and set(parts) <= query.words) else 0.0

@@ -27,7 +27,7 @@ STOP_WORDS = frozenset(_SMALL.split())
 
 
 @lru_cache(maxsize=1 << 16)
-def fold(word: str) -> str:
+def stem(word: str) -> str:
     """A lower-case word without the endings of inflection and of the commonest derivations."""
     if len(word) <= _SHORTEST or not word.isascii():
         return word
@@ -54,15 +54,15 @@ def _singular(word: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def folded(name: str) -> tuple[str, ...]:
+def stemmed(name: str) -> tuple[str, ...]:
     """The folded subtokens of a name, in order: `cachedReaders` -> cach, read."""
-    return tuple(fold(part) for part in subtokens(name))
+    return tuple(stem(part) for part in subtokens(name))
 
 
-def fold_counts(names: Mapping[str, int]) -> Counter[str]:
+def stem_counts(names: Mapping[str, int]) -> Counter[str]:
     """How often each folded subtoken occurs in names that occur as often as `names` says."""
     counts: Counter[str] = Counter()
     for name, times in names.items():
-        for part in folded(name):
+        for part in stemmed(name):
             counts[part] += times
     return counts

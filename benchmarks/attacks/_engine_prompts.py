@@ -85,10 +85,12 @@ def _ask(request: Request) -> tuple[list[dict[str, str]], str, str]:
     """(what the endpoint was sent, what is logged as sent, the answer) of a request that goes the real way."""
     from agent.planner import ModelPlanner
     from llm import open_router
-    from models.llm_settings import Models
+    from models.llm_settings import ModelSettings
 
     endpoint = {"url": model_server(), "model": "m", "window": 32768, "json_schema": False}
-    models = Models.model_validate({"endpoints": {"here": endpoint}, "roles": {"reasoning": "here", "coding": "here"}})
+    models = ModelSettings.model_validate(
+        {"endpoints": {"here": endpoint}, "roles": {"reasoning": "here", "coding": "here"}}
+    )
     answer = ModelPlanner("student", open_router(models, "student")).answer(request)
     return asked()[-1]["messages"], answer.prompt or "", answer.text
 

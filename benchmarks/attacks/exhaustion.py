@@ -15,7 +15,7 @@ from host.folders import copy_tree
 from host.throwaway import discard, throwaway
 from models.limits import MIB, Limits
 from repos.trees import files_and_links
-from runtime.sandbox import Ending, Finished, Mount
+from runtime.sandbox import Finished, Mount, ProcessEnd
 from runtime.sandbox.opening import tested
 
 PYTHON, BASE = Path(sys.executable).resolve(), Path(sys.base_prefix).resolve()
@@ -31,11 +31,11 @@ class Taking:
 
     name: str
     script: str
-    ends: tuple[Ending, ...] = ()
+    ends: tuple[ProcessEnd, ...] = ()
     limits: dict[str, float] = field(default_factory=dict)
 
 
-_MEMORY, _PROCESSES, _DISK = (Ending.MEMORY_LIMIT,), (Ending.PROCESS_LIMIT,), (Ending.DISK_LIMIT,)
+_MEMORY, _PROCESSES, _DISK = (ProcessEnd.MEMORY_LIMIT,), (ProcessEnd.PROCESS_LIMIT,), (ProcessEnd.DISK_LIMIT,)
 _HOLD = "\nimport time; time.sleep(3); print('GOT', flush=True)"
 _TAKINGS = (
     Taking("memory of one process", "hog = [b'x' * 2**20 for _ in range(400)]" + _HOLD, _MEMORY),
@@ -113,7 +113,7 @@ _TAKINGS = (
     Taking(
         "processes that are replaced as they end",
         "import os, time\nif os.fork():\n    time.sleep(60); print('GOT')\nwhile True:\n    if os.fork(): os._exit(0)",
-        (Ending.TIMEOUT,),
+        (ProcessEnd.TIMEOUT,),
         {"wall_seconds": 1.0},
     ),
     Taking(
@@ -126,8 +126,8 @@ _TAKINGS = (
         "import os, time\nfor _ in range(300):\n    if os.fork() == 0: os._exit(0)" + _HOLD,
         _PROCESSES,
     ),
-    Taking("printed bytes", "import os\nwhile True: os.write(1, b'x' * 65536)", (Ending.OUTPUT_LIMIT,)),
-    Taking("printed lines on the error output", "import os\nwhile True: os.write(2, b'x\\n')", (Ending.OUTPUT_LIMIT,)),
+    Taking("printed bytes", "import os\nwhile True: os.write(1, b'x' * 65536)", (ProcessEnd.OUTPUT_LIMIT,)),
+    Taking("printed lines on the error output", "import os\nwhile True: os.write(2, b'x\\n')", (ProcessEnd.OUTPUT_LIMIT,)),
     Taking(
         "bytes on disk",
         "for n in range(20):\n    with open(str(n), 'wb') as file: file.write(b'x' * (20 * 2**20))" + _HOLD,
@@ -162,27 +162,27 @@ _TAKINGS = (
         _DISK,
     ),
     Taking("one sparse file", "with open('x', 'wb') as file: file.truncate(2**40)" + _HOLD, _DISK),
-    Taking("time", "import time; time.sleep(60); print('GOT')", (Ending.TIMEOUT,), {"wall_seconds": 0.5}),
+    Taking("time", "import time; time.sleep(60); print('GOT')", (ProcessEnd.TIMEOUT,), {"wall_seconds": 0.5}),
     Taking(
         "time, with every signal ignored",
         "import signal, time\nfor n in range(1, 32):\n    try: signal.signal(n, signal.SIG_IGN)\n    except OSError: pass\n"
         "time.sleep(60); print('GOT')",
-        (Ending.TIMEOUT,),
+        (ProcessEnd.TIMEOUT,),
         {"wall_seconds": 0.5},
     ),
     Taking(
         "time, stopped",
         "import os, signal; os.kill(os.getpid(), signal.SIGSTOP); print('GOT')",
-        (Ending.TIMEOUT,),
+        (ProcessEnd.TIMEOUT,),
         {"wall_seconds": 0.5},
     ),
     Taking(
         "time, with the output closed",
         "import os, time; os.close(1); os.close(2); time.sleep(60)",
-        (Ending.TIMEOUT,),
+        (ProcessEnd.TIMEOUT,),
         {"wall_seconds": 0.5},
     ),
-    Taking("time, busy", "while True: pass", (Ending.TIMEOUT,), {"wall_seconds": 0.5}),
+    Taking("time, busy", "while True: pass", (ProcessEnd.TIMEOUT,), {"wall_seconds": 0.5}),
 )  # fmt: skip
 
 _SURVIVORS = {
@@ -226,7 +226,7 @@ def _take(taking: Taking, scratch: Path) -> str:
         done = _run(workdir, taking.script, _LIMITS.model_copy(update=taking.limits))
     if "GOT" in done.output:
         raise GotThrough(f"it got it: {done.ending} {done.output[-200:]}")
-    if done.ending is Ending.EXITED and done.exit_code != 0:
+    if done.ending is ProcessEnd.EXITED and done.exit_code != 0:
         return f"refused: {done.output.strip().splitlines()[-1:]}"
     if done.ending not in taking.ends:
         raise GotThrough(f"it ended as {done.ending}: {done.output[-200:]}")
@@ -251,7 +251,7 @@ def _leave(script: str, scratch: Path) -> str:
         workdir = folder / "work"
         workdir.mkdir()
         first = _run(workdir, script, _LIMITS.model_copy(update={"wall_seconds": 60, "disk_bytes": 4096 * MIB}))
-        if first.ending is not Ending.EXITED or first.exit_code != 0:
+        if first.ending is not ProcessEnd.EXITED or first.exit_code != 0:
             raise GotThrough(f"the attack did not work: {first.ending} {first.output[-300:]}")
         again = _run(workdir, "print('still')", _LIMITS)
         if again.output != "still\n" and os.geteuid() == 0:

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.attacks._histories import History
 from benchmarks.attacks._local_index import Release, local_index
 from benchmarks.attacks.base import Attack, GotThrough
-from harness.packages.contents import content_of, kinship, sketch_of
-from harness.packages.locking import Candidate, environment_for, find_environments
+from harness.packages.contents import content_of, shared_content, sketch_of
+from harness.packages.locking import CommitCandidate, environment_for, find_environments
 from models.content import RepositoryContent
 from models.manifest import Environment
 from runtime.environments import REACH_DAYS, Era, Project, discover, installed_interpreters
@@ -116,7 +116,7 @@ def _raised_floor(scratch: Path) -> str:
     raise GotThrough(f"locked with dep 2.0, and said so: {found.environment.late_because}")
 
 
-def _locked(history: History, shas: list[str], releases: Iterable[Release], scratch: Path) -> list[Candidate]:
+def _locked(history: History, shas: list[str], releases: Iterable[Release], scratch: Path) -> list[CommitCandidate]:
     with local_index(scratch / "index", [*_ANSWER, *releases]) as wheels:
         return find_environments(history.git, [history.mined(sha) for sha in shas], wheels, scratch / "cache")
 
@@ -297,9 +297,9 @@ def _fork(change: Callable[[History, History], None], scratch: Path) -> str:
     original.commit(_library(), "2024-01-01")
     change(original, copy)
     reserved, found = _content(original), _content(copy)
-    if kinship(reserved, sketch_of(_module(n + 500) for n in range(12))):
+    if shared_content(reserved, sketch_of(_module(n + 500) for n in range(12))):
         raise GotThrough("every repository counts as a copy, so that nothing can be trained on")
-    if not (why := kinship(reserved, found)):
+    if not (why := shared_content(reserved, found)):
         raise GotThrough("the copy is not known as one")
     return why
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.attacks._package import make_repository
 from benchmarks.attacks.base import Attack, GotThrough
 from models.errors import RepositoryError
-from repos.clones import kept_clone
+from repos.clones import cached_clone
 from repos.git import clone
 
 KIND = "URLs"
@@ -61,7 +61,7 @@ def _is_folder(text: str) -> bool:
 
 
 def _keep(text: str, scratch: Path) -> None:
-    with kept_clone(Path(text), scratch / "cache"):
+    with cached_clone(Path(text), scratch / "cache"):
         pass
 
 

@@ -1,6 +1,16 @@
 """Faults planted in one stage of an attempt that would pass without them: does attribution find the stage?"""
 
-from evals.planted.faults import Fault, FaultKind, Manner, faults
-from evals.planted.suite import Case, Result, confusion, find_case, run_suite
+from evals.planted.faults import AttemptStyle, Fault, FaultKind, faults
+from evals.planted.suite import PlantedCase, PlantedResult, confusion, find_case, run_suite
 
-__all__ = ["Case", "Fault", "FaultKind", "Manner", "Result", "confusion", "faults", "find_case", "run_suite"]
+__all__ = [
+    "AttemptStyle",
+    "Fault",
+    "FaultKind",
+    "PlantedCase",
+    "PlantedResult",
+    "confusion",
+    "faults",
+    "find_case",
+    "run_suite",
+]

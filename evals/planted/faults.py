@@ -8,10 +8,10 @@ from itertools import islice
 
 from evals.planted.contexts import without_file, without_symbol
 from evals.planted.edits import broken, halved, misquoted
-from evals.planted.planner import Corrupt, Plan, PlantedPlanner, as_coded, replaced, right_plan, without
+from evals.planted.planner import CorruptEdits, Plan, PlantedPlanner, as_coded, replaced, right_plan, without
 from harness.packages.gold_patch import side_of
 from harness.planners import GoldPlanner
-from harness.runs.attempt import Bench
+from harness.runs.attempt import InstanceContext
 from models.attribution import Label
 from models.context import ContextPackage
 from models.edits import CreateFile, DeleteFile, Edit
@@ -72,36 +72,42 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Manner:
+class AttemptStyle:
     """How an attempt goes about it: `coarse` plans name files, others symbols; some do something harmless `besides`."""
 
     coarse: bool = False
     besides: bool = False
 
 
-def no_fault(bench: Bench, gold: GoldPlanner, context: ContextPackage, manner: Manner) -> Fault:
+def no_fault(
+    instance_context: InstanceContext, gold: GoldPlanner, context: ContextPackage, manner: AttemptStyle
+) -> Fault:
     """An attempt that should pass."""
-    nursery = _nursery(bench, gold, context, None, manner)
+    nursery = _nursery(instance_context, gold, context, None, manner)
     return nursery.fault("", nursery.plan)
 
 
 def faults(
-    bench: Bench, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, manner: Manner
+    instance_context: InstanceContext, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, manner: AttemptStyle
 ) -> Iterator[Fault]:
     """Faults of a kind in an attempt that sees `context`, in some places and ways; whether each tells is to be seen."""
-    yield from _nursery(bench, gold, context, kind, manner).grow()
+    yield from _nursery(instance_context, gold, context, kind, manner).grow()
 
 
 def _nursery(
-    bench: Bench, gold: GoldPlanner, context: ContextPackage, kind: FaultKind | None, manner: Manner
+    instance_context: InstanceContext,
+    gold: GoldPlanner,
+    context: ContextPackage,
+    kind: FaultKind | None,
+    manner: AttemptStyle,
 ) -> "_Nursery":
     plan = right_plan(gold).coarse() if manner.coarse else right_plan(gold)
-    return _Nursery(bench, gold, context, plan, kind, manner.besides)
+    return _Nursery(instance_context, gold, context, plan, kind, manner.besides)
 
 
 @dataclass(frozen=True)
 class _Nursery:
-    bench: Bench
+    instance_context: InstanceContext
     gold: GoldPlanner
     context: ContextPackage
     plan: Plan
@@ -129,7 +135,7 @@ class _Nursery:
                 continue
             plan = self.plan.altered(without(hidden))
             strangers = [other for other in self.strangers if other in {f.path for f in self.context.files}]
-            corrupt: Corrupt = as_coded
+            corrupt: CorruptEdits = as_coded
             if self.kind is FaultKind.FILE_GUESSED:
                 guess = (strangers or self.strangers)[:1]
                 if not guess:
@@ -176,7 +182,7 @@ class _Nursery:
             for corrupt in self._corruptions(step):
                 yield self.fault(_named(step), self.plan, corrupt)
 
-    def _corruptions(self, step: PlanStep) -> Iterator[Corrupt]:
+    def _corruptions(self, step: PlanStep) -> Iterator[CorruptEdits]:
         match self.kind:
             case FaultKind.STEP_LEFT_OUT:
                 yield _at(step, lambda edits: [])
@@ -193,7 +199,7 @@ class _Nursery:
         self,
         where: str,
         plan: Plan,
-        corrupt: Corrupt = as_coded,
+        corrupt: CorruptEdits = as_coded,
         context: ContextPackage | None = None,
         stops: bool = False,
     ) -> Fault:
@@ -216,7 +222,9 @@ class _Nursery:
         """Python files of production code that the gold patch leaves alone, those of the context first."""
         touched = {path for change in self.gold.gold.production for path in (change.path, change.old_path)}
         shown = [file.path for file in self.context.files]
-        tree = [entry.path for entry in self.bench.package.git.tree(self.bench.instance.base_commit)]
+        tree = [
+            entry.path for entry in self.instance_context.package.git.tree(self.instance_context.instance.base_commit)
+        ]
         paths = [path for path in dict.fromkeys([*shown, *tree]) if path in tree and path.endswith(".py")]
         return [path for path in paths if side_of(path) == "production" and path not in touched]
 
@@ -229,7 +237,7 @@ class _Nursery:
         places = [*islice((t for t in here if not self.gold.reaches(t)), 1), *islice(there, 1)]
         yield from places if number % 2 else reversed(places)
 
-    def _adds_to(self, path: str) -> Corrupt:
+    def _adds_to(self, path: str) -> CorruptEdits:
         """A coder who, asked to work in a file that has no part in the change, adds a function to it."""
         text = self._text(path) or ""
         added = text + ("" if text.endswith("\n") or not text else "\n") + "\n\ndef _unused():\n    return None\n"
@@ -246,7 +254,7 @@ class _Nursery:
         return lambda edits: [*edits, DeleteFile(path=path), CreateFile(path=path, content=text)]
 
     def _text(self, path: str) -> str | None:
-        data = self.bench.package.git.read(self.bench.instance.base_commit, path)
+        data = self.instance_context.package.git.read(self.instance_context.instance.base_commit, path)
         return None if data is None else data.decode()
 
     def _body(self, target: Target) -> int:
@@ -264,13 +272,13 @@ def _broken(way: int, edits: list[Edit]) -> list[Edit]:
     return next(islice(broken(edits), way, None), edits)
 
 
-def _at(step: PlanStep, change: Callable[[list[Edit]], Sequence[Edit]]) -> Corrupt:
+def _at(step: PlanStep, change: Callable[[list[Edit]], Sequence[Edit]]) -> CorruptEdits:
     return lambda asked, edits: list(change(edits)) if asked.targets == step.targets else edits
 
 
-def _both(first: Corrupt, second: Corrupt) -> Corrupt:
+def _both(first: CorruptEdits, second: CorruptEdits) -> CorruptEdits:
     return lambda step, edits: second(step, first(step, edits))
 
 
-def _follows(step: PlanStep, edits: list[Edit]) -> Corrupt:
+def _follows(step: PlanStep, edits: list[Edit]) -> CorruptEdits:
     return lambda asked, own: edits if asked.targets == step.targets else own

@@ -11,7 +11,7 @@ from models.protocols import Answer, Request, Stage
 from models.tokens import estimate_tokens
 from repos.index.paths import is_documentation
 
-Corrupt = Callable[[PlanStep, list[Edit]], list[Edit]]
+CorruptEdits = Callable[[PlanStep, list[Edit]], list[Edit]]
 Alter = Callable[[PlanStep], PlanStep | None]
 
 
@@ -89,22 +89,22 @@ class PlantedPlanner:
 
     gold: GoldPlanner
     plan: Plan
-    corrupt: Corrupt = as_coded
+    corrupt: CorruptEdits = as_coded
     stops: bool = False
     name: str = "planted"
     identity: str = "planted"
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
     judges: bool = False
-    steers: bool = False
+    guides_ranking: bool = False
     plans: bool = True
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         """As gold's."""
-        return self.gold.room(stage)
+        return self.gold.max_prompt_tokens(stage)
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         """As gold's."""
-        return self.gold.answer_room(stage)
+        return self.gold.max_output_tokens(stage)
 
     def count(self, text: str) -> int:
         """Tokens of a text, estimated."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from evals.planted.contexts import complete
-from evals.planted.faults import Fault, FaultKind, Manner, faults, no_fault
-from harness.attribution import Judge, Lab, attribute
+from evals.planted.faults import AttemptStyle, Fault, FaultKind, faults, no_fault
+from harness.attribution import AttributionExperiments, Judge, attribute
 from harness.planners import GoldPlanner
-from harness.runs.attempt import Bench, outcome_of, work
+from harness.runs.attempt import InstanceContext, outcome_of, work
 from models.attribution import Attribution, Label, attributable
 from models.context import ContextPackage
 from models.edits import EditFormat, EditResult
@@ -30,7 +30,7 @@ BY_LABEL = {label: [kind for kind in FaultKind if kind.label is label] for label
 
 
 @dataclass(frozen=True)
-class Case:
+class PlantedCase:
     """An attempt that failed for what was planted in it."""
 
     fault: Fault
@@ -40,12 +40,12 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Result:
+class PlantedResult:
     """A case, the kind of fault that was planted in it, and what it was attributed to."""
 
     instance: str
     kind: FaultKind
-    case: Case
+    case: PlantedCase
     found: Attribution
 
     @property
@@ -64,51 +64,63 @@ class _Deaf:
     def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None: ...
 
 
-def run_suite(benches: Iterable[tuple[Bench, Judge, ContextPackage | None]], each: int = 1) -> Iterator[Result]:
+def run_suite(
+    benches: Iterable[tuple[InstanceContext, Judge, ContextPackage | None]], each: int = 1
+) -> Iterator[PlantedResult]:
     """Faults in each instance, `each` for every label, the kinds by turns; manners, too, go by turns.
 
     Instances at which the attempt fails with no fault in it are left out: documentation, which the attempts do not
     change, is needed there.
     """
-    for number, (bench, judge, found) in enumerate(benches):
-        gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
-        context, manner = complete(gold, found), Manner(coarse=number % 2 == 1, besides=number % 4 > 1)
-        if attempt(bench, judge, no_fault(bench, gold, context, manner)).outcome is not OutcomeKind.PASSED:
+    for number, (instance_context, judge, found) in enumerate(benches):
+        gold = GoldPlanner(instance_context.gold(), EditFormat.SEARCH_REPLACE)
+        context, manner = complete(gold, found), AttemptStyle(coarse=number % 2 == 1, besides=number % 4 > 1)
+        if (
+            attempt(instance_context, judge, no_fault(instance_context, gold, context, manner)).outcome
+            is not OutcomeKind.PASSED
+        ):
             continue
         for kinds in BY_LABEL.values():
             planted = 0
             for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)] if kinds else []:
-                case = find_case(bench, judge, gold, context, kind, manner)
+                case = find_case(instance_context, judge, gold, context, kind, manner)
                 if case is None:
                     continue
-                attribution = attribute(Lab(bench, judge), case.solution, case.work, case.outcome)
-                yield Result(bench.instance.instance_id, kind, case, attribution)
+                attribution = attribute(
+                    AttributionExperiments(instance_context, judge), case.solution, case.work, case.outcome
+                )
+                yield PlantedResult(instance_context.instance.instance_id, kind, case, attribution)
                 planted += 1
                 if planted == each:
                     break
 
 
 def find_case(
-    bench: Bench, judge: Judge, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, manner: Manner
-) -> Case | None:
+    instance_context: InstanceContext,
+    judge: Judge,
+    gold: GoldPlanner,
+    context: ContextPackage,
+    kind: FaultKind,
+    manner: AttemptStyle,
+) -> PlantedCase | None:
     """A fault of a kind that makes an attempt at the instance fail; None if none of those tried does."""
     if kind is FaultKind.SYMBOL_HIDDEN:
         manner = replace(manner, coarse=False)
-    for fault in islice(faults(bench, gold, context, kind, manner), TRIES):
-        case = attempt(bench, judge, fault)
+    for fault in islice(faults(instance_context, gold, context, kind, manner), TRIES):
+        case = attempt(instance_context, judge, fault)
         if attributable(case.outcome):
             return case
     return None
 
 
-def attempt(bench: Bench, judge: Judge, fault: Fault) -> Case:
+def attempt(instance_context: InstanceContext, judge: Judge, fault: Fault) -> PlantedCase:
     """An attempt with a fault in it, judged."""
-    done = work(bench, fault.planner, _Deaf(), LoopLimits())
+    done = work(instance_context, fault.planner, _Deaf(), LoopLimits())
     assert done.solution is not None
     outcome, _ = outcome_of(done, judge(done.changes))
-    return Case(fault, done.solution.model_copy(update={"context": fault.context}), done.changes, outcome)
+    return PlantedCase(fault, done.solution.model_copy(update={"context": fault.context}), done.changes, outcome)
 
 
-def confusion(results: Iterable[Result]) -> Counter[tuple[Label, Label]]:
+def confusion(results: Iterable[PlantedResult]) -> Counter[tuple[Label, Label]]:
     """How often a fault of one stage (first) was attributed to another (second)."""
     return Counter((result.kind.label, result.found.label) for result in results)

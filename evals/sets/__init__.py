@@ -3,7 +3,7 @@
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
 from evals.sets.copies import copies_among, copy_of_reserved
-from evals.sets.frozen import all_sets, freeze, kept_back, latest_set, require_untrained, reserve, reserved
+from evals.sets.frozen import all_sets, freeze, latest_set, require_untrained, reserve, reserved, reserved_repositories
 from evals.sets.trained import Contamination, contamination, curated_from, known_repositories, trained_repositories
 
 __all__ = [
@@ -18,12 +18,12 @@ __all__ = [
     "estimate_prompt",
     "freeze",
     "in_common",
-    "kept_back",
     "known_repositories",
     "latest_set",
     "require_untrained",
     "reserve",
     "reserved",
+    "reserved_repositories",
     "scores_from_campaign",
     "trained_repositories",
 ]

@@ -16,7 +16,7 @@ from models.evaluation import EvaluationItem, EvaluationSet
 from models.manifest import Instance, PlanningType
 from models.protocols import Stage
 from models.tokens import ANSWER_TOKENS, estimate_tokens
-from models.training import Target, content_id
+from models.training import TrainingTarget, content_id
 from store.rows import read_texts, reading, table_of
 from store.tables import InstanceRow, RetrievalLlmCall, TaskRun
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 PLANNER = "gold"
-Count = Callable[[Sequence[Message]], int]
+CountMessages = Callable[[Sequence[Message]], int]
 """Tokens of a whole prompt."""
 _RUNS = table_of(TaskRun)
 _CALLS = table_of(RetrievalLlmCall)
@@ -38,11 +38,11 @@ def estimate_prompt(messages: Sequence[Message]) -> int:
 
 def build_set(
     raw: "Engine",
-    target: Target,
+    target: TrainingTarget,
     repositories: Collection[str],
     limit: int = 200,
     max_prompt_tokens: int | None = None,
-    count: Count = estimate_prompt,
+    count: CountMessages = estimate_prompt,
     seed: int = 0,
 ) -> EvaluationSet:
     """At most `limit` items of a target from the instances of some repositories that gold solved.
@@ -54,7 +54,7 @@ def build_set(
     """
     with reading(raw) as connection:
         runs = _solved(connection, repositories)
-        if target in (Target.CODE, Target.PLANNING):
+        if target in (TrainingTarget.CODE, TrainingTarget.PLANNING):
             found = list(_instances(connection, target, runs))
         else:
             found = list(_prompts(connection, target, runs, max_prompt_tokens, count))
@@ -94,12 +94,12 @@ def _solved(connection: Connection, repositories: Collection[str]) -> list[RowMa
     return [newest[key] for key in sorted(newest)]
 
 
-def _instances(connection: Connection, target: Target, runs: Sequence[RowMapping]) -> Iterator[EvaluationItem]:
+def _instances(connection: Connection, target: TrainingTarget, runs: Sequence[RowMapping]) -> Iterator[EvaluationItem]:
     """One item per instance; its stage is the plan that the commit exercises most."""
     specs = read_texts(connection, [run["spec_hash"] for run in runs])
     for run in runs:
         stage = Stage.CODE
-        if target is Target.PLANNING:
+        if target is TrainingTarget.PLANNING:
             stage = _planning_stage(Instance.model_validate_json(specs[run["spec_hash"]]))
         yield EvaluationItem(
             id=content_id(stage, (), run["repository"], run["instance_id"]),
@@ -121,7 +121,7 @@ def _planning_stage(instance: Instance) -> Stage:
 
 
 def _prompts(
-    connection: Connection, target: Target, runs: Sequence[RowMapping], most: int | None, count: Count
+    connection: Connection, target: TrainingTarget, runs: Sequence[RowMapping], most: int | None, count: CountMessages
 ) -> Iterator[EvaluationItem]:
     seen: set[tuple[Message, ...]] = set()
     for run in runs:
@@ -148,7 +148,7 @@ def _prompts(
                 yield _item(target, run, messages, expected)
 
 
-def _item(target: Target, run: RowMapping, messages: tuple[Message, ...], expected: str) -> EvaluationItem:
+def _item(target: TrainingTarget, run: RowMapping, messages: tuple[Message, ...], expected: str) -> EvaluationItem:
     stage = Stage(target.value)
     return EvaluationItem(
         id=content_id(stage, messages, expected),

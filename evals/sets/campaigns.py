@@ -10,7 +10,7 @@ from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import Blame, OutcomeKind
 from models.plans import Frozen
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import reading, sha256, table_of
 from store.runs.report import latest_run
 from store.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
@@ -24,7 +24,7 @@ _OUTCOMES = table_of(OutcomeRow)
 _CAMPAIGNS = table_of(Campaign)
 
 
-class Excluded(Frozen):
+class ExcludedSample(Frozen):
     """A sample of an item that says nothing about the subject: a fault of infrastructure or environment."""
 
     item: str
@@ -37,7 +37,7 @@ class InstanceScores(Frozen):
     """pass@1 of each item and seed, and the samples that were left out."""
 
     scores: tuple[ItemScore, ...]
-    excluded: tuple[Excluded, ...]
+    excluded: tuple[ExcludedSample, ...]
 
 
 def scores_from_campaign(
@@ -68,13 +68,13 @@ def scores_from_campaign(
             seed = grid.index((run["temperature"], run["sample"]))
             if run["success"] is not None:
                 passed = {PASS: float(run["success"])}
-                if evaluation_set.target is Target.PLANNING:  # one kind of plan must not pay for another
+                if evaluation_set.target is TrainingTarget.PLANNING:  # one kind of plan must not pay for another
                     passed[stage_pass(item.stage)] = passed[PASS]
                 scores.append(ItemScore(item=item.id, repository=item.repository, seed=seed, scores=passed))
                 judged += 1
             elif run["kind"] is not None:
                 kind = OutcomeKind(run["kind"])
-                excluded.append(Excluded(item=item.id, instance=item.instance, seed=seed, kind=kind))
+                excluded.append(ExcludedSample(item=item.id, instance=item.instance, seed=seed, kind=kind))
             else:
                 raise EvaluationError(_unfinished(campaign, item.instance, "was not finished"))
         if not judged and not (found and all(_broken(run) for run in found)):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from harness.packages.contents import kinship
+from harness.packages.contents import shared_content
 from models.content import RepositoryContent
 from store.keys import canonical, digest
 from store.rows import add, chunks, reading, table_of
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CONTENTS, _RESERVED = table_of(RepositoryContentRow), table_of(ReservedContent)
 _INSTANCES = table_of(InstanceRow)
-Named = tuple[str, RepositoryContent]
+NamedContent = tuple[str, RepositoryContent]
 
 
 def copies_among(raw: "Engine", repositories: Collection[str], curated: "Engine | None" = None) -> dict[str, str]:
@@ -55,17 +55,19 @@ def keep_contents(connection: Connection, raw: "Engine", repositories: Collectio
         add(connection, ReservedContent(id=key, repository=name, content=content.model_dump(mode="json")))
 
 
-def _why(content: RepositoryContent, known: Collection[Named]) -> str:
-    return next((f"it is a copy of {name!r}: {why}" for name, each in known if (why := kinship(content, each))), "")
+def _why(content: RepositoryContent, known: Collection[NamedContent]) -> str:
+    return next(
+        (f"it is a copy of {name!r}: {why}" for name, each in known if (why := shared_content(content, each))), ""
+    )
 
 
-def _contents(connection: Connection) -> Iterator[Named]:
+def _contents(connection: Connection) -> Iterator[NamedContent]:
     query = select(_CONTENTS.c.repository, _CONTENTS.c.content).order_by(_CONTENTS.c.repository, _CONTENTS.c.id)
     for name, content in connection.execute(query):
         yield name, RepositoryContent.model_validate(content)
 
 
-def _reserved_contents(curated: "Engine") -> Iterator[Named]:
+def _reserved_contents(curated: "Engine") -> Iterator[NamedContent]:
     query = select(_RESERVED.c.repository, _RESERVED.c.content).order_by(_RESERVED.c.repository, _RESERVED.c.id)
     with reading(curated) as connection:
         for name, content in connection.execute(query).all():

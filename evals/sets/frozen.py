@@ -14,7 +14,7 @@ from evals.sets.copies import copies_among, keep_contents
 from evals.sets.trained import trained_repositories
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import EvaluationSet
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import add, reading, table_of, writing
 from store.tables import EvaluationSetRow, Reservation
 
@@ -42,7 +42,7 @@ def reserved(curated: "Engine") -> dict[str, str]:
         return {row["repository"]: row["reason"] for row in rows}
 
 
-def kept_back(curated: "Engine", raw: "Engine") -> dict[str, str]:
+def reserved_repositories(curated: "Engine", raw: "Engine") -> dict[str, str]:
     """The repositories of which nothing may be trained on, each with the reason: those that are reserved, and those
     that campaigns ran on which are copies of reserved ones, by what is known of their content."""
     held = reserved(curated)
@@ -69,7 +69,7 @@ def freeze(curated: "Engine", raw: "Engine", evaluation_set: EvaluationSet) -> s
     return row.id
 
 
-def latest_set(curated: "Engine", target: Target) -> EvaluationSet:
+def latest_set(curated: "Engine", target: TrainingTarget) -> EvaluationSet:
     """The newest set of a target.
 
     Raises EvaluationError if there is none, or if its content is not what was frozen.

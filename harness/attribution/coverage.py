@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from harness.planners.derive import GoldPlan
 from harness.planners.hunks import FileHunks, Hunk
-from harness.planners.pieces import Piece, changes_inside
-from models.attribution import Place
+from harness.planners.pieces import ChangePiece, changes_inside
+from models.attribution import CodePlace
 from models.context import ContextFile, ContextPackage
 from models.plans import PlanStep
 from repos.index.symbols import IMPORTS, MODULE, base_name, symbols
 from repos.text import lines_of
 
 
-def unseen(step: PlanStep, plan: GoldPlan, context: ContextPackage | None) -> list[Place]:
+def unseen(step: PlanStep, plan: GoldPlan, context: ContextPackage | None) -> list[CodePlace]:
     """Places that a step of the gold plan changes, that exist before it, and that the context does not show.
 
     A file must be among the context's files. Of one that is shown in part, each symbol that changes must be whole, or,
@@ -25,21 +25,21 @@ def unseen(step: PlanStep, plan: GoldPlan, context: ContextPackage | None) -> li
     return [place for piece in plan.work[step.targets] for place in _unseen(piece, shown)]
 
 
-def _unseen(piece: Piece, shown: dict[str, ContextFile]) -> Iterator[Place]:
+def _unseen(piece: ChangePiece, shown: dict[str, ContextFile]) -> Iterator[CodePlace]:
     change = piece.change
     if change.before is None:
         return
     path = change.old_path or change.path
     file = shown.get(path)
     if file is None:
-        yield Place(path=path)
+        yield CodePlace(path=path)
         return
     if file.whole or not changes_inside(change) or piece.hunks is None:
         return
     assert change.after is not None
     hunks = FileHunks(change.path, change.before.text, change.after.text).hunks
     for name in sorted({name for index in piece.hunks for name in _hidden(hunks[index], change.before.text, file)}):
-        yield Place(path=path, symbol=name)
+        yield CodePlace(path=path, symbol=name)
 
 
 def _hidden(hunk: Hunk, before: str, file: ContextFile) -> Iterator[str]:

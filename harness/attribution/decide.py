@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.attribution.coverage import unseen
-from harness.attribution.experiments import Lab
-from harness.attribution.steps import Planned, planned_steps
+from harness.attribution.experiments import AttributionExperiments
+from harness.attribution.steps import PlannedStep, planned_steps
 from harness.packages.gold_patch import side_of
-from models.attribution import Attribution, Evidence, Label, Place, attributable
+from models.attribution import Attribution, CodePlace, Evidence, Label, attributable
 from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.plans import Action, PlanStep, Target
@@ -34,10 +34,12 @@ SHOWN = "the plan and the gold steps it misses that the context showed"
 MENDED = "the model's work and the gold steps that the plan misses"
 TRIMMED = "the model's work without some of what the plan wanted beside the gold patch"
 
-Decision = tuple[Label, str]
+LabelReason = tuple[Label, str]
 
 
-def attribute(lab: Lab, solution: Solution, work: Overlay, outcome: OutcomeKind, planned: bool = True) -> Attribution:
+def attribute(
+    lab: AttributionExperiments, solution: Solution, work: Overlay, outcome: OutcomeKind, planned: bool = True
+) -> Attribution:
     """Attribute a failed attempt to a stage.
 
     `work` are the files that the attempt left, `outcome` is how it ended, `planned` says whether its planner plans at
@@ -52,14 +54,14 @@ def attribute(lab: Lab, solution: Solution, work: Overlay, outcome: OutcomeKind,
 
 @dataclass
 class _Case:
-    lab: Lab
+    lab: AttributionExperiments
     solution: Solution
     work: Overlay
     outcome: OutcomeKind
     planned: bool
 
     def __post_init__(self) -> None:
-        self.steps: list[Planned] = planned_steps(self.solution, self.lab.gold.gold)
+        self.steps: list[PlannedStep] = planned_steps(self.solution, self.lab.gold.gold)
         self.missing: list[PlanStep] = []
 
     def evidence(self) -> Evidence:
@@ -74,7 +76,7 @@ class _Case:
             experiments=tuple(self.lab.experiments),
         )
 
-    def decide(self) -> Decision:
+    def decide(self) -> LabelReason:
         if self.outcome is OutcomeKind.PLAN_MALFORMED:
             return Label.PLAN, f"an answer of a planning stage could not be read: {self.solution.detail}"
         if self.outcome is OutcomeKind.PROMPT_TOO_LONG:
@@ -95,7 +97,7 @@ class _Case:
             return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
         return self._insufficient(shown)
 
-    def _sufficient(self) -> Decision:
+    def _sufficient(self) -> LabelReason:
         """The gold coder passes with this plan. Did the coder get to take it, and was it asked to do no harm?"""
         if any(not each.taken for each in self.steps):
             taken = [each.step for each in self.steps if each.taken]
@@ -115,7 +117,7 @@ class _Case:
         trimmed = self.lab.without(self.work, targets)
         return trimmed != self.work and self.lab.try_out(TRIMMED, trimmed).passed
 
-    def _not_taken(self) -> Decision:
+    def _not_taken(self) -> LabelReason:
         """A sufficient plan was given up, or cut short, before all that is needed was taken."""
         failed = [each.name for each in self.steps if each.failed]
         match self.solution.stopped_reason:
@@ -127,7 +129,7 @@ class _Case:
             return Label.UNDETERMINED, f"a sufficient plan was revised to an insufficient one when {failed[0]} failed"
         return Label.PLAN, "the planner gave up steps that are needed, though none had failed"
 
-    def _insufficient(self, shown: Sequence[PlanStep]) -> Decision:
+    def _insufficient(self, shown: Sequence[PlanStep]) -> LabelReason:
         """Even the gold coder fails with this plan, and would pass with the steps it misses that the context showed."""
         omission = f"the plan does not reach {_said(shown)}, without which the gold coder fails"
         if not self.foreign:
@@ -154,7 +156,7 @@ class _Case:
     def _known(self, target: Target) -> bool:
         return self.lab.gold.reaches(target) or not self.planned
 
-    def _unseen(self, step: PlanStep) -> list[Place]:
+    def _unseen(self, step: PlanStep) -> list[CodePlace]:
         return unseen(step, self.lab.gold.plan, self.solution.context)
 
 
@@ -162,8 +164,8 @@ def _creates(target: Target) -> bool:
     return target.action is Action.CREATE and target.symbol is None
 
 
-def _places(targets: Iterable[Target]) -> tuple[Place, ...]:
-    return tuple(dict.fromkeys(Place(path=t.path, symbol=t.symbol) for t in targets))
+def _places(targets: Iterable[Target]) -> tuple[CodePlace, ...]:
+    return tuple(dict.fromkeys(CodePlace(path=t.path, symbol=t.symbol) for t in targets))
 
 
 def _said(steps: Sequence[PlanStep]) -> str:
@@ -172,6 +174,6 @@ def _said(steps: Sequence[PlanStep]) -> str:
     return _listed(_places([target for target in targets if not is_documentation(target.path)] or targets))
 
 
-def _listed(places: Sequence[Place]) -> str:
+def _listed(places: Sequence[CodePlace]) -> str:
     shown = ", ".join(str(place) for place in places[:3])
     return shown + (f" and {len(places) - 3} more" if len(places) > 3 else "")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from harness.attribution.merge import merge
 from harness.planners.gold import GoldPlanner
 from harness.planners.hunks import FileHunks
-from harness.runs.attempt import Bench
+from harness.runs.attempt import InstanceContext
 from harness.runs.workspace import TreeWorkspace
 from harness.validation.confirmation.recorded import TWINS_VERSION
 from harness.validation.judge import JUDGE_VERSION, judge_candidate
@@ -25,48 +25,50 @@ Judge = Callable[[Overlay], Validation]
 Code = Callable[[PlanStep, dict[str, str | None]], list[Edit]]
 
 
-def stored_judge(store: RawStore, bench: Bench, instance: str) -> Judge:
+def stored_judge(store: RawStore, instance_context: InstanceContext, instance: str) -> Judge:
     """Judging by the hidden tests, each change once: verdicts are kept. `instance` is an instance's key."""
 
     def judge(changes: Overlay) -> Validation:
-        key = judging_key(bench, instance, changes)
+        key = judging_key(instance_context, instance, changes)
         if (found := store.find_validation(key)) is not None:
             return found
-        verdict, report = judge_candidate(bench.runtime, bench.package, bench.instance, changes, key)
+        verdict, report = judge_candidate(
+            instance_context.runtime, instance_context.package, instance_context.instance, changes, key
+        )
         return store.store_validation(instance, verdict, report)
 
     return judge
 
 
-def judging_key(bench: Bench, instance: str, changes: Overlay) -> str:
+def judging_key(instance_context: InstanceContext, instance: str, changes: Overlay) -> str:
     """The identity of the verdict on `changes`: of all that it rests on.
 
     The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.
     """
     files = {p: None if c is None else [c[0].decode("utf-8", "surrogateescape"), c[1]] for p, c in changes.items()}
     conditions = {
-        "limits": bench.runtime.limits.model_dump(mode="json"),
-        "sandbox": bench.runtime.sandbox.kind,
+        "limits": instance_context.runtime.limits.model_dump(mode="json"),
+        "sandbox": instance_context.runtime.sandbox.kind,
         "judge": JUDGE_VERSION,
         "twins": TWINS_VERSION,
     }
-    environment = bench.package.environment_identity(bench.instance.environment)
+    environment = instance_context.package.environment_identity(instance_context.instance.environment)
     return validation_key(instance, digest("changes", files), environment, conditions)
 
 
-class Coded(NamedTuple):
+class GoldCoded(NamedTuple):
     """What the gold coder made, and the steps of the gold plan that have work left."""
 
     changes: Overlay
     left: list[PlanStep]
 
 
-class Lab:
+class AttributionExperiments:
     """Experiments on one attempt at an instance. Each is noted; the same change is judged once."""
 
-    def __init__(self, bench: Bench, judge: Judge) -> None:
-        self.bench = bench
-        self.gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
+    def __init__(self, instance_context: InstanceContext, judge: Judge) -> None:
+        self.instance_context = instance_context
+        self.gold = GoldPlanner(instance_context.gold(), EditFormat.SEARCH_REPLACE)
         self.experiments: list[Experiment] = []
         self._judge = judge
         self._verdicts: dict[tuple[tuple[str, tuple[bytes, bool] | None], ...], Validation] = {}
@@ -77,9 +79,13 @@ class Lab:
         plan = self.gold.plan
         return [step for part in plan.meta.in_order() for step in plan.part_plans[part.id].in_order()]
 
-    def coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep] = ()) -> Coded:
+    def coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep] = ()) -> GoldCoded:
         """What the gold coder makes of a plan's steps, confined to their targets, and then of steps of its own."""
-        with checked_out(self.bench.package.git, self.bench.instance.base_commit, self.bench.runtime.scratch) as tree:
+        with checked_out(
+            self.instance_context.package.git,
+            self.instance_context.instance.base_commit,
+            self.instance_context.runtime.scratch,
+        ) as tree:
             workspace = TreeWorkspace(tree)
             for step in steps:
                 _take(workspace, step, self.gold.confined_edits)
@@ -88,7 +94,7 @@ class Lab:
             left = [step for step in self.own_steps if self.gold.edits(step, _files(workspace, step))]
             changes = workspace.changes()
         files = {d.path: (d.after.text.encode(), d.after.executable) if d.after else None for d in changes}
-        return Coded(files, left)
+        return GoldCoded(files, left)
 
     def try_out(self, name: str, changes: Overlay | None) -> Experiment:
         """Judge a change and note it as an experiment; None is noted as one that could not be made."""
@@ -144,7 +150,7 @@ class Lab:
         return self._verdicts[key]
 
     def _base(self, path: str) -> str | None:
-        data = self.bench.package.git.read(self.bench.instance.base_commit, path)
+        data = self.instance_context.package.git.read(self.instance_context.instance.base_commit, path)
         return None if data is None else data.decode("utf-8", "replace")
 
 

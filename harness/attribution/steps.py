@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.packages.gold_patch import FileChange, GoldPatch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from models.plans import PlanStep, StepResult, StepStatus, Target
 from models.solution import Solution
 from repos.index.symbols import base_name, symbols
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedStep:
     """A step, and how it ended; None for a part that was never begun, whose own targets stand for its steps."""
 
     name: str
@@ -29,25 +29,25 @@ class Planned:
         return self.status in (StepStatus.EDIT_REJECTED, StepStatus.TESTS_FAILED)
 
 
-def planned_steps(solution: Solution, gold: GoldPatch) -> list[Planned]:
+def planned_steps(solution: Solution, gold: GoldPatch) -> list[PlannedStep]:
     """All steps of a solution's plans in the order they were, or were to be, taken; their symbols spelled as in `gold`.
 
     Steps that a revision left behind are among them, as not taken.
     """
     changes = (*gold.production, *gold.tests)
     results = deque(solution.step_results)
-    planned: list[Planned] = []
+    planned: list[PlannedStep] = []
     tests = {plan.part_id: plan for plan in solution.test_plans}
     for part_plan in solution.part_plans:
         for plan in (part_plan, *filter(None, [tests.get(part_plan.part_id)])):
             for step in plan.in_order():
                 status = _status(results, plan.part_id, step)
-                planned.append(Planned(f"{plan.part_id}/{step.id}", _spelled(step, changes), status))
+                planned.append(PlannedStep(f"{plan.part_id}/{step.id}", _spelled(step, changes), status))
     begun = {plan.part_id for plan in solution.part_plans}
     for part in solution.meta.in_order() if solution.meta else []:
         if part.id not in begun and part.targets:
             step = PlanStep(id=part.id, description=part.description, targets=part.targets)
-            planned.append(Planned(part.id, _spelled(step, changes), None))
+            planned.append(PlannedStep(part.id, _spelled(step, changes), None))
     return planned
 
 
@@ -57,13 +57,13 @@ def _status(results: "deque[StepResult]", part_id: str, step: PlanStep) -> StepS
     return StepStatus.NOT_RUN
 
 
-def _spelled(step: PlanStep, changes: Iterable[FileChange]) -> PlanStep:
+def _spelled(step: PlanStep, changes: Iterable[GoldFileChange]) -> PlanStep:
     by_path = {path: change for change in changes for path in (change.path, change.old_path) if path}
     targets = tuple(_target(target, by_path.get(target.path)) for target in step.targets)
     return step.model_copy(update={"targets": tuple(dict.fromkeys(targets))})
 
 
-def _target(target: Target, change: FileChange | None) -> Target:
+def _target(target: Target, change: GoldFileChange | None) -> Target:
     """A target whose symbol is written as the index writes it: no call, no path, the class that the name implies."""
     if target.symbol is None:
         return target
@@ -76,7 +76,7 @@ def _target(target: Target, change: FileChange | None) -> Target:
     return target.model_copy(update={"symbol": symbol})
 
 
-def _names(change: FileChange) -> Iterator[str]:
+def _names(change: GoldFileChange) -> Iterator[str]:
     for side in (change.before, change.after):
         if side is not None:
             yield from (base_name(symbol.name) for symbol in symbols(side.text, change.path))

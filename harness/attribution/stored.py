@@ -1,8 +1,8 @@
 """Attribution of an attempt of a trajectory: found once, then kept."""
 
 from harness.attribution.decide import attribute
-from harness.attribution.experiments import Lab, stored_judge
-from harness.runs.attempt import Bench
+from harness.attribution.experiments import AttributionExperiments, stored_judge
+from harness.runs.attempt import InstanceContext
 from models.attribution import Attribution, attributable
 from models.files import Overlay
 from models.outcomes import OutcomeKind
@@ -15,7 +15,7 @@ def attribute_attempt(
     trajectory: str,
     attempt: int,
     instance: str,
-    bench: Bench,
+    instance_context: InstanceContext,
     solution: Solution,
     work: Overlay,
     outcome: OutcomeKind,
@@ -31,5 +31,5 @@ def attribute_attempt(
         return None
     if (found := store.find_attribution(trajectory, attempt)) is not None:
         return found
-    lab = Lab(bench, stored_judge(store, bench, instance))
+    lab = AttributionExperiments(instance_context, stored_judge(store, instance_context, instance))
     return store.store_attribution(trajectory, attempt, attribute(lab, solution, work, outcome, planned))

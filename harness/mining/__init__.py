@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.mining.log import Record, read_log
+from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import MessageFault, fault, task_text
 from harness.mining.rules import as_changes, drop_reason
 from harness.mining.symbols import planning_types, symbol_reader
-from models.manifest import Commit, DropReason, Funnel
+from models.manifest import Commit, DropReason, MiningFunnel
 from models.mining import MiningRules
 from repos.git import Git
 
@@ -23,7 +23,7 @@ class Mined:
     `dropped` are commit ids with the first rule they break.
     """
 
-    funnel: Funnel
+    funnel: MiningFunnel
     commits: tuple[Commit, ...]
     aside: tuple[Commit, ...]
     dropped: tuple[tuple[str, DropReason], ...]
@@ -44,8 +44,8 @@ def mine(
     are read. Raises RepositoryError if the repository has no commit.
     """
     rules = rules or MiningRules()
-    kept: list[Record] = []
-    aside: list[tuple[Record, MessageFault]] = []
+    kept: list[LogRecord] = []
+    aside: list[tuple[LogRecord, MessageFault]] = []
     dropped: list[tuple[str, DropReason]] = []
     records = read_log(git)
     for record in records:
@@ -56,7 +56,7 @@ def mine(
         else:
             kept.append(record)
     commits = _commits(git, kept, with_symbols, on_progress)
-    funnel = Funnel(
+    funnel = MiningFunnel(
         total=len(records),
         dropped={reason.value: count for reason, count in Counter(r for _, r in dropped).most_common()},
         needs_message=len(aside),
@@ -73,7 +73,7 @@ def mine(
 
 
 def _commits(
-    git: Git, records: list[Record], with_symbols: bool, on_progress: Callable[[int, int], None] | None
+    git: Git, records: list[LogRecord], with_symbols: bool, on_progress: Callable[[int, int], None] | None
 ) -> tuple[Commit, ...]:
     commits = [_commit(record) for record in records]
     if not with_symbols or not commits:
@@ -89,7 +89,7 @@ def _commits(
     return tuple(complete)
 
 
-def _commit(record: Record, *, needs_message: bool = False) -> Commit:
+def _commit(record: LogRecord, *, needs_message: bool = False) -> Commit:
     changes = as_changes(record)
     return Commit(
         sha=record.sha,

@@ -23,7 +23,7 @@ class LogFormatError(InfrastructureError):
 
 
 @dataclass(frozen=True, slots=True)
-class FileChange:
+class LogFileChange:
     """One file of a commit. `old_path` is None for a new file and differs from `path` for a renamed one.
 
     `path` of a deleted file is the path it had. `added` and `deleted` are lines, both 0 for a binary file.
@@ -39,7 +39,7 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogRecord:
     """A commit as the log tells it. `author_date` is ISO 8601, `committed` seconds since the epoch."""
 
     sha: str
@@ -49,7 +49,7 @@ class Record:
     author_date: str
     committed: int
     message: str
-    changes: tuple[FileChange, ...]
+    changes: tuple[LogFileChange, ...]
 
     @property
     def subject(self) -> str:
@@ -57,7 +57,7 @@ class Record:
         return next((line.strip() for line in self.message.splitlines() if line.strip()), "")
 
 
-def read_log(git: Git) -> list[Record]:
+def read_log(git: Git) -> list[LogRecord]:
     """Every commit in HEAD's history, newest first. Merges are there, without changes.
 
     Raises RepositoryError if there is no commit at all.
@@ -65,7 +65,7 @@ def read_log(git: Git) -> list[Record]:
     return list(parse_log(git.output(*_ARGUMENTS, git.resolve("HEAD"), "--", timeout=1800)))
 
 
-def parse_log(output: bytes) -> Iterator[Record]:
+def parse_log(output: bytes) -> Iterator[LogRecord]:
     """Records of `git log`'s output. Raises LogFormatError where it is not in the expected form."""
     tokens = output.split(b"\0")
     position = 0
@@ -81,10 +81,12 @@ def parse_log(output: bytes) -> Iterator[Record]:
         sha, parents, author, email, author_date, committed, message = (
             field.decode("utf-8", "replace") for field in header
         )
-        yield Record(sha, tuple(parents.split()), author, email, author_date, int(committed), message.strip(), changes)
+        yield LogRecord(
+            sha, tuple(parents.split()), author, email, author_date, int(committed), message.strip(), changes
+        )
 
 
-def _changes(tokens: list[bytes], position: int) -> tuple[tuple[FileChange, ...], int]:
+def _changes(tokens: list[bytes], position: int) -> tuple[tuple[LogFileChange, ...], int]:
     """The changes of one commit from `position` on, and the position after them."""
     entries: list[_Entry] = []
     while (token := tokens[position].lstrip(b"\n")).startswith(b":"):
@@ -111,9 +113,9 @@ def _raw_entry(token: bytes, tokens: list[bytes], position: int) -> tuple[_Entry
     return (path, None if status == b"A" else path, regular), position + 1
 
 
-def _file_change(path: bytes, old_path: bytes | None, regular: bool, added: bytes, deleted: bytes) -> FileChange:
+def _file_change(path: bytes, old_path: bytes | None, regular: bool, added: bytes, deleted: bytes) -> LogFileChange:
     binary = added == b"-"
-    return FileChange(
+    return LogFileChange(
         _path(path),
         None if old_path is None else _path(old_path),
         0 if binary else int(added),

@@ -2,10 +2,10 @@
 
 import re
 
-from harness.mining.log import FileChange, Record
+from harness.mining.log import LogFileChange, LogRecord
 from models.manifest import Change, DropReason
 from models.mining import MiningRules
-from repos.index.paths import Kind, is_ci, is_documentation, kind_of
+from repos.index.paths import PathKind, is_ci, is_documentation, kind_of
 
 _BOT = re.compile(
     r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate"
@@ -45,7 +45,7 @@ _VERSION_BUMP = re.compile(
 )
 
 
-def drop_reason(record: Record, rules: MiningRules) -> DropReason | None:
+def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
     """The first rule that a commit breaks, or None if its diff is good; the message is judged apart."""
     if not record.parents:
         return DropReason.ROOT
@@ -60,7 +60,7 @@ def drop_reason(record: Record, rules: MiningRules) -> DropReason | None:
     return _reason_to_ignore(record, code) or _reason_in_diff(record.changes, code, rules)
 
 
-def _reason_to_ignore(record: Record, code: list[FileChange]) -> DropReason | None:
+def _reason_to_ignore(record: LogRecord, code: list[LogFileChange]) -> DropReason | None:
     """Why a commit is not about code: by its files, or by what it says of itself (docstrings, comments)."""
     changes = record.changes
     if (changes and all(is_documentation(change.path) for change in changes)) or (
@@ -72,7 +72,9 @@ def _reason_to_ignore(record: Record, code: list[FileChange]) -> DropReason | No
     return None if code else DropReason.NO_CODE
 
 
-def _reason_in_diff(changes: tuple[FileChange, ...], code: list[FileChange], rules: MiningRules) -> DropReason | None:
+def _reason_in_diff(
+    changes: tuple[LogFileChange, ...], code: list[LogFileChange], rules: MiningRules
+) -> DropReason | None:
     if any(change.binary for change in changes):
         return DropReason.BINARY
     if not all(_readable(change) for change in changes):
@@ -84,12 +86,12 @@ def _reason_in_diff(changes: tuple[FileChange, ...], code: list[FileChange], rul
     return None
 
 
-def kind(change: FileChange) -> Kind:
+def kind(change: LogFileChange) -> PathKind:
     """What a change is to the project. Symlinks and submodules are never code; a deleted test was a test."""
     return kind_of(change.path) if change.regular else "other"
 
 
-def _readable(change: FileChange) -> bool:
+def _readable(change: LogFileChange) -> bool:
     try:
         f"{change.path}{change.old_path}".encode()
     except UnicodeEncodeError:
@@ -97,7 +99,7 @@ def _readable(change: FileChange) -> bool:
     return True
 
 
-def as_changes(record: Record) -> tuple[Change, ...]:
+def as_changes(record: LogRecord) -> tuple[Change, ...]:
     """The changes of a commit in the manifest's words."""
     return tuple(
         Change(

@@ -82,7 +82,7 @@ def shingles(text: str) -> Iterator[str]:
             yield " ".join(words[start : start + _RUN])
 
 
-def kinship(one: RepositoryContent, other: RepositoryContent) -> str:
+def shared_content(one: RepositoryContent, other: RepositoryContent) -> str:
     """Why two contents are of one repository, or of a repository and its copy; "" if they are not."""
     if both := sorted(set(one.roots) & set(other.roots)):
         return f"their histories begin with the same commit {both[0][:12]}"

@@ -15,7 +15,7 @@ from repos.index.paths import is_test_path, kind_of
 
 _REGULAR = ("100644", "100755", "100664")
 _ABSENT = "000000"
-Side = Literal["production", "test", "other"]
+FileRole = Literal["production", "test", "other"]
 
 
 class UnsupportedChange(CleanRoomError):
@@ -23,7 +23,7 @@ class UnsupportedChange(CleanRoomError):
 
 
 @dataclass(frozen=True)
-class FileChange:
+class GoldFileChange:
     """A changed text file. `path` is where it is after the commit (before it, if deleted).
 
     `old_path` is set for a rename only. `before` and `after` are None where the file does not exist.
@@ -32,7 +32,7 @@ class FileChange:
     path: str
     before: FileContent | None
     after: FileContent | None
-    side: Side
+    side: FileRole
     old_path: str | None = None
 
     def diffs(self) -> list[FileDiff]:
@@ -52,8 +52,8 @@ class GoldPatch:
 
     commit: str
     parent: str
-    production: tuple[FileChange, ...]
-    tests: tuple[FileChange, ...]
+    production: tuple[GoldFileChange, ...]
+    tests: tuple[GoldFileChange, ...]
     ignored: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -81,7 +81,7 @@ def read_gold_patch(git: Git, commit: str, parent: str | None = None) -> GoldPat
     entries = list(_entries(git, parent, commit))
     wanted = {blob for entry in entries for blob, mode in entry.sides() if mode in _REGULAR}
     blobs = git.blobs(sorted(wanted))
-    changes: list[FileChange] = []
+    changes: list[GoldFileChange] = []
     ignored: list[tuple[str, str]] = []
     for entry in entries:
         try:
@@ -128,12 +128,12 @@ def _entries(git: Git, parent: str, commit: str) -> Iterator[_Entry]:
         yield _Entry(path, old_path, old_mode, new_mode, old_blob, new_blob)
 
 
-def _change(entry: _Entry, blobs: dict[str, bytes]) -> FileChange:
+def _change(entry: _Entry, blobs: dict[str, bytes]) -> GoldFileChange:
     for path in (entry.path, entry.old_path):
         if path is not None:
             check_path(path)
     before, after = (_content(entry.path, blob, mode, blobs) for blob, mode in entry.sides())
-    return FileChange(entry.path, before, after, side_of(entry.path), entry.old_path)
+    return GoldFileChange(entry.path, before, after, side_of(entry.path), entry.old_path)
 
 
 def _content(path: str, blob: str, mode: str, blobs: dict[str, bytes]) -> FileContent | None:
@@ -144,20 +144,20 @@ def _content(path: str, blob: str, mode: str, blobs: dict[str, bytes]) -> FileCo
     return FileContent(texts.decode(blobs[blob], path), executable=mode == "100755")
 
 
-def side_of(path: str) -> Side:
+def side_of(path: str) -> FileRole:
     """Which side of a commit a file belongs to; data beside the tests belongs to them."""
     kind = kind_of(path)
     return "test" if kind == "other" and is_test_path(path) else kind
 
 
-def _split_by_side(change: FileChange) -> list[FileChange]:
+def _split_by_side(change: GoldFileChange) -> list[GoldFileChange]:
     """The change itself; a rename from one side to another as a deletion and a creation."""
     if change.old_path is None or side_of(change.old_path) == change.side:
         return [change]
-    gone = FileChange(change.old_path, change.before, None, side_of(change.old_path))
+    gone = GoldFileChange(change.old_path, change.before, None, side_of(change.old_path))
     return [gone, replace(change, before=None, old_path=None)]
 
 
-def _patch(changes: tuple[FileChange, ...]) -> str:
+def _patch(changes: tuple[GoldFileChange, ...]) -> str:
     diffs = [diff for change in changes for diff in change.diffs()]
     return git_patch(sorted(diffs, key=lambda diff: diff.path))

@@ -16,7 +16,7 @@ from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
 from repos.index.paths import is_test_path
 from repos.trees import overlay
-from runtime.sandbox import Ending
+from runtime.sandbox import ProcessEnd
 from runtime.testing import Selection
 from runtime.trees import (
     BuildFailed,
@@ -52,7 +52,7 @@ class GoldVerdict:
 
 
 @dataclass(frozen=True)
-class Runs:
+class StateRuns:
     """The reports of the three states; `before` and `after` hold their repeats, full runs of the commit first."""
 
     parent: SuiteReport
@@ -88,7 +88,7 @@ def _run_states(
     provided: Provisioned,
     touched: tuple[str, ...],
     seconds: dict[str, float],
-) -> Runs:
+) -> StateRuns:
     full = Selection(first=touched)
     first_only = Selection(first=touched, stop="after-first")
 
@@ -108,17 +108,17 @@ def _run_states(
     told_apart = _told_apart(before[0], after[0], touched)
     if not told_apart and not _skipped(after[0], frozenset(touched)):
         # no repeat can make a difference appear, and no skip needs the parent to explain it: spare the rest
-        return Runs(after[0], tuple(before), tuple(after), frozenset(touched))
+        return StateRuns(after[0], tuple(before), tuple(after), frozenset(touched))
     parent = state("parent", commit.parent, Selection(), with_tests=False)
     _check_ended(parent, "the parent")
     if not told_apart:
-        return Runs(parent, tuple(before), tuple(after), frozenset(touched))
+        return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
     for repeat in range(2, REPEATS + 1):
         selection = full if repeat == 2 else first_only
         after.append(state(f"after-{repeat}", commit.sha, selection, with_tests=False))
         _check_ended(after[-1], "the commit, repeated,")
         before.append(state(f"before-{repeat}", commit.parent, first_only, with_tests=True))
-    return Runs(parent, tuple(before), tuple(after), frozenset(touched))
+    return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
 
 
 def _told_apart(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
@@ -158,14 +158,14 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
                 limits=runtime.limits,
             )
             origin = _last_line(finished.output)
-            if finished.ending is not Ending.EXITED or not Path(origin).is_relative_to(root):
+            if finished.ending is not ProcessEnd.EXITED or not Path(origin).is_relative_to(root):
                 where = (
                     "the environment" if Path(origin).is_relative_to(setup.python.parent.parent) else Path(origin).name
                 )
                 raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
 
 
-def decide(runs: Runs, seconds: dict[str, float] | None = None) -> GoldVerdict:
+def decide(runs: StateRuns, seconds: dict[str, float] | None = None) -> GoldVerdict:
     """The verdict that the reports of the three states give."""
     try:
         return _sorted_out(runs, seconds or {})
@@ -173,7 +173,7 @@ def decide(runs: Runs, seconds: dict[str, float] | None = None) -> GoldVerdict:
         return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds or {})
 
 
-def _sorted_out(runs: Runs, seconds: dict[str, float]) -> GoldVerdict:
+def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
     ids = set[str]().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
     full = [runs.parent, *runs.after[:2]]
     steady = set.intersection(*(report.passed for report in runs.after[:2]))
@@ -222,11 +222,11 @@ def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
     return broken and test not in parent.cases
 
 
-def _passed_before(test: str, runs: Runs) -> bool:
+def _passed_before(test: str, runs: StateRuns) -> bool:
     return test in runs.parent.passed or all(test in report.passed for report in runs.before)
 
 
-def _check_vanished(runs: Runs) -> None:
+def _check_vanished(runs: StateRuns) -> None:
     """A yield can lie: tests that are no longer collected, in files nobody touched, are the environment's fault.
 
     Doctests do not count: the ids of those in documents hold line numbers, which shift with every word added above.
@@ -241,7 +241,7 @@ def _check_vanished(runs: Runs) -> None:
         )
 
 
-def _no_fail_to_pass(runs: Runs, excluded: dict[str, str], in_touched: set[str]) -> _Invalid:
+def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, str], in_touched: set[str]) -> _Invalid:
     """The reason why nothing tells the commit from its parent."""
     flaky = [i for i in in_touched if excluded.get(i, "").startswith("flaky")]
     if flaky:

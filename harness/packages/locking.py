@@ -33,7 +33,7 @@ from runtime.environments.eras import left_out
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CommitCandidate:
     """A commit on its way to becoming an instance: with an environment, or with the reason why there is none."""
 
     commit: Commit
@@ -43,7 +43,7 @@ class Candidate:
     detail: str = ""
 
 
-def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache: Path) -> list[Candidate]:
+def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:
     """The environments of commits, in their order. The commits are looked at from the earliest parent on, for a later
     one may share an earlier one's environment, and not the other way round."""
     known: dict[str, Environment] = {}
@@ -53,7 +53,9 @@ def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache
     return [found[commit.sha] for commit in commits]
 
 
-def find_environment(git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path) -> Candidate:
+def find_environment(
+    git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path
+) -> CommitCandidate:
     """The environment of one commit, dated by its parent's day; `known` holds environments that may be shared, and
     grows.
 
@@ -63,7 +65,7 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
     """
     own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
-        return Candidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
+        return CommitCandidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
     version = pretend_version(git.last_tag(commit.parent))
     day = calendar_of(git).day(commit.parent, commit.committed)
     own_day = max(day_of(commit.committed), day)
@@ -75,14 +77,14 @@ def find_environment(git: Git, commit: Commit, known: dict[str, Environment], pa
             try:
                 environment = environment_for(project, era.after(failed), known, packages, cache)
             except WheelError as error:  # published damaged: others do without
-                return Candidate(commit, version, None, InvalidReason.NO_WHEEL, str(error))
+                return CommitCandidate(commit, version, None, InvalidReason.NO_WHEEL, str(error))
             except EnvironmentFault as error:
                 failed = failed or error
                 continue
-            return Candidate(commit, version, environment)
+            return CommitCandidate(commit, version, environment)
     assert failed is not None
     reason = InvalidReason.NO_WHEEL if "wheel" in str(failed) else InvalidReason.UNRESOLVABLE
-    return Candidate(commit, version, None, reason, str(failed))
+    return CommitCandidate(commit, version, None, reason, str(failed))
 
 
 def newly_required(own: Project, parent: Project) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.packages.checks import Finding, clone_findings, manifest_findings, parse_manifest, shown
+from harness.packages.checks import ManifestFinding, clone_findings, manifest_findings, parse_manifest, shown
 from harness.packages.checks.reading import read_bounded
 from models.errors import EnvironmentFault, InfrastructureError, ManifestError, WheelError
 from models.files import Overlay
@@ -73,7 +73,7 @@ def read_package(directory: Path) -> RepoPackage:
     return package
 
 
-def package_findings(directory: Path) -> list[Finding]:
+def package_findings(directory: Path) -> list[ManifestFinding]:
     """Everything that is wrong with a package, its wheels included. Nothing of it is run.
 
     Raises ManifestError when there is no manifest that can be read.
@@ -88,36 +88,36 @@ def package_findings(directory: Path) -> list[Finding]:
     return [*_further_findings(package), *_wheel_findings(package)]
 
 
-def _message(directory: Path, finding: Finding) -> str:
+def _message(directory: Path, finding: ManifestFinding) -> str:
     if finding.field == "repo":
         return f"{directory}/repo: {finding.why}; {finding.remedy}"
     return f"{directory}: {finding}"
 
 
-def _further_findings(package: RepoPackage) -> Iterator[Finding]:
+def _further_findings(package: RepoPackage) -> Iterator[ManifestFinding]:
     yield from clone_findings(package.directory, package.manifest)
     for index, instance in enumerate(package.manifest.instances):
         try:
             generated_tests(package, instance)
         except EnvironmentFault as error:
             why, _, remedy = str(error).partition("; ")
-            yield Finding(f"instances.{index}.generated", shown(instance.instance_id), why, remedy)
+            yield ManifestFinding(f"instances.{index}.generated", shown(instance.instance_id), why, remedy)
 
 
-def _wheel_findings(package: RepoPackage) -> Iterator[Finding]:
+def _wheel_findings(package: RepoPackage) -> Iterator[ManifestFinding]:
     for name, sha256 in sorted(package.manifest.wheels.items()):
         try:
             check_wheel(package.wheels / name, sha256)
         except WheelError as error:
-            yield Finding(f"wheels.{name}", "", str(error))
+            yield ManifestFinding(f"wheels.{name}", "", str(error))
     if package.wheels.is_dir():
         for stray in sorted({entry.name for entry in package.wheels.iterdir()} - package.manifest.wheels.keys()):
-            yield Finding("packages", shown(stray), "is not among the manifest's wheels", "remove it")
+            yield ManifestFinding("packages", shown(stray), "is not among the manifest's wheels", "remove it")
     for index, environment in enumerate(package.manifest.environments):
         try:
             check_together({package.wheels / name: package.manifest.wheels[name] for name in environment.wheels})
         except WheelError as error:
-            yield Finding(f"environments.{index}.wheels", "", str(error))
+            yield ManifestFinding(f"environments.{index}.wheels", "", str(error))
 
 
 def generated_tests(package: RepoPackage, instance: Instance) -> Overlay:

@@ -19,7 +19,7 @@ from harness.mining.repository import describe
 from harness.packages.checks import values
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from harness.packages.gold_validation import GoldVerdict, validate_gold
-from harness.packages.locking import Candidate
+from harness.packages.locking import CommitCandidate
 from harness.packages.locking import find_environment as find_environment
 from harness.packages.locking import with_dropped as with_dropped
 from harness.packages.package import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
@@ -38,7 +38,7 @@ GOLD_VERSION = 3
 
 
 @dataclass(frozen=True)
-class Source:
+class ClonedSource:
     """A cloned source: where it came from (no credentials, no path of this machine), and the name it goes by."""
 
     name: str
@@ -51,7 +51,7 @@ class Source:
         return Git(self.directory / "repo")
 
 
-def acquire(source: str, corpus: Path) -> Source:
+def acquire(source: str, corpus: Path) -> ClonedSource:
     """Clone a path or URL into `corpus/NAME/repo`, replacing an earlier clone. NAME is the distribution's, else the
     source's last component. Raises RepositoryError."""
     corpus.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def acquire(source: str, corpus: Path) -> Source:
         if target.exists():
             shutil.rmtree(target)
         fresh.rename(target)
-    return Source(name, origin_of(source), corpus / name)
+    return ClonedSource(name, origin_of(source), corpus / name)
 
 
 def origin_of(source: str) -> str:
@@ -117,7 +117,7 @@ def select(mined: Mined, max_commits: int) -> list[Commit]:
 
 
 def validate_candidate(
-    runtime: Runtime, git: Git, candidate: Candidate, packages: Path, cache: Path
+    runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
 ) -> tuple[Instance, dict[str, float]]:
     """The instance of a candidate and the seconds its runs took; from the cache when the same was decided before."""
     if candidate.environment is None:
@@ -140,7 +140,7 @@ def validate_candidate(
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 
 
-def _verdict_key(runtime: Runtime, candidate: Candidate, environment: Environment, packages: Path) -> str:
+def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Environment, packages: Path) -> str:
     parts = [
         str(GOLD_VERSION),
         candidate.commit.model_dump_json(),
@@ -169,7 +169,7 @@ def _verdict_from_json(text: str) -> GoldVerdict:
     )
 
 
-def _instance(environment: str, git: Git, candidate: Candidate, verdict: GoldVerdict) -> Instance:
+def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: GoldVerdict) -> Instance:
     commit = candidate.commit
     name = git.directory.parent.name
     return Instance(
@@ -192,9 +192,9 @@ def _instance(environment: str, git: Git, candidate: Candidate, verdict: GoldVer
 
 
 def write_package(
-    source: Source,
+    source: ClonedSource,
     mined: Mined,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CommitCandidate],
     instances: Sequence[Instance],
     timings: dict[str, dict[str, float]],
 ) -> Manifest:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from harness.packages.checks.findings import Finding, shown
+from harness.packages.checks.findings import ManifestFinding, shown
 from harness.packages.package import RepoPackage
 from models.manifest import Environment
 from runtime.environments import REACH_DAYS, calendar_of, discover_commit, providing
@@ -46,22 +46,24 @@ def late_environments(package: RepoPackage) -> list[str]:
     return found
 
 
-def misstated_reaches(package: RepoPackage) -> list[Finding]:
+def misstated_reaches(package: RepoPackage) -> list[ManifestFinding]:
     """Environments whose manifest says otherwise than the history how far they reach."""
     said = [(reach, reach.environment.days_after) for reach in reaches(package)]
     return [
-        Finding(f"environments.{reach.environment.key[:12]}.days_after", str(days), f"is {reach.days} by the history")
+        ManifestFinding(
+            f"environments.{reach.environment.key[:12]}.days_after", str(days), f"is {reach.days} by the history"
+        )
         for reach, days in said
         if days is not None and days != reach.days
     ]
 
 
-def self_provided(package: RepoPackage) -> list[Finding]:
+def self_provided(package: RepoPackage) -> list[ManifestFinding]:
     """Wheels that provide what the work tree does: the answer may lie in one.
 
     Looked at is the tree of the first instance that uses the environment. Raises WheelError for an unreadable wheel.
     """
-    found: list[Finding] = []
+    found: list[ManifestFinding] = []
     for environment in package.manifest.environments:
         user = next((each for each in package.manifest.instances if each.environment == environment.key), None)
         if user is None:
@@ -69,5 +71,5 @@ def self_provided(package: RepoPackage) -> list[Finding]:
         modules = discover_commit(package.git, user.commit).modules
         names = providing(modules, [package.wheels / wheel for wheel in environment.wheels])
         field, why = f"environments.{environment.key[:12]}.wheels", f"provides what {user.instance_id} does"
-        found += [Finding(field, shown(name), why) for name in sorted(names)]
+        found += [ManifestFinding(field, shown(name), why) for name in sorted(names)]
     return found

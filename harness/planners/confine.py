@@ -2,7 +2,7 @@
 
 import re
 
-from harness.packages.gold_patch import FileChange
+from harness.packages.gold_patch import GoldFileChange
 from harness.planners.hunks import FileHunks
 from harness.planners.pieces import changes_inside
 from models.plans import Action, Target
@@ -12,7 +12,7 @@ from repos.text import lines_of
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 
 
-def contradicts(change: FileChange, target: Target) -> bool:
+def contradicts(change: GoldFileChange, target: Target) -> bool:
     """Whether doing what a target says cannot be a step towards the change."""
     if target.action is Action.RENAME:
         return target.path != change.old_path
@@ -26,7 +26,7 @@ def contradicts(change: FileChange, target: Target) -> bool:
     return wanted in _symbol_names(change.after.text, change.path)
 
 
-def hunks_in(change: FileChange, target: Target) -> frozenset[int] | None:
+def hunks_in(change: GoldFileChange, target: Target) -> frozenset[int] | None:
     """The hunks of a change in a target; None for all. In a symbol are the hunks of itself, of those inside, of a new
     one around it, and of the imports."""
     if target.symbol is None or not changes_inside(change):
@@ -42,7 +42,7 @@ def hunks_in(change: FileChange, target: Target) -> frozenset[int] | None:
     return frozenset(hunks) | import_hunks(change)
 
 
-def with_helpers(change: FileChange, hunks: frozenset[int]) -> frozenset[int]:
+def with_helpers(change: GoldFileChange, hunks: frozenset[int]) -> frozenset[int]:
     """Hunks of a change, and those that only make new symbols which the lines added by the others mention."""
     if not changes_inside(change):
         return hunks
@@ -61,14 +61,14 @@ def with_helpers(change: FileChange, hunks: frozenset[int]) -> frozenset[int]:
     return hunks | found
 
 
-def import_hunks(change: FileChange) -> frozenset[int]:
+def import_hunks(change: GoldFileChange) -> frozenset[int]:
     """The hunks that change the imports of a file and nothing else."""
     if not changes_inside(change):
         return frozenset()
     return frozenset(index for index, hunk in enumerate(_file(change).hunks) if hunk.names == {IMPORTS})
 
 
-def _file(change: FileChange) -> FileHunks:
+def _file(change: GoldFileChange) -> FileHunks:
     assert change.before is not None and change.after is not None
     return FileHunks(change.path, change.before.text, change.after.text)
 

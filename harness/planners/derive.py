@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from harness.packages.gold_patch import FileChange, GoldPatch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.imports import imported
-from harness.planners.pieces import Piece, pieces, whole
+from harness.planners.pieces import ChangePiece, pieces, whole
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target, TestPlan
 from repos.edit_paths import parents
 
@@ -26,15 +26,15 @@ class GoldPlan:
     meta: MetaPlan
     part_plans: dict[str, PartPlan]
     test_plans: dict[str, TestPlan]
-    work: dict[tuple[Target, ...], tuple[Piece, ...]]
+    work: dict[tuple[Target, ...], tuple[ChangePiece, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
     """Changes that make one part, in steps of one or more pieces each."""
 
-    changes: tuple[FileChange, ...]
-    steps: tuple[tuple[Piece, ...], ...]
+    changes: tuple[GoldFileChange, ...]
+    steps: tuple[tuple[ChangePiece, ...], ...]
 
     @cached_property
     def introduces(self) -> frozenset[str]:
@@ -55,7 +55,7 @@ def derive_plan(gold: GoldPatch) -> GoldPlan:
     names = {id(group): f"part-{number}" for number, group in enumerate(groups, 1)}
     parts: list[MetaPlanPart] = []
     part_plans: dict[str, PartPlan] = {}
-    work: dict[tuple[Target, ...], tuple[Piece, ...]] = {}
+    work: dict[tuple[Target, ...], tuple[ChangePiece, ...]] = {}
     for group in groups:
         name = names[id(group)]
         parts.append(_part(name, group, sorted(names[id(other)] for other in edges.get(id(group), ()))))
@@ -64,7 +64,7 @@ def derive_plan(gold: GoldPatch) -> GoldPlan:
     if gold.tests and not parts:
         parts = [MetaPlanPart(id="part-1", title="Tests", description="Change the tests alone.")]
         part_plans["part-1"] = PartPlan(part_id="part-1")
-    test_steps: dict[str, list[tuple[Piece, ...]]] = {part.id: [] for part in parts}
+    test_steps: dict[str, list[tuple[ChangePiece, ...]]] = {part.id: [] for part in parts}
     for change in gold.tests:
         steps = [(piece,) for piece in _whole_pieces(change)]
         test_steps[_tested_part(change, parts)] += steps
@@ -99,11 +99,11 @@ def ordered_by_use(nodes: Sequence[T], uses: Callable[[T, T], bool]) -> tuple[li
     return order, edges
 
 
-def _groups(changes: Sequence[FileChange]) -> list[_Group]:
+def _groups(changes: Sequence[GoldFileChange]) -> list[_Group]:
     if _folder_takes_the_place_of_file(changes):
         first = sorted(changes, key=lambda change: (change.after is not None, change.old_path is None))
         return [_Group(tuple(changes), (tuple(p for change in first for p in _whole_pieces(change)),))]
-    together: dict[str, list[FileChange]] = {}
+    together: dict[str, list[GoldFileChange]] = {}
     for change in changes:
         stem = change.path.removesuffix("i") if change.path.endswith(".pyi") else change.path
         together.setdefault("" if change.side == "other" else stem, []).append(change)
@@ -112,18 +112,18 @@ def _groups(changes: Sequence[FileChange]) -> list[_Group]:
     return [_Group(tuple(group), _steps(group)) for group in groups]
 
 
-def _steps(group: Sequence[FileChange]) -> tuple[tuple[Piece, ...], ...]:
-    order, _ = ordered_by_use([piece for change in group for piece in pieces(change)], Piece.uses)
+def _steps(group: Sequence[GoldFileChange]) -> tuple[tuple[ChangePiece, ...], ...]:
+    order, _ = ordered_by_use([piece for change in group for piece in pieces(change)], ChangePiece.uses)
     return tuple((piece,) for piece in order)
 
 
-def _whole_pieces(change: FileChange) -> list[Piece]:
+def _whole_pieces(change: GoldFileChange) -> list[ChangePiece]:
     """The rename, if it is one, and the file as a whole, unless the rename is all."""
     renames = [piece for piece in pieces(change)[:1] if piece.targets[0].action is Action.RENAME]
     return renames if renames and change.before == change.after else [*renames, whole(change)]
 
 
-def _folder_takes_the_place_of_file(changes: Sequence[FileChange]) -> bool:
+def _folder_takes_the_place_of_file(changes: Sequence[GoldFileChange]) -> bool:
     """Whether a path is a file before and a folder after, or vice versa: removals must come first."""
     gone = {change.old_path or change.path for change in changes if change.after is None or change.old_path}
     made = {change.path for change in changes if change.before is None or change.old_path}
@@ -132,7 +132,7 @@ def _folder_takes_the_place_of_file(changes: Sequence[FileChange]) -> bool:
     )
 
 
-def _targets(step: Sequence[Piece]) -> tuple[Target, ...]:
+def _targets(step: Sequence[ChangePiece]) -> tuple[Target, ...]:
     return tuple(target for piece in step for target in piece.targets)
 
 
@@ -154,7 +154,7 @@ def _part(name: str, group: _Group, depends_on: list[str]) -> MetaPlanPart:
 
 def _part_plan(name: str, group: _Group) -> PartPlan:
     ids = {id(step[0]): f"step-{number}" for number, step in enumerate(group.steps, 1)}
-    _, edges = ordered_by_use([step[0] for step in group.steps], Piece.uses)
+    _, edges = ordered_by_use([step[0] for step in group.steps], ChangePiece.uses)
     steps = tuple(
         _step(ids[id(step[0])], step, tuple(ids[id(other)] for other in edges.get(id(step[0]), ())))
         for step in group.steps
@@ -162,19 +162,19 @@ def _part_plan(name: str, group: _Group) -> PartPlan:
     return PartPlan(part_id=name, steps=steps)
 
 
-def _step(name: str, step: Sequence[Piece], depends_on: tuple[str, ...]) -> PlanStep:
+def _step(name: str, step: Sequence[ChangePiece], depends_on: tuple[str, ...]) -> PlanStep:
     targets = _targets(step)
     return PlanStep(id=name, description="; ".join(map(_describe, targets)), targets=targets, depends_on=depends_on)
 
 
-def _tested_part(change: FileChange, parts: Sequence[MetaPlanPart]) -> str:
+def _tested_part(change: GoldFileChange, parts: Sequence[MetaPlanPart]) -> str:
     """The last part whose files the test file imports, else the last part."""
     text = change.after.text if change.after else ""
     tested = [part.id for part in parts if imported(change.path, text, {target.path for target in part.targets})]
     return (tested or [parts[-1].id])[-1]
 
 
-def _test_plan(part: MetaPlanPart, steps: Sequence[Sequence[Piece]]) -> TestPlan:
+def _test_plan(part: MetaPlanPart, steps: Sequence[Sequence[ChangePiece]]) -> TestPlan:
     covers = tuple(f"{target.path}::{target.symbol}" for target in part.targets if target.symbol)
     numbered = [_step(f"test-{number}", step, ()) for number, step in enumerate(steps, 1)]
     return TestPlan(part_id=part.id, steps=tuple(numbered), covers=covers if numbered else ())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from agent.edits.format import format_edits
-from harness.packages.gold_patch import FileChange, GoldPatch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.confine import contradicts, hunks_in, import_hunks, with_helpers
 from harness.planners.derive import GoldPlan, derive_plan
 from harness.planners.hunks import FileHunks
@@ -27,7 +27,7 @@ _VERSION = "gold-5"
 class _Work:
     """A share of a file's change: some hunks, or all (None); `done` are those made before, if known."""
 
-    change: FileChange
+    change: GoldFileChange
     action: Action
     hunks: frozenset[int] | None
     done: frozenset[int] | None = None
@@ -54,7 +54,7 @@ class GoldPlanner:
 
     name = "gold"
     judges = True
-    steers = False
+    guides_ranking = False
     plans = True
 
     def __init__(
@@ -80,11 +80,11 @@ class GoldPlanner:
         text = "\0".join((_VERSION, self.edit_format.value, REVISION, self.gold.identity, *windows))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         """The stage's window, less room for an answer."""
-        return self._windows[stage] - self.answer_room(stage)
+        return self._windows[stage] - self.max_output_tokens(stage)
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         """What a model's answer would have."""
         return min(ANSWER_TOKENS[stage], self._windows[stage] // SMALLEST_SHARE)
 
@@ -97,7 +97,7 @@ class GoldPlanner:
         from agent.prompts import render  # the templates' library loads when a prompt is first rendered
 
         text = self._text(request)
-        messages = marked(render(request, self.room(request.stage), self.count), control_tokens())
+        messages = marked(render(request, self.max_prompt_tokens(request.stage), self.count), control_tokens())
         return Answer(
             text=text,
             model=self.name,

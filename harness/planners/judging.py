@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
-from harness.packages.gold_patch import FileChange, GoldPatch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.planners.imports import imported
 from models.context import (
@@ -17,7 +17,7 @@ from models.context import (
     SymbolUse,
     TaskAnalysis,
 )
-from repos.index.symbols import IMPORTS, MODULE, Kind, base_name, symbols
+from repos.index.symbols import IMPORTS, MODULE, SymbolKind, base_name, symbols
 from repos.text import lines_of
 
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
@@ -27,7 +27,7 @@ _KINDS = (
     ("performance", r"perf\w*|speed\w*|fast\w*|optimi[sz]\w*|cach(?:e|ing)"),
     ("refactoring", r"refactor\w*|simplif\w+|clean\w*|renam\w+|mov(?:e|es|ed|ing)|extract\w*|inline\w*"),
 )
-_TYPES = (Kind.CLASS.value, Kind.TYPE.value)
+_TYPES = (SymbolKind.CLASS.value, SymbolKind.TYPE.value)
 
 
 class GoldJudge:
@@ -119,12 +119,12 @@ class GoldJudge:
         return _words(self.gold, _touched_texts)
 
 
-def _old_paths(change: FileChange) -> list[str]:
+def _old_paths(change: GoldFileChange) -> list[str]:
     """Where the file lies before the change; nowhere if it is new."""
     return [change.old_path or change.path] if change.before is not None else []
 
 
-def _touched(change: FileChange) -> frozenset[str]:
+def _touched(change: GoldFileChange) -> frozenset[str]:
     """Names of the symbols that a change touches, new ones included; all of a file that is made or removed."""
     if change.before is None or change.after is None:
         side = change.before or change.after
@@ -133,23 +133,23 @@ def _touched(change: FileChange) -> frozenset[str]:
     return frozenset(name for hunk in hunks for name in hunk.names) - {MODULE, IMPORTS}
 
 
-def _created(change: FileChange) -> frozenset[str]:
+def _created(change: GoldFileChange) -> frozenset[str]:
     before = change.before.text if change.before else ""
     return _touched(change) - {base_name(symbol.name) for symbol in symbols(before, change.path)}
 
 
-def _words(gold: GoldPatch, texts: Callable[[FileChange], Iterable[str]]) -> frozenset[str]:
+def _words(gold: GoldPatch, texts: Callable[[GoldFileChange], Iterable[str]]) -> frozenset[str]:
     return frozenset(word for change in gold.production for text in texts(change) for word in _WORD.findall(text))
 
 
-def _changed_lines(change: FileChange) -> Iterator[str]:
+def _changed_lines(change: GoldFileChange) -> Iterator[str]:
     old, new = (lines_of(side.text) if side else [] for side in (change.before, change.after))
     for hunk in FileHunks(change.path, "".join(old), "".join(new)).hunks:
         yield from old[hunk.b0 : hunk.b1]
         yield from new[hunk.a0 : hunk.a1]
 
 
-def _touched_texts(change: FileChange) -> Iterator[str]:
+def _touched_texts(change: GoldFileChange) -> Iterator[str]:
     touched = _touched(change)
     if change.before is not None:
         lines = lines_of(change.before.text)

@@ -13,14 +13,14 @@ class NullPlanner:
     identity = "null-1"
     edit_format = EditFormat.SEARCH_REPLACE
     judges = False
-    steers = False
+    guides_ranking = False
     plans = True
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         """No model, no window: the stage's own."""
         return WINDOWS[stage]
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         """What a model's answer would have."""
         return ANSWER_TOKENS[stage]
 

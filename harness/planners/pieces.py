@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.packages.gold_patch import FileChange
+from harness.packages.gold_patch import GoldFileChange
 from harness.planners.hunks import FileHunks, Hunk
 from models.plans import Action, Target
 from repos.index.symbols import IMPORTS, MODULE, base_name, language_of, symbols
@@ -14,26 +14,26 @@ _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class ChangePiece:
     """Some hunks of a file's change (by index), or all of it (`hunks` is None).
 
     `introduces` are the last parts of the names of symbols that are new, `mentions` the words of added lines.
     """
 
-    change: FileChange
+    change: GoldFileChange
     targets: tuple[Target, ...]
     hunks: frozenset[int] | None
     introduces: frozenset[str] = frozenset()
     mentions: frozenset[str] = frozenset()
 
-    def uses(self, other: "Piece") -> bool:
+    def uses(self, other: "ChangePiece") -> bool:
         """Whether it needs `other` first: the renaming of its file, or a symbol that it mentions."""
         if other.change is self.change and other.targets[0].action is Action.RENAME:
             return True
         return bool(self.mentions & (other.introduces - self.introduces))
 
 
-def pieces(change: FileChange) -> list[Piece]:
+def pieces(change: GoldFileChange) -> list[ChangePiece]:
     """One piece for each group of symbols that hunks change together, and one for a rename before them.
 
     A file that is created, deleted, made executable or not, or whose language has no symbols is one piece.
@@ -47,13 +47,13 @@ def pieces(change: FileChange) -> list[Piece]:
     return [*renames, *(_piece(change, file, group) for group in _groups(file.hunks))]
 
 
-def changes_inside(change: FileChange) -> bool:
+def changes_inside(change: GoldFileChange) -> bool:
     """Whether the file exists before and after with the same mode, so that hunks say all of the change."""
     before, after = change.before, change.after
     return before is not None and after is not None and before.executable == after.executable
 
 
-def whole(change: FileChange) -> Piece:
+def whole(change: GoldFileChange) -> ChangePiece:
     """The file as a whole, and what becomes of it."""
     action = Action.MODIFY
     if change.after is None:
@@ -63,13 +63,13 @@ def whole(change: FileChange) -> Piece:
     before, after = (content.text if content else "" for content in (change.before, change.after))
     new = _names(after, change.path) - _names(before, change.path)
     target = Target(path=change.path, action=action)
-    return Piece(change, (target,), None, _last_parts(new), frozenset(_WORD.findall(after)))
+    return ChangePiece(change, (target,), None, _last_parts(new), frozenset(_WORD.findall(after)))
 
 
-def _rename(change: FileChange) -> Piece:
+def _rename(change: GoldFileChange) -> ChangePiece:
     assert change.old_path is not None
     target = Target(path=change.old_path, action=Action.RENAME, new_path=change.path)
-    return Piece(change, (target,), frozenset())
+    return ChangePiece(change, (target,), frozenset())
 
 
 def _groups(hunks: tuple[Hunk, ...]) -> list[list[int]]:
@@ -90,7 +90,7 @@ def _groups(hunks: tuple[Hunk, ...]) -> list[list[int]]:
     return others
 
 
-def _piece(change: FileChange, file: FileHunks, group: list[int]) -> Piece:
+def _piece(change: GoldFileChange, file: FileHunks, group: list[int]) -> ChangePiece:
     names = {name for index in group for name in file.hunks[index].names}
     names = names - {IMPORTS} or names
     old, new = _names(file.before, change.path), _names(file.after, change.path)
@@ -98,7 +98,7 @@ def _piece(change: FileChange, file: FileHunks, group: list[int]) -> Piece:
     lines = lines_of(file.after)
     added = "".join(line for index in group for line in lines[file.hunks[index].a0 : file.hunks[index].a1])
     introduced = _last_parts(name for name in names if name in new and name not in old)
-    return Piece(change, targets, frozenset(group), introduced, frozenset(_WORD.findall(added)))
+    return ChangePiece(change, targets, frozenset(group), introduced, frozenset(_WORD.findall(added)))
 
 
 def _action(name: str, old: set[str], new: set[str]) -> Action:

@@ -16,7 +16,7 @@ from repos.index.symbols import MODULE, Symbol, import_block, symbols
 from repos.text import lines_of
 
 _MOST_SLIDES = 12
-Change = tuple[int, int, int, int]
+LineSpans = tuple[int, int, int, int]
 
 
 def recreate(path: str, text: str, executable: bool) -> list[Edit]:
@@ -40,7 +40,7 @@ class _Progress:
 
     before: list[str]
     after: list[str]
-    changes: list[Change]
+    changes: list[LineSpans]
 
     def lines(self, done: int) -> list[str]:
         if done == len(self.changes):

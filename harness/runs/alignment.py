@@ -7,13 +7,13 @@ the plan takes in the same order (one step for both counts), of those pairs that
 
 from collections.abc import Iterator, Sequence, Set
 
-from harness.packages.gold_patch import GoldPatch, Side, side_of
+from harness.packages.gold_patch import FileRole, GoldPatch, side_of
 from harness.planners.derive import GoldPlan, derive_plan
 from models.alignment import Alignment
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from repos.index.symbols import IMPORTS, MODULE, base_name
 
-Place = tuple[str, str | None]
+SymbolPlace = tuple[str, str | None]
 
 
 def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Alignment:
@@ -28,8 +28,8 @@ def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Al
     side = _side(gold)
     ours = _steps(meta, part_plans, side)
     theirs = _steps(derived.meta, [*derived.part_plans.values(), *derived.test_plans.values()], side)
-    planned: set[Place] = set().union(*ours)
-    wanted: set[Place] = set().union(*theirs)
+    planned: set[SymbolPlace] = set().union(*ours)
+    wanted: set[SymbolPlace] = set().union(*theirs)
     files = _f1({path for path, _ in planned}, {path for path, _ in wanted})
     symbols = {place for place in wanted if _is_name(place[1])}
     as_wholes = {path for path, _ in wanted} - {path for path, _ in symbols}
@@ -42,7 +42,7 @@ def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Al
     )
 
 
-def _side(gold: GoldPatch) -> Side:
+def _side(gold: GoldPatch) -> FileRole:
     sides = {change.side for change in (*gold.production, *gold.tests)}
     if "production" in sides or not sides:
         return "production"
@@ -59,16 +59,16 @@ def _f1(planned: Set[object], wanted: Set[object]) -> float:
     return 2 * len(planned & wanted) / (len(planned) + len(wanted))
 
 
-def _steps(meta: MetaPlan, plans: Sequence[PartPlan], side: Side) -> list[set[Place]]:
+def _steps(meta: MetaPlan, plans: Sequence[PartPlan], side: FileRole) -> list[set[SymbolPlace]]:
     """The places that each step targets, in the order in which the steps are taken."""
-    steps: list[set[Place]] = []
+    steps: list[set[SymbolPlace]] = []
     for part in meta.in_order():
         taken = [step.targets for plan in plans if plan.part_id == part.id for step in plan.in_order()]
         steps += [set(_places(targets, side)) for targets in taken or [part.targets]]
     return steps
 
 
-def _places(targets: Sequence[Target], side: Side) -> Iterator[Place]:
+def _places(targets: Sequence[Target], side: FileRole) -> Iterator[SymbolPlace]:
     for target in targets:
         symbol = base_name(target.symbol) if target.symbol else None
         for path in (target.path, target.new_path):
@@ -76,7 +76,7 @@ def _places(targets: Sequence[Target], side: Side) -> Iterator[Place]:
                 yield path, symbol
 
 
-def _dependent_pairs(derived: GoldPlan, side: Side) -> list[tuple[set[Place], set[Place]]]:
+def _dependent_pairs(derived: GoldPlan, side: FileRole) -> list[tuple[set[SymbolPlace], set[SymbolPlace]]]:
     """Of the gold plan: the places of what comes first, and of what depends on it; parts and steps alike."""
     pairs = []
     nodes: list[tuple[MetaPlanPart, ...] | tuple[PlanStep, ...]] = [derived.meta.parts]
@@ -87,13 +87,15 @@ def _dependent_pairs(derived: GoldPlan, side: Side) -> list[tuple[set[Place], se
     return [(first, then) for first, then in pairs if first and then]
 
 
-def _order(steps: Sequence[set[Place]], pairs: Sequence[tuple[set[Place], set[Place]]]) -> float | None:
+def _order(
+    steps: Sequence[set[SymbolPlace]], pairs: Sequence[tuple[set[SymbolPlace], set[SymbolPlace]]]
+) -> float | None:
     found = [(_position(steps, first), _position(steps, then)) for first, then in pairs]
     both = [(first, then) for first, then in found if first is not None and then is not None]
     return sum(first <= then for first, then in both) / len(both) if both else None
 
 
-def _position(steps: Sequence[set[Place]], wanted: set[Place]) -> int | None:
+def _position(steps: Sequence[set[SymbolPlace]], wanted: set[SymbolPlace]) -> int | None:
     """The first step that targets one of the places; a file or class around it counts where none names it."""
     exact = next((index for index, step in enumerate(steps) if step & wanted), None)
     if exact is not None:
@@ -101,7 +103,7 @@ def _position(steps: Sequence[set[Place]], wanted: set[Place]) -> int | None:
     return next((index for index, step in enumerate(steps) if _around(step, wanted)), None)
 
 
-def _around(step: set[Place], wanted: set[Place]) -> bool:
+def _around(step: set[SymbolPlace], wanted: set[SymbolPlace]) -> bool:
     return any(
         path == goal and (symbol is None or (name or "").startswith(f"{symbol}."))
         for path, symbol in step

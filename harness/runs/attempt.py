@@ -11,8 +11,8 @@ from harness.packages.gold_patch import GoldPatch, read_gold_patch
 from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner, NullPlanner
 from harness.runs.alignment import align
-from harness.runs.model_pool import TEAMS, Crew, seed_of
-from harness.runs.step_tests import Keep, StepTests, run_anew, step_tests
+from harness.runs.model_pool import TEAMS, ModelPool, seed_of
+from harness.runs.step_tests import ReportCache, StepTests, run_anew, step_tests
 from harness.runs.workspace import TreeWorkspace
 from models.edits import EditFormat
 from models.errors import UsageError
@@ -39,7 +39,7 @@ class File(Frozen):
     executable: bool = False
 
 
-class Work(Frozen):
+class AttemptResult(Frozen):
     """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment.
 
     `solution` is the loop's own account of it, plans and context included.
@@ -63,7 +63,7 @@ class Work(Frozen):
 
 
 @dataclass(frozen=True)
-class Bench:
+class InstanceContext:
     """An instance on the bench: with its package, its gold patch, and the runtime to judge by."""
 
     runtime: Runtime
@@ -93,23 +93,23 @@ def check_planners(names: Collection[str]) -> None:
 
 def make_planner(
     name: str,
-    bench: Bench,
+    instance_context: InstanceContext,
     edit_format: EditFormat | None = None,
     temperature: float = 0.0,
     sample: int = 0,
-    crew: Crew | None = None,
+    pool: ModelPool | None = None,
 ) -> Planner:
     """Who fills the planner slot for an instance. Planners that are models need a crew.
 
     Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
     """
     if name == "gold":
-        windows = crew.models.windows if crew else {}
-        return GoldPlanner(bench.gold(), edit_format or EditFormat.SEARCH_REPLACE, windows)
+        windows = pool.models.windows if pool else {}
+        return GoldPlanner(instance_context.gold(), edit_format or EditFormat.SEARCH_REPLACE, windows)
     if name == "null":
         return NullPlanner()
-    assert crew is not None, "a planner that is a model needs a crew"
-    return crew.planner(name, edit_format, temperature, seed_of(bench.instance.instance_id, sample))
+    assert pool is not None, "a planner that is a model needs a crew"
+    return pool.planner(name, edit_format, temperature, seed_of(instance_context.instance.instance_id, sample))
 
 
 @dataclass(frozen=True)
@@ -117,40 +117,56 @@ class StepTesting:
     """That tests run after each step, for at most so many seconds; `keep` may know a run's report already."""
 
     seconds: float
-    keep: Keep = run_anew
+    keep: ReportCache = run_anew
 
 
 def work(
-    bench: Bench,
+    instance_context: InstanceContext,
     planner: Planner,
     recorder: Recorder,
     limits: LoopLimits,
     wrap: Callable[[Planner], Planner] = lambda planner: planner,
     index: "RepositoryIndex | None" = None,
     testing: StepTesting | None = None,
-) -> Work:
+) -> AttemptResult:
     """Let a planner work on the parent's files. `wrap` may put something around it, such as an engine's tasks.
 
     `index` is the parent's: without one nothing is retrieved. Without `testing` no tests run after steps.
     """
     with ExitStack() as held:
-        tree = held.enter_context(checked_out(bench.package.git, bench.instance.base_commit, bench.runtime.scratch))
+        tree = held.enter_context(
+            checked_out(
+                instance_context.package.git, instance_context.instance.base_commit, instance_context.runtime.scratch
+            )
+        )
         tests: StepTests | None = None
         if testing is not None:
             tests = held.enter_context(
-                step_tests(bench.runtime, bench.package, bench.instance, tree, testing.seconds, index, testing.keep)
+                step_tests(
+                    instance_context.runtime,
+                    instance_context.package,
+                    instance_context.instance,
+                    tree,
+                    testing.seconds,
+                    index,
+                    testing.keep,
+                )
             )
 
         def run(changed: list[str]) -> SuiteReport | None:
             return tests.run(changed, workspace.patch()) if tests else None
 
         workspace = TreeWorkspace(tree, run)
-        solution = solve(bench.task(), wrap(planner), workspace, recorder, limits, index)
+        solution = solve(instance_context.task(), wrap(planner), workspace, recorder, limits, index)
         changes = workspace.changes()
         patch = workspace.patch()
     plans = (*solution.part_plans, *solution.test_plans)
-    alignment = align(solution.meta or MetaPlan(), plans, bench.gold()).model_dump() if bench.has_answer else {}
-    return Work(
+    alignment = (
+        align(solution.meta or MetaPlan(), plans, instance_context.gold()).model_dump()
+        if instance_context.has_answer
+        else {}
+    )
+    return AttemptResult(
         patch=patch,
         files={d.path: d.after and File(text=d.after.text, executable=d.after.executable) for d in changes},
         end=_end(solution),
@@ -186,7 +202,7 @@ def _end(solution: Solution) -> OutcomeKind | None:
     return OutcomeKind.EDIT_REJECTED if rejected else None
 
 
-def outcome_of(done: Work, verdict: Validation) -> tuple[OutcomeKind, str]:
+def outcome_of(done: AttemptResult, verdict: Validation) -> tuple[OutcomeKind, str]:
     """How an attempt ended: the hidden tests have the last word on success, the loop's own end explains a failure."""
     if verdict.kind in (OutcomeKind.PASSED, OutcomeKind.PASSED_UNCONFIRMED):
         return verdict.kind, verdict.detail

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.packages.package import RepoPackage
-from harness.runs.model_pool import TEAMS, Crew
+from harness.runs.model_pool import TEAMS, ModelPool
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.plans import Frozen
@@ -67,7 +67,7 @@ def campaign_config(
 
 
 def estimate(
-    store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, crew: Crew
+    store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, pool: ModelPool
 ) -> Estimate | None:
     """What is still to be done of a campaign and what that may cost by the endpoints' prices; None without models.
 
@@ -93,7 +93,7 @@ def estimate(
         stages = [use for use in used if use.planner == name]
         known = stages if counted.get(name, 0) >= ENOUGH else []
         for stage, (tokens_in, cached, tokens_out) in _per_trajectory(name, known, counted).items():
-            price = crew.router(name).seats[stage].service.settings.price
+            price = pool.router(name).routes[stage].service.settings.price
             prompt += count * tokens_in
             completion += count * tokens_out
             cost += count * price.of(round(tokens_in), round(cached), round(tokens_out))

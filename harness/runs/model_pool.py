@@ -10,26 +10,26 @@ from store.keys import digest
 
 if TYPE_CHECKING:
     from llm import Meter, Router
-    from models.llm_settings import Models
+    from models.llm_settings import ModelSettings
 
-Team = Literal["student", "teacher"]
-TEAMS: dict[str, Team] = {"teacher": "teacher", "student": "student", "no-plan": "student"}
+ModelTeam = Literal["student", "teacher"]
+TEAMS: dict[str, ModelTeam] = {"teacher": "teacher", "student": "student", "no-plan": "student"}
 """Whose models a planner asks. The arm without a plan is the student's control, so it asks the student's."""
 
 
-class Crew:
+class ModelPool:
     """The models behind a campaign's planners. Safe to use from several threads.
 
     `curated`: URL of the database that says which adapters are promoted; None: none are. It is asked once, so that
     whoever is named in a trajectory's identity is who answers all of it; a promotion counts for the next crew.
     """
 
-    def __init__(self, models: "Models", meter: "Meter | None" = None, curated: str | None = None) -> None:
+    def __init__(self, models: "ModelSettings", meter: "Meter | None" = None, curated: str | None = None) -> None:
         from store.active_adapters import PINNED, Aliases
 
         self.models, self.meter = models, meter
         self.aliases = Aliases(curated, PINNED) if curated else None
-        self._routers: dict[Team, Router] = {}
+        self._routers: dict[ModelTeam, Router] = {}
         self._lock = threading.Lock()
 
     def router(self, planner: str) -> "Router":

@@ -13,14 +13,14 @@ from pathlib import Path
 from harness.packages.locking import environment_for
 from harness.packages.package import RepoPackage
 from harness.packages.prepare import name_of, origin_of
-from harness.runs.attempt import Bench
+from harness.runs.attempt import InstanceContext
 from host.private import make_directory
 from models.errors import EnvironmentFault, InfrastructureError, RepositoryError, UsageError, WheelError
 from models.files import Overlay
-from models.manifest import Environment, Funnel, Instance, Manifest
+from models.manifest import Environment, Instance, Manifest, MiningFunnel
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
-from repos.clones import kept_clone
+from repos.clones import cached_clone
 from repos.git import Git
 from repos.trees import overlay
 from runtime.environments import Era, calendar_of, pretend_version
@@ -32,7 +32,7 @@ from store.runs import digest
 _GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
 
 
-class Order(Frozen):
+class SolveOrder(Frozen):
     """What a person asks for. `gold` names the commit whose own change the gold planner makes."""
 
     task: str
@@ -53,21 +53,21 @@ class FullCheck(Frozen):
 
 
 @dataclass(frozen=True)
-class Place:
+class SolveContext:
     """Where an order is worked on: the bench, and why no tests run there if none do."""
 
     key: str
-    bench: Bench
+    instance_context: InstanceContext
     untested: str = ""
 
 
 @contextmanager
-def place_for(order: Order, runtime: Runtime, cache: Path) -> Iterator[Place]:
+def place_for(order: SolveOrder, runtime: Runtime, cache: Path) -> Iterator[SolveContext]:
     """The place of an order, held against a second process with the same one.
 
     Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.
     """
-    with kept_clone(Path(order.repository), cache) as git:
+    with cached_clone(Path(order.repository), cache) as git:
         head = _resolved(git, order.gold or order.revision, order.repository)
         key = digest("order", order.model_dump(mode="json"), head)
         folder = cache / "solving"
@@ -94,7 +94,7 @@ def _resolved(git: Git, revision: str, repository: str) -> str:
         raise RepositoryError(f"{repository} has no commit {revision!r}") from error
 
 
-def _placed(key: str, order: Order, git: Git, head: str, runtime: Runtime, cache: Path) -> Place:
+def _placed(key: str, order: SolveOrder, git: Git, head: str, runtime: Runtime, cache: Path) -> SolveContext:
     base = _resolved(git, f"{order.gold}^", order.repository) if order.gold else head
     environment, untested = None, "tests are off"
     if order.tests:
@@ -121,12 +121,12 @@ def _placed(key: str, order: Order, git: Git, head: str, runtime: Runtime, cache
         python=environment.python if environment else "",
         test_command=discover_commit(git, base).test_command,
         lines_of_code=0,
-        funnel=Funnel(total=0, dropped={}, needs_message=0, kept=0, mixed=0),
+        funnel=MiningFunnel(total=0, dropped={}, needs_message=0, kept=0, mixed=0),
         environments=(environment,) if environment else (),
         instances=(instance,),
     )
     package = RepoPackage(git.directory.parent, manifest)
-    return Place(key, Bench(runtime, package, instance), untested)
+    return SolveContext(key, InstanceContext(runtime, package, instance), untested)
 
 
 def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Environment | None, str]:
@@ -138,22 +138,26 @@ def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Enviro
         return None, str(error)
 
 
-def check_whole(bench: Bench, changes: Overlay) -> FullCheck:
+def check_whole(instance_context: InstanceContext, changes: Overlay) -> FullCheck:
     """Run the repository's whole suite on the base and on the base with `changes`.
 
     Raises EnvironmentFault, WheelError, InfrastructureError.
     """
-    instance = bench.instance
+    instance = instance_context.instance
     assert instance.environment is not None, "there are no tests without an environment"
-    environment = bench.package.manifest.environment(instance.environment)
-    with provisioned(bench.runtime, environment, bench.package.wheels, instance.version) as provided:
+    environment = instance_context.package.manifest.environment(instance.environment)
+    with provisioned(
+        instance_context.runtime, environment, instance_context.package.wheels, instance.version
+    ) as provided:
         reports = []
         for laid in ({}, changes):
-            with checked_out(bench.package.git, instance.base_commit, bench.runtime.scratch) as tree:
+            with checked_out(
+                instance_context.package.git, instance.base_commit, instance_context.runtime.scratch
+            ) as tree:
                 overlay(tree, laid)
                 try:
-                    overlay(tree, build(bench.runtime, tree, provided))
-                    reports.append(run_tests(bench.runtime, tree, provided, Selection()))
+                    overlay(tree, build(instance_context.runtime, tree, provided))
+                    reports.append(run_tests(instance_context.runtime, tree, provided, Selection()))
                 except BuildFailed as error:
                     reports.append(SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=str(error)))
     return compare(*reports)

@@ -27,7 +27,7 @@ from store.keys import digest
 if TYPE_CHECKING:
     from repos.index import RepositoryIndex
 
-Keep = Callable[[str, Callable[[], SuiteReport]], SuiteReport]
+ReportCache = Callable[[str, Callable[[], SuiteReport]], SuiteReport]
 """Given the identity of a test run and a function that does it: its report, perhaps one that was kept."""
 
 HOPS = 2
@@ -49,7 +49,7 @@ class StepTests:
     instance: Instance
     fallback: tuple[str, ...]
     index: "RepositoryIndex | None" = None
-    keep: Keep = run_anew
+    keep: ReportCache = run_anew
 
     def run(self, changed: Collection[str], patch: str) -> SuiteReport | None:
         """Run the tests that changed files may break; None if there are none. `patch` is all that was changed so far.
@@ -103,7 +103,7 @@ def step_tests(
     tree: Path,
     seconds: float,
     index: "RepositoryIndex | None" = None,
-    keep: Keep = run_anew,
+    keep: ReportCache = run_anew,
 ) -> Iterator[StepTests]:
     """The tests of an instance's work tree, with its environment held meanwhile; each run takes at most `seconds`.
 

@@ -4,21 +4,21 @@ The teacher is shown the commit's change; what it writes is never shown to a pla
 """
 
 from harness.supplement.package import store_files, store_instance
-from harness.supplement.rounds import Subject, Teacher, supplement, wanting
+from harness.supplement.rounds import Teacher, UntestedInstance, supplement, wanting
 from harness.supplement.teacher import RouterTeacher
-from harness.supplement.trial import kept_trial, try_modules
-from models.supplements import Refusal, Reply, Round, Supplement, Trial
+from harness.supplement.trial import cached_trial, try_modules
+from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
 
 __all__ = [
     "Refusal",
-    "Reply",
-    "Round",
     "RouterTeacher",
-    "Subject",
     "Supplement",
     "Teacher",
+    "TeacherReply",
+    "TeacherRound",
     "Trial",
-    "kept_trial",
+    "UntestedInstance",
+    "cached_trial",
     "store_files",
     "store_instance",
     "supplement",

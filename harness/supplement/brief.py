@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from agent.retrieve import elide
-from harness.packages.gold_patch import FileChange, GoldPatch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.supplement.placing import is_module
 from models.chat import Message
@@ -25,7 +25,7 @@ _FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownFile:
     """A file as the teacher sees it: its text, and the same with what the change does not touch elided."""
 
     path: str
@@ -40,13 +40,13 @@ class Brief:
     task: str
     diff: str
     others: tuple[str, ...]
-    files: tuple[Shown, ...]
-    examples: tuple[Shown, ...]
+    files: tuple[ShownFile, ...]
+    examples: tuple[ShownFile, ...]
     left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Before:
+class EarlierAnswer:
     """The answer before: its test modules, and what was wrong with them."""
 
     modules: tuple[str, ...]
@@ -65,15 +65,15 @@ def brief_on(git: Git, instance: Instance, gold: GoldPatch) -> Brief:
     )
 
 
-def _changed(change: FileChange) -> Shown:
+def _changed(change: GoldFileChange) -> ShownFile:
     assert change.before is not None and change.after is not None
     hunks = FileHunks(change.path, change.before.text, change.after.text).hunks
     names = {name for hunk in hunks for name in hunk.names} - {IMPORTS, MODULE}
     after = change.after.text
-    return Shown(change.path, after, elide(after, change.path, names, ()))
+    return ShownFile(change.path, after, elide(after, change.path, names, ()))
 
 
-def _examples(git: Git, instance: Instance, code: list[FileChange]) -> Iterator[Shown]:
+def _examples(git: Git, instance: Instance, code: list[GoldFileChange]) -> Iterator[ShownFile]:
     """Test modules of the commit that are nearest: those it touches, else those named after what it changes."""
     there = [entry.path for entry in git.tree(instance.commit) if is_test_path(entry.path)]
     touched = [path for path in instance.test_files if is_module(path) and path in there]
@@ -88,11 +88,13 @@ def _examples(git: Git, instance: Instance, code: list[FileChange]) -> Iterator[
             text = texts.decode(git.read(instance.commit, path) or b"", path)
         except EditError:
             continue
-        yield Shown(path, text, elide(text, path, (), ()))
+        yield ShownFile(path, text, elide(text, path, (), ()))
 
 
-def render(brief: Brief, room: int, count: Callable[[str], int], before: Before | None = None) -> tuple[Message, ...]:
-    """The messages for a teacher, in at most `room` tokens by `count`, and nothing cut in the middle.
+def render(
+    brief: Brief, max_prompt_tokens: int, count: Callable[[str], int], before: EarlierAnswer | None = None
+) -> tuple[Message, ...]:
+    """The messages for a teacher, in at most `max_prompt_tokens` tokens by `count`, and nothing cut in the middle.
 
     What does not fit is elided or left out as a whole, examples first, then the largest files; the prompt names what
     was left out. Raises PromptTooLong if the change alone does not fit.
@@ -104,9 +106,9 @@ def render(brief: Brief, room: int, count: Callable[[str], int], before: Before 
             Message(role="user", content=_block("user", shorter, before)),
         )
         size = sum(count(message.content) + FRAME for message in messages)
-        if size <= room:
+        if size <= max_prompt_tokens:
             return messages
-    raise PromptTooLong(f"the change alone makes a prompt of {size} tokens, and the teacher takes {room}")
+    raise PromptTooLong(f"the change alone makes a prompt of {size} tokens, and the teacher takes {max_prompt_tokens}")
 
 
 def _shorter(brief: Brief) -> Iterator[Brief]:
@@ -119,7 +121,7 @@ def _shorter(brief: Brief) -> Iterator[Brief]:
         yield replace(brief, files=files, left_out=(*brief.left_out, *left))
 
 
-def _lessened(shown: tuple[Shown, ...]) -> Iterator[tuple[tuple[Shown, ...], tuple[str, ...]]]:
+def _lessened(shown: tuple[ShownFile, ...]) -> Iterator[tuple[tuple[ShownFile, ...], tuple[str, ...]]]:
     """Files with less and less of them, the largest first: elided one by one, then left out one by one."""
     largest = [each.path for each in sorted(shown, key=lambda each: (-len(each.text), each.path))]
     for number in range(len(largest)):
@@ -131,7 +133,7 @@ def _lessened(shown: tuple[Shown, ...]) -> Iterator[tuple[tuple[Shown, ...], tup
         yield kept, tuple(gone)
 
 
-def _block(name: str, brief: Brief, before: Before | None) -> str:
+def _block(name: str, brief: Brief, before: EarlierAnswer | None) -> str:
     template = _template()
     text = "".join(template.blocks[name](template.new_context({"brief": brief, "before": before})))
     return text.strip() + "\n"

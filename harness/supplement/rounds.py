@@ -7,14 +7,14 @@ from typing import Protocol
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import RepoPackage
 from harness.supplement.answer import NoTests, read_modules
-from harness.supplement.brief import Before, brief_on, render
+from harness.supplement.brief import EarlierAnswer, brief_on, render
 from harness.supplement.placing import place
 from harness.supplement.screen import reaches_into_runner
 from models.chat import Message, prompt_text
 from models.errors import PromptTooLong
 from models.generated import GeneratedFile, GeneratedTests
 from models.manifest import Instance, InvalidReason, Manifest
-from models.supplements import Refusal, Reply, Round, Supplement, Trial
+from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
 from repos.git import Git
 from repos.index.paths import is_test_path
 from runtime.trees import Runtime
@@ -36,7 +36,7 @@ class Teacher(Protocol):
         ...
 
     @property
-    def room(self) -> int:
+    def max_prompt_tokens(self) -> int:
         """Tokens that a prompt may have."""
         ...
 
@@ -44,13 +44,13 @@ class Teacher(Protocol):
         """Tokens of a text."""
         ...
 
-    def ask(self, messages: tuple[Message, ...]) -> Reply:
+    def ask(self, messages: tuple[Message, ...]) -> TeacherReply:
         """One answer. Raises ProviderError, CapReached and PromptTooLong."""
         ...
 
 
 @dataclass(frozen=True)
-class Subject:
+class UntestedInstance:
     """An instance that lacks tests, with its package and what it takes to run it."""
 
     runtime: Runtime
@@ -58,7 +58,7 @@ class Subject:
     instance: Instance
 
 
-Attempt = Callable[[Subject, Mapping[str, str]], Trial]
+TryModules = Callable[[UntestedInstance, Mapping[str, str]], Trial]
 """Tries test modules (path -> text)."""
 
 
@@ -67,7 +67,7 @@ def wanting(manifest: Manifest) -> list[Instance]:
     return [each for each in manifest.instances if each.reason in WANTING and each.environment is not None]
 
 
-def supplement(subject: Subject, teacher: Teacher, attempt: Attempt) -> Supplement:
+def supplement(subject: UntestedInstance, teacher: Teacher, attempt: TryModules) -> Supplement:
     """Ask a teacher for an instance's tests and try them.
 
     A second round follows when nothing was accepted, or only tests that fail on the parent for want of a name rather
@@ -75,18 +75,18 @@ def supplement(subject: Subject, teacher: Teacher, attempt: Attempt) -> Suppleme
     """
     git, instance = subject.package.git, subject.instance
     brief = brief_on(git, instance, read_gold_patch(git, instance.commit, instance.base_commit))
-    rounds: list[Round] = []
-    before: Before | None = None
+    rounds: list[TeacherRound] = []
+    before: EarlierAnswer | None = None
     for number in range(1, ROUNDS + 1):
         try:
-            messages = render(brief, teacher.room, teacher.count, before)
+            messages = render(brief, teacher.max_prompt_tokens, teacher.count, before)
         except PromptTooLong as error:
-            rounds.append(Round(number=number, trial=Trial(refusal=Refusal.PROMPT_TOO_LONG, detail=str(error))))
+            rounds.append(TeacherRound(number=number, trial=Trial(refusal=Refusal.PROMPT_TOO_LONG, detail=str(error))))
             break
         rounds.append(_round(number, messages, teacher.ask(messages), subject, attempt))
         if rounds[-1].trial.asserts or rounds[-1].trial.refusal is Refusal.SUITE_BROKEN:
             break
-        before = Before(tuple(rounds[-1].files.values()), _wrong(rounds[-1].trial))
+        before = EarlierAnswer(tuple(rounds[-1].files.values()), _wrong(rounds[-1].trial))
     accepted = [each for each in rounds if each.trial.refusal is None]
     if not accepted:
         return Supplement(before=instance, rounds=tuple(rounds))
@@ -96,19 +96,21 @@ def supplement(subject: Subject, teacher: Teacher, attempt: Attempt) -> Suppleme
     )
 
 
-def _round(number: int, messages: tuple[Message, ...], reply: Reply, subject: Subject, attempt: Attempt) -> Round:
+def _round(
+    number: int, messages: tuple[Message, ...], reply: TeacherReply, subject: UntestedInstance, attempt: TryModules
+) -> TeacherRound:
     prompt = reply.prompt or prompt_text(messages)
     try:
         modules = read_modules(reply.text)
     except NoTests as error:
         trial = Trial(refusal=Refusal.NO_TESTS, detail=str(error))
-        return Round(number=number, prompt=prompt, reply=reply, trial=trial)
+        return TeacherRound(number=number, prompt=prompt, reply=reply, trial=trial)
     files = _placed(subject.package.git, subject.instance, modules)
     for module in modules:
         if found := reaches_into_runner(module):
             trial = Trial(refusal=Refusal.REACHES_INTO_RUNNER, detail=f"the module uses {found}; tests must not")
-            return Round(number=number, prompt=prompt, reply=reply, files=files, trial=trial)
-    return Round(number=number, prompt=prompt, reply=reply, files=files, trial=attempt(subject, files))
+            return TeacherRound(number=number, prompt=prompt, reply=reply, files=files, trial=trial)
+    return TeacherRound(number=number, prompt=prompt, reply=reply, files=files, trial=attempt(subject, files))
 
 
 def _placed(git: Git, instance: Instance, modules: tuple[str, ...]) -> dict[str, str]:
@@ -128,7 +130,7 @@ def _wrong(trial: Trial) -> str:
     )
 
 
-def _supplemented(instance: Instance, taken: Round) -> Instance:
+def _supplemented(instance: Instance, taken: TeacherRound) -> Instance:
     assert taken.reply is not None and instance.reason is not None
     generated = GeneratedTests(
         files=tuple(GeneratedFile(path=path, sha256=sha256(text)) for path, text in sorted(taken.files.items())),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from models.chat import Message, prompt_text
 from models.errors import ProviderError
 from models.protocols import Stage
-from models.supplements import Reply
+from models.supplements import TeacherReply
 from models.tokens import ANSWER_TOKENS
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ class RouterTeacher:
         return f"{self._router.identity} t{self._temperature:g} s{self._seed}"
 
     @property
-    def room(self) -> int:
+    def max_prompt_tokens(self) -> int:
         """What the stage's window leaves beside an answer."""
-        return self._router.room(STAGE, ANSWER_TOKENS[STAGE])
+        return self._router.max_prompt_tokens(STAGE, ANSWER_TOKENS[STAGE])
 
     def count(self, text: str) -> int:
         """Tokens by the teacher's tokenizer."""
         return self._router.count(STAGE, text)
 
-    def ask(self, messages: tuple[Message, ...]) -> Reply:
+    def ask(self, messages: tuple[Message, ...]) -> TeacherReply:
         """One answer. Raises ProviderError, CapReached and PromptTooLong."""
         from llm import ChatRequest
 
@@ -46,7 +46,7 @@ class RouterTeacher:
         if not completions:
             raise ProviderError("the teacher gave no answer; ask again")
         first = completions[0]
-        return Reply(
+        return TeacherReply(
             text=first.text,
             model=first.adapter or first.model,
             finish_reason=first.finish_reason,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.packages.gold_validation import REPEATS, GoldVerdict, Runs, decide
+from harness.packages.gold_validation import REPEATS, GoldVerdict, StateRuns, decide
 from harness.packages.package import RepoPackage, write_atomically
 from models.generated import Failing
 from models.manifest import Instance, InvalidReason
@@ -34,7 +34,7 @@ class _Refused(Exception):
         self.refusal, self.detail = refusal, detail
 
 
-class _Bench:
+class _TrialContext:
     """An instance whose states are run with modules laid over them; counts the seconds."""
 
     def __init__(
@@ -64,18 +64,18 @@ def try_modules(runtime: Runtime, package: RepoPackage, instance: Instance, modu
     assert instance.environment is not None, "only instances with an environment are supplemented"
     environment = package.manifest.environment(instance.environment)
     with provisioned(runtime, environment, package.wheels, instance.version) as held:
-        bench = _Bench(runtime, package, instance, held, modules)
+        instance_context = _TrialContext(runtime, package, instance, held, modules)
         try:
-            _try_alone(bench, instance, modules)
-            trial = _try_in_suite(bench, instance, modules)
+            _try_alone(instance_context, instance, modules)
+            trial = _try_in_suite(instance_context, instance, modules)
         except _Refused as refused:
             trial = Trial(refusal=refused.refusal, detail=refused.detail)
         except BuildFailed as error:
             trial = Trial(refusal=Refusal.SUITE_BROKEN, detail=str(error))
-    return trial.model_copy(update={"seconds": round(bench.seconds, 3)})
+    return trial.model_copy(update={"seconds": round(instance_context.seconds, 3)})
 
 
-def kept_trial(
+def cached_trial(
     runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str], cache: Path
 ) -> Trial:
     """`try_modules`, from the cache if the same was tried before; what load can bring about is tried anew."""
@@ -99,9 +99,9 @@ def kept_trial(
     return trial
 
 
-def _try_alone(bench: _Bench, instance: Instance, modules: Mapping[str, str]) -> None:
+def _try_alone(instance_context: _TrialContext, instance: Instance, modules: Mapping[str, str]) -> None:
     alone = Selection(only=tuple(sorted(modules)))
-    after = bench.run(instance.commit, alone)
+    after = instance_context.run(instance.commit, alone)
     _check_end(after, "with the change")
     for path in sorted(modules):
         if path in after.collection_errors:
@@ -112,7 +112,7 @@ def _try_alone(bench: _Bench, instance: Instance, modules: Mapping[str, str]) ->
         raise _Refused(Refusal.NOT_COLLECTED, "no test was collected")
     if not after.passed:
         raise _Refused(Refusal.FAILS_ON_COMMIT, f"no test passes with the change:\n{_failures(after)}")
-    before = bench.run(instance.base_commit, alone)
+    before = instance_context.run(instance.base_commit, alone)
     _check_end(before, "without the change", usage_is_failure=True)
     if not any(how_it_fails(test, before) for test in after.passed):
         also = f"\nThese fail even with it:\n{_failures(after)}" if len(after.passed) < len(after.cases) else ""
@@ -120,19 +120,19 @@ def _try_alone(bench: _Bench, instance: Instance, modules: Mapping[str, str]) ->
         raise _Refused(Refusal.PASSES_ON_PARENT, f"{what}: passes without the change as well{also}")
 
 
-def _try_in_suite(bench: _Bench, instance: Instance, modules: Mapping[str, str]) -> Trial:
+def _try_in_suite(instance_context: _TrialContext, instance: Instance, modules: Mapping[str, str]) -> Trial:
     own = [path for path in instance.test_files if path.endswith(".py")]
     touched = frozenset((*own, *modules))
     full, first = Selection(first=tuple(sorted(touched))), Selection(first=tuple(sorted(touched)), stop="after-first")
-    parent = bench.run(instance.base_commit, Selection(), bare=True)
+    parent = instance_context.run(instance.base_commit, Selection(), bare=True)
     if parent.end is not SuiteEnd.COMPLETED:
         raise _Refused(Refusal.SUITE_BROKEN, f"the parent's suite: {parent.end.value}: {_tail(parent.output)}")
     after, before = [], []
     for repeat in range(REPEATS):
-        after.append(bench.run(instance.commit, full if repeat < 2 else first))
+        after.append(instance_context.run(instance.commit, full if repeat < 2 else first))
         _check_end(after[-1], "with the change, beside the repository's own tests")
-        before.append(bench.run(instance.base_commit, first))
-    verdict = decide(Runs(parent, tuple(before), tuple(after), touched))
+        before.append(instance_context.run(instance.base_commit, first))
+    verdict = decide(StateRuns(parent, tuple(before), tuple(after), touched))
     dropped = {test.id: test.reason for test in verdict.excluded if test.id.partition("::")[0] in modules}
     generated = {test for test in verdict.fail_to_pass if test.partition("::")[0] in modules}
     if not generated:

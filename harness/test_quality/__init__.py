@@ -1,6 +1,6 @@
 """What tests are worth: the lines of a patch that they run, and the hunks of it that they would miss."""
 
-from harness.test_quality.kept import kept_quality
+from harness.test_quality.kept import cached_quality
 from harness.test_quality.measure import QUALITY_VERSION, quality_conditions, quality_of_tests
 from harness.test_quality.mutants import Reverted, reverted
 from harness.test_quality.own import measurable, measure_own_tests
@@ -8,7 +8,7 @@ from harness.test_quality.own import measurable, measure_own_tests
 __all__ = [
     "QUALITY_VERSION",
     "Reverted",
-    "kept_quality",
+    "cached_quality",
     "measurable",
     "measure_own_tests",
     "quality_conditions",

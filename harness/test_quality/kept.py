@@ -9,14 +9,14 @@ from runtime.trees import Runtime
 from store.runs.supplements import SupplementStore, quality_key
 
 
-def kept_under(
+def cache_options(
     runtime: Runtime, instance_key: str, patch: Overlay, tests: Overlay, base_tests: str | None = None
 ) -> str:
-    """The key under which `kept_quality` stores a measurement."""
+    """The key under which `cached_quality` stores a measurement."""
     return quality_key(instance_key, patch, tests, {**quality_conditions(runtime), "base_tests": base_tests})
 
 
-def kept_quality(
+def cached_quality(
     store: SupplementStore,
     runtime: Runtime,
     package: RepoPackage,
@@ -31,7 +31,7 @@ def kept_quality(
     `instance_key` names a row of instances that the database holds. An attempt's own tests are measured by giving all
     of its changes for both `patch` and `tests`. Raises what `quality_of_tests` raises, and DatabaseError.
     """
-    key = kept_under(runtime, instance_key, patch, tests, base_tests)
+    key = cache_options(runtime, instance_key, patch, tests, base_tests)
     if (found := store.find_quality(key)) is not None:
         return found
     found = quality_of_tests(runtime, package, instance, patch, tests, base_tests)

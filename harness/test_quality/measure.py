@@ -15,7 +15,7 @@ from models.generated import Failing
 from models.limits import Limits
 from models.manifest import Instance
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
-from models.test_quality import Fate, Mutant, TestQuality
+from models.test_quality import Mutant, MutantOutcome, TestQuality
 from repos import text as texts
 from repos.index.paths import is_test_path
 from repos.trees import overlay
@@ -76,14 +76,18 @@ def quality_of_tests(
         return TestQuality(note="there are no tests to measure")
     environment = package.manifest.environment(instance.environment)
     with provisioned(runtime, environment, package.wheels, instance.version) as held:
-        bench = _Bench(runtime, package, instance, held, production, files, base_tests or instance.base_commit)
+        instance_context = _MeasurementContext(
+            runtime, package, instance, held, production, files, base_tests or instance.base_commit
+        )
         try:
-            return _measured(bench, modules, _sides(package, instance, production))
+            return _measured(instance_context, modules, _sides(package, instance, production))
         except BuildFailed as error:
-            return TestQuality(note=f"the patched repository does not build: {error}", seconds=round(bench.seconds, 3))
+            return TestQuality(
+                note=f"the patched repository does not build: {error}", seconds=round(instance_context.seconds, 3)
+            )
 
 
-class _Bench:
+class _MeasurementContext:
     """The patched tree with its tests, laid out anew for each run."""
 
     def __init__(
@@ -126,10 +130,10 @@ class _Bench:
         return self._runtime.limits
 
 
-def _measured(bench: _Bench, modules: tuple[str, ...], sides: Sides) -> TestQuality:
+def _measured(instance_context: _MeasurementContext, modules: tuple[str, ...], sides: Sides) -> TestQuality:
     changed = changed_lines(sides)
-    whole, lines = bench.run(modules, {}, bench.limits, changed)
-    again, _ = bench.run(modules, {}, bench.limits)
+    whole, lines = instance_context.run(modules, {}, instance_context.limits, changed)
+    again, _ = instance_context.run(modules, {}, instance_context.limits)
     steady = whole.passed & again.passed
     unsteady = _unsteady(whole, again, steady)
     can = {path: changed[path] & lines[path].can for path in changed if path in lines}
@@ -144,10 +148,14 @@ def _measured(bench: _Bench, modules: tuple[str, ...], sides: Sides) -> TestQual
     mutants: list[Mutant] = []
     if steady:
         seconds = max(_AT_LEAST, _SLOWER * max(whole.seconds, again.seconds))
-        limits = bench.limits.model_copy(update={"wall_seconds": min(bench.limits.wall_seconds, seconds)})
+        limits = instance_context.limits.model_copy(
+            update={"wall_seconds": min(instance_context.limits.wall_seconds, seconds)}
+        )
         chosen = _chosen(reverted(sides))
-        mutants = [_fate(bench, modules, each, steady, limits) if run else each.mutant for each, run in chosen]
-    return found.model_copy(update={"mutants": tuple(mutants), "seconds": round(bench.seconds, 3)})
+        mutants = [
+            _fate(instance_context, modules, each, steady, limits) if run else each.mutant for each, run in chosen
+        ]
+    return found.model_copy(update={"mutants": tuple(mutants), "seconds": round(instance_context.seconds, 3)})
 
 
 def _unsteady(whole: SuiteReport, again: SuiteReport, steady: set[str]) -> dict[str, str]:
@@ -176,21 +184,23 @@ def _chosen(all_of_them: list[Reverted]) -> list[tuple[Reverted, bool]]:
 
 
 def _left_out(each: Reverted) -> Reverted:
-    return Reverted(each.mutant.model_copy(update={"fate": Fate.LEFT_OUT}), each.content)
+    return Reverted(each.mutant.model_copy(update={"fate": MutantOutcome.LEFT_OUT}), each.content)
 
 
-def _fate(bench: _Bench, modules: tuple[str, ...], each: Reverted, steady: set[str], limits: Limits) -> Mutant:
+def _fate(
+    instance_context: _MeasurementContext, modules: tuple[str, ...], each: Reverted, steady: set[str], limits: Limits
+) -> Mutant:
     content = each.content
     instead = {each.mutant.path: (content.text.encode(), content.executable) if content else None}
     try:
-        report, _ = bench.run(modules, instead, limits)
+        report, _ = instance_context.run(modules, instead, limits)
     except BuildFailed:
-        return each.mutant.model_copy(update={"fate": Fate.KILLED, "how": Failing.RUN})
+        return each.mutant.model_copy(update={"fate": MutantOutcome.KILLED, "how": Failing.RUN})
     failing = {test: how for test in steady if (how := _noticed(test, report)) is not None}
     first = how_first(failing)
     if first is None:
         return each.mutant
-    return each.mutant.model_copy(update={"fate": Fate.KILLED, "by": first[0], "how": first[1]})
+    return each.mutant.model_copy(update={"fate": MutantOutcome.KILLED, "by": first[0], "how": first[1]})
 
 
 def _noticed(test: str, report: SuiteReport) -> Failing | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.planners.hunks import FileHunks
 from models.files import FileContent
-from models.test_quality import Fate, Mutant
+from models.test_quality import Mutant, MutantOutcome
 from repos.text import lines_of
 
 Sides = Mapping[str, tuple[FileContent | None, FileContent | None]]
@@ -23,7 +23,7 @@ class Reverted:
     @property
     def equivalent(self) -> bool:
         """Whether the code means the same without the hunk."""
-        return self.mutant.fate is Fate.EQUIVALENT
+        return self.mutant.fate is MutantOutcome.EQUIVALENT
 
 
 def changed_lines(sides: Sides) -> dict[str, frozenset[int]]:
@@ -49,7 +49,11 @@ def _of_file(path: str, before: FileContent | None, after: FileContent | None) -
         return
     if before is None or after is None:
         end = len(lines_of(after.text)) if after else 0
-        fate = Fate.EQUIVALENT if after is not None and _meaning(after.text) == _meaning("") else Fate.SURVIVED
+        fate = (
+            MutantOutcome.EQUIVALENT
+            if after is not None and _meaning(after.text) == _meaning("")
+            else MutantOutcome.SURVIVED
+        )
         yield Reverted(Mutant(path=path, start=1, end=end + 1, fate=fate), before)
         return
     file = FileHunks(path, before.text, after.text)
@@ -58,7 +62,7 @@ def _of_file(path: str, before: FileContent | None, after: FileContent | None) -
     for index, hunk in enumerate(file.hunks):
         text = file.text(everything - {index})
         same = whole is not None and _meaning(text) == whole
-        fate = Fate.EQUIVALENT if same else Fate.SURVIVED
+        fate = MutantOutcome.EQUIVALENT if same else MutantOutcome.SURVIVED
         mutant = Mutant(path=path, start=hunk.a0 + 1, end=hunk.a1 + 1, names=tuple(sorted(hunk.names)), fate=fate)
         yield Reverted(mutant, FileContent(text, after.executable))
 

@@ -1,7 +1,7 @@
 """The tests that an attempt wrote itself, measured against what it changed."""
 
-from harness.runs.attempt import Bench
-from harness.test_quality.kept import kept_quality, kept_under
+from harness.runs.attempt import InstanceContext
+from harness.test_quality.kept import cache_options, cached_quality
 from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.protocols import Recorder, Stage
@@ -22,14 +22,22 @@ def measurable(changes: Overlay, verdict: OutcomeKind) -> bool:
 
 
 def measure_own_tests(
-    store: RawStore, bench: Bench, instance_key: str, changes: Overlay, recorder: Recorder
+    store: RawStore, instance_context: InstanceContext, instance_key: str, changes: Overlay, recorder: Recorder
 ) -> TestQuality:
     """Measure the tests among an attempt's changes against the rest of them, once per change, and record the key.
 
     Raises EnvironmentFault, WheelError and InfrastructureError.
     """
-    key = kept_under(bench.runtime, instance_key, changes, changes)
+    key = cache_options(instance_context.runtime, instance_key, changes, changes)
     kept = SupplementStore(store.engine)
-    found = kept_quality(kept, bench.runtime, bench.package, bench.instance, instance_key, changes, changes)
+    found = cached_quality(
+        kept,
+        instance_context.runtime,
+        instance_context.package,
+        instance_context.instance,
+        instance_key,
+        changes,
+        changes,
+    )
     recorder.decision(Stage.TEST_PLAN, key, MEASURED, found.sentence)
     return found

@@ -22,7 +22,7 @@ _SMALLEST_RANK = 32
 """What is planned for at least, so that the first adapter trained with the usual rank fits without a restart."""
 
 
-class Wanted(NamedTuple):
+class AdapterSpec(NamedTuple):
     """An adapter that is to be served: its served name, its directory (GGUF file for llama.cpp), and its rank."""
 
     name: str
@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class ListenAddress:
     """Where a server listens. `key_env` is the NAME of the environment variable with the API key, None: no key."""
 
     host: str = "127.0.0.1"
@@ -39,7 +39,7 @@ class Place:
     key_env: str | None = None
 
     @classmethod
-    def of(cls, url: str, key_env: str | None) -> "Place":
+    def of(cls, url: str, key_env: str | None) -> "ListenAddress":
         """The place of an endpoint's URL."""
         parts = urlsplit(url)
         return cls(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), key_env)
@@ -71,7 +71,7 @@ class Place:
             raise SettingsError(f"the API key is to be in the environment variable {self.key_env}, which is not set")
         return key
 
-    def checked(self, open_to_network: bool) -> "Place":
+    def checked(self, open_to_network: bool) -> "ListenAddress":
         """The same place. Raises SettingsError if others reach it and that was not said, or without a key."""
         if not self.loopback and not open_to_network:
             raise SettingsError(
@@ -84,14 +84,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Launch:
+class ServerLaunch:
     """A server to be started. `env` is added to the process's environment; `secret` as well, and is never shown.
 
     `then` are programs to run once it answers; `runtime` says whether it takes adapters while it runs.
     """
 
     argv: tuple[str, ...]
-    place: Place
+    place: ListenAddress
     env: dict[str, str] = field(default_factory=dict)
     secret: dict[str, str] = field(default_factory=dict, repr=False)
     health: str = "/health"
@@ -117,8 +117,13 @@ def lora_rank(ranks: Sequence[int]) -> int:
 
 
 def vllm(
-    settings: ServingSettings, base: str, base_dir: Path, wanted: Sequence[Wanted], ranks: Sequence[int], place: Place
-) -> Launch:
+    settings: ServingSettings,
+    base: str,
+    base_dir: Path,
+    wanted: Sequence[AdapterSpec],
+    ranks: Sequence[int],
+    place: ListenAddress,
+) -> ServerLaunch:
     """vLLM on a base, under the base's name. On loopback adapters are loaded while it runs; where others reach it that
     is switched off (who may load an adapter may read files), and `wanted` are given at the start.
 
@@ -144,7 +149,7 @@ def vllm(
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_INSIDE), others)))
     env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True" if place.loopback else "False"
     secret = {"VLLM_API_KEY": place.key} if place.key else {}
-    return Launch((*argv, *settings.arguments), place, env, secret, runtime=place.loopback)
+    return ServerLaunch((*argv, *settings.arguments), place, env, secret, runtime=place.loopback)
 
 
 def _python(settings: ServingSettings) -> list[str]:
@@ -158,7 +163,9 @@ def _python(settings: ServingSettings) -> list[str]:
     return ["uv", "tool", "run", "--from", settings.package, "python", *module]
 
 
-def llama(settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[Wanted], place: Place) -> Launch:
+def llama(
+    settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[AdapterSpec], place: ListenAddress
+) -> ServerLaunch:
     """llama.cpp's server on GGUF files. Adapters are loaded at the start and answer where a request chooses them.
 
     Without a `llama-server` on the path, the one inside the extra `local` is run.
@@ -170,13 +177,13 @@ def llama(settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[Wan
     for each in wanted:
         argv += ["--lora", str(each.path)]
     argv += ["--lora-init-without-apply", "--cache-ram", "0"] if wanted else []  # see llm.embedded.serve
-    return Launch(tuple(argv), place, secret={"LLAMA_API_KEY": place.key} if place.key else {})
+    return ServerLaunch(tuple(argv), place, secret={"LLAMA_API_KEY": place.key} if place.key else {})
 
 
-def ollama(modelfiles: Sequence[tuple[str, Path]], place: Place) -> Launch:
+def ollama(modelfiles: Sequence[tuple[str, Path]], place: ListenAddress) -> ServerLaunch:
     """Ollama with one model per (name, Modelfile): it has no adapters per request, each is a model of its own."""
     if place.key_env is not None:
         raise SettingsError("Ollama knows no API key; leave --api-key-env out and keep it on loopback")
     host = f"{place.host}:{place.port}"
     create = tuple(("ollama", "create", name, "-f", str(path)) for name, path in modelfiles)
-    return Launch(("ollama", "serve"), place, {"OLLAMA_HOST": host}, health="/", then=create)
+    return ServerLaunch(("ollama", "serve"), place, {"OLLAMA_HOST": host}, health="/", then=create)

@@ -11,7 +11,7 @@ from models.errors import NoAnswer
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Reply(NamedTuple):
+class HttpReply(NamedTuple):
     """What a server said: the HTTP status, and the body (JSON if it is, else text)."""
 
     status: int
@@ -30,7 +30,7 @@ class Reply(NamedTuple):
         return " ".join(str(said).split())[:200]
 
 
-def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None, timeout: float = 10.0) -> Reply:
+def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None, timeout: float = 10.0) -> HttpReply:
     """Ask once, by POST if there is a body; `timeout` is in seconds and counts from byte to byte.
 
     Raises NoAnswer if nothing answers, or not in time.
@@ -42,9 +42,9 @@ def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None,
     request = urllib.request.Request(url, data, headers)  # noqa: S310  our own server's URL
     try:
         with _DIRECT.open(request, timeout=timeout) as answer:
-            return Reply(answer.status, _read(answer.read()))
+            return HttpReply(answer.status, _read(answer.read()))
     except urllib.error.HTTPError as error:
-        return Reply(error.code, _read(error.read()))
+        return HttpReply(error.code, _read(error.read()))
     except (OSError, HTTPException) as error:  # refused, reset, timed out, hung up, or no HTTP at all
         reason = getattr(error, "reason", None) or error
         raise NoAnswer(f"{url} does not answer ({reason}); see the server's log") from error

@@ -18,16 +18,16 @@ PROMPT = (
 LIKELIEST = 5
 _LEAST = 1e-4
 
-Scores = dict[str, float]
+TokenScores = dict[str, float]
 """Log-probabilities by what they are of: places in the prompt, and next tokens."""
 
 
 class Probe:
     """Compares adapters with the base of one server. `scores` asks it: for an adapter by name, None for the base."""
 
-    def __init__(self, scores: Callable[[str | None], Scores]) -> None:
+    def __init__(self, scores: Callable[[str | None], TokenScores]) -> None:
         self._scores = scores
-        self._base: Scores | None = None
+        self._base: TokenScores | None = None
         self._noise = 0.0
 
     def warm(self) -> None:
@@ -50,7 +50,7 @@ class Probe:
         return effect
 
 
-def difference(first: Scores, second: Scores) -> float:
+def difference(first: TokenScores, second: TokenScores) -> float:
     """Mean absolute difference over what both have. Raises ServingError if that is nothing."""
     shared = sorted(set(first) & set(second))
     if not shared:
@@ -58,11 +58,11 @@ def difference(first: Scores, second: Scores) -> float:
     return sum(abs(first[key] - second[key]) for key in shared) / len(shared)
 
 
-def read_vllm(body: Any) -> Scores:
+def read_vllm(body: Any) -> TokenScores:
     """The scores in an answer of vLLM's /v1/completions. Raises ServingError if it is no such answer."""
     try:
         choice = body["choices"][0]
-        scores: Scores = {}
+        scores: TokenScores = {}
         for number, place in enumerate(choice.get("prompt_logprobs") or ()):
             for token, entry in (place or {}).items():
                 scores[f"{number} {token}"] = float(entry["logprob"])
@@ -73,7 +73,7 @@ def read_vllm(body: Any) -> Scores:
     return scores
 
 
-def read_llama(body: Any) -> Scores:
+def read_llama(body: Any) -> TokenScores:
     """The scores in an answer of llama.cpp's /completion. Raises ServingError if it is no such answer."""
     try:
         first = body["completion_probabilities"][0]

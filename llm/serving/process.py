@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host.private import make_directory, private_file
-from llm.serving.commands import Launch
+from llm.serving.commands import ServerLaunch
 from llm.serving.http import ask
 from models.errors import ServingError
 
@@ -35,7 +35,7 @@ class ServerProcess:
 
     def __init__(
         self,
-        launch: Launch,
+        launch: ServerLaunch,
         log: Path,
         *,
         startup: float = 900.0,

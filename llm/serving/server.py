@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm.serving.commands import Place, Wanted
-from llm.serving.http import Reply, ask
-from llm.serving.probe import LIKELIEST, PROMPT, Probe, Scores, read_llama, read_vllm
+from llm.serving.commands import AdapterSpec, ListenAddress
+from llm.serving.http import HttpReply, ask
+from llm.serving.probe import LIKELIEST, PROMPT, Probe, TokenScores, read_llama, read_vllm
 from models.errors import NoAnswer, ServingError
 
 _BUSY = (429, 502, 503, 504)
@@ -30,7 +30,7 @@ class Loaded(NamedTuple):
 class VllmServer:
     """vLLM at a place, with a base by its served name. `timeout` is in seconds, for one question."""
 
-    def __init__(self, place: Place, base: str, *, timeout: float = 120.0) -> None:
+    def __init__(self, place: ListenAddress, base: str, *, timeout: float = 120.0) -> None:
         self.place, self.base, self._timeout = place, base, timeout
         self.probe = Probe(self._scores)
 
@@ -90,7 +90,7 @@ class VllmServer:
         except ServingError:
             return False
 
-    def _scores(self, adapter: str | None) -> Scores:
+    def _scores(self, adapter: str | None) -> TokenScores:
         body = {"model": adapter or self.base, "prompt": PROMPT, "max_tokens": 1, "temperature": 0}
         reply = self._ask("/v1/completions", body | {"logprobs": LIKELIEST, "prompt_logprobs": 0})
         if reply.status in _BUSY:
@@ -101,14 +101,14 @@ class VllmServer:
             raise ServingError(f"the server does not answer for {adapter or self.base}: {reply.message}")
         return read_vllm(reply.body)
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Reply:
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> HttpReply:
         return ask(f"{self.place.root}{path}", body, key=self.place.key, timeout=self._timeout)
 
 
 class LlamaServer:
     """llama.cpp's server: its adapters are loaded at the start, under the names of their files."""
 
-    def __init__(self, place: Place, base: str, *, timeout: float = 300.0) -> None:
+    def __init__(self, place: ListenAddress, base: str, *, timeout: float = 300.0) -> None:
         self.place, self.base, self._timeout = place, base, timeout
         self.probe = Probe(self._scores)
         self._numbers: dict[str, int] = {}
@@ -142,7 +142,7 @@ class LlamaServer:
         except ServingError:
             return False
 
-    def _scores(self, adapter: str | None) -> Scores:
+    def _scores(self, adapter: str | None) -> TokenScores:
         scales = [{"id": number, "scale": float(name == adapter)} for name, number in self._numbers.items()]
         body = {"prompt": PROMPT, "n_predict": 1, "temperature": 0, "n_probs": 50, "lora": scales}
         reply = ask(f"{self.place.root}/completion", body, key=self.place.key, timeout=self._timeout)
@@ -154,7 +154,7 @@ class LlamaServer:
 Server = VllmServer | LlamaServer
 
 
-class Synced(NamedTuple):
+class SyncResult(NamedTuple):
     """What came of bringing a server up to date: adapters that were loaded and proven, and why others were not.
 
     About those in `unanswered` the server said nothing: it may take them later.
@@ -165,7 +165,7 @@ class Synced(NamedTuple):
     unanswered: dict[str, str]
 
 
-def sync(server: Server, wanted: Sequence[Wanted], proven: Sequence[str] = ()) -> Synced:
+def sync(server: Server, wanted: Sequence[AdapterSpec], proven: Sequence[str] = ()) -> SyncResult:
     """Load what is wanted and not `proven` yet. Nothing is unloaded: older adapters stay for a rollback.
 
     One that fails does not keep the others from being loaded. Raises ServingError if the server does not answer.
@@ -183,10 +183,10 @@ def sync(server: Server, wanted: Sequence[Wanted], proven: Sequence[str] = ()) -
             unanswered[each.name] = str(error)
         except ServingError as error:
             failed[each.name] = str(error)
-    return Synced(tuple(loaded), failed, unanswered)
+    return SyncResult(tuple(loaded), failed, unanswered)
 
 
-def _remedy(reply: Reply) -> str:
+def _remedy(reply: HttpReply) -> str:
     if reply.status == 404 and "adapter" not in reply.message.lower():
         return "; it takes no adapters while it runs, start it with `cra serve`"
     if "rank" in reply.message:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
-from llm.serving.commands import Launch, Wanted
+from llm.serving.commands import AdapterSpec, ServerLaunch
 from llm.serving.process import ServerProcess
 from llm.serving.server import Loaded, Server, sync
 from models.errors import CleanRoomError, ServingError
@@ -15,7 +15,7 @@ _SICK = 3
 
 
 @dataclass
-class Keeper:
+class ServerSupervisor:
     """A server with its process. `wanted` asks who is to be served now; `report` is told what happens, in a line.
 
     `relaunch` makes the command anew, for a server that takes adapters at its start only.
@@ -23,9 +23,9 @@ class Keeper:
 
     process: ServerProcess
     server: Server
-    wanted: Callable[[], Sequence[Wanted]]
+    wanted: Callable[[], Sequence[AdapterSpec]]
     report: Callable[[str], None]
-    relaunch: Callable[[], Launch] | None = None
+    relaunch: Callable[[], ServerLaunch] | None = None
     proven: dict[str, Loaded] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     _sick: int = 0

@@ -4,7 +4,7 @@ from repos.index.build import build_index
 from repos.index.cache import IndexCache
 from repos.index.records import IndexedSymbol
 from repos.index.repository import IndexedFile, RepositoryIndex
-from repos.index.source import PastCommit, Source, SourceEntry
+from repos.index.source import PastCommit, RevisionSource, SourceEntry
 
 __all__ = [
     "IndexCache",
@@ -12,7 +12,7 @@ __all__ = [
     "IndexedSymbol",
     "PastCommit",
     "RepositoryIndex",
-    "Source",
+    "RevisionSource",
     "SourceEntry",
     "build_index",
 ]

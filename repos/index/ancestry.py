@@ -11,8 +11,8 @@ import zlib
 from functools import cached_property
 from typing import NamedTuple
 
-from repos.index.cache import History, IndexCache
-from repos.index.source import PastCommit, Source, by_age
+from repos.index.cache import CachedHistory, IndexCache
+from repos.index.source import PastCommit, RevisionSource, by_age
 
 MOST_COMMITS = 2000
 """Ancestors that are looked at."""
@@ -36,7 +36,7 @@ class _Kept(NamedTuple):
         return len(self.commits) + len(self.gone)
 
 
-def history(source: Source, cache: IndexCache | None) -> _Commits:
+def history(source: RevisionSource, cache: IndexCache | None) -> _Commits:
     """The revision and its ancestors, the latest first."""
     if cache is None or not source.complete:
         return tuple(source.commits(MOST_COMMITS, {}))
@@ -44,7 +44,7 @@ def history(source: Source, cache: IndexCache | None) -> _Commits:
     return _leading(source, cache) if found is None else found
 
 
-def _following(source: Source, cache: IndexCache) -> _Commits | None:
+def _following(source: RevisionSource, cache: IndexCache) -> _Commits | None:
     """The history by that of a known ancestor; None if there is none, or if a known descendant tells it at less."""
     known = _Known(cache)
     if not known(source.revision) and _leads_to(source.revision, cache.latest_history()):
@@ -62,12 +62,12 @@ def _following(source: Source, cache: IndexCache) -> _Commits | None:
     return found
 
 
-def _leads_to(revision: str, later: tuple[str, History] | None) -> bool:
+def _leads_to(revision: str, later: tuple[str, CachedHistory] | None) -> bool:
     """Whether a revision is surely an ancestor of another, whose history is given; a merge is told by its children."""
     return later is not None and any(revision == commit.sha or revision in commit.parents for commit in later[1][1])
 
 
-def _leading(source: Source, cache: IndexCache) -> _Commits:
+def _leading(source: RevisionSource, cache: IndexCache) -> _Commits:
     """The history by that which was seen last, most likely a descendant's: its commits need not be read again."""
     base, (depth, later) = cache.latest_history() or ("", (0, ()))
     told = {commit.sha: commit for commit in later}

@@ -9,17 +9,19 @@ from repos.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_co
 from repos.index.pieces import Piece
 from repos.index.records import Outline, Record, Tokens
 from repos.index.repository import IndexedFile, RepositoryIndex
-from repos.index.source import Source
+from repos.index.source import RevisionSource
 from repos.index.symbols import language_of
 
 _BATCH = 200
 _UNREAD = Record.of(Outline(), Tokens(Counter(), Counter(), Counter()), {})
-Progress = Callable[[int, int], None]
+IndexProgress = Callable[[int, int], None]
 """Called with the number of files parsed and of those to parse."""
 _UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def build_index(source: Source, cache: IndexCache | None = None, progress: Progress | None = None) -> RepositoryIndex:
+def build_index(
+    source: RevisionSource, cache: IndexCache | None = None, progress: IndexProgress | None = None
+) -> RepositoryIndex:
     """The index of a revision; the same whatever the cache holds.
 
     Binary files are left out, and files whose paths hold control characters or line ends: no edit may name them, and in
@@ -61,7 +63,9 @@ class _Store:
         self.added |= {(language, digest): piece for digest, piece in pieces.items()}
 
 
-def _parse(source: Source, missing: set[Key], store: _Store | None, progress: Progress | None) -> dict[Key, Record]:
+def _parse(
+    source: RevisionSource, missing: set[Key], store: _Store | None, progress: IndexProgress | None
+) -> dict[Key, Record]:
     found: dict[Key, Record] = {}
     blobs: dict[str, list[Key]] = {}
     for key in missing:

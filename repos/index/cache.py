@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from host.private import make_directory, private_file
 from models.errors import InfrastructureError
-from repos.index.import_graph import Wired
+from repos.index.import_graph import ResolvedImports
 from repos.index.parse import PARSER_VERSION
 from repos.index.pieces import Piece, pack, unpack
 from repos.index.records import Record
@@ -60,7 +60,7 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 PieceKey = tuple[str, bytes]
 """Language and digest."""
-History = tuple[int, tuple[PastCommit, ...]]
+CachedHistory = tuple[int, tuple[PastCommit, ...]]
 """How many other histories one is kept by, and its commits, the latest first."""
 Key = tuple[str, str]
 """Blob id, and the form in which the content was read."""
@@ -82,8 +82,8 @@ class IndexCache:
         self.path = directory / "index.db"
         self._held: OrderedDict[Key, Record] = OrderedDict()
         self._pieces: OrderedDict[PieceKey, Piece] = OrderedDict()
-        self._histories: OrderedDict[str, History] = OrderedDict()
-        self.wired: Wired | None = None
+        self._histories: OrderedDict[str, CachedHistory] = OrderedDict()
+        self.wired: ResolvedImports | None = None
         """The import graph that was found last; the next one is likely to be much the same."""
         self._lock = Lock()
         self._ready = False
@@ -132,18 +132,18 @@ class IndexCache:
         """Revisions whose history is kept."""
         return self._attempt(lambda db: frozenset(row[0] for row in db.execute("SELECT revision FROM histories")))
 
-    def held_history(self, revision: str) -> History | None:
+    def held_history(self, revision: str) -> CachedHistory | None:
         """A history that this process has seen lately."""
         with self._lock:
             return self._histories.get(revision)
 
-    def latest_history(self) -> tuple[str, History] | None:
+    def latest_history(self) -> tuple[str, CachedHistory] | None:
         """The revision and history that this process has seen last."""
         with self._lock:
             revision = next(reversed(self._histories), None)
             return (revision, self._histories[revision]) if revision else None
 
-    def hold_history(self, revision: str, history: History) -> None:
+    def hold_history(self, revision: str, history: CachedHistory) -> None:
         """Hold a history in memory."""
         with self._lock:
             self._histories[revision] = history
@@ -157,7 +157,7 @@ class IndexCache:
         row = self._attempt(lambda db: db.execute(select, (revision,)).fetchone())
         return row[0] if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1] else None
 
-    def keep_history(self, revision: str, packed: bytes, history: History) -> None:
+    def keep_history(self, revision: str, packed: bytes, history: CachedHistory) -> None:
         """Store what `kept_history` is to give, and hold the history itself."""
         row = (revision, packed, _checksum(packed))
         self._attempt(lambda db: db.execute("INSERT OR REPLACE INTO histories VALUES (?,?,?)", row))

@@ -4,7 +4,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING
 
-from repos.index.symbols import Kind
+from repos.index.symbols import SymbolKind
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -18,7 +18,7 @@ _CLOSED = re.compile(r",?\s*\n\s*([)\]}])")
 _WRAPPERS = ("decorated_definition", "export_statement", "ambient_declaration", "expression_statement")
 
 
-def described(node: "Node", kind: Kind, language: str) -> tuple[str, str, tuple[str, ...]]:
+def described(node: "Node", kind: SymbolKind, language: str) -> tuple[str, str, tuple[str, ...]]:
     """Signature, first paragraph of the documentation, and decorators of a definition's node."""
     outer = node
     while outer.parent is not None and outer.parent.type in _WRAPPERS:
@@ -59,9 +59,9 @@ def _head(text: str, most: int) -> str:
     return _one_line(_CLOSED.sub(r"\1", _OPENED.sub(r"\1", text)), most)
 
 
-def _signature(node: "Node", kind: Kind) -> str:
+def _signature(node: "Node", kind: SymbolKind) -> str:
     """What stands before the body; for a constant or an alias, all of it as far as a line goes."""
-    body = body_node(node) if kind is not Kind.CONSTANT else None
+    body = body_node(node) if kind is not SymbolKind.CONSTANT else None
     source = node.text or b""
     if body is not None:
         source = source[: body.start_byte - node.start_byte]

@@ -9,7 +9,7 @@ from repos.index.script_modules import ScriptModules
 
 
 @dataclass(frozen=True)
-class Wired:
+class ResolvedImports:
     """A graph, and what its resolvers were made of."""
 
     paths: frozenset[str]
@@ -17,14 +17,14 @@ class Wired:
     graph: ImportGraph
 
 
-def wire(outlines: Outlines, settings: Mapping[str, str], before: Wired | None) -> Wired:
+def wire(outlines: Outlines, settings: Mapping[str, str], before: ResolvedImports | None) -> ResolvedImports:
     """The graph of files of code, given by their outlines. `settings` are texts of package.json and tsconfig files.
 
     `before` is that of any other revision; it saves time and changes nothing.
     """
     paths = frozenset(outlines)
     if before is not None and before.paths == paths and before.settings == settings:
-        return Wired(paths, settings, before.graph.successor(outlines))
+        return ResolvedImports(paths, settings, before.graph.successor(outlines))
     modules: dict[str, Modules] = {"python": PythonModules(paths)}
     modules |= dict.fromkeys(("javascript", "typescript", "tsx"), ScriptModules(paths, settings))
-    return Wired(paths, settings, ImportGraph(outlines, modules))
+    return ResolvedImports(paths, settings, ImportGraph(outlines, modules))

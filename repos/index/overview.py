@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 
-class Shown(NamedTuple):
+class OverviewFile(NamedTuple):
     """A file of an overview. `rank`: 0 for code of the product, 1 for tests, 2 for the rest; `note`: what it holds."""
 
     path: str
@@ -12,7 +12,7 @@ class Shown(NamedTuple):
     note: str = ""
 
 
-def overview(files: Sequence[Shown], most: int) -> str:
+def overview(files: Sequence[OverviewFile], most: int) -> str:
     """Folders by full paths with their files, in at most `most` characters: code first, then tests, then the rest.
 
     All files with the notes of the code if there is room; else the rest by counts, the code without notes, the code by
@@ -37,7 +37,7 @@ def overview(files: Sequence[Shown], most: int) -> str:
     return "\n".join([*lines, "..."])[:most]
 
 
-def _noted(files: Sequence[Shown]) -> list[str]:
+def _noted(files: Sequence[OverviewFile]) -> list[str]:
     lines = []
     for folder, inside in _by(files, _folder):
         lines.append(f"{folder}/")
@@ -45,18 +45,18 @@ def _noted(files: Sequence[Shown]) -> list[str]:
     return lines
 
 
-def _named(files: Sequence[Shown]) -> list[str]:
+def _named(files: Sequence[OverviewFile]) -> list[str]:
     return [f"{folder}/: {', '.join(map(_name, inside))}" for folder, inside in _by(files, _folder)]
 
 
-def _counted(files: Sequence[Shown], folder_of: Callable[[str], str]) -> list[str]:
+def _counted(files: Sequence[OverviewFile], folder_of: Callable[[str], str]) -> list[str]:
     counts = [(folder, len(inside)) for folder, inside in _by(files, folder_of)]
     return [f"{folder}/ ({count} file{'s' if count > 1 else ''})" for folder, count in counts]
 
 
-def _by(files: Iterable[Shown], folder_of: Callable[[str], str]) -> list[tuple[str, list[Shown]]]:
+def _by(files: Iterable[OverviewFile], folder_of: Callable[[str], str]) -> list[tuple[str, list[OverviewFile]]]:
     """Files by folder; folders by the best rank in them, then by name; the root as `.`."""
-    found: dict[str, list[Shown]] = {}
+    found: dict[str, list[OverviewFile]] = {}
     for file in sorted(files, key=lambda file: file.path):
         found.setdefault(folder_of(file.path), []).append(file)
     return sorted(found.items(), key=lambda item: (min(file.rank for file in item[1]), item[0]))
@@ -70,5 +70,5 @@ def _outermost(path: str) -> str:
     return path.partition("/")[0] if "/" in path else "."
 
 
-def _name(file: Shown) -> str:
+def _name(file: OverviewFile) -> str:
     return file.path.rpartition("/")[2]

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import Literal
 
-Kind = Literal["production", "test", "other"]
+PathKind = Literal["production", "test", "other"]
 
 PYTHON = (".py", ".pyi")
 SCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
@@ -68,7 +68,7 @@ _NOT_WRITTEN_BY_HAND = re.compile(r".*\.min\.[cm]?js|(?:.*/)?(?:node_modules|_ve
 
 
 @cache
-def kind_of(path: str) -> Kind:
+def kind_of(path: str) -> PathKind:
     """Whether a file is production code, test code (helpers beside the tests too), or no code of interest."""
     name = PurePosixPath(path).name.lower()
     if not name.endswith((*PYTHON, *SCRIPT)) or _NOT_WRITTEN_BY_HAND.fullmatch(path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from repos.index.symbols import Kind
+from repos.index.symbols import SymbolKind
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SHORT = 256
@@ -22,7 +22,7 @@ class IndexedSymbol(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: SymbolKind
     start_line: int
     end_line: int
     signature: str
@@ -120,7 +120,7 @@ class Record:
         found = _unpack(self.parts[0])
         return Outline(
             tuple(
-                IndexedSymbol(name, Kind(kind), start, end, signature, doc, tuple(decorators))
+                IndexedSymbol(name, SymbolKind(kind), start, end, signature, doc, tuple(decorators))
                 for name, kind, start, end, signature, doc, decorators in found["symbols"]
             ),
             tuple(

@@ -6,7 +6,7 @@ from repos.index.graph import ImportGraph
 from repos.index.records import Record
 from repos.index.symbols import base_name
 
-Place = tuple[str, str]
+SymbolKey = tuple[str, str]
 """A path and a symbol in it."""
 
 
@@ -19,7 +19,7 @@ class References:
         self._inverted: dict[str, dict[str, list[str]]] = {}
         self._tops: dict[str, dict[str, list[str]]] = {}
 
-    def users(self, path: str, symbol: str) -> tuple[Place, ...]:
+    def users(self, path: str, symbol: str) -> tuple[SymbolKey, ...]:
         """Symbols that use a symbol, in its file and in those that import it, sorted; nothing for an unknown one."""
         if path not in self._records:
             return ()
@@ -31,7 +31,7 @@ class References:
                 found.update(self._naming(importer, name))
         return tuple(sorted(found))
 
-    def used(self, path: str, symbol: str) -> tuple[Place, ...]:
+    def used(self, path: str, symbol: str) -> tuple[SymbolKey, ...]:
         """Symbols that a symbol, or one inside it, uses, of its own file and of those it imports, sorted."""
         if path not in self._records:
             return ()
@@ -40,7 +40,7 @@ class References:
         names = sorted({name for each in inner for name in uses[each]})
         bound = self._graph.bindings(path)
         asked = self._records[path].outline.attributes
-        found: set[Place] = set()
+        found: set[SymbolKey] = set()
         for name in names:
             found.update((path, other) for other in self._top(path).get(name, ()))
             wanted = [name, *(f"{name}.{attribute}" for attribute in asked.get(name, ()) if attribute in names)]
@@ -57,7 +57,7 @@ class References:
         wanted = {f"{owner}.{name}" for name in names}
         return [other.name for other in self._records[path].outline.symbols if base_name(other.name) in wanted]
 
-    def _naming(self, path: str, name: str) -> list[Place]:
+    def _naming(self, path: str, name: str) -> list[SymbolKey]:
         return [(path, symbol) for symbol in self._by_name(path).get(name, ())]
 
     def _by_name(self, path: str) -> dict[str, list[str]]:

@@ -10,20 +10,20 @@ from repos.index.cache import IndexCache
 from repos.index.graph import ImportEdge, ImportGraph
 from repos.index.history import History
 from repos.index.import_graph import wire
-from repos.index.overview import Shown, overview
+from repos.index.overview import OverviewFile, overview
 from repos.index.parse import SETTINGS, form_of
 from repos.index.paths import is_ci, is_documentation, is_generated, is_test_path, kind_of
 from repos.index.records import ImportStatement, IndexedSymbol, Record
 from repos.index.references import References
-from repos.index.source import PastCommit, Source, SourceEntry
+from repos.index.source import PastCommit, RevisionSource, SourceEntry
 from repos.index.symbols import base_name
-from repos.index.tested_by import Exercise
+from repos.index.tested_by import TestRelations
 
 
 class IndexedFile:
     """A text file. What is asked for is decoded, or read, when it is first asked for."""
 
-    def __init__(self, entry: SourceEntry, language: str | None, record: Record, source: Source) -> None:
+    def __init__(self, entry: SourceEntry, language: str | None, record: Record, source: RevisionSource) -> None:
         self.path, self.blob = entry
         self.language = language
         self.record = record
@@ -119,7 +119,7 @@ _NOTED = 8
 class RepositoryIndex:
     """What a revision holds. Two indexes of one revision are equal in all that they tell, whatever was cached."""
 
-    def __init__(self, source: Source, files: Mapping[str, IndexedFile], cache: IndexCache | None) -> None:
+    def __init__(self, source: RevisionSource, files: Mapping[str, IndexedFile], cache: IndexCache | None) -> None:
         self._source = source
         self._files = dict(files)
         self._cache = cache
@@ -180,7 +180,7 @@ class RepositoryIndex:
             names = [base_name(symbol.name) for symbol in file.symbols if "." not in symbol.name]
             top = [name for name in dict.fromkeys(names) if not name.startswith("_")]
             note = ", ".join(top[:_NOTED]) + (", ..." if len(top) > _NOTED else "")
-            shown.append(Shown(path, ranks[file.kind], note))
+            shown.append(OverviewFile(path, ranks[file.kind], note))
         return overview(shown, max_chars)
 
     @cached_property
@@ -199,8 +199,8 @@ class RepositoryIndex:
         return References(records, self._graph)
 
     @cached_property
-    def _exercise(self) -> Exercise:
-        return Exercise((path for path, file in self._files.items() if file.language), self._graph)
+    def _exercise(self) -> TestRelations:
+        return TestRelations((path for path, file in self._files.items() if file.language), self._graph)
 
     @cached_property
     def _graph(self) -> ImportGraph:

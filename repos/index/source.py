@@ -27,7 +27,7 @@ class PastCommit(NamedTuple):
     renames: tuple[tuple[str, str], ...] = ()
 
 
-class Source(Protocol):
+class RevisionSource(Protocol):
     """One revision. Symlinks and submodules are no files of it."""
 
     @property
@@ -55,12 +55,12 @@ class Source(Protocol):
         """
         ...
 
-    def since(self, known: Callable[[str], bool]) -> "Since | None":
+    def since(self, known: Callable[[str], bool]) -> "HistorySince | None":
         """What came after some ancestor that is known: a near one, if there is any."""
         ...
 
 
-class Since(NamedTuple):
+class HistorySince(NamedTuple):
     """An ancestor (or the revision itself), and the revision's history less that of the ancestor, without merges."""
 
     ancestor: str

@@ -22,7 +22,7 @@ IMPORTS = "<imports>"
 """The first run of import statements at the top level."""
 
 
-class Kind(StrEnum):
+class SymbolKind(StrEnum):
     """What a symbol is. Types are interfaces, aliases, enums and namespaces."""
 
     FUNCTION = "function"
@@ -41,7 +41,7 @@ class Symbol:
     """
 
     name: str
-    kind: Kind
+    kind: SymbolKind
     start_byte: int
     end_byte: int
     start_line: int
@@ -143,7 +143,7 @@ class Definition:
 
     parent: int | None
     name: str
-    kind: Kind
+    kind: SymbolKind
     start: "Node"
     end: "Node"
     node: "Node"
@@ -190,13 +190,13 @@ def definitions(root: "Node") -> Iterator[Definition]:
         described = _describe(inner, parent is None) if node is not root else None
         if described is not None:
             name, kind = described
-            if kind is Kind.FUNCTION and in_class:
-                kind = Kind.METHOD
+            if kind is SymbolKind.FUNCTION and in_class:
+                kind = SymbolKind.METHOD
             yield Definition(parent, name, kind, _first(node), node, inner)
             body = inner.child_by_field_name("body") or _value(inner)
-            if body is not None and kind is not Kind.CONSTANT:
+            if body is not None and kind is not SymbolKind.CONSTANT:
                 body = body.child_by_field_name("body") or body
-                stack.extend((child, count, kind is Kind.CLASS) for child in reversed(body.named_children))
+                stack.extend((child, count, kind is SymbolKind.CLASS) for child in reversed(body.named_children))
             count += 1
         elif inner.type in _DESCEND:
             stack.extend((child, parent, in_class) for child in reversed(inner.named_children))
@@ -239,19 +239,19 @@ def _value(node: "Node") -> "Node | None":
     return value if value is not None and value.type in _FUNCTIONS | _CLASSES else None
 
 
-def _describe(node: "Node", at_module_level: bool) -> tuple[str, Kind] | None:
+def _describe(node: "Node", at_module_level: bool) -> tuple[str, SymbolKind] | None:
     """Local name and kind of a definition; None for a node that defines nothing we list."""
     name = _text(node.child_by_field_name("name"))
     if node.type in _FUNCTIONS | _CLASSES:
         exported = node.parent is not None and node.parent.type == "export_statement"
         name = name or ("default" if exported else None)
-        kind = Kind.CLASS if node.type in _CLASSES else Kind.FUNCTION
+        kind = SymbolKind.CLASS if node.type in _CLASSES else SymbolKind.FUNCTION
         return (name, kind) if name else None
     if node.type in _TYPES:
         name = name or _text(node.child_by_field_name("left"))
-        return (name.strip("'\""), Kind.TYPE) if name else None
+        return (name.strip("'\""), SymbolKind.TYPE) if name else None
     value = _value(node)
-    kind = Kind.CLASS if value is not None and value.type in _CLASSES else Kind.FUNCTION
+    kind = SymbolKind.CLASS if value is not None and value.type in _CLASSES else SymbolKind.FUNCTION
     if node.type in _FIELDS:
         name = name or _text(node.child_by_field_name("property"))
         return (name, kind) if name and value is not None else None
@@ -260,17 +260,17 @@ def _describe(node: "Node", at_module_level: bool) -> tuple[str, Kind] | None:
         name = _text(declarators[0].child_by_field_name("name")) if len(declarators) == 1 else None
         if name is None or not name.replace("$", "_").isidentifier():
             return None
-        return (name, kind) if value is not None else (name, Kind.CONSTANT) if at_module_level else None
+        return (name, kind) if value is not None else (name, SymbolKind.CONSTANT) if at_module_level else None
     if node.type in ("assignment", "assignment_expression"):
         left = node.child_by_field_name("left")
         if left is not None and left.type == "member_expression" and value is not None:
             return "".join((_text(left) or "").split()), kind
         if left is not None and left.type == "identifier" and at_module_level:
-            return _text(left) or "", kind if value is not None else Kind.CONSTANT
+            return _text(left) or "", kind if value is not None else SymbolKind.CONSTANT
     return None
 
 
-def _symbol(source: bytes, name: str, kind: Kind, first: "Node", last: "Node") -> Symbol:
+def _symbol(source: bytes, name: str, kind: SymbolKind, first: "Node", last: "Node") -> Symbol:
     start, end = first.start_byte, last.end_byte
     before = source[source.rfind(b"\n", 0, start) + 1 : start].removeprefix(b"\xef\xbb\xbf")
     stop = source.find(b"\n", end)
@@ -286,4 +286,4 @@ def _imports(source: bytes, root: "Node") -> Symbol | None:
             run.append(child)
         elif run and child.type != "comment":
             break
-    return _symbol(source, IMPORTS, Kind.IMPORTS, run[0], run[-1]) if run else None
+    return _symbol(source, IMPORTS, SymbolKind.IMPORTS, run[0], run[-1]) if run else None

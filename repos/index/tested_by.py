@@ -19,7 +19,7 @@ def subject_of(path: str) -> str | None:
     return (found["first"] or found["last"]).lower() if found else None
 
 
-class Exercise:
+class TestRelations:
     """Tests and what they exercise, in both directions."""
 
     def __init__(self, code: Iterable[str], graph: ImportGraph) -> None:

@@ -2,7 +2,7 @@
 acquire."""
 
 from runtime.environments.build import build_command, unpack_built
-from runtime.environments.dating import Calendar, calendar_of, day_of
+from runtime.environments.dating import CommitDates, calendar_of, day_of
 from runtime.environments.discovery import Project, discover, discover_commit
 from runtime.environments.eras import REACH_DAYS, WINDOW_DAYS, Era, eras_of, lock_for_era, midnight
 from runtime.environments.identity import environment_identity
@@ -26,7 +26,7 @@ __all__ = [
     "RUNNER_GROUP",
     "WINDOW_DAYS",
     "BuiltEnvironment",
-    "Calendar",
+    "CommitDates",
     "EnvironmentStore",
     "Era",
     "Interpreter",

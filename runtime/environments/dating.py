@@ -22,7 +22,7 @@ _LAST_SECOND = 253_402_300_799
 
 
 @dataclass(frozen=True)
-class Calendar:
+class CommitDates:
     """When the commits of a history were made, as they say (seconds of Unix time), and who their parents are."""
 
     times: Mapping[str, int]
@@ -61,13 +61,13 @@ def day_of(moment: int) -> date:
     return datetime.fromtimestamp(min(max(moment, 0), _LAST_SECOND), UTC).date()
 
 
-def calendar_of(git: Git) -> Calendar:
+def calendar_of(git: Git) -> CommitDates:
     """The calendar of a clone's history."""
     return _calendar(git.directory, git.text("rev-parse", "HEAD", "--all"))
 
 
 @lru_cache(maxsize=4)
-def _calendar(directory: Path, tips: str) -> Calendar:
+def _calendar(directory: Path, tips: str) -> CommitDates:
     times: dict[str, int] = {}
     parents: dict[str, tuple[str, ...]] = {}
     children: dict[str, tuple[str, ...]] = {}
@@ -78,4 +78,4 @@ def _calendar(directory: Path, tips: str) -> Calendar:
         times[commit], parents[commit] = int(moment), tuple(above)
         for each in above:
             children[each] = (*children.get(each, ()), commit)
-    return Calendar(times, parents, children)
+    return CommitDates(times, parents, children)

@@ -19,7 +19,7 @@ from runtime.environments.pyproject import read_pyproject
 from runtime.environments.requirement_files import read_requirement_files
 from runtime.environments.runners import read_nox, read_tox
 from runtime.environments.setuptools_files import read_setup_cfg, read_setup_py
-from runtime.environments.tree import Tree, is_test
+from runtime.environments.tree import PathTree, is_test
 
 _DOCUMENTS = (".md", ".rst")
 _READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *NAMING, *_DOCUMENTS)
@@ -84,7 +84,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     not written. Without requirements (`requires` is then empty) no source file is parsed: enough to run tests in an
     environment that is there.
     """
-    tree = Tree(read, sorted(paths))
+    tree = PathTree(read, sorted(paths))
     findings = Findings()
     for reader in (read_pyproject, read_setup_cfg, read_setup_py, *(_REQUIREMENTS if with_requirements else ())):
         as_written(reader, tree, findings)
@@ -144,7 +144,7 @@ def _spelled(requirements: Iterable[Requirement], own: str) -> tuple[str, ...]:
     return tuple(sorted({canonical(r) for r in requirements if canonicalize_name(r.name) != own}))
 
 
-def _required(tree: Tree, findings: Findings, *, builds: bool) -> tuple[str, ...]:
+def _required(tree: PathTree, findings: Findings, *, builds: bool) -> tuple[str, ...]:
     read_other_names(tree, findings)
     own = findings.name
     groups = {name: _parsed(texts) for name, texts in findings.groups.items()}
@@ -183,7 +183,7 @@ def _resolved(requirements: list[Requirement], groups: dict[str, list[Requiremen
     return found
 
 
-def _imported(tree: Tree, findings: Findings, selected: list[Requirement]) -> list[Requirement]:
+def _imported(tree: PathTree, findings: Findings, selected: list[Requirement]) -> list[Requirement]:
     sources = [tree.text(path) for path in tree.paths if path.endswith(".py") and _matters(path)]
     modules = imported_modules(sources)
     if _tests_documents(tree):
@@ -207,7 +207,7 @@ def _imported(tree: Tree, findings: Findings, selected: list[Requirement]) -> li
     return found
 
 
-def _tests_documents(tree: Tree) -> bool:
+def _tests_documents(tree: PathTree) -> bool:
     """Whether the examples in documentation are collected as tests."""
     said = "".join(tree.text(path) for path in ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"))
     return any(word in said for word in ("sybil", "--doctest-glob", "--markdown-docs", "pytest-examples"))

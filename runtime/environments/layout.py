@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from runtime.environments.findings import Findings
 from runtime.environments.provided import OTHER_FOLDERS, modules_of
-from runtime.environments.tree import Tree, is_test
+from runtime.environments.tree import PathTree, is_test
 
 _NOT_MODULES = {
     "setup",
@@ -49,7 +49,7 @@ _COMMON_MODULES = {
 }
 
 
-def import_roots(tree: Tree, findings: Findings) -> tuple[str, ...]:
+def import_roots(tree: PathTree, findings: Findings) -> tuple[str, ...]:
     """Folders to put on the import path, "" for the repository's own; what the packaging files say comes
     first."""
     folders = {str(parent) for path in tree.paths if path.endswith(".py") for parent in PurePosixPath(path).parents}
@@ -65,7 +65,7 @@ def _own_package(findings: Findings) -> str:
     return canonicalize_name(findings.name).replace("-", "_")
 
 
-def _packages(tree: Tree, root: str) -> set[str]:
+def _packages(tree: PathTree, root: str) -> set[str]:
     prefix = f"{root}/" if root else ""
     found = set()
     for path in tree.paths:
@@ -76,7 +76,7 @@ def _packages(tree: Tree, root: str) -> set[str]:
     return found if root else {name for name in found if name not in OTHER_FOLDERS and not name.startswith(".")}
 
 
-def import_names(tree: Tree, findings: Findings, roots: tuple[str, ...]) -> tuple[str, ...]:
+def import_names(tree: PathTree, findings: Findings, roots: tuple[str, ...]) -> tuple[str, ...]:
     """Top-level packages and modules that the repository provides, sorted."""
     own = _own_package(findings)
     names = set(findings.modules)
@@ -94,7 +94,7 @@ def import_names(tree: Tree, findings: Findings, roots: tuple[str, ...]) -> tupl
     return tuple(sorted(names))
 
 
-def provided_modules(tree: Tree, roots: tuple[str, ...], import_names: tuple[str, ...]) -> tuple[str, ...]:
+def provided_modules(tree: PathTree, roots: tuple[str, ...], import_names: tuple[str, ...]) -> tuple[str, ...]:
     """Dotted names of the packages and modules that a work tree provides, sorted; more rather than fewer.
 
     Where the packaging files do not say where packages lie, as they may compute it, each outermost package counts whose
@@ -136,7 +136,7 @@ def _below_root(package: str) -> str:
     return ".".join(parts[roots[-1] if roots else 0 :])
 
 
-def needs_build(tree: Tree, findings: Findings) -> bool:
+def needs_build(tree: PathTree, findings: Findings) -> bool:
     """Whether extension modules must be compiled before the packages can be imported."""
     sources = any(path.endswith(".pyx") and not is_test(path) for path in tree.paths)
     return findings.extension_modules or sources

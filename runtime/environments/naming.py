@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from runtime.environments.findings import Findings, may_be_name
 from runtime.environments.imports import distributions
 from runtime.environments.malformed import as_written, table
-from runtime.environments.tree import Tree, is_test
+from runtime.environments.tree import PathTree, is_test
 
 NAMING = ("PKG-INFO", "/METADATA", "meson.build")
 """Ends of the names of files that are read here alone."""
@@ -20,7 +20,7 @@ _INSTALL = re.compile(
 )
 
 
-def read_other_names(tree: Tree, findings: Findings) -> None:
+def read_other_names(tree: PathTree, findings: Findings) -> None:
     """Add the names that metadata of an earlier build, Cargo's and Meson's files say, as the back ends would use them.
 
     `PKG-INFO` always counts; a Cargo or Meson project's name is that of the distribution only where nothing else is.
@@ -46,7 +46,7 @@ def _is_metadata(path: str) -> bool:
     )
 
 
-def name_by_imports(tree: Tree, import_names: tuple[str, ...]) -> str:
+def name_by_imports(tree: PathTree, import_names: tuple[str, ...]) -> str:
     """The likeliest name of a distribution that no file names: one that its documents say to install and that fits one
     of its import names, or the only import name; `project` if there is none."""
     documents = [path for path in tree.paths if "/" not in path and path.lower().startswith("readme")]

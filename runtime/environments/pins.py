@@ -8,10 +8,10 @@ from packaging.utils import canonicalize_name
 
 from runtime.environments.findings import Findings
 from runtime.environments.malformed import as_written, readable, table
-from runtime.environments.tree import Tree
+from runtime.environments.tree import PathTree
 
 
-def read_locks(tree: Tree, findings: Findings) -> None:
+def read_locks(tree: PathTree, findings: Findings) -> None:
     """Add the pins of `uv.lock`, `poetry.lock`, `pdm.lock` and `Pipfile.lock`."""
     for path in ("uv.lock", "poetry.lock", "pdm.lock"):
         packages = tree.toml(path).get("package", [])

@@ -10,12 +10,12 @@ from runtime.environments.findings import Findings, about_other_things, about_te
 from runtime.environments.malformed import as_written, readable, table, texts
 from runtime.environments.poetry import read_poetry
 from runtime.environments.requirement_files import read_requirements
-from runtime.environments.tree import Tree
+from runtime.environments.tree import PathTree
 
 _COMPILING = ("maturin", "mesonpy", "scikit_build_core", "skbuild", "pybind11", "setuptools_rust")
 
 
-def read_pyproject(tree: Tree, findings: Findings) -> None:
+def read_pyproject(tree: PathTree, findings: Findings) -> None:
     """Add everything that `pyproject.toml` says about requirements, metadata, layout and building."""
     data = tree.toml("pyproject.toml")
     as_written(_build, table(data, "build-system"), findings)
@@ -86,7 +86,7 @@ def _expand(groups: dict[str, Any], name: str) -> list[str]:
     return found
 
 
-def _tools(tool: dict[str, Any], tree: Tree, findings: Findings) -> None:
+def _tools(tool: dict[str, Any], tree: PathTree, findings: Findings) -> None:
     as_written(read_poetry, table(tool, "poetry"), findings)
     as_written(_flit, table(tool, "flit", "metadata"), findings)
     development = table(tool, "pdm", "dev-dependencies")
@@ -128,7 +128,7 @@ def _hatch(hatch: dict[str, Any], findings: Findings) -> None:
         findings.roots.append(path.rpartition("/")[0])
 
 
-def _setuptools(setuptools: dict[str, Any], tree: Tree, findings: Findings) -> None:
+def _setuptools(setuptools: dict[str, Any], tree: PathTree, findings: Findings) -> None:
     findings.roots += [d for name, d in table(setuptools, "package-dir").items() if name == ""]
     findings.roots += texts(table(setuptools, "packages", "find"), "where")
     findings.modules += texts(setuptools, "py-modules")
@@ -139,7 +139,7 @@ def _setuptools(setuptools: dict[str, Any], tree: Tree, findings: Findings) -> N
         findings.add_group(extra, readable(_dynamic, [], listed, tree), extra=True)
 
 
-def _dynamic(listed: object, tree: Tree) -> list[str]:
+def _dynamic(listed: object, tree: PathTree) -> list[str]:
     files = listed.get("file", []) if isinstance(listed, dict) else []
     found: list[str] = []
     for path in [files] if isinstance(files, str) else files:

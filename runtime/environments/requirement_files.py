@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runtime.environments.findings import Findings, about_other_things, about_tests, parse
-from runtime.environments.tree import Tree
+from runtime.environments.tree import PathTree
 
 _FILE = re.compile(
     r"^(?:[^/]*requirements?[^/]*|(?:[^/]+/)?requirements?/[^/]+|[^/]+/[^/]*requirements?[^/]*)\.(?:txt|in)$"
@@ -22,7 +22,7 @@ class Requirements:
     own: list[str] = field(default_factory=list)
 
 
-def read_requirements(tree: Tree, path: str) -> Requirements:
+def read_requirements(tree: PathTree, path: str) -> Requirements:
     """Lines of a requirements file. Options, URLs and hashes are ignored, `-r` is followed, to each file once.
 
     `-e .[x]` goes to `own`.
@@ -38,7 +38,7 @@ def read_requirements(tree: Tree, path: str) -> Requirements:
     return found
 
 
-def _read_lines(tree: Tree, path: str, found: Requirements) -> Iterator[str]:
+def _read_lines(tree: PathTree, path: str, found: Requirements) -> Iterator[str]:
     """Add one file's lines; the files that it includes are yielded."""
     text = re.sub(r"\\\r?\n", " ", tree.text(path))
     for raw in text.splitlines():
@@ -54,7 +54,7 @@ def _read_lines(tree: Tree, path: str, found: Requirements) -> Iterator[str]:
             found.requirements.append(line)
 
 
-def read_requirement_files(tree: Tree, findings: Findings) -> None:
+def read_requirement_files(tree: PathTree, findings: Findings) -> None:
     """Add every requirements file. A `.txt` compiled from an `.in` beside it counts as pins, not as
     requirements."""
     declared = bool(findings.runtime or any(findings.groups.values()))

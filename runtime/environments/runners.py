@@ -12,12 +12,12 @@ from runtime.environments.findings import Findings, about_other_things
 from runtime.environments.malformed import as_written, table
 from runtime.environments.requirement_files import read_requirements
 from runtime.environments.setuptools_files import ini, lines, section
-from runtime.environments.tree import Tree
+from runtime.environments.tree import PathTree
 
 _FACTOR = re.compile(r"^([\w.{},!-]+):\s+(.+)$|^([\w{},!-]+):(\S.*)$")
 
 
-def read_tox(tree: Tree, findings: Findings) -> None:
+def read_tox(tree: PathTree, findings: Findings) -> None:
     """Add `tox.ini`, `[tox]` in `setup.cfg`, and the INI text in `pyproject.toml`."""
     legacy = table(tree.toml("pyproject.toml"), "tool", "tox").get("legacy_tox_ini")
     for text in (tree.text("tox.ini"), tree.text("setup.cfg"), legacy if isinstance(legacy, str) else ""):
@@ -27,7 +27,7 @@ def read_tox(tree: Tree, findings: Findings) -> None:
                 as_written(_environment, parser, name, tree, findings)
 
 
-def _environment(parser: configparser.RawConfigParser, name: str, tree: Tree, findings: Findings) -> None:
+def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree, findings: Findings) -> None:
     keys = section(parser, name)
     other = about_other_things(name.removeprefix("testenv"))
     for line in _resolved(parser, keys.get("deps", "")):
@@ -75,7 +75,7 @@ def _resolved(parser: configparser.RawConfigParser, text: str, depth: int = 0) -
     return found
 
 
-def read_nox(tree: Tree, findings: Findings) -> None:
+def read_nox(tree: PathTree, findings: Findings) -> None:
     """Add the strings that `noxfile.py` hands to `session.install`, read through its syntax tree."""
     try:
         module = parse_python(tree.text("noxfile.py"))
@@ -95,7 +95,7 @@ def read_nox(tree: Tree, findings: Findings) -> None:
                         findings.install(argument, testing=False)
 
 
-def _install(call: ast.Call, tree: Tree, findings: Findings, *, testing: bool) -> None:
+def _install(call: ast.Call, tree: PathTree, findings: Findings, *, testing: bool) -> None:
     groups = [node for node in ast.walk(call) if isinstance(node, ast.Call) and _called(node) == "dependency_groups"]
     for group in {name for node in groups for name in _strings(node)} if testing else ():
         findings.wanted.add(canonicalize_name(group))

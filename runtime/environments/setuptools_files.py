@@ -10,10 +10,10 @@ from repos.syntax import parse_python
 from runtime.environments.findings import Findings
 from runtime.environments.malformed import as_written, readable, table, texts
 from runtime.environments.text_values import about_values, text_value
-from runtime.environments.tree import Tree
+from runtime.environments.tree import PathTree
 
 
-def read_setup_cfg(tree: Tree, findings: Findings) -> None:
+def read_setup_cfg(tree: PathTree, findings: Findings) -> None:
     """Add `setup.cfg`."""
     parser = ini(tree.text("setup.cfg"))
     metadata, options = section(parser, "metadata"), section(parser, "options")
@@ -72,7 +72,7 @@ def lines(text: str) -> list[str]:
     return [line for line in stripped if line]
 
 
-def read_setup_py(tree: Tree, findings: Findings) -> None:
+def read_setup_py(tree: PathTree, findings: Findings) -> None:
     """Add the arguments of the `setup()` call, as far as they are literals, names of literals, or sums of
     these."""
     try:

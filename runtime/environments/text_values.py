@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from repos.syntax import parse_python
-from runtime.environments.tree import Tree, is_test
+from runtime.environments.tree import PathTree, is_test
 
 Evaluate = Callable[[ast.expr, Mapping[str, Any]], Any]
 _ABOUT = ("__init__.py", "__about__.py", "__version__.py", "_version.py", "about.py", "_meta.py", "version.py",
@@ -21,7 +21,7 @@ _WIDTH = re.compile(r"%[^a-zA-Z%]*(?:\d{4}|\*)")
 """A width or precision that makes a text of any size out of a short one."""
 
 
-def about_values(tree: Tree) -> dict[str, str]:
+def about_values(tree: PathTree) -> dict[str, str]:
     """Texts that the repository's modules about itself assign to names of their own, the outermost modules' first."""
     found: dict[str, str] = {}
     paths = [path for path in tree.paths if PurePosixPath(path).name in _ABOUT and not is_test(path)]

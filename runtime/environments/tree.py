@@ -10,7 +10,7 @@ _TEST_FOLDERS = {"test", "tests", "testing", "unittests"}
 
 
 @dataclass(frozen=True)
-class Tree:
+class PathTree:
     """Paths of a commit, and a way to read them."""
 
     read_bytes: Callable[[str], bytes | None]

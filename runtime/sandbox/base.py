@@ -20,7 +20,7 @@ class Mount:
     writable: bool = False
 
 
-class Ending(StrEnum):
+class ProcessEnd(StrEnum):
     """How a sandboxed command ended: by itself, or killed for the limit that it exceeded."""
 
     EXITED = "exited"
@@ -40,7 +40,7 @@ class Finished:
     and error as they were printed, head and tail, with a line that counts the bytes left out between them.
     """
 
-    ending: Ending
+    ending: ProcessEnd
     exit_code: int | None
     seconds: float
     output: str

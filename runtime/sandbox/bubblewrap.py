@@ -21,7 +21,7 @@ from runtime.sandbox.covers import covers
 from runtime.sandbox.identity import hand_over, lent_id
 from runtime.sandbox.packages import package_covers
 from runtime.sandbox.staging import Staging
-from runtime.sandbox.supervise import Launch, NotStarted, supervise
+from runtime.sandbox.supervise import NotStarted, ProcessLaunch, supervise
 
 WORKDIR = Path("/room")
 _SCRATCH = Path("/tmp")  # noqa: S108 (the sandbox's own)
@@ -99,7 +99,7 @@ class Bubblewrap:
         _make_enterable(writable)
         staging = _staging(self.program, writable, [mount.source for mount in mounts if not mount.writable])
         with _own_files(self.memory_is_accounted) as (own, options):
-            launch = Launch(
+            launch = ProcessLaunch(
                 argv=[
                     str(staging.staged_program if staging else self.program),
                     *_ISOLATION,

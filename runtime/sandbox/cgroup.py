@@ -25,7 +25,7 @@ _PATIENCE = 5.0  # seconds until a leaf whose processes are dead can be removed
 
 
 @dataclass(frozen=True)
-class Leaf:
+class RunCgroup:
     """A control group for one run."""
 
     path: Path
@@ -86,7 +86,7 @@ class Leaf:
 
 
 @contextlib.contextmanager
-def leaf(parent: Path | None, limits: Limits) -> Iterator[Leaf | None]:
+def leaf(parent: Path | None, limits: Limits) -> Iterator[RunCgroup | None]:
     """A leaf below `parent` with the limits of a run, killed and removed at the end; None without a parent.
 
     Raises InfrastructureError when it cannot be made although others could.
@@ -94,7 +94,7 @@ def leaf(parent: Path | None, limits: Limits) -> Iterator[Leaf | None]:
     if parent is None:
         yield None
         return
-    made = Leaf(parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
+    made = RunCgroup(parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
     try:
         made.path.mkdir()
         made.limit(limits)

@@ -10,32 +10,32 @@ from models.errors import InfrastructureError, SandboxUnavailable
 from runtime.sandbox.base import Sandbox
 from runtime.sandbox.bubblewrap import Bubblewrap, programs
 from runtime.sandbox.remedies import remedy
-from runtime.sandbox.selftest import Finding, broken, examine
+from runtime.sandbox.selftest import IsolationCheck, broken, examine
 from runtime.sandbox.supervise import NotStarted
 from runtime.sandbox.unisolated import Unisolated
 
 _LOG = logging.getLogger(__name__)
 _TOLD = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
 
-Kind = Literal["auto", "bubblewrap", "none"]
+SandboxKind = Literal["auto", "bubblewrap", "none"]
 
 
-def open_sandbox(kind: Kind = "auto", *, tell: bool = True) -> Sandbox:
+def open_sandbox(kind: SandboxKind = "auto", *, notify: bool = True) -> Sandbox:
     """The sandbox of a kind; `auto` is bubblewrap, never silently less.
 
-    With `tell`, what the kernel does not enforce on this machine is logged in a line, once per tree of processes.
+    With `notify`, what the kernel does not enforce on this machine is logged in a line, once per tree of processes.
     Raises SandboxUnavailable with the remedy when it does not hold what it must (tested once per process).
     """
     if kind == "none":
         return Unisolated()
     sandbox = tested()[0]
-    if tell:
+    if notify:
         _tell(unenforced(sandbox))
     return sandbox
 
 
 @functools.cache
-def tested() -> tuple[Bubblewrap, tuple[Finding, ...]]:
+def tested() -> tuple[Bubblewrap, tuple[IsolationCheck, ...]]:
     """The first bubblewrap that holds, and what its self-test found. Raises SandboxUnavailable."""
     failures = []
     for sandbox in sandboxes():

@@ -22,9 +22,9 @@ class HeadAndTail:
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
         self.total += len(data)
-        room = self._head_room - len(self._head)
-        self._head += data[:room]
-        rest = data[room:]
+        max_prompt_tokens = self._head_room - len(self._head)
+        self._head += data[:max_prompt_tokens]
+        rest = data[max_prompt_tokens:]
         if not rest:
             return
         self._tail.append(rest)
@@ -43,7 +43,7 @@ class HeadAndTail:
         return f"{head}\n[... {left_out} bytes left out ...]\n{tail.decode(errors='replace')}"
 
 
-class Reader(threading.Thread):
+class PipeReader(threading.Thread):
     """Drains a pipe to its end, or until more than `limit` bytes came: then sets `exceeded` and stops."""
 
     def __init__(self, pipe: IO[bytes], limit: int, keep: int, echo: BinaryIO | None) -> None:
@@ -56,10 +56,10 @@ class Reader(threading.Thread):
     def run(self) -> None:
         """Read to the end."""
         while chunk := os.read(self._pipe.fileno(), _CHUNK):
-            room = self._limit - self._kept.total
-            self._kept.feed(chunk[:room])
-            self._show(chunk[:room])
-            if len(chunk) > room:
+            max_prompt_tokens = self._limit - self._kept.total
+            self._kept.feed(chunk[:max_prompt_tokens])
+            self._show(chunk[:max_prompt_tokens])
+            if len(chunk) > max_prompt_tokens:
                 self.exceeded.set()
                 return
 

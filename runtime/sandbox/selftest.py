@@ -110,7 +110,7 @@ _KEYCTL = {"x86_64": 250, "aarch64": 219}
 
 
 @dataclass(frozen=True)
-class Finding:
+class IsolationCheck:
     """One thing that a sandboxed command must not be able to do, and whether it was stopped."""
 
     name: str
@@ -142,7 +142,7 @@ _CLAIMS = {
 }
 
 
-def examine(sandbox: Bubblewrap) -> list[Finding]:
+def examine(sandbox: Bubblewrap) -> list[IsolationCheck]:
     """What a hostile command could do in this sandbox. Raises NotStarted when no command can run in it."""
     python = Path(sys.executable).resolve()
     prefix = Path(sys.base_prefix).resolve()
@@ -190,15 +190,15 @@ def _left_by_root(left: Path) -> bool:
     return left.exists() and is_root(left.lstat().st_uid)
 
 
-def _findings(output: str, as_root: bool) -> list[Finding]:
+def _findings(output: str, as_root: bool) -> list[IsolationCheck]:
     try:
         holes = {*json.loads(output), *(("root user",) if as_root else ())}
     except ValueError as error:
         said = output.strip().splitlines()[-1:] or ["nothing"]
         raise SandboxUnavailable(f"the sandbox's self-test gave no answer, it said: {said[0]}") from error
-    return [Finding(name, claim, name not in holes) for name, claim in _CLAIMS.items()]
+    return [IsolationCheck(name, claim, name not in holes) for name, claim in _CLAIMS.items()]
 
 
-def broken(findings: Sequence[Finding]) -> list[str]:
+def broken(findings: Sequence[IsolationCheck]) -> list[str]:
     """The claims that do not hold, in words."""
     return [finding.claim for finding in findings if not finding.holds]

@@ -21,9 +21,9 @@ from typing import BinaryIO, NamedTuple
 
 from models.errors import InfrastructureError
 from models.limits import Limits
-from runtime.sandbox.base import Ending, Finished
-from runtime.sandbox.cgroup import Leaf, leaf
-from runtime.sandbox.output import Reader
+from runtime.sandbox.base import Finished, ProcessEnd
+from runtime.sandbox.cgroup import RunCgroup, leaf
+from runtime.sandbox.output import PipeReader
 from runtime.sandbox.staging import Staging
 from runtime.sandbox.usage import DiskWatch, ScratchWatch, proportional, tree_of, unlinked
 
@@ -39,7 +39,7 @@ _MOST_ADJUSTMENT = "1000"  # when the host runs out of memory, the kernel ends t
 
 
 @dataclass(frozen=True)
-class Launch:
+class ProcessLaunch:
     """What to start: `argv` with exactly `env` in `cwd`, `descriptors` left open.
 
     `bubblewrap` tells that the program is that, so that it can be asked for its status. `writable` are the
@@ -69,17 +69,17 @@ class NotStarted(InfrastructureError):
         super().__init__(f"the sandbox could not start its command: {last}; `cra sandbox check` shows why")
 
 
-def supervise(launch: Launch, limits: Limits, echo: BinaryIO | None) -> Finished:
+def supervise(launch: ProcessLaunch, limits: Limits, echo: BinaryIO | None) -> Finished:
     """Run to the end or to the first exceeded limit. Raises NotStarted, InfrastructureError."""
     with leaf(launch.group, limits) as group:
         return _supervise(launch, limits, echo, group)
 
 
-def _supervise(launch: Launch, limits: Limits, echo: BinaryIO | None, group: Leaf | None) -> Finished:
+def _supervise(launch: ProcessLaunch, limits: Limits, echo: BinaryIO | None, group: RunCgroup | None) -> Finished:
     started = time.monotonic()
     process, status = _start(launch, limits)
     assert process.stdin is not None and process.stdout is not None
-    reader = Reader(process.stdout, limits.output_bytes, limits.kept_output_bytes, echo)
+    reader = PipeReader(process.stdout, limits.output_bytes, limits.kept_output_bytes, echo)
     tree = _Handles(process, status, group)
     scratch = ScratchWatch(launch.writable[0], launch.workdir, launch.scratch)
     try:
@@ -100,17 +100,17 @@ def _supervise(launch: Launch, limits: Limits, echo: BinaryIO | None, group: Lea
             launch.staging.release()
     seconds = time.monotonic() - started
     if ending is None and group is not None and group.out_of_memory():
-        ending = Ending.MEMORY_LIMIT
+        ending = ProcessEnd.MEMORY_LIMIT
     if ending is not None:
         return Finished(ending, None, seconds, reader.text())
     code = tree.exit_code(reader.text)
     if reader.exceeded.is_set():  # it printed too much and ended before we looked
-        return Finished(Ending.OUTPUT_LIMIT, None, seconds, reader.text())
-    kind = Ending.SIGNALLED if 128 < code <= 128 + signal.NSIG else Ending.EXITED
+        return Finished(ProcessEnd.OUTPUT_LIMIT, None, seconds, reader.text())
+    kind = ProcessEnd.SIGNALLED if 128 < code <= 128 + signal.NSIG else ProcessEnd.EXITED
     return Finished(kind, code, seconds, reader.text())
 
 
-def _prepare(pid: int, group: Leaf | None) -> None:
+def _prepare(pid: int, group: RunCgroup | None) -> None:
     """What is set on the process while it waits at the gate. Raises InfrastructureError."""
     try:
         Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
@@ -120,7 +120,7 @@ def _prepare(pid: int, group: Leaf | None) -> None:
         raise InfrastructureError(f"the sandbox's limits cannot be set: {error.strerror}; try again") from error
 
 
-def _start(launch: Launch, limits: Limits) -> tuple["subprocess.Popen[bytes]", int | None]:
+def _start(launch: ProcessLaunch, limits: Limits) -> tuple["subprocess.Popen[bytes]", int | None]:
     """The process, waiting at the gate, and the reading end of bubblewrap's status pipe."""
     program, *rest = launch.argv
     ends: tuple[int, ...] = os.pipe() if launch.bubblewrap else ()
@@ -166,33 +166,35 @@ class _Watched(NamedTuple):
     """What is looked at while a tree runs."""
 
     tree: "_Handles"
-    reader: Reader
+    reader: PipeReader
     disk: DiskWatch
     scratch: ScratchWatch
-    group: Leaf | None
+    group: RunCgroup | None
 
 
-def _watch(watched: _Watched, limits: Limits, deadline: float) -> Ending | None:
+def _watch(watched: _Watched, limits: Limits, deadline: float) -> ProcessEnd | None:
     """The limit that the tree exceeded first, or None when it ended by itself."""
     tree, reader, disk, scratch, group = watched
     look = 0
     while not tree.ended(_LOOK):
         look += 1
         if time.monotonic() > deadline:
-            return Ending.TIMEOUT
+            return ProcessEnd.TIMEOUT
         if reader.exceeded.is_set():
-            return Ending.OUTPUT_LIMIT
+            return ProcessEnd.OUTPUT_LIMIT
         usage = tree_of(tree.root, limits.processes)
         if usage.tasks > limits.processes or (group is not None and group.out_of_processes()):
-            return Ending.PROCESS_LIMIT
+            return ProcessEnd.PROCESS_LIMIT
         slow = look % _SLOW == 0
         if group is None:  # the kernel does not count
             nameless = unlinked(usage.pids, disk.devices)[1] if slow else 0
-            room = limits.memory_bytes - nameless - scratch.used(usage.pids)
-            if room < 0 or (usage.resident > room and proportional(usage.pids) > room):
-                return Ending.MEMORY_LIMIT
+            max_prompt_tokens = limits.memory_bytes - nameless - scratch.used(usage.pids)
+            if max_prompt_tokens < 0 or (
+                usage.resident > max_prompt_tokens and proportional(usage.pids) > max_prompt_tokens
+            ):
+                return ProcessEnd.MEMORY_LIMIT
         if slow and disk.exceeded(usage.pids):
-            return Ending.DISK_LIMIT
+            return ProcessEnd.DISK_LIMIT
     return None
 
 
@@ -203,7 +205,7 @@ class _Handles:
     that was given to somebody else meanwhile from being hit.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", status: int | None, group: Leaf | None) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", status: int | None, group: RunCgroup | None) -> None:
         self._process, self._status, self._group = process, status, group
         self._outer = os.pidfd_open(process.pid)
         self._init: int | None = None

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from host.throwaway import throwaway
 from models.limits import Limits
 from runtime.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
-from runtime.sandbox.supervise import Launch, supervise
+from runtime.sandbox.supervise import ProcessLaunch, supervise
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Unisolated:
     ) -> Finished:
         """See `Sandbox.run`. Mounts are used where they are; HOME and TMPDIR are fresh."""
         with throwaway("cra-") as scratch:
-            launch = Launch(
+            launch = ProcessLaunch(
                 argv=argv,
                 env={**base_environment(scratch, scratch), **(env or {})},
                 cwd=workdir,

@@ -23,7 +23,7 @@ _SHARE = 50  # of the time is spent on them at most the 50th part
 
 
 @dataclass
-class Tree:
+class ProcessTree:
     """Processes of a tree, threads counted, and resident bytes (shared pages counted for each process)."""
 
     pids: list[int] = field(default_factory=list)
@@ -31,9 +31,9 @@ class Tree:
     resident: int = 0
 
 
-def tree_of(root: int, most_tasks: int) -> Tree:
+def tree_of(root: int, most_tasks: int) -> ProcessTree:
     """The tree below a process, itself included; the walk ends early once `most_tasks` are exceeded."""
-    tree = Tree()
+    tree = ProcessTree()
     waiting = [root]
     while waiting and tree.tasks <= most_tasks:
         pid = waiting.pop()

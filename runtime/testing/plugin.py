@@ -35,7 +35,7 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class LaidOut:
+class InstalledPlugin:
     """A plugin's folders and its channel for one run. `module` is its random name."""
 
     module: str
@@ -45,7 +45,7 @@ class LaidOut:
 
 
 @contextmanager
-def laid_out(sandbox: Sandbox, plugin: Plugin) -> Iterator[LaidOut]:
+def laid_out(sandbox: Sandbox, plugin: Plugin) -> Iterator[InstalledPlugin]:
     """Lay out a plugin for one start of the runner."""
     with throwaway(f"cra-{plugin.purpose}-") as root:
         inside = Path("/cra") / plugin.purpose
@@ -64,6 +64,6 @@ def laid_out(sandbox: Sandbox, plugin: Plugin) -> Iterator[LaidOut]:
         (folder.source / f"{module}.py").write_bytes(plugin.source.read_bytes())
         (folder.source / f"{module}_channel.py").write_bytes(_CHANNEL.read_bytes())
         try:
-            yield LaidOut(module, channel, folder, results)
+            yield InstalledPlugin(module, channel, folder, results)
         finally:
             channel.finish()

@@ -10,11 +10,11 @@ from typing import Any
 
 from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
-from runtime.sandbox import Ending, Finished, Sandbox
+from runtime.sandbox import Finished, ProcessEnd, Sandbox
 from runtime.sandbox.base import DEFAULT_LIMITS, base_environment
 from runtime.testing.base import Selection, SuiteSetup
 from runtime.testing.channel import Received
-from runtime.testing.plugin import LaidOut, Plugin, laid_out
+from runtime.testing.plugin import InstalledPlugin, Plugin, laid_out
 from runtime.testing.records import Records, read_records
 
 RESTARTED = "[started again without the repository's addopts: pytest did not know all of them]\n"
@@ -23,7 +23,7 @@ RESTARTED = "[started again without the repository's addopts: pytest did not kno
 _PLUGIN = Path(__file__).with_name("_pytest_plugin.py")
 _USAGE, _NO_TESTS = 4, 5  # pytest's exit codes
 _FINISHED = (0, 1, 2)  # all passed, some failed, or interrupted: by us, if the run is whole
-_ENDS = {Ending.TIMEOUT: SuiteEnd.TIMEOUT, Ending.OUTPUT_LIMIT: SuiteEnd.OUTPUT_LIMIT}
+_ENDS = {ProcessEnd.TIMEOUT: SuiteEnd.TIMEOUT, ProcessEnd.OUTPUT_LIMIT: SuiteEnd.OUTPUT_LIMIT}
 
 
 def run_suite(
@@ -89,7 +89,7 @@ def _run_once(
             plugin.collect(each.results.source, each.channel.finish())
     end = _end(done, records)
     note = f"\n[{records.note}]" if records.note else ""
-    if done.ending in (Ending.MEMORY_LIMIT, Ending.PROCESS_LIMIT, Ending.DISK_LIMIT):
+    if done.ending in (ProcessEnd.MEMORY_LIMIT, ProcessEnd.PROCESS_LIMIT, ProcessEnd.DISK_LIMIT):
         note += f"\n[killed: {done.ending.value}]"
     return SuiteReport(
         end=end,
@@ -122,7 +122,7 @@ def _told(setup: SuiteSetup, selection: Selection, *, workers: bool) -> dict[str
 def _command(
     setup: SuiteSetup,
     selection: Selection,
-    laid: Sequence[LaidOut],
+    laid: Sequence[InstalledPlugin],
     sandbox: Sandbox,
     root: Path,
     extra: Sequence[str],
@@ -158,7 +158,7 @@ def _environment(setup: SuiteSetup, root: Path, folders: Iterable[Path]) -> dict
 
 def _end(done: Finished, records: Records) -> SuiteEnd:
     """How the run ended: completed only with a sealed report whose exit code is the process's own."""
-    if done.ending is not Ending.EXITED:
+    if done.ending is not ProcessEnd.EXITED:
         return _ENDS.get(done.ending, SuiteEnd.CRASHED)
     if done.exit_code == _USAGE and not records.sealed:
         return SuiteEnd.USAGE

@@ -5,18 +5,18 @@ from store.rows import sha256
 from store.runs.measurements import OwnTests
 from store.runs.raw import RawStore, open_raw_store
 from store.runs.recorder import AttemptRecorder
-from store.runs.report import PlannerReport, Report
+from store.runs.report import CampaignReport, PlannerReport
 from store.runs.trace import Trace
 from store.runs.triples import Triple
-from store.runs.usage import Result, StageUse, Usage
+from store.runs.usage import ClosedTrajectory, StageUse, Usage
 
 __all__ = [
     "AttemptRecorder",
+    "CampaignReport",
+    "ClosedTrajectory",
     "OwnTests",
     "PlannerReport",
     "RawStore",
-    "Report",
-    "Result",
     "StageUse",
     "Trace",
     "Triple",

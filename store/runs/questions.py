@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 
 from store.rows import reading
-from store.runs.report import Report, TrajectoryLine, read_report, read_trajectories
+from store.runs.report import CampaignReport, TrajectoryLine, read_report, read_trajectories
 from store.runs.trace import Trace, read_trace
 from store.runs.triples import Triple, read_triples
 from store.runs.usage import StageUse, Usage, closed_by_planner, closed_in_all, read_stages, read_usage
 
 
-class Questions:
+class RawReader:
     """The reading half of the raw store."""
 
     def __init__(self, engine: Engine) -> None:
@@ -22,7 +22,7 @@ class Questions:
         """The database itself, for those who read what no question here asks."""
         return self._engine
 
-    def report(self, name: str) -> Report:
+    def report(self, name: str) -> CampaignReport:
         """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""
         with reading(self._engine) as connection:
             return read_report(connection, name)

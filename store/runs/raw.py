@@ -19,7 +19,7 @@ from store.database import open_database
 from store.keys import campaign_key, canonical, digest, instance_key, trajectory_key
 from store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
 from store.runs.attributions import attribution_row, keep_attribution, read_attribution
-from store.runs.questions import Questions
+from store.runs.questions import RawReader
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import latest_run
 from store.tables import (
@@ -27,7 +27,7 @@ from store.tables import (
     CampaignRun,
     InstanceRow,
     OutcomeRow,
-    RepoPackage,
+    RepoPackageRow,
     RepositoryContentRow,
     TaskRun,
     ValidationRow,
@@ -51,7 +51,7 @@ def open_raw_store(target: str | Path) -> "RawStore":
     return RawStore(open_database(target, "raw"))
 
 
-class RawStore(Questions):
+class RawStore(RawReader):
     """What the harness does with the raw database behind `engine`."""
 
     def put_text(self, text: str) -> str:
@@ -72,7 +72,7 @@ class RawStore(Questions):
         `content` is what its clone was found to be, by which copies of a repository under other names are known.
         """
         texts = Texts()
-        package = RepoPackage(
+        package = RepoPackageRow(
             id=manifest.identity(),
             name=manifest.name,
             source=manifest.source,

@@ -12,7 +12,7 @@ from models.protocols import Answer, Request, Stage
 from models.suite import SuiteReport
 from store.keys import canonical
 from store.rows import Texts, record, writing
-from store.tables import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from store.tables import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 
 
 class _Position(TypedDict):
@@ -130,7 +130,7 @@ class AttemptRecorder:
             [lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)],
         )
 
-    def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], Evidence]]) -> None:
+    def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], EvidenceColumns]]) -> None:
         with self._lock:  # a position counts as used only once its rows are stored
             made = [row(self._position(self._next + offset)) for offset, row in enumerate(rows)]
             with writing(self._engine, texts) as connection:

@@ -44,7 +44,7 @@ class TrajectoryLine(Frozen):
     detail: str
 
 
-class Report(Frozen):
+class CampaignReport(Frozen):
     """How the campaign stands that last ran under `name`.
 
     `seconds` lie between that run's start and the last closing. `stopped` says why a run ended early, and is known only
@@ -81,7 +81,7 @@ def latest_run(connection: Connection, name: str) -> RowMapping:
     return run
 
 
-def read_report(connection: Connection, name: str) -> Report:
+def read_report(connection: Connection, name: str) -> CampaignReport:
     """The report of a label. Raises UsageError for a label never used."""
     run = latest_run(connection, name)
     instances, closed_at = connection.execute(
@@ -89,7 +89,7 @@ def read_report(connection: Connection, name: str) -> Report:
             _RUNS.c.campaign_id == run["campaign_id"]
         )
     ).one()
-    return Report(
+    return CampaignReport(
         name=name,
         campaign_id=run["campaign_id"],
         instances=instances,

@@ -17,7 +17,7 @@ from store.runs.attributions import read_attribution
 from store.runs.measurements import own_quality
 from store.tables import (
     EditRow,
-    Evidence,
+    EvidenceColumns,
     InstanceRow,
     OutcomeRow,
     PlanRow,
@@ -213,7 +213,7 @@ def _resolve(connection: Connection, prefix: str) -> RowMapping:
     return rows[0]
 
 
-def _rows(connection: Connection, model: type[Evidence] | type[OutcomeRow], run: RowMapping) -> list[RowMapping]:
+def _rows(connection: Connection, model: type[EvidenceColumns] | type[OutcomeRow], run: RowMapping) -> list[RowMapping]:
     table = table_of(model)
     query = select(table).where(table.c.campaign_id == run["campaign_id"], table.c.task_run_id == run["id"])
     return list(connection.execute(query.order_by(*table.primary_key)).mappings())

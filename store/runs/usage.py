@@ -37,7 +37,7 @@ class StageUse(Frozen):
     repairs: int
 
 
-class Result(Frozen):
+class ClosedTrajectory(Frozen):
     """How a closed trajectory came out. `context_tokens` is the size of what retrieval chose, None without retrieval.
 
     `label` is the stage that it was attributed to, if it failed and was.
@@ -62,7 +62,7 @@ class Usage(Frozen):
 
     campaign_id: str
     stages: tuple[StageUse, ...]
-    results: tuple[Result, ...]
+    results: tuple[ClosedTrajectory, ...]
     rungs: dict[str, dict[str, int]]
     own_tests: tuple[OwnTests, ...]
 
@@ -123,7 +123,7 @@ def _malformed(connection: Connection, campaign_id: str | None) -> dict[tuple[st
     return {(planner, stage): count for planner, stage, count in connection.execute(query)}
 
 
-def _results(connection: Connection, campaign_id: str) -> list[Result]:
+def _results(connection: Connection, campaign_id: str) -> list[ClosedTrajectory]:
     instances, attributions = table_of(InstanceRow), table_of(AttributionRow)
     contexts = (
         select(_CALLS.c.task_run_id, _CALLS.c.attempt, func.max(_CALLS.c.context_tokens).label("context_tokens"))
@@ -154,7 +154,7 @@ def _results(connection: Connection, campaign_id: str) -> list[Result]:
         .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
         .order_by(_RUNS.c.planner, instances.c.repository, instances.c.instance_id, _RUNS.c.temperature, _RUNS.c.sample)
     )
-    return [Result.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+    return [ClosedTrajectory.model_validate(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]]:

@@ -6,9 +6,9 @@ Raw rows are only ever added; triggers in the database hold that.
 from store.tables.attributions import AttributionRow
 from store.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
 from store.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
-from store.tables.corpus import Blob, InstanceRow, RepoPackage, RepositoryContentRow
+from store.tables.corpus import Blob, InstanceRow, RepoPackageRow, RepositoryContentRow
 from store.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation, ReservedContent
-from store.tables.evidence import EditRow, Evidence, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from store.tables.evidence import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 from store.tables.learning import AnswerScore, EvaluationRow, ImprovementStep, TrainingRun
 from store.tables.supplements import SupplementRound, TestQualityRow
 from store.tables.training import TrainingDataset, TrainingPlan
@@ -25,7 +25,7 @@ __all__ = [
     "EditRow",
     "EvaluationRow",
     "EvaluationSetRow",
-    "Evidence",
+    "EvidenceColumns",
     "FreeText",
     "ImprovementStep",
     "InstanceRow",
@@ -33,7 +33,7 @@ __all__ = [
     "PlanRow",
     "Promotion",
     "RawTable",
-    "RepoPackage",
+    "RepoPackageRow",
     "RepositoryContentRow",
     "Reservation",
     "ReservedContent",

@@ -23,7 +23,7 @@ class Blob(RawTable, table=True):
     data: bytes
 
 
-class RepoPackage(RawTable, table=True):
+class RepoPackageRow(RawTable, table=True):
     """A repo package by the identity of its manifest, which covers its wheels and commits."""
 
     __tablename__ = "repo_packages"

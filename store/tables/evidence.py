@@ -12,7 +12,7 @@ from sqlmodel import Field
 from store.tables.base import FreeText, RawTable, UtcDateTime, of_task_run, utc_now
 
 
-class Evidence(RawTable):
+class EvidenceColumns(RawTable):
     """The columns that every row of evidence has."""
 
     campaign_id: str = Field(primary_key=True)
@@ -22,7 +22,7 @@ class Evidence(RawTable):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class RetrievalLlmCall(Evidence, table=True):
+class RetrievalLlmCall(EvidenceColumns, table=True):
     """One question to a planner, of any stage (`call_type`), and its answer.
 
     `request_hash` is the question as data with file texts replaced by their hashes; `prompt_hash` the
@@ -59,7 +59,7 @@ class RetrievalLlmCall(Evidence, table=True):
     context_tokens: int | None = None
 
 
-class RetrievalDecision(Evidence, table=True):
+class RetrievalDecision(EvidenceColumns, table=True):
     """A choice that shaped the outcome, with its reason."""
 
     __tablename__ = "retrieval_decisions"
@@ -71,7 +71,7 @@ class RetrievalDecision(Evidence, table=True):
     reason: str = Field(sa_type=FreeText)
 
 
-class PlanRow(Evidence, table=True):
+class PlanRow(EvidenceColumns, table=True):
     """A well-formed plan: a meta plan (`part_id` empty), a part plan or a test plan."""
 
     __tablename__ = "plans"
@@ -82,7 +82,7 @@ class PlanRow(Evidence, table=True):
     plan_hash: str = Field(foreign_key="blobs.sha256")
 
 
-class EditRow(Evidence, table=True):
+class EditRow(EvidenceColumns, table=True):
     """What came of one edit: the rung that applied it, or the error.
 
     Hashes are SHA-256 of the file's bytes.
@@ -103,7 +103,7 @@ class EditRow(Evidence, table=True):
     after_hash: str | None
 
 
-class TestRun(Evidence, table=True):
+class TestRun(EvidenceColumns, table=True):
     """A run of tests, and how many tests had each outcome; the whole report is a text."""
 
     __test__ = False  # not a test class, whatever pytest thinks of the name

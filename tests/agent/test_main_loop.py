@@ -85,12 +85,12 @@ class Scripted:
     """Answers each stage by a function of the request."""
 
     name, identity, edit_format = "scripted", "1", EditFormat.SEARCH_REPLACE
-    judges, steers, plans = False, False, True
+    judges, guides_ranking, plans = False, False, True
 
-    def room(self, stage: Stage) -> int:
+    def max_prompt_tokens(self, stage: Stage) -> int:
         return WINDOWS[stage]
 
-    def answer_room(self, stage: Stage) -> int:
+    def max_output_tokens(self, stage: Stage) -> int:
         return ANSWER_TOKENS[stage]
 
     def count(self, text: str) -> int:

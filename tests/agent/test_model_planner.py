@@ -25,10 +25,10 @@ class Scripted:
         self.script, self.second = script, second or {}
         self.asked: list[tuple[Stage, ChatRequest]] = []
 
-    def room(self, stage: Stage, answer_tokens: int) -> int:
+    def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int:
         return 4000 - answer_tokens
 
-    def answer_room(self, stage: Stage, wanted: int) -> int:
+    def max_output_tokens(self, stage: Stage, wanted: int) -> int:
         return min(wanted, 1000)
 
     def count(self, stage: Stage, text: str) -> int:
@@ -88,21 +88,23 @@ class Nothing:
 
 
 def run(models: Scripted, name: str = "teacher", temperature: float = 0.7) -> Nothing:
-    desk = Nothing()
-    plan(Task(text="do it", repository="r", base="0"), ModelPlanner(name, models, temperature, seed=40), desk, desk)
-    return desk
+    context = Nothing()
+    plan(
+        Task(text="do it", repository="r", base="0"), ModelPlanner(name, models, temperature, seed=40), context, context
+    )
+    return context
 
 
 def test_a_plan_is_sampled_with_a_seed_and_keeps_its_exact_prompt() -> None:
     models = Scripted({Stage.META_PLAN: META, Stage.PART_PLAN: STEPS})
-    desk = run(models)
+    context = run(models)
     (stage, asked), *_ = models.asked
     assert (stage, asked.temperature, asked.seed) == (Stage.META_PLAN, 0.7, 40)
     assert asked.max_tokens <= 1000
     assert asked.schema_ is not None
-    assert desk.calls[0].prompt is not None
-    assert read_prompt(desk.calls[0].prompt) == asked.messages
-    assert desk.calls[0].second is None
+    assert context.calls[0].prompt is not None
+    assert read_prompt(context.calls[0].prompt) == asked.messages
+    assert context.calls[0].second is None
 
 
 def test_a_malformed_answer_is_asked_for_again_with_another_seed_and_what_was_wrong() -> None:
@@ -115,11 +117,11 @@ def test_a_malformed_answer_is_asked_for_again_with_another_seed_and_what_was_wr
 
 def test_a_second_teachers_opinion_is_kept_with_how_far_it_agrees() -> None:
     other = {"rationale": "", "parts": [{**META["parts"][0], "targets": [{"path": "a.py"}, {"path": "b.py"}]}]}  # type: ignore[index]
-    desk = run(Scripted({Stage.META_PLAN: META, Stage.PART_PLAN: STEPS}, {Stage.META_PLAN: other}))
-    opinions = [reason for _, _, decision, reason in desk.decisions if decision == "second-opinion"]
+    context = run(Scripted({Stage.META_PLAN: META, Stage.PART_PLAN: STEPS}, {Stage.META_PLAN: other}))
+    opinions = [reason for _, _, decision, reason in context.decisions if decision == "second-opinion"]
     assert [json.loads(reason)["agreement"] for reason in opinions] == [0.5]
     assert json.loads(opinions[0])["model"] == "other"
-    assert desk.calls[0].cost == 1.5
+    assert context.calls[0].cost == 1.5
 
 
 def test_agreement_needs_two_plans() -> None:

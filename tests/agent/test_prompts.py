@@ -13,13 +13,13 @@ from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_a
 from models.chat import prompt_text, read_prompt
 from models.context import (
     Candidate,
+    CandidateTier,
     ContextFile,
     ContextPackage,
     FileOutline,
     Relevance,
     SymbolOutline,
     TaskAnalysis,
-    Tier,
 )
 from models.edits import EditFormat
 from models.errors import PlanError
@@ -53,7 +53,9 @@ def context(*paths: str, size: int = 40) -> ContextPackage:
 
 def request(stage: Stage, **changes: object) -> Request:
     candidates = (
-        Candidate(path="src/a.py", score=1.0, tier=Tier.MENTIONED, reason="names it", outline="def area(side)"),
+        Candidate(
+            path="src/a.py", score=1.0, tier=CandidateTier.MENTIONED, reason="names it", outline="def area(side)"
+        ),
     )
     symbols = (SymbolOutline(name="area", kind="function", signature="def area(side)", tokens=12),)
     fields: dict[Stage, dict[str, object]] = {

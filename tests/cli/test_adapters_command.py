@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from models.errors import GuardrailError, UsageError
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.registry_material import fresh, make_base, report
 from training.adapters.registry import Registry
@@ -59,7 +59,7 @@ def test_a_promotion_that_nobody_will_notice_says_so(registry: Registry, monkeyp
     unnoticed = "nobody asks scope-v1 yet: endpoint 'embedded' is not said to serve base tiny"
     promote = ["adapters", "promote", "scope-v1", "--override", "a trial"]
     assert unnoticed in " ".join(runner.invoke(app, promote).output.split())
-    registry.rollback(Target.SCOPE, "again")
+    registry.rollback(TrainingTarget.SCOPE, "again")
     monkeypatch.setenv("CRA_MODELS__ENDPOINTS", json.dumps({"embedded": {"base": "tiny"}}))
     assert "nobody asks" not in runner.invoke(app, promote).output
 

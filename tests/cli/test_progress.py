@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from cli.running import Bars
+from cli.running import ProgressBars
 from flows.progress import watched_by
-from flows.train import open_shop
+from flows.train import open_training_context
 
 
 @pytest.fixture
@@ -24,20 +24,20 @@ def test_work_that_goes_on_is_counted_from_where_it_was(
     display: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path))
-    with watched_by(Bars(display)):
-        tell = open_shop().tell
+    with watched_by(ProgressBars(display)):
+        notify = open_training_context().notify
         assert [task.description for task in display.tasks] == ["starting"]
-        tell("train scope", 0, None)
+        notify("train scope", 0, None)
         [bar] = display.tasks
         assert (bar.description, bar.total, bar.completed) == ("train scope", None, 0)
-        tell("train scope", 30, 70)
+        notify("train scope", 30, 70)
         [bar] = display.tasks
         assert (bar.completed, bar.total, bar.speed) == (30, 70, None)
-        tell("train scope", 30, 70)
-        tell("train scope", 34, 70)
+        notify("train scope", 30, 70)
+        notify("train scope", 34, 70)
         [bar] = display.tasks
         assert (bar.completed, bar.fields["note"], len(bar._progress)) == (34, "34 of 70", 1)
-        tell("evaluate scope", 0, 8)
+        notify("evaluate scope", 0, 8)
         assert [task.description for task in display.tasks] == ["train scope", "evaluate scope"]
 
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 from models.settings import Settings
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.tiny import make_tiny_base
 from tests.training.test_export_llama import make_adapter
@@ -36,7 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
     config = adapter / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "tiny"}))
     registry = Registry(curated, settings.data_dir)
-    version = registry.register(adapter, Target.SCOPE, "tiny", "none", "none", {}, {}, "none")
+    version = registry.register(adapter, TrainingTarget.SCOPE, "tiny", "none", "none", {}, {}, "none")
     registry.promote(version, override="a trial")
     return settings, version.served
 
@@ -117,9 +117,9 @@ def test_files_for_llama_and_ollama_are_made_once(served: tuple[Settings, str]) 
     [wanted] = Serving(curated, settings, base, "llama").wanted()
     assert wanted.path == settings.data_dir / "adapters-gguf" / f"{name}.gguf"
     assert wanted.path.is_file()
-    from llm.serving.commands import Place
+    from llm.serving.commands import ListenAddress
 
-    launch = Serving(curated, settings, base, "ollama").launch(Place())
+    launch = Serving(curated, settings, base, "ollama").launch(ListenAddress())
     assert [command[2] for command in launch.then] == ["tiny", name]
     for command in launch.then:
         text = Path(command[4]).read_text()

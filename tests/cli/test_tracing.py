@@ -7,7 +7,7 @@ import pytest
 from cli.tracing import of_stage, print_stage
 from models.chat import Message, prompt_text
 from models.errors import UsageError
-from models.manifest import Funnel, Instance, Manifest
+from models.manifest import Instance, Manifest, MiningFunnel
 from models.protocols import Answer, Request, Stage, Task
 from models.suite import SuiteEnd, SuiteReport
 from store.database import open_database
@@ -25,7 +25,7 @@ def trace(tmp_path: Path) -> Trace:
     manifest = Manifest(
         name="lib", source="lib", license=None, organisation=None, domain=None, head="c" * 40, python="3.11",
         test_command=(), lines_of_code=1, instances=(instance,),
-        funnel=Funnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
+        funnel=MiningFunnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
     )  # fmt: skip
     store = RawStore(open_database(tmp_path / "raw.db", "raw"))
     campaign = store.register_campaign({})

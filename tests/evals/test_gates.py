@@ -12,10 +12,10 @@ from evals.gate_report import COLUMNS, SHORT, gate_markdown, gate_rows, short_ro
 from evals.gates import decide, decide_together
 from evals.paired import at_item_level, detectable, holm, interval, mcnemar, no_worse, sign_flip
 from evals.thresholds import REQUIREMENTS, Rules
-from evals.tiers import Standing, check_order, next_targets
+from evals.tiers import TierStatus, check_order, next_targets
 from models.errors import EvaluationError, GuardrailError
-from models.evaluation import Evaluation, ItemScore, Subject, Verdict
-from models.training import Target
+from models.evaluation import Evaluation, GateVerdict, ItemScore, Subject
+from models.training import TrainingTarget
 
 Score = Callable[[int, int], dict[str, float]]
 
@@ -28,7 +28,7 @@ def evaluation(name: str, score: Score, repositories: int = 8, items: int = 20, 
     )
     fields: dict[str, object] = {
         "set_id": "s" * 64,
-        "target": Target.CODE,
+        "target": TrainingTarget.CODE,
         "subject": Subject(name=name, base="b", adapter=None if name == "base" else name),
         "settings": {"temperature": 0.0},
         "scores": scores,
@@ -48,7 +48,7 @@ def scope(accuracy: float, recall: float) -> Score:
 
 def test_a_gain_in_every_repository_is_promoted() -> None:
     report = decide(evaluation("base", passes(5)), evaluation("code-v1", passes(8)))
-    assert report.verdict is Verdict.PROMOTE
+    assert report.verdict is GateVerdict.PROMOTE
     [test] = report.tests
     assert test.p_repository == 2 / 2**8
     assert (test.champion, test.challenger) == (0.25, 0.4)
@@ -58,14 +58,14 @@ def test_a_gain_in_every_repository_is_promoted() -> None:
 
 def test_no_difference_keeps_the_champion() -> None:
     report = decide(evaluation("base", passes(5)), evaluation("code-v1", passes(5)))
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is GateVerdict.INCONCLUSIVE
     assert report.tests[0].p_adjusted == 1.0
 
 
 def test_a_gain_in_one_repository_alone_is_not_significant() -> None:
     lone: Score = lambda repository, item: {"pass@1": float(item < (20 if repository == 0 else 5))}  # noqa: E731
     report = decide(evaluation("base", passes(5)), evaluation("code-v1", lone))
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is GateVerdict.INCONCLUSIVE
     assert report.tests[0].p_item < 0.001
 
 
@@ -82,16 +82,17 @@ def plans(meta: int, part: int) -> Score:
 @pytest.mark.parametrize(
     ("before", "after", "verdict", "said"),
     [
-        ((3, 3), (3, 9), Verdict.PROMOTE, "pass@1 0.300 to 0.600 (p = 0.0078)"),
-        ((3, 3), (1, 12), Verdict.REJECT, "pass@1 meta_plan 0.600 to 0.200, which is significantly worse"),
-        ((0, 3), (0, 3), Verdict.INCONCLUSIVE, "no significant gain"),
+        ((3, 3), (3, 9), GateVerdict.PROMOTE, "pass@1 0.300 to 0.600 (p = 0.0078)"),
+        ((3, 3), (1, 12), GateVerdict.REJECT, "pass@1 meta_plan 0.600 to 0.200, which is significantly worse"),
+        ((0, 3), (0, 3), GateVerdict.INCONCLUSIVE, "no significant gain"),
     ],
 )
 def test_one_kind_of_plans_does_not_pay_for_another(
-    before: tuple[int, int], after: tuple[int, int], verdict: Verdict, said: str
+    before: tuple[int, int], after: tuple[int, int], verdict: GateVerdict, said: str
 ) -> None:
     one, other = (
-        evaluation(name, plans(*counts), target=Target.PLANNING) for name, counts in (("base", before), ("v1", after))
+        evaluation(name, plans(*counts), target=TrainingTarget.PLANNING)
+        for name, counts in (("base", before), ("v1", after))
     )
     report = decide(one, other)
     assert (report.verdict, report.reason[: len(said)]) == (verdict, said)
@@ -101,28 +102,29 @@ def test_a_kind_of_plans_that_may_have_got_worse_keeps_the_champion() -> None:
     better = plans(3, 9)
     some: Score = lambda r, i: plans(0, 9)(r, i) if r < 3 else better(r, i)  # noqa: E731
     report = decide(
-        evaluation("base", plans(3, 3), target=Target.PLANNING), evaluation("v1", some, target=Target.PLANNING)
+        evaluation("base", plans(3, 3), target=TrainingTarget.PLANNING),
+        evaluation("v1", some, target=TrainingTarget.PLANNING),
     )
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is GateVerdict.INCONCLUSIVE
     assert "but pass@1 meta_plan 0.600 to 0.375 (40 items, p = 0.0020) is a loss of more than 0.050" in report.reason
 
 
 def test_one_item_of_a_kind_has_no_veto() -> None:
     unlucky: Score = lambda r, i: plans(2 if r == 0 else 3, 9)(r, i)  # noqa: E731
-    few = {"target": Target.PLANNING, "repositories": 6, "items": 20}
+    few = {"target": TrainingTarget.PLANNING, "repositories": 6, "items": 20}
     report = decide(evaluation("base", plans(3, 3), **few), evaluation("v1", unlucky, **few))
-    assert report.verdict is Verdict.PROMOTE
+    assert report.verdict is GateVerdict.PROMOTE
 
 
 def test_a_gain_beside_a_loss_beyond_the_margin_is_rejected() -> None:
     one, other = (
-        evaluation("base", scope(0.5, 0.9), target=Target.SCOPE),
-        evaluation("scope-v1", scope(0.9, 0.8), target=Target.SCOPE),
+        evaluation("base", scope(0.5, 0.9), target=TrainingTarget.SCOPE),
+        evaluation("scope-v1", scope(0.9, 0.8), target=TrainingTarget.SCOPE),
     )
     report = decide(one, other)
-    assert report.verdict is Verdict.REJECT
+    assert report.verdict is GateVerdict.REJECT
     assert "relevant_recall 0.900 to 0.800" in report.reason
-    assert decide(one, other, rules=Rules(margin=0.2)).verdict is Verdict.REJECT  # the loss is significant as well
+    assert decide(one, other, rules=Rules(margin=0.2)).verdict is GateVerdict.REJECT  # the loss is significant as well
 
 
 def test_a_gain_beside_a_metric_that_may_have_lost_is_left_open() -> None:
@@ -130,23 +132,23 @@ def test_a_gain_beside_a_metric_that_may_have_lost_is_left_open() -> None:
     noisy = {(r, i): float(chance.random() < 0.5) for r in range(8) for i in range(20)}
     before: Score = lambda r, i: {"accuracy": float(i < 8), "relevant_recall": noisy[r, i]}  # noqa: E731
     after: Score = lambda r, i: {"accuracy": float(i < 14), "relevant_recall": noisy[(r + 1) % 8, i]}  # noqa: E731
-    one, other = (evaluation(n, s, target=Target.SCOPE) for n, s in (("base", before), ("scope-v1", after)))
+    one, other = (evaluation(n, s, target=TrainingTarget.SCOPE) for n, s in (("base", before), ("scope-v1", after)))
     report = decide(one, other)
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is GateVerdict.INCONCLUSIVE
     assert "may be a loss of more than 0.050" in report.reason
 
 
 def test_with_few_repositories_nothing_is_said_beyond_them() -> None:
     one, other = evaluation("base", passes(5), 4), evaluation("code-v1", passes(15), 4)
     kept = decide(one, other)
-    assert kept.verdict is Verdict.INCONCLUSIVE
+    assert kept.verdict is GateVerdict.INCONCLUSIVE
     assert "beyond these repositories: inconclusive" in kept.reason
     assert kept.tests[0].p_repository is None
     promoted = decide(one, other, rules=Rules(item_level=True))
-    assert promoted.verdict is Verdict.PROMOTE
+    assert promoted.verdict is GateVerdict.PROMOTE
     assert "test over items of 4 repositories, which the rules accept" in promoted.reason
     assert "beyond these repositories: inconclusive" in promoted.reason
-    assert decide(other, one).verdict is Verdict.REJECT
+    assert decide(other, one).verdict is GateVerdict.REJECT
 
 
 def test_targets_gated_together_are_corrected_for_it() -> None:
@@ -154,16 +156,18 @@ def test_targets_gated_together_are_corrected_for_it() -> None:
     alone = decide(*gain)
     idle = evaluation("base", passes(5), 6), evaluation("code-v2", passes(5), 6)
     together = decide_together([gain, idle])
-    assert (alone.verdict, alone.tests[0].p_adjusted) == (Verdict.PROMOTE, 2 / 2**6)
-    assert (together[0].verdict, together[0].tests[0].p_adjusted) == (Verdict.INCONCLUSIVE, 4 / 2**6)
+    assert (alone.verdict, alone.tests[0].p_adjusted) == (GateVerdict.PROMOTE, 2 / 2**6)
+    assert (together[0].verdict, together[0].tests[0].p_adjusted) == (GateVerdict.INCONCLUSIVE, 4 / 2**6)
 
 
 def test_a_first_adapter_is_told_whether_it_reaches_the_thresholds() -> None:
-    one, other = (evaluation(n, s, target=Target.SCOPE) for n, s in (("base", scope(0.5, 0.7)), ("x", scope(0.8, 0.8))))
+    one, other = (
+        evaluation(n, s, target=TrainingTarget.SCOPE) for n, s in (("base", scope(0.5, 0.7)), ("x", scope(0.8, 0.8)))
+    )
     reason = decide(one, other).reason
     assert "accuracy reaches the 0.75" in reason
     assert "relevant_recall misses the 0.85" in reason
-    later = evaluation("scope-v1", scope(0.5, 0.7), target=Target.SCOPE)
+    later = evaluation("scope-v1", scope(0.5, 0.7), target=TrainingTarget.SCOPE)
     assert "first adapter" not in decide(later, other).reason
 
 
@@ -171,7 +175,7 @@ def test_a_first_adapter_is_told_whether_it_reaches_the_thresholds() -> None:
     ("changes", "said"),
     [
         ({"set_id": "t" * 64}, "set_id"),
-        ({"target": Target.PLANNING}, "target"),
+        ({"target": TrainingTarget.PLANNING}, "target"),
         ({"settings": {"temperature": 1.0}}, "setting temperature is 0.0 against 1.0"),
         ({"settings": {"temperature": 0.0, "template": "x"}}, "setting template"),
         ({"scores": ()}, "no counterpart"),
@@ -214,10 +218,10 @@ def test_the_gate_promotes_what_is_no_better_in_at_most_a_twentieth() -> None:
     chance = random.Random(11)
     rounds, promoted, naive = 150, 0, 0
     for _ in range(rounds):
-        one = evaluation("base", coins(chance, 0.0), 7, target=Target.SCOPE)
-        other = evaluation("scope-v1", coins(chance, 0.15), 7, target=Target.SCOPE)
+        one = evaluation("base", coins(chance, 0.0), 7, target=TrainingTarget.SCOPE)
+        other = evaluation("scope-v1", coins(chance, 0.15), 7, target=TrainingTarget.SCOPE)
         report = decide(one, other)
-        promoted += report.verdict is Verdict.PROMOTE
+        promoted += report.verdict is GateVerdict.PROMOTE
         naive += any(test.p_item <= 0.05 and test.difference > 0 for test in report.tests)
     assert promoted <= 0.05 * rounds
     assert naive > 0.05 * rounds
@@ -289,16 +293,16 @@ def test_a_kind_with_too_few_items_to_tell_may_not_lose_any() -> None:
 
         return score
 
-    both = [evaluation(n, rare(*c), target=Target.PLANNING) for n, c in (("base", (1.0, 3)), ("v1", (0.0, 9)))]
+    both = [evaluation(n, rare(*c), target=TrainingTarget.PLANNING) for n, c in (("base", (1.0, 3)), ("v1", (0.0, 9)))]
     report = decide(*both)
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is GateVerdict.INCONCLUSIVE
     assert "pass@1 meta_plan 1.000 to 0.000 (2 items" in report.reason
 
 
 def test_a_set_that_can_show_nothing_says_so() -> None:
     few = {"repositories": 1, "items": 5}
     report = decide(evaluation("base", passes(0), **few), evaluation("code-v1", passes(5), **few))
-    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verdict is GateVerdict.INCONCLUSIVE
     assert report.reason.endswith("can find no difference: at least 6 items are needed")
     assert gate_rows(report)[0][7] == "none"
     assert interval({"one": [0.0, 1.0] * 20})[0] > 0.3
@@ -310,24 +314,24 @@ def test_items_that_are_no_yes_or_no_go_by_sign_flip() -> None:
 
 
 def test_every_target_has_its_metrics() -> None:
-    assert set(REQUIREMENTS) == set(Target)
+    assert set(REQUIREMENTS) == set(TrainingTarget)
     assert all(1 <= len(need.metrics) <= 2 for need in REQUIREMENTS.values())  # the gate's bound on alpha rests on it
 
 
 def test_no_tier_before_the_one_below_has_passed() -> None:
-    nothing = Standing()
-    assert next_targets(nothing) == [Target.CODE, Target.SCOPE]
-    assert check_order(Target.SCOPE, nothing) == ""
+    nothing = TierStatus()
+    assert next_targets(nothing) == [TrainingTarget.CODE, TrainingTarget.SCOPE]
+    assert check_order(TrainingTarget.SCOPE, nothing) == ""
     with pytest.raises(GuardrailError, match="tier-order: precision is of tier 2") as caught:
-        check_order(Target.PRECISION, nothing)
+        check_order(TrainingTarget.PRECISION, nothing)
     assert caught.value.rule == "tier-order"
-    assert "passed over" in check_order(Target.PRECISION, nothing, "a trial")
+    assert "passed over" in check_order(TrainingTarget.PRECISION, nothing, "a trial")
     with pytest.raises(GuardrailError):
-        check_order(Target.PRECISION, nothing, "  ")
-    first = Standing(frozenset({Target.CODE, Target.SCOPE}), frozenset({"reasoning"}))
-    assert next_targets(first) == [Target.PRECISION, Target.TASK_ANALYSIS]
-    everything = first._replace(promoted=frozenset(set(Target) - {Target.PLANNING}), stable=True)
-    assert next_targets(everything) == [Target.PLANNING]
+        check_order(TrainingTarget.PRECISION, nothing, "  ")
+    first = TierStatus(frozenset({TrainingTarget.CODE, TrainingTarget.SCOPE}), frozenset({"reasoning"}))
+    assert next_targets(first) == [TrainingTarget.PRECISION, TrainingTarget.TASK_ANALYSIS]
+    everything = first._replace(promoted=frozenset(set(TrainingTarget) - {TrainingTarget.PLANNING}), stable=True)
+    assert next_targets(everything) == [TrainingTarget.PLANNING]
     for stable, why in ((False, "succeed steadily;"), (None, "two student campaigns on the same packages")):
         with pytest.raises(GuardrailError, match=why):
-            check_order(Target.PLANNING, everything._replace(stable=stable))
+            check_order(TrainingTarget.PLANNING, everything._replace(stable=stable))

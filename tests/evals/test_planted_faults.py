@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from evals.planted import FaultKind, Manner, confusion, find_case, run_suite
+from evals.planted import AttemptStyle, FaultKind, confusion, find_case, run_suite
 from evals.planted.contexts import complete
-from harness.attribution import Judge, Lab, attribute, attribute_attempt, stored_judge
+from harness.attribution import AttributionExperiments, Judge, attribute, attribute_attempt, stored_judge
 from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner
-from harness.runs.attempt import Bench
+from harness.runs.attempt import InstanceContext
 from models.attribution import Label
 from models.edits import EditFormat
 from models.outcomes import OutcomeKind
@@ -25,16 +25,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RawStore:
 
 
 @pytest.fixture(scope="module")
-def benches(runtime: Runtime, sample: RepoPackage, store: RawStore) -> list[tuple[Bench, Judge, None]]:
+def benches(runtime: Runtime, sample: RepoPackage, store: RawStore) -> list[tuple[InstanceContext, Judge, None]]:
     keys = store.register_package(sample.manifest)
     found = []
     for instance in sample.manifest.instances:
-        bench = Bench(runtime, sample, instance)
-        found.append((bench, stored_judge(store, bench, keys[instance.instance_id]), None))
+        instance_context = InstanceContext(runtime, sample, instance)
+        found.append((instance_context, stored_judge(store, instance_context, keys[instance.instance_id]), None))
     return found
 
 
-def test_each_fault_is_found_in_the_stage_it_was_planted_in(benches: list[tuple[Bench, Judge, None]]) -> None:
+def test_each_fault_is_found_in_the_stage_it_was_planted_in(benches: list[tuple[InstanceContext, Judge, None]]) -> None:
     results = list(run_suite(benches))
     assert {result.kind.label for result in results} == {Label.RETRIEVAL, Label.PLAN, Label.CODE}
     wrong = [(result.kind, result.case.fault.where, result.found) for result in results if not result.right]
@@ -45,19 +45,21 @@ def test_each_fault_is_found_in_the_stage_it_was_planted_in(benches: list[tuple[
 
 
 def test_an_attribution_is_kept_under_its_attempt_and_made_once(
-    benches: list[tuple[Bench, Judge, None]], store: RawStore
+    benches: list[tuple[InstanceContext, Judge, None]], store: RawStore
 ) -> None:
-    bench, judge, _ = benches[0]
-    gold = GoldPlanner(bench.gold(), EditFormat.SEARCH_REPLACE)
-    case = find_case(bench, judge, gold, complete(gold, None), FaultKind.STEP_DROPPED, Manner(coarse=True))
+    instance_context, judge, _ = benches[0]
+    gold = GoldPlanner(instance_context.gold(), EditFormat.SEARCH_REPLACE)
+    case = find_case(
+        instance_context, judge, gold, complete(gold, None), FaultKind.STEP_DROPPED, AttemptStyle(coarse=True)
+    )
     assert case is not None
-    instance = store.register_package(bench.package.manifest)[bench.instance.instance_id]
+    instance = store.register_package(instance_context.package.manifest)[instance_context.instance.instance_id]
     campaign = store.register_campaign({"planners": ["planted"]})
     key = store.open_trajectory(campaign, instance, "planted", "planted")
     attempt = store.begin_attempt(key)
     assert attempt is not None
     assert store.find_attribution(key, attempt) is None
-    args = (store, key, attempt, instance, bench, case.solution, case.work)
+    args = (store, key, attempt, instance, instance_context, case.solution, case.work)
     found = attribute_attempt(*args, case.outcome)
     assert found is not None
     assert found.label is Label.PLAN
@@ -66,5 +68,5 @@ def test_an_attribution_is_kept_under_its_attempt_and_made_once(
     assert all(store.find_validation(each.validation) for each in found.evidence.experiments)
     assert store.close_trajectory(key, attempt, case.outcome)
     assert [each.attribution for each in store.trace(key).outcomes] == [found]
-    assert attribute(Lab(bench, judge), case.solution, case.work, case.outcome) == found
+    assert attribute(AttributionExperiments(instance_context, judge), case.solution, case.work, case.outcome) == found
     assert attribute_attempt(*args, OutcomeKind.PASSED) is None

@@ -28,7 +28,7 @@ from models.context import Relevance, SymbolUse
 from models.errors import EvaluationError
 from models.evaluation import EvaluationItem, EvaluationSet, Subject
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 
 NAMES = st.text("abc_/.é", min_size=1, max_size=8)
@@ -61,7 +61,7 @@ def scope(number: int = 0, files: Mapping[str, str] = SCOPE) -> EvaluationItem:
 
 def scope_set(count: int = 5) -> EvaluationSet:
     items = tuple(scope(number) for number in range(count))
-    return EvaluationSet(target=Target.SCOPE, repositories=("r0", "r1", "r2"), items=items)
+    return EvaluationSet(target=TrainingTarget.SCOPE, repositories=("r0", "r1", "r2"), items=items)
 
 
 @given(GOLD)
@@ -131,9 +131,9 @@ def test_task_analysis_is_judged_by_the_files_that_change() -> None:
 
 def test_each_target_has_the_primary_metrics_that_its_gate_asks_for() -> None:
     golds = {
-        Target.TASK_ANALYSIS: {"summary": "s", "files": ["a.py"]},
-        Target.SCOPE: {"files": SCOPE},
-        Target.PRECISION: {"symbols": {"a.py": {"f": "primary"}}},
+        TrainingTarget.TASK_ANALYSIS: {"summary": "s", "files": ["a.py"]},
+        TrainingTarget.SCOPE: {"files": SCOPE},
+        TrainingTarget.PRECISION: {"symbols": {"a.py": {"f": "primary"}}},
     }
     for target, gold in golds.items():
         asked = item(Stage(target.value), gold)
@@ -242,7 +242,7 @@ def test_another_adapter_set_or_setting_is_another_evaluation() -> None:
 
 
 def test_code_and_plans_are_refused(tmp_path: Path) -> None:
-    empty = EvaluationSet(target=Target.CODE, repositories=(), items=())
+    empty = EvaluationSet(target=TrainingTarget.CODE, repositories=(), items=())
     with pytest.raises(EvaluationError, match="a code set is judged by the harness"):
         score(empty, Student(), SUBJECT, settings_of(Student()), tmp_path)
     with pytest.raises(EvaluationError, match="is judged by the harness"):

@@ -21,11 +21,11 @@ from evals.sets import (
 from models.chat import Message, prompt_text
 from models.errors import DatabaseError, EvaluationError, GuardrailError, TrainingError, UsageError
 from models.evaluation import Evaluation, EvaluationSet, Subject
-from models.manifest import Funnel, Instance, Manifest, PlanningType
+from models.manifest import Instance, Manifest, MiningFunnel, PlanningType
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Request, Stage, Task
 from models.tokens import ANSWER_TOKENS
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 from store.rows import add, writing
 from store.runs import RawStore
@@ -50,7 +50,7 @@ def manifest(name: str, instances: int) -> Manifest:
     return Manifest(
         name=name, source="s", license=None, organisation=None, domain=None, head="c" * 40, python="3.11",
         test_command=("pytest",), lines_of_code=1, instances=made,
-        funnel=Funnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
+        funnel=MiningFunnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
     )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_items_are_the_prompts_and_answers_of_gold_runs_that_passed(raw: Engine,
     run(store, "one")
     run(store, "one", planner="student")
     run(store, "other")
-    built = build_set(raw, Target.SCOPE, ["one"])
+    built = build_set(raw, TrainingTarget.SCOPE, ["one"])
     assert built.repositories == ("one",)
     assert {item.messages for item in built.items} == {prompt("one", n, Stage.SCOPE) for n in range(2)}
     assert {item.expected for item in built.items} == {GOLD[Stage.SCOPE]}
@@ -126,29 +126,29 @@ def test_items_are_the_prompts_and_answers_of_gold_runs_that_passed(raw: Engine,
 def test_gold_that_did_not_pass_makes_no_item(raw: Engine, store: RawStore) -> None:
     run(store, "one", outcome=OutcomeKind.TESTS_FAILED)
     with pytest.raises(EvaluationError, match="no scope item of repository 'one'"):
-        build_set(raw, Target.SCOPE, ["one"])
+        build_set(raw, TrainingTarget.SCOPE, ["one"])
 
 
 def test_a_commit_is_asked_as_its_newest_gold_run_was(raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
     run(store, "one", 1, identity="v2", more=" in new words")
-    [item] = build_set(raw, Target.SCOPE, ["one"]).items
+    [item] = build_set(raw, TrainingTarget.SCOPE, ["one"]).items
     assert item.messages == prompt("one", 0, Stage.SCOPE, " in new words")
 
 
 def test_sampling_takes_turns_and_is_the_same_each_time(raw: Engine, store: RawStore) -> None:
     run(store, "big", 9)
     run(store, "small", 2)
-    built = build_set(raw, Target.TASK_ANALYSIS, ["small", "big"], limit=5)
+    built = build_set(raw, TrainingTarget.TASK_ANALYSIS, ["small", "big"], limit=5)
     counts = {name: sum(item.repository == name for item in built.items) for name in built.repositories}
     assert counts == {"big": 3, "small": 2}
-    assert build_set(raw, Target.TASK_ANALYSIS, ["big", "small"], limit=5) == built
-    assert build_set(raw, Target.TASK_ANALYSIS, ["big", "small"], limit=5, seed=1).id != built.id
+    assert build_set(raw, TrainingTarget.TASK_ANALYSIS, ["big", "small"], limit=5) == built
+    assert build_set(raw, TrainingTarget.TASK_ANALYSIS, ["big", "small"], limit=5, seed=1).id != built.id
 
 
 def test_an_answer_may_be_as_long_as_in_use_whatever_gold_said(raw: Engine, store: RawStore) -> None:
     run(store, "one", 3)
-    for target in (Target.TASK_ANALYSIS, Target.SCOPE):
+    for target in (TrainingTarget.TASK_ANALYSIS, TrainingTarget.SCOPE):
         items = build_set(raw, target, ["one"]).items
         assert {item.answer_tokens for item in items} == {ANSWER_TOKENS[Stage(target.value)]}
 
@@ -156,46 +156,46 @@ def test_an_answer_may_be_as_long_as_in_use_whatever_gold_said(raw: Engine, stor
 def test_prompts_that_are_too_long_are_left_out(raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
     with pytest.raises(EvaluationError, match="with a prompt of at most 3 tokens"):
-        build_set(raw, Target.SCOPE, ["one"], max_prompt_tokens=3)
+        build_set(raw, TrainingTarget.SCOPE, ["one"], max_prompt_tokens=3)
 
 
 def test_code_and_plans_are_asked_by_the_harness(raw: Engine, store: RawStore) -> None:
     run(store, "one", 2)
-    stages = {item.instance: item.stage for item in build_set(raw, Target.PLANNING, ["one"]).items}
+    stages = {item.instance: item.stage for item in build_set(raw, TrainingTarget.PLANNING, ["one"]).items}
     assert stages == {"one-0": Stage.META_PLAN, "one-1": Stage.PART_PLAN}
-    assert all(item.messages == () for item in build_set(raw, Target.CODE, ["one"]).items)
+    assert all(item.messages == () for item in build_set(raw, TrainingTarget.CODE, ["one"]).items)
 
 
 def test_a_frozen_set_comes_back_and_its_repositories_are_reserved(
     raw: Engine, store: RawStore, curated: Engine
 ) -> None:
     run(store, "one")
-    built = build_set(raw, Target.SCOPE, ["one"])
+    built = build_set(raw, TrainingTarget.SCOPE, ["one"])
     assert freeze(curated, raw, built) == freeze(curated, raw, built) == built.id
-    assert latest_set(curated, Target.SCOPE) == built
+    assert latest_set(curated, TrainingTarget.SCOPE) == built
     assert all_sets(curated) == [built]
     assert reserved(curated) == {"one": "evaluation of scope"}
     with pytest.raises(EvaluationError, match="no evaluation set of code is frozen"):
-        latest_set(curated, Target.CODE)
+        latest_set(curated, TrainingTarget.CODE)
 
 
 @pytest.mark.parametrize("table", ["reservations", "evaluation_sets"])
 def test_what_is_frozen_or_reserved_stays(raw: Engine, store: RawStore, curated: Engine, table: str) -> None:
     run(store, "one")
-    freeze(curated, raw, build_set(raw, Target.SCOPE, ["one"]))
+    freeze(curated, raw, build_set(raw, TrainingTarget.SCOPE, ["one"]))
     with pytest.raises(DatabaseError, match="append-only"), curated.begin() as connection:
         connection.execute(text(f"DELETE FROM {table}"))
 
 
 def test_a_changed_content_is_refused(raw: Engine, store: RawStore, curated: Engine) -> None:
     run(store, "one")
-    built = build_set(raw, Target.SCOPE, ["one"])
+    built = build_set(raw, TrainingTarget.SCOPE, ["one"])
     changed = built.model_dump_json().replace("irrelevant", "supporting")
     with writing(curated) as connection:
         row = EvaluationSetRow(id=built.id, target="scope", items=2, repositories=["one"], content=changed)
         add(connection, row)
     with pytest.raises(EvaluationError, match="was changed after it was frozen"):
-        latest_set(curated, Target.SCOPE)
+        latest_set(curated, TrainingTarget.SCOPE)
 
 
 def test_a_repository_that_was_trained_on_cannot_be_held_out(raw: Engine, store: RawStore, curated: Engine) -> None:
@@ -204,7 +204,7 @@ def test_a_repository_that_was_trained_on_cannot_be_held_out(raw: Engine, store:
     train_on(raw, "one")
     assert list(trained_repositories(raw)) == ["one"]
     with pytest.raises(GuardrailError, match=r"held-out: repository 'one' was trained on \(dataset dddd"):
-        freeze(curated, raw, build_set(raw, Target.SCOPE, ["one", "other"]))
+        freeze(curated, raw, build_set(raw, TrainingTarget.SCOPE, ["one", "other"]))
     with pytest.raises(GuardrailError, match="held-out"):
         reserve(curated, raw, ["a", "one"], "why")
     assert reserved(curated) == {}
@@ -220,12 +220,12 @@ def test_a_dataset_that_nothing_was_trained_on_reserves_nothing(raw: Engine, cur
 
 def test_an_empty_set_is_refused(raw: Engine, curated: Engine) -> None:
     with pytest.raises(EvaluationError, match="has no items"):
-        freeze(curated, raw, EvaluationSet(target=Target.SCOPE, repositories=(), items=()))
+        freeze(curated, raw, EvaluationSet(target=TrainingTarget.SCOPE, repositories=(), items=()))
 
 
 def test_contamination_finds_repositories_commits_and_prompts(tmp_path: Path, raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
-    built = build_set(raw, Target.SCOPE, ["one"])
+    built = build_set(raw, TrainingTarget.SCOPE, ["one"])
     [item] = built.items
     plain = [{"role": "user", "content": "something else"}]
     asked = [message.model_dump() for message in item.messages]
@@ -252,7 +252,7 @@ def test_contamination_finds_repositories_commits_and_prompts(tmp_path: Path, ra
 
 def test_scores_of_a_campaign_leave_out_what_says_nothing_about_the_subject(raw: Engine, store: RawStore) -> None:
     run(store, "one")
-    built = build_set(raw, Target.CODE, ["one"])
+    built = build_set(raw, TrainingTarget.CODE, ["one"])
     with pytest.raises(EvaluationError, match="was not run by student"):
         scores_from_campaign(raw, "c", built)
     run(store, "one", planner="student")
@@ -269,7 +269,7 @@ def test_scores_of_a_campaign_leave_out_what_says_nothing_about_the_subject(raw:
 
 def test_a_campaign_with_open_or_unjudged_trajectories_gives_no_scores(raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
-    built = build_set(raw, Target.CODE, ["one"])
+    built = build_set(raw, TrainingTarget.CODE, ["one"])
     run(store, "one", 1, planner="student", outcome=None)
     with pytest.raises(EvaluationError, match="was not finished"):
         scores_from_campaign(raw, "c", built)
@@ -280,7 +280,7 @@ def test_a_campaign_with_open_or_unjudged_trajectories_gives_no_scores(raw: Engi
 
 def test_an_instance_that_is_broken_for_everybody_is_left_out(raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
-    built = build_set(raw, Target.CODE, ["one"])
+    built = build_set(raw, TrainingTarget.CODE, ["one"])
     run(store, "one", 1, planner="student", outcome=OutcomeKind.FLAKY)
     came = scores_from_campaign(raw, "c", built)
     assert (came.scores, [each.kind for each in came.excluded]) == ((), [OutcomeKind.FLAKY])
@@ -288,7 +288,7 @@ def test_an_instance_that_is_broken_for_everybody_is_left_out(raw: Engine, store
 
 def test_plans_have_a_rate_for_each_kind(raw: Engine, store: RawStore) -> None:
     run(store, "one", 2)
-    built = build_set(raw, Target.PLANNING, ["one"])
+    built = build_set(raw, TrainingTarget.PLANNING, ["one"])
     run(store, "one", 2, planner="student")
     stages = {item.id: item.stage.value for item in built.items}
     for score in scores_from_campaign(raw, "c", built).scores:
@@ -297,7 +297,7 @@ def test_plans_have_a_rate_for_each_kind(raw: Engine, store: RawStore) -> None:
 
 def test_two_models_under_one_name_are_told_apart_by_identity(raw: Engine, store: RawStore) -> None:
     run(store, "one", 1)
-    built = build_set(raw, Target.CODE, ["one"])
+    built = build_set(raw, TrainingTarget.CODE, ["one"])
     run(store, "one", 1, planner="student", identity="base")
     run(store, "one", 1, planner="student", identity="adapter", outcome=OutcomeKind.TESTS_FAILED)
     with pytest.raises(EvaluationError, match="several models or adapters answered as student"):
@@ -307,7 +307,7 @@ def test_two_models_under_one_name_are_told_apart_by_identity(raw: Engine, store
     assert (base.scores, adapter.scores) == ({"pass@1": 1.0}, {"pass@1": 0.0})
     first, second = (
         Evaluation(
-            set_id=built.id, target=Target.CODE, subject=Subject(name="s", base="b"), settings={}, seconds=0.0,
+            set_id=built.id, target=TrainingTarget.CODE, subject=Subject(name="s", base="b"), settings={}, seconds=0.0,
             scores=scores,
         )
         for scores in ((base, base.model_copy(update={"seed": 1})), (adapter,))

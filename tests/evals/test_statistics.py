@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.statistics import Solved, mean_pass_at_k, pass_at_k, pass_rate, wilson
+from evals.statistics import SampleCount, mean_pass_at_k, pass_at_k, pass_rate, wilson
 
 samples = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
 repositories = st.dictionaries(
     st.sampled_from("abcdefgh"),
-    st.lists(st.integers(1, 4).flatmap(lambda n: st.builds(Solved, st.just(n), st.integers(0, n))), min_size=1),
+    st.lists(st.integers(1, 4).flatmap(lambda n: st.builds(SampleCount, st.just(n), st.integers(0, n))), min_size=1),
     min_size=1,
 )
 
@@ -34,12 +34,12 @@ def test_pass_at_k_refuses_what_it_cannot_estimate(bad: tuple[int, int, int]) ->
 
 
 def test_instances_with_too_few_samples_take_no_part_in_pass_at_k() -> None:
-    assert mean_pass_at_k([Solved(4, 2), Solved(1, 1)], 2) == pass_at_k(4, 2, 2)
-    assert mean_pass_at_k([Solved(1, 1)], 2) is None
+    assert mean_pass_at_k([SampleCount(4, 2), SampleCount(1, 1)], 2) == pass_at_k(4, 2, 2)
+    assert mean_pass_at_k([SampleCount(1, 1)], 2) is None
 
 
 @given(repositories)
-def test_an_interval_holds_its_rate_and_is_the_same_each_time(data: dict[str, list[Solved]]) -> None:
+def test_an_interval_holds_its_rate_and_is_the_same_each_time(data: dict[str, list[SampleCount]]) -> None:
     rate = pass_rate(data)
     assert 0 <= rate.low <= rate.value <= rate.high <= 1
     values = [each.passed / each.samples for group in data.values() for each in group]
@@ -50,7 +50,7 @@ def test_an_interval_holds_its_rate_and_is_the_same_each_time(data: dict[str, li
 
 @pytest.mark.parametrize("passed", [0, 1])
 def test_all_alike_is_not_taken_for_certainty(passed: int) -> None:
-    rate = pass_rate({name: [Solved(1, passed)] * 5 for name in "abcdef"})
+    rate = pass_rate({name: [SampleCount(1, passed)] * 5 for name in "abcdef"})
     assert rate.method == "Wilson over instances"
     assert rate.high - rate.low > 0.05
 
@@ -74,7 +74,7 @@ def test_repositories_that_differ_widen_the_interval_and_it_covers_the_truth() -
         data = {}
         for name in range(12):
             own = chance.betavariate(1.5, 1.5)
-            data[str(name)] = [Solved(1, int(chance.random() < own)) for _ in range(20)]
+            data[str(name)] = [SampleCount(1, int(chance.random() < own)) for _ in range(20)]
         rate = pass_rate(data, seed=run)
         half = 1.96 * math.sqrt(rate.value * (1 - rate.value) / rate.instances)
         covered += rate.low <= 0.5 <= rate.high

@@ -7,12 +7,12 @@ import pytest
 from evals.quality import UNATTRIBUTED, qualities
 from harness.packages.package import RepoPackage
 from harness.runs.campaigns import PRIOR, campaign_config, estimate
-from harness.runs.model_pool import Crew
+from harness.runs.model_pool import ModelPool
 from models.attribution import Attribution, Evidence, Label
 from models.campaign_settings import Grid, StepTestMode
 from models.context import ContextPackage
 from models.edits import CreateFile, EditResult, Rung
-from models.llm_settings import Endpoint, Models, Price, Roles
+from models.llm_settings import Endpoint, ModelSettings, Price, Roles
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Request, Stage
 from models.settings import Settings
@@ -89,15 +89,15 @@ def test_a_campaign_without_a_closed_trajectory_has_no_rates(store: RawStore) ->
     assert qualities(store.usage("c")) == []
 
 
-def crew() -> Crew:
+def pool() -> ModelPool:
     here = Endpoint(url="http://127.0.0.1:1/v1", model="m", window=8192, price=Price(input=10.0, output=20.0))
-    return Crew(Models(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here")))
+    return ModelPool(ModelSettings(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here")))
 
 
 def test_what_a_campaign_may_cost_is_a_stated_guess_until_some_were_run(store: RawStore, tmp_path: Path) -> None:
     package = RepoPackage(tmp_path, make_manifest(3))
     grid = Grid(planners=("student", "gold"), temperatures=(0.3, 0.6), samples=2)
-    expected = estimate(store, "none", [package], grid, crew())
+    expected = estimate(store, "none", [package], grid, pool())
     assert expected is not None
     each = sum(calls * (given * 10 + said * 20) for calls, given, said in PRIOR.values()) / 1e6
     assert expected.trajectories == 12
@@ -113,8 +113,8 @@ def test_later_campaigns_are_estimated_from_earlier_ones_and_what_is_done_costs_
     for name in sorted(keys):
         attempt(store, store.open_trajectory(identity, keys[name], "student", "v1"), OutcomeKind.TESTS_FAILED)
     package, grid = RepoPackage(tmp_path, make_manifest(6)), Grid(planners=("student",))
-    assert estimate(store, identity, [package], grid, crew()).trajectories == 0  # type: ignore[union-attr]
-    expected = estimate(store, "another", [package], grid, crew())
+    assert estimate(store, identity, [package], grid, pool()).trajectories == 0  # type: ignore[union-attr]
+    expected = estimate(store, "another", [package], grid, pool())
     assert expected is not None
     assert (expected.trajectories, expected.prompt_tokens) == (6, 1800)
     assert "6 earlier ones of student" in expected.basis
@@ -122,7 +122,7 @@ def test_later_campaigns_are_estimated_from_earlier_ones_and_what_is_done_costs_
 
 def test_gold_and_null_cost_nothing_and_need_no_models(store: RawStore, tmp_path: Path) -> None:
     assert (
-        estimate(store, "x", [RepoPackage(tmp_path, make_manifest())], Grid(planners=("gold", "null")), crew()) is None
+        estimate(store, "x", [RepoPackage(tmp_path, make_manifest())], Grid(planners=("gold", "null")), pool()) is None
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.whole_runs import Change, Passes, compare
+from evals.whole_runs import Passes, RateChange, compare
 from models.errors import EvaluationError
 
 MARGIN, ALPHA = 0.02, 0.20
@@ -61,7 +61,7 @@ def test_a_lost_sample_takes_one_instance_from_pass_at_k_alone() -> None:
 
 
 def test_a_significant_fall_within_the_margin_is_none() -> None:
-    assert not Change(0.5, 0.49, 0.001, 500, 500).is_loss(MARGIN, ALPHA)
+    assert not RateChange(0.5, 0.49, 0.001, 500, 500).is_loss(MARGIN, ALPHA)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))

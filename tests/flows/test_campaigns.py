@@ -15,7 +15,7 @@ from host.settings import load_settings
 from models.edits import Edit, EditFormat
 from models.manifest import Instance
 from store.database import open_database
-from store.runs import RawStore, Report, open_raw_store
+from store.runs import CampaignReport, RawStore, open_raw_store
 from tests.support.bad_server import Fail, ScriptedServer
 
 pytestmark = pytest.mark.index
@@ -27,7 +27,7 @@ def newest(package: RepoPackage) -> Instance:
     return next(instance for instance in package.manifest.instances if instance.valid)
 
 
-def run(package: RepoPackage, *planners: str, **options: Any) -> Report:
+def run(package: RepoPackage, *planners: str, **options: Any) -> CampaignReport:
     from flows.campaign import campaign
 
     return campaign([package.directory], list(planners), "c", **({"limit": 1} | options))

@@ -12,18 +12,18 @@ pytest.importorskip("torch")
 
 from agent.edits.format import format_edits
 from evals.sets import InstanceScores, build_set, freeze, reserve, scores_from_campaign
-from evals.sets.campaigns import Excluded
+from evals.sets.campaigns import ExcludedSample
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
 from models.errors import EvaluationError, GuardrailError
-from models.evaluation import GateReport, Verdict
+from models.evaluation import GateReport, GateVerdict
 from models.outcomes import OutcomeKind
+from models.plans import GateVerdict as Going
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
-from models.plans import Verdict as Going
 from models.protocols import Stage
-from models.training import Target as Trained
+from models.training import TrainingTarget
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.adapters.registry import Registry
@@ -84,24 +84,24 @@ def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     made = World(tmp_path / "data")
     varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
     add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
-    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, Trained.SCOPE, ["hidden"], limit=1))
+    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1))
     curate(
         made.raw,
         made.curated,
-        made.request(Trained.SCOPE).model_copy(update={"data_dir": str(made.folder)}),
+        made.request(TrainingTarget.SCOPE).model_copy(update={"data_dir": str(made.folder)}),
     )
     return made
 
 
 def prepared(end_to_end: Path) -> tuple[Any, Any, GateReport]:
     """Shop and trained adapter, and a report that lets it in, which random weights do not earn."""
-    from flows.train import TrainOrder, gate, open_shop, prepare
+    from flows.train import TrainOrder, gate, open_training_context, prepare
 
-    shop = open_shop()
-    order = TrainOrder(target=Trained.SCOPE, base="tiny", end_to_end=(end_to_end,), end_to_end_limit=1)
-    made = prepare(shop, order)
-    [report] = gate(shop, [made])
-    return shop, made, report.model_copy(update={"verdict": Verdict.PROMOTE, "reason": "for the test"})
+    context = open_training_context()
+    order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny", end_to_end=(end_to_end,), end_to_end_limit=1)
+    made = prepare(context, order)
+    [report] = gate(context, [made])
+    return context, made, report.model_copy(update={"verdict": GateVerdict.PROMOTE, "reason": "for the test"})
 
 
 @pytest.mark.parametrize("spoilt", [False, True])
@@ -115,10 +115,10 @@ def test_whole_runs_keep_or_undo_a_promotion(
     student = Student(sample, spoilt)
     with ScriptedServer(student, flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
-        shop, made, report = prepared(sample.directory)
+        context, made, report = prepared(sample.directory)
         server.models = ("scripted", made.adapter.served)
-        came = conclude(shop, made, report)
-        log = [entry.action for entry in Registry(world.curated, world.folder).log(Trained.SCOPE)]
+        came = conclude(context, made, report)
+        log = [entry.action for entry in Registry(world.curated, world.folder).log(TrainingTarget.SCOPE)]
         assert student.adapted
         if spoilt:
             assert (came.serving, log) == ("tiny", ["promote", "rollback"])
@@ -127,12 +127,12 @@ def test_whole_runs_keep_or_undo_a_promotion(
             assert (came.serving, log) == ("scope-v1", ["promote"])
             assert "whole runs are no worse than before: 1.000 to 1.000" in came.notes
         serves = made.adapter.served if not spoilt else ""
-        assert answering(shop) == dict.fromkeys(Stage, "") | dict.fromkeys(Trained.SCOPE.stages, serves)
+        assert answering(context) == dict.fromkeys(Stage, "") | dict.fromkeys(TrainingTarget.SCOPE.stages, serves)
         asked = len(server.requests)
-        again = conclude(shop, made, report)
+        again = conclude(context, made, report)
         assert again.serving == came.serving
         assert len(server.requests) == asked
-        assert [e.action for e in Registry(world.curated, world.folder).log(Trained.SCOPE)] == log
+        assert [e.action for e in Registry(world.curated, world.folder).log(TrainingTarget.SCOPE)] == log
 
 
 def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
@@ -150,15 +150,15 @@ def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
     reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
     with ScriptedServer(Student(sample, spoilt=True), flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
-        shop, made, report = prepared(sample.directory)
+        context, made, report = prepared(sample.directory)
         server.models = ("scripted", made.adapter.served)
         real = flows.promotion.whole_runs
         monkeypatch.setattr(flows.promotion, "whole_runs", dies)
         with pytest.raises(Killed):
-            conclude(shop, made, report)
-        assert shop.registry.active(Trained.SCOPE).name == "scope-v1"
+            conclude(context, made, report)
+        assert context.registry.active(TrainingTarget.SCOPE).name == "scope-v1"
         monkeypatch.setattr(flows.promotion, "whole_runs", real)
-        assert conclude(shop, made, report).serving == "tiny"
+        assert conclude(context, made, report).serving == "tiny"
 
 
 def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
@@ -168,10 +168,10 @@ def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
 
     with ScriptedServer("I cannot say.", flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
-        shop, made, report = prepared(sample.directory)
+        context, made, report = prepared(sample.directory)
         with pytest.raises(GuardrailError, match=r"^held-out: "):
-            conclude(shop, made, report)
-        assert shop.registry.active(Trained.SCOPE) is None
+            conclude(context, made, report)
+        assert context.registry.active(TrainingTarget.SCOPE) is None
 
 
 def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
@@ -180,20 +180,20 @@ def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
     import flows.judging
     from flows.campaign import campaign
     from flows.judging import evaluate
-    from flows.train import open_shop
+    from flows.train import open_training_context
 
     configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
     campaign([sample.directory], ["gold"], "gold", limit=1)
-    items = build_set(world.raw.engine, Trained.CODE, [sample.manifest.name])
-    shop, base = open_shop(), find_base(world.curated, "tiny")
+    items = build_set(world.raw.engine, TrainingTarget.CODE, [sample.manifest.name])
+    context, base = open_training_context(), find_base(world.curated, "tiny")
     with pytest.raises(EvaluationError, match=r"has no verdict \(provider-error\); run the campaign again"):
-        evaluate(shop, items, base, None)  # nobody answers, which is no failure of the base
+        evaluate(context, items, base, None)  # nobody answers, which is no failure of the base
 
     def one_lost(*args: Any) -> InstanceScores:
         """The scores, but that a fault took the last sample."""
         whole = scores_from_campaign(*args)
         lost = whole.scores[-1]
-        gone = Excluded(item=lost.item, instance="i", seed=lost.seed, kind=OutcomeKind.DISK_FULL)
+        gone = ExcludedSample(item=lost.item, instance="i", seed=lost.seed, kind=OutcomeKind.DISK_FULL)
         return InstanceScores(scores=whole.scores[:-1], excluded=(gone,))
 
     student = Student(sample, spoilt=False)
@@ -201,11 +201,11 @@ def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
         configured(server.url, base='"tiny"', window=32768)
         with monkeypatch.context() as patched:
             patched.setattr(flows.judging, "scores_from_campaign", one_lost)
-            assert len(evaluate(open_shop(), items, base, None).scores) == 1
-        first = evaluate(open_shop(), items, base, None)  # for what lacked a sample was not kept
+            assert len(evaluate(open_training_context(), items, base, None).scores) == 1
+        first = evaluate(open_training_context(), items, base, None)  # for what lacked a sample was not kept
         assert [score.scores for score in first.scores] == [{"pass@1": 1.0}] * 2
         configured(server.url, base='"another"', window=32768)
         with pytest.raises(EvaluationError, match="not said to serve base tiny"):
-            evaluate(open_shop(), items, base, None)
+            evaluate(open_training_context(), items, base, None)
     configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
-    assert evaluate(open_shop(), items, base, None) == first
+    assert evaluate(open_training_context(), items, base, None) == first

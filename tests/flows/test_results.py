@@ -13,7 +13,7 @@ from prefect import flow, task
 from prefect.results import ResultRecord
 
 from models.errors import DatabaseError
-from tasks.caching import kept_at_once, kept_under
+from tasks.caching import cache_options, commit_eagerly
 
 
 class Bomb:
@@ -36,8 +36,8 @@ def done(engine: None, tmp_path: Path) -> Callable[[], int]:
 
     @flow(persist_result=False)
     def asked() -> str:
-        with kept_at_once():
-            return once.with_options(**kept_under("k", tmp_path))()
+        with commit_eagerly():
+            return once.with_options(**cache_options("k", tmp_path))()
 
     def run() -> int:
         assert asked() == "key"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.training import Target
+from models.training import TrainingTarget
 from tests.support.bad_server import Fail, ScriptedServer
 from tests.support.pairs_material import Repository, World
 from training.data.pairs import read_pairs
@@ -45,13 +45,13 @@ def test_opinions_are_kept_and_not_asked_for_again(world: World, teacher: Callab
 
     with ScriptedServer([GOOD, "what?", "what?", BAD, GOOD]) as server:
         teacher(server)
-        first = score(Target.SCOPE, limit=3)
+        first = score(TrainingTarget.SCOPE, limit=3)
         assert (first.scores, first.accepted, first.unread, first.open) == ((0.9, 0.2), 1, 1, 1)
-        second = score(Target.SCOPE)
+        second = score(TrainingTarget.SCOPE)
         assert (second.known, second.scores, second.unread) == (2, (0.9, 0.9), 0)  # what was not read is asked again
-        assert score(Target.SCOPE).known == 4
+        assert score(TrainingTarget.SCOPE).known == 4
     assert 0 < second.cost < first.cost
-    assert len(read_pairs(world.raw, Target.SCOPE).pairs) == 3
+    assert len(read_pairs(world.raw, TrainingTarget.SCOPE).pairs) == 3
 
 
 def test_a_cap_or_a_dead_teacher_stops_it_and_loses_nothing(
@@ -61,12 +61,12 @@ def test_a_cap_or_a_dead_teacher_stops_it_and_loses_nothing(
 
     with ScriptedServer([GOOD] * 4) as server:
         teacher(server)
-        capped = score(Target.SCOPE, max_cost=1.8)
+        capped = score(TrainingTarget.SCOPE, max_cost=1.8)
         assert "1.8" in capped.stopped
         assert 0 < len(capped.scores) < 4
     with ScriptedServer([Fail(500)] * 50) as server:
         teacher(server)
-        dead = score(Target.SCOPE)
+        dead = score(TrainingTarget.SCOPE)
         assert (dead.known, dead.scores, dead.open) == (len(capped.scores), (), 4 - len(capped.scores))
 
 

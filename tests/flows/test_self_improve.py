@@ -15,8 +15,8 @@ pytest.importorskip("torch")
 from evals.sets import build_set, freeze
 from harness.packages.package import RepoPackage
 from models.errors import GuardrailError, RegistryError, UsageError
-from models.evaluation import GateReport, Verdict
-from models.training import Target
+from models.evaluation import GateReport, GateVerdict
+from models.training import TrainingTarget
 from store.rows import reading, table_of
 from store.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
 from tests.support.pairs_material import Repository, World, varied_gold_runs
@@ -42,7 +42,7 @@ def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     made = World(tmp_path / "data")
     varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
     add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
-    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, Target.SCOPE, ["hidden"], limit=1))
+    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1))
     return made
 
 
@@ -77,7 +77,7 @@ def test_a_round_ends_with_a_verdict_and_stops_when_nothing_was_promoted(
         configured(server.url)
         report = self_improve(order(sample), rounds=2)
     [line] = report.lines
-    assert (line.round, line.target, line.adapter) == (1, Target.SCOPE, "scope-v1")
+    assert (line.round, line.target, line.adapter) == (1, TrainingTarget.SCOPE, "scope-v1")
     assert line.verdict in ("inconclusive", "reject")
     assert report.stopped == "round 1 promoted nothing"
     assert done(world) == (17, 1, 1, 2, 1)
@@ -124,7 +124,7 @@ def test_a_round_ends_though_somebody_else_serves_by_now(
     def passes_against_another(*args: Any) -> list[GateReport]:
         [report] = real(*args)
         champion = report.champion.model_copy(update={"name": "scope-v0", "adapter": "f" * 64})
-        return [report.model_copy(update={"verdict": Verdict.PROMOTE, "champion": champion})]
+        return [report.model_copy(update={"verdict": GateVerdict.PROMOTE, "champion": champion})]
 
     real = flow.gate
     monkeypatch.setattr(flow, "gate", passes_against_another)

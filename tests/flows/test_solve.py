@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.packages.package import RepoPackage
-from harness.runs.solving import Order, compare
+from harness.runs.solving import SolveOrder, compare
 from host.settings import load_settings
 from models.errors import ProviderError, RepositoryError, UsageError
 from models.outcomes import OutcomeKind
@@ -20,16 +20,16 @@ pytestmark = pytest.mark.index
 Configure = Callable[..., None]
 
 
-def order(package: RepoPackage, **changes: Any) -> Order:
+def order(package: RepoPackage, **changes: Any) -> SolveOrder:
     instance = newest(package)
     given = {"task": instance.task, "repository": str(package.git.directory), "revision": instance.base_commit}
-    return Order(**{**given, "tests": False, **changes})
+    return SolveOrder(**{**given, "tests": False, **changes})
 
 
-def solved(order: Order, planner: str, **options: Any) -> Any:
-    from flows.solve import Attempt, solve
+def solved(order: SolveOrder, planner: str, **options: Any) -> Any:
+    from flows.solve import SolveRequest, solve
 
-    return solve("s", order, Attempt(planner=planner, **options))
+    return solve("s", order, SolveRequest(planner=planner, **options))
 
 
 def archive(found: Any) -> Path:

@@ -10,8 +10,8 @@ pytest.importorskip("torch")
 
 from evals.sets import build_set, freeze
 from models.errors import EvaluationError, GuardrailError, RegistryError, TrainingError
-from models.evaluation import Verdict
-from models.training import Target
+from models.evaluation import GateVerdict
+from models.training import TrainingTarget
 from store.rows import Texts, add, reading, table_of, writing
 from store.tables import EvaluationRow, TrainingDataset, TrainingRun
 from tests.support.pairs_material import Repository, World, varied_gold_runs
@@ -47,17 +47,17 @@ def world(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
 
 
 def freeze_scope(world: World) -> None:
-    items = build_set(world.raw.engine, Target.SCOPE, [HELD_OUT], limit=2)
+    items = build_set(world.raw.engine, TrainingTarget.SCOPE, [HELD_OUT], limit=2)
     freeze(world.curated, world.raw.engine, items)
 
 
 def freeze_other(world: World) -> None:
     """A frozen set of a repository that no dataset here was made of."""
     varied_gold_runs(world, Repository("other"))
-    freeze(world.curated, world.raw.engine, build_set(world.raw.engine, Target.SCOPE, ["other"], limit=1))
+    freeze(world.curated, world.raw.engine, build_set(world.raw.engine, TrainingTarget.SCOPE, ["other"], limit=1))
 
 
-def curated(world: World, target: Target) -> Curated:
+def curated(world: World, target: TrainingTarget) -> Curated:
     """A dataset where the flow looks for it."""
     request = world.request(target).model_copy(update={"data_dir": str(world.folder)})
     return curate(world.raw, world.curated, request)
@@ -66,7 +66,7 @@ def curated(world: World, target: Target) -> Curated:
 def order(**changes: object) -> "object":
     from flows.train import TrainOrder
 
-    return TrainOrder.model_validate({"target": Target.SCOPE, "base": "tiny", **changes})
+    return TrainOrder.model_validate({"target": TrainingTarget.SCOPE, "base": "tiny", **changes})
 
 
 def rows(world: World, table: type) -> int:
@@ -78,7 +78,7 @@ def with_preferences(world: World) -> Path:
     """A dataset of scope whose pairs are preferences as well: the right answer before a wrong one."""
     import json
 
-    made = curated(world, Target.SCOPE)
+    made = curated(world, TrainingTarget.SCOPE)
     assert made.dataset_dir is not None
     sft = (made.dataset_dir / "sft.jsonl").read_text()
     pairs = [json.loads(line) for line in sft.splitlines()]
@@ -126,12 +126,12 @@ def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world:
     dataset = with_preferences(world)
     report = train(order(dataset=dataset, technique="sft+dpo"))
     assert report.adapter == "scope-v1"
-    assert report.verdict in (Verdict.INCONCLUSIVE, Verdict.REJECT)  # random weights cannot write JSON
+    assert report.verdict in (GateVerdict.INCONCLUSIVE, GateVerdict.REJECT)  # random weights cannot write JSON
     assert report.serving == "tiny"
     assert any("measured without the JSON schemas" in note for note in report.notes)
     assert {test.metric for test in report.gate.tests} >= {"accuracy", "relevant_recall"}
     registry = Registry(world.curated, world.folder)
-    assert [entry.action for entry in registry.log(Target.SCOPE)] == [report.verdict.value]
+    assert [entry.action for entry in registry.log(TrainingTarget.SCOPE)] == [report.verdict.value]
     lineage = read_statement(registry.verify("scope-v1").path).predicate
     with reading(world.raw.engine) as connection:
         asked = set(connection.scalars(select(table_of(EvaluationRow).c.id)))
@@ -144,28 +144,28 @@ def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world:
 
 
 def test_what_a_dataset_lacks_is_said_before_anything_is_measured(world: World) -> None:
-    from flows.train import inputs, open_shop
+    from flows.train import inputs, open_training_context
 
     freeze_scope(world)
-    made = curated(world, Target.SCOPE)
+    made = curated(world, TrainingTarget.SCOPE)
     with pytest.raises(TrainingError, match="has no preferences, which dpo needs"):
-        inputs(open_shop(), order(dataset=made.dataset_dir, technique="dpo"))  # type: ignore[arg-type]
+        inputs(open_training_context(), order(dataset=made.dataset_dir, technique="dpo"))  # type: ignore[arg-type]
 
 
 def test_a_superseded_base_is_not_trained_on(world: World, tmp_path: Path) -> None:
-    from flows.train import inputs, open_shop
+    from flows.train import inputs, open_training_context
 
     freeze_scope(world)
-    made = curated(world, Target.SCOPE)
+    made = curated(world, TrainingTarget.SCOPE)
     add_tuned_base(world.curated, world.folder, make_tiny_base(tmp_path / "tuned", seed=1), "reasoning")
     with pytest.raises(RegistryError, match="base tiny is superseded by reasoning-base-v1; train on that"):
-        inputs(open_shop(), order(dataset=made.dataset_dir))  # type: ignore[arg-type]
+        inputs(open_training_context(), order(dataset=made.dataset_dir))  # type: ignore[arg-type]
 
 
 def test_nothing_is_trained_without_a_frozen_set(world: World) -> None:
     from flows.train import train
 
-    curated(world, Target.SCOPE)
+    curated(world, TrainingTarget.SCOPE)
     with pytest.raises(EvaluationError, match="no evaluation set of scope is frozen"):
         train(order())
 
@@ -173,7 +173,7 @@ def test_nothing_is_trained_without_a_frozen_set(world: World) -> None:
 def test_nothing_is_trained_on_what_was_reserved_afterwards(world: World) -> None:
     from flows.train import train
 
-    made = curated(world, Target.SCOPE)
+    made = curated(world, TrainingTarget.SCOPE)
     freeze_scope(world)
     with pytest.raises(GuardrailError, match=r"^held-out: hidden is reserved"):
         train(order(dataset=made.dataset_dir))
@@ -182,14 +182,14 @@ def test_nothing_is_trained_on_what_was_reserved_afterwards(world: World) -> Non
 def test_a_target_waits_for_its_turn_unless_a_person_says_why(world: World) -> None:
     from flows.train import train
 
-    items = build_set(world.raw.engine, Target.TASK_ANALYSIS, [HELD_OUT], limit=1)
+    items = build_set(world.raw.engine, TrainingTarget.TASK_ANALYSIS, [HELD_OUT], limit=1)
     freeze(world.curated, world.raw.engine, items)
-    curated(world, Target.TASK_ANALYSIS)
+    curated(world, TrainingTarget.TASK_ANALYSIS)
     with pytest.raises(GuardrailError, match=r"^tier-order: task_analysis is of tier 2"):
-        train(order(target=Target.TASK_ANALYSIS))
-    report = train(order(target=Target.TASK_ANALYSIS, override="no tuned base can be made here"))
+        train(order(target=TrainingTarget.TASK_ANALYSIS))
+    report = train(order(target=TrainingTarget.TASK_ANALYSIS, override="no tuned base can be made here"))
     assert any("no tuned base can be made here" in note for note in report.notes)
-    log = Registry(world.curated, world.folder).log(Target.TASK_ANALYSIS)
+    log = Registry(world.curated, world.folder).log(TrainingTarget.TASK_ANALYSIS)
     assert [entry.override for entry in log if entry.override] == ["no tuned base can be made here"]
 
 
@@ -197,7 +197,7 @@ def test_a_dataset_that_was_changed_is_refused(world: World) -> None:
     from flows.train import train
 
     freeze_scope(world)
-    made = curated(world, Target.SCOPE)
+    made = curated(world, TrainingTarget.SCOPE)
     assert made.dataset_dir is not None
     file = made.dataset_dir / "sft.jsonl"
     file.chmod(0o644)
@@ -229,7 +229,7 @@ def test_a_flow_that_died_repeats_no_finished_step(world: World, monkeypatch: py
     from flows.train import train
 
     freeze_scope(world)
-    curated(world, Target.SCOPE)
+    curated(world, TrainingTarget.SCOPE)
     restore = crash_after(monkeypatch, step)
     with pytest.raises(Killed):
         train(order())
@@ -238,7 +238,7 @@ def test_a_flow_that_died_repeats_no_finished_step(world: World, monkeypatch: py
     report = train(order())
     assert (rows(world, TrainingRun), rows(world, EvaluationRow)) == (1, 2)
     assert before <= (1, 2)
-    assert len(Registry(world.curated, world.folder).log(Target.SCOPE)) == 1
+    assert len(Registry(world.curated, world.folder).log(TrainingTarget.SCOPE)) == 1
     assert report.adapter == "scope-v1"
 
 
@@ -246,7 +246,7 @@ def test_a_full_fine_tune_makes_the_next_base_and_old_adapters_cannot_be_promote
     from flows.train import train
     from flows.tune import tune
 
-    dataset = curated(world, Target.SCOPE).dataset_dir
+    dataset = curated(world, TrainingTarget.SCOPE).dataset_dir
     assert dataset is not None
     freeze_other(world)
     report = train(order(dataset=dataset))

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.attribution import Lab, attribute
+from harness.attribution import AttributionExperiments, attribute
 from harness.attribution.merge import merge
 from harness.packages.package import RepoPackage
-from harness.runs.attempt import Bench
-from models.attribution import Attribution, Label, Place
+from harness.runs.attempt import InstanceContext
+from models.attribution import Attribution, CodePlace, Label
 from models.context import ContextFile, ContextPackage, Relevance
 from models.files import Overlay
-from models.manifest import Funnel, Instance, Manifest
+from models.manifest import Instance, Manifest, MiningFunnel
 from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult, StepStatus, Target
 from models.solution import Solution, StopReason
@@ -58,7 +58,7 @@ class Judge:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def instance_context(tmp_path: Path) -> InstanceContext:
     repository = Repository(tmp_path / "r")
     base = repository.commit(FILES)
     commit = repository.commit(AFTER)
@@ -69,13 +69,13 @@ def bench(tmp_path: Path) -> Bench:
     manifest = Manifest(
         name="r", source="r", license=None, organisation=None, domain=None, head=commit, python="3.11",
         test_command=(), lines_of_code=1, instances=(instance,),
-        funnel=Funnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
+        funnel=MiningFunnel(total=1, dropped={}, needs_message=0, kept=1, mixed=1),
     )  # fmt: skip
     directory = tmp_path / "package"
     directory.mkdir()
     (directory / "repo").symlink_to(repository.directory)
     runtime: Any = Runtime(sandbox=None, environments=None, limits=None, scratch=tmp_path / "s")  # type: ignore[arg-type]
-    return Bench(runtime, RepoPackage(directory, manifest), instance)
+    return InstanceContext(runtime, RepoPackage(directory, manifest), instance)
 
 
 def solution(*steps: tuple[Target, ...], **fields: Any) -> Solution:
@@ -114,11 +114,11 @@ Find = Callable[..., Attribution]
 
 
 @pytest.fixture
-def find(bench: Bench) -> Find:
+def find(instance_context: InstanceContext) -> Find:
     def attributed(
         solved: Solution, left: Overlay, outcome: OutcomeKind = OutcomeKind.TESTS_FAILED, planned: bool = True
     ) -> Attribution:
-        return attribute(Lab(bench, Judge()), solved, left, outcome, planned)
+        return attribute(AttributionExperiments(instance_context, Judge()), solved, left, outcome, planned)
 
     return attributed
 
@@ -131,7 +131,7 @@ def test_a_sufficient_plan_badly_coded_is_the_coders(find: Find) -> None:
     found = find(solution(*ALL, context=EVERYTHING), work(core=CORE + "# BROKEN\n"))
     assert found.label is Label.CODE
     assert [each.passed for each in found.evidence.experiments] == [True]
-    assert found.evidence.omitted == (Place(path="NEWS.md"),)  # not needed, so no fault
+    assert found.evidence.omitted == (CodePlace(path="NEWS.md"),)  # not needed, so no fault
 
 
 def test_a_helper_that_the_plan_does_not_name_is_the_coders_to_write(find: Find) -> None:
@@ -151,7 +151,7 @@ def test_an_edit_rejected_in_a_sufficient_plan_is_the_coders_and_in_an_insuffici
 def test_a_plan_that_misses_what_the_context_showed_is_at_fault(find: Find) -> None:
     found = find(solution((AREA,), (MAIN,), context=EVERYTHING), work(cli=CLI_AFTER))
     assert found.label is Label.PLAN
-    assert Place(path="p/core.py", symbol="edge") in found.evidence.omitted
+    assert CodePlace(path="p/core.py", symbol="edge") in found.evidence.omitted
     assert not found.evidence.unseen
     assert find(solution(context=EVERYTHING), {}, OutcomeKind.EMPTY_PATCH).label is Label.PLAN
 
@@ -159,14 +159,14 @@ def test_a_plan_that_misses_what_the_context_showed_is_at_fault(find: Find) -> N
 def test_a_plan_cannot_name_what_the_context_hid(find: Find) -> None:
     found = find(solution((AREA,), (EDGE,), context=shown("p/core.py", "p/other.py", "NEWS.md")), work(core=CORE_AFTER))
     assert found.label is Label.RETRIEVAL
-    assert found.evidence.unseen == (Place(path="p/cli.py"),)
+    assert found.evidence.unseen == (CodePlace(path="p/cli.py"),)
     empty = find(solution(context=shown("p/other.py")), {}, OutcomeKind.EMPTY_PATCH)
     assert empty.label is Label.RETRIEVAL
 
 
 def test_a_hidden_file_that_is_not_needed_excuses_no_plan(find: Find) -> None:
     found = find(solution((AREA,), (MAIN,), context=shown("p/core.py", "p/cli.py")), {})
-    assert found.evidence.unseen == (Place(path="NEWS.md"),)
+    assert found.evidence.unseen == (CodePlace(path="NEWS.md"),)
     assert found.label is Label.PLAN
 
 
@@ -175,7 +175,7 @@ def test_a_symbol_left_out_of_a_file_that_is_shown_is_hidden(find: Find) -> None
     context = shown("p/core.py", "p/cli.py", "NEWS.md", core=core)
     found = find(solution((AREA,), (MAIN,), context=context), {})
     assert found.label is Label.RETRIEVAL
-    assert found.evidence.unseen == (Place(path="p/core.py", symbol="edge"),)
+    assert found.evidence.unseen == (CodePlace(path="p/core.py", symbol="edge"),)
 
 
 def test_a_plan_that_names_what_it_was_not_shown_is_judged_by_what_it_names(find: Find) -> None:
@@ -187,7 +187,7 @@ def test_a_target_in_the_wrong_place_is_the_planners_if_the_rest_of_the_work_is_
     right = work(core=CORE_AFTER, other=OTHER + "# more\n")
     found = find(solution((AREA,), (EDGE,), (elsewhere,), context=EVERYTHING), right)
     assert found.label is Label.PLAN
-    assert found.evidence.foreign == (Place(path="p/other.py"),)
+    assert found.evidence.foreign == (CodePlace(path="p/other.py"),)
 
 
 def test_a_plan_that_may_solve_it_another_way_is_not_blamed(find: Find) -> None:
@@ -257,11 +257,13 @@ def test_a_prompt_too_long_is_not_decided(find: Find) -> None:
     assert find(solved, {}, OutcomeKind.PROMPT_TOO_LONG).label is Label.UNDETERMINED
 
 
-def test_tests_that_fail_on_the_gold_patch_decide_nothing(bench: Bench) -> None:
+def test_tests_that_fail_on_the_gold_patch_decide_nothing(instance_context: InstanceContext) -> None:
     def fails(changes: Overlay) -> Validation:
         return Validation(key="k", oracle=OracleKind.F2P_P2P, kind=OutcomeKind.TESTS_FAILED)
 
-    found = attribute(Lab(bench, fails), solution(*ALL), work(core=""), OutcomeKind.TESTS_FAILED)
+    found = attribute(
+        AttributionExperiments(instance_context, fails), solution(*ALL), work(core=""), OutcomeKind.TESTS_FAILED
+    )
     assert found.label is Label.UNDETERMINED
 
 
@@ -289,8 +291,8 @@ def test_an_attribution_is_the_same_when_made_again(find: Find) -> None:
     assert find(solved, work(core=CORE_AFTER)) == find(solved, work(core=CORE_AFTER))
 
 
-def test_the_clone_is_read_and_never_written(bench: Bench, find: Find) -> None:
-    git: Git = bench.package.git
+def test_the_clone_is_read_and_never_written(instance_context: InstanceContext, find: Find) -> None:
+    git: Git = instance_context.package.git
     before = git.text("for-each-ref") + git.text("count-objects", "-v")
     find(solution((AREA,)), {})
     assert git.text("for-each-ref") + git.text("count-objects", "-v") == before

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.packages.gold_validation import GoldVerdict, Runs, decide
+from harness.packages.gold_validation import GoldVerdict, StateRuns, decide
 from models.manifest import InvalidReason
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 
@@ -27,7 +27,7 @@ AFTER = report({OLD: PASS, NEW: PASS, ELSEWHERE: PASS})
 def verdict(
     parent: SuiteReport = PARENT, before: SuiteReport = BEFORE, after: tuple[SuiteReport, ...] = (AFTER, AFTER, AFTER)
 ) -> GoldVerdict:
-    return decide(Runs(parent, (before, before), after, frozenset({"tests/test_a.py"})))
+    return decide(StateRuns(parent, (before, before), after, frozenset({"tests/test_a.py"})))
 
 
 def test_a_new_test_that_needs_the_commit_is_fail_to_pass_and_the_others_stay() -> None:

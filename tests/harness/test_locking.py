@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.attacks._histories import History
 from benchmarks.attacks._local_index import Release, local_index, write_wheel
-from harness.packages.locking import Candidate, environment_for, find_environments
+from harness.packages.locking import CommitCandidate, environment_for, find_environments
 from harness.packages.package import RepoPackage
 from harness.packages.reach import late_environments, misstated_reaches, self_provided
-from models.manifest import Environment, Funnel, Instance, InvalidReason, Manifest
+from models.manifest import Environment, Instance, InvalidReason, Manifest, MiningFunnel
 from runtime.environments import WINDOW_DAYS, Era, calendar_of, discover, eras_of, installed_interpreters
 from runtime.environments.wheels import locked
 
@@ -36,7 +36,7 @@ def versions(environment: Environment | None) -> dict[str, str]:
     return {name: str(version) for name, version in locked(environment.lock)}
 
 
-def environments(history: History, commits: list[str], tmp_path: Path, wheels: Path) -> list[Candidate]:
+def environments(history: History, commits: list[str], tmp_path: Path, wheels: Path) -> list[CommitCandidate]:
     return find_environments(history.git, [history.mined(sha) for sha in commits], wheels, tmp_path / "cache")
 
 
@@ -306,7 +306,7 @@ def test_a_package_that_brings_the_distribution_under_test_is_found_out(tmp_path
     assert "dep" in line.value
 
 
-def packed(history: History, found: list[Candidate], tmp_path: Path) -> RepoPackage:
+def packed(history: History, found: list[CommitCandidate], tmp_path: Path) -> RepoPackage:
     """A package of candidates, none of which was validated."""
     directory = tmp_path / "package"
     directory.mkdir()
@@ -323,7 +323,7 @@ def packed(history: History, found: list[Candidate], tmp_path: Path) -> RepoPack
     manifest = Manifest(
         name="lib", source="local:lib", license=None, organisation=None, domain=None, head=found[-1].commit.sha,
         python=PYTHON, test_command=("pytest",), lines_of_code=1, environments=tuple(locks.values()),
-        funnel=Funnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2), instances=instances,
+        funnel=MiningFunnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2), instances=instances,
     )  # fmt: skip
     return RepoPackage(directory, manifest)
 

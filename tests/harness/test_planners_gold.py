@@ -11,7 +11,7 @@ from agent.loop import solve
 from agent.plan.parse import parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.prompts import render
 from agent.retrieve import rank
-from harness.packages.gold_patch import FileChange, GoldPatch, read_gold_patch
+from harness.packages.gold_patch import GoldFileChange, GoldPatch, read_gold_patch
 from harness.planners import GoldPlanner, NullPlanner
 from harness.planners.derive import ordered_by_use
 from harness.planners.hunks import FileHunks
@@ -124,7 +124,7 @@ def test_nothing_is_rewritten_that_is_the_same() -> None:
 # plans
 
 
-def plan_of(*changes: FileChange) -> GoldPlanner:
+def plan_of(*changes: GoldFileChange) -> GoldPlanner:
     return GoldPlanner(patch(*changes), EditFormat.SEARCH_REPLACE)
 
 
@@ -214,8 +214,8 @@ def test_all_eight_stages_are_answered_to_the_prompt_a_model_would_be_sent(
     assert {request.stage for request, _ in recorder.answers} == set(Stage)
     assert [request.attempt for request, _ in recorder.answers] == [0] * len(recorder.answers)
     for request, answer in recorder.answers:
-        assert answer.prompt == prompt_text(render(request, planner.room(request.stage), planner.count))
-        assert 0 < answer.prompt_tokens <= planner.room(request.stage)
+        assert answer.prompt == prompt_text(render(request, planner.max_prompt_tokens(request.stage), planner.count))
+        assert 0 < answer.prompt_tokens <= planner.max_prompt_tokens(request.stage)
     assert solution.context is not None
     shown = {file.path: file.relevance for file in solution.context.files}
     assert shown["src/p/a.py"] is Relevance.RELEVANT

@@ -7,7 +7,7 @@ from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_a
 from harness.packages.gold_patch import GoldPatch
 from harness.planners import GoldPlanner
 from harness.planners.judging import GoldJudge
-from models.context import Candidate, FileOutline, Relevance, SymbolOutline, SymbolUse, Tier
+from models.context import Candidate, CandidateTier, FileOutline, Relevance, SymbolOutline, SymbolUse
 from models.edits import EditFormat
 from models.protocols import Request, Stage
 from repos.index.symbols import symbols
@@ -15,7 +15,7 @@ from tests.support.gold_material import AFTER, BEFORE, TASK, change, patch, patc
 
 
 def candidates(*paths: str) -> tuple[Candidate, ...]:
-    return tuple(Candidate(path=path, score=1.0, tier=Tier.LEXICAL, reason="words") for path in paths)
+    return tuple(Candidate(path=path, score=1.0, tier=CandidateTier.LEXICAL, reason="words") for path in paths)
 
 
 def outline(path: str, text: str, relevance: Relevance = Relevance.RELEVANT) -> FileOutline:

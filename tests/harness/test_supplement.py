@@ -16,20 +16,20 @@ from harness.mining import mine
 from harness.packages.package import MANIFEST, RepoPackage, generated_tests, read_package, with_supplements
 from harness.supplement import (
     RouterTeacher,
-    Subject,
-    kept_trial,
+    UntestedInstance,
+    cached_trial,
     store_files,
     store_instance,
     supplement,
     try_modules,
     wanting,
 )
-from harness.supplement.brief import Brief, Shown, render
+from harness.supplement.brief import Brief, ShownFile, render
 from harness.validation.judge import judge_candidate
 from llm import Meter, open_router
 from models.errors import CapReached, ManifestError, PromptTooLong, ProviderError
 from models.generated import Failing
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.manifest import Instance, InvalidReason, Manifest
 from models.outcomes import OracleKind, OutcomeKind
 from models.supplements import Refusal, Supplement, Trial
@@ -123,7 +123,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 def teacher(*answers: Behaviour, meter: Meter | None = None) -> Iterator[tuple[RouterTeacher, ScriptedServer]]:
     with ScriptedServer(answers) as server:
         endpoint = {"url": server.url, "model": "scripted", "window": 16384, "attempts": 1, "price": {"input": 1e6}}
-        models = Models.model_validate({"endpoints": {"script": endpoint}, "teachers": {"reasoning": "script"}})
+        models = ModelSettings.model_validate({"endpoints": {"script": endpoint}, "teachers": {"reasoning": "script"}})
         yield RouterTeacher(open_router(models, "teacher", meter)), server
 
 
@@ -132,10 +132,10 @@ Ask = Callable[..., tuple[Supplement, ScriptedServer]]
 
 @pytest.fixture
 def ask(runtime: Runtime, package: RepoPackage, cache: Path) -> Ask:
-    subject = Subject(runtime, package, package.manifest.instances[0])
+    subject = UntestedInstance(runtime, package, package.manifest.instances[0])
 
-    def attempt(subject: Subject, modules: dict[str, str]) -> Trial:
-        return kept_trial(subject.runtime, subject.package, subject.instance, modules, cache)
+    def attempt(subject: UntestedInstance, modules: dict[str, str]) -> Trial:
+        return cached_trial(subject.runtime, subject.package, subject.instance, modules, cache)
 
     def run(*answers: Behaviour) -> tuple[Supplement, ScriptedServer]:
         with teacher(*answers) as (asked, server):
@@ -268,7 +268,7 @@ def test_a_provider_that_fails_is_no_ones_refusal(ask: Ask) -> None:
 
 
 def test_a_cap_stops_before_it_is_passed(runtime: Runtime, package: RepoPackage) -> None:
-    subject = Subject(runtime, package, package.manifest.instances[0])
+    subject = UntestedInstance(runtime, package, package.manifest.instances[0])
     with teacher(block(GOOD), meter=Meter(max_cost=1.0)) as (asked, server), pytest.raises(CapReached):
         supplement(subject, asked, lambda *_: Trial())
     assert server.requests == []
@@ -390,18 +390,18 @@ def test_the_command_goes_on_where_it_was_and_pays_for_no_answer_twice(
 
 
 def test_what_does_not_fit_is_left_out_whole_and_named() -> None:
-    shown = tuple(Shown(f"src/{name}.py", f"{name} " * 400, f"{name} " * 50) for name in "ab")
-    example = Shown("tests/test_a.py", "t " * 400, "t " * 50)
+    shown = tuple(ShownFile(f"src/{name}.py", f"{name} " * 400, f"{name} " * 50) for name in "ab")
+    example = ShownFile("tests/test_a.py", "t " * 400, "t " * 50)
     brief = Brief("task", "+the change\n", ("CHANGELOG.md",), shown, (example,))
 
-    def prompt(room: int) -> str | None:
+    def prompt(max_prompt_tokens: int) -> str | None:
         try:
-            return render(brief, room, lambda text: len(text.split()))[1].content
+            return render(brief, max_prompt_tokens, lambda text: len(text.split()))[1].content
         except PromptTooLong as error:
-            assert f"the teacher takes {room}" in str(error)
+            assert f"the teacher takes {max_prompt_tokens}" in str(error)
             return None
 
-    sizes = [prompt(room) for room in range(100, 2000, 10)]
+    sizes = [prompt(max_prompt_tokens) for max_prompt_tokens in range(100, 2000, 10)]
     prompts = list(dict.fromkeys(text for text in sizes if text is not None))
     assert sizes[0] is None
     assert sizes.index(prompts[0]) == sizes.count(None)

@@ -9,12 +9,12 @@ from hypothesis import given
 
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import RepoPackage
-from harness.test_quality import kept_quality, quality_conditions, quality_of_tests, reverted
+from harness.test_quality import cached_quality, quality_conditions, quality_of_tests, reverted
 from harness.test_quality.mutants import changed_lines
 from models.files import FileContent, Overlay
 from models.limits import Limits
 from models.suite import SuiteReport
-from models.test_quality import Fate, TestQuality
+from models.test_quality import MutantOutcome, TestQuality
 from runtime.sandbox import Mount, open_sandbox
 from runtime.testing import Selection, SuiteSetup
 from runtime.testing.lines import Lines, run_measured
@@ -147,9 +147,12 @@ def test_hunks_are_reverted_one_by_one() -> None:
         more.replace("return 5", "return 1"),
     ]
     fates = [each.mutant.fate for each in reverted({"m.py": (content(before), content(after))})]
-    assert fates == [Fate.SURVIVED, Fate.EQUIVALENT]  # a comment
+    assert fates == [MutantOutcome.SURVIVED, MutantOutcome.EQUIVALENT]  # a comment
     created = reverted({"new.py": (None, content("x = 1\n")), "empty.py": (None, content("# later\n"))})
-    assert [(each.content, each.mutant.fate) for each in created] == [(None, Fate.EQUIVALENT), (None, Fate.SURVIVED)]
+    assert [(each.content, each.mutant.fate) for each in created] == [
+        (None, MutantOutcome.EQUIVALENT),
+        (None, MutantOutcome.SURVIVED),
+    ]
     (gone,) = reverted({"old.py": (content("x = 1\n"), None)})
     assert gone.content == content("x = 1\n")
 
@@ -197,7 +200,7 @@ def test_a_commits_own_tests_notice_what_it_changes(quality: Measure, gold: tupl
     assert found.tests and not found.unsteady, found
     assert found.coverage == 1.0, found.missed
     assert found.killed >= 1 and found.killed + len(found.survivors) == found.total
-    killed = [mutant for mutant in found.mutants if mutant.fate is Fate.KILLED]
+    killed = [mutant for mutant in found.mutants if mutant.fate is MutantOutcome.KILLED]
     assert all(mutant.by in found.tests and mutant.how for mutant in killed)
     assert TestQuality.model_validate_json(found.model_dump_json()) == found
 
@@ -241,6 +244,6 @@ def test_a_measurement_is_stored_once(
     store.add_quality(key, instance, patch, tests, found)
     store.add_quality(key, instance, patch, tests, found.model_copy(update={"changed": 4}))
     assert store.find_quality(key) == found
-    kept = kept_quality(store, runtime, sample, sample.manifest.instances[0], instance, patch, tests)
+    kept = cached_quality(store, runtime, sample, sample.manifest.instances[0], instance, patch, tests)
     assert kept == found
     assert quality_key(instance, patch, {}, conditions) != key

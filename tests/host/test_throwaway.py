@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from host import reaper
 from host.folders import copy_tree, walk
-from host.throwaway import discard, throwaway, trash_beside
+from host.throwaway import discard, throwaway, trash_folder
 from repos.trees import files_and_links
 
 
@@ -100,7 +100,7 @@ def test_a_trash_folder_of_somebody_elses_is_not_used(place, tmp_path):
     folder = place / "folder"
     nest_at = folder / "x"
     nest_at.mkdir(parents=True)
-    assert trash_beside(folder) is None
+    assert trash_folder(folder) is None
     discard(folder)
     assert not folder.exists()
     assert list(theirs.iterdir()) == []

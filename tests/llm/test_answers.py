@@ -164,5 +164,5 @@ def test_fields_that_a_provider_has_of_its_own_are_sent() -> None:
 def test_the_same_endpoint_has_one_client_in_a_process() -> None:
     with ScriptedServer("yes") as server:
         first, second = router(server), router(server)
-        assert first.seats[Stage.CODE].service is second.seats[Stage.SCOPE].service
+        assert first.routes[Stage.CODE].service is second.routes[Stage.SCOPE].service
         assert endpoint(server) == endpoint(server)

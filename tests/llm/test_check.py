@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from llm.check import EndpointReport, check
-from models.llm_settings import Models, Roles, Teachers
+from models.llm_settings import ModelSettings, Roles, Teachers
 from models.protocols import Stage
 from tests.support.asking import endpoint
 from tests.support.bad_server import Fail, ScriptedServer
@@ -18,7 +18,7 @@ WORKS = '{"works": true}'
 
 
 def one(server: ScriptedServer, overrides: dict[Stage, str] | None = None, **settings: object) -> EndpointReport:
-    models = Models(
+    models = ModelSettings(
         endpoints={"here": endpoint(server, **settings)},
         roles=Roles(reasoning="here", coding="here"),
         overrides=overrides or {},
@@ -91,7 +91,7 @@ def test_the_command_names_what_is_wrong_and_fails(tmp_path: Path, monkeypatch: 
 
 def test_a_teacher_that_is_down_counts() -> None:
     with ScriptedServer(WORKS) as server:
-        models = Models(
+        models = ModelSettings(
             endpoints={"here": endpoint(server), "there": endpoint("http://127.0.0.1:9/v1")},
             roles=Roles(reasoning="here", coding="here"),
             teachers=Teachers(reasoning="there"),

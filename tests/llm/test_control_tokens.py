@@ -8,7 +8,7 @@ import pytest
 from agent.planner import ModelPlanner
 from llm import ChatRequest, Message, Router, open_router
 from models.chat import read_prompt
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.protocols import Request, Stage, Task
 from tests.support.bad_server import Say, ScriptedServer
 
@@ -19,7 +19,7 @@ MARKED = "<^|im_end|>\n<^|im_start|>assistant\n"
 def router(url: str, **endpoint: object) -> Router:
     here = {"url": url, "model": "scripted", "window": 32768, **endpoint}
     roles = {"reasoning": "here", "coding": "here"}
-    return open_router(Models.model_validate({"endpoints": {"here": here}, "roles": roles}), "student")
+    return open_router(ModelSettings.model_validate({"endpoints": {"here": here}, "roles": roles}), "student")
 
 
 def a_request(text: str, **fields: object) -> ChatRequest:

@@ -14,7 +14,7 @@ import pytest
 
 from llm import ChatRequest, Message, Router, embedded, open_router
 from models.errors import PromptTooLong, SettingsError
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.protocols import Stage
 
 if importlib.util.find_spec("xllamacpp") is None:
@@ -33,7 +33,7 @@ PREFIX = "You read code.\n" + "".join(f"def function_{number}(x): return x + {nu
 
 @pytest.fixture(scope="module")
 def student() -> Iterator[Router]:
-    yield open_router(Models(), "student")
+    yield open_router(ModelSettings(), "student")
 
 
 def ask(text: str, **fields: object) -> ChatRequest:
@@ -70,13 +70,13 @@ def test_the_stable_part_of_a_prompt_is_computed_once(student: Router) -> None:
 def test_counts_are_those_of_the_server(student: Router) -> None:
     question = ask("How many tokens has größer?")
     [said] = student.complete(Stage.CODE, question)
-    counter = student.seats[Stage.CODE].service.counter
+    counter = student.routes[Stage.CODE].service.counter
     assert counter.exact
     assert counter.prompt(question.messages) == said.prompt_tokens
 
 
 def test_its_window_sets_the_budget(student: Router) -> None:
-    assert student.room(Stage.CODE, 6144) <= 8192 // 2
+    assert student.max_prompt_tokens(Stage.CODE, 6144) <= 8192 // 2
     with pytest.raises(PromptTooLong, match="8192"):
         student.complete(Stage.CODE, ask("word " * 9000))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from llm import ChatRequest, Message, embedded, open_router, service
 from models.errors import ProviderError, SettingsError
-from models.llm_settings import Models
+from models.llm_settings import ModelSettings
 from models.protocols import Stage
 
 WIDTH, LAYERS, RANK = 576, 30, 4
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def say(adapter: str | None, text: str = "Name the files that matter for a login.") -> str:
-    models = Models(overrides={} if adapter is None else {Stage.SCOPE: adapter})
+    models = ModelSettings(overrides={} if adapter is None else {Stage.SCOPE: adapter})
     messages = (Message(role="system", content="You read code."), Message(role="user", content=text))
     [said] = open_router(models, "student").complete(Stage.SCOPE, ChatRequest(messages=messages, max_tokens=12))
     assert said.adapter == adapter

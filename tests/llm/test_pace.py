@@ -5,11 +5,11 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.rate_limit import FAILED_CALLS, Breaker, Pace
+from llm.rate_limit import FAILED_CALLS, AimdLimiter, CircuitBreaker
 
 
 def test_complaints_of_calls_that_were_out_together_count_once() -> None:
-    pace = Pace(8)
+    pace = AimdLimiter(8)
     pace.slow_down(0)
     pace.slow_down(0)
     assert pace.limit == 4
@@ -19,7 +19,7 @@ def test_complaints_of_calls_that_were_out_together_count_once() -> None:
 
 @given(st.lists(st.booleans(), max_size=200))
 def test_the_limit_stays_between_one_and_the_ceiling(good: list[bool]) -> None:
-    pace = Pace(5)
+    pace = AimdLimiter(5)
     for round_, answered in enumerate(good):
         if answered:
             pace.speed_up()
@@ -29,7 +29,7 @@ def test_the_limit_stays_between_one_and_the_ceiling(good: list[bool]) -> None:
 
 
 def test_good_answers_raise_the_limit_by_one_per_round() -> None:
-    pace = Pace(8)
+    pace = AimdLimiter(8)
     pace.slow_down(0)
     for _ in range(4):
         pace.speed_up()
@@ -40,7 +40,7 @@ def test_good_answers_raise_the_limit_by_one_per_round() -> None:
 def test_everybody_gets_a_turn_and_never_too_many_at_a_time(ends: list[str], ceiling: int) -> None:
     most = out = 0
 
-    async def call(pace: Pace, end: str) -> None:
+    async def call(pace: AimdLimiter, end: str) -> None:
         nonlocal most, out
         async with pace.slot() as round_:
             out += 1
@@ -55,7 +55,7 @@ def test_everybody_gets_a_turn_and_never_too_many_at_a_time(ends: list[str], cei
                 pace.slow_down(round_)
 
     async def all_calls() -> None:
-        pace = Pace(ceiling)
+        pace = AimdLimiter(ceiling)
         tasks = [asyncio.create_task(call(pace, end)) for end in ends]
         await asyncio.sleep(0)
         for task, end in zip(tasks, ends, strict=True):
@@ -69,7 +69,7 @@ def test_everybody_gets_a_turn_and_never_too_many_at_a_time(ends: list[str], cei
 
 
 def test_the_breaker_opens_at_the_third_call_in_a_row() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(FAILED_CALLS - 1):
         breaker.bad("down", 60.0)
     assert breaker.refusal() is None

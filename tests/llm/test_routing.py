@@ -5,7 +5,7 @@ import pytest
 from llm import ChatRequest, Router, open_router
 from models.edits import EditFormat
 from models.errors import PromptTooLong, ProviderError, SettingsError
-from models.llm_settings import Models, Roles, Teachers
+from models.llm_settings import ModelSettings, Roles, Teachers
 from models.protocols import Stage
 from tests.support.asking import answer, endpoint, request, router
 from tests.support.bad_server import ScriptedServer
@@ -20,7 +20,7 @@ def asked(router: Router, stage: Stage, question: ChatRequest | None = None) -> 
 
 def test_stages_go_to_their_roles_and_overrides_to_their_adapters() -> None:
     with ScriptedServer("fine", models=["base", "scope-v1", "code-v2"], strict_models=True) as server:
-        models = Models(
+        models = ModelSettings(
             endpoints={
                 "thinker": endpoint(server, model="base", window=8000),
                 "coder": endpoint(server, model="base", window=8000, edit_format=EditFormat.WHOLE_SYMBOL),
@@ -38,7 +38,7 @@ def test_stages_go_to_their_roles_and_overrides_to_their_adapters() -> None:
 
 def test_teachers_by_use() -> None:
     with ScriptedServer("fine") as server:
-        models = Models(
+        models = ModelSettings(
             endpoints={name: endpoint(server, window=9000) for name in ("all", "plans", "codes", "checks")},
             teachers=Teachers(reasoning="all", planning="plans", coding="codes", check="checks"),
             overrides={Stage.SCOPE: "scope-v1"},
@@ -53,7 +53,7 @@ def test_teachers_by_use() -> None:
 
 def test_a_teacher_alone_does_everything() -> None:
     with ScriptedServer("fine") as server:
-        models = Models(endpoints={"all": endpoint(server)}, teachers=Teachers(reasoning="all"))
+        models = ModelSettings(endpoints={"all": endpoint(server)}, teachers=Teachers(reasoning="all"))
         teacher = open_router(models, "teacher")
         assert {asked(teacher, stage)[0] for stage in Stage} == {"all"}
         assert teacher.second is None
@@ -61,7 +61,7 @@ def test_a_teacher_alone_does_everything() -> None:
 
 def test_no_teacher_is_a_matter_of_settings() -> None:
     with pytest.raises(SettingsError, match=r"\[models.teachers\]"):
-        open_router(Models(), "teacher")
+        open_router(ModelSettings(), "teacher")
 
 
 def test_a_key_that_is_not_set_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_key_that_is_not_set_is_named_before_anything_is_asked(monkeypatch: py
 def test_an_adapter_that_the_server_does_not_have_is_no_silent_base() -> None:
     for flavour in ("vllm", "llama.cpp"):
         with ScriptedServer("fine", flavour=flavour, models=["base", "scope-v1"]) as server:
-            models = Models(
+            models = ModelSettings(
                 endpoints={"here": endpoint(server, model="base")},
                 roles=Roles(reasoning="here", coding="here"),
                 overrides={Stage.SCOPE: "scope-v9"},
@@ -87,7 +87,7 @@ def test_an_adapter_that_the_server_does_not_have_is_no_silent_base() -> None:
 
 def test_an_adapter_of_llama_cpp_is_chosen_by_its_number() -> None:
     with ScriptedServer("fine", flavour="llama.cpp", adapters=["code-v1", "scope-v1"]) as server:
-        models = Models(
+        models = ModelSettings(
             endpoints={"here": endpoint(server)},
             roles=Roles(reasoning="here", coding="here"),
             overrides={Stage.SCOPE: "scope-v1"},
@@ -98,10 +98,10 @@ def test_an_adapter_of_llama_cpp_is_chosen_by_its_number() -> None:
 
 def test_room_follows_the_models_window() -> None:
     with ScriptedServer("fine", window=4096) as server:
-        assert 2900 < router(server).room(Stage.CODE, 1000) < 3096
-        assert router(server).room(Stage.CODE, 100_000) > 1900  # an answer gets half of the window at most
-        assert 6900 < router(server, window=100_000).room(Stage.TASK_ANALYSIS, 1000) < 7192
-        assert 30_000 < router(server, window=100_000).room(Stage.CODE, 1000) < 31_768
+        assert 2900 < router(server).max_prompt_tokens(Stage.CODE, 1000) < 3096
+        assert router(server).max_prompt_tokens(Stage.CODE, 100_000) > 1900  # an answer gets half of the window at most
+        assert 6900 < router(server, window=100_000).max_prompt_tokens(Stage.TASK_ANALYSIS, 1000) < 7192
+        assert 30_000 < router(server, window=100_000).max_prompt_tokens(Stage.CODE, 1000) < 31_768
 
 
 def test_thinking_takes_its_room_from_what_the_stage_leaves_over() -> None:
@@ -109,8 +109,8 @@ def test_thinking_takes_its_room_from_what_the_stage_leaves_over() -> None:
         plain = router(server, window=64_000)
         thinking = router(server, window=64_000, thinking=True, thinking_tokens=16_000)
         tight = router(server, window=40_000, thinking=True, thinking_tokens=16_000)
-        assert plain.room(Stage.CODE, 1000) == thinking.room(Stage.CODE, 1000)
-        assert tight.room(Stage.CODE, 1000) < 24_000
+        assert plain.max_prompt_tokens(Stage.CODE, 1000) == thinking.max_prompt_tokens(Stage.CODE, 1000)
+        assert tight.max_prompt_tokens(Stage.CODE, 1000) < 24_000
 
 
 def test_a_window_that_nobody_tells_is_asked_of_the_user() -> None:
@@ -118,7 +118,7 @@ def test_a_window_that_nobody_tells_is_asked_of_the_user() -> None:
         ScriptedServer("fine", flavour="openai") as server,
         pytest.raises(SettingsError, match=r"endpoints\.here.window"),
     ):
-        router(server).room(Stage.CODE, 1000)
+        router(server).max_prompt_tokens(Stage.CODE, 1000)
 
 
 @pytest.mark.parametrize("flavour", ["vllm", "llama.cpp", "openai"])
@@ -149,7 +149,7 @@ def test_what_outgrows_a_specialist_goes_to_the_generalist() -> None:
     with ScriptedServer("small", window=500) as small, ScriptedServer("large", window=100_000) as large:
         endpoints = {"small": endpoint(small), "large": endpoint(large), "lies": endpoint(small, window=100_000)}
         roles = Roles(reasoning="small", coding="lies", generalist="large")
-        student = open_router(Models(endpoints=endpoints, roles=roles), "student")
+        student = open_router(ModelSettings(endpoints=endpoints, roles=roles), "student")
         assert asked(student, Stage.SCOPE)[0] == "small"
         assert asked(student, Stage.SCOPE, request("word " * 1000))[0] == "large"
         assert asked(student, Stage.CODE, request("word " * 1000))[0] == "large"
@@ -162,7 +162,7 @@ def test_identity_follows_models_and_adapters_and_nothing_else() -> None:
     with ScriptedServer("fine", window=4096) as server, ScriptedServer("fine", window=4096) as elsewhere:
 
         def identity(where: ScriptedServer = server, adapter: str | None = None, **settings: object) -> str:
-            models = Models(
+            models = ModelSettings(
                 endpoints={"here": endpoint(where, **settings)},
                 roles=Roles(reasoning="here", coding="here"),
                 overrides={Stage.SCOPE: adapter} if adapter else {},
@@ -183,4 +183,4 @@ def test_identity_follows_models_and_adapters_and_nothing_else() -> None:
 
 def test_a_window_cannot_be_asked_of_a_server_that_is_down() -> None:
     with pytest.raises(ProviderError, match="no connection"):
-        router("http://127.0.0.1:9/v1").room(Stage.CODE, 1000)
+        router("http://127.0.0.1:9/v1").max_prompt_tokens(Stage.CODE, 1000)

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from llm.serving.commands import Launch, Place, Wanted, llama, lora_rank, ollama, vllm
+from llm.serving.commands import AdapterSpec, ListenAddress, ServerLaunch, llama, lora_rank, ollama, vllm
 from llm.serving.probe import Probe
 from llm.serving.process import ServerProcess
 from llm.serving.server import sync
-from llm.serving.supervisor import Keeper
+from llm.serving.supervisor import ServerSupervisor
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
 from tests.support.doubles import DOUBLE, Start, doubles, free_port, plan
 
 
-def adapter(folder: Path, name: str) -> Wanted:
+def adapter(folder: Path, name: str) -> AdapterSpec:
     path = folder / name
     path.mkdir()
     (path / "adapter_config.json").write_text("{}")
-    return Wanted(name, path, 8)
+    return AdapterSpec(name, path, 8)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_an_adapter_that_answers_as_the_base_is_taken_out_again(start: Start, tm
 
 def test_one_refused_adapter_does_not_keep_the_others_out(start: Start, tmp_path: Path) -> None:
     _, server = start()
-    done = sync(server, [Wanted("gone-v1-aa", tmp_path / "gone"), adapter(tmp_path, "scope-v1-aa")])
+    done = sync(server, [AdapterSpec("gone-v1-aa", tmp_path / "gone"), adapter(tmp_path, "scope-v1-aa")])
     assert [each.name for each in done.loaded] == ["scope-v1-aa"]
     assert "No adapter found" in done.failed["gone-v1-aa"]
 
@@ -103,21 +103,21 @@ def test_a_taken_port_is_refused_before_anything_is_started(tmp_path: Path) -> N
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        place = Place(port=int(taken.getsockname()[1]))
+        place = ListenAddress(port=int(taken.getsockname()[1]))
         with pytest.raises(ServingError, match="is not free"):
             ServerProcess(plan(tmp_path, place=place), tmp_path / "log").start()
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match="no-such-server"):
-        ServerProcess(Launch(("no-such-server",), Place(port=free_port())), tmp_path / "log").start()
+        ServerProcess(ServerLaunch(("no-such-server",), ListenAddress(port=free_port())), tmp_path / "log").start()
 
 
 def test_a_server_that_dies_is_started_again_with_its_adapters(start: Start, tmp_path: Path) -> None:
     process, server = start()
     wanted = [adapter(tmp_path, "scope-v1-aa")]
     said: list[str] = []
-    keeper = Keeper(process, server, lambda: wanted, said.append)
+    keeper = ServerSupervisor(process, server, lambda: wanted, said.append)
     keeper.update()
     assert keeper.state("scope-v1-aa") == "serving"
     assert process._process is not None
@@ -131,8 +131,8 @@ def test_a_server_that_dies_is_started_again_with_its_adapters(start: Start, tmp
 
 def test_what_is_promoted_meanwhile_is_loaded(start: Start, tmp_path: Path) -> None:
     process, server = start()
-    wanted: list[Wanted] = []
-    keeper = Keeper(process, server, lambda: wanted, lambda _: None)
+    wanted: list[AdapterSpec] = []
+    keeper = ServerSupervisor(process, server, lambda: wanted, lambda _: None)
     keeper.tend()
     wanted.append(adapter(tmp_path, "scope-v1-aa"))
     assert keeper.state("scope-v1-aa") == "not loaded"
@@ -144,7 +144,7 @@ def test_an_adapter_that_the_server_was_too_slow_for_is_tried_again(start: Start
     process, server = start("stall", timeout=0.5)
     wanted = [adapter(tmp_path, "scope-v1-aa")]
     said: list[str] = []
-    keeper = Keeper(process, server, lambda: wanted, said.append)
+    keeper = ServerSupervisor(process, server, lambda: wanted, said.append)
     keeper.tend()
     assert keeper.state("scope-v1-aa") == "not loaded"
     assert "it is tried again" in said[-1]
@@ -156,7 +156,7 @@ def test_an_adapter_that_the_server_was_too_slow_for_is_tried_again(start: Start
 def test_a_server_that_keeps_dying_is_given_up(start: Start) -> None:
     process, _ = start(restarts=1)
     assert process._process is not None
-    process.launch = Launch((sys.executable, "-c", "raise SystemExit(3)"), process.launch.place)
+    process.launch = ServerLaunch((sys.executable, "-c", "raise SystemExit(3)"), process.launch.place)
     os.kill(process._process.pid, signal.SIGKILL)
     process._process.wait()
     with pytest.raises(ServingError, match="not started again"):
@@ -189,12 +189,12 @@ def test_it_dies_with_whoever_started_it(tmp_path: Path) -> None:
 
 def test_others_reach_it_only_when_that_is_said_and_with_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--open-to-network"):
-        Place("0.0.0.0").checked(open_to_network=False)
+        ListenAddress("0.0.0.0").checked(open_to_network=False)
     with pytest.raises(SettingsError, match="--api-key-env"):
-        Place("0.0.0.0").checked(open_to_network=True)
+        ListenAddress("0.0.0.0").checked(open_to_network=True)
     monkeypatch.setenv("MY_KEY", "secret-word")
-    place = Place("0.0.0.0", 8000, "MY_KEY").checked(open_to_network=True)
-    launch = plan(tmp_path, place=place, wanted=(Wanted("scope-v1-aa", tmp_path, 8),))
+    place = ListenAddress("0.0.0.0", 8000, "MY_KEY").checked(open_to_network=True)
+    launch = plan(tmp_path, place=place, wanted=(AdapterSpec("scope-v1-aa", tmp_path, 8),))
     assert launch.env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "False"
     assert f"scope-v1-aa={tmp_path}" in launch.argv
     assert "secret-word" not in " ".join([*launch.argv, *launch.shown(), repr(launch)])
@@ -206,7 +206,7 @@ def test_others_reach_it_only_when_that_is_said_and_with_a_key(monkeypatch: pyte
 
 def test_with_a_key_every_path_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MY_KEY", "secret-word")
-    launch = plan(tmp_path, place=Place(port=free_port(), key_env="MY_KEY"))
+    launch = plan(tmp_path, place=ListenAddress(port=free_port(), key_env="MY_KEY"))
     assert str(DOUBLE) in launch.env["PYTHONPATH"].split(os.pathsep)
     named = launch.argv[launch.argv.index("--middleware") + 1]
     asked = [("http", "/v1/models"), ("http", "/health"), ("http", "/invocations"), ("websocket", "/other")]
@@ -238,7 +238,9 @@ def test_no_page_in_a_browser_may_ask_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("argument", ["--host", "--host=0.0.0.0", "--port", "--uds=/tmp/socket"])
 def test_further_arguments_do_not_move_it(tmp_path: Path, argument: str) -> None:
     with pytest.raises(SettingsError, match=r"serving\.arguments: --"):
-        vllm(ServingSettings(python=sys.executable, arguments=(argument, "x")), "base", tmp_path, [], [], Place())
+        vllm(
+            ServingSettings(python=sys.executable, arguments=(argument, "x")), "base", tmp_path, [], [], ListenAddress()
+        )
 
 
 @pytest.mark.parametrize(("ranks", "wanted"), [([], 32), ([8], 32), ([33], 64), ([129, 16], 256), ([300], 320)])
@@ -253,17 +255,17 @@ def test_a_rank_beyond_all_is_refused() -> None:
 
 def test_a_missing_python_is_a_matter_of_settings(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"serving\.python"):
-        vllm(ServingSettings(python=str(tmp_path / "none")), "base", tmp_path, [], [], Place())
+        vllm(ServingSettings(python=str(tmp_path / "none")), "base", tmp_path, [], [], ListenAddress())
 
 
 def test_commands_of_the_fallbacks(tmp_path: Path) -> None:
-    wanted = [Wanted("scope-v1-aa", tmp_path / "scope-v1-aa.gguf")]
-    started = llama(ServingSettings(window=4096), "base", tmp_path / "base.gguf", wanted, Place(port=9000))
+    wanted = [AdapterSpec("scope-v1-aa", tmp_path / "scope-v1-aa.gguf")]
+    started = llama(ServingSettings(window=4096), "base", tmp_path / "base.gguf", wanted, ListenAddress(port=9000))
     words = " ".join(started.argv)
     assert "--lora-init-without-apply" in words
     assert f"--lora {tmp_path / 'scope-v1-aa.gguf'}" in words
     assert "--ctx-size 4096" in words
-    models = ollama([("scope-v1-aa", tmp_path / "Modelfile")], Place(port=11434))
+    models = ollama([("scope-v1-aa", tmp_path / "Modelfile")], ListenAddress(port=11434))
     assert models.env == {"OLLAMA_HOST": "127.0.0.1:11434"}
     assert models.then == (("ollama", "create", "scope-v1-aa", "-f", str(tmp_path / "Modelfile")),)
 

@@ -48,7 +48,7 @@ def test_by_an_estimate_on_the_high_side() -> None:
     with ScriptedServer("fine", flavour="openai") as server:
         counting = router(server)
         assert counting.count(Stage.CODE, TEXT) == estimate_tokens(TEXT) == 22
-        assert not counting.seats[Stage.CODE].service.counter.exact
+        assert not counting.routes[Stage.CODE].service.counter.exact
 
 
 def test_a_tokenizer_that_is_not_there_or_is_none(tmp_path: Path) -> None:

@@ -6,20 +6,20 @@ import pytest
 
 from host.settings import load_settings, settings_with_sources
 from models.errors import SettingsError
-from models.llm_settings import EMBEDDED, Models, Price
+from models.llm_settings import EMBEDDED, ModelSettings, Price
 from models.protocols import Stage
 
 LOCAL = '[models.endpoints.local]\nurl = "http://127.0.0.1:8000/v1/"\nmodel = "m"\n'
 
 
-def loaded(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Models:
+def loaded(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModelSettings:
     (tmp_path / "cra.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
     return load_settings().models
 
 
 def test_nothing_configured_is_the_embedded_model() -> None:
-    models = Models()
+    models = ModelSettings()
     assert (models.roles.reasoning, models.roles.coding, models.roles.generalist) == (EMBEDDED, EMBEDDED, None)
     assert models.endpoint(EMBEDDED).window == 8192
 
@@ -96,7 +96,7 @@ def test_prices() -> None:
 
 
 def test_what_is_not_said_of_the_embedded_model_stays_built_in() -> None:
-    models = Models.model_validate({"endpoints": {"embedded": {"base": "smollm2"}}})
-    assert models.endpoint("embedded") == Models().endpoint("embedded").model_copy(update={"base": "smollm2"})
+    models = ModelSettings.model_validate({"endpoints": {"embedded": {"base": "smollm2"}}})
+    assert models.endpoint("embedded") == ModelSettings().endpoint("embedded").model_copy(update={"base": "smollm2"})
     with pytest.raises(ValueError, match="the model inside the process"):
-        Models.model_validate({"endpoints": {"embedded": {"url": "http://127.0.0.1:1/v1", "model": "m"}}})
+        ModelSettings.model_validate({"endpoints": {"embedded": {"url": "http://127.0.0.1:1/v1", "model": "m"}}})

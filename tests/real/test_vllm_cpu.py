@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from llm import ChatRequest, Message, open_router
-from llm.serving.commands import Place, Wanted
+from llm.serving.commands import AdapterSpec, ListenAddress
 from llm.serving.process import ServerProcess
 from llm.serving.server import VllmServer
-from llm.serving.supervisor import Keeper
+from llm.serving.supervisor import ServerSupervisor
 from models.errors import ServingError
-from models.llm_settings import Endpoint, Models, Roles
+from models.llm_settings import Endpoint, ModelSettings, Roles
 from models.protocols import Stage
 from models.serving_settings import ServingSettings
 from models.settings import Settings
-from models.training import Target
+from models.training import TrainingTarget
 from store.active_adapters import Aliases
 
 PYTHON = os.environ.get("CRA_VLLM_PYTHON", "")
@@ -61,7 +61,7 @@ def make_adapter(base: Path, path: Path, seed: int, rank: int, scale: float) -> 
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Keeper, object, Settings, Path]]":
+def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[ServerSupervisor, object, Settings, Path]]":
     pytest.importorskip("torch")
     from store.database import open_database
     from training.adapters.export.serving import Serving
@@ -73,23 +73,23 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Keeper, 
     curated = open_database(settings.curated_url, "curated")
     base = add_base(curated, settings.data_dir, Path("embedded"), "smollm2", gguf=True)
     registry = Registry(curated, settings.data_dir)
-    for target, seed, rank in ((Target.SCOPE, 1, 8), (Target.CODE, 2, 12)):
+    for target, seed, rank in ((TrainingTarget.SCOPE, 1, 8), (TrainingTarget.CODE, 2, 12)):
         adapter = make_adapter(base.path, root / target.value, seed, rank, 0.02)
         version = registry.register(adapter, target, "smollm2", "none", "none", {}, {}, "none")
         registry.promote(version, override="a trial of serving")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        place = Place(port=int(probe.getsockname()[1]))
+        place = ListenAddress(port=int(probe.getsockname()[1]))
     serving = Serving(curated, settings, base, "vllm")
     process = ServerProcess(serving.launch(place), root / "vllm.log", startup=SETTINGS.startup, report=print)
-    keeper = Keeper(process, VllmServer(place, base.name), serving.wanted, print)
+    keeper = ServerSupervisor(process, VllmServer(place, base.name), serving.wanted, print)
     keeper.bring_up()
     yield keeper, registry, settings, base.path
     process.stop()
 
 
 def test_from_the_registry_through_the_router_and_back(
-    served: "tuple[Keeper, object, Settings, Path]", tmp_path: Path
+    served: "tuple[ServerSupervisor, object, Settings, Path]", tmp_path: Path
 ) -> None:
     from store.database import open_database
     from training.adapters.registry import Registry
@@ -105,7 +105,7 @@ def test_from_the_registry_through_the_router_and_back(
         assert each.effect > 0.001
 
     here = Endpoint(url=f"{keeper.server.place.root}/v1", model="smollm2", base="smollm2")
-    models = Models(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here"))
+    models = ModelSettings(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here"))
     router = open_router(models, "student", aliases=Aliases(settings.curated_url))
     question = ChatRequest(
         messages=(Message(role="user", content="Answer in JSON."),),
@@ -122,7 +122,14 @@ def test_from_the_registry_through_the_router_and_back(
     assert "empty-v1-000000000000" not in keeper.server.names()
 
     newer = registry.register(
-        make_adapter(base, tmp_path / "newer", 4, 16, 0.03), Target.SCOPE, "smollm2", "none", "none", {}, {}, "none"
+        make_adapter(base, tmp_path / "newer", 4, 16, 0.03),
+        TrainingTarget.SCOPE,
+        "smollm2",
+        "none",
+        "none",
+        {},
+        {},
+        "none",
     )
     trial = settings.model_copy(update={"models": models})
     curated = open_database(settings.curated_url, "curated")
@@ -135,8 +142,8 @@ def test_from_the_registry_through_the_router_and_back(
     keeper.tend()
     assert router.complete(Stage.SCOPE, question)[0].text == judged
     assert router.complete(Stage.SCOPE, question)[0].adapter == newer.served
-    registry.rollback(Target.SCOPE, "a trial of serving")
-    assert Wanted(*keeper.wanted()[0]).name in keeper.proven
+    registry.rollback(TrainingTarget.SCOPE, "a trial of serving")
+    assert AdapterSpec(*keeper.wanted()[0]).name in keeper.proven
 
     keeper.server.unload(newer.served)
     assert newer.served not in keeper.server.names()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import RepositoryError
-from repos.clones import kept_clone
+from repos.clones import cached_clone
 
 
 def _git(place: Path, *arguments: str) -> None:
@@ -25,9 +25,9 @@ def mine(tmp_path: Path) -> Path:
 
 def test_a_state_is_cloned_once_and_the_next_one_replaces_it(mine: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    with kept_clone(mine, cache) as first:
+    with cached_clone(mine, cache) as first:
         made = (first.directory / "HEAD").stat().st_mtime_ns
-    with kept_clone(mine, cache) as again:
+    with cached_clone(mine, cache) as again:
         assert again == first
         assert (again.directory / "HEAD").stat().st_mtime_ns == made
     for change in (
@@ -37,25 +37,25 @@ def test_a_state_is_cloned_once_and_the_next_one_replaces_it(mine: Path, tmp_pat
         ["pack-refs", "--all"],
     ):
         _git(mine, *change)
-        with kept_clone(mine, cache) as later:
+        with cached_clone(mine, cache) as later:
             assert later != first
             assert later.text("log", "-1", "--format=%s", "HEAD") == "Two"
     assert not first.directory.exists()
 
 
 def test_a_clone_in_use_is_left_alone(mine: Path, tmp_path: Path) -> None:
-    with kept_clone(mine, tmp_path / "cache") as first:
+    with cached_clone(mine, tmp_path / "cache") as first:
         _git(mine, "commit", "--allow-empty", "-m", "Two")
-        with kept_clone(mine, tmp_path / "cache") as second:
+        with cached_clone(mine, tmp_path / "cache") as second:
             assert (first.text("log", "-1", "--format=%s"), second.text("log", "-1", "--format=%s")) == ("One", "Two")
 
 
 def test_a_work_tree_beside_its_repository_is_cloned(mine: Path, tmp_path: Path) -> None:
     _git(mine, "worktree", "add", str(tmp_path / "tree"))
-    with kept_clone(tmp_path / "tree", tmp_path / "cache") as before:
+    with cached_clone(tmp_path / "tree", tmp_path / "cache") as before:
         assert before.text("log", "-1", "--format=%s") == "One"
     _git(tmp_path / "tree", "commit", "--allow-empty", "-m", "Three")
-    with kept_clone(tmp_path / "tree", tmp_path / "cache") as after:
+    with cached_clone(tmp_path / "tree", tmp_path / "cache") as after:
         assert after.text("log", "-1", "--format=%s") == "Three"
 
 
@@ -63,7 +63,7 @@ def test_git_does_not_run_inside_the_repository(mine: Path, tmp_path: Path) -> N
     marker = tmp_path / "ran"
     with (mine / ".git" / "config").open("a") as config:
         config.write(f'[core]\n\tfsmonitor = "touch {marker}"\n\tsshCommand = "touch {marker}"\n')
-    with kept_clone(mine, tmp_path / "cache") as git:
+    with cached_clone(mine, tmp_path / "cache") as git:
         git.text("log", "-1")
         git.tree("HEAD")
     assert not marker.exists()
@@ -74,5 +74,5 @@ def test_what_is_no_repository_is_the_callers_mistake(tmp_path: Path, place: str
     (tmp_path / "plain").mkdir()
     (tmp_path / "empty").mkdir()
     _git(tmp_path / "empty", "init")
-    with pytest.raises(RepositoryError), kept_clone(tmp_path / place, tmp_path / "cache"):
+    with pytest.raises(RepositoryError), cached_clone(tmp_path / place, tmp_path / "cache"):
         pass

@@ -8,7 +8,7 @@ import pytest
 
 from repos.git import Git
 from repos.index import IndexCache, build_index
-from repos.index.symbols import Kind
+from repos.index.symbols import SymbolKind
 from repos.sources import GitSource
 from tests.support.index_material import indexed, repository, told
 
@@ -48,10 +48,10 @@ def test_a_file_tells_its_symbols_with_heads_and_first_paragraphs(tmp_path: Path
     file = indexed(tmp_path, {"pkg/box.py": CODE}).file("pkg/box.py")
     assert (file.language, file.kind, file.doc, file.lines) == ("python", "production", "Sizes of things.", 29)
     assert [(s.name, s.kind, s.start_line, s.end_line) for s in file.symbols] == [
-        ("LIMIT", Kind.CONSTANT, 9, 9),
-        ("Box", Kind.CLASS, 12, 26),
-        ("Box.size", Kind.METHOD, 21, 26),
-        ("main", Kind.FUNCTION, 29, 29),
+        ("LIMIT", SymbolKind.CONSTANT, 9, 9),
+        ("Box", SymbolKind.CLASS, 12, 26),
+        ("Box.size", SymbolKind.METHOD, 21, 26),
+        ("main", SymbolKind.FUNCTION, 29, 29),
     ]
     limit, box, size, main = file.symbols
     assert (limit.signature, main.signature) == ("LIMIT = 3", "async def main()")

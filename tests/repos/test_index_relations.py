@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repos.index import build_index
-from repos.index.overview import Shown, overview
+from repos.index.overview import OverviewFile, overview
 from repos.index.tested_by import subject_of
 from repos.sources import GitSource
 from tests.support.index_material import indexed, repository
@@ -141,7 +141,7 @@ def test_an_overview_says_as_much_as_fits(tmp_path: Path) -> None:
 
 FILES = st.lists(
     st.builds(
-        Shown,
+        OverviewFile,
         st.from_regex(r"[ab]{1,3}(/[cd]{1,3}){0,3}", fullmatch=True),
         st.integers(0, 2),
         st.text("xy", max_size=9),
@@ -150,7 +150,7 @@ FILES = st.lists(
 
 
 @given(FILES, st.integers(0, 200))
-def test_an_overview_keeps_to_its_size_and_not_to_the_order_of_files(files: list[Shown], most: int) -> None:
+def test_an_overview_keeps_to_its_size_and_not_to_the_order_of_files(files: list[OverviewFile], most: int) -> None:
     files = list({file.path: file for file in files}.values())
     text = overview(files, most)
     assert len(text) <= most

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repos.index.symbols import Kind, base_name, import_block, language_of, symbols
+from repos.index.symbols import SymbolKind, base_name, import_block, language_of, symbols
 
 
 def spans(text: str, path: str) -> dict[str, tuple[str, int, int]]:
@@ -159,7 +159,7 @@ def test_any_text_gives_spans_within_it(path: str, text: str) -> None:
         assert 0 <= symbol.start_byte < symbol.end_byte <= len(source)
         assert symbol.start_line == source[: symbol.start_byte].count(b"\n") + 1
         assert symbol.end_line == source[: symbol.end_byte].count(b"\n") + 1
-        assert symbol.kind in Kind
+        assert symbol.kind in SymbolKind
 
 
 def test_numbers_of_repeated_definitions_are_taken_off_a_name() -> None:

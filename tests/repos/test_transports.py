@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.attacks._package import git, make_repository
 from models.errors import RepositoryError
-from repos.clones import kept_clone
+from repos.clones import cached_clone
 from repos.git import clone
 from repos.git_folders import refuse_leading_elsewhere
 from repos.transports import local_path, refuse_transport
@@ -67,7 +67,7 @@ def test_a_bundle_is_a_repository(tmp_path: Path) -> None:
 def test_a_submodule_is_a_repository_of_its_own(tmp_path: Path) -> None:
     inner, outer = make_repository(tmp_path / "inner"), make_repository(tmp_path / "outer")
     git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
-    with kept_clone(outer / "sub", tmp_path / "cache") as made:
+    with cached_clone(outer / "sub", tmp_path / "cache") as made:
         assert made.resolve("HEAD") == git(inner, "rev-parse", "HEAD")
 
 

@@ -8,7 +8,7 @@ import pytest
 from models.errors import InfrastructureError
 from models.limits import MIB, Limits
 from runtime.sandbox import cgroup
-from runtime.sandbox.cgroup import Leaf, candidates, delegated, find_parent, leaf
+from runtime.sandbox.cgroup import RunCgroup, candidates, delegated, find_parent, leaf
 
 MOUNTS = "30 20 0:26 {root} {point} rw - cgroup2 cgroup2 rw\n"
 
@@ -22,7 +22,7 @@ def laid_out(tmp_path):
 
 
 def test_limits_are_written_as_the_kernel_reads_them(laid_out):
-    Leaf(laid_out).limit(Limits(memory_bytes=64 * MIB, processes=10))
+    RunCgroup(laid_out).limit(Limits(memory_bytes=64 * MIB, processes=10))
     assert (laid_out / "memory.max").read_text() == str(64 * MIB)
     assert (laid_out / "memory.swap.max").read_text() == "0"
     assert (laid_out / "memory.oom.group").read_text() == "1"
@@ -31,7 +31,7 @@ def test_limits_are_written_as_the_kernel_reads_them(laid_out):
 
 def test_a_kernel_without_swap_accounting_will_do(laid_out):
     (laid_out / "memory.swap.max").unlink()
-    Leaf(laid_out).limit(Limits())
+    RunCgroup(laid_out).limit(Limits())
     assert not (laid_out / "memory.swap.max").exists()
 
 
@@ -40,7 +40,7 @@ def test_a_kernel_without_swap_accounting_will_do(laid_out):
 )
 def test_the_kernels_own_endings_are_seen(laid_out, text, ended):
     (laid_out / "memory.events").write_text(text)
-    assert Leaf(laid_out).out_of_memory() is ended
+    assert RunCgroup(laid_out).out_of_memory() is ended
 
 
 def test_a_leaf_that_cannot_be_made_is_an_infrastructure_fault(tmp_path):
@@ -86,7 +86,7 @@ def real():
     points = [row.split()[4] for row in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup2 " in row]
     if not points:
         pytest.skip("no control groups of version 2 here")
-    made = Leaf(Path(points[0]) / "cra-test-of-leaves")
+    made = RunCgroup(Path(points[0]) / "cra-test-of-leaves")
     try:
         made.path.mkdir()
     except OSError as error:
@@ -112,8 +112,8 @@ def test_a_real_leaf_takes_processes_in_and_ends_them_all(real):
 
 @pytest.mark.skipif(delegated() is None, reason="no control group with memory and processes is ours to use here")
 def test_the_kernel_ends_what_takes_too_much_memory(tmp_path):
-    from runtime.sandbox import Ending, open_sandbox
+    from runtime.sandbox import ProcessEnd, open_sandbox
 
     script = "x=$(head -c 400000000 /dev/zero | tr '\\0' x); sleep 60"
     done = open_sandbox().run(["sh", "-c", script], workdir=tmp_path, limits=Limits(memory_bytes=100 * MIB))
-    assert done.ending is Ending.MEMORY_LIMIT
+    assert done.ending is ProcessEnd.MEMORY_LIMIT

@@ -12,7 +12,7 @@ import pytest
 
 from models.errors import InfrastructureError, SandboxUnavailable
 from models.limits import Limits
-from runtime.sandbox import Ending, Finished, Mount, Sandbox, bubblewrap, open_sandbox, opening
+from runtime.sandbox import Finished, Mount, ProcessEnd, Sandbox, bubblewrap, open_sandbox, opening
 from runtime.sandbox.bubblewrap import Bubblewrap
 from runtime.sandbox.identity import lent_id
 from runtime.sandbox.selftest import SECRET, examine
@@ -93,14 +93,14 @@ def test_a_sandbox_that_cannot_start_is_refused_with_a_remedy(leaky, monkeypatch
 
 def test_the_work_directory_is_writable_and_current(sandbox, sh, tmp_path):
     done = sh("pwd; echo text > file")
-    assert (done.ending, done.exit_code) == (Ending.EXITED, 0)
+    assert (done.ending, done.exit_code) == (ProcessEnd.EXITED, 0)
     assert done.output == f"{sandbox.workdir_path(tmp_path)}\n"
     assert (tmp_path / "file").read_text() == "text\n"
 
 
 def test_exit_codes_and_signals_are_told_apart(sh):
-    assert (sh("exit 7").ending, sh("exit 7").exit_code) == (Ending.EXITED, 7)
-    assert (sh("kill -SEGV $$").ending, sh("kill -SEGV $$").exit_code) == (Ending.SIGNALLED, 128 + 11)
+    assert (sh("exit 7").ending, sh("exit 7").exit_code) == (ProcessEnd.EXITED, 7)
+    assert (sh("kill -SEGV $$").ending, sh("kill -SEGV $$").exit_code) == (ProcessEnd.SIGNALLED, 128 + 11)
     assert sh("no-such-command").exit_code == 127
 
 

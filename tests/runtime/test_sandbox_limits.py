@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.errors import InfrastructureError
 from models.limits import MIB, Limits
-from runtime.sandbox import Ending, Mount, open_sandbox, supervise
+from runtime.sandbox import Mount, ProcessEnd, open_sandbox, supervise
 from runtime.sandbox.bubblewrap import Bubblewrap
 from runtime.sandbox.output import HeadAndTail
 
@@ -56,7 +56,7 @@ print('on', flush=True)
 time.sleep(300)
 """
     done = run(sandbox, tmp_path, script, wall_seconds=1)
-    assert (done.ending, done.exit_code, done.output) == (Ending.TIMEOUT, None, "on\n")
+    assert (done.ending, done.exit_code, done.output) == (ProcessEnd.TIMEOUT, None, "on\n")
 
 
 def test_a_flood_of_processes_is_ended(sandbox, tmp_path):
@@ -64,7 +64,7 @@ def test_a_flood_of_processes_is_ended(sandbox, tmp_path):
         pytest.skip("processes that leave their group outlive a run without isolation")
     script = "import os, time\nfor _ in range(9): os.fork()\ntime.sleep(300)"
     done = run(sandbox, tmp_path, script, processes=64)
-    assert done.ending is Ending.PROCESS_LIMIT
+    assert done.ending is ProcessEnd.PROCESS_LIMIT
 
 
 def test_threads_count_as_processes(sandbox, tmp_path):
@@ -73,17 +73,17 @@ import threading, time
 for _ in range(100):
     threading.Thread(target=time.sleep, args=(300,)).start()
 """
-    assert run(sandbox, tmp_path, script, processes=32).ending is Ending.PROCESS_LIMIT
+    assert run(sandbox, tmp_path, script, processes=32).ending is ProcessEnd.PROCESS_LIMIT
 
 
 def test_a_memory_hog_is_ended(sandbox, tmp_path):
     script = "import time\nhog = [b'x' * 2**20 for _ in range(600)]\ntime.sleep(300)"
-    assert run(sandbox, tmp_path, script, memory_bytes=300 * MIB).ending is Ending.MEMORY_LIMIT
+    assert run(sandbox, tmp_path, script, memory_bytes=300 * MIB).ending is ProcessEnd.MEMORY_LIMIT
 
 
 def test_memory_is_counted_over_the_whole_tree(sandbox, tmp_path):
     script = "import os, time\nfor _ in range(3): os.fork()\nhog = os.urandom(2**20) * 60\ntime.sleep(300)"
-    assert run(sandbox, tmp_path, script, memory_bytes=300 * MIB).ending is Ending.MEMORY_LIMIT
+    assert run(sandbox, tmp_path, script, memory_bytes=300 * MIB).ending is ProcessEnd.MEMORY_LIMIT
 
 
 def test_memory_in_a_file_without_a_name_counts(sandbox, tmp_path):
@@ -94,7 +94,7 @@ for _ in range(400):
     os.write(hog, b'x' * 2**20)
 time.sleep(300)
 """
-    assert run(sandbox, tmp_path, script, memory_bytes=200 * MIB).ending is Ending.MEMORY_LIMIT
+    assert run(sandbox, tmp_path, script, memory_bytes=200 * MIB).ending is ProcessEnd.MEMORY_LIMIT
 
 
 def test_memory_shared_after_a_fork_counts_once(sandbox, tmp_path):
@@ -105,7 +105,7 @@ children = [os.fork() for _ in range(3)]
 time.sleep(1)
 print(len(hog))
 """
-    assert run(sandbox, tmp_path, script, memory_bytes=300 * MIB).ending is Ending.EXITED
+    assert run(sandbox, tmp_path, script, memory_bytes=300 * MIB).ending is ProcessEnd.EXITED
 
 
 def test_one_huge_allocation_is_refused_to_the_program(sandbox, tmp_path):
@@ -129,13 +129,13 @@ for n in range(100):
         os.fsync(file.fileno())
 time.sleep(300)
 """
-    assert run(sandbox, tmp_path, script, disk_bytes=64 * MIB).ending is Ending.DISK_LIMIT
+    assert run(sandbox, tmp_path, script, disk_bytes=64 * MIB).ending is ProcessEnd.DISK_LIMIT
 
 
 def test_files_that_were_there_before_do_not_count_as_written(sandbox, tmp_path):
     (tmp_path / "old").write_bytes(os.urandom(MIB) * 40)
     script = "import time\nopen('new', 'wb').write(b'x' * 2**20)\ntime.sleep(1.5)"
-    assert run(sandbox, tmp_path, script, disk_bytes=30 * MIB).ending is Ending.EXITED
+    assert run(sandbox, tmp_path, script, disk_bytes=30 * MIB).ending is ProcessEnd.EXITED
 
 
 def test_the_scratch_space_is_bounded(tmp_path):
@@ -150,7 +150,7 @@ def test_endless_output_is_ended_and_its_head_and_tail_kept(sandbox, tmp_path):
         workdir=tmp_path,
         limits=Limits(output_bytes=MIB, kept_output_bytes=1000, wall_seconds=60),
     )
-    assert done.ending is Ending.OUTPUT_LIMIT
+    assert done.ending is ProcessEnd.OUTPUT_LIMIT
     assert done.output.startswith("first\ny\n")
     assert f"[... {MIB - 1000} bytes left out ...]" in done.output
     assert len(done.output) < 1100
@@ -177,7 +177,7 @@ if os.fork() == 0:
 time.sleep({60 if limit else 0.3})
 """
     done = run(open_sandbox("bubblewrap"), tmp_path, script, **limit)
-    assert done.ending is (Ending.TIMEOUT if limit else Ending.EXITED)
+    assert done.ending is (ProcessEnd.TIMEOUT if limit else ProcessEnd.EXITED)
     assert alive(marker) == []
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.runs.model_pool import Crew
+from harness.runs.model_pool import ModelPool
 from llm import Router, open_router
 from llm.check import check
 from models.errors import SettingsError
-from models.llm_settings import Models, Roles
+from models.llm_settings import ModelSettings, Roles
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 from store.active_adapters import PINNED, Aliases, read_aliases, served_name
 from store.database import open_database
 from store.tables import AdapterMetadata, BaseModel, utc_now
@@ -33,7 +33,7 @@ def curated(database_target: str) -> "Engine":
     engine = open_database(database_target, "curated")
     with Session(engine) as session:
         session.add(BaseModel(id=BASE, name="tiny", role=None, version=None, tuned=False, path="/", facts={}))
-        for target in (Target.SCOPE, Target.PLANNING):
+        for target in (TrainingTarget.SCOPE, TrainingTarget.PLANNING):
             for version in (1, 2):
                 session.add(
                     AdapterMetadata(
@@ -50,11 +50,11 @@ def curated(database_target: str) -> "Engine":
     return engine
 
 
-def content(target: Target, version: int) -> str:
+def content(target: TrainingTarget, version: int) -> str:
     return f"{target.value.encode().hex()}{version}".ljust(64, "0")
 
 
-def promote(curated: "Engine", target: Target, version: int) -> str:
+def promote(curated: "Engine", target: TrainingTarget, version: int) -> str:
     with curated.begin() as connection:
         connection.exec_driver_sql(f"UPDATE adapter_metadata SET active = false WHERE stage = '{target.value}'")
         connection.exec_driver_sql(f"UPDATE adapter_metadata SET active = true WHERE id = '{content(target, version)}'")
@@ -65,8 +65,8 @@ def url(target: str) -> str:
     return target if "://" in target else f"sqlite:///{target}"
 
 
-def models(server: ScriptedServer, base: str, **overrides: str) -> Models:
-    return Models(
+def models(server: ScriptedServer, base: str, **overrides: str) -> ModelSettings:
+    return ModelSettings(
         endpoints={"here": endpoint(server, model="base", window=8000, base=base)},
         roles=Roles(reasoning="here", coding="here"),
         overrides={Stage(stage): name for stage, name in overrides.items()},
@@ -82,7 +82,7 @@ def everything() -> list[str]:
     return [
         "base",
         "mine",
-        *(served_name(t, v, content(t, v)) for t in (Target.SCOPE, Target.PLANNING) for v in (1, 2)),
+        *(served_name(t, v, content(t, v)) for t in (TrainingTarget.SCOPE, TrainingTarget.PLANNING) for v in (1, 2)),
     ]
 
 
@@ -91,20 +91,20 @@ def test_a_promotion_is_followed_by_a_running_router(curated: "Engine", database
         router = open_router(models(server, "tiny"), "student", aliases=Aliases(url(database_target), fresh=0.0))
         before = router.identity
         assert asked(router, Stage.SCOPE) == (None, "base")
-        one = promote(curated, Target.SCOPE, 1)
+        one = promote(curated, TrainingTarget.SCOPE, 1)
         assert asked(router, Stage.SCOPE) == (one, one)
         assert asked(router, Stage.PRECISION) == (None, "base")
         assert router.identity != before
-        two = promote(curated, Target.SCOPE, 2)
+        two = promote(curated, TrainingTarget.SCOPE, 2)
         assert asked(router, Stage.SCOPE) == (two, two)
-        promote(curated, Target.SCOPE, 1)
+        promote(curated, TrainingTarget.SCOPE, 1)
         assert asked(router, Stage.SCOPE)[0] == one
-        plans = promote(curated, Target.PLANNING, 1)
-        assert {asked(router, stage)[0] for stage in Target.PLANNING.stages} == {plans}
+        plans = promote(curated, TrainingTarget.PLANNING, 1)
+        assert {asked(router, stage)[0] for stage in TrainingTarget.PLANNING.stages} == {plans}
 
 
 def test_what_is_set_by_hand_goes_before_what_is_promoted(curated: "Engine", database_target: str) -> None:
-    promote(curated, Target.SCOPE, 1)
+    promote(curated, TrainingTarget.SCOPE, 1)
     with ScriptedServer("fine", models=everything(), strict_models=True) as server:
         router = open_router(models(server, "tiny", scope="mine"), "student", aliases=Aliases(url(database_target)))
         assert asked(router, Stage.SCOPE)[0] == "mine"
@@ -116,7 +116,7 @@ def test_what_is_set_by_hand_goes_before_what_is_promoted(curated: "Engine", dat
 def test_an_adapter_answers_only_where_its_base_is_served(
     curated: "Engine", database_target: str, base: str, used: bool
 ) -> None:
-    one = promote(curated, Target.SCOPE, 1)
+    one = promote(curated, TrainingTarget.SCOPE, 1)
     with ScriptedServer("fine", models=everything(), strict_models=True) as server:
         router = open_router(models(server, base), "student", aliases=Aliases(url(database_target)))
         assert asked(router, Stage.SCOPE)[0] == (one if used else None)
@@ -125,28 +125,28 @@ def test_an_adapter_answers_only_where_its_base_is_served(
 def test_teachers_have_no_adapters(curated: "Engine", database_target: str) -> None:
     from models.llm_settings import Teachers
 
-    promote(curated, Target.SCOPE, 1)
+    promote(curated, TrainingTarget.SCOPE, 1)
     with ScriptedServer("fine") as server:
         wise = models(server, "tiny").model_copy(update={"teachers": Teachers(reasoning="here")})
         assert asked(open_router(wise, "teacher", aliases=Aliases(url(database_target))), Stage.SCOPE)[0] is None
 
 
 def test_a_crew_keeps_whom_it_began_with(curated: "Engine", database_target: str) -> None:
-    one = promote(curated, Target.SCOPE, 1)
+    one = promote(curated, TrainingTarget.SCOPE, 1)
     with ScriptedServer("fine", models=everything(), strict_models=True) as server:
-        crew = Crew(models(server, "tiny"), curated=url(database_target))
-        identity = crew.router("student").identity
-        two = promote(curated, Target.SCOPE, 2)
-        assert asked(crew.router("no-plan"), Stage.SCOPE)[0] == one
-        assert crew.router("student").identity == identity
-        later = Crew(models(server, "tiny"), curated=url(database_target))
+        pool = ModelPool(models(server, "tiny"), curated=url(database_target))
+        identity = pool.router("student").identity
+        two = promote(curated, TrainingTarget.SCOPE, 2)
+        assert asked(pool.router("no-plan"), Stage.SCOPE)[0] == one
+        assert pool.router("student").identity == identity
+        later = ModelPool(models(server, "tiny"), curated=url(database_target))
         assert asked(later.router("student"), Stage.SCOPE)[0] == two
         assert later.router("student").identity != identity
-        assert asked(Crew(models(server, "tiny")).router("student"), Stage.SCOPE)[0] is None
+        assert asked(ModelPool(models(server, "tiny")).router("student"), Stage.SCOPE)[0] is None
 
 
 def test_an_adapter_that_is_promoted_and_not_loaded_is_no_base(curated: "Engine", database_target: str) -> None:
-    one = promote(curated, Target.SCOPE, 1)
+    one = promote(curated, TrainingTarget.SCOPE, 1)
     with ScriptedServer("fine", models=["base"], strict_models=True) as server:
         router = open_router(models(server, "tiny"), "student", aliases=Aliases(url(database_target)))
         with pytest.raises(SettingsError, match=one):
@@ -155,7 +155,7 @@ def test_an_adapter_that_is_promoted_and_not_loaded_is_no_base(curated: "Engine"
 
 
 def test_the_check_shows_who_answers_which_stage(curated: "Engine", database_target: str) -> None:
-    one = promote(curated, Target.SCOPE, 1)
+    one = promote(curated, TrainingTarget.SCOPE, 1)
     aliases = Aliases(url(database_target))
     with ScriptedServer('{"works": true}', models=everything(), strict_models=True) as server:
         [report] = check(models(server, "tiny", code="mine"), aliases)
@@ -175,22 +175,24 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 def test_reads_are_shared_for_a_moment_and_pinned_for_good(curated: "Engine", database_target: str) -> None:
-    one = promote(curated, Target.SCOPE, 1)
+    one = promote(curated, TrainingTarget.SCOPE, 1)
     slow, pinned = Aliases(url(database_target), fresh=30.0), Aliases(url(database_target), PINNED)
     for aliases in (slow, pinned):
         assert aliases.table()[Stage.SCOPE].served == one
-    promote(curated, Target.SCOPE, 2)
+    promote(curated, TrainingTarget.SCOPE, 2)
     assert slow.table() is slow.table()
     assert pinned.table()[Stage.SCOPE].served == one
-    assert [alias.served for alias in read_aliases(curated)] == [served_name(Target.SCOPE, 2, content(Target.SCOPE, 2))]
+    assert [alias.served for alias in read_aliases(curated)] == [
+        served_name(TrainingTarget.SCOPE, 2, content(TrainingTarget.SCOPE, 2))
+    ]
 
 
 def test_every_thread_sees_a_promotion_soon(curated: "Engine", database_target: str) -> None:
-    promote(curated, Target.SCOPE, 1)
+    promote(curated, TrainingTarget.SCOPE, 1)
     aliases = Aliases(url(database_target))
     question = aliases.resolver(Stage.SCOPE, "tiny")
     question()
-    two = promote(curated, Target.SCOPE, 2)
+    two = promote(curated, TrainingTarget.SCOPE, 2)
     threads = [threading.Thread(target=_until, args=(question, two)) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -14,15 +14,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from models.errors import DatabaseError
-from store.database import HEADS, Kind, alembic_config, open_database, version_table
+from store.database import HEADS, DatabaseKind, alembic_config, open_database, version_table
 from store.tables import CuratedTable, RawTable
 
 METADATA = {"raw": RawTable.metadata, "curated": CuratedTable.metadata}
-KINDS: list[Kind] = ["raw", "curated"]
+KINDS: list[DatabaseKind] = ["raw", "curated"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_migrations_make_exactly_the_schema_that_the_tables_declare(database_target: str, kind: Kind) -> None:
+def test_the_migrations_make_exactly_the_schema_that_the_tables_declare(
+    database_target: str, kind: DatabaseKind
+) -> None:
     with open_database(database_target, kind).connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": version_table(kind), "compare_type": True}
@@ -32,7 +34,7 @@ def test_the_migrations_make_exactly_the_schema_that_the_tables_declare(database
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_declared_head_is_the_newest_migration(kind: Kind) -> None:
+def test_the_declared_head_is_the_newest_migration(kind: DatabaseKind) -> None:
     assert ScriptDirectory.from_config(alembic_config(kind)).get_heads() == [HEADS[kind]]
 
 

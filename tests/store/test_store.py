@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from models.edits import CreateFile, EditResult, Rung, SearchReplace
 from models.errors import DatabaseError, UsageError
-from models.manifest import Funnel, Instance, Manifest
+from models.manifest import Instance, Manifest, MiningFunnel
 from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Answer, Recorder, Request, SourceFile, Stage, Task
@@ -49,7 +49,7 @@ def make_manifest(count: int = 2, **changes: object) -> Manifest:
     manifest = Manifest(
         name="lib", source="https://example.org/me/lib", license=None, organisation=None, domain=None,
         head="c" * 40, python="3.11", test_command=("pytest",), lines_of_code=10, instances=instances,
-        funnel=Funnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2),
+        funnel=MiningFunnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2),
     )  # fmt: skip
     return manifest.model_copy(update=changes)
 

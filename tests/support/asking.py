@@ -3,7 +3,7 @@
 from typing import Any
 
 from llm import ChatRequest, Message, Meter, Router, open_router
-from models.llm_settings import Endpoint, Models, Roles
+from models.llm_settings import Endpoint, ModelSettings, Roles
 from models.protocols import Stage
 from tests.support.bad_server import ScriptedServer
 
@@ -17,7 +17,7 @@ def endpoint(server: ScriptedServer | str, **settings: Any) -> Endpoint:
 def router(server: ScriptedServer | str, meter: Meter | None = None, **settings: Any) -> Router:
     """A student whose every stage is answered by that server."""
     only = endpoint(server, **settings)
-    models = Models(endpoints={"here": only}, roles=Roles(reasoning="here", coding="here"))
+    models = ModelSettings(endpoints={"here": only}, roles=Roles(reasoning="here", coding="here"))
     return open_router(models, "student", meter)
 
 

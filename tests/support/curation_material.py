@@ -6,7 +6,7 @@ from typing import Any
 from models.chat import Message
 from models.evaluation import EvaluationItem, EvaluationSet
 from models.protocols import Stage
-from models.training import Pair, Provenance, Target
+from models.training import Pair, Provenance, TrainingTarget
 from store.rows import add, writing
 from store.tables import EvaluationSetRow, Reservation, TrainingPlan
 from tests.support.pairs_material import World
@@ -34,7 +34,7 @@ def trained_on(world: World, made: Curated) -> None:
 
 
 def freeze(world: World, *items: EvaluationItem) -> None:
-    made = EvaluationSet(target=Target.SCOPE, repositories=("held",), items=items)
+    made = EvaluationSet(target=TrainingTarget.SCOPE, repositories=("held",), items=items)
     row = EvaluationSetRow(
         id=made.id, target="scope", items=len(items), repositories=["held"], content=made.model_dump_json()
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llm.serving.commands import Launch, Place, Wanted, vllm
+from llm.serving.commands import AdapterSpec, ListenAddress, ServerLaunch, vllm
 from llm.serving.process import ServerProcess
 from llm.serving.server import VllmServer
 from models.serving_settings import ServingSettings
@@ -21,10 +21,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def plan(folder: Path, misbehaving: str = "", place: Place | None = None, wanted: tuple[Wanted, ...] = ()) -> Launch:
+def plan(
+    folder: Path, misbehaving: str = "", place: ListenAddress | None = None, wanted: tuple[AdapterSpec, ...] = ()
+) -> ServerLaunch:
     environment = {"PYTHONPATH": str(DOUBLE), "DOUBLE": misbehaving}
     settings = ServingSettings(python=sys.executable, environment=environment, window=2048)
-    return vllm(settings, "base", folder, wanted, [each.rank for each in wanted], place or Place(port=free_port()))
+    return vllm(
+        settings, "base", folder, wanted, [each.rank for each in wanted], place or ListenAddress(port=free_port())
+    )
 
 
 @contextmanager

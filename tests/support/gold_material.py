@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from agent.loop import solve
-from harness.packages.gold_patch import FileChange, GoldPatch, side_of
+from harness.packages.gold_patch import GoldFileChange, GoldPatch, side_of
 from harness.planners import GoldPlanner
 from harness.runs.workspace import TreeWorkspace
 from models.edits import EditFormat, EditResult
@@ -95,11 +95,11 @@ def content(text: str | None, executable: bool = False) -> FileContent | None:
     return None if text is None else FileContent(text, executable)
 
 
-def change(path: str, before: str | None, after: str | None, old_path: str | None = None) -> FileChange:
-    return FileChange(path, content(before), content(after), side_of(path), old_path)
+def change(path: str, before: str | None, after: str | None, old_path: str | None = None) -> GoldFileChange:
+    return GoldFileChange(path, content(before), content(after), side_of(path), old_path)
 
 
-def patch(*changes: FileChange) -> GoldPatch:
+def patch(*changes: GoldFileChange) -> GoldPatch:
     tests = tuple(each for each in changes if each.side == "test")
     return GoldPatch("c", "p", tuple(each for each in changes if each.side != "test"), tests)
 
@@ -203,5 +203,5 @@ def patches(draw: st.DrawFn) -> GoldPatch:
         if old_path and path.startswith("tests"):
             old_path = "tests/old.py"
         if before != after or old_path:
-            changes.append(FileChange(path, before, after, change(path, "", "").side, old_path))
+            changes.append(GoldFileChange(path, before, after, change(path, "", "").side, old_path))
     return patch(*changes)

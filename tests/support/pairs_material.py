@@ -8,16 +8,16 @@ from typing import Any
 
 from agent.edits.format import format_edits
 from agent.prompts import render
-from models.attribution import Attribution, Evidence, Label, Place
+from models.attribution import Attribution, CodePlace, Evidence, Label
 from models.chat import prompt_text
-from models.context import Candidate, FileOutline, Relevance, SymbolOutline, SymbolUse, TaskAnalysis, Tier
+from models.context import Candidate, CandidateTier, FileOutline, Relevance, SymbolOutline, SymbolUse, TaskAnalysis
 from models.curation_settings import CurationRequest, CurationSettings
 from models.edits import Edit, EditFormat, EditResult, Rung, SearchReplace
-from models.manifest import Funnel, Instance, Manifest
+from models.manifest import Instance, Manifest, MiningFunnel
 from models.outcomes import OracleKind, OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Answer, Request, SourceFile, Stage, Task
-from models.training import Target as Trained
+from models.training import TrainingTarget
 from store.database import open_database
 from store.runs import RawStore, open_raw_store
 from store.runs.recorder import AttemptRecorder
@@ -48,7 +48,7 @@ class Repository:
             python="3.11",
             test_command=("pytest",),
             lines_of_code=10,
-            funnel=Funnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2),
+            funnel=MiningFunnel(total=2, dropped={}, needs_message=0, kept=2, mixed=2),
             instances=tuple(self.instance(number) for number in range(self.instances)),
         )
 
@@ -88,7 +88,7 @@ class World:
         self.repositories |= {repository.instance(n).instance_id: repository for n in range(repository.instances)}
         return repository
 
-    def request(self, target: Trained, **changes: Any) -> CurationRequest:
+    def request(self, target: TrainingTarget, **changes: Any) -> CurationRequest:
         given = {"min_organisations": 1, "settings": CurationSettings()} | changes
         return CurationRequest(target=target, data_dir=str(self.folder / "data"), **given)
 
@@ -150,7 +150,7 @@ class Attempt:
         alignment: float | None = 1.0,
         label: Label | None = None,
         failed_steps: tuple[str, ...] = (),
-        unseen: tuple[Place, ...] = (),
+        unseen: tuple[CodePlace, ...] = (),
     ) -> "Attempt":
         store = self.world.raw
         if label is not None:
@@ -176,7 +176,8 @@ class Attempt:
     def scope_request(self, attempt: int = 0, paths: Sequence[str] = ()) -> Request:
         shown = paths or tuple(GOOD_SCOPE)
         candidates = tuple(
-            Candidate(path=path, score=1.0, tier=Tier.LEXICAL, reason=f"shares {self.instance}") for path in shown
+            Candidate(path=path, score=1.0, tier=CandidateTier.LEXICAL, reason=f"shares {self.instance}")
+            for path in shown
         )
         failure = "no JSON" if attempt else ""
         return Request(stage=Stage.SCOPE, task=self.task, candidates=candidates, attempt=attempt, failure=failure)

@@ -5,8 +5,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.evaluation import GateReport, MetricTest, Subject, Verdict
-from models.training import Target
+from models.evaluation import GateReport, GateVerdict, MetricTest, Subject
+from models.training import TrainingTarget
 from store.tables import BaseModel
 from training.adapters.registry import AdapterVersion, Registry
 from training.bases.bases import MANIFEST
@@ -79,17 +79,21 @@ def make_adapter(folder: Path, mark: float = 1.0, tensors: Tensors | None = None
     return folder
 
 
-def register(registry: Registry, folder: Path, target: Target = Target.SCOPE, base: str = "tiny") -> AdapterVersion:
+def register(
+    registry: Registry, folder: Path, target: TrainingTarget = TrainingTarget.SCOPE, base: str = "tiny"
+) -> AdapterVersion:
     return registry.register(folder, target, base, "d" * 64, "p" * 64, {"accuracy": 0.8}, {"r": RANK}, "abc123")
 
 
-def fresh(registry: Registry, folder: Path, mark: float, target: Target = Target.SCOPE) -> AdapterVersion:
+def fresh(
+    registry: Registry, folder: Path, mark: float, target: TrainingTarget = TrainingTarget.SCOPE
+) -> AdapterVersion:
     """A new version whose weights are all `mark`."""
     return register(registry, make_adapter(folder / f"trained-{mark}", mark), target)
 
 
 def report(
-    challenger: AdapterVersion, champion: AdapterVersion | None, verdict: Verdict = Verdict.PROMOTE
+    challenger: AdapterVersion, champion: AdapterVersion | None, verdict: GateVerdict = GateVerdict.PROMOTE
 ) -> GateReport:
     before = Subject(
         name=champion.name if champion else "tiny", base=challenger.base, adapter=champion.id if champion else None
@@ -109,7 +113,7 @@ def report(
     )
 
 
-def serving(registry: Registry, target: Target = Target.SCOPE) -> str | None:
+def serving(registry: Registry, target: TrainingTarget = TrainingTarget.SCOPE) -> str | None:
     active = registry.active(target)
     return active.name if active else None
 

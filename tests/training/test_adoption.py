@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evals.tiers import Standing
+from evals.tiers import TierStatus
 from models.errors import GuardrailError, RegistryError
-from models.training import Target
+from models.training import TrainingTarget
 from tests.support.registry_material import fresh, make_adapter, make_base, register, report, serving
 from training.adapters.registry import AdapterVersion, Registry
 from training.cycle.tier_status import standing
@@ -32,9 +32,9 @@ def test_a_new_base_ends_the_adapters_of_the_old_one(curated: "Engine", registry
     old = fresh(registry, tmp_path, 1.0)
     registry.promote(old, override="trial")
     assert standing(curated, registry, None).promoted == frozenset()  # it serves, and has passed no gate
-    registry.rollback(Target.SCOPE, "again, by the gate")
+    registry.rollback(TrainingTarget.SCOPE, "again, by the gate")
     registry.promote(old, report(old, None))
-    assert standing(curated, registry, True) == Standing(frozenset({Target.SCOPE}), frozenset(), True)
+    assert standing(curated, registry, True) == TierStatus(frozenset({TrainingTarget.SCOPE}), frozenset(), True)
     make_base(curated, tmp_path, "reasoning-base-v1", role="reasoning", version=1)
     after = standing(curated, registry, None)
     assert (after.promoted, after.tuned) == (frozenset(), {"reasoning"})
@@ -46,7 +46,7 @@ def test_a_new_base_ends_the_adapters_of_the_old_one(curated: "Engine", registry
     folder = make_adapter(tmp_path / "new", 3.0, base_model_name_or_path="reasoning-base-v1")
     new = register(registry, folder, base="reasoning-base-v1")
     registry.promote(new, override="trial")
-    assert registry.rollback(Target.SCOPE, "worse") is None
+    assert registry.rollback(TrainingTarget.SCOPE, "worse") is None
 
 
 def other_base(curated: "Engine", registry: Registry, tmp_path: Path) -> tuple[AdapterVersion, AdapterVersion]:
@@ -70,15 +70,15 @@ def test_an_adapter_of_another_base_takes_nobodys_place_until_its_base_is_adopte
     registry.adopt_base("larger", "served now")
     registry.promote(new)  # by the report that was noted
     assert serving(registry) == "scope-v2"
-    assert registry.rollback(Target.SCOPE, "worse") is None
+    assert registry.rollback(TrainingTarget.SCOPE, "worse") is None
 
 
 def test_a_role_takes_a_base_of_its_own(curated: "Engine", registry: Registry, tmp_path: Path) -> None:
     old, _ = other_base(curated, registry, tmp_path)
     assert registry.adopt_base("larger", "for code", "coding") == []
-    assert registry.active(Target.SCOPE) == registry.show(old.name)
+    assert registry.active(TrainingTarget.SCOPE) == registry.show(old.name)
     assert [version.name for version in registry.adopt_base("larger", "for the rest", "reasoning")] == ["scope-v1"]
-    assert [entry.action for entry in registry.log(Target.SCOPE)] == ["promote", "adopt"]
+    assert [entry.action for entry in registry.log(TrainingTarget.SCOPE)] == ["promote", "adopt"]
 
 
 def test_no_rollback_goes_back_behind_an_adopted_base(curated: "Engine", registry: Registry, tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_no_rollback_goes_back_behind_an_adopted_base(curated: "Engine", registr
     registry.promote(new, override="served already")
     registry.adopt_base("larger", "served now")
     assert serving(registry) == "scope-v2"
-    assert registry.rollback(Target.SCOPE, "worse") is None
-    assert registry.log(Target.SCOPE)[-1].reason == "worse (passed over: scope-v1 is of base tiny)"
+    assert registry.rollback(TrainingTarget.SCOPE, "worse") is None
+    assert registry.log(TrainingTarget.SCOPE)[-1].reason == "worse (passed over: scope-v1 is of base tiny)"
 
 
 def test_what_passed_on_a_superseded_base_is_not_promoted_again(
@@ -107,8 +107,8 @@ def test_adopting_what_is_in_use_changes_nothing(curated: "Engine", registry: Re
     registry.promote(one, report(one, None))
     registry.promote(two, report(two, one))
     assert registry.adopt_base("tiny", "as it is") == registry.adopt_base("tiny", "again") == []
-    assert [entry.action for entry in registry.log(Target.SCOPE)] == ["promote", "promote", "adopt"]
-    assert registry.rollback(Target.SCOPE, "worse") == registry.show(one.name)
+    assert [entry.action for entry in registry.log(TrainingTarget.SCOPE)] == ["promote", "promote", "adopt"]
+    assert registry.rollback(TrainingTarget.SCOPE, "worse") == registry.show(one.name)
 
 
 def test_a_person_may_go_past_the_base_and_comes_back_to_who_served(
@@ -117,4 +117,4 @@ def test_a_person_may_go_past_the_base_and_comes_back_to_who_served(
     old, new = other_base(curated, registry, tmp_path)
     registry.promote(new, override="both bases are served")
     assert serving(registry) == "scope-v2"
-    assert registry.rollback(Target.SCOPE, "worse") == registry.show(old.name)
+    assert registry.rollback(TrainingTarget.SCOPE, "worse") == registry.show(old.name)

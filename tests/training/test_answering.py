@@ -10,7 +10,7 @@ from models.chat import Message
 from models.errors import EvaluationError, PromptTooLong, RegistryError, SettingsError, UsageError
 from models.protocols import Stage
 from models.settings import Settings
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.asking import router
 from tests.support.bad_server import ScriptedServer
@@ -186,7 +186,7 @@ def test_an_unusable_base_is_refused(tmp_path: Path) -> None:
 def test_a_served_adapter_is_asked_by_its_name_and_held_to_the_schema() -> None:
     names = ("scripted", "scope-v1-abc")
     with ScriptedServer(lambda asked: f"{asked['model']} {asked['messages'][-1]['content']}", models=names) as server:
-        service = router(server, json_schema=True, concurrency=2, window=4096).seats[Stage.SCOPE].service
+        service = router(server, json_schema=True, concurrency=2, window=4096).routes[Stage.SCOPE].service
         questions = [Question((Message(role="user", content=str(n)),), 50, {"type": "object"}) for n in range(3)]
         for adapter, name in ((None, "scripted"), ("scope-v1-abc", "scope-v1-abc")):
             answerer = EndpointAnswerer(service, Stage.SCOPE, adapter)
@@ -226,4 +226,4 @@ def test_a_model_is_examined_as_it_is_used_where_that_can_be(
 ) -> None:
     given = {"models": {"endpoints": {"embedded": {"base": base}}}, "training": {"endpoint": endpoint}}
     tiny = Base("0" * 64, "tiny", tmp_path, None, None, {})
-    assert examiner(Settings.model_validate(given), tiny, Target.SCOPE) == asked
+    assert examiner(Settings.model_validate(given), tiny, TrainingTarget.SCOPE) == asked

@@ -8,13 +8,13 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.attacks._histories import History
 from benchmarks.attacks.time_and_self import _library, _module
-from evals.sets import copies_among, copy_of_reserved, kept_back
+from evals.sets import copies_among, copy_of_reserved, reserved_repositories
 from evals.sets.frozen import reserve
-from harness.packages.contents import content_of, kinship, shared_code, sketch_of
+from harness.packages.contents import content_of, shared_code, shared_content, sketch_of
 from models.content import RepositoryContent
 from models.errors import DatabaseError, GuardrailError
-from models.training import Target
-from store.database import Kind, alembic_config, open_database
+from models.training import TrainingTarget
+from store.database import DatabaseKind, alembic_config, open_database
 from store.rows import add, writing
 from store.runs.raw import content_row
 from tests.support.curation_material import dropped, lines, trained_on
@@ -47,8 +47,8 @@ def test_a_copy_of_a_reserved_repository_is_not_trained_on(world: World, tmp_pat
     )
     know(world, "one", content(tmp_path, "one", _library(range(50, 62))))
     reserve(world.curated, world.raw.engine, ["held"], "to evaluate on")
-    assert set(kept_back(world.curated, world.raw.engine)) == {"held", "fork"}
-    made = curate(world.raw, world.curated, world.request(Target.SCOPE))
+    assert set(reserved_repositories(world.curated, world.raw.engine)) == {"held", "fork"}
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE))
     assert made.card.repositories == {"one": 4}
     assert dropped(made)["copy of a reserved repository"] == 4
     assert {line["provenance"]["repository"] for line in lines(made)} == {"one"}
@@ -65,12 +65,12 @@ def test_what_a_reserved_repository_is_stays_known_without_the_raw_database(worl
 
 def test_a_repository_whose_copy_was_trained_on_cannot_be_reserved(world: World, tmp_path: Path) -> None:
     gold_runs(world, Repository("fork"), Repository("other"))
-    trained_on(world, curate(world.raw, world.curated, world.request(Target.SCOPE)))
+    trained_on(world, curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE)))
     for name in ("fork", "held"):
         know(world, name, content(tmp_path, name, _library()))
     with pytest.raises(GuardrailError, match=r"held-out: .*'fork'"):
         reserve(world.curated, world.raw.engine, ["held"], "to evaluate on")
-    assert kept_back(world.curated, world.raw.engine) == {}
+    assert reserved_repositories(world.curated, world.raw.engine) == {}
 
 
 def test_databases_that_know_no_content_tell_copies_by_their_commits(world: World) -> None:
@@ -86,7 +86,7 @@ def test_databases_that_know_no_content_tell_copies_by_their_commits(world: Worl
 
 @pytest.mark.parametrize(("kind", "version"), [("raw", "raw_0006"), ("curated", "curated_0003")])
 def test_databases_of_the_version_before_are_brought_up_to_date_and_keep_what_they_hold(
-    tmp_path: Path, kind: Kind, version: str
+    tmp_path: Path, kind: DatabaseKind, version: str
 ) -> None:
     made = "2026-01-01 00:00:00"
     engine = create_engine(f"sqlite:///{tmp_path / kind}.db")
@@ -101,7 +101,7 @@ def test_databases_of_the_version_before_are_brought_up_to_date_and_keep_what_th
     opened = open_database(tmp_path / f"{kind}.db", kind)
     raw = opened if kind == "raw" else open_database(tmp_path / "other.db", "raw")
     curated = opened if kind == "curated" else open_database(tmp_path / "other.db", "curated")
-    assert kept_back(curated, raw) == ({"held": "r"} if kind == "curated" else {})
+    assert reserved_repositories(curated, raw) == ({"held": "r"} if kind == "curated" else {})
     with opened.connect() as connection:
         table = "reservations" if kind == "curated" else "campaigns"
         assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 1
@@ -118,7 +118,7 @@ def test_what_is_known_of_content_cannot_be_changed(world: World, tmp_path: Path
 
 def test_little_code_is_not_compared() -> None:
     tiny = sketch_of(["import os\nprint(os.name)\n"] * 3)
-    assert (tiny.sketch, kinship(tiny, tiny)) == ((), "")
+    assert (tiny.sketch, shared_content(tiny, tiny)) == ((), "")
 
 
 def test_vendored_and_common_files_do_not_make_kin(tmp_path: Path) -> None:

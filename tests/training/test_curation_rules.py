@@ -17,7 +17,7 @@ from models.errors import GuardrailError, RegistryError, TrainingError
 from models.evaluation import EvaluationSet
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 from tests.support.curation_material import any_provenance, dropped, freeze, item, lines, pair_of
 from tests.support.pairs_material import OLD, Repository, World, gold_runs
 from training.data.curation import curate
@@ -39,7 +39,7 @@ def world(tmp_path: Path) -> World:
 def test_a_reserved_repository_is_never_trained_on(world: World) -> None:
     gold_runs(world, Repository("one"), Repository("held"))
     reserve(world.curated, world.raw.engine, ["held"], "to evaluate on")
-    made = curate(world.raw, world.curated, world.request(Target.SCOPE))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE))
     assert made.card.repositories == {"one": 4}
     assert dropped(made)["reserved repository"] == 4
 
@@ -50,7 +50,7 @@ def test_what_is_evaluated_on_is_not_trained_on(world: World, what: str, reason:
     gold_runs(world, repository)
     known = repository.instance(2)
     freeze(world, item(**{what: known.commit if what == "commit" else known.instance_id}))
-    made = curate(world.raw, world.curated, world.request(Target.CODE))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.CODE))
     assert dropped(made)[reason] == 1
     assert {name: count for name, _, count in made.card.preference_funnel}[reason] == 3
     assert "one-2" not in {line["provenance"]["instance"] for line in lines(made)}
@@ -87,7 +87,7 @@ def test_words_of_an_evaluation_item_are_found(task: str, shown: str, reason: st
         item(asked("Make the delayed init of hooks thread safe", "x"), id="j"),
         item(asked("Make the delayed init thread", "x"), id="k"),
     )
-    sets = [EvaluationSet(target=Target.SCOPE, repositories=("held",), items=items)]
+    sets = [EvaluationSet(target=TrainingTarget.SCOPE, repositories=("held",), items=items)]
     assert HeldOut(sets, CurationSettings()).why(any_provenance(), asked(task, shown)) == reason
 
 
@@ -95,8 +95,8 @@ def test_the_templates_own_words_are_no_contamination(world: World) -> None:
     repository = world.add(Repository("one", instances=2))
     for number in range(2):
         world.run(f"{repository.name}-{number}").meta_plan().close()
-    one, other = read_pairs(world.raw, Target.PLANNING).pairs
-    sets = [EvaluationSet(target=Target.SCOPE, repositories=("held",), items=(item(one.messages),))]
+    one, other = read_pairs(world.raw, TrainingTarget.PLANNING).pairs
+    sets = [EvaluationSet(target=TrainingTarget.SCOPE, repositories=("held",), items=(item(one.messages),))]
     assert HeldOut(sets, CurationSettings()).why(any_provenance(), other.messages) is None
     assert HeldOut(sets, CurationSettings(ngram=7)).why(any_provenance(), one.messages) == TASK
 
@@ -105,11 +105,11 @@ def test_prompts_are_held_to_the_window_and_to_what_is_asked_for(world: World) -
     repository = world.add(Repository("one", instances=3))
     for number, more in enumerate((0, 60, 4000)):
         world.run(f"{repository.name}-{number}").precision(more=more).close()
-    made = curate(world.raw, world.curated, world.request(Target.PRECISION))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.PRECISION))
     assert dropped(made)["over the window"] == 1
-    narrow = curate(world.raw, world.curated, world.request(Target.PRECISION, windows={Stage.PRECISION: 700}))
+    narrow = curate(world.raw, world.curated, world.request(TrainingTarget.PRECISION, windows={Stage.PRECISION: 700}))
     assert (narrow.card.window, dropped(narrow)["over the window"]) == (700, 2)
-    short = curate(world.raw, world.curated, world.request(Target.PRECISION, max_prompt_tokens=700))
+    short = curate(world.raw, world.curated, world.request(TrainingTarget.PRECISION, max_prompt_tokens=700))
     assert sum(count for name, count in dropped(short).items() if name.startswith("prompt over 700 tokens")) == 2
     assert short.card.tokens["longest_prompt"] <= 700
 
@@ -117,7 +117,7 @@ def test_prompts_are_held_to_the_window_and_to_what_is_asked_for(world: World) -
 def test_an_unknown_base_is_named(world: World) -> None:
     gold_runs(world, Repository("one"))
     with pytest.raises(RegistryError, match="no base 'nobody'"):
-        curate(world.raw, world.curated, world.request(Target.SCOPE, base="nobody"))
+        curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE, base="nobody"))
 
 
 def test_of_near_duplicates_the_best_stays_and_answers_that_differ_are_none() -> None:
@@ -134,7 +134,7 @@ def test_a_comparison_in_both_orders_is_no_near_duplicate(world: World) -> None:
     lines_of_code = "".join(f"    value{n} = {n}\n" for n in range(80))
     world.add(Repository("one"))
     world.run("one-0").code(edits=[SearchReplace(path="src/lib.py", search=lines_of_code, replace=OLD)]).close()
-    made = curate(world.raw, world.curated, world.request(Target.CODE))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.CODE))
     assert sorted(line["chosen"][0]["content"] for line in lines(made, "dpo.jsonl"))[1:] == ["A", "B"]
 
 
@@ -143,7 +143,7 @@ def test_a_comparison_in_both_orders_is_no_near_duplicate(world: World) -> None:
 
 def test_too_few_organisations_are_refused_unless_that_is_said(world: World) -> None:
     gold_runs(world, *(Repository(name, organisation=f"org-{name}") for name in ("one", "two")))
-    request = world.request(Target.SCOPE, min_organisations=None)
+    request = world.request(TrainingTarget.SCOPE, min_organisations=None)
     with pytest.raises(GuardrailError, match=r"^organisations: .* 2 organisations \(org-one, org-two\)") as caught:
         curate(world.raw, world.curated, request)
     assert caught.value.rule == "organisations"
@@ -157,7 +157,7 @@ def test_too_few_organisations_are_refused_unless_that_is_said(world: World) -> 
 
 def test_too_few_domains_are_refused_unless_that_is_said(world: World) -> None:
     gold_runs(world, *(Repository(f"r{n}", domain="same") for n in range(5)))
-    request = world.request(Target.SCOPE, min_organisations=None)
+    request = world.request(TrainingTarget.SCOPE, min_organisations=None)
     with pytest.raises(GuardrailError, match=r"^domain-share: .*--max-domain-share 1.0"):
         curate(world.raw, world.curated, request)
     made = curate(world.raw, world.curated, request.model_copy(update={"max_domain_share": 1.0}))
@@ -168,7 +168,7 @@ def test_a_round_of_one_domain_is_refused_however_many_the_pool_has(world: World
     gold_runs(world, *(Repository(f"r{n}", domain=f"d{n}") for n in range(5)), campaign="many")
     gold_runs(world, Repository("new", domain="d0"), campaign="one")
     settings = CurationSettings(min_organisations=1)
-    request = world.request(Target.SCOPE, min_organisations=None, settings=settings, campaigns=("one",))
+    request = world.request(TrainingTarget.SCOPE, min_organisations=None, settings=settings, campaigns=("one",))
     with pytest.raises(GuardrailError, match=r"^domain-share: examples come from 1 domains \(d0\)"):
         curate(world.raw, world.curated, request)
 
@@ -176,7 +176,7 @@ def test_a_round_of_one_domain_is_refused_however_many_the_pool_has(world: World
 def test_no_domain_has_more_than_its_share(world: World) -> None:
     names = ("a", "bb", "ccc", "dddd", "eeeee")
     gold_runs(world, *(Repository(name, domain=name, instances=4 if name == "a" else 2) for name in names))
-    made = curate(world.raw, world.curated, world.request(Target.SCOPE, min_organisations=None))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE, min_organisations=None))
     assert made.card.domains == dict.fromkeys(names, 2)
     assert dropped(made) == {"domain over its share": 2}
 
@@ -211,7 +211,7 @@ def test_examples_that_know_the_commonest_class_alone_are_few(world: World) -> N
         run = world.run(f"{repository.name}-{number}")
         uses = {"help": SymbolUse.EXCLUDED, f"h{number}": SymbolUse.EXCLUDED} if number < 4 else None
         run.precision(uses).close()
-    made = curate(world.raw, world.curated, world.request(Target.PRECISION))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.PRECISION))
     assert dropped(made) == {"commonest class alone": 3}
     assert made.card.classes["primary"] == 4
 
@@ -224,7 +224,7 @@ def test_examples_in_which_nothing_is_to_be_found_have_a_share(world: World) -> 
         run.scope({"src/lib.py": found, "src/other.py": "irrelevant", "src/far.py": "irrelevant"}).close()
     for share, kept in ((0.5, 4), (0.75, 8), (0.0, 2), (1.0, 9)):
         settings = CurationSettings(seeking_share=share)
-        made = curate(world.raw, world.curated, world.request(Target.SCOPE, settings=settings))
+        made = curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE, settings=settings))
         assert made.card.examples["sft"] == kept
         assert dropped(made) == ({"nothing to be found": 9 - kept} if kept < 9 else {})
         assert made.card.classes["relevant"] == 2
@@ -235,7 +235,7 @@ def test_one_class_teaches_nothing(world: World) -> None:
     for number in range(4):
         run = world.run(f"{repository.name}-{number}")
         run.scope({"src/lib.py": "relevant", "src/other.py": "relevant"}).close()
-    request = world.request(Target.SCOPE, settings=CurationSettings(uniform_share=1))
+    request = world.request(TrainingTarget.SCOPE, settings=CurationSettings(uniform_share=1))
     with pytest.raises(TrainingError, match=r"all 8 judgements are 'relevant'.*4 calls"):
         curate(world.raw, world.curated, request)
 
@@ -245,11 +245,11 @@ def test_nothing_to_learn_from_is_said_with_the_funnel(world: World) -> None:
     for number in range(2):
         world.run(f"{repository.name}-{number}", "student").scope().close(OutcomeKind.TESTS_FAILED)
     with pytest.raises(TrainingError, match=r"nothing to train scope on \(2 calls; dropped: run did not pass 2\)"):
-        curate(world.raw, world.curated, world.request(Target.SCOPE))
+        curate(world.raw, world.curated, world.request(TrainingTarget.SCOPE))
 
 
 def test_a_limit_is_kept(world: World) -> None:
     gold_runs(world, Repository("one"))
-    made = curate(world.raw, world.curated, world.request(Target.CODE, limit=2))
+    made = curate(world.raw, world.curated, world.request(TrainingTarget.CODE, limit=2))
     assert (made.card.examples["sft"], made.card.examples["dpo"]) == (2, 2)
     assert dropped(made) == {"over the limit of 2": 2}

@@ -14,7 +14,7 @@ from models.errors import GuardrailError, TrainingError, UsageError
 from store.database import open_database
 from tests.support.tiny import make_tiny_base
 from training.adapters.export.adapter import adapter_to_gguf, read_adapter
-from training.adapters.export.exporting import Trained, check_gguf, embed, export
+from training.adapters.export.exporting import ExportSource, check_gguf, embed, export
 from training.adapters.export.merge import merge
 from training.adapters.export.vocabulary import split_name
 from training.adapters.export.weights import to_gguf
@@ -77,7 +77,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_exported_adapter_answers_as_it_was_trained(kind: str, bases: dict[str, Path], tmp_path: Path) -> None:
-    trained = Trained("scope-v1-aa", bases[kind], make_adapter(bases[kind], tmp_path / "adapter"))
+    trained = ExportSource("scope-v1-aa", bases[kind], make_adapter(bases[kind], tmp_path / "adapter"))
     done = export(trained, "gguf", tmp_path / "out", precision="f32")
     assert done.files == ("scope-v1-aa.gguf",)
     assert done.comparison is not None
@@ -95,7 +95,7 @@ def test_ranks_and_alphas_of_single_modules_are_kept(bases: dict[str, Path], tmp
         alpha_pattern={"v_proj": 3},
         use_rslora=True,
     )
-    done = export(Trained("code-v1-aa", bases["llama"], adapter), "gguf", tmp_path / "out")
+    done = export(ExportSource("code-v1-aa", bases["llama"], adapter), "gguf", tmp_path / "out")
     assert done.comparison is not None
     assert done.comparison.effect > 10 * done.comparison.error
 
@@ -105,7 +105,7 @@ def test_an_adapter_of_other_weights_is_refused(bases: dict[str, Path], tmp_path
     first, second = (make_adapter(base, tmp_path / f"{seed}", seed) for seed in (1, 2))
     wrong = adapter_to_gguf(base, second, tmp_path / "wrong.gguf")
     with pytest.raises(TrainingError, match="answers otherwise than what was trained"):
-        check_gguf(Trained("scope-v1", base, first), wrong, None)
+        check_gguf(ExportSource("scope-v1", base, first), wrong, None)
 
 
 def test_rows_in_the_wrong_order_are_refused(
@@ -116,7 +116,7 @@ def test_rows_in_the_wrong_order_are_refused(
     monkeypatch.setattr("training.adapters.export.layout._PERMUTED", {})
     wrong = adapter_to_gguf(bases["llama"], adapter, tmp_path / "wrong.gguf")
     with pytest.raises(TrainingError, match="answers otherwise"):
-        check_gguf(Trained("scope-v1", bases["llama"], adapter), wrong, base)
+        check_gguf(ExportSource("scope-v1", bases["llama"], adapter), wrong, base)
 
 
 def test_an_adapter_without_effect_proves_nothing(bases: dict[str, Path], tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_an_adapter_without_effect_proves_nothing(bases: dict[str, Path], tmp_pa
     )
     fresh.save_pretrained(tmp_path / "adapter")
     with pytest.raises(TrainingError, match="changes nothing"):
-        export(Trained("scope-v1", bases["qwen3"], tmp_path / "adapter"), "gguf", tmp_path / "out")
+        export(ExportSource("scope-v1", bases["qwen3"], tmp_path / "adapter"), "gguf", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -145,12 +145,12 @@ def test_another_tokenizer_is_refused(bases: dict[str, Path], tmp_path: Path) ->
     tokenizer["model"]["merges"] = tokenizer["model"]["merges"][:100]
     (base / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(TrainingError, match="other tokens"):
-        check_gguf(Trained("scope-v1", base, adapter), gguf, file)
+        check_gguf(ExportSource("scope-v1", base, adapter), gguf, file)
 
 
 def test_a_modelfile_with_base_adapter_and_chat_format(bases: dict[str, Path], tmp_path: Path) -> None:
     adapter = make_adapter(bases["qwen3"], tmp_path / "adapter")
-    done = export(Trained("scope-v1-aa", bases["qwen3"], adapter), "ollama", tmp_path / "out")
+    done = export(ExportSource("scope-v1-aa", bases["qwen3"], adapter), "ollama", tmp_path / "out")
     assert done.files == ("Modelfile", "base.gguf", "scope-v1-aa.gguf")
     lines = (tmp_path / "out" / "Modelfile").read_text().splitlines()
     assert lines[:2] == ["FROM ./base.gguf", "ADAPTER ./scope-v1-aa.gguf"]
@@ -159,10 +159,10 @@ def test_a_modelfile_with_base_adapter_and_chat_format(bases: dict[str, Path], t
 
 def test_merged_weights_answer_as_the_adapter_does(bases: dict[str, Path], tmp_path: Path) -> None:
     adapter = make_adapter(bases["qwen2"], tmp_path / "adapter")
-    done = export(Trained("code-v1-aa", bases["qwen2"], adapter), "merged", tmp_path / "out")
+    done = export(ExportSource("code-v1-aa", bases["qwen2"], adapter), "merged", tmp_path / "out")
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= set(done.files)
     assert done.comparison is not None
-    again = Trained("code-v1-aa", bases["qwen2"], adapter)
+    again = ExportSource("code-v1-aa", bases["qwen2"], adapter)
     with pytest.raises(UsageError, match="out is not empty; give another directory with --out, or --overwrite"):
         export(again, "merged", tmp_path / "out")
     assert export(again, "merged", tmp_path / "out", check=False, overwrite=True).files == done.files
@@ -185,7 +185,7 @@ def test_an_adapter_for_another_base_is_refused(bases: dict[str, Path], tmp_path
     adapter = make_adapter(other, tmp_path / "adapter")
     for form in ("gguf", "merged"):
         with pytest.raises(TrainingError, match="base"):
-            export(Trained("scope-v1", bases["qwen3"], adapter), form, tmp_path / "out")  # type: ignore[arg-type]
+            export(ExportSource("scope-v1", bases["qwen3"], adapter), form, tmp_path / "out")  # type: ignore[arg-type]
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -212,7 +212,7 @@ def test_ways_of_cutting_texts_by_their_names(tmp_path: Path) -> None:
 
 
 def test_made_ready_for_the_embedded_model_once(bases: dict[str, Path], tmp_path: Path) -> None:
-    trained = Trained("scope-v1-aa", bases["qwen3"], make_adapter(bases["qwen3"], tmp_path / "adapter"))
+    trained = ExportSource("scope-v1-aa", bases["qwen3"], make_adapter(bases["qwen3"], tmp_path / "adapter"))
     first = embed(trained, tmp_path / "ready")
     changed = first.stat().st_mtime_ns
     assert embed(trained, tmp_path / "ready").stat().st_mtime_ns == changed

@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("trl")
 
 from models.errors import TrainingError, UsageError
-from models.training import Target
+from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from tests.support.fitting_data import write_dataset
 from tests.support.tiny import make_tiny_base
 from training.bases.chat_format import ChatFormat
-from training.fit.data import IGNORED, Row, packed, preference_rows, supervised_rows, training_order
+from training.fit.data import IGNORED, TrainingRow, packed, preference_rows, supervised_rows, training_order
 from training.fit.recipe import Recipe, recipe_for
 
 ASKED = [{"role": "system", "content": "Judge files."}, {"role": "user", "content": "Is parser.py 12 of 34 needed?"}]
@@ -33,7 +33,7 @@ def qwen3(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def a_recipe(**changes: Any) -> Recipe:
-    recipe = recipe_for(Target.SCOPE, "sft", TrainingSettings())
+    recipe = recipe_for(TrainingTarget.SCOPE, "sft", TrainingSettings())
     return recipe.model_copy(update=changes)
 
 
@@ -154,8 +154,8 @@ def test_a_base_without_a_chat_template_is_refused(qwen3: Path, tmp_path: Path) 
         ChatFormat.load(tmp_path)
 
 
-def rows_of(weights: list[float], length: int = 3) -> list[Row]:
-    return [Row(str(i), weight, [i] * length, [i] * length) for i, weight in enumerate(weights)]
+def rows_of(weights: list[float], length: int = 3) -> list[TrainingRow]:
+    return [TrainingRow(str(i), weight, [i] * length, [i] * length) for i, weight in enumerate(weights)]
 
 
 def test_a_weight_is_the_share_of_epochs_in_which_a_row_takes_part() -> None:
@@ -173,7 +173,7 @@ def test_a_curriculum_keeps_its_order_in_the_first_epoch() -> None:
 
 
 def test_packs_hold_every_row_once_and_none_is_cut() -> None:
-    rows = [Row(str(i), 1.0, [i] * (1 + i % 7), [i] * (1 + i % 7)) for i in range(40)]
+    rows = [TrainingRow(str(i), 1.0, [i] * (1 + i % 7), [i] * (1 + i % 7)) for i in range(40)]
     packs = packed(rows, range(40), 10)
     assert all(len(pack["input_ids"]) == sum(pack["seq_lengths"]) <= 10 for pack in packs)
     assert sorted(token for pack in packs for token in pack["input_ids"]) == sorted(t for row in rows for t in row.ids)

@@ -14,13 +14,13 @@ pytest.importorskip("trl")
 import torch
 
 from models.errors import TrainingError
-from models.training import Target
+from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from tests.support.fitting_data import tiny_base, write_dataset
 from training.bases.bases import Base
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.backends import choose_backend, load_base
-from training.fit.fitting import Fit, Fitting, Progress, fit_dpo, fit_full, fit_sft
+from training.fit.fitting import Fit, Fitting, TrainingProgress, fit_dpo, fit_full, fit_sft
 from training.fit.lock import target_lock
 from training.fit.recipe import Method, Recipe, recipe_for
 from training.fit.trainers import checkpoints
@@ -34,16 +34,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 def a_recipe(method: Method = "sft", **changes: Any) -> Recipe:
     settings = TrainingSettings(batch_size=2, epochs=1, checkpoint_steps=3, max_tokens=512)
     rate = {} if "learning_rate" in changes else {"learning_rate": 2e-3}
-    return recipe_for(Target.SCOPE, method, settings).model_copy(update=changes | rate)
+    return recipe_for(TrainingTarget.SCOPE, method, settings).model_copy(update=changes | rate)
 
 
-def silent(progress: Progress) -> None:
+def silent(progress: TrainingProgress) -> None:
     """Nobody is told."""
 
 
 def test_an_adapter_is_trained_and_written_the_same_each_time(base: Base, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "d", rows=8, validation=2)
-    told: list[Progress] = []
+    told: list[TrainingProgress] = []
     fits = [fit_sft(dataset, base, tmp_path / out, a_recipe(), told.append) for out in ("a", "b")]
     fit = fits[0]
     assert (fit.backend, fit.steps, fit.rows, fit.too_long) == ("trl-cpu", 4, 8, 0)
@@ -82,7 +82,7 @@ def test_the_adapter_loads_with_peft_and_changes_what_the_base_says(base: Base, 
 def test_what_is_finished_is_not_done_again(base: Base, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "d", rows=4)
     fit = fit_sft(dataset, base, tmp_path / "o", a_recipe(), silent)
-    told: list[Progress] = []
+    told: list[TrainingProgress] = []
     assert fit_sft(dataset, base, tmp_path / "o", a_recipe(), told.append) == fit and not told
     with pytest.raises(TrainingError, match="holds another training"):
         fit_sft(dataset, base, tmp_path / "o", a_recipe(rank=8), silent)
@@ -109,7 +109,7 @@ def test_a_killed_training_goes_on_with_the_losses_that_it_would_have_had(base: 
     done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, capture_output=True)
     assert done.returncode == -9, done.stderr.decode()[-2000:]
     assert [path.name for path in checkpoints(tmp_path / "killed" / "checkpoints")] == ["checkpoint-3"]
-    told: list[Progress] = []
+    told: list[TrainingProgress] = []
     fit = fit_sft(dataset, base, tmp_path / "killed", a_recipe(), told.append)
     assert told[0].step == 4
     assert fit.losses == whole.losses and fit.eval_losses == whole.eval_losses and fit.tokens == whole.tokens
@@ -178,7 +178,7 @@ def test_packed_rows_are_learned_as_rows_of_their_own(base: Base, tmp_path: Path
 
 
 def test_a_loss_that_is_no_number_ends_it_and_keeps_the_checkpoint(base: Base, tmp_path: Path) -> None:
-    def spoil(progress: Progress) -> None:
+    def spoil(progress: TrainingProgress) -> None:
         if progress.step == 4:
             import gc
 
@@ -201,7 +201,7 @@ def test_a_full_disk_ends_it_and_keeps_the_checkpoint_before(base: Base, tmp_pat
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill(progress: Progress) -> None:
+    def fill(progress: TrainingProgress) -> None:
         if progress.step == 5:
             resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
 
@@ -212,7 +212,7 @@ def test_a_full_disk_ends_it_and_keeps_the_checkpoint_before(base: Base, tmp_pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert sorted(path.name for path in (tmp_path / "o" / "checkpoints").iterdir()) == ["checkpoint-3"]
-    told: list[Progress] = []
+    told: list[TrainingProgress] = []
     assert fit_sft(dataset, base, tmp_path / "o", a_recipe(), told.append).steps == 8
     assert told[0].step == 4
 

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.whole_runs import Change, Changes
+from evals.whole_runs import RateChange, RateChanges
 from models.errors import GuardrailError
 from models.guardrail_settings import GuardrailSettings
-from models.training import Target
+from models.training import TrainingTarget
 from training.cycle import guardrails as rules
 
 LIMITS = GuardrailSettings()
-OTHERS = [Target.CODE, Target.SCOPE, Target.PRECISION, Target.TASK_ANALYSIS]
+OTHERS = [TrainingTarget.CODE, TrainingTarget.SCOPE, TrainingTarget.PRECISION, TrainingTarget.TASK_ANALYSIS]
 
 
 def bitten(name: str):
@@ -74,11 +74,11 @@ def test_a_small_base_needs_a_teacher_and_a_large_one_does_not() -> None:
 
 
 def test_own_plans_come_last() -> None:
-    rules.check_planning_last(Target.PLANNING, 0, [])
-    rules.check_planning_last(Target.PLANNING, 5, OTHERS)
-    rules.check_planning_last(Target.SCOPE, 5, [])
+    rules.check_planning_last(TrainingTarget.PLANNING, 0, [])
+    rules.check_planning_last(TrainingTarget.PLANNING, 5, OTHERS)
+    rules.check_planning_last(TrainingTarget.SCOPE, 5, [])
     with bitten("planning-last") as caught:
-        rules.check_planning_last(Target.PLANNING, 5, OTHERS[1:])
+        rules.check_planning_last(TrainingTarget.PLANNING, 5, OTHERS[1:])
     assert "code" in str(caught.value)
 
 
@@ -95,9 +95,9 @@ def test_no_evaluation_item_is_trained_on() -> None:
     assert "i1, i2, i3 and 1 more" in str(caught.value)
 
 
-def changes(first: tuple[float, float], then: tuple[float, float], p: float = 0.01) -> Changes:
+def changes(first: tuple[float, float], then: tuple[float, float], p: float = 0.01) -> RateChanges:
     """Rates of 50 instances, each given as (pass@1, pass@k)."""
-    return Changes(*(Change(before, after, p, 50, 50) for before, after in zip(first, then, strict=True)))
+    return RateChanges(*(RateChange(before, after, p, 50, 50) for before, after in zip(first, then, strict=True)))
 
 
 def test_answers_must_not_become_all_alike() -> None:
@@ -106,6 +106,6 @@ def test_answers_must_not_become_all_alike() -> None:
     rules.check_diversity(changes((0.2, 0.5), (0.3, 0.44), p=0.4), LIMITS)  # which may be chance
     with bitten("diversity"):
         rules.check_diversity(changes((0.2, 0.5), (0.3, 0.44)), LIMITS)
-    alike = Changes(Change(0.5, 0.45, 0.41, 20, 20), Change(1.0, 0.45, 0.0005, 20, 20))
+    alike = RateChanges(RateChange(0.5, 0.45, 0.41, 20, 20), RateChange(1.0, 0.45, 0.0005, 20, 20))
     with bitten("diversity"):
         rules.check_diversity(alike, LIMITS)  # pass@1 may have fallen by chance, pass@k did not

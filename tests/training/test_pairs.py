@@ -18,13 +18,13 @@ from models.edits import CreateFile, EditFormat, SearchReplace, SymbolEdit
 from models.errors import UsageError
 from models.outcomes import OracleKind, OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep
-from models.plans import Target as Goal
+from models.plans import TrainingTarget as Goal
 from models.protocols import Answer, Request, Stage
-from models.training import Source, Target
+from models.training import PairSource, TrainingTarget
 from store.rows import table_of, writing
 from store.tables import TaskRun
 from tests.support.pairs_material import GOOD_SCOPE, LIBRARY, OLD, Repository, World, gold_runs
-from training.data.pairs import Harvest, read_pairs
+from training.data.pairs import StoredExamples, read_pairs
 from training.data.pairs.evolution import left_as_it_was
 from training.data.pairs.runs import owner_of
 from training.data.pairs.templates import is_current, task_of
@@ -37,18 +37,18 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def dropped(harvest: Harvest) -> dict[str, int]:
+def dropped(harvest: StoredExamples) -> dict[str, int]:
     return {name: count for name, _, count in harvest.funnel.rows if count}
 
 
-def refused(harvest: Harvest) -> dict[str, int]:
+def refused(harvest: StoredExamples) -> dict[str, int]:
     return {name: count for name, _, count in harvest.preference_funnel.rows if count}
 
 
 def test_a_gold_answer_becomes_a_pair_with_all_that_is_known_of_it(world: World) -> None:
     run = world.run("lib-0").scope().close()
-    [pair] = read_pairs(world.raw, Target.SCOPE).pairs
-    assert (pair.stage, pair.source, pair.weight) == (Stage.SCOPE, Source.SYNTHETIC, 1.0)
+    [pair] = read_pairs(world.raw, TrainingTarget.SCOPE).pairs
+    assert (pair.stage, pair.source, pair.weight) == (Stage.SCOPE, PairSource.SYNTHETIC, 1.0)
     assert json.loads(pair.answer)["files"] == GOOD_SCOPE
     assert task_of(pair.messages) == run.task.text
     assert is_current(pair.stage, pair.messages)
@@ -69,9 +69,9 @@ def test_a_gold_answer_becomes_a_pair_with_all_that_is_known_of_it(world: World)
 def test_nothing_but_a_pass_is_a_positive_example(world: World, kind: OutcomeKind) -> None:
     world.run("lib-0", "student", kind="solve").scope().close(kind, oracle=None)
     if kind.final:
-        harvest = read_pairs(world.raw, Target.SCOPE, CurationSettings(unjudged_weight=0.5))
+        harvest = read_pairs(world.raw, TrainingTarget.SCOPE, CurationSettings(unjudged_weight=0.5))
         assert (harvest.pairs, dropped(harvest)) == ([], {"run did not pass": 1})
-    assert read_pairs(world.raw, Target.SCOPE).pairs == []
+    assert read_pairs(world.raw, TrainingTarget.SCOPE).pairs == []
 
 
 def test_an_open_trajectory_and_an_attempt_that_did_not_close_it_do_not_count(world: World) -> None:
@@ -79,7 +79,7 @@ def test_an_open_trajectory_and_an_attempt_that_did_not_close_it_do_not_count(wo
     again = world.run("lib-1").scope({**GOOD_SCOPE, "src/far.py": "supporting"})
     again.close(OutcomeKind.PROVIDER_ERROR)
     world.run("lib-1").scope().close()
-    harvest = read_pairs(world.raw, Target.SCOPE)
+    harvest = read_pairs(world.raw, TrainingTarget.SCOPE)
     assert [pair.provenance.attempt for pair in harvest.pairs] == [2]
     assert json.loads(harvest.pairs[0].answer)["files"] == GOOD_SCOPE
 
@@ -100,7 +100,7 @@ def test_a_pass_weighs_what_its_oracle_and_alignment_say(
     world: World, oracle: OracleKind | None, alignment: float | None, expected: float | str
 ) -> None:
     world.run("lib-0", "teacher").code().close(oracle=oracle, alignment=alignment)
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     if isinstance(expected, str):
         assert (harvest.pairs, dropped(harvest)) == ([], {expected: 1})
     else:
@@ -109,31 +109,31 @@ def test_a_pass_weighs_what_its_oracle_and_alignment_say(
 
 def test_a_lucky_pass_may_count_for_less_instead(world: World) -> None:
     world.run("lib-0", "teacher").code().close(oracle=OracleKind.GENERATED_TESTS, alignment=0.2)
-    [pair] = read_pairs(world.raw, Target.CODE, CurationSettings(lucky_weight=0.1)).pairs
+    [pair] = read_pairs(world.raw, TrainingTarget.CODE, CurationSettings(lucky_weight=0.1)).pairs
     assert pair.weight == 0.1
 
 
 def test_a_persons_solve_is_logged_and_counts_only_if_the_settings_say_so(world: World) -> None:
     world.run("lib-0", "student", kind="solve").code().close(oracle=None, alignment=None)
-    assert dropped(read_pairs(world.raw, Target.CODE)) == {"no real oracle": 1}
-    [pair] = read_pairs(world.raw, Target.CODE, CurationSettings(unjudged_weight=0.3)).pairs
-    assert (pair.source, pair.weight) == (Source.LOGGED, 0.3)
+    assert dropped(read_pairs(world.raw, TrainingTarget.CODE)) == {"no real oracle": 1}
+    [pair] = read_pairs(world.raw, TrainingTarget.CODE, CurationSettings(unjudged_weight=0.3)).pairs
+    assert (pair.source, pair.weight) == (PairSource.LOGGED, 0.3)
 
 
 def test_a_models_run_is_the_harness_own(world: World) -> None:
     world.run("lib-0", "teacher").code().close()
-    assert [pair.source for pair in read_pairs(world.raw, Target.CODE).pairs] == [Source.HARNESS]
+    assert [pair.source for pair in read_pairs(world.raw, TrainingTarget.CODE).pairs] == [PairSource.HARNESS]
 
 
 def test_a_call_without_its_prompt_cannot_be_learned(world: World) -> None:
     world.run("lib-0").scope(prompt=False).close()
-    assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"no prompt": 1}
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"no prompt": 1}
 
 
 def test_of_a_repaired_answer_the_repair_stays_and_the_malformed_one_goes(world: World) -> None:
     run = world.run("lib-0").say(world.run("lib-0", sample=9).scope_request(), "nothing useful")
     run.malformed(Stage.SCOPE).scope(attempt=1).close()
-    harvest = read_pairs(world.raw, Target.SCOPE)
+    harvest = read_pairs(world.raw, TrainingTarget.SCOPE)
     assert [json.loads(pair.answer)["files"] for pair in harvest.pairs] == [GOOD_SCOPE]
     assert "Your last answer could not be used" in harvest.pairs[0].messages[1].content
     assert dropped(harvest) == {"malformed": 1}
@@ -141,40 +141,40 @@ def test_of_a_repaired_answer_the_repair_stays_and_the_malformed_one_goes(world:
 
 def test_an_answer_recorded_as_malformed_never_counts_even_if_it_can_be_read_today(world: World) -> None:
     world.run("lib-0").scope().malformed(Stage.SCOPE).close()
-    assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"malformed": 1}
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"malformed": 1}
 
 
 def test_a_malformed_answer_of_another_stage_or_batch_harms_no_other(world: World) -> None:
     run = world.run("lib-0").analyse().malformed(Stage.TASK_ANALYSIS).scope()
     run.say(run.scope_request(paths=("docs/a.md",)), '{"files": {"docs/a.md": "irrelevant"}}').close()
-    assert len(read_pairs(world.raw, Target.SCOPE).pairs) == 2
-    assert read_pairs(world.raw, Target.TASK_ANALYSIS).pairs == []
+    assert len(read_pairs(world.raw, TrainingTarget.SCOPE).pairs) == 2
+    assert read_pairs(world.raw, TrainingTarget.TASK_ANALYSIS).pairs == []
 
 
 def test_an_answer_that_nobody_can_read_does_not_count_though_nobody_said_so(world: World) -> None:
     run = world.run("lib-0")
     run.say(run.scope_request(), "{}").close()
-    assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"not readable": 1}
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"not readable": 1}
 
 
 def test_what_no_tokenizer_takes_is_not_learned(world: World) -> None:
     world.run("lib-0", "teacher").code("    return '\udc80'\n", "s1").code(step="s2").close()
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert (len(harvest.pairs), dropped(harvest)) == (1, {"not readable": 1})
     bad = world.run("lib-0", "student").code("    return '\udc80'\n", "s2")
     bad.close(OutcomeKind.TESTS_FAILED, label=Label.CODE)
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert (harvest.preferences, refused(harvest)) == ([], {"not readable": 1})
 
 
 def test_an_answer_that_was_cut_off_does_not_count(world: World) -> None:
     world.run("lib-0").scope(finish_reason="length").close()
-    assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"cut off": 1}
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"cut off": 1}
 
 
 def test_of_a_step_that_was_coded_twice_the_answer_that_stood_counts(world: World) -> None:
     world.run("lib-0").code("    return 3\n").code("    return 2\n", attempt=1).code(step="s2").close()
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert len(harvest.pairs) == 2
     assert dropped(harvest) == {"answered again": 1}
     assert not any("return 3" in pair.answer for pair in harvest.pairs)
@@ -182,7 +182,7 @@ def test_of_a_step_that_was_coded_twice_the_answer_that_stood_counts(world: Worl
 
 def test_code_whose_edits_were_rejected_does_not_count(world: World) -> None:
     world.run("lib-0").code(error="not found").code(step="s2").close()
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert ["in s2" in pair.messages[1].content for pair in harvest.pairs] == [True]
     assert dropped(harvest) == {"edits rejected": 1}
 
@@ -191,7 +191,7 @@ def test_the_same_answer_to_the_same_prompt_comes_once_and_from_where_it_weighs_
     world.run("lib-0", "teacher", sample=0).code().close(alignment=0.2)
     best = world.run("lib-0", "teacher", sample=1).code(reused=True).close(alignment=1.0)
     world.run("lib-0", "teacher", sample=2).code().close(alignment=0.6)
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert [(pair.weight, pair.provenance.trajectory) for pair in harvest.pairs] == [(1.0, best.key)]
     assert dropped(harvest) == {"same again": 2}
 
@@ -199,7 +199,7 @@ def test_the_same_answer_to_the_same_prompt_comes_once_and_from_where_it_weighs_
 def test_what_was_said_in_a_campaign_that_is_meant_belongs_to_it(world: World) -> None:
     world.run("lib-0", campaign="first").scope().close()
     meant = world.run("lib-0", campaign="second").scope().close(alignment=0.9)
-    harvest = read_pairs(world.raw, Target.SCOPE, campaigns=["second"])
+    harvest = read_pairs(world.raw, TrainingTarget.SCOPE, campaigns=["second"])
     assert [pair.provenance.trajectory for pair in harvest.pairs] == [meant.key]
     assert {pair.provenance.campaign for pair in harvest.pairs} == harvest.campaigns
 
@@ -207,7 +207,7 @@ def test_what_was_said_in_a_campaign_that_is_meant_belongs_to_it(world: World) -
 def test_a_campaign_that_never_ran_is_named_with_those_that_did(world: World) -> None:
     world.run("lib-0", campaign="first").scope().close()
     with pytest.raises(UsageError, match="no campaign 'third' was run; known: first"):
-        read_pairs(world.raw, Target.SCOPE, campaigns=["third"])
+        read_pairs(world.raw, TrainingTarget.SCOPE, campaigns=["third"])
 
 
 def test_a_prompt_of_other_templates_is_not_what_the_student_will_see(world: World) -> None:
@@ -215,11 +215,11 @@ def test_a_prompt_of_other_templates_is_not_what_the_student_will_see(world: Wor
     today = run.scope_request()
     old_question = prompt_text((Message(role="system", content="You judge."), Message(role="user", content="Judge.")))
     run.say(today, json.dumps({"files": GOOD_SCOPE}), prompt=False).close()
-    assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"no prompt": 1}
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"no prompt": 1}
     other = world.run("lib-1")
     other.recorder.call(today, Answer(text=json.dumps({"files": GOOD_SCOPE}), model="m", prompt=old_question))
     other.close()
-    assert dropped(read_pairs(world.raw, Target.SCOPE)) == {"no prompt": 1, "other template": 1}
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"no prompt": 1, "other template": 1}
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -250,7 +250,7 @@ def test_a_models_judgement_counts_if_it_found_what_the_commit_changes(
     world: World, judged: dict[str, str], weight: float | None
 ) -> None:
     world.run("lib-0", "teacher").scope(judged).close()
-    harvest = read_pairs(world.raw, Target.SCOPE)
+    harvest = read_pairs(world.raw, TrainingTarget.SCOPE)
     assert [pair.weight for pair in harvest.pairs] == ([] if weight is None else [weight])
     assert dropped(harvest) == ({"missed the change": 1} if weight is None else {})
 
@@ -258,7 +258,7 @@ def test_a_models_judgement_counts_if_it_found_what_the_commit_changes(
 def test_what_gold_found_in_the_instance_must_be_found_too(world: World) -> None:
     world.run("lib-0").scope({**GOOD_SCOPE, "src/other.py": "relevant"}).close()
     world.run("lib-0", "teacher").scope(GOOD_SCOPE).close()
-    harvest = read_pairs(world.raw, Target.SCOPE)
+    harvest = read_pairs(world.raw, TrainingTarget.SCOPE)
     assert [pair.provenance.planner for pair in harvest.pairs] == ["gold"]
     assert dropped(harvest) == {"missed the change": 1}
 
@@ -266,24 +266,24 @@ def test_what_gold_found_in_the_instance_must_be_found_too(world: World) -> None
 def test_a_judge_of_a_batch_without_the_change_cannot_miss_it(world: World) -> None:
     run = world.run("lib-0", "teacher")
     run.say(run.scope_request(paths=("docs/a.md",)), '{"files": {"docs/a.md": "irrelevant"}}').close()
-    assert len(read_pairs(world.raw, Target.SCOPE).pairs) == 1
+    assert len(read_pairs(world.raw, TrainingTarget.SCOPE).pairs) == 1
 
 
 @pytest.mark.parametrize(("files", "kept"), [(["src/lib.py"], 1), (["src/other.py"], 0), ([], 0)])
 def test_an_analysis_must_name_the_files(world: World, files: list[str], kept: int) -> None:
     world.run("lib-0", "teacher").analyse(files).close()
-    assert len(read_pairs(world.raw, Target.TASK_ANALYSIS).pairs) == kept
+    assert len(read_pairs(world.raw, TrainingTarget.TASK_ANALYSIS).pairs) == kept
 
 
 @pytest.mark.parametrize(("use", "kept"), [(SymbolUse.PRIMARY, 1), (SymbolUse.SUPPORTING, 0), (SymbolUse.EXCLUDED, 0)])
 def test_a_judge_of_symbols_must_find_those_that_change(world: World, use: SymbolUse, kept: int) -> None:
     world.run("lib-0", "teacher").precision({"work": use, "help": SymbolUse.EXCLUDED}).close()
-    assert len(read_pairs(world.raw, Target.PRECISION).pairs) == kept
+    assert len(read_pairs(world.raw, TrainingTarget.PRECISION).pairs) == kept
 
 
 def test_planning_is_learned_with_its_reasoning(world: World) -> None:
     world.run("lib-0", "teacher").meta_plan(reasoning="First this, then that.").close()
-    [pair] = read_pairs(world.raw, Target.PLANNING).pairs
+    [pair] = read_pairs(world.raw, TrainingTarget.PLANNING).pairs
     assert (pair.stage, pair.reasoning) == (Stage.META_PLAN, "First this, then that.")
 
 
@@ -297,7 +297,7 @@ def failing(world: World, label: Label | None, **how: object) -> None:
 def test_a_plan_that_passed_is_better_than_one_that_failed_by_its_plan(world: World) -> None:
     good = world.run("lib-0", "teacher").meta_plan("Right").close()
     failing(world, Label.PLAN)
-    [preference] = read_pairs(world.raw, Target.PLANNING).preferences
+    [preference] = read_pairs(world.raw, TrainingTarget.PLANNING).preferences
     assert (preference.kind, preference.stage) == ("attributed", Stage.META_PLAN)
     assert "Right" in preference.chosen and "Wrong" in preference.rejected
     assert (preference.chosen_by.trajectory, preference.rejected_by.attribution) == (good.key, "plan")
@@ -307,7 +307,7 @@ def test_a_plan_that_passed_is_better_than_one_that_failed_by_its_plan(world: Wo
 def test_a_failure_that_was_not_put_down_to_the_plan_says_nothing_of_it(world: World, label: Label | None) -> None:
     world.run("lib-0", "teacher").meta_plan("Right").close()
     failing(world, label)
-    harvest = read_pairs(world.raw, Target.PLANNING)
+    harvest = read_pairs(world.raw, TrainingTarget.PLANNING)
     assert harvest.preferences == []
     assert refused(harvest) == {"failure not attributed to this stage": 1}
 
@@ -315,7 +315,7 @@ def test_a_failure_that_was_not_put_down_to_the_plan_says_nothing_of_it(world: W
 def test_preferences_share_their_prompt_to_the_byte(world: World) -> None:
     run = world.run("lib-1", "teacher").meta_plan("Right").close()
     failing(world, Label.PLAN)
-    harvest = read_pairs(world.raw, Target.PLANNING)
+    harvest = read_pairs(world.raw, TrainingTarget.PLANNING)
     assert run.instance != "lib-0"
     assert harvest.preferences == []
     assert refused(harvest) == {"prompt not shared with a pass": 1}
@@ -325,7 +325,7 @@ def test_an_answer_to_another_prompt_of_the_same_step_is_no_match(world: World) 
     world.run("lib-0", "teacher").code("    return 2\n").close()
     bad = world.run("lib-0", "student").code("    return 8\n", attempt=1)
     bad.close(OutcomeKind.TESTS_FAILED, label=Label.CODE)
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert harvest.preferences == []
     assert refused(harvest) == {"prompt not shared with a pass": 1}
 
@@ -333,7 +333,7 @@ def test_an_answer_to_another_prompt_of_the_same_step_is_no_match(world: World) 
 def test_a_pass_that_counts_for_nothing_is_no_better_than_a_failure(world: World) -> None:
     world.run("lib-0", "teacher").meta_plan("Lucky").close(oracle=OracleKind.GENERATED_TESTS, alignment=0.1)
     failing(world, Label.PLAN)
-    assert read_pairs(world.raw, Target.PLANNING).preferences == []
+    assert read_pairs(world.raw, TrainingTarget.PLANNING).preferences == []
 
 
 def test_the_same_answer_is_no_preference_and_a_malformed_one_is_not_a_worse_plan(world: World) -> None:
@@ -341,7 +341,7 @@ def test_the_same_answer_is_no_preference_and_a_malformed_one_is_not_a_worse_pla
     world.run("lib-0", "student").meta_plan("Right").close(OutcomeKind.TESTS_FAILED, label=Label.PLAN)
     bad = world.run("lib-0", "student", sample=1).meta_plan("Wrong").malformed(Stage.META_PLAN)
     bad.close(OutcomeKind.PLAN_MALFORMED, label=Label.PLAN)
-    harvest = read_pairs(world.raw, Target.PLANNING)
+    harvest = read_pairs(world.raw, TrainingTarget.PLANNING)
     assert harvest.preferences == []
     assert refused(harvest) == {"malformed": 1, "same answer as the pass": 1}
 
@@ -350,7 +350,7 @@ def test_only_the_steps_that_failed_are_bad_code(world: World) -> None:
     world.run("lib-0", "teacher").code("    return 2\n", "s1").code("    return 2\n", "s2").close()
     bad = world.run("lib-0", "student").code("    return 8\n", "s1").code("    return 9\n", "s2")
     bad.close(OutcomeKind.TESTS_FAILED, label=Label.CODE, failed_steps=("p1/s2",))
-    harvest = read_pairs(world.raw, Target.CODE)
+    harvest = read_pairs(world.raw, TrainingTarget.CODE)
     assert ["return 9" in each.rejected for each in harvest.preferences] == [True]
     assert refused(harvest)["step did not fail"] == 1
 
@@ -360,7 +360,7 @@ def test_a_prompt_gives_so_many_preferences_and_no_more(world: World) -> None:
     for sample in range(6):
         run = world.run("lib-0", "student", sample=sample).meta_plan(f"Wrong {sample}")
         run.close(OutcomeKind.TESTS_FAILED, label=Label.PLAN)
-    harvest = read_pairs(world.raw, Target.PLANNING, CurationSettings(preferences_per_prompt=3))
+    harvest = read_pairs(world.raw, TrainingTarget.PLANNING, CurationSettings(preferences_per_prompt=3))
     assert (len(harvest.preferences), refused(harvest)) == (3, {"enough for this prompt": 3})
 
 
@@ -369,7 +369,7 @@ def test_a_prompt_gives_so_many_preferences_and_no_more(world: World) -> None:
 
 def test_new_code_is_better_than_old_in_the_same_form_and_in_both_orders(world: World) -> None:
     world.run("lib-0").code("    return 2\n").close()
-    made = read_pairs(world.raw, Target.CODE).preferences
+    made = read_pairs(world.raw, TrainingTarget.CODE).preferences
     assert Counter(each.kind for each in made) == {"before-after": 3}
     [coder] = [each for each in made if is_current(Stage.CODE, each.messages)]
     assert parse_edits(coder.chosen) == [SearchReplace(path="src/lib.py", search=OLD, replace="    return 2\n")]
@@ -385,13 +385,13 @@ def test_new_code_is_better_than_old_in_the_same_form_and_in_both_orders(world: 
 def test_the_judges_question_can_be_left_out_and_models_answers_are_not_compared_with_old_code(world: World) -> None:
     world.run("lib-0").code().close()
     world.run("lib-1", "teacher").code().close()
-    made = read_pairs(world.raw, Target.CODE, CurationSettings(both_orders=False)).preferences
+    made = read_pairs(world.raw, TrainingTarget.CODE, CurationSettings(both_orders=False)).preferences
     assert [each.chosen_by.planner for each in made] == ["gold"]
 
 
 def test_an_answer_that_changes_nothing_is_not_better_than_nothing(world: World) -> None:
     world.run("lib-0").code(edits=[]).close()
-    assert read_pairs(world.raw, Target.CODE).preferences == []
+    assert read_pairs(world.raw, TrainingTarget.CODE).preferences == []
 
 
 def test_what_has_no_old_code_leaves_no_edit() -> None:
@@ -428,7 +428,7 @@ def test_any_source_has_an_owner_or_none(source: str) -> None:
 def test_the_manifest_knows_the_organisation_better_than_the_url(tmp_path: Path) -> None:
     world = World(tmp_path)
     gold_runs(world, Repository("lib", organisation="Org", domain="Testing", license=None, instances=1))
-    [pair] = read_pairs(world.raw, Target.SCOPE).pairs
+    [pair] = read_pairs(world.raw, TrainingTarget.SCOPE).pairs
     known = pair.provenance
     assert (known.organisation, known.domain, known.license) == ("Org", "Testing", "unknown")
 
@@ -439,4 +439,4 @@ def test_a_source_stored_with_the_trajectory_is_believed(world: World) -> None:
         table = table_of(TaskRun)
         connection.execute(table.update().where(table.c.id == run.key).values(source="logged"))
     run.close()
-    assert [pair.source for pair in read_pairs(world.raw, Target.CODE).pairs] == [Source.LOGGED]
+    assert [pair.source for pair in read_pairs(world.raw, TrainingTarget.CODE).pairs] == [PairSource.LOGGED]

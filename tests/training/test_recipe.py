@@ -4,20 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training import Target
+from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from training.fit.recipe import LINEAR_LAYERS, applied, overrides, plan_id, recipe_for
 
-SFT = recipe_for(Target.SCOPE, "sft", TrainingSettings())
+SFT = recipe_for(TrainingTarget.SCOPE, "sft", TrainingSettings())
 
 
 def test_the_recipe_is_that_of_the_papers() -> None:
     assert (SFT.rank, SFT.alpha, SFT.dropout, SFT.learning_rate, SFT.optimizer) == (16, 32, 0.0, 2e-4, "adamw_8bit")
     assert (SFT.precision, SFT.quantisation, SFT.packing) == ("bf16", "nf4-double", True)
     assert len(LINEAR_LAYERS) == 7 and SFT.epochs <= 3
-    code = recipe_for(Target.CODE, "dpo", TrainingSettings())
+    code = recipe_for(TrainingTarget.CODE, "dpo", TrainingSettings())
     assert (code.rank, code.alpha, code.beta, code.epochs) == (32, 64, 0.1, 1)
-    assert recipe_for(Target.PRECISION, "sft", TrainingSettings()).curriculum
+    assert recipe_for(TrainingTarget.PRECISION, "sft", TrainingSettings()).curriculum
 
 
 def test_what_a_processor_changes_is_named_with_its_reason() -> None:
@@ -33,13 +33,13 @@ def test_what_a_processor_changes_is_named_with_its_reason() -> None:
     assert all(change.reason and change.recipe != change.used for change in changes)
     assert overrides(applied(SFT, "trl-cpu"), "trl-cpu") == ()
     assert overrides(SFT, "trl-gpu") == ()
-    fast = recipe_for(Target.SCOPE, "sft", TrainingSettings(cpu_bf16=True))
+    fast = recipe_for(TrainingTarget.SCOPE, "sft", TrainingSettings(cpu_bf16=True))
     assert applied(fast, "trl-cpu").precision == "bf16"
 
 
 @pytest.mark.parametrize("method", ["dpo", "full"])
 def test_a_method_changes_what_it_cannot_use(method: str) -> None:
-    recipe = recipe_for(Target.PLANNING, method, TrainingSettings())  # type: ignore[arg-type]
+    recipe = recipe_for(TrainingTarget.PLANNING, method, TrainingSettings())  # type: ignore[arg-type]
     field = {"dpo": "packing", "full": "quantisation"}[method]
     assert [change.field for change in overrides(recipe, "trl-gpu")] == [field]
 

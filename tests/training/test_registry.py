@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models.errors import GuardrailError, RegistryError
-from models.evaluation import Verdict
-from models.training import Target
+from models.evaluation import GateVerdict
+from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.registry_material import (
     flip,
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 def test_versions_are_numbered_by_target_and_the_same_weights_are_one(registry: Registry, tmp_path: Path) -> None:
     one, again = (register(registry, make_adapter(tmp_path / name)) for name in ("a", "b"))
     other = fresh(registry, tmp_path, 2.0)
-    code = fresh(registry, tmp_path, 3.0, Target.CODE)
+    code = fresh(registry, tmp_path, 3.0, TrainingTarget.CODE)
     assert again == one
     assert [version.name for version in registry.list()] == ["code-v1", "scope-v1", "scope-v2"]
     assert one.path == tmp_path / "adapters" / "scope" / one.id
     assert other.served == f"scope-v2-{other.id[:12]}"
     assert registry.show(code.served) == registry.show(code.id[:10]) == code
     with pytest.raises(RegistryError, match="known as scope-v1"):
-        register(registry, tmp_path / "a", Target.CODE)
+        register(registry, tmp_path / "a", TrainingTarget.CODE)
     with pytest.raises(RegistryError, match="no adapter 'scope-v9'; known: code-v1"):
         registry.show("scope-v9")
 
@@ -62,7 +62,7 @@ def test_a_promotion_moves_the_alias_and_says_why(registry: Registry, tmp_path: 
     registry.promote("scope-v2", report(two, one))
     registry.promote(two, report(two, one))  # again, as after a restart
     assert serving(registry) == "scope-v2"
-    log = registry.log(Target.SCOPE)
+    log = registry.log(TrainingTarget.SCOPE)
     assert [(row.action, row.adapter, row.serving) for row in log] == [
         ("promote", one.id, one.id),
         ("promote", two.id, two.id),
@@ -76,7 +76,7 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     with pytest.raises(GuardrailError, match="gate: no passing report on scope-v1"):
         registry.promote(one)
     with pytest.raises(GuardrailError, match="did not pass"):
-        registry.promote(one, report(one, None, Verdict.INCONCLUSIVE))
+        registry.promote(one, report(one, None, GateVerdict.INCONCLUSIVE))
     with pytest.raises(RegistryError, match="is about scope-v2"):
         registry.promote(one, report(two, None))
     registry.promote(two, report(two, None))
@@ -85,8 +85,8 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     registry.promote(one, override=" the gate's set is stale ")
     assert serving(registry) == "scope-v1"
     assert registry.log()[-1].override == "the gate's set is stale"
-    registry.rollback(Target.SCOPE, "worse")
-    registry.rollback(Target.SCOPE, "worse still")
+    registry.rollback(TrainingTarget.SCOPE, "worse")
+    registry.rollback(TrainingTarget.SCOPE, "worse still")
     assert serving(registry) is None
     with pytest.raises(GuardrailError, match=r"scope-v2 was rolled back \(worse still\), and what a gate said"):
         registry.promote(two)  # it passed against the base, but was rolled back since
@@ -98,7 +98,7 @@ def test_only_who_still_serves_is_taken_back(registry: Registry, tmp_path: Path)
     one, two = fresh(registry, tmp_path, 1.0), fresh(registry, tmp_path, 2.0)
     registry.promote(one, report(one, None))
     registry.promote(two, report(two, one))
-    registry.rollback(Target.SCOPE, "a person decided, while whole runs judged it")
+    registry.rollback(TrainingTarget.SCOPE, "a person decided, while whole runs judged it")
     assert not registry.take_back(two, "whole runs are worse")
     assert serving(registry) == "scope-v1"
     assert registry.take_back(one, "whole runs are worse")
@@ -110,8 +110,8 @@ def test_a_later_report_against_who_serves_outweighs_an_earlier_one(registry: Re
     one, two = fresh(registry, tmp_path, 1.0), fresh(registry, tmp_path, 2.0)
     registry.promote(one, report(one, None))
     registry.promote(two, report(two, one))
-    registry.rollback(Target.SCOPE, "worse")
-    registry.reject(two, report(two, one, Verdict.REJECT))  # by a newer set
+    registry.rollback(TrainingTarget.SCOPE, "worse")
+    registry.reject(two, report(two, one, GateVerdict.REJECT))  # by a newer set
     with pytest.raises(GuardrailError, match="scope-v2 did not pass"):
         registry.promote(two)
     assert serving(registry) == "scope-v1"
@@ -121,9 +121,9 @@ def test_a_gate_that_does_not_pass_leaves_the_champion(registry: Registry, tmp_p
     one, two = fresh(registry, tmp_path, 1.0), fresh(registry, tmp_path, 2.0)
     registry.promote(one, report(one, None))
     for _ in range(2):
-        registry.reject(two, report(two, one, Verdict.REJECT))
-    registry.inconclusive(two, report(two, one, Verdict.INCONCLUSIVE))
-    registry.refuse(Target.SCOPE, "rounds: two without fresh repositories")
+        registry.reject(two, report(two, one, GateVerdict.REJECT))
+    registry.inconclusive(two, report(two, one, GateVerdict.INCONCLUSIVE))
+    registry.refuse(TrainingTarget.SCOPE, "rounds: two without fresh repositories")
     assert serving(registry) == "scope-v1"
     assert [row.action for row in registry.log()] == ["promote", "reject", "inconclusive", "refuse"]
     assert {row.serving for row in registry.log()} == {one.id}
@@ -133,12 +133,12 @@ def test_rollback_goes_back_one_by_one_to_the_base(registry: Registry, tmp_path:
     versions = [fresh(registry, tmp_path, float(mark)) for mark in (1, 2, 3)]
     for version in versions:
         registry.promote(version, override="trial")
-    assert registry.rollback(Target.SCOPE, "worse") == registry.show("scope-v2")
+    assert registry.rollback(TrainingTarget.SCOPE, "worse") == registry.show("scope-v2")
     registry.promote("scope-v3", override="trial")
-    names = [getattr(registry.rollback(Target.SCOPE, "worse"), "name", None) for _ in range(3)]
+    names = [getattr(registry.rollback(TrainingTarget.SCOPE, "worse"), "name", None) for _ in range(3)]
     assert names == ["scope-v2", "scope-v1", None]
     with pytest.raises(RegistryError, match="no adapter serves scope"):
-        registry.rollback(Target.SCOPE, "worse")
+        registry.rollback(TrainingTarget.SCOPE, "worse")
 
 
 def test_rollback_passes_over_what_is_damaged(local: Registry, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_rollback_passes_over_what_is_damaged(local: Registry, tmp_path: Path) -
     for version in (one, two, three):
         local.promote(version, override="trial")
     flip(two.path / "adapter_model.safetensors")
-    assert local.rollback(Target.SCOPE, "worse") == local.show("scope-v1")
+    assert local.rollback(TrainingTarget.SCOPE, "worse") == local.show("scope-v1")
     assert local.log()[-1].reason == "worse (passed over: scope-v2 is not intact)"
     assert one.id == local.log()[-1].serving
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models.errors import RegistryError
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.registry_material import (
     flip,
@@ -131,7 +131,16 @@ def test_the_statement_tells_the_lineage(local: Registry, tmp_path: Path) -> Non
     (folder / "losses.jsonl").write_text("{}\n")
     (folder / "optimizer.pt").write_text("left behind")
     version = local.register(
-        folder, Target.SCOPE, "tiny", "data", "plan", {}, {"r": 4}, "abc", parents=["before"], evaluations=["e1"]
+        folder,
+        TrainingTarget.SCOPE,
+        "tiny",
+        "data",
+        "plan",
+        {},
+        {"r": 4},
+        "abc",
+        parents=["before"],
+        evaluations=["e1"],
     )
     said = json.loads((version.path / "statement.json").read_text())
     assert said["_type"] == "https://in-toto.io/Statement/v1"

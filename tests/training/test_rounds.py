@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Engine
 
 from models.errors import DatabaseError, GuardrailError, UsageError
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
-from training.cycle.rounds import CAMPAIGN, CURATE, END, Request, Round, abandon, continue_or_begin, past_rounds
+from training.cycle.rounds import CAMPAIGN, CURATE, END, Round, RoundRequest, abandon, continue_or_begin, past_rounds
 
 
 @pytest.fixture
@@ -16,17 +16,17 @@ def engine(tmp_path: Path) -> Engine:
     return open_database(tmp_path / "raw.sqlite", "raw")
 
 
-def request(*repositories: str) -> Request:
-    return Request(
+def request(*repositories: str) -> RoundRequest:
+    return RoundRequest(
         packages=tuple(f"corpus/{name}" for name in repositories),
         repositories=repositories,
-        targets=(Target.SCOPE,),
+        targets=(TrainingTarget.SCOPE,),
         base="smollm2",
         settings={"samples": 1},
     )
 
 
-def begin(engine: Engine, wanted: Request) -> Round:
+def begin(engine: Engine, wanted: RoundRequest) -> Round:
     return continue_or_begin(engine, wanted, lambda _: None)
 
 
@@ -49,15 +49,15 @@ def test_a_step_that_failed_is_done_again(engine: Engine) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        begin(engine, request("a")).step(CURATE, Target.SCOPE, fail)
-    assert begin(engine, request("a")).finished(CURATE, Target.SCOPE) is None
+        begin(engine, request("a")).step(CURATE, TrainingTarget.SCOPE, fail)
+    assert begin(engine, request("a")).finished(CURATE, TrainingTarget.SCOPE) is None
 
 
 def test_steps_of_targets_are_told_apart(engine: Engine) -> None:
     round_ = begin(engine, request("a"))
-    round_.finish(CURATE, Target.SCOPE, {"dataset": "d1"})
-    assert round_.finished(CURATE, Target.CODE) is None
-    assert round_.finished(CURATE, Target.SCOPE) == {"dataset": "d1"}
+    round_.finish(CURATE, TrainingTarget.SCOPE, {"dataset": "d1"})
+    assert round_.finished(CURATE, TrainingTarget.CODE) is None
+    assert round_.finished(CURATE, TrainingTarget.SCOPE) == {"dataset": "d1"}
 
 
 def test_an_open_round_is_not_mistaken_for_another(engine: Engine) -> None:

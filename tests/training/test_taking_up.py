@@ -9,13 +9,13 @@ from models.chat import Message
 from models.errors import EvaluationError
 from models.protocols import Stage
 from models.settings import Settings
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.doubles import Start, doubles
 from tests.support.registry_material import make_adapter, make_base
 from training.adapters.registry import AdapterVersion, Registry
 from training.bases.bases import find_base
-from training.cycle.served import served_answerer, take_up
+from training.cycle.served import load_adapter, served_answerer
 
 ASKED = [Message(role="user", content="Which file?")]
 
@@ -34,7 +34,7 @@ def registered(tmp_path: Path) -> tuple[Settings, AdapterVersion]:
     make_base(curated, settings.data_dir)
     registry = Registry(curated, settings.data_dir)
     adapter = make_adapter(tmp_path / "adapter")
-    return settings, registry.register(adapter, Target.SCOPE, "tiny", "none", "none", {}, {}, "none")
+    return settings, registry.register(adapter, TrainingTarget.SCOPE, "tiny", "none", "none", {}, {}, "none")
 
 
 def served_at(settings: Settings, url: str) -> Settings:
@@ -55,7 +55,7 @@ def test_a_challenger_answers_where_it_would_serve(start: Start, registered: tup
         answerer = served_answerer(settings, "here", curated, base, adapter, Stage.SCOPE)
         assert answerer.answer(ASKED, 50, 0, 0.0) == f"said by {name}"
     assert server.names()[version.served] == str(version.path)
-    assert Registry(curated, settings.data_dir).active(Target.SCOPE) is None
+    assert Registry(curated, settings.data_dir).active(TrainingTarget.SCOPE) is None
 
 
 @pytest.mark.parametrize(("misbehaving", "why"), [("as-base", "changes nothing"), ("other", "not base")])
@@ -67,7 +67,7 @@ def test_a_server_that_cannot_show_it_is_not_asked(
     settings = served_at(settings, server.place.root)
     curated = open_database(settings.curated_url, "curated")
     with pytest.raises(EvaluationError, match=rf"scope-v1 cannot be judged through endpoint 'here': .*{why}"):
-        take_up(settings, "here", curated, find_base(curated, "tiny"), version)
+        load_adapter(settings, "here", curated, find_base(curated, "tiny"), version)
 
 
 def test_a_server_that_takes_no_adapters_says_how_it_would(
@@ -78,4 +78,4 @@ def test_a_server_that_takes_no_adapters_says_how_it_would(
     settings = served_at(settings, server.place.root)
     curated = open_database(settings.curated_url, "curated")
     with pytest.raises(EvaluationError, match=r"takes no adapters while it runs, start it with `cra serve`"):
-        take_up(settings, "here", curated, find_base(curated, "tiny"), version)
+        load_adapter(settings, "here", curated, find_base(curated, "tiny"), version)

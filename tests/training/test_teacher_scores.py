@@ -9,11 +9,11 @@ from models.curation_settings import CurationSettings
 from models.errors import MalformedAnswer, ProviderError
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 from tests.support.asking import router
 from tests.support.bad_server import Fail, ScriptedServer
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World
-from training.data.pairs import Harvest, read_pairs
+from training.data.pairs import StoredExamples, read_pairs
 from training.data.scoring import Opinion, Scorer, Unscored, keep, read_opinion, unscored
 
 
@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> World:
 
 
 def open_ones(world: World, *held_out: str, scorer: str = "teacher") -> list[Unscored]:
-    return unscored(world.raw, Target.SCOPE, scorer, (), held_out)[0]
+    return unscored(world.raw, TrainingTarget.SCOPE, scorer, (), held_out)[0]
 
 
 def score(world: World, value: float, scorer: str = "teacher") -> None:
@@ -35,8 +35,8 @@ def score(world: World, value: float, scorer: str = "teacher") -> None:
         keep(world.raw, scorer, answer, opinion)
 
 
-def harvest(world: World, **settings: float) -> Harvest:
-    return read_pairs(world.raw, Target.SCOPE, CurationSettings.model_validate(settings))
+def harvest(world: World, **settings: float) -> StoredExamples:
+    return read_pairs(world.raw, TrainingTarget.SCOPE, CurationSettings.model_validate(settings))
 
 
 def weights(world: World, **settings: float) -> list[float]:
@@ -55,7 +55,7 @@ def test_only_answers_of_the_student_that_stood_in_runs_that_passed_are_asked_ab
     assert all("files" in json.loads(each.texts(world.raw)[1]) for each in (first, second))
     assert open_ones(world, "lib") == []
     score(world, 0.9)
-    assert unscored(world.raw, Target.SCOPE, "teacher", (), ()) == ([], 2)
+    assert unscored(world.raw, TrainingTarget.SCOPE, "teacher", (), ()) == ([], 2)
     assert len(open_ones(world, scorer="another teacher")) == 2
 
 

@@ -9,10 +9,10 @@ on a merge of an earlier adapter compounds its faults.
 import math
 from collections.abc import Collection, Sequence
 
-from evals.whole_runs import Changes
+from evals.whole_runs import RateChanges
 from models.errors import GuardrailError
 from models.guardrail_settings import GuardrailSettings
-from models.training import Target
+from models.training import TrainingTarget
 from training.bases.files import MERGED
 
 ACCUMULATE = "accumulate"
@@ -87,10 +87,10 @@ def check_teacher_share(taught: int, total: int, parameters: int, settings: Guar
         )
 
 
-def check_planning_last(target: Target, own_answers: int, promoted: Collection[Target]) -> None:
+def check_planning_last(target: TrainingTarget, own_answers: int, promoted: Collection[TrainingTarget]) -> None:
     """A student's own plans are trained on only after its judgements and its code have passed their gates."""
-    missing = [each.value for each in Target if each is not Target.PLANNING and each not in promoted]
-    if target is Target.PLANNING and own_answers and missing:
+    missing = [each.value for each in TrainingTarget if each is not TrainingTarget.PLANNING and each not in promoted]
+    if target is TrainingTarget.PLANNING and own_answers and missing:
         raise GuardrailError(
             PLANNING_LAST,
             f"{own_answers} examples are the student's own plans, and no adapter has passed its gate for "
@@ -117,7 +117,7 @@ def check_uncontaminated(hits: Sequence[str]) -> None:
         )
 
 
-def check_diversity(changes: Changes, settings: GuardrailSettings) -> None:
+def check_diversity(changes: RateChanges, settings: GuardrailSettings) -> None:
     """pass@k does not fall where pass@1 does not."""
     at_1, at_k, alpha = *changes, settings.end_to_end_alpha
     if at_k.is_loss(settings.pass_at_k_margin, alpha) and not at_1.is_loss(settings.end_to_end_margin, alpha):

@@ -25,21 +25,21 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
-Settings = Mapping[str, str | int | float]
+LocalSettings = Mapping[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class Terms:
+class LocalTerms:
     """The terms on which somebody would answer, before any weights are loaded."""
 
-    settings: Settings
+    settings: LocalSettings
 
 
-def local_terms(base: Path, thinking: bool | None = None) -> Terms:
+def local_terms(base: Path, thinking: bool | None = None) -> LocalTerms:
     """What an evaluation by a `LocalAnswerer` of this base has in common with others."""
     from training.bases.chat_format import ChatFormat
 
-    return Terms(_settings(ChatFormat.load(base, thinking), _device()[1]))
+    return LocalTerms(_settings(ChatFormat.load(base, thinking), _device()[1]))
 
 
 def _device() -> tuple[str, Any]:
@@ -48,7 +48,7 @@ def _device() -> tuple[str, Any]:
     return ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
 
 
-def _settings(chat: "ChatFormat", dtype: Any) -> Settings:
+def _settings(chat: "ChatFormat", dtype: Any) -> LocalSettings:
     return {
         "backend": "transformers",
         "dtype": str(dtype).removeprefix("torch."),
@@ -76,7 +76,7 @@ class LocalAnswerer:
 
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
         self._device, self._dtype = _device()
-        self.settings: Settings = _settings(self._chat, self._dtype)
+        self.settings: LocalSettings = _settings(self._chat, self._dtype)
         model = _load(base, self._dtype)
         if adapter is not None:
             model = _with_adapter(model, adapter, base_name, merged=self._device == "cpu")
@@ -126,15 +126,17 @@ class LocalAnswerer:
         if temperature > 0:
             torch.manual_seed(seed)
             chosen = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
-        room = [self._room(len(ids), each.max_tokens) for ids, each in zip(prompts, questions, strict=True)]
+        max_prompt_tokens = [
+            self._room(len(ids), each.max_tokens) for ids, each in zip(prompts, questions, strict=True)
+        ]
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=self._padded(prompts, width, self._chat.pad_id),
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
-                generation_config=_generation(self._chat, max(room), chosen),
+                generation_config=_generation(self._chat, max(max_prompt_tokens), chosen),
             )
         rows = output[:, width:].tolist()
-        return [self._text(row[:most]) for row, most in zip(rows, room, strict=True)]
+        return [self._text(row[:most]) for row, most in zip(rows, max_prompt_tokens, strict=True)]
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
         """A tensor of rows that end together: what is written next follows each at once."""

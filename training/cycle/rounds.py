@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from models.errors import UsageError
 from models.plans import Frozen
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import reading, record, table_of, writing
 from store.tables import ImprovementStep
 
@@ -21,19 +21,19 @@ BEGIN, CAMPAIGN, CURATE, TRAIN, GATE, PROMOTE, END = (
 """`train` holds the baseline, the training and the evaluation; each is found by itself if it was done."""
 _STEPS = table_of(ImprovementStep)
 
-Result = dict[str, Any]
+StepRecord = dict[str, Any]
 
 
-class Request(Frozen):
+class RoundRequest(Frozen):
     """What a round is asked to do: packages (paths) of these repositories, targets in order, the base's name."""
 
     packages: tuple[str, ...]
     repositories: tuple[str, ...]
-    targets: tuple[Target, ...]
+    targets: tuple[TrainingTarget, ...]
     base: str
     settings: dict[str, Any]
 
-    def differences(self, other: "Request") -> list[str]:
+    def differences(self, other: "RoundRequest") -> list[str]:
         """The fields in which another request differs."""
         return [name for name, value in self if value != getattr(other, name)]
 
@@ -41,10 +41,10 @@ class Request(Frozen):
 class Round:
     """An open round."""
 
-    def __init__(self, engine: Engine, number: int, request: Request) -> None:
+    def __init__(self, engine: Engine, number: int, request: RoundRequest) -> None:
         self._engine, self.number, self.request = engine, number, request
 
-    def step(self, step: str, target: Target | None, do: Callable[[], Result]) -> Result:
+    def step(self, step: str, target: TrainingTarget | None, do: Callable[[], StepRecord]) -> StepRecord:
         """The result of a step: as it was recorded, or by doing it now and recording it."""
         if (found := self.finished(step, target)) is not None:
             return found
@@ -52,23 +52,23 @@ class Round:
         self.finish(step, target, result)
         return result
 
-    def finished(self, step: str, target: Target | None = None) -> Result | None:
+    def finished(self, step: str, target: TrainingTarget | None = None) -> StepRecord | None:
         """The result of a step that is done, or None."""
         query = select(_STEPS.c.result).where(
             _STEPS.c.round == self.number, _STEPS.c.step == step, _STEPS.c.target == _named(target)
         )
         with reading(self._engine) as connection:
-            found: Result | None = connection.scalar(query)
+            found: StepRecord | None = connection.scalar(query)
             return found
 
-    def finish(self, step: str, target: Target | None, result: Result) -> None:
+    def finish(self, step: str, target: TrainingTarget | None, result: StepRecord) -> None:
         """Record that a step is done. Raises DatabaseError if it was done with another result."""
         row = ImprovementStep(round=self.number, step=step, target=_named(target), result=result)
         with writing(self._engine) as connection:
             record(connection, row)
 
 
-def continue_or_begin(engine: Engine, request: Request, check: Callable[[list[tuple[str, ...]]], None]) -> Round:
+def continue_or_begin(engine: Engine, request: RoundRequest, check: Callable[[list[tuple[str, ...]]], None]) -> Round:
     """The open round if there is one, else a new one.
 
     `check` is given the repositories of all rounds, the new one last, and may refuse it. Raises UsageError if the open
@@ -101,20 +101,20 @@ def past_rounds(engine: Engine) -> list[tuple[str, ...]]:
     """The repositories of all rounds so far, in order."""
     query = select(_STEPS.c.result).where(_STEPS.c.step == BEGIN).order_by(_STEPS.c.round)
     with reading(engine) as connection:
-        return [Request.model_validate(result).repositories for result in connection.scalars(query)]
+        return [RoundRequest.model_validate(result).repositories for result in connection.scalars(query)]
 
 
-def _last(engine: Engine) -> tuple[int, Request | None]:
+def _last(engine: Engine) -> tuple[int, RoundRequest | None]:
     """The number of the last round, 0 if there was none, and its request if it is open."""
     with reading(engine) as connection:
         number = connection.scalar(select(func.coalesce(func.max(_STEPS.c.round), 0)))
         rows = connection.execute(
             select(_STEPS.c.step, _STEPS.c.result).where(_STEPS.c.round == number, _STEPS.c.target == "")
         )
-        steps: dict[str, Result] = {row.step: row.result for row in rows}
+        steps: dict[str, StepRecord] = {row.step: row.result for row in rows}
     assert number is not None
-    return number, Request.model_validate(steps[BEGIN]) if steps and END not in steps else None
+    return number, RoundRequest.model_validate(steps[BEGIN]) if steps and END not in steps else None
 
 
-def _named(target: Target | None) -> str:
+def _named(target: TrainingTarget | None) -> str:
     return target.value if target else ""

@@ -13,7 +13,7 @@ from models.errors import EvaluationError, NoAnswer, ServingError, SettingsError
 from models.llm_settings import EMBEDDED
 from models.protocols import Stage
 from models.settings import Settings
-from models.training import Target
+from models.training import TrainingTarget
 from store.runs import digest
 from training.adapters.export.serving import make_ready
 from training.adapters.registry import AdapterVersion
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llm.service import Service
 
 
-def examiner(settings: Settings, base: Base, target: Target) -> str:
+def examiner(settings: Settings, base: Base, target: TrainingTarget) -> str:
     """The endpoint that evaluations of a target ask; empty: none, the base answers in this process.
 
     A model must be judged as it is used, held to schemas: a base that writes no JSON of its own accord may do well with
@@ -43,12 +43,12 @@ def served_answerer(
 ) -> "EndpointAnswerer":
     """An endpoint, asked for a base or for an adapter on it, which it takes up first.
 
-    Raises as `served_terms` and `take_up` do.
+    Raises as `served_terms` and `load_adapter` do.
     """
     terms = served_terms(settings, name, base, stage)
     if adapter is None:
         return terms
-    take_up(settings, name, curated, base, adapter)
+    load_adapter(settings, name, curated, base, adapter)
     return EndpointAnswerer(terms.service, stage, adapter.served)
 
 
@@ -70,7 +70,7 @@ def served_terms(settings: Settings, name: str, base: Base, stage: Stage) -> "En
     return EndpointAnswerer(open_service(name, endpoint), stage)
 
 
-def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion) -> None:
+def load_adapter(settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion) -> None:
     """Have an endpoint able to answer by an adapter that may not be promoted yet: it is judged as it will serve.
 
     The embedded model gets it exported, a vLLM on this machine loads it, proven by the probe. Other servers take
@@ -79,14 +79,14 @@ def take_up(settings: Settings, name: str, curated: "Engine", base: Base, adapte
     base, TrainingError if its export differs.
     """
     from llm.service import open_service
-    from llm.serving.commands import Place
+    from llm.serving.commands import ListenAddress
     from llm.serving.server import VllmServer
 
     endpoint = settings.models.endpoint(name)
     if endpoint.url == EMBEDDED:
         make_ready(curated, settings, adapter, base)
         return
-    place, facts = Place.of(endpoint.url, endpoint.api_key_env), open_service(name, endpoint).facts(fresh=True)
+    place, facts = ListenAddress.of(endpoint.url, endpoint.api_key_env), open_service(name, endpoint).facts(fresh=True)
     if not place.loopback or facts.dialect != "vllm":
         return
     try:
@@ -101,10 +101,10 @@ class EndpointAnswerer:
     """A served base, or an adapter by its served name; held to the JSON schema if the endpoint can do that."""
 
     def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
-        from llm.router import Router, Seat
+        from llm.router import Route, Router
 
         self.service, self._stage = service, stage
-        self._router = Router({stage: Seat(service, None, adapter)})
+        self._router = Router({stage: Route(service, None, adapter)})
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
@@ -120,7 +120,7 @@ class EndpointAnswerer:
 
     def limit(self, wanted: int) -> int:
         """Tokens that an answer may have, as the stages' planner has it: no more than a share of a small window."""
-        return self._router.answer_room(self._stage, wanted)
+        return self._router.max_output_tokens(self._stage, wanted)
 
     def answer(
         self,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from evals.sets import reserved
 from evals.steadiness import steadiness
-from evals.tiers import Standing
+from evals.tiers import TierStatus
 from models.guardrail_settings import GuardrailSettings
 from models.training import Role
 from training.adapters.registry.registry import Registry
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def measure_standing(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> Standing:
+def measure_tier_status(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> TierStatus:
     """How far the learning has come by both databases."""
     seen = steadiness(raw, reserved(curated), limits.steady_instances)
     return standing(curated, registry, seen.holds(limits.steady_margin, limits.steady_instances))
 
 
-def standing(curated: "Engine", registry: Registry, stable: bool | None) -> Standing:
+def standing(curated: "Engine", registry: Registry, stable: bool | None) -> TierStatus:
     """The targets that an adapter serves on the newest base of their role, and the roles whose base is a tuned one.
 
     An adapter that a person promoted past its gate serves, but has passed nothing. `stable`: whether whole runs succeed
@@ -35,4 +35,4 @@ def standing(curated: "Engine", registry: Registry, stable: bool | None) -> Stan
         and promotions[version.id].override is None
         and version.base == tuned.get(version.target.role, version.base)
     }
-    return Standing(frozenset(promoted), frozenset(cast("Role", role) for role in tuned if role), stable)
+    return TierStatus(frozenset(promoted), frozenset(cast("Role", role) for role in tuned if role), stable)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from models.errors import TrainingError
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import reading, table_of
 from store.runs import RawStore
 from store.tables import TrainingDataset, TrainingPlan
@@ -17,12 +17,12 @@ from training.data.curation.card import MACHINE
 _DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
 
 
-def dataset_dir(data_dir: Path, target: Target, dataset: str) -> Path:
+def dataset_dir(data_dir: Path, target: TrainingTarget, dataset: str) -> Path:
     """Where a dataset lies."""
     return data_dir / "datasets" / f"{target.value}-{dataset[:12]}"
 
 
-def newest_dataset(raw: RawStore, data_dir: Path, target: Target) -> Path:
+def newest_dataset(raw: RawStore, data_dir: Path, target: TrainingTarget) -> Path:
     """The directory of the dataset of a target that was curated last. Raises TrainingError if there is none."""
     query = (
         select(_DATASETS.c.id)

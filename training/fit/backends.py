@@ -5,10 +5,10 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.bases.bases import Base
-from training.fit.recipe import Backend, Recipe
+from training.fit.recipe import Recipe, TrainingBackend
 
 
-def choose_backend(wanted: str = "auto") -> Backend:
+def choose_backend(wanted: str = "auto") -> TrainingBackend:
     """The back end to train with: Unsloth where there is a GPU and Unsloth, else TRL on whatever there is.
 
     Raises TrainingError if training is not installed, or what was asked for cannot run here.
@@ -21,7 +21,7 @@ def choose_backend(wanted: str = "auto") -> Backend:
     # Looked for, not imported: without a GPU its import raises NotImplementedError.
     unsloth = gpu and find_spec("unsloth") is not None
     if wanted == "auto":
-        chosen: Backend = "unsloth-gpu" if unsloth else "trl-gpu" if gpu else "trl-cpu"
+        chosen: TrainingBackend = "unsloth-gpu" if unsloth else "trl-gpu" if gpu else "trl-cpu"
     elif wanted in ("unsloth-gpu", "trl-gpu", "trl-cpu"):
         chosen = wanted  # type: ignore[assignment]
     else:
@@ -35,7 +35,7 @@ def choose_backend(wanted: str = "auto") -> Backend:
     return chosen
 
 
-def load_base(base: Base, recipe: Recipe, backend: Backend) -> Any:
+def load_base(base: Base, recipe: Recipe, backend: TrainingBackend) -> Any:
     """The base's model, ready to be given an adapter (or, for a full fine-tune, to be trained)."""
     if backend == "unsloth-gpu":
         from unsloth import FastLanguageModel
@@ -71,7 +71,7 @@ def load_base(base: Base, recipe: Recipe, backend: Backend) -> Any:
     )
 
 
-def add_adapter(model: Any, recipe: Recipe, backend: Backend) -> Any:
+def add_adapter(model: Any, recipe: Recipe, backend: TrainingBackend) -> Any:
     """The model with a new adapter on its linear layers. The random start follows the recipe's seed."""
     from transformers import set_seed
 

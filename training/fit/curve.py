@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from training.fit.monitor import Watch
+from training.fit.monitor import TrainingMonitor
 
 
-def draw_curve(watch: Watch, target: Path) -> None:
+def draw_curve(watch: TrainingMonitor, target: Path) -> None:
     """Draw the losses of a training over its steps to `target` (.svg or .png)."""
     import matplotlib as mpl
 

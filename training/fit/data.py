@@ -23,7 +23,7 @@ IGNORED = -100
 _OPEN_PACKS = 32
 
 
-class Row(NamedTuple):
+class TrainingRow(NamedTuple):
     """One example: ids of prompt and answer together, labels of the same length."""
 
     id: str
@@ -42,7 +42,7 @@ class PreferenceRow(NamedTuple):
     rejected: list[int]
 
 
-class Rows(NamedTuple):
+class TrainingRows(NamedTuple):
     """The rows of a dataset by split, and how many were too long to be used."""
 
     train: list[Any]
@@ -75,9 +75,9 @@ def read_card(dataset: Path) -> dict[str, Any]:
     return card
 
 
-def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Rows:
+def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
     """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn from."""
-    rows: dict[str, list[Row]] = {"train": [], "validation": []}
+    rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
     answers, too_long = set(), 0
     for number, record in _records(dataset / "sft.jsonl"):
         with _Faults(dataset / "sft.jsonl", number):
@@ -88,16 +88,16 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Rows:
             too_long += 1
             continue
         answers.add(tuple(answer))
-        split.append(Row(record["id"], weight, prompt + answer, [IGNORED] * len(prompt) + answer))
+        split.append(TrainingRow(record["id"], weight, prompt + answer, [IGNORED] * len(prompt) + answer))
     _check(dataset / "sft.jsonl", rows["train"], too_long, recipe)
     if len(answers) == 1 and len(rows["train"]) > 1:
         raise TrainingError(
             f"{dataset / 'sft.jsonl'}: all answers are the same, so nothing is told apart by learning them"
         )
-    return Rows(rows["train"], _validation(rows["validation"], recipe), too_long)
+    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
 
 
-def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Rows:
+def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
     """The preferences of `dpo.jsonl` as token ids. Raises TrainingError if there is nothing to learn from."""
     rows: dict[str, list[PreferenceRow]] = {"train": [], "validation": []}
     too_long = 0
@@ -113,10 +113,10 @@ def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Rows:
             continue
         split.append(PreferenceRow(record["id"], weight, prompt, chosen, rejected))
     _check(dataset / "dpo.jsonl", rows["train"], too_long, recipe)
-    return Rows(rows["train"], _validation(rows["validation"], recipe), too_long)
+    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
 
 
-def training_order(rows: Sequence[Row | PreferenceRow], recipe: Recipe) -> list[int]:
+def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) -> list[int]:
     """Indices of the rows in the order in which they are learned, all epochs after each other.
 
     Each epoch is shuffled, but for the first of a curriculum. A row of weight w takes part whenever its running total,
@@ -139,13 +139,13 @@ def training_order(rows: Sequence[Row | PreferenceRow], recipe: Recipe) -> list[
     return order
 
 
-def packed(rows: Sequence[Row], order: Sequence[int], limit: int) -> list[dict[str, list[int]]]:
+def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[int]]]:
     """Rows put together into sequences of up to `limit` tokens, nearly in order: first fit over the packs still open.
 
     Each pack has the lengths of its rows, by which positions start anew and attention is kept apart.
     """
-    done: list[list[Row]] = []
-    still_open: list[tuple[list[Row], int]] = []
+    done: list[list[TrainingRow]] = []
+    still_open: list[tuple[list[TrainingRow], int]] = []
     for row in (rows[index] for index in order):
         for place, (pack, used) in enumerate(still_open):
             if used + len(row.ids) <= limit:

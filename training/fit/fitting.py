@@ -15,20 +15,30 @@ from training.bases.chat_format import ChatFormat
 from training.fit.adapter import read_adapter, require_effect, write_adapter
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
 from training.fit.curve import draw_curve
-from training.fit.data import Row, Rows, packed, preference_rows, read_card, supervised_rows, training_order
+from training.fit.data import (
+    TrainingRow,
+    TrainingRows,
+    packed,
+    preference_rows,
+    read_card,
+    supervised_rows,
+    training_order,
+)
 from training.fit.lock import target_lock
-from training.fit.monitor import Progress, Report, Watch, callback
-from training.fit.recipe import Backend, Override, Recipe, applied, overrides
+from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgress, callback
+from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
 from training.fit.trainers import arguments, checkpoints, trainer_class, unwritable
 from training.quiet import quiet_libraries
 
-__all__ = ["Fit", "Progress", "Report", "fit_dpo", "fit_full", "fit_sft"]
+__all__ = ["Fit", "ReportProgress", "TrainingProgress", "fit_dpo", "fit_full", "fit_sft"]
 
 _BEST = "best"
 
 
-def fit_sft(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, *, backend: str = "auto") -> Fit:
+def fit_sft(
+    dataset: Path, base: Base, out: Path, recipe: Recipe, report: ReportProgress, *, backend: str = "auto"
+) -> Fit:
     """Train an adapter on the pairs of a dataset; it lies in `out/adapter` then, the losses in `out/losses.jsonl`.
 
     Raises TrainingError if the data cannot be used, the target is being trained already, the loss is no number, memory
@@ -43,7 +53,7 @@ def fit_dpo(
     out: Path,
     recipe: Recipe,
     start: Path | None,
-    report: Report,
+    report: ReportProgress,
     *,
     backend: str = "auto",
 ) -> Fit:
@@ -54,7 +64,9 @@ def fit_dpo(
     return _fit(dataset, base, out, recipe, report, backend, start)
 
 
-def fit_full(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, *, backend: str = "auto") -> Fit:
+def fit_full(
+    dataset: Path, base: Base, out: Path, recipe: Recipe, report: ReportProgress, *, backend: str = "auto"
+) -> Fit:
     """Train all parameters of a base on the pairs of a dataset; `out/adapter` holds a whole base then.
 
     The objective is the answers' tokens. A smaller window belongs into the base's configuration before its weights are
@@ -63,7 +75,9 @@ def fit_full(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Repor
     return _fit(dataset, base, out, recipe, report, backend, None)
 
 
-def _fit(dataset: Path, base: Base, out: Path, recipe: Recipe, report: Report, backend: str, start: Path | None) -> Fit:
+def _fit(
+    dataset: Path, base: Base, out: Path, recipe: Recipe, report: ReportProgress, backend: str, start: Path | None
+) -> Fit:
     chosen = choose_backend(backend)
     card = read_card(dataset)
     changes = overrides(recipe, chosen)
@@ -86,12 +100,12 @@ class Fitting:
     base: Base
     out: Path
     recipe: Recipe
-    report: Report
-    backend: Backend
+    report: ReportProgress
+    backend: TrainingBackend
     start: Path | None
     chat: ChatFormat
-    rows: Rows
-    changes: tuple[Override, ...]
+    rows: TrainingRows
+    changes: tuple[BackendOverride, ...]
 
     def run(self) -> Fit:
         """Train to the end, with smaller micro-batches whenever memory runs out. The effective batch stays."""
@@ -121,7 +135,7 @@ class Fitting:
             self._load(trainer.model, self.out / _BEST)
         return self._finish(trainer.model, watch, recipe, last if best is None else best)
 
-    def _trainer(self, recipe: Recipe) -> tuple[Any, Watch]:
+    def _trainer(self, recipe: Recipe) -> tuple[Any, TrainingMonitor]:
         """The trainer, and what watches it."""
         from datasets import Dataset
         from transformers import PrinterCallback
@@ -131,7 +145,7 @@ class Fitting:
         accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
         steps = -(-len(data) // (recipe.micro_batch * accumulation))
         steps = min(steps, recipe.max_steps or steps)
-        watch = Watch(self.out, self.report, recipe.patience, self._keep_best)
+        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best)
         options: dict[str, Any] = {}
         if recipe.method == "dpo" and self.start is None and self.backend != "unsloth-gpu":
             options["peft_config"] = lora_config(recipe)
@@ -194,12 +208,12 @@ class Fitting:
         except Exception as error:
             raise unwritable(target, error) from error
 
-    def _finish(self, model: Any, watch: Watch, recipe: Recipe, best: int) -> Fit:
+    def _finish(self, model: Any, watch: TrainingMonitor, recipe: Recipe, best: int) -> Fit:
         """Write and prove the result, then let the checkpoints go."""
         adapter = self.out / "adapter"
         if recipe.method != "full":
             example = self.rows.train[0]
-            require_effect(model, example.ids if isinstance(example, Row) else example.prompt, adapter)
+            require_effect(model, example.ids if isinstance(example, TrainingRow) else example.prompt, adapter)
         self._write(model, adapter)
         if recipe.method == "full":
             self.chat.tokenizer.save_pretrained(str(adapter))
@@ -227,7 +241,7 @@ class Fitting:
 
 def _columns(rows: list[Any]) -> list[dict[str, list[int]]]:
     """Rows as the trainers take them."""
-    if rows and isinstance(rows[0], Row):
+    if rows and isinstance(rows[0], TrainingRow):
         return [{"input_ids": row.ids, "labels": row.labels} for row in rows]
     return [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]
 

@@ -13,7 +13,7 @@ from models.errors import TrainingError
 LOSSES = "losses.jsonl"
 
 
-class Progress(NamedTuple):
+class TrainingProgress(NamedTuple):
     """Where a training is: `loss` of the step, `eval_loss` of the last evaluation (None: none yet), tokens learned from
     so far, and seconds that it will probably take on."""
 
@@ -26,11 +26,11 @@ class Progress(NamedTuple):
     remaining_seconds: float
 
 
-Report = Callable[[Progress], None]
+ReportProgress = Callable[[TrainingProgress], None]
 
 
 @dataclass
-class Watch:
+class TrainingMonitor:
     """What is known of a training as it runs; its rows are in `losses.jsonl` in `folder`.
 
     A row is {"step", "loss", "learning_rate", "gradient", "tokens", "seconds"} or {"step", "eval_loss"}. keep_best is
@@ -38,7 +38,7 @@ class Watch:
     """
 
     folder: Path
-    report: Report
+    report: ReportProgress
     patience: int
     keep_best: Callable[[Any, int], None]
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Watch:
         evaluations = self.evaluations
         done = max(1, step - self.begun_at)
         self.report(
-            Progress(
+            TrainingProgress(
                 step,
                 steps,
                 loss,
@@ -125,7 +125,7 @@ class Watch:
             file.write(json.dumps(row) + "\n")
 
 
-def callback(watch: Watch) -> Any:
+def callback(watch: TrainingMonitor) -> Any:
     """`watch` as the trainers' library calls it."""
     from transformers import TrainerCallback
 

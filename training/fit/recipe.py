@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from models.plans import Frozen
-from models.training import Target
+from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 
-Backend = Literal["unsloth-gpu", "trl-gpu", "trl-cpu"]
+TrainingBackend = Literal["unsloth-gpu", "trl-gpu", "trl-cpu"]
 Method = Literal["sft", "dpo", "full"]
 
 LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -64,7 +64,7 @@ class Recipe(Frozen):
         return _digest(self.model_dump(mode="json"))
 
 
-class Override(NamedTuple):
+class BackendOverride(NamedTuple):
     """What a back end does otherwise than the recipe says, and why."""
 
     field: str
@@ -73,7 +73,7 @@ class Override(NamedTuple):
     reason: str
 
 
-_OVERRIDES: dict[Backend, dict[str, tuple[Any, str]]] = {
+_OVERRIDES: dict[TrainingBackend, dict[str, tuple[Any, str]]] = {
     "unsloth-gpu": {"gradient_checkpointing": ("unsloth", "its own checkpointing takes less memory")},
     "trl-gpu": {},
     "trl-cpu": {
@@ -89,7 +89,7 @@ _DPO: dict[str, tuple[Any, str]] = {"packing": (False, "preferences come in pair
 _FULL: dict[str, tuple[Any, str]] = {"quantisation": ("none", "all parameters are trained, none can stay quantised")}
 
 
-def recipe_for(target: Target, method: Method, settings: TrainingSettings) -> Recipe:
+def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSettings) -> Recipe:
     """The recipe of a target: settings, and what the target and the method ask for."""
     rates = {
         "sft": settings.learning_rate,
@@ -98,7 +98,7 @@ def recipe_for(target: Target, method: Method, settings: TrainingSettings) -> Re
     }
     return Recipe(
         method=method,
-        rank=settings.code_rank if target is Target.CODE else settings.rank,
+        rank=settings.code_rank if target is TrainingTarget.CODE else settings.rank,
         learning_rate=rates[method],
         warmup=settings.warmup,
         beta=settings.dpo_beta,
@@ -111,31 +111,31 @@ def recipe_for(target: Target, method: Method, settings: TrainingSettings) -> Re
         max_steps=settings.max_steps,
         cpu_bf16=settings.cpu_bf16,
         thinking=settings.thinking,
-        curriculum=target is Target.PRECISION,
+        curriculum=target is TrainingTarget.PRECISION,
         validation_rows=settings.validation_rows,
         checkpoint_steps=settings.checkpoint_steps,
         seed=settings.seed,
     )
 
 
-def overrides(recipe: Recipe, backend: Backend) -> tuple[Override, ...]:
+def overrides(recipe: Recipe, backend: TrainingBackend) -> tuple[BackendOverride, ...]:
     """What `backend` changes of the recipe, in the order of the fields; nothing that is so already."""
     changes = (
         _OVERRIDES[backend] | (_DPO if recipe.method == "dpo" else {}) | (_FULL if recipe.method == "full" else {})
     )
     return tuple(
-        Override(field, getattr(recipe, field), value, reason)
+        BackendOverride(field, getattr(recipe, field), value, reason)
         for field, (value, reason) in changes.items()
         if getattr(recipe, field) != value and not (field == "precision" and recipe.cpu_bf16)
     )
 
 
-def applied(recipe: Recipe, backend: Backend) -> Recipe:
+def applied(recipe: Recipe, backend: TrainingBackend) -> Recipe:
     """The recipe as `backend` carries it out."""
     return recipe.model_copy(update={change.field: change.used for change in overrides(recipe, backend)})
 
 
-def plan_id(*, dataset: str, base: str, recipe: Recipe, backend: Backend, start: str | None, code: str) -> str:
+def plan_id(*, dataset: str, base: str, recipe: Recipe, backend: TrainingBackend, start: str | None, code: str) -> str:
     """The id of a training: hash of the ids of dataset, base and start adapter, of the recipe as it is carried out, and
     of the revision of the code. Two trainings of one id come to the same adapter."""
     return _digest(

@@ -9,7 +9,7 @@ from host.private import make_directory
 from models.errors import TrainingError
 from models.plans import Frozen
 from training.fit.adapter import CONFIG, WEIGHTS
-from training.fit.recipe import Backend, Override
+from training.fit.recipe import BackendOverride, TrainingBackend
 from training.fit.trainers import unwritable
 
 _FIT, _PLAN = "fit.json", "training.json"
@@ -25,7 +25,7 @@ class Fit(Frozen):
     """
 
     adapter_dir: Path
-    backend: Backend
+    backend: TrainingBackend
     steps: int
     best_step: int
     tokens: int
@@ -35,7 +35,7 @@ class Fit(Frozen):
     micro_batch: int
     losses: list[float]
     eval_losses: list[tuple[int, float]]
-    overrides: tuple[Override, ...]
+    overrides: tuple[BackendOverride, ...]
 
     @property
     def tokens_per_second(self) -> float:

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
-from training.fit.recipe import Backend, Recipe
+from training.fit.recipe import Recipe, TrainingBackend
 
 _KEPT = 2
 _STAGING = ".staging"
 _OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
 _FULL = ("No space left", "File too large", "inline_container", "PytorchStreamWriter")
 """How the libraries put it that a file could not be written to its end."""
-Save = Callable[[Any, Path], None]
+SaveCheckpoint = Callable[[Any, Path], None]
 
 
-def arguments(recipe: Recipe, backend: Backend, folder: Path, steps: int, accumulation: int, evaluated: bool) -> Any:
+def arguments(
+    recipe: Recipe, backend: TrainingBackend, folder: Path, steps: int, accumulation: int, evaluated: bool
+) -> Any:
     """The recipe in the words of the trainers' library. `steps`: of the whole training."""
     from trl import DPOConfig, SFTConfig
 
@@ -71,8 +73,8 @@ def _safe(parent: Any) -> Any:
     from torch.utils.data import SequentialSampler
 
     class Safe(parent):  # type: ignore[misc]
-        save: Save
-        load: Save
+        save: SaveCheckpoint
+        load: SaveCheckpoint
         seen: Callable[[int], None]
 
         def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.errors import TrainingError
-from models.training import Target
+from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from training.adapters.registry.weights import CONFIG, content_hash
 from training.bases.bases import Base
@@ -15,7 +15,7 @@ from training.data.curation import Card
 from training.fit.recipe import Method, Recipe, overrides, plan_id, recipe_for
 
 if TYPE_CHECKING:
-    from training.fit.fitting import Fit, Report
+    from training.fit.fitting import Fit, ReportProgress
 
 FIT_VERSION = "0.1.0+2fef4e8d705f"
 """Part of the identity of everything that is trained: raised when the same data, base and recipe would come to another
@@ -25,10 +25,10 @@ Technique = Literal["auto", "sft", "dpo", "sft+dpo"]
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingJob:
     """One training. `start` is the directory of the adapter that it begins from, None: a new one."""
 
-    target: Target
+    target: TrainingTarget
     dataset: Path
     card: Card
     base: Base
@@ -76,7 +76,7 @@ class Order:
     def _start(self) -> str | None:
         return None if self.start is None else content_hash(self.start)
 
-    def fit(self, out: Path, report: "Report") -> "Fit":
+    def fit(self, out: Path, report: "ReportProgress") -> "Fit":
         """Carry it out. Raises TrainingError."""
         from training.fit.fitting import fit_dpo, fit_full, fit_sft
 
@@ -105,8 +105,8 @@ def methods(card: Card, technique: Technique = "auto") -> list[Method]:
     """
     pairs, preferences = card.examples["sft"], card.examples["dpo"]
     if technique == "auto":
-        wanted: list[Method] = ["dpo"] if card.target is Target.PLANNING and preferences else ["sft"]
-        if card.target is Target.CODE and preferences:
+        wanted: list[Method] = ["dpo"] if card.target is TrainingTarget.PLANNING and preferences else ["sft"]
+        if card.target is TrainingTarget.CODE and preferences:
             wanted.append("dpo")
     else:
         wanted = [each for each in ("sft", "dpo") if each in technique.split("+")]
@@ -120,7 +120,7 @@ def methods(card: Card, technique: Technique = "auto") -> list[Method]:
 
 def order_for(
     card: Card, dataset: Path, base: Base, method: Method, settings: TrainingSettings, start: Path | None = None
-) -> Order:
+) -> TrainingJob:
     """The training of a dataset by a method, with the settings' recipe."""
     recipe = recipe_for(card.target, method, settings)
-    return Order(card.target, dataset, card, base, recipe, settings.backend, start)
+    return TrainingJob(card.target, dataset, card, base, recipe, settings.backend, start)

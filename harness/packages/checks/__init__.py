@@ -1,8 +1,8 @@
 """What a repo package says about itself, checked value by value before any of it is used."""
 
 from harness.packages.checks.clone import clone_findings, damaged_object
-from harness.packages.checks.findings import Finding, shown
+from harness.packages.checks.findings import ManifestFinding, shown
 from harness.packages.checks.manifest import manifest_findings
 from harness.packages.checks.reading import parse_manifest
 
-__all__ = ["Finding", "clone_findings", "damaged_object", "manifest_findings", "parse_manifest", "shown"]
+__all__ = ["ManifestFinding", "clone_findings", "damaged_object", "manifest_findings", "parse_manifest", "shown"]

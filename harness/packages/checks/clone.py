@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from harness.packages.checks.findings import Finding, shown
+from harness.packages.checks.findings import ManifestFinding, shown
 from host.process import CommandFailed
 from models.manifest import Manifest
 from repos.git import Git, foreign_part
@@ -15,23 +15,23 @@ _LARGEST = 1 << 30
 _PIECE = 1 << 20
 
 
-def clone_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+def clone_findings(directory: Path, manifest: Manifest) -> Iterator[ManifestFinding]:
     """What is wrong with a package's `repo`. Nothing of the repository is run; git reads objects only."""
     repo = directory / "repo"
     if not (repo / "HEAD").is_file():
-        yield Finding("repo", "", "is no clone: HEAD is missing")
+        yield ManifestFinding("repo", "", "is no clone: HEAD is missing")
         return
     if foreign := foreign_part(repo):
-        yield Finding("repo", "", f"{foreign}; git is not run in it")
+        yield ManifestFinding("repo", "", f"{foreign}; git is not run in it")
         return
     git = Git(repo)
     missing = _missing(git, manifest)
     for commit in missing:
-        yield Finding("repo", "", f"lacks commit {commit}")
+        yield ManifestFinding("repo", "", f"lacks commit {commit}")
     if missing:
         return
     if damaged := damaged_object(git):
-        yield Finding("repo", "", damaged)
+        yield ManifestFinding("repo", "", damaged)
         return
     yield from _relations(git, manifest)
 
@@ -43,7 +43,7 @@ def _missing(git: Git, manifest: Manifest) -> list[str]:
     return [line.split()[0] for line in checked.splitlines() if " commit " not in f"{line} "]
 
 
-def _relations(git: Git, manifest: Manifest) -> Iterator[Finding]:
+def _relations(git: Git, manifest: Manifest) -> Iterator[ManifestFinding]:
     """Whether each instance's base is its commit's parent, and its files are among those that the commit changes."""
     asked = "".join(f"{instance.commit}\n" for instance in manifest.instances).encode()
     if not asked:
@@ -52,12 +52,14 @@ def _relations(git: Git, manifest: Manifest) -> Iterator[Finding]:
     parents = {sha: rest.split() for sha, _, rest in (line.partition(" ") for line in listed)}
     for index, instance in enumerate(manifest.instances):
         if instance.base_commit not in parents.get(instance.commit, ()):
-            yield Finding(f"instances.{index}.base_commit", shown(instance.base_commit), "is no parent of the commit")
+            yield ManifestFinding(
+                f"instances.{index}.base_commit", shown(instance.base_commit), "is no parent of the commit"
+            )
     changed = _changed(git, asked)
     for index, instance in enumerate(manifest.instances):
         for name in ("production_files", "test_files"):
             for path in sorted(set(getattr(instance, name)) - changed.get(instance.commit, set())):
-                yield Finding(f"instances.{index}.{name}", shown(path), "is no file that the commit changes")
+                yield ManifestFinding(f"instances.{index}.{name}", shown(path), "is no file that the commit changes")
 
 
 def _changed(git: Git, commits: bytes) -> dict[str, set[str]]:

@@ -7,7 +7,7 @@ _PREPARE = "prepare the package again"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ManifestFinding:
     """One thing that is wrong. `value` is as it may be printed: in one line, short, without control characters."""
 
     field: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.packages.checks.findings import Finding, shown
+from harness.packages.checks.findings import ManifestFinding, shown
 from models.errors import ManifestError
 from models.manifest import SCHEMA_VERSION, Manifest
 
@@ -44,7 +44,7 @@ def read_bounded(path: Path, most: int = MAX_BYTES) -> str:
         raise ManifestError(f"{path} cannot be read: {error.reason} at byte {error.start}") from error
 
 
-def parse_manifest(where: Path, raw: str) -> tuple[Manifest | None, list[Finding]]:
+def parse_manifest(where: Path, raw: str) -> tuple[Manifest | None, list[ManifestFinding]]:
     """The manifest that a text holds, or None and each field that does not fit its type.
 
     Raises ManifestError for what is no JSON object, and for another schema version.
@@ -60,9 +60,9 @@ def parse_manifest(where: Path, raw: str) -> tuple[Manifest | None, list[Finding
         return None, [_finding(dict(each)) for each in error.errors(include_url=False, include_context=False)]
 
 
-def _finding(error: dict[str, Any]) -> Finding:
+def _finding(error: dict[str, Any]) -> ManifestFinding:
     field = ".".join(str(part) if isinstance(part, int) else shown(part).strip("'\"") for part in error["loc"])
-    return Finding(field or "manifest", shown(error["input"]), str(error["msg"]))
+    return ManifestFinding(field or "manifest", shown(error["input"]), str(error["msg"]))
 
 
 def _object(where: Path, raw: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 _RELATIVE = 1e-9
 _EQUAL = "equal"
 
-Told = Any
+ObservedValue = Any
 """A value as the observer writes it down: null, a number, or a list that begins with its kind."""
 
 
@@ -34,14 +34,16 @@ def _runs_agree(gold: str, seen: str) -> bool:
     return all(observations_agree(one, other) for one, other in zip(expected, saw, strict=True))
 
 
-def observations_agree(gold: Sequence[Told], seen: Sequence[Told]) -> bool:
+def observations_agree(gold: Sequence[ObservedValue], seen: Sequence[ObservedValue]) -> bool:
     """Whether one assertion sees the same."""
     if gold[0] != _EQUAL or seen[0] != _EQUAL:
         return gold == seen
     return gold[:3] == seen[:3] and all(map(values_agree, gold[3:], seen[3:]))
 
 
-def first_difference(gold: Sequence[Told], seen: Sequence[Told]) -> tuple[Told, Told]:
+def first_difference(
+    gold: Sequence[ObservedValue], seen: Sequence[ObservedValue]
+) -> tuple[ObservedValue, ObservedValue]:
     """What tells two observations apart, for people: of an equality rather a side than whether there is one."""
     if gold[0] == seen[0] == _EQUAL:
         for one, other in zip(gold[3:], seen[3:], strict=True):
@@ -53,7 +55,7 @@ def first_difference(gold: Sequence[Told], seen: Sequence[Told]) -> tuple[Told, 
 def holds_fields(text: str) -> bool:
     """Whether a run of a twin saw an object of which more is written than that it is one."""
 
-    def inside(told: Told) -> bool:
+    def inside(told: ObservedValue) -> bool:
         if not isinstance(told, list):
             return False
         return (told[:1] == ["is"] and told[1:3] != [None, None]) or any(map(inside, told))
@@ -61,7 +63,7 @@ def holds_fields(text: str) -> bool:
     return inside(json.loads(text))
 
 
-def values_agree(gold: Told, seen: Told) -> bool:
+def values_agree(gold: ObservedValue, seen: ObservedValue) -> bool:
     """Whether a value could be taken for gold's."""
     if gold == seen or gold == ["..."]:
         return True
@@ -80,17 +82,17 @@ def values_agree(gold: Told, seen: Told) -> bool:
     return False
 
 
-def _is(told: Told, kind: str) -> bool:
+def _is(told: ObservedValue, kind: str) -> bool:
     return isinstance(told, list) and told[:1] == [kind]
 
 
-def _as_number(told: Told) -> float | None:
+def _as_number(told: ObservedValue) -> float | None:
     if isinstance(told, int):
         return float(told)
     return float(told[1]) if _is(told, "float") else None
 
 
-def _all_found(gold: list[Told], seen: list[Told], *, pairs: bool = False) -> bool:
+def _all_found(gold: list[ObservedValue], seen: list[ObservedValue], *, pairs: bool = False) -> bool:
     """Whether each of gold's members has one of its own among the others."""
     left = list(seen)
     for one in gold:
@@ -101,11 +103,11 @@ def _all_found(gold: list[Told], seen: list[Told], *, pairs: bool = False) -> bo
     return True
 
 
-def _member_agrees(gold: Told, seen: Told, pair: bool) -> bool:
+def _member_agrees(gold: ObservedValue, seen: ObservedValue, pair: bool) -> bool:
     return all(map(values_agree, gold, seen)) if pair else values_agree(gold, seen)
 
 
-def _instances_agree(gold: list[Told], seen: Told) -> bool:
+def _instances_agree(gold: list[ObservedValue], seen: ObservedValue) -> bool:
     """An object for gold's object, which is `plain` if its class derives from a type of the language's own."""
     _, plain, fields = gold[:3]
     if not _is(seen, "is"):
@@ -119,7 +121,7 @@ def _instances_agree(gold: list[Told], seen: Told) -> bool:
     )
 
 
-def _fields_agree(fields: list[tuple[str, Told]], seen: list[Told]) -> bool:
+def _fields_agree(fields: list[tuple[str, ObservedValue]], seen: list[ObservedValue]) -> bool:
     """Each of gold's fields under its own name, else anywhere in what the other holds."""
     held = _held(seen)
     named = dict(reversed(held))
@@ -128,7 +130,7 @@ def _fields_agree(fields: list[tuple[str, Told]], seen: list[Told]) -> bool:
     return all(values_agree(each, named[name]) for name, each in fields if name in named) and _all_found(absent, others)
 
 
-def _held(seen: list[Told]) -> list[tuple[str, Told]]:
+def _held(seen: list[ObservedValue]) -> list[tuple[str, ObservedValue]]:
     """What an object declares, what else it holds, and its members if it is a tuple."""
     members = seen[1][1] if _is(seen[1], "tuple") else []
     states = seen[3] if len(seen) > 3 else []

@@ -11,10 +11,10 @@ from typing import Any
 from harness.packages.package import generated_tests
 from harness.validation.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
 from harness.validation.confirmation.recorded import (
+    GoldSightings,
     KeptTwin,
     Module,
     TwinSet,
-    Usual,
     choose,
     keep_recorded,
     modules_of,
@@ -65,10 +65,10 @@ def _sightings(judged: JudgedTree, run: JudgedRun, environment: str) -> list[str
     return [*forged, *(str(sighting) for sighting in run.seen if sighting.place not in usual.places)]
 
 
-def _usual_of(judged: JudgedTree, environment: str) -> Usual:
+def _usual_of(judged: JudgedTree, environment: str) -> GoldSightings:
     """What is seen with the commit's own code, recorded now if it was not before. Raises EnvironmentFault."""
     folder, key = _place(judged, environment)
-    if (found := read_recorded(Usual, folder, key)) is not None:
+    if (found := read_recorded(GoldSightings, folder, key)) is not None:
         return found
     gold = judged.at(judged.instance.commit).run()
     missed = set(judged.instance.fail_to_pass) - gold.report.passed
@@ -76,7 +76,7 @@ def _usual_of(judged: JudgedTree, environment: str) -> Usual:
         what = min(missed, default="its own run")
         raise EnvironmentFault(f"{judged.instance.instance_id}: gold does not pass {what} any more; prepare it again")
     places = sorted({sighting.place for sighting in gold.seen})
-    return keep_recorded(folder, key, Usual(places=tuple(places), forged=gold.forged))
+    return keep_recorded(folder, key, GoldSightings(places=tuple(places), forged=gold.forged))
 
 
 def twins_of(judged: JudgedTree, environment: str) -> TwinSet:

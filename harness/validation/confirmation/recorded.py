@@ -66,8 +66,8 @@ def modules_of(instance: Instance, sources: dict[str, str]) -> tuple[list[Module
     paths = sorted(path for path in {test.partition("::")[0] for test in instance.fail_to_pass} if path in sources)
     for index, path in enumerate(paths):
         tests = [test for test in instance.fail_to_pass if test.partition("::")[0] == path]
-        room = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
-        if made := twin_module(path, sources[path], tests, room):
+        max_prompt_tokens = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
+        if made := twin_module(path, sources[path], tests, max_prompt_tokens):
             modules.append(Module(path=made.path, source=made.source))
             twins += made.twins
     return modules, twins
@@ -140,14 +140,14 @@ def _encoded(literal: str) -> Any:
     return value
 
 
-class Usual(Frozen):
+class GoldSightings(Frozen):
     """What the watcher sees of the commit's own code, by place, and what is wrong with the sentinels there."""
 
     places: tuple[tuple[str, str, str], ...]
     forged: tuple[str, ...]
 
 
-Recorded = TypeVar("Recorded", TwinSet, Usual)
+Recorded = TypeVar("Recorded", TwinSet, GoldSightings)
 
 
 def read_recorded(kind: type[Recorded], folder: Path, key: str) -> Recorded | None:

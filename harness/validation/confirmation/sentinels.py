@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from harness.validation.confirmation.literals import is_literal
 from models.suite import CaseStatus, SuiteReport
-from repos.syntax import parse_python
+from repos.syntax import FunctionNode, parse_python
 
 _FEW = 8
 _WORDS = frozenset(
@@ -25,8 +25,6 @@ _WORDS = frozenset(
 
 MOST_FOREIGN = 3
 """Tests of a module of which a comparison with a fresh object is made."""
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
     return Sentinels(source + ("" if source.endswith("\n") else "\n") + text, failing)
 
 
-class Part(NamedTuple):
+class Sentinel(NamedTuple):
     """A sentinel: its names below the module, its text, and what is wrong if it does not fail."""
 
     names: tuple[str, ...]
@@ -73,7 +71,7 @@ def _prefix(names: Iterable[str]) -> str:
 
 def _namer(tree: ast.Module, prefix: str) -> Callable[[], str]:
     """Names that nothing in a module bears, made by chance of the words of its own: they look like its tests'."""
-    known = {node.name for node in ast.walk(tree) if isinstance(node, Function | ast.ClassDef)}
+    known = {node.name for node in ast.walk(tree) if isinstance(node, FunctionNode | ast.ClassDef)}
     own = {word.lower() for name in known for word in re.findall(r"[A-Za-z][a-z]+", name)} - {"test", "tests"}
     words = sorted(own | _WORDS if len(own) < _FEW else own)
     chance = secrets.SystemRandom()
@@ -88,7 +86,7 @@ def _namer(tree: ast.Module, prefix: str) -> Callable[[], str]:
     return fresh
 
 
-def _plain(fresh: Callable[[], str]) -> list[Part]:
+def _plain(fresh: Callable[[], str]) -> list[Sentinel]:
     one, other = secrets.token_hex(4), secrets.token_hex(4)
     bodies = {
         "a false assertion": "    assert not True",
@@ -99,12 +97,12 @@ def _plain(fresh: Callable[[], str]) -> list[Part]:
     }
     names = [fresh() for _ in bodies]
     return [
-        Part((name,), f"def {name}():\n{body}", wrong)
+        Sentinel((name,), f"def {name}():\n{body}", wrong)
         for name, (wrong, body) in zip(names, bodies.items(), strict=True)
     ]
 
 
-def _in_test_case(fresh: Callable[[], str]) -> list[Part]:
+def _in_test_case(fresh: Callable[[], str]) -> list[Sentinel]:
     owner, equal, raised = f"Test{secrets.token_hex(5)}", fresh(), fresh()
     body = (
         f'class {owner}(__import__("unittest").TestCase):\n'
@@ -112,8 +110,8 @@ def _in_test_case(fresh: Callable[[], str]) -> list[Part]:
         f'    def {raised}(self):\n        with self.assertRaises(LookupError):\n            int("7")'
     )
     return [
-        Part((owner, equal), body, "an unequal pair in a test case"),
-        Part((owner, raised), "", "an exception that does not come in a test case"),
+        Sentinel((owner, equal), body, "an unequal pair in a test case"),
+        Sentinel((owner, raised), "", "an exception that does not come in a test case"),
     ]
 
 
@@ -127,9 +125,9 @@ def _name(node: ast.expr) -> str:
     return getattr(node, "attr", getattr(node, "id", ""))
 
 
-def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], fresh: Callable[[], str]) -> list[Part]:
+def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], fresh: Callable[[], str]) -> list[Sentinel]:
     """Copies of tests whose comparison has a fresh object on one side."""
-    found: list[Part] = []
+    found: list[Sentinel] = []
     for name in names:
         if len(found) == MOST_FOREIGN:
             break
@@ -142,26 +140,26 @@ def _foreign(tree: ast.Module, names: Iterable[tuple[str, ...]], fresh: Callable
         if len(name) > 1:
             text += f"\n\n\n{'.'.join(name[:-1])}.{changed.name} = {changed.name}\ndel {changed.name}"
         wrong = f"{'::'.join(name)} with a fresh object on one side"
-        found.append(Part((*name[:-1], changed.name), text, wrong))
+        found.append(Sentinel((*name[:-1], changed.name), text, wrong))
     return found
 
 
-def _find(tree: ast.Module, name: tuple[str, ...]) -> Function | None:
+def _find(tree: ast.Module, name: tuple[str, ...]) -> FunctionNode | None:
     body: list[ast.stmt] = tree.body
     for part in name[:-1]:
         owner = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == part), None)
         if owner is None:
             return None
         body = owner.body
-    return next((node for node in body if isinstance(node, Function) and node.name == name[-1]), None)
+    return next((node for node in body if isinstance(node, FunctionNode) and node.name == name[-1]), None)
 
 
-def _quick(function: Function) -> bool:
+def _quick(function: FunctionNode) -> bool:
     """Whether a copy runs once at most for each set of parameters: other decorators may run it a hundred times."""
     return all(isinstance(each, ast.Call) and _name(each.func) == "parametrize" for each in function.decorator_list)
 
 
-def _with_fresh_object(function: Function) -> Iterator[Function]:
+def _with_fresh_object(function: FunctionNode) -> Iterator[FunctionNode]:
     """Copies of a test, one for each comparison that it is sure to reach: in its own body, under no condition."""
     for index, statement in enumerate(function.body):
         made = copy.deepcopy(function)
@@ -169,7 +167,7 @@ def _with_fresh_object(function: Function) -> Iterator[Function]:
             yield ast.fix_missing_locations(made)
 
 
-def _keep_first_parameters(function: Function) -> None:
+def _keep_first_parameters(function: FunctionNode) -> None:
     """Leave the first set of each list of parameters."""
     for call in function.decorator_list:
         if isinstance(call, ast.Call) and len(call.args) > 1 and isinstance(call.args[1], ast.List | ast.Tuple):

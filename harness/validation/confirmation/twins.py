@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from harness.validation.confirmation.literals import Value, is_literal, variants
 from harness.validation.confirmation.observing import Observing
-from repos.syntax import parse_python
+from repos.syntax import FunctionNode, parse_python
 
 OBSERVER = "__observer__"
 MOST_SITES = 48
@@ -23,8 +23,6 @@ _MOST_NODES = 2000  # of a module's constant that is copied into a test
 
 _FIXED = ast.JoinedStr | ast.Import | ast.ImportFrom | ast.MatchValue
 _STEERING = frozenset({"match", "id", "ids", "marks", "msg", "reason", "encoding"})  # keywords that are no inputs
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def twin_module(path: str, source: str, tests: Iterable[str], most: int) -> Twin
     for (owner, function, name), variations, count in zip(found, lists, share, strict=True):
         origin = "::".join((path, *name))
         base = _observing(_with_name(copy.deepcopy(function), f"{function.name}_twin0"))
-        additions: list[tuple[Function, Twin]] = [(base, Twin("", origin))]
+        additions: list[tuple[FunctionNode, Twin]] = [(base, Twin("", origin))]
         for number, varied in enumerate(variations[:count], 1):
             made = _observing(_with_name(varied.make(), f"{function.name}_twin{number}"))
             additions.append((made, Twin("", origin, varied.line, varied.before, varied.value)))
@@ -95,7 +93,7 @@ def _prefix(path: str) -> str:
     return "" if PurePosixPath(path).stem.endswith("_test") else "test_"
 
 
-def _functions(tree: ast.Module, name: Sequence[str]) -> Iterator[tuple[list[ast.stmt], Function]]:
+def _functions(tree: ast.Module, name: Sequence[str]) -> Iterator[tuple[list[ast.stmt], FunctionNode]]:
     """The definition of a test by its qualified name, with the body that it lies in."""
     body = tree.body
     for part in name[:-1]:
@@ -104,7 +102,7 @@ def _functions(tree: ast.Module, name: Sequence[str]) -> Iterator[tuple[list[ast
             return
         body = owner.body
     for node in body:
-        if isinstance(node, Function) and node.name == name[-1]:
+        if isinstance(node, FunctionNode) and node.name == name[-1]:
             yield body, node
             return
 
@@ -114,10 +112,10 @@ class _Variation:
     line: int
     before: str
     value: str
-    make: Callable[[], Function]
+    make: Callable[[], FunctionNode]
 
 
-def _varied(function: Function, constants: dict[str, ast.expr]) -> Iterator[_Variation]:
+def _varied(function: FunctionNode, constants: dict[str, ast.expr]) -> Iterator[_Variation]:
     """Each way to vary one literal of a test, the first variant of each literal first."""
     whole = _Inlined(constants).visit(copy.deepcopy(function))
     sites = list(_sites(whole))[:MOST_SITES]
@@ -128,8 +126,8 @@ def _varied(function: Function, constants: dict[str, ast.expr]) -> Iterator[_Var
                 yield _variation(whole, number, site, values[rank])
 
 
-def _variation(whole: Function, number: int, site: ast.expr, value: Value) -> _Variation:
-    def make() -> Function:
+def _variation(whole: FunctionNode, number: int, site: ast.expr, value: Value) -> _Variation:
+    def make() -> FunctionNode:
         made = copy.deepcopy(whole)
         chosen = list(_sites(made))[number]
         _Replaced(chosen, ast.copy_location(ast.Constant(value), chosen)).visit(made)
@@ -143,7 +141,7 @@ def _value(site: ast.expr) -> Value:
     return site.value if isinstance(site, ast.Constant) else None
 
 
-def _sites(function: Function) -> Iterator[ast.Constant]:
+def _sites(function: FunctionNode) -> Iterator[ast.Constant]:
     """Literals that may be inputs: not documentation, not keywords that steer pytest, not what is merely expected."""
     skipped = set(_left_out(function))
     for decorator in function.decorator_list:
@@ -162,7 +160,7 @@ def _constants(node: ast.AST, skipped: set[int]) -> Iterator[ast.Constant]:
         yield from _constants(child, skipped)
 
 
-def _left_out(function: Function) -> Iterator[int]:
+def _left_out(function: FunctionNode) -> Iterator[int]:
     for node in ast.walk(function):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield id(node.value)
@@ -181,7 +179,7 @@ def _called(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
-def _keep_only_varied_parameters(made: Function, whole: Function, number: int) -> None:
+def _keep_only_varied_parameters(made: FunctionNode, whole: FunctionNode, number: int) -> None:
     """Of a list of parameter sets, leave the one that was varied: the others are as before."""
     before = 0
     for decorator in made.decorator_list:
@@ -234,12 +232,12 @@ def _module_constants(tree: ast.Module) -> dict[str, ast.expr]:
     return {name: value for name, value in small.items() if len(bound[name]) == 1 and is_literal(value)}
 
 
-def _with_name(function: Function, name: str) -> Function:
+def _with_name(function: FunctionNode, name: str) -> FunctionNode:
     function.name = name
     return function
 
 
-def _observing(function: Function) -> Function:
+def _observing(function: FunctionNode) -> FunctionNode:
     Observing(OBSERVER).transform(function)
     return function
 

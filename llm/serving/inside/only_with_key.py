@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
+App = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
 
 
 class OnlyWithKey:
@@ -20,7 +20,7 @@ class OnlyWithKey:
     def __init__(self, app: App) -> None:
         self.app, self._wanted = app, f"Bearer {os.environ['VLLM_API_KEY']}".encode()
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Pass on, or answer 401."""
         if scope["type"] == "lifespan" or scope["path"] == "/health" or self._has_key(scope):
             await self.app(scope, receive, send)
@@ -30,6 +30,6 @@ class OnlyWithKey:
         else:
             await send({"type": "websocket.close"})
 
-    def _has_key(self, scope: Message) -> bool:
+    def _has_key(self, scope: AsgiMessage) -> bool:
         given = dict(scope["headers"]).get(b"authorization", b"")
         return secrets.compare_digest(given, self._wanted)

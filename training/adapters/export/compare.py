@@ -25,8 +25,8 @@ _STEPS = 6
 _ROUNDING = 0.02
 """Mean difference of log-probabilities that float16 weights and caches alone make, with room to spare."""
 
-Scores = dict[int, float]
-Asked = Callable[[Sequence[int]], Scores]
+IdScores = dict[int, float]
+AskScores = Callable[[Sequence[int]], IdScores]
 """Token ids -> log-probabilities of the likeliest next tokens."""
 
 
@@ -96,7 +96,7 @@ class Reference:
         with torch.no_grad():
             return self._model(torch.tensor([list(ids)])).logits[0].float().log_softmax(-1)
 
-    def compare(self, export: Asked, base: Asked | None = None) -> Comparison:
+    def compare(self, export: AskScores, base: AskScores | None = None) -> Comparison:
         """The comparison; `base` asks the export's own base without the adapter."""
         errors, effects, agreed = list[float](), list[float](), 0
         noises: list[float] = []
@@ -110,7 +110,7 @@ class Reference:
         return Comparison(len(errors), agreed, _mean(errors), _mean(effects), _mean(noises) if noises else None)
 
 
-def _apart(scores: Scores, reference: Any) -> float:
+def _apart(scores: IdScores, reference: Any) -> float:
     return _mean([abs(score - float(reference[token])) for token, score in scores.items()])
 
 

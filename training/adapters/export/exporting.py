@@ -9,7 +9,7 @@ from typing import Literal
 from models.errors import CleanRoomError, TrainingError, UsageError
 from training.adapters.export.adapter import adapter_to_gguf
 from training.adapters.export.compare import Comparison, Reference, open_reference
-from training.adapters.export.llama import Trial, available
+from training.adapters.export.llama import LlamaTrial, available
 from training.adapters.export.merge import merge
 from training.adapters.export.ollama import MODELFILE, write_modelfile
 from training.adapters.export.weights import Precision, to_gguf
@@ -23,7 +23,7 @@ _BFLOAT16 = 0.1
 
 
 @dataclass(frozen=True)
-class Trained:
+class ExportSource:
     """What is exported: an adapter's directory and that of its base, under a served name. `original` is the GGUF file
     that the base came from, where it came from one."""
 
@@ -43,7 +43,7 @@ class Exported:
 
 
 def export(
-    trained: Trained,
+    trained: ExportSource,
     form: Format,
     out: Path,
     *,
@@ -75,7 +75,7 @@ def export(
     return Exported(out, files, comparison)
 
 
-def _write(trained: Trained, form: Format, draft: Path, check: bool, precision: Precision) -> Comparison | None:
+def _write(trained: ExportSource, form: Format, draft: Path, check: bool, precision: Precision) -> Comparison | None:
     base_dir, adapter_dir = trained.base_dir, trained.adapter_dir
     if form == "merged":
         merge(base_dir, adapter_dir, draft)
@@ -88,7 +88,7 @@ def _write(trained: Trained, form: Format, draft: Path, check: bool, precision: 
     return check_gguf(trained, adapter, None) if check else None
 
 
-def check_gguf(trained: Trained, adapter: Path, base: Path | None) -> Comparison:
+def check_gguf(trained: ExportSource, adapter: Path, base: Path | None) -> Comparison:
     """Compare a GGUF adapter, on the GGUF file `base` (None: one that is made for this), with PEFT's.
 
     Raises TrainingError if they differ, or llama.cpp is not installed.
@@ -100,7 +100,7 @@ def check_gguf(trained: Trained, adapter: Path, base: Path | None) -> Comparison
     with tempfile.TemporaryDirectory(prefix="cra-export-") as scratch:
         model = base or to_gguf(trained.base_dir, Path(scratch) / "base.gguf", original=trained.original)
         try:
-            trial = Trial(model, adapter)
+            trial = LlamaTrial(model, adapter)
             trial.check_tokens(trained.base_dir)
         except TrainingError:
             raise
@@ -133,7 +133,7 @@ def _judged(name: str, comparison: Comparison, allowed: float | None = None) -> 
     return comparison
 
 
-def embed(trained: Trained, folder: Path, *, check: bool = True) -> Path:
+def embed(trained: ExportSource, folder: Path, *, check: bool = True) -> Path:
     """Make an adapter ready for the embedded model: `{folder}/{served name}.gguf`. Done once; later calls return it.
 
     Raises TrainingError if it cannot be, or differs from what was trained.

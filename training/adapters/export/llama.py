@@ -5,10 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from llm.embedded import Running, serve
+from llm.embedded import EmbeddedServer, serve
 from llm.serving.http import ask
 from models.errors import TrainingError
-from training.adapters.export.compare import SPLITS, Scores, open_tokenizer
+from training.adapters.export.compare import SPLITS, IdScores, open_tokenizer
 
 _WINDOW = 512
 _LIKELIEST = 10
@@ -20,12 +20,12 @@ def available() -> bool:
     return find_spec("xllamacpp") is not None
 
 
-class Trial:
+class LlamaTrial:
     """A GGUF model, with at most one GGUF adapter beside it. Raises ProviderError if llama.cpp does not take them."""
 
     def __init__(self, model: Path, adapter: Path | None = None) -> None:
         self._adapters = [] if adapter is None else [adapter]
-        self._running: Running = serve(model, "trial", _WINDOW, self._adapters)
+        self._running: EmbeddedServer = serve(model, "trial", _WINDOW, self._adapters)
         self._plain_token: int = self._ask("/tokenize", {"content": "a", "add_special": False})["tokens"][0]
 
     def _ask(self, path: str, body: dict[str, Any]) -> Any:
@@ -35,15 +35,15 @@ class Trial:
             raise TrainingError(f"llama.cpp refused {path} for the export ({reply.message})")
         return reply.body
 
-    def adapted(self, ids: Sequence[int]) -> Scores:
+    def adapted(self, ids: Sequence[int]) -> IdScores:
         """The likeliest next tokens with the adapter, or of the model if there is none."""
         return self._scores(ids, 1.0)
 
-    def plain(self, ids: Sequence[int]) -> Scores:
+    def plain(self, ids: Sequence[int]) -> IdScores:
         """The likeliest next tokens of the model without the adapter."""
         return self._scores(ids, 0.0)
 
-    def _scores(self, ids: Sequence[int], scale: float) -> Scores:
+    def _scores(self, ids: Sequence[int], scale: float) -> IdScores:
         body: dict[str, Any] = {"prompt": list(ids), "n_predict": 1, "temperature": 0, "n_probs": _LIKELIEST}
         body["logit_bias"] = [[self._plain_token, 1000.0]]  # what is said is of no interest, what was likely is:
         # for an end of text or half a character, the server would leave the probabilities out

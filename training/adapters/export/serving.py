@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llm.serving import commands
-from llm.serving.commands import Launch, Place, Wanted
+from llm.serving.commands import AdapterSpec, ListenAddress, ServerLaunch
 from models.errors import RegistryError
 from models.settings import Settings
 from training.adapters.export.exporting import embed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.adapters.registry import AdapterVersion
     from training.bases.bases import Base
 
-Backend = Literal["vllm", "llama", "ollama"]
+ServingBackend = Literal["vllm", "llama", "ollama"]
 ADAPTERS = "adapters-gguf"
 """Folder under the data directory with adapters as the embedded model and llama.cpp load them."""
 
@@ -33,17 +33,17 @@ class Serving:
     curated: "Engine"
     settings: Settings
     base: "Base"
-    backend: Backend
+    backend: ServingBackend
 
     def active(self) -> "list[AdapterVersion]":
         """The adapters to be served now."""
         return active_on(self.curated, self.settings.data_dir, self.base)
 
-    def wanted(self, ready: bool = True) -> list[Wanted]:
+    def wanted(self, ready: bool = True) -> list[AdapterSpec]:
         """The same, as the server loads them."""
-        return [Wanted(each.served, self._place(each, ready), rank(each.path)) for each in self.active()]
+        return [AdapterSpec(each.served, self._place(each, ready), rank(each.path)) for each in self.active()]
 
-    def launch(self, place: Place, ready: bool = True) -> Launch:
+    def launch(self, place: ListenAddress, ready: bool = True) -> ServerLaunch:
         """The server's command. Raises ServingError, SettingsError, TrainingError."""
         settings, base = self.settings.serving, self.base
         wanted = self.wanted(ready)

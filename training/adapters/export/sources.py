@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import CleanRoomError, RegistryError
-from training.adapters.export.exporting import Trained
+from training.adapters.export.exporting import ExportSource
 from training.adapters.export.layout import read_json
 from training.bases.bases import Base, find_base, list_bases
 from training.bases.files import hash_file
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.adapters.registry import AdapterVersion
 
 
-def find_trained(curated: "Engine", data_dir: Path, name: str) -> Trained:
+def find_trained(curated: "Engine", data_dir: Path, name: str) -> ExportSource:
     """An adapter by its name, verified in full (files, signature, base). Raises RegistryError."""
     from training.adapters.registry import Registry
 
@@ -23,9 +23,9 @@ def find_trained(curated: "Engine", data_dir: Path, name: str) -> Trained:
     return trained(version, find_base(curated, version.base))
 
 
-def trained(version: "AdapterVersion", base: Base) -> Trained:
+def trained(version: "AdapterVersion", base: Base) -> ExportSource:
     """A registered adapter with its base."""
-    return Trained(version.served, base.path, version.path, _original(base))
+    return ExportSource(version.served, base.path, version.path, _original(base))
 
 
 def of_embedded(base: Base) -> bool:

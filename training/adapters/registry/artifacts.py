@@ -16,20 +16,20 @@ _EXTRAS = frozenset({".jsonl", ".md", ".png", ".svg"})
 _EXTRA_BYTES = 5_000_000
 
 
-def shelve(source: Path, shelf: Path, keys: Path, lineage: Lineage) -> Path:
+def add_artifact(source: Path, artifacts: Path, keys: Path, lineage: Lineage) -> Path:
     """Put an adapter on the shelf: its two files, what explains it (curves, notes), the statement and its signature.
 
     Returns `shelf/{hash}`. If it lies there already with the same lineage, nothing is written; a directory of that name
     that nothing vouches for (its writer was stopped, or it was altered) is set aside, never deleted.
     """
-    place = shelf / lineage.adapter
+    place = artifacts / lineage.adapter
     if place.exists():
         if _stands(place, keys, lineage):
             return place
-        place.rename(shelf / f".set-aside-{lineage.adapter}-{uuid.uuid4().hex[:8]}")
-    draft = shelf / f".adding-{uuid.uuid4().hex}"
+        place.rename(artifacts / f".set-aside-{lineage.adapter}-{uuid.uuid4().hex[:8]}")
+    draft = artifacts / f".adding-{uuid.uuid4().hex}"
     try:
-        private_directory(shelf)
+        private_directory(artifacts)
         draft.mkdir()
         _fill(source, draft)
         if content_hash(draft) != lineage.adapter:
@@ -41,7 +41,7 @@ def shelve(source: Path, shelf: Path, keys: Path, lineage: Lineage) -> Path:
     except OSError as error:
         if place.exists() and _stands(place, keys, lineage):  # another process was faster
             return place
-        raise RegistryError(f"adapter {source} cannot be put into {shelf}: {error}") from error
+        raise RegistryError(f"adapter {source} cannot be put into {artifacts}: {error}") from error
     finally:
         if draft.exists():
             draft.chmod(0o755)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models.errors import GuardrailError, RegistryError
-from models.evaluation import GateReport, Verdict
+from models.evaluation import GateReport, GateVerdict
 from store.tables import Promotion
 from training.adapters.registry.version import AdapterVersion
 from training.bases.bases import Base
@@ -21,7 +21,7 @@ def on_record(log: Sequence[Promotion], adapter: str, champion: str | None) -> G
     since = max((place for place, row in enumerate(about, 1) if row.action == "rollback"), default=0)
     reports = [GateReport.model_validate(row.report) for row in about[since:] if row.report]
     against = [report for report in reports if report.champion.adapter == champion]
-    against = against or [report for report in reports if report.verdict is Verdict.PROMOTE]
+    against = against or [report for report in reports if report.verdict is GateVerdict.PROMOTE]
     return against[-1] if against else None
 
 
@@ -46,7 +46,7 @@ def check_report(
             f"no passing report on {version.name} is on record; `cra train` gates it, or give a reason to go past this",
         )
     check_subject(version, report)
-    if report.verdict is not Verdict.PROMOTE:
+    if report.verdict is not GateVerdict.PROMOTE:
         why = report.reason.partition("; ")[0]
         raise GuardrailError(
             GATE,

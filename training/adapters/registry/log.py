@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.evaluation import GateReport
-from models.training import Target
+from models.training import TrainingTarget
 from store.database import READ_ONLY
 from store.tables import AdapterMetadata, Promotion
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _LOCK_ID = 0xADA97E
 
 
-class Decision(NamedTuple):
+class RegistryDecision(NamedTuple):
     """What is written: an action about an adapter (hash or None), why, a person's reason to go past a rule, the gate's
     report, and the base (hash) that was adopted."""
 
-    target: Target
+    target: TrainingTarget
     action: str
     adapter: str | None
     reason: str
@@ -40,7 +40,7 @@ def deciding(curated: "Engine") -> Iterator["Connection"]:
         yield connection
 
 
-def serving(connection: "Connection", target: Target) -> str | None:
+def serving(connection: "Connection", target: TrainingTarget) -> str | None:
     """The adapter that serves a target; None: the base alone."""
     from sqlmodel import col, select
 
@@ -49,7 +49,7 @@ def serving(connection: "Connection", target: Target) -> str | None:
     return found
 
 
-def move(connection: "Connection", target: Target, adapter: str | None) -> None:
+def move(connection: "Connection", target: TrainingTarget, adapter: str | None) -> None:
     """Let an adapter serve a target, or the base alone. The old one goes first: an index allows one at a time."""
     from sqlalchemy import update
     from sqlmodel import col
@@ -60,7 +60,7 @@ def move(connection: "Connection", target: Target, adapter: str | None) -> None:
         connection.execute(update(AdapterMetadata).where(col(AdapterMetadata.id) == adapter).values(active=True))
 
 
-def write(connection: "Connection", decision: Decision) -> int:
+def write(connection: "Connection", decision: RegistryDecision) -> int:
     """Add a row to the log, with who serves by now. Returns its number."""
     from sqlalchemy import insert
 
@@ -82,7 +82,7 @@ def write(connection: "Connection", decision: Decision) -> int:
     return int(result.scalar_one())
 
 
-def read_log(connection: "Connection", target: Target | None = None) -> list[Promotion]:
+def read_log(connection: "Connection", target: TrainingTarget | None = None) -> list[Promotion]:
     """All decisions, or those about one target, oldest first."""
     from sqlmodel import col, select
 

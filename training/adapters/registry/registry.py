@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
-from models.training import Role, Target
+from models.training import Role, TrainingTarget
 from store.tables import AdapterMetadata, BaseModel, Promotion, utc_now
-from training.adapters.registry.artifacts import shelve
+from training.adapters.registry.artifacts import add_artifact
 from training.adapters.registry.checking import check_version
 from training.adapters.registry.evidence import check_report, check_same_base, check_subject, on_record
 from training.adapters.registry.log import (
-    Decision,
+    RegistryDecision,
     adopted,
     deciding,
     move,
@@ -54,7 +54,7 @@ class Registry:
     def register(
         self,
         adapter_dir: Path,
-        target: Target,
+        target: TrainingTarget,
         base: str,
         dataset_id: str,
         plan_id: str,
@@ -87,7 +87,7 @@ class Registry:
         )
         known = self._find(lineage.adapter)
         if known is None:
-            place = shelve(adapter_dir, self.shelves / target.value, self.keys, lineage)
+            place = add_artifact(adapter_dir, self.shelves / target.value, self.keys, lineage)
             known = self._number(lineage, place, metrics)
         if (known.target, known.base) != (target, found.id):
             raise RegistryError(f"these weights are known as {known.name} on base {known.base_name}; train others")
@@ -145,7 +145,7 @@ class Registry:
                 check_same_base(chosen, before, self._adopted(log))
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
-            write(connection, Decision(chosen.target, "promote", chosen.id, reason, override, report))
+            write(connection, RegistryDecision(chosen.target, "promote", chosen.id, reason, override, report))
         return self._current(chosen.id)
 
     def reject(self, version: AdapterVersion | str, report: GateReport) -> None:
@@ -156,10 +156,10 @@ class Registry:
         """Note that a gate could not tell; whoever serves goes on. Noted once for one report."""
         self._note(version, "inconclusive", report)
 
-    def refuse(self, target: Target, reason: str, override: str | None = None) -> None:
+    def refuse(self, target: TrainingTarget, reason: str, override: str | None = None) -> None:
         """Note that a rule stopped a step about a target, or that a person went past it."""
         with deciding(self._curated) as connection:
-            write(connection, Decision(target, "refuse", None, reason, override))
+            write(connection, RegistryDecision(target, "refuse", None, reason, override))
 
     def displaces(self, version: AdapterVersion, report: GateReport) -> str:
         """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
@@ -186,9 +186,12 @@ class Registry:
         with deciding(self._curated) as connection:
             last = next((r for r in reversed(read_log(connection, chosen.target)) if r.adapter == chosen.id), None)
             if last is None or (last.action, last.report) != (action, report.model_dump(mode="json")):
-                write(connection, Decision(chosen.target, action, chosen.id, reason or report.reason, None, report))
+                write(
+                    connection,
+                    RegistryDecision(chosen.target, action, chosen.id, reason or report.reason, None, report),
+                )
 
-    def rollback(self, target: Target, reason: str) -> AdapterVersion | None:
+    def rollback(self, target: TrainingTarget, reason: str) -> AdapterVersion | None:
         """Let whoever served a target before serve again; None: the base alone. Again goes one further back.
 
         Of an adapter that is not intact, or whose base is not in use any more, the one before it is taken. Raises
@@ -210,7 +213,7 @@ class Registry:
             self._go_back(connection, version.target, version.id, reason)
         return True
 
-    def _go_back(self, connection: "Connection", target: Target, now: str, reason: str) -> str | None:
+    def _go_back(self, connection: "Connection", target: TrainingTarget, now: str, reason: str) -> str | None:
         passed, log = list[str](), read_log(connection, target)
         for candidate in served_before(log):
             fault = self._unfit(candidate, adopted(log))
@@ -219,7 +222,7 @@ class Registry:
             passed.append(fault)
         move(connection, target, candidate)
         notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
-        write(connection, Decision(target, "rollback", now, notes))
+        write(connection, RegistryDecision(target, "rollback", now, notes))
         return candidate
 
     def _unfit(self, candidate: str | None, base: str | None) -> str:
@@ -245,7 +248,7 @@ class Registry:
         found = find_base(self._curated, base)
         served = role or found.role
         stopped = []
-        for target in (each for each in Target if served in (None, each.role)):
+        for target in (each for each in TrainingTarget if served in (None, each.role)):
             with deciding(self._curated) as connection:
                 champion = serving(connection, target)
                 before = None if champion is None else self._current(champion)
@@ -257,14 +260,16 @@ class Registry:
                     move(connection, target, None)
                     notes = f"{reason}: {before.base_name} is superseded by {found.name}"
                     stopped.append(before)
-                write(connection, Decision(target, "adopt", before.id if before else None, notes, base=found.id))
+                write(
+                    connection, RegistryDecision(target, "adopt", before.id if before else None, notes, base=found.id)
+                )
         return [self._current(version) for version in stopped]
 
-    def active(self, target: Target) -> AdapterVersion | None:
+    def active(self, target: TrainingTarget) -> AdapterVersion | None:
         """The adapter that serves a target; None: the base alone."""
         return next((version for version in self.list(target) if version.active), None)
 
-    def list(self, target: Target | None = None) -> _Versions:
+    def list(self, target: TrainingTarget | None = None) -> _Versions:
         """All adapters, or those of a target, by target and number."""
         from sqlmodel import Session, col, select
 
@@ -285,7 +290,7 @@ class Registry:
             raise RegistryError(f"no adapter {name!r}; known: {known}")
         return found[0]
 
-    def log(self, target: Target | None = None) -> _Log:
+    def log(self, target: TrainingTarget | None = None) -> _Log:
         """All decisions, or those about a target, oldest first."""
         with reading(self._curated) as connection:
             return read_log(connection, target)

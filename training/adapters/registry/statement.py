@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from models.errors import RegistryError
 from models.plans import Frozen
-from models.training import Target
+from models.training import TrainingTarget
 from training.adapters.registry.weights import FILES
 
 STATEMENT = "statement.json"
@@ -28,7 +28,7 @@ class Lineage(Frozen):
     """What an adapter was made of. `adapter`, `base`, `dataset` and `plan` are hashes; `parents` the datasets that its
     own grew out of, `evaluations` the ids of those that its gate compares: its champion's, and its own."""
 
-    target: Target
+    target: TrainingTarget
     adapter: str
     base: str
     base_name: str

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from models.errors import RegistryError
-from models.training import Role, Target
+from models.training import Role, TrainingTarget
 from training.adapters.registry.version import AdapterVersion
 from training.bases.bases import Base, find_base, list_bases
 
@@ -18,7 +18,7 @@ def superseding(curated: "Engine", own: Base, role: Role) -> str:
     return newer[-1].name if newer else ""
 
 
-def require_current(curated: "Engine", base: Base, target: Target) -> None:
+def require_current(curated: "Engine", base: Base, target: TrainingTarget) -> None:
     """Raise RegistryError if a base is superseded for a target: an adapter trained on it could not be promoted."""
     if newer := superseding(curated, base, target.role):
         raise RegistryError(f"base {base.name} is superseded by {newer}; train on that")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.plans import Frozen
-from models.training import Target
+from models.training import TrainingTarget
 from store.active_adapters import served_name
 from store.tables import AdapterMetadata
 
@@ -14,7 +14,7 @@ class AdapterVersion(Frozen):
     """A registered adapter. `id` is the hash of its two files, `base` that of its base; `path` its directory."""
 
     id: str
-    target: Target
+    target: TrainingTarget
     version: int
     base: str
     base_name: str
@@ -41,7 +41,7 @@ def version_of(row: AdapterMetadata, base_name: str) -> AdapterVersion:
     """The adapter of a row."""
     return AdapterVersion(
         id=row.id,
-        target=Target(row.stage),
+        target=TrainingTarget(row.stage),
         version=row.version,
         base=row.base,
         base_name=base_name,

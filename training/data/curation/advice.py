@@ -13,28 +13,28 @@ from typing import Literal
 from sqlalchemy import Connection, select
 
 from agent.prompts import REVISION
-from evals.tiers import ORDER, Standing, missing, next_targets
+from evals.tiers import ORDER, TierStatus, missing, next_targets
 from models.attribution import Evidence, Label
 from models.context import Relevance
 from models.curation_settings import CurationSettings
 from models.errors import DatabaseError, UsageError
 from models.plans import Frozen
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import reading, table_of
 from store.runs import RawStore, StageUse
 from store.runs.attributions import read_attribution
 from store.tables import Blob, RetrievalDecision
-from training.data.pairs import Harvest, read_pairs
-from training.data.pairs.runs import Run, read_runs
+from training.data.pairs import StoredExamples, read_pairs
+from training.data.pairs.runs import ClosedRun, read_runs
 from training.data.pairs.scores import STUDENTS
 
-WANTED: dict[Target, int] = {
-    Target.CODE: 10_000,
-    Target.SCOPE: 2_000,
-    Target.PRECISION: 3_000,
-    Target.TASK_ANALYSIS: 3_000,
-    Target.PLANNING: 1_000,
+WANTED: dict[TrainingTarget, int] = {
+    TrainingTarget.CODE: 10_000,
+    TrainingTarget.SCOPE: 2_000,
+    TrainingTarget.PRECISION: 3_000,
+    TrainingTarget.TASK_ANALYSIS: 3_000,
+    TrainingTarget.PLANNING: 1_000,
 }
 """Examples that a target is best trained on; of planning, preferences."""
 _KNOWING = ("gold", "null")
@@ -43,12 +43,12 @@ _SHORTEST_ID = 8
 _DECISIONS, _BLOBS = table_of(RetrievalDecision), table_of(Blob)
 
 
-class Need(Frozen):
+class TrainingNeed(Frozen):
     """How a target stands. `examples` and `preferences` are what there is to train on, before balance and limits;
     `failures` are those attributed to it, `malformed` is the share of its `answers` that could not be read. `waits` is
     what must come before its training."""
 
-    target: Target
+    target: TrainingTarget
     examples: dict[str, int]
     preferences: int
     repositories: int
@@ -70,15 +70,15 @@ class TrainPlan(Frozen):
     """
 
     kind: Literal["train-plan"] = "train-plan"
-    needs: tuple[Need, ...]
-    weakest: Target | None
+    needs: tuple[TrainingNeed, ...]
+    weakest: TrainingTarget | None
     reason: str
     planners: tuple[str, ...]
     trajectories: int
     undetermined: int
     campaigns: tuple[str, ...]
     templates: str
-    in_turn: tuple[Target, ...] = ()
+    in_turn: tuple[TrainingTarget, ...] = ()
     held_out: tuple[str, ...] = ()
 
     def text(self) -> str:
@@ -87,7 +87,7 @@ class TrainPlan(Frozen):
 
 
 def advise(
-    raw: RawStore, settings: CurationSettings, standing: Standing, held_out: Collection[str] = ()
+    raw: RawStore, settings: CurationSettings, standing: TierStatus, held_out: Collection[str] = ()
 ) -> tuple[str, TrainPlan]:
     """The plan that the runs on record lead to, and its id, under which it is kept; the same for the same runs.
 
@@ -138,19 +138,19 @@ def read_plan(raw: RawStore, plan_id: str) -> tuple[str, TrainPlan]:
         raise unknown from error
 
 
-def _blamed(connection: Connection, run: Run) -> Target | None:
+def _blamed(connection: Connection, run: ClosedRun) -> TrainingTarget | None:
     """The target that a failure is put down to."""
     if run.label == Label.CODE:
-        return Target.CODE
+        return TrainingTarget.CODE
     if run.label == Label.PLAN:
-        return Target.PLANNING
+        return TrainingTarget.PLANNING
     if run.label != Label.RETRIEVAL:
         return None
     attribution = read_attribution(connection, run.campaign, run.trajectory, run.attempt)
     return _lost_by(_decisions(connection, run), attribution.evidence) if attribution else None
 
 
-def _decisions(connection: Connection, run: Run) -> dict[str, str]:
+def _decisions(connection: Connection, run: ClosedRun) -> dict[str, str]:
     """What scope decided of each file that it was shown."""
     query = select(_DECISIONS.c.subject, _DECISIONS.c.decision).where(
         _DECISIONS.c.campaign_id == run.campaign,
@@ -162,26 +162,28 @@ def _decisions(connection: Connection, run: Run) -> dict[str, str]:
     return {row.subject: row.decision for row in connection.execute(query)}
 
 
-def _lost_by(decided: Mapping[str, str], evidence: Evidence) -> Target | None:
+def _lost_by(decided: Mapping[str, str], evidence: Evidence) -> TrainingTarget | None:
     """The first stage of retrieval that lost something which the commit changes."""
     lost = set()
     for place in evidence.unseen:
         if place.path not in decided:
-            lost.add(Target.TASK_ANALYSIS)
+            lost.add(TrainingTarget.TASK_ANALYSIS)
         elif decided[place.path] == Relevance.IRRELEVANT:
-            lost.add(Target.SCOPE)
+            lost.add(TrainingTarget.SCOPE)
         else:
-            lost.add(Target.PRECISION)
-    return next((t for t in (Target.TASK_ANALYSIS, Target.SCOPE, Target.PRECISION) if t in lost), None)
+            lost.add(TrainingTarget.PRECISION)
+    return next(
+        (t for t in (TrainingTarget.TASK_ANALYSIS, TrainingTarget.SCOPE, TrainingTarget.PRECISION) if t in lost), None
+    )
 
 
 def _need(
-    harvest: Harvest,
-    blamed: Mapping[Target | None, int],
+    harvest: StoredExamples,
+    blamed: Mapping[TrainingTarget | None, int],
     use: Sequence[StageUse],
     settings: CurationSettings,
     waits: Sequence[str],
-) -> Need:
+) -> TrainingNeed:
     target = harvest.target
     stages = {stage.value for stage in target.stages}
     answers = sum(each.questions for each in use if each.stage in stages)
@@ -190,7 +192,7 @@ def _need(
     told = sum(count for label, count in blamed.items() if label is not None)
     failures = blamed.get(target, 0)
     items = [pair.provenance for pair in harvest.pairs]
-    need = Need(
+    need = TrainingNeed(
         target=target,
         examples=dict(sorted(Counter(pair.source.value for pair in harvest.pairs).items())),
         preferences=len(harvest.preferences),
@@ -206,18 +208,18 @@ def _need(
     return need.model_copy(update={"advice": tuple(_advice(need, settings))})
 
 
-def _advice(need: Need, settings: CurationSettings) -> list[str]:
+def _advice(need: TrainingNeed, settings: CurationSettings) -> list[str]:
     """What data would help a target, most wanted first."""
     said = []
     have, wanted = sum(need.examples.values()), WANTED[need.target]
-    if have < wanted and need.target is not Target.PLANNING:
+    if have < wanted and need.target is not TrainingTarget.PLANNING:
         said.append(f"{have} of {wanted} examples: run gold on more commits (`cra campaign PACKAGE --planner gold`)")
     if need.organisations < settings.min_organisations:
         said.append(
             f"repositories of {need.organisations} organisations, {settings.min_organisations} are wanted: "
             "prepare others from their URLs (`cra prepare URL`), as local paths do not say whose they are"
         )
-    if need.target in (Target.CODE, Target.PLANNING) and need.preferences < wanted:
+    if need.target in (TrainingTarget.CODE, TrainingTarget.PLANNING) and need.preferences < wanted:
         said.append(
             f"{need.preferences} of {wanted} preferences: samples of one task that pass and fail make them "
             "(`cra campaign PACKAGE --planner student --temperatures 0.3,0.6,0.9 --samples 2`)"
@@ -229,7 +231,7 @@ def _advice(need: Need, settings: CurationSettings) -> list[str]:
     return said
 
 
-def _weakest(needs: Sequence[Need], planners: Sequence[str]) -> tuple[Target | None, str]:
+def _weakest(needs: Sequence[TrainingNeed], planners: Sequence[str]) -> tuple[TrainingTarget | None, str]:
     if not planners:
         return None, "no model has run yet, so nothing has failed; `cra campaign PACKAGE --planner student` shows where"
     worst = max(needs, key=lambda need: need.need)  # of equals the first, which is the order of the tiers

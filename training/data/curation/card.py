@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from models.plans import Frozen
-from models.training import Target
+from models.training import TrainingTarget
 from training.data.curation.examples import Example
-from training.data.pairs.funnel import Row
+from training.data.pairs.funnel import FunnelRow
 
 MACHINE, PEOPLE, SFT, DPO = "card.json", "card.md", "sft.jsonl", "dpo.jsonl"
 
@@ -28,7 +28,7 @@ class Card(Frozen):
     """`card.json`. Counts are of pairs and preferences together, those of `examples` and `classes` apart."""
 
     id: str
-    target: Target
+    target: TrainingTarget
     examples: dict[str, int]
     sources: dict[str, int]
     stages: dict[str, int]
@@ -40,8 +40,8 @@ class Card(Frozen):
     planners: dict[str, int]
     tokens: dict[str, int]
     rounds: Rounds
-    funnel: tuple[Row, ...]
-    preference_funnel: tuple[Row, ...]
+    funnel: tuple[FunnelRow, ...]
+    preference_funnel: tuple[FunnelRow, ...]
     files: dict[str, str]
     config: dict[str, Any]
     templates: str

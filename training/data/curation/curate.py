@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
-from evals.sets.frozen import all_sets, kept_back, reserved
+from evals.sets.frozen import all_sets, reserved, reserved_repositories
 from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from store.rows import Texts, add, sha256, writing
@@ -29,16 +29,16 @@ from training.data.curation.counting import counter_of
 from training.data.curation.duplicates import without_near_duplicates
 from training.data.curation.examples import Example, examples_of
 from training.data.curation.mixing import Mix, domain_share, mix, organisations, parted
-from training.data.curation.rounds import CONSIDERED, Earlier, before_this, earlier_rounds
+from training.data.curation.rounds import CONSIDERED, EarlierRound, before_this, earlier_rounds
 from training.data.curation.splitting import by_repository, group_of, in_learning_order, splits
 from training.data.curation.writing import dataset_id, hashed, lines_of, write_dataset
-from training.data.pairs import Funnel, Harvest, read_pairs
+from training.data.pairs import Funnel, StoredExamples, read_pairs
 from training.data.pairs.reading import CLASSES
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-Progress = Callable[[str], None]
+CurationProgress = Callable[[str], None]
 COPY = "copy of a reserved repository"
 
 
@@ -61,7 +61,7 @@ class _Stock:
 
     pairs: list[Example]
     preferences: list[Example]
-    harvest: Harvest
+    harvest: StoredExamples
     counter: str
     considered: str
 
@@ -75,7 +75,7 @@ class _Made(NamedTuple):
 
 
 def curate(
-    raw: RawStore, curated: "Engine", request: CurationRequest, progress: Progress = lambda step: None
+    raw: RawStore, curated: "Engine", request: CurationRequest, progress: CurationProgress = lambda step: None
 ) -> Curated:
     """Make a dataset of a target; `progress` is told what is being done.
 
@@ -90,7 +90,7 @@ class _Curation:
     raw: RawStore
     curated: "Engine"
     request: CurationRequest
-    progress: Progress
+    progress: CurationProgress
 
     def run(self) -> Curated:
         self.progress("reading runs")
@@ -121,7 +121,7 @@ class _Curation:
         self._record(made.card, stock.considered)
         return Curated(directory, made.card, None, trained)
 
-    def _round(self, stock: _Stock, rounds: list[Earlier], meant: list[str], known: set[str]) -> _Made:
+    def _round(self, stock: _Stock, rounds: list[EarlierRound], meant: list[str], known: set[str]) -> _Made:
         """The round that the stock makes after the earlier ones: one that was trained on before, if it is the same.
 
         Where nothing is new, but it is mixed otherwise than before, it is the whole pool again.
@@ -135,7 +135,7 @@ class _Curation:
             made = self._mixed(stock, rounds[:count], whole)
         return made
 
-    def _mixed(self, stock: _Stock, before: list[Earlier], request: CurationRequest) -> _Made:
+    def _mixed(self, stock: _Stock, before: list[EarlierRound], request: CurationRequest) -> _Made:
         harvest = replace(
             stock.harvest,
             funnel=Funnel(stock.harvest.funnel.rows),
@@ -155,7 +155,7 @@ class _Curation:
         """Examples that may be trained on at all."""
         settings, most = self.request.settings, self.request.max_prompt_tokens
         self.progress(f"filtering {len(examples)} {what}")
-        held_back, copies = reserved(self.curated), kept_back(self.curated, self.raw.engine)
+        held_back, copies = reserved(self.curated), reserved_repositories(self.curated, self.raw.engine)
         examples = funnel.keep("reserved repository", examples, lambda e: e.provenance.repository not in held_back)
         examples = funnel.keep(COPY, examples, lambda e: e.provenance.repository not in copies)
         why = {e.id: held.why(e.provenance, e.item.messages) for e in examples}
@@ -185,7 +185,7 @@ class _Curation:
         return None
 
     def _made(
-        self, sft: Mix, dpo: Mix, before: list[Earlier], harvest: Harvest, facts: dict[str, Any]
+        self, sft: Mix, dpo: Mix, before: list[EarlierRound], harvest: StoredExamples, facts: dict[str, Any]
     ) -> tuple[tuple[str, str], Card]:
         """The texts of the two files, and the card."""
         both = [*sft.examples, *dpo.examples]
@@ -238,7 +238,7 @@ class _Curation:
         )
         return (sft_text, dpo_text), card
 
-    def _config(self, before: list[Earlier], harvest: Harvest) -> dict[str, Any]:
+    def _config(self, before: list[EarlierRound], harvest: StoredExamples) -> dict[str, Any]:
         """How it was made, with what was gone past on record."""
         asked = self.request
         past = {

@@ -17,7 +17,7 @@ _RUN = 5
 _PERMUTATIONS = 128
 _SEED = 20
 _REMEMBERED = 200
-Runs = frozenset[tuple[str, ...]]
+Shingles = frozenset[tuple[str, ...]]
 
 
 def without_near_duplicates(examples: Sequence[Example], threshold: float) -> list[Example]:
@@ -39,19 +39,19 @@ def without_near_duplicates(examples: Sequence[Example], threshold: float) -> li
     return [example for example in examples if example.id in kept]
 
 
-def _read(example: Example) -> tuple[Runs, Runs]:
+def _read(example: Example) -> tuple[Shingles, Shingles]:
     """The runs of words of an example's prompt, and of its answers."""
     messages = example.item.messages
     answers = ((n, run) for n, answer in enumerate(example.answers) for run in _runs(answer))
     return _runs(f"{task_of(messages)}\n{own_text(messages)}"), frozenset((str(n), *run) for n, run in answers)
 
 
-def _runs(text: str) -> Runs:
+def _runs(text: str) -> Shingles:
     words = _WORD.findall(text)
     if len(words) <= _RUN:
         return frozenset((tuple(words),))
     return frozenset(zip(*(words[start:] for start in range(_RUN)), strict=False))
 
 
-def _alike(one: Runs, other: Runs) -> float:
+def _alike(one: Shingles, other: Shingles) -> float:
     return len(one & other) / len(one | other)

@@ -6,9 +6,9 @@ from functools import cached_property
 
 from llm.tokens import MESSAGE_FRAME, TextCounter
 from models.protocols import Stage
-from models.training import Pair, Preference, Provenance, Target
+from models.training import Pair, Preference, Provenance, TrainingTarget
 
-_PLANS = frozenset(Target.PLANNING.stages)
+_PLANS = frozenset(TrainingTarget.PLANNING.stages)
 
 
 @dataclass(frozen=True)

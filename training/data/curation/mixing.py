@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from models.curation_settings import CurationRequest
-from models.training import Target
+from models.training import TrainingTarget
 from training.data.curation.balance import by_class, by_sought, by_stage, within_share
 from training.data.curation.examples import Example
-from training.data.curation.rounds import Earlier, replayed
+from training.data.curation.rounds import EarlierRound, replayed
 from training.data.pairs import Funnel
 
 
@@ -34,7 +34,7 @@ def organisations(request: CurationRequest) -> int:
 
 
 def parted(
-    examples: Sequence[Example], before: Sequence[Earlier], campaigns: Collection[str]
+    examples: Sequence[Example], before: Sequence[EarlierRound], campaigns: Collection[str]
 ) -> tuple[list[Example], list[Example]]:
     """What is new in `campaigns` (keys) since the rounds `before`, and what these were drawn from."""
     earlier = frozenset[str]().union(*(each.considered for each in before))
@@ -44,7 +44,7 @@ def parted(
 
 def mix(
     examples: Sequence[Example],
-    before: Sequence[Earlier],
+    before: Sequence[EarlierRound],
     campaigns: Collection[str],
     request: CurationRequest,
     funnel: Funnel,
@@ -79,7 +79,7 @@ def _balanced(examples: list[Example], request: CurationRequest, funnel: Funnel,
     examples = funnel.kept(
         "domain over its share", examples, within_share(examples, lambda each: each.provenance.domain, share)
     )
-    if request.target is Target.PLANNING:
+    if request.target is TrainingTarget.PLANNING:
         share = request.settings.stage_share
         return funnel.kept("stage over its share", examples, by_stage(examples, share))
     [stage] = request.target.stages

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, true
 
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import read_texts, reading, table_of
 from store.runs import RawStore
 from store.tables import TrainingDataset, TrainingPlan
@@ -22,14 +22,14 @@ CONSIDERED = "considered"
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierRound:
     """An earlier round: a dataset that was trained on, and the ids of all it was drawn from."""
 
     dataset: str
     considered: frozenset[str]
 
 
-def earlier_rounds(raw: RawStore, target: Target, base: str | None = None) -> list[Earlier]:
+def earlier_rounds(raw: RawStore, target: TrainingTarget, base: str | None = None) -> list[EarlierRound]:
     """Datasets of a target that a training was set up with, on a base (its hash; None: on any), the oldest first."""
     query = (
         select(_DATASETS.c.id, _DATASETS.c.config, _DATASETS.c.created_at)
@@ -41,10 +41,10 @@ def earlier_rounds(raw: RawStore, target: Target, base: str | None = None) -> li
     with reading(raw.engine) as connection:
         rows = {row.id: row.config.get(CONSIDERED) for row in connection.execute(query)}
         texts = read_texts(connection, [key for key in rows.values() if key])
-    return [Earlier(dataset, frozenset(texts[key].split())) for dataset, key in rows.items() if key]
+    return [EarlierRound(dataset, frozenset(texts[key].split())) for dataset, key in rows.items() if key]
 
 
-def before_this(rounds: Sequence[Earlier], ids: Collection[str]) -> list[Earlier]:
+def before_this(rounds: Sequence[EarlierRound], ids: Collection[str]) -> list[EarlierRound]:
     """The rounds that came before the one with these ids: the most, oldest first, that leave something new.
 
     So the same round can be curated again after it was trained on, and comes out the same.

@@ -14,7 +14,7 @@ from agent.asking import MALFORMED
 from models.protocols import Stage
 from store.rows import table_of
 from store.tables import EditRow, RetrievalDecision, RetrievalLlmCall
-from training.data.pairs.runs import Run
+from training.data.pairs.runs import ClosedRun
 
 _CALLS, _DECISIONS, _EDITS = table_of(RetrievalLlmCall), table_of(RetrievalDecision), table_of(EditRow)
 
@@ -23,7 +23,7 @@ _CALLS, _DECISIONS, _EDITS = table_of(RetrievalLlmCall), table_of(RetrievalDecis
 class Call:
     """One question and its answer, by the hashes of their texts. `fault` says why the answer is worth nothing."""
 
-    run: Run
+    run: ClosedRun
     seq: int
     stage: Stage
     place: str
@@ -45,7 +45,7 @@ class Call:
 NO_PROMPT, UNREAD, CUT_OFF, REJECTED, REPEATED = "no prompt", "malformed", "cut off", "edits rejected", "answered again"
 
 
-def read_calls(connection: Connection, run: Run, stages: Collection[Stage]) -> list[Call]:
+def read_calls(connection: Connection, run: ClosedRun, stages: Collection[Stage]) -> list[Call]:
     """The calls of some stages in the attempt that closed a trajectory, in order."""
     names = [stage.value for stage in stages]
     rows = _of_run(connection, _CALLS, run, _CALLS.c.call_type.in_(names))
@@ -66,7 +66,9 @@ def read_calls(connection: Connection, run: Run, stages: Collection[Stage]) -> l
     return [_call(run, row, _fault(row, unread, rejected, id(row) in last)) for row in rows]
 
 
-def _of_run(connection: Connection, table: Table, run: Run, condition: ColumnElement[bool]) -> Sequence[RowMapping]:
+def _of_run(
+    connection: Connection, table: Table, run: ClosedRun, condition: ColumnElement[bool]
+) -> Sequence[RowMapping]:
     query = (
         select(table)
         .where(
@@ -115,7 +117,7 @@ def _fault(row: RowMapping, unread: set[int], rejected: set[int], last: bool) ->
     return None if last else REPEATED
 
 
-def _call(run: Run, row: RowMapping, fault: str | None) -> Call:
+def _call(run: ClosedRun, row: RowMapping, fault: str | None) -> Call:
     return Call(
         run=run,
         seq=row["seq"],

@@ -13,23 +13,23 @@ from models.context import PrecisionJudgement, Relevance, ScopeJudgement, Symbol
 from models.manifest import Instance
 from models.protocols import Stage
 from repos.index.symbols import base_name
-from training.data.pairs.runs import Run
+from training.data.pairs.runs import ClosedRun
 
 LEAST = 0.1
 """Share that a judgement's weight keeps, however much it names that the commit leaves alone."""
-Place = tuple[str, str]
+CodeKey = tuple[str, str]
 
 
 @dataclass
-class Wanted:
+class ExpectedScope:
     """What a judge of an instance had to find: files, files for the analysis, and symbols by file."""
 
     files: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
-    symbols: set[Place] = field(default_factory=set)
+    symbols: set[CodeKey] = field(default_factory=set)
 
     @classmethod
-    def of(cls, instance: Instance, gold: Sequence[tuple[Stage, str]]) -> "Wanted":
+    def of(cls, instance: Instance, gold: Sequence[tuple[Stage, str]]) -> "ExpectedScope":
         """From an instance and the gold planner's answers about it, each with its stage."""
         wanted = cls(files=set(instance.production_files))
         for symbol in instance.symbols:
@@ -46,7 +46,7 @@ class Wanted:
         return wanted
 
 
-def worth(stage: Stage, answer: str, request: str, wanted: Wanted) -> float | None:
+def worth(stage: Stage, answer: str, request: str, wanted: ExpectedScope) -> float | None:
     """The share of what a judgement names that the commit changes, at least `LEAST`; None if it missed anything.
 
     `request` is the question as JSON: only what was shown could be found. Raises PlanError for an answer that is none.
@@ -61,12 +61,12 @@ def worth(stage: Stage, answer: str, request: str, wanted: Wanted) -> float | No
     return _share(set(_primary(answer)), wanted.symbols & places)
 
 
-def known_by_gold(run: Run) -> bool:
+def known_by_gold(run: ClosedRun) -> bool:
     """Whether a run is gold's, which is right by construction."""
     return run.planner == "gold"
 
 
-def _share(said: set[str] | set[Place], needed: Iterable[object]) -> float | None:
+def _share(said: set[str] | set[CodeKey], needed: Iterable[object]) -> float | None:
     needed = set(needed)
     if needed - said:
         return None
@@ -78,7 +78,7 @@ def _relevant(text: str) -> list[str]:
     return [path for path, relevance in judged.items() if relevance is Relevance.RELEVANT]
 
 
-def _primary(text: str) -> list[Place]:
+def _primary(text: str) -> list[CodeKey]:
     judged = read_answer(PrecisionJudgement, text, "symbols").symbols
     uses = [(path, name, use) for path, judgements in judged.items() for name, use in judgements.items()]
     return [(path, base_name(name)) for path, name, use in uses if use is SymbolUse.PRIMARY]

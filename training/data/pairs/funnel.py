@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
-Row = tuple[str, int, int]
+FunnelRow = tuple[str, int, int]
 
 
 class Funnel:
     """Rows of (name, kept, dropped), in the order in which the steps were taken."""
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self.rows: list[Row] = list(rows)
+    def __init__(self, rows: Iterable[FunnelRow] = ()) -> None:
+        self.rows: list[FunnelRow] = list(rows)
 
     def begin(self, name: str, count: int) -> None:
         """Say how many came in."""

@@ -14,14 +14,14 @@ from models.attribution import Label
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.protocols import Stage
-from models.training import Preference, Source, Target
+from models.training import PairSource, Preference, TrainingTarget
 from store.rows import read_texts
 from training.data.pairs.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
 from training.data.pairs.funnel import Funnel
 from training.data.pairs.reading import is_text
 from training.data.pairs.templates import is_current
 
-Place = tuple[str, Stage, str]
+AnswerPlace = tuple[str, Stage, str]
 NOT_ATTRIBUTED, OTHER_STEP, NOT_SHARED, NO_CONTRAST = (
     "failure not attributed to this stage",
     "step did not fail",
@@ -37,7 +37,7 @@ def label_of(stage: Stage) -> Label | None:
     """The attribution that makes a failed run's answer of a stage a bad one; None where no label tells."""
     if stage is Stage.CODE:
         return Label.CODE
-    return Label.PLAN if stage in Target.PLANNING.stages else None
+    return Label.PLAN if stage in TrainingTarget.PLANNING.stages else None
 
 
 def attributed(
@@ -53,8 +53,8 @@ def attributed(
     Each bad answer is set against the best good one of its prompt, at most so many a prompt; those of `campaigns`
     (keys) come first.
     """
-    chosen: dict[Place, tuple[Call, float]] = {}
-    answers: dict[Place, set[str]] = defaultdict(set)
+    chosen: dict[AnswerPlace, tuple[Call, float]] = {}
+    answers: dict[AnswerPlace, set[str]] = defaultdict(set)
     for call, weight in good:
         place = _place(call)
         answers[place].add(call.response)
@@ -62,7 +62,7 @@ def attributed(
             chosen[place] = (call, weight)
     failed = [call for call in calls if not call.run.outcome.passed and call.run.outcome.trains]
     dropped: Counter[str] = Counter()
-    rejected: dict[Place, dict[str, Call]] = defaultdict(dict)
+    rejected: dict[AnswerPlace, dict[str, Call]] = defaultdict(dict)
     for call in sorted(failed, key=lambda call: (call.run.campaign not in campaigns, *_key(call))):
         place = _place(call)
         fault = _fault(call) or _shared(call, chosen, answers, rejected, settings.preferences_per_prompt)
@@ -81,7 +81,7 @@ def _key(call: Call) -> tuple[str, str, int]:
     return (call.run.campaign, call.run.trajectory, call.seq)
 
 
-def _place(call: Call) -> Place:
+def _place(call: Call) -> AnswerPlace:
     return (call.run.instance.instance_id, call.stage, call.prompt or "")
 
 
@@ -100,9 +100,9 @@ def _fault(call: Call) -> str | None:
 
 def _shared(
     call: Call,
-    chosen: dict[Place, tuple[Call, float]],
-    answers: dict[Place, set[str]],
-    rejected: dict[Place, dict[str, Call]],
+    chosen: dict[AnswerPlace, tuple[Call, float]],
+    answers: dict[AnswerPlace, set[str]],
+    rejected: dict[AnswerPlace, dict[str, Call]],
     most: int,
 ) -> str | None:
     place = _place(call)
@@ -119,10 +119,10 @@ def _preference(connection: Connection, chosen: tuple[Call, float], rejected: Ca
     good, weight = chosen
     assert good.prompt is not None
     texts = read_texts(connection, [good.prompt, good.response, rejected.response])
-    logged = Source.LOGGED in (good.run.source, rejected.run.source)
+    logged = PairSource.LOGGED in (good.run.source, rejected.run.source)
     return Preference(
         stage=good.stage,
-        source=Source.LOGGED if logged else Source.HARNESS,
+        source=PairSource.LOGGED if logged else PairSource.HARNESS,
         kind="attributed",
         messages=read_prompt(texts[good.prompt]),
         chosen=texts[good.response],

@@ -15,17 +15,17 @@ from sqlalchemy import Connection
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.protocols import Stage
-from models.training import Pair, Preference, Target
+from models.training import Pair, Preference, TrainingTarget
 from store.rows import read_texts, reading
 from store.runs import RawStore
 from training.data.pairs.calls import CUT_OFF, NO_PROMPT, REJECTED, REPEATED, UNREAD, Call, read_calls
-from training.data.pairs.coverage import Wanted, known_by_gold, worth
+from training.data.pairs.coverage import ExpectedScope, known_by_gold, worth
 from training.data.pairs.evolution import before_after
 from training.data.pairs.funnel import Funnel
 from training.data.pairs.preferences import attributed
 from training.data.pairs.reading import is_readable, is_text
-from training.data.pairs.runs import Run, campaign_ids, read_runs
-from training.data.pairs.scores import Scores, read_scores, score_of
+from training.data.pairs.runs import ClosedRun, campaign_ids, read_runs
+from training.data.pairs.scores import AnswerScores, read_scores, score_of
 from training.data.pairs.templates import is_current
 from training.data.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
 
@@ -36,17 +36,17 @@ _THEN = (OTHER_TEMPLATE, UNREADABLE, MISSED)
 
 
 @dataclass
-class Harvest:
+class StoredExamples:
     """What the raw database holds for a target, with the funnels; `campaigns` are those that were meant."""
 
-    target: Target
+    target: TrainingTarget
     campaigns: frozenset[str]
     pairs: list[Pair]
     preferences: list[Preference]
     funnel: Funnel = field(default_factory=Funnel)
     preference_funnel: Funnel = field(default_factory=Funnel)
 
-    def without(self, repositories: Collection[str]) -> "Harvest":
+    def without(self, repositories: Collection[str]) -> "StoredExamples":
         """The same without what comes from some repositories."""
         return replace(
             self,
@@ -56,8 +56,8 @@ class Harvest:
 
 
 def read_pairs(
-    raw: RawStore, target: Target, settings: CurationSettings | None = None, campaigns: Collection[str] = ()
-) -> Harvest:
+    raw: RawStore, target: TrainingTarget, settings: CurationSettings | None = None, campaigns: Collection[str] = ()
+) -> StoredExamples:
     """Pairs and preferences of a target from all closed trajectories, sorted by id.
 
     `campaigns` (labels or beginnings of keys; none: all) do not narrow what is read: they are resolved, so that the
@@ -67,14 +67,14 @@ def read_pairs(
     with reading(raw.engine) as connection:
         meant = campaign_ids(connection, campaigns)
         runs = list(read_runs(connection))
-        harvest = Harvest(target, frozenset(meant or {run.campaign for run in runs}), [], [])
+        harvest = StoredExamples(target, frozenset(meant or {run.campaign for run in runs}), [], [])
         calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
         good = _positives(calls, settings, harvest, read_scores(connection))
         harvest.pairs = _pairs(connection, good, runs, harvest.funnel)
         kept = {(pair.provenance.trajectory, pair.provenance.seq) for pair in harvest.pairs}
         chosen = [(call, weight) for call, weight in good if (call.run.trajectory, call.seq) in kept]
         preferences = attributed(connection, chosen, calls, harvest.campaigns, settings, harvest.preference_funnel)
-        if target is Target.CODE:
+        if target is TrainingTarget.CODE:
             preferences += before_after(connection, chosen, settings, harvest.preference_funnel)
         harvest.preference_funnel.begin("preferences", len(preferences))
         harvest.preferences = sorted(preferences, key=lambda preference: preference.id)
@@ -82,7 +82,7 @@ def read_pairs(
 
 
 def _positives(
-    calls: Sequence[Call], settings: CurationSettings, harvest: Harvest, scores: Scores
+    calls: Sequence[Call], settings: CurationSettings, harvest: StoredExamples, scores: AnswerScores
 ) -> list[tuple[Call, float]]:
     """Answers that stood in runs that count, with their weights. Each (prompt, answer) comes once, from where it weighs
     most; from a campaign that is meant, if it was given there."""
@@ -110,7 +110,7 @@ def _positives(
 
 
 def _pairs(
-    connection: Connection, good: Iterable[tuple[Call, float]], runs: Sequence[Run], funnel: Funnel
+    connection: Connection, good: Iterable[tuple[Call, float]], runs: Sequence[ClosedRun], funnel: Funnel
 ) -> list[Pair]:
     """Positives with their texts, without what today's templates and parsers do not know, nor a judge's misses."""
     good = list(good)
@@ -150,7 +150,7 @@ def _pairs(
     return sorted(pairs, key=lambda pair: pair.id)
 
 
-def _wanted(connection: Connection, judged: Sequence[Call], runs: Sequence[Run]) -> dict[str, Wanted]:
+def _wanted(connection: Connection, judged: Sequence[Call], runs: Sequence[ClosedRun]) -> dict[str, ExpectedScope]:
     """What judges other than gold had to find, by instance."""
     instances = {
         call.run.instance_key: call.run.instance
@@ -164,4 +164,4 @@ def _wanted(connection: Connection, judged: Sequence[Call], runs: Sequence[Run])
                 text = read_texts(connection, [call.response])[call.response]
                 if is_readable(call.stage, text):
                     gold[run.instance_key].append((call.stage, text))
-    return {key: Wanted.of(instance, gold[key]) for key, instance in instances.items()}
+    return {key: ExpectedScope.of(instance, gold[key]) for key, instance in instances.items()}

@@ -10,19 +10,19 @@ from models.attribution import Evidence
 from models.errors import UsageError
 from models.manifest import Instance, Manifest
 from models.outcomes import OracleKind, OutcomeKind
-from models.training import Provenance, Source
+from models.training import PairSource, Provenance
 from store.rows import chunks, read_texts, table_of
-from store.tables import AttributionRow, Campaign, CampaignRun, InstanceRow, OutcomeRow, RepoPackage, TaskRun
+from store.tables import AttributionRow, Campaign, CampaignRun, InstanceRow, OutcomeRow, RepoPackageRow, TaskRun
 
 UNKNOWN = "unknown"
 _RUNS, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
-_PACKAGES, _CAMPAIGNS, _ATTRIBUTIONS = table_of(RepoPackage), table_of(Campaign), table_of(AttributionRow)
+_PACKAGES, _CAMPAIGNS, _ATTRIBUTIONS = table_of(RepoPackageRow), table_of(Campaign), table_of(AttributionRow)
 _CAMPAIGN_RUNS = table_of(CampaignRun)
 REAL_ORACLES = (OracleKind.F2P_P2P.value, OracleKind.GENERATED_TESTS.value)
 
 
 @dataclass(frozen=True)
-class Run:
+class ClosedRun:
     """A closed trajectory: its instance, how it ended and who judged that, and where its repository comes from.
 
     `alignment` is the mean of the structural measures, None where there is nothing to compare with.
@@ -38,7 +38,7 @@ class Run:
     domain: str
     license: str
     planner: str
-    source: Source
+    source: PairSource
     outcome: OutcomeKind
     oracle: str | None
     label: str | None
@@ -87,7 +87,7 @@ def campaign_ids(connection: Connection, names: Collection[str]) -> set[str]:
     return found
 
 
-def read_runs(connection: Connection) -> Iterator[Run]:
+def read_runs(connection: Connection) -> Iterator[ClosedRun]:
     """All closed trajectories, in the order of their keys."""
     query = (
         select(
@@ -132,7 +132,7 @@ def read_runs(connection: Connection) -> Iterator[Run]:
         measures = list((row["alignment"] or {}).values())
         evidence = row["evidence_hash"]
         organisation, domain, license_ = packages[row["package_id"]]
-        yield Run(
+        yield ClosedRun(
             campaign=row["campaign_id"],
             trajectory=row["id"],
             attempt=row["closed_attempt"],
@@ -152,10 +152,10 @@ def read_runs(connection: Connection) -> Iterator[Run]:
         )
 
 
-def _source(planner: str, stored: str, kind: str | None) -> Source:
+def _source(planner: str, stored: str, kind: str | None) -> PairSource:
     if planner == "gold":
-        return Source.SYNTHETIC
-    return Source.LOGGED if kind == "solve" or stored == Source.LOGGED else Source.HARNESS
+        return PairSource.SYNTHETIC
+    return PairSource.LOGGED if kind == "solve" or stored == PairSource.LOGGED else PairSource.HARNESS
 
 
 def _packages(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, str, str]]:

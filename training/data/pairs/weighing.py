@@ -2,14 +2,14 @@
 
 from models.curation_settings import CurationSettings
 from models.outcomes import OracleKind
-from models.training import Source
-from training.data.pairs.runs import Run
+from models.training import PairSource
+from training.data.pairs.runs import ClosedRun
 
 NOT_PASSED, NO_ORACLE, LUCKY = "run did not pass", "no real oracle", "lucky pass"
 SCORED_LOW = "scored low by a teacher"
 
 
-def weigh(run: Run, settings: CurationSettings, score: float | None = None) -> float | str:
+def weigh(run: ClosedRun, settings: CurationSettings, score: float | None = None) -> float | str:
     """A weight above 0, or why an answer of the run is no positive example. `score` is what a teacher thinks of it.
 
     A teacher may turn down what passed, and vouch for an answer of a solve that no hidden test judged.
@@ -21,7 +21,7 @@ def weigh(run: Run, settings: CurationSettings, score: float | None = None) -> f
     if score is not None and score < settings.least_score:
         return SCORED_LOW
     if not run.passed:
-        unjudged = run.source is Source.LOGGED and run.oracle is None
+        unjudged = run.source is PairSource.LOGGED and run.oracle is None
         weight = settings.unjudged_weight if score is None else max(settings.unjudged_weight, settings.scored_weight)
         return weight if unjudged and weight else NO_ORACLE
     alignment = 0.5 if run.alignment is None else run.alignment

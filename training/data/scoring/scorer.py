@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from agent.prompts.render import fenced
 from models.chat import Message
@@ -35,8 +35,10 @@ _ATTEMPTS = 2
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 
-class Verdict(Frozen):
+class TeacherScore(Frozen):
     """What a teacher has to answer."""
+
+    model_config = ConfigDict(title="Verdict")  # part of the schema that teachers are sent
 
     reason: str
     score: int = Field(ge=0, le=MOST)
@@ -98,17 +100,17 @@ class Scorer:
         raise MalformedAnswer(f"the teacher's opinion cannot be read: {failure}")
 
 
-def read_opinion(text: str) -> Verdict:
+def read_opinion(text: str) -> TeacherScore:
     """The verdict in an answer. Raises MalformedAnswer."""
     found = _OBJECT.search(text)
     try:
-        return Verdict.model_validate(json.loads(found[0] if found else text))
+        return TeacherScore.model_validate(json.loads(found[0] if found else text))
     except (ValueError, ValidationError) as error:
         raise MalformedAnswer(f"no JSON object with a reason and a score from 0 to {MOST}: {text[:80]!r}") from error
 
 
 def _schema() -> dict[str, Any]:
-    return Verdict.model_json_schema() | {"additionalProperties": False}
+    return TeacherScore.model_json_schema() | {"additionalProperties": False}
 
 
 @lru_cache(maxsize=1)

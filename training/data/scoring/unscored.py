@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from models.chat import Message, read_prompt
 from models.protocols import Stage
-from models.training import Target
+from models.training import TrainingTarget
 from store.rows import Texts, add, read_texts, reading, table_of, writing
 from store.runs import RawStore, digest
 from store.tables import AnswerScore
 from training.data.pairs.calls import Call, read_calls
-from training.data.pairs.runs import Run, campaign_ids, read_runs
+from training.data.pairs.runs import ClosedRun, campaign_ids, read_runs
 from training.data.pairs.scores import is_on_policy
 from training.data.scoring.scorer import Opinion
 
@@ -40,7 +40,7 @@ class Unscored(NamedTuple):
 
 
 def unscored(
-    raw: RawStore, target: Target, scorer: str, campaigns: Collection[str], held_out: Collection[str]
+    raw: RawStore, target: TrainingTarget, scorer: str, campaigns: Collection[str], held_out: Collection[str]
 ) -> tuple[list[Unscored], int]:
     """The student's answers in passing runs that this teacher has not scored, and how many it has.
 
@@ -72,7 +72,7 @@ def keep(raw: RawStore, scorer: str, answer: Unscored, opinion: Opinion) -> None
         add(connection, row)
 
 
-def _counts(run: Run, campaigns: Collection[str], held_out: Collection[str]) -> bool:
+def _counts(run: ClosedRun, campaigns: Collection[str], held_out: Collection[str]) -> bool:
     return (
         is_on_policy(run)
         and run.outcome.passed
