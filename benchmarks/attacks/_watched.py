@@ -10,7 +10,7 @@ _ROOT = Path(__file__).parents[2]
 _CODE = """
 import sys
 from pathlib import Path
-from repos.clones import kept_clone
+from repos.clones import cached_clone
 from repos.git import clone
 from models.errors import CleanRoomError, RepositoryError
 what, source, scratch = sys.argv[1:]
@@ -18,7 +18,7 @@ try:
     if what == "clone":
         clone(source, Path(scratch) / "made")
     else:
-        with kept_clone(Path(source), Path(scratch) / "cache"):
+        with cached_clone(Path(source), Path(scratch) / "cache"):
             pass
 except RepositoryError as error:
     print(error)

@@ -20,8 +20,7 @@ from models.edits import Edit, EditFormat
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import GateReport, GateVerdict
 from models.outcomes import OutcomeKind
-from models.plans import GateVerdict as Going
-from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Stage
 from models.training import TrainingTarget
 from tests.support.pairs_material import Repository, World, varied_gold_runs
@@ -59,7 +58,7 @@ class Student:
             return "no edits" if self.adapted and self.spoilt else self.code
         question = said.rpartition("# Your answer")[2]
         if '"verdict"' in question:
-            return PlanAdjustment(verdict=Going.CONTINUE, reason="It holds.").model_dump_json()
+            return PlanAdjustment(verdict=Verdict.CONTINUE, reason="It holds.").model_dump_json()
         if '"parts"' in question:
             part = MetaPlanPart(id="p1", title="All", description="All of it", targets=self.targets)
             return MetaPlan(parts=(part,)).model_dump_json()

@@ -105,8 +105,8 @@ def test_an_endless_generation_ends_at_its_limit(student: Router) -> None:
 
 def test_a_process_that_used_it_ends_by_itself_and_quietly() -> None:
     code = (
-        "from llm import *\nfrom models.llm_settings import Models\nfrom models.protocols import Stage\n"
-        "r = open_router(Models(), 'student')\n"
+        "from llm import *\nfrom models.llm_settings import ModelSettings\nfrom models.protocols import Stage\n"
+        "r = open_router(ModelSettings(), 'student')\n"
         "q = ChatRequest(messages=(Message(role='user', content='hi'),), max_tokens=3)\n"
         "print(len(r.complete(Stage.CODE, q)))\n"
     )
@@ -117,7 +117,8 @@ def test_a_process_that_used_it_ends_by_itself_and_quietly() -> None:
 def test_without_the_extra_the_remedy_is_said() -> None:
     code = (
         "import sys\nsys.modules['xllamacpp'] = None\n"
-        "from llm import open_router\nfrom models.llm_settings import Models\nopen_router(Models(), 'student')\n"
+        "from llm import open_router\nfrom models.llm_settings import ModelSettings\n"
+        "open_router(ModelSettings(), 'student')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert SettingsError.__name__ in done.stderr

@@ -9,11 +9,11 @@ from tests.support.bad_server import ScriptedServer, Stall
 CODE = """
 import sys
 from llm import ChatRequest, Message, open_router
-from models.llm_settings import Endpoint, Models, Roles
+from models.llm_settings import Endpoint, ModelSettings, Roles
 from models.protocols import Stage
 
 here = Endpoint(url=sys.argv[1], model="scripted", window=8000)
-router = open_router(Models(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here")), "student")
+router = open_router(ModelSettings(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here")), "student")
 try:
     router.complete(Stage.CODE, ChatRequest(messages=(Message(role="user", content="hi"),), max_tokens=5))
 except KeyboardInterrupt:

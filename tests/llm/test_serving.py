@@ -167,11 +167,11 @@ def test_it_dies_with_whoever_started_it(tmp_path: Path) -> None:
     port = free_port()
     code = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from llm.serving.commands import Place, vllm\nfrom llm.serving.process import ServerProcess\n"
+        "from llm.serving.commands import ListenAddress, vllm\nfrom llm.serving.process import ServerProcess\n"
         "from models.serving_settings import ServingSettings\n"
         f"settings = ServingSettings(python=sys.executable, environment={{'PYTHONPATH': {str(DOUBLE)!r}}})\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        f"process = ServerProcess(vllm(settings, 'base', folder, [], [], Place(port={port})), folder / 'log')\n"
+        f"process = ServerProcess(vllm(settings, 'base', folder, [], [], ListenAddress(port={port})), folder / 'log')\n"
         "process.start()\nprint(process._process.pid, flush=True)\ntime.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

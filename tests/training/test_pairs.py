@@ -17,8 +17,7 @@ from models.curation_settings import CurationSettings
 from models.edits import CreateFile, EditFormat, SearchReplace, SymbolEdit
 from models.errors import UsageError
 from models.outcomes import OracleKind, OutcomeKind
-from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep
-from models.plans import TrainingTarget as Goal
+from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Answer, Request, Stage
 from models.training import PairSource, TrainingTarget
 from store.rows import table_of, writing
@@ -225,7 +224,7 @@ def test_a_prompt_of_other_templates_is_not_what_the_student_will_see(world: Wor
 @pytest.mark.parametrize("stage", list(Stage))
 def test_todays_prompts_are_current_for_their_stage_and_no_other(world: World, stage: Stage) -> None:
     part = MetaPlanPart(id="p1", title="Part", description="Do")
-    step = PlanStep(id="s1", description="Do", targets=(Goal(path="a.py"),))
+    step = PlanStep(id="s1", description="Do", targets=(Target(path="a.py"),))
     request = Request(
         stage=stage, task=world.task("lib-0"), meta=MetaPlan(parts=(part,)), part=part,
         plan=PartPlan(part_id="p1", steps=(step,)), step=step, edit_format=EditFormat.WHOLE_SYMBOL,
