@@ -146,12 +146,23 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "validation by generated tests": "30f6477c209dbdcf6ed10ae664f2c3eb",
         "quality": "862b07d6b765dc847bcc82d1a0350aa6",
     },
+    "ids_of_rows": {
+        "instance": "0671dd24f7422db5acb4a273f8650a27",
+        "campaign": "892bf72217206b9b2b71b1e8c8875bc7",
+        "run": "aa8f8e6e5b21674f1698710e97e63795",
+        "trajectory": "1105fed2d05ed9bbe044b928638d4b38",
+        "text": "f83e039796c6453a10f5519e39fd113901572316a1a8ea07cb525d2801dfd074",
+        "content of a repository": "594555bcbed8e1122dafa027c6e17591",
+        "supplement round": "955a3bf8e1ae306e98b5b25a6406b8c0",
+    },
     "keys_of_runs": {
         "verdict": "ba18820f28872e4d66a60245b3a2250d",
         "gold verdict": "303a2706cdc557aeae9b78d659c5baa701519d32654f97ac6bd590806da2cf52",
         "twins": "ff6bff28dabba19bdd26f6088e044278",
         "quality": "eed8fafd58a98e461f19e4c5414b193e",
         "quality conditions": "ae9441fc8d96233e00efe17afa119c83",
+        "full check": "f6be4d32e56c504fb5a549a861e3925e",
+        "trial": "cdbb9a8a3d535d46634c2c59f8ca9a4aa488c3120788a772f5832c1d4678c6cf.json",
         "step tests": "d2a1f96716a89cc62ca4d0f05dc39019",
         "work": "94bb642d2bf62a9d2c845c3c324a5fbf82fa7643ecc543e7cc4e46c3533fd8d2",
         "order": "12eea1daed8c3b35b2797628b9beaad7",
@@ -165,7 +176,13 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "piece of an index": "37578e9845d310de50ab0a90f2de52f27c3ce7f7",
     },
     "kept_results": {
-        "keys": ["answer_stage-key", "test_step-key", "validate_candidate-key", "ask_for_tests-key"],
+        "keys": [
+            "answer_stage-key",
+            "test_step-key",
+            "validate_candidate-key",
+            "ask_for_tests-key",
+            "run_whole_suite-key",
+        ],
         "judging": ["task_analysis", "scope", "precision"],
     },
     "learning": {
@@ -176,6 +193,14 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "dataset's directory": "d/datasets/scope-b707ae403113",
         "evaluation set": "62eb6eb5f70b2ac5197d0f9f840c6059275aadcf963acba28f57e309bdaa28cf",
         "evaluation": "998452f2c44a0f7f83a59af400f43e33",
+        "terms of an endpoint": {
+            "backend": "endpoint tiny r1",
+            "constrained": "true",
+            "thinking": "off",
+            "window": 8192,
+            "service": "27fde7ed5a60d241",
+        },
+        "evaluation through an endpoint": "b05ca81b0a875ed374132521cdd055c7",
         "evaluation of a base": "116aa5fcd566dc8d150af26001f371bb",
     },
     "trainings": {

@@ -7,92 +7,57 @@ value is changed only together with the version that stands for it, and on purpo
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from identity_keys import environments, ids_of_rows, kept_results, keys_of_runs, sha256, store_keys
 from identity_material import (
     CHANGES,
-    COMMIT,
-    ENVIRONMENT,
-    GENERATED,
-    INSTANCE,
     ITEM,
-    LIMITS,
-    MANIFEST,
     MESSAGES,
     MODELS,
     PAIR,
     PART,
     PREFERENCE,
-    PROJECT,
     REQUESTS,
     TASK,
-    WHEEL,
     ScoringRouter,
-    a_package,
-    a_runtime,
     gold_patch,
-    work,
 )
 from identity_values import EXPECTED
 
 from agent.index.parse import PARSER_VERSION
-from agent.index.pieces import digest_of
 from agent.judgements import parse_precision, parse_scope, parse_task_analysis
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.prompts import REVISION, answer_schema, render
 from evals.scoring import SCORING, evaluation_id, settings_of
 from harness import supplement
 from harness.attribution import VERSION as ATTRIBUTION_VERSION
-from harness.attribution.lab import judging_key
-from harness.campaigns import campaign_config
 from harness.candidates import JUDGE_VERSION
-from harness.confirmation.recorded import TWINS_VERSION, twins_key
+from harness.confirmation.recorded import TWINS_VERSION
 from harness.crew import Crew, seed_of
-from harness.environments import environment_identity
-from harness.environments.eras import Era
-from harness.environments.identity import content_key
-from harness.environments.interpreters import Interpreter
-from harness.environments.resolve import environment_key, spec_key
-from harness.locking import Candidate
-from harness.packages import RepoPackage
 from harness.planners import GoldPlanner, NullPlanner
-from harness.prepare import GOLD_VERSION, _verdict_key
-from harness.quality import QUALITY_VERSION, quality_conditions
-from harness.quality.kept import kept_under as quality_kept_under
-from harness.solving import Order as SolveOrder
-from harness.state import Runtime
-from harness.step_tests import StepTests
-from harness.store import digest, instance_key
-from harness.store.keys import campaign_key, canonical, trajectory_key, validation_key
-from harness.store.supplements import files_hash, quality_key
+from harness.prepare import GOLD_VERSION
+from harness.quality import QUALITY_VERSION
+from harness.store import digest
+from harness.store.supplements import files_hash
 from harness.supplement.brief import Brief, Shown
 from harness.supplement.brief import render as render_brief
 from harness.supplement.placing import place
 from harness.supplement.teacher import RouterTeacher
 from harness.supplement.trial import TRIAL_VERSION
-from harness.trajectory import Bench
-from models.campaign_settings import CampaignSettings, Grid, StepTestMode
+from llm.service import open_service
 from models.chat import prompt_text
 from models.database import HEADS
 from models.edits import EditFormat
 from models.errors import PlanError
 from models.evaluation import EvaluationSet, Subject
-from models.limits import Limits, LoopLimits
 from models.manifest import SCHEMA_VERSION
-from models.outcomes import OracleKind
 from models.protocols import Stage
-from models.settings import Settings
-from models.suite import SuiteEnd, SuiteReport
 from models.training import Target as Trained
 from models.training_settings import TrainingSettings
-from tasks.caching import kept_under
-from tasks.judging import validate_candidate
-from tasks.stages import JUDGING, answer_stage, test_step
-from tasks.supplement import ask_for_tests
 from training.base_files import hash_files
 from training.curation.writing import dataset_id, directory_of, hashed
 from training.fit.result import adapter_hash
@@ -100,12 +65,7 @@ from training.plans import FIT_VERSION
 from training.recipe import plan_id, recipe_for
 from training.registry.weights import content_hash
 from training.scoring import Scorer, Unscored
-
-test_step.__test__ = False  # a task, not a test
-
-
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+from training.served import EndpointAnswerer
 
 
 def versions(folder: Path) -> dict[str, Any]:
@@ -217,86 +177,11 @@ def planners(folder: Path) -> dict[str, Any]:
     }
 
 
-def store_keys(folder: Path) -> dict[str, Any]:
-    campaign = campaign_config(
-        [RepoPackage(folder, MANIFEST)],
-        Grid(planners=("gold", "null"), temperatures=(0.0, 0.5), samples=2, limit=3),
-        EditFormat.SEARCH_REPLACE,
-        StepTestMode.AUTO,
-        Settings(campaign=CampaignSettings(), loop=LoopLimits(), limits=Limits()),
-        "bubblewrap",
-    )
-    return {
-        "canonical": canonical({"b": [1, 0.5, None, "ü"], "a": True}),
-        "digest": digest("a", 1, 0.5, None, {"b": [True]}),
-        "package": MANIFEST.identity(),
-        "instance": instance_key("shapes", INSTANCE),
-        "instance with generated tests": instance_key("shapes", GENERATED),
-        "instance in full": sha256(canonical(INSTANCE)),
-        "campaign": campaign_key(campaign),
-        "trajectory": trajectory_key("c", "i", "gold", "gold-5", 0, 1),
-        "validation": validation_key("i", "p", "e", {"limits": 1}),
-        "validation by generated tests": validation_key("i", "p", None, {}, OracleKind.GENERATED_TESTS),
-        "quality": quality_key("i", CHANGES, CHANGES, {"limits": 1}),
-    }
-
-
-def keys_of_runs(folder: Path) -> dict[str, Any]:
-    """Keys of what sandboxed runs came to, for an instance of a package with a wheel."""
-    runtime, package = a_runtime(folder), a_package(folder / "shapes")
-    bench = Bench(runtime, package, INSTANCE)
-    candidate = Candidate(COMMIT, "1.2", ENVIRONMENT)
-    return {
-        "verdict": judging_key(bench, "i", CHANGES),
-        "gold verdict": _verdict_key(runtime, candidate, ENVIRONMENT, package.wheels),
-        "twins": twins_key(INSTANCE, "e", {"limits": LIMITS.model_dump(mode="json")}),
-        "quality": quality_kept_under(runtime, "i", CHANGES, CHANGES, "b" * 40),
-        "quality conditions": digest(quality_conditions(runtime)),
-        "step tests": step_tests_key(folder / "tree", runtime),
-        "work": sha256(work().canonical()),
-        "order": digest("order", SolveOrder(task="t", repository="/r").model_dump(mode="json"), "h"),
-    }
-
-
-def step_tests_key(tree: Path, runtime: Runtime) -> str:
-    (tree / "tests").mkdir(parents=True)
-    (tree / "tests" / "test_a.py").write_text("def test(): ...\n")
-    keys: list[str] = []
-
-    def keep(key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
-        keys.append(key)
-        return SuiteReport(end=SuiteEnd.COMPLETED, exit_code=0, seconds=0.0)
-
-    provided: Any = None
-    StepTests(runtime, tree, provided, INSTANCE, (), keep=keep).run(["tests/test_a.py"], "a patch")
-    return keys[0]
-
-
-def environments(folder: Path) -> dict[str, Any]:
-    python = Interpreter("3.12", "3.12.1", "cp312", Path("/python"), Path("/"))
-    return {
-        "spec": spec_key(PROJECT, python),
-        "key": environment_key(("pytest", "pluggy>=1"), ENVIRONMENT.lock, "cp312"),
-        "content": content_key(ENVIRONMENT.lock, {WHEEL: "9" * 64}, "cp312"),
-        "identity": environment_identity(ENVIRONMENT, MANIFEST.wheels),
-        "era": Era(date(2024, 5, 1), date(2024, 5, 2), {"pluggy": date(2024, 5, 3)}).label,
-        "piece of an index": digest_of(b"def area(side): ...\n").hex(),
-    }
-
-
-def kept_results(folder: Path) -> dict[str, Any]:
-    """Under what the engine keeps results, and for which stages samples share them."""
-    tasks = (answer_stage, test_step, validate_candidate, ask_for_tests)
-    policy = kept_under("key", folder)["cache_policy"]
-    contexts = [SimpleNamespace(task=task) for task in tasks]
-    keys = [policy.compute_key(task_ctx=context, inputs={}, flow_parameters={}) for context in contexts]
-    return {"keys": keys, "judging": [stage.value for stage in JUDGING]}
-
-
 def learning(folder: Path) -> dict[str, Any]:
     files = hashed("sft\n", "")
     dataset = dataset_id(files, {"limit": None, "base": "tiny"})
     terms: Any = SimpleNamespace(settings={"backend": "cpu"})
+    endpoint = EndpointAnswerer(open_service("here", MODELS.endpoint("here")), Stage.SCOPE)
     evaluation_set = EvaluationSet(target=Trained.SCOPE, repositories=("shapes",), items=(ITEM,))
     card: Any = SimpleNamespace(target=Trained.SCOPE, id=dataset)
     return {
@@ -307,6 +192,8 @@ def learning(folder: Path) -> dict[str, Any]:
         "dataset's directory": directory_of(Path("d"), card).as_posix(),
         "evaluation set": evaluation_set.id,
         "evaluation": evaluation_id("s", Subject(name="n", base="b", adapter="a"), settings_of(terms)),
+        "terms of an endpoint": dict(endpoint.settings),
+        "evaluation through an endpoint": evaluation_id("s", Subject(name="n", base="b"), settings_of(endpoint)),
         "evaluation of a base": evaluation_id("s", Subject(name="n", base="b"), settings_of(terms)),
     }
 
@@ -350,6 +237,7 @@ MADE: tuple[Callable[[Path], dict[str, Any]], ...] = (
     written_by_a_teacher,
     planners,
     store_keys,
+    ids_of_rows,
     keys_of_runs,
     environments,
     kept_results,
