@@ -1,4 +1,4 @@
-"""What all tests share: a throw-away PostgreSQL server, and databases on both kinds of server."""
+"""What all tests share: databases on both kinds of server, a runtime, a sample package, an engine for flows."""
 
 import os
 import shutil
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
 
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 os.environ.setdefault("CLEAN_ROOM_SANDBOX_LIMITS_TOLD", "1")  # what tests start need not say it again
@@ -125,3 +127,12 @@ def sample(runtime: "Runtime", tmp_path_factory: pytest.TempPathFactory) -> "Rep
     instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
     write_package(source, mined, found, instances, {})
     return read_package(source.directory)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[None]:
+    """An engine for flows."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield

@@ -165,7 +165,7 @@ def keep_recorded(folder: Path, key: str, recorded: Recorded) -> Recorded:
 
 
 def _name(kind: type[Frozen], key: str) -> str:
-    return f"{key}.json" if kind is TwinSet else f"{key}.{kind.__name__.lower()}.json"
+    return f"{key}.json" if kind is TwinSet else f"{key}.usual.json"
 
 
 def twins_key(instance: Instance, environment: str, conditions: dict[str, Any]) -> str:

@@ -1,0 +1,222 @@
+"""What older code has stored is found by today's: `data/stored_before.tar.xz`, made by `data/make_stored_before.py`.
+
+It holds a campaign of the sample repository with the answers and verdicts that are kept, datasets, a frozen set, and a
+tiny base with an adapter that was trained, measured and promoted. Nothing of it may be done anew. The packages' wheels
+are not in it, so whatever would run a repository's tests again ends in a broken environment.
+"""
+
+import sqlite3
+import sys
+import tarfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parent / "data"))
+
+import torch
+from make_stored_before import ARCHIVE, ROOT, SETTINGS
+
+from evals.sets import latest_set
+from flows.campaign import campaign
+from flows.judging import evaluate
+from flows.train import TrainOrder, inputs, prepare
+from harness.packages import package as packages
+from harness.packages.package import read_package
+from harness.planners import GoldPlanner, NullPlanner
+from host.settings import load_settings
+from models.curation_settings import CurationRequest, CurationSettings
+from models.protocols import Request
+from models.training import TrainingTarget
+from store.database import HEADS, DatabaseKind, open_database, version_table
+from store.runs import CampaignReport, open_raw_store
+from tasks.learning import TrainingContext
+from training.bases.bases import verify_base
+from training.data.curation import curate
+from training.data.datasets import newest_dataset, read_dataset
+from training.fit.training_run import TrainingJob, order_for
+
+PLAN = "633a009cb3078f4257336a23195aa7061ddd6d417fd7d586c177151f58bb1c62"
+ADAPTER = "32ed3aa8b80ee5874f9123b216e75c01d35e53196c19d588292be6f3857978ce"
+BASE = "bf49fb37ec3e3409d5a9077bf5c36ce47dad14290057b72d3a584c7086cd6a13"
+DATASETS = {TrainingTarget.SCOPE: "8116557a6b38", TrainingTarget.PRECISION: "a89a4594b745"}
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The archive unpacked, under the settings that it was made with; paths in it lead to where it lies now."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    for database in (tmp_path / "data").glob("*.sqlite"):
+        moved(database, str(tmp_path))
+    for noted in (tmp_path / "cache" / "engine" / "keys").iterdir():
+        noted.write_text(noted.read_text().replace(str(ROOT), str(tmp_path)))
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, str(value).replace(str(ROOT), str(tmp_path)))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # it was measured on a processor
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def moved(database: Path, place: str) -> None:
+    """Replace the archive's own place by another in all texts of a database, past triggers that keep rows as they
+    are."""
+    with sqlite3.connect(database) as connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f'DROP TRIGGER "{name}"')
+        for (table,) in tables:
+            for _, column, *_ in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
+                change = f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)'
+                connection.execute(f"{change} AND typeof(\"{column}\") = 'text'", (str(ROOT), place, str(ROOT)))
+        for _, sql in triggers:
+            connection.execute(sql)
+
+
+def rows(kind: DatabaseKind = "raw") -> dict[str, int]:
+    """How many rows each table has."""
+    settings = load_settings()
+    with sqlite3.connect((settings.raw_url if kind == "raw" else settings.curated_url).split("///")[1]) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+
+
+def calls_of(run: str) -> Counter[bool]:
+    """How many answers of a run's trajectories were kept ones, and how many were not."""
+    query = """
+        SELECT calls.reused FROM retrieval_llm_calls AS calls JOIN task_runs ON task_runs.id = calls.task_run_id
+        JOIN campaign_runs ON campaign_runs.campaign_id = task_runs.campaign_id WHERE campaign_runs.name = :run
+    """
+    with open_database(load_settings().raw_url, "raw").connect() as connection:
+        return Counter(bool(reused) for (reused,) in connection.execute(text(query), {"run": run}))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """The questions that gold and null are asked from now on."""
+    found: list[Request] = []
+
+    def listening(planner: type[Any]) -> Callable[[Any, Request], Any]:
+        answer = planner.answer
+
+        def listen(self: Any, request: Request) -> Any:
+            found.append(request)
+            return answer(self, request)
+
+        return listen
+
+    for planner in (GoldPlanner, NullPlanner):
+        monkeypatch.setattr(planner, "answer", listening(planner))
+    return found
+
+
+def run(stored: Path, name: str) -> CampaignReport:
+    return campaign([stored / "corpus" / "spans"], ["gold", "null"], name, limit=1)
+
+
+@pytest.mark.parametrize("kind", ["raw", "curated"])
+def test_a_database_opens_at_the_newest_schema_and_keeps_its_rows(stored: Path, kind: DatabaseKind) -> None:
+    before = rows(kind)
+    engine = open_database(stored / "data" / f"{kind}.sqlite", kind)
+    with engine.connect() as connection:
+        version = connection.execute(text(f"SELECT version_num FROM {version_table(kind)}")).scalar_one()
+    assert version == HEADS[kind]
+    assert {name: count for name, count in rows(kind).items() if name in before} == before
+
+
+def test_the_same_campaign_is_done_already(stored: Path, engine: None, asked: list[Request]) -> None:
+    before = rows()
+    report = run(stored, "before")
+    assert (report.planners["gold"].passed, report.planners["null"].failed) == (1, 1)
+    assert asked == []
+    after = rows()
+    assert after.pop("campaign_runs") == before.pop("campaign_runs") + 1
+    assert after == before
+
+
+def test_another_campaign_finds_every_answer_and_every_verdict(
+    stored: Path, engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = read_package(stored / "corpus" / "spans").manifest.wheels
+    monkeypatch.setattr(packages, "known_sha256", lambda wheel: hashes[wheel.name])  # they are not in the archive
+    monkeypatch.setenv("CRA_CAMPAIGN__STEP_TEST_SECONDS", "60")
+    answers, before = sum(calls_of("before").values()), rows()
+    report = run(stored, "other")
+    assert report.planners["gold"].outcomes == {"passed": 1}
+    assert report.planners["null"].outcomes == {"empty-patch": 1}
+    assert asked == []
+    assert calls_of("other") == {True: answers}
+    after = rows()
+    assert (after["campaigns"], after["task_runs"]) == (before["campaigns"] + 1, before["task_runs"] + 2)
+    same = ("blobs", "instances", "repo_packages", "validations")
+    assert [after[name] for name in same] == [before[name] for name in same]
+
+
+@pytest.mark.parametrize("target", DATASETS)
+def test_a_dataset_is_read_under_its_id(stored: Path, target: TrainingTarget) -> None:
+    settings = load_settings()
+    directory = newest_dataset(open_raw_store(settings.raw_url), settings.data_dir, target)
+    assert directory == stored / "data" / "datasets" / f"{target.value}-{DATASETS[target]}"
+    assert read_dataset(directory).id.startswith(DATASETS[target])
+
+
+def test_the_same_runs_make_the_same_dataset(stored: Path) -> None:
+    context, before = TrainingContext(load_settings()), rows()
+    request = CurationRequest(
+        target=TrainingTarget.PRECISION,
+        data_dir=str(stored / "data"),
+        min_organisations=1,
+        settings=CurationSettings(),
+        campaigns=("c",),
+    )
+    assert curate(context.raw, context.curated, request).card.id.startswith(DATASETS[TrainingTarget.PRECISION])
+    assert rows() == before
+
+
+def test_a_training_an_adapter_and_its_evaluations_are_found(
+    stored: Path, engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    context = TrainingContext(load_settings(), lambda *what: told.append(what))
+    order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
+    base, dataset, card, evaluation_set = inputs(context, order)
+    assert order_for(card, dataset, base, "sft", context.settings.training).id == PLAN
+
+    def fit(self: TrainingJob, *_: object) -> None:
+        raise AssertionError(f"training {self.id} is done, and would be done again")
+
+    monkeypatch.setattr(TrainingJob, "fit", fit)
+    before = rows(), rows("curated")
+    prepared = prepare(context, order)
+    assert (prepared.adapter.name, prepared.adapter.id, prepared.trained.plan) == ("scope-v1", ADAPTER, PLAN)
+    evaluate(context, evaluation_set, base, None)
+    assert (rows(), rows("curated")) == before
+    assert sorted(told) == [
+        ("evaluate scope scope-v1: done before", 1, 1),
+        ("evaluate scope scope-v1: done before", 1, 1),
+        ("evaluate scope tiny: done before", 1, 1),
+        ("train scope sft: done before", 1, 1),
+    ]
+
+
+def test_the_adapter_serves_and_is_what_was_signed(stored: Path) -> None:
+    context = TrainingContext(load_settings())
+    active = context.registry.active(TrainingTarget.SCOPE)
+    assert active is not None
+    assert (active.name, active.id, active.base) == ("scope-v1", ADAPTER, BASE)
+    assert context.registry.verify("scope-v1") == active
+    assert [entry.action for entry in context.registry.log(TrainingTarget.SCOPE)][-1:] == ["promote"]
+    assert latest_set(context.curated, TrainingTarget.SCOPE).repositories == ("hidden",)
+
+
+def test_the_base_is_whole(stored: Path) -> None:
+    order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
+    base, *_ = inputs(TrainingContext(load_settings()), order)
+    assert base.id == BASE
+    verify_base(base, full=True)

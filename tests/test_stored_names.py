@@ -1,0 +1,331 @@
+"""What stored data is written in, by name: values of enumerations, fields of records, columns of tables, settings."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from evals.scoring import Answered
+from flows.campaign import campaign
+from flows.curate import curate
+from flows.evaluate import evaluate
+from flows.prepare import prepare
+from flows.score import score
+from flows.self_improve import self_improve
+from flows.solve import solve
+from flows.supplement import supplement
+from flows.train import train
+from flows.tune import tune
+from flows.validate import validate
+from harness.mining.messages import MessageFault
+from harness.runs.attempt import AttemptResult, File
+from harness.runs.solving import FullCheck, SolveOrder
+from harness.validation.confirmation.recorded import GoldSightings, KeptTwin, Module, TwinSet, keep_recorded
+from host.settings import settings_with_sources
+from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
+from models.campaign_settings import StepTestMode
+from models.chat import Message
+from models.confirmation import Confirmation
+from models.content import RepositoryContent
+from models.context import (
+    Candidate,
+    CandidateTier,
+    ContextFile,
+    ContextPackage,
+    FileJudgement,
+    FileOutline,
+    LeftOut,
+    PrecisionJudgement,
+    Relevance,
+    ScopeJudgement,
+    SymbolJudgement,
+    SymbolOutline,
+    SymbolUse,
+    TaskAnalysis,
+)
+from models.edits import CreateFile, DeleteFile, EditFormat, EditResult, RenameFile, Rung, SearchReplace, SymbolEdit
+from models.evaluation import (
+    Evaluation,
+    EvaluationItem,
+    EvaluationSet,
+    GateReport,
+    GateVerdict,
+    ItemScore,
+    MetricTest,
+    Subject,
+)
+from models.generated import Failing, GeneratedFile, GeneratedTests
+from models.manifest import (
+    Change,
+    Commit,
+    DropReason,
+    Environment,
+    ExcludedTest,
+    Instance,
+    InvalidReason,
+    Manifest,
+    MiningFunnel,
+    PlanningType,
+)
+from models.outcomes import Blame, OracleKind, OutcomeKind, Validation
+from models.plans import (
+    Action,
+    MetaPlan,
+    MetaPlanPart,
+    PartPlan,
+    PlanAdjustment,
+    PlanStep,
+    StepResult,
+    StepStatus,
+    Target,
+    TestPlan,
+    Verdict,
+)
+from models.predictions import NotJudged
+from models.protocols import Answer, Request, SourceFile, Stage, Task
+from models.settings import Settings
+from models.solution import Solution, StopReason
+from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
+from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
+from models.targets import TrainingTarget
+from models.test_quality import Mutant, MutantOutcome, TestQuality
+from models.training import Pair, PairSource, Preference, Provenance
+from training.adapters.registry.statement import Lineage, Resource, Statement
+from training.data.curation.advice import TrainingNeed, TrainPlan
+from training.data.curation.card import Card, Rounds
+from training.data.scoring import Opinion
+from training.fit.recipe import Recipe
+from training.fit.result import Fit
+
+VALUES: list[tuple[type[StrEnum], str]] = [
+    (Label, "retrieval plan code undetermined"),
+    (StepTestMode, "auto on off"),
+    (CandidateTier, "mentioned imports co-change lexical"),
+    (Relevance, "relevant supporting irrelevant"),
+    (SymbolUse, "primary supporting type_context excluded"),
+    (EditFormat, "search-replace whole-symbol"),
+    (Rung, "exact indent-shift elision symbol file"),
+    (GateVerdict, "promote reject inconclusive"),
+    (Failing, "assertion exception import collection run"),
+    (PlanningType, "meta step test all"),
+    (
+        DropReason,
+        "root merge automated version-bump docs-only ci-only no-code binary unreadable-path too-many-files too-"
+        "many-lines",
+    ),
+    (
+        InvalidReason,
+        "no-fail-to-pass flaky needs-newer-python needs-other-platform no-tests not-python unsupported-change "
+        "gold-fails unresolvable no-wheel build-failed collection-error skipped-tests shadowed timeout crashed",
+    ),
+    (OracleKind, "f2p-p2p generated-tests structural"),
+    (Blame, "none plan code undetermined infrastructure environment"),
+    (
+        OutcomeKind,
+        "passed passed-unconfirmed plan-malformed planner-stopped limits-reached empty-patch edit-rejected tests-"
+        "failed regression tests-timeout tests-crashed build-failed tampered unreadable prompt-too-long provider-"
+        "error cap-reached harness-error sandbox-error disk-full time-limit environment-broken flaky",
+    ),
+    (Action, "create modify delete rename"),
+    (Verdict, "continue revise stop"),
+    (StepStatus, "done edit-rejected tests-failed not-run"),
+    (NotJudged, "empty-patch does-not-apply unknown-instance invalid-instance"),
+    (Stage, "task_analysis scope precision meta_plan part_plan code test_plan adjustment"),
+    (
+        StopReason,
+        "finished stopped plan-malformed too-many-parts too-many-steps too-many-revisions prompt-too-long",
+    ),
+    (CaseStatus, "passed failed error skipped xfailed"),
+    (SuiteEnd, "completed no-tests usage timeout crashed not-run output-limit"),
+    (TrainingTarget, "task_analysis scope precision code planning"),
+    (MutantOutcome, "killed survived equivalent left-out"),
+    (PairSource, "harness synthetic logged"),
+    (
+        Refusal,
+        "prompt-too-long no-tests reaches-into-runner not-collected fails-on-commit passes-on-parent flaky timeout "
+        "crashed disturbs-suite suite-broken",
+    ),
+    (MessageFault, "short generic no-action"),
+]
+
+FIELDS: list[tuple[type[BaseModel], str]] = [
+    (
+        Answer,
+        "text reasoning model adapter prompt prompt_tokens cached_tokens completion_tokens cost latency "
+        "temperature seed finish_reason retries endpoint second reused",
+    ),
+    (
+        Request,
+        "stage task overview analysis candidates outlines context meta part plan step for_tests files edit_format "
+        "attempt failure results changes",
+    ),
+    (SourceFile, "path text"),
+    (Task, "text repository base"),
+    (SuiteReport, "end exit_code seconds cases collection_errors output command"),
+    (CaseResult, "id status seconds message"),
+    (Validation, "key oracle kind f2p_passed f2p_failed p2p_failed seconds detail confirmation"),
+    (Confirmation, "sentinels seen witnessed twins agreed differs"),
+    (Attribution, "label reason version evidence"),
+    (Evidence, "outcome retrieved unseen omitted foreign failed_steps experiments"),
+    (Experiment, "name kind validation detail"),
+    (CodePlace, "path symbol"),
+    (MetaPlan, "rationale parts"),
+    (MetaPlanPart, "id title description targets depends_on"),
+    (Target, "path symbol action new_path"),
+    (PartPlan, "part_id rationale steps"),
+    (PlanAdjustment, "verdict reason parts"),
+    (PlanStep, "id description targets depends_on"),
+    (StepResult, "part_id step_id status attempts detail"),
+    (TestPlan, "part_id rationale steps covers"),
+    (CreateFile, "kind path content executable"),
+    (DeleteFile, "kind path"),
+    (EditResult, "edit rung error before_hash after_hash"),
+    (RenameFile, "kind path new_path"),
+    (SearchReplace, "kind path search replace"),
+    (SymbolEdit, "kind path symbol op body"),
+    (Candidate, "path score tier reason outline"),
+    (ContextFile, "path relevance text whole tokens reason symbols"),
+    (ContextPackage, "files left_out tokens budget"),
+    (FileJudgement, "path relevance reason"),
+    (FileOutline, "path relevance symbols"),
+    (LeftOut, "path symbol tokens reason"),
+    (PrecisionJudgement, "symbols"),
+    (ScopeJudgement, "files"),
+    (SymbolJudgement, "path symbol use"),
+    (SymbolOutline, "name kind signature doc tokens"),
+    (TaskAnalysis, "kind summary terms files symbols"),
+    (Evaluation, "set_id target subject settings scores seconds"),
+    (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
+    (EvaluationSet, "target repositories items"),
+    (GateReport, "target champion challenger set_id verdict reason tests"),
+    (ItemScore, "item repository seed scores"),
+    (
+        MetricTest,
+        "metric primary champion challenger difference low high p_repository p_item p_adjusted detectable "
+        "threshold items repositories",
+    ),
+    (Subject, "name base adapter"),
+    (GeneratedFile, "path sha256"),
+    (GeneratedTests, "oracle files told_apart instead_of instead_of_detail model prompt_hash answer_hash round"),
+    (Change, "path old_path added deleted kind"),
+    (Commit, "sha parent subject message author_date committed changes planning_types symbols needs_message"),
+    (Environment, "key python abi requires cutoff lock wheels days_after late_because"),
+    (ExcludedTest, "id reason"),
+    (MiningFunnel, "total dropped needs_message kept mixed"),
+    (
+        Instance,
+        "instance_id commit base_commit task planning_types production_files test_files symbols version "
+        "environment fail_to_pass pass_to_pass excluded reason detail generated",
+    ),
+    (
+        Manifest,
+        "schema_version name source license organisation domain head python test_command lines_of_code flags "
+        "funnel environments wheels instances",
+    ),
+    (Pair, "stage source messages answer reasoning weight provenance"),
+    (Preference, "stage source kind messages chosen rejected weight chosen_by rejected_by"),
+    (
+        Provenance,
+        "campaign trajectory attempt seq instance repository organisation domain license commit base_commit "
+        "planner model adapter outcome oracle attribution alignment",
+    ),
+    (Mutant, "path start end names fate by how"),
+    (TestQuality, "tests unsteady changed missed mutants seconds note"),
+    (RepositoryContent, "roots shingles sketch"),
+    (Solution, "meta part_plans test_plans step_results context stopped_reason detail"),
+    (Message, "role content"),
+    (File, "text executable"),
+    (AttemptResult, "patch files end detail alignment solution"),
+    (
+        TeacherReply,
+        "text model finish_reason prompt_tokens cached_tokens completion_tokens cost latency retries seed prompt",
+    ),
+    (TeacherRound, "number prompt reply files trial"),
+    (Supplement, "before rounds taken instance"),
+    (Trial, "refusal detail told_apart dropped fail_to_pass pass_to_pass excluded seconds"),
+    (KeptTwin, "id origin line before value gold"),
+    (Module, "path source"),
+    (TwinSet, "modules kept tried reason"),
+    (GoldSightings, "places forged"),
+    (FullCheck, "before after broken new seconds"),
+    (SolveOrder, "task repository revision gold tests"),
+    (
+        Recipe,
+        "method rank modules dropout learning_rate warmup weight_decay max_gradient beta optimizer precision "
+        "quantisation gradient_checkpointing packing epochs patience batch_size micro_batch max_tokens max_steps "
+        "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed",
+    ),
+    (
+        Fit,
+        "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides",
+    ),
+    (
+        TrainingNeed,
+        "target examples preferences repositories organisations failures answers malformed need advice waits",
+    ),
+    (
+        TrainPlan,
+        "kind needs weakest reason planners trajectories undetermined campaigns templates in_turn held_out",
+    ),
+    (
+        Card,
+        "id target examples sources stages classes repositories organisations domains licenses planners tokens "
+        "rounds funnel preference_funnel files config templates window",
+    ),
+    (Rounds, "earlier pool new replayed whole"),
+    (Lineage, "target adapter base base_name dataset parents plan config code_revision evaluations trained_at"),
+    (Resource, "name digest"),
+    (Statement, "_type subject predicateType predicate"),
+    (Opinion, "score reason model prompt_tokens completion_tokens cost"),
+    (Answered, "item seed text seconds"),
+]
+
+SETTINGS = """
+data_dir cache_dir raw_database curated_database sandbox concurrency environment_budget_gib guardrails.replay_least
+guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
+guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
+limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes
+limits.kept_output_bytes campaign.ask_above_cost campaign.trajectories campaign.step_test_seconds
+campaign.measure_tests campaign.provider_failures curation.min_organisations curation.max_domain_share
+curation.lucky_alignment curation.lucky_weight curation.unjudged_weight curation.least_score curation.scored_weight
+curation.generated_weight curation.near_duplicate curation.ngram curation.overlap curation.replay
+curation.uniform_share curation.seeking_share curation.stage_share curation.validation
+curation.preferences_per_prompt curation.both_orders curation.judging_weight loop.max_parts loop.max_steps
+loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
+serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
+serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
+training.learning_rate training.dpo_learning_rate training.full_learning_rate training.dpo_beta training.warmup
+training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
+training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
+training.checkpoint_steps training.seed models.endpoints models.roles.reasoning models.roles.coding
+models.roles.generalist models.teachers.reasoning models.teachers.planning models.teachers.coding
+models.teachers.check models.overrides models.windows
+"""
+
+
+@pytest.mark.parametrize(("enumeration", "values"), VALUES, ids=[each.__name__ for each, _ in VALUES])
+def test_values_are_those_that_are_stored(enumeration: type[StrEnum], values: str) -> None:
+    assert [each.value for each in enumeration] == values.split()
+
+
+@pytest.mark.parametrize(("record", "fields"), FIELDS, ids=[each.__name__ for each, _ in FIELDS])
+def test_fields_are_those_that_are_stored(record: type[BaseModel], fields: str) -> None:
+    assert [field.alias or name for name, field in record.model_fields.items()] == fields.split()
+
+
+def test_settings_go_by_the_names_that_configurations_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a checkout may hold a cra.toml
+    assert [name for name, _, _ in settings_with_sources(Settings())] == SETTINGS.split()
+
+
+def test_flows_go_by_the_names_that_deployments_use() -> None:
+    flows = (campaign, curate, evaluate, prepare, score, self_improve, solve, supplement, train, tune, validate)
+    names = "campaign curate evaluate prepare score self-improve solve supplement train tune validate"
+    assert [each.name for each in flows] == names.split()
+
+
+def test_what_is_recorded_of_confirmations_lies_in_the_files_that_are_read(tmp_path: Path) -> None:
+    keep_recorded(tmp_path, "key", TwinSet())
+    keep_recorded(tmp_path, "key", GoldSightings(places=(), forged=()))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["key.json", "key.usual.json"]
