@@ -92,11 +92,11 @@ def solve(
         print_json(solved)
     else:
         print_solved(solved)
-    if solved.outcome.passed:
+    if solved.outcome.succeeded:
         _deliver(solved, order.repository, task, branch, apply)
     elif apply or branch:
         _say(f"the change was neither applied nor committed: {solved.outcome.value}")
-    if not solved.outcome.passed:
+    if not solved.outcome.succeeded:
         raise typer.Exit(1)
 
 

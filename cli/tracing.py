@@ -32,7 +32,7 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
         style="dim",
     )
     for outcome in trace.outcomes:
-        style = "green" if outcome.kind.passed else "red" if outcome.kind.failed else "yellow"
+        style = "green" if outcome.kind.succeeded else "red" if outcome.kind.failed else "yellow"
         kind = outcome.kind
         console.print(
             f"[{style}]attempt {outcome.attempt}: {kind.value}[/] (blame: {kind.blame.value}), {outcome.seconds:.1f} s"

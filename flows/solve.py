@@ -204,16 +204,16 @@ def run_whole_suite(place: SolveContext, changes: Overlay, store: RawStore) -> s
 
 
 def _outcome(work: AttemptResult, check: FullCheck | None, place: SolveContext) -> tuple[OutcomeKind, str]:
-    """How a solve ended. No hidden test judges it: `passed` says that it went through and that nothing broke."""
+    """The outcome of a solve, which no hidden test judges, and its detail."""
     if work.end is not None:
         return work.end, work.detail
     if not work.files:
         return OutcomeKind.EMPTY_PATCH, "nothing was changed"
     if check is None:
-        return OutcomeKind.PASSED, f"no test was run: {place.untested}"
+        return OutcomeKind.UNTESTED, f"no test was run: {place.untested}"
     if check.broken:
         return OutcomeKind.REGRESSION, f"{len(check.broken)} tests broke, first {check.broken[0]}"
-    return OutcomeKind.PASSED, f"no test broke; {len(check.new)} new ones pass"
+    return OutcomeKind.NO_REGRESSION, f"no test broke; {len(check.new)} new ones pass"
 
 
 def _publish(solved: SolveReport) -> None:

@@ -39,6 +39,9 @@ class OutcomeKind(StrEnum):
     PASSED_UNCONFIRMED = (
         "passed-unconfirmed"  # the tests pass, and varied ones show another answer than the gold patch's
     )
+    # of a solve, which no hidden test judges: the whole plan was carried out
+    NO_REGRESSION = "no-regression"  # no test of the repository's own suite broke
+    UNTESTED = "untested"  # no test was run
     # the model's
     PLAN_MALFORMED = "plan-malformed"
     PLANNER_STOPPED = "planner-stopped"
@@ -66,13 +69,18 @@ class OutcomeKind(StrEnum):
 
     @property
     def passed(self) -> bool:
-        """Whether the task was solved."""
+        """Whether the hidden tests passed, and nothing contradicts it."""
         return self is OutcomeKind.PASSED
 
     @property
+    def succeeded(self) -> bool:
+        """Whether it passed or, of a solve, went through its whole plan and broke no test."""
+        return self in _SUCCESSES
+
+    @property
     def failed(self) -> bool:
-        """Whether the task was not solved, for sure."""
-        return self.final and self not in (OutcomeKind.PASSED, OutcomeKind.PASSED_UNCONFIRMED)
+        """Whether the task was certainly not solved."""
+        return self.final and not self.succeeded and self is not OutcomeKind.PASSED_UNCONFIRMED
 
     @property
     def blame(self) -> Blame:
@@ -90,8 +98,12 @@ class OutcomeKind(StrEnum):
         return self.final and self not in (OutcomeKind.PASSED_UNCONFIRMED, OutcomeKind.UNREADABLE)
 
 
+_SUCCESSES = frozenset({OutcomeKind.PASSED, OutcomeKind.NO_REGRESSION, OutcomeKind.UNTESTED})
+
 _BLAME = {
     OutcomeKind.PASSED: Blame.NONE,
+    OutcomeKind.NO_REGRESSION: Blame.NONE,
+    OutcomeKind.UNTESTED: Blame.NONE,
     OutcomeKind.PASSED_UNCONFIRMED: Blame.NONE,  # neither a success nor a failure that could be learned from
     OutcomeKind.PLAN_MALFORMED: Blame.PLAN,
     OutcomeKind.PLANNER_STOPPED: Blame.PLAN,

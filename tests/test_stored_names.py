@@ -123,7 +123,8 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (Blame, "none plan code undetermined infrastructure environment"),
     (
         OutcomeKind,
-        "passed passed-unconfirmed plan-malformed planner-stopped limits-reached empty-patch edit-rejected tests-"
+        "passed passed-unconfirmed no-regression untested "
+        "plan-malformed planner-stopped limits-reached empty-patch edit-rejected tests-"
         "failed regression tests-timeout tests-crashed build-failed tampered unreadable prompt-too-long provider-"
         "error cap-reached harness-error sandbox-error disk-full time-limit environment-broken flaky",
     ),

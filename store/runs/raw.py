@@ -284,7 +284,7 @@ class RawStore(RawReader):
                 connection.execute(
                     update(_RUNS)
                     .where(_RUNS.c.campaign_id == run["campaign_id"], _RUNS.c.id == trajectory_id)
-                    .values(closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.passed)
+                    .values(closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.succeeded)
                 )
             return True
 

@@ -41,7 +41,7 @@ def test_gold_makes_the_commits_own_change_and_every_stage_is_on_record(
 ) -> None:
     configured("http://127.0.0.1:9/v1")
     found = solved(order(sample, gold=newest(sample).commit), "gold")
-    assert found.outcome is OutcomeKind.PASSED
+    assert found.outcome is OutcomeKind.UNTESTED
     assert set(newest(sample).production_files) <= set(found.work.files)
     assert found.work.alignment["files"] == 1.0
     assert archive(found).is_file()

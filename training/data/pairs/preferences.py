@@ -60,7 +60,7 @@ def attributed(
         answers[place].add(call.response)
         if place not in chosen or weight > chosen[place][1]:
             chosen[place] = (call, weight)
-    failed = [call for call in calls if not call.run.outcome.passed and call.run.outcome.trains]
+    failed = [call for call in calls if not call.run.outcome.succeeded and call.run.outcome.trains]
     dropped: Counter[str] = Counter()
     rejected: dict[AnswerPlace, dict[str, Call]] = defaultdict(dict)
     for call in sorted(failed, key=lambda call: (call.run.campaign not in campaigns, *_key(call))):

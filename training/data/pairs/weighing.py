@@ -16,7 +16,7 @@ def weigh(run: ClosedRun, settings: CurationSettings, score: float | None = None
     A pass that only generated tests judged and whose plan lies far from the commit is luck: those tests see less.
     Without a plan to compare (None) the alignment counts as half.
     """
-    if not run.outcome.passed or not run.outcome.trains:
+    if not run.outcome.succeeded or not run.outcome.trains:
         return NOT_PASSED
     if score is not None and score < settings.least_score:
         return SCORED_LOW

@@ -75,7 +75,7 @@ def keep(raw: RawStore, scorer: str, answer: Unscored, opinion: Opinion) -> None
 def _counts(run: ClosedRun, campaigns: Collection[str], held_out: Collection[str]) -> bool:
     return (
         is_on_policy(run)
-        and run.outcome.passed
+        and run.outcome.succeeded
         and run.repository not in held_out
         and (not campaigns or run.campaign in campaigns)
     )
