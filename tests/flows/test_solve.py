@@ -52,7 +52,7 @@ def test_a_model_is_asked_once_and_has_no_answer_to_be_aligned_with(sample: Repo
     with ScriptedServer(coding(gold_code(sample, newest(sample)))) as server:
         configured(server.url)
         found = solved(order(sample), "no-plan")
-        assert found.outcome is OutcomeKind.PASSED
+        assert found.outcome is OutcomeKind.UNTESTED
         assert found.work.alignment == {}
         asked = len(server.requests)
         assert solved(order(sample), "no-plan").work == found.work
@@ -97,7 +97,7 @@ def test_a_provider_that_is_down_is_nobodys_failure_and_what_it_said_before_is_n
             solved(order(sample), "no-plan")
         assert rows("SELECT kind FROM outcomes") == [("provider-error",)]
         asked, down[0] = len(server.requests), False
-        assert solved(order(sample), "no-plan").outcome is OutcomeKind.PASSED
+        assert solved(order(sample), "no-plan").outcome is OutcomeKind.UNTESTED
         assert len(server.requests) == asked + 1
 
 
