@@ -83,7 +83,6 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
 
 
 def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     from tests.support.tiny import make_tiny_base
 
     cra("bases", "add", str(make_tiny_base(tmp_path / "tiny")), "--name", "tiny")

@@ -1,14 +1,10 @@
 """Exports of tiny random models, loaded by llama.cpp and compared with PEFT, for every architecture that is known."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("xllamacpp")
 
 from models.errors import GuardrailError, TrainingError, UsageError
 from store.database import open_database
@@ -22,7 +18,6 @@ from training.bases.bases import add_base
 from training.bases.gguf import _QWEN2
 from training.cycle.guardrails import check_frozen_base
 
-assert importlib.util.find_spec("gguf") is not None
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 KINDS = ("llama", "qwen2", "qwen3")
 
