@@ -10,7 +10,7 @@ from cli.main import app
 from models.errors import EvaluationError, GuardrailError, RegistryError, UsageError
 from store.database import open_database
 from store.runs import RawStore
-from tests.evals.test_sets import run, train_on
+from tests.support.evaluation_runs import run, train_on
 
 BUILD = ("eval-sets", "build", "--target", "scope", "--repository", "one")
 
