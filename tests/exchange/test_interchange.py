@@ -13,7 +13,7 @@ from exchange.swebench import SweInstance, export_instances, import_instances
 from models.errors import UsageError
 from models.manifest import Instance, InvalidReason, Manifest
 from repos.git import Git, clone
-from tests.store.test_store import make_manifest
+from tests.support.store_material import make_manifest
 
 BEFORE: dict[str, bytes] = {
     "lib.py": b"def one():\n    return 1\n",

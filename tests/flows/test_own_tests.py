@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from evals.quality import qualities
 from harness.packages.package import RepoPackage
 from models.test_quality import TestQuality
-from tests.flows.test_campaigns import coding, gold_code, newest, rows, run, store
 from tests.support.bad_server import ScriptedServer
+from tests.support.campaign_runs import coding, gold_code, newest, rows, run, store
 
 pytestmark = pytest.mark.index
 

@@ -6,10 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.bad_server import ScriptedServer
-
-pytest.importorskip("torch")
-
 from agent.edits.format import format_edits
 from evals.sets import InstanceScores, build_set, freeze, reserve, scores_from_campaign
 from evals.sets.campaigns import ExcludedSample
@@ -23,6 +19,7 @@ from models.outcomes import OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Stage
 from models.training import TrainingTarget
+from tests.support.bad_server import ScriptedServer
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.adapters.registry import Registry

@@ -16,8 +16,8 @@ from harness.packages.sample import build_sample
 from host.settings import load_settings
 from models.suite import CaseStatus, SuiteReport
 from runtime.trees import Runtime
-from tests.flows.test_campaigns import coding, newest, rows, run, store
 from tests.support.bad_server import ScriptedServer
+from tests.support.campaign_runs import coding, newest, rows, run, store
 
 pytestmark = pytest.mark.index
 

@@ -8,10 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from tests.support.bad_server import ScriptedServer
-
-pytest.importorskip("torch")
-
 from evals.sets import build_set, freeze
 from harness.packages.package import RepoPackage
 from models.errors import GuardrailError, RegistryError, UsageError
@@ -19,6 +15,7 @@ from models.evaluation import GateReport, GateVerdict
 from models.training import TrainingTarget
 from store.rows import reading, table_of
 from store.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
+from tests.support.bad_server import ScriptedServer
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import add_base

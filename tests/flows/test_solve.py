@@ -12,8 +12,8 @@ from host.settings import load_settings
 from models.errors import ProviderError, RepositoryError, UsageError
 from models.outcomes import OutcomeKind
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
-from tests.flows.test_campaigns import coding, gold_code, newest, rows
 from tests.support.bad_server import Fail, ScriptedServer
+from tests.support.campaign_runs import coding, gold_code, newest, rows
 
 pytestmark = pytest.mark.index
 

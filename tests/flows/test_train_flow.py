@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-pytest.importorskip("torch")
-
 from evals.sets import build_set, freeze
 from models.errors import EvaluationError, GuardrailError, RegistryError, TrainingError
 from models.evaluation import GateVerdict

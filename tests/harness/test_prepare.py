@@ -14,8 +14,8 @@ from runtime.environments import (
     installed_interpreters,
     spec_key,
 )
-from tests.runtime.test_wheels import lock_text, make_wheel
 from tests.support.gold_material import Repository
+from tests.support.wheels import lock_text, make_wheel
 
 
 def project(*requires: str) -> Project:

@@ -1,8 +1,6 @@
 """The model inside the process, for real: offline, small, and good enough for every stage to run."""
 
-import importlib.util
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,11 +14,6 @@ from llm import ChatRequest, Message, Router, embedded, open_router
 from models.errors import PromptTooLong, SettingsError
 from models.llm_settings import ModelSettings
 from models.protocols import Stage
-
-if importlib.util.find_spec("xllamacpp") is None:
-    if os.environ.get("CI") == "true":
-        pytest.fail("the extra `local` is not installed: uv sync --extra local")
-    pytest.skip("the extra `local` is not installed: uv sync --extra local", allow_module_level=True)
 
 SCHEMA = {
     "type": "object",

@@ -4,13 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("gguf")
-pytest.importorskip("xllamacpp")
-
 import gguf
 import numpy as np
+import pytest
 
 from llm import ChatRequest, Message, embedded, open_router, service
 from models.errors import ProviderError, SettingsError

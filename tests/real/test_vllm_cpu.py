@@ -62,7 +62,6 @@ def make_adapter(base: Path, path: Path, seed: int, rank: int, scale: float) -> 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[ServerSupervisor, object, Settings, Path]]":
-    pytest.importorskip("torch")
     from store.database import open_database
     from training.adapters.export.serving import Serving
     from training.adapters.registry import Registry

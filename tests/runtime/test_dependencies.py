@@ -4,13 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.environments import Project, discover
-
-
-def project(files: dict[str, str]) -> Project:
-    contents = {path: text.encode() for path, text in files.items()}
-    return discover(contents.get, sorted(contents))
-
+from runtime.environments import discover
+from tests.support.projects import project
 
 PYPROJECT = """
 [build-system]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runtime.test_dependencies import project
+from tests.support.projects import project
 
 DATACLASSES = 'dataclasses ; python_version == "3.8" or python_version == "3.9"'
 

@@ -13,7 +13,7 @@ from models.errors import EnvironmentFault, WheelError
 from models.manifest import Environment
 from runtime.environments import EnvironmentStore, environment_identity, environment_key, installed_interpreters
 from runtime.environments.store import disk_usage
-from tests.runtime.test_wheels import digest, lock_text, make_wheel
+from tests.support.wheels import digest, lock_text, make_wheel
 
 INTERPRETER = installed_interpreters()[0]
 GIB = 1 << 30

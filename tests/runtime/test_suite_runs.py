@@ -1,37 +1,12 @@
 """Real pytest suites, run in a real sandbox with the interpreter that runs these tests."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-from models.limits import MIB, Limits
+from models.limits import MIB
 from models.suite import SuiteEnd
-from runtime.sandbox import Mount, open_sandbox
-from runtime.testing import Selection, SuiteSetup, run_suite
-
-VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)
-SETUP = SuiteSetup(
-    python=VENV / "bin" / "python", mounts=(Mount(VENV, VENV), Mount(BASE, BASE)), import_roots=("src", "")
-)
-EVERYTHING = Selection()
-
-
-@pytest.fixture
-def suite(tmp_path):
-    def run(files: dict[str, str], selection=EVERYTHING, kind="bubblewrap", setup=SETUP, **limits):
-        for name, text in files.items():
-            path = tmp_path / "tree" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        limits = Limits(**{"wall_seconds": 60, **limits})
-        return run_suite(open_sandbox(kind), tmp_path / "tree", setup, selection, limits)
-
-    return run
-
-
-def statuses(report) -> dict[str, str]:
-    return {case.id: case.status.value for case in report.cases.values()}
+from runtime.sandbox import Mount
+from runtime.testing import Selection, SuiteSetup
+from tests.support.suites import SETUP, statuses
 
 
 @pytest.mark.parametrize("kind", ["bubblewrap", "none"])

@@ -14,7 +14,7 @@ from models.suite import CaseResult, CaseStatus, SuiteEnd
 from runtime.testing.channel import Received, verified
 from runtime.testing.junit import BadReport, parse, worst
 from runtime.testing.records import read_records
-from tests.runtime.test_suite_runs import statuses, suite  # noqa: F401 (a fixture)
+from tests.support.suites import statuses
 
 GOOD = '<testsuite><testcase classname="t" name="test_x" file="t.py" time="0.1"/></testsuite>'
 
@@ -138,13 +138,13 @@ open("/cra/suite/results/report.xml", "w").write({GOOD!r})
 
 
 @pytest.mark.parametrize("name", ["conftest.py", "test_a.py"])
-def test_a_suite_that_writes_its_own_report_and_leaves_has_crashed(suite, name):  # noqa: F811
+def test_a_suite_that_writes_its_own_report_and_leaves_has_crashed(suite, name):
     report = suite({"test_t.py": "def test_x(): assert 0\n", name: FORGED + "os._exit(0)\n"})
     assert report.end is SuiteEnd.CRASHED
     assert report.passed == set()
 
 
-def test_a_report_that_is_replaced_after_the_end_has_crashed(suite):  # noqa: F811
+def test_a_report_that_is_replaced_after_the_end_has_crashed(suite):
     files = {
         "test_t.py": "def test_x(): assert 0\n",
         "conftest.py": "import atexit\n@atexit.register\ndef later():\n"
@@ -155,7 +155,7 @@ def test_a_report_that_is_replaced_after_the_end_has_crashed(suite):  # noqa: F8
     assert statuses(report) == {"test_t.py::test_x": "failed"}
 
 
-def test_the_runners_own_part_cannot_be_read_when_the_repositorys_code_runs(suite):  # noqa: F811
+def test_the_runners_own_part_cannot_be_read_when_the_repositorys_code_runs(suite):
     report = suite(
         {
             "conftest.py": (
@@ -168,7 +168,7 @@ def test_the_runners_own_part_cannot_be_read_when_the_repositorys_code_runs(suit
     assert report.end is SuiteEnd.COMPLETED
 
 
-def test_records_that_are_nested_too_deeply_to_be_read_do_not_count(suite):  # noqa: F811
+def test_records_that_are_nested_too_deeply_to_be_read_do_not_count(suite):
     deep = "'[' * 200_000"
     forged = (
         "import os\n"

@@ -1,7 +1,5 @@
 """Wheels that two installers could read differently are refused; `make_wheel` writes the honest ones."""
 
-import base64
-import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -13,46 +11,7 @@ from models.errors import EnvironmentFault, WheelError
 from models.manifest import Environment
 from runtime.environments import check_wheel, fetch_wheels, installed_interpreters, unpack_built, unpack_wheel
 from runtime.environments.wheels import locked, select_wheels
-
-
-def record_line(name: str, data: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
-    return f"{name},sha256={digest},{len(data)}\n"
-
-
-def make_wheel(
-    folder: Path,
-    name: str,
-    version: str,
-    files: dict[str, str],
-    *,
-    tag: str = "py3-none-any",
-    record: str | None = None,
-) -> Path:
-    """A valid wheel with a RECORD that fits (unless one is given)."""
-    info = f"{name}-{version}.dist-info"
-    contents = {path: text.encode() for path, text in files.items()}
-    contents[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
-    contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
-    lines = "".join(record_line(path, data) for path, data in contents.items()) + f"{info}/RECORD,,\n"
-    path = folder / f"{name}-{version}-{tag}.whl"
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, data in contents.items():
-            archive.writestr(member, data)
-        archive.writestr(f"{info}/RECORD", lines if record is None else record)
-    return path
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def lock_text(*wheels: Path) -> str:
-    return "".join(
-        f"{path.name.split('-')[0]}=={path.name.split('-')[1]} \\\n    --hash=sha256:{digest(path)}\n"
-        for path in wheels
-    )
+from tests.support.wheels import digest, lock_text, make_wheel
 
 
 def refused(path: Path, why: str) -> None:

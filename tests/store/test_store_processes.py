@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from models.outcomes import OutcomeKind
 from store.database import open_database
 from store.runs import RawStore, Triple, open_raw_store
-from tests.store.test_store import TASK, make_manifest, record_all
+from tests.support.store_material import TASK, make_manifest, record_all
 
 FORK = multiprocessing.get_context("fork")
 INSTANCES = 8

@@ -11,7 +11,7 @@ from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.protocols import Stage
 from models.suite import SuiteReport
 from store.runs import RawStore, open_raw_store
-from tests.store.test_store import EDIT, META, SUITE, make_manifest, open_one, record_all
+from tests.support.store_material import EDIT, META, SUITE, make_manifest, open_one, record_all
 
 
 @pytest.fixture

@@ -48,3 +48,7 @@ def observed(
     sandbox = open_sandbox()
     lay(tree, files)
     return run_observed(sandbox, tree, SETUP, modules, "observer", LIMITS, seconds, only=only, states=states)[1]
+
+
+def statuses(report) -> dict[str, str]:
+    return {case.id: case.status.value for case in report.cases.values()}

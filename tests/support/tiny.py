@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 THINKING = ("<think>", "</think>")
+MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 def make_tiny_base(path: Path, *, template: str = "qwen3", hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
@@ -79,3 +80,19 @@ def _write_model(path: Path, vocabulary: int, hidden: int, layers: int, seed: in
     Qwen3ForCausalLM(config).save_pretrained(str(path))
     generation = json.loads((path / "generation_config.json").read_text())
     assert generation["eos_token_id"] == SPECIAL.index("<|im_end|>")
+
+
+def make_adapter(base: Path, path: Path, seed: int = 0, **changes: object) -> Path:
+    """A random adapter with an effect on every linear layer."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    settings: dict[str, object] = {"r": 4, "lora_alpha": 8, "target_modules": MODULES, "task_type": "CAUSAL_LM"}
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(**(settings | changes)))
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    model.save_pretrained(path)
+    return path

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from evals.scoring import Question, settings_of
 from models.chat import Message
@@ -17,8 +18,6 @@ from tests.support.bad_server import ScriptedServer
 from training.bases.bases import Base
 from training.cycle.local_answers import LocalAnswerer, check_adapter
 from training.cycle.served import EndpointAnswerer, examiner, served_answerer
-
-torch = pytest.importorskip("torch")
 
 ASKED = (Message(role="system", content="Judge."), Message(role="user", content="Which files change?"))
 OTHER = (Message(role="user", content="Judge every candidate: relevant, supporting or irrelevant. " * 3),)

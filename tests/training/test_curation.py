@@ -56,7 +56,8 @@ def test_a_dataset_holds_what_the_trainers_read_and_a_card_that_fits_it(world: W
 
 
 def test_the_library_that_the_trainers_use_loads_it(world: World) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     gold_runs(world, Repository("one"))
     made = curate(world.raw, world.curated, world.request(TrainingTarget.CODE))
     assert made.dataset_dir is not None

@@ -1,18 +1,14 @@
 """Exports of tiny random models, loaded by llama.cpp and compared with PEFT, for every architecture that is known."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("xllamacpp")
-
 from models.errors import GuardrailError, TrainingError, UsageError
 from store.database import open_database
-from tests.support.tiny import make_tiny_base
+from tests.support.tiny import MODULES, make_adapter, make_tiny_base
 from training.adapters.export.adapter import adapter_to_gguf, read_adapter
 from training.adapters.export.exporting import ExportSource, check_gguf, embed, export
 from training.adapters.export.merge import merge
@@ -22,8 +18,6 @@ from training.bases.bases import add_base
 from training.bases.gguf import _QWEN2
 from training.cycle.guardrails import check_frozen_base
 
-assert importlib.util.find_spec("gguf") is not None
-MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 KINDS = ("llama", "qwen2", "qwen3")
 
 
@@ -50,22 +44,6 @@ def make_base(path: Path, kind: str) -> Path:
         split = {"type": "Split", "pattern": {"Regex": _QWEN2}, "behavior": "Isolated", "invert": False}
         tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, level]}
         (path / "tokenizer.json").write_text(json.dumps(tokenizer))
-    return path
-
-
-def make_adapter(base: Path, path: Path, seed: int = 0, **changes: object) -> Path:
-    """A random adapter with an effect on every linear layer."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(seed)
-    settings: dict[str, object] = {"r": 4, "lora_alpha": 8, "target_modules": MODULES, "task_type": "CAUSAL_LM"}
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(**(settings | changes)))
-    for name, weight in model.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(weight, std=0.3)
-    model.save_pretrained(path)
     return path
 
 

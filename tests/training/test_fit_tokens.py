@@ -1,13 +1,10 @@
 """The ids that a training sees are those that serving sends and gets, and only the answer is learned."""
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("trl")
 
 from models.errors import TrainingError, UsageError
 from models.training import TrainingTarget
@@ -180,7 +177,6 @@ def test_packs_hold_every_row_once_and_none_is_cut() -> None:
     assert len(packs) < 20
 
 
-@pytest.mark.skipif(find_spec("xllamacpp") is None, reason="the embedded model is not installed")
 def test_the_converted_tokenizer_has_the_ids_of_llama_cpp(tmp_path: Path) -> None:
     """SmolLM2's digits are cut apart, which the library's own conversion forgets."""
     import httpx

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("peft")
-
 LOOK = """
 import socket
 asked = []
