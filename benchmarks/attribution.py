@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evals.planted import PlantedResult, confusion, run_suite
-from harness.attribution import Judge, stored_judge
 from harness.packages.package import read_package
 from harness.planners import GoldPlanner
 from harness.runs.attempt import InstanceContext
+from harness.runs.verdicts import Judge, stored_judge
 from models.attribution import Label
 from models.context import ContextPackage
 from models.edits import EditFormat

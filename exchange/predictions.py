@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.attribution.experiments import stored_judge
 from harness.packages.package import MANIFEST, RepoPackage, read_manifest
 from harness.runs.attempt import InstanceContext
+from harness.runs.verdicts import stored_judge
 from host.process import CommandFailed, run
 from models.errors import CleanRoomError, ManifestError, UsageError
 from models.files import Overlay

@@ -1,12 +1,10 @@
 """The campaign flow: planners over instances, one task per trajectory, a table in the UI that grows as they finish."""
 
-from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import flow, tags
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -15,24 +13,24 @@ from flows.progress import progress_listener
 from flows.stopping import StopRule
 from flows.table import CampaignTable
 from flows.window import completed
-from harness.packages.contents import package_content
-from harness.packages.package import RepoPackage, read_package
-from harness.runs.attempt import InstanceContext, check_planners
-from harness.runs.campaigns import campaign_config
-from harness.runs.model_pool import TEAMS, ModelPool
+from harness.lifecycle.attempt import AttemptEnding
+from harness.packages.package import read_package
+from harness.runs.attempt import check_planners
+from harness.runs.campaign_context import Assignment, CampaignContext, assignments, open_campaign_context
+from harness.runs.campaigns import campaign_config, with_adapters
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.protocols import Stage
-from models.settings import Settings
-from store.runs import CampaignReport, RawStore, open_raw_store
+from store.runs import CampaignReport, open_raw_store
+from tasks.define import opaque_argument
 from tasks.runtime import open_runtime
-from tasks.trajectory import Assignment, AttemptEnding, CampaignContext, run_trajectory
+from tasks.trajectory import run_trajectory
 
 if TYPE_CHECKING:
-    from runtime.trees import Runtime
+    pass
 
 MOST_LOST = 3
 """Trajectories in a row whose outcome could not be stored; with one more, the campaign stops with the reason."""
@@ -71,74 +69,23 @@ def campaign(
     config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
     campaign_id = store.register_campaign(config)
     store.start_run(campaign_id, name, flow_run.id or name, [str(p.directory) for p in opened])
-    assignments = [
-        assignment for package in opened for assignment in _assignments(campaign_id, package, grid, context, runtime)
-    ]
-    if not assignments:
+    todo = [each for package in opened for each in assignments(campaign_id, package, grid, context, runtime)]
+    if not todo:
         raise UsageError(
             f"no package of {', '.join(str(p) for p in packages)} has a valid instance; see `cra corpus show`"
         )
     calls = context.pool.calls_at_a_time(planners)
     stopping = StopRule(settings.campaign.provider_failures)
-    _run(assignments, context, name, settings.campaign.trajectories or max(settings.concurrency, calls), stopping)
+    _run(todo, context, name, settings.campaign.trajectories or max(settings.concurrency, calls), stopping)
     return store.report(name).model_copy(update={"stopped": stopping.reason})
 
 
-def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
-    """Settings under which these adapters answer, by their served names, whoever is active; "": the base alone."""
-    overrides = {**settings.models.overrides, **adapters}
-    return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
-
-
-def open_campaign_context(
-    settings: Settings,
-    store: RawStore,
-    edit_format: EditFormat | None,
-    step_tests: StepTestMode,
-    max_cost: float | None = None,
-    max_tokens: int | None = None,
-) -> CampaignContext:
-    """What trajectories share, by the settings; one meter counts what all models of this run spend."""
-    from llm.meter import Meter
-
-    return CampaignContext(
-        store,
-        settings.cache_dir,
-        ModelPool(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens), settings.curated_url),
-        edit_format=edit_format,
-        limits=settings.loop,
-        step_tests=step_tests,
-        step_test_seconds=settings.campaign.step_test_seconds,
-        sandboxes=settings.concurrency,
-        measure_tests=settings.campaign.measure_tests,
-    )
-
-
-def _assignments(
-    campaign_id: str, package: RepoPackage, grid: Grid, context: CampaignContext, runtime: "Runtime"
-) -> Iterator[Assignment]:
-    """A package's trajectories, all of an instance side by side: their prompts begin alike, which servers cache."""
-    keys = context.store.register_package(package.manifest, package_content(package))
-    valid = [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
-    for instance in valid:
-        instance_context = InstanceContext(runtime, package, instance)
-        identities: dict[str, str] = {}
-        for draw in grid.draws(frozenset(TEAMS)):
-            if draw.planner not in identities:
-                identities[draw.planner] = context.planner(draw.planner, instance_context).identity
-            instance_key = keys[instance.instance_id]
-            key = context.store.open_trajectory(
-                campaign_id, instance_key, draw.planner, identities[draw.planner], draw.temperature, draw.sample
-            )
-            yield Assignment(key, instance_key, draw.planner, draw.temperature, draw.sample, instance_context)
-
-
 def _run(
-    assignments: list[Assignment], context: CampaignContext, name: str, at_a_time: int, stopping: StopRule
+    trajectories: list[Assignment], context: CampaignContext, name: str, at_a_time: int, stopping: StopRule
 ) -> None:
     """Run what is open, and once more what a provider failed; stop early, leaving the rest open, if `stopping` says."""
-    done = context.store.closed([a.key for a in assignments])
-    todo = [a for a in assignments if a.key not in done]
+    done = context.store.closed([each.key for each in trajectories])
+    todo = [each for each in trajectories if each.key not in done]
     watch = progress_listener()
     watch.start(f"campaign {name}", len(todo))
     table = CampaignTable(name, len(done))
@@ -163,8 +110,9 @@ def _pass(
     with ThreadPoolTaskRunner[AttemptEnding](max_workers=at_a_time) as runner, tags("campaign"):
 
         def submit(assignment: Assignment) -> PrefectFuture[AttemptEnding]:
-            one = run_trajectory.with_options(tags=assignment.tags, cache_policy=NO_CACHE)
-            return runner.submit(one, {"label": assignment.label, "assignment": assignment, "context": context})
+            one = run_trajectory.with_options(tags=assignment.tags)
+            live = {"assignment": opaque_argument(assignment), "context": opaque_argument(context)}
+            return runner.submit(one, {"label": assignment.label, **live})
 
         wanted = takewhile(lambda _: not stopping.reason, todo)
         for assignment, future in completed(wanted, submit, 2 * at_a_time):  # so that a thread never waits

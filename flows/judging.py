@@ -6,9 +6,9 @@ from pathlib import Path
 from evals.scoring import SCORING, EvaluationSettings, ScoredEvaluation, find_evaluation, keep_evaluation
 from evals.sets import InstanceScores, scores_from_campaign
 from evals.whole_runs import Passes
-from flows.campaign import campaign, with_adapters
+from flows.campaign import campaign
 from harness.packages.package import read_package
-from harness.runs.campaigns import campaign_config
+from harness.runs.campaigns import campaign_config, with_adapters
 from harness.runs.model_pool import ModelPool
 from llm import open_router
 from models.campaign_settings import Grid, StepTestMode

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -18,6 +17,7 @@ from models.errors import InfrastructureError
 from models.manifest import Instance, Manifest
 from models.settings import Settings
 from runtime.trees import Runtime
+from tasks.define import opaque_argument
 from tasks.prepare import clone_source, find_environments, mine_commits, validate_commit
 from tasks.runtime import open_runtime
 
@@ -40,12 +40,14 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
 
     origin = clone_source(source, corpus)
     watch.start(f"{origin.name}: mine", 1)
-    mined = mine_commits(origin.name, origin.git, settings.mining)
+    mined = mine_commits(origin.name, opaque_argument(origin.git), settings.mining)
     watch.advance(f"{origin.name}: mine", f"{mined.funnel.kept} kept")
     chosen = select(mined, max_commits)
     packages = origin.directory / "packages"
     watch.start(f"{origin.name}: environments", 1)
-    candidates = find_environments(origin.name, origin.git, chosen, packages, settings.cache_dir)
+    candidates = find_environments(
+        origin.name, opaque_argument(origin.git), opaque_argument(chosen), packages, settings.cache_dir
+    )
     environments = {c.environment.key for c in candidates if c.environment}
     watch.advance(f"{origin.name}: environments", f"{len(environments)} locked")
 
@@ -67,12 +69,12 @@ def _validate_all(
     with tags(origin.name), ThreadPoolTaskRunner[Validated](max_workers=settings.concurrency) as runner:
 
         def submit(candidate: CommitCandidate) -> PrefectFuture[Validated]:
-            one = validate_commit.with_options(tags={candidate.commit.sha[:7]}, cache_policy=NO_CACHE)
+            one = validate_commit.with_options(tags={candidate.commit.sha[:7]})
             parameters = {
                 "label": f"{origin.name}@{candidate.commit.sha[:7]} gold-validate",
-                "runtime": runtime,
-                "git": origin.git,
-                "candidate": candidate,
+                "runtime": opaque_argument(runtime),
+                "git": opaque_argument(origin.git),
+                "candidate": opaque_argument(candidate),
                 "packages": origin.directory / "packages",
                 "cache": settings.cache_dir,
             }

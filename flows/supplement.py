@@ -1,12 +1,12 @@
 """The supplement flow: commits whose own tests tell nothing apart get tests from a teacher, proved in the sandbox."""
 
+import threading
 from collections import Counter
 from itertools import takewhile
 from pathlib import Path
 
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
@@ -23,6 +23,7 @@ from models.supplements import Supplement
 from models.test_quality import TestQuality
 from store.runs import open_raw_store
 from store.runs.supplements import open_supplement_store
+from tasks.define import opaque_argument
 from tasks.runtime import open_runtime
 from tasks.supplement import SupplementCase, SupplementContext, supplement_commit
 
@@ -80,9 +81,8 @@ def supplement(
     meter = Meter(max_cost=max_cost)
     teacher = RouterTeacher(open_router(settings.models, "teacher", meter))
     raw = open_raw_store(settings.raw_url)
-    context = SupplementContext(
-        raw, open_supplement_store(settings.raw_url), settings.cache_dir, teacher, settings.concurrency
-    )
+    slots = threading.BoundedSemaphore(settings.concurrency)
+    context = SupplementContext(raw, open_supplement_store(settings.raw_url), settings.cache_dir, teacher, slots)
     cases: list[SupplementCase] = []
     for package in (read_package(Path(path)) for path in packages):
         raw.register_package(package.manifest, package_content(package))
@@ -103,8 +103,8 @@ def _run(cases: list[SupplementCase], at_a_time: int) -> SupplementReport:
     with ThreadPoolTaskRunner[SupplementResult](max_workers=at_a_time) as runner, tags("supplement"):
 
         def submit(case: SupplementCase) -> PrefectFuture[SupplementResult]:
-            one = supplement_commit.with_options(tags=case.tags, cache_policy=NO_CACHE)
-            return runner.submit(one, {"label": case.label, "case": case})
+            one = supplement_commit.with_options(tags=case.tags)
+            return runner.submit(one, {"label": case.label, "case": opaque_argument(case)})
 
         going_on = takewhile(lambda _: not stopped, cases)
         for case, future in completed(going_on, submit, at_a_time):

@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
+from harness.runs.campaign_context import Assignment
 from models.outcomes import OutcomeKind
-from tasks.trajectory import Assignment
 
 REFRESH_SECONDS = 5.0
 """How often the table in the UI is made anew while trajectories finish."""

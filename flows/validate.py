@@ -6,13 +6,13 @@ from pathlib import Path
 
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from exchange.predictions import read_predictions
 from flows.progress import progress_listener
 from flows.window import completed
+from harness.lifecycle.attempt import fault_of
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage, read_package
 from host.settings import load_settings
@@ -21,6 +21,7 @@ from models.manifest import Instance
 from models.plans import Frozen
 from models.predictions import Judged
 from store.runs import RawStore, open_raw_store
+from tasks.define import opaque_argument
 from tasks.runtime import open_runtime
 from tasks.validate import PredictionCase, judge_case
 
@@ -71,8 +72,8 @@ def _run(cases: list[PredictionCase], at_a_time: int) -> list[Judged]:
 
         def submit(numbered: tuple[int, PredictionCase]) -> PrefectFuture[Judged]:
             case = numbered[1]
-            one = judge_case.with_options(tags=case.tags, cache_policy=NO_CACHE)
-            return runner.submit(one, {"label": case.label, "case": case})
+            one = judge_case.with_options(tags=case.tags)
+            return runner.submit(one, {"label": case.label, "case": opaque_argument(case)})
 
         for (number, case), future in completed(enumerate(cases), submit, at_a_time):
             ended = future.result(raise_on_failure=False)
@@ -83,8 +84,6 @@ def _run(cases: list[PredictionCase], at_a_time: int) -> list[Judged]:
 
 def _fault(case: PredictionCase, error: BaseException) -> Judged:
     """A prediction without a verdict, through no fault of its own: the same command takes it up again."""
-    from tasks.trajectory import fault_of
-
     kind = fault_of(error) if isinstance(error, Exception) else None
     return Judged(
         instance_id=case.prediction.instance_id,

@@ -7,21 +7,24 @@ from the identities that the database uses, and lie in a folder of ours.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict
 
 from prefect.cache_policies import CacheKeyFnPolicy, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.transactions import CommitMode, transaction
 
-from models.errors import CapReached, InfrastructureError, ProviderError
+from models.errors import CapReached, DatabaseError, InfrastructureError, ProviderError
+from store.runs import RawStore
 from tasks.results import key_storage
 
 if TYPE_CHECKING:
     from prefect import Task
 
-RETRY_DELAYS = [1.0, 5.0, 20.0]
-"""Seconds before the first, second and every later further try."""
+P = ParamSpec("P")
+
+RETRY_DELAYS = [1.0, 5.0]
+"""Seconds before each retry of a task; there are as many retries."""
 
 
 class CacheOptions(TypedDict):
@@ -56,6 +59,21 @@ def cache_options(key: str, cache_dir: Path) -> CacheOptions:
         "cache_policy": CacheKeyFnPolicy(cache_key_fn=compute).configure(key_storage=keys),
         "result_storage": results,
     }
+
+
+def kept_text(
+    one: "Task[P, str]", key: str, store: RawStore, cache_dir: Path, *arguments: P.args, **named: P.kwargs
+) -> str:
+    """The text whose hash is the result of a task that is done once per `key`.
+
+    Done again where the engine remembers a hash whose text this database does not hold.
+    """
+    kept = one.with_options(**cache_options(key, cache_dir))
+    with commit_eagerly():
+        try:
+            return store.get_text(kept(*arguments, **named))
+        except DatabaseError:
+            return store.get_text(kept.with_options(refresh_cache=True)(*arguments, **named))
 
 
 def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -> bool:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from prefect import task
-
 from harness.mining import Mined, mine
 from harness.packages import locking
 from harness.packages.locking import CommitCandidate
@@ -12,46 +10,28 @@ from models.manifest import Commit, Instance
 from models.mining import MiningRules
 from repos.git import Git
 from runtime.trees import Runtime
-from tasks.caching import RETRY_DELAYS, is_infrastructure
+from tasks.define import engine_task
 
 
-@task(
-    task_run_name="clone {source}",
-    retries=2,
-    retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=is_infrastructure,
-    persist_result=False,
-)
+@engine_task("clone {source}")
 def clone_source(source: str, corpus: Path) -> ClonedSource:
     """Clone a source into the corpus."""
     return acquire(source, corpus)
 
 
-@task(task_run_name="mine {name}", persist_result=False)
+@engine_task("mine {name}", retries=0)
 def mine_commits(name: str, git: Git, rules: MiningRules) -> Mined:
     """Mine a clone's history."""
     return mine(git, rules)
 
 
-@task(
-    task_run_name="environments of {name}",
-    retries=2,
-    retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=is_infrastructure,
-    persist_result=False,
-)
+@engine_task("environments of {name}")
 def find_environments(name: str, git: Git, commits: list[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:
     """Lock and fetch what the commits need; those of one time with the same requirements share an environment."""
     return locking.find_environments(git, commits, packages, cache)
 
 
-@task(
-    task_run_name="{label}",
-    retries=2,
-    retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=is_infrastructure,
-    persist_result=False,
-)
+@engine_task("{label}")
 def validate_commit(
     label: str, runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
 ) -> tuple[Instance, dict[str, float]]:

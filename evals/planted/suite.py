@@ -10,9 +10,10 @@ from itertools import islice
 
 from evals.planted.contexts import complete
 from evals.planted.faults import AttemptStyle, Fault, FaultKind, faults, no_fault
-from harness.attribution import AttributionExperiments, Judge, attribute
+from harness.attribution import AttributionExperiments, attribute
 from harness.planners import GoldPlanner
 from harness.runs.attempt import InstanceContext, outcome_of, work
+from harness.runs.verdicts import Judge
 from models.attribution import Attribution, Label, attributable
 from models.context import ContextPackage
 from models.edits import EditFormat, EditResult

@@ -1,7 +1,7 @@
 """Attribution of a failed attempt to retrieval, plan or code, by experiment."""
 
 from harness.attribution.decide import VERSION, attribute
-from harness.attribution.experiments import AttributionExperiments, Judge, stored_judge
+from harness.attribution.experiments import AttributionExperiments
 from harness.attribution.stored import attribute_attempt
 
-__all__ = ["VERSION", "AttributionExperiments", "Judge", "attribute", "attribute_attempt", "stored_judge"]
+__all__ = ["VERSION", "AttributionExperiments", "attribute", "attribute_attempt"]

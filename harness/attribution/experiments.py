@@ -7,9 +7,8 @@ from harness.attribution.merge import merge
 from harness.planners.gold import GoldPlanner
 from harness.planners.hunks import FileHunks
 from harness.runs.attempt import InstanceContext
+from harness.runs.verdicts import Judge
 from harness.runs.workspace import TreeWorkspace
-from harness.validation.confirmation.recorded import TWINS_VERSION
-from harness.validation.judge import JUDGE_VERSION, judge_candidate
 from models.attribution import Experiment
 from models.edits import Edit, EditFormat
 from models.errors import EditError
@@ -19,41 +18,8 @@ from models.plans import PlanStep, Target
 from repos.edit_paths import check_path
 from repos.index.symbols import base_name
 from runtime.trees import checked_out
-from store.runs import RawStore, digest, validation_key
 
-Judge = Callable[[Overlay], Validation]
 Code = Callable[[PlanStep, dict[str, str | None]], list[Edit]]
-
-
-def stored_judge(store: RawStore, instance_context: InstanceContext, instance: str) -> Judge:
-    """Judging by the hidden tests, each change once: verdicts are kept. `instance` is an instance's key."""
-
-    def judge(changes: Overlay) -> Validation:
-        key = judging_key(instance_context, instance, changes)
-        if (found := store.find_validation(key)) is not None:
-            return found
-        verdict, report = judge_candidate(
-            instance_context.runtime, instance_context.package, instance_context.instance, changes, key
-        )
-        return store.store_validation(instance, verdict, report)
-
-    return judge
-
-
-def judging_key(instance_context: InstanceContext, instance: str, changes: Overlay) -> str:
-    """The identity of the verdict on `changes`: of all that it rests on.
-
-    The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.
-    """
-    files = {p: None if c is None else [c[0].decode("utf-8", "surrogateescape"), c[1]] for p, c in changes.items()}
-    conditions = {
-        "limits": instance_context.runtime.limits.model_dump(mode="json"),
-        "sandbox": instance_context.runtime.sandbox.kind,
-        "judge": JUDGE_VERSION,
-        "twins": TWINS_VERSION,
-    }
-    environment = instance_context.package.environment_identity(instance_context.instance.environment)
-    return validation_key(instance, digest("changes", files), environment, conditions)
 
 
 class GoldCoded(NamedTuple):

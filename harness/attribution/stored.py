@@ -1,8 +1,9 @@
 """Attribution of an attempt of a trajectory: found once, then kept."""
 
 from harness.attribution.decide import attribute
-from harness.attribution.experiments import AttributionExperiments, stored_judge
+from harness.attribution.experiments import AttributionExperiments
 from harness.runs.attempt import InstanceContext
+from harness.runs.verdicts import stored_judge
 from models.attribution import Attribution, attributable
 from models.files import Overlay
 from models.outcomes import OutcomeKind

@@ -1,7 +1,7 @@
 """One attempt at one instance: a planner works on the parent's files and leaves a patch; the hidden tests judge it."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,7 +64,7 @@ class AttemptResult(Frozen):
 
 @dataclass(frozen=True)
 class InstanceContext:
-    """An instance on the bench: with its package, its gold patch, and the runtime to judge by."""
+    """An instance with its package, its gold patch, and the runtime to judge by."""
 
     runtime: Runtime
     package: RepoPackage
@@ -99,7 +99,7 @@ def make_planner(
     sample: int = 0,
     pool: ModelPool | None = None,
 ) -> Planner:
-    """Who fills the planner slot for an instance. Planners that are models need a crew.
+    """The planner of a name for an instance. Planners that are models need a pool of models.
 
     Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
     """
@@ -108,7 +108,7 @@ def make_planner(
         return GoldPlanner(instance_context.gold(), edit_format or EditFormat.SEARCH_REPLACE, windows)
     if name == "null":
         return NullPlanner()
-    assert pool is not None, "a planner that is a model needs a crew"
+    assert pool is not None, "a planner that is a model needs a pool of models"
     return pool.planner(name, edit_format, temperature, seed_of(instance_context.instance.instance_id, sample))
 
 
@@ -125,11 +125,10 @@ def work(
     planner: Planner,
     recorder: Recorder,
     limits: LoopLimits,
-    wrap: Callable[[Planner], Planner] = lambda planner: planner,
     index: "RepositoryIndex | None" = None,
     testing: StepTesting | None = None,
 ) -> AttemptResult:
-    """Let a planner work on the parent's files. `wrap` may put something around it, such as an engine's tasks.
+    """Let a planner work on the parent's files.
 
     `index` is the parent's: without one nothing is retrieved. Without `testing` no tests run after steps.
     """
@@ -157,7 +156,7 @@ def work(
             return tests.run(changed, workspace.patch()) if tests else None
 
         workspace = TreeWorkspace(tree, run)
-        solution = solve(instance_context.task(), wrap(planner), workspace, recorder, limits, index)
+        solution = solve(instance_context.task(), planner, workspace, recorder, limits, index)
         changes = workspace.changes()
         patch = workspace.patch()
     plans = (*solution.part_plans, *solution.test_plans)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.packages.package import RepoPackage
-from harness.runs.model_pool import TEAMS, ModelPool
+from harness.runs.model_pool import NO_PLAN, TEAMS, ModelPool
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.plans import Frozen
@@ -66,6 +66,12 @@ def campaign_config(
     }
 
 
+def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
+    """Settings under which these adapters answer, by their served names, whoever is active; "": the base alone."""
+    overrides = {**settings.models.overrides, **adapters}
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
+
+
 def estimate(
     store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, pool: ModelPool
 ) -> Estimate | None:
@@ -123,5 +129,5 @@ def _per_trajectory(
             )
             for use in known
         }
-    stages = _UNPLANNED if planner == "no-plan" else tuple(Stage)
+    stages = _UNPLANNED if planner == NO_PLAN else tuple(Stage)
     return {s: (calls * given, 0.0, calls * said) for s, (calls, given, said) in PRIOR.items() if s in stages}

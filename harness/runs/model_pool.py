@@ -1,4 +1,4 @@
-"""Who answers for planners that are models: routers, opened once for a campaign, with one meter over all of them."""
+"""The models of planners that are models: routers, opened once for a campaign, with one meter over all of them."""
 
 import threading
 from collections.abc import Iterable
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from llm import Meter, Router
     from models.llm_settings import ModelSettings
 
+NO_PLAN = "no-plan"
+"""The planner that has no stages of planning."""
 ModelTeam = Literal["student", "teacher"]
-TEAMS: dict[str, ModelTeam] = {"teacher": "teacher", "student": "student", "no-plan": "student"}
+TEAMS: dict[str, ModelTeam] = {"teacher": "teacher", "student": "student", NO_PLAN: "student"}
 """Whose models a planner asks. The arm without a plan is the student's control, so it asks the student's."""
 
 
 class ModelPool:
     """The models behind a campaign's planners. Safe to use from several threads.
 
-    `curated`: URL of the database that says which adapters are promoted; None: none are. It is asked once, so that
-    whoever is named in a trajectory's identity is who answers all of it; a promotion counts for the next crew.
+    `curated`: URL of the database that says which adapters are promoted; None: none are. It is asked once, so that the
+    adapter that a trajectory's identity names answers all of it; a promotion counts for the next pool.
     """
 
     def __init__(self, models: "ModelSettings", meter: "Meter | None" = None, curated: str | None = None) -> None:

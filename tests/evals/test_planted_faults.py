@@ -6,10 +6,11 @@ import pytest
 
 from evals.planted import AttemptStyle, FaultKind, confusion, find_case, run_suite
 from evals.planted.contexts import complete
-from harness.attribution import AttributionExperiments, Judge, attribute, attribute_attempt, stored_judge
+from harness.attribution import AttributionExperiments, attribute, attribute_attempt
 from harness.packages.package import RepoPackage
 from harness.planners import GoldPlanner
 from harness.runs.attempt import InstanceContext
+from harness.runs.verdicts import Judge, stored_judge
 from models.attribution import Label
 from models.edits import EditFormat
 from models.outcomes import OutcomeKind

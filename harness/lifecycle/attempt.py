@@ -1,0 +1,198 @@
+"""One attempt at a trajectory, from its beginning to its outcome, and what an error that ends it says.
+
+    begin (a row) -> work (the agent's loop) -> validate (the hidden tests) -> attribute a failure to a stage
+    -> measure the tests that it wrote -> close (the outcome's row)
+
+The database decides what is done. What an engine adds (kept results, retries, a view) comes with the executor.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import ENOSPC
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.attribution import attribute_attempt
+from harness.runs.attempt import AttemptResult, StepTesting, outcome_of, work
+from harness.runs.campaign_context import Assignment, CampaignContext
+from harness.runs.executor import DIRECT, AttemptExecutor, PlannerProxy, judging_identity
+from harness.runs.model_pool import NO_PLAN, TEAMS
+from harness.runs.verdicts import judging_key, stored_judge
+from harness.test_quality import measurable, measure_own_tests
+from models.attribution import attributable
+from models.errors import (
+    CapReached,
+    EnvironmentFault,
+    InfrastructureError,
+    PromptTooLong,
+    ProviderError,
+    SandboxUnavailable,
+    WheelError,
+)
+from models.outcomes import OutcomeKind, Validation
+from models.protocols import Recorder
+from models.suite import SuiteReport
+from store.runs import digest
+
+
+class AttemptEnding(NamedTuple):
+    """How an attempt at a trajectory ended."""
+
+    kind: OutcomeKind
+    detail: str = ""
+
+
+def run_attempt(assignment: Assignment, context: CampaignContext, executor: AttemptExecutor = DIRECT) -> AttemptEnding:
+    """Make an attempt at a trajectory and store its outcome. A trajectory that is closed is left as it is.
+
+    A fault of the infrastructure is an outcome, too, and leaves the trajectory open. Raises DatabaseError where the
+    outcome cannot be stored.
+    """
+    number = context.store.begin_attempt(assignment.key)
+    if number is None:  # closed meanwhile by another process
+        return AttemptEnding(context.store.outcome(assignment.key))
+    started = time.monotonic()
+    done: AttemptResult | None = None
+    verdict: Validation | None = None
+    try:
+        attempt = Attempt(assignment, context, executor, number, context.store.recorder(assignment.key, number))
+        done = attempt.work()
+        verdict = attempt.validate(done)
+        kind, detail = outcome_of(done, verdict)
+        attempt.attribute(done, kind)
+        attempt.measure(done, verdict)
+    except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable, PromptTooLong) as error:
+        kind, detail = fault_of(error), str(error)
+        executor.logger.warning("%s: %s: %s", assignment.label, kind.value, error)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        kind = fault_of(error)
+        detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        executor.logger.exception("%s: a bug of the harness", assignment.label)
+    context.store.close_trajectory(
+        assignment.key,
+        number,
+        kind,
+        patch=done.patch if done else "",
+        alignment=done.alignment if done else None,
+        detail=detail,
+        oracle=verdict.oracle if verdict else None,
+        validation=verdict.key if verdict else None,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    return AttemptEnding(kind, detail)
+
+
+_FAULTS: tuple[tuple[type[Exception], OutcomeKind], ...] = (
+    (EnvironmentFault, OutcomeKind.ENVIRONMENT_BROKEN),
+    (WheelError, OutcomeKind.ENVIRONMENT_BROKEN),
+    (ProviderError, OutcomeKind.PROVIDER_ERROR),
+    (CapReached, OutcomeKind.CAP_REACHED),
+    (SandboxUnavailable, OutcomeKind.SANDBOX_ERROR),
+    (PromptTooLong, OutcomeKind.PROMPT_TOO_LONG),
+)
+
+
+def fault_of(error: Exception) -> OutcomeKind:
+    """The outcome kind of an error that ended an attempt; only a prompt too long says something of a model."""
+    for fault, kind in _FAULTS:
+        if isinstance(error, fault):
+            return kind
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if (isinstance(cause, OSError) and cause.errno == ENOSPC) or "No space left" in str(error):
+        return OutcomeKind.DISK_FULL
+    return OutcomeKind.HARNESS_ERROR
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that was begun under a number. Each part of it is executed by the executor."""
+
+    assignment: Assignment
+    context: CampaignContext
+    executor: AttemptExecutor
+    number: int
+    recorder: Recorder
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the planner is a model, which can be at fault."""
+        return self.assignment.planner in TEAMS
+
+    def work(self) -> AttemptResult:
+        """Let the planner work on the parent's files. Raises InfrastructureError, EnvironmentFault, PromptTooLong."""
+        assignment, context = self.assignment, self.context
+        instance_context, sampling = assignment.instance_context, (assignment.temperature, assignment.sample)
+        planner = context.planner(assignment.planner, instance_context, *sampling)
+        proxy = PlannerProxy(
+            planner,
+            self.executor,
+            asker=digest(assignment.instance_key, planner.name, planner.identity, *sampling),
+            judge=digest(assignment.instance_key, judging_identity(planner)),
+            notify=context.notify,
+        )
+        base = instance_context.instance.base_commit
+        index = context.indexes.of(instance_context.package, base) if planner.judges else None
+        testing = None
+        if context.runs_step_tests(assignment.planner):
+            testing = StepTesting(context.step_test_seconds, self._test_report)
+        return work(instance_context, proxy, self.recorder, context.limits, index, testing)
+
+    def _test_report(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
+        self.context.notify("tests")
+        return self.executor.run_tests(key, lambda: self.context.in_sandbox(run))
+
+    def validate(self, done: AttemptResult) -> Validation:
+        """The hidden tests' verdict on what was left, reached once per instance, change and environment."""
+        instance, instance_context = self.assignment.instance_key, self.assignment.instance_context
+        judge = stored_judge(self.context.store, instance_context, instance)
+        key = judging_key(instance_context, instance, done.changes)
+        return self.executor.validate(key, lambda: self.context.in_sandbox(lambda: judge(done.changes)))
+
+    def attribute(self, done: AttemptResult, outcome: OutcomeKind) -> None:
+        """Find out by experiment which stage failed, if this is a failure of a model's."""
+        if not self.by_model or not attributable(outcome):
+            return
+        try:
+            self.executor.attribute(lambda: self.context.in_sandbox(lambda: self._experiment(done, outcome)))
+        except (InfrastructureError, EnvironmentFault, WheelError):
+            raise
+        except Exception:
+            self.executor.logger.exception("%s: a bug of the attribution", self.assignment.label)
+
+    def _experiment(self, done: AttemptResult, outcome: OutcomeKind) -> None:
+        assert done.solution is not None, "a solution lies behind all work"
+        attribute_attempt(
+            self.context.store,
+            self.assignment.key,
+            self.number,
+            self.assignment.instance_key,
+            self.assignment.instance_context,
+            done.solution,
+            done.changes,
+            outcome,
+            planned=self.assignment.planner != NO_PLAN,
+        )
+
+    def measure(self, done: AttemptResult, verdict: Validation) -> None:
+        """Find out what the tests that a model wrote are worth. Whatever goes wrong here, the verdict stands."""
+        wanted = self.context.measure_tests and self.by_model
+        if not wanted or not measurable(done.changes, verdict.kind):
+            return
+        try:
+            self.executor.measure(lambda: self._measurement(done))
+        except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable) as error:
+            self.executor.logger.warning("%s: its own tests were not measured: %s", self.assignment.label, error)
+        except Exception:
+            self.executor.logger.exception("%s: a bug of the measurement of tests", self.assignment.label)
+
+    def _measurement(self, done: AttemptResult) -> None:
+        store, instance_context = self.context.store, self.assignment.instance_context
+        self.context.notify(f"{self.assignment.label}: the tests it wrote")
+        self.context.in_sandbox(
+            lambda: measure_own_tests(
+                store, instance_context, self.assignment.instance_key, done.changes, self.recorder
+            )
+        )

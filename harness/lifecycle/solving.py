@@ -1,0 +1,167 @@
+"""A solve order, from its place to its report: the same lifecycle as an attempt's, with no hidden tests to judge it.
+
+set up (clone, environment, index, rows) -> work (the agent's loop) -> the whole suite before and after -> archive
+-> close
+"""
+
+import time
+from collections.abc import Callable
+
+from harness.lifecycle.attempt import Attempt, fault_of
+from harness.packages.contents import package_content
+from harness.packages.package import write_atomically
+from harness.runs.attempt import AttemptResult
+from harness.runs.campaign_context import Assignment, CampaignContext, ignore
+from harness.runs.executor import DIRECT, AttemptExecutor
+from harness.runs.model_pool import ModelPool
+from harness.runs.solving import FullCheck, SolveContext, SolveOrder, check_whole, place_for
+from host.private import private_directory
+from models.campaign_settings import StepTestMode
+from models.edits import EditFormat
+from models.errors import EnvironmentFault, InfrastructureError, SandboxUnavailable, UsageError, WheelError
+from models.outcomes import OutcomeKind
+from models.plans import Frozen
+from models.settings import Settings
+from runtime.trees import Runtime
+from store.runs import RawStore, digest
+
+
+class SolveRequest(Frozen):
+    """The planner that solves an order, and what it may cost."""
+
+    planner: str = "student"
+    temperature: float = 0.0
+    sample: int = 0
+    edit_format: EditFormat | None = None
+    max_cost: float | None = None
+    max_tokens: int | None = None
+
+
+class SolveReport(Frozen):
+    """What came of an order: the outcome, the patch, the suite before and after, and where it is on record."""
+
+    trajectory: str
+    base: str
+    outcome: OutcomeKind
+    detail: str
+    work: AttemptResult
+    check: FullCheck | None
+    untested: str
+    seconds: float = 0.0
+
+
+def solve_order(
+    order: SolveOrder,
+    request: SolveRequest,
+    settings: Settings,
+    runtime: Runtime,
+    store: RawStore,
+    executor: AttemptExecutor = DIRECT,
+    notify: Callable[[str], None] = ignore,
+) -> SolveReport:
+    """Work an order off. The same order again returns what came of it, or goes on where it was stopped.
+
+    Raises UsageError and RepositoryError for a bad order, InfrastructureError when nobody could be asked.
+    """
+    started = time.monotonic()
+    with place_for(order, runtime, settings.cache_dir) as place:
+        context = _context(place, request, settings, store, notify)
+        assignment = _assignment(place, request, context)
+        archive = settings.data_dir / "sessions" / f"{assignment.key}.json"
+        number = store.begin_attempt(assignment.key)
+        if archive.is_file():
+            solved = SolveReport.model_validate_json(archive.read_text())
+        elif number is None:
+            raise UsageError(f"this was solved before, but {archive} is gone; --sample gives another attempt")
+        else:
+            try:
+                recorder = store.recorder(assignment.key, number)
+                solved = _work(Attempt(assignment, context, executor, number, recorder), place, started)
+            except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable) as error:
+                store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
+                raise
+            private_directory(archive.parent)
+            write_atomically(archive, solved.model_dump_json(indent=1) + "\n")
+        if number is not None:  # closed last: whatever stops this before leaves the order to be gone on with
+            store.close_trajectory(
+                assignment.key,
+                number,
+                solved.outcome,
+                patch=solved.work.patch,
+                alignment=solved.work.alignment,
+                detail=solved.detail,
+                seconds=solved.seconds,
+            )
+    return solved
+
+
+def _context(
+    place: SolveContext, request: SolveRequest, settings: Settings, store: RawStore, notify: Callable[[str], None]
+) -> CampaignContext:
+    from llm import Meter
+
+    meter = Meter(max_tokens=request.max_tokens, max_cost=request.max_cost)
+    return CampaignContext(
+        store,
+        settings.cache_dir,
+        ModelPool(settings.models, meter, settings.curated_url),
+        edit_format=request.edit_format,
+        limits=settings.loop,
+        step_tests=StepTestMode.OFF if place.untested else StepTestMode.ON,
+        sandboxes=settings.concurrency,
+        notify=notify,
+    )
+
+
+def _assignment(place: SolveContext, request: SolveRequest, context: CampaignContext) -> Assignment:
+    """The order's trajectory, registered as a campaign of its own."""
+    store, instance_context = context.store, place.instance_context
+    package, instance_id = instance_context.package, instance_context.instance.instance_id
+    instance_key = store.register_package(package.manifest, package_content(package))[instance_id]
+    name = package.manifest.name
+    campaign = store.register_campaign(
+        {"kind": "solve", "repository": name, "loop": context.limits.model_dump(mode="json")}
+    )
+    store.start_run(campaign, f"solve-{name}", place.key, [package.directory])
+    sampling = (request.temperature, request.sample)
+    identity = context.planner(request.planner, instance_context, *sampling).identity
+    key = store.open_trajectory(campaign, instance_key, request.planner, identity, *sampling)
+    return Assignment(key, instance_key, request.planner, *sampling, instance_context)
+
+
+def _work(attempt: Attempt, place: SolveContext, started: float) -> SolveReport:
+    work = attempt.work()
+    attempt.context.notify("the whole suite")
+    check = _checked(attempt, place, work)
+    outcome, detail = _outcome(work, check, place)
+    return SolveReport(
+        trajectory=attempt.assignment.key,
+        base=place.instance_context.instance.base_commit,
+        outcome=outcome,
+        detail=detail,
+        work=work,
+        check=check,
+        untested=place.untested,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _checked(attempt: Attempt, place: SolveContext, work: AttemptResult) -> FullCheck | None:
+    """The whole suite before and after, unless there is nothing to run or nothing to judge."""
+    if place.untested or not work.files:
+        return None
+    key = digest("full-check", place.instance_context.instance.model_dump(mode="json"), work.canonical())
+    return attempt.executor.check_suite(key, lambda: check_whole(place.instance_context, work.changes))
+
+
+def _outcome(work: AttemptResult, check: FullCheck | None, place: SolveContext) -> tuple[OutcomeKind, str]:
+    """The outcome of a solve, which no hidden test judges, and its detail."""
+    if work.end is not None:
+        return work.end, work.detail
+    if not work.files:
+        return OutcomeKind.EMPTY_PATCH, "nothing was changed"
+    if check is None:
+        return OutcomeKind.UNTESTED, f"no test was run: {place.untested}"
+    if check.broken:
+        return OutcomeKind.REGRESSION, f"{len(check.broken)} tests broke, first {check.broken[0]}"
+    return OutcomeKind.NO_REGRESSION, f"no test broke; {len(check.new)} new ones pass"

@@ -1,0 +1,135 @@
+"""What the attempts of a campaign share, and what each of them is given."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from harness.packages.contents import package_content
+from harness.packages.package import RepoPackage
+from harness.runs.attempt import InstanceContext, make_planner
+from harness.runs.indexes import Indexes
+from harness.runs.model_pool import TEAMS, ModelPool
+from models.campaign_settings import Grid, StepTestMode
+from models.edits import EditFormat
+from models.limits import LoopLimits
+from models.protocols import Planner
+from models.settings import Settings
+from runtime.trees import Runtime
+from store.runs import RawStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A trajectory to be run: an instance, a planner, and the keys of the trajectory's and the instance's rows."""
+
+    key: str
+    instance_key: str
+    planner: str
+    temperature: float
+    sample: int
+    instance_context: InstanceContext
+
+    @property
+    def label(self) -> str:
+        """Repository, commit, planner, temperature and sample, for people."""
+        name, sha = self.instance_context.package.manifest.name, self.instance_context.instance.commit[:7]
+        return f"{name}@{sha} {self.planner} t{self.temperature:g} #{self.sample}"
+
+    @property
+    def tags(self) -> set[str]:
+        """Repository and commit, to filter by."""
+        return {self.instance_context.package.manifest.name, self.instance_context.instance.commit[:7]}
+
+
+def ignore(what: str) -> None:
+    """A progress callback that does nothing."""
+
+
+@dataclass(eq=False)
+class CampaignContext:
+    """What every trajectory of a campaign shares.
+
+    `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a planner that
+    is a model; gold and null, which learn nothing from them, do without. `sandboxes`: how many test runs at a time.
+    `measure_tests`: whether the tests that a model wrote are measured once its patch is judged.
+    `notify` is called before each question and test run.
+    """
+
+    store: RawStore
+    cache_dir: Path
+    pool: ModelPool
+    edit_format: EditFormat | None = None
+    limits: LoopLimits = field(default_factory=LoopLimits)
+    step_tests: StepTestMode = StepTestMode.AUTO
+    step_test_seconds: float = 120.0
+    sandboxes: int = 1
+    measure_tests: bool = True
+    notify: Callable[[str], None] = ignore
+    slots: threading.BoundedSemaphore = field(init=False)
+    indexes: Indexes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = threading.BoundedSemaphore(self.sandboxes)
+        self.indexes = Indexes(self.cache_dir / "index")
+
+    def planner(
+        self, name: str, instance_context: InstanceContext, temperature: float = 0.0, sample: int = 0
+    ) -> Planner:
+        """The planner of a name for an instance."""
+        return make_planner(name, instance_context, self.edit_format, temperature, sample, self.pool)
+
+    def runs_step_tests(self, planner: str) -> bool:
+        """Whether tests run after the steps of a planner."""
+        return self.step_tests is StepTestMode.ON or (self.step_tests is StepTestMode.AUTO and planner in TEAMS)
+
+    def in_sandbox(self, run: Callable[[], T]) -> T:
+        """Call a function that runs tests, once fewer than `sandboxes` others are running."""
+        with self.slots:
+            return run()
+
+
+def open_campaign_context(
+    settings: Settings,
+    store: RawStore,
+    edit_format: EditFormat | None,
+    step_tests: StepTestMode,
+    max_cost: float | None = None,
+    max_tokens: int | None = None,
+) -> CampaignContext:
+    """What trajectories share, by the settings; one meter counts what all models of this run spend."""
+    from llm.meter import Meter
+
+    return CampaignContext(
+        store,
+        settings.cache_dir,
+        ModelPool(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens), settings.curated_url),
+        edit_format=edit_format,
+        limits=settings.loop,
+        step_tests=step_tests,
+        step_test_seconds=settings.campaign.step_test_seconds,
+        sandboxes=settings.concurrency,
+        measure_tests=settings.campaign.measure_tests,
+    )
+
+
+def assignments(
+    campaign_id: str, package: RepoPackage, grid: Grid, context: CampaignContext, runtime: Runtime
+) -> Iterator[Assignment]:
+    """A package's trajectories, all of an instance side by side: their prompts begin alike, which servers cache."""
+    keys = context.store.register_package(package.manifest, package_content(package))
+    valid = [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
+    for instance in valid:
+        instance_context = InstanceContext(runtime, package, instance)
+        identities: dict[str, str] = {}
+        for draw in grid.draws(frozenset(TEAMS)):
+            if draw.planner not in identities:
+                identities[draw.planner] = context.planner(draw.planner, instance_context).identity
+            instance_key = keys[instance.instance_id]
+            key = context.store.open_trajectory(
+                campaign_id, instance_key, draw.planner, identities[draw.planner], draw.temperature, draw.sample
+            )
+            yield Assignment(key, instance_key, draw.planner, draw.temperature, draw.sample, instance_context)

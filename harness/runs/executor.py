@@ -1,0 +1,172 @@
+"""How the parts of an attempt are executed: an executor may keep what comes of one, try it again, or show it.
+
+The lifecycle of an attempt (`harness.lifecycle`) gives each part to an executor as a function, with the key of all that
+its result depends on where that may be kept. `DirectExecutor` calls it; the engine's makes a task of it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.runs.solving import FullCheck
+from models.edits import EditFormat
+from models.outcomes import Validation
+from models.protocols import Answer, Planner, Request, Stage
+from models.suite import SuiteReport
+from store.keys import digest
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
+"""Stages that are asked once for all samples of an instance: what is sampled branches from one frozen context."""
+
+
+class AttemptExecutor(Protocol):
+    """What executes the parts of an attempt. Each method returns what its function returns, and raises what it raises.
+
+    A result that was kept under the same key may be returned instead of calling the function.
+    """
+
+    @property
+    def logger(self) -> Logger:
+        """Where faults are logged."""
+        ...
+
+    def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
+        """A planner's answer to one question. One that was kept comes back as `reused`, at no cost."""
+        ...
+
+    def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
+        """The report of the tests after a step."""
+        ...
+
+    def check_suite(self, key: str, run: Callable[[], FullCheck]) -> FullCheck:
+        """The whole suite before and after a change."""
+        ...
+
+    def validate(self, key: str, judge: Callable[[], Validation]) -> Validation:
+        """The verdict of the hidden tests. `judge` stores it under `key`."""
+        ...
+
+    def attribute(self, run: Callable[[], object]) -> None:
+        """Attribution of a failure to a stage; what is found is stored by `run`."""
+        ...
+
+    def measure(self, run: Callable[[], object]) -> None:
+        """Measurement of the tests that a planner wrote; what is found is stored by `run`."""
+        ...
+
+
+class DirectExecutor:
+    """An executor that calls each function, and keeps nothing."""
+
+    logger = logging.getLogger("harness.lifecycle")
+
+    def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
+        """Ask."""
+        return ask()
+
+    def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
+        """Run the tests."""
+        return run()
+
+    def check_suite(self, key: str, run: Callable[[], FullCheck]) -> FullCheck:
+        """Run the whole suite."""
+        return run()
+
+    def validate(self, key: str, judge: Callable[[], Validation]) -> Validation:
+        """Judge."""
+        return judge()
+
+    def attribute(self, run: Callable[[], object]) -> None:
+        """Attribute."""
+        run()
+
+    def measure(self, run: Callable[[], object]) -> None:
+        """Measure."""
+        run()
+
+
+DIRECT = DirectExecutor()
+
+
+@dataclass(frozen=True)
+class PlannerProxy:
+    """A planner whose answers are given through an executor, each under a key of what was asked of which planner.
+
+    `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
+    identity, temperature and sample. It does not hold the campaign, so one that grows pays for no answer twice.
+    `judge` is the same for the stages of retrieval, for all temperatures and samples. `notify` gets the question's
+    label before it is asked.
+    """
+
+    planner: Planner
+    executor: AttemptExecutor
+    asker: str
+    judge: str
+    notify: Callable[[str], None]
+
+    @property
+    def name(self) -> str:
+        """The slot's name."""
+        return self.planner.name
+
+    @property
+    def identity(self) -> str:
+        """The wrapped planner's identity."""
+        return self.planner.identity
+
+    @property
+    def edit_format(self) -> EditFormat:
+        """The wrapped planner's edit format."""
+        return self.planner.edit_format
+
+    @property
+    def judges(self) -> bool:
+        """Whether the wrapped planner answers the stages of retrieval."""
+        return self.planner.judges
+
+    @property
+    def guides_ranking(self) -> bool:
+        """Whether the wrapped planner's analysis leads the ranking."""
+        return self.planner.guides_ranking
+
+    @property
+    def plans(self) -> bool:
+        """Whether the wrapped planner answers the stages of planning."""
+        return self.planner.plans
+
+    def max_prompt_tokens(self, stage: Stage) -> int:
+        """Tokens that a prompt of the wrapped planner may have."""
+        return self.planner.max_prompt_tokens(stage)
+
+    def max_output_tokens(self, stage: Stage) -> int:
+        """Tokens that an answer of the wrapped planner may have."""
+        return self.planner.max_output_tokens(stage)
+
+    def count(self, text: str) -> int:
+        """The wrapped planner's count of a text's tokens."""
+        return self.planner.count(text)
+
+    def answer(self, request: Request) -> Answer:
+        """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
+        key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
+        label = _label(request)
+        self.notify(label)
+        return self.executor.answer(key, label, lambda: self.planner.answer(request))
+
+
+def judging_identity(planner: Planner) -> str:
+    """What the planner's judgements depend on besides the question; its whole identity where it does not say."""
+    own = getattr(planner, "judging_identity", None)
+    return own if isinstance(own, str) else planner.identity
+
+
+def _label(request: Request) -> str:
+    label = request.stage.value
+    if request.step is not None:
+        label += f" {request.step.id}"
+    elif request.part is not None:
+        label += f" {request.part.id}"
+    return label + (f" retry {request.attempt}" if request.attempt else "")

@@ -1,0 +1,44 @@
+"""Verdicts on changes, each reached once and kept in the database."""
+
+from collections.abc import Callable
+
+from harness.runs.attempt import InstanceContext
+from harness.validation.confirmation.recorded import TWINS_VERSION
+from harness.validation.judge import JUDGE_VERSION, judge_candidate
+from models.files import Overlay
+from models.outcomes import Validation
+from store.runs import RawStore, digest, validation_key
+
+Judge = Callable[[Overlay], Validation]
+"""The verdict on a change. Raises EnvironmentFault, WheelError and InfrastructureError."""
+
+
+def stored_judge(store: RawStore, instance_context: InstanceContext, instance: str) -> Judge:
+    """Judging by the hidden tests, each change once: verdicts are kept. `instance` is an instance's key."""
+
+    def judge(changes: Overlay) -> Validation:
+        key = judging_key(instance_context, instance, changes)
+        if (found := store.find_validation(key)) is not None:
+            return found
+        verdict, report = judge_candidate(
+            instance_context.runtime, instance_context.package, instance_context.instance, changes, key
+        )
+        return store.store_validation(instance, verdict, report)
+
+    return judge
+
+
+def judging_key(instance_context: InstanceContext, instance: str, changes: Overlay) -> str:
+    """The identity of the verdict on `changes`: of all that it rests on.
+
+    The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.
+    """
+    files = {p: None if c is None else [c[0].decode("utf-8", "surrogateescape"), c[1]] for p, c in changes.items()}
+    conditions = {
+        "limits": instance_context.runtime.limits.model_dump(mode="json"),
+        "sandbox": instance_context.runtime.sandbox.kind,
+        "judge": JUDGE_VERSION,
+        "twins": TWINS_VERSION,
+    }
+    environment = instance_context.package.environment_identity(instance_context.instance.environment)
+    return validation_key(instance, digest("changes", files), environment, conditions)
