@@ -8,7 +8,8 @@ import pytest
 from models.limits import MIB, Limits
 from models.suite import SuiteEnd
 from runtime.sandbox import Mount, open_sandbox
-from runtime.testing import Selection, SuiteSetup, run_suite
+from runtime.testing import Selection, SuiteSetup
+from runtime.testing.pytest_runner import run_suite
 
 VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)
 SETUP = SuiteSetup(
