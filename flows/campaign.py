@@ -17,9 +17,10 @@ from flows.table import CampaignTable
 from flows.window import completed
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage, read_package
-from harness.runs.attempt import InstanceContext, check_planners
+from harness.planners.registry import TEAMS, check_planners
+from harness.runs.attempt import InstanceContext
 from harness.runs.campaigns import campaign_config
-from harness.runs.model_pool import TEAMS, ModelPool
+from harness.runs.model_pool import ModelPool
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat

@@ -7,8 +7,8 @@ from prefect.cache_policies import NO_CACHE
 
 from harness.attribution import attribute_attempt, stored_judge
 from harness.attribution.experiments import judging_key
+from harness.planners.registry import PLANNERS, TEAMS
 from harness.runs.attempt import AttemptResult
-from harness.runs.model_pool import TEAMS
 from harness.test_quality import measurable, measure_own_tests
 from models.attribution import attributable
 from models.errors import DatabaseError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
@@ -18,8 +18,6 @@ from tasks.caching import RETRY_DELAYS, cache_options, commit_eagerly, is_infras
 
 if TYPE_CHECKING:
     from tasks.trajectory import Assignment, CampaignContext
-
-NO_PLAN = "no-plan"
 
 
 class Judging:
@@ -82,7 +80,7 @@ class Judging:
                 self.done.solution,
                 self.done.changes,
                 outcome,
-                planned=self.assignment.planner != NO_PLAN,
+                planned=PLANNERS[self.assignment.planner].plans,
             )
         return found.label.value if found else ""
 

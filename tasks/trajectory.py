@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from prefect import get_run_logger, tags, task
 
+from harness.planners.registry import TEAMS
 from harness.runs.attempt import AttemptResult, InstanceContext, StepTesting, make_planner, outcome_of, work
 from harness.runs.indexes import Indexes
-from harness.runs.model_pool import TEAMS, ModelPool
+from harness.runs.model_pool import ModelPool
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
 from models.errors import (
