@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
-from host.folders import FOLDER, LONGEST_PATH, NAME_MAX, NEW_FILE, PATH_MAX, walk
-from host.reaper import remove_folder
+from host.folders import LONGEST_PATH, NAME_MAX, NEW_FILE, PATH_MAX, walk
+from host.reaper import FOLDER, remove_folder
 from models.errors import CleanRoomError
 from models.files import Overlay
 

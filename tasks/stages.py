@@ -11,13 +11,10 @@ from prefect import task
 
 from models.edits import EditFormat
 from models.errors import DatabaseError
-from models.protocols import Answer, Planner, Request, Stage
+from models.protocols import JUDGING_STAGES, Answer, Planner, Request, Stage
 from models.suite import SuiteReport
 from store.runs import RawStore, digest
 from tasks.caching import RETRY_DELAYS, CacheOptions, cache_options, commit_eagerly, is_infrastructure
-
-JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
-"""Stages that are asked once for all samples of an instance: what is sampled branches from one frozen context."""
 
 
 class _Asking:
@@ -157,7 +154,7 @@ class CachedPlanner:
 
     def answer(self, request: Request) -> Answer:
         """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
-        key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
+        key = digest(self.judge if request.stage in JUDGING_STAGES else self.asker, request.model_dump(mode="json"))
         label = _label(request)
         self.notify(label)
         asking = _Asking(self.planner, request, self.store)

@@ -31,7 +31,7 @@ _QUICK = 2
 """Seconds that a twin may take on the gold patch in order to be kept."""
 _PATIENT = 20
 """Seconds that a kept one may take on a candidate."""
-_CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
+CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
 _OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
 
 
@@ -119,7 +119,7 @@ def _whole(gold: JudgedTree, modules: Sequence[Module], hash_seed: int = 0) -> d
     """
     for attempt in (1, 2):
         end, seen = gold.observe(modules, _QUICK, hash_seed)
-        if end not in _CUT_SHORT or (attempt == 2 and end is SuiteEnd.CRASHED):
+        if end not in CUT_SHORT or (attempt == 2 and end is SuiteEnd.CRASHED):
             return seen
     raise InfrastructureError(
         f"{gold.instance.instance_id}: the run of its varied tests on the gold patch ended with {end.value}; run it "
