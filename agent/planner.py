@@ -3,8 +3,8 @@
 import hashlib
 from typing import Protocol
 
+from agent.cross_check import opinion
 from agent.prompts import REVISION, answer_schema, render
-from agent.second_opinion import opinion
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
