@@ -3,17 +3,15 @@
 import hashlib
 from typing import Protocol
 
+from agent.cross_check import opinion
 from agent.prompts import REVISION, answer_schema, render
-from agent.second_opinion import opinion
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
-from models.protocols import Answer, Request, Stage
+from models.protocols import JUDGING_STAGES, Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS
 
 _VERSION = "model-1"
-JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
-"""Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
 NO_PLAN = "no-plan"
 
 
@@ -81,8 +79,8 @@ class ModelPlanner:
         """
         stage = request.stage
         messages = render(request, self.max_prompt_tokens(stage), lambda text: self._models.count(stage, text))
-        temperature = 0.0 if stage in JUDGING else self.temperature
-        seed = (0 if stage in JUDGING else self.seed) + request.attempt
+        temperature = 0.0 if stage in JUDGING_STAGES else self.temperature
+        seed = (0 if stage in JUDGING_STAGES else self.seed) + request.attempt
         chat = ChatRequest(
             messages=messages,
             max_tokens=self.max_output_tokens(stage),

@@ -141,7 +141,7 @@ def run_campaign(
     Asks first when it may cost more than its cap, or without one than the setting, unless `unasked`.
     """
     from harness.packages.package import read_package
-    from harness.runs.attempt import check_planners
+    from harness.planners.registry import check_planners
     from harness.runs.campaigns import campaign_config, estimate
     from harness.runs.model_pool import ModelPool
     from host.settings import load_settings

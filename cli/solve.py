@@ -101,7 +101,7 @@ def solve(
 
 
 def _order(task: str, repo: Path, at: str, planner: str, commit: str | None, tests: bool) -> "SolveOrder":
-    from harness.runs.attempt import check_planners
+    from harness.planners.registry import check_planners
     from harness.runs.solving import SolveOrder
     from models.errors import UsageError
 

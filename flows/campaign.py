@@ -15,7 +15,7 @@ from flows.table import CampaignTable
 from flows.window import completed
 from harness.lifecycle.attempt import AttemptEnding
 from harness.packages.package import read_package
-from harness.runs.attempt import check_planners
+from harness.planners.registry import check_planners
 from harness.runs.campaign_context import Assignment, CampaignContext, assignments, open_campaign_context
 from harness.runs.campaigns import campaign_config, with_adapters
 from host.settings import load_settings

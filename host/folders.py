@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from host.reaper import FOLDER
+
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+PATH_MAX, NAME_MAX = 4096, 255
+"""Bytes of a path and of each of its names that file systems take."""
 LONGEST_PATH = 4000
-"""Characters of a path, relative to its tree, that the system still takes in one piece (PATH_MAX is 4096 bytes)."""
+"""Characters of a path, relative to its tree, that the system still takes in one piece, with the tree's own path."""
 
 
 class Folder(NamedTuple):
@@ -176,8 +180,7 @@ def _copy(entry: "os.DirEntry[str]", here: int, there: int) -> None:
         read = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
         with os.fdopen(read, "rb") as original:
             status = os.fstat(read)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(entry.name, flags, 0o600, dir_fd=there), "wb") as copy:
+            with os.fdopen(os.open(entry.name, NEW_FILE, 0o600, dir_fd=there), "wb") as copy:
                 _copy_content(original.fileno(), copy.fileno(), status.st_size)
                 os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
                 os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))

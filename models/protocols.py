@@ -27,6 +27,10 @@ class Stage(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+JUDGING_STAGES = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
+"""Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
+
+
 class Task(Frozen):
     """What is to be done: the text, and the repository state it starts from (commit or tree id)."""
 

@@ -3,10 +3,10 @@
 import re
 import unicodedata
 
+from host.folders import NAME_MAX
 from models.errors import EditError
 
 _DRIVE = re.compile(r"[A-Za-z]:")
-_COMPONENT_BYTES = 255
 _PATH_BYTES = 1024
 
 
@@ -42,7 +42,7 @@ def _problem(path: str) -> str | None:
         return "is not in normal form"
     if any(_names_git(part) for part in parts):
         return "lies in .git"
-    if size > _PATH_BYTES or any(len(part.encode()) > _COMPONENT_BYTES for part in parts):
+    if size > _PATH_BYTES or any(len(part.encode()) > NAME_MAX for part in parts):
         return "is too long"
     return None
 

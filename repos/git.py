@@ -268,11 +268,3 @@ def _foreign_ref(directory: Path) -> str | None:
     if packed.is_file() and b" refs/replace/" in packed.read_bytes():
         return "holds refs/replace"
     return None
-
-
-def git_version() -> str:
-    """The installed git's version; InfrastructureError if there is none."""
-    try:
-        return subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise InfrastructureError("git is not installed; install git 2.30 or newer") from error

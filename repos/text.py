@@ -6,6 +6,8 @@ import re
 from models.errors import EditError
 
 BOM = "\ufeff"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that are not to be printed: controls, line separators, marks that change the direction, surrogates."""
 
 
 def decode(data: bytes, path: str) -> str:

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from host.folders import NAME_MAX, PATH_MAX
 from models.errors import RepositoryError
+from repos.text import CONTROL
 
 ALLOWED = ("file", "https", "ssh")
-_LONGEST = 4096
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _HELPER = re.compile(r"[^/]*::")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/*")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
@@ -57,11 +57,11 @@ def local_path(source: str) -> Path | None:
 
 
 def _refuse_odd_text(source: str) -> None:
-    if not source.strip() or len(source) > _LONGEST:
+    if not source.strip() or len(source) > PATH_MAX:
         raise RepositoryError(f"a source of {len(source)} characters is no repository; give a path or a URL")
-    if _CONTROL.search(source):
+    if CONTROL.search(source):
         raise _refused(source, "holds a control character")
-    if any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in source.split("/")):
+    if any(len(part.encode("utf-8", "surrogateescape")) > NAME_MAX for part in source.split("/")):
         raise _refused(source, "has a component of more than 255 bytes")
 
 
@@ -82,14 +82,14 @@ def _of_url(source: str) -> Path | None:
         return _of_file_url(source, parts.netloc, parts.path)
     user, _, host = parts.netloc.rpartition("@")
     _check_host(source, user or None, re.sub(r":[0-9]*$", "", host))
-    if port == 0 or unquote(parts.path).lstrip("/").startswith("-") or _CONTROL.search(unquote(parts.path)):
+    if port == 0 or unquote(parts.path).lstrip("/").startswith("-") or CONTROL.search(unquote(parts.path)):
         raise _refused(source, "has an odd port or path")
     return None
 
 
 def _of_file_url(source: str, host: str, path: str) -> Path:
     plain = unquote(path)
-    if host not in ("", "localhost") or not plain.startswith("/") or _CONTROL.search(plain):
+    if host not in ("", "localhost") or not plain.startswith("/") or CONTROL.search(plain):
         raise _refused(source, "names no file of this machine; give its path")
     if not Path(plain).exists():
         raise SourceNotFound(f"{source} does not exist; give a path or a URL of a git repository")

@@ -6,22 +6,22 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
-from host.folders import FOLDER, LONGEST_PATH, walk
-from host.reaper import remove_folder
+from host.folders import LONGEST_PATH, NAME_MAX, NEW_FILE, PATH_MAX, walk
+from host.reaper import FOLDER, remove_folder
 from models.errors import CleanRoomError
 from models.files import Overlay
 
 _SHOWN = 200  # characters of a path in a message
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-_LONGEST, _LONGEST_COMPONENT = 4096, 255
-"""Bytes of a path and of each of its names that file systems take."""
 
 
 class UnsafePath(CleanRoomError):
     """A path that would leave its tree, that git would take for its own, or that no file system takes."""
+
+
+class LinkedPath(CleanRoomError):
+    """A path that leads through a symlink; the message names the link."""
 
 
 def inside(path: str) -> bool:
@@ -38,7 +38,7 @@ def _can_be(path: str) -> bool:
         encoded = os.fsencode(path)
     except UnicodeEncodeError:  # a lone surrogate that stands for no byte
         return False
-    return len(encoded) <= _LONGEST and max(map(len, encoded.split(b"/"))) <= _LONGEST_COMPONENT
+    return len(encoded) <= PATH_MAX and max(map(len, encoded.split(b"/"))) <= NAME_MAX
 
 
 def overlay(tree: Path, changes: Overlay) -> None:
@@ -50,37 +50,84 @@ def overlay(tree: Path, changes: Overlay) -> None:
         if not inside(path):
             raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or can be none")
     for path in sorted(path for path, content in changes.items() if content is None):
-        _remove(tree, path)
+        with contextlib.suppress(LinkedPath):
+            remove_file(tree, path)
     for path, content in sorted(changes.items()):
         if content is not None:
-            _write(tree, path, *content)
+            with parent_folder(tree, path, make=True, clear=True) as (parent, name):
+                assert parent is not None
+                write_file(parent, name, content[0], 0o755 if content[1] else 0o644)
 
 
-def _write(tree: Path, path: str, content: bytes, executable: bool) -> None:
-    with _parent(tree, path, make=True) as (parent, name):
-        assert parent is not None
-        _clear(parent, name)
-        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+def write_file(parent: int, name: str, content: bytes, mode: int) -> None:
+    """Write a file into an open folder in one step, in place of a file or link of that name. Raises OSError."""
+    temporary = f".{uuid4().hex}.tmp"
+    descriptor = os.open(temporary, NEW_FILE, 0o600, dir_fd=parent)
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            os.fchmod(file.fileno(), 0o755 if executable else 0o644)
+            os.fchmod(file.fileno(), mode)
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except BaseException:
+        os.unlink(temporary, dir_fd=parent)
+        raise
 
 
-def _remove(tree: Path, path: str) -> None:
-    """Remove a file or link, and the folders that this leaves empty."""
-    with _parent(tree, path, make=False) as (parent, name):
+def remove_file(tree: Path, path: str) -> None:
+    """Remove a file or link, and the folders that this leaves empty. Raises LinkedPath, OSError."""
+    with parent_folder(tree, path) as (parent, name):
         if parent is None:
             return
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(name, dir_fd=parent)
     for folder in list(PurePosixPath(path).parents)[:-1]:
-        with _parent(tree, folder.as_posix(), make=False) as (parent, name):
+        with parent_folder(tree, folder.as_posix()) as (parent, name):
             if parent is None:
                 return
             try:
                 os.rmdir(name, dir_fd=parent)
             except OSError:  # not empty, not there, or a link: nothing to prune
                 return
+
+
+@contextmanager
+def parent_folder(
+    tree: Path, path: str, *, make: bool = False, clear: bool = False
+) -> Iterator[tuple[int | None, str]]:
+    """The folder of a path as a descriptor, reached without following a link, and the path's last name.
+
+    The descriptor is None where there is no such folder. With `make` folders that are missing are made; with `clear`
+    whatever is in the way of them or of a file under that name is removed. Raises OSError, and without `clear`
+    LinkedPath for a link among the folders.
+    """
+    *folders, name = PurePosixPath(path).parts
+    current = os.open(tree, FOLDER)
+    try:
+        for folder in folders:
+            try:
+                below = os.open(folder, FOLDER, dir_fd=current)
+            except OSError as error:
+                if clear:
+                    _clear(current, folder)
+                elif isinstance(error, NotADirectoryError):
+                    if stat.S_ISLNK(os.stat(folder, dir_fd=current, follow_symlinks=False).st_mode):
+                        raise LinkedPath(f"{path} leads through the symlink {folder!r}") from error
+                    yield None, name
+                    return
+                elif not isinstance(error, FileNotFoundError):
+                    raise
+                if not make:
+                    yield None, name
+                    return
+                os.mkdir(folder, dir_fd=current)
+                below = os.open(folder, FOLDER, dir_fd=current)
+            os.close(current)
+            current = below
+        if clear:
+            _clear(current, name)
+        yield current, name
+    finally:
+        os.close(current)
 
 
 def _clear(parent: int, name: str) -> None:
@@ -95,40 +142,12 @@ def _clear(parent: int, name: str) -> None:
         os.unlink(name, dir_fd=parent)
 
 
-@contextmanager
-def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, str]]:
-    """The folder of a path as a descriptor, reached without following a link, and the path's last name.
-
-    With `make`, folders that are missing are made and whatever else stands in their place is removed; else the
-    descriptor is None when there is no such folder.
-    """
-    *folders, name = PurePosixPath(path).parts
-    current = os.open(tree, FOLDER)
-    try:
-        for folder in folders:
-            try:
-                below = os.open(folder, FOLDER, dir_fd=current)
-            except OSError:  # not there, a file, or a link
-                if not make:
-                    yield None, name
-                    return
-                _clear(current, folder)
-                os.mkdir(folder, 0o755, dir_fd=current)
-                below = os.open(folder, FOLDER, dir_fd=current)
-            os.close(current)
-            current = below
-        yield current, name
-    finally:
-        os.close(current)
-
-
 def make_links(tree: Path, links: Mapping[str, str]) -> None:
     """Make symlinks (path -> goal), then remove all of those that lead outside, however they are chained."""
     for path, goal in sorted(links.items()):
         if inside(path) and not goal.startswith("/") and "\0" not in goal:
-            with _parent(tree, path, make=True) as (parent, name):
+            with parent_folder(tree, path, make=True, clear=True) as (parent, name):
                 assert parent is not None
-                _clear(parent, name)
                 os.symlink(goal, name, dir_fd=parent)
     root = tree.resolve()
     left = [tree / path for path in links]

@@ -1,7 +1,7 @@
 """A repository state on disk: a commit's files, a candidate's changes over them, the hidden tests over those."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,11 @@ from runtime.environments import (
     discover,
     generated_files,
     own_plugins,
-    registered_plugins,
     unpack_built,
     write_own_metadata,
 )
 from runtime.sandbox import Mount, ProcessEnd, Sandbox
-from runtime.testing import Plugin, Selection, SuiteSetup, run_suite
+from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
 
 
 class BuildFailed(CleanRoomError):
@@ -99,12 +98,10 @@ def project_in(tree: Path) -> Project:
     return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
 
 
-def run_tests(
-    runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection, plugins: Sequence[Plugin] = ()
-) -> SuiteReport:
+def run_tests(runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection) -> SuiteReport:
     """Run the tests of a tree in the sandbox. A tree that must be built is to be built before (`build`)."""
     setup = suite_setup(tree, provided)
-    return run_suite(runtime.sandbox, tree, setup, selection, runtime.limits, plugins)
+    return runner_of(setup).run(runtime.sandbox, tree, setup, selection, runtime.limits)
 
 
 def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
@@ -131,7 +128,8 @@ def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
         import_roots=project.import_roots,
         extra_path=(metadata,),
         command=project.test_command,
-        plugins=(*registered_plugins(built.prefix), *own_plugins(project)),
+        plugins=(*PYTEST.installed_plugins(built.prefix), *own_plugins(project, PYTEST.plugin_group)),
+        runner=PYTEST.name,
     )
 
 

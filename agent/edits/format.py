@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from agent.edits import markup
 from models.edits import CreateFile, DeleteFile, Edit, RenameFile, SearchReplace, SymbolEdit
 
-_INFO = {".py": "python", ".pyi": "python", ".js": "javascript", ".ts": "typescript", ".tsx": "tsx"}
+INFO_STRINGS = {".py": "python", ".pyi": "python", ".js": "javascript", ".ts": "typescript", ".tsx": "tsx"}
+"""What follows the opening fence of a code block, by the suffix of the file."""
 
 
 def format_edits(edits: Sequence[Edit]) -> str:
@@ -57,7 +58,7 @@ def _block(edit: SearchReplace) -> list[str]:
 def _fenced(content: str, path: str) -> list[str]:
     lines = markup.encode(content)
     length = _free_length(3, lines, lambda n: [markup.fence_start(n), markup.fence_end(n)])
-    return ["`" * length + _INFO.get(PurePosixPath(path).suffix, ""), *lines, "`" * length]
+    return ["`" * length + INFO_STRINGS.get(PurePosixPath(path).suffix, ""), *lines, "`" * length]
 
 
 def _free_length(least: int, lines: list[str], ends: Callable[[int], list[re.Pattern[str]]]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from agent.edits.format import INFO_STRINGS
 from agent.prompts.shorten import one_line, shorten
 from agent.retrieve import elide
 from models.chat import Message
@@ -19,7 +20,6 @@ from models.plans import Action, Target
 from models.protocols import Request, SourceFile, Stage
 
 _FOLDER = Path(__file__).parent
-_LANGUAGES = {".py": "python", ".pyi": "python", ".js": "javascript", ".ts": "typescript", ".tsx": "tsx"}
 REVISION = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.jinja")))).hexdigest()[:16]
 """Changes with the templates."""
 _BETWEEN = "\0"
@@ -102,7 +102,7 @@ def fenced(text: str, language: str) -> str:
     bare = [line.strip() for line in text.splitlines()]  # a closing fence may be indented
     longest = max((len(line) - len(line.lstrip("`")) for line in bare), default=0)
     fence = "`" * max(3, longest + 1)
-    info = _LANGUAGES.get(PurePosixPath(language).suffix, "") if "." in language else language
+    info = INFO_STRINGS.get(PurePosixPath(language).suffix, "") if "." in language else language
     body = text if text.endswith("\n") else text + "\n"
     return f"{fence}{info}\n{body}{fence}"
 

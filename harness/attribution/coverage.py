@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.planners.derive import GoldPlan
+from harness.planners.gold_plan import GoldPlan
 from harness.planners.hunks import FileHunks, Hunk
 from harness.planners.pieces import ChangePiece, changes_inside
 from models.attribution import CodePlace

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.attribution import attribute_attempt
+from harness.planners.registry import PLANNERS, TEAMS
 from harness.runs.attempt import AttemptResult, StepTesting, outcome_of, work
 from harness.runs.campaign_context import Assignment, CampaignContext
 from harness.runs.executor import DIRECT, AttemptExecutor, PlannerProxy, judging_identity
-from harness.runs.model_pool import NO_PLAN, TEAMS
 from harness.runs.verdicts import judging_key, stored_judge
 from harness.test_quality import measurable, measure_own_tests
 from models.attribution import attributable
@@ -173,7 +173,7 @@ class Attempt:
             done.solution,
             done.changes,
             outcome,
-            planned=self.assignment.planner != NO_PLAN,
+            planned=PLANNERS[self.assignment.planner].plans,
         )
 
     def measure(self, done: AttemptResult, verdict: Validation) -> None:

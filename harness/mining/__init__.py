@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import MessageFault, fault, task_text
+from harness.mining.planning_types import planning_types
 from harness.mining.rules import as_changes, drop_reason
-from harness.mining.symbols import planning_types, symbol_reader
 from models.manifest import Commit, DropReason, MiningFunnel
 from models.mining import MiningRules
+from repos.changed_symbols import changed_symbols
 from repos.git import Git
 
 __all__ = ["MessageFault", "Mined", "mine", "task_text"]
@@ -79,7 +80,7 @@ def _commits(
     if not with_symbols or not commits:
         return tuple(commits)
     complete = []
-    with symbol_reader(git) as read:
+    with changed_symbols(git) as read:
         for commit in commits:
             symbols = read(commit.sha, {change.path for change in commit.changes if change.kind != "other"})
             types = planning_types(commit.changes, symbols)

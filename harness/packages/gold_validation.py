@@ -17,7 +17,7 @@ from repos.git import Git
 from repos.index.paths import is_test_path
 from repos.trees import overlay
 from runtime.sandbox import ProcessEnd
-from runtime.testing import Selection
+from runtime.testing import PYTEST, Selection, file_of
 from runtime.trees import (
     BuildFailed,
     Provisioned,
@@ -70,7 +70,8 @@ class _Invalid(Exception):
 def validate_gold(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> GoldVerdict:
     """Run the three states of a commit and decide. Raises InfrastructureError only; all else is a verdict."""
     seconds: dict[str, float] = {}
-    touched = tuple(sorted(c.path for c in commit.changes if c.kind == "test" and c.path.endswith(".py")))
+    tests = (change.path for change in commit.changes if change.kind == "test")
+    touched = tuple(sorted(path for path in tests if path.endswith(PYTEST.test_suffixes)))
     try:
         if not touched:
             raise _Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
@@ -122,7 +123,7 @@ def _run_states(
 
 
 def _told_apart(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
-    return bool({i for i in after.passed if _file(i) in set(touched)} - before.passed)
+    return bool({i for i in after.passed if file_of(i) in set(touched)} - before.passed)
 
 
 def _check_ended(report: SuiteReport, what: str) -> None:
@@ -177,7 +178,7 @@ def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
     ids = set[str]().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
     full = [runs.parent, *runs.after[:2]]
     steady = set.intersection(*(report.passed for report in runs.after[:2]))
-    in_touched = {i for i in ids if _file(i) in runs.touched}
+    in_touched = {i for i in ids if file_of(i) in runs.touched}
     repeated = [report.passed for report in runs.after]
     passes = {i for i in steady if i not in in_touched or all(i in passed for passed in repeated)}
     sometimes = set[str]().union(*repeated[:2])
@@ -218,7 +219,7 @@ def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
     """
     if test in before.cases:
         return test not in before.passed
-    broken = _file(test) in before.collection_errors or before.end is SuiteEnd.USAGE
+    broken = file_of(test) in before.collection_errors or before.end is SuiteEnd.USAGE
     return broken and test not in parent.cases
 
 
@@ -232,7 +233,7 @@ def _check_vanished(runs: StateRuns) -> None:
     Doctests do not count: the ids of those in documents hold line numbers, which shift with every word added above.
     """
     passed = {i for i in runs.parent.passed if not _is_doctest(i)}
-    before = {i for i in passed if _file(i) not in runs.touched}
+    before = {i for i in passed if file_of(i) not in runs.touched}
     gone = before - runs.after[0].cases.keys()
     if len(gone) > VANISHED_SHARE * len(passed) and len(gone) > 1:
         raise _Invalid(
@@ -272,7 +273,7 @@ def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, str], in_touched: set[
 
 
 def _skipped(report: SuiteReport, touched: frozenset[str]) -> list[tuple[str, str]]:
-    cases = (c for c in report.cases.values() if c.status is CaseStatus.SKIPPED and _file(c.id) in touched)
+    cases = (c for c in report.cases.values() if c.status is CaseStatus.SKIPPED and file_of(c.id) in touched)
     return sorted((case.id, _last_line(case.message)) for case in cases)
 
 
@@ -298,10 +299,6 @@ def _why_not_passing(test: str, full: list[SuiteReport]) -> str:
 def _is_doctest(test: str) -> bool:
     file, _, name = test.partition("::")
     return not is_test_path(file) or not file.endswith(".py") or ("." in name.split("[")[0] and "::" not in name)
-
-
-def _file(test: str) -> str:
-    return test.partition("::")[0]
 
 
 def _last_line(text: str) -> str:

@@ -1,15 +1,11 @@
 """How much of a gold patch lies where another planner's target is."""
 
-import re
-
 from harness.packages.gold_patch import GoldFileChange
 from harness.planners.hunks import FileHunks
-from harness.planners.pieces import changes_inside
+from harness.planners.pieces import WORD, changes_inside
 from models.plans import Action, Target
 from repos.index.symbols import IMPORTS, MODULE, base_name, symbols
 from repos.text import lines_of
-
-_WORD = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 def contradicts(change: GoldFileChange, target: Target) -> bool:
@@ -49,7 +45,7 @@ def with_helpers(change: GoldFileChange, hunks: frozenset[int]) -> frozenset[int
     assert change.before is not None
     file, old = _file(change), _symbol_names(change.before.text, change.path)
     lines = lines_of(file.after)
-    words = [frozenset(_WORD.findall("".join(lines[hunk.a0 : hunk.a1]))) for hunk in file.hunks]
+    words = [frozenset(WORD.findall("".join(lines[hunk.a0 : hunk.a1]))) for hunk in file.hunks]
     new = {i for i, h in enumerate(file.hunks) if not h.names & {MODULE, IMPORTS} and h.names.isdisjoint(old)}
     found = set(hunks - import_hunks(change))
     while more := {

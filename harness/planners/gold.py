@@ -8,9 +8,9 @@ from types import MappingProxyType
 from agent.edits.format import format_edits
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.confine import contradicts, hunks_in, import_hunks, with_helpers
-from harness.planners.derive import GoldPlan, derive_plan
+from harness.planners.gold_judgements import GoldJudge
+from harness.planners.gold_plan import GoldPlan, derive_plan
 from harness.planners.hunks import FileHunks
-from harness.planners.judging import GoldJudge
 from harness.planners.pieces import changes_inside
 from harness.planners.rewrite import recreate, rewrite
 from models.chat import prompt_text

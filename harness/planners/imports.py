@@ -4,10 +4,11 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from repos.index.paths import SCRIPT
+
 _FROM = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w.]+[\w., \t]*)", re.MULTILINE)
 _SCRIPT = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'](\.{1,2}/[^"'\n]*)["']""")
-_SCRIPT_ENDS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
 
 
 def imported(path: str, text: str, others: Iterable[str]) -> set[str]:
@@ -15,7 +16,7 @@ def imported(path: str, text: str, others: Iterable[str]) -> set[str]:
     if path.endswith((".py", ".pyi")):
         modules = _python_modules(path, text)
         return {other for other in others if any(_is_module(other, *module) for module in modules)}
-    if path.endswith(_SCRIPT_ENDS):
+    if path.endswith(SCRIPT):
         folder = posixpath.dirname(path)
         wanted = {posixpath.normpath(posixpath.join(folder, match)) for match in _SCRIPT.findall(text)}
         return {other for other in others if _script_stems(other) & wanted}
@@ -47,5 +48,5 @@ def _is_module(path: str, module: str, complete: bool) -> bool:
 
 
 def _script_stems(path: str) -> set[str]:
-    stem = path[: -len(posixpath.splitext(path)[1])] if path.endswith(_SCRIPT_ENDS) else path
+    stem = path[: -len(posixpath.splitext(path)[1])] if path.endswith(SCRIPT) else path
     return {path, stem, re.sub(r"/index\Z", "", stem)}

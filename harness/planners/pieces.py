@@ -10,7 +10,7 @@ from models.plans import Action, Target
 from repos.index.symbols import IMPORTS, MODULE, base_name, language_of, symbols
 from repos.text import lines_of
 
-_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+WORD = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def whole(change: GoldFileChange) -> ChangePiece:
     before, after = (content.text if content else "" for content in (change.before, change.after))
     new = _names(after, change.path) - _names(before, change.path)
     target = Target(path=change.path, action=action)
-    return ChangePiece(change, (target,), None, _last_parts(new), frozenset(_WORD.findall(after)))
+    return ChangePiece(change, (target,), None, _last_parts(new), frozenset(WORD.findall(after)))
 
 
 def _rename(change: GoldFileChange) -> ChangePiece:
@@ -98,7 +98,7 @@ def _piece(change: GoldFileChange, file: FileHunks, group: list[int]) -> ChangeP
     lines = lines_of(file.after)
     added = "".join(line for index in group for line in lines[file.hunks[index].a0 : file.hunks[index].a1])
     introduced = _last_parts(name for name in names if name in new and name not in old)
-    return ChangePiece(change, targets, frozenset(group), introduced, frozenset(_WORD.findall(added)))
+    return ChangePiece(change, targets, frozenset(group), introduced, frozenset(WORD.findall(added)))
 
 
 def _action(name: str, old: set[str], new: set[str]) -> Action:

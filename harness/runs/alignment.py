@@ -8,7 +8,7 @@ the plan takes in the same order (one step for both counts), of those pairs that
 from collections.abc import Iterator, Sequence, Set
 
 from harness.packages.gold_patch import FileRole, GoldPatch, side_of
-from harness.planners.derive import GoldPlan, derive_plan
+from harness.planners.gold_plan import GoldPlan, derive_plan
 from models.alignment import Alignment
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from repos.index.symbols import IMPORTS, MODULE, base_name

@@ -1,7 +1,6 @@
 """One attempt at one instance: a planner works on the parent's files and leaves a patch; the hidden tests judge it."""
 
 import json
-from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,13 +8,12 @@ from typing import TYPE_CHECKING
 from agent.loop import solve
 from harness.packages.gold_patch import GoldPatch, read_gold_patch
 from harness.packages.package import RepoPackage
-from harness.planners import GoldPlanner, NullPlanner
+from harness.planners.registry import PLANNERS, PlannerInputs
 from harness.runs.alignment import align
-from harness.runs.model_pool import TEAMS, ModelPool, seed_of
+from harness.runs.model_pool import ModelPool, seed_of
 from harness.runs.step_tests import ReportCache, StepTests, run_anew, step_tests
 from harness.runs.workspace import TreeWorkspace
 from models.edits import EditFormat
-from models.errors import UsageError
 from models.files import Overlay
 from models.limits import LoopLimits
 from models.manifest import Instance
@@ -28,8 +26,6 @@ from runtime.trees import Runtime, checked_out
 
 if TYPE_CHECKING:
     from repos.index import RepositoryIndex
-
-PLANNERS = ("gold", "null", *TEAMS)
 
 
 class File(Frozen):
@@ -84,13 +80,6 @@ class InstanceContext:
         return Task(text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit)
 
 
-def check_planners(names: Collection[str]) -> None:
-    """Raises UsageError for the first name that is no planner's."""
-    for name in names:
-        if name not in PLANNERS:
-            raise UsageError(f"--planner {name} is unknown; the planners are {', '.join(PLANNERS)}")
-
-
 def make_planner(
     name: str,
     instance_context: InstanceContext,
@@ -99,17 +88,12 @@ def make_planner(
     sample: int = 0,
     pool: ModelPool | None = None,
 ) -> Planner:
-    """The planner of a name for an instance. Planners that are models need a pool of models.
+    """A planner of a kind for an instance. Planners that are models need a pool.
 
     Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
     """
-    if name == "gold":
-        windows = pool.models.windows if pool else {}
-        return GoldPlanner(instance_context.gold(), edit_format or EditFormat.SEARCH_REPLACE, windows)
-    if name == "null":
-        return NullPlanner()
-    assert pool is not None, "a planner that is a model needs a pool of models"
-    return pool.planner(name, edit_format, temperature, seed_of(instance_context.instance.instance_id, sample))
+    seed = seed_of(instance_context.instance.instance_id, sample)
+    return PLANNERS[name].make(PlannerInputs(instance_context.gold, edit_format, temperature, seed, pool))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage
+from harness.planners.registry import TEAMS
 from harness.runs.attempt import InstanceContext, make_planner
 from harness.runs.indexes import Indexes
-from harness.runs.model_pool import TEAMS, ModelPool
+from harness.runs.model_pool import ModelPool
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.limits import LoopLimits

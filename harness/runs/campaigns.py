@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.packages.package import RepoPackage
-from harness.runs.model_pool import NO_PLAN, TEAMS, ModelPool
+from harness.planners.registry import PLANNERS, TEAMS
+from harness.runs.model_pool import ModelPool
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.plans import Frozen
@@ -129,5 +130,5 @@ def _per_trajectory(
             )
             for use in known
         }
-    stages = _UNPLANNED if planner == NO_PLAN else tuple(Stage)
+    stages = tuple(Stage) if PLANNERS[planner].plans else _UNPLANNED
     return {s: (calls * given, 0.0, calls * said) for s, (calls, given, said) in PRIOR.items() if s in stages}

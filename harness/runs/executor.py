@@ -12,14 +12,11 @@ from typing import Protocol
 from harness.runs.solving import FullCheck
 from models.edits import EditFormat
 from models.outcomes import Validation
-from models.protocols import Answer, Planner, Request, Stage
+from models.protocols import JUDGING_STAGES, Answer, Planner, Request, Stage
 from models.suite import SuiteReport
 from store.keys import digest
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
-
-JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
-"""Stages that are asked once for all samples of an instance: what is sampled branches from one frozen context."""
 
 
 class AttemptExecutor(Protocol):
@@ -151,7 +148,7 @@ class PlannerProxy:
 
     def answer(self, request: Request) -> Answer:
         """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
-        key = digest(self.judge if request.stage in JUDGING else self.asker, request.model_dump(mode="json"))
+        key = digest(self.judge if request.stage in JUDGING_STAGES else self.asker, request.model_dump(mode="json"))
         label = _label(request)
         self.notify(label)
         return self.executor.answer(key, label, lambda: self.planner.answer(request))

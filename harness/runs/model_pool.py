@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from harness.planners.registry import TEAMS, ModelTeam
 from models.edits import EditFormat
 from models.protocols import Planner
 from store.keys import digest
@@ -11,12 +12,6 @@ from store.keys import digest
 if TYPE_CHECKING:
     from llm import Meter, Router
     from models.llm_settings import ModelSettings
-
-NO_PLAN = "no-plan"
-"""The planner that has no stages of planning."""
-ModelTeam = Literal["student", "teacher"]
-TEAMS: dict[str, ModelTeam] = {"teacher": "teacher", "student": "student", NO_PLAN: "student"}
-"""Whose models a planner asks. The arm without a plan is the student's control, so it asks the student's."""
 
 
 class ModelPool:

@@ -1,7 +1,7 @@
 """A work tree on disk that the agent may read, edit and test.
 
 Nothing is ever followed: each folder of a path is opened without following links, so a link that an untrusted
-test left behind leads nowhere. Files are written beside and renamed into place, which breaks hard links.
+test left behind leads nowhere. Files are renamed into place, which breaks hard links.
 """
 
 import errno
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from agent.edits.apply import apply_edits
 from host.folders import walk
@@ -22,7 +21,7 @@ from models.suite import SuiteReport
 from repos import text as texts
 from repos.diffs import FileDiff, git_patch
 from repos.edit_paths import check_path
-from repos.trees import files_and_links
+from repos.trees import LinkedPath, files_and_links, parent_folder, remove_file, write_file
 
 RunTests = Callable[[list[str]], SuiteReport | None]
 
@@ -37,10 +36,10 @@ class DiskTree:
         """A file, or None where no file is. Raises EditError for what is not a text file."""
         check_path(path)
         try:
-            with self._folder(path) as folder:
+            with self._folder(path) as (folder, name):
                 if folder is None:
                     return None
-                handle = os.open(_name(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+                handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -73,67 +72,23 @@ class DiskTree:
     def put(self, path: str, content: FileContent) -> None:
         """Write a file, with its folders; other permission bits of a file that exists are kept."""
         data = texts.encode(content.text, path)
-        with self._folder(path, make=True) as folder:
+        with self._folder(path, make=True) as (folder, name):
             if folder is None:
                 raise EditError(f"{path} cannot be written: a part of its path is no folder")
-            temporary = f".{uuid4().hex}.tmp"
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
-                    os.fchmod(stream.fileno(), self._mode(path, folder, content.executable))
-                os.rename(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                os.unlink(temporary, dir_fd=folder)
-                raise
+            write_file(folder, name, data, _mode(name, folder, content.executable))
 
     def remove(self, path: str) -> None:
         """Remove a file, and the folders that are empty without it."""
-        with self._folder(path) as folder:
-            if folder is not None:
-                os.unlink(_name(path), dir_fd=folder)
-        parent = (self.root / path).parent
-        while parent != self.root:
-            try:
-                parent.rmdir()
-            except OSError as error:
-                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                    return
-                raise
-            parent = parent.parent
-
-    @staticmethod
-    def _mode(path: str, folder: int, executable: bool) -> int:
-        try:
-            old = stat.S_IMODE(os.stat(_name(path), dir_fd=folder, follow_symlinks=False).st_mode)
-        except FileNotFoundError:
-            old = 0o644
-        return old | (old & 0o444) >> 2 if executable else old & ~0o111
+        remove_file(self.root, path)
 
     @contextmanager
-    def _folder(self, path: str, make: bool = False) -> Iterator[int | None]:
-        """The open folder of a path, None if there is none; raises EditError where a link is in the way."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+    def _folder(self, path: str, make: bool = False) -> Iterator[tuple[int | None, str]]:
+        """`parent_folder`; raises EditError where a link is in the way."""
         try:
-            for part in path.split("/")[:-1]:
-                try:
-                    if make and not _exists(part, handle):
-                        os.mkdir(part, dir_fd=handle)
-                    deeper = os.open(part, flags, dir_fd=handle)
-                except FileNotFoundError:
-                    yield None
-                    return
-                except NotADirectoryError as error:
-                    if stat.S_ISLNK(os.stat(part, dir_fd=handle, follow_symlinks=False).st_mode):
-                        raise EditError(f"{path} leads through the symlink {part!r}; edit the real file") from error
-                    yield None
-                    return
-                os.close(handle)
-                handle = deeper
-            yield handle
-        finally:
-            os.close(handle)
+            with parent_folder(self.root, path, make=make) as found:
+                yield found
+        except LinkedPath as error:
+            raise EditError(f"{error}; edit the real file") from error
 
 
 class TreeWorkspace:
@@ -192,16 +147,12 @@ class TreeWorkspace:
                 self._tree.put(path, content)
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def _exists(name: str, folder: int) -> bool:
+def _mode(name: str, folder: int, executable: bool) -> int:
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        old = stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     except FileNotFoundError:
-        return False
-    return True
+        old = 0o644
+    return old | (old & 0o444) >> 2 if executable else old & ~0o111
 
 
 def _refused(path: str, error: OSError) -> EditError:

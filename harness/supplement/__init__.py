@@ -3,10 +3,10 @@
 The teacher is shown the commit's change; what it writes is never shown to a planner, like the commit's own tests.
 """
 
+from harness.supplement.generation import Teacher, UntestedInstance, supplement, untested_instances
 from harness.supplement.package import store_files, store_instance
-from harness.supplement.rounds import Teacher, UntestedInstance, supplement, wanting
 from harness.supplement.teacher import RouterTeacher
-from harness.supplement.trial import cached_trial, try_modules
+from harness.supplement.validation import cached_trial, try_modules
 from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
 
 __all__ = [
@@ -23,5 +23,5 @@ __all__ = [
     "store_instance",
     "supplement",
     "try_modules",
-    "wanting",
+    "untested_instances",
 ]

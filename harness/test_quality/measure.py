@@ -19,9 +19,8 @@ from models.test_quality import Mutant, MutantOutcome, TestQuality
 from repos import text as texts
 from repos.index.paths import is_test_path
 from repos.trees import overlay
-from runtime.testing import Selection
+from runtime.testing import Lines, Selection, runner_of
 from runtime.testing.failures import how_first, how_it_fails
-from runtime.testing.lines import Lines, run_measured
 from runtime.trees import (
     BuildFailed,
     Provisioned,
@@ -117,7 +116,9 @@ class _MeasurementContext:
             selection = Selection(only=modules)
             if paths:
                 setup = suite_setup(tree, self._held)
-                report, lines = run_measured(self._runtime.sandbox, tree, setup, selection, limits, paths)
+                report, lines = runner_of(setup).run_measured(
+                    self._runtime.sandbox, tree, setup, selection, limits, paths
+                )
             else:
                 runtime = Runtime(self._runtime.sandbox, self._runtime.environments, limits, self._runtime.scratch)
                 report, lines = run_tests(runtime, tree, self._held, selection), {}

@@ -1,7 +1,7 @@
 """Judging a candidate's changes by the commit's own, hidden tests, and by those that were generated for it."""
 
 from harness.packages.package import RepoPackage
-from harness.validation.confirmation.confirm import confirm
+from harness.validation.confirmation.confirm import CUT_SHORT, confirm
 from harness.validation.judged_tree import JudgedTree, Unreadable
 from harness.validation.tampering import Tampered
 from models.confirmation import Confirmation
@@ -13,8 +13,6 @@ from runtime.trees import BuildFailed, Runtime, provisioned
 
 JUDGE_VERSION = 2
 """Raised whenever a verdict could come out differently; verdicts of older versions are not used."""
-
-_CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
 
 
 def judge_candidate(
@@ -33,7 +31,7 @@ def judge_candidate(
         judged = JudgedTree(runtime, package, instance, provided, instance.base_commit, changes)
         try:
             run = judged.run()
-            if run.report.end in _CUT_SHORT:
+            if run.report.end in CUT_SHORT:
                 run = judged.run()
             verdict = judge(instance, run.report, key)
             if verdict.kind.passed:

@@ -19,10 +19,7 @@ from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links, overlay
 from runtime.environments import installed_modules
-from runtime.testing import Selection, SuiteSetup, run_suite
-from runtime.testing.guard import Guard, Sighting
-from runtime.testing.observed import Seen, run_observed
-from runtime.testing.runs import RESTARTED, refused_options
+from runtime.testing import PYTEST, Seen, Selection, Sighting, SuiteSetup, file_of, runner_of
 from runtime.trees import (
     BuildFailed,
     Provisioned,
@@ -77,21 +74,22 @@ class JudgedTree:
         Raises Tampered and BuildFailed.
         """
         run = self._run(restart=not self.changes)
-        if not self.changes or not refused_options(run.report):
+        if not self.changes or not PYTEST.refused_options(run.report):
             return run
         # The runner is started again without the repository's options only if that is so without the candidate.
         gold = self.at(self.instance.commit)._run(restart=True)
-        return self._run(restart=True) if gold.report.output.startswith(RESTARTED) else run
+        return self._run(restart=True) if PYTEST.restarted(gold.report) else run
 
     def _run(self, *, restart: bool) -> JudgedRun:
         with self._laid_out() as (tree, setup):
             first = self._touched()
             hidden = sorted(path for path, link in files_and_links(tree) if is_test_path(path) and not link)
             wrong = self._add_sentinels(tree)
-            guard = Guard(self.runtime.sandbox, tree, hidden)
+            runner = runner_of(setup)
+            guard = runner.guard(self.runtime.sandbox, tree, hidden)
             selection = Selection(first=first, stop="if-required-fail", required=self.instance.fail_to_pass)
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            whole = run_suite(sandbox, tree, setup, selection, limits, [guard.plugin], restart=restart)
+            whole = runner.run(sandbox, tree, setup, selection, limits, [guard.plugin], restart=restart)
         report, unheld, held = without_sentinels(whole, wrong)
         forged = tuple(sorted({wrong[test] for test in unheld}))
         return JudgedRun(report, len(held), forged, None if guard.seen is None else tuple(guard.seen))
@@ -114,7 +112,7 @@ class JudgedTree:
             overlay(tree, {module.path: (module.source.encode(), False) for module in modules})
             paths = [module.path for module in modules]
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
-            report, seen = run_observed(
+            report, seen = runner_of(setup).run_observed(
                 sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, only=only, states=states
             )
         return report.end, seen
@@ -163,7 +161,7 @@ class JudgedTree:
     def _test_folders(self) -> set[str]:
         """Folders of the tests that are judged by: the runner puts them on the import path."""
         tests = (*self.instance.fail_to_pass, *self.instance.pass_to_pass)
-        return {PurePosixPath(test.partition("::")[0]).parent.as_posix() for test in tests}
+        return {PurePosixPath(file_of(test)).parent.as_posix() for test in tests}
 
     def _add_sentinels(self, tree: Path) -> dict[str, str]:
         """Add tests that must fail to each touched module with tests that are judged by; what is wrong if one does not,
@@ -172,8 +170,8 @@ class JudgedTree:
         Where no test of a module must go from failing to passing, none of its own is copied.
         """
         found: dict[str, str] = {}
-        judged_by = {test.partition("::")[0] for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
-        decisive = {test.partition("::")[0] for test in self.instance.fail_to_pass}
+        judged_by = {file_of(test) for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
+        decisive = {file_of(test) for test in self.instance.fail_to_pass}
         for module in sorted(decisive | (judged_by & set(self._touched()))):
             path = tree / module
             if not module.endswith(".py") or path.is_symlink() or not path.is_file():
@@ -184,9 +182,7 @@ class JudgedTree:
                 text = content.decode(encoding)
             except (SyntaxError, UnicodeDecodeError):
                 continue
-            made = with_sentinels(
-                module, text, (t for t in self.instance.fail_to_pass if t.partition("::")[0] == module)
-            )
+            made = with_sentinels(module, text, (t for t in self.instance.fail_to_pass if file_of(t) == module))
             overlay(tree, {module: (made.source.encode(encoding), False)})
             found |= made.failing
         return found

@@ -6,7 +6,7 @@ before anything runs. What code does while tests run is another matter: see `har
 """
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,15 +15,15 @@ from models.files import Overlay
 from models.manifest import Instance
 from repos.git import Git
 from repos.trees import files_and_links
-from runtime.environments import RUNNER_GROUP, discover, valid_entry_points
-from runtime.testing.configuration import CONFIGURATION_FILES, runner_configuration
+from runtime.environments import discover, valid_entry_points
+from runtime.testing import RUNNERS, FileReader
 
-RUNNER_MODULES = frozenset({"pytest", "_pytest", "py", "pluggy", "iniconfig", "sitecustomize", "usercustomize"})
+RUNNER_MODULES = frozenset[str]().union(*(runner.modules for runner in RUNNERS.values()))
 """Modules that decide what a test run says. A candidate may not put its own in their place."""
 
 _MODULES = (".py", ".so", ".pyc", ".pyd")
 _METADATA = (".dist-info", ".egg-info", ".egg", ".egg-link", ".pth")
-_STEERING = {*CONFIGURATION_FILES, "setup.py"}
+_STEERING = {*(name for runner in RUNNERS.values() for name in runner.configuration_files), "setup.py"}
 
 
 class Tampered(CleanRoomError):
@@ -82,13 +82,15 @@ def refuse_foreign_configuration(git: Git, instance: Instance, tree: Path, chang
     raise Tampered("the configuration of the test runner is neither the parent's nor the commit's")
 
 
-def _steering(read: Callable[[str], bytes | None], paths: Sequence[str]) -> Any:
+def _steering(read: FileReader, paths: Sequence[str]) -> Any:
     """Everything in a tree that says how the runner runs and what it loads."""
     registered = valid_entry_points(discover(read, paths, with_requirements=False))
-    return runner_configuration(read), [entry for entry in registered if entry[0] == RUNNER_GROUP]
+    groups = {runner.plugin_group for runner in RUNNERS.values()}
+    configurations = [runner.configuration(read) for runner in RUNNERS.values()]
+    return configurations, [entry for entry in registered if entry[0] in groups]
 
 
-def _reader(git: Git, commit: str) -> Callable[[str], bytes | None]:
+def _reader(git: Git, commit: str) -> FileReader:
     return lambda path: git.read(commit, path)
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from repos.index.paths import is_test_path
+from repos.index.paths import PYTHON, is_test_path
 
-_SUFFIXES = (".py", ".pyi")
 _SOURCE_FOLDERS = frozenset({"src", "lib", "python", "source"})
 
 
@@ -12,7 +11,7 @@ class PythonModules:
     """The modules that the files of a repository make up."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._files = frozenset(path for path in paths if path.endswith(_SUFFIXES))
+        self._files = frozenset(path for path in paths if path.endswith(PYTHON))
         self._packages = {_folder(path) for path in self._files if _stem(path) == "__init__"}
         self._by_last: dict[str, list[tuple[str, ...]]] = {}
         for parts in sorted({_module_parts(path) for path in self._files}):
@@ -56,7 +55,7 @@ class PythonModules:
     def _file(self, stem: str) -> str | None:
         """The module or package at a path without suffix; the code before its stub."""
         for candidate in (f"{stem}/__init__".lstrip("/"), stem):
-            for suffix in _SUFFIXES:
+            for suffix in PYTHON:
                 if candidate + suffix in self._files:
                     return candidate + suffix
         return None

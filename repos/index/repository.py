@@ -17,7 +17,7 @@ from repos.index.records import ImportStatement, IndexedSymbol, Record
 from repos.index.references import References
 from repos.index.source import PastCommit, RevisionSource, SourceEntry
 from repos.index.symbols import base_name
-from repos.index.tested_by import TestRelations
+from repos.index.test_mapping import TestRelations
 
 
 class IndexedFile:

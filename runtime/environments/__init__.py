@@ -14,8 +14,7 @@ from runtime.environments.metadata import (
     valid_entry_points,
     write_own_metadata,
 )
-from runtime.environments.plugins import RUNNER_GROUP, installed_modules, registered_plugins
-from runtime.environments.provided import providing
+from runtime.environments.provided import installed_modules, providing
 from runtime.environments.resolve import environment_key, lock, spec_key
 from runtime.environments.store import BuiltEnvironment, EnvironmentStore
 from runtime.environments.wheel_checks import check_together, check_wheel, known_sha256, unpack_wheel
@@ -23,7 +22,6 @@ from runtime.environments.wheels import fetch_wheels
 
 __all__ = [
     "REACH_DAYS",
-    "RUNNER_GROUP",
     "WINDOW_DAYS",
     "BuiltEnvironment",
     "CommitDates",
@@ -54,7 +52,6 @@ __all__ = [
     "own_plugins",
     "pretend_version",
     "providing",
-    "registered_plugins",
     "spec_key",
     "unpack_built",
     "unpack_wheel",

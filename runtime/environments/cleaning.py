@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable
 from repos.trees import inside
 from runtime.environments.findings import LONGEST_NAME, Findings
 from runtime.environments.tree import is_test
-from runtime.testing.configuration import CONFIGURATION_FILES
+from runtime.testing import RUNNERS
 
-_STEERING = {*CONFIGURATION_FILES, "setup.py", "conftest.py"}
+_STEERING = {*(name for runner in RUNNERS.values() for name in runner.configuration_files), "setup.py", "conftest.py"}
 _LONGEST_COMPONENT = 200
 """Bytes of a path's component: below what file systems take, as some add to names."""
 

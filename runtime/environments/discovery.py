@@ -20,6 +20,7 @@ from runtime.environments.requirement_files import read_requirement_files
 from runtime.environments.runners import read_nox, read_tox
 from runtime.environments.setuptools_files import read_setup_cfg, read_setup_py
 from runtime.environments.tree import PathTree, is_test
+from runtime.testing import PYTEST
 
 _DOCUMENTS = (".md", ".rst")
 _READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *NAMING, *_DOCUMENTS)
@@ -106,7 +107,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         needs_build=builds,
         build_backend=findings.backend,
         backend_path=tuple(findings.backend_path),
-        test_command=("python", "-m", "pytest"),
+        test_command=PYTEST.command,
         runtime=_spelled(_parsed(findings.runtime), own),
         extras=tuple(sorted(findings.extras)),
         headers=tuple(findings.headers),

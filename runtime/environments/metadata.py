@@ -11,7 +11,6 @@ from packaging.version import Version
 
 from runtime.environments.discovery import Project
 from runtime.environments.findings import LONGEST_NAME
-from runtime.environments.plugins import RUNNER_GROUP
 
 
 def pretend_version(tag: str | None) -> str:
@@ -67,9 +66,9 @@ def valid_entry_points(project: Project) -> list[tuple[str, str, str]]:
     ]
 
 
-def own_plugins(project: Project) -> tuple[str, ...]:
-    """Names of the pytest plugins that a project registers."""
-    return tuple(sorted(name for group, name, _ in valid_entry_points(project) if group == RUNNER_GROUP))
+def own_plugins(project: Project, group: str) -> tuple[str, ...]:
+    """Names of the plugins that a project registers in a group of entry points."""
+    return tuple(sorted(name for each, name, _ in valid_entry_points(project) if each == group))
 
 
 def _entry_points(project: Project) -> str:

@@ -1,6 +1,7 @@
 """What can be imported from a work tree and from wheels, compared: a distribution that provides what the work tree does
 is the one under test, whatever it is called, or would stand in for it."""
 
+import functools
 import re
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
@@ -77,3 +78,10 @@ def providing(modules: Collection[str], wheels: Iterable[Path]) -> frozenset[str
         if shared and (name != "pytest" or shared & {"pytest", "_pytest"}):
             found.add(str(name))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=256)
+def installed_modules(prefix: Path) -> frozenset[str]:
+    """Top-level names that can be imported from an environment's site-packages."""
+    entries = (path for folder in prefix.glob("lib/python*/site-packages") for path in folder.iterdir())
+    return frozenset(path.name.split(".")[0] for path in entries if not path.name.endswith((".dist-info", ".pth")))

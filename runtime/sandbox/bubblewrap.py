@@ -17,8 +17,8 @@ from models.limits import Limits
 from runtime.sandbox import seccomp
 from runtime.sandbox.base import DEFAULT_LIMITS, Finished, Mount, base_environment
 from runtime.sandbox.cgroup import delegated
-from runtime.sandbox.covers import covers
 from runtime.sandbox.identity import hand_over, lent_id
+from runtime.sandbox.masked_paths import masked_paths
 from runtime.sandbox.packages import package_covers
 from runtime.sandbox.staging import Staging
 from runtime.sandbox.supervise import NotStarted, ProcessLaunch, supervise
@@ -166,7 +166,7 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: C
     options += [
         "--proc",
         "/proc",
-        *covers(),
+        *masked_paths(),
         "--tmpfs",
         _FIRST,
         "--remount-ro",

@@ -1,7 +1,23 @@
 """Running test suites and reading what they say."""
 
-from runtime.testing.base import Selection, SuiteSetup
-from runtime.testing.plugin import Plugin
-from runtime.testing.runs import run_suite
+from runtime.testing.base import Plugin, Selection, SuiteSetup, file_of, without_parameters
+from runtime.testing.registry import PYTEST, RUNNERS, runner_of
+from runtime.testing.results import Lines, Seen, Sighting
+from runtime.testing.runner import FileReader, RunGuard, TestRunner
 
-__all__ = ["Plugin", "Selection", "SuiteSetup", "run_suite"]
+__all__ = [
+    "PYTEST",
+    "RUNNERS",
+    "FileReader",
+    "Lines",
+    "Plugin",
+    "RunGuard",
+    "Seen",
+    "Selection",
+    "Sighting",
+    "SuiteSetup",
+    "TestRunner",
+    "file_of",
+    "runner_of",
+    "without_parameters",
+]

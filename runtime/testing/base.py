@@ -1,11 +1,27 @@
-"""How a repository's tests are started, and which of them are wanted."""
+"""How a repository's tests are started, which of them are wanted, and how they are named.
+
+A test's id is `path::name`, whatever runs it: the path of its file relative to the work tree, then its name, with the
+names of what it is nested in before it and its parameters in brackets after it.
+"""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from runtime.sandbox import Mount
+from runtime.testing.channel import Received
+
+
+def file_of(test: str) -> str:
+    """The path of the file that a test is in."""
+    return test.partition("::")[0]
+
+
+def without_parameters(test: str) -> str:
+    """A test's id less its parameters."""
+    return test.partition("[")[0]
 
 
 @dataclass(frozen=True)
@@ -16,7 +32,8 @@ class SuiteSetup:
     it needs: the environment, the interpreter's own prefix, the directory with the repository's metadata;
     read-only. `import_roots` are relative to the work tree and come first on PYTHONPATH, in this order;
     `extra_path` follows. In `command`, the first word `python` means `python` above. `plugins` are the names under
-    which distributions register the pytest plugins that are loaded, in order; no others are.
+    which distributions register the plugins of the runner that are loaded, in order; no others are. `runner` is the
+    name of the test runner.
     """
 
     python: Path
@@ -26,6 +43,7 @@ class SuiteSetup:
     command: tuple[str, ...] = ("python", "-m", "pytest")
     plugins: tuple[str, ...] = ()
     hash_seed: int = 0
+    runner: str = "pytest"
 
     def import_path(self, root: Path) -> list[str]:
         """The entries of PYTHONPATH, in order, for a work tree that the tests see at `root`."""
@@ -46,3 +64,17 @@ class Selection:
     stop: Literal["never", "after-first", "if-required-fail"] = "never"
     required: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A module of ours for a test runner to load: its source, what it is told, what is done with its report.
+
+    `collect` gets the folder that it wrote to and what came on the module's channel, once for each start of the runner.
+    `purpose` names the module's folders in the sandbox.
+    """
+
+    source: Path
+    purpose: str
+    told: Mapping[str, Any]
+    collect: Callable[[Path, Received], None]

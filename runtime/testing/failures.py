@@ -1,25 +1,23 @@
 """How a test failed, read from what the runner says of it."""
 
-import re
-
 from models.generated import Failing
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
+from runtime.testing.base import file_of
+from runtime.testing.registry import PYTEST
+from runtime.testing.runner import TestRunner
 
-_ASSERTION = re.compile(r"\s*(?:[\w.]*AssertionError\b|assert\b|Failed:|[\w.]*Failed: )")
-_IMPORT = re.compile(r"\s*(?:ImportError|ModuleNotFoundError)\b")
 
-
-def how_it_fails(test: str, report: SuiteReport) -> Failing | None:
+def how_it_fails(test: str, report: SuiteReport, runner: TestRunner = PYTEST) -> Failing | None:
     """How a test failed in a run; None if it did not fail there (it passed, skipped, or was not there)."""
     if (case := report.cases.get(test)) is not None:
         if case.status is CaseStatus.ERROR:
             return Failing.EXCEPTION
         if case.status is not CaseStatus.FAILED:
             return None
-        if _ASSERTION.match(case.message):
+        if runner.is_assertion(case):
             return Failing.ASSERTION
-        return Failing.IMPORT if _IMPORT.match(case.message) else Failing.EXCEPTION
-    if test.partition("::")[0] in report.collection_errors or report.end is SuiteEnd.USAGE:
+        return Failing.IMPORT if runner.is_import_error(case) else Failing.EXCEPTION
+    if file_of(test) in report.collection_errors or report.end is SuiteEnd.USAGE:
         return Failing.COLLECTION
     return Failing.RUN if report.end not in (SuiteEnd.COMPLETED, SuiteEnd.NO_TESTS) else None
 

@@ -2,9 +2,9 @@
 
 import json
 
+from agent.cross_check import agreement
 from agent.loop import plan
 from agent.planner import ModelPlanner
-from agent.second_opinion import agreement
 from llm import ChatRequest, Completion
 from models.chat import read_prompt
 from models.edits import Edit, EditFormat, EditResult

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.packages.gold_patch import GoldPatch
-from harness.planners.derive import derive_plan
+from harness.planners.gold_plan import derive_plan
 from harness.runs.alignment import align
 from models.alignment import Alignment
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target

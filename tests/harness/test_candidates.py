@@ -7,7 +7,7 @@ from harness.packages.package import RepoPackage
 from harness.validation.judge import judge_candidate
 from models.files import Overlay
 from models.outcomes import OutcomeKind
-from runtime.testing.configuration import runner_configuration
+from runtime.testing.pytest_runner.configuration import runner_configuration
 from runtime.trees import Runtime
 
 pytestmark = pytest.mark.index

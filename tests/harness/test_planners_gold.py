@@ -13,7 +13,7 @@ from agent.prompts import render
 from agent.retrieve import rank
 from harness.packages.gold_patch import GoldFileChange, GoldPatch, read_gold_patch
 from harness.planners import GoldPlanner, NullPlanner
-from harness.planners.derive import ordered_by_use
+from harness.planners.gold_plan import ordered_by_use
 from harness.planners.hunks import FileHunks
 from harness.planners.rewrite import rewrite
 from harness.runs.workspace import TreeWorkspace

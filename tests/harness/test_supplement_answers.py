@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.supplement.answer import MOST_BYTES, NoTests, read_modules
-from harness.supplement.placing import place
-from harness.supplement.screen import reaches_into_runner
+from harness.supplement.module_paths import place
+from harness.supplement.static_checks import reaches_into_runner
 from models.generated import Failing
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path

@@ -16,8 +16,8 @@ from models.limits import Limits
 from models.suite import SuiteReport
 from models.test_quality import MutantOutcome, TestQuality
 from runtime.sandbox import Mount, open_sandbox
-from runtime.testing import Selection, SuiteSetup
-from runtime.testing.lines import Lines, run_measured
+from runtime.testing import Lines, Selection, SuiteSetup
+from runtime.testing.pytest_runner import run_measured
 from runtime.trees import Runtime
 from store.runs import open_raw_store
 from store.runs.supplements import open_supplement_store, quality_key

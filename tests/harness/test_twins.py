@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.validation.confirmation.recorded import MOST_KEPT, choose
 from harness.validation.confirmation.twins import OBSERVER, Twin, TwinModule, twin_module
-from runtime.testing.observed import Seen
+from runtime.testing import Seen
 
 PATH = "tests/test_x.py"
 

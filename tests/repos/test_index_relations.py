@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from repos.index import build_index
 from repos.index.overview import OverviewFile, overview
-from repos.index.tested_by import subject_of
+from repos.index.test_mapping import subject_of
 from repos.sources import GitSource
 from tests.support.index_material import indexed, repository
 

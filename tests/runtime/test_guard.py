@@ -7,8 +7,8 @@ import pytest
 
 from models.suite import SuiteEnd
 from runtime.sandbox import open_sandbox
-from runtime.testing import run_suite
-from runtime.testing.guard import Guard
+from runtime.testing.pytest_runner import run_suite
+from runtime.testing.pytest_runner.guard import Guard
 from tests.support import suites
 
 TEST = "tests/test_lib.py"

@@ -11,7 +11,8 @@ from models.limits import Limits
 from models.suite import SuiteEnd
 from repos.git import Git
 from runtime.sandbox import Mount, open_sandbox
-from runtime.testing import Selection, SuiteSetup, run_suite
+from runtime.testing import Selection, SuiteSetup
+from runtime.testing.pytest_runner import run_suite
 from runtime.trees import checked_out, project_in
 
 VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from models.suite import CaseResult, CaseStatus, SuiteEnd
 from runtime.testing.channel import Received, verified
-from runtime.testing.junit import BadReport, parse, worst
-from runtime.testing.records import read_records
+from runtime.testing.pytest_runner.junit import BadReport, parse, worst
+from runtime.testing.pytest_runner.records import read_records
 from tests.support.suites import statuses
 
 GOOD = '<testsuite><testcase classname="t" name="test_x" file="t.py" time="0.1"/></testsuite>'

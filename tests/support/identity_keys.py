@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from flows.solve import run_whole_suite
 from harness.attribution.experiments import judging_key
 from harness.packages.locking import CommitCandidate
 from harness.packages.package import RepoPackage
@@ -28,6 +27,7 @@ from models.content import RepositoryContent
 from models.edits import EditFormat
 from models.limits import Limits, LoopLimits
 from models.outcomes import OracleKind
+from models.protocols import JUDGING_STAGES
 from models.settings import Settings
 from models.suite import SuiteEnd, SuiteReport
 from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
@@ -45,8 +45,7 @@ from store.runs.raw import content_row, open_raw_store
 from store.runs.supplements import SupplementStore, quality_key
 from store.tables import SupplementRound
 from tasks.caching import cache_options
-from tasks.judging import validate_candidate
-from tasks.stages import JUDGING, answer_stage, test_step
+from tasks.executor import answer_stage, run_whole_suite, test_step, validate_candidate
 from tasks.supplement import ask_for_tests
 from tests.support.identity_material import (
     CHANGES,
@@ -176,4 +175,4 @@ def kept_results(folder: Path) -> dict[str, Any]:
     policy = cache_options("key", folder)["cache_policy"]
     contexts = [SimpleNamespace(task=task) for task in tasks]
     keys = [policy.compute_key(task_ctx=context, inputs={}, flow_parameters={}) for context in contexts]
-    return {"keys": keys, "judging": [stage.value for stage in JUDGING]}
+    return {"keys": keys, "judging": [stage.value for stage in JUDGING_STAGES]}

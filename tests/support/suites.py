@@ -7,9 +7,9 @@ from pathlib import Path
 from models.limits import Limits
 from models.suite import SuiteReport
 from runtime.sandbox import Mount, open_sandbox
-from runtime.testing import SuiteSetup, run_suite
-from runtime.testing.guard import Guard, Sighting
-from runtime.testing.observed import Seen, run_observed
+from runtime.testing import Seen, Sighting, SuiteSetup
+from runtime.testing.pytest_runner import run_observed, run_suite
+from runtime.testing.pytest_runner.guard import Guard
 
 VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)
 SETUP = SuiteSetup(

@@ -12,9 +12,8 @@ from models.manifest import DropReason, Environment, Instance, InvalidReason, Ma
 from repos.index.paths import is_test_path
 from runtime.environments.resolve import environment_key
 from runtime.environments.wheels import locked
+from runtime.testing import PYTEST, file_of
 
-TEST_COMMAND = ("python", "-m", "pytest")
-"""The only command that tests are run with."""
 _COUNT = 10**9
 _DAYS = 10**5
 
@@ -56,8 +55,8 @@ def _repository(manifest: Manifest) -> Iterator[ManifestFinding]:
         yield from _check(field, values.line, getattr(manifest, field))
     yield from _check("head", values.commit_id, manifest.head)
     yield from _check("python", values.python, manifest.python or None)
-    if manifest.test_command != TEST_COMMAND:
-        yield ManifestFinding("test_command", shown(list(manifest.test_command)), f"is not {' '.join(TEST_COMMAND)}")
+    if manifest.test_command != PYTEST.command:
+        yield ManifestFinding("test_command", shown(list(manifest.test_command)), f"is not {' '.join(PYTEST.command)}")
     yield from _count("lines_of_code", manifest.lines_of_code)
     yield from _check("flags", values.flag, *manifest.flags)
     funnel = manifest.funnel
@@ -175,7 +174,7 @@ def _generated(field: str, generated: GeneratedTests, instance: Instance) -> Ite
             yield ManifestFinding(f"{field}.files", shown(path), "would not be a test file")
     for test in generated.told_apart:
         yield from _check(f"{field}.told_apart", values.node_id, test)
-        if test not in instance.fail_to_pass or test.partition("::")[0] not in files:
+        if test not in instance.fail_to_pass or file_of(test) not in files:
             yield ManifestFinding(f"{field}.told_apart", shown(test), "is no fail_to_pass test of the generated files")
     if generated.instead_of not in set(InvalidReason):
         yield ManifestFinding(f"{field}.instead_of", shown(generated.instead_of), "is no reason of an invalid instance")

@@ -10,6 +10,7 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from models.errors import EnvironmentFault
+from repos.text import CONTROL
 from repos.trees import inside
 from runtime.environments.wheels import locked
 
@@ -20,7 +21,6 @@ _LINE = 2000
 _TEXT = 1 << 20
 _ID = 20_000
 """Characters of a test's node id, whose parameters may be long."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _COMPONENT = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._-]{1,200}")
 _ORIGIN = re.compile(r"local:[^/\\\s]+|[A-Za-z][A-Za-z0-9+.-]*://[^\s\\]+|(?!-)[\w.-]+@(?!-)[\w.-]+:(?!:)[^\s\\]+")
 _SECRET = re.compile(r"://[^/@]*:[^/@]*@|https?://[^/@]+@|^[^/@:]+:[^/@]*@")
@@ -50,7 +50,7 @@ def line(value: str) -> str | None:
     """Text in one line."""
     if len(value) > _LINE:
         return f"has more than {_LINE} characters"
-    return "holds a control character" if _CONTROL.search(value) else None
+    return "holds a control character" if CONTROL.search(value) else None
 
 
 def component(value: str) -> str | None:

@@ -1,7 +1,7 @@
 """Whether a candidate's twins see what those of the gold patch see, however its values are built.
 
-Both sides are what `runtime.testing._observer_plugin` wrote. A value agrees with gold's if an equality test could not
-tell them apart, as far as that can be known without asking their classes, which are the candidate's own:
+Both sides are what the observer in the process of the tests wrote. A value agrees with gold's if an equality test could
+not tell them apart, as far as that can be known without asking their classes, which are the candidate's own:
 
 - numbers by value, to nine digits; a class that derives from a type of the language's agrees as that type;
 - an object for an object: what the test asks of it is observed apart, and a class may be built otherwise;

@@ -25,13 +25,13 @@ from harness.validation.judged_tree import JudgedRun, JudgedTree
 from models.confirmation import Confirmation
 from models.errors import EnvironmentFault, InfrastructureError
 from models.suite import SuiteEnd
-from runtime.testing.observed import Seen
+from runtime.testing import Seen, file_of
 
 _QUICK = 2
 """Seconds that a twin may take on the gold patch in order to be kept."""
 _PATIENT = 20
 """Seconds that a kept one may take on a candidate."""
-_CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
+CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
 _OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
 
 
@@ -103,7 +103,7 @@ def _record(judged: JudgedTree) -> TwinSet:
     gold, parent = judged.at(instance.commit), judged.at(instance.base_commit)
     first, again = _whole(gold, modules), _whole(gold, modules, _OTHER_SEED)
     kept = choose(twins, first, again, parent.observe(modules, _QUICK)[1])
-    needed = {twin.id.partition("::")[0] for twin in kept}
+    needed = {file_of(twin.id) for twin in kept}
     return TwinSet(
         modules=tuple(module for module in modules if module.path in needed),
         kept=tuple(kept),
@@ -119,7 +119,7 @@ def _whole(gold: JudgedTree, modules: Sequence[Module], hash_seed: int = 0) -> d
     """
     for attempt in (1, 2):
         end, seen = gold.observe(modules, _QUICK, hash_seed)
-        if end not in _CUT_SHORT or (attempt == 2 and end is SuiteEnd.CRASHED):
+        if end not in CUT_SHORT or (attempt == 2 and end is SuiteEnd.CRASHED):
             return seen
     raise InfrastructureError(
         f"{gold.instance.instance_id}: the run of its varied tests on the gold patch ended with {end.value}; run it "
@@ -132,7 +132,7 @@ def _sources(judged: JudgedTree) -> dict[str, str]:
     git, commit = judged.package.git, judged.instance.commit
     generated = generated_tests(judged.package, judged.instance)
     found: dict[str, str] = {}
-    for path in sorted({test.partition("::")[0] for test in judged.instance.fail_to_pass}):
+    for path in sorted({file_of(test) for test in judged.instance.fail_to_pass}):
         given = generated.get(path)
         content = given[0] if given else git.read(commit, path)
         if content is not None and path.endswith(".py"):

@@ -18,7 +18,7 @@ from harness.validation.confirmation.twins import Twin, twin_module
 from models.manifest import Instance
 from models.plans import Frozen
 from repos.syntax import parse_python
-from runtime.testing.observed import Seen
+from runtime.testing import Seen, file_of
 
 TWINS_VERSION = 2
 """Raised whenever other twins could be recorded; those of older versions are recorded again."""
@@ -63,9 +63,9 @@ def modules_of(instance: Instance, sources: dict[str, str]) -> tuple[list[Module
     """The twin modules of an instance's FAIL_TO_PASS tests; `sources` are test modules' texts by path."""
     modules: list[Module] = []
     twins: list[Twin] = []
-    paths = sorted(path for path in {test.partition("::")[0] for test in instance.fail_to_pass} if path in sources)
+    paths = sorted(path for path in {file_of(test) for test in instance.fail_to_pass} if path in sources)
     for index, path in enumerate(paths):
-        tests = [test for test in instance.fail_to_pass if test.partition("::")[0] == path]
+        tests = [test for test in instance.fail_to_pass if file_of(test) == path]
         max_prompt_tokens = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
         if made := twin_module(path, sources[path], tests, max_prompt_tokens):
             modules.append(Module(path=made.path, source=made.source))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from harness.validation.confirmation.literals import is_literal
 from models.suite import CaseStatus, SuiteReport
 from repos.syntax import FunctionNode, parse_python
+from runtime.testing import without_parameters
 
 _FEW = 8
 _WORDS = frozenset(
@@ -40,7 +41,7 @@ def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
 
     A module that does not parse gets none.
     """
-    names = sorted({tuple(re.split(r"\[", test, maxsplit=1)[0].split("::")[1:]) for test in tests})
+    names = sorted({tuple(without_parameters(test).split("::")[1:]) for test in tests})
     try:
         tree = parse_python(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError):
@@ -204,8 +205,3 @@ def without_sentinels(report: SuiteReport, ids: Iterable[str]) -> tuple[SuiteRep
     held = {without_parameters(case.id) for case in ours if case.status in (CaseStatus.FAILED, CaseStatus.ERROR)}
     held -= {without_parameters(case.id) for case in ours if case.status is CaseStatus.PASSED}
     return report.model_copy(update={"cases": cases}), sorted(bases - held), held
-
-
-def without_parameters(test: str) -> str:
-    """A node id up to its parameters."""
-    return re.split(r"\[", test, maxsplit=1)[0]

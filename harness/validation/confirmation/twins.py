@@ -2,12 +2,11 @@
 
 The idea is that of metamorphic and differential testing: what the answer to a varied input is need not be known, as the
 gold patch gives it. A test module is copied, its tests with all their helpers and fixtures; in each copy of a test one
-literal is another, and every assertion is an observation (`runtime.testing._observer_plugin`).
+literal is another, and every assertion is an observation (`runtime.testing.pytest_runner._observer_plugin`).
 """
 
 import ast
 import copy
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +14,7 @@ from pathlib import PurePosixPath
 from harness.validation.confirmation.literals import Value, is_literal, variants
 from harness.validation.confirmation.observing import Observing
 from repos.syntax import FunctionNode, parse_python
+from runtime.testing import without_parameters
 
 OBSERVER = "__observer__"
 MOST_SITES = 48
@@ -65,7 +65,7 @@ def twin_module(path: str, source: str, tests: Iterable[str], most: int) -> Twin
     except (SyntaxError, ValueError, RecursionError):
         return None
     target = str(PurePosixPath(path).with_name(f"{_prefix(path)}varied_{PurePosixPath(path).stem}.py"))
-    names = sorted({tuple(re.split(r"\[", test, maxsplit=1)[0].split("::")[1:]) for test in tests})
+    names = sorted({tuple(without_parameters(test).split("::")[1:]) for test in tests})
     constants = _module_constants(tree)
     found = [(owner, function, name) for name in names for owner, function in _functions(tree, name)]
     if not found:

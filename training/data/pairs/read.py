@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
-from models.protocols import Stage
+from models.protocols import JUDGING_STAGES, Stage
 from models.training import Pair, Preference, TrainingTarget
 from store.rows import read_texts, reading
 from store.runs import RawStore
@@ -29,7 +29,6 @@ from training.data.pairs.scores import AnswerScores, read_scores, score_of
 from training.data.pairs.templates import is_current
 from training.data.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
 
-JUDGING = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 TOLD_BEFORE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
 _FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, TOLD_BEFORE)
 _THEN = (OTHER_TEMPLATE, UNREADABLE, MISSED)
@@ -130,7 +129,7 @@ def _pairs(
         if not is_readable(call.stage, answer) or not is_text(*(m.content for m in messages), answer, reasoning):
             dropped[UNREADABLE] += 1
             continue
-        if call.stage in JUDGING and not known_by_gold(call.run):
+        if call.stage in JUDGING_STAGES and not known_by_gold(call.run):
             share = worth(call.stage, answer, texts[call.request], wanted[call.run.instance_key])
         if share is None:
             dropped[MISSED] += 1
@@ -155,12 +154,12 @@ def _wanted(connection: Connection, judged: Sequence[Call], runs: Sequence[Close
     instances = {
         call.run.instance_key: call.run.instance
         for call in judged
-        if call.stage in JUDGING and not known_by_gold(call.run)
+        if call.stage in JUDGING_STAGES and not known_by_gold(call.run)
     }
     gold: dict[str, list[tuple[Stage, str]]] = defaultdict(list)
     for run in runs:
         if run.instance_key in instances and known_by_gold(run) and run.passed:
-            for call in read_calls(connection, run, JUDGING):
+            for call in read_calls(connection, run, JUDGING_STAGES):
                 text = read_texts(connection, [call.response])[call.response]
                 if is_readable(call.stage, text):
                     gold[run.instance_key].append((call.stage, text))

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from models.limits import MIB
 from models.suite import CaseResult, CaseStatus
+from runtime.testing.base import file_of
 from runtime.testing.channel import Received
-from runtime.testing.junit import BadReport, parse, worst
+from runtime.testing.pytest_runner.junit import BadReport, parse, worst
 
 _MOST = 64 * MIB  # bytes of a report; 100,000 tests take about half of it
 
@@ -89,7 +90,7 @@ def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[s
     for fields in lines:
         match fields:
             case ["collect", str(node), "failed", str(message)]:
-                not_collected[node.partition("::")[0]] = message
+                not_collected[file_of(node)] = message
             case ["collect", str(node), "skipped", str(message)]:
                 finished.append(CaseResult(id=node, status=CaseStatus.SKIPPED, message=message))
             case ["test", str(node), str(when), str(outcome), float(seconds), str(message)] if math.isfinite(seconds):

@@ -7,6 +7,7 @@ from functools import cached_property
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.planners.imports import imported
+from harness.planners.pieces import WORD
 from models.context import (
     Candidate,
     FileOutline,
@@ -20,7 +21,6 @@ from models.context import (
 from repos.index.symbols import IMPORTS, MODULE, SymbolKind, base_name, symbols
 from repos.text import lines_of
 
-_WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _MOST_NAMES = 16
 _KINDS = (
     ("fix", r"fix\w*|bug\w*|correct\w*|prevent\w*|avoid\w*|handl\w+|crash\w*|regress\w*|wrong\w*|broken"),
@@ -42,7 +42,7 @@ class GoldJudge:
         """What the task is about: the files that exist and change, the symbols, and words that task and code share."""
         changes = self.gold.production or self.gold.tests
         touched = dict.fromkeys(name for change in changes for name in sorted(_touched(change)))
-        said = {word.lower() for word in _WORD.findall(task)}
+        said = {word.lower() for word in WORD.findall(task)}
         parts = dict.fromkeys(part for name in touched for part in name.split("."))
         shared = [word for word in self._mentioned if word.lower() in said]
         files = [path for change in changes for path in _old_paths(change)]
@@ -139,7 +139,7 @@ def _created(change: GoldFileChange) -> frozenset[str]:
 
 
 def _words(gold: GoldPatch, texts: Callable[[GoldFileChange], Iterable[str]]) -> frozenset[str]:
-    return frozenset(word for change in gold.production for text in texts(change) for word in _WORD.findall(text))
+    return frozenset(word for change in gold.production for text in texts(change) for word in WORD.findall(text))
 
 
 def _changed_lines(change: GoldFileChange) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Running twins of tests and reading what they saw."""
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,25 +9,12 @@ from typing import Any
 from models.limits import Limits
 from models.suite import SuiteReport
 from runtime.sandbox import Sandbox
-from runtime.testing.base import Selection, SuiteSetup
+from runtime.testing.base import Plugin, Selection, SuiteSetup, without_parameters
 from runtime.testing.channel import Received
-from runtime.testing.plugin import Plugin
-from runtime.testing.runs import run_suite
+from runtime.testing.pytest_runner.runs import run_suite
+from runtime.testing.results import Seen
 
 _PLUGIN = Path(__file__).with_name("_observer_plugin.py")
-_PASSED = "call passed"
-
-
-class Seen(tuple[str, ...]):
-    """What the runs of one twin (one for each set of parameters) saw, as canonical texts, in order."""
-
-    __slots__ = ()
-
-    @property
-    def whole(self) -> bool:
-        """Whether every run came to its end without an error and saw something."""
-        parts = [json.loads(text) for text in self]
-        return bool(parts) and all(end == _PASSED and seen for end, seen in parts)
 
 
 def run_observed(
@@ -68,7 +54,7 @@ def _read(lines: Sequence[list[Any]]) -> dict[str, Seen]:
     for line in lines:
         match line:
             case [str(node), str(end), list(seen)] if _well_formed(seen):
-                texts = by_twin.setdefault(re.split(r"\[", node, maxsplit=1)[0], [])
+                texts = by_twin.setdefault(without_parameters(node), [])
                 texts.append(json.dumps([end, seen], sort_keys=True))
     return {node: Seen(texts) for node, texts in by_twin.items()}
 

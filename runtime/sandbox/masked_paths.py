@@ -17,7 +17,7 @@ _HIDDEN_FILES = frozenset(
 
 
 @functools.cache
-def covers() -> tuple[str, ...]:
+def masked_paths() -> tuple[str, ...]:
     """Bubblewrap's options, to come after `--proc /proc`.
 
     Hidden folders are empty and hidden files cannot be opened; other folders, and files that anybody may write, are

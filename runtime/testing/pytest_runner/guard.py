@@ -4,30 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.plans import Frozen
 from runtime.sandbox import Sandbox
+from runtime.testing.base import Plugin
 from runtime.testing.channel import Received
-from runtime.testing.plugin import Plugin
+from runtime.testing.results import Sighting
 
 _PLUGIN = Path(__file__).with_name("_guard_plugin.py")
-_NAMED_BY_WHAT = frozenset({"runner", "rewritten"})
-"""Kinds of which the file that did it is not known: what was done tells one from another."""
-
-
-class Sighting(Frozen):
-    """Something that tested code did to its own judging: the kind, what exactly, and which file did it, if known."""
-
-    kind: str
-    what: str
-    file: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.what}" + (f" by {self.file}" if self.file else "")
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """What makes it the same as another: the commit's own code may do this too, in the same file."""
-        return self.kind, self.file, self.what if self.kind in _NAMED_BY_WHAT else ""
 
 
 class Guard:

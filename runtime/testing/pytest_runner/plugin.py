@@ -6,32 +6,18 @@ code of the repository runs: nothing of the runner's own is left to be read by w
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from host.throwaway import throwaway
 from runtime.sandbox import Mount, Sandbox
-from runtime.testing.channel import Channel, Received
+from runtime.testing.base import Plugin
+from runtime.testing.channel import Channel
 
 _TOLD = "told.json"
 _CHANNEL = Path(__file__).with_name("_channel.py")
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A module to load: its source, what it is told, and what is done with the folder that it reports to.
-
-    `collect` gets that folder and what came on the module's channel, once for each start of the runner. `purpose` names
-    the module's folders in the sandbox.
-    """
-
-    source: Path
-    purpose: str
-    told: Mapping[str, Any]
-    collect: Callable[[Path, Received], None]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The functions and classes that a commit changes, read with PyDriller for commits that survived the rules.
+"""The functions and classes that a commit changes, read with PyDriller.
 
 PyDriller gives sources and changed lines; which definition a line lies in comes from a tree-sitter query, which
 knows qualified names and takes a fraction of the time that its `changed_methods` does.
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from harness.mining.definitions import Span, definitions
-from models.manifest import Change, PlanningType
 from repos.git import Git
+from repos.index.definition_spans import Span, definition_spans
 
 
 @dataclass(frozen=True)
-class Symbols:
+class ChangedSymbols:
     """What a commit does to symbols of code files, as `path::qualified.name`, sorted.
 
     `module_level` holds the files that existed before and change outside every symbol as well.
@@ -33,7 +32,7 @@ class Symbols:
 
 
 @contextmanager
-def symbol_reader(git: Git) -> Iterator[Callable[[str, Collection[str]], Symbols]]:
+def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], ChangedSymbols]]:
     """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
 
     Opening writes a setting of PyDriller's (`blame.markUnblamableLines`) into the clone's configuration.
@@ -58,11 +57,11 @@ def symbol_reader(git: Git) -> Iterator[Callable[[str, Collection[str]], Symbols
     )
     driller = Driller(str(git.directory))
 
-    def changed_by(sha: str, paths: Collection[str]) -> Symbols:
+    def changed_by(sha: str, paths: Collection[str]) -> ChangedSymbols:
         files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
         return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
 
-    read = lru_cache(maxsize=256)(definitions)  # a file's state after one commit is often that before the next
+    read = lru_cache(maxsize=256)(definition_spans)  # a file's state after one commit is often that before the next
     try:
         yield changed_by
     finally:
@@ -70,16 +69,16 @@ def symbol_reader(git: Git) -> Iterator[Callable[[str, Collection[str]], Symbols
         driller.repo.close()
 
 
-def _merged(parts: Iterable[Symbols]) -> Symbols:
+def _merged(parts: Iterable[ChangedSymbols]) -> ChangedSymbols:
     found = list(parts)
-    return Symbols(
+    return ChangedSymbols(
         tuple(sorted({name for part in found for name in part.new})),
         tuple(sorted({name for part in found for name in part.existing})),
         tuple(sorted({name for part in found for name in part.module_level})),
     )
 
 
-def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> Symbols:
+def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> ChangedSymbols:
     """Symbols of one of PyDriller's modified files."""
     path = file.new_path or file.old_path
     old = read(file.content_before or b"", file.old_path or path)
@@ -88,7 +87,7 @@ def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> 
     deleted, outside_before = _touched(old, [line for line, text in lines["deleted"] if text.strip()])
     added, outside_after = _touched(new, [line for line, text in lines["added"] if text.strip()])
     changed, known = deleted | added, {span.name for span in old}
-    return Symbols(
+    return ChangedSymbols(
         tuple(f"{path}::{name}" for name in changed - known),
         tuple(f"{path}::{name}" for name in changed & known),
         (path,) if (outside_before or outside_after) and file.old_path else (),
@@ -106,26 +105,3 @@ def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], b
         else:
             outside = True
     return names, outside
-
-
-def planning_types(changes: tuple[Change, ...], symbols: Symbols | None) -> tuple[PlanningType, ...]:
-    """Which planning capabilities a commit exercises; without symbols only those that the files alone tell.
-
-    Files are code files. A new or existing symbol counts if it lies in production code.
-    """
-    code = [change for change in changes if change.kind != "other"]
-    production = {change.path for change in code if change.kind == "production"}
-    tests = len(code) > len(production)
-    types = []
-    if symbols is not None:
-        if len(code) >= 4 and _any_in(symbols.new, production):
-            types.append(PlanningType.META)
-        if len(code) <= 3 and _any_in((*symbols.existing, *symbols.module_level), production):
-            types.append(PlanningType.STEP)
-    if tests:
-        types.append(PlanningType.ALL if production else PlanningType.TEST)
-    return tuple(types)
-
-
-def _any_in(names: Iterable[str], paths: set[str]) -> bool:
-    return any(name.split("::")[0] in paths for name in names)

@@ -18,7 +18,7 @@ from models.manifest import Instance, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from models.supplements import Refusal, Trial
 from repos.trees import overlay
-from runtime.testing import Selection
+from runtime.testing import Selection, file_of
 from runtime.testing.failures import how_it_fails
 from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out, install_tests, provisioned, run_tests
 
@@ -133,8 +133,8 @@ def _try_in_suite(instance_context: _TrialContext, instance: Instance, modules: 
         _check_end(after[-1], "with the change, beside the repository's own tests")
         before.append(instance_context.run(instance.base_commit, first))
     verdict = decide(StateRuns(parent, tuple(before), tuple(after), touched))
-    dropped = {test.id: test.reason for test in verdict.excluded if test.id.partition("::")[0] in modules}
-    generated = {test for test in verdict.fail_to_pass if test.partition("::")[0] in modules}
+    dropped = {test.id: test.reason for test in verdict.excluded if file_of(test.id) in modules}
+    generated = {test for test in verdict.fail_to_pass if file_of(test) in modules}
     if not generated:
         raise _refused(verdict, dropped, after, before, modules)
     return Trial(
@@ -154,7 +154,7 @@ def _refused(
     modules: Mapping[str, str],
 ) -> _Refused:
     """Why tests that told something apart alone are not accepted."""
-    runs = [{t for t in report.passed if t.partition("::")[0] in modules} for report in (*after, *before)]
+    runs = [{t for t in report.passed if file_of(t) in modules} for report in (*after, *before)]
     unsteady = any(runs[i] != runs[0] for i in range(REPEATS)) or any(r != runs[REPEATS] for r in runs[REPEATS:])
     if verdict.reason is InvalidReason.FLAKY or unsteady:
         return _Refused(Refusal.FLAKY, f"the outcome differs from run to run: {'; '.join(dropped) or verdict.detail}")

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from agent.retrieve import elide
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.hunks import FileHunks
-from harness.supplement.placing import is_module
+from harness.supplement.module_paths import is_module
 from models.chat import Message
 from models.errors import EditError, PromptTooLong
 from models.manifest import Instance

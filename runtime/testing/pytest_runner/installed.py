@@ -9,7 +9,7 @@ import functools
 import re
 from pathlib import Path
 
-RUNNER_GROUP = "pytest11"
+PLUGIN_GROUP = "pytest11"
 """The group of entry points from which pytest takes its plugins."""
 
 _BLOCKED = frozenset({"randomly", "random_order", "cacheprovider"})  # their effect on order and files is unwanted
@@ -35,13 +35,6 @@ def _entries(file: Path) -> dict[str, str]:
         parser.read_string(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, UnicodeDecodeError, configparser.Error):
         return {}  # a distribution without entry points, or whose list no installer could read either
-    if not parser.has_section(RUNNER_GROUP):
+    if not parser.has_section(PLUGIN_GROUP):
         return {}
-    return {name: re.split(r"[:\s\[]", target.strip())[0] for name, target in parser.items(RUNNER_GROUP)}
-
-
-@functools.lru_cache(maxsize=256)
-def installed_modules(prefix: Path) -> frozenset[str]:
-    """Top-level names that can be imported from an environment's site-packages."""
-    entries = (path for folder in prefix.glob("lib/python*/site-packages") for path in folder.iterdir())
-    return frozenset(path.name.split(".")[0] for path in entries if not path.name.endswith((".dist-info", ".pth")))
+    return {name: re.split(r"[:\s\[]", target.strip())[0] for name, target in parser.items(PLUGIN_GROUP)}

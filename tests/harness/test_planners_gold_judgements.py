@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from harness.packages.gold_patch import GoldPatch
 from harness.planners import GoldPlanner
-from harness.planners.judging import GoldJudge
+from harness.planners.gold_judgements import GoldJudge
 from models.context import Candidate, CandidateTier, FileOutline, Relevance, SymbolOutline, SymbolUse
 from models.edits import EditFormat
 from models.protocols import Request, Stage

@@ -12,10 +12,10 @@ from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
 from runtime.sandbox import Finished, ProcessEnd, Sandbox
 from runtime.sandbox.base import DEFAULT_LIMITS, base_environment
-from runtime.testing.base import Selection, SuiteSetup
+from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.channel import Received
-from runtime.testing.plugin import InstalledPlugin, Plugin, laid_out
-from runtime.testing.records import Records, read_records
+from runtime.testing.pytest_runner.plugin import InstalledPlugin, laid_out
+from runtime.testing.pytest_runner.records import Records, read_records
 
 RESTARTED = "[started again without the repository's addopts: pytest did not know all of them]\n"
 """What the output of a run begins with whose options were left out."""

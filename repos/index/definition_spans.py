@@ -1,17 +1,18 @@
-"""Where functions and classes lie in a source file, by one tree-sitter query for each language.
+"""Lines of the functions and classes of a source file at any depth, by one tree-sitter query for each language.
 
-The query runs in C; names are qualified by nesting (`Class.method`), so that thousands of versions of files can be
-read in a mining run. Files with syntax errors give what parses.
+The query runs in C, so that thousands of versions of files can be read in a mining run. `repos.index.symbols` tells
+more, and takes longer: kinds, constants, repeated definitions. Names are qualified by nesting (`Class.method`). Files
+with syntax errors give what parses.
 """
 
-import importlib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from repos.index.symbols import grammar, language_of, parse_tree
+
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser, Query
+    from tree_sitter import Node, Query
 
 _PYTHON = "[(function_definition) (class_definition)] @definition"
 _JAVASCRIPT = """
@@ -25,18 +26,7 @@ _TYPESCRIPT = """
     (variable_declarator name: (identifier) value: [(arrow_function) (function_expression) (class)]) @definition
     (public_field_definition name: (_) value: [(arrow_function) (function_expression)]) @definition
 """
-_GRAMMARS = {
-    "python": ("tree_sitter_python", "language", _PYTHON),
-    "javascript": ("tree_sitter_javascript", "language", _JAVASCRIPT),
-    "typescript": ("tree_sitter_typescript", "language_typescript", _TYPESCRIPT),
-    "tsx": ("tree_sitter_typescript", "language_tsx", _TYPESCRIPT),
-}
-_LANGUAGES = {
-    **dict.fromkeys((".py", ".pyi"), "python"),
-    **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs"), "javascript"),
-    **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
-    ".tsx": "tsx",
-}
+_QUERIES = {"python": _PYTHON, "javascript": _JAVASCRIPT, "typescript": _TYPESCRIPT, "tsx": _TYPESCRIPT}
 _WRAPPERS = {"decorated_definition", "export_statement", "lexical_declaration", "variable_declaration"}
 
 
@@ -49,15 +39,14 @@ class Span:
     end: int
 
 
-def definitions(source: bytes, path: str) -> tuple[Span, ...]:
+def definition_spans(source: bytes, path: str) -> tuple[Span, ...]:
     """Definitions of a file, outer before inner; none for a language without a grammar here."""
-    language = _LANGUAGES.get(PurePosixPath(path).suffix.lower())
+    language = language_of(path)
     if language is None or not source:
         return ()
     from tree_sitter import QueryCursor
 
-    parser, query = _tools(language)
-    found = QueryCursor(query).captures(parser.parse(source).root_node).get("definition", [])
+    found = QueryCursor(_query(language)).captures(parse_tree(source, language)).get("definition", [])
     spans: list[Span] = []
     open_definitions: list[tuple[int, str]] = []  # (end byte, qualified name)
     for node in sorted(found, key=lambda node: (node.start_byte, -node.end_byte)):
@@ -73,12 +62,10 @@ def definitions(source: bytes, path: str) -> tuple[Span, ...]:
 
 
 @cache
-def _tools(language: str) -> "tuple[Parser, Query]":
+def _query(language: str) -> "Query":
     import tree_sitter
 
-    module, function, query = _GRAMMARS[language]
-    grammar = tree_sitter.Language(getattr(importlib.import_module(module), function)())
-    return tree_sitter.Parser(grammar), tree_sitter.Query(grammar, query)
+    return tree_sitter.Query(grammar(language), _QUERIES[language])
 
 
 def _name(node: "Node") -> str:

@@ -7,9 +7,9 @@ from typing import Protocol
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import RepoPackage
 from harness.supplement.answer import NoTests, read_modules
-from harness.supplement.brief import EarlierAnswer, brief_on, render
-from harness.supplement.placing import place
-from harness.supplement.screen import reaches_into_runner
+from harness.supplement.module_paths import place
+from harness.supplement.prompt import EarlierAnswer, brief_on, render
+from harness.supplement.static_checks import reaches_into_runner
 from models.chat import Message, prompt_text
 from models.errors import PromptTooLong
 from models.generated import GeneratedFile, GeneratedTests
@@ -62,7 +62,7 @@ TryModules = Callable[[UntestedInstance, Mapping[str, str]], Trial]
 """Tries test modules (path -> text)."""
 
 
-def wanting(manifest: Manifest) -> list[Instance]:
+def untested_instances(manifest: Manifest) -> list[Instance]:
     """Instances that only lack tests that tell them from their parent, in the manifest's order."""
     return [each for each in manifest.instances if each.reason in WANTING and each.environment is not None]
 

@@ -7,7 +7,6 @@ Python 3.8 to 3.14, and no release of coverage.py runs on all of these.
 import os
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from models.limits import Limits
 from models.plans import Frozen
 from models.suite import SuiteReport
 from runtime.sandbox import Sandbox
-from runtime.testing.base import Selection, SuiteSetup
+from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.channel import Received
-from runtime.testing.plugin import Plugin
-from runtime.testing.runs import run_suite
+from runtime.testing.pytest_runner.runs import run_suite
+from runtime.testing.results import Lines
 
 _PLUGIN = Path(__file__).with_name("_lines_plugin.py")
 
@@ -31,14 +30,6 @@ class _File(Frozen):
 
 
 _RECORD = TypeAdapter(dict[str, _File])
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Lines of a file, from 1: those that have code, and those of them that ran."""
-
-    can: frozenset[int]
-    ran: frozenset[int]
 
 
 def run_measured(

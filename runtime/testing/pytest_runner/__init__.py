@@ -1,0 +1,52 @@
+"""pytest as a test runner: its options, its reports, and modules of ours that it loads."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.suite import CaseResult, SuiteReport
+from runtime.sandbox import Sandbox
+from runtime.testing.pytest_runner.configuration import CONFIGURATION_FILES, runner_configuration
+from runtime.testing.pytest_runner.guard import Guard
+from runtime.testing.pytest_runner.installed import PLUGIN_GROUP, registered_plugins
+from runtime.testing.pytest_runner.lines import run_measured
+from runtime.testing.pytest_runner.observed import run_observed
+from runtime.testing.pytest_runner.runs import RESTARTED, refused_options, run_suite
+
+__all__ = ["PytestRunner", "run_measured", "run_observed", "run_suite"]
+
+_ASSERTION = re.compile(r"\s*(?:[\w.]*AssertionError\b|assert\b|Failed:|[\w.]*Failed: )")
+_IMPORT = re.compile(r"\s*(?:ImportError|ModuleNotFoundError)\b")
+
+
+class PytestRunner:
+    """`runtime.testing.TestRunner` by pytest."""
+
+    name = "pytest"
+    command = ("python", "-m", "pytest")
+    test_suffixes = (".py",)
+    modules = frozenset({"pytest", "_pytest", "py", "pluggy", "iniconfig", "sitecustomize", "usercustomize"})
+    configuration_files = CONFIGURATION_FILES
+    plugin_group = PLUGIN_GROUP
+    configuration = staticmethod(runner_configuration)
+    installed_plugins = staticmethod(registered_plugins)
+    run = staticmethod(run_suite)
+    run_measured = staticmethod(run_measured)
+    run_observed = staticmethod(run_observed)
+    refused_options = staticmethod(refused_options)
+
+    def restarted(self, report: SuiteReport) -> bool:
+        """Whether the output begins with the line of a run that was started again."""
+        return report.output.startswith(RESTARTED)
+
+    def is_assertion(self, case: CaseResult) -> bool:
+        """Whether the message is that of an `assert` or of `pytest.fail`."""
+        return _ASSERTION.match(case.message) is not None
+
+    def is_import_error(self, case: CaseResult) -> bool:
+        """Whether the message is that of an exception of an import."""
+        return _IMPORT.match(case.message) is not None
+
+    def guard(self, sandbox: Sandbox, tree: Path, hidden: Sequence[str]) -> Guard:
+        """A guard whose plugin sets audit hooks in the process of the tests."""
+        return Guard(sandbox, tree, hidden)

@@ -1,0 +1,141 @@
+"""What the rest of the project asks of a test runner. Each runner is a package or module of its own beside this one."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from models.limits import Limits
+from models.suite import CaseResult, SuiteReport
+from runtime.sandbox import Sandbox
+from runtime.testing.base import Plugin, Selection, SuiteSetup
+from runtime.testing.results import Lines, Seen, Sighting
+
+
+class FileReader(Protocol):
+    """Reads files of one tree."""
+
+    def __call__(self, path: str, /) -> bytes | None:
+        """The bytes of a regular file by its path relative to the tree; None if there is none."""
+        ...
+
+
+class RunGuard(Protocol):
+    """Watches what tested code does to one run; its plugin goes into that run."""
+
+    plugin: Plugin
+
+    @property
+    def seen(self) -> list[Sighting] | None:
+        """What was seen, after the run; None if the guard did not report to its end."""
+        ...
+
+
+class TestRunner(Protocol):
+    """A program that runs a repository's tests and says of each, by its id, how it ended.
+
+    All runs raise InfrastructureError when the sandbox fails.
+    """
+
+    @property
+    def name(self) -> str:
+        """What `SuiteSetup.runner` calls it."""
+        ...
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """How it is started, before any options; a first word `python` is the environment's interpreter."""
+        ...
+
+    @property
+    def test_suffixes(self) -> tuple[str, ...]:
+        """How the files end that it takes tests from."""
+        ...
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Modules that decide what a run says, by the names under which they are imported."""
+        ...
+
+    @property
+    def configuration_files(self) -> tuple[str, ...]:
+        """Files in a tree's root that can steer it."""
+        ...
+
+    @property
+    def plugin_group(self) -> str:
+        """The group of entry points in which distributions register plugins for it."""
+        ...
+
+    def configuration(self, read: FileReader, /) -> str:
+        """Everything in a tree's root that steers it, as canonical text."""
+        ...
+
+    def installed_plugins(self, prefix: Path, /) -> tuple[str, ...]:
+        """The plugins that the distributions of the environment at `prefix` register, for `SuiteSetup.plugins`."""
+        ...
+
+    def run(
+        self,
+        sandbox: Sandbox,
+        workdir: Path,
+        setup: SuiteSetup,
+        selection: Selection = ...,
+        limits: Limits = ...,
+        plugins: Sequence[Plugin] = ...,
+        *,
+        restart: bool = ...,
+    ) -> SuiteReport:
+        """Find and run the tests of the work tree at `workdir`.
+
+        Where it refuses options that the repository sets, it is started again without them, unless `restart` is off.
+        """
+        ...
+
+    def refused_options(self, report: SuiteReport, /) -> bool:
+        """Whether a run ended because it does not know an option; anything that it runs can say so, too."""
+        ...
+
+    def restarted(self, report: SuiteReport, /) -> bool:
+        """Whether a run was started again without the repository's options."""
+        ...
+
+    def is_assertion(self, case: CaseResult, /) -> bool:
+        """Whether a failed test failed by an assertion of its own."""
+        ...
+
+    def is_import_error(self, case: CaseResult, /) -> bool:
+        """Whether a failed test failed because something could not be imported."""
+        ...
+
+    def guard(self, sandbox: Sandbox, tree: Path, hidden: Sequence[str], /) -> RunGuard:
+        """A guard for one run. `hidden` are the paths of its hidden tests with their data, relative to the tree."""
+        ...
+
+    def run_measured(
+        self,
+        sandbox: Sandbox,
+        workdir: Path,
+        setup: SuiteSetup,
+        selection: Selection,
+        limits: Limits,
+        files: Collection[str],
+    ) -> tuple[SuiteReport, dict[str, Lines]]:
+        """Run tests as `run` does, and say which lines of `files` (relative paths) they ran."""
+        ...
+
+    def run_observed(
+        self,
+        sandbox: Sandbox,
+        workdir: Path,
+        setup: SuiteSetup,
+        modules: Sequence[str],
+        observer: str,
+        limits: Limits,
+        seconds: int,
+        hash_seed: int = ...,
+        *,
+        only: Collection[str] = ...,
+        states: bool = ...,
+    ) -> tuple[SuiteReport, dict[str, Seen]]:
+        """Run the twins in some modules of a work tree, or `only` some; what each saw, by its id without parameters."""
+        ...
