@@ -22,11 +22,11 @@ from harness.attribution import VERSION as ATTRIBUTION_VERSION
 from harness.packages.prepare import GOLD_VERSION
 from harness.planners import GoldPlanner, NullPlanner
 from harness.runs.model_pool import ModelPool, seed_of
-from harness.supplement.brief import Brief, ShownFile
-from harness.supplement.brief import render as render_brief
-from harness.supplement.placing import place
+from harness.supplement.module_paths import place
+from harness.supplement.prompt import Brief, ShownFile
+from harness.supplement.prompt import render as render_brief
 from harness.supplement.teacher import RouterTeacher
-from harness.supplement.trial import TRIAL_VERSION
+from harness.supplement.validation import TRIAL_VERSION
 from harness.test_quality import QUALITY_VERSION
 from harness.validation.confirmation.recorded import TWINS_VERSION
 from harness.validation.judge import JUDGE_VERSION

@@ -8,7 +8,8 @@ import pytest
 from models.limits import Limits
 from models.suite import SuiteReport
 from runtime.sandbox import open_sandbox
-from runtime.testing import Selection, run_suite
+from runtime.testing import Selection
+from runtime.testing.pytest_runner import run_suite
 from tests.support.suites import SETUP, lay
 
 EVERYTHING = Selection()

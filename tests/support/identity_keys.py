@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from harness.attribution.experiments import judging_key
 from harness.packages.locking import CommitCandidate
 from harness.packages.package import RepoPackage
 from harness.packages.prepare import _verdict_key
@@ -18,7 +17,8 @@ from harness.runs.attempt import InstanceContext
 from harness.runs.campaigns import campaign_config
 from harness.runs.solving import SolveOrder
 from harness.runs.step_tests import StepTests
-from harness.supplement import trial
+from harness.runs.verdicts import judging_key
+from harness.supplement import validation as trial
 from harness.test_quality import quality_conditions
 from harness.test_quality.kept import cache_options as quality_kept_under
 from harness.validation.confirmation.recorded import twins_key
