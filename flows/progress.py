@@ -1,4 +1,4 @@
-"""Who watches a flow that runs in this process. A flow's parameters are plain data, so the watcher comes by context."""
+"""Progress of a flow in this process. A flow's parameters are plain data, so its listener comes by context."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class ProgressListener(Protocol):
-    """Somebody who is shown how far a flow has come."""
+    """What is told how far a flow has come."""
 
     def start(self, what: str, total: int | None, done: int = 0) -> None:
         """A stage of work begins; `total` units, or None while that is not known, of which some are `done` already.
@@ -21,28 +21,28 @@ class ProgressListener(Protocol):
         ...
 
 
-class _Nobody:
+class _NullListener:
     def start(self, what: str, total: int | None, done: int = 0) -> None:
-        """Nobody watches."""
+        """Not shown."""
 
     def advance(self, what: str, note: str, by: int = 1) -> None:
-        """Nobody watches."""
+        """Not shown."""
 
 
-_NOBODY = _Nobody()
-_watcher: ContextVar[ProgressListener] = ContextVar("watcher", default=_NOBODY)
+_NULL = _NullListener()
+_listener: ContextVar[ProgressListener] = ContextVar("progress_listener", default=_NULL)
 
 
 def progress_listener() -> ProgressListener:
-    """Whoever watches the present flow."""
-    return _watcher.get()
+    """The listener to the present flow."""
+    return _listener.get()
 
 
 @contextmanager
-def watched_by(somebody: ProgressListener) -> Iterator[None]:
-    """Show flows that run inside this block to `somebody`."""
-    token = _watcher.set(somebody)
+def watched_by(listener: ProgressListener) -> Iterator[None]:
+    """Have flows that run inside this block tell `listener`."""
+    token = _listener.set(listener)
     try:
         yield
     finally:
-        _watcher.reset(token)
+        _listener.reset(token)

@@ -9,13 +9,22 @@ from prefect import tags
 
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import generated_tests
-from harness.supplement import Teacher, UntestedInstance, cached_trial, store_files, supplement
+from harness.supplement import (
+    BY_LOAD,
+    Teacher,
+    UntestedInstance,
+    store_files,
+    supplement,
+    trial_key,
+    try_modules,
+)
 from harness.test_quality import cached_quality
 from models.chat import Message, prompt_text
 from models.files import Overlay
 from models.manifest import Instance
 from models.supplements import Supplement, TeacherReply, Trial
 from models.test_quality import TestQuality
+from store.keys import canonical
 from store.runs import RawStore, digest, instance_key
 from store.runs.supplements import SupplementStore
 from tasks.caching import kept_text
@@ -56,16 +65,28 @@ class SupplementCase:
         return instance_key(self.subject.package.manifest.name, self.subject.instance)
 
     def attempt(self, subject: UntestedInstance, modules: Mapping[str, str]) -> Trial:
-        """Try test modules in a task of its own."""
-        return try_tests(opaque_argument(self), dict(modules))
+        """Try test modules in a task of its own; what was tried before is found, unless load may have decided it."""
+        context, what = self.context, (subject.runtime, subject.package, subject.instance, modules)
+        tried: list[Trial] = []
+
+        def run() -> str:
+            with context.slots:
+                tried.append(try_modules(*what))
+            return context.raw.put_text(canonical(tried[-1]))
+
+        key, ran = trial_key(*what), opaque_argument(run)
+        trial = Trial.model_validate_json(kept_text(try_tests, key, context.raw, context.cache_dir, ran))
+        if trial.refusal in BY_LOAD and not tried:
+            anew = try_tests.with_options(refresh_cache=True)
+            trial = Trial.model_validate_json(kept_text(anew, key, context.raw, context.cache_dir, ran))
+        return trial
 
 
-@engine_task("try tests")
-def try_tests(case: SupplementCase, modules: dict[str, str]) -> Trial:
-    """Run test modules on the commit and on its parent."""
-    subject, context = case.subject, case.context
-    with context.slots:
-        return cached_trial(subject.runtime, subject.package, subject.instance, modules, context.cache_dir)
+@engine_task("try tests", keep_result=True)
+def try_tests(run: Callable[[], str]) -> str:
+    """Run test modules on the commit and on its parent; what comes of it goes to the database, its hash is the
+    result."""
+    return run()
 
 
 @engine_task("measure tests")

@@ -1,4 +1,4 @@
-"""A person's own repository on the bench: a revision of it, an environment for its tests, no hidden answer.
+"""A person's own repository made ready for an attempt: a revision, an environment for its tests, no hidden answer.
 
 An order is known by its words and the commit it starts from, so that the same command goes on after a stop.
 """
@@ -54,7 +54,7 @@ class FullCheck(Frozen):
 
 @dataclass(frozen=True)
 class SolveContext:
-    """Where an order is worked on: the bench, and why no tests run there if none do."""
+    """Where an order is worked on: its instance, and why no tests run there if none do."""
 
     key: str
     instance_context: InstanceContext

@@ -6,10 +6,11 @@ The teacher is shown the commit's change; what it writes is never shown to a pla
 from harness.supplement.generation import Teacher, UntestedInstance, supplement, untested_instances
 from harness.supplement.package import store_files, store_instance
 from harness.supplement.teacher import RouterTeacher
-from harness.supplement.validation import cached_trial, try_modules
+from harness.supplement.validation import BY_LOAD, trial_key, try_modules
 from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
 
 __all__ = [
+    "BY_LOAD",
     "Refusal",
     "RouterTeacher",
     "Supplement",
@@ -18,10 +19,10 @@ __all__ = [
     "TeacherRound",
     "Trial",
     "UntestedInstance",
-    "cached_trial",
     "store_files",
     "store_instance",
     "supplement",
+    "trial_key",
     "try_modules",
     "untested_instances",
 ]

@@ -7,12 +7,9 @@ run with the whole suite, in the states and with the repeats of gold validation,
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from harness.packages.gold_validation import REPEATS, GoldVerdict, StateRuns, decide
-from harness.packages.package import RepoPackage, write_atomically
+from harness.packages.package import RepoPackage
 from models.generated import Failing
 from models.manifest import Instance, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
@@ -23,7 +20,10 @@ from runtime.testing.failures import how_it_fails
 from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out, install_tests, provisioned, run_tests
 
 TRIAL_VERSION = 2
-"""Raised whenever a trial could come out differently; cached trials of older versions are not used."""
+"""Raised whenever a trial could come out differently; kept trials of older versions are not used."""
+
+BY_LOAD = (Refusal.TIMEOUT, Refusal.CRASHED)
+"""Refusals that a busy machine can bring about: such a trial is made anew."""
 
 _SHOWN = 3  # failing tests whose message the teacher is shown
 
@@ -75,10 +75,8 @@ def try_modules(runtime: Runtime, package: RepoPackage, instance: Instance, modu
     return trial.model_copy(update={"seconds": round(instance_context.seconds, 3)})
 
 
-def cached_trial(
-    runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str], cache: Path
-) -> Trial:
-    """`try_modules`, from the cache if the same was tried before; what load can bring about is tried anew."""
+def trial_key(runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str]) -> str:
+    """The identity of a trial: of all that its outcome rests on."""
     what = [
         TRIAL_VERSION,
         package.manifest.name,
@@ -87,16 +85,7 @@ def cached_trial(
         runtime.limits.model_dump(mode="json"),
         runtime.sandbox.kind,
     ]
-    path = cache / "trials" / f"{hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()}.json"
-    if path.is_file():
-        try:
-            return Trial.model_validate_json(path.read_text())
-        except ValidationError:  # cut short, or of another version of this program
-            path.unlink()
-    trial = try_modules(runtime, package, instance, modules)
-    if trial.refusal not in (Refusal.TIMEOUT, Refusal.CRASHED):
-        write_atomically(path, trial.model_dump_json())
-    return trial
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def _try_alone(instance_context: _TrialContext, instance: Instance, modules: Mapping[str, str]) -> None:

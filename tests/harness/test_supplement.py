@@ -17,10 +17,10 @@ from harness.packages.package import MANIFEST, RepoPackage, generated_tests, rea
 from harness.supplement import (
     RouterTeacher,
     UntestedInstance,
-    cached_trial,
     store_files,
     store_instance,
     supplement,
+    trial_key,
     try_modules,
     untested_instances,
 )
@@ -112,11 +112,10 @@ def package(sample: RepoPackage, tmp_path_factory: pytest.TempPathFactory) -> Re
     return read_package(directory)
 
 
-@pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """One cache for all: the same modules are tried once."""
-    root: Path = tmp_path_factory.getbasetemp() / "trials"
-    return root
+@pytest.fixture(scope="module")
+def tried() -> dict[str, Trial]:
+    """The same modules are tried once."""
+    return {}
 
 
 @contextmanager
@@ -131,11 +130,15 @@ Ask = Callable[..., tuple[Supplement, ScriptedServer]]
 
 
 @pytest.fixture
-def ask(runtime: Runtime, package: RepoPackage, cache: Path) -> Ask:
+def ask(runtime: Runtime, package: RepoPackage, tried: dict[str, Trial]) -> Ask:
     subject = UntestedInstance(runtime, package, package.manifest.instances[0])
 
     def attempt(subject: UntestedInstance, modules: dict[str, str]) -> Trial:
-        return cached_trial(subject.runtime, subject.package, subject.instance, modules, cache)
+        what = (subject.runtime, subject.package, subject.instance, modules)
+        key = trial_key(*what)
+        if key not in tried:
+            tried[key] = try_modules(*what)
+        return tried[key]
 
     def run(*answers: Behaviour) -> tuple[Supplement, ScriptedServer]:
         with teacher(*answers) as (asked, server):
