@@ -1,6 +1,6 @@
 """The campaign flow: planners over instances, one task per trajectory, a table in the UI that grows as they finish."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from flows.window import completed
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage, read_package
 from harness.runs.attempt import InstanceContext, check_planners
-from harness.runs.campaigns import campaign_config
+from harness.runs.campaigns import campaign_config, with_adapters
 from harness.runs.model_pool import TEAMS, ModelPool
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
@@ -82,12 +82,6 @@ def campaign(
     stopping = StopRule(settings.campaign.provider_failures)
     _run(assignments, context, name, settings.campaign.trajectories or max(settings.concurrency, calls), stopping)
     return store.report(name).model_copy(update={"stopped": stopping.reason})
-
-
-def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
-    """Settings under which these adapters answer, by their served names, whoever is active; "": the base alone."""
-    overrides = {**settings.models.overrides, **adapters}
-    return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
 
 
 def open_campaign_context(

@@ -66,6 +66,12 @@ def campaign_config(
     }
 
 
+def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
+    """Settings under which these adapters answer, by their served names, whichever are active; "": the base alone."""
+    overrides = {**settings.models.overrides, **adapters}
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
+
+
 def estimate(
     store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, pool: ModelPool
 ) -> Estimate | None:
