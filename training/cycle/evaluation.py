@@ -25,7 +25,7 @@ from models.training import TrainingTarget
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
 from training.cycle.context import TrainingContext
-from training.cycle.served import examiner, served_answerer, served_terms
+from training.cycle.served import evaluation_endpoint, served_answerer, served_terms
 from training.cycle.steps import TrainingSteps
 from training.cycle.student_runs import (
     NO_ADAPTER,
@@ -165,7 +165,7 @@ def answer_set(
 
 def _terms(context: TrainingContext, target: TrainingTarget, base: Base) -> AnsweringTerms:
     """The terms on which the stage of a target is answered: by an endpoint, or by weights loaded in this process."""
-    if name := examiner(context.settings, base, target):
+    if name := evaluation_endpoint(context.settings, base, target):
         [stage] = target.stages
         return served_terms(context.settings, name, base, stage)
     from training.cycle.local_answers import local_terms
@@ -177,7 +177,7 @@ def _answerer(
     context: TrainingContext, target: TrainingTarget, base: Base, adapter: AdapterVersion | None
 ) -> "Answerer":
     """What answers on those terms; weights are loaded, or the endpoint takes the adapter up."""
-    if name := examiner(context.settings, base, target):
+    if name := evaluation_endpoint(context.settings, base, target):
         [stage] = target.stages
         return served_answerer(context.settings, name, context.curated, base, adapter, stage)
     from training.cycle.local_answers import LocalAnswerer

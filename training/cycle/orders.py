@@ -57,8 +57,8 @@ class Prepared:
 
 
 class TrainReport(Frozen):
-    """What came of a training. `outcome` is the gate's verdict, or why one who passed does not serve; `serving` is who
-    serves the target now; `notes` are rules that were gone past, and what else is to be known."""
+    """What came of a training. `outcome` is the gate's verdict, or why one that passed does not serve; `serving` is
+    what serves the target now; `notes` are rules that were gone past, and what else is to be known."""
 
     target: TrainingTarget
     dataset: str

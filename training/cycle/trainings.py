@@ -31,7 +31,7 @@ def run_training(label: str, context: TrainingContext, job: TrainingJob) -> Fini
         context.notify(f"train {label}: done before", 1, 1)
         return found
     store_training_job(context.raw_engine, job.id, job.target, job.source, job.base.id, job.dataset_id, job.config)
-    # Once more: from here on, nobody can reserve what is about to be trained on.
+    # Once more: from here on, what is about to be trained on cannot be reserved.
     guardrails.check_held_out(
         list(job.card.repositories), list(reserved_repositories(context.curated, context.raw_engine))
     )
