@@ -9,7 +9,7 @@ from models.targets import TrainingTarget
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from training.data.curation import Curated, TrainPlan
+    from training.data.curation import Curated, TrainingAdvice
 
 
 def register(app: typer.Typer) -> None:
@@ -107,7 +107,7 @@ def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the p
         _print_plan(plan_id, plan)
 
 
-def _print_plan(plan_id: str, plan: "TrainPlan") -> None:
+def _print_plan(plan_id: str, plan: "TrainingAdvice") -> None:
     from cli.output import console, table
 
     rows = [

@@ -7,8 +7,8 @@ import typer
 from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
-    from flows.evaluate import Compared
     from models.evaluation import GateReport
+    from training.cycle.comparison import Compared
 
 
 def register(app: typer.Typer) -> None:

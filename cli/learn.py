@@ -8,8 +8,8 @@ import typer
 from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
-    from flows.self_improve import ImproveReport
-    from flows.train import TrainReport
+    from training.cycle.improvement import ImproveReport
+    from training.cycle.orders import TrainReport
 
 ItemLevelOption = Annotated[
     bool, typer.Option("--item-level", help="Let items alone promote where repositories are too few; the log says so.")

@@ -18,12 +18,9 @@ from cli.output import errors, progress
 from models.errors import CleanRoomError, UsageError
 
 if TYPE_CHECKING:
-    from flows.evaluate import Compared
     from flows.score import ScoreReport
-    from flows.self_improve import ImproveReport
     from flows.solve import SolveReport
     from flows.supplement import SupplementReport
-    from flows.train import TrainReport
     from flows.validate import ValidateReport
     from harness.runs.campaigns import Estimate
     from harness.runs.solving import SolveOrder
@@ -32,6 +29,9 @@ if TYPE_CHECKING:
     from models.targets import Role, TrainingTarget
     from store.runs import CampaignReport
     from training.bases.bases import Base
+    from training.cycle.comparison import Compared
+    from training.cycle.improvement import ImproveReport
+    from training.cycle.orders import TrainReport
 
 
 class ProgressBars:
@@ -274,10 +274,13 @@ def run_validate(predictions: Path, corpora: list[Path], sandbox: str | None) ->
 def run_train(order: "dict[str, Any]") -> "TrainReport":
     """Train an adapter and gate it. What is missing is said before the engine starts."""
     with _engine():
-        from flows.train import TrainOrder, inputs, open_training_context, train
+        from flows.train import train
+        from flows.training_context import open_training_context
+        from training.cycle.lifecycle import find_inputs
+        from training.cycle.orders import TrainOrder
 
         wanted = TrainOrder.model_validate(order)
-        inputs(open_training_context(), wanted)
+        find_inputs(open_training_context(), wanted)
         return train(wanted)
 
 
@@ -286,10 +289,11 @@ def run_evaluate(
 ) -> "Compared":
     """Set two subjects against each other. What is missing is said before the engine starts."""
     with _engine():
-        from flows.evaluate import contest, evaluate
-        from flows.train import open_training_context
+        from flows.evaluate import evaluate
+        from flows.training_context import open_training_context
+        from training.cycle.comparison import find_contest
 
-        contest(open_training_context(), target, adapter, against, base)
+        find_contest(open_training_context(), target, adapter, against, base)
         return evaluate(target, adapter, against, base, item_level)
 
 
@@ -318,6 +322,7 @@ def run_tune(role: "Role", base: str, dataset: Path) -> "Base":
 def run_self_improve(order: "dict[str, Any]", rounds: int) -> "ImproveReport":
     """Run rounds of self-improvement."""
     with _engine():
-        from flows.self_improve import ImproveOrder, self_improve
+        from flows.self_improve import self_improve
+        from training.cycle.improvement import ImproveOrder
 
         return self_improve(ImproveOrder.model_validate(order), rounds)

@@ -55,27 +55,27 @@ def tier_of(target: TrainingTarget) -> TrainingTier:
     return next(tier for tier in TIERS if target in tier.targets)
 
 
-def missing(target: TrainingTarget, standing: TierStatus) -> list[str]:
+def missing(target: TrainingTarget, status: TierStatus) -> list[str]:
     """What a target's tier still waits for, in words; empty if it may be trained and promoted."""
     tier = tier_of(target)
-    found = [f"a tuned {role} base" for role in tier.bases if role not in standing.tuned]
-    found += [f"a promoted {need.value} adapter" for need in tier.needs if need not in standing.promoted]
-    if tier is TIERS[-1] and not standing.stable:
+    found = [f"a tuned {role} base" for role in tier.bases if role not in status.tuned]
+    found += [f"a promoted {need.value} adapter" for need in tier.needs if need not in status.promoted]
+    if tier is TIERS[-1] and not status.stable:
         shown = (
             ""
-            if standing.stable is False
+            if status.stable is False
             else " (two student campaigns on the same packages show it, before and after a promotion)"
         )
         found.append(f"whole runs that succeed steadily{shown}")
     return found
 
 
-def check_order(target: TrainingTarget, standing: TierStatus, override: str | None = None) -> str:
+def check_order(target: TrainingTarget, status: TierStatus, override: str | None = None) -> str:
     """Raise GuardrailError (tier-order) if the target's turn has not come, unless a person gives a reason.
 
     Returns what to note beside the training or promotion; empty if all is in order.
     """
-    lacking = missing(target, standing)
+    lacking = missing(target, status)
     if not lacking:
         return ""
     tier = tier_of(target)
@@ -85,11 +85,11 @@ def check_order(target: TrainingTarget, standing: TierStatus, override: str | No
     raise GuardrailError(RULE, f"{what}; finish those first, or give a reason to go past this")
 
 
-def next_targets(standing: TierStatus) -> list[TrainingTarget]:
+def next_targets(status: TierStatus) -> list[TrainingTarget]:
     """The targets whose turn it is and that nothing serves yet, most urgent first."""
     return [
         target
         for tier in TIERS
         for target in tier.targets
-        if target not in standing.promoted and not missing(target, standing)
+        if target not in status.promoted and not missing(target, status)
     ]

@@ -3,8 +3,9 @@
 from prefect import flow, tags
 from prefect.artifacts import create_markdown_artifact
 
-from flows.train import open_training_context
+from flows.training_context import open_training_context
 from models.curation_settings import CurationRequest
+from tasks.define import opaque_argument
 from tasks.learning import curate_dataset
 from training.data.curation import Curated
 
@@ -13,6 +14,6 @@ from training.data.curation import Curated
 def curate(request: CurationRequest) -> Curated:
     """Make a dataset of a target. Raises GuardrailError for a broken rule, TrainingError for nothing to learn from."""
     with tags("curate", request.target.value):
-        made = curate_dataset(request.target.value, open_training_context(), request)
+        made = curate_dataset(request.target.value, opaque_argument(open_training_context()), request)
     create_markdown_artifact(made.card.to_markdown(), key=f"dataset-{request.target.value.replace('_', '-')}")
     return made

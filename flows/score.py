@@ -13,11 +13,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from evals.sets import reserved_repositories
 from flows.progress import progress_listener
-from flows.train import open_training_context
+from flows.training_context import open_training_context
 from flows.window import completed
 from models.errors import CapReached, MalformedAnswer, PromptTooLong, ProviderError
 from models.plans import Frozen
 from models.training import TrainingTarget
+from tasks.define import opaque_argument
 from tasks.scoring import ScoringContext, score_answer
 from training.data.scoring import Scorer, Unscored, unscored
 
@@ -56,17 +57,18 @@ def score(
 
     context, meter = open_training_context(), Meter(max_cost=max_cost)
     router = open_router(context.settings.models, "teacher", meter)
-    instance_context = ScoringContext(context.raw, Scorer(router))
+    scorer = Scorer(router)
+    scoring = ScoringContext(context.raw, scorer, scorer.identity)
     found, known = unscored(
         context.raw,
         target,
-        instance_context.identity,
+        scoring.identity,
         campaigns,
         reserved_repositories(context.curated, context.raw_engine),
     )
     wanted = found[:limit]
     with tags("score", target.value):
-        scores, unread, stopped = _run(instance_context, wanted, target, router.concurrency)
+        scores, unread, stopped = _run(scoring, wanted, target, router.concurrency)
     least = context.settings.curation.least_score
     report = ScoreReport(
         target=target,
@@ -84,7 +86,7 @@ def score(
 
 
 def _run(
-    instance_context: ScoringContext, wanted: list[Unscored], target: TrainingTarget, at_a_time: int
+    scoring: ScoringContext, wanted: list[Unscored], target: TrainingTarget, at_a_time: int
 ) -> tuple[list[float], int, str]:
     """Scores, how many answers got none although the teacher was asked, and why it stopped early."""
     watch, what = progress_listener(), f"score {target.value}"
@@ -96,7 +98,7 @@ def _run(
             label = f"{answer.stage.value} {answer.repository}@{answer.commit[:7]}"
             return runner.submit(
                 score_answer.with_options(cache_policy=NO_CACHE),
-                {"label": label, "instance_context": instance_context, "answer": answer},
+                {"label": label, "context": opaque_argument(scoring), "answer": answer},
             )
 
         going_on = takewhile(lambda _: not stopped, wanted)

@@ -13,7 +13,9 @@ from host.private import make_directory, private_file, tighten
 from models.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    # What callers pass on to the store's functions, without importing SQLAlchemy themselves.
+    from sqlalchemy import Connection as Connection
+    from sqlalchemy import Engine as Engine
     from sqlalchemy.engine import URL, ExceptionContext
 
 DatabaseKind = Literal["raw", "curated"]

@@ -1,5 +1,7 @@
 """The task of the scoring flow: one answer of the student's, shown to a teacher."""
 
+from dataclasses import dataclass
+
 from prefect import task
 
 from store.runs import RawStore
@@ -7,11 +9,13 @@ from tasks.caching import RETRY_DELAYS, is_infrastructure
 from training.data.scoring import Scorer, Unscored, keep
 
 
+@dataclass(frozen=True)
 class ScoringContext:
-    """What the answers of a run share. A plain class, so that the engine does not walk through what it holds."""
+    """What the answers of a run share. `identity` is the teacher's, read once."""
 
-    def __init__(self, raw: RawStore, scorer: Scorer) -> None:
-        self.raw, self.scorer, self.identity = raw, scorer, scorer.identity
+    raw: RawStore
+    scorer: Scorer
+    identity: str
 
 
 @task(
@@ -21,9 +25,9 @@ class ScoringContext:
     retry_condition_fn=is_infrastructure,
     persist_result=False,
 )
-def score_answer(label: str, instance_context: ScoringContext, answer: Unscored) -> float:
+def score_answer(label: str, context: ScoringContext, answer: Unscored) -> float:
     """Ask the teacher about an answer and keep its opinion; the score from 0 to 1."""
-    messages, text = answer.texts(instance_context.raw)
-    opinion = instance_context.scorer.score(answer.stage, messages, text)
-    keep(instance_context.raw, instance_context.identity, answer, opinion)
+    messages, text = answer.texts(context.raw)
+    opinion = context.scorer.score(answer.stage, messages, text)
+    keep(context.raw, context.identity, answer, opinion)
     return opinion.score

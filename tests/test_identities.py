@@ -63,7 +63,7 @@ from training.bases.files import hash_files
 from training.cycle.served import EndpointAnswerer
 from training.data.curation.writing import dataset_id, directory_of, hashed
 from training.data.scoring import Scorer, Unscored
-from training.fit.recipe import plan_id, recipe_for
+from training.fit.recipe import job_id, recipe_for
 from training.fit.result import adapter_hash
 from training.fit.training_run import FIT_VERSION
 
@@ -210,7 +210,7 @@ def trainings(folder: Path) -> dict[str, Any]:
     }
     recipes["planning full"] = recipe_for(TrainingTarget.PLANNING, "full", settings)
     plans = {
-        f"{name} by {backend}": plan_id(
+        f"{name} by {backend}": job_id(
             dataset="d", base="b", recipe=recipe, backend=backend, start="s", code=FIT_VERSION
         )
         for name, recipe in recipes.items()

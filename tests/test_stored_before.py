@@ -24,8 +24,7 @@ from make_stored_before import ARCHIVE, ROOT, SETTINGS
 
 from evals.sets import latest_set
 from flows.campaign import campaign
-from flows.judging import evaluate
-from flows.train import TrainOrder, inputs, prepare
+from flows.training_steps import engine_steps
 from harness.packages import package as packages
 from harness.packages.package import read_package
 from harness.planners import GoldPlanner, NullPlanner
@@ -35,11 +34,14 @@ from models.protocols import Request
 from models.training import TrainingTarget
 from store.database import HEADS, DatabaseKind, open_database, version_table
 from store.runs import CampaignReport, open_raw_store
-from tasks.learning import TrainingContext
 from training.bases.bases import verify_base
+from training.cycle.context import open_context
+from training.cycle.evaluation import evaluate
+from training.cycle.lifecycle import find_inputs, prepare
+from training.cycle.orders import TrainOrder
 from training.data.curation import curate
 from training.data.datasets import newest_dataset, read_dataset
-from training.fit.training_run import TrainingJob, order_for
+from training.fit.training_run import TrainingJob, job_for
 
 PLAN = "633a009cb3078f4257336a23195aa7061ddd6d417fd7d586c177151f58bb1c62"
 ADAPTER = "32ed3aa8b80ee5874f9123b216e75c01d35e53196c19d588292be6f3857978ce"
@@ -167,7 +169,7 @@ def test_a_dataset_is_read_under_its_id(stored: Path, target: TrainingTarget) ->
 
 
 def test_the_same_runs_make_the_same_dataset(stored: Path) -> None:
-    context, before = TrainingContext(load_settings()), rows()
+    context, before = open_context(load_settings()), rows()
     request = CurationRequest(
         target=TrainingTarget.PRECISION,
         data_dir=str(stored / "data"),
@@ -183,19 +185,20 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
     stored: Path, engine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, int, int | None]] = []
-    context = TrainingContext(load_settings(), lambda *what: told.append(what))
+    context = open_context(load_settings(), lambda *what: told.append(what))
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
-    base, dataset, card, evaluation_set = inputs(context, order)
-    assert order_for(card, dataset, base, "sft", context.settings.training).id == PLAN
+    found = find_inputs(context, order)
+    assert job_for(found.card, found.dataset, found.base, "sft", context.settings.training).id == PLAN
 
     def fit(self: TrainingJob, *_: object) -> None:
         raise AssertionError(f"training {self.id} is done, and would be done again")
 
     monkeypatch.setattr(TrainingJob, "fit", fit)
     before = rows(), rows("curated")
-    prepared = prepare(context, order)
-    assert (prepared.adapter.name, prepared.adapter.id, prepared.trained.plan) == ("scope-v1", ADAPTER, PLAN)
-    evaluate(context, evaluation_set, base, None)
+    steps = engine_steps()
+    prepared = prepare(context, steps, order)
+    assert (prepared.adapter.name, prepared.adapter.id, prepared.trained.job) == ("scope-v1", ADAPTER, PLAN)
+    evaluate(context, steps, found.evaluation_set, found.base, None)
     assert (rows(), rows("curated")) == before
     assert sorted(told) == [
         ("evaluate scope scope-v1: done before", 1, 1),
@@ -206,7 +209,7 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
 
 
 def test_the_adapter_serves_and_is_what_was_signed(stored: Path) -> None:
-    context = TrainingContext(load_settings())
+    context = open_context(load_settings())
     active = context.registry.active(TrainingTarget.SCOPE)
     assert active is not None
     assert (active.name, active.id, active.base) == ("scope-v1", ADAPTER, BASE)
@@ -217,6 +220,6 @@ def test_the_adapter_serves_and_is_what_was_signed(stored: Path) -> None:
 
 def test_the_base_is_whole(stored: Path) -> None:
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
-    base, *_ = inputs(TrainingContext(load_settings()), order)
+    base = find_inputs(open_context(load_settings()), order).base
     assert base.id == BASE
     verify_base(base, full=True)

@@ -92,7 +92,7 @@ from models.targets import TrainingTarget
 from models.test_quality import Mutant, MutantOutcome, TestQuality
 from models.training import Pair, PairSource, Preference, Provenance
 from training.adapters.registry.statement import Lineage, Resource, Statement
-from training.data.curation.advice import TrainingNeed, TrainPlan
+from training.data.curation.advice import TrainingAdvice, TrainingNeed
 from training.data.curation.card import Card, Rounds
 from training.data.scoring import Opinion
 from training.fit.recipe import Recipe
@@ -266,7 +266,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "target examples preferences repositories organisations failures answers malformed need advice waits",
     ),
     (
-        TrainPlan,
+        TrainingAdvice,
         "kind needs weakest reason planners trajectories undetermined campaigns templates in_turn held_out",
     ),
     (

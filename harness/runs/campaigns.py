@@ -68,7 +68,7 @@ def campaign_config(
 
 
 def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
-    """Settings under which these adapters answer, by their served names, whoever is active; "": the base alone."""
+    """Settings under which these adapters answer, by their served names, whichever are active; "": the base alone."""
     overrides = {**settings.models.overrides, **adapters}
     return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from cli.running import ProgressBars
 from flows.progress import watched_by
-from flows.train import open_training_context
+from flows.training_context import open_training_context
 
 
 @pytest.fixture

@@ -91,11 +91,14 @@ def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def prepared(end_to_end: Path) -> tuple[Any, Any, GateReport]:
     """Shop and trained adapter, and a report that lets it in, which random weights do not earn."""
-    from flows.train import TrainOrder, gate, open_training_context, prepare
+    from flows.training_context import open_training_context
+    from flows.training_steps import engine_steps
+    from training.cycle.lifecycle import gate, prepare
+    from training.cycle.orders import TrainOrder
 
     context = open_training_context()
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny", end_to_end=(end_to_end,), end_to_end_limit=1)
-    made = prepare(context, order)
+    made = prepare(context, engine_steps(), order)
     [report] = gate(context, [made])
     return context, made, report.model_copy(update={"verdict": GateVerdict.PROMOTE, "reason": "for the test"})
 
@@ -104,8 +107,9 @@ def prepared(end_to_end: Path) -> tuple[Any, Any, GateReport]:
 def test_whole_runs_keep_or_undo_a_promotion(
     sample: RepoPackage, world: World, configured: Configure, spoilt: bool
 ) -> None:
-    from flows.judging import answering
-    from flows.train import conclude
+    from flows.training_steps import engine_steps
+    from training.cycle.lifecycle import conclude
+    from training.cycle.student_runs import active_adapters
 
     reserve(world.curated, world.raw.engine, [sample.manifest.name], "whole runs")
     student = Student(sample, spoilt)
@@ -113,7 +117,7 @@ def test_whole_runs_keep_or_undo_a_promotion(
         configured(server.url, base='"tiny"', window=32768)
         context, made, report = prepared(sample.directory)
         server.models = ("scripted", made.adapter.served)
-        came = conclude(context, made, report)
+        came = conclude(context, engine_steps(), made, report)
         log = [entry.action for entry in Registry(world.curated, world.folder).log(TrainingTarget.SCOPE)]
         assert student.adapted
         if spoilt:
@@ -123,9 +127,9 @@ def test_whole_runs_keep_or_undo_a_promotion(
             assert (came.serving, log) == ("scope-v1", ["promote"])
             assert "whole runs are no worse than before: 1.000 to 1.000" in came.notes
         serves = made.adapter.served if not spoilt else ""
-        assert answering(context) == dict.fromkeys(Stage, "") | dict.fromkeys(TrainingTarget.SCOPE.stages, serves)
+        assert active_adapters(context) == dict.fromkeys(Stage, "") | dict.fromkeys(TrainingTarget.SCOPE.stages, serves)
         asked = len(server.requests)
-        again = conclude(context, made, report)
+        again = conclude(context, engine_steps(), made, report)
         assert again.serving == came.serving
         assert len(server.requests) == asked
         assert [e.action for e in Registry(world.curated, world.folder).log(TrainingTarget.SCOPE)] == log
@@ -134,8 +138,9 @@ def test_whole_runs_keep_or_undo_a_promotion(
 def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.promotion
-    from flows.train import conclude
+    import training.cycle.lifecycle as lifecycle
+    from flows.training_steps import engine_steps
+    from training.cycle.lifecycle import conclude
 
     class Killed(BaseException):
         """Nothing catches it."""
@@ -148,42 +153,44 @@ def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
         configured(server.url, base='"tiny"', window=32768)
         context, made, report = prepared(sample.directory)
         server.models = ("scripted", made.adapter.served)
-        real = flows.promotion.whole_runs
-        monkeypatch.setattr(flows.promotion, "whole_runs", dies)
+        real = lifecycle.whole_runs
+        monkeypatch.setattr(lifecycle, "whole_runs", dies)
         with pytest.raises(Killed):
-            conclude(context, made, report)
+            conclude(context, engine_steps(), made, report)
         assert context.registry.active(TrainingTarget.SCOPE).name == "scope-v1"
-        monkeypatch.setattr(flows.promotion, "whole_runs", real)
-        assert conclude(context, made, report).serving == "tiny"
+        monkeypatch.setattr(lifecycle, "whole_runs", real)
+        assert conclude(context, engine_steps(), made, report).serving == "tiny"
 
 
 def test_packages_that_are_not_reserved_judge_nothing_and_nobody_is_promoted(
     sample: RepoPackage, world: World, configured: Configure
 ) -> None:
-    from flows.train import conclude
+    from flows.training_steps import engine_steps
+    from training.cycle.lifecycle import conclude
 
     with ScriptedServer("I cannot say.", flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
         context, made, report = prepared(sample.directory)
         with pytest.raises(GuardrailError, match=r"^held-out: "):
-            conclude(context, made, report)
+            conclude(context, engine_steps(), made, report)
         assert context.registry.active(TrainingTarget.SCOPE) is None
 
 
 def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.judging
+    import training.cycle.student_runs as student_runs
     from flows.campaign import campaign
-    from flows.judging import evaluate
-    from flows.train import open_training_context
+    from flows.training_context import open_training_context
+    from flows.training_steps import engine_steps
+    from training.cycle.evaluation import evaluate
 
     configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
     campaign([sample.directory], ["gold"], "gold", limit=1)
     items = build_set(world.raw.engine, TrainingTarget.CODE, [sample.manifest.name])
     context, base = open_training_context(), find_base(world.curated, "tiny")
     with pytest.raises(EvaluationError, match=r"has no verdict \(provider-error\); run the campaign again"):
-        evaluate(context, items, base, None)  # nobody answers, which is no failure of the base
+        evaluate(context, engine_steps(), items, base, None)  # nobody answers, which is no failure of the base
 
     def one_lost(*args: Any) -> InstanceScores:
         """The scores, but that a fault took the last sample."""
@@ -196,12 +203,12 @@ def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
     with ScriptedServer(student, flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
         with monkeypatch.context() as patched:
-            patched.setattr(flows.judging, "scores_from_campaign", one_lost)
-            assert len(evaluate(open_training_context(), items, base, None).scores) == 1
-        first = evaluate(open_training_context(), items, base, None)  # for what lacked a sample was not kept
+            patched.setattr(student_runs, "scores_from_campaign", one_lost)
+            assert len(evaluate(open_training_context(), engine_steps(), items, base, None).scores) == 1
+        first = evaluate(open_training_context(), engine_steps(), items, base, None)  # the other was not kept
         assert [score.scores for score in first.scores] == [{"pass@1": 1.0}] * 2
         configured(server.url, base='"another"', window=32768)
         with pytest.raises(EvaluationError, match="not said to serve base tiny"):
-            evaluate(open_training_context(), items, base, None)
+            evaluate(open_training_context(), engine_steps(), items, base, None)
     configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
-    assert evaluate(open_training_context(), items, base, None) == first
+    assert evaluate(open_training_context(), engine_steps(), items, base, None) == first

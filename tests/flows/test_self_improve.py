@@ -48,7 +48,7 @@ class Killed(BaseException):
 
 
 def order(package: RepoPackage, **changes: Any) -> Any:
-    from flows.self_improve import ImproveOrder
+    from training.cycle.improvement import ImproveOrder
 
     given = {"packages": [package.directory], "min_organisations": 1, "samples": 1, "limit": 1}
     return ImproveOrder.model_validate({**given, **changes})
@@ -84,9 +84,12 @@ def test_a_round_ends_with_a_verdict_and_stops_when_nothing_was_promoted(
 def test_a_round_that_died_after_a_step_goes_on_there(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    import flows.self_improve as flow
+    import flows.training_steps
+    import training.cycle.improvement
+    from flows.self_improve import self_improve
 
-    real = getattr(flow, step)
+    module = flows.training_steps if step in ("campaign", "curate") else training.cycle.improvement
+    real = getattr(module, step)
     calls: list[str] = []
 
     def dies(*args: object, **kwargs: object) -> object:
@@ -99,12 +102,12 @@ def test_a_round_that_died_after_a_step_goes_on_there(
 
     with ScriptedServer(lambda request: "I cannot say.") as server:
         configured(server.url)
-        monkeypatch.setattr(flow, step, dies)
+        monkeypatch.setattr(module, step, dies)
         with pytest.raises(Killed):
-            flow.self_improve(order(sample))
+            self_improve(order(sample))
         asked, before = len(server.requests), done(world)
-        monkeypatch.setattr(flow, step, counted)
-        report = flow.self_improve(order(sample))
+        monkeypatch.setattr(module, step, counted)
+        report = self_improve(order(sample))
         assert len(report.lines) == 1 and report.lines[0].round == 1
         if step != "continue_or_begin":
             assert len(server.requests) == asked
@@ -116,18 +119,19 @@ def test_a_round_that_died_after_a_step_goes_on_there(
 def test_a_round_ends_though_somebody_else_serves_by_now(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.self_improve as flow
+    import training.cycle.improvement as improvement
+    from flows.self_improve import self_improve
 
     def passes_against_another(*args: Any) -> list[GateReport]:
         [report] = real(*args)
         champion = report.champion.model_copy(update={"name": "scope-v0", "adapter": "f" * 64})
         return [report.model_copy(update={"verdict": GateVerdict.PROMOTE, "champion": champion})]
 
-    real = flow.gate
-    monkeypatch.setattr(flow, "gate", passes_against_another)
+    real = improvement.gate
+    monkeypatch.setattr(improvement, "gate", passes_against_another)
     with ScriptedServer(lambda request: "I cannot say.") as server:
         configured(server.url)
-        report = flow.self_improve(order(sample))
+        report = self_improve(order(sample))
     [line] = report.lines
     assert line.verdict == "skipped"
     assert "scope-v1 passed against scope-v0, which does not serve now" in line.reason
@@ -137,7 +141,8 @@ def test_a_round_ends_though_somebody_else_serves_by_now(
 def test_a_round_ends_though_a_rule_refuses_a_target_by_now(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.self_improve as flow
+    import training.cycle.improvement as improvement
+    from flows.self_improve import self_improve
 
     def refuses_the_second_time(*args: Any) -> Any:
         calls.append("prepare")
@@ -145,11 +150,11 @@ def test_a_round_ends_though_a_rule_refuses_a_target_by_now(
             raise GuardrailError("tier-order", "its turn has passed")
         return real(*args)
 
-    real, calls = flow.prepare, list[str]()
-    monkeypatch.setattr(flow, "prepare", refuses_the_second_time)
+    real, calls = improvement.prepare, list[str]()
+    monkeypatch.setattr(improvement, "prepare", refuses_the_second_time)
     with ScriptedServer(lambda request: "I cannot say.") as server:
         configured(server.url)
-        report = flow.self_improve(order(sample))
+        report = self_improve(order(sample))
     [line] = report.lines
     assert (line.verdict, line.reason) == ("skipped", "tier-order: its turn has passed")
     assert report.stopped == "round 1 promoted nothing"
@@ -181,15 +186,16 @@ def test_a_third_round_without_a_new_repository_is_refused(
 def test_an_open_round_is_not_gone_on_with_as_another_one(
     sample: RepoPackage, world: World, configured: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.self_improve as flow
+    import flows.training_steps
+    from flows.self_improve import self_improve
 
     with ScriptedServer(lambda request: "I cannot say.") as server:
         configured(server.url)
-        monkeypatch.setattr(flow, "curate", lambda request: (_ for _ in ()).throw(Killed))
+        monkeypatch.setattr(flows.training_steps, "curate", lambda request: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
-            flow.self_improve(order(sample))
+            self_improve(order(sample))
         with pytest.raises(UsageError, match="round 1 is not finished and was begun with other settings"):
-            flow.self_improve(order(sample, samples=2))
+            self_improve(order(sample, samples=2))
 
 
 def test_a_reserved_repository_is_not_improved_on(world: World, sample: RepoPackage) -> None:

@@ -62,7 +62,7 @@ def curated(world: World, target: TrainingTarget) -> Curated:
 
 
 def order(**changes: object) -> "object":
-    from flows.train import TrainOrder
+    from training.cycle.orders import TrainOrder
 
     return TrainOrder.model_validate({"target": TrainingTarget.SCOPE, "base": "tiny", **changes})
 
@@ -142,22 +142,24 @@ def test_pairs_and_preferences_go_through_training_gate_and_registry_once(world:
 
 
 def test_what_a_dataset_lacks_is_said_before_anything_is_measured(world: World) -> None:
-    from flows.train import inputs, open_training_context
+    from flows.training_context import open_training_context
+    from training.cycle.lifecycle import find_inputs
 
     freeze_scope(world)
     made = curated(world, TrainingTarget.SCOPE)
     with pytest.raises(TrainingError, match="has no preferences, which dpo needs"):
-        inputs(open_training_context(), order(dataset=made.dataset_dir, technique="dpo"))  # type: ignore[arg-type]
+        find_inputs(open_training_context(), order(dataset=made.dataset_dir, technique="dpo"))  # type: ignore[arg-type]
 
 
 def test_a_superseded_base_is_not_trained_on(world: World, tmp_path: Path) -> None:
-    from flows.train import inputs, open_training_context
+    from flows.training_context import open_training_context
+    from training.cycle.lifecycle import find_inputs
 
     freeze_scope(world)
     made = curated(world, TrainingTarget.SCOPE)
     add_tuned_base(world.curated, world.folder, make_tiny_base(tmp_path / "tuned", seed=1), "reasoning")
     with pytest.raises(RegistryError, match="base tiny is superseded by reasoning-base-v1; train on that"):
-        inputs(open_training_context(), order(dataset=made.dataset_dir))  # type: ignore[arg-type]
+        find_inputs(open_training_context(), order(dataset=made.dataset_dir))  # type: ignore[arg-type]
 
 
 def test_nothing_is_trained_without_a_frozen_set(world: World) -> None:
@@ -210,16 +212,18 @@ class Killed(BaseException):
 
 def crash_after(monkeypatch: pytest.MonkeyPatch, name: str) -> Callable[[], None]:
     """Make the train flow die right after a step, once; what is returned takes that back."""
-    import flows.train as flow
+    import flows.training_steps
+    import training.cycle.lifecycle
 
-    real = getattr(flow, name)
+    module = flows.training_steps if name == "train_adapter" else training.cycle.lifecycle
+    real = getattr(module, name)
 
     def dies(*args: object, **kwargs: object) -> object:
         real(*args, **kwargs)
         raise Killed
 
-    monkeypatch.setattr(flow, name, dies)
-    return lambda: monkeypatch.setattr(flow, name, real)
+    monkeypatch.setattr(module, name, dies)
+    return lambda: monkeypatch.setattr(module, name, real)
 
 
 @pytest.mark.parametrize("step", ["evaluate", "train_adapter", "_registered", "gate", "conclude"])

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from harness.packages.locking import CommitCandidate
@@ -18,7 +17,7 @@ from harness.runs.campaigns import campaign_config
 from harness.runs.solving import SolveOrder
 from harness.runs.step_tests import StepTests
 from harness.runs.verdicts import judging_key
-from harness.supplement import validation as trial
+from harness.supplement.validation import trial_key
 from harness.test_quality import quality_conditions
 from harness.test_quality.kept import cache_options as quality_kept_under
 from harness.validation.confirmation.recorded import twins_key
@@ -116,14 +115,6 @@ def ids_of_rows(folder: Path) -> dict[str, Any]:
     }
 
 
-def trial_key(folder: Path, runtime: Runtime) -> str:
-    """The name of the file that keeps what came of a teacher's test modules."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial, "try_modules", lambda *_: Trial(refusal=Refusal.NO_TESTS))
-        trial.cached_trial(runtime, RepoPackage(folder, MANIFEST), INSTANCE, {"tests/test_g.py": "x = 1\n"}, folder)
-    return ", ".join(path.name for path in (folder / "trials").iterdir())
-
-
 def keys_of_runs(folder: Path) -> dict[str, Any]:
     """Keys of what sandboxed runs came to, for an instance of a package with a wheel."""
     runtime, package = a_runtime(folder), a_package(folder / "shapes")
@@ -136,7 +127,7 @@ def keys_of_runs(folder: Path) -> dict[str, Any]:
         "quality": quality_kept_under(runtime, "i", CHANGES, CHANGES, "b" * 40),
         "quality conditions": digest(quality_conditions(runtime)),
         "full check": digest("full-check", INSTANCE.model_dump(mode="json"), work().canonical()),
-        "trial": trial_key(folder / "cache", runtime),
+        "trial": trial_key(runtime, RepoPackage(folder, MANIFEST), INSTANCE, {"tests/test_g.py": "x = 1\n"}),
         "step tests": step_tests_key(folder / "tree", runtime),
         "work": sha256(work().canonical()),
         "order": digest("order", SolveOrder(task="t", repository="/r").model_dump(mode="json"), "h"),

@@ -162,7 +162,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "quality": "eed8fafd58a98e461f19e4c5414b193e",
         "quality conditions": "ae9441fc8d96233e00efe17afa119c83",
         "full check": "f6be4d32e56c504fb5a549a861e3925e",
-        "trial": "cdbb9a8a3d535d46634c2c59f8ca9a4aa488c3120788a772f5832c1d4678c6cf.json",
+        "trial": "cdbb9a8a3d535d46634c2c59f8ca9a4aa488c3120788a772f5832c1d4678c6cf",
         "step tests": "d2a1f96716a89cc62ca4d0f05dc39019",
         "work": "94bb642d2bf62a9d2c845c3c324a5fbf82fa7643ecc543e7cc4e46c3533fd8d2",
         "order": "12eea1daed8c3b35b2797628b9beaad7",

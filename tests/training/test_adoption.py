@@ -10,7 +10,7 @@ from models.errors import GuardrailError, RegistryError
 from models.training import TrainingTarget
 from tests.support.registry_material import fresh, make_adapter, make_base, register, report, serving
 from training.adapters.registry import AdapterVersion, Registry
-from training.cycle.tier_status import standing
+from training.cycle.tier_status import tier_status
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -31,12 +31,12 @@ def test_a_base_of_another_role_does_not_outlive_the_roles_own(
 def test_a_new_base_ends_the_adapters_of_the_old_one(curated: "Engine", registry: Registry, tmp_path: Path) -> None:
     old = fresh(registry, tmp_path, 1.0)
     registry.promote(old, override="trial")
-    assert standing(curated, registry, None).promoted == frozenset()  # it serves, and has passed no gate
+    assert tier_status(curated, registry, None).promoted == frozenset()  # it serves, and has passed no gate
     registry.rollback(TrainingTarget.SCOPE, "again, by the gate")
     registry.promote(old, report(old, None))
-    assert standing(curated, registry, True) == TierStatus(frozenset({TrainingTarget.SCOPE}), frozenset(), True)
+    assert tier_status(curated, registry, True) == TierStatus(frozenset({TrainingTarget.SCOPE}), frozenset(), True)
     make_base(curated, tmp_path, "reasoning-base-v1", role="reasoning", version=1)
-    after = standing(curated, registry, None)
+    after = tier_status(curated, registry, None)
     assert (after.promoted, after.tuned) == (frozenset(), {"reasoning"})
     late = fresh(registry, tmp_path, 2.0)
     with pytest.raises(RegistryError, match="reasoning-base-v1 supersedes"):

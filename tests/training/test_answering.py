@@ -17,7 +17,7 @@ from tests.support.asking import router
 from tests.support.bad_server import ScriptedServer
 from training.bases.bases import Base
 from training.cycle.local_answers import LocalAnswerer, check_adapter
-from training.cycle.served import EndpointAnswerer, examiner, served_answerer
+from training.cycle.served import EndpointAnswerer, evaluation_endpoint, served_answerer
 
 ASKED = (Message(role="system", content="Judge."), Message(role="user", content="Which files change?"))
 OTHER = (Message(role="user", content="Judge every candidate: relevant, supporting or irrelevant. " * 3),)
@@ -225,4 +225,4 @@ def test_a_model_is_examined_as_it_is_used_where_that_can_be(
 ) -> None:
     given = {"models": {"endpoints": {"embedded": {"base": base}}}, "training": {"endpoint": endpoint}}
     tiny = Base("0" * 64, "tiny", tmp_path, None, None, {})
-    assert examiner(Settings.model_validate(given), tiny, TrainingTarget.SCOPE) == asked
+    assert evaluation_endpoint(Settings.model_validate(given), tiny, TrainingTarget.SCOPE) == asked

@@ -12,7 +12,7 @@ from models.outcomes import OutcomeKind
 from models.protocols import Stage
 from models.training import TrainingTarget
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, gold_runs
-from training.data.curation import TrainPlan, advise, curate, read_plan
+from training.data.curation import TrainingAdvice, advise, curate, read_advice
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def plan_of(world: World) -> TrainPlan:
+def plan_of(world: World) -> TrainingAdvice:
     return advise(world.raw, CurationSettings(), TierStatus())[1]
 
 
-def failures(plan: TrainPlan) -> dict[TrainingTarget, int]:
+def failures(plan: TrainingAdvice) -> dict[TrainingTarget, int]:
     return {need.target: need.failures for need in plan.needs if need.failures}
 
 
@@ -100,7 +100,7 @@ def test_without_a_model_nothing_is_weakest_and_the_plan_says_what_to_do(world: 
 def test_the_same_runs_give_the_same_plan_and_more_runs_another(world: World) -> None:
     first, plan = advise(world.raw, CurationSettings(), TierStatus())
     assert advise(world.raw, CurationSettings(), TierStatus())[0] == first
-    assert read_plan(world.raw, first[:12]) == (first, plan)
+    assert read_advice(world.raw, first[:12]) == (first, plan)
     fail(world, 0, Label.CODE)
     assert advise(world.raw, CurationSettings(), TierStatus())[0] != first
 

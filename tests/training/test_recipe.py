@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
-from training.fit.recipe import LINEAR_LAYERS, applied, overrides, plan_id, recipe_for
+from training.fit.recipe import LINEAR_LAYERS, applied, job_id, overrides, recipe_for
 
 SFT = recipe_for(TrainingTarget.SCOPE, "sft", TrainingSettings())
 
@@ -48,5 +48,5 @@ def test_a_method_changes_what_it_cannot_use(method: str) -> None:
 def test_a_plan_is_another_when_anything_of_it_is(changed: str) -> None:
     same = {"dataset": "d", "base": "b", "start": None, "code": "c", "recipe": SFT, "backend": "trl-cpu"}
     other = {"seed": {"recipe": SFT.model_copy(update={"seed": 7})}, "backend": {"backend": "trl-gpu"}}
-    assert plan_id(**same) == plan_id(**same)  # type: ignore[arg-type]
-    assert plan_id(**(same | other.get(changed, {changed: "x"}))) != plan_id(**same)  # type: ignore[arg-type]
+    assert job_id(**same) == job_id(**same)  # type: ignore[arg-type]
+    assert job_id(**(same | other.get(changed, {changed: "x"}))) != job_id(**same)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Who answers an evaluation's prompts in this process: a base, with or without an adapter. Both on the same terms.
+"""What answers an evaluation's prompts in this process: a base, with or without an adapter. Both on the same terms.
 
 The prompt is rendered by the base's own chat template, as serving does; an answer ends with the token that ends a turn,
 or when it has the tokens that it may have, with those of a thinking trace where thinking is on.
@@ -15,14 +15,13 @@ from llm.thinking import split_trace
 from models.chat import Message
 from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
+from training.adapters.registry.weights import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     from training.bases.chat_format import ChatFormat
 
 BATCH, BATCH_TOKENS = 8, 16_384
 """Questions at a time, and tokens of their prompts, padding included: what a card of 24 GB holds beside a 4B base."""
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 LocalSettings = Mapping[str, str | int | float]
@@ -30,7 +29,7 @@ LocalSettings = Mapping[str, str | int | float]
 
 @dataclass(frozen=True)
 class LocalTerms:
-    """The terms on which somebody would answer, before any weights are loaded."""
+    """The terms on which a base would answer, before any weights are loaded."""
 
     settings: LocalSettings
 
@@ -63,7 +62,7 @@ class LocalAnswerer:
     """A base through transformers, with an adapter through PEFT; on a GPU in bf16 where there is one, else in fp32.
 
     Without a GPU the adapter is added to the weights in memory, which computes the same in fp32 and answers as fast
-    as the base; nothing is written. Answers are free text: transformers holds nobody to a JSON schema, so base and
+    as the base; nothing is written. Answers are free text: transformers enforces no JSON schema, so base and
     adapter are compared without one (`constrained` is 0).
     """
 
@@ -170,11 +169,11 @@ class LocalAnswerer:
 
 def check_adapter(adapter: Path, base_name: str) -> None:
     """Raises RegistryError unless the adapter in a directory says that it was trained on the base of that name."""
-    path = adapter / ADAPTER_CONFIG
+    path = adapter / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RegistryError(f"adapter {adapter}: {ADAPTER_CONFIG} cannot be read; restore it from a copy") from error
+        raise RegistryError(f"adapter {adapter}: {CONFIG} cannot be read; restore it from a copy") from error
     trained_on = config.get("base_model_name_or_path") if isinstance(config, dict) else None
     if trained_on != base_name:
         raise RegistryError(
@@ -205,7 +204,7 @@ def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) ->
 
     check_adapter(adapter, base_name)
     try:
-        with safe_open(str(adapter / ADAPTER_WEIGHTS), "pt") as file:
+        with safe_open(str(adapter / WEIGHTS), "pt") as file:
             stored = set(file.keys())
         with quiet_libraries():  # a weight that is missing is found below
             tuned = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)

@@ -5,23 +5,20 @@ one open round, and what it was asked to do is in its first row.
 """
 
 from collections.abc import Callable
-from typing import Any
-
-from sqlalchemy import Engine, func, select
+from typing import TYPE_CHECKING, Any
 
 from models.errors import UsageError
 from models.plans import Frozen
 from models.training import TrainingTarget
-from store.rows import reading, record, table_of, writing
-from store.tables import ImprovementStep
+from store.learning.rounds import StepRecord, find_step, last_round, steps_named, store_step
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 BEGIN, CAMPAIGN, CURATE, TRAIN, GATE, PROMOTE, END = (
     "begin", "campaign", "curate", "train", "gate", "promote", "end",
 )  # fmt: skip
 """`train` holds the baseline, the training and the evaluation; each is found by itself if it was done."""
-_STEPS = table_of(ImprovementStep)
-
-StepRecord = dict[str, Any]
 
 
 class RoundRequest(Frozen):
@@ -41,7 +38,7 @@ class RoundRequest(Frozen):
 class Round:
     """An open round."""
 
-    def __init__(self, engine: Engine, number: int, request: RoundRequest) -> None:
+    def __init__(self, engine: "Engine", number: int, request: RoundRequest) -> None:
         self._engine, self.number, self.request = engine, number, request
 
     def step(self, step: str, target: TrainingTarget | None, do: Callable[[], StepRecord]) -> StepRecord:
@@ -54,21 +51,14 @@ class Round:
 
     def finished(self, step: str, target: TrainingTarget | None = None) -> StepRecord | None:
         """The result of a step that is done, or None."""
-        query = select(_STEPS.c.result).where(
-            _STEPS.c.round == self.number, _STEPS.c.step == step, _STEPS.c.target == _named(target)
-        )
-        with reading(self._engine) as connection:
-            found: StepRecord | None = connection.scalar(query)
-            return found
+        return find_step(self._engine, self.number, step, _named(target))
 
     def finish(self, step: str, target: TrainingTarget | None, result: StepRecord) -> None:
         """Record that a step is done. Raises DatabaseError if it was done with another result."""
-        row = ImprovementStep(round=self.number, step=step, target=_named(target), result=result)
-        with writing(self._engine) as connection:
-            record(connection, row)
+        store_step(self._engine, self.number, step, _named(target), result)
 
 
-def continue_or_begin(engine: Engine, request: RoundRequest, check: Callable[[list[tuple[str, ...]]], None]) -> Round:
+def continue_or_begin(engine: "Engine", request: RoundRequest, check: Callable[[list[tuple[str, ...]]], None]) -> Round:
     """The open round if there is one, else a new one.
 
     `check` is given the repositories of all rounds, the new one last, and may refuse it. Raises UsageError if the open
@@ -88,7 +78,7 @@ def continue_or_begin(engine: Engine, request: RoundRequest, check: Callable[[li
     return new
 
 
-def abandon(engine: Engine) -> int | None:
+def abandon(engine: "Engine") -> int | None:
     """Close the open round without doing the rest of it; its number, or None if there is none."""
     number, last = _last(engine)
     if last is None:
@@ -97,22 +87,14 @@ def abandon(engine: Engine) -> int | None:
     return number
 
 
-def past_rounds(engine: Engine) -> list[tuple[str, ...]]:
+def past_rounds(engine: "Engine") -> list[tuple[str, ...]]:
     """The repositories of all rounds so far, in order."""
-    query = select(_STEPS.c.result).where(_STEPS.c.step == BEGIN).order_by(_STEPS.c.round)
-    with reading(engine) as connection:
-        return [RoundRequest.model_validate(result).repositories for result in connection.scalars(query)]
+    return [RoundRequest.model_validate(result).repositories for result in steps_named(engine, BEGIN)]
 
 
-def _last(engine: Engine) -> tuple[int, RoundRequest | None]:
+def _last(engine: "Engine") -> tuple[int, RoundRequest | None]:
     """The number of the last round, 0 if there was none, and its request if it is open."""
-    with reading(engine) as connection:
-        number = connection.scalar(select(func.coalesce(func.max(_STEPS.c.round), 0)))
-        rows = connection.execute(
-            select(_STEPS.c.step, _STEPS.c.result).where(_STEPS.c.round == number, _STEPS.c.target == "")
-        )
-        steps: dict[str, StepRecord] = {row.step: row.result for row in rows}
-    assert number is not None
+    number, steps = last_round(engine)
     return number, RoundRequest.model_validate(steps[BEGIN]) if steps and END not in steps else None
 
 

@@ -1,4 +1,4 @@
-"""Who answers an evaluation's prompts over HTTP: a served base, or an adapter on it, as they are served in use.
+"""What answers an evaluation's prompts over HTTP: a served base, or an adapter on it, as they are served in use.
 
 There they are held to the JSON schema of each stage if the endpoint can do that, which bounds what an answer may be.
 """
@@ -20,12 +20,11 @@ from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from llm.service import Service
+    from store.database import Engine
 
 
-def examiner(settings: Settings, base: Base, target: TrainingTarget) -> str:
+def evaluation_endpoint(settings: Settings, base: Base, target: TrainingTarget) -> str:
     """The endpoint that evaluations of a target ask; empty: none, the base answers in this process.
 
     A model must be judged as it is used, held to schemas: a base that writes no JSON of its own accord may do well with

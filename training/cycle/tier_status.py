@@ -11,16 +11,16 @@ from training.adapters.registry.registry import Registry
 from training.bases.bases import list_bases
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 
 def measure_tier_status(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> TierStatus:
     """How far the learning has come by both databases."""
     seen = steadiness(raw, reserved(curated), limits.steady_instances)
-    return standing(curated, registry, seen.holds(limits.steady_margin, limits.steady_instances))
+    return tier_status(curated, registry, seen.holds(limits.steady_margin, limits.steady_instances))
 
 
-def standing(curated: "Engine", registry: Registry, stable: bool | None) -> TierStatus:
+def tier_status(curated: "Engine", registry: Registry, stable: bool | None) -> TierStatus:
     """The targets that an adapter serves on the newest base of their role, and the roles whose base is a tuned one.
 
     An adapter that a person promoted past its gate serves, but has passed nothing. `stable`: whether whole runs succeed

@@ -83,8 +83,8 @@ def _fit(
     changes = overrides(recipe, chosen)
     used = applied(recipe, chosen)
     with target_lock(dataset.parent, card["target"]):
-        plan = {"dataset": card["id"], "base": base.id, "recipe": used.id, "start": adapter_hash(start)}
-        done = open_place(out, plan | {"backend": chosen})
+        job = {"dataset": card["id"], "base": base.id, "recipe": used.id, "start": adapter_hash(start)}
+        done = open_place(out, job | {"backend": chosen})
         if done is not None:
             return done
         chat = ChatFormat.load(base.path, used.thinking)

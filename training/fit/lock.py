@@ -1,9 +1,9 @@
-"""One training per target at a time. The lock ends with the process that holds it, however that ends."""
+"""Locks between processes. A lock ends with the process that holds it, however that ends."""
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from host.private import make_directory
@@ -11,23 +11,38 @@ from models.errors import TrainingError
 
 
 @contextmanager
-def target_lock(folder: Path, target: str) -> Iterator[None]:
-    """Hold the lock of a target, a file in `folder`. Raises TrainingError naming the process that has it."""
-    try:
-        make_directory(folder)
-        file = (folder / f".{target}.lock").open("a+")
-    except OSError as error:
-        raise TrainingError(f"{folder}: {error.strerror}; make it writable") from error
-    with file:
+def process_lock(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock file, waiting for it. `busy` is told the id of the process that has it, and may raise instead.
+
+    Raises OSError if the file cannot be opened.
+    """
+    make_directory(path.parent)
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise TrainingError(
-                f"{target} is being trained already, by process {holder}; wait for it or end it"
-            ) from None
+            busy(file.read().strip() or "unknown")
+            fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        yield
+
+
+@contextmanager
+def target_lock(folder: Path, target: str) -> Iterator[None]:
+    """Hold the lock of a target, a file in `folder`: one training per target at a time.
+
+    Raises TrainingError naming the process that has it.
+    """
+
+    def refuse(holder: str) -> None:
+        raise TrainingError(f"{target} is being trained already, by process {holder}; wait for it or end it") from None
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(process_lock(folder / f".{target}.lock", refuse))
+        except OSError as error:
+            raise TrainingError(f"{folder}: {error.strerror}; make it writable") from error
         yield

@@ -135,7 +135,7 @@ def applied(recipe: Recipe, backend: TrainingBackend) -> Recipe:
     return recipe.model_copy(update={change.field: change.used for change in overrides(recipe, backend)})
 
 
-def plan_id(*, dataset: str, base: str, recipe: Recipe, backend: TrainingBackend, start: str | None, code: str) -> str:
+def job_id(*, dataset: str, base: str, recipe: Recipe, backend: TrainingBackend, start: str | None, code: str) -> str:
     """The id of a training: hash of the ids of dataset, base and start adapter, of the recipe as it is carried out, and
     of the revision of the code. Two trainings of one id come to the same adapter."""
     return _digest(

@@ -12,7 +12,7 @@ from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.recipe import BackendOverride, TrainingBackend
 from training.fit.trainers import unwritable
 
-_FIT, _PLAN = "fit.json", "training.json"
+_FIT, _JOB = "fit.json", "training.json"
 
 
 class Fit(Frozen):
@@ -43,14 +43,14 @@ class Fit(Frozen):
         return self.tokens / self.seconds if self.seconds else 0.0
 
 
-def open_place(out: Path, plan: dict[str, Any]) -> Fit | None:
+def open_place(out: Path, job: dict[str, Any]) -> Fit | None:
     """Make `out` the place of this training. The result if it is finished; TrainingError if it is another's place."""
     try:
         make_directory(out)
-        file = out / _PLAN
+        file = out / _JOB
         if not file.exists():
-            file.write_text(json.dumps(plan, indent=1) + "\n")
-        elif json.loads(file.read_text()) != plan:
+            file.write_text(json.dumps(job, indent=1) + "\n")
+        elif json.loads(file.read_text()) != job:
             raise TrainingError(f"{out} holds another training (data, base or recipe differ); give another directory")
         if (out / _FIT).exists():
             return Fit.model_validate_json((out / _FIT).read_text())

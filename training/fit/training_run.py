@@ -12,7 +12,7 @@ from training.adapters.registry.weights import CONFIG, content_hash
 from training.bases.bases import Base
 from training.bases.files import hash_file, hash_files
 from training.data.curation import Card
-from training.fit.recipe import Method, Recipe, overrides, plan_id, recipe_for
+from training.fit.recipe import Method, Recipe, job_id, overrides, recipe_for
 
 if TYPE_CHECKING:
     from training.fit.fitting import Fit, ReportProgress
@@ -62,8 +62,8 @@ class TrainingJob:
 
     @cached_property
     def id(self) -> str:
-        """The plan's identity: the same data, base, recipe, back end, start and code come to the same adapter."""
-        return plan_id(
+        """The job's identity: the same data, base, recipe, back end, start and code come to the same adapter."""
+        return job_id(
             dataset=self.card.id,
             base=self.base.id,
             recipe=self.recipe,
@@ -118,7 +118,7 @@ def methods(card: Card, technique: Technique = "auto") -> list[Method]:
     return wanted
 
 
-def order_for(
+def job_for(
     card: Card, dataset: Path, base: Base, method: Method, settings: TrainingSettings, start: Path | None = None
 ) -> TrainingJob:
     """The training of a dataset by a method, with the settings' recipe."""

@@ -61,7 +61,7 @@ class TrainingNeed(Frozen):
     waits: tuple[str, ...] = ()
 
 
-class TrainPlan(Frozen):
+class TrainingAdvice(Frozen):
     """What to train next and why; targets in the order of the tiers. `campaigns` are the runs it rests on.
 
     `planners` are those whose answers and failures were counted, `undetermined` failures are put down to nothing.
@@ -82,14 +82,14 @@ class TrainPlan(Frozen):
     held_out: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The plan as the text whose SHA-256 is its id."""
+        """The advice as the text whose SHA-256 is its id."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1)
 
 
 def advise(
     raw: RawStore, settings: CurationSettings, standing: TierStatus, held_out: Collection[str] = ()
-) -> tuple[str, TrainPlan]:
-    """The plan that the runs on record lead to, and its id, under which it is kept; the same for the same runs.
+) -> tuple[str, TrainingAdvice]:
+    """The advice that the runs on record lead to, and its id, under which it is kept; the same for the same runs.
 
     `held_out` repositories are kept for evaluation, so nothing of them is there to train on.
     """
@@ -106,7 +106,7 @@ def advise(
         for target in ORDER
     )
     weakest, reason = _weakest(needs, planners)
-    plan = TrainPlan(
+    advice = TrainingAdvice(
         needs=needs,
         weakest=weakest,
         reason=reason,
@@ -118,13 +118,13 @@ def advise(
         in_turn=tuple(next_targets(standing)),
         held_out=tuple(sorted(held_out)),
     )
-    return raw.put_text(plan.text()), plan
+    return raw.put_text(advice.text()), advice
 
 
-def read_plan(raw: RawStore, plan_id: str) -> tuple[str, TrainPlan]:
-    """The plan whose id is, or begins with, `plan_id`, and its id. Raises UsageError if there is none."""
-    wanted = plan_id.strip().lower()
-    unknown = UsageError(f"no plan {plan_id!r}; `cra train-plan` makes one and prints its id")
+def read_advice(raw: RawStore, advice_id: str) -> tuple[str, TrainingAdvice]:
+    """The advice whose id is, or begins with, `advice_id`, and its id. Raises UsageError if there is none."""
+    wanted = advice_id.strip().lower()
+    unknown = UsageError(f"no plan {advice_id!r}; `cra train-plan` makes one and prints its id")
     if len(wanted) < _SHORTEST_ID or not set(wanted) <= set("0123456789abcdef"):
         raise unknown
     query = select(_BLOBS.c.sha256).where(_BLOBS.c.sha256 >= wanted, _BLOBS.c.sha256 < wanted + "g").limit(2)
@@ -133,7 +133,7 @@ def read_plan(raw: RawStore, plan_id: str) -> tuple[str, TrainPlan]:
     if len(keys) != 1:
         raise unknown
     try:
-        return keys[0], TrainPlan.model_validate_json(raw.get_text(keys[0]))
+        return keys[0], TrainingAdvice.model_validate_json(raw.get_text(keys[0]))
     except (ValueError, DatabaseError) as error:
         raise unknown from error
 

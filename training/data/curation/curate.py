@@ -21,7 +21,7 @@ from store.rows import Texts, add, sha256, writing
 from store.runs import RawStore
 from store.tables import TrainingDataset
 from training.bases.bases import find_base
-from training.data.curation.advice import read_plan
+from training.data.curation.advice import read_advice
 from training.data.curation.balance import check_classes, check_spread, class_counts
 from training.data.curation.card import Card, Rounds, counted
 from training.data.curation.contamination import REASONS, HeldOut
@@ -96,7 +96,7 @@ class _Curation:
         self.progress("reading runs")
         campaigns = self.request.campaigns
         if self.request.plan is not None and not campaigns:
-            campaigns = read_plan(self.raw, self.request.plan)[1].campaigns
+            campaigns = read_advice(self.raw, self.request.plan)[1].campaigns
         harvest = read_pairs(self.raw, self.request.target, self.request.settings, campaigns)
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
@@ -252,7 +252,7 @@ class _Curation:
         return {
             "settings": asked.settings.model_dump(mode="json"),
             "campaigns": sorted(harvest.campaigns) if asked.campaigns or asked.plan else [],
-            "plan": read_plan(self.raw, asked.plan)[0] if asked.plan else None,
+            "plan": read_advice(self.raw, asked.plan)[0] if asked.plan else None,
             "base": asked.base,
             "windows": {stage.value: asked.window(stage) for stage in asked.target.stages},
             "max_prompt_tokens": asked.max_prompt_tokens,

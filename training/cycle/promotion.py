@@ -1,30 +1,25 @@
-"""What follows from a gate's report: who serves, and whether whole runs undo that."""
+"""What follows from a gate's report: which adapter serves, and whether whole runs undo that."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from evals.whole_runs import RateChanges, compare
-from flows.judging import NO_ADAPTER, answering, have_served, require_base, whole_runs
+from evals.whole_runs import Passes, RateChanges, compare
 from models.errors import GuardrailError
 from models.evaluation import GateReport, GateVerdict
 from models.guardrail_settings import GuardrailSettings
+from models.protocols import Stage
 from models.training import TrainingTarget
-from tasks.learning import TrainingContext
 from training.adapters.export.serving import make_ready
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
 from training.cycle import guardrails
+from training.cycle.context import TrainingContext
+from training.cycle.orders import TrainOrder
+from training.cycle.student_runs import NO_ADAPTER, active_adapters, load_on_student, require_base
 
-
-class PromotionOrder(Protocol):
-    """What was ordered, as far as a promotion asks."""
-
-    @property
-    def target(self) -> TrainingTarget: ...
-    @property
-    def end_to_end(self) -> tuple[Path, ...]: ...
-    @property
-    def end_to_end_limit(self) -> int | None: ...
+RunWhole = Callable[[Sequence[Path], int | None, Mapping[Stage, str]], Passes]
+"""Runs the whole pipeline on packages, at most so many instances of each, with the adapters named for the stages."""
 
 
 class PromotionOutcome(NamedTuple):
@@ -38,13 +33,18 @@ WITHHELD, UNDONE, REPLACED = "withheld", "rolled back", "replaced"
 
 
 def settle(
-    context: TrainingContext, order: PromotionOrder, base: Base, adapter: AdapterVersion, report: GateReport
+    context: TrainingContext,
+    order: TrainOrder,
+    base: Base,
+    adapter: AdapterVersion,
+    report: GateReport,
+    run_whole: RunWhole,
 ) -> PromotionOutcome:
-    """Act on a verdict. Repeated after a kill, it goes on: a promotion whose whole runs were not finished has them
-    then.
+    """Act on a verdict: the log, the alias, and after a promotion whole runs, which may undo it.
 
-    Raises GuardrailError if the packages for whole runs are not of reserved repositories, before anything is promoted,
-    or if somebody else serves by now than the gate compared with.
+    Repeated after a kill, it goes on: a promotion whose whole runs were not finished has them then. Raises
+    GuardrailError if the packages for whole runs are not of reserved repositories, before anything is promoted, or if
+    another adapter serves by now than the gate compared with.
     """
     registry, verdict = context.registry, report.verdict
     if verdict is not GateVerdict.PROMOTE:
@@ -56,15 +56,15 @@ def settle(
     if (undone := _undone(context, order.target, adapter, report)) is not None:
         return PromotionOutcome(UNDONE, (f"promoted and rolled back: {undone}",))
     make_ready(context.curated, context.settings, adapter, base)
-    if order.end_to_end:  # what whole runs need is there before anybody is served by it
-        _have_both_served(context, order.target, base, adapter, report)
+    if order.end_to_end:  # what whole runs need is there before the adapter serves
+        _load_both(context, order.target, base, adapter, report)
     registry.promote(adapter, report)
     if not order.end_to_end:
         return PromotionOutcome(
             verdict.value,
             ("no whole runs after the promotion: give packages of reserved repositories with --end-to-end",),
         )
-    changes = _changes(context, order, base, adapter, report)
+    changes = _changes(context, order, base, adapter, report, run_whole)
     if worse := _worse(changes, context.settings.guardrails):
         if not registry.take_back(adapter, worse):
             return PromotionOutcome(
@@ -92,29 +92,34 @@ def _contest(report: GateReport) -> tuple[str, str | None, str | None]:
     return report.set_id, report.champion.adapter, report.challenger.adapter
 
 
-def _have_both_served(
+def _load_both(
     context: TrainingContext, target: TrainingTarget, base: Base, adapter: AdapterVersion, report: GateReport
 ) -> str:
     """Have champion and challenger able to answer; the champion's served name. Raises EvaluationError if not."""
     require_base(context, target, base)
     champion = context.registry.show(report.champion.adapter) if report.champion.adapter else None
     for each in filter(None, (champion, adapter)):
-        have_served(context, target, base, each)
+        load_on_student(context, target, base, each)
     return champion.served if champion else NO_ADAPTER
 
 
 def _changes(
-    context: TrainingContext, order: PromotionOrder, base: Base, adapter: AdapterVersion, report: GateReport
+    context: TrainingContext,
+    order: TrainOrder,
+    base: Base,
+    adapter: AdapterVersion,
+    report: GateReport,
+    run_whole: RunWhole,
 ) -> RateChanges:
     """How the pipeline does with an adapter in its champion's place.
 
-    Who answers is named for every stage, so that nobody's promotion meanwhile counts as this one's doing.
+    The adapters of all stages are named, so that no other promotion meanwhile counts as the effect of this one.
     """
-    others, stages = answering(context), order.target.stages
-    before_it = _have_both_served(context, order.target, base, adapter, report)
+    others, stages = active_adapters(context), order.target.stages
+    before_it = _load_both(context, order.target, base, adapter, report)
     packages, limit = order.end_to_end, order.end_to_end_limit
-    first = whole_runs(context, packages, limit, others | dict.fromkeys(stages, before_it))
-    then = whole_runs(context, packages, limit, others | dict.fromkeys(stages, adapter.served))
+    first = run_whole(packages, limit, others | dict.fromkeys(stages, before_it))
+    then = run_whole(packages, limit, others | dict.fromkeys(stages, adapter.served))
     return compare(first, then)
 
 

@@ -1,0 +1,1 @@
+"""What the learning loop writes to the databases and asks of them."""

@@ -1,0 +1,45 @@
+"""Steps of self-improvement: a row for each that is finished, never changed."""
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from store.rows import reading, record, table_of, writing
+from store.tables import ImprovementStep
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+StepRecord = dict[str, Any]
+_STEPS = table_of(ImprovementStep)
+
+
+def find_step(raw: "Engine", number: int, step: str, target: str) -> StepRecord | None:
+    """The result of a finished step of a round, or None. `target` is empty for a step that is not about one."""
+    query = select(_STEPS.c.result).where(_STEPS.c.round == number, _STEPS.c.step == step, _STEPS.c.target == target)
+    with reading(raw) as connection:
+        found: StepRecord | None = connection.scalar(query)
+        return found
+
+
+def store_step(raw: "Engine", number: int, step: str, target: str, result: StepRecord) -> None:
+    """Record a finished step. Raises DatabaseError if it was recorded with another result."""
+    with writing(raw) as connection:
+        record(connection, ImprovementStep(round=number, step=step, target=target, result=result))
+
+
+def last_round(raw: "Engine") -> tuple[int, dict[str, StepRecord]]:
+    """The number of the last round, 0 if there was none, and the results of its steps that are about no target."""
+    with reading(raw) as connection:
+        number = connection.scalar(select(func.coalesce(func.max(_STEPS.c.round), 0))) or 0
+        rows = connection.execute(
+            select(_STEPS.c.step, _STEPS.c.result).where(_STEPS.c.round == number, _STEPS.c.target == "")
+        )
+        return number, {row.step: row.result for row in rows}
+
+
+def steps_named(raw: "Engine", step: str) -> list[StepRecord]:
+    """The results of one step of all rounds, in the order of the rounds."""
+    query = select(_STEPS.c.result).where(_STEPS.c.step == step).order_by(_STEPS.c.round)
+    with reading(raw) as connection:
+        return list(connection.scalars(query))

@@ -1,0 +1,65 @@
+"""Trainings: what was decided on, by the job's id, and what came of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from models.training import TrainingTarget
+from store.rows import Texts, add, reading, table_of, writing
+from store.tables import TrainingPlan, TrainingRun
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_RUNS = table_of(TrainingRun)
+
+
+class FinishedTraining(NamedTuple):
+    """A finished training. `job` is the job's id, `result` the content hash of what lies at `path`."""
+
+    job: str
+    result: str
+    path: Path
+    backend: str
+    steps: int
+    tokens: int
+    seconds: float
+    metrics: dict[str, Any]
+
+
+def find_training(raw: "Engine", job: str) -> FinishedTraining | None:
+    """The finished training of a job, or None."""
+    with reading(raw) as connection:
+        row = connection.execute(_RUNS.select().where(_RUNS.c.plan_id == job)).one_or_none()
+    if row is None:
+        return None
+    return FinishedTraining(
+        row.plan_id, row.adapter, Path(row.path), row.backend, row.steps, row.tokens, row.seconds, row.metrics
+    )
+
+
+def store_training_job(
+    raw: "Engine", job: str, target: TrainingTarget, source: str, base: str, dataset: str, config: dict[str, Any]
+) -> None:
+    """Record a training that was decided on, by its id and those of base and dataset; again changes nothing."""
+    row = TrainingPlan(id=job, stage=target.value, source=source, base=base, dataset_id=dataset, config=config)
+    with writing(raw) as connection:
+        add(connection, row)
+
+
+def store_training(raw: "Engine", training: FinishedTraining, losses: str) -> FinishedTraining:
+    """Record a finished training with its loss curve's rows; the one that is on record, which is the first."""
+    texts = Texts()
+    row = TrainingRun(
+        plan_id=training.job,
+        adapter=training.result,
+        path=str(training.path),
+        backend=training.backend,
+        steps=training.steps,
+        tokens=training.tokens,
+        seconds=training.seconds,
+        metrics=training.metrics,
+        losses_hash=texts.add(losses),
+    )
+    with writing(raw, texts) as connection:
+        add(connection, row)
+    return find_training(raw, training.job) or training

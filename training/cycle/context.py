@@ -1,0 +1,99 @@
+"""What the steps of the learning loop share: settings, both databases, the registry, and where progress is told."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evals.sets import reserved
+from harness.packages.package import MANIFEST, read_package
+from models.errors import EvaluationError, GuardrailError
+from models.evaluation import Subject
+from models.settings import Settings
+from store.database import open_database
+from store.runs import RawStore, open_raw_store
+from store.runs.packages import package_paths
+from training.adapters.registry import AdapterVersion, Registry
+from training.bases.bases import Base
+from training.cycle import guardrails
+from training.fit.lock import process_lock
+
+if TYPE_CHECKING:
+    from store.database import Engine
+
+ProgressCallback = Callable[[str, int, int | None], None]
+"""Called with what is being done, how many units are done, and of how many (None: unknown)."""
+
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    """Nothing listens."""
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """Settings, the raw and the curated database, the registry of adapters; `notify` is told of progress."""
+
+    settings: Settings
+    raw: RawStore
+    curated: "Engine"
+    registry: Registry
+    notify: ProgressCallback = _silent
+
+    @property
+    def raw_engine(self) -> "Engine":
+        """The raw database."""
+        return self.raw.engine
+
+    @contextmanager
+    def device(self) -> Iterator[None]:
+        """Hold the machine's one accelerator (or its processor, which is no better shared), for one step at a time."""
+
+        def wait(holder: str) -> None:
+            self.notify(f"waiting for the device, which process {holder} has", 0, None)
+
+        with process_lock(self.settings.cache_dir / "device.lock", wait):
+            yield
+
+    def packages_of(self, repositories: Sequence[str]) -> list[Path]:
+        """Directories of the packages of repositories, by the campaigns that ran on them last.
+
+        Raises EvaluationError if one is not known here, or not there any more.
+        """
+        places = {read_package(path).manifest.name: path for path in self.known_packages()}
+        if missing := sorted(set(repositories) - set(places)):
+            raise EvaluationError(
+                f"the packages of {', '.join(missing)} are not known here; run a gold campaign on them"
+            )
+        return [places[name] for name in repositories]
+
+    def known_packages(self) -> list[Path]:
+        """Packages that campaigns ran on and that are still there, those of the latest runs last."""
+        return [path for path in map(Path, package_paths(self.raw_engine)) if (path / MANIFEST).exists()]
+
+    def require_reserved(self, repositories: Sequence[str]) -> None:
+        """Raise GuardrailError if a repository is not reserved for evaluation."""
+        if loose := sorted(set(repositories) - set(reserved(self.curated))):
+            raise GuardrailError(
+                guardrails.HELD_OUT,
+                f"{', '.join(loose)} is not reserved for evaluation; whole runs are judged on reserved repositories: "
+                f"cra eval-sets reserve {loose[0]} --reason TEXT",
+            )
+
+    def require_reserved_packages(self, packages: Sequence[Path]) -> None:
+        """Raise GuardrailError if a package's repository is not reserved for evaluation."""
+        self.require_reserved([read_package(path).manifest.name for path in packages])
+
+    def subject(self, base: Base, adapter: AdapterVersion | None) -> Subject:
+        """A base, with an adapter or alone, as evaluations name it."""
+        if adapter is None:
+            return Subject(name=base.name, base=base.id)
+        return Subject(name=adapter.name, base=base.id, adapter=adapter.id)
+
+
+def open_context(settings: Settings, notify: ProgressCallback = _silent) -> TrainingContext:
+    """The databases and the registry that the settings name, opened."""
+    curated = open_database(settings.curated_url, "curated")
+    return TrainingContext(
+        settings, open_raw_store(settings.raw_url), curated, Registry(curated, settings.data_dir), notify
+    )

@@ -1,0 +1,164 @@
+"""The lifecycle of an adapter: baseline, training, registry, evaluation, gate; promoted, or the champion stays.
+
+champion and challenger answer the same frozen items -> paired gate -> log and alias in one transaction
+                                                                    -> whole runs on held-out packages -> rollback?
+
+Each step is found if it was done before, so that a training which was stopped goes on where it was.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from evals.gate_report import unlike_use
+from evals.gates import decide_together
+from evals.sets import in_common, latest_set
+from evals.thresholds import Rules
+from models.evaluation import Evaluation, GateReport, GateVerdict
+from store.learning.trainings import FinishedTraining
+from training.adapters.registry import AdapterVersion
+from training.adapters.registry.succession import require_current
+from training.adapters.registry.weights import content_hash
+from training.bases.bases import find_base
+from training.cycle.context import TrainingContext
+from training.cycle.evaluation import evaluate, evaluation_ids
+from training.cycle.orders import Prepared, TrainingInputs, TrainOrder, TrainReport
+from training.cycle.promotion import settle
+from training.cycle.rules import check_training
+from training.cycle.steps import TrainingSteps
+from training.cycle.student_runs import whole_runs
+from training.data.curation import Card
+from training.data.datasets import newest_dataset, read_dataset
+from training.fit.recipe import recipe_for
+from training.fit.training_run import FIT_VERSION, job_for, methods
+
+_TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+"""Of the recipe, what an adapter's statement tells; the job's row holds all of it."""
+
+
+def train(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> TrainReport:
+    """Train an adapter for a target and let it serve if a gate says so.
+
+    Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
+    RegistryError.
+    """
+    prepared = prepare(context, steps, order)
+    [report] = gate(context, [prepared])
+    return conclude(context, steps, prepared, report)
+
+
+def find_inputs(context: TrainingContext, order: TrainOrder) -> TrainingInputs:
+    """What an order names. Raises RegistryError, TrainingError or EvaluationError where something is missing."""
+    base = find_base(context.curated, order.base)
+    require_current(context.curated, base, order.target)
+    dataset = order.dataset or newest_dataset(context.raw, context.settings.data_dir, order.target)
+    card = read_dataset(dataset)
+    methods(card, order.technique)  # raises if it lacks what one needs
+    return TrainingInputs(base, dataset, card, latest_set(context.curated, order.target))
+
+
+def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> Prepared:
+    """Measure the champion, train, register and measure the challenger; each is found if it was done before."""
+    inputs = find_inputs(context, order)
+    notes = check_training(context, order, inputs)
+    active = context.registry.active(order.target)
+    champion = active if active is not None and active.base == inputs.base.id else None
+    baseline = evaluate(context, steps, inputs.evaluation_set, inputs.base, champion)
+    trained = _trained(context, steps, order, inputs)
+    adapter = _registered(context, order, inputs, trained, baseline)
+    challenger = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
+    return Prepared(order, inputs, trained, adapter, champion, baseline, challenger, tuple(notes))
+
+
+def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateReport]:
+    """What a gate says of each, the targets corrected for each other. One that serves keeps the report it got in by."""
+    pairs = [in_common(each.baseline, each.challenger) for each in prepared]
+    reports = decide_together(pairs, Rules(item_level=any(each.order.item_level for each in prepared)))
+    return [_passed(context, each) or report for each, report in zip(prepared, reports, strict=True)]
+
+
+def conclude(context: TrainingContext, steps: TrainingSteps, prepared: Prepared, report: GateReport) -> TrainReport:
+    """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
+    order, base, adapter = prepared.order, prepared.inputs.base, prepared.adapter
+    settled = settle(context, order, base, adapter, report, partial(whole_runs, context, steps))
+    steps.publish(prepared, report)
+    serving = context.registry.active(order.target)
+    return TrainReport(
+        target=order.target,
+        dataset=prepared.inputs.card.id,
+        adapter=adapter.name,
+        adapter_dir=adapter.path,
+        champion=report.champion.name,
+        verdict=report.verdict,
+        outcome=settled.outcome,
+        reason=report.reason,
+        serving=serving.name if serving else base.name,
+        gate=report,
+        metrics={test.metric: {"champion": test.champion, "challenger": test.challenger} for test in report.tests},
+        losses=prepared.trained.path.parent / "losses.jsonl",
+        notes=(*verdict_notes(prepared), *settled.notes),
+    )
+
+
+def verdict_notes(prepared: Prepared) -> list[str]:
+    """What is to be known with a verdict: rules that were gone past, and how the measuring was unlike use."""
+    return [*prepared.notes, *unlike_use(prepared.challenger)]
+
+
+def _trained(
+    context: TrainingContext, steps: TrainingSteps, order: TrainOrder, inputs: TrainingInputs
+) -> FinishedTraining:
+    start, trained = None, None
+    for method in methods(inputs.card, order.technique):
+        job = job_for(inputs.card, inputs.dataset, inputs.base, method, context.settings.training, start)
+        trained = steps.fit(f"{order.target.value} {method}", context, job)
+        start = trained.path
+    assert trained is not None, "a technique has at least one method"
+    return trained
+
+
+def _registered(
+    context: TrainingContext,
+    order: TrainOrder,
+    inputs: TrainingInputs,
+    trained: FinishedTraining,
+    baseline: Evaluation,
+) -> AdapterVersion:
+    base, card = inputs.base, inputs.card
+    return context.registry.register(
+        trained.path,
+        order.target,
+        base.id,
+        card.id,
+        trained.job,
+        trained.metrics,
+        {
+            "backend": trained.backend,
+            "methods": "+".join(methods(card, order.technique)),
+            "steps": trained.steps,
+            **_told(context, order, card),
+        },
+        FIT_VERSION,
+        parents=card.rounds.earlier,
+        evaluations=evaluation_ids(baseline, content_hash(trained.path)),
+    )
+
+
+def _told(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, Any]:
+    """What a statement tells of the recipes: of one method its own, of several each with the method's name."""
+    used = methods(card, order.technique)
+    told = {
+        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_TOLD)
+        for method in used
+    }
+    return told[used[0]] if len(used) == 1 else {f"{m} {key}": value for m in used for key, value in told[m].items()}
+
+
+def _passed(context: TrainingContext, prepared: Prepared) -> GateReport | None:
+    """The report by which the adapter was promoted, if it serves already: a run that was killed then goes on."""
+    if prepared.champion is None or prepared.champion.id != prepared.adapter.id:
+        return None
+    for entry in reversed(context.registry.log(prepared.order.target)):
+        if entry.adapter == prepared.adapter.id and entry.action == GateVerdict.PROMOTE and entry.report:
+            return GateReport.model_validate(entry.report)
+    return None

@@ -1,0 +1,43 @@
+"""The long steps of the cycle as callables, so that an engine may run each in its own way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.curation_settings import CurationRequest
+from models.evaluation import Evaluation, EvaluationSet, GateReport
+from models.protocols import Stage
+from store.learning.trainings import FinishedTraining
+from training.adapters.registry import AdapterVersion
+from training.bases.bases import Base
+from training.cycle.context import TrainingContext
+from training.cycle.orders import Prepared
+from training.data.curation import Curated
+from training.fit.training_run import TrainingJob
+
+
+@dataclass(frozen=True)
+class StudentCampaign:
+    """A campaign of the student over packages. `adapters` answer by their served names instead of the active ones."""
+
+    name: str
+    packages: tuple[Path, ...]
+    temperatures: tuple[float, ...]
+    samples: int
+    limit: int | None = None
+    adapters: Mapping[Stage, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingSteps:
+    """What takes long, and what shows results. Labels are for people.
+
+    `run_campaign` runs a campaign to its end and returns its id. `curate` makes a dataset, `answer` has a base, with an
+    adapter or alone, answer a frozen set, `fit` carries a training out. Each may raise any error of ours.
+    """
+
+    run_campaign: Callable[[StudentCampaign], str]
+    curate: Callable[[str, TrainingContext, CurationRequest], Curated]
+    answer: Callable[[str, TrainingContext, EvaluationSet, Base, AdapterVersion | None], Evaluation]
+    fit: Callable[[str, TrainingContext, TrainingJob], FinishedTraining]
+    publish: Callable[[Prepared, GateReport], None]

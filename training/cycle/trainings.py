@@ -1,0 +1,62 @@
+"""Datasets and trainings: each is found if it was made before."""
+
+from typing import TYPE_CHECKING
+
+from evals.sets import reserved_repositories
+from models.curation_settings import CurationRequest
+from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
+from training.cycle import guardrails
+from training.cycle.context import TrainingContext
+from training.data.curation import Curated, curate
+from training.fit.training_run import TrainingJob
+
+if TYPE_CHECKING:
+    from training.fit.fitting import Fit
+
+
+def make_dataset(label: str, context: TrainingContext, request: CurationRequest) -> Curated:
+    """Make a dataset; the same runs and settings make the same one, which is stored once."""
+    return curate(
+        context.raw, context.curated, request, lambda step: context.notify(f"curate {label}: {step}", 0, None)
+    )
+
+
+def run_training(label: str, context: TrainingContext, job: TrainingJob) -> FinishedTraining:
+    """Carry out a training, unless it is finished; one that was stopped goes on from its last checkpoint.
+
+    Raises GuardrailError if the data is of reserved repositories, TrainingError.
+    """
+    out = context.settings.data_dir / "trainings" / job.id
+    if (found := find_training(context.raw_engine, job.id)) is not None and job.is_result(found.path):
+        context.notify(f"train {label}: done before", 1, 1)
+        return found
+    store_training_job(context.raw_engine, job.id, job.target, job.source, job.base.id, job.dataset_id, job.config)
+    # Once more: from here on, what is about to be trained on cannot be reserved.
+    guardrails.check_held_out(
+        list(job.card.repositories), list(reserved_repositories(context.curated, context.raw_engine))
+    )
+    with context.device():
+        context.notify(f"train {label}", 0, None)
+        fit = job.fit(out, lambda progress: context.notify(f"train {label}", progress.step, progress.steps))
+    kept = store_training(context.raw_engine, _finished(job, fit), (out / "losses.jsonl").read_text())
+    return kept._replace(path=fit.adapter_dir)
+
+
+def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
+    return FinishedTraining(
+        job=job.id,
+        result=job.result_hash(fit.adapter_dir),
+        path=fit.adapter_dir,
+        backend=fit.backend,
+        steps=fit.steps,
+        tokens=fit.tokens,
+        seconds=fit.seconds,
+        metrics={
+            "loss": fit.losses[-1] if fit.losses else None,
+            "validation": fit.eval_losses[-1][1] if fit.eval_losses else None,
+            "best_step": fit.best_step,
+            "rows": fit.rows,
+            "too_long": fit.too_long,
+            "micro_batch": fit.micro_batch,
+        },
+    )
