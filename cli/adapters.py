@@ -1,20 +1,24 @@
 """`cra adapters`: what was trained, who serves, and why."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
+from rich.text import Text
 
+from cli.options import JsonOption
+from cli.output import console, errors, print_json, table
+from host.settings import load_settings
+from models.errors import RegistryError, UsageError
 from models.targets import TrainingTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from store.tables import Promotion
-    from training.adapters.registry import AdapterVersion, Registry
+from store.database import open_database
+from store.tables import Promotion
+from training.adapters.registry import AdapterVersion, Registry
+from training.adapters.registry.statement import read_statement
 
 app = typer.Typer(help="Trained adapters: which serve, why, and are they intact.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AdapterName = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as scope-v2; or its hash.")]
 
 
@@ -25,11 +29,10 @@ def _group() -> None:
 
 @app.command("list")
 def list_(
-    target: Annotated[TrainingTarget | None, typer.Option(help="Of one target only.")] = None, as_json: Json = False
+    target: Annotated[TrainingTarget | None, typer.Option(help="Of one target only.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """All adapters, with the one that serves each target. None is ever deleted."""
-    from cli.output import print_json, table
-
     versions = _registry().list(target)
     if as_json:
         print_json([_shown(version) for version in versions])
@@ -53,11 +56,8 @@ def list_(
 
 
 @app.command()
-def show(name: AdapterName, as_json: Json = False) -> None:
+def show(name: AdapterName, as_json: JsonOption = False) -> None:
     """An adapter, what it was made of, and every decision about it."""
-    from cli.output import console, print_json, table
-    from training.adapters.registry.statement import read_statement
-
     registry = _registry()
     version = registry.show(name)
     lineage = read_statement(version.path).predicate
@@ -90,11 +90,10 @@ def show(name: AdapterName, as_json: Json = False) -> None:
 
 @app.command()
 def log(
-    target: Annotated[TrainingTarget | None, typer.Option(help="About one target only.")] = None, as_json: Json = False
+    target: Annotated[TrainingTarget | None, typer.Option(help="About one target only.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Every decision about who serves, oldest first."""
-    from cli.output import console, print_json
-
     registry = _registry()
     rows, names = registry.log(target), _names(registry)
     if as_json:
@@ -112,15 +111,12 @@ def promote(
         str | None,
         typer.Option("--override", metavar="REASON", help="Go past the gate, for this reason; it is kept on record."),
     ] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let an adapter serve its target, in running routers within a second.
 
     Needs a gate's report on record that it passed against whoever serves now, or --override.
     """
-    from cli.output import console, errors, print_json
-    from models.errors import UsageError
-
     if override is not None and not override.strip():
         raise UsageError("--override is empty; say why, it is kept on record")
     registry = _registry()
@@ -136,15 +132,12 @@ def promote(
     console.print(f"{now.target.value}: {now.name} serves (before: {before.name if before else 'the base'})")
     if override:
         errors.print(f"the gate was gone past: {override}", style="yellow", markup=False)
-    if said := unasked(now.name, now.target, now.base, now.base_name):
+    if said := unused_warning(now.name, now.target, now.base, now.base_name):
         errors.print(said, style="yellow", markup=False, soft_wrap=True)
 
 
-def unasked(name: str, target: TrainingTarget, base: str, base_name: str) -> str:
-    """That nobody asks an adapter, as the student's endpoint is not said to serve its base (hash and name); empty if it
-    is."""
-    from host.settings import load_settings
-
+def unused_warning(name: str, target: TrainingTarget, base: str, base_name: str) -> str:
+    """Warning that the student's endpoint is not set to serve an adapter's base (hash and name); empty if it is."""
     models = load_settings().models
     endpoint = getattr(models.roles, target.role)
     if models.endpoint(endpoint).base in (base, base_name):
@@ -159,11 +152,9 @@ def unasked(name: str, target: TrainingTarget, base: str, base_name: str) -> str
 def rollback(
     target: Annotated[TrainingTarget, typer.Argument(help="Whose adapter to take back.")],
     reason: Annotated[str, typer.Option(help="Kept on record.")] = "by hand",
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let whoever served before serve again; in the end the base alone. Nothing is trained and nothing lost."""
-    from cli.output import console, print_json
-
     now = _registry().rollback(target, reason)
     if as_json:
         print_json({"target": target.value, "serves": _shown(now) if now else None})
@@ -175,15 +166,12 @@ def rollback(
 def verify(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="As listed; all if left out.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All adapters; the same as no name.")] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Is an adapter what was registered: content hash, signature, statement, row, and its base's files?
 
     Exits with 1 if one is not.
     """
-    from cli.output import console, errors, print_json
-    from models.errors import RegistryError, UsageError
-
     if name is not None and everything:
         raise UsageError("give a name or --all, not both")
     registry = _registry()
@@ -208,16 +196,12 @@ def verify(
         raise typer.Exit(1)
 
 
-def _registry() -> "Registry":
-    from host.settings import load_settings
-    from store.database import open_database
-    from training.adapters.registry import Registry
-
+def _registry() -> Registry:
     settings = load_settings()
     return Registry(open_database(settings.curated_url, "curated"), settings.data_dir)
 
 
-def _shown(version: "AdapterVersion") -> dict[str, Any]:
+def _shown(version: AdapterVersion) -> dict[str, Any]:
     return {"name": version.name, "served": version.served} | version.model_dump(mode="json")
 
 
@@ -225,20 +209,15 @@ def _metrics(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value:.3f}" for key, value in sorted(metrics.items()) if isinstance(value, float))
 
 
-def _decision(row: "Promotion", names: dict[str, str]) -> dict[str, Any]:
+def _decision(row: Promotion, names: dict[str, str]) -> dict[str, Any]:
     return row.model_dump(mode="json") | {
         "adapter_name": names.get(row.adapter or ""),
         "serving_name": names.get(row.serving or ""),
     }
 
 
-def _print_decisions(rows: "Sequence[Promotion]", names: dict[str, str]) -> None:
+def _print_decisions(rows: Sequence[Promotion], names: dict[str, str]) -> None:
     """A line for each decision, and its reason below: reasons are too long for a column."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    from cli.output import console
-
     for row in rows:
         who = names.get(row.adapter or "", "-")
         now = names.get(row.serving or "", "the base")
@@ -254,5 +233,5 @@ def _print_decisions(rows: "Sequence[Promotion]", names: dict[str, str]) -> None
             console.print(Padding(Text(f"override: {row.override}", style="yellow"), (0, 0, 0, 4)))
 
 
-def _names(registry: "Registry") -> dict[str, str]:
+def _names(registry: Registry) -> dict[str, str]:
     return {version.id: version.name for version in registry.list()}

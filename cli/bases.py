@@ -1,13 +1,18 @@
 """`cra bases`: the frozen models that adapters are trained on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from models.targets import Role
-    from training.bases.bases import Base
+from cli.flow_context import flow_context
+from cli.options import JsonOption
+from cli.output import console, counted, errors, print_json, table, waiting
+from host.settings import load_settings
+from models.targets import Role
+from store.database import open_database
+from training.adapters.registry import Registry
+from training.bases.bases import Base, add_base, list_bases, verify_base
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
 
@@ -26,22 +31,14 @@ def add(
     gguf: Annotated[
         bool, typer.Option("--gguf", help="PATH is a GGUF file, or `embedded` for the embedded model's; convert it.")
     ] = False,
-    role: Annotated[str | None, typer.Option("--role", help="reasoning or coding; any if left out.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    role: Annotated[Role | None, typer.Option("--role", help="reasoning or coding; any if left out.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Copy a base from local files, by the hash of its content. Nothing is downloaded, and no code of it is run."""
-    from cli.output import console, print_json, waiting
-    from host.settings import load_settings
-    from models.errors import UsageError
-    from store.database import open_database
-    from training.bases.bases import add_base
-
-    if role not in (None, "reasoning", "coding"):
-        raise UsageError(f"role {role!r}: reasoning or coding")
     settings = load_settings()
     with waiting(f"adding {path}: copied and hashed{', converted first' if gguf else ''}"):
         engine = open_database(settings.curated_url, "curated")
-        base = add_base(engine, settings.data_dir, path, name, role=role, gguf=gguf)  # type: ignore[arg-type]
+        base = add_base(engine, settings.data_dir, path, name, role=role, gguf=gguf)
     if as_json:
         print_json(_shown(base))
         return
@@ -55,22 +52,19 @@ def add(
 
 @app.command()
 def tune(
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="reasoning or coding: whose base it becomes.")],
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help="reasoning or coding: whose base it becomes.")],
     base: Annotated[str, typer.Option("--base", metavar="NAME", help="The base to start from.")],
     dataset: Annotated[Path, typer.Option("--dataset", metavar="DIR", help="A curated dataset.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fine-tune all parameters of a base, and record what comes of it as ROLE-base-vN.
 
     Adapters of older bases of the role cannot be promoted from then on; `cra bases adopt` takes them out of service.
     """
-    from cli.output import console, print_json
-    from cli.running import run_tune
-    from models.errors import UsageError
+    with flow_context():
+        from flows.tune import tune as tune_flow
 
-    if role not in ("reasoning", "coding"):
-        raise UsageError(f"role {role!r}: reasoning or coding")
-    tuned = run_tune(cast("Role", role), base, dataset)
+        tuned = tune_flow(role, base, dataset.resolve())
     if as_json:
         print_json(_shown(tuned))
     else:
@@ -82,21 +76,14 @@ def adopt(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The base that is served from now on.")],
     reason: Annotated[str, typer.Option("--reason", help="Kept in the log.")],
     role: Annotated[
-        str | None, typer.Option("--role", help="reasoning or coding; the base's own if left out, both if it has none.")
+        Role | None,
+        typer.Option("--role", help="reasoning or coding; the base's own if left out, both if it has none."),
     ] = None,
 ) -> None:
     """Take a base into use: adapters of other bases of its role stop serving. Nothing is deleted."""
-    from cli.output import console
-    from host.settings import load_settings
-    from models.errors import UsageError
-    from store.database import open_database
-    from training.adapters.registry import Registry
-
-    if role not in (None, "reasoning", "coding"):
-        raise UsageError(f"role {role!r}: reasoning or coding")
     settings = load_settings()
     registry = Registry(open_database(settings.curated_url, "curated"), settings.data_dir)
-    stopped = registry.adopt_base(name, reason, cast("Role | None", role))
+    stopped = registry.adopt_base(name, reason, role)
     names = ", ".join(version.name for version in stopped) or "no adapter"
     console.print(f"{names} stopped serving", markup=False)
 
@@ -104,14 +91,9 @@ def adopt(
 @app.command("list")
 def list_(
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its hash.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the bases. With --verify exits with 1 at the first that is damaged."""
-    from cli.output import counted, errors, print_json, table
-    from host.settings import load_settings
-    from store.database import open_database
-    from training.bases.bases import list_bases, verify_base
-
     bases = list_bases(open_database(load_settings().curated_url, "curated"))
     if verify:
         for base in bases:
@@ -138,5 +120,5 @@ def list_(
     table("Bases", columns, rows, right=["parameters", "window"])
 
 
-def _shown(base: "Base") -> dict[str, Any]:
+def _shown(base: Base) -> dict[str, Any]:
     return base._asdict()

@@ -1,18 +1,25 @@
-"""`cra campaign`, `cra report`, `cra trace`: planners over instances, and what came of it."""
+"""`cra campaign`: planners over instances, judged by the instances' tests."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.corpus import SandboxOption
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(campaign)
-    app.command()(report)
-    app.command()(trace)
+from cli.flow_context import flow_context
+from cli.options import SandboxOption, parse_temperatures
+from cli.output import errors, print_json
+from cli.report import print_report, unfinished
+from harness.packages.package import read_package
+from harness.planners.registry import check_planners
+from harness.runs.campaigns import Estimate, campaign_config, estimate
+from harness.runs.model_pool import ModelPool
+from host.settings import load_settings
+from models.campaign_settings import Grid, StepTestMode
+from models.edits import EditFormat
+from models.errors import UsageError
+from store.runs import CampaignReport, campaign_key, open_raw_store
+from tasks.runtime import open_runtime
 
 
 def campaign(
@@ -35,10 +42,10 @@ def campaign(
         int | None, typer.Option(help="Stop before this run's calls take more tokens.", min=0)
     ] = None,
     step_tests: Annotated[
-        str, typer.Option(help="Run affected tests after each step: on, off, or auto: for models only.")
-    ] = "auto",
+        StepTestMode, typer.Option(help="Run affected tests after each step: on, off, or auto: for models only.")
+    ] = StepTestMode.AUTO,
     edit_format: Annotated[
-        str | None, typer.Option(help="search-replace or whole-symbol; as the model's endpoint is set if unset.")
+        EditFormat | None, typer.Option(help="search-replace or whole-symbol; as the model's endpoint is set if unset.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, whatever the campaign may cost.")] = False,
     sandbox: SandboxOption = None,
@@ -50,12 +57,7 @@ def campaign(
     1 when trajectories have no verdict: a fault of this machine, an environment or a provider, or a cap that was
     reached.
     """
-    from cli.output import print_json
-    from cli.reporting import print_report, unfinished
-    from cli.running import run_campaign
-    from models.campaign_settings import Grid
-
-    grid = Grid(planners=tuple(planner), temperatures=numbers(temperatures), samples=samples, limit=limit)
+    grid = Grid(planners=tuple(planner), temperatures=parse_temperatures(temperatures), samples=samples, limit=limit)
     result = run_campaign(
         [p.resolve() for p in packages],
         grid,
@@ -65,7 +67,7 @@ def campaign(
         step_tests=step_tests,
         max_cost=max_cost,
         max_tokens=max_tokens,
-        unasked=yes,
+        confirmed=yes,
     )
     if as_json:
         print_json(result)
@@ -75,74 +77,59 @@ def campaign(
         raise typer.Exit(1)
 
 
-def numbers(text: str) -> tuple[float, ...]:
-    """The temperatures of an option. Raises UsageError."""
-    from models.errors import UsageError
+def run_campaign(
+    packages: list[Path],
+    grid: Grid,
+    name: str,
+    *,
+    edit_format: EditFormat | None = None,
+    sandbox: str | None = None,
+    step_tests: StepTestMode = StepTestMode.AUTO,
+    max_cost: float | None = None,
+    max_tokens: int | None = None,
+    confirmed: bool = False,
+) -> CampaignReport:
+    """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake.
 
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--temperatures {text}: give numbers with commas between them, as in 0.3,0.6,0.9") from error
+    Asks first when it may cost more than its cap, or without one than the setting, unless `confirmed`.
+    """
+    settings = load_settings()
+    runtime = open_runtime(settings, sandbox)
+    check_planners(grid.planners)
+    grid.check()
+    opened = [read_package(package) for package in packages]
+    config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
+    store = open_raw_store(settings.raw_url)
+    if expected := estimate(
+        store, campaign_key(config), opened, grid, ModelPool(settings.models, curated=settings.curated_url)
+    ):
+        _confirm_cost(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, confirmed)
+    with flow_context():
+        from flows.campaign import campaign
 
-
-def report(
-    name: Annotated[str, typer.Argument(help="A campaign's label.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
-) -> None:
-    """Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, who was at fault."""
-    from cli.output import print_json, table
-    from cli.reporting import print_report
-    from evals.quality import qualities
-    from host.settings import load_settings
-    from store.runs import open_raw_store
-
-    store = open_raw_store(load_settings().raw_url)
-    result = store.report(name)
-    figures = qualities(store.usage(name))
-    lines = store.trajectories(name, limit)
-    if as_json:
-        print_json(
-            {
-                **result.model_dump(mode="json"),
-                "quality": {each.planner: each.model_dump(mode="json") for each in figures},
-                "trajectories": [line.model_dump(mode="json") for line in lines],
-            }
+        return campaign(
+            packages,
+            list(grid.planners),
+            name,
+            edit_format,
+            sandbox,
+            temperatures=list(grid.temperatures),
+            samples=grid.samples,
+            limit=grid.limit,
+            max_cost=max_cost,
+            max_tokens=max_tokens,
+            step_tests=step_tests,
         )
+
+
+def _confirm_cost(expected: Estimate, limit: float, confirmed: bool) -> None:
+    """Print what a campaign may cost, and ask if that is above `limit`. Raises UsageError for a no."""
+    errors.print(str(expected), markup=False)
+    if confirmed or expected.cost <= limit:
         return
-    print_report(result, figures)
-    table(
-        f"Trajectories, those that did not pass first ({len(lines)})",
-        ["id", "instance", "planner", "outcome", "detail"],
-        [(x.id[:12], x.instance, x.planner, x.outcome or "open", _short(x.detail)) for x in lines],
-    )
-
-
-def trace(
-    trajectory: Annotated[str, typer.Argument(metavar="TRAJECTORY_ID", help="Its id, or the first characters.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Print texts whole.")] = False,
-    stage: Annotated[
-        str | None,
-        typer.Option(help="Only this stage, as in scope or meta_plan: exact prompts, raw answers, what they led to."),
-    ] = None,
-) -> None:
-    """Show every decision, plan, edit and test run behind one outcome."""
-    from cli.output import print_json
-    from cli.tracing import of_stage, print_stage, print_trace
-    from host.settings import load_settings
-    from store.runs import open_raw_store
-
-    result = open_raw_store(load_settings().raw_url).trace(trajectory, prompts=stage is not None)
-    if stage is not None:
-        result = of_stage(result, stage)
-    if as_json:
-        print_json(result)
-    elif stage is not None:
-        print_stage(result)
-    else:
-        print_trace(result, full=full)
-
-
-def _short(detail: str, most: int = 120) -> str:
-    return detail if len(detail) <= most else detail[: most - 1] + "…"
+    more = f"it may cost {expected.cost:.2f}, more than {limit:g}"
+    if not sys.stdin.isatty():
+        raise UsageError(f"{more}, and nobody can be asked; give --yes, or a higher --max-cost")
+    errors.print(f"{more}; go on? \\[y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("not begun; --limit, --samples and --temperatures make a campaign smaller")

@@ -1,18 +1,18 @@
 """`cra config`: what is set, and where it was set."""
 
-from typing import Annotated
-
 import typer
+from sqlalchemy.engine import make_url
+
+from cli.options import JsonOption
+from cli.output import print_json, table
+from host.settings import load_settings, settings_with_sources
 
 app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
 
 @app.command()
-def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def show(as_json: JsonOption = False) -> None:
     """Print every setting, its value and its source."""
-    from cli.output import print_json, table
-    from host.settings import load_settings, settings_with_sources
-
     rows = settings_with_sources(load_settings())
     if as_json:
         print_json(
@@ -33,6 +33,5 @@ def _hide(value: str) -> str:
     """A database URL without its password."""
     if "://" not in value:
         return value
-    from sqlalchemy.engine import make_url
 
     return make_url(value).render_as_string(hide_password=True)

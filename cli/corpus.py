@@ -1,58 +1,21 @@
-"""`cra prepare` and `cra corpus`: repo packages, made and looked at."""
+"""`cra corpus`: repo packages, as they are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from models.manifest import Environment, Manifest
+from cli.mine import print_flag
+from cli.output import console, counted, errors, print_json, printable, table
+from harness.packages.package import package_findings, read_package
+from harness.packages.reach import late_environments, misstated_reaches, self_provided
+from models.manifest import Environment, Manifest
 
-SandboxOption = Annotated[
-    str | None, typer.Option("--sandbox", help="auto, bubblewrap, or none (only for code you trust).")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(prepare)
-    corpus = typer.Typer(help="Look at repo packages.", no_args_is_help=True)
-    corpus.command()(show)
-    app.add_typer(corpus, name="corpus")
+app = typer.Typer(help="Look at repo packages.", no_args_is_help=True)
 
 
-def prepare(
-    sources: Annotated[list[str], typer.Argument(metavar="PATH_OR_URL...", help="Git repositories.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where packages go, one folder each.")] = Path("corpus"),
-    max_commits: Annotated[int, typer.Option(help="Commits per repository, newest first.", min=1)] = 50,
-    sandbox: SandboxOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Make repo packages: mine, lock environments, fetch wheels, gold-validate, write the manifest.
-
-    Stopped in the middle, the same command goes on where it was.
-    """
-    from cli.output import print_json
-    from cli.running import run_prepare
-
-    manifests, failures = run_prepare(sources, out.resolve(), max_commits, sandbox)
-    if as_json:
-        print_json({"packages": [_summary(m) for m in manifests], "failed": failures})
-    else:
-        for manifest in manifests:
-            print_manifest(out / manifest.name, manifest)
-    _fail_if_any(failures, len(sources))
-
-
-def _fail_if_any(failures: dict[str, str], sources: int) -> None:
-    from models.errors import CleanRoomError
-
-    if failures:
-        source, why = next(iter(failures.items()))
-        named = why if source in why else f"{source}: {why}"
-        raise CleanRoomError(f"{len(failures)} of {sources} repositories could not be prepared; {named}")
-
-
+@app.command()
 def show(
     directory: Annotated[Path, typer.Argument(metavar="PACKAGE", help="A repo package.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
@@ -61,9 +24,6 @@ def show(
     ] = False,
 ) -> None:
     """Show instances (valid, or why not), environments and wheels."""
-    from cli.output import print_json
-    from harness.packages.package import read_package
-
     if check:
         _check(directory, as_json)
     package = read_package(directory)
@@ -75,10 +35,6 @@ def show(
 
 def _check(directory: Path, as_json: bool) -> None:
     """Print what is wrong with a package and end with 1, or return if nothing is. Nothing of the package is run."""
-    from cli.output import errors, print_json
-    from harness.packages.package import package_findings, read_package
-    from harness.packages.reach import late_environments, misstated_reaches, self_provided
-
     findings = package_findings(directory)
     if not findings:
         package = read_package(directory)
@@ -95,34 +51,13 @@ def _check(directory: Path, as_json: bool) -> None:
     raise typer.Exit(1)
 
 
-def _summary(manifest: "Manifest") -> dict[str, object]:
-    invalid: dict[str, int] = {}
-    for instance in manifest.instances:
-        if instance.reason:
-            invalid[instance.reason.value] = invalid.get(instance.reason.value, 0) + 1
-    return {
-        "name": manifest.name,
-        "head": manifest.head,
-        "identity": manifest.identity(),
-        "instances": len(manifest.instances),
-        "valid": sum(i.valid for i in manifest.instances),
-        "invalid": invalid,
-        "environments": len(manifest.environments),
-        "wheels": len(manifest.wheels),
-    }
-
-
-def _late(environment: "Environment") -> str:
+def _late(environment: Environment) -> str:
     """How many days after the commit's parent an environment reaches; "?" in packages that do not say."""
     return "?" if environment.days_after is None else str(environment.days_after)
 
 
-def print_manifest(directory: Path, manifest: "Manifest") -> None:
+def print_manifest(directory: Path, manifest: Manifest) -> None:
     """Tables for people: instances, environments, and a line that sums them up."""
-    from rich.text import Text
-
-    from cli.output import console, counted, print_flag, printable, table
-
     rows = []
     for instance in manifest.instances:
         state = Text("valid", "green") if instance.reason is None else Text(instance.reason.value, "yellow")

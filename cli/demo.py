@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from cli.corpus import SandboxOption
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(demo)
+from cli.campaign import run_campaign
+from cli.options import SandboxOption
+from cli.output import console, table
+from cli.prepare import run_prepare
+from cli.report import print_report
+from harness.packages.sample import build_sample
+from models.campaign_settings import Grid
+from models.errors import CleanRoomError
 
 
 def demo(
@@ -36,9 +38,6 @@ def demo(
     --student and nothing configured, the embedded model runs every stage: too small to code, it shows how a failure
     is recorded and attributed.
     """
-    from cli.output import console
-    from models.errors import CleanRoomError
-
     started = time.monotonic()
     root = directory.resolve() if directory else Path(tempfile.mkdtemp(prefix="cra-demo-"))
     figures = _run(root, sandbox)
@@ -60,11 +59,6 @@ def demo(
 
 
 def _run(root: Path, sandbox: str | None) -> dict[str, object]:
-    from cli.running import run_campaign, run_prepare
-    from harness.packages.sample import build_sample
-    from models.campaign_settings import Grid
-    from models.errors import CleanRoomError
-
     sample = root / "spans"
     if not sample.exists():
         build_sample(sample)
@@ -88,18 +82,12 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
 
 
 def _student(package: Path, sandbox: str | None) -> dict[str, object]:
-    from cli.reporting import print_report
-    from cli.running import run_campaign
-    from models.campaign_settings import Grid
-
     report = run_campaign([package], Grid(planners=("student",), limit=2), "demo-student", sandbox=sandbox)
     print_report(report)
     return report.model_dump(mode="json")
 
 
 def _show(figures: dict[str, object]) -> None:
-    from cli.output import console, table
-
     funnel = figures["funnel"]
     assert isinstance(funnel, dict)
     rows: list[tuple[str, object]] = [("commits in the sample repository", funnel["total"])]

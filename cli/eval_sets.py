@@ -1,18 +1,34 @@
 """`cra eval-sets`: held-out questions with known answers, frozen before anything is trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Engine
 
+from cli.options import CountingBaseOption, JsonOption
+from cli.output import console, print_json, table, waiting
+from evals.paired import least_changes
+from evals.sets import (
+    all_sets,
+    build_set,
+    curated_from,
+    estimate_prompt,
+    freeze,
+    known_repositories,
+    require_untrained,
+    reserve,
+    reserved,
+)
+from evals.thresholds import ALPHA, REPOSITORIES, REQUIREMENTS
+from host.settings import load_settings
+from models.chat import Message
+from models.errors import UsageError
+from models.evaluation import EvaluationSet
 from models.targets import TrainingTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from sqlalchemy import Engine
-
-    from models.chat import Message
-    from models.evaluation import EvaluationSet
+from store.database import open_database
+from training.bases.bases import find_base
+from training.bases.chat_format import ChatFormat
 
 app = typer.Typer(help="Held-out questions with known answers; frozen for good.", no_args_is_help=True)
 
@@ -30,24 +46,16 @@ def build(
     ],
     limit: Annotated[int, typer.Option(help="Items at most, from all repositories in turn.", min=1)] = 200,
     max_prompt_tokens: Annotated[int | None, typer.Option(help="Leave out longer prompts.", min=1)] = None,
-    base: Annotated[
-        str | None, typer.Option("--base", metavar="NAME", help="Count tokens as this base does, not by an estimate.")
-    ] = None,
+    base: CountingBaseOption = None,
     seed: Annotated[int, typer.Option(help="Draws other items.", min=0)] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the set, freeze and reserve nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Build a set from gold campaigns, freeze it, and reserve its repositories for evaluation.
 
     Neither can be undone: nothing of a reserved repository is ever trained on. A repository that was trained on
     already is refused.
     """
-    from cli.output import console, print_json, waiting
-    from evals.sets import all_sets, build_set, curated_from, freeze, known_repositories, require_untrained, reserve
-    from host.settings import load_settings
-    from models.errors import UsageError
-    from store.database import open_database
-
     settings = load_settings()
     raw, curated = open_database(settings.raw_url, "raw"), open_database(settings.curated_url, "curated")
     require_untrained(raw, repository)
@@ -84,13 +92,8 @@ def build(
 
 
 @app.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_(as_json: JsonOption = False) -> None:
     """Show the frozen sets, the newest of a target last, and the reserved repositories."""
-    from cli.output import print_json, table
-    from evals.sets import all_sets, reserved
-    from host.settings import load_settings
-    from store.database import open_database
-
     curated = open_database(load_settings().curated_url, "curated")
     sets, kept = all_sets(curated), reserved(curated)
     newest = {each.target: each.id for each in sets}
@@ -119,12 +122,6 @@ def reserve_(
     unseen: Annotated[bool, typer.Option("--unseen", help="Also names that no campaign has run on yet.")] = False,
 ) -> None:
     """Keep repositories for evaluation, for good: curation leaves them out and training refuses them."""
-    from cli.output import console
-    from evals.sets import known_repositories, reserve
-    from host.settings import load_settings
-    from models.errors import UsageError
-    from store.database import open_database
-
     if not reason.strip():
         raise UsageError("--reason is empty; say why, it is kept with the reservation")
     settings = load_settings()
@@ -139,35 +136,26 @@ def reserve_(
         console.print(f"{name}: {'reserved' if name in new else 'was reserved before'}", markup=False)
 
 
-def _known(raw: "Engine") -> str:
-    from evals.sets import known_repositories
-
+def _known(raw: Engine) -> str:
     return f"known: {', '.join(known_repositories(raw)) or 'none'}"
 
 
-def _counter(curated: "Engine", base: str | None) -> "Callable[[Sequence[Message]], int]":
+def _counter(curated: Engine, base: str | None) -> Callable[[Sequence[Message]], int]:
     """Tokens of a prompt: as the base renders and tokenises it, or estimated on the high side."""
-    from evals.sets import estimate_prompt
-
     if base is None:
         return estimate_prompt
-    from training.bases.bases import find_base
-    from training.bases.chat_format import ChatFormat
 
     chat = ChatFormat.load(find_base(curated, base).path)
     return lambda messages: len(chat.prompt_ids([message.model_dump() for message in messages]))
 
 
-def _shown(each: "EvaluationSet") -> dict[str, Any]:
+def _shown(each: EvaluationSet) -> dict[str, Any]:
     counts = {name: sum(item.repository == name for item in each.items) for name in each.repositories}
     return {"id": each.id, "target": each.target.value, "items": len(each.items), "repositories": counts}
 
 
-def _weaknesses(built: "EvaluationSet") -> list[str]:
+def _weaknesses(built: EvaluationSet) -> list[str]:
     """What will keep verdicts on this set from saying much."""
-    from evals.paired import least_changes
-    from evals.thresholds import ALPHA, REPOSITORIES, REQUIREMENTS
-
     found = []
     least, _ = REQUIREMENTS[built.target].items
     if len(built.items) < least_changes():

@@ -4,16 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.flow_context import flow_context
+from cli.options import JsonOption
+from cli.output import console, print_json, table
+from evals.gate_report import NUMBERS, SHORT, short_rows, unlike_use, verdict_lines
+from models.evaluation import GateReport
 from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
-    from models.evaluation import GateReport
     from training.cycle.comparison import Compared
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(evaluate)
 
 
 def evaluate(
@@ -30,16 +29,19 @@ def evaluate(
     item_level: Annotated[
         bool, typer.Option("--item-level", help="Let items alone decide where repositories are too few.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.
 
     Nothing is promoted. What was answered before is not asked again, also after a kill.
     """
-    from cli.output import print_json
-    from cli.running import run_evaluate
+    with flow_context():
+        from flows.evaluate import evaluate as evaluate_flow
+        from flows.training_context import open_training_context
+        from training.cycle.comparison import find_contest
 
-    compared = run_evaluate(target, adapter, against, base, item_level)
+        find_contest(open_training_context(), target, adapter, against, base)  # mistakes end before the engine starts
+        compared = evaluate_flow(target, adapter, against, base, item_level)
     if as_json:
         print_json(
             {
@@ -55,19 +57,13 @@ def evaluate(
         _print(compared)
 
 
-def show_gate(report: "GateReport", title: str) -> None:
+def show_gate(report: GateReport, title: str) -> None:
     """A gate's table, and its verdict with the reason."""
-    from cli.output import console, table
-    from evals.gate_report import NUMBERS, SHORT, short_rows, verdict_lines
-
     table(title, SHORT, short_rows(report), right=NUMBERS)
     console.print("\n".join(verdict_lines(report)), markup=False, soft_wrap=True)
 
 
 def _print(compared: "Compared") -> None:
-    from cli.output import console, table
-    from evals.gate_report import unlike_use
-
     report = compared.report
     items = len({score.item for score in compared.champion.scores})
     who = f"{compared.challenger.subject.name} against {compared.champion.subject.name}"

@@ -1,88 +1,28 @@
-"""`cra export-adapter`: an adapter in a form that other programs load."""
+"""`cra export`: instances in the SWE-bench format."""
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from training.adapters.export.exporting import ExportSource
-
-_FORMATS = ("gguf", "ollama", "merged")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("export-adapter")(export_adapter)
+from exchange.swebench import export_instances
+from harness.packages.package import MANIFEST, RepoPackage, read_package
+from host.settings import load_settings
+from store.runs import open_raw_store
 
 
-def export_adapter(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An adapter, such as scope-v2.")],
-    form: Annotated[str, typer.Option("--format", help="gguf, ollama or merged.")] = "gguf",
-    out: Annotated[Path | None, typer.Option("--out", help="Directory to write to; NAME-FORMAT if left out.")] = None,
-    embedded: Annotated[
-        bool, typer.Option("--embedded", help="Make it ready for the embedded model instead: `cra solve` then uses it.")
-    ] = False,
-    check: Annotated[bool, typer.Option(help="Load the result and compare its probabilities with PEFT's.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
-    precision: Annotated[str, typer.Option(help="Of a GGUF base: f16 or f32.")] = "f16",
-    adapter_dir: Annotated[
-        Path | None, typer.Option("--adapter-dir", help="A PEFT adapter outside the registry; needs --base-dir.")
-    ] = None,
-    base_dir: Annotated[Path | None, typer.Option("--base-dir", help="Its base, in Hugging Face layout.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+def export(
+    what: Annotated[str, typer.Argument(metavar="CAMPAIGN_OR_PACKAGE", help="A campaign's label or a repo package.")],
+    format: Annotated[Literal["swebench"], typer.Option("--format", help="swebench.")] = "swebench",
 ) -> None:
-    """Write an adapter for other programs, and refuse an export that answers otherwise than what was trained.
-
-    gguf: an adapter for llama.cpp; ollama: base, adapter and Modelfile; merged: weights in Hugging Face's layout.
-    """
-    from cli.output import console, print_json, waiting
-    from host.settings import load_settings
-    from models.errors import UsageError
-    from training.adapters.export.exporting import embed, export
-
-    if form not in _FORMATS or precision not in ("f16", "f32"):
-        wrong = f"--format {form}" if form not in _FORMATS else f"--precision {precision}"
-        raise UsageError(f"{wrong} is unknown; --format is {', '.join(_FORMATS)}, and --precision f16 or f32")
-    found = _outside(name, adapter_dir, base_dir) if adapter_dir or base_dir else _registered(name, embedded)
-    with waiting(f"exporting {name}{', and comparing it with what was trained' if check else ''}"):
-        if embedded:
-            file = embed(found, load_settings().data_dir / "adapters-gguf", check=check)
-            written, compared = [file], None
-        else:
-            target = out or Path(f"{name}-{form}")
-            done = export(found, form, target, check=check, precision=precision, overwrite=overwrite)  # type: ignore[arg-type]
-            written, compared = [done.directory / each for each in done.files], done.comparison
-    if as_json:
-        print_json({"name": found.name, "files": written, "comparison": compared and compared.as_dict()})
-        return
-    for path in written:
-        console.print(path, markup=False, soft_wrap=True)
-    if compared is not None:
-        console.print(f"the same as trained: {compared}", markup=False, soft_wrap=True)
-    if form == "ollama" and not embedded:
-        console.print(f"ollama create {found.name} -f {written[0].parent / 'Modelfile'}", markup=False, soft_wrap=True)
+    """Print the valid instances of a campaign or a repo package as JSON lines."""
+    for package in _packages(what):
+        for line in export_instances(package.manifest, package.git):
+            sys.stdout.write(line + "\n")
 
 
-def _registered(name: str, embedded: bool) -> "ExportSource":
-    from host.settings import load_settings
-    from models.errors import RegistryError
-    from store.database import open_database
-    from training.adapters.export.sources import find_trained
-
-    settings = load_settings()
-    found = find_trained(open_database(settings.curated_url, "curated"), settings.data_dir, name)
-    if embedded and found.original is None:
-        raise RegistryError(
-            f"{name} was not trained on the embedded model; train on `cra bases add embedded --gguf --name smollm2`"
-        )
-    return found
-
-
-def _outside(name: str, adapter_dir: Path | None, base_dir: Path | None) -> "ExportSource":
-    from models.errors import UsageError
-    from training.adapters.export.exporting import ExportSource
-
-    if adapter_dir is None or base_dir is None:
-        raise UsageError("--adapter-dir and --base-dir go together; give both, or neither for the registry's")
-    return ExportSource(name, base_dir, adapter_dir)
+def _packages(what: str) -> list[RepoPackage]:
+    if (Path(what) / MANIFEST).is_file():
+        return [read_package(Path(what))]
+    return [read_package(path) for path in open_raw_store(load_settings().raw_url).package_directories(what)]

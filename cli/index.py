@@ -1,19 +1,17 @@
 """`cra index`: what the index of a repository holds."""
 
 import time
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from repos.index import RepositoryIndex
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(index)
+from cli.output import console, print_json, spinner, table
+from host.settings import load_settings
+from models.errors import RepositoryError
+from repos.clones import cached_clone
+from repos.index import IndexCache, RepositoryIndex, build_index
+from repos.sources import GitSource
 
 
 def index(
@@ -22,18 +20,10 @@ def index(
     as_json: Annotated[bool, typer.Option("--json", help="Print files, symbols and their relations as JSON.")] = False,
 ) -> None:
     """Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again."""
-    from cli.output import errors, print_json
-    from host.settings import load_settings
-    from models.errors import RepositoryError
-    from repos.clones import cached_clone
-
     cache = load_settings().cache_dir
-    wait = errors.status(f"indexing {path}") if errors.is_terminal else nullcontext()
+    wait = spinner(f"indexing {path}")
     started = time.perf_counter()
     with wait, cached_clone(path, cache) as git:
-        from repos.index import IndexCache, build_index
-        from repos.sources import GitSource
-
         try:
             source = GitSource(git, at)
         except RepositoryError as error:
@@ -47,7 +37,7 @@ def index(
         _print(found, summary, time.perf_counter() - started)
 
 
-def described(index: "RepositoryIndex") -> dict[str, Any]:
+def described(index: RepositoryIndex) -> dict[str, Any]:
     """All that the index tells, for machines; the same for the same revision."""
     files = []
     for path in index.paths():
@@ -73,7 +63,7 @@ def described(index: "RepositoryIndex") -> dict[str, Any]:
     return {"revision": index.revision, "commits": len(index.commits), "files": files}
 
 
-def summarised(index: "RepositoryIndex") -> list[tuple[str, int]]:
+def summarised(index: RepositoryIndex) -> list[tuple[str, int]]:
     """Counts, for people."""
     files = [index.file(path) for path in index.paths()]
     code = [file for file in files if file.language]
@@ -88,9 +78,7 @@ def summarised(index: "RepositoryIndex") -> list[tuple[str, int]]:
     ]
 
 
-def _print(index: "RepositoryIndex", summary: list[tuple[str, int]], seconds: float) -> None:
-    from cli.output import console, table
-
+def _print(index: RepositoryIndex, summary: list[tuple[str, int]], seconds: float) -> None:
     title = f"{index.revision[:10]}, indexed in {seconds:.2f} s"
     table(title, ["", "count"], summary, right=["count"])
     console.print(index.overview(4000), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`cra`: one command group per module. Nothing heavy is imported before a command runs."""
+"""`cra`: the table of commands. Nothing heavy is imported before a command is used."""
 
 import os
 import sys
@@ -6,64 +6,65 @@ from typing import Annotated
 
 import typer
 
-from cli import (
-    adapters,
-    bases,
-    campaign,
-    config,
-    corpus,
-    curate,
-    demo,
-    eval_sets,
-    evaluate,
-    exchange,
-    export,
-    index,
-    learn,
-    mine,
-    models,
-    retrieve,
-    sandbox,
-    score,
-    serve,
-    solve,
-    supplement,
-    validate,
-)
+from cli.lazy_group import LazyGroup, add_placeholder
 from models.errors import CleanRoomError
+
+COMMANDS = {
+    "demo": (
+        "Build a sample repository, mine, package and gold-validate it, and run a gold and a null campaign over it."
+    ),
+    "mine": "Show the funnel: how many commits, why each was dropped, what is kept.",
+    "prepare": "Make repo packages: mine, lock environments, fetch wheels, gold-validate, write the manifest.",
+    "supplement": "Let the teacher write tests for commits that have none which fail before and pass after.",
+    "campaign": "Run planners over the valid instances of repo packages and judge each by the repository's own tests.",
+    "report": (
+        "Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, who was at fault."
+    ),
+    "trace": "Show every decision, plan, edit and test run behind one outcome.",
+    "index": "Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again.",
+    "retrieve": (
+        "List the files that a task is about, best first, each with its reason; with a model, as it judges them."
+    ),
+    "plan": (
+        "Show how a task would be done: the files that matter, the parts, and the steps of each part. Changes nothing."
+    ),
+    "solve": "Do a task on a repository: retrieve, plan, code and test step by step, and print the change as a diff.",
+    "export": "Print the valid instances of a campaign or a repo package as JSON lines.",
+    "import": "Read instances in the SWE-bench format, check them, and show what they are.",
+    "score-answers": "Have the teacher score the student's own answers in runs that passed.",
+    "curate-data": "Make a versioned dataset of what runs have shown: examples, preferences, a card.",
+    "train-plan": "Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints.",
+    "train": "Measure who serves now, train an adapter, measure it, and let it serve if a gate says so.",
+    "self-improve": "Let the student solve commits, learn from what passed, and serve what a gate lets in.",
+    "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
+    "export-adapter": (
+        "Write an adapter for other programs, and refuse an export that answers otherwise than what was trained."
+    ),
+    "serve": (
+        "Serve a base with every active adapter, and follow promotions and rollbacks while it runs. Ctrl-C ends it."
+    ),
+    "validate": "Judge patches by the hidden tests of their instances, as a campaign judges its candidates.",
+    "corpus": "Look at repo packages.",
+    "sandbox": "Run commands in the sandbox that tests get.",
+    "config": "Settings and where they come from.",
+    "models": "The models that answer, and where they are served.",
+    "bases": "The frozen models that adapters are trained on.",
+    "adapters": "Trained adapters: which serve, why, and are they intact.",
+    "eval-sets": "Held-out questions with known answers; frozen for good.",
+}
+"""The first paragraph of each command's help, in the order of `cra --help`. A command is imported when it is used, from
+the module that bears its name."""
 
 app = typer.Typer(
     name="cra",
+    cls=LazyGroup,
     help="A self-improving coding agent for small local models, judged by real commits and their own tests.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (
-    demo,
-    mine,
-    corpus,
-    supplement,
-    campaign,
-    index,
-    retrieve,
-    solve,
-    exchange,
-    score,
-    curate,
-    learn,
-    evaluate,
-    export,
-    serve,
-    validate,
-):
-    module.register(app)
-app.add_typer(sandbox.app, name="sandbox")
-app.add_typer(config.app, name="config")
-app.add_typer(models.app, name="models")
-app.add_typer(bases.app, name="bases")
-app.add_typer(adapters.app, name="adapters")
-app.add_typer(eval_sets.app, name="eval-sets")
+for _name, _line in COMMANDS.items():
+    add_placeholder(app, _name, _line)
 
 
 def _version(wanted: bool) -> None:

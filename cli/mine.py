@@ -1,37 +1,29 @@
 """`cra mine`: what a repository's history holds."""
 
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from harness.mining import Mined
-    from harness.mining.repository import RepositoryFacts
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(mine)
+from cli.options import JsonOption
+from cli.output import console, print_json, spinner, table
+from harness.mining import Mined
+from harness.mining import mine as mine_history
+from harness.mining.repository import FLAGS, RepositoryFacts, describe
+from harness.packages.prepare import name_of, origin_of
+from host.settings import load_settings
+from repos.git import clone
 
 
 def mine(
     source: Annotated[str, typer.Argument(metavar="PATH_OR_URL", help="A git repository.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Commits to list.", min=0)] = 20,
 ) -> None:
     """Show the funnel: how many commits, why each was dropped, what is kept."""
-    from cli.output import errors
-    from harness.mining import mine as mine_history
-    from harness.mining.repository import describe
-    from harness.packages.prepare import name_of, origin_of
-    from host.settings import load_settings
-    from repos.git import clone
-
     rules = load_settings().mining
-    wait = errors.status(f"reading the history of {source}") if errors.is_terminal else nullcontext()
+    wait = spinner(f"reading the history of {source}")
     with wait, tempfile.TemporaryDirectory(prefix="cra-mine-") as temporary:
         git = clone(source, Path(temporary) / "repo")
         mined = mine_history(git, rules)
@@ -42,9 +34,7 @@ def mine(
         _print_tables(mined, facts, limit)
 
 
-def _print_json(source: str, mined: "Mined", facts: "RepositoryFacts") -> None:
-    from cli.output import print_json
-
+def _print_json(source: str, mined: Mined, facts: RepositoryFacts) -> None:
     faults = dict(mined.faults)
     print_json(
         {
@@ -60,9 +50,7 @@ def _print_json(source: str, mined: "Mined", facts: "RepositoryFacts") -> None:
     )
 
 
-def _print_tables(mined: "Mined", facts: "RepositoryFacts", limit: int) -> None:
-    from cli.output import print_flag, table
-
+def _print_tables(mined: Mined, facts: RepositoryFacts, limit: int) -> None:
     funnel = mined.funnel
     rows: list[tuple[str, int]] = [("commits", funnel.total)]
     rows += [(f"  dropped: {reason}", -n) for reason, n in sorted(funnel.dropped.items(), key=lambda item: -item[1])]
@@ -86,3 +74,8 @@ def _print_tables(mined: "Mined", facts: "RepositoryFacts", limit: int) -> None:
     )
     for flag in facts.flags:
         print_flag(flag)
+
+
+def print_flag(flag: str) -> None:
+    """Print what a person should know of a repository."""
+    console.print(f"[yellow]flag:[/] {flag}{f': {FLAGS[flag]}' if flag in FLAGS else ''}", soft_wrap=True)

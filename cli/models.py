@@ -1,11 +1,14 @@
 """`cra models`: the models that are set, and whether they can be asked."""
 
-from typing import TYPE_CHECKING, Annotated
-
 import typer
 
-if TYPE_CHECKING:
-    from llm.check import EndpointReport
+from cli.adapters import unused_warning
+from cli.options import JsonOption
+from cli.output import errors, print_json, table
+from host.settings import load_settings
+from llm.check import EndpointReport, key_state
+from llm.check import check as check_models
+from store.active_adapters import Aliases
 
 app = typer.Typer(help="The models that answer, and where they are served.", no_args_is_help=True)
 
@@ -16,17 +19,11 @@ def _group() -> None:
 
 
 @app.command()
-def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def check(as_json: JsonOption = False) -> None:
     """Ask every endpoint one short question: is it there, which window, which adapters, JSON schema or not.
 
     Exits with 1 if an endpoint that a role or a teacher uses cannot be used as it is set.
     """
-    from cli.adapters import unasked
-    from cli.output import errors, print_json, table
-    from host.settings import load_settings
-    from llm.check import check as check_models
-    from store.active_adapters import Aliases
-
     settings = load_settings()
     aliases = Aliases(settings.curated_url)
     reports = check_models(settings.models, aliases)
@@ -44,16 +41,14 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
             if report.fault:
                 errors.print(report.fault, style="red", markup=False, soft_wrap=True)
         for alias in sorted(set(aliases.table().values())):
-            if said := unasked(alias.served, alias.target, alias.base, alias.base_name):
+            if said := unused_warning(alias.served, alias.target, alias.base, alias.base_name):
                 errors.print(said, style="yellow", markup=False, soft_wrap=True)
     if any(report.uses and not report.usable for report in reports):
         raise typer.Exit(1)
 
 
-def _column(report: "EndpointReport") -> dict[str, str]:
+def _column(report: EndpointReport) -> dict[str, str]:
     """What is shown of an endpoint, by the name of its row."""
-    from llm.check import key_state
-
     listed = {True: "listed", False: "not in the server's list", None: "the server has no list"}[report.listed]
     exact = "exact" if report.exact else "on the high side"
     return {

@@ -1,26 +1,16 @@
-"""How `cra` talks to people (tables, progress) and to machines (JSON on standard output)."""
+"""Output for people (tables, one line of progress) and for programs (JSON on standard output)."""
 
 import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -44,19 +34,22 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+def spinner(what: str) -> AbstractContextManager[object]:
+    """Show on a terminal, on standard error, what is waited for; nothing where standard error is piped."""
+    return errors.status(Text(what)) if errors.is_terminal else nullcontext()
+
+
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Say on standard error what is waited for: with something that moves, or in a line where nobody sees it move."""
-    if errors.is_terminal:
-        with errors.status(Text(what)):
-            yield
-    else:
+    """Show what is waited for, as `spinner` does; where standard error is piped, as a line."""
+    if not errors.is_terminal:
         errors.print(what, markup=False, soft_wrap=True)
+    with spinner(what):
         yield
 
 
 def printable(text: str) -> str:
-    """A stranger's text without what a terminal would act on: control characters are shown as escapes."""
+    """Untrusted text with control and bidirectional characters as escapes, so that a terminal does not act on them."""
     return re.sub(
         r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", lambda m: ascii(m[0])[1:-1], text
     )
@@ -65,13 +58,6 @@ def printable(text: str) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with its noun: `1 item`, `2 items`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def print_flag(flag: str) -> None:
-    """Print what a person should know of a repository."""
-    from harness.mining.repository import FLAGS
-
-    console.print(f"[yellow]flag:[/] {flag}{f': {FLAGS[flag]}' if flag in FLAGS else ''}", soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
@@ -86,13 +72,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         return
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     longest, whole, full = _widths(columns, cells)
-    max_prompt_tokens, gaps = console.width, 2 * len(columns)
-    cut = sum(longest) + gaps > max_prompt_tokens
+    available, gaps = console.width, 2 * len(columns)
+    cut = sum(longest) + gaps > available
     if cut and cells and len(columns) > _NAME_AND_VALUE:
         _records(title, columns, cells)
         return
-    lined = sum(whole) + gaps + len(columns) + 1 <= max_prompt_tokens
-    free = max_prompt_tokens - gaps - (len(columns) + 1 if lined else 0)
+    lined = sum(whole) + gaps + len(columns) + 1 <= available
+    free = available - gaps - (len(columns) + 1 if lined else 0)
     least = whole if sum(whole) <= free else longest
     widths = [None] * len(columns) if cut else _spread(least, full, free)
     grid = Table(
@@ -123,7 +109,7 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[lis
 
 
 def _spread(least: Sequence[int], full: Sequence[int], free: int) -> list[int | None]:
-    """Widths from `least` on, as much as is free, none beyond what it can use; who lacks most is given first."""
+    """Widths from `least` on, as much as is free, none beyond what it can use; the one that lacks most first."""
     widths = list(least)
     while sum(widths) < free and any(most > width for most, width in zip(full, widths, strict=True)):
         poorest = max(range(len(widths)), key=lambda each: full[each] - widths[each])
@@ -140,26 +126,3 @@ def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]])
         for name, cell in zip(columns[1:], rest, strict=True):
             if cell.plain:
                 console.print(Text(f"  {name:{margin}}").append_text(cell), soft_wrap=True)
-
-
-class RateColumn(ProgressColumn):
-    """Finished units per minute."""
-
-    def render(self, task: Task) -> Text:
-        """The rate so far, or nothing while it is unknown."""
-        return Text(f"{task.speed * 60:.1f}/min" if task.speed else "", style="dim")
-
-
-def progress() -> Progress:
-    """A progress display with counts, rate, elapsed and remaining time, on standard error; none when that is piped."""
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=errors,
-        disable=not errors.is_terminal,
-    )

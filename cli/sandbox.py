@@ -3,14 +3,18 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import Annotated, cast, get_args
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from host.settings import load_settings
+from host.throwaway import throwaway
 from models.errors import UsageError
-
-if TYPE_CHECKING:
-    from runtime.sandbox import SandboxKind
+from models.limits import MIB
+from runtime.sandbox import ProcessEnd, SandboxKind, open_sandbox
+from runtime.sandbox.opening import limits_of, tested
 
 app = typer.Typer(no_args_is_help=True, help="Run commands in the sandbox that tests get.")
 _TIMED_OUT, _KILLED = 124, 137
@@ -32,11 +36,6 @@ def run(
     Limits and kind of sandbox are those of the settings, as for tests, unless options say otherwise. 124 stands for a
     time-out, 137 for a command that was killed for another limit.
     """
-    from host.settings import load_settings
-    from host.throwaway import throwaway
-    from models.limits import MIB
-    from runtime.sandbox import ProcessEnd, open_sandbox
-
     settings = load_settings()
     for option, value in (("--timeout", timeout), ("--memory", memory)):
         if value is not None and value <= 0:
@@ -62,11 +61,6 @@ def run(
 @app.command()
 def check() -> None:
     """Show what the sandbox's self-test found; exit with 3 when isolation is not to be had."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from runtime.sandbox.opening import limits_of, tested
-
     box, findings = tested()
     table = Table("sandboxed code", "holds", title=f"{box.kind}: {box.program}")
     for finding in findings:
@@ -78,9 +72,7 @@ def check() -> None:
         Console().print(each)
 
 
-def _kind(name: str) -> "SandboxKind":
-    from runtime.sandbox import SandboxKind
-
+def _kind(name: str) -> SandboxKind:
     for kind in get_args(SandboxKind):
         if name == kind:
             return cast(SandboxKind, kind)

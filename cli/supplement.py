@@ -4,26 +4,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from cli.corpus import SandboxOption
+from cli.flow_context import flow_context
+from cli.options import JsonOption, SandboxOption, TeacherCostOption
+from cli.output import console, print_json, table
+from harness.packages.package import read_package
+from host.settings import load_settings
+from llm import open_router
+from models.errors import InfrastructureError
+from tasks.runtime import open_runtime
 
 if TYPE_CHECKING:
     from flows.supplement import SupplementReport
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(supplement)
-
-
 def supplement(
     packages: Annotated[list[Path], typer.Argument(metavar="PACKAGE...", help="Repo packages.")],
     limit: Annotated[int | None, typer.Option(help="Commits at most.", min=0)] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(help="Stop before the teacher has cost more, in the price table's currency.", min=0)
-    ] = None,
+    max_cost: TeacherCostOption = None,
     sandbox: SandboxOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let the teacher write tests for commits that have none which fail before and pass after.
 
@@ -31,10 +32,15 @@ def supplement(
     in the package, hidden from planners like the commits' own; later campaigns judge with them. The same command goes
     on where it was stopped, and pays for no answer twice.
     """
-    from cli.output import print_json
-    from cli.running import run_supplement
+    settings = load_settings()
+    open_runtime(settings, sandbox)  # mistakes end before the engine starts
+    open_router(settings.models, "teacher")
+    for package in packages:
+        read_package(package)
+    with flow_context():
+        from flows.supplement import supplement as supplement_flow
 
-    report = run_supplement(packages, limit, max_cost, sandbox)
+        report = supplement_flow([package.resolve() for package in packages], limit, max_cost, sandbox)
     if as_json:
         print_json({**report.model_dump(mode="json"), "counts": report.counts()})
     else:
@@ -43,9 +49,7 @@ def supplement(
 
 
 def _fail_if_open(report: "SupplementReport") -> None:
-    """Scripts are told by the exit code when a commit was not decided about."""
-    from models.errors import InfrastructureError
-
+    """Raises InfrastructureError, for the exit code, if a commit was not decided about."""
     open_ones = [line for line in report.lines if line.undecided]
     if report.stopped or open_ones:
         why = report.stopped or f"{len(open_ones)} commits met a fault: {open_ones[0].detail}"
@@ -53,10 +57,6 @@ def _fail_if_open(report: "SupplementReport") -> None:
 
 
 def _show(report: "SupplementReport") -> None:
-    from rich.text import Text
-
-    from cli.output import console, table
-
     rows = []
     for line in report.lines:
         accepted = line.state == "accepted"

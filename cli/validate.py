@@ -4,18 +4,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from cli.corpus import SandboxOption
+from cli.flow_context import flow_context
+from cli.options import SandboxOption
+from cli.output import console, printable, table
+from exchange.predictions import find_packages, read_predictions
+from harness.packages.package import read_package
+from host.settings import load_settings
+from store.runs import open_raw_store
+from tasks.runtime import open_runtime
 
 if TYPE_CHECKING:
     from flows.validate import ValidateReport
 
 _STYLES = {"passed": "green", "passed-unconfirmed": "yellow"}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(validate)
 
 
 def validate(
@@ -42,9 +45,17 @@ def validate(
     earlier campaigns and those under corpus/ are used. Exits with 1 when a fault of this machine or of an environment
     left a prediction without a verdict.
     """
-    from cli.running import run_validate
+    settings = load_settings()
+    open_runtime(settings, sandbox)  # mistakes end before the engine starts
+    with predictions.open(encoding="utf-8") as lines:
+        wanted = {each.instance_id for each in read_predictions(lines)}
+    packages = find_packages([path.resolve() for path in corpus or []], open_raw_store(settings.raw_url), wanted)
+    for package in packages:
+        read_package(package)
+    with flow_context():
+        from flows.validate import validate as validate_flow
 
-    report = run_validate(predictions, [path.resolve() for path in corpus or []], sandbox)
+        report = validate_flow(predictions.resolve(), packages, sandbox)
     if as_json:
         for line in report.lines:
             print(line.model_dump_json())
@@ -55,11 +66,6 @@ def validate(
 
 
 def _show(report: "ValidateReport") -> None:
-    from rich.text import Text
-
-    from cli.output import console, table
-    from cli.tracing import visible
-
     rows, reasons = [], []
     for line in report.lines:
         p2p = "-" if line.p2p_passed is None else f"{line.p2p_passed}/{line.p2p_total}"
@@ -72,5 +78,5 @@ def _show(report: "ValidateReport") -> None:
     columns = ["instance", "model", "outcome", "F2P", "P2P", "twins"]
     table(f"{len(rows)} predictions", columns, rows, right=["F2P", "P2P", "twins"])
     for reason in reasons:
-        console.print(Text(visible(reason), "dim"))
+        console.print(Text(printable(reason), "dim"))
     console.print(", ".join(f"{outcome} {count}" for outcome, count in report.counts().items()) or "none", markup=False)

@@ -21,10 +21,10 @@ NOBODY = 65534
 _START = """
 import json, os, subprocess, sys
 from pathlib import Path
-from cli.guard import start_guard
-from cli.engine import own_engine
+from cli.engine_guard import start_guard
+from cli.local_engine import use_local_engine
 start_guard()
-own_engine(Path(sys.argv[1]))
+use_local_engine(Path(sys.argv[1]))
 from prefect.client.orchestration import get_client
 from prefect.server.api.server import SubprocessASGIServer
 with get_client(sync_client=True) as client:

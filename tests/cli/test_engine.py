@@ -13,11 +13,11 @@ import pytest
 START = """
 import json, os, sys
 from pathlib import Path
-from cli.engine import own_engine
+from cli.local_engine import use_local_engine
 from models.errors import CleanRoomError
 before = dict(os.environ)
 try:
-    own_engine(Path(sys.argv[1]))
+    use_local_engine(Path(sys.argv[1]))
 except CleanRoomError as error:
     print(json.dumps({"error": str(error)}))
     sys.exit()

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from cli.running import ProgressBars
+from cli.progress import ProgressBars
 from flows.progress import watched_by
 from flows.training_context import open_training_context
 

@@ -1,4 +1,4 @@
-"""Ends the engine that a command started for itself when the command is killed in a way that it cannot see.
+"""Guard process: ends the engine that a command started for itself when the command is killed by SIGKILL.
 
 Run as a program: waits until its standard input is closed, which the kernel does when the command dies, then terminates
 every process that bears the command's token in its environment.
@@ -36,7 +36,7 @@ def _end_marked(token: str) -> None:
         try:
             if mark in (process / "environ").read_bytes().split(b"\0"):
                 os.kill(int(process.name), signal.SIGTERM)
-        except OSError:  # gone meanwhile, or somebody else's
+        except OSError:  # gone meanwhile, or another user's
             continue
 
 

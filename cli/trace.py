@@ -1,30 +1,49 @@
-"""A trace for people: what happened behind one trajectory, from its outcome back to its causes."""
+"""`cra trace`: what happened behind one trajectory, from its outcome back to its causes."""
 
 import json
-import re
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
 from pydantic import ValidationError
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.text import Text
 from rich.tree import Tree
 
-from cli.output import console
+from cli.options import JsonOption
+from cli.output import console, print_json, printable
+from host.settings import load_settings
 from models.chat import read_prompt
-from models.errors import UsageError
 from models.protocols import Stage
+from store.runs import Trace, open_raw_store
+from store.runs.trace import Event
 
-if TYPE_CHECKING:
-    from store.runs import Trace
-    from store.runs.trace import Event
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HEAD = 12
 """Lines of a text that are shown without `--full`."""
 
 
-def print_trace(trace: "Trace", *, full: bool) -> None:
+def trace(
+    trajectory: Annotated[str, typer.Argument(metavar="TRAJECTORY_ID", help="Its id, or the first characters.")],
+    as_json: JsonOption = False,
+    full: Annotated[bool, typer.Option("--full", help="Print texts whole.")] = False,
+    stage: Annotated[
+        Stage | None,
+        typer.Option(help="Only this stage, as in scope or meta_plan: exact prompts, raw answers, what they led to."),
+    ] = None,
+) -> None:
+    """Show every decision, plan, edit and test run behind one outcome."""
+    result = open_raw_store(load_settings().raw_url).trace(trajectory, prompts=stage is not None)
+    if stage is not None:
+        result = of_stage(result, stage)
+    if as_json:
+        print_json(result)
+    elif stage is not None:
+        print_stage(result)
+    else:
+        print_trace(result, full=full)
+
+
+def print_trace(trace: Trace, *, full: bool) -> None:
     """Print a trace: how each attempt ended, then its events in order."""
     console.print(f"[bold]{trace.repository}@{trace.commit[:10]}[/] {trace.planner}  [dim]{trace.id}[/]")
     console.print(
@@ -68,32 +87,30 @@ def print_trace(trace: "Trace", *, full: bool) -> None:
             console.print(Panel(Syntax(_cut(outcome.patch, full), "diff", theme="ansi_dark"), title=title))
 
 
-def of_stage(trace: "Trace", stage: str) -> "Trace":
-    """The trace with the events of one stage; those of `code` include edits and test runs. UsageError if unknown."""
-    if stage not in tuple(Stage):
-        raise UsageError(f"--stage {stage} is unknown; use {', '.join(Stage)}")
+def of_stage(trace: Trace, stage: Stage) -> Trace:
+    """The trace with the events of one stage; those of `code` include edits and test runs."""
     events = tuple(event for event in trace.events if _stage_of(event) == stage)
     return trace.model_copy(update={"events": events})
 
 
-def _stage_of(event: "Event") -> str:
+def _stage_of(event: Event) -> str:
     if event.event == "edit" or event.event == "tests":
         return Stage.CODE.value
     return event.stage
 
 
-def print_stage(trace: "Trace") -> None:
+def print_stage(trace: Trace) -> None:
     """Print a stage's questions and answers, byte for byte but for control characters, and what they led to."""
     console.print(f"[bold]{trace.repository}@{trace.commit[:10]}[/] {trace.planner}  [dim]{trace.id}[/]")
     for event in trace.events:
         if event.event != "call":
-            console.print(visible(_event(event, full=True).plain), markup=False, soft_wrap=True)
+            console.print(printable(_event(event, full=True).plain), markup=False, soft_wrap=True)
             continue
         where = " ".join(filter(None, [event.part_id, event.step_id, f"attempt {event.step_attempt}"]))
         who = f"{event.model} {event.adapter or ''} at {event.endpoint or '-'}".replace("  ", " ")
-        console.rule(visible(f"{event.attempt}.{event.seq} {event.stage} {where}"), align="left")
+        console.rule(printable(f"{event.attempt}.{event.seq} {event.stage} {where}"), align="left")
         console.print(
-            visible(
+            printable(
                 f"{who}, temperature {event.temperature:g}, seed {event.seed}, finish {event.finish_reason}; "
                 f"{event.prompt_tokens} tokens in ({event.cached_tokens} cached), {event.completion_tokens} out, "
                 f"cost {event.cost:.6f}, {event.latency:.2f} s, {event.retries} retries"
@@ -106,7 +123,7 @@ def print_stage(trace: "Trace") -> None:
         for title, text in [*_messages(event.prompt or ""), *answered]:
             if text:
                 console.print(f"[bold]{title}[/]")
-                console.print(visible(text), markup=False, soft_wrap=True)
+                console.print(printable(text), markup=False, soft_wrap=True)
     if not trace.events:
         console.print("nothing happened at this stage")
 
@@ -119,17 +136,12 @@ def _messages(prompt: str) -> list[tuple[str, str]]:
         return [("prompt", prompt)]
 
 
-def visible(text: str) -> str:
-    """Text with control characters spelled out: a repository's own text must not steer a terminal."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
-
-
-def _event(event: "Event", full: bool) -> Text:
+def _event(event: Event, full: bool) -> Text:
     head = f"{event.attempt}.{event.seq} "
     if event.event == "call":
         where = " ".join(filter(None, [event.part_id, event.step_id]))
         cost = f"{event.prompt_tokens}+{event.completion_tokens} tokens"
-        said = visible(_cut(_pretty(event.response), full))
+        said = printable(_cut(_pretty(event.response), full))
         who = f"{event.adapter} on {event.model}" if event.adapter else event.model
         return Text(f"{head}{event.stage} {where} asked {who} ({cost})\n{said}")
     if event.event == "plan":

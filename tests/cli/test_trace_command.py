@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from cli.tracing import of_stage, print_stage
+from cli.main import app
+from cli.trace import of_stage, print_stage
 from models.chat import Message, prompt_text
-from models.errors import UsageError
 from models.manifest import Instance, Manifest, MiningFunnel
 from models.protocols import Answer, Request, Stage, Task
 from models.suite import SuiteEnd, SuiteReport
@@ -41,17 +42,22 @@ def trace(tmp_path: Path) -> Trace:
 
 
 def test_a_stage_is_its_questions_answers_and_what_they_led_to(trace: Trace) -> None:
-    scope = of_stage(trace, "scope")
+    scope = of_stage(trace, Stage.SCOPE)
     assert [event.event for event in scope.events] == ["call", "decision"]
     assert scope.events[0].event == "call"
     assert (scope.events[0].prompt, scope.events[0].response) == (PROMPT, '{"files": []}')
-    assert [event.event for event in of_stage(trace, "code").events] == ["tests"]
-    with pytest.raises(UsageError, match="--stage scoop is unknown; use task_analysis, scope"):
-        of_stage(trace, "scoop")
+    assert [event.event for event in of_stage(trace, Stage.CODE).events] == ["tests"]
+
+
+def test_an_unknown_stage_is_refused_with_those_that_there_are() -> None:
+    refused = CliRunner().invoke(app, ["trace", "0", "--stage", "scoop"], terminal_width=300)
+    assert refused.exit_code == 2
+    for word in ("--stage", "scoop", *Stage):
+        assert word in refused.output
 
 
 def test_what_a_repository_says_does_not_steer_the_terminal(trace: Trace, capsys: pytest.CaptureFixture[str]) -> None:
-    print_stage(of_stage(trace, "scope"))
+    print_stage(of_stage(trace, Stage.SCOPE))
     shown = capsys.readouterr().out
     assert "\x1b[2J" not in shown
     assert "[bold]a.py \\x1b[2J" in shown

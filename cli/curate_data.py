@@ -1,21 +1,18 @@
-"""`cra curate-data`: a dataset of one stage from the runs on record. `cra train-plan`: which stage needs one most."""
+"""`cra curate-data`: a dataset of one stage from the runs on record."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
+from cli.options import CountingBaseOption
+from cli.output import console, errors, print_json, table
+from host.settings import load_settings
+from models.curation_settings import CurationRequest
 from models.targets import TrainingTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from training.data.curation import Curated, TrainingAdvice
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("curate-data")(curate_data)
-    app.command("train-plan")(train_plan)
+from store.database import open_database
+from store.runs import open_raw_store
+from training.data.curation import Curated, curate
 
 
 def curate_data(
@@ -25,9 +22,7 @@ def curate_data(
     campaign: Annotated[
         list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs are new; repeat for several.")
     ] = None,
-    base: Annotated[
-        str | None, typer.Option("--base", metavar="NAME", help="Count tokens as this base does, not by an estimate.")
-    ] = None,
+    base: CountingBaseOption = None,
     max_prompt_tokens: Annotated[
         int | None, typer.Option(help="Leave out longer prompts; the stage's window if unset.", min=1)
     ] = None,
@@ -48,10 +43,6 @@ def curate_data(
 
     The same runs and settings give the same dataset. What is dropped on the way is counted, with the reason.
     """
-    from cli.output import errors, print_json
-    from host.settings import load_settings
-    from models.curation_settings import CurationRequest
-
     settings = load_settings()
     request = CurationRequest(
         target=stage,
@@ -68,9 +59,6 @@ def curate_data(
         whole_pool=whole_pool,
         dry_run=dry_run,
     )
-    from store.database import open_database
-    from store.runs import open_raw_store
-    from training.data.curation import curate
 
     with errors.status("curating") as status:
         made = curate(
@@ -85,64 +73,7 @@ def curate_data(
         _print(made)
 
 
-def train_plan(as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False) -> None:
-    """Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints."""
-    from cli.output import errors, print_json
-    from evals.sets import reserved_repositories
-    from host.settings import load_settings
-    from store.database import open_database
-    from store.runs import open_raw_store
-    from training.adapters.registry import Registry
-    from training.cycle.tier_status import measure_tier_status
-    from training.data.curation import advise
-
-    settings = load_settings()
-    with errors.status("reading runs"):
-        raw, curated = open_raw_store(settings.raw_url), open_database(settings.curated_url, "curated")
-        now = measure_tier_status(raw.engine, curated, Registry(curated, settings.data_dir), settings.guardrails)
-        plan_id, plan = advise(raw, settings.curation, now, reserved_repositories(curated, raw.engine))
-    if as_json:
-        print_json({"id": plan_id, **plan.model_dump(mode="json")})
-    else:
-        _print_plan(plan_id, plan)
-
-
-def _print_plan(plan_id: str, plan: "TrainingAdvice") -> None:
-    from cli.output import console, table
-
-    rows = [
-        (
-            need.target.value,
-            "now" if need.target in plan.in_turn else "waits" if need.waits else "serves",
-            ", ".join(f"{count} {source}" for source, count in need.examples.items()) or "none",
-            need.preferences,
-            need.failures,
-            f"{need.malformed:.0%} of {need.answers}",
-            f"{need.need:.2f}",
-        )
-        for need in plan.needs
-    ]
-    title = f"{plan.trajectories} trajectories of models{''.join(f', {name}' for name in plan.planners)}"
-    columns = ["target", "turn", "examples", "preferences", "failures", "malformed", "need"]
-    table(title, columns, rows, right=["preferences", "failures", "need"])
-    if plan.held_out:
-        console.print(f"not counted, kept for evaluation: {', '.join(plan.held_out)}", markup=False)
-    console.print("What would help:")
-    for need in plan.needs:
-        for advice in need.advice:
-            console.print(f"  {need.target.value}: {advice}", markup=False, soft_wrap=True)
-    console.print(
-        f"weakest: {plan.weakest.value if plan.weakest else 'none'}; {plan.reason}", markup=False, soft_wrap=True
-    )
-    if plan.undetermined:
-        console.print(f"{plan.undetermined} failures could be put down to no stage")
-    target = plan.weakest or plan.needs[0].target
-    console.print(f"plan {plan_id}\nnext: cra curate-data --stage {target.value} --plan {plan_id[:12]}", markup=False)
-
-
-def _print(made: "Curated") -> None:
-    from cli.output import console, table
-
+def _print(made: Curated) -> None:
     card = made.card
     for name, funnel in (("examples", card.funnel), ("preferences", card.preference_funnel)):
         _print_funnel(f"{card.target.value}: {name}", funnel)
@@ -169,10 +100,8 @@ def _print(made: "Curated") -> None:
         console.print(f"next: cra train {card.target.value} --base {base}", markup=False)
 
 
-def _print_funnel(title: str, funnel: "Iterable[tuple[str, int, int]]") -> None:
+def _print_funnel(title: str, funnel: Iterable[tuple[str, int, int]]) -> None:
     """The steps at which something was dropped, between the first and the last."""
-    from cli.output import table
-
     rows = list(funnel)
     before = [0, *(kept for _, kept, _ in rows)]
     shown = [row for i, row in enumerate(rows) if row[2] or row[1] > before[i] or i == len(rows) - 1]

@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.flow_context import flow_context
+from cli.options import JsonOption, TeacherCostOption
+from cli.output import console, print_json, table
+from host.settings import load_settings
+from llm import open_router
+from models.errors import InfrastructureError
 from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
     from flows.score import ScoreReport
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("score-answers")(score_answers)
 
 
 def score_answers(
@@ -21,21 +22,19 @@ def score_answers(
         list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs; repeat for several.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Answers at most.", min=1)] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(help="Stop before the teacher has cost more, in the price table's currency.", min=0)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    max_cost: TeacherCostOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Have the teacher score the student's own answers in runs that passed.
 
     Curation then leaves out what scored under `curation.least_score`, and takes answers of solves that no hidden test
     judged if they scored well. The same command goes on where it was stopped, and pays for no opinion twice.
     """
-    from cli.output import print_json
-    from cli.running import run_score
-    from models.errors import InfrastructureError
+    open_router(load_settings().models, "teacher")  # without a teacher this ends before the engine starts
+    with flow_context():
+        from flows.score import score
 
-    report = run_score(stage, tuple(campaign or ()), limit, max_cost)
+        report = score(stage, tuple(campaign or ()), limit, max_cost)
     if as_json:
         print_json(report)
     else:
@@ -45,8 +44,6 @@ def score_answers(
 
 
 def _show(report: "ScoreReport") -> None:
-    from cli.output import console, table
-
     rows = [
         ("scored now", len(report.scores)),
         (f"of these {report.least:g} or better", report.accepted),

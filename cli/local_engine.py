@@ -1,8 +1,8 @@
-"""The settings of an engine's server that is ours alone: a password, a home per data directory, no other origins.
+"""Settings of the engine's server that a command starts for itself: a password, a home per data directory, no CORS.
 
-The server that a command starts for itself answers only who knows a password that is drawn for it and lies in the
-memory of the command and in the environment of its server, which the kernel shows to the same user and to root alone.
-What the engine stores lies under the data directory. A server that the user names by PREFECT_API_URL is used as it is.
+The server answers only clients with a password that is drawn for it. The password is held in the memory of the command
+and in the environment of the server, which the kernel shows to the same user and to root alone. What the engine stores
+lies under the data directory. A server that the user names by PREFECT_API_URL is used as it is.
 """
 
 import os
@@ -21,21 +21,21 @@ _KEPT = (
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS",
     "PREFECT_SERVER_ANALYTICS_ENABLED",
 )
-"""What a user may say of the engine that a command starts; all else would tie it to a server of the user's."""
+"""Prefixes of settings that the user may give the local engine; others would tie it to a server of the user's."""
 _NO_ORIGIN = "https://none.invalid"
 """An origin that no page can have: the name is reserved never to be one. An empty list would mean all."""
 _DATABASE = "engine.db"
-_owner: Path | None = None
-"""Whose engine this process uses: its home."""
+_home_in_use: Path | None = None
+"""Home of the engine that this process uses."""
 
 
 def engine_home(data_dir: Path) -> Path:
-    """Where the engine keeps its database, its profiles and its results for one data directory."""
+    """Directory of the engine's database, profiles and results for one data directory."""
     return data_dir.absolute() / "engine"
 
 
 def server_settings(home: Path, password: str) -> dict[str, str]:
-    """The engine's settings, as environment variables, for a server in `home` and for its clients."""
+    """Settings, as environment variables, of a server in `home` and of its clients."""
     return {
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
@@ -53,17 +53,17 @@ def server_settings(home: Path, password: str) -> dict[str, str]:
     }
 
 
-def own_engine(data_dir: Path) -> None:
-    """Have this process start an engine of its own when it needs one, unless the user names a server.
+def use_local_engine(data_dir: Path) -> None:
+    """Have this process start its own server when the engine needs one, unless the user names a server.
 
-    The password leaves the environment once the engine has read it, so that nothing else that is started has it. Raises
-    UsageError if a file in the working directory names a server: that may be anybody's.
+    The password leaves the environment once the engine has read it, so that no other child process has it. Raises
+    UsageError if a file in the working directory names a server: it may come with a stranger's checkout.
     """
-    global _owner
+    global _home_in_use
     if _is_named():
         return
     home = private_directory(engine_home(data_dir))
-    if home == _owner:
+    if home == _home_in_use:
         return
     private_file(home / _DATABASE)  # its log and its index take its mode
     private_directory(home / "results")
@@ -71,15 +71,15 @@ def own_engine(data_dir: Path) -> None:
         del os.environ[name]
     os.environ |= server_settings(home, secrets.token_urlsafe(32))
     try:
-        _read_settings(change=_owner is not None, known="prefect" in sys.modules)
+        _read_settings(change=_home_in_use is not None, known="prefect" in sys.modules)
     finally:
         for name in _PASSWORDS:
             os.environ.pop(name, None)
-    _owner = home
+    _home_in_use = home
 
 
 def _is_named() -> bool:
-    """Whether the user, or who has set this process up, names a server that is to be used."""
+    """Whether the environment, or settings that the engine has read already, name a server to use."""
     if os.environ.get(NAMED):
         return True
     if "prefect" not in sys.modules:

@@ -1,16 +1,17 @@
-"""A campaign's report for people: how its planners did, what they asked, what it cost, and why they failed."""
+"""`cra report`: how the planners of a campaign did, what they asked, what it cost, and why they failed."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
 from rich.text import Text
 
-from cli.output import console, table
-
-if TYPE_CHECKING:
-    from evals.quality import OwnTestsQuality, PlannerQuality
-    from evals.statistics import Rate
-    from store.runs import CampaignReport
+from cli.options import JsonOption
+from cli.output import console, print_json, table
+from evals.quality import OwnTestsQuality, PlannerQuality, qualities
+from evals.statistics import Rate
+from host.settings import load_settings
+from store.runs import CampaignReport, open_raw_store
 
 _STAGES = (
     "task_analysis", "scope", "precision", "meta_plan", "part_plan", "code", "test_plan", "adjustment",
@@ -18,12 +19,39 @@ _STAGES = (
 """In the order of the pipeline."""
 
 
-def unfinished(result: "CampaignReport") -> int:
+def report(
+    name: Annotated[str, typer.Argument(help="A campaign's label.")],
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
+) -> None:
+    """Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, who was at fault."""
+    store = open_raw_store(load_settings().raw_url)
+    result = store.report(name)
+    figures = qualities(store.usage(name))
+    lines = store.trajectories(name, limit)
+    if as_json:
+        print_json(
+            {
+                **result.model_dump(mode="json"),
+                "quality": {each.planner: each.model_dump(mode="json") for each in figures},
+                "trajectories": [line.model_dump(mode="json") for line in lines],
+            }
+        )
+        return
+    print_report(result, figures)
+    table(
+        f"Trajectories, those that did not pass first ({len(lines)})",
+        ["id", "instance", "planner", "outcome", "detail"],
+        [(x.id[:12], x.instance, x.planner, x.outcome or "open", _short(x.detail)) for x in lines],
+    )
+
+
+def unfinished(result: CampaignReport) -> int:
     """How many trajectories have no verdict yet."""
     return sum(counts.infrastructure + counts.open for counts in result.planners.values())
 
 
-def print_report(result: "CampaignReport", qualities: Sequence["PlannerQuality"] = ()) -> None:
+def print_report(result: CampaignReport, qualities: Sequence[PlannerQuality] = ()) -> None:
     """How the planners' trajectories ended, one row per planner; and, if they are given, the figures behind."""
     rows = []
     for planner, counts in sorted(result.planners.items()):
@@ -48,7 +76,7 @@ def print_report(result: "CampaignReport", qualities: Sequence["PlannerQuality"]
     console.print(f"[dim]campaign {result.campaign_id[:12]}{hint}[/]")
 
 
-def print_quality(qualities: Sequence["PlannerQuality"]) -> None:
+def print_quality(qualities: Sequence[PlannerQuality]) -> None:
     """pass@k with intervals, what each stage asked and cost, and which stages failed."""
     table(
         "Solved at the first try (pass@1, instances counting alike), with 95% intervals",
@@ -85,7 +113,7 @@ def print_quality(qualities: Sequence["PlannerQuality"]) -> None:
         table("Tests that planners wrote", ["planner", *names], own, right=names)
 
 
-def _rates(quality: "PlannerQuality") -> list[tuple[object, ...]]:
+def _rates(quality: PlannerQuality) -> list[tuple[object, ...]]:
     at_k = ", ".join(f"{k}: {value:.3f}" for k, value in quality.pass_at_k.items())
     rows: list[tuple[object, ...]] = [(quality.planner, "all", *_rate(quality.pass_at_1), at_k)]
     if len(quality.by_temperature) > 1:
@@ -93,11 +121,11 @@ def _rates(quality: "PlannerQuality") -> list[tuple[object, ...]]:
     return rows
 
 
-def _rate(rate: "Rate") -> tuple[str, str, int, int]:
+def _rate(rate: Rate) -> tuple[str, str, int, int]:
     return f"{rate.value:.3f}", f"{rate.low:.3f} - {rate.high:.3f}", rate.instances, rate.repositories
 
 
-def _stages(quality: "PlannerQuality") -> list[tuple[object, ...]]:
+def _stages(quality: PlannerQuality) -> list[tuple[object, ...]]:
     by_name = {stage.stage: stage for stage in quality.stages}
     rows: list[tuple[object, ...]] = []
     for name in [name for name in _STAGES if name in by_name]:
@@ -122,7 +150,7 @@ def _stages(quality: "PlannerQuality") -> list[tuple[object, ...]]:
     return rows
 
 
-def _own_tests(planner: str, own: "OwnTestsQuality") -> tuple[object, ...]:
+def _own_tests(planner: str, own: OwnTestsQuality) -> tuple[object, ...]:
     return planner, own.trajectories, own.tests, own.steady, _share(own.lines_run), _share(own.hunks_noticed)
 
 
@@ -132,3 +160,7 @@ def _share(value: float | None) -> str:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"
+
+
+def _short(detail: str, most: int = 120) -> str:
+    return detail if len(detail) <= most else detail[: most - 1] + "…"

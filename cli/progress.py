@@ -1,0 +1,69 @@
+"""Live progress of flows that run in this process, on standard error."""
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from cli.output import errors
+from cli.stopping import stop_at_once
+
+
+class ProgressBars:
+    """Progress listener that draws a bar per stage, or prints a line per unit where standard error is no terminal."""
+
+    def __init__(self, display: Progress) -> None:
+        self._display = display
+        self._tasks: dict[str, TaskID] = {}
+        self._waiting: TaskID | None = display.add_task("starting", total=None, note="")
+
+    def start(self, what: str, total: int | None, done: int = 0) -> None:
+        """Add a bar; units that were done before do not count in its rate."""
+        stop_at_once()  # the engine has taken SIGTERM for itself when a flow began, to wait for what is running
+        if self._waiting is not None:
+            self._display.remove_task(self._waiting)
+            self._waiting = None
+        new = what not in self._tasks
+        if not new:
+            self._display.remove_task(self._tasks[what])
+        if self._display.disable and (new or done):
+            errors.print(f"{what}: {done} of {total}" if done and total and total > 1 else what, markup=False)
+        self._tasks[what] = self._display.add_task(what, total=total, completed=done, note="")
+
+    def advance(self, what: str, note: str, by: int = 1) -> None:
+        """Move a bar."""
+        self._display.advance(self._tasks[what], by)
+        self._display.update(self._tasks[what], note=note)
+        if self._display.disable:
+            errors.print(f"{what}: {note}", markup=False)
+
+
+class RateColumn(ProgressColumn):
+    """Finished units per minute."""
+
+    def render(self, task: Task) -> Text:
+        """The rate so far, or nothing while it is unknown."""
+        return Text(f"{task.speed * 60:.1f}/min" if task.speed else "", style="dim")
+
+
+def progress() -> Progress:
+    """Progress display with counts, rate, elapsed and remaining time, on standard error; disabled if that is piped."""
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=errors,
+        disable=not errors.is_terminal,
+    )
