@@ -9,7 +9,7 @@ from models.targets import TrainingTarget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from store.tables import Promotion
+    from store.learning.promotions import LoggedDecision
     from training.adapters.registry import AdapterVersion, Registry
 
 app = typer.Typer(help="Trained adapters: which serve, why, and are they intact.", no_args_is_help=True)
@@ -225,14 +225,14 @@ def _metrics(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value:.3f}" for key, value in sorted(metrics.items()) if isinstance(value, float))
 
 
-def _decision(row: "Promotion", names: dict[str, str]) -> dict[str, Any]:
+def _decision(row: "LoggedDecision", names: dict[str, str]) -> dict[str, Any]:
     return row.model_dump(mode="json") | {
         "adapter_name": names.get(row.adapter or ""),
         "serving_name": names.get(row.serving or ""),
     }
 
 
-def _print_decisions(rows: "Sequence[Promotion]", names: dict[str, str]) -> None:
+def _print_decisions(rows: "Sequence[LoggedDecision]", names: dict[str, str]) -> None:
     """A line for each decision, and its reason below: reasons are too long for a column."""
     from rich.padding import Padding
     from rich.text import Text

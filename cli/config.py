@@ -12,12 +12,13 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     """Print every setting, its value and its source."""
     from cli.output import print_json, table
     from host.settings import load_settings, settings_with_sources
+    from store.database import without_password
 
     rows = settings_with_sources(load_settings())
     if as_json:
         print_json(
             {
-                name: {"value": _hide(value) if isinstance(value, str) else value, "source": source}
+                name: {"value": without_password(value) if isinstance(value, str) else value, "source": source}
                 for name, value, source in rows
             }
         )
@@ -25,14 +26,5 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     table(
         "Settings",
         ["setting", "value", "source"],
-        [(name, _hide(str(value)), source) for name, value, source in rows],
+        [(name, without_password(str(value)), source) for name, value, source in rows],
     )
-
-
-def _hide(value: str) -> str:
-    """A database URL without its password."""
-    if "://" not in value:
-        return value
-    from sqlalchemy.engine import make_url
-
-    return make_url(value).render_as_string(hide_password=True)

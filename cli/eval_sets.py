@@ -9,10 +9,9 @@ from models.targets import TrainingTarget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Engine
-
     from models.chat import Message
     from models.evaluation import EvaluationSet
+    from store.database import Engine
 
 app = typer.Typer(help="Held-out questions with known answers; frozen for good.", no_args_is_help=True)
 

@@ -13,7 +13,9 @@ from host.private import make_directory, private_file, tighten
 from models.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    # What callers pass on to the store's functions, without importing SQLAlchemy themselves.
+    from sqlalchemy import Connection as Connection
+    from sqlalchemy import Engine as Engine
     from sqlalchemy.engine import URL, ExceptionContext
 
 DatabaseKind = Literal["raw", "curated"]
@@ -66,6 +68,15 @@ def shown(url: "URL") -> str:
     if url.get_backend_name() == "sqlite":
         return url.database or ""
     return url.set(query={}, drivername="postgresql").render_as_string(hide_password=True)
+
+
+def without_password(url: str) -> str:
+    """A database URL with stars for its password; any other setting as it is."""
+    if "://" not in url:
+        return url
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _url(target: str | Path) -> "URL":

@@ -19,31 +19,23 @@ from store.database import open_database
 from store.keys import campaign_key, canonical, digest, instance_key, trajectory_key
 from store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
 from store.runs.attributions import attribution_row, keep_attribution, read_attribution
+from store.runs.contents import add_content
 from store.runs.questions import RawReader
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import latest_run
 from store.tables import (
+    Blob,
     Campaign,
     CampaignRun,
     InstanceRow,
     OutcomeRow,
     RepoPackageRow,
-    RepositoryContentRow,
     TaskRun,
     ValidationRow,
     utc_now,
 )
 
 _RUNS = table_of(TaskRun)
-
-
-def content_row(repository: str, content: RepositoryContent) -> RepositoryContentRow:
-    """The row of a repository's content."""
-    return RepositoryContentRow(
-        id=digest("content", repository, canonical(content)),
-        repository=repository,
-        content=content.model_dump(mode="json"),
-    )
 
 
 def open_raw_store(target: str | Path) -> "RawStore":
@@ -65,6 +57,12 @@ class RawStore(RawReader):
         """A stored text. Raises DatabaseError if there is none or it is damaged."""
         with reading(self._engine) as connection:
             return read_texts(connection, [sha256])[sha256]
+
+    def text_hashes(self, prefix: str, limit: int) -> list[str]:
+        """Hashes of stored texts that begin with some hexadecimal digits, `limit` at most."""
+        key = table_of(Blob).c.sha256
+        with reading(self._engine) as connection:  # "g" follows all hexadecimal digits
+            return list(connection.scalars(select(key).where(key >= prefix, key < prefix + "g").limit(limit)))
 
     def register_package(self, manifest: Manifest, content: RepositoryContent | None = None) -> dict[str, str]:
         """Store a repo package and its instances; the instances' keys by their `instance_id`.
@@ -96,7 +94,7 @@ class RawStore(RawReader):
         with writing(self._engine, texts) as connection:
             add(connection, package)
             if content is not None:
-                add(connection, content_row(manifest.name, content))
+                add_content(connection, manifest.name, content)
             for row in sorted(rows, key=lambda row: row.id):
                 add(connection, row)
         return {row.instance_id: row.id for row in rows}

@@ -20,9 +20,8 @@ from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from llm.service import Service
+    from store.database import Engine
 
 
 def examiner(settings: Settings, base: Base, target: TrainingTarget) -> str:

@@ -11,7 +11,7 @@ from training.adapters.registry.registry import Registry
 from training.bases.bases import list_bases
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 
 def measure_tier_status(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> TierStatus:
