@@ -17,7 +17,7 @@ from models.protocols import Stage
 
 if TYPE_CHECKING:
     from store.runs import Trace
-    from store.runs.trace import Event
+    from store.runs.events import Event
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HEAD = 12

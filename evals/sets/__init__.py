@@ -8,7 +8,7 @@ from evals.sets.leakage import Contamination, contamination
 from store.learning.datasets import curated_from, trained_repositories
 from store.learning.evaluation_sets import all_sets
 from store.learning.reservations import reserved
-from store.runs.contents import known_repositories
+from store.runs.corpus import known_repositories
 
 __all__ = [
     "Contamination",

@@ -15,9 +15,10 @@ from models.manifest import Instance, PlanningType
 from models.protocols import Stage
 from models.tokens import ANSWER_TOKENS, estimate_tokens
 from models.training import TrainingTarget, content_id
-from store.rows import read_texts, reading
+from store.database import reading
 from store.runs.attempts import stored_calls
 from store.runs.results import SolvedInstance, solved_instances
+from store.texts import read_texts
 
 if TYPE_CHECKING:
     from store.database import Connection, Engine

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from harness.packages.contents import shared_content
 from models.content import RepositoryContent
+from store.database import reading
 from store.learning.reservations import reserved_contents
-from store.rows import reading
-from store.runs.contents import NamedContent, read_contents, shared_commits
+from store.runs.corpus import NamedContent, read_contents, shared_commits
 
 if TYPE_CHECKING:
     from store.database import Engine

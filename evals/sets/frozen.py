@@ -11,11 +11,12 @@ from evals.sets.copies import copies_among
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import EvaluationSet
 from models.training import TrainingTarget
+from store.database import reading
 from store.learning.datasets import trained_repositories
 from store.learning.evaluation_sets import add_set, newest_set
 from store.learning.reservations import add_reservations, reserved
-from store.rows import reading, writing
-from store.runs.contents import read_contents
+from store.rows import writing
+from store.runs.corpus import read_contents
 
 if TYPE_CHECKING:
     from store.database import Connection, Engine

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from models.plans import Frozen
 from models.training import TrainingTarget
 from store.active_adapters import served_name
-from store.rows import reading, table_of
-from store.tables import AdapterMetadata, BaseModel
+from store.database import reading
+from store.tables import AdapterMetadata, BaseModel, table_of
 
 _ADAPTERS, _BASES = table_of(AdapterMetadata), table_of(BaseModel)
 _LOCK_ID = 0xADA97E

@@ -4,8 +4,9 @@ from sqlalchemy import Connection, Engine, select
 
 from models.plans import Frozen
 from models.protocols import Stage
-from store.rows import Texts, add, table_of, writing
-from store.tables import AnswerScore
+from store.rows import add, writing
+from store.tables import AnswerScore, table_of
+from store.texts import Texts
 
 _SCORES = table_of(AnswerScore)
 AnswerScores = dict[tuple[str, str, str], float]

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, Row, insert, select
 
 from models.errors import UsageError
-from store.rows import reading, table_of, writing
-from store.tables import BaseModel
+from store.database import reading
+from store.rows import writing
+from store.tables import BaseModel, table_of
 
 _BASES = table_of(BaseModel)
 

@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Engine, select, true
 
 from models.training import TrainingTarget
-from store.rows import Texts, add, read_texts, reading, table_of, writing
-from store.tables import TrainingDataset, TrainingPlan
+from store.database import reading
+from store.rows import add, writing
+from store.tables import TrainingDataset, TrainingPlan, table_of
+from store.texts import Texts, read_texts
 
 CONSIDERED = "considered"
 """The part of a dataset's configuration that is the hash of a text: the ids of all examples it was drawn from."""

@@ -5,8 +5,10 @@ from sqlalchemy import Connection, Engine, select
 from models.errors import EvaluationError
 from models.evaluation import EvaluationSet
 from models.training import TrainingTarget
-from store.rows import add, reading, sha256, table_of
-from store.tables import EvaluationSetRow
+from store.database import reading
+from store.rows import add
+from store.tables import EvaluationSetRow, table_of
+from store.texts import sha256
 
 _SETS = table_of(EvaluationSetRow)
 

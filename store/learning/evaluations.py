@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from models.evaluation import Evaluation
-from store.rows import Texts, add, read_texts, reading, table_of, writing
-from store.tables import EvaluationRow
+from store.database import reading
+from store.rows import add, writing
+from store.tables import EvaluationRow, table_of
+from store.texts import Texts, find_text
 
 _ROWS = table_of(EvaluationRow)
 
@@ -15,8 +17,7 @@ _ROWS = table_of(EvaluationRow)
 def find_evaluation_result(raw: Engine, evaluation: str) -> str | None:
     """What was stored of an evaluation (its id), as text; None if it was not."""
     with reading(raw) as connection:
-        kept = connection.scalar(select(_ROWS.c.result_hash).where(_ROWS.c.id == evaluation))
-        return None if kept is None else read_texts(connection, [kept])[kept]
+        return find_text(connection, select(_ROWS.c.result_hash).where(_ROWS.c.id == evaluation))
 
 
 def add_evaluation(raw: Engine, key: str, evaluation: Evaluation, metrics: Mapping[str, Any], result: str) -> bool:

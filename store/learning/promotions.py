@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, insert, select
 from models.evaluation import GateReport
 from models.plans import Frozen
 from models.training import TrainingTarget
+from store.database import reading
 from store.learning.adapters import serving
-from store.rows import reading, table_of
-from store.tables import Promotion
+from store.tables import Promotion, table_of
 
 _LOG = table_of(Promotion)
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine, select
 
-from store.rows import add, reading, table_of
-from store.runs.contents import NamedContent, add_content, read_contents
-from store.tables import Reservation, ReservedContent
+from store.database import reading
+from store.rows import add
+from store.runs.corpus import NamedContent, add_content, read_contents
+from store.tables import Reservation, ReservedContent, table_of
 
 _RESERVED = table_of(Reservation)
 

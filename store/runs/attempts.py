@@ -6,8 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, select
 
 from models.protocols import Stage
-from store.rows import table_of
-from store.tables import EditRow, RetrievalDecision, RetrievalLlmCall
+from store.tables import EditRow, RetrievalDecision, RetrievalLlmCall, table_of
 
 _CALLS, _DECISIONS, _EDITS = table_of(RetrievalLlmCall), table_of(RetrievalDecision), table_of(EditRow)
 

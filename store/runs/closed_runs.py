@@ -11,9 +11,20 @@ from models.errors import UsageError
 from models.manifest import Instance, Manifest
 from models.outcomes import OracleKind, OutcomeKind
 from models.training import PairSource, Provenance
-from store.rows import chunks, read_texts, table_of
+from store.database import chunks
 from store.runs.attempts import AttemptKey
-from store.tables import AttributionRow, Campaign, CampaignRun, InstanceRow, OutcomeRow, RepoPackageRow, TaskRun
+from store.tables import (
+    AttributionRow,
+    Campaign,
+    CampaignRun,
+    InstanceRow,
+    OutcomeRow,
+    RepoPackageRow,
+    TaskRun,
+    same_attempt,
+    table_of,
+)
+from store.texts import read_texts
 
 UNKNOWN = "unknown"
 _RUNS, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
@@ -117,15 +128,11 @@ def read_runs(connection: Connection) -> Iterator[ClosedRun]:
         .join(_CAMPAIGNS, _CAMPAIGNS.c.id == _RUNS.c.campaign_id)
         .join(
             _OUTCOMES,
-            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
-            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
-            & (_OUTCOMES.c.attempt == _RUNS.c.closed_attempt),
+            same_attempt(_OUTCOMES),
         )
         .outerjoin(
             _ATTRIBUTIONS,
-            (_ATTRIBUTIONS.c.campaign_id == _RUNS.c.campaign_id)
-            & (_ATTRIBUTIONS.c.task_run_id == _RUNS.c.id)
-            & (_ATTRIBUTIONS.c.attempt == _RUNS.c.closed_attempt),
+            same_attempt(_ATTRIBUTIONS),
         )
         .where(_RUNS.c.closed_at.is_not(None))
         .order_by(_RUNS.c.campaign_id, _RUNS.c.id)

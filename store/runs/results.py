@@ -6,10 +6,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, select
 
 from models.outcomes import OutcomeKind
-from store.rows import reading, sha256, table_of
+from store.database import reading
 from store.runs.attempts import AttemptKey
 from store.runs.report import latest_run
-from store.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
+from store.tables import Campaign, InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
+from store.texts import sha256
 
 _RUNS, _INSTANCES = table_of(TaskRun), table_of(InstanceRow)
 _OUTCOMES, _CAMPAIGNS = table_of(OutcomeRow), table_of(Campaign)
@@ -91,9 +92,7 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
             .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
             .outerjoin(
                 _OUTCOMES,
-                (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
-                & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
-                & (_OUTCOMES.c.attempt == _RUNS.c.attempts),
+                same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == _RUNS.c.attempts),
             )
             .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.planner == planner)
             .order_by(_RUNS.c.id)

@@ -16,7 +16,7 @@ from models.errors import DatabaseError, GuardrailError
 from models.training import TrainingTarget
 from store.database import DatabaseKind, alembic_config, open_database
 from store.rows import writing
-from store.runs.contents import add_content
+from store.runs.corpus import add_content
 from tests.support.curation_material import dropped, lines, trained_on
 from tests.support.pairs_material import Repository, World, gold_runs
 from training.data.curation import curate

@@ -19,7 +19,7 @@ from models.errors import DatabaseError, UsageError
 from models.plans import Frozen
 from models.protocols import Stage
 from models.training import TrainingTarget
-from store.rows import reading
+from store.database import reading
 from store.runs import RawStore, StageUse
 from store.runs.attempts import stored_decisions
 from store.runs.attributions import read_attribution

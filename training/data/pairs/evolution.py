@@ -29,7 +29,7 @@ from models.edits import Edit, SearchReplace, SymbolEdit
 from models.training import Preference
 from repos.index.symbols import symbols
 from repos.text import lines_of
-from store.rows import read_texts
+from store.texts import read_texts
 from training.data.pairs.calls import Call
 from training.data.pairs.coverage import known_by_gold
 from training.data.pairs.funnel import Funnel

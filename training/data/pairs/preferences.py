@@ -14,7 +14,7 @@ from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.protocols import Stage
 from models.training import PairSource, Preference, TrainingTarget
-from store.rows import read_texts
+from store.texts import read_texts
 from training.data.pairs.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
 from training.data.pairs.funnel import Funnel
 from training.data.pairs.reading import is_text

@@ -15,10 +15,11 @@ from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.protocols import Stage
 from models.training import Pair, Preference, TrainingTarget
+from store.database import reading
 from store.learning.answer_scores import AnswerScores, read_scores
-from store.rows import read_texts, reading
 from store.runs import RawStore
 from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
+from store.texts import read_texts
 from training.data.pairs.calls import CUT_OFF, NO_PROMPT, REJECTED, REPEATED, UNREAD, Call, read_calls
 from training.data.pairs.coverage import ExpectedScope, known_by_gold, worth
 from training.data.pairs.evolution import before_after

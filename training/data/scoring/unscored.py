@@ -6,10 +6,11 @@ from typing import NamedTuple
 from models.chat import Message, read_prompt
 from models.protocols import Stage
 from models.training import TrainingTarget
+from store.database import reading
 from store.learning.answer_scores import Opinion, add_score, scored_keys
-from store.rows import read_texts, reading
 from store.runs import RawStore, digest
 from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
+from store.texts import read_texts
 from training.data.pairs.calls import Call, read_calls
 from training.data.pairs.scores import is_on_policy
 

@@ -1,18 +1,57 @@
-"""Repositories that campaigns ran on: their names, their commits, and what they are by content."""
+"""The corpus that campaigns ran on: repo packages with their instances, and what repositories are by content."""
 
 from collections.abc import Collection
 
 from sqlalchemy import Connection, Engine, select
 
 from models.content import RepositoryContent
-from store.keys import canonical, digest
-from store.rows import add, chunks, reading, table_of
-from store.tables import InstanceRow, RepositoryContentRow, ReservedContent
+from models.manifest import Manifest
+from store.database import chunks, reading
+from store.keys import canonical, digest, instance_key
+from store.rows import add, writing
+from store.tables import InstanceRow, RepoPackageRow, RepositoryContentRow, ReservedContent, table_of
+from store.texts import Texts
 
 NamedContent = tuple[str, RepositoryContent]
 """A repository's name, and what it is by content."""
 _ContentRow = type[RepositoryContentRow] | type[ReservedContent]
 _INSTANCES = table_of(InstanceRow)
+
+
+def register_package(raw: Engine, manifest: Manifest, content: RepositoryContent | None = None) -> dict[str, str]:
+    """Store a repo package and its instances; the instances' keys by their `instance_id`.
+
+    `content` is what its clone was found to be, by which copies of a repository under other names are known.
+    """
+    texts = Texts()
+    package = RepoPackageRow(
+        id=manifest.identity(),
+        name=manifest.name,
+        source=manifest.source,
+        head=manifest.head,
+        manifest_hash=texts.add(manifest.to_json()),
+    )
+    rows = [
+        InstanceRow(
+            id=instance_key(manifest.name, instance),
+            instance_id=instance.instance_id,
+            package_id=package.id,
+            repository=manifest.name,
+            commit=instance.commit,
+            base_commit=instance.base_commit,
+            environment=instance.environment,
+            reason=instance.reason.value if instance.reason else None,
+            spec_hash=texts.add(canonical(instance)),
+        )
+        for instance in manifest.instances
+    ]
+    with writing(raw, texts) as connection:
+        add(connection, package)
+        if content is not None:
+            add_content(connection, manifest.name, content)
+        for row in sorted(rows, key=lambda row: row.id):
+            add(connection, row)
+    return {row.instance_id: row.id for row in rows}
 
 
 def known_repositories(raw: Engine) -> list[str]:
