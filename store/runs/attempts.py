@@ -1,6 +1,7 @@
 """What an attempt left behind, for those that learn from it: calls, decisions and rejected edits, by position."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, select
@@ -19,7 +20,8 @@ class AttemptKey(NamedTuple):
     attempt: int
 
 
-class StoredCall(NamedTuple):
+@dataclass(frozen=True)
+class StoredCall:
     """One question and its answer, by the hashes of their texts. `attempt` counts from 0 the times that a question (of
     a stage, part and step) was asked."""
 

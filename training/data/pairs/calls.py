@@ -19,21 +19,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Call:
-    """One question and its answer, by the hashes of their texts. `fault` says why the answer is worth nothing."""
+class Call(StoredCall):
+    """A call of a closed run. `fault` says why the answer is worth nothing."""
 
     run: ClosedRun
-    seq: int
-    stage: Stage
-    place: str
-    attempt: int
-    request: str
-    prompt: str | None
-    response: str
-    reasoning: str | None
-    model: str
-    adapter: str | None
     fault: str | None
+
+    @property
+    def place(self) -> str:
+        """The part and step of the plan that it is about."""
+        return "/".join(each for each in (self.part, self.step) if each)
 
     @property
     def says(self) -> tuple[str, str | None, str, str | None]:
@@ -53,7 +48,7 @@ def read_calls(connection: "Connection", run: ClosedRun, stages: Collection[Stag
     if Stage.CODE in stages:
         rejected = _before(calls, [(seq, Stage.CODE) for seq in rejected_edits(connection, run.key)])
     last = {group[-1].seq for group in _questions(calls)}
-    return [_call(run, call, _fault(call, unread, rejected, call.seq in last)) for call in calls]
+    return [Call(**vars(call), run=run, fault=_fault(call, unread, rejected, call.seq in last)) for call in calls]
 
 
 def _before(calls: Sequence[StoredCall], events: Sequence[tuple[int, Stage]]) -> set[int]:
@@ -89,20 +84,3 @@ def _fault(call: StoredCall, unread: set[int], rejected: set[int], last: bool) -
     if call.seq in rejected:
         return REJECTED
     return None if last else REPEATED
-
-
-def _call(run: ClosedRun, call: StoredCall, fault: str | None) -> Call:
-    return Call(
-        run=run,
-        seq=call.seq,
-        stage=call.stage,
-        place="/".join(each for each in (call.part, call.step) if each),
-        attempt=call.attempt,
-        request=call.request,
-        prompt=call.prompt,
-        response=call.response,
-        reasoning=call.reasoning,
-        model=call.model,
-        adapter=call.adapter,
-        fault=fault,
-    )
