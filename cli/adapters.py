@@ -13,7 +13,7 @@ from host.settings import load_settings
 from models.errors import RegistryError, UsageError
 from models.targets import TrainingTarget
 from store.database import open_database
-from store.tables import Promotion
+from store.learning.promotions import LoggedDecision
 from training.adapters.registry import AdapterVersion, Registry
 from training.adapters.registry.statement import read_statement
 
@@ -209,14 +209,14 @@ def _metrics(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value:.3f}" for key, value in sorted(metrics.items()) if isinstance(value, float))
 
 
-def _decision(row: Promotion, names: dict[str, str]) -> dict[str, Any]:
+def _decision(row: LoggedDecision, names: dict[str, str]) -> dict[str, Any]:
     return row.model_dump(mode="json") | {
         "adapter_name": names.get(row.adapter or ""),
         "serving_name": names.get(row.serving or ""),
     }
 
 
-def _print_decisions(rows: Sequence[Promotion], names: dict[str, str]) -> None:
+def _print_decisions(rows: Sequence[LoggedDecision], names: dict[str, str]) -> None:
     """A line for each decision, and its reason below: reasons are too long for a column."""
     for row in rows:
         who = names.get(row.adapter or "", "-")

@@ -1,11 +1,11 @@
 """`cra config`: what is set, and where it was set."""
 
 import typer
-from sqlalchemy.engine import make_url
 
 from cli.options import JsonOption
 from cli.output import print_json, table
 from host.settings import load_settings, settings_with_sources
+from store.database import without_password
 
 app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ def show(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(
             {
-                name: {"value": _hide(value) if isinstance(value, str) else value, "source": source}
+                name: {"value": without_password(value) if isinstance(value, str) else value, "source": source}
                 for name, value, source in rows
             }
         )
@@ -25,13 +25,5 @@ def show(as_json: JsonOption = False) -> None:
     table(
         "Settings",
         ["setting", "value", "source"],
-        [(name, _hide(str(value)), source) for name, value, source in rows],
+        [(name, without_password(str(value)), source) for name, value, source in rows],
     )
-
-
-def _hide(value: str) -> str:
-    """A database URL without its password."""
-    if "://" not in value:
-        return value
-
-    return make_url(value).render_as_string(hide_password=True)

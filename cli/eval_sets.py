@@ -1,10 +1,9 @@
 """`cra eval-sets`: held-out questions with known answers, frozen before anything is trained."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Engine
 
 from cli.options import CountingBaseOption, JsonOption
 from cli.output import console, print_json, table, waiting
@@ -29,6 +28,9 @@ from models.targets import TrainingTarget
 from store.database import open_database
 from training.bases.bases import find_base
 from training.bases.chat_format import ChatFormat
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 app = typer.Typer(help="Held-out questions with known answers; frozen for good.", no_args_is_help=True)
 
@@ -136,11 +138,11 @@ def reserve_(
         console.print(f"{name}: {'reserved' if name in new else 'was reserved before'}", markup=False)
 
 
-def _known(raw: Engine) -> str:
+def _known(raw: "Engine") -> str:
     return f"known: {', '.join(known_repositories(raw)) or 'none'}"
 
 
-def _counter(curated: Engine, base: str | None) -> Callable[[Sequence[Message]], int]:
+def _counter(curated: "Engine", base: str | None) -> Callable[[Sequence[Message]], int]:
     """Tokens of a prompt: as the base renders and tokenises it, or estimated on the high side."""
     if base is None:
         return estimate_prompt

@@ -16,7 +16,7 @@ from host.settings import load_settings
 from models.chat import read_prompt
 from models.protocols import Stage
 from store.runs import Trace, open_raw_store
-from store.runs.trace import Event
+from store.runs.events import Event
 
 HEAD = 12
 """Lines of a text that are shown without `--full`."""

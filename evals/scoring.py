@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import ValidationError
-from sqlalchemy import select
 
 from evals.metrics import class_counts, item_scores, macro_f1, schema_of
 from host.private import make_directory
@@ -24,11 +23,10 @@ from models.plans import Frozen
 from models.tokens import ANSWER_TOKENS
 from models.training import TrainingTarget
 from store.keys import digest
-from store.rows import Texts, add, read_texts, reading, table_of, writing
-from store.tables import EvaluationRow
+from store.learning.evaluations import add_evaluation, find_evaluation_result
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 EvaluationSettings = dict[str, str | int | float]
 SCORING = 3
@@ -37,7 +35,6 @@ ScoringProgress = Callable[[int, int], None]
 """Told how many answers of how many are there."""
 ItemSample = tuple[EvaluationItem, int]
 """An item and a seed."""
-_ROWS = table_of(EvaluationRow)
 
 
 class AnsweringTerms(Protocol):
@@ -191,25 +188,14 @@ def keep_evaluation(raw: "Engine", result: ScoredEvaluation, evaluation_set: Eva
     With the set, the row's metrics hold the counts by class and the macro F1 over the whole set as well.
     """
     evaluation = result.evaluation
-    texts = Texts()
     metrics: dict[str, Any] = dict(means(evaluation))
     if evaluation_set is not None and result.answers:
         counts = counts_of(result, evaluation_set)
         if counts:
             metrics |= {"set_macro_f1": macro_f1(counts), "classes": {k: v.model_dump() for k, v in counts.items()}}
-    row = EvaluationRow(
-        id=evaluation_id(evaluation.set_id, evaluation.subject, evaluation.settings),
-        target=evaluation.target.value,
-        set_id=evaluation.set_id,
-        base=evaluation.subject.base,
-        adapter=evaluation.subject.adapter,
-        metrics=metrics,
-        seconds=evaluation.seconds,
-        result_hash=texts.add(result.model_dump_json()),
-    )
-    with writing(raw, texts) as connection:
-        if add(connection, row):
-            return evaluation
+    key = evaluation_id(evaluation.set_id, evaluation.subject, evaluation.settings)
+    if add_evaluation(raw, key, evaluation, metrics, result.model_dump_json()):
+        return evaluation
     kept = find_evaluation(raw, evaluation.set_id, evaluation.subject, evaluation.settings)
     assert kept is not None
     return kept
@@ -217,12 +203,10 @@ def keep_evaluation(raw: "Engine", result: ScoredEvaluation, evaluation_set: Eva
 
 def find_result(raw: "Engine", set_id: str, subject: Subject, settings: EvaluationSettings) -> ScoredEvaluation | None:
     """A finished evaluation with its answers, or None; the subject bears the name that is asked for."""
-    with reading(raw) as connection:
-        query = select(_ROWS.c.result_hash).where(_ROWS.c.id == evaluation_id(set_id, subject, settings))
-        kept = connection.scalar(query)
-        if kept is None:
-            return None
-        result = ScoredEvaluation.model_validate_json(read_texts(connection, [kept])[kept])
+    text = find_evaluation_result(raw, evaluation_id(set_id, subject, settings))
+    if text is None:
+        return None
+    result = ScoredEvaluation.model_validate_json(text)
     evaluation = result.evaluation.model_copy(update={"subject": subject})
     return result.model_copy(update={"evaluation": evaluation})
 

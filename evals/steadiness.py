@@ -3,15 +3,11 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select
-
-from store.rows import reading, table_of
-from store.tables import InstanceRow, TaskRun
+from store.runs.results import verdicts
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
-_TRAJECTORIES, _INSTANCES = table_of(TaskRun), table_of(InstanceRow)
 STUDENT = "student"
 
 
@@ -46,23 +42,7 @@ def steadiness(raw: "Engine", held_out: Collection[str] = (), least: int = 1) ->
 
 def _turns(raw: "Engine", held_out: Collection[str]) -> list[dict[str, float]]:
     """The pass rate of each instance in each turn of the student, the one that ended last first."""
-    query = (
-        select(
-            _TRAJECTORIES.c.campaign_id,
-            _TRAJECTORIES.c.planner_hash,
-            _TRAJECTORIES.c.instance_id,
-            _TRAJECTORIES.c.success,
-        )
-        .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
-        .where(
-            _TRAJECTORIES.c.planner == STUDENT,
-            _TRAJECTORIES.c.success.is_not(None),
-            _INSTANCES.c.repository.not_in(sorted(held_out)),
-        )
-        .order_by(_TRAJECTORIES.c.closed_at.desc(), _TRAJECTORIES.c.id)
-    )
     turns: dict[tuple[str, str], dict[str, list[bool]]] = {}
-    with reading(raw) as connection:
-        for campaign, identity, instance, success in connection.execute(query):
-            turns.setdefault((campaign, identity), {}).setdefault(instance, []).append(success)
+    for campaign, identity, instance, success in verdicts(raw, STUDENT, held_out):
+        turns.setdefault((campaign, identity), {}).setdefault(instance, []).append(success)
     return [{name: sum(each) / len(each) for name, each in turn.items()} for turn in turns.values()]

@@ -90,7 +90,7 @@ def read_aliases(curated: "Engine") -> list[Alias]:
     from sqlalchemy import select
     from sqlmodel import col
 
-    from store.database import READ_ONLY
+    from store.database import reading
     from store.tables import AdapterMetadata, BaseModel
 
     query = (
@@ -105,7 +105,7 @@ def read_aliases(curated: "Engine") -> list[Alias]:
         .where(col(AdapterMetadata.active))
         .order_by(col(AdapterMetadata.stage))
     )
-    with curated.connect().execution_options(**{READ_ONLY: True}) as connection:
+    with reading(curated) as connection:
         rows = connection.execute(query).all()
     return [
         Alias(target, served_name(target, version, content), base, name or "")

@@ -6,6 +6,8 @@ password. SQLAlchemy and alembic are imported on use, so that importing this mod
 """
 
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +29,7 @@ READ_ONLY = "cra_read_only"
 """Execution option of a connection that only reads: on SQLite it then takes no write lock."""
 
 BUSY_SECONDS = 30
+_CHUNK = 500
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_ID = 0x0C1EA4
 _REMEDIES = (
@@ -63,11 +66,34 @@ def open_database(target: str | Path, kind: DatabaseKind) -> "Engine":
     return engine
 
 
+@contextmanager
+def reading(engine: "Engine") -> Iterator["Connection"]:
+    """A connection that sees one state of the database and takes no write lock."""
+    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        yield connection
+
+
+def chunks(items: Collection[str]) -> Iterator[list[str]]:
+    """Items, as many at a time as a statement takes."""
+    ordered = sorted(set(items))
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]
+
+
 def shown(url: "URL") -> str:
     """A URL as it may be printed: without password and options; a path for SQLite."""
     if url.get_backend_name() == "sqlite":
         return url.database or ""
     return url.set(query={}, drivername="postgresql").render_as_string(hide_password=True)
+
+
+def without_password(url: str) -> str:
+    """A database URL with stars for its password; any other setting as it is."""
+    if "://" not in url:
+        return url
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _url(target: str | Path) -> "URL":
@@ -145,7 +171,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _bring_to_head(engine: "Engine", kind: DatabaseKind) -> None:
-    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+    with reading(engine) as connection:
         if _version(connection, kind) == HEADS[kind]:
             return
     if engine.dialect.name == "sqlite":

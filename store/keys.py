@@ -1,4 +1,4 @@
-"""Identities: what makes two things the same thing, whatever they are called and whenever they were seen."""
+"""Keys: identities by content, as truncated SHA-256 of canonical JSON, whatever a thing is called."""
 
 import hashlib
 import json

@@ -3,8 +3,12 @@
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
 from evals.sets.copies import copies_among, copy_of_reserved
-from evals.sets.frozen import all_sets, freeze, latest_set, require_untrained, reserve, reserved, reserved_repositories
-from evals.sets.trained import Contamination, contamination, curated_from, known_repositories, trained_repositories
+from evals.sets.frozen import freeze, latest_set, require_untrained, reserve, reserved_repositories
+from evals.sets.leakage import Contamination, contamination
+from store.learning.datasets import curated_from, trained_repositories
+from store.learning.evaluation_sets import all_sets
+from store.learning.reservations import reserved
+from store.runs.corpus import known_repositories
 
 __all__ = [
     "Contamination",

@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, RowMapping, select
-
 from models.chat import Message, read_prompt
 from models.errors import EvaluationError
 from models.evaluation import EvaluationItem, EvaluationSet
@@ -17,18 +15,17 @@ from models.manifest import Instance, PlanningType
 from models.protocols import Stage
 from models.tokens import ANSWER_TOKENS, estimate_tokens
 from models.training import TrainingTarget, content_id
-from store.rows import read_texts, reading, table_of
-from store.tables import InstanceRow, RetrievalLlmCall, TaskRun
+from store.database import reading
+from store.runs.attempts import stored_calls
+from store.runs.results import SolvedInstance, solved_instances
+from store.texts import read_texts
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Connection, Engine
 
 PLANNER = "gold"
 CountMessages = Callable[[Sequence[Message]], int]
 """Tokens of a whole prompt."""
-_RUNS = table_of(TaskRun)
-_CALLS = table_of(RetrievalLlmCall)
-_INSTANCES = table_of(InstanceRow)
 
 
 def estimate_prompt(messages: Sequence[Message]) -> int:
@@ -53,7 +50,7 @@ def build_set(
     same set. Raises EvaluationError when a repository has none.
     """
     with reading(raw) as connection:
-        runs = _solved(connection, repositories)
+        runs = solved_instances(connection, PLANNER, repositories)
         if target in (TrainingTarget.CODE, TrainingTarget.PLANNING):
             found = list(_instances(connection, target, runs))
         else:
@@ -74,43 +71,16 @@ def build_set(
     return EvaluationSet(target=target, repositories=tuple(sorted({item.repository for item in drawn})), items=drawn)
 
 
-def _solved(connection: Connection, repositories: Collection[str]) -> list[RowMapping]:
-    """The newest passing gold trajectory of each commit, with its instance."""
-    query = (
-        select(
-            _RUNS.c.campaign_id,
-            _RUNS.c.id,
-            _RUNS.c.closed_attempt,
-            _INSTANCES.c.instance_id,
-            _INSTANCES.c.repository,
-            _INSTANCES.c.commit,
-            _INSTANCES.c.spec_hash,
-        )
-        .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
-        .where(_RUNS.c.planner == PLANNER, _RUNS.c.success, _INSTANCES.c.repository.in_(sorted(set(repositories))))
-        .order_by(_RUNS.c.closed_at, _RUNS.c.id)
-    )
-    newest = {(row["repository"], row["commit"]): row for row in connection.execute(query).mappings()}
-    return [newest[key] for key in sorted(newest)]
-
-
-def _instances(connection: Connection, target: TrainingTarget, runs: Sequence[RowMapping]) -> Iterator[EvaluationItem]:
+def _instances(
+    connection: "Connection", target: TrainingTarget, runs: Sequence[SolvedInstance]
+) -> Iterator[EvaluationItem]:
     """One item per instance; its stage is the plan that the commit exercises most."""
-    specs = read_texts(connection, [run["spec_hash"] for run in runs])
+    specs = read_texts(connection, [run.spec for run in runs])
     for run in runs:
         stage = Stage.CODE
         if target is TrainingTarget.PLANNING:
-            stage = _planning_stage(Instance.model_validate_json(specs[run["spec_hash"]]))
-        yield EvaluationItem(
-            id=content_id(stage, (), run["repository"], run["instance_id"]),
-            stage=stage,
-            repository=run["repository"],
-            instance=run["instance_id"],
-            commit=run["commit"],
-            messages=(),
-            expected="",
-            answer_tokens=ANSWER_TOKENS[stage],
-        )
+            stage = _planning_stage(Instance.model_validate_json(specs[run.spec]))
+        yield _item(content_id(stage, (), run.repository, run.instance), stage, run)
 
 
 def _planning_stage(instance: Instance) -> Stage:
@@ -121,41 +91,36 @@ def _planning_stage(instance: Instance) -> Stage:
 
 
 def _prompts(
-    connection: Connection, target: TrainingTarget, runs: Sequence[RowMapping], most: int | None, count: CountMessages
+    connection: "Connection",
+    target: TrainingTarget,
+    runs: Sequence[SolvedInstance],
+    most: int | None,
+    count: CountMessages,
 ) -> Iterator[EvaluationItem]:
     seen: set[tuple[Message, ...]] = set()
+    stage = Stage(target.value)
     for run in runs:
-        query = (
-            select(_CALLS.c.prompt_hash, _CALLS.c.response_hash)
-            .where(
-                _CALLS.c.campaign_id == run["campaign_id"],
-                _CALLS.c.task_run_id == run["id"],
-                _CALLS.c.attempt == run["closed_attempt"],
-                _CALLS.c.call_type == target.value,
-                _CALLS.c.step_attempt == 0,
-                _CALLS.c.prompt_hash.is_not(None),
-            )
-            .order_by(_CALLS.c.seq)
-        )
-        calls = connection.execute(query).all()
-        texts = read_texts(connection, chain.from_iterable(calls))
-        for prompt, response in calls:
+        calls = stored_calls(connection, run.key, [stage])
+        first = [(call.prompt, call.response) for call in calls if call.attempt == 0 and call.prompt is not None]
+        texts = read_texts(connection, chain.from_iterable(first))
+        for prompt, response in first:
             messages, expected = read_prompt(texts[prompt]), texts[response]
             if messages in seen or not _plain(texts[prompt] + expected):
                 continue
             seen.add(messages)
             if most is None or count(messages) <= most:
-                yield _item(target, run, messages, expected)
+                yield _item(content_id(stage, messages, expected), stage, run, messages, expected)
 
 
-def _item(target: TrainingTarget, run: RowMapping, messages: tuple[Message, ...], expected: str) -> EvaluationItem:
-    stage = Stage(target.value)
+def _item(
+    key: str, stage: Stage, run: SolvedInstance, messages: tuple[Message, ...] = (), expected: str = ""
+) -> EvaluationItem:
     return EvaluationItem(
-        id=content_id(stage, messages, expected),
+        id=key,
         stage=stage,
-        repository=run["repository"],
-        instance=run["instance_id"],
-        commit=run["commit"],
+        repository=run.repository,
+        instance=run.instance,
+        commit=run.commit,
         messages=messages,
         expected=expected,
         answer_tokens=ANSWER_TOKENS[stage],

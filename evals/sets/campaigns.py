@@ -1,9 +1,6 @@
 """Scores of code and planning: the harness asked the subject, and the instances' own tests judged."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection, RowMapping, select
 
 from evals.thresholds import PASS, stage_pass
 from models.errors import EvaluationError
@@ -11,17 +8,10 @@ from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import Blame, OutcomeKind
 from models.plans import Frozen
 from models.training import TrainingTarget
-from store.rows import reading, sha256, table_of
-from store.runs.report import latest_run
-from store.tables import Campaign, InstanceRow, OutcomeRow, TaskRun
+from store.runs.results import SampleResult, sample_results
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-_RUNS = table_of(TaskRun)
-_INSTANCES = table_of(InstanceRow)
-_OUTCOMES = table_of(OutcomeRow)
-_CAMPAIGNS = table_of(Campaign)
+    from store.database import Engine
 
 
 class ExcludedSample(Frozen):
@@ -54,27 +44,29 @@ def scores_from_campaign(
     is still open, or lost all its samples to faults of infrastructure (an instance whose own environment is broken says
     nothing of anybody and is left out); UsageError for a label never used.
     """
-    with reading(raw) as connection:
-        runs = _runs(connection, campaign, planner, identity)
-    grid = sorted({(run["temperature"], run["sample"]) for run in runs})
-    by_instance: dict[tuple[str, str], list[RowMapping]] = {}
+    runs = sample_results(raw, campaign, planner, identity)
+    if len({run.identity for run in runs}) > 1:
+        raise EvaluationError(
+            f"campaign {campaign}: several models or adapters answered as {planner}; say by its identity which is meant"
+        )
+    grid = sorted({(run.temperature, run.sample) for run in runs})
+    by_instance: dict[tuple[str, str], list[SampleResult]] = {}
     for run in runs:
-        by_instance.setdefault((run["repository"], run["commit"]), []).append(run)
+        by_instance.setdefault((run.repository, run.commit), []).append(run)
     scores, excluded = [], []
     for item in evaluation_set.items:
         found = by_instance.get((item.repository, item.commit), [])
         judged = 0
         for run in found:
-            seed = grid.index((run["temperature"], run["sample"]))
-            if run["success"] is not None:
-                passed = {PASS: float(run["success"])}
+            seed = grid.index((run.temperature, run.sample))
+            if run.success is not None:
+                passed = {PASS: float(run.success)}
                 if evaluation_set.target is TrainingTarget.PLANNING:  # one kind of plan must not pay for another
                     passed[stage_pass(item.stage)] = passed[PASS]
                 scores.append(ItemScore(item=item.id, repository=item.repository, seed=seed, scores=passed))
                 judged += 1
-            elif run["kind"] is not None:
-                kind = OutcomeKind(run["kind"])
-                excluded.append(ExcludedSample(item=item.id, instance=item.instance, seed=seed, kind=kind))
+            elif run.kind is not None:
+                excluded.append(ExcludedSample(item=item.id, instance=item.instance, seed=seed, kind=run.kind))
             else:
                 raise EvaluationError(_unfinished(campaign, item.instance, "was not finished"))
         if not judged and not (found and all(_broken(run) for run in found)):
@@ -97,44 +89,10 @@ def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluatio
     return kept(one), kept(other)
 
 
-def _broken(run: RowMapping) -> bool:
+def _broken(run: SampleResult) -> bool:
     """Whether a sample failed by the instance's own environment or tests: it may do so for ever."""
-    return run["kind"] is not None and OutcomeKind(run["kind"]).blame is Blame.ENVIRONMENT
+    return run.kind is not None and run.kind.blame is Blame.ENVIRONMENT
 
 
 def _unfinished(campaign: str, instance: str, why: str) -> str:
     return f"campaign {campaign}: instance {instance} {why}; run the campaign again, finished ones are not repeated"
-
-
-def _runs(connection: Connection, campaign: str, planner: str, identity: str | None) -> Sequence[RowMapping]:
-    """The planner's trajectories with their instance and, while they are open, how their last attempt ended."""
-    known = connection.scalar(select(_CAMPAIGNS.c.id).where(_CAMPAIGNS.c.id == campaign))
-    campaign_id = known or latest_run(connection, campaign)["campaign_id"]
-    query = (
-        select(
-            _RUNS.c.temperature,
-            _RUNS.c.sample,
-            _RUNS.c.success,
-            _RUNS.c.planner_hash,
-            _INSTANCES.c.repository,
-            _INSTANCES.c.commit,
-            _OUTCOMES.c.kind,
-        )
-        .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
-        .outerjoin(
-            _OUTCOMES,
-            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
-            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
-            & (_OUTCOMES.c.attempt == _RUNS.c.attempts),
-        )
-        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.planner == planner)
-        .order_by(_RUNS.c.id)
-    )
-    if identity is not None:
-        query = query.where(_RUNS.c.planner_hash == sha256(identity))
-    runs = connection.execute(query).mappings().all()
-    if len({run["planner_hash"] for run in runs}) > 1:
-        raise EvaluationError(
-            f"campaign {campaign}: several models or adapters answered as {planner}; say by its identity which is meant"
-        )
-    return runs

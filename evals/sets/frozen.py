@@ -4,26 +4,24 @@ A repository is reserved before anything of it is trained on, and stays reserved
 delete a row.
 """
 
-import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, RowMapping, select
-
-from evals.sets.copies import copies_among, keep_contents
-from evals.sets.trained import trained_repositories
+from evals.sets.copies import copies_among
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import EvaluationSet
 from models.training import TrainingTarget
-from store.rows import add, reading, table_of, writing
-from store.tables import EvaluationSetRow, Reservation
+from store.database import reading
+from store.learning.datasets import trained_repositories
+from store.learning.evaluation_sets import add_set, newest_set
+from store.learning.reservations import add_reservations, reserved
+from store.rows import writing
+from store.runs.corpus import read_contents
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Connection, Engine
 
 HELD_OUT = "held-out"
-_SETS = table_of(EvaluationSetRow)
-_RESERVED = table_of(Reservation)
 
 
 def reserve(curated: "Engine", raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
@@ -33,13 +31,6 @@ def reserve(curated: "Engine", raw: "Engine", repositories: Iterable[str], reaso
     """
     with writing(curated) as connection:
         return _reserve(connection, raw, repositories, reason)
-
-
-def reserved(curated: "Engine") -> dict[str, str]:
-    """The repositories that are kept for evaluation, each with the reason."""
-    with reading(curated) as connection:
-        rows = connection.execute(select(_RESERVED).order_by(_RESERVED.c.repository)).mappings()
-        return {row["repository"]: row["reason"] for row in rows}
 
 
 def reserved_repositories(curated: "Engine", raw: "Engine") -> dict[str, str]:
@@ -56,17 +47,10 @@ def freeze(curated: "Engine", raw: "Engine", evaluation_set: EvaluationSet) -> s
     """
     if not evaluation_set.items:
         raise EvaluationError(f"the {evaluation_set.target.value} set has no items; name repositories with gold runs")
-    row = EvaluationSetRow(
-        id=evaluation_set.id,
-        target=evaluation_set.target.value,
-        items=len(evaluation_set.items),
-        repositories=list(evaluation_set.repositories),
-        content=evaluation_set.model_dump_json(),
-    )
     with writing(curated) as connection:
         _reserve(connection, raw, evaluation_set.repositories, f"evaluation of {evaluation_set.target.value}")
-        add(connection, row)
-    return row.id
+        add_set(connection, evaluation_set)
+    return evaluation_set.id
 
 
 def latest_set(curated: "Engine", target: TrainingTarget) -> EvaluationSet:
@@ -74,22 +58,13 @@ def latest_set(curated: "Engine", target: TrainingTarget) -> EvaluationSet:
 
     Raises EvaluationError if there is none, or if its content is not what was frozen.
     """
-    query = select(_SETS).where(_SETS.c.target == target.value).order_by(_SETS.c.created_at.desc(), _SETS.c.id).limit(1)
-    with reading(curated) as connection:
-        row = connection.execute(query).mappings().first()
-    if row is None:
+    found = newest_set(curated, target)
+    if found is None:
         raise EvaluationError(
             f"no evaluation set of {target.value} is frozen; make one with "
             f"`cra eval-sets build --target {target.value} --repository NAME`"
         )
-    return _read(row)
-
-
-def all_sets(curated: "Engine") -> list[EvaluationSet]:
-    """Every frozen set, the oldest first. Raises EvaluationError if a content is not what was frozen."""
-    with reading(curated) as connection:
-        rows = connection.execute(select(_SETS).order_by(_SETS.c.created_at, _SETS.c.id)).mappings().all()
-    return [_read(row) for row in rows]
+    return found
 
 
 def require_untrained(raw: "Engine", repositories: Iterable[str]) -> None:
@@ -110,17 +85,9 @@ def require_untrained(raw: "Engine", repositories: Iterable[str]) -> None:
             )
 
 
-def _reserve(connection: Connection, raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
+def _reserve(connection: "Connection", raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
     names = sorted(set(repositories))
     require_untrained(raw, names)
-    keep_contents(connection, raw, names)
-    return [name for name in names if add(connection, Reservation(repository=name, reason=reason))]
-
-
-def _read(row: RowMapping) -> EvaluationSet:
-    if hashlib.sha256(row["content"].encode()).hexdigest() != row["id"]:
-        raise EvaluationError(
-            f"evaluation set {row['id'][:12]} ({row['target']}) was changed after it was frozen; "
-            "restore the curated database from a copy, or build the set again"
-        )
-    return EvaluationSet.model_validate_json(row["content"])
+    with reading(raw) as known:
+        contents = [(name, content) for name, content in read_contents(known) if name in names]
+    return add_reservations(connection, names, reason, contents)

@@ -18,7 +18,7 @@ from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, 
 from repos.git import Git
 from repos.index.paths import is_test_path
 from runtime.trees import Runtime
-from store.rows import sha256
+from store.texts import sha256
 
 ROUNDS = 2
 """Answers of a teacher to one commit: the first, and one with what was wrong with it."""

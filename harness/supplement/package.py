@@ -6,7 +6,7 @@ from harness.packages.package import MANIFEST, RepoPackage, read_manifest, read_
 from models.errors import ManifestError
 from models.generated import FOLDER
 from models.manifest import Instance
-from store.rows import sha256
+from store.texts import sha256
 
 
 def store_files(package: RepoPackage, files: Mapping[str, str]) -> None:

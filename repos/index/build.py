@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from repos.index.cache import IndexCache, Key, PieceKey
+from repos.index.cache import IndexCache
 from repos.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_content
 from repos.index.pieces import Piece
 from repos.index.records import Outline, Record, Tokens
 from repos.index.repository import IndexedFile, RepositoryIndex
 from repos.index.source import RevisionSource
 from repos.index.symbols import language_of
+from store.index_cache import PieceKey, RecordKey
 
 _BATCH = 200
 _UNREAD = Record.of(Outline(), Tokens(Counter(), Counter(), Counter()), {})
@@ -64,10 +65,10 @@ class _Store:
 
 
 def _parse(
-    source: RevisionSource, missing: set[Key], store: _Store | None, progress: IndexProgress | None
-) -> dict[Key, Record]:
-    found: dict[Key, Record] = {}
-    blobs: dict[str, list[Key]] = {}
+    source: RevisionSource, missing: set[RecordKey], store: _Store | None, progress: IndexProgress | None
+) -> dict[RecordKey, Record]:
+    found: dict[RecordKey, Record] = {}
+    blobs: dict[str, list[RecordKey]] = {}
     for key in missing:
         blobs.setdefault(key[0], []).append(key)
     wanted = sorted(blobs)

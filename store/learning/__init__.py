@@ -1,1 +1,1 @@
-"""What the learning loop writes to the databases and asks of them."""
+"""What the learning loop keeps: datasets, evaluations, reservations, answer scores, bases, adapters and promotions."""

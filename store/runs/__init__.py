@@ -1,14 +1,14 @@
 """The raw store: what the harness writes to the raw database and asks of it."""
 
 from store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
-from store.rows import sha256
+from store.runs.events import Trace
 from store.runs.measurements import OwnTests
 from store.runs.raw import RawStore, open_raw_store
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import CampaignReport, PlannerReport
-from store.runs.trace import Trace
 from store.runs.triples import Triple
 from store.runs.usage import ClosedTrajectory, StageUse, Usage
+from store.texts import sha256
 
 __all__ = [
     "AttemptRecorder",

@@ -4,8 +4,9 @@ from sqlalchemy import Connection, select
 
 from models.attribution import Attribution, Evidence, Label
 from store.keys import canonical
-from store.rows import Texts, add, read_texts, table_of
-from store.tables import AttributionRow
+from store.rows import add
+from store.tables import AttributionRow, table_of
+from store.texts import Texts, read_texts
 
 
 def attribution_row(

@@ -6,8 +6,8 @@ from sqlalchemy import Connection, Select, select
 
 from models.plans import Frozen
 from models.test_quality import TestQuality
-from store.rows import read_texts, table_of
-from store.tables import RetrievalDecision, TaskRun, TestQualityRow
+from store.tables import RetrievalDecision, TaskRun, TestQualityRow, same_trajectory, table_of
+from store.texts import find_text, read_texts
 
 MEASURED = "measured"
 """The decision whose subject is the key of a measurement and whose reason is the measurement in a sentence."""
@@ -34,7 +34,7 @@ def read_own_tests(connection: Connection, campaign_id: str) -> list[OwnTests]:
     runs = table_of(TaskRun)
     query = (
         _measured(runs.c.planner, _MEASURED.c.result_hash)
-        .join(runs, (runs.c.campaign_id == _DECISIONS.c.campaign_id) & (runs.c.id == _DECISIONS.c.task_run_id))
+        .join(runs, same_trajectory(_DECISIONS))
         .where(runs.c.campaign_id == campaign_id, runs.c.closed_attempt == _DECISIONS.c.attempt)
         .order_by(runs.c.planner, runs.c.id)
     )
@@ -57,14 +57,13 @@ def _own(planner: str, found: TestQuality) -> OwnTests:
 
 def own_quality(connection: Connection, campaign_id: str, trajectory_id: str, attempt: int) -> TestQuality | None:
     """What the tests of an attempt are worth, if that was measured."""
-    result = connection.scalar(
-        _measured(_MEASURED.c.result_hash).where(
-            _DECISIONS.c.campaign_id == campaign_id,
-            _DECISIONS.c.task_run_id == trajectory_id,
-            _DECISIONS.c.attempt == attempt,
-        )
+    query = _measured(_MEASURED.c.result_hash).where(
+        _DECISIONS.c.campaign_id == campaign_id,
+        _DECISIONS.c.task_run_id == trajectory_id,
+        _DECISIONS.c.attempt == attempt,
     )
-    return None if result is None else TestQuality.model_validate_json(read_texts(connection, [result])[result])
+    text = find_text(connection, query)
+    return None if text is None else TestQuality.model_validate_json(text)
 
 
 def _measured(*columns: Any) -> Select[Any]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from store.rows import reading
+from store.database import reading
+from store.runs.events import Trace
 from store.runs.report import CampaignReport, TrajectoryLine, read_report, read_trajectories
-from store.runs.trace import Trace, read_trace
+from store.runs.trace import read_trace
 from store.runs.triples import Triple, read_triples
 from store.runs.usage import StageUse, Usage, closed_by_planner, closed_in_all, read_stages, read_usage
 

@@ -15,35 +15,27 @@ from models.errors import DatabaseError, UsageError
 from models.manifest import Manifest
 from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.suite import SuiteReport
-from store.database import open_database
-from store.keys import campaign_key, canonical, digest, instance_key, trajectory_key
-from store.rows import Texts, add, chunks, read_texts, reading, record, table_of, writing
+from store.database import chunks, open_database, reading
+from store.keys import campaign_key, canonical, digest, trajectory_key
+from store.rows import add, record, writing
 from store.runs.attributions import attribution_row, keep_attribution, read_attribution
+from store.runs.corpus import register_package
 from store.runs.questions import RawReader
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import latest_run
 from store.tables import (
+    Blob,
     Campaign,
     CampaignRun,
-    InstanceRow,
     OutcomeRow,
-    RepoPackageRow,
-    RepositoryContentRow,
     TaskRun,
     ValidationRow,
+    table_of,
     utc_now,
 )
+from store.texts import Texts, find_text, read_texts
 
 _RUNS = table_of(TaskRun)
-
-
-def content_row(repository: str, content: RepositoryContent) -> RepositoryContentRow:
-    """The row of a repository's content."""
-    return RepositoryContentRow(
-        id=digest("content", repository, canonical(content)),
-        repository=repository,
-        content=content.model_dump(mode="json"),
-    )
 
 
 def open_raw_store(target: str | Path) -> "RawStore":
@@ -66,40 +58,18 @@ class RawStore(RawReader):
         with reading(self._engine) as connection:
             return read_texts(connection, [sha256])[sha256]
 
+    def text_hashes(self, prefix: str, limit: int) -> list[str]:
+        """Hashes of stored texts that begin with some hexadecimal digits, `limit` at most."""
+        key = table_of(Blob).c.sha256
+        with reading(self._engine) as connection:  # "g" follows all hexadecimal digits
+            return list(connection.scalars(select(key).where(key >= prefix, key < prefix + "g").limit(limit)))
+
     def register_package(self, manifest: Manifest, content: RepositoryContent | None = None) -> dict[str, str]:
         """Store a repo package and its instances; the instances' keys by their `instance_id`.
 
         `content` is what its clone was found to be, by which copies of a repository under other names are known.
         """
-        texts = Texts()
-        package = RepoPackageRow(
-            id=manifest.identity(),
-            name=manifest.name,
-            source=manifest.source,
-            head=manifest.head,
-            manifest_hash=texts.add(manifest.to_json()),
-        )
-        rows = [
-            InstanceRow(
-                id=instance_key(manifest.name, instance),
-                instance_id=instance.instance_id,
-                package_id=package.id,
-                repository=manifest.name,
-                commit=instance.commit,
-                base_commit=instance.base_commit,
-                environment=instance.environment,
-                reason=instance.reason.value if instance.reason else None,
-                spec_hash=texts.add(canonical(instance)),
-            )
-            for instance in manifest.instances
-        ]
-        with writing(self._engine, texts) as connection:
-            add(connection, package)
-            if content is not None:
-                add(connection, content_row(manifest.name, content))
-            for row in sorted(rows, key=lambda row: row.id):
-                add(connection, row)
-        return {row.instance_id: row.id for row in rows}
+        return register_package(self._engine, manifest, content)
 
     def register_campaign(self, config: Mapping[str, Any]) -> str:
         """Store a campaign's configuration (JSON-like); its key, which is the hash of it."""
@@ -234,10 +204,8 @@ class RawStore(RawReader):
         """The verdict under a key, or None."""
         table = table_of(ValidationRow)
         with reading(self._engine) as connection:
-            result = connection.scalar(select(table.c.result_hash).where(table.c.id == key))
-            if result is None:
-                return None
-            return Validation.model_validate_json(read_texts(connection, [result])[result])
+            text = find_text(connection, select(table.c.result_hash).where(table.c.id == key))
+        return None if text is None else Validation.model_validate_json(text)
 
     def close_trajectory(
         self,

@@ -11,8 +11,9 @@ from models.plans import MetaPlan, PartPlan
 from models.protocols import Answer, Request, Stage
 from models.suite import SuiteReport
 from store.keys import canonical
-from store.rows import Texts, record, writing
+from store.rows import record, writing
 from store.tables import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
+from store.texts import Texts
 
 
 class _Position(TypedDict):

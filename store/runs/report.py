@@ -8,8 +8,7 @@ from sqlalchemy import Connection, RowMapping, Select, case, func, select
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from store.rows import table_of
-from store.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun
+from store.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
 
 _RUNS = table_of(TaskRun)
 _OUTCOMES = table_of(OutcomeRow)
@@ -114,8 +113,7 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
         .join(instances, instances.c.id == _RUNS.c.instance_id)
         .outerjoin(
             _OUTCOMES,
-            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
-            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
+            same_trajectory(_OUTCOMES)
             & (_OUTCOMES.c.attempt == func.coalesce(_RUNS.c.closed_attempt, _RUNS.c.attempts)),
         )
         .where(_RUNS.c.campaign_id == run["campaign_id"])
@@ -146,7 +144,7 @@ def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerRepo
             select(_RUNS.c.planner, func.sum(_OUTCOMES.c.seconds))
             .join(
                 _OUTCOMES,
-                (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id) & (_OUTCOMES.c.task_run_id == _RUNS.c.id),
+                same_trajectory(_OUTCOMES),
             )
             .where(_RUNS.c.campaign_id == campaign_id)
             .group_by(_RUNS.c.planner)
@@ -170,9 +168,7 @@ def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
         .outerjoin(last, last.c.task_run_id == _RUNS.c.id)
         .outerjoin(
             _OUTCOMES,
-            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
-            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
-            & (_OUTCOMES.c.attempt == last.c.attempt),
+            same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == last.c.attempt),
         )
         .where(_RUNS.c.campaign_id == campaign_id)
         .group_by(_RUNS.c.planner, kind)

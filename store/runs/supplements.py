@@ -8,10 +8,12 @@ from sqlalchemy import Engine, select
 
 from models.files import Overlay
 from models.test_quality import TestQuality
-from store.database import open_database
+from store.database import open_database, reading
 from store.keys import canonical, digest
-from store.rows import Texts, add, read_texts, reading, sha256, table_of, writing
+from store.rows import add, writing
+from store.tables import table_of
 from store.tables.supplements import SupplementRound, TestQualityRow
+from store.texts import Texts, find_text, sha256
 
 if TYPE_CHECKING:
     from models.supplements import Supplement
@@ -103,7 +105,5 @@ class SupplementStore:
         """The measurement under a key, or None."""
         table = table_of(TestQualityRow)
         with reading(self._engine) as connection:
-            result = connection.scalar(select(table.c.result_hash).where(table.c.id == key))
-            if result is None:
-                return None
-            return TestQuality.model_validate_json(read_texts(connection, [result])[result])
+            text = find_text(connection, select(table.c.result_hash).where(table.c.id == key))
+        return None if text is None else TestQuality.model_validate_json(text)

@@ -1,19 +1,15 @@
 """From a result back to its causes: everything that was stored under one trajectory, in the order it
 happened."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field
 from sqlalchemy import Connection, RowMapping, select
 
-from models.attribution import Attribution
 from models.errors import UsageError
-from models.outcomes import OutcomeKind, Validation
+from models.outcomes import Validation
 from models.plans import Frozen
-from models.test_quality import TestQuality
-from store.rows import read_texts, table_of
 from store.runs.attributions import read_attribution
+from store.runs.events import CallEvent, DecisionEvent, EditEvent, Event, OutcomeEvent, PlanEvent, TestEvent, Trace
 from store.runs.measurements import own_quality
 from store.tables import (
     EditRow,
@@ -26,143 +22,12 @@ from store.tables import (
     TaskRun,
     TestRun,
     ValidationRow,
+    table_of,
 )
+from store.texts import read_texts
 
 _RUNS = table_of(TaskRun)
 _HEX = frozenset("0123456789abcdef")
-
-
-class _Event(Frozen):
-    """Something that happened during an attempt, at a position."""
-
-    attempt: int
-    seq: int
-    created_at: datetime
-
-
-class DecisionEvent(_Event):
-    """A choice and its reason."""
-
-    event: Literal["decision"] = "decision"
-    stage: str
-    subject: str
-    decision: str
-    reason: str
-
-
-class CallEvent(_Event):
-    """A question and its answer. The question as data is to be had by its hash, `prompt` is there if asked for."""
-
-    event: Literal["call"] = "call"
-    stage: str
-    part_id: str | None
-    step_id: str | None
-    step_attempt: int
-    request_hash: str
-    prompt_hash: str | None
-    prompt: str | None = None
-    response: str
-    reasoning: str
-    model: str
-    adapter: str | None
-    endpoint: str
-    temperature: float
-    seed: int | None
-    finish_reason: str
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    context_tokens: int | None
-    cost: float
-    latency: float
-    retries: int
-    reused: bool
-
-
-class PlanEvent(_Event):
-    """A well-formed plan, as JSON text."""
-
-    event: Literal["plan"] = "plan"
-    stage: str
-    part_id: str | None
-    plan: str
-
-
-class EditEvent(_Event):
-    """An edit, as JSON text, and the rung that applied it or why it was rejected."""
-
-    event: Literal["edit"] = "edit"
-    part_id: str
-    step_id: str
-    step_attempt: int
-    path: str
-    edit: str
-    rung: str | None
-    error: str | None
-    before_hash: str | None
-    after_hash: str | None
-
-
-class TestEvent(_Event):
-    """A run of tests; the whole report's text is to be had by its hash."""
-
-    __test__ = False  # not a test class, whatever pytest thinks of the name
-
-    event: Literal["tests"] = "tests"
-    purpose: str
-    end: str
-    exit_code: int | None
-    counts: dict[str, int]
-    seconds: float
-    report_hash: str
-
-
-Event = Annotated[DecisionEvent | CallEvent | PlanEvent | EditEvent | TestEvent, Field(discriminator="event")]
-
-
-class OutcomeEvent(Frozen):
-    """How an attempt ended, with the patch it made, the verdict it rests on, and the stage it failed at, if known.
-
-    `own_tests` says what the tests it wrote are worth, if that was measured.
-    The whole report of the tests behind the verdict is to be had by `report_hash`.
-    """
-
-    attempt: int
-    kind: OutcomeKind
-    oracle: str | None
-    patch: str
-    alignment: dict[str, float] | None
-    detail: str
-    seconds: float
-    created_at: datetime
-    validation: Validation | None
-    attribution: Attribution | None
-    own_tests: TestQuality | None
-    report_hash: str | None
-
-
-class Trace(Frozen):
-    """All that lies behind a trajectory. If it is closed, `closed_attempt` names the attempt that counts."""
-
-    id: str
-    campaign: str
-    repository: str
-    instance: str
-    commit: str
-    base_commit: str
-    package: str
-    planner: str
-    planner_identity: str
-    temperature: float
-    sample: int
-    source: str
-    attempts: int
-    closed_attempt: int | None
-    outcome: OutcomeKind | None
-    opened_at: datetime
-    closed_at: datetime | None
-    events: tuple[Event, ...]
-    outcomes: tuple[OutcomeEvent, ...]
 
 
 def read_trace(connection: Connection, prefix: str, *, prompts: bool = False) -> Trace:

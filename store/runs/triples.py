@@ -7,8 +7,7 @@ from itertools import groupby
 from sqlalchemy import Connection, literal, select, union_all
 
 from models.plans import Frozen
-from store.rows import table_of
-from store.tables import OutcomeRow, PlanRow, RetrievalLlmCall, TaskRun
+from store.tables import OutcomeRow, PlanRow, RetrievalLlmCall, TaskRun, same_attempt, table_of
 
 _RUNS = table_of(TaskRun)
 _CALLS = table_of(RetrievalLlmCall)
@@ -45,9 +44,7 @@ def read_triples(connection: Connection, campaign_id: str) -> Iterator[Triple]:
     counted = [
         query.join(
             _RUNS,
-            (_RUNS.c.campaign_id == table.c.campaign_id)
-            & (_RUNS.c.id == table.c.task_run_id)
-            & (_RUNS.c.closed_attempt == table.c.attempt),
+            same_attempt(table),
         ).where(_RUNS.c.campaign_id == campaign_id)
         for query, table in ((questions, _CALLS), (plans, _PLANS), (outcomes, _OUTCOMES))
     ]

@@ -5,10 +5,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, select
 
 from models.plans import Frozen
-from store.rows import table_of
 from store.runs.measurements import OwnTests, read_own_tests
 from store.runs.report import latest_run
-from store.tables import AttributionRow, EditRow, InstanceRow, RetrievalDecision, RetrievalLlmCall, TaskRun
+from store.tables import (
+    AttributionRow,
+    EditRow,
+    InstanceRow,
+    RetrievalDecision,
+    RetrievalLlmCall,
+    TaskRun,
+    same_attempt,
+    same_trajectory,
+    table_of,
+)
 
 _RUNS = table_of(TaskRun)
 _CALLS = table_of(RetrievalLlmCall)
@@ -97,7 +106,7 @@ def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUs
     ]
     query = (
         select(*columns)
-        .join(_RUNS, (_RUNS.c.campaign_id == _CALLS.c.campaign_id) & (_RUNS.c.id == _CALLS.c.task_run_id))
+        .join(_RUNS, same_trajectory(_CALLS))
         .group_by(_RUNS.c.planner, _CALLS.c.call_type)
         .order_by(_RUNS.c.planner, _CALLS.c.call_type)
     )
@@ -114,7 +123,7 @@ def _malformed(connection: Connection, campaign_id: str | None) -> dict[tuple[st
     decisions = table_of(RetrievalDecision)
     query = (
         select(_RUNS.c.planner, decisions.c.stage, func.count())
-        .join(_RUNS, (_RUNS.c.campaign_id == decisions.c.campaign_id) & (_RUNS.c.id == decisions.c.task_run_id))
+        .join(_RUNS, same_trajectory(decisions))
         .where(decisions.c.decision == "malformed")
         .group_by(_RUNS.c.planner, decisions.c.stage)
     )
@@ -146,9 +155,7 @@ def _results(connection: Connection, campaign_id: str) -> list[ClosedTrajectory]
         .join(instances, instances.c.id == _RUNS.c.instance_id)
         .outerjoin(
             attributions,
-            (attributions.c.campaign_id == _RUNS.c.campaign_id)
-            & (attributions.c.task_run_id == _RUNS.c.id)
-            & (attributions.c.attempt == _RUNS.c.closed_attempt),
+            same_attempt(attributions),
         )
         .outerjoin(contexts, (contexts.c.task_run_id == _RUNS.c.id) & (contexts.c.attempt == _RUNS.c.closed_attempt))
         .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
@@ -161,7 +168,7 @@ def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]
     edits = table_of(EditRow)
     query = (
         select(_RUNS.c.planner, edits.c.rung, func.count())
-        .join(_RUNS, (_RUNS.c.campaign_id == edits.c.campaign_id) & (_RUNS.c.id == edits.c.task_run_id))
+        .join(_RUNS, same_trajectory(edits))
         .where(edits.c.campaign_id == campaign_id, (edits.c.rung.is_not(None)) | (edits.c.error.is_not(None)))
         .group_by(_RUNS.c.planner, edits.c.rung)
     )

@@ -4,8 +4,16 @@ Raw rows are only ever added; triggers in the database hold that.
 """
 
 from store.tables.attributions import AttributionRow
-from store.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, utc_now
-from store.tables.campaigns import Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow
+from store.tables.base import CuratedTable, FreeText, RawTable, UtcDateTime, table_of, utc_now
+from store.tables.campaigns import (
+    Campaign,
+    CampaignRun,
+    OutcomeRow,
+    TaskRun,
+    ValidationRow,
+    same_attempt,
+    same_trajectory,
+)
 from store.tables.corpus import Blob, InstanceRow, RepoPackageRow, RepositoryContentRow
 from store.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation, ReservedContent
 from store.tables.evidence import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
@@ -48,5 +56,8 @@ __all__ = [
     "TrainingRun",
     "UtcDateTime",
     "ValidationRow",
+    "same_attempt",
+    "same_trajectory",
+    "table_of",
     "utc_now",
 ]

@@ -3,7 +3,7 @@ PostgreSQL."""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, ForeignKeyConstraint, Text
+from sqlalchemy import DateTime, Dialect, ForeignKeyConstraint, Table, Text, inspect
 from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -15,6 +15,13 @@ class RawTable(SQLModel, registry=registry()):
 
 class CuratedTable(SQLModel, registry=registry()):
     """Base of the curated database's tables."""
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table behind a model class."""
+    table = inspect(model).local_table
+    assert isinstance(table, Table)
+    return table
 
 
 def utc_now() -> datetime:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, ColumnElement, Index, Table
 from sqlmodel import Field
 
-from store.tables.base import FreeText, RawTable, UtcDateTime, of_task_run, utc_now
+from store.tables.base import FreeText, RawTable, UtcDateTime, of_task_run, table_of, utc_now
 
 
 class Campaign(RawTable, table=True):
@@ -100,3 +100,14 @@ class OutcomeRow(RawTable, table=True):
     detail: str = Field(sa_type=FreeText)
     seconds: float
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+def same_trajectory(table: Table) -> ColumnElement[bool]:
+    """The condition that joins a table of evidence, or of attempts, to its trajectories (`TaskRun`)."""
+    runs = table_of(TaskRun)
+    return (table.c.campaign_id == runs.c.campaign_id) & (table.c.task_run_id == runs.c.id)
+
+
+def same_attempt(table: Table) -> ColumnElement[bool]:
+    """The condition that joins to trajectories what the attempt that closed them left."""
+    return same_trajectory(table) & (table.c.attempt == table_of(TaskRun).c.closed_attempt)

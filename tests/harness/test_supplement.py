@@ -37,9 +37,9 @@ from repos.git import clone
 from repos.text import digest
 from repos.trees import files_and_links
 from runtime.trees import Runtime, checked_out
-from store.rows import sha256
 from store.runs import instance_key, open_raw_store
 from store.runs.supplements import open_supplement_store
+from store.texts import sha256
 from tests.support.bad_server import Behaviour, Fail, Say, ScriptedServer
 from tests.support.mining_history import Entry, write_history
 

@@ -38,11 +38,12 @@ from runtime.environments.interpreters import Interpreter
 from runtime.environments.resolve import environment_key, spec_key
 from runtime.trees import Runtime
 from store.keys import campaign_key, canonical, trajectory_key, validation_key
-from store.rows import reading, table_of
+from store.rows import reading, table_of, writing
 from store.runs import digest, instance_key
-from store.runs.raw import content_row, open_raw_store
+from store.runs.corpus import add_content
+from store.runs.raw import open_raw_store
 from store.runs.supplements import SupplementStore, quality_key
-from store.tables import SupplementRound
+from store.tables import RepositoryContentRow, SupplementRound
 from tasks.caching import cache_options
 from tasks.executor import answer_stage, run_whole_suite, test_step, validate_candidate
 from tasks.supplement import ask_for_tests
@@ -102,7 +103,11 @@ def ids_of_rows(folder: Path) -> dict[str, Any]:
         TeacherRound(number=1, prompt="p", reply=reply, files={"a.py": "x"}, trial=Trial(refusal=Refusal.NO_TESTS)),
     )
     SupplementStore(store.engine).add_supplement(instance, Supplement(before=INSTANCE, rounds=rounds))
+    with writing(store.engine) as connection:
+        add_content(connection, "shapes", RepositoryContent(roots=("a",), shingles=9, sketch=(1, 2)))
     with reading(store.engine) as connection:
+        contents = table_of(RepositoryContentRow)
+        content = connection.scalar(select(contents.c.id).where(contents.c.repository == "shapes"))
         supplement_round = connection.scalar(select(table_of(SupplementRound).c.id))
     return {
         "instance": instance,
@@ -110,7 +115,7 @@ def ids_of_rows(folder: Path) -> dict[str, Any]:
         "run": store.start_run(campaign, "first", "flow run", ["corpus/shapes"]),
         "trajectory": store.open_trajectory(campaign, instance, "gold", "gold-5"),
         "text": store.put_text("Grüße"),
-        "content of a repository": content_row("shapes", RepositoryContent(roots=("a",), shingles=9, sketch=(1, 2))).id,
+        "content of a repository": content,
         "supplement round": supplement_round,
     }
 

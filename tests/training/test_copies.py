@@ -15,8 +15,8 @@ from models.content import RepositoryContent
 from models.errors import DatabaseError, GuardrailError
 from models.training import TrainingTarget
 from store.database import DatabaseKind, alembic_config, open_database
-from store.rows import add, writing
-from store.runs.raw import content_row
+from store.rows import writing
+from store.runs.corpus import add_content
 from tests.support.curation_material import dropped, lines, trained_on
 from tests.support.pairs_material import Repository, World, gold_runs
 from training.data.curation import curate
@@ -36,7 +36,7 @@ def content(tmp_path: Path, name: str, files: dict[str, str]) -> RepositoryConte
 
 def know(world: World, name: str, known: RepositoryContent) -> None:
     with writing(world.raw.engine) as connection:
-        add(connection, content_row(name, known))
+        add_content(connection, name, known)
 
 
 def test_a_copy_of_a_reserved_repository_is_not_trained_on(world: World, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.sets.frozen import all_sets, reserve
-from evals.sets.trained import contamination
+from evals.sets import all_sets, reserve
+from evals.sets.leakage import contamination
 from models.chat import Message
 from models.context import SymbolUse
 from models.curation_settings import CurationSettings

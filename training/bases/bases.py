@@ -7,24 +7,24 @@ and hashes, so that a base is checked by size at every use and in full when aske
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from host.private import private_directory
 from models.errors import RegistryError, UsageError
 from models.llm_settings import EMBEDDED
+from store.learning.bases import Base as Base
+from store.learning.bases import list_bases as list_bases
+from store.learning.bases import record_base
 from training.bases.files import hash_file, hash_files, read_facts, read_json
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from models.training import Role
-    from store.tables import BaseModel
+    from store.database import Engine
 
 MANIFEST = "manifest.json"
 KEPT = (
@@ -43,18 +43,6 @@ KEPT = (
 LEAST_PREFIX = 8
 """Characters of an id by which a base may be named."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-
-
-class Base(NamedTuple):
-    """A frozen base: its id (hash), name, directory, role (None: any), version if tuned here, and what is known of it:
-    architecture, parameters, vocabulary, eos, pad, chat_template (hash), dtype, source (hash of the GGUF or "")."""
-
-    id: str
-    name: str
-    path: Path
-    role: str | None
-    version: int | None
-    facts: dict[str, Any]
 
 
 def add_tuned_base(curated: "Engine", data_dir: Path, source: Path, role: "Role") -> Base:
@@ -84,8 +72,6 @@ def add_base(
     """
     if not name or not all(char.isalnum() or char in "._-" for char in name):
         raise UsageError(f"base name {name!r}: letters, digits, dot, dash and underscore only")
-    from store.tables import BaseModel
-
     origin = ""
     if gguf:
         from training.bases.gguf import convert, gguf_file
@@ -109,18 +95,7 @@ def add_base(
         if not target.exists():
             staging.chmod(0o755)
             staging.rename(target)
-    return _record(
-        curated,
-        BaseModel(
-            id=base_id,
-            name=name,
-            role=role,
-            version=version,
-            tuned=version is not None,
-            path=os.fspath(target),
-            facts=facts,
-        ),
-    )
+    return record_base(curated, Base(base_id, name, target, role, version, facts))
 
 
 def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
@@ -135,18 +110,6 @@ def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
         raise RegistryError(f"no base {name!r} (known: {known}); add one with `cra bases add PATH --name {name}`")
     verify_base(found[0], full=full)
     return found[0]
-
-
-def list_bases(curated: "Engine") -> list[Base]:
-    """All bases, oldest first."""
-    from sqlmodel import Session, select
-
-    from store.database import READ_ONLY
-    from store.tables import BaseModel
-
-    with curated.connect().execution_options(**{READ_ONLY: True}) as connection, Session(connection) as session:
-        rows = session.exec(select(BaseModel)).all()
-    return [_base(row) for row in sorted(rows, key=lambda row: (row.created_at, row.name))]
 
 
 def verify_base(base: Base, *, full: bool = False) -> None:
@@ -245,29 +208,3 @@ def _files(folder: Path) -> list[Path]:
 def _entry(file: Path) -> dict[str, Any]:
     file.chmod(0o444)
     return {"bytes": file.stat().st_size, "sha256": hash_file(file)}
-
-
-def _record(curated: "Engine", row: "BaseModel") -> Base:
-    from sqlmodel import Session, select
-
-    from store.tables import BaseModel
-
-    with Session(curated) as session:
-        known = session.get(BaseModel, row.id)
-        if known is not None and known.tuned and row.tuned and known.role == row.role:
-            return _base(known)  # tuned before, under the number it got then
-        named = session.exec(select(BaseModel).where(BaseModel.name == row.name)).first()
-        if named is not None and named.id != row.id:
-            raise UsageError(f"the name {row.name} is taken by base {named.id[:12]}; choose another")
-        if known is not None and known.name != row.name:
-            raise UsageError(f"these weights are known as base {known.name} already; use that name")
-        if known is None:
-            session.add(row)
-            session.commit()
-            session.refresh(row)
-            known = row
-        return _base(known)
-
-
-def _base(row: "BaseModel") -> Base:
-    return Base(row.id, row.name, Path(row.path), row.role, row.version, dict(row.facts))

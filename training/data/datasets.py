@@ -4,17 +4,13 @@ import hashlib
 from pathlib import Path
 
 from pydantic import ValidationError
-from sqlalchemy import select
 
 from models.errors import TrainingError
 from models.training import TrainingTarget
-from store.rows import reading, table_of
+from store.learning import datasets
 from store.runs import RawStore
-from store.tables import TrainingDataset, TrainingPlan
 from training.data.curation import Card
 from training.data.curation.card import MACHINE
-
-_DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
 
 
 def dataset_dir(data_dir: Path, target: TrainingTarget, dataset: str) -> Path:
@@ -24,13 +20,7 @@ def dataset_dir(data_dir: Path, target: TrainingTarget, dataset: str) -> Path:
 
 def newest_dataset(raw: RawStore, data_dir: Path, target: TrainingTarget) -> Path:
     """The directory of the dataset of a target that was curated last. Raises TrainingError if there is none."""
-    query = (
-        select(_DATASETS.c.id)
-        .where(_DATASETS.c.stage == target.value)
-        .order_by(_DATASETS.c.created_at.desc(), _DATASETS.c.id)
-    )
-    with reading(raw.engine) as connection:
-        newest = connection.scalars(query).first()
+    newest = datasets.newest_dataset_id(raw.engine, target)
     if newest is None:
         raise TrainingError(
             f"there is no dataset of {target.value}; make one: cra curate-data --stage {target.value} --base NAME"
@@ -53,17 +43,4 @@ def read_dataset(directory: Path) -> Card:
 
 def trained_before(raw: RawStore, card: Card, base: str) -> list[str]:
     """Datasets of the same target that were made before this one and have been trained on, on a base (its hash)."""
-    query = (
-        select(_DATASETS.c.id)
-        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
-        .where(
-            _DATASETS.c.stage == card.target.value,
-            _DATASETS.c.id != card.id,
-            _PLANS.c.base == base,
-            _DATASETS.c.created_at < select(_DATASETS.c.created_at).where(_DATASETS.c.id == card.id).scalar_subquery(),
-        )
-        .distinct()
-        .order_by(_DATASETS.c.id)
-    )
-    with reading(raw.engine) as connection:
-        return list(connection.scalars(query))
+    return datasets.trained_before(raw.engine, card.id, card.target, base)

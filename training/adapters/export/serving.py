@@ -15,8 +15,7 @@ from training.adapters.export.sources import active_on, of_embedded, rank, ranks
 from training.adapters.export.weights import to_gguf
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
+    from store.database import Engine
     from training.adapters.registry import AdapterVersion
     from training.bases.bases import Base
 

@@ -10,8 +10,7 @@ from training.bases.bases import Base, find_base, list_bases
 from training.bases.files import hash_file
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
+    from store.database import Engine
     from training.adapters.registry import AdapterVersion
 
 

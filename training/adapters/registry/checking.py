@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from models.errors import RegistryError
+from store.learning.adapters import AdapterVersion
 from training.adapters.registry.signing import check_signature
 from training.adapters.registry.statement import Statement, read_statement
-from training.adapters.registry.version import AdapterVersion
 from training.adapters.registry.weights import FILES, content_hash
 from training.bases.bases import Base, verify_base
 from training.bases.files import hash_file

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport, GateVerdict
-from store.tables import Promotion
-from training.adapters.registry.version import AdapterVersion
+from store.learning.adapters import AdapterVersion
+from store.learning.promotions import LoggedDecision
 from training.bases.bases import Base
 
 GATE = "gate"
 """The rule that nobody is promoted without a gate's word."""
 
 
-def on_record(log: Sequence[Promotion], adapter: str, champion: str | None) -> GateReport | None:
+def on_record(log: Sequence[LoggedDecision], adapter: str, champion: str | None) -> GateReport | None:
     """The last report about an adapter against whoever serves now; without one, the last that said promote.
 
     What was said before the adapter was rolled back speaks for nothing any more.
@@ -31,7 +31,7 @@ def check_subject(version: AdapterVersion, report: GateReport) -> None:
 
 
 def check_report(
-    version: AdapterVersion, report: GateReport | None, champion: str | None, log: Sequence[Promotion]
+    version: AdapterVersion, report: GateReport | None, champion: str | None, log: Sequence[LoggedDecision]
 ) -> None:
     if report is None:
         undone = [row.reason for row in log if row.adapter == version.id and row.action == "rollback"]

@@ -8,40 +8,30 @@ Nothing is ever deleted: there is no call for it.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
 from models.training import Role, TrainingTarget
-from store.tables import AdapterMetadata, BaseModel, Promotion, utc_now
+from store.learning.adapters import AdapterVersion, add_adapter, deciding, list_adapters, move, serving
+from store.learning.promotions import LoggedDecision, RegistryDecision, log_decision, promotion_log, read_log
 from training.adapters.registry.artifacts import add_artifact
 from training.adapters.registry.checking import check_version
 from training.adapters.registry.evidence import check_report, check_same_base, check_subject, on_record
-from training.adapters.registry.log import (
-    RegistryDecision,
-    adopted,
-    deciding,
-    move,
-    read_log,
-    reading,
-    served_before,
-    serving,
-    write,
-)
+from training.adapters.registry.log import adopted, served_before
 from training.adapters.registry.statement import Lineage
 from training.adapters.registry.succession import check_current
-from training.adapters.registry.version import AdapterVersion, version_of
 from training.adapters.registry.weights import check_adapter, content_hash
 from training.bases.bases import Base, find_base
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from store.database import Connection, Engine
 
 
 _Versions = list[AdapterVersion]
-_Log = list[Promotion]
+_Log = list[LoggedDecision]
 
 
 class Registry:
@@ -83,40 +73,26 @@ class Registry:
             config=dict(config),
             code_revision=code_revision,
             evaluations=tuple(evaluations),
-            trained_at=trained_at or utc_now(),
+            trained_at=trained_at or datetime.now(UTC),
         )
         known = self._find(lineage.adapter)
         if known is None:
             place = add_artifact(adapter_dir, self.shelves / target.value, self.keys, lineage)
-            known = self._number(lineage, place, metrics)
+            add_adapter(
+                self._curated,
+                lineage.adapter,
+                target,
+                found.id,
+                place,
+                dataset_id=dataset_id,
+                plan_id=job_id,
+                metrics=metrics,
+                trained_at=lineage.trained_at,
+            )
+            known = self.show(lineage.adapter)
         if (known.target, known.base) != (target, found.id):
             raise RegistryError(f"these weights are known as {known.name} on base {known.base_name}; train others")
         return known
-
-    def _number(self, lineage: Lineage, place: Path, metrics: Mapping[str, Any]) -> AdapterVersion:
-        """Write the row with the target's next number, unless another process just did."""
-        from sqlalchemy import func, insert
-        from sqlmodel import col, select
-
-        with deciding(self._curated) as connection:
-            taken = connection.execute(select(AdapterMetadata.id).where(AdapterMetadata.id == lineage.adapter)).first()
-            if taken is None:
-                newest = select(func.max(col(AdapterMetadata.version))).where(
-                    AdapterMetadata.stage == lineage.target.value
-                )
-                row = AdapterMetadata(
-                    id=lineage.adapter,
-                    stage=lineage.target.value,
-                    version=(connection.execute(newest).scalar() or 0) + 1,
-                    base=lineage.base,
-                    path=str(place),
-                    dataset_id=lineage.dataset,
-                    plan_id=lineage.plan,
-                    metrics=dict(metrics),
-                    trained_at=lineage.trained_at,
-                )
-                connection.execute(insert(AdapterMetadata).values(**row.model_dump()))
-        return self.show(lineage.adapter)
 
     def promote(
         self, version: AdapterVersion | str, report: GateReport | None = None, override: str | None = None
@@ -145,7 +121,7 @@ class Registry:
                 check_same_base(chosen, before, self._adopted(log))
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
-            write(connection, RegistryDecision(chosen.target, "promote", chosen.id, reason, override, report))
+            log_decision(connection, RegistryDecision(chosen.target, "promote", chosen.id, reason, override, report))
         return self._current(chosen.id)
 
     def reject(self, version: AdapterVersion | str, report: GateReport) -> None:
@@ -159,7 +135,7 @@ class Registry:
     def refuse(self, target: TrainingTarget, reason: str, override: str | None = None) -> None:
         """Note that a rule stopped a step about a target, or that a person went past it."""
         with deciding(self._curated) as connection:
-            write(connection, RegistryDecision(target, "refuse", None, reason, override))
+            log_decision(connection, RegistryDecision(target, "refuse", None, reason, override))
 
     def displaces(self, version: AdapterVersion, report: GateReport) -> str:
         """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
@@ -176,7 +152,7 @@ class Registry:
         """Note why an adapter that passed its gate was not promoted; its report stays on record. Noted once."""
         self._note(version, "refuse", report, reason)
 
-    def _adopted(self, log: Sequence[Promotion]) -> Base | None:
+    def _adopted(self, log: Sequence[LoggedDecision]) -> Base | None:
         base = adopted(log)
         return None if base is None else self._base(base)
 
@@ -186,7 +162,7 @@ class Registry:
         with deciding(self._curated) as connection:
             last = next((r for r in reversed(read_log(connection, chosen.target)) if r.adapter == chosen.id), None)
             if last is None or (last.action, last.report) != (action, report.model_dump(mode="json")):
-                write(
+                log_decision(
                     connection,
                     RegistryDecision(chosen.target, action, chosen.id, reason or report.reason, None, report),
                 )
@@ -222,7 +198,7 @@ class Registry:
             passed.append(fault)
         move(connection, target, candidate)
         notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
-        write(connection, RegistryDecision(target, "rollback", now, notes))
+        log_decision(connection, RegistryDecision(target, "rollback", now, notes))
         return candidate
 
     def _unfit(self, candidate: str | None, base: str | None) -> str:
@@ -260,7 +236,7 @@ class Registry:
                     move(connection, target, None)
                     notes = f"{reason}: {before.base_name} is superseded by {found.name}"
                     stopped.append(before)
-                write(
+                log_decision(
                     connection, RegistryDecision(target, "adopt", before.id if before else None, notes, base=found.id)
                 )
         return [self._current(version) for version in stopped]
@@ -271,14 +247,7 @@ class Registry:
 
     def list(self, target: TrainingTarget | None = None) -> _Versions:
         """All adapters, or those of a target, by target and number."""
-        from sqlmodel import Session, col, select
-
-        query = select(AdapterMetadata, BaseModel.name).outerjoin(BaseModel, col(BaseModel.id) == AdapterMetadata.base)
-        ordered = query.order_by(AdapterMetadata.stage, col(AdapterMetadata.version))
-        if target is not None:
-            ordered = ordered.where(AdapterMetadata.stage == target.value)
-        with reading(self._curated) as connection, Session(connection) as session:
-            return [version_of(row, name or row.base[:12]) for row, name in session.exec(ordered)]
+        return list_adapters(self._curated, target)
 
     def show(self, name: str) -> AdapterVersion:
         """The adapter of a name, served name, or hash (its beginning). Raises RegistryError if there is none."""
@@ -292,8 +261,7 @@ class Registry:
 
     def log(self, target: TrainingTarget | None = None) -> _Log:
         """All decisions, or those about a target, oldest first."""
-        with reading(self._curated) as connection:
-            return read_log(connection, target)
+        return promotion_log(self._curated, target)
 
     def verify(self, name: str) -> AdapterVersion:
         """Check an adapter in full: files, signature, statement, row, and its base's files. Raises RegistryError."""

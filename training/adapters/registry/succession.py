@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from models.errors import RegistryError
 from models.training import Role, TrainingTarget
-from training.adapters.registry.version import AdapterVersion
+from store.learning.adapters import AdapterVersion
 from training.bases.bases import Base, find_base, list_bases
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 
 def superseding(curated: "Engine", own: Base, role: Role) -> str:

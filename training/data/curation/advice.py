@@ -8,9 +8,7 @@ no candidate was not named by the analysis, one judged irrelevant was lost by sc
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
-
-from sqlalchemy import Connection, select
+from typing import TYPE_CHECKING, Literal
 
 from agent.prompts import REVISION
 from evals.tiers import ORDER, TierStatus, missing, next_targets
@@ -21,13 +19,16 @@ from models.errors import DatabaseError, UsageError
 from models.plans import Frozen
 from models.protocols import Stage
 from models.training import TrainingTarget
-from store.rows import reading, table_of
+from store.database import reading
 from store.runs import RawStore, StageUse
+from store.runs.attempts import stored_decisions
 from store.runs.attributions import read_attribution
-from store.tables import Blob, RetrievalDecision
+from store.runs.closed_runs import ClosedRun, read_runs
 from training.data.pairs import StoredExamples, read_pairs
-from training.data.pairs.runs import ClosedRun, read_runs
 from training.data.pairs.scores import STUDENTS
+
+if TYPE_CHECKING:
+    from store.database import Connection
 
 WANTED: dict[TrainingTarget, int] = {
     TrainingTarget.CODE: 10_000,
@@ -40,7 +41,6 @@ WANTED: dict[TrainingTarget, int] = {
 _KNOWING = ("gold", "null")
 _OFTEN = 0.1
 _SHORTEST_ID = 8
-_DECISIONS, _BLOBS = table_of(RetrievalDecision), table_of(Blob)
 
 
 class TrainingNeed(Frozen):
@@ -127,9 +127,7 @@ def read_advice(raw: RawStore, advice_id: str) -> tuple[str, TrainingAdvice]:
     unknown = UsageError(f"no plan {advice_id!r}; `cra train-plan` makes one and prints its id")
     if len(wanted) < _SHORTEST_ID or not set(wanted) <= set("0123456789abcdef"):
         raise unknown
-    query = select(_BLOBS.c.sha256).where(_BLOBS.c.sha256 >= wanted, _BLOBS.c.sha256 < wanted + "g").limit(2)
-    with reading(raw.engine) as connection:
-        keys = connection.scalars(query).all()
+    keys = raw.text_hashes(wanted, limit=2)
     if len(keys) != 1:
         raise unknown
     try:
@@ -138,7 +136,7 @@ def read_advice(raw: RawStore, advice_id: str) -> tuple[str, TrainingAdvice]:
         raise unknown from error
 
 
-def _blamed(connection: Connection, run: ClosedRun) -> TrainingTarget | None:
+def _blamed(connection: "Connection", run: ClosedRun) -> TrainingTarget | None:
     """The target that a failure is put down to."""
     if run.label == Label.CODE:
         return TrainingTarget.CODE
@@ -146,20 +144,11 @@ def _blamed(connection: Connection, run: ClosedRun) -> TrainingTarget | None:
         return TrainingTarget.PLANNING
     if run.label != Label.RETRIEVAL:
         return None
-    attribution = read_attribution(connection, run.campaign, run.trajectory, run.attempt)
-    return _lost_by(_decisions(connection, run), attribution.evidence) if attribution else None
-
-
-def _decisions(connection: Connection, run: ClosedRun) -> dict[str, str]:
-    """What scope decided of each file that it was shown."""
-    query = select(_DECISIONS.c.subject, _DECISIONS.c.decision).where(
-        _DECISIONS.c.campaign_id == run.campaign,
-        _DECISIONS.c.task_run_id == run.trajectory,
-        _DECISIONS.c.attempt == run.attempt,
-        _DECISIONS.c.stage == Stage.SCOPE.value,
-        _DECISIONS.c.decision.in_([relevance.value for relevance in Relevance]),
-    )
-    return {row.subject: row.decision for row in connection.execute(query)}
+    attribution = read_attribution(connection, *run.key)
+    if attribution is None:
+        return None
+    decisions = stored_decisions(connection, run.key, [Stage.SCOPE], [relevance.value for relevance in Relevance])
+    return _lost_by({each.subject: each.decision for each in decisions}, attribution.evidence)
 
 
 def _lost_by(decided: Mapping[str, str], evidence: Evidence) -> TrainingTarget | None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from models.errors import GuardrailError, TrainingError
 from models.protocols import Stage
 from models.training import Pair
+from store.runs.closed_runs import UNKNOWN
 from training.data.curation.examples import Example
 from training.data.pairs.reading import CLASSES, SOUGHT, classes_of
-from training.data.pairs.runs import UNKNOWN
 
 ORGANISATIONS, DOMAIN_SHARE = "organisations", "domain-share"
 

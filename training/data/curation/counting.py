@@ -7,7 +7,7 @@ from models.errors import RegistryError
 from models.tokens import estimate_tokens
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 
 def counter_of(curated: "Engine", base: str | None) -> tuple[TextCounter, str]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
-from evals.sets.frozen import all_sets, reserved, reserved_repositories
+from evals.sets import all_sets, reserved, reserved_repositories
 from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
-from store.rows import Texts, add, sha256, writing
-from store.runs import RawStore
-from store.tables import TrainingDataset
+from store.learning.datasets import CONSIDERED, add_dataset
+from store.runs import RawStore, sha256
 from training.bases.bases import find_base
 from training.data.curation.advice import read_advice
 from training.data.curation.balance import check_classes, check_spread, class_counts
@@ -29,14 +28,14 @@ from training.data.curation.counting import counter_of
 from training.data.curation.duplicates import without_near_duplicates
 from training.data.curation.examples import Example, examples_of
 from training.data.curation.mixing import Mix, domain_share, mix, organisations, parted
-from training.data.curation.rounds import CONSIDERED, EarlierRound, before_this, earlier_rounds
+from training.data.curation.rounds import EarlierRound, before_this, earlier_rounds
 from training.data.curation.splitting import by_repository, group_of, in_learning_order, splits
 from training.data.curation.writing import dataset_id, hashed, lines_of, write_dataset
 from training.data.pairs import Funnel, StoredExamples, read_pairs
 from training.data.pairs.reading import CLASSES
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 CurationProgress = Callable[[str], None]
 COPY = "copy of a reserved repository"
@@ -263,15 +262,14 @@ class _Curation:
         }
 
     def _record(self, card: Card, considered: str) -> None:
-        texts = Texts()
-        texts.add(considered)
-        row = TrainingDataset(
-            id=card.id,
-            stage=card.target.value,
+        add_dataset(
+            self.raw.engine,
+            card.id,
+            card.target,
             source="+".join(sorted(card.sources)),
             examples=card.examples["sft"] + card.examples["dpo"],
-            config=card.config | {"repositories": sorted(card.repositories)},
-            content_hash=texts.add(card.to_json()),
+            config=card.config,
+            repositories=card.repositories,
+            content=card.to_json(),
+            considered=considered,
         )
-        with writing(self.raw.engine, texts) as connection:
-            add(connection, row)

@@ -9,16 +9,10 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, true
-
 from models.training import TrainingTarget
-from store.rows import read_texts, reading, table_of
+from store.learning.datasets import trained_datasets
 from store.runs import RawStore
-from store.tables import TrainingDataset, TrainingPlan
 from training.data.curation.examples import Example
-
-_DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
-CONSIDERED = "considered"
 
 
 @dataclass(frozen=True)
@@ -31,17 +25,8 @@ class EarlierRound:
 
 def earlier_rounds(raw: RawStore, target: TrainingTarget, base: str | None = None) -> list[EarlierRound]:
     """Datasets of a target that a training was set up with, on a base (its hash; None: on any), the oldest first."""
-    query = (
-        select(_DATASETS.c.id, _DATASETS.c.config, _DATASETS.c.created_at)
-        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
-        .where(_DATASETS.c.stage == target.value, true() if base is None else _PLANS.c.base == base)
-        .distinct()
-        .order_by(_DATASETS.c.created_at, _DATASETS.c.id)
-    )
-    with reading(raw.engine) as connection:
-        rows = {row.id: row.config.get(CONSIDERED) for row in connection.execute(query)}
-        texts = read_texts(connection, [key for key in rows.values() if key])
-    return [EarlierRound(dataset, frozenset(texts[key].split())) for dataset, key in rows.items() if key]
+    known = trained_datasets(raw.engine, target, base)
+    return [EarlierRound(dataset, frozenset(considered.split())) for dataset, considered in known.items()]
 
 
 def before_this(rounds: Sequence[EarlierRound], ids: Collection[str]) -> list[EarlierRound]:

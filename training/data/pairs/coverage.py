@@ -13,7 +13,7 @@ from models.context import PrecisionJudgement, Relevance, ScopeJudgement, Symbol
 from models.manifest import Instance
 from models.protocols import Stage
 from repos.index.symbols import base_name
-from training.data.pairs.runs import ClosedRun
+from store.runs.closed_runs import ClosedRun
 
 LEAST = 0.1
 """Share that a judgement's weight keeps, however much it names that the commit leaves alone."""

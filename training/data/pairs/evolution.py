@@ -18,8 +18,7 @@ each answer that the gold planner gives to the code stage:
 
 import json
 from collections.abc import Mapping, Sequence
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from agent.edits.format import format_edits
 from agent.edits.parse import parse_edits
@@ -30,10 +29,13 @@ from models.edits import Edit, SearchReplace, SymbolEdit
 from models.training import Preference
 from repos.index.symbols import symbols
 from repos.text import lines_of
-from store.rows import read_texts
+from store.texts import read_texts
 from training.data.pairs.calls import Call
 from training.data.pairs.coverage import known_by_gold
 from training.data.pairs.funnel import Funnel
+
+if TYPE_CHECKING:
+    from store.database import Connection
 
 _JUDGE = """You compare two changes to a software repository and say which of them does the task.
 
@@ -62,7 +64,7 @@ Which change is correct? Write A or B.
 
 
 def before_after(
-    connection: Connection, good: Sequence[tuple[Call, float]], settings: CurationSettings, funnel: Funnel
+    connection: "Connection", good: Sequence[tuple[Call, float]], settings: CurationSettings, funnel: Funnel
 ) -> list[Preference]:
     """Preferences for the new code over the old, from the gold planner's answers among `good`."""
     gold = [(call, weight) for call, weight in good if known_by_gold(call.run)]
@@ -77,7 +79,7 @@ def before_after(
     return made
 
 
-def _of_call(connection: Connection, call: Call, weight: float, settings: CurationSettings) -> list[Preference]:
+def _of_call(connection: "Connection", call: Call, weight: float, settings: CurationSettings) -> list[Preference]:
     assert call.prompt is not None
     texts = read_texts(connection, [call.prompt, call.response, call.request])
     edits = parse_edits(texts[call.response])

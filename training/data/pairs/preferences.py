@@ -7,19 +7,21 @@ plan (for plan stages) or to the code (for the code stage, and there to a step t
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from models.attribution import Label
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.protocols import Stage
 from models.training import PairSource, Preference, TrainingTarget
-from store.rows import read_texts
+from store.texts import read_texts
 from training.data.pairs.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
 from training.data.pairs.funnel import Funnel
 from training.data.pairs.reading import is_text
 from training.data.pairs.templates import is_current
+
+if TYPE_CHECKING:
+    from store.database import Connection
 
 AnswerPlace = tuple[str, Stage, str]
 NOT_ATTRIBUTED, OTHER_STEP, NOT_SHARED, NO_CONTRAST = (
@@ -41,7 +43,7 @@ def label_of(stage: Stage) -> Label | None:
 
 
 def attributed(
-    connection: Connection,
+    connection: "Connection",
     good: Sequence[tuple[Call, float]],
     calls: Sequence[Call],
     campaigns: Collection[str],
@@ -115,7 +117,7 @@ def _shared(
     return OVER if len(rejected[place]) == most else None
 
 
-def _preference(connection: Connection, chosen: tuple[Call, float], rejected: Call) -> Preference:
+def _preference(connection: "Connection", chosen: tuple[Call, float], rejected: Call) -> Preference:
     good, weight = chosen
     assert good.prompt is not None
     texts = read_texts(connection, [good.prompt, good.response, rejected.response])

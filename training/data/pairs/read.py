@@ -9,25 +9,29 @@ Reading decides by hashes first and loads texts last, so that what is dropped is
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.protocols import JUDGING_STAGES, Stage
 from models.training import Pair, Preference, TrainingTarget
-from store.rows import read_texts, reading
+from store.database import reading
+from store.learning.answer_scores import AnswerScores, read_scores
 from store.runs import RawStore
+from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
+from store.texts import read_texts
 from training.data.pairs.calls import CUT_OFF, NO_PROMPT, REJECTED, REPEATED, UNREAD, Call, read_calls
 from training.data.pairs.coverage import ExpectedScope, known_by_gold, worth
 from training.data.pairs.evolution import before_after
 from training.data.pairs.funnel import Funnel
 from training.data.pairs.preferences import attributed
 from training.data.pairs.reading import is_readable, is_text
-from training.data.pairs.runs import ClosedRun, campaign_ids, read_runs
-from training.data.pairs.scores import AnswerScores, read_scores, score_of
+from training.data.pairs.scores import score_of
 from training.data.pairs.templates import is_current
 from training.data.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
+
+if TYPE_CHECKING:
+    from store.database import Connection
 
 TOLD_BEFORE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
 _FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, TOLD_BEFORE)
@@ -109,7 +113,7 @@ def _positives(
 
 
 def _pairs(
-    connection: Connection, good: Iterable[tuple[Call, float]], runs: Sequence[ClosedRun], funnel: Funnel
+    connection: "Connection", good: Iterable[tuple[Call, float]], runs: Sequence[ClosedRun], funnel: Funnel
 ) -> list[Pair]:
     """Positives with their texts, without what today's templates and parsers do not know, nor a judge's misses."""
     good = list(good)
@@ -149,7 +153,7 @@ def _pairs(
     return sorted(pairs, key=lambda pair: pair.id)
 
 
-def _wanted(connection: Connection, judged: Sequence[Call], runs: Sequence[ClosedRun]) -> dict[str, ExpectedScope]:
+def _wanted(connection: "Connection", judged: Sequence[Call], runs: Sequence[ClosedRun]) -> dict[str, ExpectedScope]:
     """What judges other than gold had to find, by instance."""
     instances = {
         call.run.instance_key: call.run.instance

@@ -1,25 +1,11 @@
-"""What teachers think of the student's answers, by the texts of prompt and answer."""
-
-from collections.abc import Mapping
-
-from sqlalchemy import Connection, select
+"""What teachers think of the student's own answers."""
 
 from models.training import PairSource
-from store.rows import table_of
-from store.tables import AnswerScore
+from store.learning.answer_scores import AnswerScores
+from store.runs.closed_runs import ClosedRun
 from training.data.pairs.calls import Call
-from training.data.pairs.runs import ClosedRun
 
-_SCORES = table_of(AnswerScore)
 STUDENTS = ("student", "no-plan")
-AnswerScores = Mapping[tuple[str, str, str], float]
-"""Stage, hash of the prompt and hash of the answer -> score from 0 to 1; of several teachers the last one's."""
-
-
-def read_scores(connection: Connection) -> AnswerScores:
-    """All scores."""
-    rows = connection.execute(select(_SCORES).order_by(_SCORES.c.created_at, _SCORES.c.id))
-    return {(row.stage, row.prompt_hash, row.response_hash): row.score for row in rows}
 
 
 def score_of(call: Call, scores: AnswerScores) -> float | None:

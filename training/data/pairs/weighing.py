@@ -3,7 +3,7 @@
 from models.curation_settings import CurationSettings
 from models.outcomes import OracleKind
 from models.training import PairSource
-from training.data.pairs.runs import ClosedRun
+from store.runs.closed_runs import ClosedRun
 
 NOT_PASSED, NO_ORACLE, LUCKY = "run did not pass", "no real oracle", "lucky pass"
 SCORED_LOW = "scored low by a teacher"

@@ -15,6 +15,7 @@ from models.chat import Message
 from models.errors import MalformedAnswer
 from models.plans import Frozen
 from models.protocols import Stage
+from store.learning.answer_scores import Opinion
 
 if TYPE_CHECKING:
     from llm import Router
@@ -42,17 +43,6 @@ class TeacherScore(Frozen):
 
     reason: str
     score: int = Field(ge=0, le=MOST)
-
-
-class Opinion(Frozen):
-    """A teacher's opinion: `score` from 0 to 1, and what it took."""
-
-    score: float
-    reason: str
-    model: str
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
 
 
 class Scorer:

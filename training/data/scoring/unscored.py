@@ -3,20 +3,16 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import select
-
 from models.chat import Message, read_prompt
 from models.protocols import Stage
 from models.training import TrainingTarget
-from store.rows import Texts, add, read_texts, reading, table_of, writing
+from store.database import reading
+from store.learning.answer_scores import Opinion, add_score, scored_keys
 from store.runs import RawStore, digest
-from store.tables import AnswerScore
+from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
+from store.texts import read_texts
 from training.data.pairs.calls import Call, read_calls
-from training.data.pairs.runs import ClosedRun, campaign_ids, read_runs
 from training.data.pairs.scores import is_on_policy
-from training.data.scoring.scorer import Opinion
-
-_SCORES = table_of(AnswerScore)
 
 
 class Unscored(NamedTuple):
@@ -51,7 +47,7 @@ def unscored(
         meant = campaign_ids(connection, campaigns)
         runs = [run for run in read_runs(connection) if _counts(run, meant, held_out)]
         calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
-        known = set(connection.scalars(select(_SCORES.c.id)))
+        known = scored_keys(connection)
     answers = sorted({_answer(call, call.prompt) for call in calls if call.prompt is not None and call.fault is None})
     open_ones = [each for each in answers if each.key(scorer) not in known]
     return open_ones, len(answers) - len(open_ones)
@@ -59,17 +55,7 @@ def unscored(
 
 def keep(raw: RawStore, scorer: str, answer: Unscored, opinion: Opinion) -> None:
     """Store a teacher's opinion; the first one stays."""
-    texts = Texts()
-    row = AnswerScore(
-        id=answer.key(scorer),
-        stage=answer.stage.value,
-        prompt_hash=answer.prompt,
-        response_hash=answer.response,
-        scorer_hash=texts.add(scorer),
-        **opinion.model_dump(),
-    )
-    with writing(raw.engine, texts) as connection:
-        add(connection, row)
+    add_score(raw.engine, answer.key(scorer), answer.stage, answer.prompt, answer.response, scorer, opinion)
 
 
 def _counts(run: ClosedRun, campaigns: Collection[str], held_out: Collection[str]) -> bool:

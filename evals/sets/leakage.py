@@ -1,26 +1,18 @@
-"""What training has already seen: the repositories of its datasets, and evaluation items found in one."""
+"""Contamination: examples of a dataset that share something with an evaluation set."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import select
 
 from models.chat import Message, prompt_text
 from models.errors import TrainingError
 from models.evaluation import EvaluationSet
 from models.plans import Frozen
-from store.rows import reading, table_of
-from store.tables import InstanceRow, TrainingDataset, TrainingPlan
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 FILES = ("sft.jsonl", "dpo.jsonl")
-_DATASETS, _INSTANCES = table_of(TrainingDataset), table_of(InstanceRow)
-_PLANS = table_of(TrainingPlan)
 
 
 class Contamination(Frozen):
@@ -34,37 +26,6 @@ class Contamination(Frozen):
     example: str
     what: str
     item: str
-
-
-def trained_repositories(raw: "Engine") -> dict[str, str]:
-    """Repositories that a training was set up with, each with the id of such a dataset.
-
-    A dataset that no training plan names has been trained on by nobody.
-    """
-    query = (
-        select(_DATASETS.c.id, _DATASETS.c.config)
-        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
-        .order_by(_DATASETS.c.created_at.desc(), _DATASETS.c.id)
-    )
-    with reading(raw) as connection:
-        rows = connection.execute(query).all()
-    return {str(name): dataset for dataset, config in rows for name in config.get("repositories", ())}
-
-
-def known_repositories(raw: "Engine") -> list[str]:
-    """Repositories that a campaign has run on, by name."""
-    with reading(raw) as connection:
-        return list(connection.scalars(select(_INSTANCES.c.repository).distinct().order_by(_INSTANCES.c.repository)))
-
-
-def curated_from(raw: "Engine", repositories: Collection[str]) -> dict[str, str]:
-    """Datasets (id -> target) that hold examples of some of these repositories, the newest first."""
-    query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).order_by(
-        _DATASETS.c.created_at.desc(), _DATASETS.c.id
-    )
-    with reading(raw) as connection:
-        rows = connection.execute(query).all()
-    return {row.id: row.stage for row in rows if set(row.config.get("repositories", ())) & set(repositories)}
 
 
 def contamination(dataset: Path, sets: Sequence[EvaluationSet]) -> list[Contamination]:

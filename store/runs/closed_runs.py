@@ -1,4 +1,4 @@
-"""Closed trajectories, with all that says what their answers are worth."""
+"""Closed trajectories of all campaigns, with all that says what their answers are worth as examples."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,8 +11,20 @@ from models.errors import UsageError
 from models.manifest import Instance, Manifest
 from models.outcomes import OracleKind, OutcomeKind
 from models.training import PairSource, Provenance
-from store.rows import chunks, read_texts, table_of
-from store.tables import AttributionRow, Campaign, CampaignRun, InstanceRow, OutcomeRow, RepoPackageRow, TaskRun
+from store.database import chunks
+from store.runs.attempts import AttemptKey
+from store.tables import (
+    AttributionRow,
+    Campaign,
+    CampaignRun,
+    InstanceRow,
+    OutcomeRow,
+    RepoPackageRow,
+    TaskRun,
+    same_attempt,
+    table_of,
+)
+from store.texts import read_texts
 
 UNKNOWN = "unknown"
 _RUNS, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
@@ -23,7 +35,7 @@ REAL_ORACLES = (OracleKind.F2P_P2P.value, OracleKind.GENERATED_TESTS.value)
 
 @dataclass(frozen=True)
 class ClosedRun:
-    """A closed trajectory: its instance, how it ended and who judged that, and where its repository comes from.
+    """A closed trajectory: its instance, how it ended by which oracle, and where its repository comes from.
 
     `alignment` is the mean of the structural measures, None where there is nothing to compare with.
     """
@@ -44,6 +56,11 @@ class ClosedRun:
     label: str | None
     failed_steps: tuple[str, ...]
     alignment: float | None
+
+    @property
+    def key(self) -> AttemptKey:
+        """The attempt that closed it."""
+        return AttemptKey(self.campaign, self.trajectory, self.attempt)
 
     @property
     def passed(self) -> bool:
@@ -111,15 +128,11 @@ def read_runs(connection: Connection) -> Iterator[ClosedRun]:
         .join(_CAMPAIGNS, _CAMPAIGNS.c.id == _RUNS.c.campaign_id)
         .join(
             _OUTCOMES,
-            (_OUTCOMES.c.campaign_id == _RUNS.c.campaign_id)
-            & (_OUTCOMES.c.task_run_id == _RUNS.c.id)
-            & (_OUTCOMES.c.attempt == _RUNS.c.closed_attempt),
+            same_attempt(_OUTCOMES),
         )
         .outerjoin(
             _ATTRIBUTIONS,
-            (_ATTRIBUTIONS.c.campaign_id == _RUNS.c.campaign_id)
-            & (_ATTRIBUTIONS.c.task_run_id == _RUNS.c.id)
-            & (_ATTRIBUTIONS.c.attempt == _RUNS.c.closed_attempt),
+            same_attempt(_ATTRIBUTIONS),
         )
         .where(_RUNS.c.closed_at.is_not(None))
         .order_by(_RUNS.c.campaign_id, _RUNS.c.id)
@@ -175,7 +188,7 @@ def _packages(connection: Connection, ids: Collection[str]) -> dict[str, tuple[s
 
 
 def owner_of(source: str) -> str:
-    """Who owns a repository by its URL, `host/owner/name` or `user@host:owner/name`; `unknown` for any other place."""
+    """The owner by a repository's URL, `host/owner/name` or `user@host:owner/name`; `unknown` for any other place."""
     if "://" in source:
         parts = urlsplit(source)
         path = parts.path if parts.hostname else ""

@@ -1,0 +1,111 @@
+"""Datasets by content: what they were made of, and which of them a training was set up with."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Engine, select, true
+
+from models.training import TrainingTarget
+from store.database import reading
+from store.rows import add, writing
+from store.tables import TrainingDataset, TrainingPlan, table_of
+from store.texts import Texts, read_texts
+
+CONSIDERED = "considered"
+"""The part of a dataset's configuration that is the hash of a text: the ids of all examples it was drawn from."""
+_REPOSITORIES = "repositories"
+_DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
+_NEWEST_FIRST = (_DATASETS.c.created_at.desc(), _DATASETS.c.id)
+
+
+def add_dataset(
+    raw: Engine,
+    dataset: str,
+    target: TrainingTarget,
+    *,
+    source: str,
+    examples: int,
+    config: Mapping[str, Any],
+    repositories: Collection[str],
+    content: str,
+    considered: str,
+) -> None:
+    """Store a dataset (its id), unless it is stored. `content` is its card as text, `considered` the text whose hash
+    its configuration has under `CONSIDERED`."""
+    texts = Texts()
+    texts.add(considered)
+    row = TrainingDataset(
+        id=dataset,
+        stage=target.value,
+        source=source,
+        examples=examples,
+        config={**config, _REPOSITORIES: sorted(repositories)},
+        content_hash=texts.add(content),
+    )
+    with writing(raw, texts) as connection:
+        add(connection, row)
+
+
+def newest_dataset_id(raw: Engine, target: TrainingTarget) -> str | None:
+    """The dataset of a target that was made last."""
+    query = select(_DATASETS.c.id).where(_DATASETS.c.stage == target.value).order_by(*_NEWEST_FIRST)
+    with reading(raw) as connection:
+        return connection.scalars(query).first()
+
+
+def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = None) -> dict[str, str]:
+    """Datasets of a target that a training was set up with, on a base (its hash; None: on any), the oldest first, each
+    with the text of the ids it was drawn from; those without such a text are left out."""
+    query = (
+        select(_DATASETS.c.id, _DATASETS.c.config, _DATASETS.c.created_at)
+        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
+        .where(_DATASETS.c.stage == target.value, true() if base is None else _PLANS.c.base == base)
+        .distinct()
+        .order_by(_DATASETS.c.created_at, _DATASETS.c.id)
+    )
+    with reading(raw) as connection:
+        rows = {row.id: row.config.get(CONSIDERED) for row in connection.execute(query)}
+        texts = read_texts(connection, [key for key in rows.values() if key])
+    return {dataset: texts[key] for dataset, key in rows.items() if key}
+
+
+def trained_before(raw: Engine, dataset: str, target: TrainingTarget, base: str) -> list[str]:
+    """Datasets of a target that were made before this one and that a training on a base (its hash) was set up with."""
+    made = select(_DATASETS.c.created_at).where(_DATASETS.c.id == dataset).scalar_subquery()
+    query = (
+        select(_DATASETS.c.id)
+        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
+        .where(
+            _DATASETS.c.stage == target.value,
+            _DATASETS.c.id != dataset,
+            _PLANS.c.base == base,
+            _DATASETS.c.created_at < made,
+        )
+        .distinct()
+        .order_by(_DATASETS.c.id)
+    )
+    with reading(raw) as connection:
+        return list(connection.scalars(query))
+
+
+def trained_repositories(raw: Engine) -> dict[str, str]:
+    """Repositories that a training was set up with, each with the id of such a dataset.
+
+    A dataset that no training names was never trained on.
+    """
+    query = (
+        select(_DATASETS.c.id, _DATASETS.c.config)
+        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
+        .order_by(*_NEWEST_FIRST)
+    )
+    with reading(raw) as connection:
+        rows = connection.execute(query).all()
+    return {str(name): dataset for dataset, config in rows for name in config.get(_REPOSITORIES, ())}
+
+
+def curated_from(raw: Engine, repositories: Collection[str]) -> dict[str, str]:
+    """Datasets (id -> target) that hold examples of some of these repositories, the newest first."""
+    query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).order_by(*_NEWEST_FIRST)
+    with reading(raw) as connection:
+        rows = connection.execute(query).all()
+    return {row.id: row.stage for row in rows if set(row.config.get(_REPOSITORIES, ())) & set(repositories)}
