@@ -99,6 +99,10 @@ class TestRunner(Protocol):
         """Whether a run was started again without the repository's options."""
         ...
 
+    def is_doctest(self, test: str, /) -> bool:
+        """Whether a test is an example in a document or a docstring."""
+        ...
+
     def is_assertion(self, case: CaseResult, /) -> bool:
         """Whether a failed test failed by an assertion of its own."""
         ...
