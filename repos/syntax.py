@@ -23,3 +23,8 @@ def parse_python(text: str) -> ast.Module:
             return ast.parse(text)
         except (RecursionError, MemoryError) as error:
             raise SyntaxError("nested too deeply to be parsed") from error
+
+
+def called_name(call: ast.Call) -> str:
+    """The last name of what is called (`install` of `nox.session.install(...)`); "" if it has none."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))

@@ -14,7 +14,6 @@ from pathlib import Path
 from models.manifest import Commit, ExcludedTest, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
-from repos.index.paths import is_test_path
 from repos.trees import overlay
 from runtime.sandbox import ProcessEnd
 from runtime.testing import PYTEST, Selection, file_of
@@ -186,7 +185,7 @@ def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
 
     excluded: dict[str, str] = {}
     for test in sorted(ids):
-        if _is_doctest(test):
+        if PYTEST.is_doctest(test):
             excluded[test] = "doctest: its id holds a line number"
         elif test in wavering:
             excluded[test] = "flaky: passed in some runs of the commit and not in others"
@@ -232,7 +231,7 @@ def _check_vanished(runs: StateRuns) -> None:
 
     Doctests do not count: the ids of those in documents hold line numbers, which shift with every word added above.
     """
-    passed = {i for i in runs.parent.passed if not _is_doctest(i)}
+    passed = {i for i in runs.parent.passed if not PYTEST.is_doctest(i)}
     before = {i for i in passed if file_of(i) not in runs.touched}
     gone = before - runs.after[0].cases.keys()
     if len(gone) > VANISHED_SHARE * len(passed) and len(gone) > 1:
@@ -294,11 +293,6 @@ def _why_not_passing(test: str, full: list[SuiteReport]) -> str:
     if test not in full[1].cases:
         return "no longer there at the commit"
     return f"{statuses[-1]} at the commit"
-
-
-def _is_doctest(test: str) -> bool:
-    file, _, name = test.partition("::")
-    return not is_test_path(file) or not file.endswith(".py") or ("." in name.split("[")[0] and "::" not in name)
 
 
 def _last_line(text: str) -> str:

@@ -2,9 +2,9 @@
 
 from harness.packages.gold_patch import GoldFileChange
 from harness.planners.hunks import FileHunks
-from harness.planners.pieces import WORD, changes_inside
+from harness.planners.pieces import WORD, changes_inside, symbol_names
 from models.plans import Action, Target
-from repos.index.symbols import IMPORTS, MODULE, base_name, symbols
+from repos.index.symbols import IMPORTS, MODULE, base_name
 from repos.text import lines_of
 
 
@@ -19,7 +19,7 @@ def contradicts(change: GoldFileChange, target: Target) -> bool:
     if target.symbol is None:
         return True
     wanted = base_name(target.symbol)
-    return wanted in _symbol_names(change.after.text, change.path)
+    return wanted in symbol_names(change.after.text, change.path)
 
 
 def hunks_in(change: GoldFileChange, target: Target) -> frozenset[int] | None:
@@ -28,7 +28,7 @@ def hunks_in(change: GoldFileChange, target: Target) -> frozenset[int] | None:
     if target.symbol is None or not changes_inside(change):
         return frozenset() if target.action is Action.RENAME else None
     assert change.before is not None
-    old = _symbol_names(change.before.text, change.path)
+    old = symbol_names(change.before.text, change.path)
     wanted = base_name(target.symbol)
 
     def inside(name: str) -> bool:
@@ -43,7 +43,7 @@ def with_helpers(change: GoldFileChange, hunks: frozenset[int]) -> frozenset[int
     if not changes_inside(change):
         return hunks
     assert change.before is not None
-    file, old = _file(change), _symbol_names(change.before.text, change.path)
+    file, old = _file(change), symbol_names(change.before.text, change.path)
     lines = lines_of(file.after)
     words = [frozenset(WORD.findall("".join(lines[hunk.a0 : hunk.a1]))) for hunk in file.hunks]
     new = {i for i, h in enumerate(file.hunks) if not h.names & {MODULE, IMPORTS} and h.names.isdisjoint(old)}
@@ -67,7 +67,3 @@ def import_hunks(change: GoldFileChange) -> frozenset[int]:
 def _file(change: GoldFileChange) -> FileHunks:
     assert change.before is not None and change.after is not None
     return FileHunks(change.path, change.before.text, change.after.text)
-
-
-def _symbol_names(text: str, path: str) -> set[str]:
-    return {base_name(symbol.name) for symbol in symbols(text, path)}

@@ -61,7 +61,7 @@ def whole(change: GoldFileChange) -> ChangePiece:
     elif change.before is None:
         action = Action.CREATE
     before, after = (content.text if content else "" for content in (change.before, change.after))
-    new = _names(after, change.path) - _names(before, change.path)
+    new = symbol_names(after, change.path) - symbol_names(before, change.path)
     target = Target(path=change.path, action=action)
     return ChangePiece(change, (target,), None, _last_parts(new), frozenset(WORD.findall(after)))
 
@@ -93,7 +93,7 @@ def _groups(hunks: tuple[Hunk, ...]) -> list[list[int]]:
 def _piece(change: GoldFileChange, file: FileHunks, group: list[int]) -> ChangePiece:
     names = {name for index in group for name in file.hunks[index].names}
     names = names - {IMPORTS} or names
-    old, new = _names(file.before, change.path), _names(file.after, change.path)
+    old, new = symbol_names(file.before, change.path), symbol_names(file.after, change.path)
     targets = tuple(Target(path=change.path, symbol=name, action=_action(name, old, new)) for name in sorted(names))
     lines = lines_of(file.after)
     added = "".join(line for index in group for line in lines[file.hunks[index].a0 : file.hunks[index].a1])
@@ -107,7 +107,8 @@ def _action(name: str, old: set[str], new: set[str]) -> Action:
     return Action.CREATE if name in new else Action.DELETE
 
 
-def _names(text: str, path: str) -> set[str]:
+def symbol_names(text: str, path: str) -> set[str]:
+    """Qualified names of a file's symbols, without the numbers of repeated definitions."""
     return {base_name(symbol.name) for symbol in symbols(text, path)}
 
 

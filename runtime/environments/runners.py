@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
-from repos.syntax import parse_python
+from repos.syntax import called_name, parse_python
 from runtime.environments.findings import Findings, about_other_things
 from runtime.environments.malformed import as_written, table
 from runtime.environments.requirement_files import read_requirements
@@ -96,7 +96,9 @@ def read_nox(tree: PathTree, findings: Findings) -> None:
 
 
 def _install(call: ast.Call, tree: PathTree, findings: Findings, *, testing: bool) -> None:
-    groups = [node for node in ast.walk(call) if isinstance(node, ast.Call) and _called(node) == "dependency_groups"]
+    groups = [
+        node for node in ast.walk(call) if isinstance(node, ast.Call) and called_name(node) == "dependency_groups"
+    ]
     for group in {name for node in groups for name in _strings(node)} if testing else ():
         findings.wanted.add(canonicalize_name(group))
     arguments = iter(_strings(call, groups))
@@ -112,11 +114,6 @@ def _install(call: ast.Call, tree: PathTree, findings: Findings, *, testing: boo
             findings.install(next(arguments, ""), testing=testing and argument in ("-e", "--editable"))
         else:
             findings.install(argument, testing=testing)
-
-
-def _called(call: ast.Call) -> str:
-    """The last name of what is called: `dependency_groups` of `nox.project.dependency_groups(...)`."""
-    return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
 def _strings(call: ast.Call, without: Sequence[ast.Call] = ()) -> list[str]:

@@ -1,6 +1,6 @@
 """What the rest of the project asks of a test runner. Each runner is a package or module of its own beside this one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,13 +10,8 @@ from runtime.sandbox import Sandbox
 from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.results import Lines, Seen, Sighting
 
-
-class FileReader(Protocol):
-    """Reads files of one tree."""
-
-    def __call__(self, path: str, /) -> bytes | None:
-        """The bytes of a regular file by its path relative to the tree; None if there is none."""
-        ...
+FileReader = Callable[[str], bytes | None]
+"""Gives the bytes of a regular file of a tree by its relative path; None if there is none."""
 
 
 class RunGuard(Protocol):
@@ -97,6 +92,10 @@ class TestRunner(Protocol):
 
     def restarted(self, report: SuiteReport, /) -> bool:
         """Whether a run was started again without the repository's options."""
+        ...
+
+    def is_doctest(self, test: str, /) -> bool:
+        """Whether a test is an example in a document or a docstring."""
         ...
 
     def is_assertion(self, case: CaseResult, /) -> bool:

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from harness.validation.confirmation.literals import Value, is_literal, variants
 from harness.validation.confirmation.observing import Observing
-from repos.syntax import FunctionNode, parse_python
+from repos.syntax import FunctionNode, called_name, parse_python
 from runtime.testing import without_parameters
 
 OBSERVER = "__observer__"
@@ -145,7 +145,7 @@ def _sites(function: FunctionNode) -> Iterator[ast.Constant]:
     """Literals that may be inputs: not documentation, not keywords that steer pytest, not what is merely expected."""
     skipped = set(_left_out(function))
     for decorator in function.decorator_list:
-        if isinstance(decorator, ast.Call) and len(decorator.args) > 1 and _called(decorator) == "parametrize":
+        if isinstance(decorator, ast.Call) and len(decorator.args) > 1 and called_name(decorator) == "parametrize":
             yield from _constants(decorator.args[1], skipped)
     for statement in function.body:
         yield from _constants(statement, skipped)
@@ -171,19 +171,17 @@ def _left_out(function: FunctionNode) -> Iterator[int]:
                 yield id(node.msg)
             if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
                 yield from (id(side) for side in (node.test.left, node.test.comparators[0]) if is_literal(side))
-        elif isinstance(node, ast.Call) and _called(node).startswith("assert"):
+        elif isinstance(node, ast.Call) and called_name(node).startswith("assert"):
             yield from (id(argument) for argument in node.args[:2] if is_literal(argument))
-
-
-def _called(call: ast.Call) -> str:
-    return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
 def _keep_only_varied_parameters(made: FunctionNode, whole: FunctionNode, number: int) -> None:
     """Of a list of parameter sets, leave the one that was varied: the others are as before."""
     before = 0
     for decorator in made.decorator_list:
-        if not (isinstance(decorator, ast.Call) and len(decorator.args) > 1 and _called(decorator) == "parametrize"):
+        if not (
+            isinstance(decorator, ast.Call) and len(decorator.args) > 1 and called_name(decorator) == "parametrize"
+        ):
             continue
         values = decorator.args[1]
         skipped = set(_left_out(made))

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.suite import CaseResult, SuiteReport
+from repos.index.paths import is_test_path
 from runtime.sandbox import Sandbox
+from runtime.testing.base import without_parameters
 from runtime.testing.pytest_runner.configuration import CONFIGURATION_FILES, runner_configuration
 from runtime.testing.pytest_runner.guard import Guard
 from runtime.testing.pytest_runner.installed import PLUGIN_GROUP, registered_plugins
@@ -38,6 +40,12 @@ class PytestRunner:
     def restarted(self, report: SuiteReport) -> bool:
         """Whether the output begins with the line of a run that was started again."""
         return report.output.startswith(RESTARTED)
+
+    def is_doctest(self, test: str) -> bool:
+        """Whether the file is no test module, or the name is the dotted one of an object."""
+        file, _, name = test.partition("::")
+        in_module = is_test_path(file) and file.endswith(self.test_suffixes)
+        return not in_module or ("." in without_parameters(name) and "::" not in name)
 
     def is_assertion(self, case: CaseResult) -> bool:
         """Whether the message is that of an `assert` or of `pytest.fail`."""
