@@ -11,7 +11,7 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[None]:
+def prefect_engine() -> Iterator[None]:
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
@@ -19,7 +19,9 @@ def engine() -> Iterator[None]:
 
 
 @pytest.fixture
-def configured(engine: None, runtime: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def configured(
+    prefect_engine: None, runtime: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Write cra.toml for endpoints at a URL; databases and caches are this test's own, environments the run's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "data"))
