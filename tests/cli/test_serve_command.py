@@ -19,6 +19,8 @@ from training.adapters.export.serving import Serving, make_ready
 from training.adapters.registry import Registry
 from training.bases.bases import add_base
 
+pytestmark = pytest.mark.slow
+
 DOUBLE = Path(__file__).parents[1] / "support" / "vllm_double"
 
 
