@@ -24,11 +24,14 @@ def children() -> list[str]:
 
 
 def children_left(seconds: float = 10.0) -> list[str]:
-    """Children that are still there after as many seconds, once the readers of git's objects that this process keeps
-    for reuse are let go."""
-    if "repos.objects" in sys.modules:
-        sys.modules["repos.objects"].objects_of.cache_clear()
+    """Children that are still there after as many seconds, once the readers of git's objects are ended: those that
+    nothing holds any more, and those that caches and the engine's states keep."""
     gc.collect()
+    if "repos.objects" in sys.modules:
+        objects = sys.modules["repos.objects"]
+        for each in gc.get_objects():
+            if type(each) is objects.Objects and each._process is not None:
+                objects._end(each._process)
     end = time.monotonic() + seconds
     while (left := children()) and time.monotonic() < end:
         time.sleep(0.05)
