@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 
 from tests.support.postgres import postgres_server
+from tests.support.processes import children_left
+from tests.support.shared import made_once, shared_root
 
 if TYPE_CHECKING:
     from harness.packages.package import RepoPackage
@@ -28,6 +30,25 @@ if MISSING:
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 os.environ.setdefault("CLEAN_ROOM_SANDBOX_LIMITS_TOLD", "1")  # what tests start need not say it again
+
+
+SLOW_FIXTURES = {"prefect_engine", "sample"}
+SLOW_FOLDERS = {"e2e"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what runs an engine or makes an environment; modules mark what else is."""
+    for item in items:
+        heavy = SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("index")
+        if heavy or item.path.parent.name in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """What tests and the other fixtures started has ended when all of them have."""
+    yield
+    assert children_left() == []
 
 
 @pytest.fixture(scope="session")
@@ -53,40 +74,30 @@ def database_target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
-    """A real sandbox and an environment store of this test run."""
+    """A real sandbox; environments are made once for all processes of this test run."""
     from models.limits import Limits
     from runtime.environments import EnvironmentStore
     from runtime.sandbox import open_sandbox
     from runtime.trees import Runtime
 
-    root = tmp_path_factory.mktemp("runtime")
-    store = EnvironmentStore(root / "environments", 4 * 1024**3)
-    return Runtime(open_sandbox(), store, Limits(wall_seconds=60), root / "scratch")
+    store = EnvironmentStore(shared_root(tmp_path_factory) / "environments", 4 * 1024**3)
+    return Runtime(open_sandbox(), store, Limits(wall_seconds=60), tmp_path_factory.mktemp("runtime") / "scratch")
 
 
 @pytest.fixture(scope="session")
 def sample(runtime: "Runtime", tmp_path_factory: pytest.TempPathFactory) -> "RepoPackage":
     """The repo package of the sample repository, gold-validated; needs the package index."""
-    from harness.mining import mine
     from harness.packages.package import read_package
-    from harness.packages.prepare import acquire, find_environment, select, validate_candidate, write_package
-    from harness.packages.sample import build_sample
-    from models.manifest import Environment
+    from tests.support.sample import write_sample_package
 
-    root = tmp_path_factory.mktemp("sample")
-    source = acquire(str(build_sample(root / "spans")), root / "corpus")
-    mined = mine(source.git)
-    known: dict[str, Environment] = {}
-    packages, cache = source.directory / "packages", root / "cache"
-    found = [find_environment(source.git, commit, known, packages, cache) for commit in select(mined, 3)]
-    instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
-    write_package(source, mined, found, instances, {})
-    return read_package(source.directory)
+    folder = shared_root(tmp_path_factory) / "sample"
+    made_once(folder, lambda folder: write_sample_package(runtime, folder))
+    return read_package(folder / "corpus" / "spans")
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[None]:
-    """An engine for flows."""
+def prefect_engine() -> Iterator[None]:
+    """An engine for flows: one server per process."""
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):

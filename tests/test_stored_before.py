@@ -132,7 +132,7 @@ def test_a_database_opens_at_the_newest_schema_and_keeps_its_rows(stored: Path, 
     assert {name: count for name, count in rows(kind).items() if name in before} == before
 
 
-def test_the_same_campaign_is_done_already(stored: Path, engine: None, asked: list[Request]) -> None:
+def test_the_same_campaign_is_done_already(stored: Path, prefect_engine: None, asked: list[Request]) -> None:
     before = rows()
     report = run(stored, "before")
     assert (report.planners["gold"].passed, report.planners["null"].failed) == (1, 1)
@@ -143,7 +143,7 @@ def test_the_same_campaign_is_done_already(stored: Path, engine: None, asked: li
 
 
 def test_another_campaign_finds_every_answer_and_every_verdict(
-    stored: Path, engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+    stored: Path, prefect_engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = read_package(stored / "corpus" / "spans").manifest.wheels
     monkeypatch.setattr(packages, "known_sha256", lambda wheel: hashes[wheel.name])  # they are not in the archive
@@ -182,7 +182,7 @@ def test_the_same_runs_make_the_same_dataset(stored: Path) -> None:
 
 
 def test_a_training_an_adapter_and_its_evaluations_are_found(
-    stored: Path, engine: None, monkeypatch: pytest.MonkeyPatch
+    stored: Path, prefect_engine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, int, int | None]] = []
     context = open_context(load_settings(), lambda *what: told.append(what))

@@ -7,10 +7,16 @@ import pytest
 from benchmarks.attacks.__main__ import attacks
 from benchmarks.attacks.base import Attack, attempt
 
+SLOW = {"clones", "engine", "exhaustion", "time and self"}
+"""Kinds whose every attack starts processes of its own."""
+
 
 def _parameters() -> list[object]:
-    found = attacks([])
-    return [pytest.param(a, id=f"{a.kind}: {a.name}", marks=[pytest.mark.index] if a.index else []) for a in found]
+    return [pytest.param(each, id=f"{each.kind}: {each.name}", marks=_marks(each)) for each in attacks([])]
+
+
+def _marks(attack: Attack) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.index] * attack.index + [pytest.mark.slow] * (attack.kind in SLOW)
 
 
 @pytest.mark.parametrize("attack", _parameters())

@@ -41,6 +41,7 @@ def test_work_that_goes_on_is_counted_from_where_it_was(
         assert [task.description for task in display.tasks] == ["train scope", "evaluate scope"]
 
 
+@pytest.mark.slow
 def test_the_engine_and_its_server_write_nothing_among_our_lines() -> None:
     script = """
 import logging

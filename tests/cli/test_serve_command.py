@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 from models.settings import Settings
 from models.training import TrainingTarget
 from store.database import open_database
@@ -20,6 +18,8 @@ from tests.support.tiny import make_adapter, make_tiny_base
 from training.adapters.export.serving import Serving, make_ready
 from training.adapters.registry import Registry
 from training.bases.bases import add_base
+
+pytestmark = pytest.mark.slow
 
 DOUBLE = Path(__file__).parents[1] / "support" / "vllm_double"
 
@@ -105,7 +105,6 @@ def test_the_network_is_not_opened_by_the_way(served: tuple[Settings, str]) -> N
 
 
 def test_files_for_llama_and_ollama_are_made_once(served: tuple[Settings, str]) -> None:
-    pytest.importorskip("xllamacpp")
     settings, name = served
     curated = open_database(settings.curated_url, "curated")
     version = Registry(curated, settings.data_dir).show(name)
@@ -127,7 +126,6 @@ def test_files_for_llama_and_ollama_are_made_once(served: tuple[Settings, str]) 
 
 
 def test_an_adapter_is_exported_by_its_name(served: tuple[Settings, str], tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp")
     settings, name = served
     done = cra(settings, "export-adapter", "scope-v1", "--out", str(tmp_path / "out"), "--json")
     assert json.loads(done.stdout)["files"] == [str(tmp_path / "out" / f"{name}.gguf")]

@@ -72,6 +72,7 @@ def test_datasets_that_a_set_makes_useless_are_named(data: Path) -> None:
     assert "dataset dddddddddddd has examples of these repositories and will be refused; make another: " in said
 
 
+@pytest.mark.slow
 def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
     with pytest.raises(EvaluationError, match="no evaluation set of scope is frozen"):
         cra("evaluate", "scope", "--adapter", "base")
@@ -82,6 +83,7 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
         cra("evaluate", "scope", "--adapter", "scope-v1")
 
 
+@pytest.mark.slow
 def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path: Path) -> None:
     from tests.support.tiny import make_tiny_base
 

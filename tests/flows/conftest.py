@@ -7,7 +7,9 @@ import pytest
 
 
 @pytest.fixture
-def configured(engine: None, runtime: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def configured(
+    prefect_engine: None, runtime: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Write cra.toml for endpoints at a URL; databases and caches are this test's own, environments the run's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "data"))

@@ -25,7 +25,7 @@ class Bomb:
 
 
 @pytest.fixture
-def done(engine: None, tmp_path: Path) -> Callable[[], int]:
+def done(prefect_engine: None, tmp_path: Path) -> Callable[[], int]:
     """Run a kept task; how often it has really run."""
     runs: list[int] = []
 

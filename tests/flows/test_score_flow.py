@@ -17,7 +17,7 @@ GOOD, BAD = '{"reason": "All there.", "score": 9}', '{"reason": "Wrong file.", "
 
 
 @pytest.fixture
-def world(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(prefect_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Four answers of the student to score."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "data"))

@@ -15,7 +15,7 @@ from tasks.define import engine_task, opaque_argument
     [(InfrastructureError("disk"), 3), (ProviderError("down"), 1), (CapReached("spent"), 1), (ValueError("bug"), 1)],
 )
 def test_only_faults_of_the_machine_are_retried(
-    engine: None, monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+    prefect_engine: None, monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
 ) -> None:
     monkeypatch.setattr("tasks.define.RETRY_DELAYS", [0.01, 0.01])
     tried: list[str] = []
@@ -49,7 +49,7 @@ class Live:
         return object.__getattribute__(self, name)
 
 
-def test_what_an_opaque_argument_holds_is_not_visited(engine: None) -> None:
+def test_what_an_opaque_argument_holds_is_not_visited(prefect_engine: None) -> None:
     live = Live()
 
     @engine_task("look")

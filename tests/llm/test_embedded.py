@@ -15,6 +15,8 @@ from models.errors import PromptTooLong, SettingsError
 from models.llm_settings import ModelSettings
 from models.protocols import Stage
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = {
     "type": "object",
     "properties": {"files": {"type": "array", "items": {"enum": ["a.py", "b.py"]}, "maxItems": 2}},

@@ -13,6 +13,8 @@ from models.errors import ProviderError, SettingsError
 from models.llm_settings import ModelSettings
 from models.protocols import Stage
 
+pytestmark = pytest.mark.slow
+
 WIDTH, LAYERS, RANK = 576, 30, 4
 
 

@@ -15,6 +15,8 @@ from runtime.environments import EnvironmentStore, environment_identity, environ
 from runtime.environments.store import disk_usage
 from tests.support.wheels import digest, lock_text, make_wheel
 
+pytestmark = pytest.mark.slow
+
 INTERPRETER = installed_interpreters()[0]
 GIB = 1 << 30
 

@@ -11,6 +11,8 @@ from runtime.testing.pytest_runner import run_suite
 from runtime.testing.pytest_runner.guard import Guard
 from tests.support import suites
 
+pytestmark = pytest.mark.slow
+
 TEST = "tests/test_lib.py"
 CALLS = "from lib import f\n\n\ndef test_f():\n    f()\n\n\ndef test_g():\n    assert 1 == 1\n"
 

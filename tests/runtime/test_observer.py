@@ -7,6 +7,8 @@ import pytest
 
 from tests.support import suites
 
+pytestmark = pytest.mark.slow
+
 NAME = "test_varied_x.py"
 OBJECT = ["is", None, None]
 

@@ -17,6 +17,8 @@ from runtime.sandbox import Mount, ProcessEnd, open_sandbox, supervise
 from runtime.sandbox.bubblewrap import Bubblewrap
 from runtime.sandbox.output import HeadAndTail
 
+pytestmark = pytest.mark.slow
+
 BASE = Path(sys.base_prefix).resolve()
 PYTHON = Path(sys.executable).resolve()
 KINDS = ["bubblewrap", "none"]

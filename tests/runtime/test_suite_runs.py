@@ -8,6 +8,8 @@ from runtime.sandbox import Mount
 from runtime.testing import Selection, SuiteSetup
 from tests.support.suites import SETUP, statuses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["bubblewrap", "none"])
 def test_a_suite_runs_against_the_work_tree_and_leaves_no_trace_in_it(suite, tmp_path, kind):

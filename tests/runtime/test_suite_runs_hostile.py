@@ -16,6 +16,8 @@ from runtime.testing.pytest_runner.junit import BadReport, parse, worst
 from runtime.testing.pytest_runner.records import read_records
 from tests.support.suites import statuses
 
+pytestmark = pytest.mark.slow
+
 GOOD = '<testsuite><testcase classname="t" name="test_x" file="t.py" time="0.1"/></testsuite>'
 
 

@@ -63,6 +63,7 @@ def _open(target: str) -> str:
         return str(connection.exec_driver_sql("SELECT version_num FROM raw_schema_version").scalar())
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_database_at_once_migrate_it_once(database_target: str) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert pool.map(_open, [database_target] * 6, chunksize=1) == [HEADS["raw"]] * 6

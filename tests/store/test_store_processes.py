@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import event, text
 
 from models.outcomes import OutcomeKind
@@ -50,6 +51,7 @@ def work(target: str, barrier: Any) -> None:
         run_campaign(store)
 
 
+@pytest.mark.slow
 def test_processes_that_run_the_same_campaign_together_end_with_each_triple_once(
     database_target: str, tmp_path: Path
 ) -> None:

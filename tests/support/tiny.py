@@ -5,7 +5,11 @@ of that library (`qwen2_5`). The tokenizer is a byte-level BPE trained on the pr
 round-trips. Same arguments, same bytes.
 """
 
+import atexit
 import json
+import shutil
+import tempfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,9 +21,17 @@ MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 def make_tiny_base(path: Path, *, template: str = "qwen3", hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
     """Write a base to `path` (made if it is not there) and return it; about 0.3 million parameters as called plain."""
-    path.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copytree(_made(template, hidden, layers, seed), path, dirs_exist_ok=True))
+
+
+@cache
+def _made(template: str, hidden: int, layers: int, seed: int) -> Path:
+    """A folder with the base, made once per process and only copied."""
+    path = Path(tempfile.mkdtemp(prefix="cra-tiny-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     size = _write_tokenizer(path, template)
     _write_model(path, size, hidden, layers, seed)
+    path.chmod(0o755)
     return path
 
 

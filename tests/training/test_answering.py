@@ -19,6 +19,8 @@ from training.bases.bases import Base
 from training.cycle.local_answers import LocalAnswerer, check_adapter
 from training.cycle.served import EndpointAnswerer, evaluation_endpoint, served_answerer
 
+pytestmark = pytest.mark.slow
+
 ASKED = (Message(role="system", content="Judge."), Message(role="user", content="Which files change?"))
 OTHER = (Message(role="user", content="Judge every candidate: relevant, supporting or irrelevant. " * 3),)
 

@@ -126,6 +126,7 @@ def test_a_gguf_is_told_from_what_is_none(curated: Engine, tmp_path: Path) -> No
         add_base(curated, tmp_path, Path("embedded"), "x")
 
 
+@pytest.mark.slow
 def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, tmp_path: Path) -> None:
     """llama.cpp computes with rounded activations, so its probabilities are the converted weights' only nearly."""
     import httpx

@@ -8,6 +8,8 @@ from models.control import control_tokens
 from tests.support.tiny import make_tiny_base
 from training.bases.chat_format import ChatFormat
 
+pytestmark = pytest.mark.slow
+
 PLAIN = [{"role": "system", "content": "Judge."}, {"role": "user", "content": "X"}]
 
 

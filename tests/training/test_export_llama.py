@@ -18,6 +18,8 @@ from training.bases.bases import add_base
 from training.bases.gguf import _QWEN2
 from training.cycle.guardrails import check_frozen_base
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("llama", "qwen2", "qwen3")
 
 

@@ -15,6 +15,8 @@ from training.bases.chat_format import ChatFormat
 from training.fit.data import IGNORED, TrainingRow, packed, preference_rows, supervised_rows, training_order
 from training.fit.recipe import Recipe, recipe_for
 
+pytestmark = pytest.mark.slow
+
 ASKED = [{"role": "system", "content": "Judge files."}, {"role": "user", "content": "Is parser.py 12 of 34 needed?"}]
 OLD = [*ASKED, {"role": "assistant", "content": "No."}, {"role": "user", "content": "And lexer.py?"}]
 

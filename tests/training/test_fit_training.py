@@ -22,6 +22,8 @@ from training.fit.lock import target_lock
 from training.fit.recipe import Method, Recipe, recipe_for
 from training.fit.trainers import checkpoints
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
@@ -88,22 +90,20 @@ def test_what_is_finished_is_not_done_again(base: Base, tmp_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path[:0] = sys.argv[1:3]
-from tests.support.fitting_data import *
-from test_fit_training import *
-root = Path(sys.argv[3])
+from tests.training.test_fit_training import *
+root = Path(sys.argv[1])
 def kill(progress):
     if progress.step == 6:
         os.kill(os.getpid(), signal.SIGKILL)
-fit_sft(root / "d", Base("0" * 64, "tiny", Path(sys.argv[4]), None, None, {}), root / "killed", a_recipe(), kill)
+fit_sft(root / "d", Base("0" * 64, "tiny", Path(sys.argv[2]), None, None, {}), root / "killed", a_recipe(), kill)
 """
 
 
 def test_a_killed_training_goes_on_with_the_losses_that_it_would_have_had(base: Base, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "d", rows=16, validation=3)
     whole = fit_sft(dataset, base, tmp_path / "whole", a_recipe(), silent)
-    arguments = [str(Path(__file__).parents[2]), str(Path(__file__).parent), str(tmp_path), str(base.path)]
-    done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, capture_output=True)
+    killed = [sys.executable, "-c", _KILLED, tmp_path, base.path]
+    done = subprocess.run(killed, cwd=Path(__file__).parents[2], check=False, capture_output=True)
     assert done.returncode == -9, done.stderr.decode()[-2000:]
     assert [path.name for path in checkpoints(tmp_path / "killed" / "checkpoints")] == ["checkpoint-3"]
     told: list[TrainingProgress] = []
