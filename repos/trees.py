@@ -1,4 +1,4 @@
-"""Writing into a tree that strangers shaped: never through a link, never outside."""
+"""Writing into untrusted trees: never through a link, never outside."""
 
 import contextlib
 import os
@@ -17,16 +17,16 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 _LONGEST, _LONGEST_COMPONENT = 4096, 255
-"""Bytes of a path and of each of its names that file systems take."""
+"""Longest path, and longest name in it, in bytes that file systems accept."""
 
 
 class UnsafePath(CleanRoomError):
-    """A path that would leave its tree, that git would take for its own, or that no file system takes."""
+    """A path that leaves its tree, that git would treat as its own, or that file systems refuse."""
 
 
 def inside(path: str) -> bool:
-    """Whether a relative path stays inside a tree and can be one: no root, no `..`, no `.git`, no NUL, no empty name,
-    nothing that file systems cannot encode or find too long."""
+    """Whether a relative path stays inside a tree and is valid: no root, no `..`, no `.git`, no NUL, no empty name,
+    nothing that file systems cannot encode or that is too long."""
     pure = PurePosixPath(path)
     names = {part.lower() for part in pure.parts}
     stays = bool(pure.parts) and not pure.is_absolute() and "\0" not in path and not names & {"..", ".git"}
@@ -36,19 +36,19 @@ def inside(path: str) -> bool:
 def _can_be(path: str) -> bool:
     try:
         encoded = os.fsencode(path)
-    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+    except UnicodeEncodeError:  # a lone surrogate that encodes no byte
         return False
     return len(encoded) <= _LONGEST and max(map(len, encoded.split(b"/"))) <= _LONGEST_COMPONENT
 
 
 def overlay(tree: Path, changes: Overlay) -> None:
-    """Write changes over a tree: removals first, then files. What is in a file's way (a link, a folder) is removed.
+    """Apply changes to a tree: removals first, then files. Whatever is in a file's way (a link, a folder) is removed.
 
-    Raises UnsafePath, before anything is written, for a path that leaves the tree or that no file system takes.
+    Raises UnsafePath, before anything is written, for a path that leaves the tree or that file systems refuse.
     """
     for path in sorted(changes):
         if not inside(path):
-            raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or can be none")
+            raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or is invalid")
     for path in sorted(path for path, content in changes.items() if content is None):
         _remove(tree, path)
     for path, content in sorted(changes.items()):
@@ -84,7 +84,7 @@ def _remove(tree: Path, path: str) -> None:
 
 
 def _clear(parent: int, name: str) -> None:
-    """Remove whatever has a name in a folder: a file, a link (not what it points at), or a whole folder."""
+    """Remove the entry of a name in a folder: a file, a link (not its target), or a whole folder."""
     try:
         mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
     except FileNotFoundError:
@@ -97,10 +97,10 @@ def _clear(parent: int, name: str) -> None:
 
 @contextmanager
 def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, str]]:
-    """The folder of a path as a descriptor, reached without following a link, and the path's last name.
+    """A descriptor of the parent folder of a path, reached without following a link, and the path's last name.
 
-    With `make`, folders that are missing are made and whatever else stands in their place is removed; else the
-    descriptor is None when there is no such folder.
+    With `make`, missing folders are created and anything else in their place is removed; else the descriptor is None
+    when there is no such folder.
     """
     *folders, name = PurePosixPath(path).parts
     current = os.open(tree, FOLDER)
@@ -108,7 +108,7 @@ def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, 
         for folder in folders:
             try:
                 below = os.open(folder, FOLDER, dir_fd=current)
-            except OSError:  # not there, a file, or a link
+            except OSError:  # missing, a file, or a link
                 if not make:
                     yield None, name
                     return
@@ -123,7 +123,7 @@ def _parent(tree: Path, path: str, *, make: bool) -> Iterator[tuple[int | None, 
 
 
 def make_links(tree: Path, links: Mapping[str, str]) -> None:
-    """Make symlinks (path -> goal), then remove all of those that lead outside, however they are chained."""
+    """Make symlinks (path -> target), then remove all of those that lead outside, however they are chained."""
     for path, goal in sorted(links.items()):
         if inside(path) and not goal.startswith("/") and "\0" not in goal:
             with _parent(tree, path, make=True) as (parent, name):
@@ -140,15 +140,15 @@ def make_links(tree: Path, links: Mapping[str, str]) -> None:
 def _stays(link: Path, root: Path) -> bool:
     try:
         return link.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # a circle
+    except (OSError, RuntimeError):  # a loop
         return False
 
 
 def files_and_links(tree: Path) -> Iterator[tuple[str, bool]]:
     """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed.
 
-    Left out is what nobody could open under its path: what lies in unreadable folders, and so deep that the system
-    takes no such path.
+    Skipped is what cannot be opened under its path: entries of unreadable folders, and paths longer than the system
+    accepts.
     """
     for folder in walk(tree):
         if folder.path is None:

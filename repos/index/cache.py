@@ -1,7 +1,7 @@
-"""What earlier indexing found out, kept in one SQLite file: records by blob id, and ancestor commits by their ids.
+"""Cache of the index in one SQLite file: records by blob id, and ancestor commits by their ids.
 
-The file may be shared by processes and deleted at any time. It is not synced: after a power cut it may be damaged, as
-any file may be. Every row has a check sum; what does not fit is made anew, and so is a file that SQLite cannot read.
+The file may be shared by processes and deleted at any time. It is not synced: a power cut may damage it. Every row has
+a checksum; rows that do not match are recomputed, and a file that SQLite cannot read is replaced.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ _MACHINE = frozenset(
         sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
     }
 )  # fmt: skip
-"""What SQLite says when the file is not to blame."""
+"""SQLite errors that do not mean a damaged file."""
 _CHUNK = 500
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS records (
@@ -61,19 +61,19 @@ _T = TypeVar("_T")
 PieceKey = tuple[str, bytes]
 """Language and digest."""
 CachedHistory = tuple[int, tuple[PastCommit, ...]]
-"""How many other histories one is kept by, and its commits, the latest first."""
+"""The depth at which a history is stored, and its commits, the latest first."""
 Key = tuple[str, str]
 """Blob id, and the form in which the content was read."""
 
 
 @lru_cache(maxsize=1)
 def parser_version() -> str:
-    """Our parser's version with those of the grammars: what else a record depends on."""
+    """Versions of our parser and of the grammars: the other inputs of a record."""
     return "-".join([str(PARSER_VERSION), *(version(name) for name in _GRAMMARS)])
 
 
 class IndexCache:
-    """The cache in a directory, made when it is first written to. Threads may share an object.
+    """The cache in a directory, created when it is first written to. Thread-safe.
 
     Raises InfrastructureError when the directory cannot be written or another process blocks it for a minute.
     """
@@ -84,12 +84,12 @@ class IndexCache:
         self._pieces: OrderedDict[PieceKey, Piece] = OrderedDict()
         self._histories: OrderedDict[str, CachedHistory] = OrderedDict()
         self.wired: ResolvedImports | None = None
-        """The import graph that was found last; the next one is likely to be much the same."""
+        """The import graph computed last; the next one is likely to be similar."""
         self._lock = Lock()
         self._ready = False
 
     def records(self, keys: Iterable[Key]) -> dict[Key, Record]:
-        """Those of the wanted records that are known."""
+        """The requested records that are known."""
         wanted = sorted(set(keys))
         with self._lock:
             found = {key: self._held[key] for key in wanted if key in self._held}
@@ -101,7 +101,7 @@ class IndexCache:
         return found
 
     def pieces(self, keys: Sequence[PieceKey]) -> dict[PieceKey, Piece]:
-        """Those of the wanted pieces, all of one language, that are known."""
+        """The requested pieces, all of one language, that are known."""
         with self._lock:
             found = {key: self._pieces[key] for key in keys if key in self._pieces}
         missing = sorted({key for key in keys if key not in found})
@@ -112,7 +112,7 @@ class IndexCache:
         return found
 
     def keep(self, records: Mapping[Key, Record], pieces: Mapping[PieceKey, Piece]) -> None:
-        """Store records and pieces, all or none."""
+        """Store records and pieces in one transaction."""
         if not records:
             return
         version = parser_version()
@@ -129,22 +129,22 @@ class IndexCache:
         self._hold(self._pieces, pieces, _PIECES)
 
     def histories(self) -> frozenset[str]:
-        """Revisions whose history is kept."""
+        """Revisions whose history is stored."""
         return self._attempt(lambda db: frozenset(row[0] for row in db.execute("SELECT revision FROM histories")))
 
     def held_history(self, revision: str) -> CachedHistory | None:
-        """A history that this process has seen lately."""
+        """A history in this process's memory."""
         with self._lock:
             return self._histories.get(revision)
 
     def latest_history(self) -> tuple[str, CachedHistory] | None:
-        """The revision and history that this process has seen last."""
+        """The revision and history that this process used last."""
         with self._lock:
             revision = next(reversed(self._histories), None)
             return (revision, self._histories[revision]) if revision else None
 
     def hold_history(self, revision: str, history: CachedHistory) -> None:
-        """Hold a history in memory."""
+        """Keep a history in memory."""
         with self._lock:
             self._histories[revision] = history
             self._histories.move_to_end(revision)
@@ -152,13 +152,13 @@ class IndexCache:
                 self._histories.popitem(last=False)
 
     def kept_history(self, revision: str) -> bytes | None:
-        """What was kept of a revision's history; None if that is nothing, or damaged."""
+        """The packed history of a revision; None if there is none, or it is damaged."""
         select = "SELECT history, checksum FROM histories WHERE revision = ?"
         row = self._attempt(lambda db: db.execute(select, (revision,)).fetchone())
         return row[0] if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1] else None
 
     def keep_history(self, revision: str, packed: bytes, history: CachedHistory) -> None:
-        """Store what `kept_history` is to give, and hold the history itself."""
+        """Store the packed history for `kept_history`, and keep the history itself in memory."""
         row = (revision, packed, _checksum(packed))
         self._attempt(lambda db: db.execute("INSERT OR REPLACE INTO histories VALUES (?,?,?)", row))
         self.hold_history(revision, history)
@@ -170,7 +170,7 @@ class IndexCache:
                 held.popitem(last=False)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do something with the database; once more with a fresh one if this one is damaged."""
+        """Run a database operation; once more with a new file if this one is damaged."""
         for last in (False, True):
             try:
                 with self._connected() as db:
@@ -178,7 +178,7 @@ class IndexCache:
             except (sqlite3.DatabaseError, TypeError) as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF in _MACHINE:
                     raise InfrastructureError(
-                        f"{self.path} cannot be used: {error}; mend its permissions or free disk space"
+                        f"{self.path} cannot be used: {error}; correct its permissions or free disk space"
                     ) from error
                 if last:
                     raise InfrastructureError(f"{self.path} is damaged: {error}; delete it") from error
@@ -227,7 +227,7 @@ def _read_pieces(db: sqlite3.Connection, keys: Sequence[PieceKey]) -> dict[Piece
 def _select(
     db: sqlite3.Connection, select: str, language: str, column: str, wanted: Sequence[str | bytes]
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows of our parser's version whose column has one of the wanted values."""
+    """Rows of our parser's version whose column has one of the given values."""
     for start in range(0, len(wanted), _CHUNK):
         some = wanted[start : start + _CHUNK]
         where = f"language = ? AND parser = ? AND {column} IN ({','.join('?' * len(some))})"
