@@ -1,7 +1,7 @@
-"""What was read from packaging files, kept to its types and to what can be written down.
+"""Validation of what was read from packaging files: types, encodability, lengths.
 
-Readers take values as they stand in strangers' files. Here whatever is not of its field's type, cannot be encoded, or
-is a name that is too long is dropped, so that nothing after it meets any of that.
+Readers take values as they are in untrusted files. Values of the wrong type, that cannot be encoded, or names that are
+too long are dropped here, so that later code never sees them.
 """
 
 import posixpath
@@ -14,11 +14,11 @@ from runtime.testing.configuration import CONFIGURATION_FILES
 
 _STEERING = {*CONFIGURATION_FILES, "setup.py", "conftest.py"}
 _LONGEST_COMPONENT = 200
-"""Bytes of a path's component: below what file systems take, as some add to names."""
+"""Longest path component in bytes: below the limit of file systems, as some tools add to names."""
 
 
 def clean(findings: Findings) -> None:
-    """Drop from findings what is not of its field's type, what UTF-8 cannot encode, and names that are too long."""
+    """Drop values of the wrong type, that UTF-8 cannot encode, and names that are too long."""
     findings.name = findings.name if _is_name(findings.name) else ""
     for field in ("requires_python", "backend"):
         setattr(findings, field, _text(getattr(findings, field)))
@@ -64,10 +64,10 @@ def _names(values: Iterable[str]) -> list[str]:
 
 
 def generated_paths(said: Iterable[str], paths: Collection[str]) -> tuple[str, ...]:
-    """Those of the paths which packaging files say that a build writes that may be written into a tree, sorted.
+    """Paths that a build writes, according to packaging files, and that may be written into a tree, sorted.
 
-    Left out is what the tree has, or has as a file or folder in the way, what belongs to the tests, and what steers
-    their runner.
+    Excluded are paths that the tree has, or that conflict with one of its files or folders, and paths that belong to
+    the tests or configure their runner.
     """
     folders = {parent for path in paths for parent in _parents(path)}
     taken = {*paths, *folders}

@@ -1,4 +1,4 @@
-"""Running test suites and reading what they say."""
+"""Running test suites and reading their reports."""
 
 from runtime.testing.base import Selection, SuiteSetup
 from runtime.testing.plugin import Plugin

@@ -1,4 +1,4 @@
-"""What a judged run's watcher saw the tested code do to the run itself."""
+"""Tampering with a judged run by the tested code, as reported by the run's watcher."""
 
 import os
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from runtime.testing.plugin import Plugin
 
 _PLUGIN = Path(__file__).with_name("_guard_plugin.py")
 _NAMED_BY_WHAT = frozenset({"runner", "rewritten"})
-"""Kinds of which the file that did it is not known: what was done tells one from another."""
+"""Kinds without a known file: the description identifies them."""
 
 
 class Sighting(Frozen):
-    """Something that tested code did to its own judging: the kind, what exactly, and which file did it, if known."""
+    """An act of tested code on its own judging: the kind, a description, and the file that did it, if known."""
 
     kind: str
     what: str
@@ -26,7 +26,7 @@ class Sighting(Frozen):
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What makes it the same as another: the commit's own code may do this too, in the same file."""
+        """Key of equality between runs: the commit's own code may do the same in the same file."""
         return self.kind, self.file, self.what if self.kind in _NAMED_BY_WHAT else ""
 
 
@@ -36,12 +36,12 @@ class Guard:
     def __init__(self, sandbox: Sandbox, tree: Path, hidden: Sequence[str]) -> None:
         root = sandbox.workdir_path(tree)
         self._seen: list[Sighting] | None = None
-        told = {"root": str(root), "hidden": sorted(os.path.normpath(root / path) for path in hidden)}
-        self.plugin = Plugin(_PLUGIN, "guard", told, self._collect)
+        payload = {"root": str(root), "hidden": sorted(os.path.normpath(root / path) for path in hidden)}
+        self.plugin = Plugin(_PLUGIN, "guard", payload, self._collect)
 
     @property
     def seen(self) -> list[Sighting] | None:
-        """What was seen; None if the watcher did not report to its end, although a run that ended by itself does."""
+        """The sightings; None if the watcher did not report to its end, although a run that ended by itself does."""
         return self._seen
 
     def _collect(self, results: Path, received: Received) -> None:
