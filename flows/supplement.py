@@ -15,7 +15,7 @@ from flows.progress import progress_listener
 from flows.window import completed
 from harness.packages.contents import package_content
 from harness.packages.package import read_package
-from harness.supplement import RouterTeacher, UntestedInstance, store_instance, wanting
+from harness.supplement import RouterTeacher, UntestedInstance, needs_tests, store_instance
 from host.settings import load_settings
 from models.errors import CapReached, CleanRoomError, ProviderError
 from models.plans import Frozen
@@ -88,7 +88,7 @@ def supplement(
         raw.register_package(package.manifest, package_content(package))
         cases += [
             SupplementCase(UntestedInstance(runtime, package, instance), context)
-            for instance in wanting(package.manifest)
+            for instance in needs_tests(package.manifest)
         ]
     report = _run(cases[:limit], settings.concurrency)
     _publish(report)

@@ -1,7 +1,7 @@
-"""Where functions and classes lie in a source file, by one tree-sitter query for each language.
+"""Locations of functions and classes in a source file, by one tree-sitter query per language.
 
-The query runs in C; names are qualified by nesting (`Class.method`), so that thousands of versions of files can be
-read in a mining run. Files with syntax errors give what parses.
+The query runs in C; names are qualified by nesting (`Class.method`), so that thousands of file versions can be parsed
+in a mining run. Files with syntax errors give the definitions that parse.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What a Python project says about itself, read from its files without running any of them."""
+"""Metadata of a Python project, read from its files without running any of them."""
 
 import ast
 import configparser
@@ -12,7 +12,7 @@ from repos.syntax import parse_python
 
 @dataclass(frozen=True)
 class Metadata:
-    """Fields of a distribution's metadata; empty where the project does not say. `license` is as written."""
+    """Fields of a distribution's metadata; empty where the project has none. `license` is as written."""
 
     name: str = ""
     summary: str = ""

@@ -1,7 +1,7 @@
-"""The functions and classes that a commit changes, read with PyDriller for commits that survived the rules.
+"""The functions and classes that a commit changes, read with PyDriller for commits that pass the rules.
 
-PyDriller gives sources and changed lines; which definition a line lies in comes from a tree-sitter query, which
-knows qualified names and takes a fraction of the time that its `changed_methods` does.
+PyDriller gives sources and changed lines; the definition around a line comes from a tree-sitter query, which has
+qualified names and takes a fraction of the time of PyDriller's `changed_methods`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -17,9 +17,9 @@ from repos.git import Git
 
 @dataclass(frozen=True)
 class Symbols:
-    """What a commit does to symbols of code files, as `path::qualified.name`, sorted.
+    """Symbols of code files that a commit changes, adds or removes, as `path::qualified.name`, sorted.
 
-    `module_level` holds the files that existed before and change outside every symbol as well.
+    `module_level` are the files that existed before and also change outside every symbol.
     """
 
     new: tuple[str, ...] = ()
@@ -34,9 +34,9 @@ class Symbols:
 
 @contextmanager
 def symbol_reader(git: Git) -> Iterator[Callable[[str, Collection[str]], Symbols]]:
-    """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
+    """A function from commit id and paths of code files to the symbols changed there, over one open repository.
 
-    Opening writes a setting of PyDriller's (`blame.markUnblamableLines`) into the clone's configuration.
+    Opening it writes a setting of PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
     """
     from git import Repo, Submodule
     from git.util import IterableList
@@ -96,7 +96,7 @@ def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> 
 
 
 def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], bool]:
-    """The innermost definitions that hold the lines, and whether some line lies in none."""
+    """The innermost definitions around the lines, and whether some line is in none."""
     names: set[str] = set()
     outside = False
     for line in lines:
@@ -109,9 +109,9 @@ def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], b
 
 
 def planning_types(changes: tuple[Change, ...], symbols: Symbols | None) -> tuple[PlanningType, ...]:
-    """Which planning capabilities a commit exercises; without symbols only those that the files alone tell.
+    """The planning capabilities that a commit exercises; without symbols only those that follow from the files.
 
-    Files are code files. A new or existing symbol counts if it lies in production code.
+    Files are code files. A new or existing symbol counts if it is in production code.
     """
     code = [change for change in changes if change.kind != "other"]
     production = {change.path for change in code if change.kind == "production"}

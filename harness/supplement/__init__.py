@@ -1,10 +1,11 @@
-"""Tests for commits whose own tests do not tell them from their parent, written by a teacher and proved in the sandbox.
+"""Tests for commits whose own tests do not distinguish them from their parent, written by a teacher and tried in the
+sandbox.
 
-The teacher is shown the commit's change; what it writes is never shown to a planner, like the commit's own tests.
+The teacher sees the commit's change; its tests, like the commit's own, are never shown to a planner.
 """
 
 from harness.supplement.package import store_files, store_instance
-from harness.supplement.rounds import Teacher, UntestedInstance, supplement, wanting
+from harness.supplement.rounds import Teacher, UntestedInstance, needs_tests, supplement
 from harness.supplement.teacher import RouterTeacher
 from harness.supplement.trial import cached_trial, try_modules
 from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
@@ -19,9 +20,9 @@ __all__ = [
     "Trial",
     "UntestedInstance",
     "cached_trial",
+    "needs_tests",
     "store_files",
     "store_instance",
     "supplement",
     "try_modules",
-    "wanting",
 ]

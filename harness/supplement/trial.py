@@ -1,6 +1,6 @@
-"""Test modules tried in the sandbox: do they pass on the commit, steadily, and tell it from its parent?
+"""Trials of test modules in the sandbox: whether they reliably pass on the commit and distinguish it from its parent.
 
-What is cheap comes first: the modules alone, on the commit and on the parent. Those that tell something apart are then
+Cheap checks come first: the modules alone, on the commit and on the parent. Those that distinguish something are then
 run with the whole suite, in the states and with the repeats of gold validation, which decides.
 """
 
@@ -25,7 +25,7 @@ from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out,
 TRIAL_VERSION = 2
 """Raised whenever a trial could come out differently; cached trials of older versions are not used."""
 
-_SHOWN = 3  # failing tests whose message the teacher is shown
+_SHOWN = 3  # failing tests whose message is shown to the teacher
 
 
 class _Refused(Exception):
@@ -35,7 +35,7 @@ class _Refused(Exception):
 
 
 class _TrialContext:
-    """An instance whose states are run with modules laid over them; counts the seconds."""
+    """An instance whose states are run with the modules added; counts the seconds."""
 
     def __init__(
         self, runtime: Runtime, package: RepoPackage, instance: Instance, held: Provisioned, modules: Mapping[str, str]
@@ -78,7 +78,7 @@ def try_modules(runtime: Runtime, package: RepoPackage, instance: Instance, modu
 def cached_trial(
     runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str], cache: Path
 ) -> Trial:
-    """`try_modules`, from the cache if the same was tried before; what load can bring about is tried anew."""
+    """`try_modules`, from the cache if tried before; results that load can cause are not cached."""
     what = [
         TRIAL_VERSION,
         package.manifest.name,
@@ -153,7 +153,7 @@ def _refused(
     before: list[SuiteReport],
     modules: Mapping[str, str],
 ) -> _Refused:
-    """Why tests that told something apart alone are not accepted."""
+    """Why tests that distinguish the commit when run alone are not accepted."""
     runs = [{t for t in report.passed if t.partition("::")[0] in modules} for report in (*after, *before)]
     unsteady = any(runs[i] != runs[0] for i in range(REPEATS)) or any(r != runs[REPEATS] for r in runs[REPEATS:])
     if verdict.reason is InvalidReason.FLAKY or unsteady:

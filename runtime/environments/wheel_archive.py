@@ -22,7 +22,7 @@ MAX_DIRECTORY = 20 << 20
 """Most bytes of an archive's directory: 200 for each member."""
 _END_BYTES = 22
 MAX_RATIO = 100
-"""Highest ratio of unpacked to packed bytes, of a wheel and of a large file in it: honest ones reach 20, a bomb 1,000."""
+"""Highest ratio of unpacked to packed bytes, of a wheel and of a large file: honest ones reach 20, a bomb 1,000."""
 _SMALL = 32 << 20
 """Bytes below which the ratio is not checked: test data may well be 10 MiB of zeros."""
 _PIECE = 1 << 20

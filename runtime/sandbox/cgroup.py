@@ -2,7 +2,6 @@
 
 One leaf per run, next to our own group or below one that we may use: root's own, or what systemd delegates to a user.
 Where memory and processes cannot both be limited that way, none is used, and the tree is watched from outside.
-
 """
 
 import contextlib

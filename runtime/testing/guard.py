@@ -14,7 +14,7 @@ _NAMED_BY_WHAT = frozenset({"runner", "rewritten"})
 """Kinds without a known file: the description identifies them."""
 
 
-class Sighting(Frozen):
+class GuardEvent(Frozen):
     """An act of tested code on its own judging: the kind, a description, and the file that did it, if known."""
 
     kind: str
@@ -35,13 +35,13 @@ class Guard:
 
     def __init__(self, sandbox: Sandbox, tree: Path, hidden: Sequence[str]) -> None:
         root = sandbox.workdir_path(tree)
-        self._seen: list[Sighting] | None = None
+        self._seen: list[GuardEvent] | None = None
         payload = {"root": str(root), "hidden": sorted(os.path.normpath(root / path) for path in hidden)}
         self.plugin = Plugin(_PLUGIN, "guard", payload, self._collect)
 
     @property
-    def seen(self) -> list[Sighting] | None:
-        """The sightings; None if the watcher did not report to its end, although a run that ended by itself does."""
+    def seen(self) -> list[GuardEvent] | None:
+        """The events; None if the watcher did not report to its end, although a run that ended by itself does."""
         return self._seen
 
     def _collect(self, results: Path, received: Received) -> None:
@@ -49,9 +49,9 @@ class Guard:
         for line in received.lines:
             match line:
                 case ["seen", str(kind), str(what), str(file)]:
-                    seen.append(Sighting(kind=kind, what=what, file=file))
+                    seen.append(GuardEvent(kind=kind, what=what, file=file))
                 case ["end"]:
                     ended = True
         if received.forged:
-            seen.append(Sighting(kind="report", what="something else wrote to the watcher's channel", file=""))
+            seen.append(GuardEvent(kind="report", what="something else wrote to the watcher's channel", file=""))
         self._seen = seen if ended else None

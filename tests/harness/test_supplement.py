@@ -18,11 +18,11 @@ from harness.supplement import (
     RouterTeacher,
     UntestedInstance,
     cached_trial,
+    needs_tests,
     store_files,
     store_instance,
     supplement,
     try_modules,
-    wanting,
 )
 from harness.supplement.brief import Brief, ShownFile, render
 from harness.validation.judge import judge_candidate
@@ -285,7 +285,7 @@ def test_campaigns_judge_with_accepted_tests_and_planners_never_see_them(
     assert (own.directory / MANIFEST).read_text() == before
     stored = store_instance(own, found.instance)
     (instance,) = stored.manifest.instances
-    assert (instance, wanting(stored.manifest)) == (found.instance, [])
+    assert (instance, needs_tests(stored.manifest)) == (found.instance, [])
     ((path, _),) = generated_tests(stored, instance).items()
 
     gold = {"src/little/__init__.py": (AFTER["src/little/__init__.py"].encode(), False)}

@@ -8,7 +8,7 @@ from models.limits import Limits
 from models.suite import SuiteReport
 from runtime.sandbox import Mount, open_sandbox
 from runtime.testing import SuiteSetup, run_suite
-from runtime.testing.guard import Guard, Sighting
+from runtime.testing.guard import Guard, GuardEvent
 from runtime.testing.observed import Seen, run_observed
 
 VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)
@@ -32,7 +32,7 @@ def run(tree: Path, files: dict[str, str]) -> SuiteReport:
     return run_suite(open_sandbox(), lay(tree, files), SETUP, limits=LIMITS)
 
 
-def guarded(tree: Path, files: dict[str, str], hidden: Sequence[str]) -> tuple[SuiteReport, list[Sighting] | None]:
+def guarded(tree: Path, files: dict[str, str], hidden: Sequence[str]) -> tuple[SuiteReport, list[GuardEvent] | None]:
     """Run a suite under the watcher: the report, and what was seen."""
     sandbox = open_sandbox()
     guard = Guard(sandbox, lay(tree, files), hidden)
