@@ -137,17 +137,17 @@ def _ask(service: Service) -> JsonSchema:
         schema_=_SCHEMA if wanted else None,
     )
     client = service.client
-    [said] = wait_for(client.complete(Ask(service.settings.model, request, len(_QUESTION), Meter().add)))
+    [completion] = wait_for(client.complete(Ask(service.settings.model, request, len(_QUESTION), Meter().add)))
     if not wanted:
         return "off"
-    return "refused" if client.refuses(_SCHEMA) else _followed(said)
+    return "refused" if client.refuses(_SCHEMA) else _followed(completion)
 
 
-def _followed(said: Completion) -> JsonSchema:
+def _followed(completion: Completion) -> JsonSchema:
     try:
-        value = json.loads(said.text)
+        value = json.loads(completion.text)
     except ValueError:
-        return "cut off" if said.finish_reason == "length" else "ignored"
+        return "cut off" if completion.finish_reason == "length" else "ignored"
     return "works" if isinstance(value, dict) and isinstance(value.get("works"), bool) else "ignored"
 
 

@@ -103,8 +103,8 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
     if isinstance(error, openai.APIStatusError):
         return _read_status(error, key)
     if isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ in _NO_CONNECTION:
-        said = redact(str(error.__cause__) or "it did not answer", key)
-        return CallFailed(f"no connection ({said})", "start the server or correct its url", retry=True)
+        text = redact(str(error.__cause__) or "it did not answer", key)
+        return CallFailed(f"no connection ({text})", "start the server or correct its url", retry=True)
     if isinstance(error, openai.APITimeoutError | asyncio.TimeoutError):
         return CallFailed(
             f"no whole answer within {timeout:g} s",
@@ -114,8 +114,8 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
             slow=True,
         )
     if isinstance(error, openai.APIConnectionError):
-        said = redact(str(error.__cause__ or error), key)
-        return CallFailed(f"the connection broke ({said})", "if it persists, see the server's log", retry=True)
+        text = redact(str(error.__cause__ or error), key)
+        return CallFailed(f"the connection broke ({text})", "if it persists, see the server's log", retry=True)
     if isinstance(error, openai.APIError):  # an error sent inside the stream
         body = _error_of(error.body)
         if (overflow := _overflow(body, error.message)) is not None:
@@ -133,25 +133,25 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
 def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
     status, body = error.status_code, _error_of(error.body)
     message = str(body.get("message") or error.message)
-    said = f"HTTP {status}: {redact(message, key)}"
+    text = f"HTTP {status}: {redact(message, key)}"
     if status in (400, 413, 422):
         overflow = _overflow(body, message)
         return overflow if overflow is not None else Rejected(redact(message, key), str(body.get("param") or ""))
     if status in (401, 403):
         remedy = "check the key in the variable that its api_key_env names" if key else "set its api_key_env"
-        return CallFailed(f"the key was refused ({said})", remedy, status=status)
+        return CallFailed(f"the key was refused ({text})", remedy, status=status)
     if status == 402 or body.get("code") in _FOR_GOOD or body.get("type") in _FOR_GOOD:
-        return CallFailed(f"the account is out of credit ({said})", "top it up or name another endpoint", status=status)
+        return CallFailed(f"the account is out of credit ({text})", "top it up or name another endpoint", status=status)
     if status == 404:
         return CallFailed(
-            said,
+            text,
             "check its model (`cra models check` lists what is served) and its url",
             down=False,
             status=status,
         )
     if status == 429:
         return CallFailed(
-            f"its rate limit is exceeded ({said})",
+            f"its rate limit is exceeded ({text})",
             "lower its concurrency or wait",
             retry=True,
             wait=_retry_after(error.response.headers),
@@ -160,14 +160,14 @@ def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
         )
     if status in (408, 409, 425) or status >= 500:
         return CallFailed(
-            f"it failed ({said})",
+            f"it failed ({text})",
             "if it persists, see the server's log",
             retry=True,
             wait=_retry_after(error.response.headers),
             busy=status in (503, 529),
             status=status,
         )
-    return CallFailed(f"it refused the request ({said})", "check its url and settings", down=False, status=status)
+    return CallFailed(f"it refused the request ({text})", "check its url and settings", down=False, status=status)
 
 
 def _error_of(body: object) -> dict[str, Any]:

@@ -131,8 +131,8 @@ class Router:
         """
         if self.second is None or stage not in PLANNING:
             return None
-        [said] = self.second.complete(stage, request)
-        return said
+        [completion] = self.second.complete(stage, request)
+        return completion
 
     def _ask(self, fitted: Fitted) -> list[Completion]:
         from llm.structured_output import Ask

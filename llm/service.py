@@ -149,20 +149,20 @@ class Service:
     @property
     def identity(self) -> str:
         """What may change its answers, without URL and key."""
-        said, weights = self.said
-        return f"{said} {weights} window {self.window}"
+        used, weights = self.said
+        return f"{used} {weights} window {self.window}"
 
     @property
     def said(self) -> tuple[str, str]:
         """The same as far as the settings define it, with the embedded model's weights; no server is asked."""
         settings = self.settings
-        said = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
+        used = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
         if settings.answer_tokens is not None:
-            said["answer_tokens"] = settings.answer_tokens
+            used["answer_tokens"] = settings.answer_tokens
         if settings.thinking:
-            said["thinking_tokens"] = settings.thinking_tokens
+            used["thinking_tokens"] = settings.thinking_tokens
         weights = embedded.identity() if settings.url == EMBEDDED else ""
-        return str(said), weights
+        return str(used), weights
 
 
 def _serves(facts: Facts, adapter: str) -> bool:

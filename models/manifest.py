@@ -109,7 +109,7 @@ class Environment(Frozen):
     late_because: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Omit unset fields, so that an environment of an earlier version, and its package, keep their identity."""
         data: dict[str, Any] = handler(self)
         return {name: value for name, value in data.items() if name not in _UNSAID or value != _UNSAID[name]}
@@ -188,7 +188,7 @@ class Instance(Frozen):
     generated: GeneratedTests | None = None
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Omit absent generated tests, so that an instance without any keeps its earlier text and identity."""
         data: dict[str, Any] = handler(self)
         if self.generated is None:

@@ -187,7 +187,7 @@ def _failures(what: str, failed: list[str], total: int, report: SuiteReport) -> 
     case = report.cases.get(failed[0])
     collection = report.collection_errors.get(failed[0].split("::")[0])
     if case is not None and case.status is not CaseStatus.PASSED:
-        said = f"{case.status.value}: {case.message}" if case.message else case.status.value
+        how = f"{case.status.value}: {case.message}" if case.message else case.status.value
     else:
-        said = f"not collected: {collection}" if collection else "did not run"
-    return f"{len(failed)} of {total} {what} tests do not pass; {failed[0]} {said.strip()}"
+        how = f"not collected: {collection}" if collection else "did not run"
+    return f"{len(failed)} of {total} {what} tests do not pass; {failed[0]} {how.strip()}"

@@ -188,9 +188,9 @@ def clone(source: str, destination: Path) -> Git:
     except CommandFailed as error:
         if local is not None and "does not exist" in error.stderr:
             raise RepositoryError(f"{local} is no git repository; give a path or a URL of one") from error
-        said = error.stderr.strip().splitlines()
+        text = error.stderr.strip().splitlines()
         raise RepositoryError(
-            f"{source} cannot be cloned: {_printable(said[-1]) if said else 'git said nothing'}"
+            f"{source} cannot be cloned: {_printable(text[-1]) if text else 'git printed nothing'}"
         ) from error
     git = Git(destination)
     if (destination / "shallow").exists():
@@ -203,9 +203,9 @@ def clone(source: str, destination: Path) -> Git:
     return git
 
 
-def _printable(said: str) -> str:
+def _printable(text: str) -> str:
     """A server's message without control characters."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", said)[:300]
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text)[:300]
 
 
 _OWN_SETTINGS = frozenset({"core.repositoryformatversion", "core.filemode", "core.bare", "blame.markunblamablelines"})

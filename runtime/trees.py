@@ -160,8 +160,8 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
         limits=runtime.limits,
     )
     if finished.ending is not ProcessEnd.EXITED or finished.exit_code != 0:
-        said = finished.output.strip().splitlines()
-        raise BuildFailed(f"{project.name} did not build: {said[-1] if said else finished.ending.value}")
+        printed = finished.output.strip().splitlines()
+        raise BuildFailed(f"{project.name} did not build: {printed[-1] if printed else finished.ending.value}")
     try:
         unpack_built(out, unpacked)
     except (EnvironmentFault, WheelError) as error:

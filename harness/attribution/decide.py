@@ -91,10 +91,10 @@ class _Case:
             return Label.UNDETERMINED, "the gold patch itself does not pass now"
         hidden = [step for step in self.missing if self._unseen(step)]
         if not self.planned:
-            return Label.RETRIEVAL, f"without {_said(self.missing)} no coder can pass"
+            return Label.RETRIEVAL, f"without {_described(self.missing)} no coder can pass"
         shown = [step for step in self.missing if step not in hidden]
         if hidden and not self.lab.try_out(SHOWN, self.lab.coded(steps, shown).changes).passed:
-            return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
+            return Label.RETRIEVAL, f"without {_described(hidden)}, which the context did not show, no plan can pass"
         return self._insufficient(shown)
 
     def _sufficient(self) -> LabelReason:
@@ -108,8 +108,8 @@ class _Case:
         if self._breaks(lost):
             return Label.PLAN, f"what breaks it is the loss of {_listed(_places(lost))}, which the plan asked for"
         if strange != lost and self._breaks(strange):
-            said = _listed(_places(strange))
-            return Label.UNDETERMINED, f"what breaks it is {said}: not to be asked for, or badly coded"
+            described = _listed(_places(strange))
+            return Label.UNDETERMINED, f"what breaks it is {described}: not to be asked for, or badly coded"
         return Label.CODE, "the plan was sufficient: with it the gold coder passes"
 
     def _breaks(self, targets: Sequence[Target]) -> bool:
@@ -131,7 +131,7 @@ class _Case:
 
     def _insufficient(self, shown: Sequence[PlanStep]) -> LabelReason:
         """The gold coder fails with this plan, and would pass with the missing steps that the context showed."""
-        omission = f"the plan does not reach {_said(shown)}, without which the gold coder fails"
+        omission = f"the plan does not reach {_described(shown)}, without which the gold coder fails"
         if not self.foreign:
             return Label.PLAN, omission
         if self.lab.try_out(MENDED, self.lab.added_to(self.work, self.missing)).passed:
@@ -168,7 +168,7 @@ def _places(targets: Iterable[Target]) -> tuple[CodePlace, ...]:
     return tuple(dict.fromkeys(CodePlace(path=t.path, symbol=t.symbol) for t in targets))
 
 
-def _said(steps: Sequence[PlanStep]) -> str:
+def _described(steps: Sequence[PlanStep]) -> str:
     """The targets of steps, in words; documentation is omitted where there is code."""
     targets = [target for step in steps for target in step.targets]
     return _listed(_places([target for target in targets if not is_documentation(target.path)] or targets))

@@ -44,9 +44,9 @@ def from_metadata(license_field: str, classifiers: tuple[str, ...]) -> str | Non
         return str(canonicalize_license_expression(license_field))
     except InvalidLicenseExpression:
         pass  # free text, as was usual before SPDX expressions
-    told = [license_field] if len(license_field) < 200 else []
-    told += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
-    for text in told:
+    fields = [license_field] if len(license_field) < 200 else []
+    fields += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
+    for text in fields:
         for identifier, pattern in _NAMES:
             if re.search(pattern, text.lower()):
                 return identifier

@@ -82,11 +82,11 @@ def _literal(node: ast.expr, constants: Mapping[str, ast.expr]) -> object:
 
 
 def _from_table(table: Mapping[str, Any]) -> Metadata:
-    told = table.get("license")
+    license_ = table.get("license")
     return Metadata(
         name=_text(table.get("name")),
         summary=_text(table.get("description") or table.get("summary")),
-        license=_text(told.get("text")) if isinstance(told, Mapping) else _text(told),
+        license=_text(license_.get("text")) if isinstance(license_, Mapping) else _text(license_),
         keywords=_list(table.get("keywords")),
         classifiers=_list(table.get("classifiers")),
     )

@@ -83,7 +83,7 @@ def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> Reposito
 
 def is_defensive_framework(name: str, metadata: Metadata) -> bool:
     """Whether a project declares itself a web framework, HTTP client or server, task queue or broker."""
-    names = {re.sub(r"[-_.]+", "-", told.lower()) for told in (name, metadata.name) if told}
+    names = {re.sub(r"[-_.]+", "-", each.lower()) for each in (name, metadata.name) if each}
     words = " \n ".join((metadata.summary, *metadata.keywords))
     return (
         not _FRAMEWORKS.isdisjoint(names)

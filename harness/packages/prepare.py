@@ -84,9 +84,9 @@ def origin_of(source: str) -> str:
             except CommandFailed:
                 continue
             found = url.decode(errors="replace").strip()
-            said = _without_credentials(found)
-            if ("://" in found or re.match(r"[\w.-]+@[\w.-]+:", found)) and values.origin(said) is None:
-                return said
+            cleaned = _without_credentials(found)
+            if ("://" in found or re.match(r"[\w.-]+@[\w.-]+:", found)) and values.origin(cleaned) is None:
+                return cleaned
     return f"local:{_basename(source)}"
 
 

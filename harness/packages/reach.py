@@ -48,12 +48,12 @@ def late_environments(package: RepoPackage) -> list[str]:
 
 def misstated_reaches(package: RepoPackage) -> list[ManifestFinding]:
     """Environments whose reach in the manifest differs from the one recomputed from the history."""
-    said = [(reach, reach.environment.days_after) for reach in reaches(package)]
+    stated = [(reach, reach.environment.days_after) for reach in reaches(package)]
     return [
         ManifestFinding(
             f"environments.{reach.environment.key[:12]}.days_after", str(days), f"is {reach.days} by the history"
         )
-        for reach, days in said
+        for reach, days in stated
         if days is not None and days != reach.days
     ]
 

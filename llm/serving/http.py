@@ -26,8 +26,8 @@ class HttpReply(NamedTuple):
     def message(self) -> str:
         """The server's own message, on one line, at most 200 characters."""
         error = self.body.get("error", self.body) if isinstance(self.body, dict) else self.body
-        said = error.get("message", error) if isinstance(error, dict) else error
-        return " ".join(str(said).split())[:200]
+        text = error.get("message", error) if isinstance(error, dict) else error
+        return " ".join(str(text).split())[:200]
 
 
 def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None, timeout: float = 10.0) -> HttpReply:

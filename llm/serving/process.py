@@ -53,7 +53,7 @@ class ServerProcess:
         began = time.monotonic()
         self._refuse_taken_port()
         self._spawn()
-        told = began
+        reported = began
         while not self._answers():
             now = time.monotonic()
             if self._process is None or self._process.poll() is not None:
@@ -66,8 +66,8 @@ class ServerProcess:
                     f"{self._name} did not answer on {self.launch.place.root} within {self._startup:g} s: "
                     f"{self._last()}; see {self.log}, or raise serving.startup"
                 )
-            if now - told >= _REPORT:
-                told = now
+            if now - reported >= _REPORT:
+                reported = now
                 self._report(f"{now - began:.0f} s: {self._last()}")
             time.sleep(_POLL)
         return time.monotonic() - began
@@ -165,8 +165,8 @@ class ServerProcess:
                 lines = file.read().decode(errors="replace").split("\n")
         except OSError:
             return "no output yet"
-        said = [" ".join(line.split()) for line in lines if line.strip()]
-        return said[-1][:200] if said else "no output yet"
+        printed = [" ".join(line.split()) for line in lines if line.strip()]
+        return printed[-1][:200] if printed else "no output yet"
 
 
 def _die_with_parent() -> None:

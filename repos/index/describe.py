@@ -95,9 +95,9 @@ def _doc(node: "Node", outer: "Node", language: str) -> str:
 def _decorators(node: "Node", outer: "Node") -> tuple[str, ...]:
     found = [child for parent in (outer, node) for child in parent.named_children if child.type == "decorator"]
     before = node.prev_named_sibling
-    beside = []
+    preceding = []
     while before is not None and before.type == "decorator":
-        beside.append(before)
+        preceding.append(before)
         before = before.prev_named_sibling
-    unique = {child.start_byte: child for child in [*found, *beside]}
+    unique = {child.start_byte: child for child in [*found, *preceding]}
     return tuple(_head(_text(unique[at]).removeprefix("@"), _DECORATOR) for at in sorted(unique))

@@ -27,8 +27,8 @@ def clean(findings: Findings) -> None:
     for field in ("aliases", "modules"):
         setattr(findings, field, _names(getattr(findings, field)))
     findings.extras, findings.wanted = set(_names(findings.extras)), set(_names(findings.wanted))
-    findings.groups = {name: _texts(said) for name, said in findings.groups.items() if _is_name(name)}
-    findings.pins = {name: set(_texts(said)) for name, said in findings.pins.items() if _is_name(name)}
+    findings.groups = {name: _texts(declared) for name, declared in findings.groups.items() if _is_name(name)}
+    findings.pins = {name: set(_texts(declared)) for name, declared in findings.pins.items() if _is_name(name)}
     findings.headers = [pair for pair in findings.headers if all(map(_is_text, pair))]
     findings.entry_points = {
         group: {name: target for name, target in points.items() if _is_name(name) and _is_text(target)}
@@ -63,7 +63,7 @@ def _names(values: Iterable[str]) -> list[str]:
     return [value for value in values if _is_name(value)]
 
 
-def generated_paths(said: Iterable[str], paths: Collection[str]) -> tuple[str, ...]:
+def generated_paths(declared: Iterable[str], paths: Collection[str]) -> tuple[str, ...]:
     """Paths that a build writes, according to packaging files, and that may be written into a tree, sorted.
 
     Excluded are paths that the tree has, or that conflict with one of its files or folders, and paths that belong to
@@ -71,7 +71,7 @@ def generated_paths(said: Iterable[str], paths: Collection[str]) -> tuple[str, .
     """
     folders = {parent for path in paths for parent in _parents(path)}
     taken = {*paths, *folders}
-    normal = {posixpath.normpath(path) for path in said if inside(path)}
+    normal = {posixpath.normpath(path) for path in declared if inside(path)}
     return tuple(sorted(path for path in normal if path not in taken and _may_be_written(path, paths)))
 
 

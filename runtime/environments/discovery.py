@@ -206,8 +206,8 @@ def _imported(tree: PathTree, findings: Findings, selected: list[Requirement]) -
 
 def _tests_documents(tree: PathTree) -> bool:
     """Whether doctests in documentation are collected."""
-    said = "".join(tree.text(path) for path in ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"))
-    return any(word in said for word in ("sybil", "--doctest-glob", "--markdown-docs", "pytest-examples"))
+    configuration = "".join(tree.text(path) for path in ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"))
+    return any(word in configuration for word in ("sybil", "--doctest-glob", "--markdown-docs", "pytest-examples"))
 
 
 def _matters(path: str) -> bool:

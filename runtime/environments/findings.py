@@ -54,10 +54,10 @@ class Findings:
 
     def named(self, name: object) -> None:
         """Add a name of the distribution; the first valid name is used, others are kept as aliases."""
-        said = canonicalize_name(name.strip()) if isinstance(name, str) and may_be_name(name.strip()) else ""
-        self.name = self.name or said
-        if said and said not in (self.name, *self.aliases):
-            self.aliases.append(said)
+        normal = canonicalize_name(name.strip()) if isinstance(name, str) and may_be_name(name.strip()) else ""
+        self.name = self.name or normal
+        if normal and normal not in (self.name, *self.aliases):
+            self.aliases.append(normal)
 
     def required_python(self, specifier: object) -> None:
         """Add the supported interpreters; the first declaration is used."""

@@ -67,10 +67,10 @@ def _candidates() -> Iterable[Path]:
 
 def _probe(path: Path) -> Interpreter | None:
     try:
-        said = json.loads(run([str(path), "-I", "-S", "-c", _PROBE], timeout=30))
+        answer = json.loads(run([str(path), "-I", "-S", "-c", _PROBE], timeout=30))
     except (CommandFailed, json.JSONDecodeError):
         return None
-    (major, minor, patch), implementation, executable, prefix, free_threaded = said
+    (major, minor, patch), implementation, executable, prefix, free_threaded = answer
     if implementation != "cpython" or free_threaded or (major, minor) < min(_RELEASED):
         return None
     return Interpreter(

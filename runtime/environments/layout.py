@@ -52,8 +52,8 @@ _COMMON_MODULES = {
 def import_roots(tree: PathTree, findings: Findings) -> tuple[str, ...]:
     """Folders to put on the import path, "" for the repository's own; those of the packaging files come first."""
     folders = {str(parent) for path in tree.paths if path.endswith(".py") for parent in PurePosixPath(path).parents}
-    said = [root.strip().strip("/").removeprefix("./") for root in findings.roots]
-    roots = ["" if root == "." else root for root in said if root in folders or root in ("", ".")]
+    declared = [root.strip().strip("/").removeprefix("./") for root in findings.roots]
+    roots = ["" if root == "." else root for root in declared if root in folders or root in ("", ".")]
     roots += [root for root in _SOURCE_FOLDERS if _packages(tree, root)]
     if not roots or (_own_package(findings) in _packages(tree, "")):
         roots.append("")

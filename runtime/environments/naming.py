@@ -50,8 +50,8 @@ def name_by_imports(tree: PathTree, import_names: tuple[str, ...]) -> str:
     """The likeliest name of a distribution that no file names: one in the install commands of its documents that fits
     one of its import names, or the only import name; `project` if there is none."""
     documents = [path for path in tree.paths if "/" not in path and path.lower().startswith("readme")]
-    said = [name for path in documents for name in _INSTALL.findall(tree.text(path)) if may_be_name(name)]
-    hints = Counter(str(canonicalize_name(name)) for name in said)
+    installed = [name for path in documents for name in _INSTALL.findall(tree.text(path)) if may_be_name(name)]
+    hints = Counter(str(canonicalize_name(name)) for name in installed)
     fitting = distributions(import_names, hints)
     if fitting:
         return max(sorted(fitting), key=lambda name: hints[name])

@@ -154,8 +154,8 @@ class EnvironmentStore:
                 raise InfrastructureError(_full(self.root)) from error
             if error.returncode < 0:
                 raise InfrastructureError(f"uv was killed by signal {-error.returncode}; is memory short?") from error
-            said = " ".join(error.stderr.replace(str(self.root), "...").split())
-            raise EnvironmentFault(f"environment {folder.name} cannot be built: {said[:300]}") from error
+            message = " ".join(error.stderr.replace(str(self.root), "...").split())
+            raise EnvironmentFault(f"environment {folder.name} cannot be built: {message[:300]}") from error
         site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
         link_bytecode(wheels, interpreter, self._bytecode, site_packages)
 

@@ -62,14 +62,14 @@ def text_value(node: ast.expr, names: Mapping[str, Any], evaluate: Evaluate) -> 
         case ast.BoolOp(op=ast.Or(), values=values):
             return next((found for each in values if (found := evaluate(each, names))), None)
         case ast.Attribute(attr=name):
-            return _said(names, name)
+            return _kept(names, name)
         case ast.Call():
             return _called(node, names, evaluate)
         case _:
             return None
 
 
-def _said(names: Mapping[str, Any], name: str) -> str | None:
+def _kept(names: Mapping[str, Any], name: str) -> str | None:
     value = names.get(name)
     return value if isinstance(value, str) else None
 
@@ -98,8 +98,8 @@ def _called(node: ast.Call, names: Mapping[str, Any], evaluate: Evaluate) -> Any
             if method in ("get", "getenv") and len(arguments) > 1:  # os.environ.get(NAME, default)
                 return arguments[1]
     for argument in arguments:  # find_meta("title"), get_about("__title__")
-        if isinstance(argument, str) and (said := _said(names, argument) or _said(names, f"__{argument}__")):
-            return said
+        if isinstance(argument, str) and (kept := _kept(names, argument) or _kept(names, f"__{argument}__")):
+            return kept
     return None
 
 
@@ -141,6 +141,6 @@ def _returned(
     returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
     found = next((value for each in returns if (value := evaluate(each, inner)) is not None), None)
     if found is None:  # a pattern is searched in a file's text
-        found = next((said for a in arguments if isinstance(a, str)
-                      and (said := _said(names, a) or _said(names, f"__{a}__"))), None)  # fmt: skip
+        found = next((kept for a in arguments if isinstance(a, str)
+                      and (kept := _kept(names, a) or _kept(names, f"__{a}__"))), None)  # fmt: skip
     return found

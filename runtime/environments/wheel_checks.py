@@ -161,15 +161,15 @@ def _info_folder(wheel: str, infos: dict[str, zipfile.ZipInfo], distribution: st
     if len(records) != 1:
         raise WheelError(f"{wheel} has {len(records)} RECORD files where one belongs")
     folder = records[0].partition("/")[0]
-    name, _, said = folder.removesuffix(".dist-info").partition("-")
-    if canonicalize_name(name) != distribution or not _same_version(said, version):
+    name, _, written = folder.removesuffix(".dist-info").partition("-")
+    if canonicalize_name(name) != distribution or not _same_version(written, version):
         raise WheelError(f"{wheel} has the metadata folder {folder!a}, which is of another name or version")
     return folder
 
 
-def _same_version(said: str, version: Version) -> bool:
+def _same_version(written: str, version: Version) -> bool:
     try:
-        return Version(said.replace("_", "-")) == version
+        return Version(written.replace("_", "-")) == version
     except ValueError:
         return False
 

@@ -226,6 +226,6 @@ def programs() -> list[Path]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
-    numbers = said[-1].split(".") if said else []
+    words = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    numbers = words[-1].split(".") if words else []
     return tuple(int(number) for number in numbers if number.isdigit())

@@ -194,8 +194,8 @@ def _findings(output: str, as_root: bool) -> list[IsolationCheck]:
     try:
         holes = {*json.loads(output), *(("root user",) if as_root else ())}
     except ValueError as error:
-        said = output.strip().splitlines()[-1:] or ["nothing"]
-        raise SandboxUnavailable(f"the sandbox's self-test gave no answer, it said: {said[0]}") from error
+        last = output.strip().splitlines()[-1:] or ["nothing"]
+        raise SandboxUnavailable(f"the sandbox's self-test gave no answer, but printed: {last[0]}") from error
     return [IsolationCheck(name, claim, name not in holes) for name, claim in _CLAIMS.items()]
 
 

@@ -60,7 +60,7 @@ class Staging:
             try:
                 self._lay_out()
                 outcome.append(popen())
-            except BaseException as error:  # noqa: BLE001 (raised by who waits for it)
+            except BaseException as error:  # noqa: BLE001 (raised in the waiting thread)
                 outcome.append(error)
             finally:
                 ready.set()
@@ -100,8 +100,8 @@ class Staging:
 
 def _program_files(program: Path) -> tuple[bytes, dict[str, bytes]]:
     """A program's bytes, and those of the libraries in its Python package."""
-    beside = program.parent.parent.parent / f"{program.parent.parent.name}.libs"
-    libraries = {path.name: path.read_bytes() for path in beside.glob("*")} if beside.is_dir() else {}
+    bundled = program.parent.parent.parent / f"{program.parent.parent.name}.libs"
+    libraries = {path.name: path.read_bytes() for path in bundled.glob("*")} if bundled.is_dir() else {}
     return program.read_bytes(), libraries
 
 

@@ -55,10 +55,10 @@ def first_difference(
 def holds_fields(text: str) -> bool:
     """Whether a run of a twin recorded an object with more than its existence."""
 
-    def inside(told: ObservedValue) -> bool:
-        if not isinstance(told, list):
+    def inside(value: ObservedValue) -> bool:
+        if not isinstance(value, list):
             return False
-        return (told[:1] == ["is"] and told[1:3] != [None, None]) or any(map(inside, told))
+        return (value[:1] == ["is"] and value[1:3] != [None, None]) or any(map(inside, value))
 
     return inside(json.loads(text))
 
@@ -82,14 +82,14 @@ def values_agree(gold: ObservedValue, seen: ObservedValue) -> bool:
     return False
 
 
-def _is(told: ObservedValue, kind: str) -> bool:
-    return isinstance(told, list) and told[:1] == [kind]
+def _is(value: ObservedValue, kind: str) -> bool:
+    return isinstance(value, list) and value[:1] == [kind]
 
 
-def _as_number(told: ObservedValue) -> float | None:
-    if isinstance(told, int):
-        return float(told)
-    return float(told[1]) if _is(told, "float") else None
+def _as_number(value: ObservedValue) -> float | None:
+    if isinstance(value, int):
+        return float(value)
+    return float(value[1]) if _is(value, "float") else None
 
 
 def _all_found(gold: list[ObservedValue], seen: list[ObservedValue], *, pairs: bool = False) -> bool:
