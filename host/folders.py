@@ -117,7 +117,6 @@ def let_read(root: Path) -> None:
     """Make a tree readable by everyone, and executable where its owner may execute; skipped if the two topmost levels
     already are.
 
-
     A restrictive umask closes a whole tree, so the top is a sample of it. Raises OSError when the file system does not
     allow the change.
     """

@@ -1,6 +1,5 @@
 """Control tokens of chat formats inside ordinary texts: detection, and escaping where a server would interpret them.
 
-
 A server renders a chat template around texts and reads `<|im_end|>` as the end of a turn wherever it occurs. So each
 such string gets a mark after its first character before it is sent, `<^|im_end|>`, which every tokenizer treats as
 plain text; the marked form in a model's output is unmarked again. A text that already has the marked form gets one

@@ -16,7 +16,7 @@ _BATCH = 200
 _UNREAD = Record.of(Outline(), Tokens(Counter(), Counter(), Counter()), {})
 IndexProgress = Callable[[int, int], None]
 """Called with the number of files parsed and the number to parse."""
-_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def build_index(
@@ -28,7 +28,7 @@ def build_index(
     in a prompt such a path would look like lines of the prompt. Raises InfrastructureError when the cache cannot be
     written, and whatever the source raises.
     """
-    entries = [entry for entry in source.files() if not _UNSPEAKABLE.search(entry.path)]
+    entries = [entry for entry in source.files() if not _UNPRINTABLE.search(entry.path)]
     keys = {entry.path: (entry.blob, form_of(entry.path)) for entry in entries}
     read = {key for key in keys.values() if key[1] != GENERATED}
     records = cache.records(read) if cache else {}

@@ -15,7 +15,7 @@ from runtime.sandbox.supervise import NotStarted
 from runtime.sandbox.unisolated import Unisolated
 
 _LOG = logging.getLogger(__name__)
-_TOLD = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
+_REPORTED = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
 
 SandboxKind = Literal["auto", "bubblewrap", "none"]
 
@@ -91,8 +91,8 @@ def unenforced(sandbox: Bubblewrap) -> list[str]:
 
 def _warn(missing: list[str]) -> None:
     """Log once which limits the kernel does not enforce here. Child processes do not repeat it."""
-    if missing and _TOLD not in os.environ:
-        os.environ[_TOLD] = "1"
+    if missing and _REPORTED not in os.environ:
+        os.environ[_REPORTED] = "1"
         _LOG.warning(
             "the kernel does not enforce limits on %s here: no control group (version 2) can be used; "
             "`cra sandbox check` shows what is watched instead",
