@@ -1,4 +1,4 @@
-"""Limits for untrusted code: strangers' and models'."""
+"""Limits for untrusted code, and for the main loop."""
 
 from pydantic import Field
 

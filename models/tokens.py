@@ -8,7 +8,7 @@ KIB = 1024
 WINDOWS: dict[Stage, int] = {stage: 8 * KIB if stage is Stage.TASK_ANALYSIS else 32 * KIB for stage in Stage}
 """Context window of each stage in tokens, answer included; a model with a smaller one lowers it."""
 SMALLEST_SHARE = 4
-"""Where a model's window is smaller than the stage's own, an answer gets at most one part in so many of it."""
+"""Divisor of a window that is smaller than the stage's own: the largest share of it for an answer."""
 _PIECE = re.compile(r" ?[A-Z]?[a-z]{1,6}| ?[A-Z]{1,2}|[0-9]|_| ?[^\w\s]|\s+|[^\x00-\x7f]")
 """Pieces that byte-level vocabularies encode as one token or more: short words and prefixes, single digits."""
 ANSWER_TOKENS: dict[Stage, int] = {

@@ -23,7 +23,7 @@ and its state of two years before, over 0.5 for copies that were renamed and ref
 _LEAST = 40
 """Fewest shingles of a repository for its code to be compared, and fewest that two must share."""
 _RUN, _ONE_IN = 8, 4
-"""Words of a run; one run in so many is sampled, by its first word, so that the same runs are sampled everywhere."""
+"""Words of a run, and runs per sampled one; sampling is by the first word, so it is the same everywhere."""
 _SEED = 12
 _LARGEST_FILE, _MOST_BYTES = 1 << 20, 32 << 20
 _BATCH = 2000

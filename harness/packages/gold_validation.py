@@ -105,13 +105,13 @@ def _run_states(
     _check_ran(after[0], "the commit")
     _check_imports(runtime, git, commit, provided)
     before = [state("before-1", commit.parent, first_only, with_tests=True)]
-    told_apart = _told_apart(before[0], after[0], touched)
-    if not told_apart and not _skipped(after[0], frozenset(touched)):
+    distinguished = _distinguishes(before[0], after[0], touched)
+    if not distinguished and not _skipped(after[0], frozenset(touched)):
         # no repeat can show a difference, and no skip needs the parent as explanation: skip the rest
         return StateRuns(after[0], tuple(before), tuple(after), frozenset(touched))
     parent = state("parent", commit.parent, Selection(), with_tests=False)
     _check_ended(parent, "the parent")
-    if not told_apart:
+    if not distinguished:
         return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
     for repeat in range(2, REPEATS + 1):
         selection = full if repeat == 2 else first_only
@@ -121,7 +121,7 @@ def _run_states(
     return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
 
 
-def _told_apart(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
+def _distinguishes(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
     return bool({i for i in after.passed if _file(i) in set(touched)} - before.passed)
 
 

@@ -153,7 +153,7 @@ def _measured(instance_context: _MeasurementContext, modules: tuple[str, ...], s
         )
         chosen = _chosen(reverted(sides))
         mutants = [
-            _fate(instance_context, modules, each, steady, limits) if run else each.mutant for each, run in chosen
+            _outcome(instance_context, modules, each, steady, limits) if run else each.mutant for each, run in chosen
         ]
     return found.model_copy(update={"mutants": tuple(mutants), "seconds": round(instance_context.seconds, 3)})
 
@@ -173,7 +173,7 @@ def _unsteady(whole: SuiteReport, again: SuiteReport, steady: set[str]) -> dict[
 
 
 def _chosen(all_of_them: list[Reverted]) -> list[tuple[Reverted, bool]]:
-    """Each mutant, and whether to run it: at most so many, at even distances; never an equivalent one."""
+    """Each mutant, and whether to run it: at most MOST_MUTANTS, evenly spaced; never an equivalent one."""
     run = [index for index, each in enumerate(all_of_them) if not each.equivalent]
     if len(run) > MOST_MUTANTS:
         run = [run[number * len(run) // MOST_MUTANTS] for number in range(MOST_MUTANTS)]
@@ -187,7 +187,7 @@ def _left_out(each: Reverted) -> Reverted:
     return Reverted(each.mutant.model_copy(update={"fate": MutantOutcome.LEFT_OUT}), each.content)
 
 
-def _fate(
+def _outcome(
     instance_context: _MeasurementContext, modules: tuple[str, ...], each: Reverted, steady: set[str], limits: Limits
 ) -> Mutant:
     content = each.content

@@ -12,8 +12,8 @@ class HeadAndTail:
     """Keeps the first and the last half of `capacity` bytes of a stream."""
 
     def __init__(self, capacity: int) -> None:
-        self._head_room = capacity - capacity // 2
-        self._tail_room = capacity // 2
+        self._head_limit = capacity - capacity // 2
+        self._tail_limit = capacity // 2
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
@@ -22,20 +22,20 @@ class HeadAndTail:
     def feed(self, data: bytes) -> None:
         """Add the next bytes of the stream."""
         self.total += len(data)
-        max_prompt_tokens = self._head_room - len(self._head)
-        self._head += data[:max_prompt_tokens]
-        rest = data[max_prompt_tokens:]
+        free = self._head_limit - len(self._head)
+        self._head += data[:free]
+        rest = data[free:]
         if not rest:
             return
         self._tail.append(rest)
         self._tail_size += len(rest)
-        while self._tail_size - len(self._tail[0]) >= self._tail_room and len(self._tail) > 1:
+        while self._tail_size - len(self._tail[0]) >= self._tail_limit and len(self._tail) > 1:
             self._tail_size -= len(self._tail.popleft())
 
     def text(self) -> str:
         """The kept output, as UTF-8 with replacements; a line gives the number of missing bytes, if any."""
         rest = b"".join(self._tail)
-        tail = rest[max(len(rest) - self._tail_room, 0) :]
+        tail = rest[max(len(rest) - self._tail_limit, 0) :]
         left_out = self.total - len(self._head) - len(tail)
         head = self._head.decode(errors="replace")
         if not left_out:
@@ -56,10 +56,10 @@ class PipeReader(threading.Thread):
     def run(self) -> None:
         """Read to the end."""
         while chunk := os.read(self._pipe.fileno(), _CHUNK):
-            max_prompt_tokens = self._limit - self._kept.total
-            self._kept.feed(chunk[:max_prompt_tokens])
-            self._show(chunk[:max_prompt_tokens])
-            if len(chunk) > max_prompt_tokens:
+            free = self._limit - self._kept.total
+            self._kept.feed(chunk[:free])
+            self._show(chunk[:free])
+            if len(chunk) > free:
                 self.exceeded.set()
                 return
 
