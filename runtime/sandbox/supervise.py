@@ -187,10 +187,8 @@ def _watch(watched: _Watched, limits: Limits, deadline: float) -> ProcessEnd | N
         slow = look % _SLOW == 0
         if group is None:  # the kernel does not enforce the limits
             nameless = unlinked(usage.pids, disk.devices)[1] if slow else 0
-            max_prompt_tokens = limits.memory_bytes - nameless - scratch.used(usage.pids)
-            if max_prompt_tokens < 0 or (
-                usage.resident > max_prompt_tokens and proportional(usage.pids) > max_prompt_tokens
-            ):
+            free = limits.memory_bytes - nameless - scratch.used(usage.pids)
+            if free < 0 or (usage.resident > free and proportional(usage.pids) > free):
                 return ProcessEnd.MEMORY_LIMIT
         if slow and disk.exceeded(usage.pids):
             return ProcessEnd.DISK_LIMIT

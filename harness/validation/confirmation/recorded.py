@@ -66,8 +66,8 @@ def modules_of(instance: Instance, sources: dict[str, str]) -> tuple[list[Module
     paths = sorted(path for path in {test.partition("::")[0] for test in instance.fail_to_pass} if path in sources)
     for index, path in enumerate(paths):
         tests = [test for test in instance.fail_to_pass if test.partition("::")[0] == path]
-        max_prompt_tokens = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
-        if made := twin_module(path, sources[path], tests, max_prompt_tokens):
+        most = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
+        if made := twin_module(path, sources[path], tests, most):
             modules.append(Module(path=made.path, source=made.source))
             twins += made.twins
     return modules, twins
