@@ -1,8 +1,8 @@
 """Folders that are discarded in one step, whatever is in them.
 
-Deleting a folder that untrusted code wrote into may take minutes, missing permissions or long paths. It is moved
-with one rename to a trash folder next to it. What deletes quickly is deleted at once, the rest by a separate process,
-which outlives ours; if it is killed, the next use of the same place starts it again.
+Deleting a folder that untrusted code wrote into may take minutes, or fail for long paths and missing permissions. So it
+is first renamed into a trash folder next to it. What deletes quickly is deleted at once, the rest by a separate
+process, which outlives ours; if it is killed, the next use of the same place starts it again.
 """
 
 import contextlib

@@ -82,7 +82,7 @@ class Endpoint(Frozen):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError('give a URL that starts with http:// or https://, or "embedded"')
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("give the URL without user, password, query or fragment; keys go in api_key_env")
+            raise ValueError("give the URL without user, password, query or fragment; api_key_env names the key")
         return url.rstrip("/")
 
     @field_validator("api_key_env")
@@ -163,7 +163,7 @@ class ModelSettings(Frozen):
         return self
 
     def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of that name; the embedded one need not be configured. Raises KeyError."""
+        """The endpoint of that name; the embedded one need not be configured."""
         return self.endpoints[name] if name in self.endpoints else embedded_endpoint()
 
 
