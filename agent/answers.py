@@ -1,4 +1,4 @@
-"""Answers read as JSON: prose around the one object is tolerated, a wrong shape is not."""
+"""Answers parsed as JSON: prose around the one object is tolerated, a wrong shape is not."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from models.plans import Frozen
 
 _FENCED = re.compile(r"^(`{3,})(?:json)?[ \t\r]*\n(.*?)^\1[ \t\r]*$", re.MULTILINE | re.DOTALL)
 _MOST_BRACES = 200
-"""Braces in prose that open no JSON object, after which an answer is given up: each may cost a read to its end."""
+"""Braces in prose that open no JSON object, after which parsing gives up: each may cost a scan to the end."""
 M = TypeVar("M", bound=Frozen)
 
 
 def read_answer(kind: type[M], text: str, required: str) -> M:
-    """The answer as `kind`; `required` must be said, even where it has a default: `{}` is no plan.
+    """The answer as `kind`; the field `required` must be present, even where it has a default: `{}` is no plan.
 
     Raises PlanError, one line, for bad JSON and a wrong shape.
     """
@@ -34,7 +34,7 @@ def read_answer(kind: type[M], text: str, required: str) -> M:
 
 
 def _json_object(text: str, what: str) -> dict[str, Any]:
-    """The one JSON object of an answer: the whole of it, the one in a fence, or the one in the prose."""
+    """The one JSON object of an answer: the whole text, the one in a fence, or the one in the prose."""
     stripped = text.strip()
     if stripped.startswith("{") and stripped.endswith("}"):
         candidates = [stripped]
@@ -56,7 +56,7 @@ def _json_object(text: str, what: str) -> dict[str, Any]:
 
 
 def _objects_in(text: str) -> list[str]:
-    """Texts of the outermost JSON objects that stand in prose."""
+    """Texts of the outermost JSON objects in prose."""
     decoder, found, position = json.JSONDecoder(), [], text.find("{")
     failures = 0
     while position >= 0 and failures < _MOST_BRACES:

@@ -1,4 +1,4 @@
-"""One question, asked again once with what was wrong with the first answer."""
+"""One question to a planner, repeated once with the error in the first answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from models.errors import CleanRoomError, PlanError
 from models.protocols import Planner, Recorder, Request, Stage
 
 ATTEMPTS = 2
-"""Every answer may be given again once, with what was wrong with the first: the repair round."""
+"""Every answer may be given again once, with the error in the first: the repair round."""
 MALFORMED = "malformed"
-"""The decision that is recorded on an answer which could not be read, with the reason."""
+"""The decision recorded for an answer that could not be parsed, with the reason."""
 T = TypeVar("T")
 
 
 def place_of(request: Request) -> str:
-    """What a question is about: its part, its step, or the task, and which attempt it is."""
+    """The subject of a question: its part, its step, or the task, and the number of the attempt."""
     place = "/".join(each.id for each in (request.part, request.step) if each is not None) or "task"
     return f"{place} attempt {request.attempt}"
 
@@ -35,7 +35,7 @@ class Asker:
     recorder: Recorder
 
     def ask(self, request: Request, parse: Callable[[str], T]) -> T:
-        """The parsed answer. Raises Unanswered when no attempt could be parsed, InfrastructureError when not asked."""
+        """The parsed answer. Raises Unanswered when no attempt could be parsed, InfrastructureError."""
         failure = ""
         for attempt in range(ATTEMPTS):
             request = request.model_copy(update={"attempt": attempt, "failure": failure})

@@ -1,6 +1,6 @@
-"""A second opinion on a plan: another teacher answers the same prompt, and the two are compared by what they touch.
+"""A second opinion on a plan: another teacher answers the same prompt, and the files that the two touch are compared.
 
-Only answers are compared, not probabilities: the two models need share no tokenizer.
+Only answers are compared, not probabilities: the two models need not share a tokenizer.
 """
 
 import json
@@ -19,7 +19,7 @@ _KINDS: dict[Stage, tuple[type[MetaPlan | PartPlan | PlanAdjustment], str]] = {
 
 
 def agreement(stage: Stage, first: str, second: str) -> float | None:
-    """How far two answers of a planning stage mean the same, from 0 to 1; None if one of them cannot be read.
+    """Agreement of two answers of a planning stage, from 0 to 1; None if one of them cannot be parsed.
 
     For plans it is the Jaccard index of the files they touch (1 for two empty plans), for adjustments whether the
     verdicts are the same.
@@ -36,7 +36,7 @@ def agreement(stage: Stage, first: str, second: str) -> float | None:
 
 
 def opinion(stage: Stage, model: str, first: str, second: str) -> str:
-    """A second opinion as JSON text: who gave it, how far it agrees, and what it says."""
+    """A second opinion as JSON text: its model, its agreement, and its answer."""
     return json.dumps(
         {"model": model, "agreement": agreement(stage, first, second), "text": second}, ensure_ascii=False
     )

@@ -1,11 +1,11 @@
-"""The main loop: a task becomes a context, a plan, parts, steps, and edits that are tested at once.
+"""The main loop: a task becomes a context, a plan, parts, steps, and edits, each tested at once.
 
     retrieval -> meta_plan -> per part: part_plan -> (per step: code -> apply -> affected tests -> one retry)
               -> test_plan -> (the same for test steps) -> adjustment
     and an adjustment at once when a step fails its retry. A planner that does not plan gets one step: the task.
 
-Everything it does to the world goes through the planner, the workspace and the recorder it is given. An
-InfrastructureError of theirs passes through; whatever else goes wrong is part of the Solution.
+Its only side effects are calls of the planner, the workspace and the recorder. An InfrastructureError of theirs passes
+through; any other failure is part of the Solution.
 """
 
 from collections.abc import Callable
@@ -38,12 +38,12 @@ def solve(
     limits: LoopLimits | None = None,
     index: "RepositoryIndex | None" = None,
 ) -> Solution:
-    """Work a task off in `workspace`; what was done before a stop stays done and is in the Solution.
+    """Work on a task in `workspace`; what was done before a stop is kept and is in the Solution.
 
     `index` is of the workspace's files as they are now and of the history before them; without one there is no
     retrieval, and the planner sees the task alone.
 
-    Raises InfrastructureError when nobody could be asked or nothing could be tested.
+    Raises InfrastructureError when the model could not be reached or the tests could not be run.
     """
     loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
     return loop.to_its_end(loop.run, index)
@@ -52,13 +52,13 @@ def solve(
 def plan(
     task: Task, planner: Planner, workspace: Workspace, recorder: Recorder, index: "RepositoryIndex | None" = None
 ) -> Solution:
-    """The plans of a task, with no step of them taken. Raises as `solve` does."""
+    """The plans of a task, without any step carried out. Raises as `solve` does."""
     loop = _Loop(task, planner, workspace, recorder, LoopLimits(), Baseline(workspace, recorder))
     return loop.to_its_end(loop.plan_all, index)
 
 
 class _Stop(Exception):
-    """Ends the loop early, under a name."""
+    """Ends the loop early, with a named reason."""
 
     def __init__(self, reason: StopReason, detail: str) -> None:
         super().__init__(detail)
@@ -84,7 +84,7 @@ class _Loop:
     revisions: int = 0
 
     def to_its_end(self, way: Callable[[], None], index: "RepositoryIndex | None") -> Solution:
-        """Retrieve, go a way, and say how it ended."""
+        """Retrieve, run `way`, and report how it ended."""
         try:
             if index is not None:
                 from agent.retrieve.retrieval import retrieve
@@ -132,7 +132,7 @@ class _Loop:
         self.results.append(self.take_step(part, plan, plan.steps[0], for_tests=False))
 
     def implement(self, part: MetaPlanPart) -> bool:
-        """Plan a part and take its steps; False if the plan was revised on the way."""
+        """Plan a part and carry out its steps; False if the plan was revised on the way."""
         plan = self.plan_part(part)
         self.part_plans.append(plan)
         return self.take_steps(part, plan, for_tests=False)
@@ -167,7 +167,7 @@ class _Loop:
         return True
 
     def take_step(self, part: MetaPlanPart, plan: PartPlan, step: PlanStep, for_tests: bool) -> StepResult:
-        """Have a step coded, apply it, run the tests it may break; once more with what went wrong."""
+        """Code a step, apply it, run the tests it may break; retry once with what went wrong."""
         self.steps_taken += 1
         request = self.request(
             Stage.CODE, meta=self.meta, part=part, plan=plan, step=step,
@@ -191,7 +191,7 @@ class _Loop:
         return StepResult(part_id=part.id, step_id=step.id, status=status, attempts=attempt + 1, detail=failure)
 
     def code(self, request: Request) -> list[Edit]:
-        """Ask for a step's edits, showing the files it targets as they are now; EditError if it is no use."""
+        """Ask for a step's edits, showing the current files it targets; raises EditError if they are unusable."""
         assert request.step is not None
         targets = request.step.targets
         paths = dict.fromkeys(path for target in targets for path in (target.path, target.new_path) if path)
@@ -215,7 +215,7 @@ class _Loop:
             raise EditError("\n".join(dict.fromkeys(errors)))
 
     def adjust(self, part: MetaPlanPart) -> Verdict:
-        """Ask what becomes of the rest of the plan, and make it so; raises _Stop if nothing does."""
+        """Ask what to do with the rest of the plan, and apply it; raises _Stop to end the loop."""
         request = self.request(
             Stage.ADJUSTMENT, meta=self.meta, part=part, results=tuple(self.results), changes=self.workspace.patch()
         )
@@ -233,11 +233,11 @@ class _Loop:
         return adjustment.verdict
 
     def request(self, stage: Stage, **fields: Any) -> Request:
-        """A question of this task, with its context."""
+        """A question about this task, with its context."""
         return Request(stage=stage, task=self.task, context=self.context, **fields)
 
     def ask(self, request: Request, parse: Callable[[str], T]) -> T:
-        """Ask a planning stage; an answer that stays malformed ends the loop."""
+        """Ask a planning stage; an answer that is malformed twice ends the loop."""
         try:
             return Asker(self.planner, self.recorder).ask(request, parse)
         except Unanswered as unanswered:
@@ -256,7 +256,7 @@ class _Loop:
 
 
 def _paths(edits: list[Edit]) -> set[str]:
-    """Every path that edits name."""
+    """Every path named in the edits."""
     return {edit.path for edit in edits} | {edit.new_path for edit in edits if isinstance(edit, RenameFile)}
 
 

@@ -1,4 +1,4 @@
-"""A planner that asks models: a request becomes a prompt, the stage's model answers it."""
+"""A planner backed by models: a request becomes a prompt, and the stage's model answers it."""
 
 import hashlib
 from typing import Protocol
@@ -16,7 +16,7 @@ NO_PLAN = "no-plan"
 
 
 class StageModels(Protocol):
-    """Who answers each stage: `llm.Router`."""
+    """The models of the stages: `llm.Router`."""
 
     @property
     def identity(self) -> str: ...
@@ -29,7 +29,7 @@ class StageModels(Protocol):
 
 
 class ModelPlanner:
-    """Plans and codes by asking models; as `no-plan` it judges and codes, and plans nothing."""
+    """Plans and codes with models; as `no-plan` it judges and codes, but does not plan."""
 
     judges = True
     guides_ranking = True
@@ -51,21 +51,21 @@ class ModelPlanner:
 
     @property
     def identity(self) -> str:
-        """Hash of the models, the templates and the edit format; temperature and seed are the trajectory's own."""
+        """Hash of the models, the templates and the edit format; temperature and seed are per trajectory."""
         text = "\0".join((_VERSION, self.name, self.edit_format.value, REVISION, self._models.identity))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def judging_identity(self) -> str:
-        """The same for planners that would judge alike: those of other names and edit formats with the same models."""
+        """Identity of the judging stages: equal for planners of other names and edit formats with the same models."""
         return hashlib.sha256("\0".join((_VERSION, REVISION, self._models.identity)).encode()).hexdigest()
 
     def max_prompt_tokens(self, stage: Stage) -> int:
-        """Tokens that a prompt of this stage may have."""
+        """Most tokens of a prompt of this stage."""
         return self._models.max_prompt_tokens(stage, self.max_output_tokens(stage))
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """Tokens that an answer of this stage may have."""
+        """Most tokens of an answer of this stage."""
         return self._models.max_output_tokens(stage, ANSWER_TOKENS[stage])
 
     def count(self, text: str) -> int:
@@ -75,7 +75,7 @@ class ModelPlanner:
     def answer(self, request: Request) -> Answer:
         """The answer of the stage's model.
 
-        Raises ProviderError when it could not be asked, CapReached when the run may spend no more, PromptTooLong.
+        Raises ProviderError when it could not be reached, CapReached when the run may spend no more, PromptTooLong.
         """
         stage = request.stage
         messages = render(request, self.max_prompt_tokens(stage), lambda text: self._models.count(stage, text))
@@ -88,23 +88,23 @@ class ModelPlanner:
             seed=seed,
             schema_=answer_schema(request, self.max_output_tokens(stage)),
         )
-        [said] = self._models.complete(stage, chat)
+        [completion] = self._models.complete(stage, chat)
         checked = self._models.cross_check(stage, chat)
         return Answer(
-            text=said.text,
-            reasoning=said.reasoning,
-            model=said.model,
-            adapter=said.adapter,
-            endpoint=said.endpoint,
-            prompt=prompt_text(said.sent or messages),
-            prompt_tokens=said.prompt_tokens,
-            cached_tokens=said.cached_tokens,
-            completion_tokens=said.completion_tokens,
-            cost=said.cost + (checked.cost if checked else 0.0),
-            latency=said.latency,
+            text=completion.text,
+            reasoning=completion.reasoning,
+            model=completion.model,
+            adapter=completion.adapter,
+            endpoint=completion.endpoint,
+            prompt=prompt_text(completion.sent or messages),
+            prompt_tokens=completion.prompt_tokens,
+            cached_tokens=completion.cached_tokens,
+            completion_tokens=completion.completion_tokens,
+            cost=completion.cost + (checked.cost if checked else 0.0),
+            latency=completion.latency,
             temperature=temperature,
             seed=seed,
-            finish_reason=said.finish_reason,
-            retries=said.retries,
-            second=opinion(stage, checked.model, said.text, checked.text) if checked else None,
+            finish_reason=completion.finish_reason,
+            retries=completion.retries,
+            second=opinion(stage, checked.model, completion.text, checked.text) if checked else None,
         )

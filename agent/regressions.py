@@ -1,4 +1,4 @@
-"""Which tests a step broke: those that fail after it and did not fail before it."""
+"""Tests that a step broke: those that fail after it and did not fail before it."""
 
 from dataclasses import dataclass, field
 
@@ -11,10 +11,10 @@ _BAD_ENDS = (SuiteEnd.USAGE, SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT
 
 @dataclass
 class Baseline:
-    """What is known of the tests before the step in hand.
+    """Test results before the current step.
 
-    Only tests of files not met before are run for it: those of other files were run after the step that
-    changed them, and a step affects no tests but those the workspace names.
+    Only tests of files not seen before are run for it: those of other files were run after the step that changed them,
+    and a step affects no tests but those the workspace names.
     """
 
     workspace: Workspace
@@ -24,7 +24,7 @@ class Baseline:
     _met: set[str] = field(default_factory=set)
 
     def extend(self, changed: list[str]) -> None:
-        """Run, before an edit, the tests of those changed files that were not met before."""
+        """Run, before an edit, the tests of those changed files that were not seen before."""
         unmet = [path for path in changed if path not in self._met]
         if not unmet:
             return
@@ -32,11 +32,11 @@ class Baseline:
         report = self.workspace.run_affected_tests(unmet)
         if report is not None:
             self.recorder.tests("baseline", report)
-            known = self._failing | self._latest  # what an earlier attempt of this step ran is no baseline
+            known = self._failing | self._latest  # results of an earlier attempt of this step are no baseline
             self._failing |= {name: fails for name, fails in _failing_by_id(report).items() if name not in known}
 
     def regressions(self, changed: list[str], purpose: str) -> str:
-        """What an edit broke by the tests of the changed files, as text for the coder; empty if nothing."""
+        """The tests of the changed files that an edit broke, as text for the coder; empty if none."""
         if not changed:
             return ""
         report = self.workspace.run_affected_tests(changed)
@@ -49,13 +49,13 @@ class Baseline:
         return _described(broken, report)
 
     def settle(self) -> None:
-        """End the step: what failed after its last attempt is no later step's fault."""
+        """End the step: tests that failed after its last attempt are not blamed on later steps."""
         self._failing |= self._latest
         self._latest = {}
 
 
 def _failing_by_id(report: SuiteReport) -> dict[str, bool]:
-    """Whether each test fails; uncollectable files and runs that end badly count as tests as well."""
+    """Whether each test fails; files that cannot be collected and runs that end badly count as tests as well."""
     bad = (CaseStatus.FAILED, CaseStatus.ERROR)
     failing = {case.id: case.status in bad for case in report.cases.values()}
     failing |= dict.fromkeys(report.collection_errors, True)

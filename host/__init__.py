@@ -1,1 +1,1 @@
-"""This machine: subprocesses, private files, directories walked without following links, deletion out of the way."""
+"""This machine: subprocesses, private files, directory walks that follow no link, deferred deletion."""

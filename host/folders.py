@@ -1,5 +1,5 @@
-"""Walking, copying and handing over trees that strangers shaped: any depth, any names, no link followed, and never more
-than a few descriptors open, so that neither recursion nor the length of a path is a limit."""
+"""Walk, copy and hand over untrusted trees of any depth and with any names. No link is followed and only a few
+descriptors are open at a time, so neither recursion depth nor path length is a limit."""
 
 import contextlib
 import errno
@@ -19,11 +19,11 @@ LONGEST_PATH = 4000
 
 
 class Folder(NamedTuple):
-    """A folder that is being walked: `descriptor` is open until the next one is asked for.
+    """A folder of a walk: `descriptor` is open until the next folder is requested.
 
-    `path` is relative to the tree with a slash at its end, empty for the tree itself, and None where it is longer than
-    any path that the system takes. `depth` is 0 for the tree itself, `name` the last name of the path. `entries` are
-    its own, sorted by name; none where it cannot be read.
+    `path` is relative to the tree with a trailing slash, empty for the tree itself, and None where it is longer than
+    the system accepts. `depth` is 0 for the tree itself, `name` the last component of the path. `entries` are the names
+    in it, sorted; none where it cannot be read.
     """
 
     descriptor: int
@@ -40,10 +40,10 @@ class _Level(NamedTuple):
 
 
 def walk(root: Path | str, most_depth: int | None = None) -> Iterator[Folder]:
-    """Every folder of a tree, each before those below it; with `most_depth` none that lies deeper.
+    """Yield every folder of a tree, parents first; with `most_depth`, only those at most that deep.
 
-    A folder that cannot be opened is left out; a tree whose folders are moved meanwhile is left early. Raises OSError
-    when the root itself cannot be opened.
+    A folder that cannot be opened is skipped; the walk ends early if folders of the tree are moved meanwhile. Raises
+    OSError when the root itself cannot be opened.
     """
     current = os.open(root, FOLDER)
     levels: list[_Level] = []
@@ -64,7 +64,7 @@ def walk(root: Path | str, most_depth: int | None = None) -> Iterator[Folder]:
                 os.close(current)
                 current = parent
                 if _identity(current) != levels[-1].identity:
-                    return  # somebody moves the tree about; what is left of it cannot be told
+                    return  # folders are being moved, so the rest cannot be found
             assert step is not None
             os.close(current)
             current, name, path = step
@@ -87,7 +87,7 @@ def _entries(descriptor: int) -> list["os.DirEntry[str]"]:
     try:
         with os.scandir(descriptor) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except OSError:  # not ours to read, or gone
+    except OSError:  # not readable, or gone
         return []
 
 
@@ -104,7 +104,7 @@ def _identity(descriptor: int) -> tuple[int, int]:
 
 
 def give(root: Path, owner: int) -> None:
-    """Make a user and the group of the same number the owner of a tree, links themselves included.
+    """Make a user, and the group of the same number, the owner of a tree, links themselves included.
 
     Raises OSError when the file system does not allow it.
     """
@@ -118,10 +118,11 @@ def give(root: Path, owner: int) -> None:
 
 
 def let_read(root: Path) -> None:
-    """Let everybody read a tree, and run what its owner may run, unless its two topmost levels show that it is so.
+    """Make a tree readable by everyone, and executable where its owner may execute; skipped if the two topmost levels
+    already are.
 
-    A tree is closed by the umask under which it was made, and so everywhere. Raises OSError when the file system does
-    not allow it.
+    A restrictive umask closes a whole tree, so the top is a sample of it. Raises OSError when the file system does not
+    allow the change.
     """
     if not _open(root.stat().st_mode):
         root.chmod(_opened_mode(root.stat().st_mode))
@@ -133,7 +134,7 @@ def let_read(root: Path) -> None:
 
 
 def _modes(root: Path, most_depth: int | None = None) -> Iterator[tuple[int, str, int]]:
-    """The files and folders below a root: a descriptor of the folder, the name in it, the mode. Links are left out."""
+    """Files and folders below a root, as (descriptor of the parent folder, name in it, mode). Links are skipped."""
     for folder in walk(root, most_depth):
         for entry in folder.entries:
             mode = entry.stat(follow_symlinks=False).st_mode
@@ -146,13 +147,13 @@ def _open(mode: int) -> bool:
 
 
 def _opened_mode(mode: int) -> int:
-    """A mode with reading for all, and with running or entering for all where the owner may or it is a folder."""
+    """A mode with read for all, and execute for all where the owner has it or it is a folder."""
     runs = stat.S_ISDIR(mode) or mode & stat.S_IXUSR
     return stat.S_IMODE(mode) | (0o555 if runs else 0o444)
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy files, folders and links, as `shutil.copytree` does, however deep they lie; pipes and sockets are left out.
+    """Copy files, folders and links, as `shutil.copytree` does, at any depth; pipes and sockets are skipped.
 
     `target` must not exist. Raises OSError.
     """
@@ -187,7 +188,7 @@ def _copy(entry: "os.DirEntry[str]", here: int, there: int) -> None:
 
 
 def _copy_content(read: int, write: int, size: int) -> None:
-    """Copy what a file holds; what it only claims to hold, its holes, stays one."""
+    """Copy the data of a file; holes stay holes."""
     os.ftruncate(write, size)
     at = 0
     while at < size:

@@ -1,7 +1,7 @@
-"""Files and directories that only their owner may read: databases, texts, caches, keys, logs.
+"""Files and directories readable by their owner only: databases, texts, caches, keys, logs.
 
-What we make is made so whatever the umask says; what an earlier version left wider is tightened. A directory that the
-user had before is never changed.
+New ones are created private whatever the umask; wider ones of an earlier version are tightened. A directory that the
+user already had is never changed.
 """
 
 import os
@@ -13,8 +13,7 @@ _OTHERS = 0o077
 
 
 def make_directory(path: Path) -> Path:
-    """A directory, made closed to others with the parents that it lacks; what was there stays as it was. Raises
-    OSError."""
+    """Create a private directory with its missing parents; an existing one keeps its mode. Raises OSError."""
     missing = [path]
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
@@ -24,20 +23,20 @@ def make_directory(path: Path) -> Path:
 
 
 def private_directory(path: Path) -> Path:
-    """A directory of ours: as `make_directory`, and tightened if an earlier version left it wider. Raises OSError."""
+    """As `make_directory`, and tighten the directory if an earlier version left it wider. Raises OSError."""
     make_directory(path)
     tighten(path)
     return path
 
 
 def tighten(path: Path) -> None:
-    """Close a file or directory of this user to others, if it is there; a link is left alone. Raises OSError.
+    """Make a file or directory of this user private, if it exists; a link is left alone. Raises OSError.
 
-    The file is not opened: closing it again would take away the locks that SQLite holds on it in this process.
+    The file is not opened: closing it again would release the locks that SQLite holds on it in this process.
     """
     try:
         handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:  # not there, or not ours to see
+    except OSError:  # missing, or not accessible
         return
     try:
         status = os.fstat(handle)
@@ -48,7 +47,7 @@ def tighten(path: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file closed to others if there is none, and tighten one that is there. Raises OSError."""
+    """Create an empty private file if there is none, and tighten an existing one. Raises OSError."""
     try:
         os.mknod(path, FILE | stat.S_IFREG)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The one place that runs our own helper programs (git, uv, pip). Untrusted code never runs here: see the sandbox."""
+"""The one place that runs trusted helper programs (git, uv, pip). Untrusted code runs in the sandbox instead."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from models.errors import InfrastructureError
 
 
 class CommandFailed(InfrastructureError):
-    """A helper program ended with an error. `stderr` holds what it said."""
+    """A helper program failed. `stderr` holds its standard error."""
 
     def __init__(self, argv: Sequence[str], returncode: int, stderr: str) -> None:
         self.argv, self.returncode, self.stderr = tuple(argv), returncode, stderr
@@ -25,7 +25,7 @@ def run(
     stdin: bytes | None = None,
     timeout: float = 600.0,
 ) -> bytes:
-    """Standard output of a program. `env` is added to a copy of ours; `timeout` is in seconds.
+    """Run a program and return its standard output. `env` is added to our environment; `timeout` is in seconds.
 
     Raises CommandFailed when it ends with an error, InfrastructureError when it is missing or takes too long.
     """
@@ -49,9 +49,9 @@ def run(
 
 
 def start(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
-    """A program that is asked through its standard input and answers on its standard output, until that is closed.
+    """Start a program that reads requests from its standard input and replies on its standard output until that closes.
 
-    What it says on standard error is dropped. Raises InfrastructureError when it is missing.
+    Its standard error is discarded. Raises InfrastructureError when it is missing.
     """
     try:
         return subprocess.Popen(

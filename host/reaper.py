@@ -1,7 +1,7 @@
-"""Deleting trees that are thrown away, whatever their shape: run as a program, it empties one trash folder.
+"""Delete discarded trees of any shape: run as a program, it empties one trash folder.
 
-A tree of any depth is emptied from its top: a folder that is not empty is moved up into the trash itself, so that two
-descriptors are enough and no path is ever long. Only the standard library is used: the program starts without `site`.
+A tree of any depth is emptied from the top: a folder that is not empty is moved up into the trash itself, so two
+descriptors suffice and no path gets long. Only the standard library is used: the program starts without `site`.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ import sys
 import time
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_BATCH = 1000  # entries of a folder that are dealt with before it is read anew
-_TRIES = 3  # for what does not go
+_BATCH = 1000  # entries of a folder handled before it is listed again
+_TRIES = 3  # for an entry that cannot be deleted
 
 
 def empty(trash: int, seconds: float = float("inf")) -> bool:
-    """Delete what is in a folder, for at most about so many seconds; whether it is empty then."""
+    """Delete the content of a folder for at most about `seconds`; whether it is empty afterwards."""
     deadline = time.monotonic() + seconds
     counter = 0
     refused: dict[str, int] = {}
@@ -32,7 +32,7 @@ def empty(trash: int, seconds: float = float("inf")) -> bool:
 
 
 def remove_folder(parent: int, name: str) -> None:
-    """Delete a folder of a folder, with all that is in it. Raises OSError when something does not go."""
+    """Delete a subfolder and its content. Raises OSError when something cannot be deleted."""
     folder = _opened(parent, name)
     try:
         empty(folder)
@@ -42,7 +42,7 @@ def remove_folder(parent: int, name: str) -> None:
 
 
 def _shrink(trash: int, name: str, counter: int, deadline: float) -> tuple[int, bool]:
-    """Delete an entry of the trash, or what is in it and move the folders below it up. False when it will not go."""
+    """Delete an entry of the trash, or its content after moving its subfolders up. False if it cannot be deleted."""
     if _deleted(trash, name):
         return counter, True
     try:
@@ -78,7 +78,7 @@ def _some(folder: int) -> list[str]:
 
 
 def _deleted(folder: int, name: str) -> bool:
-    """Whether an entry is gone: a file, a link, an empty folder."""
+    """Whether an entry (a file, a link, an empty folder) was deleted."""
     for remove in (os.unlink, os.rmdir):
         try:
             remove(name, dir_fd=folder)
@@ -91,7 +91,7 @@ def _deleted(folder: int, name: str) -> bool:
 
 
 def _opened(parent: int, name: str) -> int:
-    """A folder, made accessible first: whoever left it may have taken all rights from its owner."""
+    """Open a folder, made accessible first: its owner's rights may have been removed."""
     with contextlib.suppress(OSError):
         _allow(parent, name)
     return os.open(name, FOLDER, dir_fd=parent)
@@ -99,7 +99,7 @@ def _opened(parent: int, name: str) -> int:
 
 def _moved(folder: int, name: str, trash: int, new: str) -> bool:
     try:
-        _allow(folder, name)  # a folder can only be moved by who may write in it
+        _allow(folder, name)  # moving a folder needs write permission on it
         os.rename(name, new, src_dir_fd=folder, dst_dir_fd=trash)
     except FileNotFoundError:
         return True
@@ -115,7 +115,7 @@ def _allow(folder: int, name: str) -> None:
 
 
 def reap(path: str) -> None:
-    """Empty a trash folder and remove it, unless another process is at it; what comes in meanwhile goes as well."""
+    """Empty a trash folder and remove it, unless another process is doing so; what arrives meanwhile is deleted too."""
     while True:
         try:
             trash = os.open(path, FOLDER)
@@ -128,7 +128,7 @@ def reap(path: str) -> None:
                 with contextlib.suppress(OSError):
                     os.rmdir(path)  # noqa: PTH106 (pathlib is slow to import)
         except BlockingIOError:
-            return  # whoever holds it looks again after letting go
+            return  # the process that holds the lock looks again after releasing it
         finally:
             os.close(trash)
         if not done or not os.path.isdir(path):  # noqa: PTH112

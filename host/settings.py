@@ -15,7 +15,7 @@ from models.settings import CONFIG_FILE, Settings
 
 
 def load_settings() -> Settings:
-    """The settings in force here. Raises SettingsError naming the first bad value and where to mend it."""
+    """The settings in force here. Raises SettingsError naming the first bad value and where to correct it."""
     for name in sorted(os.environ):
         field = name.removeprefix("CRA_").split("__")[0].lower()
         if name.startswith("CRA_") and field not in Settings.model_fields:
@@ -25,7 +25,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError(_first_fault(error)) from None  # the chain would print the value, which may be a key
     except (SourceError, ValueError) as error:  # unparsable TOML is a ValueError
-        raise SettingsError(f"settings cannot be read: {error}; mend {CONFIG_FILE} or the CRA_* variables") from error
+        raise SettingsError(f"settings cannot be read: {error}; fix {CONFIG_FILE} or the CRA_* variables") from error
     _close_to_others(settings)
     return settings
 
@@ -44,12 +44,12 @@ _OURS = {
     ),
     "cache_dir": ("clones", "engine", "gguf", "index", "ollama", "serving", "solving"),
 }
-"""Directories that we make there, but for those that sandboxed code must read."""
+"""Directories created there, except those that sandboxed code must read."""
 
 
 def _close_to_others(settings: Settings) -> None:
-    """Tighten what an earlier version made readable to others. A directory that the user named may be the user's own,
-    so of that only what we make in it."""
+    """Make private what an earlier version left readable by others. A directory that the user named may be the user's
+    own, so only what was created in it is changed."""
     for field, names in _OURS.items():
         root = getattr(settings, field)
         if root == Settings.model_fields[field].get_default(call_default_factory=True):
@@ -68,7 +68,7 @@ def _first_fault(error: ValidationError) -> str:
     shown = "" if secret or isinstance(value, dict | BaseModel) else f" = {value!r}"
     variable = f"CRA_{where.upper().replace('.', '__')}"
     return (
-        f"setting {where}{shown}: {first['msg'].removeprefix('Value error, ')}; mend it in {CONFIG_FILE} or {variable}"
+        f"setting {where}{shown}: {first['msg'].removeprefix('Value error, ')}; fix it in {CONFIG_FILE} or {variable}"
     )
 
 

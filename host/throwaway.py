@@ -1,8 +1,8 @@
-"""Folders that are thrown away in one step, whatever was left in them.
+"""Folders that are discarded in one step, whatever is in them.
 
-A folder that strangers' code wrote into may take minutes to delete, or more rights and shorter paths than it left us.
-It is moved aside with one rename, to a trash folder beside it; what goes quickly is deleted at once, and the rest by a
-process of its own, which outlives ours and which the next use of the same place starts again if it was killed.
+Deleting a folder that untrusted code wrote into may take minutes, or fail for long paths and missing permissions. So it
+is first renamed into a trash folder next to it. What deletes quickly is deleted at once, the rest by a separate
+process, which outlives ours; if it is killed, the next use of the same place starts it again.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from host import reaper
 
-_AT_ONCE = 0.25  # seconds that a caller waits for a deletion
-_seen: set[Path] = set()  # trash folders that this process has looked through for what others left
-_reapers: "list[subprocess.Popen[bytes]]" = []  # those that may still have to be waited for
+_AT_ONCE = 0.25  # seconds that a caller waits for deletion
+_seen: set[Path] = set()  # trash folders already checked by this process for leftovers of others
+_reapers: "list[subprocess.Popen[bytes]]" = []  # children that may still need a wait()
 
 
 @contextlib.contextmanager
 def throwaway(prefix: str, where: Path | None = None) -> Iterator[Path]:
-    """A new private folder in `where`, else in the system's place; discarded at the end. Raises OSError."""
+    """A new private folder in `where`, else in the temporary directory; discarded at the end. Raises OSError."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
     try:
         yield folder
@@ -33,9 +33,9 @@ def throwaway(prefix: str, where: Path | None = None) -> Iterator[Path]:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder; nothing happens if there is none. It loses its name at once; a large one is deleted later.
+    """Remove a folder if it exists. Its name is free at once; a large one is deleted later.
 
-    Never raises for what is in the folder.
+    Never raises for the folder's content.
     """
     if not folder.is_symlink() and not folder.exists():
         return
@@ -49,12 +49,12 @@ def discard(folder: Path) -> None:
     if not _in_place(moved, _AT_ONCE) or left_over:
         _start_reaper(trash)
         return
-    with contextlib.suppress(OSError):  # others discard something here as well
+    with contextlib.suppress(OSError):  # another process discards something here as well
         trash.rmdir()
 
 
 def trash_folder(folder: Path) -> Path | None:
-    """The trash folder of a folder's place, made if need be; None where somebody else's is in its way."""
+    """The trash folder for a folder's parent, created if missing; None where another user's is in its way."""
     trash = folder.parent / _name()
     try:
         with contextlib.suppress(FileExistsError):
@@ -71,20 +71,20 @@ def _name() -> str:
 
 
 def _moved(folder: Path, trash: Path) -> Path | None:
-    """The place in the trash that a folder was moved to; None if it cannot be moved."""
+    """The path in the trash that a folder was moved to; None if it cannot be moved."""
     target = trash / secrets.token_hex(8)
     for _ in range(3):
         with contextlib.suppress(OSError):
             if not folder.is_symlink():
-                folder.chmod(0o700)  # a folder can only be moved by who may write in it
+                folder.chmod(0o700)  # moving a folder needs write permission on it
             folder.rename(target)
             return target
-        trash_folder(folder)  # emptied and removed just now, perhaps
+        trash_folder(folder)  # it may have been emptied and removed just now
     return None
 
 
 def _in_place(folder: Path, seconds: float) -> bool:
-    """Delete a folder where it is, within so many seconds; whether it is gone."""
+    """Delete a folder in place, within `seconds`; whether it is gone."""
     try:
         descriptor = os.open(folder, reaper.FOLDER)
     except NotADirectoryError:
@@ -102,7 +102,7 @@ def _in_place(folder: Path, seconds: float) -> bool:
 
 
 def _start_reaper(trash: Path) -> None:
-    """Start the process that empties a trash folder; without one it stays until its place is used again."""
+    """Start the process that empties a trash folder; if that fails, the next use of its place tries again."""
     _reapers[:] = [process for process in _reapers if process.poll() is None]
     with contextlib.suppress(OSError):
         process = subprocess.Popen(

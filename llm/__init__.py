@@ -1,4 +1,4 @@
-"""Talking to models: client, router, token budgets, cost, the embedded local model."""
+"""Calls to models: client, router, token budgets, cost, the embedded local model."""
 
 from llm.chat import ChatRequest, Completion
 from llm.meter import Meter, Spent

@@ -1,4 +1,4 @@
-"""One event loop for all calls to models, in a thread of its own, for callers that are not asynchronous."""
+"""One event loop for all calls to models, in its own thread, for synchronous callers."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ _loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """The loop of this process, started when it is first asked for; a forked child gets its own."""
+    """The loop of this process, started on first use; a forked child gets its own."""
     with _lock:
         if os.getpid() not in _loops:
             fresh = asyncio.new_event_loop()
@@ -23,7 +23,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine there and wait for its result; an interrupt of the waiting thread cancels it."""
+    """Run a coroutine on the loop and wait for its result; an interrupt of the waiting thread cancels it."""
     future = asyncio.run_coroutine_threadsafe(work, loop())
     try:
         return future.result()

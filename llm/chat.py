@@ -1,4 +1,4 @@
-"""A question to a model and what came back."""
+"""A request to a model and its completion."""
 
 from pydantic import Field, JsonValue
 
@@ -7,10 +7,10 @@ from models.plans import Frozen
 
 
 class ChatRequest(Frozen):
-    """A conversation to be continued, `n` times over.
+    """A conversation to continue, `n` times.
 
-    `max_tokens` is for the answer alone; an endpoint that thinks gets its tokens for that on top. `schema_` is a JSON
-    schema; where the endpoint has no structured output it is left out, so the answer must be parsed strictly anyway.
+    `max_tokens` is for the answer alone; an endpoint that thinks gets its thinking budget in addition. `schema_` is a
+    JSON schema; it is omitted where the endpoint has no structured output, so answers must be parsed strictly anyway.
     """
 
     messages: tuple[Message, ...] = Field(min_length=1)
@@ -24,13 +24,13 @@ class ChatRequest(Frozen):
 class Completion(Frozen):
     """One answer.
 
-    Of the `n` samples of one request the first carries the prompt's own figures; the others had its prefill for
-    nothing, so all their prompt tokens count as cached and cost nothing.
+    Of the `n` samples of a request the first carries the prompt's own figures; the others share its prefill, so all
+    their prompt tokens count as cached and cost nothing.
     """
 
     text: str
     reasoning: str = Field("", description="thinking trace, never part of `text`")
-    finish_reason: str = Field(description="`stop`, `length` when max_tokens ended it, or the provider's own word")
+    finish_reason: str = Field(description="`stop`, `length` when max_tokens ended it, or a provider's own value")
     model: str
     adapter: str | None = None
     endpoint: str
@@ -38,7 +38,7 @@ class Completion(Frozen):
     cached_tokens: int = 0
     completion_tokens: int = Field(0, description="thinking included")
     cost: float = 0.0
-    latency: float = Field(0.0, description="seconds that the answering call took, earlier tries not counted")
-    retries: int = Field(0, description="times the provider was asked again before it answered")
+    latency: float = Field(0.0, description="seconds of the successful call, earlier attempts not counted")
+    retries: int = Field(0, description="retries before the provider answered")
     seed: int | None = None
-    sent: tuple[Message, ...] = Field((), description="the prompt as it was sent, control tokens in its texts marked")
+    sent: tuple[Message, ...] = Field((), description="the prompt as sent, with the control tokens in its texts marked")

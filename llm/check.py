@@ -1,4 +1,4 @@
-"""Is each endpoint there, and what is it: asked with one short question to each, at the price of a few tokens."""
+"""Health check of endpoints: one short question to each, at the price of a few tokens."""
 
 import json
 import os
@@ -33,11 +33,11 @@ JsonSchema = Literal["works", "ignored", "refused", "off", "cut off", "not tried
 
 
 class EndpointReport(Frozen):
-    """What was found out about an endpoint. `fault` says why it cannot be used as set; empty if it can."""
+    """Findings about an endpoint. `fault` says why it cannot be used as configured; empty if it can."""
 
     endpoint: str
     url: str
-    uses: tuple[str, ...] = Field(description="what it is set to answer, such as roles.coding; empty: nothing")
+    uses: tuple[str, ...] = Field(description="settings that name it, such as roles.coding; empty: none")
     reachable: bool = False
     model: str
     listed: bool | None = Field(None, description="whether the server lists the model; None if it has no list")
@@ -45,7 +45,7 @@ class EndpointReport(Frozen):
     window_from: Literal["settings", "server"] | None = None
     adapters: tuple[str, ...] = Field((), description="adapters that the server lists")
     stages: dict[str, str] = Field(
-        default_factory=dict, description="the student's stages that an adapter answers here, overridden or promoted"
+        default_factory=dict, description="stage = adapter that answers it here, overridden or promoted"
     )
     json_schema: JsonSchema = "not tried"
     tokenizer: str | None = Field(None, description="how tokens are counted")
@@ -55,14 +55,14 @@ class EndpointReport(Frozen):
 
     @property
     def usable(self) -> bool:
-        """Whether it answers as it is set."""
+        """Whether it answers as configured."""
         return not self.fault
 
 
 def check(models: ModelSettings, aliases: Aliases | None = None) -> list[EndpointReport]:
     """A report on each endpoint that is configured or used, by name. Faults are in the reports; nothing is raised.
 
-    `aliases`: which adapters are promoted.
+    `aliases` are the promoted adapters.
     """
     uses = _uses(models)
     names = sorted({*models.endpoints, *uses})
@@ -94,7 +94,7 @@ def _report(models: ModelSettings, name: str, uses: Sequence[str], aliases: Alia
 
 
 def _stages(models: ModelSettings, name: str, aliases: Aliases | None) -> dict[str, str]:
-    """Who answers the student's stages on this endpoint, where it is an adapter."""
+    """Stages of the student that an adapter answers on this endpoint, with the adapter's name."""
     roles, base = models.roles, models.endpoint(name).base
     chosen: dict[str, str] = {}
     for stage in Stage:
@@ -106,7 +106,7 @@ def _stages(models: ModelSettings, name: str, aliases: Aliases | None) -> dict[s
 
 
 def _examine(service: Service, found: dict[str, Any]) -> None:
-    """Fill in what is found out, in the order in which it is; the first fault ends it."""
+    """Add findings to `found`, in order; the first fault ends it."""
     settings = service.settings
     facts = service.facts()
     found["reachable"] = True
@@ -126,7 +126,7 @@ def _examine(service: Service, found: dict[str, Any]) -> None:
 
 
 def _ask(service: Service) -> JsonSchema:
-    """One question, by JSON schema if that is not switched off. Raises what asking raises."""
+    """Ask one question, by JSON schema unless that is switched off. Raises as `Service.client.complete` does."""
     from llm.structured_output import Ask
 
     wanted = service.settings.json_schema is not False
@@ -137,22 +137,22 @@ def _ask(service: Service) -> JsonSchema:
         schema_=_SCHEMA if wanted else None,
     )
     client = service.client
-    [said] = wait_for(client.complete(Ask(service.settings.model, request, len(_QUESTION), Meter().add)))
+    [completion] = wait_for(client.complete(Ask(service.settings.model, request, len(_QUESTION), Meter().add)))
     if not wanted:
         return "off"
-    return "refused" if client.refuses(_SCHEMA) else _followed(said)
+    return "refused" if client.refuses(_SCHEMA) else _followed(completion)
 
 
-def _followed(said: Completion) -> JsonSchema:
+def _followed(completion: Completion) -> JsonSchema:
     try:
-        value = json.loads(said.text)
+        value = json.loads(completion.text)
     except ValueError:
-        return "cut off" if said.finish_reason == "length" else "ignored"
+        return "cut off" if completion.finish_reason == "length" else "ignored"
     return "works" if isinstance(value, dict) and isinstance(value.get("works"), bool) else "ignored"
 
 
 def key_state(variable: str | None) -> str:
-    """How a key's variable stands: `NAME`, `NAME (not set)`, or `none`."""
+    """The variable of a key and whether it is set: `NAME`, `NAME (not set)`, or `none`."""
     if variable is None:
         return "none"
     return variable if os.environ.get(variable) else f"{variable} (not set)"

@@ -1,8 +1,8 @@
-"""Asking one endpoint: the openai client without its own retries, tenacity around it, a pace and a breaker.
+"""Client of one endpoint: the openai client without its own retries, tenacity, an AIMD limiter, a circuit breaker.
 
-How a call goes: wait for a turn, send, gather the stream. What helps against a fault is tried (waiting as long as the
-server asks, asking again, leaving out a field that the server does not know); what does not help ends as an error
-that names the endpoint, the fault and the remedy. What a server refused is remembered and not tried again.
+A call waits for a slot, sends its request and gathers the stream. Faults are retried where that helps: after the
+pause that the server asks for, or without a field that the server does not know. Otherwise the call raises an error
+with the endpoint, the fault and the remedy. Fields that a server refused are remembered and not sent again.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from models.llm_settings import Endpoint
 _CONNECT_SECONDS = 10.0
 _LONGEST_PAUSE = 600.0
 _SLOW_TRIES = 2
-"""A call that lost a whole time-out is tried once more, not as often as one that failed at once."""
+"""A call that timed out is retried once, less often than one that failed at once."""
 
 
 class Client:
-    """One endpoint. All calls run on one event loop, on which the client must also be made."""
+    """One endpoint. All calls run on one event loop, on which the client must also be created."""
 
     def __init__(self, name: str, settings: Endpoint, url: str, key: str | None) -> None:
         self.name, self.settings = name, settings
@@ -46,19 +46,19 @@ class Client:
             timeout=timeout,
             http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
         )
-        self._openai.organization = self._openai.project = None  # read from the environment, meant for one provider
+        self._openai.organization = self._openai.project = None  # set from the environment, for another provider
         self.pace = AimdLimiter(settings.concurrency)
         self.breaker = CircuitBreaker()
         self._refused_schemas: set[str] = set()
         self._takes = Form(schema=True, together=True)
-        """What the server refused is False; schemas are remembered one by one."""
+        """False for what the server refused; schemas are remembered one by one."""
 
     def refuses(self, schema: dict[str, Any]) -> bool:
-        """Whether the endpoint refused this JSON schema when it was asked for it."""
+        """Whether the endpoint refused this JSON schema before."""
         return _schema_key(schema) in self._refused_schemas
 
     async def complete(self, ask: Ask) -> list[Completion]:
-        """The `n` samples of a request. Raises ProviderError; PromptTooLong where only the server could tell."""
+        """The `n` samples of a request. Raises ProviderError; PromptTooLong where only the server could detect it."""
         failure: CleanRoomError
         try:
             return await self._in_some_form(ask)
@@ -70,7 +70,7 @@ class Client:
             failure = trouble.as_error(self.name)
         except _GivenUp as given_up:
             failure = given_up.trouble.as_error(self.name, given_up.tries)
-        raise failure  # outside of the handlers: what they hold may quote the key
+        raise failure  # outside the handlers: their exceptions may quote the key
 
     async def _in_some_form(self, ask: Ask) -> list[Completion]:
         schema_key = _schema_key(ask.request.schema_)
@@ -99,10 +99,10 @@ class Client:
             return answers
 
     async def _all_samples(self, ask: Ask, form: Form) -> list[Completion]:
-        """One call, or a first one that leaves its prefill in the server's cache, and then the others together."""
+        """One call, or a first one that fills the server's prefix cache, and then the others concurrently."""
         request = ask.request
         answers = await self._call(ask, form, request.n if form.together else 1, request.seed)
-        if form.together and len(answers) < request.n:  # a server that takes `n` for a field it need not know
+        if form.together and len(answers) < request.n:  # the server ignores `n`
             self._takes = replace(self._takes, together=False)
         seeds = [None if request.seed is None else request.seed + index for index in range(len(answers), request.n)]
         others = await _together([self._call(ask, form, 1, seed) for seed in seeds])
@@ -112,7 +112,7 @@ class Client:
         """One call with its retries."""
         refusal = self.breaker.refusal()
         if refusal is not None:
-            raise _GivenUp(CallFailed(f"it is given a rest: {refusal}", "see that it works (`cra models check`)"), 1)
+            raise _GivenUp(CallFailed(f"calls are suspended: {refusal}", "check that it works (`cra models check`)"), 1)
         tries = 1 if self.breaker.on_trial else self.settings.attempts
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and self._worth_it(error)),
@@ -142,14 +142,14 @@ class Client:
         return trouble.retry and (trouble.wait or 0.0) <= self.settings.max_wait
 
     def _wait(self, state: RetryCallState) -> float:
-        """Seconds until the next try: jittered exponential, and not before the server wants it."""
+        """Seconds until the next attempt: exponential backoff with jitter, and at least what the server asks for."""
         backoff = wait_random_exponential(multiplier=0.5, max=self.settings.max_wait)(state)
         error = state.outcome.exception() if state.outcome else None
         asked = error.wait if isinstance(error, CallFailed) else None
         return backoff if asked is None else min(self.settings.max_wait, asked + min(backoff, 1 + asked / 4))
 
     async def _attempt(self, ask: Ask, form: Form, n: int, seed: int | None) -> tuple[PartialAnswer, float]:
-        """One try. Raises Trouble, Overflow or Rejected; what a broken answer had cost is counted."""
+        """One attempt. Raises CallFailed, Overflow or Rejected; the usage of a broken answer is counted."""
         gathered = PartialAnswer()
         async with self.pace.slot() as round_:
             started = time.monotonic()
@@ -216,7 +216,7 @@ class Client:
         window = overflow.window or self.settings.window
         return PromptTooLong(
             f"endpoint {self.name!r} refused a prompt of {prompt} tokens with {ask.request.max_tokens} for the answer; "
-            f"its window is {window or 'not known'}: set models.endpoints.{self.name}.window to what it really is"
+            f"its window is {window or 'not known'}: set models.endpoints.{self.name}.window to its real size"
         )
 
 
@@ -229,7 +229,7 @@ _EXPECTED = (
     AttributeError,
     KeyError,
 )
-"""What sending and reading may raise: the library builds its objects from whatever JSON came, unchecked."""
+"""What sending and reading may raise: the library builds its objects from the received JSON unchecked."""
 
 
 def _schema_key(schema: dict[str, Any] | None) -> str:
@@ -249,7 +249,7 @@ def _enough(state: RetryCallState, tries: int) -> bool:
 
 
 async def _together(calls: list[Coroutine[Any, Any, list[Completion]]]) -> list[list[Completion]]:
-    """All calls at once; the first error ends the others."""
+    """All calls concurrently; the first error cancels the others."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return await asyncio.gather(*tasks)

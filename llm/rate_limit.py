@@ -1,4 +1,4 @@
-"""How fast an endpoint is asked: additive increase, multiplicative decrease (as TCP's AIMD), and a circuit breaker.
+"""Rate limit of an endpoint: additive increase, multiplicative decrease (AIMD, as in TCP), and a circuit breaker.
 
 Both live on one event loop and need no locks.
 """
@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 FAILED_CALLS = 3
-"""Calls given up in a row after which an endpoint counts as down."""
+"""Failed calls in a row after which an endpoint counts as down."""
 
 
 class AimdLimiter:
-    """Lets at most `limit` calls out at a time: halved when the endpoint complains, raised by one per round of good
-    answers, never above `ceiling` or below one."""
+    """Allows at most `limit` concurrent calls: halved when the endpoint is overloaded, raised by one per round of good
+    answers, always between one and `ceiling`."""
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
@@ -27,7 +27,7 @@ class AimdLimiter:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[int]:
-        """Wait for a turn; yields the round, to be handed to `slow_down`."""
+        """Wait for a slot; yields the round, to be passed to `slow_down`."""
         while self._out >= int(self.limit):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -46,12 +46,12 @@ class AimdLimiter:
             self._wake()
 
     def speed_up(self) -> None:
-        """An answer came."""
+        """Count a successful answer."""
         self.limit = min(self.ceiling, self.limit + 1 / self.limit)
         self._wake()
 
     def slow_down(self, round_: int, pause: float = 0.0) -> None:
-        """A call of that round was told to wait or timed out; calls that were out at the same time count as one."""
+        """A call of that round was throttled or timed out; calls in flight at the same time count as one."""
         self._not_before = max(self._not_before, time.monotonic() + pause)
         if round_ == self._round:
             self._round += 1
@@ -67,7 +67,7 @@ class AimdLimiter:
 
 
 class CircuitBreaker:
-    """Stops asking an endpoint that failed call after call; after a while one call may try again."""
+    """Stops calls to an endpoint after consecutive failures; after a pause one trial call is allowed."""
 
     def __init__(self) -> None:
         self._failed = 0
@@ -75,7 +75,7 @@ class CircuitBreaker:
         self._why = ""
 
     def refusal(self) -> str | None:
-        """Why the endpoint is not asked now, or None if it is. After the pause the next caller is let through."""
+        """Why calls are refused now, or None if they are not. After the pause the next caller is let through."""
         left = self._open_until - time.monotonic()
         if left <= 0:
             return None
@@ -83,15 +83,15 @@ class CircuitBreaker:
 
     @property
     def on_trial(self) -> bool:
-        """Whether the next call only tries whether the endpoint is back: one attempt is enough."""
+        """Whether the next call is a trial (half-open): one attempt is enough."""
         return self._failed >= FAILED_CALLS
 
     def good(self) -> None:
-        """A call was answered."""
+        """Count a successful call."""
         self._failed, self._open_until = 0, 0.0
 
     def bad(self, why: str, pause: float, *, at_once: bool = False) -> None:
-        """A call was given up; at the third in a row (or at once) nobody asks for `pause` seconds."""
+        """Count a failed call; at the third in a row (or `at_once`) calls are refused for `pause` seconds."""
         self._failed += 1
         self._why = why
         if at_once or self._failed >= FAILED_CALLS:

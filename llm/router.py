@@ -1,9 +1,9 @@
-"""Which model answers which stage: override, else promoted adapter, else the role's base; and does the prompt fit it?
+"""Choice of the model for a stage: override, else promoted adapter, else the role's base; and whether the prompt fits.
 
-Stage -> role: code is for the coder, everything else for the reasoner; among teachers the plans and their adjustment
-may have one of their own. An override names an adapter (or another model) on the student's endpoint of that role;
-without one, an adapter that was promoted answers where its own base is served, from the next call on. A prompt that
-outgrows its model goes to the generalist if there is one, else it is refused with the numbers.
+Code belongs to the coding role, every other stage to the reasoning role; among teachers the plans and their adjustment
+may have an endpoint of their own. An override names an adapter (or another model) on the student's endpoint of that
+role; without one, a promoted adapter answers where its own base is served, from the next call on. A prompt too long
+for its model goes to the generalist if there is one, else it is refused with the numbers.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ PLANNING = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.A
 
 @dataclass(frozen=True)
 class Route:
-    """Who answers a stage: a service, the window it may use, and what says which adapter: an override ("": the base
-    alone), else `promoted`, which is asked at every call."""
+    """The model of a stage: a service, the window it may use, and the choice of adapter: an override ("": the base
+    alone), else `promoted`, which is called for every request."""
 
     service: Service
     stage_window: int | None
@@ -49,14 +49,14 @@ class Route:
 
     @property
     def limit(self) -> int:
-        """Tokens for prompt and answer together; room for thinking is taken from what the stage leaves over."""
+        """Tokens of prompt and answer together; thinking is taken from what the stage leaves of the window."""
         window = self.service.window - self.service.settings.trace_tokens
         return window if self.stage_window is None else min(window, self.stage_window)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A request that fits its seat: its prompt's tokens, and its answer's shortened to what the window leaves."""
+    """A request that fits its route: its prompt's tokens, and its answer shortened to what the window leaves."""
 
     route: Route
     request: ChatRequest
@@ -65,46 +65,46 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Router:
-    """The models of one team. Safe to use from several threads; calls block until the answer is there."""
+    """The models of one team. Thread-safe; calls block until the answer arrives."""
 
     routes: dict[Stage, Route]
     generalist: Route | None = None
     meter: Meter = field(default_factory=Meter)
     second: "Router | None" = None
-    """A second teacher, who answers the planning stages again to cross-check the first; None if there is none."""
+    """A second teacher that answers the planning stages again to cross-check the first; None if there is none."""
 
     def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int:
-        """Tokens that the texts of a prompt may have, with `answer_tokens` left for the answer, but never more than
-        half of the window for that: a small model is asked for shorter answers instead of being told nothing."""
+        """Most tokens of a prompt's texts, with `answer_tokens` reserved for the answer, but never more than half of
+        the window: with a small model answers get shorter rather than the prompt empty."""
         limit = self.routes[stage].limit
         return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
 
     def max_output_tokens(self, stage: Stage, wanted: int) -> int:
-        """Tokens that an answer may have: what the stage wants, as far as the endpoint allows, and no more than a
-        quarter of a small model's window."""
+        """Most tokens of an answer: what the stage wants, within the endpoint's limit, and no more than a quarter of a
+        small model's window."""
         fair = min(wanted, self.max_prompt_tokens(stage, 0) // SMALLEST_SHARE)
         most = self.routes[stage].service.settings.answer_tokens
         return fair if most is None else min(fair, most)
 
     def count(self, stage: Stage, text: str) -> int:
-        """Tokens of a text as it would be sent to the stage's model, framing not counted."""
+        """Tokens of a text as sent to the stage's model, framing not counted."""
         service = self.routes[stage].service
         return service.counter.text(service.control.neutralise(text))
 
     def edit_format(self, stage: Stage) -> EditFormat:
-        """How the stage's model writes changes to code."""
+        """The format in which the stage's model writes changes to code."""
         return self.routes[stage].service.settings.edit_format
 
     @property
     def concurrency(self) -> int:
-        """Calls that the endpoints take at a time, all together."""
+        """Concurrent calls that the endpoints accept, all together."""
         services = {id(route.service): route.service for route in self.routes.values()}
         return sum(service.settings.concurrency for service in services.values())
 
     @property
     def identity(self) -> str:
-        """A hash that changes whenever the answers may: models, revisions, adapters, windows. Asks servers that are
-        not set a window; raises ProviderError if that fails."""
+        """A hash that changes whenever the answers may: models, revisions, adapters, windows. Servers without a
+        configured window are asked for it; raises ProviderError if that fails."""
         lines = [f"{stage.value}: {_who(route)}" for stage, route in sorted(self.routes.items())]
         lines += [f"generalist: {_who(self.generalist)}"] if self.generalist else []
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -112,8 +112,8 @@ class Router:
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]:
         """The `n` answers of the stage's model.
 
-        Raises PromptTooLong (with the numbers) if no model takes the prompt, CapReached if the run may spend no more,
-        ProviderError if the model could not be asked.
+        Raises PromptTooLong (with the numbers) if no model accepts the prompt, CapReached if the run may spend no more,
+        ProviderError if the model could not be reached.
         """
         refusal: PromptTooLong | None = None
         for route in [self.routes[stage], *([self.generalist] if self.generalist else [])]:
@@ -125,20 +125,20 @@ class Router:
         raise refusal
 
     def cross_check(self, stage: Stage, request: ChatRequest) -> Completion | None:
-        """What the second teacher says of a planning stage; None if there is none or it is no planning stage.
+        """The second teacher's answer to a planning stage; None without a second teacher, or for another stage.
 
         Raises as `complete` does.
         """
         if self.second is None or stage not in PLANNING:
             return None
-        [said] = self.second.complete(stage, request)
-        return said
+        [completion] = self.second.complete(stage, request)
+        return completion
 
     def _ask(self, fitted: Fitted) -> list[Completion]:
         from llm.structured_output import Ask
 
         service, request = fitted.route.service, fitted.request
-        adapter = fitted.route.adapter  # once: it may be another one a moment later
+        adapter = fitted.route.adapter  # read once: a promotion may change it
         model, extra = service.adapter_fields(adapter)
         completion = (request.max_tokens + service.settings.trace_tokens) * request.n
         cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
@@ -149,8 +149,8 @@ class Router:
 
 
 def _neutral(request: ChatRequest, control: ControlTokens) -> ChatRequest:
-    """The request without strings that a server would read as control tokens: in its texts, and in what its schema lets
-    an answer say, so that both agree."""
+    """The request with control tokens marked, both in its texts and in the strings that its schema allows, so that the
+    two agree."""
     schema = None if request.schema_ is None else _neutral_value(request.schema_, control)
     return request.model_copy(update={"messages": marked(request.messages, control), "schema_": schema})
 
@@ -164,7 +164,7 @@ def _neutral_value(value: Any, control: ControlTokens) -> Any:
 
 
 def _restored(answer: Completion, request: ChatRequest, control: ControlTokens) -> Completion:
-    """The answer in the words of who asked, with the prompt as it was sent."""
+    """The answer with its marks removed as the request has them, and the prompt as sent."""
     return answer.model_copy(
         update={
             "text": control.restore(answer.text),
@@ -182,11 +182,11 @@ def _who(route: Route) -> str:
 
 
 def _fit(stage: Stage, route: Route, request: ChatRequest) -> Fitted:
-    """The request, checked against the seat's window. Raises PromptTooLong."""
+    """The request, checked against the route's window. Raises PromptTooLong."""
     limit = route.limit
     least = min(request.max_tokens, limit // 2)
     sizes = [len(message.content.encode(errors="surrogatepass")) + MESSAGE_FRAME for message in request.messages]
-    if sum(sizes) + PROMPT_FRAME + request.max_tokens <= limit:  # no token is shorter than a byte: no need to count
+    if sum(sizes) + PROMPT_FRAME + request.max_tokens <= limit:  # a token has at least one byte: no need to count
         prompt = PROMPT_FRAME + sum(estimate_tokens(message.content) for message in request.messages)
         return Fitted(route, request, prompt)
     prompt = route.service.counter.prompt(request.messages)
@@ -210,7 +210,7 @@ def open_router(
     if team == "student":
         roles = models.roles
         routes = {
-            stage: _seat(models, roles.coding if stage is Stage.CODE else roles.reasoning, stage, aliases)
+            stage: _route(models, roles.coding if stage is Stage.CODE else roles.reasoning, stage, aliases)
             for stage in Stage
         }
         whole = None if roles.generalist is None else Route(_service(models, roles.generalist), None)
@@ -233,7 +233,7 @@ def _service(models: ModelSettings, name: str) -> Service:
     return open_service(name, models.endpoint(name))
 
 
-def _seat(models: ModelSettings, name: str, stage: Stage, aliases: "Aliases | None") -> Route:
+def _route(models: ModelSettings, name: str, stage: Stage, aliases: "Aliases | None") -> Route:
     promoted = None if aliases is None else aliases.resolver(stage, models.endpoint(name).base)
     return Route(
         _service(models, name), models.windows.get(stage, WINDOWS[stage]), models.overrides.get(stage), promoted

@@ -1,4 +1,4 @@
-"""What a server says of itself: the models and adapters it serves, its window, how it counts tokens."""
+"""Properties that a server reports: the models and adapters it serves, its window, how it counts tokens."""
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -17,10 +17,10 @@ _NOT_OFFERED = {404, 405, 501}
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a server.
+    """Known properties of a server.
 
     models: names it serves, adapters included; empty where it has no list. adapters: those of them that are adapters
-    on a base; for llama.cpp, name -> its number. dialect: whose /tokenize it has, None if it has none.
+    on a base; for llama.cpp, name -> its number. dialect: the kind of its /tokenize, None if it has none.
     """
 
     models: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Facts:
 
 
 class ServerClient:
-    """Small questions to a server, beside chat. Safe to use from several threads."""
+    """Small requests to a server apart from chat. Thread-safe."""
 
     def __init__(self, endpoint: str, url: str, key: str | None) -> None:
         import openai
@@ -79,7 +79,7 @@ class ServerClient:
 
 
 def ask_facts(wire: ServerClient, model: str) -> Facts:
-    """What the server says of itself and of that model. Raises ProviderError if it cannot be asked."""
+    """The properties of a server and of one of its models. Raises ProviderError if it cannot be reached."""
     entries = [entry for entry in _object(wire.ask("/models")).get("data") or () if "id" in _object(entry)]
     names = tuple(str(entry["id"]) for entry in entries)
     own = next((entry for entry in entries if entry["id"] == model), entries[0] if len(entries) == 1 else {})
@@ -93,10 +93,10 @@ def ask_facts(wire: ServerClient, model: str) -> Facts:
 
 
 def _dialect(wire: ServerClient, model: str) -> Dialect | None:
-    """Found out by asking for the tokens of a word: vLLM answers with their count as well."""
+    """Detected by tokenizing a word: vLLM also returns the count."""
     try:
         answer = wire.ask("/tokenize", {"model": model, "prompt": "word", "content": "word"})
-    except ProviderError:  # a hosted API may answer anything to what it does not know
+    except ProviderError:  # a hosted API may respond to an unknown path in any way
         return None
     if not isinstance(_object(answer).get("tokens"), list):
         return None
@@ -108,7 +108,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _llama_adapters(wire: ServerClient) -> dict[str, int]:
-    """llama.cpp loads adapters at its start and numbers them; each goes by the name of its file, without suffix."""
+    """llama.cpp loads adapters at its start and numbers them; each is named by its file, without suffix."""
     listed = wire.ask("/lora-adapters")
     entries = listed if isinstance(listed, list) else []
     return {PurePath(str(entry["path"])).stem: int(entry["id"]) for entry in entries}

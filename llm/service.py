@@ -1,7 +1,7 @@
-"""An endpoint as this process knows it: key, address, what it can, how it counts, the client that asks it.
+"""An endpoint within this process: key, address, properties, token counter, client.
 
-One service per endpoint and process, shared by all routers, so that pace, breaker and caches are shared as well.
-Everything is found out when it is first needed.
+There is one service per endpoint and process, shared by all routers, so that rate limit, circuit breaker and caches
+are shared as well. Properties are queried on first use.
 """
 
 import os
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from llm.client import Client
 
 _LOADING = 10.0
-_EXPORT = "`cra export-adapter NAME --embedded` makes it ready for the embedded model"
+_EXPORT = "`cra export-adapter NAME --embedded` exports it for the embedded model"
 
 
 class Service:
-    """One endpoint. Safe to use from several threads.
+    """One endpoint. Thread-safe.
 
-    Made without any traffic. Raises SettingsError if the key's variable is not set or the embedded model is missing.
+    Created without any traffic. Raises SettingsError if the key's variable is not set or the embedded model is missing.
     """
 
     def __init__(self, name: str, settings: Endpoint) -> None:
@@ -45,7 +45,7 @@ class Service:
 
     @property
     def wire(self) -> ServerClient:
-        """For small questions. Starts the embedded model."""
+        """The client for small requests. Starts the embedded model."""
         with self._lock:
             if self._wire is None:
                 url = self.settings.url
@@ -56,7 +56,7 @@ class Service:
             return self._wire
 
     def facts(self, *, fresh: bool = False) -> Facts:
-        """What the server says of itself, asked once or afresh. Raises ProviderError if it cannot be asked."""
+        """The properties that the server reports, cached unless `fresh`. Raises ProviderError if it is unreachable."""
         with self._lock:
             if self._facts is None or fresh:
                 self._facts = ask_facts(self.wire, self.settings.model)
@@ -64,18 +64,17 @@ class Service:
 
     @property
     def window(self) -> int:
-        """The model's window in tokens. Raises SettingsError if neither the settings nor the server say it."""
+        """The model's window in tokens. Raises SettingsError if neither the settings nor the server give it."""
         window = self.settings.window or self.facts().window
         if window is None:
             raise SettingsError(
-                f"endpoint {self.name!r} does not say how large its context window is; "
-                f"set models.endpoints.{self.name}.window"
+                f"endpoint {self.name!r} does not report its context window; set models.endpoints.{self.name}.window"
             )
         return window
 
     @property
     def counter(self) -> TokenCounter:
-        """How its tokens are counted."""
+        """The token counter of its model."""
         with self._lock:
             if self._counter is None:
                 self._counter = counter(self.name, self.settings, self.wire, self.facts)
@@ -83,7 +82,7 @@ class Service:
 
     @property
     def control(self) -> ControlTokens:
-        """The strings that its server might read as control tokens wherever they stand."""
+        """The strings that its server might read as control tokens in any text."""
         with self._lock:
             if self._control is None:
                 self._control = own_control_tokens(self.name, self.settings)
@@ -91,7 +90,7 @@ class Service:
 
     @property
     def client(self) -> "Client":
-        """Who asks it for answers."""
+        """The client for answers."""
         with self._lock:
             if self._client is None:
                 wire = self.wire
@@ -99,9 +98,9 @@ class Service:
             return self._client
 
     def adapter_fields(self, adapter: str | None) -> tuple[str, dict[str, Any]]:
-        """(model, further fields) by which a request chooses an adapter, another model, or (None) the base alone.
+        """(model, further fields) by which a request selects an adapter, another model, or (None) the base alone.
 
-        Raises SettingsError if the server does not have it: llama.cpp would answer as the base without a word.
+        Raises SettingsError if the server does not have it: llama.cpp would silently answer as the base.
         """
         if adapter is None:
             return self.settings.model, self._scales(None)
@@ -113,15 +112,15 @@ class Service:
             return self.settings.model, self._scales(adapter)
         if facts.models and not _serves(facts, adapter):
             raise SettingsError(
-                f"adapter {adapter!r} is wanted from endpoint {self.name!r}, which does not serve it; "
+                f"endpoint {self.name!r} does not serve adapter {adapter!r}; "
                 f"it serves: {', '.join(sorted({*facts.models, *facts.adapters}))}; "
                 f"{_EXPORT if self.settings.url == EMBEDDED else '`cra serve` loads what is active'}"
             )
         return adapter, {}
 
     def _scales(self, adapter: str | None) -> dict[str, Any]:
-        """The weight of each adapter for llama.cpp. The base alone is asked for in so many words as well: a request
-        that says nothing may be answered from what an adapter left in the cache (seen: other probabilities)."""
+        """The weight of each adapter for llama.cpp. The base alone is selected explicitly as well: a request without
+        the field may be answered from what an adapter left in the cache (seen: other probabilities)."""
         with self._lock:
             known = self.facts() if self.settings.url == EMBEDDED else self._facts
         if known is None or known.dialect != "llama.cpp" or not known.adapters:
@@ -129,8 +128,8 @@ class Service:
         return {"lora": [{"id": number, "scale": float(name == adapter)} for name, number in known.adapters.items()]}
 
     def _await(self, adapter: str) -> Facts:
-        """The facts once the server has an adapter. One that was promoted this moment is loaded within a second or two
-        by whoever keeps the server (`cra serve`), so where promotions are followed that is waited for."""
+        """The facts once the server has an adapter. `cra serve` loads a newly promoted one within a second or two, so
+        where promotions are followed this waits for it."""
         until = time.monotonic() + (_LOADING if self.settings.base and self.settings.url != EMBEDDED else 0.0)
         while True:
             facts = self.facts(fresh=True)
@@ -139,7 +138,7 @@ class Service:
             time.sleep(_LOADING / 20)
 
     def _load_adapter(self, adapter: str) -> None:
-        """Have the embedded model load an adapter that came since it started; its address changes with that."""
+        """Load an adapter into the embedded model that was added since its start; its address changes with that."""
         if self.settings.url != EMBEDDED:
             return
         window = self.settings.window or EMBEDDED_WINDOW
@@ -150,20 +149,20 @@ class Service:
     @property
     def identity(self) -> str:
         """What may change its answers, without URL and key."""
-        said, weights = self.said
-        return f"{said} {weights} window {self.window}"
+        used, weights = self.said
+        return f"{used} {weights} window {self.window}"
 
     @property
     def said(self) -> tuple[str, str]:
-        """The same as far as settings say it, with the embedded model's weights; no server is asked."""
+        """The same as far as the settings define it, with the embedded model's weights; no server is asked."""
         settings = self.settings
-        said = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
+        used = settings.model_dump(include={"model", "revision", "json_schema", "thinking", "extra_body"}, mode="json")
         if settings.answer_tokens is not None:
-            said["answer_tokens"] = settings.answer_tokens
+            used["answer_tokens"] = settings.answer_tokens
         if settings.thinking:
-            said["thinking_tokens"] = settings.thinking_tokens
+            used["thinking_tokens"] = settings.thinking_tokens
         weights = embedded.identity() if settings.url == EMBEDDED else ""
-        return str(said), weights
+        return str(used), weights
 
 
 def _serves(facts: Facts, adapter: str) -> bool:

@@ -1,4 +1,4 @@
-"""One streamed answer, gathered: texts, traces, finish reasons and usage of each of its choices."""
+"""Gathering of one streamed answer: texts, traces, finish reasons and usage of each of its choices."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,12 +9,12 @@ from llm.faults import CallFailed
 from llm.thinking import split_trace
 
 _BROKEN_FINISHES = {"error", "abort", "insufficient_system_resource"}
-"""Finish reasons by which a provider says that it gave up."""
+"""Finish reasons by which a provider reports a failure."""
 
 
 @dataclass
 class PartialChoice:
-    """One of the samples, as far as it has come."""
+    """One of the samples, as far as received."""
 
     text: list[str] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class PartialChoice:
 
 @dataclass
 class PartialAnswer:
-    """An answer, as far as it has come."""
+    """An answer, as far as received."""
 
     choices: dict[int, PartialChoice] = field(default_factory=dict)
     model: str = ""
@@ -42,12 +42,12 @@ class PartialAnswer:
 
     @property
     def begun(self) -> bool:
-        """Whether any of the answer proper has come."""
+        """Whether any of the answer proper has arrived."""
         return any(choice.pieces for choice in self.choices.values())
 
     def completion_tokens(self) -> dict[int, int]:
-        """Generated tokens per choice. Where the provider gives one sum for all, it is shared out by pieces; one that
-        sends a count per choice (llama.cpp) sends them in the order in which the choices end, so they are too."""
+        """Generated tokens per choice. Where the provider gives one sum for all, it is divided in proportion to the
+        pieces; a count per choice (llama.cpp) arrives in the order in which the choices end."""
         pieces = {index: max(choice.pieces, 1) for index, choice in sorted(self.choices.items())}
         if not self.completions:
             return {index: choice.pieces for index, choice in sorted(self.choices.items())}
@@ -58,7 +58,7 @@ class PartialAnswer:
         return shares
 
     def absorb(self, chunk: Any) -> None:
-        """Take in one chunk of the stream."""
+        """Add one chunk of the stream."""
         self.model = chunk.model or self.model
         for part in chunk.choices or ():
             self._absorb_choice(part)
@@ -89,7 +89,7 @@ class PartialAnswer:
             self.cached_tokens = int(cached)
 
     def cut(self, max_tokens: int) -> bool:
-        """Whether a server that ignores `max_tokens` has sent far more than that; what goes on is then cut off."""
+        """Whether a server that ignores `max_tokens` has sent far more than that; the stream is then cut off."""
         running = [choice for choice in self.choices.values() if choice.finish is None]
         if not running or not all(_too_much(choice, max_tokens) for choice in running):
             return False
@@ -98,23 +98,23 @@ class PartialAnswer:
         return True
 
     def check(self) -> None:
-        """Raises Trouble if this is no whole answer."""
+        """Raise CallFailed if the answer is incomplete."""
         if not self.choices:
             raise CallFailed("it answered without any choice", "check its url, or see the server's log", retry=True)
         for choice in self.choices.values():
             if choice.finish is None:
                 raise CallFailed("the stream ended before the answer did", "see the server's log", retry=True)
             if choice.finish in _BROKEN_FINISHES:
-                raise CallFailed(f"it gave up with finish reason {choice.finish!r}", "try again later", retry=True)
+                raise CallFailed(f"it failed with finish reason {choice.finish!r}", "try again later", retry=True)
 
 
 def _too_much(choice: PartialChoice, max_tokens: int) -> bool:
-    """A piece is mostly one token, but a proxy may cut finer or coarser: only far above all of that it is too much."""
+    """A piece is mostly one token, but a proxy may split differently: only far more pieces than tokens are too many."""
     return choice.pieces > 4 * max_tokens + 64 or choice.size > 64 * max_tokens + 4096
 
 
 async def gather(stream: AsyncIterator[Any], into: PartialAnswer, *, stall: float, max_tokens: int) -> None:
-    """Read a stream to its end. Raises Trouble when it stalls for `stall` seconds once the answer has begun, breaks
+    """Read a stream to its end. Raises CallFailed when it stalls for `stall` seconds once the answer has begun, breaks
     off, or holds no answer."""
     chunks = aiter(stream)
     while True:

@@ -1,4 +1,4 @@
-"""How a request is put to a server: what is asked for, and which of it this server knows."""
+"""The wire form of a request: its fields, and which of them this server knows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,9 +12,9 @@ from models.llm_settings import Endpoint
 
 @dataclass(frozen=True)
 class Ask:
-    """A request on its way: which model answers it, and how long its prompt was counted to be.
+    """A request in flight: the model that answers it, and the counted length of its prompt.
 
-    `extra` are fields of the request that this model needs, `spend` is told of every try that used tokens.
+    `extra` are fields of the request that this model needs, `spend` is called with the usage of every attempt.
     """
 
     model: str
@@ -27,9 +27,9 @@ class Ask:
 
 @dataclass(frozen=True)
 class Form:
-    """How a request is put: what of it a server may not know.
+    """The optional fields of a request, which a server may not know.
 
-    schema: by JSON schema; together: all samples in one call; usage: with the tokens used at the end of the stream;
+    schema: by JSON schema; together: all samples in one call; usage: with the usage at the end of the stream;
     max_tokens: the limit under its old name, not as `max_completion_tokens`.
     """
 
@@ -39,7 +39,7 @@ class Form:
     max_tokens: bool = True
 
     def plainer(self, rejected: Rejected) -> "Form | None":
-        """The form without what was most likely refused; None if there is nothing to leave out."""
+        """The form without the field most likely refused; None if there is nothing to leave out."""
         about = f"{rejected.param} {rejected.message}".lower()
         named = [part for part, words in _NAMED.items() if any(word in about for word in words)]
         suspects = [part for part in (*named, "together", "schema") if getattr(self, part)]

@@ -7,10 +7,10 @@ _LONE_CLOSING = re.compile(r"^[ \t]*</think>[ \t]*$", re.IGNORECASE | re.MULTILI
 
 
 def split_trace(text: str) -> tuple[str, str]:
-    """(answer, trace): a leading `<think>...</think>` apart from what follows it.
+    """(answer, trace): splits off a leading `<think>...</think>`.
 
-    A trace that is never closed was cut off while the model thought: all of it is trace and the answer is empty. A
-    closing tag alone on its line without an opening one ends a trace whose opening tag stood in the prompt.
+    A trace that is never closed was cut off during thinking: all of it is trace and the answer is empty. A closing tag
+    alone on its line without an opening one ends a trace whose opening tag was in the prompt.
     """
     opening = _OPENING.match(text)
     if opening is None:

@@ -1,6 +1,6 @@
-"""Counting tokens: exactly, by a tokenizer.json or by the server's own /tokenize, or by an estimate on the high side.
+"""Token counts: exact by a tokenizer.json or by the server's own /tokenize, else estimated on the high side.
 
-What a chat format puts around messages is counted too: the server's word where it says it, else an upper bound.
+The framing that a chat format adds to messages is counted too: by the server where it reports it, else as a bound.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MESSAGE_FRAME = 8
-"""Tokens that a chat format puts around a message, at most: its marks, its role, line ends."""
+"""Most tokens that a chat format adds to a message: its marks, its role, line ends."""
 PROMPT_FRAME = 40
-"""Tokens that it adds once, at most: the start of the answer, a system message of its own where the prompt has none."""
+"""Most tokens that it adds once: the start of the answer, a default system message where the prompt has none."""
 _REMEMBERED = 50_000
 _ESTIMATE = "estimate"
 
 
 class TokenCounter(Protocol):
-    """How a model's tokens are counted."""
+    """Counts the tokens of a model."""
 
     @property
     def how(self) -> str:
@@ -51,7 +51,7 @@ class TokenCounter(Protocol):
 
 
 class TextCounter:
-    """Counts texts with a function; the frame of a chat is an upper bound. Counts are remembered by the text's hash."""
+    """Counts texts with a function; the frame of a chat is an upper bound. Counts are cached by the text's hash."""
 
     def __init__(self, how: str, count: Callable[[str], int]) -> None:
         self.how = how
@@ -75,19 +75,19 @@ class TextCounter:
         return tokens
 
     def prompt(self, messages: Sequence[Message]) -> int:
-        """Tokens of a whole prompt, at most."""
+        """Tokens of a whole prompt, as an upper bound."""
         return PROMPT_FRAME + sum(self.text(message.content) + MESSAGE_FRAME for message in messages)
 
 
 class ServerCounter(TextCounter):
-    """Counts as the server does, chat format included."""
+    """Counts by the server, chat format included."""
 
     def __init__(self, wire: ServerClient, dialect: Dialect, model: str) -> None:
         super().__init__("/tokenize", self._ask_text)
         self._wire, self._dialect, self._model = wire, dialect, model
 
     def prompt(self, messages: Sequence[Message]) -> int:
-        """Tokens of a whole prompt, exactly."""
+        """Exact tokens of a whole prompt."""
         plain = [{"role": message.role, "content": message.content} for message in messages]
         if self._dialect == "vllm":
             return self._ask({"model": self._model, "messages": plain, "add_generation_prompt": True})
@@ -112,7 +112,7 @@ class ServerCounter(TextCounter):
 
 
 def counter(endpoint: str, settings: Endpoint, wire: ServerClient, facts: Callable[[], Facts]) -> TokenCounter:
-    """The most exact counter there is. Raises SettingsError for a bad tokenizer file, ProviderError."""
+    """The most exact counter available. Raises SettingsError for a bad tokenizer file, ProviderError."""
     if settings.tokenizer:
         return TextCounter("tokenizer.json", _file_count(endpoint, settings.tokenizer))
     dialect = facts().dialect
@@ -120,8 +120,8 @@ def counter(endpoint: str, settings: Endpoint, wire: ServerClient, facts: Callab
 
 
 def own_control_tokens(endpoint: str, settings: Endpoint) -> ControlTokens:
-    """The control tokens of an endpoint's model: those of known formats and, where its tokenizer.json is known, those
-    that it declares special. Raises SettingsError for a bad file."""
+    """The control tokens of an endpoint's model: those of known formats and, with a tokenizer.json, those that it
+    declares special. Raises SettingsError for a bad file."""
     if not settings.tokenizer:
         return control_tokens()
     added = _tokenizer(endpoint, settings.tokenizer).get_added_tokens_decoder().values()

@@ -1,1 +1,1 @@
-"""What flows between rooms: pydantic types, tables, settings. No I/O beyond opening a database."""
+"""The values passed between packages: pydantic types, settings, errors. No I/O."""

@@ -1,4 +1,4 @@
-"""How much of a gold patch's structure a plan has."""
+"""How much of a gold patch's structure a plan covers."""
 
 from pydantic import Field
 
@@ -6,8 +6,8 @@ from models.plans import Frozen
 
 
 class Alignment(Frozen):
-    """Structural agreement of a plan with a gold patch, each from 0 (none) to 1 (the same)."""
+    """Structural agreement of a plan with a gold patch, each from 0 (none) to 1 (identical)."""
 
-    files: float = Field(ge=0, le=1, description="F1 of the files planned and the files changed")
-    symbols: float = Field(ge=0, le=1, description="F1 of the symbols planned and the symbols changed")
-    order: float = Field(ge=0, le=1, description="share of dependent pairs that the plan takes in order")
+    files: float = Field(ge=0, le=1, description="F1 of planned against changed files")
+    symbols: float = Field(ge=0, le=1, description="F1 of planned against changed symbols")
+    order: float = Field(ge=0, le=1, description="share of dependent pairs that the plan orders correctly")

@@ -1,4 +1,4 @@
-"""Attribution: which stage a failed attempt failed at, and the experiments that say so."""
+"""Attribution: the stage at which a failed attempt went wrong, and the experiments behind it."""
 
 from enum import StrEnum
 
@@ -26,9 +26,9 @@ class CodePlace(Frozen):
 
 
 class Experiment(Frozen):
-    """A change that was judged by the hidden tests to tell stages apart.
+    """A counterfactual patch, judged by the hidden tests to tell stages apart.
 
-    `validation` is the key of its verdict; it is empty, and so is `kind`, where the change could not be made.
+    `validation` is the key of its verdict; it and `kind` are empty where the patch could not be made.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Experiment(Frozen):
 
 
 class Evidence(Frozen):
-    """What an attribution rests on.
+    """The evidence behind an attribution.
 
-    `unseen` are places of the gold patch that the context did not show, `omitted` those that the plan does not reach,
+    `unseen` are places of the gold patch missing from the context, `omitted` those that the plan does not reach,
     `foreign` targets of the plan where the gold patch changes nothing.
     """
 
@@ -59,7 +59,7 @@ class Evidence(Frozen):
 
 
 class Attribution(Frozen):
-    """The stage at fault, why in a sentence, and the evidence. `version` is of the method."""
+    """The stage at fault, the reason in a sentence, and the evidence. `version` is of the method."""
 
     label: Label
     reason: str
@@ -68,5 +68,5 @@ class Attribution(Frozen):
 
 
 def attributable(kind: OutcomeKind) -> bool:
-    """Whether an outcome is a failure of a model's, which experiments can attribute to a stage."""
+    """Whether an outcome is a model's failure, which experiments can attribute to a stage."""
     return kind.final and kind.blame is not Blame.NONE

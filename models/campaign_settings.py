@@ -1,4 +1,4 @@
-"""Settings of campaigns: trajectories at a time, what may be spent unasked, how long the tests of a step may run."""
+"""Settings of campaigns: concurrency, cost above which to ask, time limits of step tests."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -14,7 +14,7 @@ HOTTEST = 2.0
 
 
 class StepTestMode(StrEnum):
-    """Whether tests run after each step. Gold and null learn nothing from them: with `auto` they do without."""
+    """Whether tests run after each step. Gold and null do not use the results: `auto` skips them there."""
 
     AUTO = "auto"
     ON = "on"
@@ -34,7 +34,7 @@ class CampaignSettings(Frozen):
         description="after a verdict, measure the tests that a model wrote: a run each per reverted hunk of its patch",
     )
     provider_failures: int = Field(
-        5, ge=1, description="trajectories in a row that could not ask their model before a campaign stops"
+        5, ge=1, description="trajectories in a row whose model could not be reached before a campaign stops"
     )
 
 
@@ -47,7 +47,7 @@ class Draw(NamedTuple):
 
 
 class Grid(Frozen):
-    """What is run over each instance: planners x temperatures x samples. Gold and null do not vary: they run once."""
+    """What runs on each instance: planners x temperatures x samples. Gold and null do not vary: they run once."""
 
     planners: tuple[str, ...]
     temperatures: tuple[float, ...] = (0.0,)
@@ -55,7 +55,7 @@ class Grid(Frozen):
     limit: int | None = Field(None, description="instances per package, newest first; None: all")
 
     def check(self) -> None:
-        """Raises UsageError for what no campaign can be."""
+        """Raise UsageError for a grid that no campaign can run."""
         if not self.planners:
             raise UsageError("no planner was given; use --planner, which may be repeated")
         if not self.temperatures or any(not 0 <= each <= HOTTEST for each in self.temperatures):
@@ -66,7 +66,7 @@ class Grid(Frozen):
             raise UsageError("--samples and --limit are at least 1")
 
     def draws(self, sampled: frozenset[str]) -> Iterator[Draw]:
-        """The trajectories of one instance, in order; planners that are not among `sampled` run once, at 0."""
+        """The trajectories of one instance, in order; planners not in `sampled` run once, at temperature 0."""
         for planner in dict.fromkeys(self.planners):
             if planner in sampled:
                 varied = product(dict.fromkeys(self.temperatures), range(self.samples))

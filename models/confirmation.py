@@ -1,4 +1,4 @@
-"""What confirms that a candidate passed, or keeps that from being believed."""
+"""The evidence that a candidate's pass is genuine, or the doubt about it."""
 
 from pydantic import Field
 
@@ -8,9 +8,9 @@ from models.plans import Frozen
 class Confirmation(Frozen):
     """How a pass was confirmed.
 
-    `sentinels` is how many tests that must fail ran beside the hidden ones, `seen` what the watcher saw the tested
-    code do to its own judging (empty for a run that counts), `twins` how many varied tests judged the candidate,
-    `agreed` on how many of them it answered as the gold patch does. `differs` tells the first of the others.
+    `sentinels` counts the must-fail tests that ran together with the hidden ones, `seen` is what the watcher saw the
+    tested code do to its own judging (empty for a run that counts), `twins` counts the varied tests that judged the
+    candidate, `agreed` those on which it answered as the gold patch does. `differs` describes the first disagreement.
     `witnessed` counts the functions of FAIL_TO_PASS tests that have twins: the others are confirmed by sentinels and
     the watcher alone.
     """
@@ -24,7 +24,7 @@ class Confirmation(Frozen):
 
     @property
     def sentence(self) -> str:
-        """What was found, for people."""
+        """The finding in a sentence."""
         if self.seen:
             return f"void: {'; '.join(self.seen)}"
         twins = f"{self.agreed} of {self.twins} twins of {self.witnessed} tests agree" if self.twins else "no twins"
@@ -32,7 +32,7 @@ class Confirmation(Frozen):
 
     @property
     def void(self) -> bool:
-        """Whether the run says nothing."""
+        """Whether the run is void: it shows nothing."""
         return bool(self.seen)
 
     @property

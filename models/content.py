@@ -1,4 +1,4 @@
-"""What a repository is by its content, whatever it is called and wherever it lies."""
+"""Identity of a repository by its content, independent of its name and location."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""What retrieval hands on: candidates, judgements of files and symbols, and the context package they become."""
+"""Results of retrieval: candidates, judgements of files and symbols, and the context package made of them."""
 
 from enum import StrEnum
 
@@ -22,7 +22,7 @@ class CandidateTier(StrEnum):
 
     MENTIONED = "mentioned"  # the task names the file or one of its symbols
     IMPORTS = "imports"  # one hop of imports from a stronger candidate
-    COCHANGE = "co-change"  # ancestors of the commit changed it together with a stronger candidate, or said the same
+    COCHANGE = "co-change"  # ancestors of the commit changed it with a stronger candidate, or have a similar message
     LEXICAL = "lexical"  # its identifiers and path share words with the task
 
 
@@ -121,7 +121,7 @@ class LeftOut(Frozen):
 
 
 class ContextPackage(Frozen):
-    """What planners and coder see of a repository: at most `budget` tokens; what is in, what is out, and why."""
+    """What planners and coder see of a repository: at most `budget` tokens; contents, omissions, reasons."""
 
     files: tuple[ContextFile, ...] = ()
     left_out: tuple[LeftOut, ...] = ()

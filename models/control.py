@@ -1,10 +1,9 @@
-"""Control tokens of chat formats in texts that are not the format's own: found, and made harmless where a server would
-read them.
+"""Control tokens of chat formats inside ordinary texts: detection, and escaping where a server would interpret them.
 
-A server renders a chat template around texts and reads `<|im_end|>` as the end of a turn wherever it stands. So each
-such string gets a mark after its first character before it is sent, `<^|im_end|>`, which is plain text to any tokenizer
-and plain to see; what a model writes in that form is read back. A text that has the form already gets one mark more,
-so that nothing is ambiguous: what stands between the marks never changes, and the marks are counted.
+A server renders a chat template around texts and reads `<|im_end|>` as the end of a turn wherever it occurs. So each
+such string gets a mark after its first character before it is sent, `<^|im_end|>`, which every tokenizer treats as
+plain text; the marked form in a model's output is unmarked again. A text that already has the marked form gets one
+mark more, so the mapping is unambiguous: the text between the marks never changes, and the marks are counted.
 """
 
 import re
@@ -17,7 +16,7 @@ _NAME = r"[\w.\-/+:@▁]{1,80}"
 _FAMILIES = (
     rf"</?\|{_NAME}\|/?>",  # ChatML, Llama 3, Phi, Granite, Command R, Harmony, FIM of Qwen
     rf"<｜{_NAME}｜>",  # DeepSeek
-    r"<\|[a-z_]{1,40}>|<[a-z_]{1,40}\|>|<\|\"\|>",  # half of the bars, as Gemma 4 has it
+    r"<\|[a-z_]{1,40}>|<[a-z_]{1,40}\|>|<\|\"\|>",  # one bar only, as in Gemma 4
     r"</?s>|<(?:bos|eos|pad|unk|mask|cls|sep|eod|sop|eop|eot)>|<(?:BOS|EOS|PAD|UNK|MASK|CLS|SEP)(?:_TOKEN)?>",
     r"\[/?INST\]|<</?SYS>>|\[[gs]?MASK\]|\[(?:CLS|SEP|PAD|UNK|BOS|EOS)\]|\[(?:@BOS@|extra_id_\d+)\]",
     r"\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|SYSTEM_PROMPT|MODEL_SETTINGS|THINK|ARGS|CALL_ID"
@@ -36,7 +35,7 @@ _MARKS = "^°¤"
 
 
 class ControlTokens:
-    """The strings that may be control tokens: those of known chat formats, and a model's own where they are known."""
+    """The strings that may be control tokens: those of known chat formats, and a model's own where known."""
 
     def __init__(self, own: Iterable[str] = ()) -> None:
         self.own = tuple(sorted({each for each in own if len(each) > 1 and not each.isspace()}, key=len, reverse=True))
@@ -46,7 +45,7 @@ class ControlTokens:
         self._every = re.compile(f"(?=(?:{alternatives}))")
 
     def found_in(self, text: str) -> bool:
-        """Whether a text holds any of them."""
+        """Whether a text contains any of them."""
         return self._pattern.search(text) is not None
 
     def is_one(self, text: str) -> bool:
@@ -54,11 +53,11 @@ class ControlTokens:
         return self._pattern.fullmatch(text) is not None
 
     def neutralise(self, text: str) -> str:
-        """The text with a mark more in each of them. A text that holds none comes back as it is."""
+        """The text with one more mark in each of them; unchanged if it contains none."""
         return self._with_marks(text, 1)
 
     def restore(self, text: str) -> str:
-        """The text with a mark less in each of them; the inverse of `neutralise`."""
+        """The text with one mark fewer in each of them; the inverse of `neutralise`."""
         return self._with_marks(text, -1)
 
     def _with_marks(self, text: str, change: int) -> str:
@@ -77,7 +76,7 @@ class ControlTokens:
 
 
 def _marks_after(text: str, mark: str) -> dict[int, int]:
-    """How many marks stand before each character of the text without them, by its place."""
+    """How many marks precede each character of the unmarked text, by its position."""
     marks: dict[int, int] = {}
     place = 0
     for piece in text.split(mark)[:-1]:
@@ -87,7 +86,7 @@ def _marks_after(text: str, mark: str) -> dict[int, int]:
 
 
 def marked(messages: Sequence[Message], control: ControlTokens) -> tuple[Message, ...]:
-    """Messages as they are sent: without strings that a server would read as control tokens."""
+    """Messages as they are sent: strings that a server would read as control tokens are marked."""
     return tuple(each.model_copy(update={"content": control.neutralise(each.content)}) for each in messages)
 
 

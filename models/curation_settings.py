@@ -1,4 +1,4 @@
-"""Settings of curation: what is worth learning, and how a dataset is mixed."""
+"""Settings of curation: which answers are trained on, and how a dataset is mixed."""
 
 from pydantic import Field
 
@@ -9,7 +9,7 @@ from models.training import TrainingTarget
 
 
 class CurationSettings(Frozen):
-    """The rules by which runs become datasets. A weight of 0 leaves out what it is for."""
+    """The rules by which runs become datasets. A weight of 0 excludes the examples that it is for."""
 
     min_organisations: int = Field(5, ge=1, description="organisations that a dataset's repositories must come from")
     max_domain_share: float = Field(0.2, gt=0, le=1, description="most that one domain may have of a dataset")
@@ -21,38 +21,38 @@ class CurationSettings(Frozen):
         0.0, ge=0, le=1, description="weight of answers of a solve that broke no test, which no hidden test judged"
     )
     least_score: float = Field(
-        0.7, ge=0, le=1, description="what a teacher must think of a student's answer, where one was asked"
+        0.7, ge=0, le=1, description="lowest teacher score of a student's answer, where a teacher scored it"
     )
     scored_weight: float = Field(
-        0.5, ge=0, le=1, description="weight of answers of a solve that no hidden test judged, but a teacher"
+        0.5, ge=0, le=1, description="weight of answers of a solve that a teacher judged, but no hidden test"
     )
     generated_weight: float = Field(0.8, gt=0, le=1, description="weight of a pass that generated tests judged")
     near_duplicate: float = Field(0.9, gt=0, le=1, description="similarity from which two examples count as one")
-    ngram: int = Field(13, ge=5, description="words in a row that tell that a task is one of an evaluation set")
+    ngram: int = Field(13, ge=5, description="words in a row that mark a task as one of an evaluation set")
     overlap: float = Field(
         0.2, gt=0, le=1, description="share of an evaluation item's word runs from which a prompt counts as its copy"
     )
     replay: float = Field(0.15, ge=0.1, le=0.2, description="share of examples of earlier rounds in a new dataset")
     uniform_share: float = Field(
-        0.2, ge=0, le=1, description="most examples of scope and precision that know only the commonest class"
+        0.2, ge=0, le=1, description="most examples of scope and precision that have only the commonest class"
     )
     seeking_share: float = Field(
-        0.5, ge=0, le=1, description="most examples of scope and precision in which there is nothing to be found"
+        0.5, ge=0, le=1, description="most examples of scope and precision with nothing to find"
     )
     stage_share: float = Field(0.4, ge=0.25, le=1, description="most that one stage may have of a planning dataset")
     validation: float = Field(0.1, gt=0, lt=0.5, description="share of examples kept for validation")
     preferences_per_prompt: int = Field(4, ge=1, description="preferences made of one prompt")
-    both_orders: bool = Field(True, description="whether code before and after a commit is also compared, both ways")
-    judging_weight: float = Field(0.25, gt=0, le=1, description="weight of such a comparison")
+    both_orders: bool = Field(True, description="also compare code before and after a commit, in both orders")
+    judging_weight: float = Field(0.25, gt=0, le=1, description="weight of a comparison of `both_orders`")
 
 
 class CurationRequest(Frozen):
-    """What is wanted of one curation.
+    """One request for a curation.
 
-    `campaigns` are labels or ids, none: all. `windows` are those of the stages, where they are not the usual ones.
-    `min_organisations` and `max_domain_share` go past the settings' rules, on record. `limit` is of examples (and of
-    preferences), `max_prompt_tokens` of each prompt. With `whole_pool` all earlier examples are in, not a replay of
-    some.
+    `campaigns` are labels or ids, none: all. `windows` override the usual windows of the stages, in tokens.
+    `min_organisations` and `max_domain_share` override the settings' rules, on record. `limit` is of examples (and of
+    preferences), `max_prompt_tokens` of each prompt. With `whole_pool` all earlier examples are included, rather than a
+    replay of some.
     """
 
     target: TrainingTarget

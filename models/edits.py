@@ -16,7 +16,7 @@ class EditFormat(StrEnum):
 
 
 class SearchReplace(Frozen):
-    """Replace the one place where `search` stands; an empty `search` fills a file that is empty."""
+    """Replace the only occurrence of `search`; an empty `search` fills an empty file."""
 
     kind: Literal["search-replace"] = "search-replace"
     path: str
@@ -70,7 +70,7 @@ EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
 
 
 class Rung(StrEnum):
-    """Which rung of the ladder applied an edit: from literal to lenient."""
+    """The rung of the matching ladder that applied an edit, from literal to lenient."""
 
     EXACT = "exact"
     INDENT_SHIFT = "indent-shift"
@@ -80,7 +80,7 @@ class Rung(StrEnum):
 
 
 class EditResult(Frozen):
-    """What came of one edit. Exactly one of `rung` and `error` is set; hashes are of the file, None if absent."""
+    """The result of one edit. Exactly one of `rung` and `error` is set; hashes are of the file, None if absent."""
 
     edit: Edit
     rung: Rung | None = None

@@ -1,7 +1,7 @@
-"""The errors of Clean Room: one root, one class for whose fault it was.
+"""The errors of Clean Room: one root, and one class for each party at fault.
 
-Each message is one line that names the thing, the value and what the user can do. The command line prints it and
-exits with `exit_code`; everything else (a traceback) is a bug of ours.
+Each message is one line with the thing, the value and what the user can do. The command line prints it and exits
+with `exit_code`; any other exception (a traceback) is a bug.
 """
 
 from typing import ClassVar
@@ -14,7 +14,7 @@ class CleanRoomError(Exception):
 
 
 class UsageError(CleanRoomError):
-    """The user asked for something that cannot be meant: an unknown name, a bad option, a missing file."""
+    """The user's request is not valid: an unknown name, a bad option, a missing file."""
 
     exit_code = 2
 
@@ -28,11 +28,11 @@ class RepositoryError(UsageError):
 
 
 class ManifestError(UsageError):
-    """A repo package's manifest is missing, of another version, or does not fit its package."""
+    """A repo package's manifest is missing, of another version, or inconsistent with its package."""
 
 
 class WheelError(CleanRoomError):
-    """A wheel is missing, has another hash, or could be read in two ways."""
+    """A wheel is missing, has another hash, or is ambiguous."""
 
 
 class EnvironmentFault(CleanRoomError):
@@ -40,13 +40,13 @@ class EnvironmentFault(CleanRoomError):
 
 
 class SandboxUnavailable(CleanRoomError):
-    """Isolation is not to be had on this machine; the message holds the remedy."""
+    """Isolation is not available on this machine; the message holds the remedy."""
 
     exit_code = 3
 
 
 class InfrastructureError(CleanRoomError):
-    """Something of ours or of the machine's broke (disk, server, time-out); worth a retry, never training signal."""
+    """Our software or the machine failed (disk, server, time-out); worth a retry, never training signal."""
 
 
 class DatabaseError(InfrastructureError):
@@ -54,15 +54,15 @@ class DatabaseError(InfrastructureError):
 
 
 class ProviderError(InfrastructureError):
-    """A model's provider could not be asked: down, refusing the key, over its limits, stalled, answering rubbish."""
+    """A model's provider could not be used: down, key refused, rate limits, stalled stream, malformed response."""
 
 
 class CapReached(InfrastructureError):
-    """A run's cap on tokens or cost is used up; what is not done waits for a run with a higher one."""
+    """A run's cap on tokens or cost is used up; the rest waits for a run with a higher cap."""
 
 
 class PromptTooLong(CleanRoomError):
-    """A prompt has more tokens than any model of its role takes; the message gives both numbers."""
+    """A prompt has more tokens than any model of its role accepts; the message gives both numbers."""
 
 
 class PlanError(CleanRoomError):
@@ -70,19 +70,19 @@ class PlanError(CleanRoomError):
 
 
 class MalformedAnswer(CleanRoomError):
-    """What a model said cannot be read, although it was asked again."""
+    """A model's answer cannot be parsed, although it was asked again."""
 
 
 class EditError(CleanRoomError):
-    """An edit cannot be parsed or applied; the message is what the coder is shown for its retry."""
+    """An edit cannot be parsed or applied; the coder sees the message when it retries."""
 
 
 class TrainingError(CleanRoomError):
-    """Training cannot begin or go on: no data, a template that does not fit, a loss that is no number."""
+    """Training cannot start or continue: no data, an unsuitable template, a loss of NaN."""
 
 
 class GuardrailError(CleanRoomError):
-    """A rule that protects the learning loop was broken; `rule` is its name, which the message begins with."""
+    """A rule that protects the learning loop was broken; `rule` is its name, with which the message begins."""
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(f"{rule}: {message}")
@@ -98,8 +98,8 @@ class EvaluationError(CleanRoomError):
 
 
 class ServingError(InfrastructureError):
-    """A model server does not start, answer, or take an adapter; or an adapter has no effect on it."""
+    """A model server does not start, answer, or load an adapter; or an adapter has no effect on it."""
 
 
 class NoAnswer(ServingError):
-    """A model server gave no answer, or not in time: it says nothing about what was asked for."""
+    """A model server gave no answer, or not in time: this is no evidence about the question asked."""

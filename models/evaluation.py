@@ -1,4 +1,4 @@
-"""Evaluation as data: frozen items, scores of one subject on them, and what a gate made of two such results."""
+"""Evaluation as data: frozen items, scores of one subject on them, and a gate's decision between two such results."""
 
 import hashlib
 from enum import StrEnum
@@ -14,8 +14,8 @@ from models.training import TrainingTarget
 class EvaluationItem(Frozen):
     """One question to a stage with a known answer. `expected` is the gold planner's answer text.
 
-    Of code and the plan stages there is one item per instance, without messages: the harness asks and judges.
-    `answer_tokens` is what an answer could have when the set was frozen; it gets what it gets in use.
+    Code and the plan stages have one item per instance, without messages: the harness asks and judges.
+    `answer_tokens` is the limit of an answer when the set was frozen; the limit in use applies when it is scored.
     """
 
     id: str
@@ -42,7 +42,7 @@ class EvaluationSet(Frozen):
 
 
 class ItemScore(Frozen):
-    """How one answer did: each metric between 0 and 1. A metric that does not apply to an item is left out."""
+    """Scores of one answer, each metric between 0 and 1. A metric that does not apply to an item is left out."""
 
     item: str
     repository: str
@@ -51,7 +51,7 @@ class ItemScore(Frozen):
 
 
 class Subject(Frozen):
-    """Who answered: a base by its hash, with an adapter by its content hash or without. `name` is for people."""
+    """The model evaluated: a base by its hash, with or without an adapter by its content hash. `name` is for people."""
 
     name: str
     base: str
@@ -59,8 +59,8 @@ class Subject(Frozen):
 
 
 class Evaluation(Frozen):
-    """One subject's scores on one set. `settings` tells whether two evaluations may be compared: decoding, seeds,
-    answering back end, template revision."""
+    """One subject's scores on one set. Two evaluations may be compared only if their `settings` match: decoding, seeds,
+    inference back end, template revision."""
 
     set_id: str
     target: TrainingTarget
@@ -78,7 +78,7 @@ class Evaluation(Frozen):
 
 
 class GateVerdict(StrEnum):
-    """What a gate decided about a challenger. Inconclusive keeps the champion."""
+    """A gate's decision about a challenger. Inconclusive keeps the champion."""
 
     PROMOTE = "promote"
     REJECT = "reject"
@@ -112,7 +112,7 @@ class MetricTest(Frozen):
 
 
 class GateReport(Frozen):
-    """A gate's verdict with all it rests on."""
+    """A gate's verdict with the evidence for it."""
 
     target: TrainingTarget
     champion: Subject

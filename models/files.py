@@ -13,4 +13,4 @@ class FileContent:
 
 
 Overlay = Mapping[str, tuple[bytes, bool] | None]
-"""Changes over a tree: path -> (new content, whether it is executable), or None for a file that is gone."""
+"""Changes over a tree: path -> (new content, whether it is executable), or None for a deleted file."""

@@ -1,4 +1,4 @@
-"""Settings of the rules that protect the learning loop from itself. What they rest on is in docs/training.md."""
+"""Settings of the guardrails of self-improvement. Their sources are in docs/training.md."""
 
 from pydantic import Field
 
@@ -6,17 +6,17 @@ from models.plans import Frozen
 
 
 class GuardrailSettings(Frozen):
-    """Limits of self-improvement. Loosening one is a decision that a reader of the settings should see."""
+    """Limits of self-improvement. Loosening one should be visible in the settings."""
 
     replay_least: float = Field(0.10, ge=0, le=1, description="share of a dataset from earlier rounds, at least")
     replay_most: float = Field(0.20, ge=0, le=1, description="share of a dataset from earlier rounds, at most")
-    rounds: int = Field(2, ge=1, description="rounds of self-improvement before a repository not seen in them is due")
-    small_base: float = Field(6e9, gt=0, description="parameters below which a base does not teach itself alone")
+    rounds: int = Field(2, ge=1, description="rounds of self-improvement before a repository unseen in them is needed")
+    small_base: float = Field(6e9, gt=0, description="parameters below which a base needs others' answers too")
     teacher_share: float = Field(
-        0.25, ge=0, le=1, description="share of a small base's examples that a teacher or gold gave, at least"
+        0.25, ge=0, le=1, description="share of a small base's examples from a teacher or gold, at least"
     )
     pass_at_k_margin: float = Field(
-        0.05, ge=0, le=1, description="how far pass@k may fall where pass@1 does not: answers must not become all alike"
+        0.05, ge=0, le=1, description="how far pass@k may fall where pass@1 does not: guards against loss of diversity"
     )
     end_to_end_margin: float = Field(
         0.02, ge=0, le=1, description="how far the whole pipeline's pass rate may fall before a promotion is undone"

@@ -1,4 +1,4 @@
-"""Limits for code that strangers and models wrote."""
+"""Limits for untrusted code, and for the main loop."""
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ MIB = 1024 * 1024
 
 
 class Limits(Frozen):
-    """What one sandboxed command may use. All are hard: what exceeds them is killed or refused by the kernel."""
+    """Resource limits of one sandboxed command. All are hard: the kernel kills or refuses what exceeds them."""
 
     wall_seconds: float = Field(600.0, gt=0, description="seconds until the whole process tree is killed")
     memory_bytes: int = Field(4096 * MIB, gt=0, description="memory of the whole tree")
@@ -20,7 +20,7 @@ class Limits(Frozen):
 
 
 class LoopLimits(Frozen):
-    """How far the main loop goes before it stops under a name; what was done until then stays done."""
+    """Limits at which the main loop stops, each with a named reason; work done until then is kept."""
 
     max_parts: int = Field(32, ge=1, description="parts begun, revised ones included")
     max_steps: int = Field(256, ge=1, description="steps taken, test steps included")

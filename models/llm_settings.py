@@ -1,4 +1,4 @@
-"""Settings of the models: where each is served, what it costs, and which one answers which stage.
+"""Settings of the models: where each is served, its price, and which one answers which stage.
 
     [models.endpoints.local]
     url = "http://127.0.0.1:8000/v1"
@@ -25,16 +25,16 @@ EMBEDDED = "embedded"
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 EMBEDDED_WINDOW = 8192
 EMBEDDED_ANSWER = 384
-"""At twenty tokens a second, what it has to say is over by then."""
+"""Longest answer, in tokens: useful ones are shorter, and it generates about twenty tokens a second."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _KEY_LIKE = re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}|[A-Z0-9]{32,}")
 
 EndpointName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
-"""An endpoint's name, in small letters so that CRA_MODELS__ENDPOINTS__... reaches it."""
+"""An endpoint's name, in lower case so that CRA_MODELS__ENDPOINTS__... reaches it."""
 
 
 class Price(Frozen):
-    """Prices per million tokens, in whatever currency the caps of a run are given."""
+    """Prices per million tokens, in the currency of the run's caps."""
 
     input: float = Field(0.0, ge=0, description="prompt tokens")
     cached_input: float | None = Field(None, ge=0, description="prompt tokens the provider had cached; unset: as input")
@@ -50,27 +50,27 @@ class Endpoint(Frozen):
     """A server that speaks the OpenAI protocol, and one base model on it."""
 
     url: str = Field(description='base URL, mostly ending in /v1; "embedded" is the model inside the process')
-    model: str = Field(min_length=1, description="name by which the server knows the base model")
-    revision: str = Field("", description="which weights these are; change it when they change under the same name")
-    base: str = Field("", description="name of the registered base this is; its promoted adapters then answer here")
+    model: str = Field(min_length=1, description="the server's name of the base model")
+    revision: str = Field("", description="revision of the weights; change it when they change under the same name")
+    base: str = Field("", description="name of the registered base it serves; its promoted adapters then answer here")
     api_key_env: str | None = Field(None, description="NAME of the environment variable with the key; unset: no key")
     window: int | None = Field(None, ge=256, description="context window in tokens; unset: the server is asked")
     tokenizer: str = Field("", description="path of a tokenizer.json; empty: the server's /tokenize, else an estimate")
-    json_schema: bool | Literal["auto"] = Field("auto", description="ask for answers by JSON schema; auto: try and see")
-    concurrency: int = Field(8, ge=1, description="calls at a time at most; fewer while the server complains")
-    timeout: float = Field(600.0, gt=0, description="seconds for one whole answer, the wait for its start included")
+    json_schema: bool | Literal["auto"] = Field("auto", description="constrain answers by JSON schema; auto: try it")
+    concurrency: int = Field(8, ge=1, description="most concurrent calls; fewer while the server is overloaded")
+    timeout: float = Field(600.0, gt=0, description="seconds for one whole answer, time to first token included")
     stall: float = Field(60.0, gt=0, description="seconds between two pieces of a streamed answer")
-    attempts: int = Field(6, ge=1, description="times a call is tried before it is given up")
-    max_wait: float = Field(60.0, gt=0, description="seconds between two tries at most; who asks for more is given up")
-    price: Price = Field(default_factory=Price, description="for the cost of a run and its cap")
+    attempts: int = Field(6, ge=1, description="attempts of a call before it fails")
+    max_wait: float = Field(60.0, gt=0, description="most seconds between attempts; fail if asked to wait longer")
+    price: Price = Field(default_factory=Price, description="prices, for the cost of a run and its cap")
     edit_format: EditFormat = Field(EditFormat.SEARCH_REPLACE, description="how this model writes changes to code")
     answer_tokens: int | None = Field(None, ge=64, description="tokens of an answer at most; unset: what a stage needs")
     thinking: bool | None = Field(None, description="switch thinking on or off; unset: as the server has it")
     thinking_tokens: int = Field(
-        THINKING_TOKENS, ge=0, description="tokens for thinking beside the answer, where it is on"
+        THINKING_TOKENS, ge=0, description="tokens for thinking in addition to the answer, where it is on"
     )
     extra_body: dict[str, JsonValue] = Field(
-        default_factory=dict, description="fields added to every request, for what a provider has of its own"
+        default_factory=dict, description="fields added to every request, for extensions of a provider"
     )
 
     @field_validator("url")
@@ -82,7 +82,7 @@ class Endpoint(Frozen):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError('give a URL that starts with http:// or https://, or "embedded"')
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("give the URL without user, password, query or fragment; a key goes by api_key_env")
+            raise ValueError("give the URL without user, password, query or fragment; api_key_env names the key")
         return url.rstrip("/")
 
     @field_validator("api_key_env")
@@ -96,7 +96,7 @@ class Endpoint(Frozen):
 
     @property
     def trace_tokens(self) -> int:
-        """Tokens an answer may have for its thinking, beside those of the answer."""
+        """Tokens that an answer may have for its thinking, in addition to those of the answer."""
         return self.thinking_tokens if self.thinking else 0
 
 
@@ -109,7 +109,7 @@ class Roles(Frozen):
 
 
 class Teachers(Frozen):
-    """The teachers, by use. What is unset falls to `reasoning`, which a teacher run needs."""
+    """The teachers, by use. An unset one falls back to `reasoning`, which a teacher run needs."""
 
     reasoning: str | None = Field(None, description="endpoint for analysis, retrieval and adjustment")
     planning: str | None = Field(None, description="endpoint for the three plans, with thinking; unset: reasoning")
@@ -118,7 +118,7 @@ class Teachers(Frozen):
 
 
 class ModelSettings(Frozen):
-    """All that is set about models."""
+    """All settings of models."""
 
     endpoints: dict[EndpointName, Endpoint] = Field(
         default_factory=dict, description="servers, by a name of your choice"
@@ -136,7 +136,7 @@ class ModelSettings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _embedded_keeps_its_own(cls, data: Any) -> Any:
-        """What is not said of [models.endpoints.embedded] stays as it is built in."""
+        """Keys of [models.endpoints.embedded] that are not given keep their built-in values."""
         endpoints = data.get("endpoints") if isinstance(data, dict) else None
         if not isinstance(endpoints, dict):
             return data
@@ -168,7 +168,7 @@ class ModelSettings(Frozen):
 
 
 def embedded_endpoint() -> Endpoint:
-    """The small model inside the process: whole symbols are the edits it can write, and its one slot is slow."""
+    """The small model inside the process: it edits whole symbols, and has one slow slot."""
     return Endpoint(
         url=EMBEDDED,
         model=EMBEDDED_MODEL,

@@ -1,5 +1,5 @@
-"""The manifest of a repo package: everything a campaign needs to know about a repository, and nothing that changes
-from run to run (timings lie in a file beside it), so that the same inputs give the same bytes."""
+"""The manifest of a repo package: everything that a campaign needs to know about a repository, and nothing that varies
+between runs (timings are kept in a separate file), so that the same inputs give the same bytes."""
 
 import hashlib
 from enum import StrEnum
@@ -23,7 +23,7 @@ class PlanningType(StrEnum):
 
 
 class DropReason(StrEnum):
-    """Why the miner dropped a commit. The first rule that a commit breaks is its reason."""
+    """Why the miner dropped a commit: the first rule that it breaks."""
 
     ROOT = "root"  # the first commit has no parent to start from
     MERGE = "merge"
@@ -78,7 +78,7 @@ class Commit(Frozen):
 
 
 class MiningFunnel(Frozen):
-    """How many commits were looked at, why how many were dropped, and how many were kept."""
+    """Commits examined, commits dropped by reason, and commits kept."""
 
     total: int
     dropped: dict[str, int]
@@ -91,11 +91,11 @@ _UNSAID: dict[str, object] = {"days_after": None, "late_because": ""}
 
 
 class Environment(Frozen):
-    """A Python environment by content. `lock` is a hash-pinned requirements file without the own distribution.
+    """A Python environment by content. `lock` is a hash-pinned requirements file without the repository's distribution.
 
-    `requires` are the requirements it was resolved from, `cutoff` the date (ISO) up to which releases were considered:
-    those uploaded before its first moment (UTC). That is `days_after` days after the day of the earliest parent of the
-    commits that share it, `late_because` of what no earlier release could do; None in packages of earlier versions.
+    `requires` are the requirements it was resolved from, `cutoff` the date (ISO) before which releases were considered:
+    those uploaded before its first moment (UTC). It is `days_after` days after the day of the earliest parent of the
+    commits that share it, because of `late_because`, which no earlier release fulfils; None in older packages.
     """
 
     key: str
@@ -109,18 +109,18 @@ class Environment(Frozen):
     late_because: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An environment of an earlier version is the text it was, and so its package keeps its identity."""
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit unset fields, so that an environment of an earlier version, and its package, keep their identity."""
         data: dict[str, Any] = handler(self)
         return {name: value for name, value in data.items() if name not in _UNSAID or value != _UNSAID[name]}
 
 
 class InvalidReason(StrEnum):
-    """Why a mined commit could not be made an instance."""
+    """Why a mined commit could not become an instance."""
 
-    # the commit's own nature
-    NO_FAIL_TO_PASS = "no-fail-to-pass"  # behaviour did not change as far as the tests can tell
-    FLAKY = "flaky"  # every test that told the difference was flaky
+    # properties of the commit
+    NO_FAIL_TO_PASS = "no-fail-to-pass"  # behaviour did not change as far as the tests show
+    FLAKY = "flaky"  # every test that distinguished it was flaky
     NEEDS_NEWER_PYTHON = "needs-newer-python"
     NEEDS_OTHER_PLATFORM = "needs-other-platform"
     NO_TESTS = "no-tests"
@@ -132,14 +132,14 @@ class InvalidReason(StrEnum):
     NO_WHEEL = "no-wheel"
     BUILD_FAILED = "build-failed"
     COLLECTION_ERROR = "collection-error"
-    SKIPPED_TESTS = "skipped-tests"  # touched tests skip, most likely for want of a dependency
-    SHADOWED = "shadowed"  # the imported package does not lie in the work tree
+    SKIPPED_TESTS = "skipped-tests"  # touched tests skip, most likely because a dependency is missing
+    SHADOWED = "shadowed"  # the imported package is not in the work tree
     TIMEOUT = "timeout"
     CRASHED = "crashed"
 
     @property
     def environment_fault(self) -> bool:
-        """Whether a better environment would have made this commit valid."""
+        """Whether a better environment could make this commit valid."""
         return self in _ENVIRONMENT_FAULTS
 
 
@@ -167,7 +167,7 @@ class ExcludedTest(Frozen):
 class Instance(Frozen):
     """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag).
 
-    `generated` are tests laid beside the commit's own, which tell nothing apart without them.
+    `generated` are tests added to the commit's own, which distinguish nothing without them.
     """
 
     instance_id: str
@@ -188,8 +188,8 @@ class Instance(Frozen):
     generated: GeneratedTests | None = None
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An instance without generated tests is the text it was before there were any, and so keeps its identity."""
+    def _without_absent_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit absent generated tests, so that an instance without any keeps its earlier text and identity."""
         data: dict[str, Any] = handler(self)
         if self.generated is None:
             data.pop("generated", None)
@@ -197,7 +197,7 @@ class Instance(Frozen):
 
     @property
     def valid(self) -> bool:
-        """Whether the gold patch was seen to pass and its absence to fail."""
+        """Whether the gold patch was seen to pass the tests, and the parent to fail them."""
         return self.reason is None
 
 
@@ -225,7 +225,7 @@ class Manifest(Frozen):
         return self.model_dump_json(indent=2) + "\n"
 
     def identity(self) -> str:
-        """Hash of everything in the manifest, and with it of the wheels and the commit ids it names."""
+        """Hash of the whole manifest, which covers the wheels and the commit ids that it names."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def environment(self, key: str) -> Environment:

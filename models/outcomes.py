@@ -1,8 +1,8 @@
-"""Outcomes: how an attempt ended and, by its shape, whose fault that was.
+"""Outcomes: how an attempt ended and, by its shape, which party was at fault.
 
-Shape alone does not tell a bad plan from a bad coder when tests fail; such outcomes are `undetermined` here
-and are attributed by experiment. What matters most is kept apart from the start: a fault of ours, of the
-machine or of the environment never counts against a model and never becomes training signal.
+Shape alone does not distinguish a bad plan from a bad coder when tests fail; such outcomes are `undetermined` here and
+are attributed by experiment. A fault of ours, of the machine or of the environment never counts against a model and
+never becomes training signal.
 """
 
 from enum import StrEnum
@@ -18,16 +18,16 @@ class OracleKind(StrEnum):
 
     F2P_P2P = "f2p-p2p"  # the commit's own tests
     GENERATED_TESTS = "generated-tests"  # pass on the gold patch, fail on its parent
-    STRUCTURAL = "structural"  # compared with the gold diff, nothing was run
+    STRUCTURAL = "structural"  # compared with the gold diff, without a run
 
 
 class Blame(StrEnum):
-    """Whose fault an outcome is, as far as its shape tells."""
+    """The party at fault for an outcome, as far as its shape shows."""
 
     NONE = "none"
     PLAN = "plan"
     CODE = "code"
-    UNDETERMINED = "undetermined"  # plan, code or retrieval: only an experiment can tell
+    UNDETERMINED = "undetermined"  # plan, code or retrieval: only an experiment can decide
     INFRASTRUCTURE = "infrastructure"
     ENVIRONMENT = "environment"
 
@@ -53,19 +53,19 @@ class OutcomeKind(StrEnum):
     TESTS_TIMEOUT = "tests-timeout"
     TESTS_CRASHED = "tests-crashed"
     BUILD_FAILED = "build-failed"  # the repository built at the commit and does not with the patch
-    TAMPERED = "tampered"  # the patch stands in for the test runner, or its run was bent: the run is void
-    UNREADABLE = "unreadable"  # the patched files bring our own reading of them to fall; the commit's do not
-    PROMPT_TOO_LONG = "prompt-too-long"  # a question that retrieval and plan led to outgrew the model's window
+    TAMPERED = "tampered"  # the patch replaces or manipulates the test runner: the run is void
+    UNREADABLE = "unreadable"  # our parser fails on the patched files, and not on the commit's
+    PROMPT_TOO_LONG = "prompt-too-long"  # the prompt built from retrieval and plan exceeds the model's window
     # ours or the machine's
     PROVIDER_ERROR = "provider-error"
-    CAP_REACHED = "cap-reached"  # the run's cap on tokens or cost; waits for a run with a higher one
+    CAP_REACHED = "cap-reached"  # the run's cap on tokens or cost; waits for a run with a higher cap
     HARNESS_ERROR = "harness-error"
     SANDBOX_ERROR = "sandbox-error"
     DISK_FULL = "disk-full"
     TIME_LIMIT = "time-limit"  # a time limit of ours, not of the tests
     # the environment's
     ENVIRONMENT_BROKEN = "environment-broken"
-    FLAKY = "flaky"  # the tests that decide do not agree with themselves
+    FLAKY = "flaky"  # the deciding tests differ between runs
 
     @property
     def passed(self) -> bool:
@@ -84,17 +84,17 @@ class OutcomeKind(StrEnum):
 
     @property
     def blame(self) -> Blame:
-        """Whose fault it is, by shape."""
+        """The party at fault, by shape."""
         return _BLAME[self]
 
     @property
     def final(self) -> bool:
-        """Whether it closes the trajectory. Faults of infrastructure and environment are tried again."""
+        """Whether it closes the trajectory. Infrastructure and environment faults are retried."""
         return self.blame not in (Blame.INFRASTRUCTURE, Blame.ENVIRONMENT)
 
     @property
     def trains(self) -> bool:
-        """Whether it may become training signal: only what says something about a model does, and is sure."""
+        """Whether it may become training signal: it must be certain and about a model."""
         return self.final and self not in (OutcomeKind.PASSED_UNCONFIRMED, OutcomeKind.UNREADABLE)
 
 
@@ -117,7 +117,7 @@ _BLAME = {
     OutcomeKind.BUILD_FAILED: Blame.CODE,
     OutcomeKind.TAMPERED: Blame.CODE,
     OutcomeKind.UNREADABLE: Blame.CODE,
-    # Retrieval chose too much, the plan cut a step too large, or no cut would have fitted this model.
+    # Retrieval chose too much, the plan made a step too large, or the model's window is too small for any plan.
     OutcomeKind.PROMPT_TOO_LONG: Blame.UNDETERMINED,
     OutcomeKind.PROVIDER_ERROR: Blame.INFRASTRUCTURE,
     OutcomeKind.CAP_REACHED: Blame.INFRASTRUCTURE,
@@ -142,8 +142,8 @@ _ENDED_EARLY = {
 class Validation(Frozen):
     """The verdict on one patch.
 
-    `key` names instance, patch, environment and oracle; tests are sorted node ids. `confirmation` is there for what
-    passed its tests.
+    `key` identifies instance, patch, environment and oracle; tests are sorted node ids. `confirmation` is set for a
+    patch that passed its tests.
     """
 
     key: str
@@ -158,17 +158,17 @@ class Validation(Frozen):
 
 
 def oracle_of(instance: Instance) -> OracleKind:
-    """Whose tests judge an instance's patches."""
+    """The oracle that judges an instance's patches."""
     return OracleKind.GENERATED_TESTS if instance.generated else OracleKind.F2P_P2P
 
 
 def judge(instance: Instance, report: SuiteReport, key: str) -> Validation:
-    """The verdict that a run of the hidden tests gives on a patch.
+    """The verdict of a run of the hidden tests on a patch.
 
     A test counts as passed only if it ran and passed: one that is missing (not collected, renamed, its module
     no longer imports), skipped or expected to fail counts as failed. A run that did not end by itself is the
     patch's fault, since the same command ended by itself on the gold patch. Raises ValueError for an instance
-    without fail-to-pass tests, which nothing could be judged by.
+    without fail-to-pass tests, which cannot judge a patch.
     """
     if not instance.fail_to_pass:
         raise ValueError(f"{instance.instance_id} has no fail-to-pass tests; it cannot judge a patch")
@@ -201,7 +201,7 @@ def _failures(what: str, failed: list[str], total: int, report: SuiteReport) -> 
     case = report.cases.get(failed[0])
     collection = report.collection_errors.get(failed[0].split("::")[0])
     if case is not None and case.status is not CaseStatus.PASSED:
-        said = f"{case.status.value}: {case.message}" if case.message else case.status.value
+        how = f"{case.status.value}: {case.message}" if case.message else case.status.value
     else:
-        said = f"not collected: {collection}" if collection else "did not run"
-    return f"{len(failed)} of {total} {what} tests do not pass; {failed[0]} {said.strip()}"
+        how = f"not collected: {collection}" if collection else "did not run"
+    return f"{len(failed)} of {total} {what} tests do not pass; {failed[0]} {how.strip()}"

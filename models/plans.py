@@ -167,7 +167,7 @@ class StepStatus(StrEnum):
 
 
 class StepResult(Frozen):
-    """What came of a step: its status, how many attempts it took, and what the last one was told."""
+    """The result of a step: its status, the number of attempts, and the feedback to the last one."""
 
     part_id: str
     step_id: str

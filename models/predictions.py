@@ -1,4 +1,4 @@
-"""Predictions: patches that other agents made for instances, in SWE-bench's form, and what came of them."""
+"""Predictions: patches that other agents made for instances, in SWE-bench's format, and their verdicts."""
 
 import unicodedata
 from enum import StrEnum
@@ -28,7 +28,7 @@ _Printable = Annotated[str, AfterValidator(_printable)]
 
 
 class Prediction(BaseModel):
-    """One line of a file of predictions; further fields are left aside. `model_patch` is `git apply` input."""
+    """One line of a file of predictions; further fields are ignored. `model_patch` is `git apply` input."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
@@ -38,7 +38,7 @@ class Prediction(BaseModel):
 
 
 class NotJudged(StrEnum):
-    """Why a prediction has no verdict although nothing broke."""
+    """Why a prediction has no verdict although nothing failed."""
 
     EMPTY_PATCH = "empty-patch"
     DOES_NOT_APPLY = "does-not-apply"
@@ -47,9 +47,9 @@ class NotJudged(StrEnum):
 
 
 class Judged(Frozen):
-    """What came of a prediction. `outcome` is an outcome of a candidate or a reason for which it was not judged.
+    """The result for a prediction. `outcome` is the outcome of a candidate, or the reason why it was not judged.
 
-    `undecided` tells a fault of the machine or an environment: the same command tries again. Counts are of tests:
+    `undecided` names a fault of the machine or an environment: the same command retries it. Counts are of tests:
     FAIL_TO_PASS and PASS_TO_PASS that passed, and all of them. `seen` is what the watcher of the run saw.
     """
 

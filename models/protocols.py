@@ -1,6 +1,6 @@
-"""What the agent sees of the world: a planner that answers one stage at a time, a workspace, a recorder.
+"""The agent's interfaces: a planner that answers one stage at a time, a workspace, a recorder.
 
-The main loop is written against these and runs without an engine, a database or a model.
+The main loop depends on these only, and runs without an engine, a database or a model.
 """
 
 from enum import StrEnum
@@ -32,7 +32,7 @@ JUDGING_STAGES = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 
 
 class Task(Frozen):
-    """What is to be done: the text, and the repository state it starts from (commit or tree id)."""
+    """The work to do: the text, and the repository state it starts from (commit or tree id)."""
 
     text: str
     repository: str
@@ -76,7 +76,7 @@ class Request(Frozen):
 
 
 class Answer(Frozen):
-    """What a planner said: raw text, which the stage's parser reads. `reasoning` is kept apart from the answer."""
+    """A planner's reply: raw text, which the stage's parser reads. `reasoning` is kept apart from the answer."""
 
     text: str
     reasoning: str = ""
@@ -98,7 +98,7 @@ class Answer(Frozen):
 
 
 class Planner(Protocol):
-    """Whoever plans and codes. Implementers answer one stage at a time."""
+    """A planner and coder. It answers one stage at a time."""
 
     @property
     def name(self) -> str:
@@ -112,18 +112,18 @@ class Planner(Protocol):
 
     @property
     def edit_format(self) -> EditFormat:
-        """How the code stage is to write changes inside files."""
+        """The format in which the code stage writes changes inside files."""
         ...
 
     @property
     def judges(self) -> bool:
-        """Whether it answers the stages of retrieval; if not, the deterministic ranking stands alone."""
+        """Whether it answers the stages of retrieval; if not, only the deterministic ranking is used."""
         ...
 
     @property
     def guides_ranking(self) -> bool:
-        """Whether its analysis of the task leads the ranking. Never that of a planner which knows the answer: the
-        prompts after it, from which others learn, would tell it."""
+        """Whether its analysis of the task guides the ranking. False for a planner that knows the answer: later
+        prompts, which are trained on, would leak it."""
         ...
 
     @property
@@ -132,19 +132,19 @@ class Planner(Protocol):
         ...
 
     def max_prompt_tokens(self, stage: Stage) -> int:
-        """Tokens that a prompt of this stage may have in all, the model's window less room for its answer."""
+        """Most tokens of a prompt of this stage: the model's window less what is reserved for the answer."""
         ...
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """Tokens that an answer of this stage may have: a question is cut so that they are enough."""
+        """Most tokens of an answer of this stage; questions are cut so that they suffice."""
         ...
 
     def count(self, text: str) -> int:
-        """Tokens of a text, by the planner's own tokenizer or by an estimate that does not fall short."""
+        """Tokens of a text, by the planner's own tokenizer or by an estimate that is not too low."""
         ...
 
     def answer(self, request: Request) -> Answer:
-        """Answer one stage. Raises InfrastructureError when nobody could be asked."""
+        """Answer one stage. Raises InfrastructureError when no model could be reached."""
         ...
 
 
@@ -164,7 +164,7 @@ class Workspace(Protocol):
         ...
 
     def patch(self) -> str:
-        """What was changed so far, as a git patch; the same changes give the same bytes."""
+        """The changes so far, as a git patch; the same changes give the same bytes."""
         ...
 
     def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
@@ -173,18 +173,18 @@ class Workspace(Protocol):
 
 
 class Recorder(Protocol):
-    """Where a trajectory's rows go. Every method is safe to repeat with the same arguments."""
+    """Where a trajectory's rows are written. Every method is idempotent for the same arguments."""
 
     def call(self, request: Request, answer: Answer) -> None:
         """One question and its answer."""
         ...
 
     def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None:
-        """A plan that was parsed and found well-formed."""
+        """A plan that was parsed and is well-formed."""
         ...
 
     def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
-        """What came of a step's edits."""
+        """The results of a step's edits."""
         ...
 
     def tests(self, purpose: str, report: SuiteReport) -> None:

@@ -1,4 +1,4 @@
-"""Settings: `cra.toml` in the working directory, overridden by `CRA_*` variables; every field says what it is for.
+"""Settings: `cra.toml` in the working directory, overridden by `CRA_*` variables; each field has a description.
 
 Nested fields are reached with two underscores: `CRA_LIMITS__WALL_SECONDS=60`.
 """
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: _home("XDG_DATA_HOME", ".local/share") / "clean-room",
-        description="databases, unless their URLs say otherwise",
+        description="databases, unless their URLs point elsewhere",
     )
     cache_dir: Path = Field(
         default_factory=lambda: _home("XDG_CACHE_HOME", ".cache") / "clean-room",
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, description="sandboxes at a time"
     )
     environment_budget_gib: float = Field(
-        default=20.0, gt=0, description="GiB of built environments; least recently used go first"
+        default=20.0, gt=0, description="GiB of built environments; least recently used are deleted first"
     )
     guardrails: GuardrailSettings = Field(default_factory=GuardrailSettings, description="limits of self-improvement")
     limits: Limits = Field(default_factory=Limits, description="what one test run may use")
@@ -67,9 +67,9 @@ class Settings(BaseSettings):
         default_factory=CampaignSettings, description="what a campaign may do without asking"
     )
     curation: CurationSettings = Field(
-        default_factory=CurationSettings, description="what is worth learning, and how datasets are mixed"
+        default_factory=CurationSettings, description="which answers are trained on, and how datasets are mixed"
     )
-    loop: LoopLimits = Field(default_factory=LoopLimits, description="how far one task may go")
+    loop: LoopLimits = Field(default_factory=LoopLimits, description="limits of the main loop on one task")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
     serving: ServingSettings = Field(default_factory=ServingSettings, description="the servers that `cra serve` starts")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="how adapters are trained")

@@ -1,4 +1,4 @@
-"""What came of solving a task: the plans as they ended up, every step's result, and why the loop stopped."""
+"""The result of solving a task: the final plans, every step's result, and why the loop stopped."""
 
 from enum import StrEnum
 
@@ -7,21 +7,21 @@ from models.plans import Frozen, MetaPlan, PartPlan, StepResult, StepStatus, Tes
 
 
 class StopReason(StrEnum):
-    """Why the main loop stopped. Only `finished` says that the whole plan was gone through."""
+    """Why the main loop stopped. Only `finished` means that the whole plan was carried out."""
 
     FINISHED = "finished"
-    STOPPED = "stopped"  # the planner said so in an adjustment
+    STOPPED = "stopped"  # by the planner, in an adjustment
     PLAN_MALFORMED = "plan-malformed"  # a planning stage's answer was malformed twice
     TOO_MANY_PARTS = "too-many-parts"
     TOO_MANY_STEPS = "too-many-steps"
     TOO_MANY_REVISIONS = "too-many-revisions"
-    PROMPT_TOO_LONG = "prompt-too-long"  # a stage's question outgrew the window of the model that answers it
+    PROMPT_TOO_LONG = "prompt-too-long"  # a stage's prompt exceeds the window of its model
 
 
 class Solution(Frozen):
-    """The outcome of the main loop. `meta` is None if there never was a well-formed plan.
+    """The outcome of the main loop. `meta` is None if no plan was well-formed.
 
-    `step_results` holds a result for each step of each plan that was begun, in the order taken.
+    `step_results` holds a result for each step of each plan that was started, in the order taken.
     """
 
     meta: MetaPlan | None
@@ -34,6 +34,6 @@ class Solution(Frozen):
 
     @property
     def complete(self) -> bool:
-        """Whether the plan was gone through and every step of it was done."""
+        """Whether the whole plan was carried out and every step of it is done."""
         done = all(result.status is StepStatus.DONE for result in self.step_results)
         return done and self.stopped_reason is StopReason.FINISHED

@@ -1,4 +1,4 @@
-"""What a run of a test suite says."""
+"""The results of a test run."""
 
 from collections import Counter
 from enum import StrEnum
@@ -19,7 +19,7 @@ class CaseStatus(StrEnum):
 
 
 class CaseResult(Frozen):
-    """One test: its pytest node id, its outcome, seconds, and the head of its failure message or skip reason."""
+    """One test: its pytest node id, outcome, seconds, and the head of its failure message or skip reason."""
 
     id: str
     status: CaseStatus
@@ -35,7 +35,7 @@ class SuiteEnd(StrEnum):
     USAGE = "usage"  # the runner refused its arguments or its configuration
     TIMEOUT = "timeout"
     CRASHED = "crashed"  # the interpreter died: signal, os._exit, out of memory
-    NOT_RUN = "not-run"  # never started: what it was to run on did not build, or is refused
+    NOT_RUN = "not-run"  # never started: its tree did not build, or was refused
     OUTPUT_LIMIT = "output-limit"  # killed because it printed more than the limit
 
 
@@ -51,14 +51,14 @@ class SuiteReport(Frozen):
     command: tuple[str, ...] = ()
 
     def ids(self, *statuses: CaseStatus) -> set[str]:
-        """Ids of the tests whose outcome is one of `statuses`."""
+        """Node ids of the tests whose outcome is one of `statuses`."""
         return {case.id for case in self.cases.values() if case.status in statuses}
 
     @property
     def passed(self) -> set[str]:
-        """Ids of the tests that passed."""
+        """Node ids of the tests that passed."""
         return self.ids(CaseStatus.PASSED)
 
     def counts(self) -> dict[str, int]:
-        """How many tests had each outcome; outcomes that did not occur are left out."""
+        """How many tests had each outcome; outcomes that did not occur are omitted."""
         return dict(Counter(case.status.value for case in self.cases.values()))

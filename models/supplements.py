@@ -1,4 +1,4 @@
-"""Tests that a teacher was asked for: its replies, what came of trying them, and the instance with those that count."""
+"""Tests requested from a teacher: its replies, the trials of them, and the instance with the accepted ones."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,26 +11,26 @@ from models.plans import Frozen
 
 
 class Refusal(StrEnum):
-    """Why a teacher's answer was not taken."""
+    """Why a teacher's answer was not accepted."""
 
-    PROMPT_TOO_LONG = "prompt-too-long"  # the change alone does not fit into the teacher's window
+    PROMPT_TOO_LONG = "prompt-too-long"  # the change alone exceeds the teacher's window
     NO_TESTS = "no-tests"  # no test module in the answer
-    REACHES_INTO_RUNNER = "reaches-into-runner"  # the module handles the test runner instead of the code
-    NOT_COLLECTED = "not-collected"  # a module does not parse or import on the commit, or holds no test there
+    REACHES_INTO_RUNNER = "reaches-into-runner"  # the module manipulates the test runner instead of testing the code
+    NOT_COLLECTED = "not-collected"  # a module does not parse or import on the commit, or has no test there
     FAILS_ON_COMMIT = "fails-on-commit"
     PASSES_ON_PARENT = "passes-on-parent"
     FLAKY = "flaky"
     TIMEOUT = "timeout"
     CRASHED = "crashed"  # the run ended without a sealed report
-    DISTURBS_SUITE = "disturbs-suite"  # alone the tests do well, beside the repository's own they do not
-    SUITE_BROKEN = "suite-broken"  # the parent's own suite does not run to its end: nothing can be compared
+    DISTURBS_SUITE = "disturbs-suite"  # the tests pass alone, but not together with the repository's own
+    SUITE_BROKEN = "suite-broken"  # the parent's own suite does not run to its end: no comparison is possible
 
 
 class Trial(Frozen):
-    """What came of test modules.
+    """The result of trying test modules.
 
     `told_apart` are the accepted fail-to-pass tests of the modules, each with how it fails on the parent; `dropped` the
-    tests of the modules that do not count, each with why. Without a refusal, the three lists are the instance's.
+    tests of the modules that do not count, each with the reason. Without a refusal, the three lists are the instance's.
     """
 
     refusal: Refusal | None = None
@@ -49,7 +49,7 @@ class Trial(Frozen):
 
 
 class TeacherReply(Frozen):
-    """What a teacher said, and what it took. `cost` is in the currency of the price table, `latency` in seconds."""
+    """A teacher's reply and its cost. `cost` is in the currency of the price table, `latency` in seconds."""
 
     text: str
     model: str
@@ -67,7 +67,7 @@ class TeacherReply(Frozen):
 
 
 class TeacherRound(Frozen):
-    """One question to the teacher, its answer, and what came of that. `files` are the modules by their path."""
+    """One question to the teacher, its answer, and the trial of it. `files` are the modules by their path."""
 
     number: int
     prompt: str = ""
@@ -77,7 +77,7 @@ class TeacherRound(Frozen):
 
 
 class Supplement(Frozen):
-    """What came of an instance: its rounds, the one that is taken, and the instance as it is with those tests."""
+    """The result for an instance: its rounds, the accepted one, and the instance with those tests."""
 
     before: Instance
     rounds: tuple[TeacherRound, ...]
@@ -86,5 +86,5 @@ class Supplement(Frozen):
 
     @property
     def files(self) -> Mapping[str, str]:
-        """The modules that are taken, by the path they have in a work tree."""
+        """The accepted modules, by their path in a work tree."""
         return next((each.files for each in self.rounds if each.number == self.taken), {})

@@ -1,4 +1,4 @@
-"""What adapters are trained for. A module of its own, and light: the command line names targets in its help."""
+"""Training targets. A separate, light module: the command line names targets in its help."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,7 @@ Role = Literal["reasoning", "coding"]
 
 
 class TrainingTarget(StrEnum):
-    """What an adapter is trained for: a stage, or all plan stages together."""
+    """What an adapter is trained for: one stage, or all plan stages together."""
 
     TASK_ANALYSIS = "task_analysis"
     SCOPE = "scope"
@@ -29,5 +29,5 @@ class TrainingTarget(StrEnum):
 
     @property
     def role(self) -> Role:
-        """Whose base it belongs to."""
+        """The role whose base it belongs to."""
         return "coding" if self is TrainingTarget.CODE else "reasoning"

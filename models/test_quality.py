@@ -1,4 +1,4 @@
-"""How good tests are at noticing what a patch does: lines of the patch that they run, hunks they would miss."""
+"""How well tests cover a patch: lines of it that they run, reverted hunks that they detect (mutation testing)."""
 
 from enum import StrEnum
 
@@ -9,18 +9,18 @@ from models.plans import Frozen
 
 
 class MutantOutcome(StrEnum):
-    """What became of a patch with one hunk reverted."""
+    """The outcome of a patch with one hunk reverted."""
 
-    KILLED = "killed"  # a test that passes on the whole patch noticed
+    KILLED = "killed"  # a test that passes on the whole patch fails
     SURVIVED = "survived"
-    EQUIVALENT = "equivalent"  # the code without the hunk means the same: comments, blanks, docstrings
-    LEFT_OUT = "left-out"  # not run: there were more hunks than are tried
+    EQUIVALENT = "equivalent"  # the code without the hunk is equivalent: comments, blanks, docstrings
+    LEFT_OUT = "left-out"  # not run: more hunks than the limit
 
 
 class Mutant(Frozen):
     """A patch without one hunk: the lines `[start, end)` (from 1) of the patched file; none where it only removes.
 
-    `names` are the symbols that the hunk touches. For a killed one, `by` is a test that noticed, and `how` it did.
+    `names` are the symbols that the hunk touches. For a killed one, `by` is a test that detects it, and `how` says how.
     """
 
     path: str
@@ -33,11 +33,11 @@ class Mutant(Frozen):
 
 
 class TestQuality(Frozen):
-    """What tests are worth against a patch.
+    """The quality of tests against a patch.
 
-    `tests` pass steadily on the whole patch; only they count. `unsteady` are those that do not, each with why.
-    `changed` counts the executable lines of the patch, `missed` names those that no test ran, as `path:line`. `note`
-    says why there is nothing to measure, if so.
+    `tests` pass on every run of the whole patch; only they count. `unsteady` are those that do not, each with the
+    reason. `changed` counts the executable lines of the patch, `missed` names those that no test ran, as `path:line`.
+    `note` says why nothing can be measured, if so.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -57,17 +57,17 @@ class TestQuality(Frozen):
 
     @property
     def killed(self) -> int:
-        """Reverted hunks that a test noticed."""
+        """Reverted hunks that a test detected."""
         return sum(mutant.fate is MutantOutcome.KILLED for mutant in self.mutants)
 
     @property
     def total(self) -> int:
-        """Reverted hunks that a test could have noticed."""
+        """Reverted hunks that a test could have detected."""
         return sum(mutant.fate in (MutantOutcome.KILLED, MutantOutcome.SURVIVED) for mutant in self.mutants)
 
     @property
     def sentence(self) -> str:
-        """What was found, in a line."""
+        """The findings in a line."""
         if not self.tests:
             return self.note or "no test passes"
         count = f"{len(self.tests)} test{'s' if len(self.tests) > 1 else ''}"
@@ -76,5 +76,5 @@ class TestQuality(Frozen):
 
     @property
     def survivors(self) -> tuple[Mutant, ...]:
-        """Reverted hunks that no test noticed."""
+        """Reverted hunks that no test detected."""
         return tuple(mutant for mutant in self.mutants if mutant.fate is MutantOutcome.SURVIVED)

@@ -1,4 +1,4 @@
-"""How many tokens a text has when nobody can say exactly, and how many a stage's prompt may have."""
+"""Estimates of the tokens in a text without its tokenizer, and the token budget of each stage's prompt."""
 
 import re
 
@@ -8,9 +8,9 @@ KIB = 1024
 WINDOWS: dict[Stage, int] = {stage: 8 * KIB if stage is Stage.TASK_ANALYSIS else 32 * KIB for stage in Stage}
 """Context window of each stage in tokens, answer included; a model with a smaller one lowers it."""
 SMALLEST_SHARE = 4
-"""An answer has at most one part in so many of a window that is smaller than the stage's own."""
+"""Divisor of a window that is smaller than the stage's own: the largest share of it for an answer."""
 _PIECE = re.compile(r" ?[A-Z]?[a-z]{1,6}| ?[A-Z]{1,2}|[0-9]|_| ?[^\w\s]|\s+|[^\x00-\x7f]")
-"""What byte-level vocabularies make a token of, or more: short words and beginnings of long ones, single digits."""
+"""Pieces that byte-level vocabularies encode as one token or more: short words and prefixes, single digits."""
 ANSWER_TOKENS: dict[Stage, int] = {
     Stage.TASK_ANALYSIS: 512,
     Stage.SCOPE: 2048,
@@ -21,15 +21,15 @@ ANSWER_TOKENS: dict[Stage, int] = {
     Stage.TEST_PLAN: 1536,
     Stage.ADJUSTMENT: 1536,
 }
-"""Tokens that a stage's answer may have, thinking not counted."""
+"""Tokens of a stage's answer, thinking not counted."""
 THINKING_TOKENS = 8 * KIB
-"""Tokens that a thinking trace may have beside its answer."""
+"""Tokens of a thinking trace, in addition to the answer."""
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of a text, estimated on the high side by the pieces that a tokenizer would not join.
+    """Tokens of a text, estimated on the high side from the pieces that a tokenizer would not join.
 
-    Not a bound: runs of white space, tabs and names that are no words have more tokens than it says. Whole files of
+    Not a bound: runs of white space, tabs and names that are not words have more tokens than estimated. Whole files of
     Python and prose come to 0.93 to 1.3 times their count by SmolLM2's tokenizer (benchmarks/token_estimate.py).
     """
     beyond = 0 if text.isascii() else len(text.encode(errors="surrogatepass")) - len(text)

@@ -1,4 +1,4 @@
-"""What training is fed and what comes of it, as data: pairs, preferences, and which adapter serves which stages."""
+"""Training data and its results: pairs, preferences, and which adapter serves which stages."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ __all__ = ["Pair", "PairSource", "Preference", "Provenance", "Role", "TrainingTa
 
 
 class PairSource(StrEnum):
-    """Where a pair comes from: planners in the harness, gold runs through the prompts, or the user's own solves."""
+    """Where a pair comes from: planners in the harness, gold runs with rendered prompts, or the user's own solves."""
 
     HARNESS = "harness"
     SYNTHETIC = "synthetic"
@@ -24,10 +24,10 @@ class PairSource(StrEnum):
 
 
 class Provenance(Frozen):
-    """The call that a pair was made from, and how the attempt that it belongs to ended.
+    """The call that a pair was made from, and how its attempt ended.
 
-    `attempt` and `seq` find the call's row. `oracle` judged the attempt (None: nothing did), `attribution` is the stage
-    that a failure was put down to by experiment, `alignment` the mean of the structural measures, 0 to 1.
+    `attempt` and `seq` identify the call's row. `oracle` judged the attempt (None: nothing did), `attribution` is the
+    stage that an experiment found at fault, `alignment` the mean of the structural measures, 0 to 1.
     """
 
     campaign: str
@@ -63,12 +63,12 @@ class Pair(Frozen):
 
     @property
     def id(self) -> str:
-        """Hash of what is learned: stage, prompt and answer."""
+        """Hash of the content: stage, prompt and answer."""
         return content_id(self.stage, self.messages, self.answer, self.reasoning or "")
 
 
 class Preference(Frozen):
-    """Two answers to one prompt, byte for byte, of which one is better. `kind` says how that is known."""
+    """Two answers to one prompt, byte for byte, one better than the other. `kind` is the evidence for it."""
 
     stage: Stage
     source: PairSource
@@ -82,7 +82,7 @@ class Preference(Frozen):
 
     @property
     def id(self) -> str:
-        """Hash of what is learned: stage, prompt and both answers."""
+        """Hash of the content: stage, prompt and both answers."""
         return content_id(self.stage, self.messages, self.chosen, self.rejected)
 
 

@@ -1,4 +1,4 @@
-"""Settings of training, one configuration for every back end; `training.fit.recipe` has what a back end changes."""
+"""Settings of training, shared by all back ends; `training.fit.recipe` holds what a back end changes."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ from models.plans import Frozen
 
 
 class TrainingSettings(Frozen):
-    """How adapters are trained. The values are those of QLoRA's and Unsloth's authors for models below 7B."""
+    """How adapters are trained. The defaults follow the authors of QLoRA and Unsloth for models below 7B."""
 
     backend: Literal["auto", "unsloth-gpu", "trl-gpu", "trl-cpu"] = Field(
-        "auto", description="auto: Unsloth where a GPU and Unsloth are there, else TRL"
+        "auto", description="auto: Unsloth where a GPU and Unsloth are available, else TRL"
     )
     endpoint: str = Field(
         "",
@@ -22,23 +22,23 @@ class TrainingSettings(Frozen):
         16, ge=1, le=256, description="LoRA rank of the retrieval stages and of planning; alpha is twice it"
     )
     code_rank: int = Field(32, ge=1, le=256, description="LoRA rank of the code stage")
-    learning_rate: float = Field(2e-4, gt=0, lt=1, description="peak of the cosine, for supervised adapters")
-    dpo_learning_rate: float = Field(5e-6, gt=0, lt=1, description="peak of the cosine, for preferences")
-    full_learning_rate: float = Field(1e-5, gt=0, lt=1, description="peak of the cosine, for all parameters at once")
-    dpo_beta: float = Field(0.1, gt=0, description="how closely preferences stay with the reference")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    learning_rate: float = Field(2e-4, gt=0, lt=1, description="peak of the cosine schedule, for supervised adapters")
+    dpo_learning_rate: float = Field(5e-6, gt=0, lt=1, description="peak of the cosine schedule, for preferences")
+    full_learning_rate: float = Field(1e-5, gt=0, lt=1, description="peak of the cosine schedule, for full fine-tuning")
+    dpo_beta: float = Field(0.1, gt=0, description="strength of the pull towards the reference model")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
     epochs: int = Field(3, ge=1, le=3, description="passes over the data at most; early stopping may end it sooner")
     dpo_epochs: int = Field(1, ge=1, le=3, description="passes over the preferences")
     patience: int = Field(3, ge=1, description="evaluations without a better validation loss before it stops")
-    batch_size: int = Field(16, ge=1, description="rows per step, whatever fits into memory at a time")
+    batch_size: int = Field(16, ge=1, description="rows per optimizer step")
     micro_batch: int = Field(4, ge=1, description="rows in memory at a time; halved when memory runs out")
     max_tokens: int = Field(8192, ge=16, description="longer rows are left out and counted, never cut")
     max_steps: int | None = Field(None, ge=1, description="steps at most; unset: as many as the epochs have")
-    packing: bool = Field(True, description="several rows in one sequence, apart in attention")
+    packing: bool = Field(True, description="several rows in one sequence, with attention kept within each")
     cpu_bf16: bool = Field(
         False, description="on a processor, compute in bf16: twice as fast where it has AVX512-BF16 or AMX, else slower"
     )
     thinking: bool | None = Field(None, description="as the serving endpoint's `thinking`; unset: template's default")
-    validation_rows: int = Field(128, ge=0, description="validation rows that the loss is watched on, at most")
+    validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
-    seed: int = Field(42, ge=0, description="order of the rows, start of the weights")
+    seed: int = Field(42, ge=0, description="for the order of the rows and the initial weights")

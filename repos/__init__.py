@@ -1,1 +1,1 @@
-"""Repositories read: git objects, history, diffs, trees, safe writes, and the index of what lies where."""
+"""Reading repositories: git objects, history, diffs, trees, safe writes, and the code index."""

@@ -1,7 +1,7 @@
 """The functions and classes that a commit changes, read with PyDriller.
 
-PyDriller gives sources and changed lines; which definition a line lies in comes from a tree-sitter query, which
-knows qualified names and takes a fraction of the time that its `changed_methods` does.
+PyDriller gives sources and changed lines; the definition around a line comes from a tree-sitter query, which has
+qualified names and takes a fraction of the time of PyDriller's `changed_methods`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -18,7 +18,7 @@ from repos.index.definition_spans import Span, definition_spans
 class ChangedSymbols:
     """What a commit does to symbols of code files, as `path::qualified.name`, sorted.
 
-    `module_level` holds the files that existed before and change outside every symbol as well.
+    `module_level` are the files that existed before and also change outside every symbol.
     """
 
     new: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class ChangedSymbols:
 def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], ChangedSymbols]]:
     """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
 
-    Opening writes a setting of PyDriller's (`blame.markUnblamableLines`) into the clone's configuration.
+    Opening it writes a setting of PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
     """
     from git import Repo, Submodule
     from git.util import IterableList
@@ -95,7 +95,7 @@ def _file_symbols(file: Any, read: Callable[[bytes, str], tuple[Span, ...]]) -> 
 
 
 def _touched(spans: tuple[Span, ...], lines: Iterable[int]) -> tuple[set[str], bool]:
-    """The innermost definitions that hold the lines, and whether some line lies in none."""
+    """The innermost definitions around the lines, and whether some line is in none."""
     names: set[str] = set()
     outside = False
     for line in lines:

@@ -1,4 +1,4 @@
-"""Clones of people's own repositories, kept so that asking twice about one state of a repository clones it once."""
+"""Cached clones of users' repositories: each state of a repository is cloned once."""
 
 import contextlib
 import fcntl
@@ -21,15 +21,15 @@ _DONE = "cloned"
 
 @contextmanager
 def cached_clone(source: Path, cache: Path) -> Iterator[Git]:
-    """A bare clone of the repository at a path as it is now, whose parts nobody removes meanwhile.
+    """A bare clone of the current state of the repository at a path, locked against removal while in use.
 
-    git never runs inside the repository itself: whether a kept clone is still good is read off the files of its refs.
-    Clones of its earlier states are removed unless they are in use. Raises RepositoryError, InfrastructureError.
+    git never runs inside the repository itself: the state is computed from its ref files. Clones of its earlier states
+    are removed unless they are in use. Raises RepositoryError, InfrastructureError.
     """
     try:
         place = source.resolve()
         there = place.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a loop of links
         raise RepositoryError(f"{_named(source)} is no path; give that of a git repository") from error
     if not there:
         raise RepositoryError(f"{_named(source)} is no directory; give the path of a git repository")
@@ -49,7 +49,7 @@ def cached_clone(source: Path, cache: Path) -> Iterator[Git]:
 
 
 def _named(source: Path) -> str:
-    """A path as it may be printed; of what looks like a URL, which may hold a password, no more than that."""
+    """A path in printable form; what looks like a URL, which may contain a password, is shortened."""
     text = str(source)
     if re.match(r"[\w.+-]+:/|[^/]*:[^/]*@", text):
         return "a URL"
@@ -57,7 +57,7 @@ def _named(source: Path) -> str:
 
 
 def _clone_once(place: Path, folder: Path, lock: int) -> None:
-    """Clone unless that is done, with the lock held alone meanwhile and shared afterwards."""
+    """Clone unless done already, under an exclusive lock that becomes shared afterwards."""
     fcntl.flock(lock, fcntl.LOCK_EX)
     if not (folder / _DONE).exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +68,7 @@ def _clone_once(place: Path, folder: Path, lock: int) -> None:
 
 
 def _sweep(siblings: Path, state: str) -> None:
-    """Remove clones of other states that no process holds."""
+    """Remove clones of other states that no process uses."""
     for folder in sorted(siblings.iterdir()):
         if folder.name == state or not folder.is_dir():
             continue
@@ -78,7 +78,7 @@ def _sweep(siblings: Path, state: str) -> None:
 
 
 def _state(place: Path) -> str:
-    """A digest of what the refs of a repository say, by its files alone."""
+    """A digest of a repository's refs, from its files alone."""
     pointed, shared = repository_folders(place)
     digest = hashlib.sha256()
     refs = [path for root in {pointed, shared} for path in _plain_files(root / "refs")]

@@ -1,4 +1,4 @@
-"""Commits read from their objects, where that tells the same as git's log does and costs no process."""
+"""Commits parsed from their objects, where that agrees with git's log and saves a process."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from repos.objects import Entry, Objects
 
 
 class StoredCommit(NamedTuple):
-    """A commit as it is stored. `plain` says that nothing in it needs git to be understood: encodings, odd dates."""
+    """A commit as stored. `plain` means that it can be parsed without git: default encoding, regular dates."""
 
     sha: str
     tree: str
@@ -19,12 +19,12 @@ class StoredCommit(NamedTuple):
 
 
 def commit_of(objects: Objects, sha: str) -> StoredCommit:
-    """The commit of an id. Raises RepositoryError if it is not there or makes no sense."""
+    """The commit of an id. Raises RepositoryError if it is missing or malformed."""
     head, _, message = objects.commit(sha).partition(b"\n\n")
     fields: dict[bytes, list[bytes]] = {}
     for line in head.split(b"\n"):
         name, _, value = line.partition(b" ")
-        if name:  # a line that begins with a space goes on with the one before
+        if name:  # a line that begins with a space continues the previous one
             fields.setdefault(name, []).append(value)
     if len(fields.get(b"tree", ())) != 1:
         raise RepositoryError(f"{sha} is no commit")
@@ -40,7 +40,7 @@ def commit_of(objects: Objects, sha: str) -> StoredCommit:
 
 
 def past_commit(objects: Objects, commit: StoredCommit) -> PastCommit | None:
-    """What a commit with one parent did; None where only git can tell: when files may have been renamed."""
+    """The changes of a commit with one parent; None where git is needed: when files may have been renamed."""
     before, after = commit_of(objects, commit.parents[0]).tree, commit.tree
     changes = _Changes(objects)
     changes.compare(before, after, b"")
@@ -71,7 +71,7 @@ class _Changes:
         return self.added | self.deleted | self.modified
 
     def compare(self, before: str, after: str, prefix: bytes) -> None:
-        """Add what differs between two folders below a path."""
+        """Add the differences between two folders below a path."""
         old = {entry.name: entry for entry in self._objects.tree(before)}
         new = {entry.name: entry for entry in self._objects.tree(after)}
         for name in sorted(old.keys() | new.keys()):

@@ -1,4 +1,4 @@
-"""Changes of files as a patch in git's format."""
+"""File changes as a patch in git's format."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -18,14 +18,14 @@ class FileDiff:
 
 
 def git_patch(diffs: Iterable[FileDiff]) -> str:
-    """A patch that `git apply` takes, files in the given order; a rename shows as deletion and creation."""
+    """A patch for `git apply`, files in the given order; a rename shows as deletion and creation."""
     return "".join(line for diff in diffs for line in _file(diff))
 
 
 def opcodes(before: list[str], after: list[str]) -> list[tuple[int, int, int, int]]:
     """Changed line ranges (b0, b1, a0, a1), half-open, in order; equal lines lie between any two of them.
 
-    difflib's matching without its heuristics, after equal heads and tails are set aside.
+    difflib's matching without its heuristics, after equal heads and tails are removed.
     """
     head = 0
     while head < min(len(before), len(after)) and before[head] == after[head]:
@@ -101,10 +101,10 @@ def _mode(content: FileContent) -> str:
 
 
 def _quoted(path: str) -> str:
-    """A path as git writes it; control characters and backslashes never get here."""
+    """A path as git writes it; control characters and backslashes are excluded earlier."""
     return '"' + path.replace('"', '\\"') + '"' if '"' in path else path
 
 
 def _tab(path: str) -> str:
-    """git ends an unquoted name that holds a space with a tab."""
+    """git ends an unquoted name that contains a space with a tab."""
     return "\t" if " " in path and not path.startswith('"') else ""

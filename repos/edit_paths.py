@@ -1,4 +1,4 @@
-"""Which paths an edit may name: relative, normal, inside the tree, and never git's own files."""
+"""Paths that an edit may name: relative, normalised, inside the tree, and never git's own files."""
 
 import re
 import unicodedata
@@ -11,10 +11,10 @@ _PATH_BYTES = 1024
 
 
 def check_path(path: str) -> str:
-    """The path itself if an edit may name it; raises EditError that says why not.
+    """The path itself if an edit may name it; otherwise raises EditError with the reason.
 
-    Refused are absolute paths, `..`, anything not in normal form, backslashes and drive letters, control
-    characters, whatever a file system may take for `.git`, and names longer than file systems allow.
+    Refused are absolute paths, `..`, anything not in normal form, backslashes and drive letters, control characters,
+    whatever a file system may treat as `.git`, and names longer than file systems allow.
     """
     problem = _problem(path)
     if problem:
@@ -55,6 +55,6 @@ def _names_git(part: str) -> bool:
 
 
 def parents(path: str) -> list[str]:
-    """The folders a path lies in, outermost first: `a/b/c.py` -> `a`, `a/b`."""
+    """The parent folders of a path, outermost first: `a/b/c.py` -> `a`, `a/b`."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]

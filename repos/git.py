@@ -1,8 +1,8 @@
-"""Reading repositories without trusting them.
+"""Reading untrusted repositories.
 
-git runs programs that a `.git/config` names, so it never runs inside a repository that somebody else wrote. What a
-user names is first cloned (`--no-local --bare`, which leaves configuration and hooks behind); everything here
-works on such clones.
+git runs programs that a `.git/config` names, so it never runs inside a repository that others wrote. A repository is
+first cloned (`--no-local --bare`, which leaves configuration and hooks behind); everything here works on such
+clones.
 """
 
 import os
@@ -36,7 +36,7 @@ _OPTIONS = (
     "-c", "safe.directory=*",
     "-c", "diff.renames=true",
     "-c", "log.showSignature=false",
-    "-c", "core.commitGraph=false",  # a cache of the history, which git believes
+    "-c", "core.commitGraph=false",  # a cache of the history, which git trusts
     "-c", "core.multiPackIndex=false",
     "-c", "pack.useBitmaps=false",
 )  # fmt: skip
@@ -48,7 +48,7 @@ _TRANSPORTS = (
     "-c", "transfer.bundleURI=false",
 )  # fmt: skip
 _LONGEST_CLONE = 1800.0
-"""Seconds that a clone may take."""
+"""Time limit of a clone in seconds."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TreeEntry:
 
 @dataclass(frozen=True)
 class Git:
-    """A bare clone of ours."""
+    """A bare clone made by us."""
 
     directory: Path
 
@@ -76,7 +76,7 @@ class Git:
         )
 
     def conversation(self, *args: str) -> "subprocess.Popen[bytes]":
-        """`git args` in this repository, waiting to be asked on its standard input."""
+        """Start `git args` in this repository, with requests on its standard input."""
         return start(["git", *_OPTIONS, "--git-dir", str(self.directory), *args], env=SAFE_ENVIRONMENT)
 
     def text(self, *args: str) -> str:
@@ -101,7 +101,7 @@ class Git:
         return entries
 
     def blobs(self, ids: list[str]) -> dict[str, bytes]:
-        """Contents by blob id, in one process. Raises RepositoryError for an id that is not there."""
+        """Contents by blob id, in one process. Raises RepositoryError for a missing id."""
         out = self.output("cat-file", "--batch", stdin="".join(f"{i}\n" for i in ids).encode())
         contents: dict[str, bytes] = {}
         position = 0
@@ -123,10 +123,10 @@ class Git:
         return self.output("cat-file", "blob", record.split(b"\t", 1)[0].split(b" ")[2].decode())
 
     def export(self, commit: str, destination: Path) -> None:
-        """Write a commit's files under `destination`, byte for byte, with no `.git` and no attribute applied.
+        """Write a commit's files under `destination`, byte for byte, without `.git` and without applying attributes.
 
-        Submodules are left out. A symlink is written only if it leads inside the tree. Raises RepositoryError for
-        a path that would leave `destination` (git refuses to make one, a crafted repository can hold one), and
+        Submodules are skipped. A symlink is written only if it leads inside the tree. Raises RepositoryError for a path
+        that would leave `destination` (git refuses to make one, but a crafted repository can contain one), and
         InfrastructureError when the disk is full.
         """
         entries = [entry for entry in self.tree(commit) if entry.mode != "160000"]
@@ -155,10 +155,10 @@ class Git:
 
 
 def clone(source: str, destination: Path) -> Git:
-    """A bare clone of a path or URL that carries objects and refs only, whole history.
+    """A bare clone of a path or URL, with objects and refs only, whole history.
 
     A hostile server or pack costs at most half an hour. Raises RepositoryError if the source is no repository, is
-    empty, is shallow, leads elsewhere, or is to be fetched by another transport than file, https and ssh.
+    empty, is shallow, borrows objects or contains links, or needs a transport other than file, https and ssh.
     """
     local = local_path(source)
     if local is not None:
@@ -188,9 +188,9 @@ def clone(source: str, destination: Path) -> Git:
     except CommandFailed as error:
         if local is not None and "does not exist" in error.stderr:
             raise RepositoryError(f"{local} is no git repository; give a path or a URL of one") from error
-        said = error.stderr.strip().splitlines()
+        text = error.stderr.strip().splitlines()
         raise RepositoryError(
-            f"{source} cannot be cloned: {_printable(said[-1]) if said else 'git said nothing'}"
+            f"{source} cannot be cloned: {_printable(text[-1]) if text else 'git printed nothing'}"
         ) from error
     git = Git(destination)
     if (destination / "shallow").exists():
@@ -199,13 +199,13 @@ def clone(source: str, destination: Path) -> Git:
         git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except CommandFailed as error:
         raise RepositoryError(f"{source} has no commits") from error
-    git.output("config", "--remove-section", "remote.origin")  # where it came from may hold a password
+    git.output("config", "--remove-section", "remote.origin")  # its URL may contain a password
     return git
 
 
-def _printable(said: str) -> str:
-    """What a server said, without what a terminal would act on."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", said)[:300]
+def _printable(text: str) -> str:
+    """A server's message without control characters."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text)[:300]
 
 
 _OWN_SETTINGS = frozenset({"core.repositoryformatversion", "core.filemode", "core.bare", "blame.markunblamablelines"})
@@ -217,13 +217,13 @@ _OWN_OBJECTS = re.compile(
 
 
 def foreign_part(directory: Path) -> str | None:
-    """What a clone that travelled holds and ours never do: files, links, settings or borrowed objects that git may act
-    on. The configuration is read as a file; git does not act on it.
+    """Content of a transferred clone that our clones never have: files, links, settings or borrowed objects that git
+    may act on. The configuration is read as a file; git does not act on it.
     """
     if directory.is_symlink() or not directory.is_dir():
-        return "is no folder of the package's own"
+        return "is not a folder of the package itself"
     if odd := next(odd_entries(directory), None):
-        return f"is not whole by itself: {odd}"
+        return f"is not self-contained: {odd}"
     entries = sorted({entry.name for entry in directory.iterdir()} - _OWN_ENTRIES)
     if entries:
         return f"holds {entries[0][:80]}"
@@ -251,7 +251,7 @@ def _foreign_object(directory: Path) -> str | None:
 
 
 def _is_cache(path: str) -> bool:
-    """Whether a file repeats what objects say, so that git may find them faster; git is told not to use it."""
+    """Whether a file only caches what objects say, to speed git up; git is configured not to use it."""
     return re.fullmatch(r"objects/info/(commit-graph|commit-graphs(/.*)?)", path) is not None
 
 
@@ -259,12 +259,12 @@ def _foreign_ref(directory: Path) -> str | None:
     try:
         head = small_text(directory / "HEAD").strip()
     except RepositoryError as error:
-        return f"has an odd HEAD: {error}"
+        return f"has an invalid HEAD: {error}"
     if not re.fullmatch(r"ref: refs/heads/(?!.*\.\.)[^\s\x00-\x1f~^:?*\[\\]+|[0-9a-f]{40}|[0-9a-f]{64}", head):
         return f"has a HEAD that names no branch and no commit: {head[:80]!a}"
     if (directory / "refs" / "replace").exists():
-        return "holds refs/replace"
+        return "contains refs/replace"
     packed = directory / "packed-refs"
     if packed.is_file() and b" refs/replace/" in packed.read_bytes():
-        return "holds refs/replace"
+        return "contains refs/replace"
     return None

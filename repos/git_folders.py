@@ -1,4 +1,4 @@
-"""The files of a repository, looked at before git reads them: links, devices and borrowed objects lead elsewhere."""
+"""Checks of a repository's files before git reads them: links, devices and borrowed objects lead elsewhere."""
 
 import os
 import re
@@ -22,19 +22,19 @@ _READ_BY_GIT = (
     "shallow",
 )
 _SMALL = 64 << 10
-"""Bytes of HEAD, of a `.git` file and the like."""
+"""Size limit in bytes of HEAD, of a `.git` file and the like."""
 _LARGEST_CONFIG = 1 << 20
 _DEEPEST = 10
-"""Configurations that include one another; git itself follows ten."""
+"""Limit on nested includes of configurations; git itself follows ten."""
 _MOST = 5_000_000
-"""Files of a repository that are looked at."""
+"""Limit on the files of a repository that are checked."""
 
 
 def repository_folders(place: Path) -> tuple[Path, Path]:
-    """A repository's own folder and the one that it shares with its other work trees (mostly the same).
+    """A repository's own folder and the one that it shares with its other work trees (usually the same).
 
     `place` is a work tree or a bare repository. Raises RepositoryError for a `.git` that is a link, or a file that
-    leads to a repository which does not know of this work tree.
+    leads to a repository which does not list this work tree.
     """
     git = place / ".git"
     if git.is_symlink():
@@ -62,7 +62,7 @@ def _common(own: Path) -> Path:
 
 
 def _knows(own: Path, git: Path) -> bool:
-    """Whether a repository's folder names a work tree's `.git` file as its own: a work tree, or a submodule."""
+    """Whether a repository's folder refers back to a work tree's `.git` file: a work tree, or a submodule."""
     back = own / "gitdir"
     if back.is_file():
         return (own / small_text(back).strip()).resolve() == git.resolve()
@@ -74,32 +74,32 @@ def _knows(own: Path, git: Path) -> bool:
 
 
 def small_text(path: Path) -> str:
-    """The text of a small, plain file. Raises RepositoryError for anything else."""
+    """The text of a small regular file. Raises RepositoryError for anything else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RepositoryError(f"{path} is no plain file; the repository is damaged")
+                raise RepositoryError(f"{path} is not a regular file; the repository is damaged")
             raw = file.read(_SMALL + 1)
     except OSError as error:
         raise RepositoryError(f"{path} cannot be read: {error.strerror}; the repository is damaged") from error
     if len(raw) > _SMALL or b"\0" in raw:
         raise RepositoryError(
-            f"{path} is no file of git's: over {_SMALL} bytes, or not text; the repository is damaged"
+            f"{path} is not a file of git: over {_SMALL} bytes, or not text; the repository is damaged"
         )
     return raw.decode(errors="surrogateescape")
 
 
 def refuse_leading_elsewhere(place: Path) -> None:
-    """Raises RepositoryError for a repository whose files lead elsewhere, or would be waited for without end.
+    """Raise RepositoryError for a repository whose files lead elsewhere, or block when read.
 
-    Nothing of it is run. Objects may be hard links: a clone beside it shares them like that.
+    Nothing of it is run. Objects may be hard links: a local clone shares them that way.
     """
     own, shared = repository_folders(place)
     for folder in dict.fromkeys((own, shared)):
         for name in (*_READ_BY_GIT, "config.worktree"):
             if odd := next(odd_entries(folder / name), None):
-                raise RepositoryError(f"{odd}; make it a plain file or folder of the repository's own")
+                raise RepositoryError(f"{odd}; replace it with a regular file or folder")
         if (folder / "HEAD").exists():
             _check_head(folder / "HEAD")
     for config in dict.fromkeys((own / "config", own / "config.worktree", shared / "config")):
@@ -111,11 +111,13 @@ def refuse_leading_elsewhere(place: Path) -> None:
 
 
 def _check_includes(config: Path, depth: int = 0) -> None:
-    """Raises RepositoryError for a configuration that includes a device or pipe, which git would wait for."""
+    """Raise RepositoryError for a configuration that includes a device or pipe, on which git would block."""
     if depth > _DEEPEST or not config.exists():
         return
     if not config.is_file():
-        raise RepositoryError(f"{str(config)[:300]!a} is no plain file, and a configuration includes it; remove that")
+        raise RepositoryError(
+            f"{str(config)[:300]!a} is included by a configuration, but is not a regular file; remove it"
+        )
     if b"include" not in config.read_bytes()[:_LARGEST_CONFIG].lower():
         return
     asked = ["git", "config", "--no-includes", "--null", "--file", str(config)]
@@ -129,7 +131,7 @@ def _check_includes(config: Path, depth: int = 0) -> None:
 
 
 def odd_entries(path: Path) -> Iterator[str]:
-    """What under a path (itself included) is neither a plain file nor a folder; nothing if there is no such path."""
+    """Entries under a path (itself included) that are neither regular files nor folders; none if it does not exist."""
     pending, count = [path], 0
     while pending:
         current = pending.pop()
@@ -148,7 +150,7 @@ def odd_entries(path: Path) -> Iterator[str]:
 
 
 def _children(folder: Path) -> list[Path]:
-    """What is in a folder that has to be looked at: of plain files in large folders only the kind matters."""
+    """Entries of a folder to check: for regular files in large folders only the kind matters."""
     with os.scandir(folder) as entries:
         return [Path(entry.path) for entry in entries if not entry.is_file(follow_symlinks=False)]
 
@@ -162,7 +164,7 @@ def _check_head(path: Path) -> None:
 
 
 def borrowed(folder: Path) -> str | None:
-    """Why a repository is not whole by itself: objects elsewhere, or a history that is not the one of its commits."""
+    """Why a repository is not self-contained: objects elsewhere, or a history that its commits do not have."""
     for name in ("alternates", "http-alternates"):
         if (folder / "objects" / "info" / name).exists():
             return f"borrows objects (objects/info/{name}); run `git repack -a -d` in it and remove that file"

@@ -1,4 +1,4 @@
-"""Objects of a clone of ours, from one git process that stays: a tenth of the cost of a process for each question."""
+"""Objects of our clones, read by one persistent git process: a tenth of the cost of a process per request."""
 
 import os
 import subprocess
@@ -13,16 +13,16 @@ from models.errors import InfrastructureError, RepositoryError
 from repos.git import Git
 
 _AT_ONCE = 64
-"""Objects asked for before their answers are read: few enough for the questions to fit into the pipe."""
+"""Objects requested before their answers are read: few enough for the requests to fit into the pipe."""
 _PIECE = 1 << 20
 _TREES = 20_000
-"""Folders that are remembered."""
+"""Cache size in folders."""
 _COMMITS = 1000
-"""Commits that are remembered."""
+"""Cache size in commits."""
 
 
 class Entry(NamedTuple):
-    """A thing in a folder: its name, its mode in octal digits, its id."""
+    """An entry of a folder: its name, its mode in octal digits, its id."""
 
     name: bytes
     mode: bytes
@@ -30,12 +30,12 @@ class Entry(NamedTuple):
 
     @property
     def is_folder(self) -> bool:
-        """Whether the thing is a folder."""
+        """Whether the entry is a folder."""
         return self.mode == b"40000"
 
 
 class Objects:
-    """Reads objects by id. Threads may share one; they take turns."""
+    """Reads objects by id. Thread-safe; calls are serialised."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -46,7 +46,7 @@ class Objects:
         self._commits: dict[str, bytes] = {}
 
     def resolve(self, revision: str) -> str | None:
-        """The commit's id; None if there is none of that name, or the name is one for `git rev-parse` to judge."""
+        """The commit's id; None if there is no such commit, or the name needs `git rev-parse`."""
         if len(revision.split()) != 1:
             return None
         with self._lock:
@@ -69,7 +69,7 @@ class Objects:
                 yield wanted, content
 
     def commit(self, id_: str) -> bytes:
-        """A commit as it is stored; empty if the id is that of a huge one, which no commit is."""
+        """A commit as stored; empty for a huge object, which cannot be a commit."""
         if id_ not in self._commits:
             ((_, content),) = self.read([id_], _PIECE)
             self._remember(id_, content)
@@ -81,7 +81,7 @@ class Objects:
         self._commits[id_] = content or b""
 
     def tree(self, id_: str) -> tuple[Entry, ...]:
-        """What is in a folder."""
+        """The entries of a folder."""
         if id_ not in self._trees:
             ((_, content),) = self.read([id_])
             if len(self._trees) >= _TREES:
@@ -90,10 +90,10 @@ class Objects:
         return self._trees[id_]
 
     def _ask(self, names: Sequence[str], most: int | None) -> list[tuple[str, str, bytes | None]]:
-        """Id, kind and content of each named object; a second time, of a fresh process, if the first one is gone."""
+        """Id, kind and content of each named object; retried with a new process if the first one is gone."""
         for fresh in (False, True):
             process = self._running(fresh)
-            self._process = None  # until the answers are read to their end: a half-read process is of no use
+            self._process = None  # until all answers are read: a half-read process is unusable
             assert process.stdin is not None
             assert process.stdout is not None
             try:
@@ -106,7 +106,7 @@ class Objects:
             self._process = process
             if fresh or all(kind != "missing" for _, kind, _ in answers):
                 return answers
-        raise InfrastructureError(f"git cat-file ended while it was asked for objects of {self._git.directory}")
+        raise InfrastructureError(f"git cat-file ended during a request for objects of {self._git.directory}")
 
     def _running(self, fresh: bool) -> "subprocess.Popen[bytes]":
         if self._process is None or fresh or self._owner != os.getpid():
@@ -120,7 +120,7 @@ class Objects:
 
 @lru_cache(maxsize=8)
 def objects_of(directory: Path) -> Objects:
-    """The reader of a clone, which this process shares."""
+    """The reader of a clone, shared within this process."""
     return Objects(Git(directory))
 
 

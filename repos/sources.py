@@ -1,4 +1,4 @@
-"""Revisions of our clones as the index reads them."""
+"""Revisions of our clones as input of the index."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -10,14 +10,14 @@ from repos.index.source import HistorySince, PastCommit, SourceEntry, by_age
 from repos.objects import objects_of
 
 _NEAR = 32
-"""Commits among which a known ancestor is looked for first, without a git process of its own."""
+"""Commits among which a known ancestor is searched first, without a separate git process."""
 _FAR = 2000
-"""Commits among which it is looked for at all."""
+"""Commits among which it is searched at all."""
 _LOG = ("log", "-z", "-M", "--raw", "--no-abbrev", "--format=%H%x00%P%x00%ct%x00%B")
 
 
 class GitSource:
-    """A revision of one of our clones. Raises RepositoryError if there is none of that name."""
+    """A revision of one of our clones. Raises RepositoryError if it does not exist."""
 
     def __init__(self, git: Git, revision: str) -> None:
         self.git = git
@@ -30,7 +30,7 @@ class GitSource:
         return not self._boundary
 
     def files(self) -> list[SourceEntry]:
-        """Regular files, sorted by path; what is not UTF-8 in a path stays as surrogate escapes."""
+        """Regular files, sorted by path; bytes of a path that are not UTF-8 become surrogate escapes."""
         return sorted(self._files(commit_of(self._objects, self.revision).tree, ""))
 
     def _files(self, tree: str, prefix: str) -> Iterator[SourceEntry]:
@@ -42,23 +42,23 @@ class GitSource:
                 yield SourceEntry(path, entry.id)
 
     def read(self, blobs: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
-        """Contents by blob id, each wanted id once; None for one of more than `most` bytes."""
+        """Contents by blob id, each requested id once; None for one of more than `most` bytes."""
         return self._objects.read(list(dict.fromkeys(blobs)), most)
 
-    def commits(self, limit: int, told: Mapping[str, PastCommit]) -> list[PastCommit]:
+    def commits(self, limit: int, cached: Mapping[str, PastCommit]) -> list[PastCommit]:
         """The latest of the revision and its ancestors, by commit date. In a shallow clone the oldest have no paths.
 
-        Only those that are not `told` are asked of git.
+        Only those that are not `cached` are read from git.
         """
         listed = self.git.output("rev-list", "--no-merges", "--timestamp", self.revision).split()
         ages = sorted((-int(when), sha) for when, sha in zip(listed[::2], listed[1::2], strict=True))[:limit]
         chosen = [sha.decode() for _, sha in ages]
-        asked = "".join(f"{sha}\n" for sha in chosen if sha not in told).encode()
+        asked = "".join(f"{sha}\n" for sha in chosen if sha not in cached).encode()
         new = list(self._log("--no-walk=unsorted", "--stdin", stdin=asked)) if asked else []
-        return sorted([*(told[sha] for sha in chosen if sha in told), *new], key=by_age)
+        return sorted([*(cached[sha] for sha in chosen if sha in cached), *new], key=by_age)
 
     def since(self, known: Callable[[str], bool]) -> HistorySince | None:
-        """What came after a near ancestor that is known; None if none of the latest _FAR ancestors is."""
+        """The commits after a near ancestor that is known; None if none of the latest _FAR ancestors is."""
         near = self._straight(known)
         if near is not None:
             return near
@@ -69,7 +69,7 @@ class GitSource:
         return HistorySince(ancestor, sorted(self._log("--no-merges", f"^{ancestor}", self.revision), key=by_age))
 
     def _straight(self, known: Callable[[str], bool]) -> HistorySince | None:
-        """What came after an ancestor that is known, if only commits with one parent did, and only a few."""
+        """The commits after a known ancestor, if they are few and have one parent each."""
         passed: list[StoredCommit] = []
         sha = self.revision
         while not known(sha):
@@ -78,10 +78,10 @@ class GitSource:
                 return None
             passed.append(commit)
             sha = commit.parents[0]
-        told = {commit.sha: past_commit(self._objects, commit) for commit in passed}
-        asked = "".join(f"{sha}\n" for sha, past in told.items() if past is None).encode()
+        parsed = {commit.sha: past_commit(self._objects, commit) for commit in passed}
+        asked = "".join(f"{sha}\n" for sha, past in parsed.items() if past is None).encode()
         by_git = {past.sha: past for past in self._log("--no-walk=unsorted", "--stdin", stdin=asked)} if asked else {}
-        return HistorySince(sha, sorted((past or by_git[each] for each, past in told.items()), key=by_age))
+        return HistorySince(sha, sorted((past or by_git[each] for each, past in parsed.items()), key=by_age))
 
     def _log(self, *which: str, stdin: bytes | None = None) -> Iterator[PastCommit]:
         output = self.git.output(*_LOG, *which, *(() if stdin else ("--",)), stdin=stdin, timeout=1800)
@@ -93,7 +93,7 @@ class GitSource:
                 paths, renames, position = _changes(tokens, position + 4)
                 seconds = int(when)
             except (ValueError, IndexError) as error:
-                raise InfrastructureError("git log printed what this program does not know; upgrade git") from error
+                raise InfrastructureError("git log printed an unknown format; upgrade git") from error
             subject, body = split_message(message)
             name, ancestors = sha.decode(), tuple(parents.decode().split())
             if name in self._boundary:

@@ -1,4 +1,4 @@
-"""Parsing Python that strangers wrote, without running it."""
+"""Parsing untrusted Python without running it."""
 
 import ast
 import threading
@@ -12,10 +12,9 @@ can get a SystemError ("AST constructor recursion depth mismatch")."""
 
 
 def parse_python(text: str) -> ast.Module:
-    """The tree of a module, silent about its bad escapes.
+    """The syntax tree of a module, with warnings about bad escapes suppressed.
 
-    Raises SyntaxError, also for one that is nested too deeply for the parser, and ValueError for a NUL or a lone
-    surrogate.
+    Raises SyntaxError, also for nesting too deep for the parser, and ValueError for a NUL or a lone surrogate.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -11,7 +11,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def decode(data: bytes, path: str) -> str:
-    """Text of a file; raises EditError for a binary file (it holds a NUL) and for one that is not UTF-8."""
+    """Text of a file; raises EditError for a binary file (one with a NUL) and for one that is not UTF-8."""
     if b"\0" in data:
         raise EditError(f"{path} is a binary file; edits are for text")
     try:
@@ -45,13 +45,13 @@ def lines_of(text: str) -> list[str]:
 
 
 def line_end(lines: list[str]) -> str:
-    """What ends the first line that has an end; LF if none has."""
+    """The line end of the first line that has one; LF if none has."""
     ended = next((line for line in lines if line.endswith("\n")), "\n")
     return "\r\n" if ended.endswith("\r\n") else "\n"
 
 
 def with_ends(text: str, end: str) -> str:
-    """The text with its bare LFs turned into `end`."""
+    """The text with its bare LFs replaced by `end`."""
     return text if end == "\n" else re.sub(r"(?<!\r)\n", end, text)
 
 
@@ -61,9 +61,9 @@ def indent_of(line: str) -> str:
 
 
 def shift(text: str, old: str, new: str, what: str) -> str:
-    """The text with indent `old` of every line that is not blank turned into `new`.
+    """The text with indent `old` of every line that is not blank replaced by `new`.
 
-    Raises EditError, naming `what` was to be shifted, for a line that is not indented by `old`.
+    Raises EditError, with `what` in the message, for a line that is not indented by `old`.
     """
     shifted = []
     for number, line in enumerate(lines_of(text), 1):

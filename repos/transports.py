@@ -1,4 +1,4 @@
-"""What may be cloned: a path, or a URL of https, ssh or file. Anything else is refused before git starts.
+"""Allowed sources of clones: a path, or a URL of https, ssh or file. Others are refused before git starts.
 
 git has helpers for many transports, and some run commands or read from open files (`ext::`, `fd::`).
 """
@@ -20,11 +20,11 @@ _SCP = re.compile(r"(?:(?P<user>[^@:/]+)@)?(?P<host>[^@:/]+):(?P<path>.+)")
 
 
 class SourceNotFound(RepositoryError):
-    """A source names no file and no URL."""
+    """A source refers to no existing file and no URL."""
 
 
 def refuse_transport(source: str) -> None:
-    """Raises RepositoryError for what `local_path` refuses, whether or not it exists."""
+    """Raise RepositoryError for a source that `local_path` refuses, whether or not it exists."""
     try:
         local_path(source)
     except SourceNotFound:
@@ -32,10 +32,10 @@ def refuse_transport(source: str) -> None:
 
 
 def local_path(source: str) -> Path | None:
-    """The path that a source names (also as a file URL), or None for one that must be fetched over the network.
+    """The path that a source refers to (also as a file URL), or None for one that must be fetched over the network.
 
-    Raises RepositoryError for a transport other than file, https and ssh, and for a URL that could be taken for an
-    option of a program, that hides characters, or that holds credentials.
+    Raises RepositoryError for a transport other than file, https and ssh, and for a URL that could be parsed as an
+    option of a program, that hides characters, or that contains credentials.
     """
     _refuse_odd_text(source)
     refuse_credentials(source)
@@ -97,13 +97,13 @@ def _of_file_url(source: str, host: str, path: str) -> Path:
 
 
 def _check_host(source: str, user: str | None, host: str) -> None:
-    """The host goes to ssh or into a request: it must not be taken for an option or for something else."""
+    """The host is passed to ssh or into a request: it must not parse as an option or as anything else."""
     if not _HOST.fullmatch(host) or (user is not None and not _USER.fullmatch(user)):
-        raise _refused(source, "has an odd host or user name")
+        raise _refused(source, "has an invalid host or user name")
 
 
 def refuse_credentials(source: str) -> None:
-    """Raises RepositoryError for a URL that holds a secret, without repeating it: it would end up in logs and rows."""
+    """Raise RepositoryError for a URL that contains a secret, without repeating it: messages are logged and stored."""
     web = re.match(r"https?://[^/@]+@(?P<rest>.*)", source, re.IGNORECASE)
     other = re.match(r"(?:[a-zA-Z+]+://)?[^/@:]+:[^/@]*@(?P<rest>.*)", source)
     if found := web or other:

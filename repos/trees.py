@@ -1,4 +1,4 @@
-"""Writing into a tree that strangers shaped: never through a link, never outside."""
+"""Writing into untrusted trees: never through a link, never outside."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _SHOWN = 200  # characters of a path in a message
 
 
 class UnsafePath(CleanRoomError):
-    """A path that would leave its tree, that git would take for its own, or that no file system takes."""
+    """A path that leaves its tree, that git would treat as its own, or that file systems refuse."""
 
 
 class LinkedPath(CleanRoomError):
@@ -25,8 +25,8 @@ class LinkedPath(CleanRoomError):
 
 
 def inside(path: str) -> bool:
-    """Whether a relative path stays inside a tree and can be one: no root, no `..`, no `.git`, no NUL, no empty name,
-    nothing that file systems cannot encode or find too long."""
+    """Whether a relative path stays inside a tree and is valid: no root, no `..`, no `.git`, no NUL, no empty name,
+    nothing that file systems cannot encode or that is too long."""
     pure = PurePosixPath(path)
     names = {part.lower() for part in pure.parts}
     stays = bool(pure.parts) and not pure.is_absolute() and "\0" not in path and not names & {"..", ".git"}
@@ -36,19 +36,19 @@ def inside(path: str) -> bool:
 def _can_be(path: str) -> bool:
     try:
         encoded = os.fsencode(path)
-    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+    except UnicodeEncodeError:  # a lone surrogate that encodes no byte
         return False
     return len(encoded) <= PATH_MAX and max(map(len, encoded.split(b"/"))) <= NAME_MAX
 
 
 def overlay(tree: Path, changes: Overlay) -> None:
-    """Write changes over a tree: removals first, then files. What is in a file's way (a link, a folder) is removed.
+    """Apply changes to a tree: removals first, then files. Whatever is in a file's way (a link, a folder) is removed.
 
-    Raises UnsafePath, before anything is written, for a path that leaves the tree or that no file system takes.
+    Raises UnsafePath, before anything is written, for a path that leaves the tree or that file systems refuse.
     """
     for path in sorted(changes):
         if not inside(path):
-            raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or can be none")
+            raise UnsafePath(f"path {path[:_SHOWN]!r} leaves the tree or is invalid")
     for path in sorted(path for path, content in changes.items() if content is None):
         with contextlib.suppress(LinkedPath):
             remove_file(tree, path)
@@ -131,7 +131,7 @@ def parent_folder(
 
 
 def _clear(parent: int, name: str) -> None:
-    """Remove whatever has a name in a folder: a file, a link (not what it points at), or a whole folder."""
+    """Remove the entry of a name in a folder: a file, a link (not its target), or a whole folder."""
     try:
         mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _clear(parent: int, name: str) -> None:
 
 
 def make_links(tree: Path, links: Mapping[str, str]) -> None:
-    """Make symlinks (path -> goal), then remove all of those that lead outside, however they are chained."""
+    """Make symlinks (path -> target), then remove all of those that lead outside, however they are chained."""
     for path, goal in sorted(links.items()):
         if inside(path) and not goal.startswith("/") and "\0" not in goal:
             with parent_folder(tree, path, make=True, clear=True) as (parent, name):
@@ -159,15 +159,15 @@ def make_links(tree: Path, links: Mapping[str, str]) -> None:
 def _stays(link: Path, root: Path) -> bool:
     try:
         return link.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # a circle
+    except (OSError, RuntimeError):  # a loop
         return False
 
 
 def files_and_links(tree: Path) -> Iterator[tuple[str, bool]]:
     """Every file of a tree as (path, whether it is a symlink), links to folders included; no link is followed.
 
-    Left out is what nobody could open under its path: what lies in unreadable folders, and so deep that the system
-    takes no such path.
+    Skipped is what cannot be opened under its path: entries of unreadable folders, and paths longer than the system
+    accepts.
     """
     for folder in walk(tree):
         if folder.path is None:

@@ -1,1 +1,1 @@
-"""Running code of strangers: sandbox, environments, test runners."""
+"""Running untrusted code: sandbox, environments, test runners."""

@@ -1,4 +1,4 @@
-"""A repository state on disk: a commit's files, a candidate's changes over them, the hidden tests over those."""
+"""A repository state on disk: a commit's files, a candidate's changes on top, then the hidden tests."""
 
 import tempfile
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
 
 
 class BuildFailed(CleanRoomError):
-    """A repository that must be built before its tests can run did not build."""
+    """The build of a repository that must be built before its tests can run failed."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What it takes to run a repository's tests on this machine."""
+    """The resources for running a repository's tests on this machine."""
 
     sandbox: Sandbox
     environments: EnvironmentStore
@@ -47,7 +47,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Provisioned:
-    """An environment in use, with what it was made for. `version` is what the repository's own distribution reports."""
+    """An environment in use, and its purpose. `version` is the one that the repository's own distribution reports."""
 
     environment: BuiltEnvironment
     version: str
@@ -55,16 +55,16 @@ class Provisioned:
 
 @contextmanager
 def provisioned(runtime: Runtime, environment: Environment, packages: Path, version: str) -> Iterator[Provisioned]:
-    """Hold an environment, building it first if need be. Raises EnvironmentFault, WheelError."""
+    """Keep an environment in use, building it first if missing. Raises EnvironmentFault, WheelError."""
     with runtime.environments.acquire(environment, packages) as built:
         yield Provisioned(built, version)
 
 
 @contextmanager
 def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
-    """A commit's files in a directory of their own, gone at the end; never reused, for caches change results.
+    """A commit's files in a temporary directory; never reused, because caches change results.
 
-    Whatever was left in it is thrown away in one step and keeps nobody waiting.
+    Its content is discarded in one step at the end, without blocking.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     try:
@@ -81,7 +81,7 @@ def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
 
 
 def install_tests(git: Git, commit: str, tree: Path) -> None:
-    """Make the tree's tests those of `commit`: its test files and links written, all others removed."""
+    """Replace the tree's tests by those of `commit`: its test files and links are written, all others removed."""
     entries = {e.path: e for e in git.tree(commit) if is_test_path(e.path) and e.mode != "160000"}
     contents = git.blobs(sorted({entry.blob for entry in entries.values()}))
     files = {path: (contents[e.blob], e.mode == "100755") for path, e in entries.items() if e.mode != "120000"}
@@ -92,7 +92,7 @@ def install_tests(git: Git, commit: str, tree: Path) -> None:
 
 
 def project_in(tree: Path) -> Project:
-    """How a tree on disk is laid out for running its tests, read without running any of it."""
+    """The layout of a tree on disk for running its tests, read without running any of it."""
     paths = sorted(path for path, link in files_and_links(tree) if not link)
     known = frozenset(paths)
     return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
@@ -134,10 +134,10 @@ def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
 
 
 def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
-    """What a build adds to a tree that has extension modules; nothing for any other.
+    """Overlay that a build adds to a tree with extension modules; empty for any other.
 
-    The build runs in the sandbox, in a copy of the tree: whatever it does there besides its wheel is thrown away. Files
-    that the tree has, and tests, are not among what it adds. Raises BuildFailed.
+    The build runs in the sandbox, in a copy of the tree: of its output only the wheel is kept. Files that the tree has,
+    and tests, are not in the overlay. Raises BuildFailed.
     """
     project = project_in(tree)
     if not project.needs_build:
@@ -158,8 +158,8 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
         limits=runtime.limits,
     )
     if finished.ending is not ProcessEnd.EXITED or finished.exit_code != 0:
-        said = finished.output.strip().splitlines()
-        raise BuildFailed(f"{project.name} did not build: {said[-1] if said else finished.ending.value}")
+        printed = finished.output.strip().splitlines()
+        raise BuildFailed(f"{project.name} did not build: {printed[-1] if printed else finished.ending.value}")
     try:
         unpack_built(out, unpacked)
     except (EnvironmentFault, WheelError) as error:

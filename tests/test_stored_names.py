@@ -21,7 +21,7 @@ from flows.validate import validate
 from harness.mining.messages import MessageFault
 from harness.runs.attempt import AttemptResult, File
 from harness.runs.solving import FullCheck, SolveOrder
-from harness.validation.confirmation.recorded import GoldSightings, KeptTwin, Module, TwinSet, keep_recorded
+from harness.validation.confirmation.recorded import GoldGuardEvents, KeptTwin, Module, TwinSet, keep_recorded
 from host.settings import settings_with_sources
 from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
 from models.campaign_settings import StepTestMode
@@ -248,7 +248,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (KeptTwin, "id origin line before value gold"),
     (Module, "path source"),
     (TwinSet, "modules kept tried reason"),
-    (GoldSightings, "places forged"),
+    (GoldGuardEvents, "places forged"),
     (FullCheck, "before after broken new seconds"),
     (SolveOrder, "task repository revision gold tests"),
     (
@@ -328,5 +328,5 @@ def test_flows_go_by_the_names_that_deployments_use() -> None:
 
 def test_what_is_recorded_of_confirmations_lies_in_the_files_that_are_read(tmp_path: Path) -> None:
     keep_recorded(tmp_path, "key", TwinSet())
-    keep_recorded(tmp_path, "key", GoldSightings(places=(), forged=()))
+    keep_recorded(tmp_path, "key", GoldGuardEvents(places=(), forged=()))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["key.json", "key.usual.json"]

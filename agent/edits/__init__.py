@@ -1,1 +1,1 @@
-"""Edits: read from an answer, written as text, applied to a tree."""
+"""Edits: parsed from an answer, formatted as text, applied to a tree."""

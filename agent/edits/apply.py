@@ -17,7 +17,7 @@ class FileTree(Protocol):
     """Files to start from."""
 
     def get(self, path: str) -> FileContent | None:
-        """A file, or None where none is. Raises EditError for symlinks, paths through them, and binaries."""
+        """A file, or None if there is none. Raises EditError for symlinks, paths through them, and binaries."""
         ...
 
     def entries_under(self, folder: str) -> list[str]:
@@ -27,7 +27,7 @@ class FileTree(Protocol):
 
 @dataclass(frozen=True)
 class Applied:
-    """What came of a batch: a result for each edit, and the files that changed (None: gone).
+    """The result of a batch: a result for each edit, and the files that changed (None: deleted).
 
     If any edit was rejected, `files` is empty and every result has an error.
     """
@@ -44,8 +44,8 @@ class Applied:
 def apply_edits(edits: Sequence[Edit], tree: FileTree) -> Applied:
     """Apply edits in order, each to the result of those before it.
 
-    A rejected edit rejects the batch; the edits after it are still tried, so that one answer hears of all its
-    mistakes at once. Raises nothing for a bad edit: its result says what is wrong.
+    A rejected edit rejects the batch; the edits after it are still tried, so that all mistakes of an answer are
+    reported at once. Raises nothing for a bad edit: its result says what is wrong.
     """
     overlay = _Overlay(tree)
     results = [overlay.apply(edit) for edit in edits]
@@ -58,7 +58,7 @@ def apply_edits(edits: Sequence[Edit], tree: FileTree) -> Applied:
 
 
 class _Overlay:
-    """The tree as the edits so far left it."""
+    """The tree as left by the edits so far."""
 
     def __init__(self, tree: FileTree) -> None:
         self._tree = tree

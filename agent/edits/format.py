@@ -62,7 +62,7 @@ def _fenced(content: str, path: str) -> list[str]:
 
 
 def _free_length(least: int, lines: list[str], ends: Callable[[int], list[re.Pattern[str]]]) -> int:
-    """The shortest marker length, from `least` up, at which no content line reads as a marker."""
+    """The shortest marker length, at least `least`, at which no content line reads as a marker."""
     for length in count(least):
         patterns = ends(length)
         if not any(pattern.match(line) for line in lines for pattern in patterns):

@@ -1,6 +1,6 @@
-"""Where the search text of an edit stands in a file: exact, shifted by an indent, or with `...` for middles.
+"""Location of an edit's search text in a file: exact, shifted by an indent, or with `...` for omitted middles.
 
-Matches are whole lines, and every rung wants exactly one. A rung with several matches ends the climb: what is
+Matches are whole lines, and every rung requires exactly one. A rung with several matches stops the search: what is
 ambiguous when read literally does not become clear when read leniently.
 """
 
@@ -25,7 +25,7 @@ class _File:
     keys: list[str]
 
     def starts(self, wanted: list[str]) -> list[int]:
-        """Where `wanted` stands, overlapping places included."""
+        """Line numbers at which `wanted` occurs, overlapping matches included."""
         first, count = wanted[0], len(wanted)
         places = (index for index, key in enumerate(self.keys) if key == first)
         return [index for index in places if self.keys[index : index + count] == wanted]
@@ -34,9 +34,9 @@ class _File:
 def replace_once(text: str, search: str, replace: str, path: str) -> tuple[str, Rung]:
     """The text with the one place of `search` replaced, and the rung that found it.
 
-    A search without CR matches lines with either end, and the replacement takes the ends of what it replaces.
-    A last line without a newline matches with and without one in `search`. Raises EditError for no match
-    (naming the nearest place) and for several (naming their lines).
+    A search without CR matches lines with either end, and the replacement takes the line ends of what it replaces. A
+    last line without a newline matches with and without one in `search`. Raises EditError for no match (naming the
+    nearest place) and for several (naming their lines).
     """
     if not search:
         if text:
@@ -74,7 +74,7 @@ def _only(file: _File, starts: list[int]) -> int:
 
 
 def _put(file: _File, places: list[tuple[int, int, str]], complete: bool, literal: bool) -> str:
-    """Replace `count` lines from `start` for each place; the last one may end the file without a newline."""
+    """Replace `count` lines from `start` at each place; the last one may end the file without a newline."""
     lines = list(file.lines)
     for index, (start, count, replace) in reversed(list(enumerate(places))):
         region = file.lines[start : start + count]
@@ -93,7 +93,7 @@ def _put(file: _File, places: list[tuple[int, int, str]], complete: bool, litera
 
 
 def _shifted(file: _File, wanted: list[str]) -> Iterator[tuple[int, str, str]]:
-    """Places where the lines stand under another indent: (start, indent taken away, indent put there)."""
+    """Places where the lines occur under another indent: (start, indent removed, indent added)."""
     bare = [key.lstrip(" \t") for key in file.keys]
     bare_wanted = [line.lstrip(" \t") for line in wanted]
     solid = [index for index, line in enumerate(bare_wanted) if line.strip()]
@@ -117,7 +117,7 @@ def _same_bare(lines: list[str], wanted: list[str]) -> bool:
 
 
 def _difference(old: str, new: str) -> tuple[str, str] | None:
-    """What a shift takes away and what it puts there, if one indent extends the other at its outer side."""
+    """The indents that a shift removes and adds, if one indent extends the other at its outer side."""
     if old == new:
         return None
     if new.endswith(old):
@@ -138,7 +138,7 @@ def _split(lines: list[str]) -> list[list[str]]:
 
 
 def _elided(file: _File, wanted: list[str], replace: str) -> list[tuple[int, int, str]]:
-    """Places of the pieces between the `...` lines, each with what replaces it."""
+    """Places of the pieces between the `...` lines, each with its replacement."""
     pieces = _split(wanted)
     news = _split(replace.removesuffix("\n").split("\n") if replace else [])
     if not all(pieces):
@@ -162,11 +162,11 @@ def _elided(file: _File, wanted: list[str], replace: str) -> list[tuple[int, int
 
 
 def _chains(starts: list[list[int]], lengths: list[int]) -> tuple[int, list[int]]:
-    """In how many ways (2 means more than one) the pieces can be placed in order with at least one line between
-    neighbours, and the one way if it is the only one. Counts from the last piece to the first."""
+    """The number of ways (2 means more than one) to place the pieces in order with at least one line between
+    neighbours, and the placement if it is unique. Counts from the last piece to the first."""
     counts = [[1] * len(starts[-1])]
     for index in range(len(starts) - 2, -1, -1):
-        after = [0]  # after[i]: ways of all later pieces whose first stands at its i-th place or further on
+        after = [0]  # after[i]: ways of all later pieces whose first is at its i-th place or later
         for count in reversed(counts[0]):
             after.append(min(2, after[-1] + count))
         after.reverse()
@@ -183,7 +183,7 @@ def _chains(starts: list[list[int]], lengths: list[int]) -> tuple[int, list[int]
 
 
 def _nearest(file: _File, wanted: list[str]) -> str:
-    """Where the file comes closest to the wanted lines, and the first line that differs there."""
+    """The place where the file is most similar to the wanted lines, and the first line that differs there."""
     if not file.lines:
         return "the file is empty"
     bare, bare_wanted = [key.strip() for key in file.keys], [line.strip() for line in wanted]

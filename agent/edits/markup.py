@@ -34,32 +34,32 @@ _PLAIN = re.compile(r"[!#-_a-~][!-_a-~]*\Z")  # printable ASCII with no backtick
 
 
 def divider(length: int) -> re.Pattern[str]:
-    """What separates the search from the replacement in a block whose marker has `length` characters."""
+    """The line between search and replacement in a block whose marker has `length` characters."""
     return re.compile(rf"={{{length}}}[ \t\r]*$")
 
 
 def closing(length: int) -> re.Pattern[str]:
-    """What ends such a block."""
+    """The line that ends such a block."""
     return re.compile(rf">{{{length}}} REPLACE[ \t\r]*$")
 
 
 def fence_end(length: int) -> re.Pattern[str]:
-    """What ends a fence of `length` backticks."""
+    """The line that ends a fence of `length` backticks."""
     return re.compile(rf"`{{{length}}}[ \t\r]*$")
 
 
 def fence_start(length: int) -> re.Pattern[str]:
-    """What looks like another fence of that length: most likely the outer one was not made long enough."""
+    """A line that looks like another fence of that length: most likely the outer one is too short."""
     return re.compile(rf"`{{{length}}}[^`\s]")
 
 
 def block_start(length: int) -> re.Pattern[str]:
-    """What starts a block whose marker has `length` characters."""
+    """The line that starts a block whose marker has `length` characters."""
     return re.compile(rf"<{{{length}}} SEARCH[ \t\r]*$")
 
 
 def encode(text: str) -> list[str]:
-    """Content as lines, without the newline that ends each; `decode` gives the text back exactly."""
+    """Content as lines, without the newline that ends each; the inverse of `decode`."""
     lines = text.split("\n")
     if lines[-1]:
         return [*lines, NO_NEWLINE]
@@ -70,7 +70,7 @@ def encode(text: str) -> list[str]:
 
 
 def decode(lines: list[str]) -> str:
-    """The text that `lines` stand for."""
+    """The text encoded by `lines`."""
     if lines and lines[-1] == NO_NEWLINE:
         return "\n".join(lines[:-1])
     if lines and _ESCAPED.match(lines[-1]):

@@ -1,4 +1,4 @@
-"""Edits read from the text of a coder's answer; `agent.edits.markup` describes the format.
+"""Edits parsed from the text of a coder's answer; `agent.edits.markup` describes the format.
 
 Strict inside the blocks, tolerant of prose around them.
 """
@@ -13,7 +13,7 @@ from models.errors import EditError
 
 @dataclass(frozen=True)
 class CodeAnswer:
-    """What a coder's answer holds: the edits in order, and the prose around them."""
+    """The content of a coder's answer: the edits in order, and the prose around them."""
 
     edits: list[Edit]
     reasoning: str
@@ -56,7 +56,7 @@ class _Reader:
         return self.lines[self.position] if self.position < len(self.lines) else None
 
     def item(self) -> None:
-        """Read one header with what belongs to it, one block, or one line of prose."""
+        """Read one header with its body, one block, or one line of prose."""
         line = self.lines[self.position]
         if line.rstrip(" \t\r") == markup.NO_CHANGE:
             self.unchanged = True

@@ -1,4 +1,4 @@
-"""Edits of whole symbols: their lines, decorators included, replaced, deleted, or followed by new ones."""
+"""Edits of whole symbols: their lines, decorators included, are replaced, deleted, or followed by new ones."""
 
 import difflib
 
@@ -11,9 +11,9 @@ from repos.index.symbols import IMPORTS, MODULE, Symbol, base_name, import_block
 def edit_symbol(text: str, edit: SymbolEdit) -> tuple[str, Rung]:
     """The text after the edit, and its rung: `file` for `<module>`, `indent-shift` for a re-indented body.
 
-    Deleting a symbol takes the blank lines right before it as well. A body takes the indent and the line ends
-    of the symbol. Raises EditError for a name that is unknown or ambiguous and for a symbol that shares its
-    lines with other code.
+    Deleting a symbol also deletes the blank lines right before it. A body takes the indent and the line ends of the
+    symbol. Raises EditError for a name that is unknown or ambiguous and for a symbol that shares its lines with other
+    code.
     """
     mark = texts.BOM if text.startswith(texts.BOM) else ""
     lines = texts.lines_of(text.removeprefix(mark))
@@ -54,7 +54,7 @@ def _edit_module(lines: list[str], edit: SymbolEdit) -> str:
 
 
 def find_symbol(text: str, path: str, name: str) -> Symbol:
-    """The symbol of that name, whose lines are its own; raises EditError that names what could be meant."""
+    """The symbol of that name, if it occupies whole lines; otherwise raises EditError with the candidates."""
     if language_of(path) is None:
         raise EditError(f"{path}: no symbols are known in files of this kind; edit {MODULE}")
     known = symbols(text, path)
@@ -77,7 +77,7 @@ def find_symbol(text: str, path: str, name: str) -> Symbol:
 
 
 def _indented(edit: SymbolEdit, indent: str) -> tuple[str, Rung]:
-    """The body under the symbol's indent, judged by its first line that is not blank."""
+    """The body under the symbol's indent, measured at its first line that is not blank."""
     first = next(line for line in texts.lines_of(edit.body) if line.strip())
     old = texts.indent_of(first)
     if old == indent or edit.symbol == IMPORTS:

@@ -1,1 +1,1 @@
-"""Plans, read from the answers of the planning stages."""
+"""Plans parsed from the answers of the planning stages."""

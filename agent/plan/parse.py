@@ -1,4 +1,4 @@
-"""Plans read from the JSON a planning stage answers with; prose around it is tolerated, a bad plan is not."""
+"""Plans parsed from a planning stage's JSON; prose around it is tolerated, a bad plan is not."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -31,9 +31,9 @@ def parse_test_plan(text: str, part: MetaPlanPart) -> TestPlan:
 
 
 def parse_adjustment(text: str, begun: Sequence[MetaPlanPart] = ()) -> PlanAdjustment:
-    """What an answer makes of the rest of the plan. New parts may depend on those already begun.
+    """The decision about the rest of the plan in an answer. New parts may depend on those already begun.
 
-    Raises PlanError as `parse_meta_plan` does; ids of parts that were begun are taken.
+    Raises PlanError as `parse_meta_plan` does; ids of parts already begun cannot be reused.
     """
     adjustment = read_answer(PlanAdjustment, text, "verdict")
     MetaPlan(parts=(*begun, *adjustment.parts)).in_order()

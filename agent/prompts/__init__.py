@@ -1,4 +1,4 @@
-"""What each stage's model is told: one template per stage, and the shape its answer must have."""
+"""Prompts of the stages: one template per stage, and the schema of its answer."""
 
 from agent.prompts.render import REVISION, render
 from agent.prompts.schemas import answer_schema

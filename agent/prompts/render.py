@@ -1,7 +1,7 @@
-"""A request as messages: the stage's template, cut to the room there is.
+"""A request as messages: the stage's template, cut to the token budget.
 
-What is the same for all samples, parts and steps of a task stands first, so that a server which keeps the state of a
-prefix computes it once.
+Text shared by all samples, parts and steps of a task comes first, so that a server with a prefix cache computes it
+once.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ REVISION = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(_FOLDE
 """Changes with the templates."""
 _BETWEEN = "\0"
 FRAME = 8
-"""Tokens that a chat format puts around a message, at most."""
+"""Most tokens that a chat format adds to a message."""
 
 
 def render(request: Request, max_prompt_tokens: int, count: Callable[[str], int]) -> tuple[Message, ...]:
-    """The messages of a request, in at most `max_prompt_tokens` by `count` if leaving things out makes that possible.
+    """The messages of a request, in at most `max_prompt_tokens` by `count` if omitting context makes that possible.
 
-    The context's files go first, the last of them first; then the parts of files to change that no target names. A
-    prompt that is still too long is returned as it is: who sends it knows the numbers.
+    The context's files are dropped first, from the last on; then the parts of files to change that no target names. A
+    prompt that is still too long is returned as it is: the sender knows the numbers.
     """
     messages: tuple[Message, ...] = ()
     for shorter in _shorter(request):
@@ -62,7 +62,7 @@ def _with_context(request: Request, keep: int) -> Request:
 
 
 def _hidden(request: Request) -> set[str]:
-    """Files of the context that a coder is shown as they are now instead."""
+    """Files of the context that a coder sees in their current state instead."""
     if request.stage is not Stage.CODE or request.plan is None:
         return set()
     return {target.path for step in request.plan.steps for target in step.targets}
@@ -75,7 +75,7 @@ def _messages(request: Request, elided: bool) -> tuple[Message, ...]:
         return elide(file.text, file.path, named, ()) if elided and named else file.text
 
     values = {"request": request, "hidden": _hidden(request), "shown": shown, "between": _BETWEEN}
-    # The system message holds no text of the task or the repository, so the first mark is the template's.
+    # The system message contains no text of the task or the repository, so the first mark is the template's.
     system, _, user = _template(request.stage).render(values).partition(_BETWEEN)
     return Message(role="system", content=_tidy(system)), Message(role="user", content=_tidy(user))
 

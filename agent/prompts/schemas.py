@@ -1,6 +1,6 @@
-"""The JSON Schema of each stage's answer, narrowed to what was asked, for servers that can hold a model to one.
+"""The JSON Schema of each stage's answer, narrowed to the request, for servers with constrained decoding.
 
-Every property is required and none is free, as strict modes demand; lists are bounded, so that an answer ends.
+Every property is required and none is free, as strict modes demand; lists are bounded, so that generation ends.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Bounds:
-    """How long an answer's texts (characters) and lists may be."""
+    """Limits of an answer's texts (characters) and lists."""
 
     text: int = 1200
     short: int = 200
@@ -27,12 +27,12 @@ class Bounds:
 
 
 TIGHT = Bounds(text=160, short=48, parts=2, steps=2, targets=1, names=4, depends=0)
-"""What a small model can say to its end in a few hundred tokens."""
+"""Bounds that a small model can complete in a few hundred tokens."""
 TIGHT_BELOW = 1024
 
 
 def answer_schema(request: Request, tokens: int) -> Schema | None:
-    """The schema of the answer to a request, which may have `tokens`; None for the coder, whose answer is no JSON."""
+    """The schema of the answer to a request, of at most `tokens`; None for the coder, whose answer is not JSON."""
     if request.stage is Stage.CODE:
         return None
     return _Shapes(request, TIGHT if tokens < TIGHT_BELOW else Bounds()).schema()

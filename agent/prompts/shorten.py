@@ -1,4 +1,4 @@
-"""Long texts of a prompt, cut to what matters: the head, the tail, and in between the lines that say what failed."""
+"""Long texts of a prompt, cut to the head, the tail, and in between the lines that report a failure."""
 
 import re
 
@@ -8,7 +8,7 @@ _TELLING = re.compile(r"^E\s|^(>|---|\+\+\+|@@)|Error\b|FAILED|assert|^\S+\.(?:p
 
 
 def shorten(text: str, most: int = MOST) -> str:
-    """`text` in at most about `most` characters; a line in brackets says how many lines were left out."""
+    """`text` in at most about `most` characters; a line in brackets gives the number of lines left out."""
     if len(text) <= most:
         return text
     lines = text.split("\n")
@@ -42,7 +42,7 @@ def one_line(text: str, most: int = 200) -> str:
 
 
 def _by_worth(lines: list[str]) -> list[int]:
-    """Line numbers, those to keep first: a few of the head, the telling ones, then from both ends inwards."""
+    """Line numbers by priority: a few of the head, the lines about failures, then from both ends inwards."""
     count = len(lines)
     head = list(range(min(5, count)))
     telling = [index for index, line in enumerate(lines) if _TELLING.search(line)]

@@ -1,4 +1,4 @@
-"""Retrieval without a model: candidates by rank, their symbols, and the context made of them."""
+"""Retrieval: candidates by rank, judgements of files and symbols, and the context made of them."""
 
 from agent.retrieve.assembly import assemble
 from agent.retrieve.elide import elide

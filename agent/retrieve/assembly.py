@@ -1,4 +1,4 @@
-"""The context package: files in the order of their worth, each as whole as there is room for."""
+"""The context package: files in order of relevance, each as complete as the token budget allows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ WHOLE = 1500
 SMALL = 300
 """Tokens up to which a supporting file is shown whole."""
 SUPPORTING_SHARE = 0.25
-"""Share of the budget that supporting files may have together."""
+"""Share of the budget for all supporting files together."""
 FRAME = 24
-"""Tokens that a file's path and fence take in a prompt."""
+"""Tokens of a file's path and fence in a prompt."""
 _Count = Callable[[str], int]
 
 
@@ -29,8 +29,8 @@ def assemble(
 
     Relevant files come first, each in the fullest of these forms that fits: whole (if small, or nothing of it is
     excluded), elided to the symbols that matter with the heads of the others, only the symbols that matter.
-    Supporting files are the heads and docstrings of the symbols that matter. Nothing is cut in the middle of a form:
-    what does not fit is left out and listed, with the reason. Files keep the order in which they come.
+    Supporting files are reduced to heads and docstrings of the symbols that matter. A form is never truncated: what
+    does not fit is left out and listed, with the reason. Files keep their input order.
     """
     packer = _Packer(index, _by_path(symbols), budget, count)
     for relevance in (Relevance.RELEVANT, Relevance.SUPPORTING):
@@ -58,7 +58,7 @@ class _Packer:
         self._supporting = 0
 
     def add(self, candidate: Candidate, relevance: Relevance) -> None:
-        """Take a file in its fullest form that fits, or note why not."""
+        """Add a file in its fullest form that fits, or note why not."""
         if candidate.path not in self._index:
             self._left.append(LeftOut(path=candidate.path, tokens=0, reason="there is no such text file"))
             return
@@ -111,29 +111,31 @@ class _Packer:
         text = file.text
         keep = {each.symbol for each in judged if each.use in (SymbolUse.PRIMARY, SymbolUse.SUPPORTING)}
         primary = {each.symbol for each in judged if each.use is SymbolUse.PRIMARY}
-        told = {each.symbol for each in judged if each.use is SymbolUse.TYPE_CONTEXT}
+        signatures = {each.symbol for each in judged if each.use is SymbolUse.TYPE_CONTEXT}
         if relevance is Relevance.SUPPORTING:
             left = tuple(each for each in judged if each.use is not SymbolUse.EXCLUDED)
             if not file.symbols or self._count(text) <= SMALL:
                 yield _Form(text, True, ())
-            elif shown := heads(text, path, keep) or heads(text, path, told):
+            elif shown := heads(text, path, keep) or heads(text, path, signatures):
                 yield _Form(shown, False, left)
             return
         if not file.symbols or self._count(text) <= WHOLE or keep >= {each.name for each in file.symbols}:
             yield _Form(text, True, ())
         if file.symbols:
-            yield self._elided(text, path, judged, keep, told)
+            yield self._elided(text, path, judged, keep, signatures)
             yield self._elided(text, path, judged, primary, set())
             if primary:
                 yield _Form(heads(text, path, primary), False, judged)
 
     @staticmethod
-    def _elided(text: str, path: str, judged: tuple[SymbolJudgement, ...], keep: set[str], told: set[str]) -> _Form:
-        shown = elide(text, path, keep, told)
+    def _elided(
+        text: str, path: str, judged: tuple[SymbolJudgement, ...], keep: set[str], signatures: set[str]
+    ) -> _Form:
+        shown = elide(text, path, keep, signatures)
         return _Form(shown, shown == text, tuple(each for each in judged if each.symbol not in keep))
 
     def package(self) -> ContextPackage:
-        """What was packed."""
+        """The packed context."""
         return ContextPackage(
             files=tuple(self._files), left_out=tuple(self._left), tokens=self._used, budget=self._budget
         )

@@ -8,10 +8,10 @@ K1 = 1.2
 
 
 class Field:
-    """Counts of terms in documents that are known by their number.
+    """Term counts of documents, which are identified by their number.
 
-    Okapi BM25 with the inverse document frequency that is never negative; `length` (its `b`) says how much the length
-    of a document counts against it.
+    Okapi BM25 with the variant of inverse document frequency that is never negative; `length` (`b`) is the strength of
+    the normalisation by document length.
     """
 
     def __init__(self, documents: Sequence[Mapping[str, float]], length: float = 0.75) -> None:
@@ -21,7 +21,7 @@ class Field:
         self._norms = [K1 * (1 - length + length * each / average) for each in lengths]
         self._documents = documents
         self._postings: dict[str, list[tuple[int, float]]] = {}
-        """Of the terms that were asked for: a revision is seldom asked more than a few questions."""
+        """Built on demand: a revision is seldom asked more than a few questions."""
 
     def weight(self, term: str) -> float:
         """Inverse document frequency."""
@@ -29,7 +29,7 @@ class Field:
         return math.log(1 + (self.size - holding + 0.5) / (holding + 0.5))
 
     def holding(self, term: str) -> list[tuple[int, float]]:
-        """Documents that hold a term, with its count."""
+        """Postings of a term: documents that contain it, with its count."""
         if term not in self._postings:
             self._postings[term] = [
                 (number, document[term]) for number, document in enumerate(self._documents) if term in document

@@ -1,4 +1,4 @@
-"""A repository's production files as what a query is compared with; made once for an index, used by every query."""
+"""A repository's production files as the documents of queries; built once per index."""
 
 import threading
 from collections import Counter
@@ -68,7 +68,7 @@ class Corpus:
 
     @cached_property
     def bridges(self) -> list[list[tuple[int, float]]]:
-        """For each test file, the files it speaks for: those it exercises, the likeliest most, and those that past
+        """For each test file, the files it is evidence for: those it exercises, the likeliest most, and those that past
         commits changed together with it."""
         together: dict[str, dict[int, float]] = {}
         for change in self.past.changes:
@@ -91,24 +91,24 @@ class Corpus:
 
     @cached_property
     def frequencies(self) -> dict[int, list[float]]:
-        """How often each file changed, by the length of the memory."""
+        """How often each file changed, by decay length in commits."""
         from agent.retrieve.past_changes import MEMORIES
 
         return {memory: self.past.frequencies(memory) for memory in MEMORIES}
 
     @cached_property
     def recency(self) -> list[float]:
-        """How lately each file changed."""
+        """How recently each file changed."""
         return self.past.recency()
 
     @cached_property
     def stems(self) -> list[str]:
-        """What each file is called: its name without suffix; of a package, its folder's."""
+        """The name of each file, without suffix; for a package, its folder's."""
         return [name_of(path) for path in self.paths]
 
 
 def corpus_of(index: RepositoryIndex) -> Corpus:
-    """The corpus of an index, made when it is first asked for."""
+    """The corpus of an index, built on first use."""
     with _lock:
         found = _corpora.get(index)
     if found is None:
@@ -119,7 +119,7 @@ def corpus_of(index: RepositoryIndex) -> Corpus:
 
 
 def name_of(path: str) -> str:
-    """What people call a file: its name without suffix, in lower case; for `__init__.py` and the like the folder's."""
+    """The short name of a file: without suffix, in lower case; for `__init__.py` and the like the folder's."""
     pure = PurePosixPath(path)
     stem = pure.name.partition(".")[0].lower()
     name = pure.parent.name.lower() if stem in _ENTRY_NAMES else stem
@@ -140,7 +140,7 @@ _known: dict[tuple[str, str, str], object] = {}
 
 
 def _once(make: Callable[[IndexedFile], T]) -> Callable[[IndexedFile], T]:
-    """The same function, its results kept by the content of the file: most files are as they were a commit before."""
+    """Memoize by file content: most files are unchanged from one commit to the next."""
 
     def of(file: IndexedFile) -> T:
         key = (make.__name__, file.blob, file.language or "")

@@ -1,4 +1,4 @@
-"""A file with what does not matter left out: whole lines only, so that what is shown can be searched for and edited."""
+"""A file with irrelevant bodies left out: whole lines only, so that the shown text can be searched and edited."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -6,24 +6,24 @@ from agent.retrieve.parts import SymbolRows, parts_of
 from repos.index.symbols import SymbolKind, base_name
 
 LEFT_OUT = "..."
-"""What stands, indented, for lines left out."""
+"""Placeholder, indented, for lines left out."""
 _WORTH = 3
-"""Lines that leaving out must save at least: fewer are shown."""
+"""Fewest lines worth leaving out."""
 
 
 def elide(text: str, path: str, keep: Collection[str], signatures: Collection[str]) -> str:
-    """The text with `...` for the bodies of symbols that are not wanted.
+    """The text with `...` for the bodies of symbols that are not needed.
 
-    Symbols in `keep` are whole, with all inside them. Of those in `signatures` head and docstring are shown, of
-    others the head. Code outside symbols stays. Each line but the `...` ones is a line of the text, byte for byte.
-    A language without a grammar here gives the text as it is.
+    Symbols in `keep` are whole, with everything inside them. For those in `signatures` head and docstring are shown,
+    for others the head. Code outside symbols stays. Each line but the `...` ones is a line of the text, byte for byte.
+    Text in a language without a grammar here is returned unchanged.
     """
     parts = parts_of(text, path)
     return _without(text, _gaps(parts, _chosen(parts, keep), _chosen(parts, signatures)))
 
 
 def heads(text: str, path: str, wanted: Collection[str]) -> str:
-    """Only the heads and docstrings of the wanted symbols, and those of the classes around; empty without any."""
+    """Only the heads and docstrings of the wanted symbols, and those of their enclosing classes; empty without any."""
     parts = parts_of(text, path)
     shown: set[int] = set()
     for number in _chosen(parts, wanted):
@@ -42,7 +42,7 @@ def heads(text: str, path: str, wanted: Collection[str]) -> str:
 
 
 def _chosen(parts: Sequence[SymbolRows], names: Collection[str]) -> set[int]:
-    """Numbers of the parts of these names; a name without number means all of a numbered name."""
+    """Numbers of the parts with these names; a name without number means all of a numbered name."""
     wanted = set(names)
     return {number for number, part in enumerate(parts) if part.name in wanted or base_name(part.name) in wanted}
 
@@ -54,9 +54,9 @@ def _around(parts: Sequence[SymbolRows], number: int) -> Iterator[int]:
         inside = parts[inside].inside
 
 
-def _gaps(parts: Sequence[SymbolRows], keep: set[int], told: set[int]) -> Iterator[tuple[int, int]]:
+def _gaps(parts: Sequence[SymbolRows], keep: set[int], signatures: set[int]) -> Iterator[tuple[int, int]]:
     """Ranges of rows to leave out, in order, none inside another."""
-    outer = {around for number in keep | told for around in _around(parts, number)}
+    outer = {around for number in keep | signatures for around in _around(parts, number)}
     whole: set[int | None] = set()
     closed: set[int | None] = set()
     for number, part in enumerate(parts):
@@ -65,9 +65,9 @@ def _gaps(parts: Sequence[SymbolRows], keep: set[int], told: set[int]) -> Iterat
         elif part.inside in closed:
             closed.add(number)
         else:
-            start = part.doc if number in told else part.body
+            start = part.doc if number in signatures else part.body
             has_inner = any(other.inside == number for other in parts[number + 1 :])
-            if part.kind is SymbolKind.CLASS and (has_inner or number in told):
+            if part.kind is SymbolKind.CLASS and (has_inner or number in signatures):
                 if part.doc - start >= _WORTH:
                     yield start, part.doc
             elif number not in outer:

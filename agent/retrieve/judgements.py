@@ -1,4 +1,4 @@
-"""Answers of the retrieval stages, read against what was asked: a judge names only what it was shown."""
+"""Answers of the retrieval stages, checked against the request: a judge may name only what it was shown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,12 +16,12 @@ from models.errors import PlanError
 
 
 def parse_task_analysis(text: str) -> TaskAnalysis:
-    """What a task is about; raises PlanError for bad JSON or a wrong shape."""
+    """The analysis of a task; raises PlanError for bad JSON or a wrong shape."""
     return read_answer(TaskAnalysis, text, "summary")
 
 
 def parse_scope(text: str, candidates: Sequence[Candidate]) -> list[FileJudgement]:
-    """The judgements of candidates, in the candidates' order; those that the answer leaves out are missing.
+    """The judgements of candidates, in the candidates' order, without those that the answer omits.
 
     Raises PlanError for a wrong shape and a file that was not shown.
     """
@@ -31,7 +31,7 @@ def parse_scope(text: str, candidates: Sequence[Candidate]) -> list[FileJudgemen
 
 
 def parse_precision(text: str, outlines: Sequence[FileOutline]) -> list[SymbolJudgement]:
-    """The judgements of symbols, in the outlines' order; those that the answer leaves out are missing.
+    """The judgements of symbols, in the outlines' order, without those that the answer omits.
 
     Raises PlanError as `parse_scope` does.
     """

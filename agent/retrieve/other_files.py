@@ -1,4 +1,4 @@
-"""Files beside the production code that a task speaks of: tests, documentation, settings."""
+"""Candidates outside the production code: tests, documentation, settings."""
 
 from agent.retrieve.corpus import Corpus
 from agent.retrieve.outlines import short_outline
@@ -14,7 +14,7 @@ def other_files(
 ) -> list[Candidate]:
     """Tests and other files, best first, with scores under `below`.
 
-    First what the task names by its path, then the tests that exercise the `likely` files or share words with the task.
+    First what the task names by path, then the tests that exercise the `likely` files or share words with the task.
     """
     reasons: dict[str, tuple[CandidateTier, str]] = {}
     for path in index.paths():
@@ -46,4 +46,4 @@ def other_files(
 
 def _named(path: str, query: Query) -> bool:
     lower = path.lower()
-    return any(lower == told or lower.endswith("/" + told) or told.endswith("/" + lower) for told in query.paths)
+    return any(lower == named or lower.endswith("/" + named) or named.endswith("/" + lower) for named in query.paths)

@@ -1,4 +1,4 @@
-"""Files by their symbols: as a short text for a judge of files, as records for a judge of symbols."""
+"""Outlines of files by their symbols: as a short text for a judge of files, as records for a judge of symbols."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,9 +12,9 @@ _WIDEST = 100
 
 
 def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
-    """A file's symbols, one signature a line, indented by nesting; those in `first` are preferred to others.
+    """A file's symbols, one signature a line, indented by nesting; those in `first` take precedence.
 
-    What is shown stands in source order; the last line says how many are not.
+    Shown symbols are in source order; the last line gives the number of the others.
     """
     wanted = set(first)
     ranked = sorted(
@@ -36,7 +36,7 @@ def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
 def file_outlines(
     index: RepositoryIndex, judged: Sequence[FileJudgement], count: Callable[[str], int]
 ) -> list[FileOutline]:
-    """The outlines of the files that scope kept, in their order; `count` gives the tokens of a text.
+    """The outlines of the files kept by scope, in their order; `count` gives the tokens of a text.
 
     A file that is not in the index, or has no symbols, has none.
     """

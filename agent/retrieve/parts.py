@@ -1,4 +1,4 @@
-"""Where the head, the docstring and the body of each symbol lie, in rows of its file."""
+"""Rows of the head, the docstring and the body of each symbol in a file."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class SymbolRows:
     """Rows of a symbol from 0: all of it [start, end), its head [start, body), its body [body, close).
 
-    [body, doc) is a docstring. The rows from `close` on hold what closes a body, in languages that have that.
-    `inside` is the number of the symbol around it.
+    [body, doc) is a docstring. The rows from `close` on close the body, in languages that have such.
+    `inside` is the number of the enclosing symbol.
     """
 
     name: str
@@ -62,7 +62,7 @@ def _body(node: "Node", rows: list[bytes], end: int) -> tuple[int, int, int]:
         first = body.start_point.row + 1
         return first, first, max(first, body.end_point.row)
     row, column = body.start_point
-    if rows[row][:column].strip():  # the body stands on the head's line
+    if rows[row][:column].strip():  # the body is on the head's line
         return end, end, end
     statement = body.named_children[0] if body.named_children else None
     is_doc = (

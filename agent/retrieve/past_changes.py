@@ -1,4 +1,4 @@
-"""What past commits tell of files: how often and how lately each changed, with which, and under what words."""
+"""Evidence from past commits: how often and how recently each file changed, with which, and under which words."""
 
 import math
 from collections import Counter, defaultdict
@@ -12,9 +12,9 @@ from repos.index import PastCommit
 from repos.index.history import History
 
 MOST_FILES = 15
-"""Commits that change more production files than this say little of each."""
+"""Commits that change more production files than this are weak evidence about each."""
 MEMORIES = (20, 100)
-"""Commits after which a change counts 1/e, from a short memory to a long one."""
+"""Decay lengths in commits, after which a change counts 1/e, from short to long."""
 _FADING = 300.0
 _FLOOR = 0.3
 """Share of its weight that even the oldest commit keeps when commits are compared with a task."""
@@ -22,7 +22,7 @@ _FLOOR = 0.3
 
 @dataclass(frozen=True)
 class PastChange:
-    """A past commit: the production files it changed (by number), the tests beside them, what each file's share is."""
+    """A past commit: the production files (by number) and tests it changed, and each file's share of it."""
 
     files: tuple[int, ...]
     tests: tuple[str, ...]
@@ -51,7 +51,7 @@ class PastChanges:
         self._together: dict[int, Counter[int]] | None = None
 
     def weight(self, term: str) -> float:
-        """How much a term tells: its inverse frequency among messages."""
+        """Inverse frequency of a term among messages."""
         found = self._weights.get(term)
         return self._rarity(0) if found is None else found
 
@@ -73,7 +73,7 @@ class PastChanges:
         return documents
 
     def alike(self, terms: dict[str, float]) -> list[tuple[int, float]]:
-        """Past commits whose messages share words with `terms`, with the cosine of the two, in the order of time."""
+        """Past commits whose messages share words with `terms`, with the cosine similarity, in order of time."""
         dots: dict[int, float] = defaultdict(float)
         for term, weight in terms.items():
             gain = weight * self.weight(term) ** 2
@@ -84,7 +84,7 @@ class PastChanges:
         return [(place, dots[place] / (length * self._lengths[place])) for place in sorted(dots)]
 
     def by_likeness(self, terms: dict[str, float]) -> list[float]:
-        """For each file, how much the messages of commits that changed it are like `terms`; old commits count less."""
+        """For each file, the similarity of its commits' messages to `terms`; old commits count less."""
         scores = [0.0] * self._size
         for place, cosine in self.alike(terms):
             gain = cosine**2 * self.changes[place].share * (_FLOOR + (1 - _FLOOR) * math.exp(-place / _FADING))
@@ -93,7 +93,7 @@ class PastChanges:
         return scores
 
     def frequencies(self, memory: int) -> list[float]:
-        """How often each file changed, a change `memory` commits ago counting 1/e."""
+        """How often each file changed, with weight 1/e for a change `memory` commits ago."""
         counts = [0.0] * self._size
         for place, change in enumerate(self.changes):
             for file in change.files:
@@ -101,7 +101,7 @@ class PastChanges:
         return counts
 
     def recency(self) -> list[float]:
-        """1 for a file that the latest commit changed, less the longer ago, 0 for one that none changed."""
+        """1 for a file that the latest commit changed, falling with age, 0 for one that was never changed."""
         scores = [0.0] * self._size
         for place in range(len(self.changes) - 1, -1, -1):
             for file in self.changes[place].files:

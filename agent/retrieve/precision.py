@@ -1,4 +1,4 @@
-"""Which symbols of a file a task is about, by the same words that rank files."""
+"""Ranking of a file's symbols by the words that rank files."""
 
 from collections import Counter
 
@@ -12,16 +12,16 @@ from repos.index.words import prose_subtokens
 
 _NAME, _TEXT, _DOC = 3.0, 1.0, 1.0
 _PRIMARY, _SUPPORTING = 0.55, 0.3
-"""Shares of the best symbol's score from which on a symbol is primary or supporting."""
+"""Shares of the best symbol's score above which a symbol is primary or supporting."""
 _MOST_PRIMARY, _MOST_SUPPORTING = 6, 8
 
 
 def rank_symbols(task_text: str, index: RepositoryIndex, path: str) -> list[SymbolJudgement]:
     """A judgement of every symbol of a file, the likeliest to change first.
 
-    `primary` are those that the task names or that share most with it, `supporting` what these use in the same file and
-    what shares less, `type_context` the rest of what is public, `excluded` the others. A class stands for what is
-    outside its methods; it is at least `type_context` when one of them matters.
+    `primary` are those that the task names or that match it best, `supporting` those that these use in the same file
+    and weaker matches, `type_context` the other public ones, `excluded` the rest. A class is scored by its text outside
+    its methods; it is at least `type_context` when one of them matters.
     """
     if path not in index or not index.file(path).symbols:
         return []
@@ -34,7 +34,7 @@ def rank_symbols(task_text: str, index: RepositoryIndex, path: str) -> list[Symb
 
 
 def symbol_scores(query: Query, index: RepositoryIndex, file: IndexedFile) -> list[float]:
-    """What speaks for each symbol of a file, in source order: names in the task, places in tracebacks, shared words."""
+    """Scores of a file's symbols, in source order: names in the task, places in tracebacks, shared words."""
     symbols = file.symbols
     names = Field([stem_counts(Counter([base_name(symbol.name).rpartition(".")[2]])) for symbol in symbols], length=0.3)
     texts = Field([stem_counts(Counter(dict.fromkeys(file.uses.get(symbol.name, ()), 1))) for symbol in symbols])
@@ -44,12 +44,12 @@ def symbol_scores(query: Query, index: RepositoryIndex, file: IndexedFile) -> li
         _NAME * name + _TEXT * text + _DOC * doc for name, text, doc in zip(by_name, by_text, by_doc, strict=True)
     ]
     most = max(scores, default=0.0) or 1.0
-    told = {spelling for name in query.names for spelling in spellings(name)}
+    named = {spelling for name in query.names for spelling in spellings(name)}
     plain = set(query.plain)
     for number, symbol in enumerate(symbols):
         name = base_name(symbol.name)
         last = name.rpartition(".")[2]
-        if name in told or (last in told and len(last) > 2):
+        if name in named or (last in named and len(last) > 2):
             scores[number] += 2 * most
         elif last in plain and len(last) > 3:
             scores[number] += most
@@ -82,7 +82,7 @@ def _uses(symbols: tuple[IndexedSymbol, ...], scores: list[float], order: list[i
 
 
 def _support(uses: dict[int, SymbolUse], index: RepositoryIndex, file: IndexedFile) -> None:
-    """Raise the classes around what matters and what that uses in the same file, in place."""
+    """Raise, in place, the classes around what matters and the symbols that it uses in the same file."""
     numbers = {symbol.name: number for number, symbol in enumerate(file.symbols)}
     for number in sorted(uses):
         if uses[number] is not SymbolUse.PRIMARY:

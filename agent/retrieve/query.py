@@ -1,4 +1,4 @@
-"""A task as a query: its words with weights, and what it names outright: paths, symbols, places in tracebacks."""
+"""A task as a query: weighted words, and explicit mentions: paths, symbols, places in tracebacks."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,18 +21,18 @@ _NUMBER_OF_ISSUE = re.compile(
 )
 _TRAILER = re.compile(r"^\s*[A-Z][a-z]+(?:-[A-Za-z]+)*-by: .*$", re.MULTILINE)
 SUBJECT_WEIGHT, BODY_WEIGHT, MOST = 1.0, 0.5, 2.0
-"""A word of the first line, a word of the others, and what a repeated word weighs at most."""
+"""Weights of a word of the first line and of the others, and the most that a repeated word weighs."""
 _LONGEST = 20_000
-"""Characters of a task that are looked at; what comes later in a longer one is most often a log."""
+"""Characters of a task that are read; the rest of a longer one is most often a log."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for.
+    """The terms and mentions to search for.
 
-    `terms` are folded words with weights. `names` are identifiers that the task writes as code, `plain` its other words
-    as written. `paths` are what looks like a path, lower case and with `/`; `frames` are (path, line) of tracebacks.
-    `subject` and `words` are the folded words of the first line and of all lines, `scope` those of a prefix
+    `terms` are stemmed words with weights. `names` are identifiers that the task writes as code, `plain` its other
+    words as written. `paths` are path-like strings, lower case and with `/`; `frames` are (path, line) of tracebacks.
+    `subject` and `words` are the stemmed words of the first line and of all lines, `scope` those of a prefix
     (`fix(cache): `). `dotted` are dotted names in lower case, and the last two parts of longer ones.
     """
 
@@ -49,15 +49,15 @@ class Query:
 
 
 def parse_query(text: str, analysis: TaskAnalysis | None = None) -> Query:
-    """The query of a task; what a planner's analysis adds counts as if it stood in the task's body."""
+    """The query of a task; a planner's analysis counts as part of the task's body."""
     text = _NUMBER_OF_ISSUE.sub(" ", _TRAILER.sub("", text[:_LONGEST])).strip()
-    told = _told(analysis) if analysis else ""
+    hints = _hints(analysis) if analysis else ""
     subject, _, body = text.partition("\n")
-    names, plain = _names(f"{text}\n{told}", marked=analysis.symbols if analysis else ())
-    paths = [match.replace("\\", "/").strip("./").lower() for match in _PATH.findall(f"{text}\n{told}")]
+    names, plain = _names(f"{text}\n{hints}", marked=analysis.symbols if analysis else ())
+    paths = [match.replace("\\", "/").strip("./").lower() for match in _PATH.findall(f"{text}\n{hints}")]
     return Query(
         text=text,
-        terms=terms(subject, f"{body}\n{told}"),
+        terms=terms(subject, f"{body}\n{hints}"),
         names=names,
         plain=plain,
         paths=tuple(sorted({path for path in paths if path})),
@@ -70,7 +70,7 @@ def parse_query(text: str, analysis: TaskAnalysis | None = None) -> Query:
 
 
 def terms(subject: str, body: str) -> dict[str, float]:
-    """Folded words of a message with their weights, in the order of their first use."""
+    """Stemmed words of a message with their weights, in the order of their first use."""
     weights: dict[str, float] = {}
     for text, weight in ((subject, SUBJECT_WEIGHT), (body, BODY_WEIGHT)):
         for term in _stemmed_words(text):
@@ -80,12 +80,12 @@ def terms(subject: str, body: str) -> dict[str, float]:
 
 
 def message_terms(subject: str, body: str) -> dict[str, float]:
-    """The terms of a past commit's message, without trailers and numbers of issues."""
+    """The terms of a past commit's message, without trailers and issue numbers."""
     clean = (_NUMBER_OF_ISSUE.sub(" ", _TRAILER.sub("", part)) for part in (subject, body[:2000]))
     return terms(*clean)
 
 
-def _told(analysis: TaskAnalysis) -> str:
+def _hints(analysis: TaskAnalysis) -> str:
     return "\n".join([analysis.summary, *analysis.terms, *analysis.files, *analysis.symbols])
 
 
@@ -124,6 +124,6 @@ def _dotted(names: Iterable[str]) -> frozenset[str]:
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """A dotted name, and what may be meant by it: `pkg.Class.method` -> itself, Class.method, method."""
+    """A dotted name and its possible meanings: `pkg.Class.method` -> itself, Class.method, method."""
     parts = re.split(r"\W+", name)
     return tuple(dict.fromkeys([".".join(parts), ".".join(parts[-2:]), parts[-1]]))

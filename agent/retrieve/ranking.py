@@ -1,4 +1,4 @@
-"""Candidates for a task, best first, without a model: a sum of weighted signals, as chances that a file must change."""
+"""Candidates for a task, best first, without a model: a softmax over weighted sums of signals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from models.context import Candidate, TaskAnalysis
 from repos.index import RepositoryIndex
 
 BESIDE = 8
-"""Places at the end that tests, documentation and settings may have."""
+"""Places at the end reserved for tests, documentation and settings."""
 
 
 def rank(
     task_text: str, index: RepositoryIndex, analysis: TaskAnalysis | None = None, limit: int = 50
 ) -> list[Candidate]:
-    """At most `limit` candidates, best first; the same for the same revision and task.
+    """At most `limit` candidates, best first; deterministic for a revision and task.
 
-    Production files come first, with the chance that the task changes them as their score (a share: all of them
-    together have 1); then tests and other files that the task speaks of.
+    Production files come first, scored by the probability that the task changes them (all of them together have 1);
+    then tests and other files that the task mentions.
     """
     query = parse_query(task_text, analysis)
     corpus = corpus_of(index)
@@ -43,7 +43,7 @@ def rank(
 
 
 def weighed(query: Query, corpus: Corpus, weights: Mapping[str, float] = WEIGHTS) -> tuple[Signals, list[float]]:
-    """All signals, and each file's chance: once without its neighbours, then with them."""
+    """All signals, and each file's probability: computed once without its neighbours, then with them."""
     found = signals(query, corpus)
     found |= neighbours(softmax(weigh(found, len(corpus.files), weights)), corpus)
     return found, softmax(weigh(found, len(corpus.files), weights))
@@ -60,7 +60,7 @@ def weigh(found: Signals, size: int, weights: Mapping[str, float]) -> list[float
 
 
 def softmax(scores: Sequence[float]) -> list[float]:
-    """Shares of 1, by the exponentials of scores."""
+    """Softmax of the scores."""
     most = max(scores, default=0.0)
     raised = [math.exp(score - most) for score in scores]
     whole = sum(raised)
@@ -68,5 +68,5 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 
 def in_order(chances: Sequence[float], corpus: Corpus) -> list[int]:
-    """Files by falling chance; of equal ones the first path first."""
+    """Files by falling probability; ties by path."""
     return sorted(range(len(chances)), key=lambda number: (-chances[number], corpus.paths[number]))

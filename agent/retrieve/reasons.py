@@ -1,4 +1,4 @@
-"""Why a file is a candidate: the strongest of what speaks for it, in one line."""
+"""Why a file is a candidate: its strongest signal, in one line."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Reasons:
         self._alike = corpus.past.alike(dict(query.terms))
 
     def of(self, number: int) -> tuple[CandidateTier, str]:
-        """The tier and the reason: what the task names, else whatever gives the file most of its score."""
+        """The tier and the reason: what the task names, else the largest part of the file's score."""
         if named := self._named(number):
             return CandidateTier.MENTIONED, named
         ways = {
@@ -52,9 +52,9 @@ class Reasons:
 
     def symbols(self, number: int) -> list[str]:
         """Symbols of a file that the task names."""
-        told = {spelling for name in (*self._query.names, *self._query.plain) for spelling in spellings(name)}
+        named = {spelling for name in (*self._query.names, *self._query.plain) for spelling in spellings(name)}
         names = [symbol.name for symbol in self._corpus.files[number].symbols]
-        return [name for name in names if base_name(name) in told or base_name(name).rpartition(".")[2] in told]
+        return [name for name in names if base_name(name) in named or base_name(name).rpartition(".")[2] in named]
 
     def _named(self, number: int) -> str:
         path = self._corpus.paths[number]
@@ -107,7 +107,7 @@ class Reasons:
 
 
 def _gain(found: Signals, names: Sequence[str], size: int) -> list[float]:
-    """What a group of signals adds to each file's score, above what it adds to files on average."""
+    """What a group of signals adds to each file's score, above its mean over files."""
     gains = [0.0] * size
     for name, values in found.items():
         stem = name.partition("/")[0]

@@ -2,8 +2,8 @@
 
     task_analysis -> candidates by rank -> scope (files, judged in batches) -> precision (their symbols) -> assembly
 
-The deterministic ranking proposes, the planner judges. Where it does not judge, or its answer cannot be read, the
-ranking stands; what the ranking knows from the task's own words (a path, a symbol) no judge can take away.
+The deterministic ranking proposes, the planner judges. Where it does not judge, or its answer cannot be parsed, the
+ranking is used; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,30 +32,30 @@ from repos.index import RepositoryIndex
 T = TypeVar("T")
 
 JUDGED = 30
-"""Candidates that a judge is shown, best first."""
+"""Candidates shown to a judge, best first."""
 MOST_BATCHES = 4
-"""Questions that a stage of retrieval may take, retries not counted; what is left after them stays as ranked."""
+"""Most questions of a retrieval stage, retries not counted; items after them keep their rank."""
 OVERVIEW_CHARS = 6000
 SPACING = 8
-"""Tokens that an item of an answer may have beside its words: white space, where a model likes it."""
+"""Tokens that an item of an answer may have in addition to its words: optional white space."""
 FRAMING = 0.25
-"""Share of the smallest prompt that planning and coding keep for instructions, plan, step and failure."""
+"""Share of the smallest prompt reserved in planning and coding for instructions, plan, step and failure."""
 _READERS = (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.CODE)
 
 
 def retrieve(task: Task, planner: Planner, index: RepositoryIndex, recorder: Recorder) -> ContextPackage:
-    """The context that planning and coding will see. Raises InfrastructureError when nobody could be asked."""
+    """The context for planning and coding. Raises InfrastructureError when the model could not be reached."""
     return Retrieval(task, planner, index, recorder).run()
 
 
 def context_budget(planner: Planner) -> int:
-    """Tokens of a context package that every later prompt of this planner has room for."""
+    """Tokens of a context package that fit into every later prompt of this planner."""
     return int(min(planner.max_prompt_tokens(stage) for stage in _READERS) * (1 - FRAMING))
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """One task's way from words to context."""
+    """Retrieval for one task."""
 
     task: Task
     planner: Planner
@@ -75,7 +75,7 @@ class Retrieval:
         return package
 
     def analyse(self) -> TaskAnalysis | None:
-        """The planner's reading of the task; None if it cannot be read."""
+        """The planner's analysis of the task; None if it cannot be parsed."""
         request = Request(stage=Stage.TASK_ANALYSIS, task=self.task, overview=self.index.overview(OVERVIEW_CHARS))
         try:
             return self._asker.ask(request, parse_task_analysis)
@@ -91,7 +91,7 @@ class Retrieval:
         judged: dict[str, FileJudgement] = {}
         if self.planner.judges:
             for batch in self._first_batches(
-                candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _said, Stage.SCOPE
+                candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _answered, Stage.SCOPE
             ):
                 judged |= self._judge_files(analysis, batch)
         kept = []
@@ -131,7 +131,7 @@ class Retrieval:
         if self.planner.judges:
             outlines = file_outlines(self.index, files, self.planner.count)
             symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
-            for batch in self._first_batches(symbols, _shown_of, _said_of, Stage.PRECISION):
+            for batch in self._first_batches(symbols, _shown_of, _answered_of, Stage.PRECISION):
                 judged = self._judge_symbols(analysis, _regrouped(batch))
                 for each in judged:
                     self.recorder.decision(Stage.PRECISION, f"{each.path} :: {each.symbol}", each.use.value, "judge")
@@ -151,22 +151,22 @@ class Retrieval:
         return Asker(self.planner, self.recorder)
 
     def _first_batches(
-        self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
+        self, items: Sequence[T], shown: Callable[[T], str], answered: Callable[[T], str], stage: Stage
     ) -> Iterator[list[T]]:
-        return islice(self._batches(items, shown, said, stage), MOST_BATCHES)
+        return islice(self._batches(items, shown, answered, stage), MOST_BATCHES)
 
     def _batches(
-        self, items: Sequence[T], shown: Callable[[T], str], said: Callable[[T], str], stage: Stage
+        self, items: Sequence[T], shown: Callable[[T], str], answered: Callable[[T], str], stage: Stage
     ) -> Iterator[list[T]]:
-        """Items in order, as many to a batch as the stage has room for, to be shown and to be answered."""
+        """Items in order, as many per batch as fit the stage's budget, both to be shown and to be answered."""
         count = self.planner.count
         most_shown = int(self.planner.max_prompt_tokens(stage) * (1 - FRAMING)) - count(self.task.text)
-        most_said = int(self.planner.max_output_tokens(stage) * (1 - FRAMING))
+        most_answered = int(self.planner.max_output_tokens(stage) * (1 - FRAMING))
         batch: list[T] = []
         to_show = to_say = 0
         for item in items:
-            shows, says = count(shown(item)), count(said(item)) + SPACING
-            if batch and (to_show + shows > most_shown or to_say + says > most_said):
+            shows, says = count(shown(item)), count(answered(item)) + SPACING
+            if batch and (to_show + shows > most_shown or to_say + says > most_answered):
                 yield batch
                 batch, to_show, to_say = [], 0, 0
             batch.append(item)
@@ -176,7 +176,7 @@ class Retrieval:
             yield batch
 
 
-def _said(candidate: Candidate) -> str:
+def _answered(candidate: Candidate) -> str:
     """The longest judgement of a candidate."""
     return f'"{candidate.path}": "supporting"'
 
@@ -186,13 +186,13 @@ def _shown_of(item: tuple[FileOutline, SymbolOutline]) -> str:
     return f"- `{symbol.name}` ({symbol.kind}, {symbol.tokens} tokens): {symbol.doc}\n  {symbol.signature}"
 
 
-def _said_of(item: tuple[FileOutline, SymbolOutline]) -> str:
+def _answered_of(item: tuple[FileOutline, SymbolOutline]) -> str:
     outline, symbol = item
     return f'"{outline.path}" "{symbol.name}": "type_context"'
 
 
 def _regrouped(batch: Sequence[tuple[FileOutline, SymbolOutline]]) -> list[FileOutline]:
-    """Outlines that hold the symbols of a batch only."""
+    """Outlines that contain only the symbols of a batch."""
     outlines = dict.fromkeys(outline.path for outline, _ in batch)
     by_path = {outline.path: outline for outline, _ in batch}
     return [

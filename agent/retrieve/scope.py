@@ -1,18 +1,18 @@
-"""Which candidates a context is made of when nobody judges them."""
+"""The candidates that make up a context without a judge."""
 
 from collections.abc import Sequence
 
 from models.context import Candidate, CandidateTier, FileJudgement, Relevance
 
 RELEVANT_SCORE = 0.08
-"""A candidate's share of all likelihood from which on it counts as one that will change."""
+"""A candidate's share of the total probability above which it counts as one that will change."""
 MOST_RELEVANT = 5
 SHOWN = 12
-"""Candidates that are shown at all."""
+"""Most candidates shown."""
 
 
 def default_scope(candidates: Sequence[Candidate]) -> list[FileJudgement]:
-    """A judgement of each candidate by its place and score: the likeliest relevant, the next supporting."""
+    """A judgement of each candidate by its rank and score: the likeliest relevant, the next supporting."""
     judged = []
     for place, candidate in enumerate(candidates):
         likely = candidate.score >= RELEVANT_SCORE and place < MOST_RELEVANT

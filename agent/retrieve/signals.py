@@ -1,4 +1,4 @@
-"""What speaks for each file: signals of a query, each a number per file. A ranking is their weighted sum."""
+"""Signals of a query, each a number per file. The ranking is their weighted sum."""
 
 import math
 import re
@@ -11,11 +11,11 @@ from agent.retrieve.words import stem, stemmed
 
 Signals = dict[str, list[float]]
 RARE = 5
-"""A symbol that more files define than this says nothing of where to look."""
+"""A symbol that more files define than this does not locate anything."""
 SHORTEST = 3
-"""Letters that the name of a symbol must have to say where to look."""
+"""Fewest letters of a symbol's name that locates a file."""
 _READ = 8
-"""Tests, those most like the task, that speak for the files they exercise."""
+"""Number of tests most similar to the task whose exercised files score."""
 _ASIDE = frozenset({"example", "examples", "benchmark", "benchmarks", "bench", "tools", "scripts", "script"})
 
 
@@ -30,7 +30,7 @@ def lexical(query: Query, corpus: Corpus) -> Signals:
 
 
 def named(query: Query, corpus: Corpus) -> Signals:
-    """What the task names outright: paths, modules, symbols, identifiers."""
+    """Explicit mentions in the task: paths, modules, symbols, identifiers."""
     size = len(corpus.files)
     names = {part: 1.0 for name in query.names for part in re.split(r"\W+", name) if part}
     return {
@@ -46,9 +46,9 @@ def mention(query: Query, corpus: Corpus, number: int) -> float:
     """3 for a whole path, 2 for a file's name (shared among those of that name), 1.5 for a dotted module, else 0."""
     path = corpus.paths[number].lower()
     pure = PurePosixPath(path)
-    if traced(query, path) or any(path == told or told.endswith("/" + path) for told in query.paths):
+    if traced(query, path) or any(path == given or given.endswith("/" + path) for given in query.paths):
         return 3.0
-    if any(told == pure.name or path.endswith("/" + told) for told in query.paths):
+    if any(given == pure.name or path.endswith("/" + given) for given in query.paths):
         return 2.0 / max(1, corpus.file_names[pure.name])
     module = ".".join(pure.with_suffix("").parts[-2:])
     return 1.5 if len(pure.parts) > 1 and module in query.dotted else 0.0
@@ -88,7 +88,7 @@ def _defining(names: Sequence[str], corpus: Corpus) -> list[float]:
 
 
 def remembered(query: Query, corpus: Corpus) -> Signals:
-    """What past commits tell: their messages, and what they changed."""
+    """Evidence from past commits: their messages, and the files they changed."""
     terms = dict(query.terms)
     found = _scaled("messages", corpus.messages.scores(terms), query)
     alike = corpus.past.by_likeness(terms)
@@ -102,13 +102,13 @@ def remembered(query: Query, corpus: Corpus) -> Signals:
 
 
 def placed(query: Query, corpus: Corpus) -> Signals:
-    """Where a file lies, whatever is asked: examples, tools and benchmarks are seldom meant."""
+    """A file's location, independent of the task: examples, tools and benchmarks are seldom meant."""
     folders = [PurePosixPath(path).parts[:-1] for path in corpus.paths]
     return {"aside": [float(not _ASIDE.isdisjoint(part.lower() for part in parts)) for parts in folders]}
 
 
 def bridged(query: Query, corpus: Corpus) -> Signals:
-    """Tests that share words with the task speak for what they exercise."""
+    """Files exercised by tests that share words with the task."""
     scores = [0.0] * len(corpus.files)
     likeness = corpus.test_code.scores(query.terms)
     most = max(likeness, default=0.0)
@@ -120,7 +120,7 @@ def bridged(query: Query, corpus: Corpus) -> Signals:
 
 
 def neighbours(chances: Sequence[float], corpus: Corpus) -> Signals:
-    """What the likely files change with, import, and are imported by; `chances` are the files' own."""
+    """Files that the likely files change with, import, and are imported by; `chances` are their probabilities."""
     size = len(corpus.files)
     together, imported, importing = ([0.0] * size for _ in range(3))
     for number, chance in enumerate(chances):
@@ -147,7 +147,7 @@ def signals(query: Query, corpus: Corpus) -> Signals:
 
 
 def _scaled(name: str, scores: list[float], query: Query) -> Signals:
-    """A score in two scales: by the best file's, and by what the query could give at most."""
+    """A score in two scales: relative to the best file's, and to the most that the query could give."""
     weight = 5 * max(1.0, float(len(query.terms)))
     return {f"{name}/most": _over_most(scores), f"{name}/query": [score / weight for score in scores]}
 

@@ -1,4 +1,4 @@
-"""Retrieval from words to context with nobody judging: ranks decide."""
+"""Retrieval without a judge: by rank alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 from repos.index import RepositoryIndex
 
 BUDGET = (WINDOWS[Stage.CODE] - ANSWER_TOKENS[Stage.CODE]) * 3 // 4
-"""Tokens of a context when no planner says how many it has room for: a quarter is left for plan and instructions."""
+"""Default tokens of a context without a planner: a quarter of the window is left for plan and instructions."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Candidates, best first, with what each is taken for, and the context made of them."""
+    """Candidates, best first, with the relevance of each, and the context made of them."""
 
     files: tuple[tuple[Candidate, Relevance], ...]
     package: ContextPackage

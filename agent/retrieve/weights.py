@@ -1,4 +1,4 @@
-"""What each signal is worth: as `benchmarks/fit_retrieval.py` fitted it; see `evals/retrieval.md`."""
+"""The weight of each signal, as fitted by `benchmarks/fit_retrieval.py`; see `evals/retrieval.md`."""
 
 WEIGHTS: dict[str, float] = {
     "alike": 0.408,

@@ -1,4 +1,4 @@
-"""Words as they are compared: subtokens, folded so that `caching`, `cached` and `caches` are one."""
+"""Words normalised for comparison: subtokens, stemmed so that `caching`, `cached` and `caches` are one."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ _ENDINGS = (
     "ness able ible ingly ing edly ed ions ion ers er or ive ful ally al ly"
 )
 _SUFFIXES = tuple(_ENDINGS.split())
-"""The longer of two that end alike comes first."""
+"""Of two with a common ending the longer comes first."""
 _VOWELS = frozenset("aeiouy")
 _SHORTEST = 3
-"""Letters that folding leaves at least."""
+"""Letters that stemming leaves at least."""
 _SMALL = (
     "a about after all also an and any are as at be been before being but by can could did do does doesn don done e "
     "etc for from g get had has have he how i if in into is isn it its just made make more must no not now of on "
@@ -23,12 +23,12 @@ _SMALL = (
     "with without would you your"
 )
 STOP_WORDS = frozenset(_SMALL.split())
-"""Words that say nothing of where to look."""
+"""Stop words."""
 
 
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """A lower-case word without the endings of inflection and of the commonest derivations."""
+    """A lower-case word without inflectional and the commonest derivational suffixes."""
     if len(word) <= _SHORTEST or not word.isascii():
         return word
     word = _singular(word)
@@ -55,12 +55,12 @@ def _singular(word: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def stemmed(name: str) -> tuple[str, ...]:
-    """The folded subtokens of a name, in order: `cachedReaders` -> cach, read."""
+    """The stemmed subtokens of a name, in order: `cachedReaders` -> cach, read."""
     return tuple(stem(part) for part in subtokens(name))
 
 
 def stem_counts(names: Mapping[str, int]) -> Counter[str]:
-    """How often each folded subtoken occurs in names that occur as often as `names` says."""
+    """How often each stemmed subtoken occurs in names that occur as often as `names` says."""
     counts: Counter[str] = Counter()
     for name, times in names.items():
         for part in stemmed(name):

@@ -1,4 +1,4 @@
-"""What of a gold patch a context package shows."""
+"""Coverage of a gold patch by a context package."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,9 @@ from repos.text import lines_of
 def unseen(step: PlanStep, plan: GoldPlan, context: ContextPackage | None) -> list[CodePlace]:
     """Places that a step of the gold plan changes, that exist before it, and that the context does not show.
 
-    A file must be among the context's files. Of one that is shown in part, each symbol that changes must be whole, or,
-    if it holds others, show its head and the lines that change; imports need not be seen. Nothing is unseen where
-    there was no retrieval.
+    A file must be among the context's files. In a file that is shown in part, each symbol that changes must be whole,
+    or, if it has inner symbols, show its head and the lines that change; imports need not be shown. The result is empty
+    where there was no retrieval.
     """
     if context is None:
         return []

@@ -1,13 +1,13 @@
-"""Which stage a failed attempt failed at.
+"""The stage at which a failed attempt went wrong, found by experiment.
 
-    1. The plan is taken again by the gold coder, confined to the plan's targets. It passes: the plan was sufficient,
-       and the coder failed.
-    2. It fails: the gold steps that are missing are added. It still fails: the tests themselves cannot be trusted.
-    3. Of the missing steps, those that the context showed are added. It fails: no planner could have passed with this
-       context, and retrieval failed. It passes: the plan failed.
+    1. The gold coder carries out the plan, confined to the plan's targets. If that passes, the plan was sufficient, and
+       the coder failed.
+    2. If it fails, the missing gold steps are added. If it still fails, the tests themselves cannot be trusted.
+    3. Of the missing steps, only those that the context showed are added. If that fails, no planner could have passed
+       with this context, and retrieval failed. If it passes, the plan failed.
 
 An alternative solution is no fault: where a plan that misses something also targets what the gold patch leaves alone,
-the missing steps are added to the model's own work, and unless that passes nothing is decided.
+the missing steps are added to the model's own work, and unless that passes the attribution is undetermined.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,8 +42,8 @@ def attribute(
 ) -> Attribution:
     """Attribute a failed attempt to a stage.
 
-    `work` are the files that the attempt left, `outcome` is how it ended, `planned` says whether its planner plans at
-    all. Raises ValueError for an outcome that is no failure of a model's, and what judging a candidate raises.
+    `work` are the files that the attempt left, `outcome` is how it ended, `planned` whether its planner plans at all.
+    Raises ValueError for an outcome that is not a model's failure, and whatever judging a candidate raises.
     """
     if not attributable(outcome):
         raise ValueError(f"{outcome.value} is no failure to attribute to a stage")
@@ -91,14 +91,14 @@ class _Case:
             return Label.UNDETERMINED, "the gold patch itself does not pass now"
         hidden = [step for step in self.missing if self._unseen(step)]
         if not self.planned:
-            return Label.RETRIEVAL, f"without {_said(self.missing)} no coder can pass"
+            return Label.RETRIEVAL, f"without {_described(self.missing)} no coder can pass"
         shown = [step for step in self.missing if step not in hidden]
         if hidden and not self.lab.try_out(SHOWN, self.lab.coded(steps, shown).changes).passed:
-            return Label.RETRIEVAL, f"without {_said(hidden)}, which the context did not show, no plan can pass"
+            return Label.RETRIEVAL, f"without {_described(hidden)}, which the context did not show, no plan can pass"
         return self._insufficient(shown)
 
     def _sufficient(self) -> LabelReason:
-        """The gold coder passes with this plan. Did the coder get to take it, and was it asked to do no harm?"""
+        """The gold coder passes with this plan: was it carried out, and did it demand what breaks the tests?"""
         if any(not each.taken for each in self.steps):
             taken = [each.step for each in self.steps if each.taken]
             if not self.lab.try_out(TAKEN, self.lab.coded(taken).changes).passed:
@@ -108,17 +108,17 @@ class _Case:
         if self._breaks(lost):
             return Label.PLAN, f"what breaks it is the loss of {_listed(_places(lost))}, which the plan asked for"
         if strange != lost and self._breaks(strange):
-            said = _listed(_places(strange))
-            return Label.UNDETERMINED, f"what breaks it is {said}: not to be asked for, or badly coded"
+            described = _listed(_places(strange))
+            return Label.UNDETERMINED, f"what breaks it is {described}: not to be asked for, or badly coded"
         return Label.CODE, "the plan was sufficient: with it the gold coder passes"
 
     def _breaks(self, targets: Sequence[Target]) -> bool:
-        """Whether the model's work passes without what it did at some targets."""
+        """Whether the model's work passes without its changes at some targets."""
         trimmed = self.lab.without(self.work, targets)
         return trimmed != self.work and self.lab.try_out(TRIMMED, trimmed).passed
 
     def _not_taken(self) -> LabelReason:
-        """A sufficient plan was given up, or cut short, before all that is needed was taken."""
+        """A sufficient plan was abandoned, or cut short, before all necessary steps were taken."""
         failed = [each.name for each in self.steps if each.failed]
         match self.solution.stopped_reason:
             case StopReason.TOO_MANY_PARTS | StopReason.TOO_MANY_STEPS:
@@ -130,8 +130,8 @@ class _Case:
         return Label.PLAN, "the planner gave up steps that are needed, though none had failed"
 
     def _insufficient(self, shown: Sequence[PlanStep]) -> LabelReason:
-        """Even the gold coder fails with this plan, and would pass with the steps it misses that the context showed."""
-        omission = f"the plan does not reach {_said(shown)}, without which the gold coder fails"
+        """The gold coder fails with this plan, and would pass with the missing steps that the context showed."""
+        omission = f"the plan does not reach {_described(shown)}, without which the gold coder fails"
         if not self.foreign:
             return Label.PLAN, omission
         if self.lab.try_out(MENDED, self.lab.added_to(self.work, self.missing)).passed:
@@ -141,7 +141,7 @@ class _Case:
         return Label.UNDETERMINED, f"the plan may solve it another way, by {_listed(_places(self.foreign))}"
 
     def _misaligned(self) -> bool:
-        """Whether the plan has nothing in common with the gold patch, and makes no file that could stand for one."""
+        """Whether the plan has nothing in common with the gold patch, and creates no file that could replace one."""
         targets = [t for each in self.steps for t in each.step.targets if side_of(t.path) == "production"]
         made = any(_creates(target) for target in self.foreign)
         makes = any(_creates(target) for step in self.missing for target in step.targets)
@@ -149,7 +149,7 @@ class _Case:
 
     @property
     def foreign(self) -> list[Target]:
-        """Targets in production code, of any step, where the gold patch changes nothing."""
+        """Targets of any step in production code where the gold patch changes nothing."""
         targets = dict.fromkeys(target for each in self.steps for target in each.step.targets)
         return [target for target in targets if side_of(target.path) == "production" and not self._known(target)]
 
@@ -168,8 +168,8 @@ def _places(targets: Iterable[Target]) -> tuple[CodePlace, ...]:
     return tuple(dict.fromkeys(CodePlace(path=t.path, symbol=t.symbol) for t in targets))
 
 
-def _said(steps: Sequence[PlanStep]) -> str:
-    """What steps change; documentation is not worth a mention beside code."""
+def _described(steps: Sequence[PlanStep]) -> str:
+    """The targets of steps, in words; documentation is omitted where there is code."""
     targets = [target for step in steps for target in step.targets]
     return _listed(_places([target for target in targets if not is_documentation(target.path)] or targets))
 

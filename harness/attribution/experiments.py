@@ -1,4 +1,4 @@
-"""Experiments: changes put together from a plan, the gold patch and a model's own work, judged by the hidden tests."""
+"""Experiments: changes composed from a plan, the gold patch and a model's own work, judged by the hidden tests."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
@@ -23,14 +23,14 @@ Code = Callable[[PlanStep, dict[str, str | None]], list[Edit]]
 
 
 class GoldCoded(NamedTuple):
-    """What the gold coder made, and the steps of the gold plan that have work left."""
+    """The gold coder's changes, and the steps of the gold plan that have work left."""
 
     changes: Overlay
     left: list[PlanStep]
 
 
 class AttributionExperiments:
-    """Experiments on one attempt at an instance. Each is noted; the same change is judged once."""
+    """Experiments on one attempt at an instance. Each is recorded; the same change is judged once."""
 
     def __init__(self, instance_context: InstanceContext, judge: Judge) -> None:
         self.instance_context = instance_context
@@ -46,7 +46,7 @@ class AttributionExperiments:
         return [step for part in plan.meta.in_order() for step in plan.part_plans[part.id].in_order()]
 
     def coded(self, steps: Iterable[PlanStep], more: Iterable[PlanStep] = ()) -> GoldCoded:
-        """What the gold coder makes of a plan's steps, confined to their targets, and then of steps of its own."""
+        """The gold coder's changes for a plan's steps, confined to their targets, and then for gold steps."""
         with checked_out(
             self.instance_context.package.git,
             self.instance_context.instance.base_commit,
@@ -63,7 +63,7 @@ class AttributionExperiments:
         return GoldCoded(files, left)
 
     def try_out(self, name: str, changes: Overlay | None) -> Experiment:
-        """Judge a change and note it as an experiment; None is noted as one that could not be made."""
+        """Judge a change and record it as an experiment; None is recorded as one that could not be made."""
         if changes is None:
             experiment = Experiment(name=name, kind=None, detail="the changes conflict")
         else:
@@ -73,9 +73,9 @@ class AttributionExperiments:
         return experiment
 
     def added_to(self, work: Overlay, steps: Sequence[PlanStep]) -> Overlay | None:
-        """A model's own changes with gold steps made as well; None where the two conflict.
+        """A model's own changes plus gold steps; None where the two conflict.
 
-        A file that only one of them removes is as the gold steps have it.
+        For a file that only one of them removes, the gold steps take precedence.
         """
         merged = dict(work)
         for path, content in self.coded((), steps).changes.items():
@@ -95,7 +95,7 @@ class AttributionExperiments:
         return merged
 
     def without(self, work: Overlay, targets: Collection[Target]) -> Overlay:
-        """A model's own changes less those it made at some targets."""
+        """A model's own changes without those at some targets."""
         rest = dict(work)
         for path in sorted({path for target in targets for path in (target.path, target.new_path) if path}):
             here = [target for target in targets if path in (target.path, target.new_path)]

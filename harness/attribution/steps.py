@@ -1,4 +1,4 @@
-"""The steps of a plan as it was carried out, with what became of each."""
+"""The steps of a plan as it was carried out, with the result of each."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from repos.index.symbols import base_name, symbols
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step, and how it ended; None for a part that was never begun, whose own targets stand for its steps."""
+    """A step, and how it ended; None for a part that was never begun, whose own targets replace its steps."""
 
     name: str
     step: PlanStep
@@ -30,9 +30,9 @@ class PlannedStep:
 
 
 def planned_steps(solution: Solution, gold: GoldPatch) -> list[PlannedStep]:
-    """All steps of a solution's plans in the order they were, or were to be, taken; their symbols spelled as in `gold`.
+    """All steps of a solution's plans in planned order, taken or not, with symbols spelled as in `gold`.
 
-    Steps that a revision left behind are among them, as not taken.
+    Steps dropped by a revision are included, as not taken.
     """
     changes = (*gold.production, *gold.tests)
     results = deque(solution.step_results)
@@ -64,7 +64,7 @@ def _spelled(step: PlanStep, changes: Iterable[GoldFileChange]) -> PlanStep:
 
 
 def _target(target: Target, change: GoldFileChange | None) -> Target:
-    """A target whose symbol is written as the index writes it: no call, no path, the class that the name implies."""
+    """A target with its symbol as the index spells it: no call, no path, with the class that the name implies."""
     if target.symbol is None:
         return target
     symbol = target.symbol.rpartition("::")[2].split("(")[0].strip("` ") or None

@@ -1,4 +1,4 @@
-"""Attribution of an attempt of a trajectory: found once, then kept."""
+"""Stored attributions of a trajectory's attempts: each is computed once."""
 
 from harness.attribution.decide import attribute
 from harness.attribution.experiments import AttributionExperiments
@@ -22,11 +22,11 @@ def attribute_attempt(
     outcome: OutcomeKind,
     planned: bool = True,
 ) -> Attribution | None:
-    """Which stage an attempt failed at, by experiment; None for an outcome that is no failure of a model's.
+    """The stage at which an attempt failed, by experiment; None for an outcome that is not a model's failure.
 
-    `trajectory` and `instance` are keys, `work` the files that the attempt left, `planned` says whether its planner
-    plans. The attribution and the verdicts behind it are kept, so asking again costs nothing. Raises EnvironmentFault,
-    WheelError and InfrastructureError.
+    `trajectory` and `instance` are keys, `work` the files that the attempt left, `planned` whether its planner plans.
+    The attribution and its verdicts are stored, so a repeated call costs nothing. Raises EnvironmentFault, WheelError
+    and InfrastructureError.
     """
     if not attributable(outcome):
         return None

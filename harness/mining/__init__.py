@@ -1,4 +1,4 @@
-"""Mining: which commits of a repository can be asked for as tasks, and why the others cannot."""
+"""Mining: which commits of a repository can serve as tasks, and why the others cannot."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -18,9 +18,9 @@ __all__ = ["MessageFault", "Mined", "mine", "task_text"]
 
 @dataclass(frozen=True)
 class Mined:
-    """What became of every commit in HEAD's history, each tuple newest first.
+    """The result for every commit in HEAD's history, each tuple newest first.
 
-    `commits` are kept, `aside` have a good diff but a message that is no task (`faults`: commit id and why),
+    `commits` are kept, `aside` have a good diff but a message that is no task (`faults`: commit id and reason),
     `dropped` are commit ids with the first rule they break.
     """
 
@@ -38,11 +38,11 @@ def mine(
     with_symbols: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Mined:
-    """Sort the whole history of HEAD: one `git log` pass, then PyDriller for the symbols of kept commits.
+    """Classify the whole history of HEAD: one `git log` pass, then PyDriller for the symbols of kept commits.
 
-    Without symbols the planning types `meta` and `step`, which need them, are not given; commits set aside
-    have no symbols in either case. `on_progress` is called with (kept commits done, of how many) as symbols
-    are read. Raises RepositoryError if the repository has no commit.
+    Without symbols the planning types `meta` and `step`, which need them, are not assigned; commits set aside have no
+    symbols in either case. `on_progress` is called with (commits done, commits kept) as symbols are read. Raises
+    RepositoryError if the repository has no commit.
     """
     rules = rules or MiningRules()
     kept: list[LogRecord] = []

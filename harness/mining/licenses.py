@@ -1,10 +1,10 @@
-"""SPDX identifiers from what projects write about their license."""
+"""SPDX identifiers from a project's license texts and metadata."""
 
 import re
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-# In order: the first that is found in a license file's head names it.
+# In order: the first match in a license file's head applies.
 _TEXTS = (
     ("AGPL-3.0", r"GNU AFFERO GENERAL PUBLIC LICENSE\s+Version 3"),
     ("LGPL-3.0", r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 3"),
@@ -20,7 +20,7 @@ _TEXTS = (
     ("Unlicense", r"This is free and unencumbered software released into the public domain"),
     ("PSF-2.0", r"PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2"),
 )
-# What people write in a metadata field or a trove classifier, lower case, in order.
+# Forms found in metadata fields and trove classifiers, lower case, in order.
 _NAMES = (
     ("AGPL-3.0", r"\bagpl|affero"),
     ("LGPL-3.0", r"\blgpl.*3|lesser general.*3"),
@@ -39,14 +39,14 @@ _NAMES = (
 
 
 def from_metadata(license_field: str, classifiers: tuple[str, ...]) -> str | None:
-    """An SPDX expression as it stands in the field, else the identifier that field or classifiers mean."""
+    """The SPDX expression in the field, else the identifier matched in the field or the classifiers."""
     try:
         return str(canonicalize_license_expression(license_field))
     except InvalidLicenseExpression:
-        pass  # free text, as it was before expressions were asked for
-    told = [license_field] if len(license_field) < 200 else []
-    told += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
-    for text in told:
+        pass  # free text, as was usual before SPDX expressions
+    fields = [license_field] if len(license_field) < 200 else []
+    fields += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
+    for text in fields:
         for identifier, pattern in _NAMES:
             if re.search(pattern, text.lower()):
                 return identifier
@@ -54,7 +54,7 @@ def from_metadata(license_field: str, classifiers: tuple[str, ...]) -> str | Non
 
 
 def from_text(text: str) -> str | None:
-    """The identifier of a license from its text, or None if it is not a usual one."""
+    """The identifier of a license from its text, or None if it is not a common one."""
     for identifier, pattern in _TEXTS:
         if re.search(pattern.replace(" ", r"\s+"), text):
             return identifier

@@ -1,8 +1,8 @@
-"""A repository's whole history in one `git log` pass: who, when, what was said, and how much of which files.
+"""A repository's whole history in one `git log` pass: authors, dates, messages, and the size of changes per file.
 
-Everything is NUL-delimited, so no quoting and no `{old => new}` notation has to be undone, and a message or a
-path may hold any character. A record is seven header fields, then one `--raw` entry for each file, then one
-`--numstat` entry for each file; `-M` makes renames one entry with two paths.
+Everything is NUL-delimited, so no quoting and no `{old => new}` notation has to be undone, and a message or a path may
+contain any character. A record is seven header fields, then one `--raw` entry for each file, then one `--numstat` entry
+for each file; `-M` makes renames one entry with two paths.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _REGULAR_MODES = {b"100644", b"100755", b"000000"}
 
 
 class LogFormatError(InfrastructureError):
-    """git printed something that this parser does not know; most likely a git of another age."""
+    """git printed a format that this parser does not know; most likely another version of git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LogFileChange:
     """One file of a commit. `old_path` is None for a new file and differs from `path` for a renamed one.
 
     `path` of a deleted file is the path it had. `added` and `deleted` are lines, both 0 for a binary file.
-    `regular` is False for symlinks and submodules. What is not UTF-8 stays in paths as surrogate escapes.
+    `regular` is False for symlinks and submodules. Bytes of a path that are not UTF-8 become surrogate escapes.
     """
 
     path: str
@@ -40,7 +40,7 @@ class LogFileChange:
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A commit as the log tells it. `author_date` is ISO 8601, `committed` seconds since the epoch."""
+    """A commit in the log. `author_date` is ISO 8601, `committed` seconds since the epoch."""
 
     sha: str
     parents: tuple[str, ...]
@@ -58,7 +58,7 @@ class LogRecord:
 
 
 def read_log(git: Git) -> list[LogRecord]:
-    """Every commit in HEAD's history, newest first. Merges are there, without changes.
+    """Every commit in HEAD's history, newest first. Merges are included, without changes.
 
     Raises RepositoryError if there is no commit at all.
     """
@@ -97,7 +97,7 @@ def _changes(tokens: list[bytes], position: int) -> tuple[tuple[LogFileChange, .
         added, deleted, path = tokens[position].split(b"\t", 2)
         if path:
             position += 1
-        else:  # a rename leaves the path empty, and two paths follow
+        else:  # for a rename the path is empty, and two paths follow
             path, position = tokens[position + 2], position + 3
         counts[path] = added, deleted
     return tuple(_file_change(*entry, *counts[entry[0]]) for entry in entries), position

@@ -1,8 +1,8 @@
-"""Commit messages as tasks: what is left without the bookkeeping, and whether it asks for something.
+"""Commit messages as tasks: removal of bookkeeping, and the test whether the rest requests a change.
 
-The second is the verb-direct-object test of commit data sets, without a tagger: the first word has a verb
-lemma, and an object, a clause or (for verbs that want one) a prepositional phrase follows. A word that is a
-noun as often as a verb counts only if it is a known action or a determiner follows ("Bounce the server").
+The latter is the verb-direct-object test of commit data sets, without a tagger: the first word has a verb lemma, and an
+object, a clause or (for some verbs) a prepositional phrase follows. A word that is a noun as often as a verb counts
+only if it is a known action or a determiner follows ("Bounce the server").
 """
 
 import re
@@ -13,7 +13,7 @@ from harness.mining import words
 
 
 class MessageFault(StrEnum):
-    """What is wrong with a message as a task. The first test that fails names it."""
+    """The defect of a message as a task: the first test that fails."""
 
     SHORT = "short"
     GENERIC = "generic"
@@ -38,7 +38,7 @@ _TRAILER = re.compile(
     r"|differential revision)\s*:\s*(?:\S+@\S+|.*<\S+@\S+>|#?\d+|I[0-9a-f]{40}|https?://\S+|.*@\d+ .*)\s*$",
     re.IGNORECASE,
 )
-_SQUASHED = re.compile(  # what a squash merge leaves of the branch's own bookkeeping
+_SQUASHED = re.compile(  # bookkeeping of the branch in a squash merge
     r"[\s*-]*(?:\[pre-commit\.ci\].*|for more information, see https?://pre-commit\.ci"
     r"|merge (?:branch|remote-).*|apply suggestions? from (?:code review|@\S+)"
     r"|(?:address|apply)(?: code)?(?: review)? (?:comments|feedback)|-{5,})\.?",
@@ -62,7 +62,7 @@ _NOT_DONE = re.compile(
     r"|merge (?:branch|pull request|remote-tracking|tag|commit)\b",
     re.IGNORECASE,
 )
-_LONG = 1_000  # characters of a line from which on it is no subject, no trailer and no reference
+_LONG = 1_000  # characters above which a line is no subject, trailer or reference
 _TOKEN = re.compile(r"[^\s,;:()\[\]{}\"“”!?]+")
 
 
@@ -138,7 +138,7 @@ def names_an_action(tokens: list[str]) -> bool:
 
 
 def _has_object(lemma: str, after: list[str]) -> bool:
-    """Whether what follows a verb is an object: a noun phrase, a clause, or a phrase that this verb takes."""
+    """Whether the words after a verb are an object: a noun phrase, a clause, or a phrase that this verb takes."""
     takes_phrase = lemma in words.PREPOSITIONAL
     while after and after[0] in words.PARTICLES:
         after, takes_phrase = after[1:], True
@@ -158,9 +158,9 @@ def _has_object(lemma: str, after: list[str]) -> bool:
 
 @cache
 def _verb(word: str) -> tuple[str | None, bool]:
-    """The verb lemma of a word, or None; and whether the word is a verb beyond doubt.
+    """The verb lemma of a word, or None; and whether the word is certainly a verb.
 
-    Of `enter/exit` the first half counts, of `soft-deprecate` the last.
+    For `enter/exit` the first half is used, for `soft-deprecate` the last.
     """
     word = word.split("/")[0]
     candidates = (word, word.replace("-", ""), *word.split("-")[:0:-1])

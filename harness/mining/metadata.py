@@ -1,4 +1,4 @@
-"""What a Python project says about itself, read from its files without running any of them."""
+"""Metadata of a Python project, read from its files without running any of them."""
 
 import ast
 import configparser
@@ -12,7 +12,7 @@ from repos.syntax import parse_python
 
 @dataclass(frozen=True)
 class Metadata:
-    """Fields of a distribution's metadata; empty where the project does not say. `license` is as written."""
+    """Fields of a distribution's metadata; empty where the project has none. `license` is as written."""
 
     name: str = ""
     summary: str = ""
@@ -82,11 +82,11 @@ def _literal(node: ast.expr, constants: Mapping[str, ast.expr]) -> object:
 
 
 def _from_table(table: Mapping[str, Any]) -> Metadata:
-    told = table.get("license")
+    license_ = table.get("license")
     return Metadata(
         name=_text(table.get("name")),
         summary=_text(table.get("description") or table.get("summary")),
-        license=_text(told.get("text")) if isinstance(told, Mapping) else _text(told),
+        license=_text(license_.get("text")) if isinstance(license_, Mapping) else _text(license_),
         keywords=_list(table.get("keywords")),
         classifiers=_list(table.get("classifiers")),
     )

@@ -1,4 +1,4 @@
-"""What kind of repository this is: facts for the manifest, and flags that a person should know of."""
+"""Facts about a repository for the manifest, and flags for the user."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FLAGS = {
     NO_PYTHON: "no Python code was found",
     NO_TESTS: "no tests were found, so nothing can be judged",
 }
-"""What each flag means, for people."""
+"""The meaning of each flag, for people."""
 _REGULAR_MODES = ("100644", "100755")
 _FRAMEWORK_NAMES = """
     aio-pika aiohttp arq blacksheep bottle celery cherrypy connexion django djangorestframework dramatiq
@@ -43,7 +43,7 @@ _FRAMEWORK_CLASSIFIERS = (
     "Topic :: Software Development :: Object Brokering",
     "Topic :: Software Development :: Libraries :: Application Frameworks",
 )
-# Topics that say how a thing is shipped, not what it is about.
+# Topics about the form of a project, not its domain.
 _NO_DOMAIN = re.compile(r"Software Development(?: :: Libraries(?: :: Python Modules)?)?|Utilities")
 _LICENSE_FILE = re.compile(r"(?:licen[sc]e|copying|unlicense)(?:[._-].*)?", re.IGNORECASE)
 _OWNER = re.compile(r"(?:[a-z+]+://(?:[^@/]+@)?[^/:]+(?::\d+)?/|(?:[^@/]+@)?[^@/:]+:)(?P<owner>[^/]+)/[^/]+/?")
@@ -51,7 +51,7 @@ _OWNER = re.compile(r"(?:[a-z+]+://(?:[^@/]+@)?[^/:]+(?::\d+)?/|(?:[^@/]+@)?[^@/
 
 @dataclass(frozen=True)
 class RepositoryFacts:
-    """What the manifest says of a whole repository. `lines_of_code`: production lines, not blank."""
+    """Facts about a whole repository in the manifest. `lines_of_code`: production lines, not blank."""
 
     license: str | None
     organisation: str | None
@@ -82,8 +82,8 @@ def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> Reposito
 
 
 def is_defensive_framework(name: str, metadata: Metadata) -> bool:
-    """Whether a project says that it is a web framework, HTTP client or server, task queue or broker."""
-    names = {re.sub(r"[-_.]+", "-", told.lower()) for told in (name, metadata.name) if told}
+    """Whether a project declares itself a web framework, HTTP client or server, task queue or broker."""
+    names = {re.sub(r"[-_.]+", "-", each.lower()) for each in (name, metadata.name) if each}
     words = " \n ".join((metadata.summary, *metadata.keywords))
     return (
         not _FRAMEWORKS.isdisjoint(names)
@@ -120,7 +120,7 @@ def _license_file(git: Git, files: list[TreeEntry]) -> str | None:
 
 
 def _domain(classifiers: tuple[str, ...]) -> str | None:
-    """The first topic that tells what the project is about."""
+    """The first topic that names the project's domain."""
     for classifier in classifiers:
         topic = classifier.removeprefix("Topic :: ")
         if topic != classifier and not _NO_DOMAIN.fullmatch(topic):

@@ -1,4 +1,4 @@
-"""Which commits are worth keeping: small changes of code by people. A pure function of the log's records."""
+"""Rules for keeping commits: small code changes by people. A pure function of the log's records."""
 
 import re
 
@@ -46,7 +46,7 @@ _VERSION_BUMP = re.compile(
 
 
 def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
-    """The first rule that a commit breaks, or None if its diff is good; the message is judged apart."""
+    """The first rule that a commit breaks, or None if its diff is good; the message is judged separately."""
     if not record.parents:
         return DropReason.ROOT
     if len(record.parents) > 1:
@@ -61,7 +61,7 @@ def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
 
 
 def _reason_to_ignore(record: LogRecord, code: list[LogFileChange]) -> DropReason | None:
-    """Why a commit is not about code: by its files, or by what it says of itself (docstrings, comments)."""
+    """Why a commit is not about code: by its files, or by its message (docstrings, comments)."""
     changes = record.changes
     if (changes and all(is_documentation(change.path) for change in changes)) or (
         _DOCS_TYPE.match(record.subject) and all(kind(change) == "production" for change in code)
@@ -87,7 +87,7 @@ def _reason_in_diff(
 
 
 def kind(change: LogFileChange) -> PathKind:
-    """What a change is to the project. Symlinks and submodules are never code; a deleted test was a test."""
+    """The kind of a changed path. Symlinks and submodules are never code; a deleted test was a test."""
     return kind_of(change.path) if change.regular else "other"
 
 
@@ -100,7 +100,7 @@ def _readable(change: LogFileChange) -> bool:
 
 
 def as_changes(record: LogRecord) -> tuple[Change, ...]:
-    """The changes of a commit in the manifest's words."""
+    """The changes of a commit as the manifest records them."""
     return tuple(
         Change(
             path=change.path,

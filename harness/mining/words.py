@@ -78,7 +78,7 @@ COMPOUND_HEADS = _words(
     sorting stuff suite suites tweak tweaks typo typos update updates
     """
 )
-# Words before the verb that do not change what is asked for.
+# Words before the verb that do not change the request.
 OPENERS = _words(
     """
     again also always better do don't dont don’t finally first further instead just longer never no not
@@ -108,7 +108,7 @@ PREPOSITIONS = _words(
     to toward towards under until unto upon via with within without
     """
 )
-# Words after the verb that show that there is no object.
+# Words after the verb that mean that there is no object.
 CONJUNCTIONS = _words(
     """
     & + - / = and are be been but had has have is nor or so was were yet
@@ -119,7 +119,7 @@ CONDITIONS = _words(
     because if once unless when whenever where while
     """
 )
-# Verbs that say enough with a prepositional phrase ("Cope with ...").
+# Verbs that are complete with a prepositional phrase ("Cope with ...").
 PREPOSITIONAL = _words(
     """
     account adapt add adhere adjust advance advise allow apply ask bail base block build bump bypass
@@ -134,13 +134,13 @@ PREPOSITIONAL = _words(
     try turn update upgrade use vary wait walk warn watch work wrap write yield
     """
 )
-# Verbs that say enough with a condition ("Raise if ...").
+# Verbs that are complete with a condition ("Raise if ...").
 CONDITIONAL = PREPOSITIONAL | _words(
     """
     abort document ensure error exit explain forbid ignore mention print skip
     """
 )
-# Subjects that say nothing, whatever the change.
+# Subjects without information, whatever the change.
 _GENERIC = """
     address comments; address feedback; address review; address review comments; apply suggestions from
     code review; argh; bug fix; bug fixes; change; changes; checkpoint; clean up; cleanup; code review;

@@ -1,9 +1,9 @@
-"""Repositories told by their content: a fork is known by its first commit, a copy without history by its code.
+"""Identity of repositories by content: a fork has the same first commit, a copy without history the same code.
 
-Code is compared by runs of words, so that neither layout, comments, quotes, nor new names of files and folders matter,
-and a change of a name touches only the runs around it. Files that stand alike in unrelated repositories (vendored ones,
-generated ones, packaging, tests' settings) are left out. Of two repositories the smaller one's share that the larger
-one holds counts, for a copy may have grown, or be a part.
+Code is compared by runs of words (shingles), so that layout, comments, quotes, and new names of files and folders do
+not matter, and a renamed identifier affects only the runs around it. Files that are alike in unrelated repositories
+(vendored ones, generated ones, packaging, tests' settings) are left out. The measure is the share of the smaller
+repository that the larger one contains, because a copy may have grown, or be a part.
 """
 
 import re
@@ -17,13 +17,13 @@ from repos.git import Git
 
 PERMUTATIONS = 256
 SHARE = 0.25
-"""The least share of the smaller repository's code that makes two repositories kin. Measured on 18 repositories: 0.03
-at most where nothing was copied, 0.09 for one that was modelled on another (Quart on Flask), 0.46 for a project and its
-state of two years before, over 0.5 for copies that were renamed and reformatted."""
+"""The least share of the smaller repository's code that makes one a copy of the other. Measured on 18 repositories:
+0.03 at most where nothing was copied, 0.09 for one that was modelled on another (Quart on Flask), 0.46 for a project
+and its state of two years before, over 0.5 for copies that were renamed and reformatted."""
 _LEAST = 40
-"""Shingles that a repository must have for its code to be compared, and that two must share."""
+"""Fewest shingles of a repository for its code to be compared, and fewest that two must share."""
 _RUN, _ONE_IN = 8, 4
-"""Words of a run; one run in so many is taken, by its first word, so that the same runs are taken everywhere."""
+"""Words of a run, and runs per sampled one; sampling is by the first word, so it is the same everywhere."""
 _SEED = 12
 _LARGEST_FILE, _MOST_BYTES = 1 << 20, 32 << 20
 _BATCH = 2000
@@ -40,7 +40,7 @@ _WORD, _COMMENT = re.compile(r"\w+"), re.compile(r"^[ \t]*(?:#|//|/?\*).*$", re.
 
 
 def package_content(package: RepoPackage) -> RepositoryContent:
-    """The content of a package: of its newest commit, and of its instances' oldest and newest parents."""
+    """The content of a package: at its newest commit, and at its instances' oldest and newest parents."""
     git = package.git
     order = {commit: n for n, commit in enumerate(git.text("rev-list", "--topo-order", package.manifest.head).split())}
     bases = {instance.base_commit for instance in package.manifest.instances if instance.base_commit in order}
@@ -49,7 +49,7 @@ def package_content(package: RepoPackage) -> RepositoryContent:
 
 
 def content_of(git: Git, commits: Iterable[str]) -> RepositoryContent:
-    """The content of a clone at some commits, the first of which is the newest."""
+    """The content of a clone at some commits, the newest first."""
     commits = list(commits)
     roots = sorted(git.text("rev-list", "--max-parents=0", commits[0]).split())
     blobs = dict.fromkeys(
@@ -75,7 +75,7 @@ def sketch_of(texts: Iterable[str], roots: tuple[str, ...] = ()) -> RepositoryCo
 
 
 def shingles(text: str) -> Iterator[str]:
-    """Runs of words of a source file, comments left out, some of them."""
+    """Sampled runs of words of a source file, comments left out."""
     words = _WORD.findall(_COMMENT.sub("", text).lower())
     for start in range(len(words) - _RUN + 1):
         if zlib.crc32(words[start].encode(errors="replace")) % _ONE_IN == 0:
@@ -91,7 +91,7 @@ def shared_content(one: RepositoryContent, other: RepositoryContent) -> str:
 
 
 def shared_code(one: RepositoryContent, other: RepositoryContent) -> float:
-    """The share of the smaller one's code that the other holds as well, as estimated by their sketches."""
+    """The share of the smaller one's code that the other contains as well, estimated from their sketches."""
     if not one.sketch or len(one.sketch) != len(other.sketch):
         return 0.0
     jaccard = sum(a == b for a, b in zip(one.sketch, other.sketch, strict=True)) / len(one.sketch)
@@ -110,7 +110,7 @@ def _counts(path: str) -> bool:
 
 
 def _texts(git: Git, blobs: Collection[str]) -> Iterator[str]:
-    """The texts of blobs, the large ones left out, as many as are looked at."""
+    """The texts of blobs, without large ones, up to a limit."""
     listed = git.output("cat-file", "--batch-check", stdin="".join(f"{blob}\n" for blob in blobs).encode()).decode()
     taken, total = [], 0
     for line in listed.splitlines():

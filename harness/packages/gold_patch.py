@@ -1,4 +1,4 @@
-"""What a commit changes, read from its trees: the gold patch (production and the rest) and the test patch."""
+"""The changes of a commit, read from its trees: the gold patch (production and the rest) and the test patch."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class UnsupportedChange(CleanRoomError):
 
 @dataclass(frozen=True)
 class GoldFileChange:
-    """A changed text file. `path` is where it is after the commit (before it, if deleted).
+    """A changed text file. `path` is its path after the commit (before it, if deleted).
 
     `old_path` is set for a rename only. `before` and `after` are None where the file does not exist.
     """
@@ -44,10 +44,10 @@ class GoldFileChange:
 
 @dataclass(frozen=True)
 class GoldPatch:
-    """A commit's change. `production` holds other files too, which tests may depend on (`pyproject.toml`).
+    """A commit's change. `production` includes other files that tests may depend on (`pyproject.toml`).
 
-    `tests` holds test code and data. `ignored` are changes that no edit can make, of files that are not code,
-    each with its reason.
+    `tests` are test code and data. `ignored` are changes that no edit can make, in files that are not code, each with
+    its reason.
     """
 
     commit: str
@@ -58,7 +58,7 @@ class GoldPatch:
 
     @property
     def identity(self) -> str:
-        """Hash of the production and test changes, wherever they come from."""
+        """Hash of the production and test changes, independent of the commit."""
         return hashlib.sha256(f"{self.patch()}\0{self.test_patch()}".encode()).hexdigest()
 
     def patch(self) -> str:
@@ -71,10 +71,10 @@ class GoldPatch:
 
 
 def read_gold_patch(git: Git, commit: str, parent: str | None = None) -> GoldPatch:
-    """The change between a commit and its (first) parent, renames as git finds them.
+    """The change between a commit and its (first) parent, with git's detection of renames.
 
-    Raises UnsupportedChange if code changes in a way that edits cannot express, RepositoryError for a commit
-    that is not there or has no parent.
+    Raises UnsupportedChange if code changes in a way that edits cannot express, RepositoryError for a commit that is
+    missing or has no parent.
     """
     commit = git.resolve(commit)
     parent = git.resolve(parent or f"{commit}^")
@@ -145,13 +145,13 @@ def _content(path: str, blob: str, mode: str, blobs: dict[str, bytes]) -> FileCo
 
 
 def side_of(path: str) -> FileRole:
-    """Which side of a commit a file belongs to; data beside the tests belongs to them."""
+    """The side of a commit that a file belongs to; data next to the tests belongs to them."""
     kind = kind_of(path)
     return "test" if kind == "other" and is_test_path(path) else kind
 
 
 def _split_by_side(change: GoldFileChange) -> list[GoldFileChange]:
-    """The change itself; a rename from one side to another as a deletion and a creation."""
+    """The change itself; a rename from one side to the other as a deletion and a creation."""
     if change.old_path is None or side_of(change.old_path) == change.side:
         return [change]
     gone = GoldFileChange(change.old_path, change.before, None, side_of(change.old_path))

@@ -1,8 +1,8 @@
-"""Gold validation: is a mined commit an instance? Its tests must tell its presence from its absence.
+"""Gold validation: whether a mined commit is an instance, that is, its tests distinguish it from its parent.
 
 Three states are run: the parent, the parent with the commit's tests, and the commit. FAIL_TO_PASS are the tests in
-touched files that fail in the second and pass in the third; PASS_TO_PASS pass in the first and in the third. Whatever
-wavers between repeats is excluded, and a commit without a steady FAIL_TO_PASS test is invalid for a stated reason.
+touched files that fail in the second and pass in the third; PASS_TO_PASS pass in the first and in the third. Tests that
+differ between repeats are excluded, and a commit without a stable FAIL_TO_PASS test is invalid for a stated reason.
 """
 
 import os
@@ -35,7 +35,7 @@ _WHERE_IS = (
     "print(spec and (spec.origin or list(spec.submodule_search_locations)[0]))"
 )
 VANISHED_SHARE = 0.05
-"""Share of the parent's passing tests that may be absent at the commit, in files it does not touch."""
+"""Largest share of the parent's passing tests that may be absent at the commit, in files it does not touch."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Invalid(Exception):
 
 
 def validate_gold(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> GoldVerdict:
-    """Run the three states of a commit and decide. Raises InfrastructureError only; all else is a verdict."""
+    """Run the three states of a commit and decide. Raises InfrastructureError only; all other faults are verdicts."""
     seconds: dict[str, float] = {}
     tests = (change.path for change in commit.changes if change.kind == "test")
     touched = tuple(sorted(path for path in tests if path.endswith(PYTEST.test_suffixes)))
@@ -105,13 +105,13 @@ def _run_states(
     _check_ran(after[0], "the commit")
     _check_imports(runtime, git, commit, provided)
     before = [state("before-1", commit.parent, first_only, with_tests=True)]
-    told_apart = _told_apart(before[0], after[0], touched)
-    if not told_apart and not _skipped(after[0], frozenset(touched)):
-        # no repeat can make a difference appear, and no skip needs the parent to explain it: spare the rest
+    distinguished = _distinguishes(before[0], after[0], touched)
+    if not distinguished and not _skipped(after[0], frozenset(touched)):
+        # no repeat can show a difference, and no skip needs the parent as explanation: skip the rest
         return StateRuns(after[0], tuple(before), tuple(after), frozenset(touched))
     parent = state("parent", commit.parent, Selection(), with_tests=False)
     _check_ended(parent, "the parent")
-    if not told_apart:
+    if not distinguished:
         return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
     for repeat in range(2, REPEATS + 1):
         selection = full if repeat == 2 else first_only
@@ -142,7 +142,7 @@ def _check_ran(report: SuiteReport, what: str) -> None:
 
 
 def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> None:
-    """Prove that what the tests import is the work tree's package and not an installed one of the same name."""
+    """Check that the tests import the work tree's package, and not an installed one of the same name."""
     with checked_out(git, commit.sha, runtime.scratch) as tree:
         overlay(tree, build(runtime, tree, provided))
         setup = suite_setup(tree, provided)
@@ -166,7 +166,7 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
 
 
 def decide(runs: StateRuns, seconds: dict[str, float] | None = None) -> GoldVerdict:
-    """The verdict that the reports of the three states give."""
+    """The verdict from the reports of the three states."""
     try:
         return _sorted_out(runs, seconds or {})
     except _Invalid as invalid:
@@ -214,7 +214,7 @@ def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
     """Whether a test was seen to fail without the commit's production changes.
 
     A module (or a conftest) that no longer imports fails as a whole: that counts only for tests that the parent did not
-    have. A run that was cut short says nothing of the tests that it did not reach.
+    have. A run that was cut short is no evidence about tests that it did not reach.
     """
     if test in before.cases:
         return test not in before.passed
@@ -227,9 +227,9 @@ def _passed_before(test: str, runs: StateRuns) -> bool:
 
 
 def _check_vanished(runs: StateRuns) -> None:
-    """A yield can lie: tests that are no longer collected, in files nobody touched, are the environment's fault.
+    """Detect a defective environment: tests of untouched files that are no longer collected.
 
-    Doctests do not count: the ids of those in documents hold line numbers, which shift with every word added above.
+    Doctests do not count: the ids of those in documents contain line numbers, which shift with every line added above.
     """
     passed = {i for i in runs.parent.passed if not PYTEST.is_doctest(i)}
     before = {i for i in passed if file_of(i) not in runs.touched}
@@ -242,7 +242,7 @@ def _check_vanished(runs: StateRuns) -> None:
 
 
 def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, str], in_touched: set[str]) -> _Invalid:
-    """The reason why nothing tells the commit from its parent."""
+    """The reason why nothing distinguishes the commit from its parent."""
     flaky = [i for i in in_touched if excluded.get(i, "").startswith("flaky")]
     if flaky:
         return _Invalid(InvalidReason.FLAKY, f"{flaky[0]} and {len(flaky) - 1} more waver between runs of the commit")
@@ -251,7 +251,7 @@ def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, str], in_touched: set[
             return _Invalid(InvalidReason.SKIPPED_TESTS, f"{test} skips: {why}")
     new = [(test, why) for test, why in _skipped(runs.after[0], runs.touched) if test not in runs.parent.cases]
     if in_touched & runs.after[0].passed - runs.parent.cases.keys():
-        new = []  # there are new tests that ran, and told nothing apart: a skip is not the reason
+        new = []  # new tests ran and distinguished nothing: a skip is not the reason
     for test, why in new:
         if re.search(r"python|3\.\d+|version", why, re.I):
             return _Invalid(InvalidReason.NEEDS_NEWER_PYTHON, f"{test} skips: {why}")

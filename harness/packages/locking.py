@@ -1,5 +1,5 @@
-"""Which environment a commit is validated in: dated by its parent's day, shared within a window, and free of every
-distribution that provides what the work tree does."""
+"""The environment in which a commit is validated: dated by its parent's day, shared within a window of days, and
+without any distribution that provides the work tree's modules."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ from runtime.environments.eras import left_out
 
 @dataclass(frozen=True)
 class CommitCandidate:
-    """A commit on its way to becoming an instance: with an environment, or with the reason why there is none."""
+    """A commit before gold validation: with an environment, or with the reason why there is none."""
 
     commit: Commit
     version: str
@@ -44,8 +44,8 @@ class CommitCandidate:
 
 
 def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:
-    """The environments of commits, in their order. The commits are looked at from the earliest parent on, for a later
-    one may share an earlier one's environment, and not the other way round."""
+    """The environments of commits, in their order. Commits are processed from the earliest parent on, because a later
+    one may share an earlier one's environment, but not vice versa."""
     known: dict[str, Environment] = {}
     calendar = calendar_of(git)
     order = sorted(commits, key=lambda commit: (calendar.day(commit.parent, commit.committed), commit.sha))
@@ -56,12 +56,12 @@ def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache
 def find_environment(
     git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path
 ) -> CommitCandidate:
-    """The environment of one commit, dated by its parent's day; `known` holds environments that may be shared, and
-    grows.
+    """The environment of one commit, dated by its parent's day; `known` are environments that may be shared, and is
+    extended.
 
-    Where no release before the parent's day meets the commit's requirements, later releases of what the commit itself
-    began to require or requires otherwise count, up to its own day; where that is not enough, all of its own day. The
-    environment says so.
+    Where no release before the parent's day meets the commit's requirements, later releases are considered for the
+    distributions that the commit newly or differently requires, up to its own day; then all releases up to that day.
+    The environment records this.
     """
     own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
@@ -69,14 +69,14 @@ def find_environment(
     version = pretend_version(git.last_tag(commit.parent))
     day = calendar_of(git).day(commit.parent, commit.committed)
     own_day = max(day_of(commit.committed), day)
-    # The parent has to run in it as well: what the commit no longer requires stays in, if both can be had together.
+    # The parent has to run in it as well: requirements that the commit drops are kept, if they are compatible.
     projects = tuple(dict.fromkeys((with_dropped(own, parent), own)))
     failed: EnvironmentFault | WheelError | None = None
     for era in eras_of(day, own_day, newly_required(own, parent)):
         for project in projects:
             try:
                 environment = environment_for(project, era.after(failed), known, packages, cache)
-            except WheelError as error:  # published damaged: others do without
+            except WheelError as error:  # published damaged: try without it
                 return CommitCandidate(commit, version, None, InvalidReason.NO_WHEEL, str(error))
             except EnvironmentFault as error:
                 failed = failed or error
@@ -88,7 +88,7 @@ def find_environment(
 
 
 def newly_required(own: Project, parent: Project) -> frozenset[str]:
-    """The distributions (normalised names) that a commit began to require, or requires otherwise than its parent."""
+    """The distributions (normalised names) that a commit newly or differently requires, compared with its parent."""
     changed = set(own.requires) - set(parent.requires)
     return frozenset(canonicalize_name(Requirement(text).name) for text in changed)
 
@@ -103,7 +103,8 @@ def with_dropped(project: Project, parent: Project) -> Project:
 def environment_for(
     project: Project, era: Era, known: dict[str, Environment], packages: Path, cache: Path
 ) -> Environment:
-    """The environment of a project in an era, its wheels fetched: one of the `known`, which grow, if it may be shared.
+    """The environment of a project in an era, its wheels fetched: one of the `known` if it may be shared, else a new
+    one, which is added.
 
     Raises EnvironmentFault, WheelError, InfrastructureError.
     """
@@ -118,9 +119,9 @@ def environment_for(
 
 
 def _without_stand_ins(project: Project, era: Era, packages: Path, cache: Path) -> Environment:
-    """A locked environment, its wheels fetched, of which none provides what the work tree does.
+    """A locked environment with fetched wheels, none of which provides a module of the work tree.
 
-    A distribution that does is the one under test by another name, or would stand in for it.
+    A distribution that does is the one under test by another name, or would shadow it.
     """
     while True:
         newest = choose_interpreter(project.requires_python, midnight(era.day), installed_interpreters())
@@ -139,7 +140,7 @@ def _without_stand_ins(project: Project, era: Era, packages: Path, cache: Path) 
 
 
 def without(project: Project, names: Collection[str]) -> Project:
-    """A project whose distribution goes by further names, and that requires none of them."""
+    """A project whose distribution has further names, and that requires none of them."""
     kept = tuple(text for text in project.requires if canonicalize_name(Requirement(text).name) not in names)
     return replace(project, requires=kept, aliases=tuple(sorted({*project.aliases, *names})))
 

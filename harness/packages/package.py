@@ -1,5 +1,5 @@
 """Repo packages on disk: `repo/` (a bare clone), `packages/` (wheels), `generated/` (tests that a teacher wrote, if
-any), `manifest.json`; `timings.json` beside it."""
+any), `manifest.json`; and `timings.json`."""
 
 import contextlib
 import hashlib
@@ -26,7 +26,7 @@ TIMINGS = "timings.json"
 
 @dataclass(frozen=True)
 class RepoPackage:
-    """A package that was read and found whole."""
+    """A repo package that was read and validated."""
 
     directory: Path
     manifest: Manifest
@@ -47,10 +47,10 @@ class RepoPackage:
         return self.manifest.identity()
 
     def environment_identity(self, key: str | None) -> str | None:
-        """The identity of the content of the environment that the manifest lists under `key`; None for None.
+        """The content identity of the environment that the manifest lists under `key`; None for None.
 
-        It is derived from the lock and from the wheels that lie in the package. Raises WheelError for one that is
-        missing, KeyError for an unknown environment.
+        It is derived from the lock and from the wheels in the package. Raises WheelError for a missing one, KeyError
+        for an unknown environment.
         """
         if key is None:
             return None
@@ -63,9 +63,9 @@ class RepoPackage:
 def read_package(directory: Path) -> RepoPackage:
     """The repo package in a directory.
 
-    Raises ManifestError when there is none, when its manifest is of another version or a field of it is not what it
-    has to be, when its clone holds what ours never do, lacks commits or has damaged objects, or when generated tests
-    are not there. What is derived from content (keys, parents) is computed again and compared.
+    Raises ManifestError when there is none, when its manifest is of another version or has an invalid field, when its
+    clone has foreign files, missing commits or damaged objects, or when generated tests are missing. Values derived
+    from content (keys, parents) are recomputed and compared.
     """
     package = RepoPackage(directory, read_manifest(directory))
     if finding := next(_further_findings(package), None):
@@ -74,15 +74,15 @@ def read_package(directory: Path) -> RepoPackage:
 
 
 def package_findings(directory: Path) -> list[ManifestFinding]:
-    """Everything that is wrong with a package, its wheels included. Nothing of it is run.
+    """All faults of a package, its wheels included. Nothing of it is run.
 
-    Raises ManifestError when there is no manifest that can be read.
+    Raises ManifestError when there is no readable manifest.
     """
     manifest, findings = parse_manifest(directory / MANIFEST, read_bounded(directory / MANIFEST))
     if manifest is None:
         return findings
     found = list(manifest_findings(manifest))
-    if found:  # what follows opens what the manifest names
+    if found:  # the checks below open files that the manifest names
         return found
     package = RepoPackage(directory, manifest)
     return [*_further_findings(package), *_wheel_findings(package)]
@@ -123,7 +123,7 @@ def _wheel_findings(package: RepoPackage) -> Iterator[ManifestFinding]:
 def generated_tests(package: RepoPackage, instance: Instance) -> Overlay:
     """The tests that a teacher wrote for an instance, as files over a tree; empty for most.
 
-    Raises EnvironmentFault for a file that is not there, is not what the manifest says, or would not be a test file.
+    Raises EnvironmentFault for a file that is missing, differs from the manifest's hash, or would not be a test file.
     """
     files = instance.generated.files if instance.generated else ()
     return {file.path: (_generated(package.directory / FOLDER, file), False) for file in files}
@@ -142,16 +142,16 @@ def _generated(folder: Path, file: GeneratedFile) -> bytes:
 
 
 def with_supplements(instances: Sequence[Instance], before: Manifest) -> tuple[Instance, ...]:
-    """Instances that were prepared anew, with the generated tests of the package before where they still fit.
+    """Newly prepared instances, with the generated tests of the previous package where they still fit.
 
-    They do when nothing about the instance has changed that the tests were tried under.
+    They fit when everything about the instance that the trial depends on is unchanged.
     """
     known = {_bare(each): each for each in before.instances if each.generated is not None}
     return tuple(known.get(each.model_dump_json(), each) for each in instances)
 
 
 def _bare(instance: Instance) -> str:
-    """A supplemented instance as it was before, as text."""
+    """A supplemented instance without its supplement, as text."""
     assert instance.generated is not None
     return instance.model_copy(
         update={
@@ -176,13 +176,13 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def check_wheels(package: RepoPackage) -> None:
-    """Raises WheelError for the first wheel that is missing, has another hash, or is not to be unpacked."""
+    """Raise WheelError for the first wheel that is missing, has another hash, or cannot be unpacked safely."""
     for name, sha256 in sorted(package.manifest.wheels.items()):
         check_wheel(package.wheels / name, sha256)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part. Raises InfrastructureError."""
+    """Write a file atomically: a reader sees the old text or the new one. Raises InfrastructureError."""
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,5 +198,5 @@ def write_atomically(path: Path, text: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 Path(temporary).unlink()
         raise InfrastructureError(
-            f"{path} cannot be written: {error.strerror}; free disk space or mend permissions"
+            f"{path} cannot be written: {error.strerror}; free disk space or correct its permissions"
         ) from error

@@ -1,7 +1,7 @@
-"""From a repository to a repo package: clone, mine, lock environments, validate gold, write the manifest.
+"""Preparation of a repo package: clone, mine, lock environments, validate gold, write the manifest.
 
-Each step is a plain function; the flow calls them in this order. What is expensive (locks, gold verdicts) is kept in
-the cache directory under the hash of its inputs, so that an interrupted preparation goes on where it stopped.
+Each step is a plain function; the flow calls them in this order. Expensive results (locks, gold verdicts) are cached
+under the hash of their inputs, so that an interrupted preparation resumes where it stopped.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from runtime.environments import discover_commit, environment_identity, known_sh
 from runtime.trees import Runtime, provisioned
 
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
-"""Reasons that load or a lack of memory can bring about; a verdict with one of them is reached anew each time."""
+"""Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
 GOLD_VERSION = 3
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
@@ -39,7 +39,7 @@ GOLD_VERSION = 3
 
 @dataclass(frozen=True)
 class ClonedSource:
-    """A cloned source: where it came from (no credentials, no path of this machine), and the name it goes by."""
+    """A cloned source: its origin (no credentials, no path of this machine), and its name."""
 
     name: str
     origin: str
@@ -73,7 +73,7 @@ def acquire(source: str, corpus: Path) -> ClonedSource:
 
 
 def origin_of(source: str) -> str:
-    """Where a repository comes from, free of credentials: its URL, or for a local clone that of its `origin`."""
+    """The origin of a repository, without credentials: its URL, or for a local clone that of its `origin`."""
     local = Path(source)
     if not local.exists():
         return _without_credentials(source)
@@ -84,9 +84,9 @@ def origin_of(source: str) -> str:
             except CommandFailed:
                 continue
             found = url.decode(errors="replace").strip()
-            said = _without_credentials(found)
-            if ("://" in found or re.match(r"[\w.-]+@[\w.-]+:", found)) and values.origin(said) is None:
-                return said
+            cleaned = _without_credentials(found)
+            if ("://" in found or re.match(r"[\w.-]+@[\w.-]+:", found)) and values.origin(cleaned) is None:
+                return cleaned
     return f"local:{_basename(source)}"
 
 
@@ -98,7 +98,7 @@ def _without_credentials(url: str) -> str:
 
 
 def name_of(git: Git, head: str, source: str) -> str:
-    """What a repository goes by: its distribution's name, or the last component of where it comes from."""
+    """A repository's name: its distribution's, or the last component of its origin."""
     project = discover_commit(git, head)
     named = project.name != "project" and (project.import_names or project.headers)
     return project.name if named else _basename(source)
@@ -119,7 +119,7 @@ def select(mined: Mined, max_commits: int) -> list[Commit]:
 def validate_candidate(
     runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
 ) -> tuple[Instance, dict[str, float]]:
-    """The instance of a candidate and the seconds its runs took; from the cache when the same was decided before."""
+    """The instance of a candidate and the seconds its runs took; from the cache if decided before."""
     if candidate.environment is None:
         return _instance("", git, candidate, GoldVerdict(reason=candidate.reason, detail=candidate.detail)), {}
     key = _verdict_key(runtime, candidate, candidate.environment, packages)
@@ -200,17 +200,17 @@ def write_package(
 ) -> Manifest:
     """Write `manifest.json` and `timings.json`; wheels that no environment needs any more are removed.
 
-    Tests that a teacher wrote for the package before are kept where they still fit.
+    Tests that a teacher wrote for the previous package are kept where they still fit.
     """
     locked = [c.environment for c in candidates if c.environment]
-    # What two eras gave alike was there in the earlier one.
+    # Equal environments of two eras count for the earlier one.
     environments = {e.key: e for e in sorted(locked, key=lambda e: e.cutoff, reverse=True)}
     head = source.git.resolve("HEAD")
     packages = source.directory / "packages"
     packages.mkdir(exist_ok=True)
     used = {wheel for environment in environments.values() for wheel in environment.wheels}
     for stray in packages.iterdir():
-        if stray.name not in used:  # what a stopped download left may be a folder
+        if stray.name not in used:  # an interrupted download may leave a folder
             shutil.rmtree(stray) if stray.is_dir() and not stray.is_symlink() else stray.unlink()
     wheels = {name: hashlib.sha256((packages / name).read_bytes()).hexdigest() for name in sorted(used)}
     newest = next((c.environment.python for c in candidates if c.environment), "")
@@ -240,5 +240,5 @@ def write_package(
 def _with_supplements(instances: Sequence[Instance], directory: Path) -> tuple[Instance, ...]:
     try:
         return with_supplements(instances, read_package(directory).manifest)
-    except ManifestError:  # there was no package before, or it is of no use
+    except ManifestError:  # there is no previous package, or it is invalid
         return tuple(instances)

@@ -1,4 +1,4 @@
-"""How far the environments of a package reach past the commits that they are for, found again from its history."""
+"""How many days the environments of a package extend past the parents of their commits, recomputed from its history."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +11,7 @@ from runtime.environments import REACH_DAYS, calendar_of, discover_commit, provi
 
 @dataclass(frozen=True)
 class Reach:
-    """An environment, and how many days after the day of its commits' earliest parent its releases go on."""
+    """An environment, and how many days after the day of its commits' earliest parent its releases extend."""
 
     environment: Environment
     days: int
@@ -33,9 +33,9 @@ def reaches(package: RepoPackage) -> list[Reach]:
 
 
 def late_environments(package: RepoPackage) -> list[str]:
-    """A line for each environment that reaches further than the bound.
+    """A line for each environment that extends further than the limit.
 
-    A later release can hold the answer to a commit, so verdicts of such an instance are worth less.
+    A later release can contain the answer to a commit, so verdicts of such an instance are weaker.
     """
     found = []
     for reach in reaches(package):
@@ -47,21 +47,21 @@ def late_environments(package: RepoPackage) -> list[str]:
 
 
 def misstated_reaches(package: RepoPackage) -> list[ManifestFinding]:
-    """Environments whose manifest says otherwise than the history how far they reach."""
-    said = [(reach, reach.environment.days_after) for reach in reaches(package)]
+    """Environments whose reach in the manifest differs from the one recomputed from the history."""
+    stated = [(reach, reach.environment.days_after) for reach in reaches(package)]
     return [
         ManifestFinding(
             f"environments.{reach.environment.key[:12]}.days_after", str(days), f"is {reach.days} by the history"
         )
-        for reach, days in said
+        for reach, days in stated
         if days is not None and days != reach.days
     ]
 
 
 def self_provided(package: RepoPackage) -> list[ManifestFinding]:
-    """Wheels that provide what the work tree does: the answer may lie in one.
+    """Wheels that provide a module of the work tree: one may contain the answer.
 
-    Looked at is the tree of the first instance that uses the environment. Raises WheelError for an unreadable wheel.
+    The tree is that of the first instance that uses the environment. Raises WheelError for an unreadable wheel.
     """
     found: list[ManifestFinding] = []
     for environment in package.manifest.environments:

@@ -1,4 +1,4 @@
-"""Planners that need no model: gold knows the answer, null changes nothing."""
+"""Planners without a model: gold answers from the gold patch, null changes nothing."""
 
 from harness.planners.gold import GoldPlanner
 from harness.planners.null import NullPlanner

@@ -1,4 +1,4 @@
-"""How much of a gold patch lies where another planner's target is."""
+"""The part of a gold patch within another planner's target."""
 
 from harness.packages.gold_patch import GoldFileChange
 from harness.planners.hunks import FileHunks
@@ -9,7 +9,7 @@ from repos.text import lines_of
 
 
 def contradicts(change: GoldFileChange, target: Target) -> bool:
-    """Whether doing what a target says cannot be a step towards the change."""
+    """Whether fulfilling a target cannot be a step towards the change."""
     if target.action is Action.RENAME:
         return target.path != change.old_path
     if target.path == change.old_path:
@@ -23,8 +23,8 @@ def contradicts(change: GoldFileChange, target: Target) -> bool:
 
 
 def hunks_in(change: GoldFileChange, target: Target) -> frozenset[int] | None:
-    """The hunks of a change in a target; None for all. In a symbol are the hunks of itself, of those inside, of a new
-    one around it, and of the imports."""
+    """The hunks of a change in a target; None for all. The hunks of a symbol are its own, those inside it, those of a
+    new symbol around it, and those of the imports."""
     if target.symbol is None or not changes_inside(change):
         return frozenset() if target.action is Action.RENAME else None
     assert change.before is not None
@@ -39,7 +39,7 @@ def hunks_in(change: GoldFileChange, target: Target) -> frozenset[int] | None:
 
 
 def with_helpers(change: GoldFileChange, hunks: frozenset[int]) -> frozenset[int]:
-    """Hunks of a change, and those that only make new symbols which the lines added by the others mention."""
+    """Hunks of a change, plus those that only create new symbols mentioned in the lines that the others add."""
     if not changes_inside(change):
         return hunks
     assert change.before is not None

@@ -1,4 +1,4 @@
-"""The planner that knows the answer: each stage is answered from the gold patch, in text like a model's."""
+"""The gold planner: each stage is answered from the gold patch, in text like a model's."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _VERSION = "gold-5"
 
 @dataclass(frozen=True)
 class _Work:
-    """A share of a file's change: some hunks, or all (None); `done` are those made before, if known."""
+    """A part of a file's change: some hunks, or all (None); `done` are those made before, if known."""
 
     change: GoldFileChange
     action: Action
@@ -33,7 +33,7 @@ class _Work:
     done: frozenset[int] | None = None
 
     def goal(self, now: str) -> str:
-        """The text that the file is to have, which exists before and after."""
+        """The target text of the file, which exists before and after."""
         assert self.change.before is not None and self.change.after is not None
         after = self.change.after.text
         if self.hunks is None:
@@ -46,10 +46,10 @@ class _Work:
 
 
 class GoldPlanner:
-    """Judges, plans and codes from a gold patch; it is asked, and answers, as a model would be.
+    """Judges, plans and codes from a gold patch, through the interface of a model.
 
-    It can code another planner's steps as well: then it makes, of the gold patch, only what lies in the
-    targets of the step (and the imports of a file with it), which tells a bad plan from a bad coder.
+    It can also code another planner's steps: then it makes only the part of the gold patch within the targets of the
+    step (and the imports of the file), which distinguishes a bad plan from a bad coder.
     """
 
     name = "gold"
@@ -60,7 +60,7 @@ class GoldPlanner:
     def __init__(
         self, gold: GoldPatch, edit_format: EditFormat, windows: Mapping[Stage, int] = MappingProxyType({})
     ) -> None:
-        """`windows` are those of the models that shall learn from the prompts, where they are not the stages' own."""
+        """`windows` are those of the models to be trained on the prompts, where they differ from the stages' own."""
         self.gold = gold
         self.edit_format = edit_format
         self._windows = {stage: windows.get(stage, tokens) for stage, tokens in WINDOWS.items()}
@@ -81,11 +81,11 @@ class GoldPlanner:
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     def max_prompt_tokens(self, stage: Stage) -> int:
-        """The stage's window, less room for an answer."""
+        """The stage's window, less what is reserved for an answer."""
         return self._windows[stage] - self.max_output_tokens(stage)
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """What a model's answer would have."""
+        """The limit of a model's answer."""
         return min(ANSWER_TOKENS[stage], self._windows[stage] // SMALLEST_SHARE)
 
     def count(self, text: str) -> int:
@@ -94,7 +94,7 @@ class GoldPlanner:
 
     def answer(self, request: Request) -> Answer:
         """The answer of any stage, with the prompt that a model would have been sent."""
-        from agent.prompts import render  # the templates' library loads when a prompt is first rendered
+        from agent.prompts import render  # the templates' library is loaded on first use
 
         text = self._text(request)
         messages = marked(render(request, self.max_prompt_tokens(request.stage), self.count), control_tokens())
@@ -134,17 +134,16 @@ class GoldPlanner:
     def edits(self, step: PlanStep, files: dict[str, str | None]) -> list[Edit]:
         """The gold patch's edits for a step's targets, given the texts of their files (None: no such file).
 
-        Empty if the files hold them already, or the gold patch has nothing there.
+        Empty if the files have them already, or the gold patch has nothing there.
         """
         return self._made(self._own_work.get(step.targets) or self._work_in(step.targets), files)
 
     def confined_edits(self, step: PlanStep, files: dict[str, str | None]) -> list[Edit]:
-        """`edits`, for a step that another planner made, even if this one has a step with the same targets."""
+        """`edits`, for a step of another planner, even if this one has a step with the same targets."""
         return self._made(self._work_in(step.targets), files)
 
     def reaches(self, target: Target) -> bool:
-        """Whether the gold patch changes anything, more than the imports of its file, where another planner's
-        target is."""
+        """Whether the gold patch changes anything, except the imports of the file, within another planner's target."""
         return any(
             work.hunks is None or work.action is Action.RENAME or bool(work.hunks - import_hunks(work.change))
             for work in self._work_in((target,))
@@ -160,10 +159,10 @@ class GoldPlanner:
         return edits
 
     def _work_in(self, targets: tuple[Target, ...]) -> list[_Work]:
-        """What the gold patch does within another planner's targets, file by file.
+        """The gold patch's changes within another planner's targets, file by file.
 
-        Nothing where a target is to be removed that the gold patch keeps, or moved elsewhere. What is new in a file
-        and used by what is made there comes with it: a coder may write a helper that no plan names.
+        Empty where a target is to be removed that the gold patch keeps, or moved elsewhere. New symbols of a file that
+        the changes use are included: a coder may write a helper that no plan names.
         """
         found: dict[tuple[str, bool, Action], _Work] = {}
         for target in targets:
@@ -197,15 +196,15 @@ class GoldPlanner:
 
 
 def _file_action(target: Target) -> Action:
-    """What becomes of the file as it is: a symbol that is made or removed modifies it, as does making it once more."""
+    """The action on the file itself: creating, recreating or removing a symbol modifies it."""
     keeps = target.symbol is not None or target.action is Action.CREATE
     return Action.MODIFY if keeps else target.action
 
 
 def _own_work(plan: GoldPlan) -> dict[tuple[Target, ...], list[_Work]]:
-    """What each step of the gold planner's own plan does, by its targets.
+    """The work of each step of the gold planner's own plan, by its targets.
 
-    It knows what was done before the step, which matters where two mixtures of hunks give the same text.
+    It includes what was done before the step, which matters where two combinations of hunks give the same text.
     """
     done: dict[str, frozenset[int]] = {}
     own: dict[tuple[Target, ...], list[_Work]] = {}

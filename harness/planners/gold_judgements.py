@@ -1,4 +1,4 @@
-"""What a gold patch says of retrieval: which files and symbols a planner has to see to make the change."""
+"""Retrieval judgements from a gold patch: the files and symbols that a planner has to see to make the change."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -39,12 +39,12 @@ class GoldJudge:
         self._tested = {path for change in gold.tests for path in _old_paths(change)}
 
     def analysis(self, task: str) -> TaskAnalysis:
-        """What the task is about: the files that exist and change, the symbols, and words that task and code share."""
+        """The analysis of the task: existing files that change, their symbols, and words that task and code share."""
         changes = self.gold.production or self.gold.tests
         touched = dict.fromkeys(name for change in changes for name in sorted(_touched(change)))
         said = {word.lower() for word in WORD.findall(task)}
         parts = dict.fromkeys(part for name in touched for part in name.split("."))
-        shared = [word for word in self._mentioned if word.lower() in said]
+        shared = [word for word in self._mentioned if word.lower() in asked]
         files = [path for change in changes for path in _old_paths(change)]
         return TaskAnalysis(
             kind=self._kind(task),
@@ -55,7 +55,7 @@ class GoldJudge:
         )
 
     def scope(self, candidates: Iterable[Candidate]) -> ScopeJudgement:
-        """Relevant is what changes; supporting what that imports, and the tests that change with it."""
+        """Relevant are files that change; supporting those they import, and the tests that change with them."""
         candidates = list(candidates)
         paths = [candidate.path for candidate in candidates]
         needed = {
@@ -74,8 +74,8 @@ class GoldJudge:
         return ScopeJudgement(files={path: judgement(path) for path in paths})
 
     def precision(self, outlines: Iterable[FileOutline]) -> PrecisionJudgement:
-        """Primary is what changes, supporting what the changed lines mention; of types, and of what else the changed
-        symbols mention or have around them, the signature is enough."""
+        """Primary are symbols that change, supporting those that the changed lines mention; for types, and for others
+        that the changed symbols mention or are in, the signature is enough."""
         return PrecisionJudgement(symbols={outline.path: self._uses(outline) for outline in outlines})
 
     def _uses(self, outline: FileOutline) -> dict[str, SymbolUse]:
@@ -115,17 +115,17 @@ class GoldJudge:
 
     @cached_property
     def _surrounding(self) -> frozenset[str]:
-        """Words of the symbols that the production side changes, whole."""
+        """Words of the whole symbols that the production side changes."""
         return _words(self.gold, _touched_texts)
 
 
 def _old_paths(change: GoldFileChange) -> list[str]:
-    """Where the file lies before the change; nowhere if it is new."""
+    """The file's path before the change; none if it is new."""
     return [change.old_path or change.path] if change.before is not None else []
 
 
 def _touched(change: GoldFileChange) -> frozenset[str]:
-    """Names of the symbols that a change touches, new ones included; all of a file that is made or removed."""
+    """Names of the symbols that a change touches, new ones included; all of a file that is created or removed."""
     if change.before is None or change.after is None:
         side = change.before or change.after
         return frozenset(base_name(symbol.name) for symbol in symbols(side.text, change.path)) if side else frozenset()

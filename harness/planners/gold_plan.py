@@ -1,7 +1,7 @@
-"""The plan behind a gold patch: which independent parts it has, which steps each takes, and in what order.
+"""The plan behind a gold patch: its independent parts, the steps of each, and their order.
 
-A part is a changed file (with its stub); files that are not code share one. A step is a symbol, or the
-symbols that a hunk changes together. What imports a file or mentions a symbol that is new comes after it.
+A part is a changed file (with its stub); files that are not code share one. A step is a symbol, or the symbols that a
+hunk changes together. Files that import another, or mention a symbol that is new in it, come after it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _VERBS = {Action.CREATE: "Add", Action.MODIFY: "Change", Action.DELETE: "Remove"
 
 @dataclass(frozen=True)
 class GoldPlan:
-    """Plans derived from a gold patch; `work` says which pieces of the patch a step makes, by its targets."""
+    """Plans derived from a gold patch; `work` maps a step, by its targets, to the pieces of the patch that it makes."""
 
     meta: MetaPlan
     part_plans: dict[str, PartPlan]
@@ -75,9 +75,9 @@ def derive_plan(gold: GoldPatch) -> GoldPlan:
 
 
 def ordered_by_use(nodes: Sequence[T], uses: Callable[[T, T], bool]) -> tuple[list[T], dict[int, list[T]]]:
-    """Nodes so that each comes after those it uses, and for the id() of each those it uses; ties keep order.
+    """Nodes so that each comes after those it uses, and by id() of each those it uses; ties keep order.
 
-    Where nodes use each other in a circle, the edge that would close it is left out (depth-first post-order).
+    In a cycle of uses, the edge that would close it is left out (depth-first post-order).
     """
     order: list[T] = []
     edges: dict[int, list[T]] = {}

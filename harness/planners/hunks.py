@@ -53,9 +53,9 @@ class FileHunks:
         return "".join(parts + old[position:])
 
     def applied_in(self, current: str) -> set[int] | None:
-        """Which hunks `current` has applied; None if it is no mixture of before and after.
+        """The hunks that `current` has applied; None if it is no combination of before and after.
 
-        Depth-first over the hunks, each read as applied first; an explicit stack, dead ends are remembered.
+        Depth-first over the hunks, trying each as applied first; with an explicit stack and memoized dead ends.
         """
         old, new = lines_of(self.before), lines_of(self.after)
         now = lines_of(current)
@@ -90,7 +90,7 @@ def _names(names: set[str]) -> frozenset[str]:
 
 
 class _Owners:
-    """Which symbols the lines of one version of a file belong to."""
+    """The symbols that own the lines of one version of a file."""
 
     def __init__(self, text: str, path: str, lines: list[str]) -> None:
         self._lines = lines
@@ -98,8 +98,8 @@ class _Owners:
         self._imports = import_block(text, path)
 
     def names(self, start: int, end: int) -> set[str]:
-        """Owners of lines `[start, end)`: the outermost symbol that lies wholly in the range, else the
-        innermost one around the line. Blank lines count only where all are blank."""
+        """Owners of lines `[start, end)`: the outermost symbol wholly in the range, else the innermost one around the
+        line. Blank lines count only where all are blank."""
         solid = [line for line in range(start, end) if self._lines[line].strip()]
         return {self._owner(line, start, end) for line in solid or range(start, end)}
 
@@ -113,5 +113,5 @@ class _Owners:
         return MODULE
 
     def _around(self, line: int) -> Iterator[Symbol]:
-        """Symbols that hold a line (from 0), outermost first."""
+        """Symbols around a line (from 0), outermost first."""
         return (symbol for symbol in self._symbols if symbol.start_line <= line + 1 <= symbol.end_line)

@@ -1,4 +1,4 @@
-"""Which changed files a file imports, judged by paths and import lines alone."""
+"""Imports between changed files, by paths and import lines alone."""
 
 import posixpath
 import re
@@ -12,7 +12,7 @@ _SCRIPT = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'](\
 
 
 def imported(path: str, text: str, others: Iterable[str]) -> set[str]:
-    """Those of `others` that the file at `path` imports."""
+    """The files among `others` that the file at `path` imports."""
     if path.endswith((".py", ".pyi")):
         modules = _python_modules(path, text)
         return {other for other in others if any(_is_module(other, *module) for module in modules)}

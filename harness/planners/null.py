@@ -1,4 +1,4 @@
-"""The planner that does nothing: its empty plan shows what the tests say of a tree left as it was."""
+"""The null planner: its empty plan shows the test results of an unchanged tree."""
 
 from models.edits import EditFormat
 from models.plans import MetaPlan
@@ -7,7 +7,7 @@ from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 
 
 class NullPlanner:
-    """Answers the meta plan with an empty one; the loop asks nothing else of it."""
+    """Answers the meta plan with an empty one; the loop asks it nothing else."""
 
     name = "null"
     identity = "null-1"
@@ -21,7 +21,7 @@ class NullPlanner:
         return WINDOWS[stage]
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """What a model's answer would have."""
+        """The limit of a model's answer."""
         return ANSWER_TOKENS[stage]
 
     def count(self, text: str) -> int:
@@ -29,7 +29,7 @@ class NullPlanner:
         return estimate_tokens(text)
 
     def answer(self, request: Request) -> Answer:
-        """An empty meta plan. Raises ValueError for another stage, which an empty plan never reaches."""
+        """An empty meta plan. Raises ValueError for other stages, which an empty plan never reaches."""
         if request.stage is not Stage.META_PLAN:
             raise ValueError(f"the null planner has no answer for {request.stage.value}")
         return Answer(text=MetaPlan().model_dump_json(indent=2), model=self.name)

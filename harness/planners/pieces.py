@@ -1,4 +1,4 @@
-"""A file's change taken apart into pieces, one for each step that a plan derived from it takes."""
+"""A file's change split into pieces, one for each step of the derived plan."""
 
 import re
 from collections.abc import Iterable
@@ -48,13 +48,13 @@ def pieces(change: GoldFileChange) -> list[ChangePiece]:
 
 
 def changes_inside(change: GoldFileChange) -> bool:
-    """Whether the file exists before and after with the same mode, so that hunks say all of the change."""
+    """Whether the file exists before and after with the same mode, so that hunks describe the whole change."""
     before, after = change.before, change.after
     return before is not None and after is not None and before.executable == after.executable
 
 
 def whole(change: GoldFileChange) -> ChangePiece:
-    """The file as a whole, and what becomes of it."""
+    """The file as a whole, and the action on it."""
     action = Action.MODIFY
     if change.after is None:
         action = Action.DELETE

@@ -1,7 +1,7 @@
 """Edits that turn one text of a file into another, exactly, in either edit format.
 
-Each edit is tried on the text as the edits before it left it, with the code that applies a model's edits.
-Where the format cannot say a change (a mode, line ends of the whole file), the file is deleted and created.
+Each edit is tested on the text left by the edits before it, with the code that applies a model's edits. Where the
+format cannot express a change (a mode, line ends of the whole file), the file is deleted and created.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def rewrite(path: str, before: str, after: str, edit_format: EditFormat, executa
 
 @dataclass(frozen=True)
 class _Progress:
-    """A file on its way: changes before `done` are applied. Lines of change k lie at `a0` of that change."""
+    """A partly edited file: changes before `done` are applied. Lines of change k are at `a0` of that change."""
 
     before: list[str]
     after: list[str]

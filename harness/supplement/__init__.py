@@ -1,6 +1,7 @@
-"""Tests for commits whose own tests do not tell them from their parent, written by a teacher and proved in the sandbox.
+"""Tests for commits whose own tests do not distinguish them from their parent, written by a teacher and tried in the
+sandbox.
 
-The teacher is shown the commit's change; what it writes is never shown to a planner, like the commit's own tests.
+The teacher sees the commit's change; its tests, like the commit's own, are never shown to a planner.
 """
 
 from harness.supplement.generation import Teacher, UntestedInstance, supplement, untested_instances

@@ -5,7 +5,7 @@ import re
 from models.errors import CleanRoomError
 
 MOST_BYTES = 64 * 1024
-"""Size of one test module at most."""
+"""Most bytes of one test module."""
 MOST_MODULES = 4
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})[ \t]*([^`\n]*)")
 _TEST = re.compile(r"^[ \t]*(?:async[ \t]+def|def)[ \t]+test|^class[ \t]+Test", re.MULTILINE)
@@ -13,15 +13,15 @@ _PYTHON = frozenset({"", "python", "py", "python3"})
 
 
 class NoTests(CleanRoomError):
-    """An answer that holds no test module; the message is what the teacher is told."""
+    """An answer without a test module; the message is shown to the teacher."""
 
 
 def read_modules(answer: str) -> tuple[str, ...]:
     """The test modules of an answer, in order, each ending in one line end.
 
-    A module is a fenced block of Python that defines tests; blocks without tests are part of what is said around
-    them. An answer without any fence is taken as one module. Raises NoTests, also for an answer that was cut short
-    inside a block and for modules that are too many, too long, or not text.
+    A module is a fenced block of Python that defines tests; blocks without tests are part of the prose. An answer
+    without any fence is taken as one module. Raises NoTests, also for an answer that was cut short inside a block and
+    for modules that are too many, too long, or not text.
     """
     blocks = _blocks(answer.replace("\r\n", "\n"))
     modules = tuple(dict.fromkeys(block.strip("\n") + "\n" for block in blocks if _TEST.search(block)))

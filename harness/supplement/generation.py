@@ -1,4 +1,4 @@
-"""Asking a teacher for the tests that a commit lacks: ask, try, and ask once more with what went wrong."""
+"""Asking a teacher for the tests that a commit lacks: ask, try, and ask once more with the faults found."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from runtime.trees import Runtime
 from store.texts import sha256
 
 ROUNDS = 2
-"""Answers of a teacher to one commit: the first, and one with what was wrong with it."""
+"""Most answers of a teacher to one commit: the first, and one with the first's faults."""
 
-WANTING = (InvalidReason.NO_FAIL_TO_PASS, InvalidReason.NO_TESTS)
-"""Reasons that generated tests can take away: the commit runs, and its own tests do not tell it from its parent."""
+RESOLVABLE = (InvalidReason.NO_FAIL_TO_PASS, InvalidReason.NO_TESTS)
+"""Reasons that generated tests can resolve: the commit runs, but its own tests do not distinguish its parent."""
 
 
 class Teacher(Protocol):
-    """Who writes tests."""
+    """A writer of tests."""
 
     @property
     def identity(self) -> str:
@@ -37,7 +37,7 @@ class Teacher(Protocol):
 
     @property
     def max_prompt_tokens(self) -> int:
-        """Tokens that a prompt may have."""
+        """Most tokens of a prompt."""
         ...
 
     def count(self, text: str) -> int:
@@ -51,7 +51,7 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True)
 class UntestedInstance:
-    """An instance that lacks tests, with its package and what it takes to run it."""
+    """An instance that lacks tests, with its package and the resources to run it."""
 
     runtime: Runtime
     package: RepoPackage
@@ -70,8 +70,8 @@ def untested_instances(manifest: Manifest) -> list[Instance]:
 def supplement(subject: UntestedInstance, teacher: Teacher, attempt: TryModules) -> Supplement:
     """Ask a teacher for an instance's tests and try them.
 
-    A second round follows when nothing was accepted, or only tests that fail on the parent for want of a name rather
-    than by an assertion; the better round is taken. Raises what the teacher and the attempt raise.
+    A second round follows when nothing was accepted, or only tests that fail on the parent because a name is missing
+    rather than by an assertion; the better round is used. Raises what the teacher and the attempt raise.
     """
     git, instance = subject.package.git, subject.instance
     brief = brief_on(git, instance, read_gold_patch(git, instance.commit, instance.base_commit))
@@ -120,7 +120,7 @@ def _placed(git: Git, instance: Instance, modules: tuple[str, ...]) -> dict[str,
 
 
 def _wrong(trial: Trial) -> str:
-    """What the teacher is told of its last answer."""
+    """Feedback to the teacher on its last answer."""
     if trial.refusal is not None:
         return f"{trial.refusal.value}: {trial.detail}"
     how = "\n".join(f"{test.partition('::')[2]}: {how.value}" for test, how in sorted(trial.told_apart.items()))

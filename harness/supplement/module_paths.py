@@ -1,4 +1,4 @@
-"""Where a generated test module goes: beside the repository's own tests, under a name of ours."""
+"""The path of a generated test module: next to the repository's own tests, under a name of ours."""
 
 import hashlib
 from collections import Counter
@@ -14,8 +14,8 @@ _DIGITS = 12
 def place(module: str, tests: Collection[str], preferred: Collection[str] = ()) -> GeneratedFile:
     """The path of a test module in a tree whose test files are `tests`, next to those of `preferred` if there are any.
 
-    Nothing of it comes from the teacher: the folder is the one that holds most test modules, the name follows the
-    repository's habit (`test_*.py` or `*_test.py`) and holds the content's hash.
+    None of it comes from the teacher: the folder is the one with most test modules, the name follows the repository's
+    convention (`test_*.py` or `*_test.py`) and contains the content's hash.
     """
     sha256 = hashlib.sha256(module.encode()).hexdigest()
     near = [PurePosixPath(path) for path in preferred if is_module(path)]
@@ -28,6 +28,6 @@ def place(module: str, tests: Collection[str], preferred: Collection[str] = ()) 
 
 
 def is_module(path: str) -> bool:
-    """Whether a path is a module that the test runner collects tests from."""
+    """Whether a path is a module from which the test runner collects tests."""
     stem = PurePosixPath(path).stem
     return path.endswith(".py") and is_test_path(path) and (stem.startswith("test_") or stem.endswith("_test"))

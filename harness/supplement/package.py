@@ -1,4 +1,4 @@
-"""Generated tests in a repo package: the files by content, and the instances that they make valid."""
+"""Storing generated tests in a repo package: the files by content, and the instances that they make valid."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,9 @@ def store_files(package: RepoPackage, files: Mapping[str, str]) -> None:
 
 
 def store_instance(package: RepoPackage, instance: Instance) -> RepoPackage:
-    """Put an instance whose tests are stored into the manifest; the package as it is then.
+    """Add an instance whose tests are stored to the manifest; returns the updated package.
 
-    Raises ManifestError if the package was made anew meanwhile and holds no such commit, or the tests are not there.
+    Raises ManifestError if the package was prepared again meanwhile and lacks the commit, or the tests are missing.
     """
     manifest = read_manifest(package.directory)
     if all(each.instance_id != instance.instance_id for each in manifest.instances):

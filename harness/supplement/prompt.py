@@ -1,4 +1,4 @@
-"""What a teacher is shown: the task, the change, the code around it, tests of the same repository."""
+"""Content of a teacher's prompt: the task, the change, the code around it, tests of the same repository."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ from repos.index.paths import is_test_path
 from repos.index.symbols import IMPORTS, MODULE
 
 FRAME = 8
-"""Tokens that a chat format puts around a message, at most."""
+"""Most tokens that a chat format adds to a message."""
 _FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class ShownFile:
-    """A file as the teacher sees it: its text, and the same with what the change does not touch elided."""
+    """A file in the prompt: its text, and the same with what the change does not touch elided."""
 
     path: str
     text: str
@@ -35,7 +35,7 @@ class ShownFile:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a teacher may be shown of an instance. `files` are as they are with the change; `others` only named."""
+    """Everything of an instance that the prompt may show. `files` are after the change; `others` are only named."""
 
     task: str
     diff: str
@@ -47,14 +47,14 @@ class Brief:
 
 @dataclass(frozen=True)
 class EarlierAnswer:
-    """The answer before: its test modules, and what was wrong with them."""
+    """The previous answer: its test modules, and their faults."""
 
     modules: tuple[str, ...]
     wrong: str
 
 
 def brief_on(git: Git, instance: Instance, gold: GoldPatch) -> Brief:
-    """Collect what a teacher may be shown of an instance."""
+    """Collect what a teacher's prompt may show of an instance."""
     code = [change for change in gold.production if change.side == "production"]
     return Brief(
         task=instance.task,
@@ -74,7 +74,7 @@ def _changed(change: GoldFileChange) -> ShownFile:
 
 
 def _examples(git: Git, instance: Instance, code: list[GoldFileChange]) -> Iterator[ShownFile]:
-    """Test modules of the commit that are nearest: those it touches, else those named after what it changes."""
+    """The most relevant test modules of the commit: those it touches, else those named after what it changes."""
     there = [entry.path for entry in git.tree(instance.commit) if is_test_path(entry.path)]
     touched = [path for path in instance.test_files if is_module(path) and path in there]
     stems = {PurePosixPath(change.path).stem.strip("_") for change in code}
@@ -94,7 +94,7 @@ def _examples(git: Git, instance: Instance, code: list[GoldFileChange]) -> Itera
 def render(
     brief: Brief, max_prompt_tokens: int, count: Callable[[str], int], before: EarlierAnswer | None = None
 ) -> tuple[Message, ...]:
-    """The messages for a teacher, in at most `max_prompt_tokens` tokens by `count`, and nothing cut in the middle.
+    """The messages for a teacher, in at most `max_prompt_tokens` tokens by `count`, without truncating anything.
 
     What does not fit is elided or left out as a whole, examples first, then the largest files; the prompt names what
     was left out. Raises PromptTooLong if the change alone does not fit.
@@ -112,7 +112,7 @@ def render(
 
 
 def _shorter(brief: Brief) -> Iterator[Brief]:
-    """The brief, and then with less and less around the change."""
+    """The brief, then versions with less and less around the change."""
     yield brief
     for examples, left in _lessened(brief.examples):
         yield replace(brief, examples=examples, left_out=left)

@@ -1,7 +1,8 @@
-"""What a generated test module may not do, as far as its text tells.
+"""Static check of what a generated test module may not do.
 
-The sandbox holds whatever a module does and an unsealed report counts for nothing; this stops, before it is run, a
-module that would take the test runner apart from inside, where a seal cannot be safe. It is a second lock, no proof.
+The sandbox contains whatever a module does, and an unsealed report counts for nothing; this refuses, before it is run,
+a module that would take the test runner apart from inside, where a seal cannot be safe. It is defence in depth, no
+proof.
 """
 
 import ast
@@ -20,10 +21,10 @@ _TEXT = re.compile(r"/cra/|report\.xml|seal\.json|progress\.jsonl")
 
 
 def reaches_into_runner(module: str) -> str | None:
-    """What in a module handles the test runner, as words for the teacher; None if nothing does.
+    """The part of a module that handles the test runner, as words for the teacher; None if there is none.
 
-    A module that this interpreter cannot parse is looked at as text only: the repository's own interpreter will say
-    whether it is Python.
+    A module that this interpreter cannot parse is checked as text only: the repository's own interpreter decides
+    whether it is valid Python.
     """
     if found := _TEXT.search(module):
         return f"the text {found[0]!r}, which is the test runner's"

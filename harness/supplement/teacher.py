@@ -1,4 +1,4 @@
-"""The teacher of a team of models, asked for tests."""
+"""The teacher of a team of models as a writer of tests."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ STAGE = Stage.CODE
 
 
 class RouterTeacher:
-    """A teacher behind a router; `temperature` and `seed` are those of every question."""
+    """A teacher behind a router; `temperature` and `seed` are used for every question."""
 
     def __init__(self, router: "Router", temperature: float = 0.0, seed: int = 0) -> None:
         self._router, self._temperature, self._seed = router, temperature, seed
@@ -28,7 +28,7 @@ class RouterTeacher:
 
     @property
     def max_prompt_tokens(self) -> int:
-        """What the stage's window leaves beside an answer."""
+        """The stage's window less the answer."""
         return self._router.max_prompt_tokens(STAGE, ANSWER_TOKENS[STAGE])
 
     def count(self, text: str) -> int:

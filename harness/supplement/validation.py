@@ -1,6 +1,6 @@
-"""Test modules tried in the sandbox: do they pass on the commit, steadily, and tell it from its parent?
+"""Trials of test modules in the sandbox: whether they reliably pass on the commit and distinguish it from its parent.
 
-What is cheap comes first: the modules alone, on the commit and on the parent. Those that tell something apart are then
+Cheap checks come first: the modules alone, on the commit and on the parent. Those that distinguish something are then
 run with the whole suite, in the states and with the repeats of gold validation, which decides.
 """
 
@@ -25,7 +25,7 @@ TRIAL_VERSION = 2
 BY_LOAD = (Refusal.TIMEOUT, Refusal.CRASHED)
 """Refusals that a busy machine can bring about: such a trial is made anew."""
 
-_SHOWN = 3  # failing tests whose message the teacher is shown
+_SHOWN = 3  # failing tests whose message is shown to the teacher
 
 
 class _Refused(Exception):
@@ -35,7 +35,7 @@ class _Refused(Exception):
 
 
 class _TrialContext:
-    """An instance whose states are run with modules laid over them; counts the seconds."""
+    """An instance whose states are run with the modules added; counts the seconds."""
 
     def __init__(
         self, runtime: Runtime, package: RepoPackage, instance: Instance, held: Provisioned, modules: Mapping[str, str]

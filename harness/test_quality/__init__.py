@@ -1,4 +1,4 @@
-"""What tests are worth: the lines of a patch that they run, and the hunks of it that they would miss."""
+"""Quality of tests: the lines of a patch that they run, and the hunks whose absence they detect."""
 
 from harness.test_quality.kept import cached_quality
 from harness.test_quality.measure import QUALITY_VERSION, quality_conditions, quality_of_tests

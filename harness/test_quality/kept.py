@@ -1,4 +1,4 @@
-"""Measurements that are taken once: from the raw database if the same was measured before."""
+"""Stored measurements: read from the raw database if measured before."""
 
 from harness.packages.package import RepoPackage
 from harness.test_quality.measure import quality_conditions, quality_of_tests
@@ -26,10 +26,10 @@ def cached_quality(
     tests: Overlay,
     base_tests: str | None = None,
 ) -> TestQuality:
-    """`quality_of_tests`, stored under all that it depends on.
+    """`quality_of_tests`, stored under everything it depends on.
 
-    `instance_key` names a row of instances that the database holds. An attempt's own tests are measured by giving all
-    of its changes for both `patch` and `tests`. Raises what `quality_of_tests` raises, and DatabaseError.
+    `instance_key` names a row of instances in the database. An attempt's own tests are measured by giving all of its
+    changes for both `patch` and `tests`. Raises what `quality_of_tests` raises, and DatabaseError.
     """
     key = cache_options(runtime, instance_key, patch, tests, base_tests)
     if (found := store.find_quality(key)) is not None:

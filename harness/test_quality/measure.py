@@ -1,7 +1,7 @@
-"""Tests measured against a patch: coverage of what it changes, and whether they notice each hunk that is missing.
+"""Tests measured against a patch: coverage of its lines, and mutation testing by reverting its hunks.
 
-Changed lines that no test runs cannot be checked by any. A line that runs may still go unchecked, so the patch is
-also taken apart: with each of its hunks reverted in turn, a test that passes on the whole patch should fail.
+Changed lines that no test runs are not checked by any. A line that runs may still go unchecked, so each hunk of the
+patch is also reverted in turn: a test that passes on the whole patch should then fail.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,14 +37,14 @@ QUALITY_VERSION = 1
 """Raised whenever a measurement could come out differently."""
 
 MOST_MUTANTS = 40
-"""Hunks that are reverted at most; of more, as many at even distances."""
+"""Most hunks that are reverted; of more, as many at even distances."""
 
-_SLOWER = 5.0  # how much longer than the whole patch a mutant may take before it counts as noticed
-_AT_LEAST = 30.0  # seconds that it may take in any case
+_SLOWER = 5.0  # factor over the whole patch's time after which a mutant counts as killed
+_AT_LEAST = 30.0  # seconds that a mutant may take in any case
 
 
 def quality_conditions(runtime: Runtime) -> dict[str, Any]:
-    """What a measurement depends on besides instance, patch and tests (JSON-like, for keys)."""
+    """What a measurement depends on in addition to instance, patch and tests (JSON-like, for keys)."""
     return {
         "limits": runtime.limits.model_dump(mode="json"),
         "sandbox": runtime.sandbox.kind,
@@ -61,11 +61,11 @@ def quality_of_tests(
     tests: Overlay,
     base_tests: str | None = None,
 ) -> TestQuality:
-    """Measure `tests` against `patch`, both laid over the instance's base, with the tests of `base_tests` around them.
+    """Measure `tests` against `patch`, both applied to the instance's base, with the tests of `base_tests` around them.
 
     `base_tests` is a commit, the instance's base if unset: helpers that the tests import come from there. Test files in
-    `patch` and others in `tests` are not looked at. Only tests in the files of `tests` count. Raises EnvironmentFault,
-    WheelError and InfrastructureError; whatever the code under test does is in the result.
+    `patch` and others in `tests` are ignored. Only tests in the files of `tests` count. Raises EnvironmentFault,
+    WheelError and InfrastructureError; failures of the code under test are in the result.
     """
     assert instance.environment is not None, "only instances with an environment are measured"
     production = {path: content for path, content in patch.items() if not is_test_path(path)}
@@ -87,7 +87,7 @@ def quality_of_tests(
 
 
 class _MeasurementContext:
-    """The patched tree with its tests, laid out anew for each run."""
+    """The patched tree with its tests, created anew for each run."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _MeasurementContext:
 
     @property
     def limits(self) -> Limits:
-        """What a run of the whole patch may use."""
+        """Limits of a run of the whole patch."""
         return self._runtime.limits
 
 
@@ -154,13 +154,13 @@ def _measured(instance_context: _MeasurementContext, modules: tuple[str, ...], s
         )
         chosen = _chosen(reverted(sides))
         mutants = [
-            _fate(instance_context, modules, each, steady, limits) if run else each.mutant for each, run in chosen
+            _outcome(instance_context, modules, each, steady, limits) if run else each.mutant for each, run in chosen
         ]
     return found.model_copy(update={"mutants": tuple(mutants), "seconds": round(instance_context.seconds, 3)})
 
 
 def _unsteady(whole: SuiteReport, again: SuiteReport, steady: set[str]) -> dict[str, str]:
-    """Tests that do not count, each with why; a module that could not be collected stands for its tests."""
+    """Tests that do not count, each with the reason; a module that could not be collected represents its tests."""
     why = {}
     for test in sorted((whole.cases.keys() | again.cases.keys()) - steady):
         cases = [report.cases[test] for report in (whole, again) if test in report.cases]
@@ -174,7 +174,7 @@ def _unsteady(whole: SuiteReport, again: SuiteReport, steady: set[str]) -> dict[
 
 
 def _chosen(all_of_them: list[Reverted]) -> list[tuple[Reverted, bool]]:
-    """Each mutant, and whether it is to be run: at most so many, at even distances; never an equivalent one."""
+    """Each mutant, and whether to run it: at most MOST_MUTANTS, evenly spaced; never an equivalent one."""
     run = [index for index, each in enumerate(all_of_them) if not each.equivalent]
     if len(run) > MOST_MUTANTS:
         run = [run[number * len(run) // MOST_MUTANTS] for number in range(MOST_MUTANTS)]
@@ -188,7 +188,7 @@ def _left_out(each: Reverted) -> Reverted:
     return Reverted(each.mutant.model_copy(update={"fate": MutantOutcome.LEFT_OUT}), each.content)
 
 
-def _fate(
+def _outcome(
     instance_context: _MeasurementContext, modules: tuple[str, ...], each: Reverted, steady: set[str], limits: Limits
 ) -> Mutant:
     content = each.content
@@ -209,7 +209,7 @@ def _noticed(test: str, report: SuiteReport) -> Failing | None:
     if test in report.passed:
         return None
     how = how_it_fails(test, report)
-    if how is None:  # it was skipped, or is no longer there (its parameters come from the code)
+    if how is None:  # it was skipped, or is missing (its parameters come from the code)
         return Failing.COLLECTION if report.end in (SuiteEnd.COMPLETED, SuiteEnd.NO_TESTS) else Failing.RUN
     return how
 

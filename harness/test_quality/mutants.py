@@ -1,4 +1,4 @@
-"""Patches with one hunk reverted: what a suite that checks the whole patch has to notice."""
+"""Mutants of a patch, each with one hunk reverted, which a suite that checks the whole patch has to detect."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -10,19 +10,19 @@ from models.test_quality import Mutant, MutantOutcome
 from repos.text import lines_of
 
 Sides = Mapping[str, tuple[FileContent | None, FileContent | None]]
-"""Files by path: as they are without the patch, and with it; None where they do not exist."""
+"""Files by path: without the patch, and with it; None where they do not exist."""
 
 
 @dataclass(frozen=True)
 class Reverted:
-    """A patch without one hunk: the file as it is then (None: gone). `mutant` says which hunk, and its fate so far."""
+    """A patch without one hunk: the file's content (None: deleted). `mutant` has the hunk, and its outcome so far."""
 
     mutant: Mutant
     content: FileContent | None
 
     @property
     def equivalent(self) -> bool:
-        """Whether the code means the same without the hunk."""
+        """Whether the code is equivalent without the hunk."""
         return self.mutant.fate is MutantOutcome.EQUIVALENT
 
 
@@ -49,12 +49,12 @@ def _of_file(path: str, before: FileContent | None, after: FileContent | None) -
         return
     if before is None or after is None:
         end = len(lines_of(after.text)) if after else 0
-        fate = (
+        outcome = (
             MutantOutcome.EQUIVALENT
             if after is not None and _meaning(after.text) == _meaning("")
             else MutantOutcome.SURVIVED
         )
-        yield Reverted(Mutant(path=path, start=1, end=end + 1, fate=fate), before)
+        yield Reverted(Mutant(path=path, start=1, end=end + 1, fate=outcome), before)
         return
     file = FileHunks(path, before.text, after.text)
     everything = frozenset(range(len(file.hunks)))
@@ -62,8 +62,8 @@ def _of_file(path: str, before: FileContent | None, after: FileContent | None) -
     for index, hunk in enumerate(file.hunks):
         text = file.text(everything - {index})
         same = whole is not None and _meaning(text) == whole
-        fate = MutantOutcome.EQUIVALENT if same else MutantOutcome.SURVIVED
-        mutant = Mutant(path=path, start=hunk.a0 + 1, end=hunk.a1 + 1, names=tuple(sorted(hunk.names)), fate=fate)
+        outcome = MutantOutcome.EQUIVALENT if same else MutantOutcome.SURVIVED
+        mutant = Mutant(path=path, start=hunk.a0 + 1, end=hunk.a1 + 1, names=tuple(sorted(hunk.names)), fate=outcome)
         yield Reverted(mutant, FileContent(text, after.executable))
 
 

@@ -1,4 +1,4 @@
-"""The tests that an attempt wrote itself, measured against what it changed."""
+"""Measurement of the tests that an attempt wrote itself, against its own changes."""
 
 from harness.runs.attempt import InstanceContext
 from harness.test_quality.kept import cache_options, cached_quality
@@ -15,7 +15,7 @@ _JUDGED = frozenset({OutcomeKind.PASSED, OutcomeKind.TESTS_FAILED, OutcomeKind.R
 
 
 def measurable(changes: Overlay, verdict: OutcomeKind) -> bool:
-    """Whether some changes hold tests, and are such that tests ran to their end on them."""
+    """Whether changes include tests, and the hidden tests ran to their end on them."""
     return verdict in _JUDGED and any(
         content is not None and path.endswith(".py") and is_test_path(path) for path, content in changes.items()
     )
@@ -24,7 +24,7 @@ def measurable(changes: Overlay, verdict: OutcomeKind) -> bool:
 def measure_own_tests(
     store: RawStore, instance_context: InstanceContext, instance_key: str, changes: Overlay, recorder: Recorder
 ) -> TestQuality:
-    """Measure the tests among an attempt's changes against the rest of them, once per change, and record the key.
+    """Measure the tests among an attempt's changes against the other changes, once per change, and record the key.
 
     Raises EnvironmentFault, WheelError and InfrastructureError.
     """

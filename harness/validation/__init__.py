@@ -1,1 +1,1 @@
-"""A candidate judged by the commit's hidden tests, and what keeps it from bending the verdict."""
+"""Judging a candidate by the commit's hidden tests, protected against tampering with the verdict."""

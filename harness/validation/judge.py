@@ -18,12 +18,12 @@ JUDGE_VERSION = 2
 def judge_candidate(
     runtime: Runtime, package: RepoPackage, instance: Instance, changes: Overlay, key: str
 ) -> tuple[Validation, SuiteReport]:
-    """The verdict on `changes` over the instance's base, and the report it rests on.
+    """The verdict on `changes` over the instance's base, and its report.
 
-    The commit's tests, and those generated for it if it has any, are laid over the candidate's tree, replacing whatever
-    tests it has. Those of the touched files run first, and the rest only if all of FAIL_TO_PASS passed: a failed
-    candidate is cheap. A run that was cut short counts only if it is cut short again. A pass is provisional until it is
-    confirmed. Raises EnvironmentFault, WheelError and InfrastructureError, which are nobody's failure.
+    The commit's tests, and its generated ones if any, replace whatever tests the candidate's tree has. Those of the
+    touched files run first, and the rest only if all of FAIL_TO_PASS passed: a failed candidate is cheap. A run that
+    was cut short counts only if it is cut short again. A pass is provisional until it is confirmed. Raises
+    EnvironmentFault, WheelError and InfrastructureError, for which the candidate is not blamed.
     """
     assert instance.environment is not None, "a valid instance has an environment"
     environment = package.manifest.environment(instance.environment)
@@ -46,7 +46,7 @@ def judge_candidate(
 
 
 def _confirmed(verdict: Validation, confirmation: Confirmation) -> Validation:
-    """A passing verdict as its confirmation leaves it."""
+    """A passing verdict after its confirmation."""
     if confirmation.void:
         kind, detail = OutcomeKind.TAMPERED, f"the run is void: {confirmation.seen[0]}"
     elif confirmation.doubted:

@@ -36,25 +36,25 @@ _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EN
 
 
 class Unreadable(CleanRoomError):
-    """A candidate's files bring our own reading of them to fall, which the commit's do not."""
+    """Our own parser fails on a candidate's files, and not on the commit's."""
 
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run of the hidden tests: the report without its sentinels, how many of these failed as they must, what is
-    wrong with the others, and what the watcher saw (None if it did not report)."""
+    """A run of the hidden tests: the report without its sentinels, how many of these failed as they must, the faults of
+    the others, and the events of the watcher (None if it did not report)."""
 
     report: SuiteReport
     sentinels: int
     forged: tuple[str, ...]
-    seen: tuple[Sighting, ...] | None
+    seen: tuple[GuardEvent, ...] | None
 
 
 @dataclass(frozen=True)
 class JudgedTree:
     """Changes over a commit, to be judged by an instance's tests. `provided` is the instance's environment, in use.
 
-    With `base` at the commit itself and no changes, this is the gold state; at its parent, the state to be improved on.
+    With `base` at the commit itself and no changes, this is the gold state; at its parent, the unsolved state.
     """
 
     runtime: Runtime
@@ -76,7 +76,7 @@ class JudgedTree:
         run = self._run(restart=not self.changes)
         if not self.changes or not PYTEST.refused_options(run.report):
             return run
-        # The runner is started again without the repository's options only if that is so without the candidate.
+        # The runner is restarted without the repository's options only if that also happens without the candidate.
         gold = self.at(self.instance.commit)._run(restart=True)
         return self._run(restart=True) if PYTEST.restarted(gold.report) else run
 
@@ -103,9 +103,9 @@ class JudgedTree:
         only: Collection[str] = (),
         states: bool = False,
     ) -> tuple[SuiteEnd, dict[str, Seen]]:
-        """How the run of the twins in some modules, or of `only` some of them, ended; what each saw, by node id.
+        """How the run of the twins in some modules, or of `only` some of them, ended; and observations by node id.
 
-        Each has so many seconds. With `states`, what objects hold is among it. Raises Tampered, BuildFailed,
+        `seconds` is the limit of each. With `states`, the state of objects is included. Raises Tampered, BuildFailed,
         Unreadable.
         """
         with self._laid_out() as (tree, setup):
@@ -125,8 +125,8 @@ class JudgedTree:
     def _laid_out(self) -> Iterator[tuple[Path, SuiteSetup]]:
         """The tree to be judged, and how its tests are started. Raises Tampered, BuildFailed, Unreadable.
 
-        What a candidate wrote is read by our own code, too. Where that fails, and does not fail over the commit's
-        files, it is the candidate's doing.
+        A candidate's files are parsed by our own code, too. A failure there that the commit's files do not cause is
+        blamed on the candidate.
         """
         with checked_out(self.package.git, self.base, self.runtime.scratch) as tree:
             try:
@@ -142,7 +142,7 @@ class JudgedTree:
             yield tree, setup
 
     def _lay(self, tree: Path) -> SuiteSetup:
-        """Lay the changes to production files over the base's, and the commit's tests in place of all others."""
+        """Apply the changes to production files to the base, and replace all tests by the commit's."""
         git, runtime = self.package.git, self.runtime
         before = frozenset(path for path, _ in files_and_links(tree))
         production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
@@ -151,7 +151,7 @@ class JudgedTree:
         installed = installed_modules(self.provided.environment.prefix)
         refuse_stand_ins(before, production, roots, installed)
         refuse_foreign_configuration(git, self.instance, tree, production)
-        added = build(runtime, tree, self.provided)  # before the hidden tests are there to be read
+        added = build(runtime, tree, self.provided)  # before the hidden tests can be read
         refuse_stand_ins(before, added, roots, installed)
         overlay(tree, added)
         install_tests(git, self.instance.commit, tree)
@@ -159,15 +159,14 @@ class JudgedTree:
         return suite_setup(tree, self.provided)
 
     def _test_folders(self) -> set[str]:
-        """Folders of the tests that are judged by: the runner puts them on the import path."""
+        """Folders of the judging tests: the runner puts them on the import path."""
         tests = (*self.instance.fail_to_pass, *self.instance.pass_to_pass)
         return {PurePosixPath(file_of(test)).parent.as_posix() for test in tests}
 
     def _add_sentinels(self, tree: Path) -> dict[str, str]:
-        """Add tests that must fail to each touched module with tests that are judged by; what is wrong if one does not,
-        by its id.
+        """Add must-fail tests to each touched module with judging tests; the fault if one does not fail, by its id.
 
-        Where no test of a module must go from failing to passing, none of its own is copied.
+        In a module without FAIL_TO_PASS tests, none of its own tests is copied.
         """
         found: dict[str, str] = {}
         judged_by = {file_of(test) for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}

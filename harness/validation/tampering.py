@@ -1,8 +1,8 @@
-"""What of a candidate's changes would decide what a test run says, instead of what the code does.
+"""Changes of a candidate that would decide the result of a test run instead of its code.
 
-A file can do so by being found in place of another: a module that the runner or the standard library is made of, a
-distribution's metadata, a list of import paths. Configuration can do so by naming options and plugins. Both are refused
-before anything runs. What code does while tests run is another matter: see `harness.validation.confirmation`.
+A file can do so by being found in place of another: a module of the runner or the standard library, a distribution's
+metadata, a list of import paths. Configuration can do so by naming options and plugins. Both are refused before
+anything runs. For what code does while tests run, see `harness.validation.confirmation`.
 """
 
 import sys
@@ -27,17 +27,17 @@ _STEERING = {*(name for runner in RUNNERS.values() for name in runner.configurat
 
 
 class Tampered(CleanRoomError):
-    """A candidate's change decides what the test run says instead of what the code does."""
+    """A candidate's change decides the result of the test run instead of its code."""
 
 
 def refuse_stand_ins(
     before: Collection[str], changes: Overlay, roots: Collection[str], installed: Collection[str] = ()
 ) -> None:
-    """Raises Tampered for a file that Python would find instead of the runner's, the standard library's, or an
+    """Raise Tampered for a file that Python would import instead of the runner's, the standard library's, or an
     environment's.
 
-    `before` are the base's paths: a module that lies there already (a backport, the runner's own repository) may be
-    changed. `roots` are where imports are looked up, relative to the tree, `installed` the modules of the environment.
+    `before` are the base's paths: a module that exists there already (a backport, the runner's own repository) may be
+    changed. `roots` are import roots relative to the tree, `installed` the modules of the environment.
     """
     places = {PurePosixPath(root) for root in ("", *roots)}
     known = {place for path in before for place in _imported_as(path, places)}
@@ -62,7 +62,7 @@ def _within(path: PurePosixPath, place: PurePosixPath) -> tuple[str, ...]:
 
 
 def _imported_as(path: str, places: set[PurePosixPath]) -> list[tuple[PurePosixPath, str]]:
-    """The top-level names under which a file, or the package it lies in, can be imported, with the place of each."""
+    """The top-level names under which a file, or its package, can be imported, with the place of each."""
     pure = PurePosixPath(path)
     if pure.suffix not in _MODULES:
         return []
@@ -70,8 +70,8 @@ def _imported_as(path: str, places: set[PurePosixPath]) -> list[tuple[PurePosixP
 
 
 def refuse_foreign_configuration(git: Git, instance: Instance, tree: Path, changes: Overlay) -> None:
-    """Raises Tampered when what steers the test runner (its configuration, the plugins that the repository registers)
-    is neither the base's nor the commit's."""
+    """Raise Tampered when the test runner's configuration (options, and plugins that the repository registers) is
+    neither the base's nor the commit's."""
     if not _STEERING & changes.keys():
         return
     paths = [path for path, link in files_and_links(tree) if not link]

@@ -1,1 +1,1 @@
-"""Serving a base and its adapters: the process, what is loaded into it, and the proof that it has an effect."""
+"""Serving a base and its adapters: the process, loading adapters, and the check that they have an effect."""

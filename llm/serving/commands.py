@@ -1,4 +1,4 @@
-"""What is run to serve a base and its adapters: vLLM, llama.cpp's server, or Ollama."""
+"""Commands that serve a base and its adapters: vLLM, llama.cpp's server, or Ollama."""
 
 import ipaddress
 import os
@@ -14,16 +14,16 @@ from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM takes as --max-lora-rank."""
+"""Values that vLLM accepts as --max-lora-rank."""
 _INSIDE = Path(__file__).parent / "inside"
-"""What is imported by vLLM's python, not by ours."""
+"""Folder of modules imported by vLLM's Python, not by ours."""
 _PLACES = ("--host", "--port", "--uds")
 _SMALLEST_RANK = 32
-"""What is planned for at least, so that the first adapter trained with the usual rank fits without a restart."""
+"""Least rank to allow for, so that the first adapter trained with the default rank fits without a restart."""
 
 
 class AdapterSpec(NamedTuple):
-    """An adapter that is to be served: its served name, its directory (GGUF file for llama.cpp), and its rank."""
+    """An adapter to serve: its served name, its directory (GGUF file for llama.cpp), and its rank."""
 
     name: str
     path: Path
@@ -40,13 +40,13 @@ class ListenAddress:
 
     @classmethod
     def of(cls, url: str, key_env: str | None) -> "ListenAddress":
-        """The place of an endpoint's URL."""
+        """The address in an endpoint's URL."""
         parts = urlsplit(url)
         return cls(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), key_env)
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether it is reachable from this machine only."""
         if self.host == "localhost":
             return True
         try:
@@ -56,7 +56,7 @@ class ListenAddress:
 
     @property
     def root(self) -> str:
-        """URL for those on this machine."""
+        """URL for clients on this machine."""
         everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104  compared, not bound
         host = "127.0.0.1" if everywhere else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
@@ -68,15 +68,15 @@ class ListenAddress:
             return None
         key = os.environ.get(self.key_env, "").strip()
         if not key:
-            raise SettingsError(f"the API key is to be in the environment variable {self.key_env}, which is not set")
+            raise SettingsError(f"the environment variable of the API key, {self.key_env}, is not set")
         return key
 
     def checked(self, open_to_network: bool) -> "ListenAddress":
-        """The same place. Raises SettingsError if others reach it and that was not said, or without a key."""
+        """The same address. Raises SettingsError if it is open to the network without consent or without a key."""
         if not self.loopback and not open_to_network:
             raise SettingsError(
                 f"--host {self.host} is open to the network, where anyone may use the model; "
-                "add --open-to-network if that is meant, and --api-key-env NAME"
+                "add --open-to-network if that is intended, and --api-key-env NAME"
             )
         if not self.loopback and self.key_env is None:
             raise SettingsError(f"--host {self.host} is open to the network; name a key with --api-key-env NAME")
@@ -85,9 +85,9 @@ class ListenAddress:
 
 @dataclass(frozen=True)
 class ServerLaunch:
-    """A server to be started. `env` is added to the process's environment; `secret` as well, and is never shown.
+    """A server to start. `env` is added to the process's environment; so is `secret`, which is never shown.
 
-    `then` are programs to run once it answers; `runtime` says whether it takes adapters while it runs.
+    `then` are programs to run once it answers; `runtime` says whether it can load adapters while it runs.
     """
 
     argv: tuple[str, ...]
@@ -99,7 +99,7 @@ class ServerLaunch:
     then: tuple[tuple[str, ...], ...] = ()
 
     def shown(self) -> list[str]:
-        """The commands as one would type them, without the key."""
+        """The commands as typed in a shell, without the key."""
         import shlex
 
         hidden = [f"{name}=..." for name in self.secret]
@@ -108,11 +108,11 @@ class ServerLaunch:
 
 
 def lora_rank(ranks: Sequence[int]) -> int:
-    """The smallest --max-lora-rank that takes all of these. Raises ServingError if one is too large for any."""
+    """The smallest --max-lora-rank that covers all of these. Raises ServingError if one is too large."""
     most = max([*ranks, _SMALLEST_RANK])
     fitting = [rank for rank in RANKS if rank >= most]
     if not fitting:
-        raise ServingError(f"an adapter has rank {most}, vLLM takes {RANKS[-1]} at most; serve its merged weights")
+        raise ServingError(f"an adapter has rank {most}, vLLM accepts at most {RANKS[-1]}; serve its merged weights")
     return fitting[0]
 
 
@@ -124,17 +124,17 @@ def vllm(
     ranks: Sequence[int],
     place: ListenAddress,
 ) -> ServerLaunch:
-    """vLLM on a base, under the base's name. On loopback adapters are loaded while it runs; where others reach it that
-    is switched off (who may load an adapter may read files), and `wanted` are given at the start.
+    """vLLM on a base, under the base's name. On loopback adapters are loaded while it runs; on an open address that is
+    switched off (loading an adapter reads files), and `wanted` are given at the start.
 
-    With a key, every path but /health asks for it. `ranks` are those of all adapters that may come. Raises
+    With a key, every path but /health requires it. `ranks` are those of all adapters that may be added. Raises
     ServingError, SettingsError.
     """
     if moved := [each for each in settings.arguments if each.partition("=")[0] in _PLACES]:
-        raise SettingsError(f"serving.arguments: {moved[0]} is an option of `cra serve`, which asks before it opens it")
+        raise SettingsError(f"serving.arguments: {moved[0]} is an option of `cra serve`, which checks it first")
     argv = _python(settings)
     argv += ["--model", str(base_dir), "--served-model-name", base, "--host", place.host, "--port", str(place.port)]
-    argv += ["--allowed-origins", "[]"]  # no page in a browser may ask it
+    argv += ["--allowed-origins", "[]"]  # no web page may call it
     argv += ["--dtype", settings.dtype, "--enable-prefix-caching"]
     argv += ["--enable-lora", "--max-lora-rank", str(lora_rank(ranks)), "--max-loras", str(settings.max_loras)]
     argv += ["--max-cpu-loras", str(max(settings.max_loras, settings.max_cpu_loras))]
@@ -153,10 +153,10 @@ def vllm(
 
 
 def _python(settings: ServingSettings) -> list[str]:
-    module = ["-m", "vllm.entrypoints.openai.api_server"]  # its `vllm` program fails where another package ships it
+    module = ["-m", "vllm.entrypoints.openai.api_server"]  # its `vllm` program fails where another package shadows it
     if settings.python:
         if not Path(settings.python).is_file():
-            raise SettingsError(f"serving.python: {settings.python} does not exist; give the python that has vLLM")
+            raise SettingsError(f"serving.python: {settings.python} does not exist; give a python with vLLM installed")
         return [settings.python, *module]
     if shutil.which("uv") is None:
         raise SettingsError("vLLM needs an environment of its own: set serving.python, or install uv")
@@ -166,9 +166,9 @@ def _python(settings: ServingSettings) -> list[str]:
 def llama(
     settings: ServingSettings, base: str, gguf: Path, wanted: Sequence[AdapterSpec], place: ListenAddress
 ) -> ServerLaunch:
-    """llama.cpp's server on GGUF files. Adapters are loaded at the start and answer where a request chooses them.
+    """llama.cpp's server on GGUF files. Adapters are loaded at the start and answer where a request selects them.
 
-    Without a `llama-server` on the path, the one inside the extra `local` is run.
+    Without a `llama-server` on the path, the one in the extra `local` is run.
     """
     program = shutil.which("llama-server")
     argv = [program] if program else [sys.executable, "-m", "llm.serving.llama"]
@@ -181,7 +181,7 @@ def llama(
 
 
 def ollama(modelfiles: Sequence[tuple[str, Path]], place: ListenAddress) -> ServerLaunch:
-    """Ollama with one model per (name, Modelfile): it has no adapters per request, each is a model of its own."""
+    """Ollama with one model per (name, Modelfile): it has no adapters per request, each is a separate model."""
     if place.key_env is not None:
         raise SettingsError("Ollama knows no API key; leave --api-key-env out and keep it on loopback")
     host = f"{place.host}:{place.port}"

@@ -1,4 +1,4 @@
-"""Small questions to a model server that we run, by HTTP with time-outs. No proxy lies between."""
+"""Small HTTP requests with time-outs to a model server that we run. No proxy is used."""
 
 import json
 import urllib.error
@@ -12,28 +12,28 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class HttpReply(NamedTuple):
-    """What a server said: the HTTP status, and the body (JSON if it is, else text)."""
+    """A server's reply: the HTTP status, and the body (parsed if it is JSON, else text)."""
 
     status: int
     body: Any
 
     @property
     def good(self) -> bool:
-        """Whether it did what it was asked."""
+        """Whether the request succeeded."""
         return self.status < 400
 
     @property
     def message(self) -> str:
-        """Its own words, on one line, at most 200 characters."""
+        """The server's own message, on one line, at most 200 characters."""
         error = self.body.get("error", self.body) if isinstance(self.body, dict) else self.body
-        said = error.get("message", error) if isinstance(error, dict) else error
-        return " ".join(str(said).split())[:200]
+        text = error.get("message", error) if isinstance(error, dict) else error
+        return " ".join(str(text).split())[:200]
 
 
 def ask(url: str, body: dict[str, Any] | None = None, *, key: str | None = None, timeout: float = 10.0) -> HttpReply:
-    """Ask once, by POST if there is a body; `timeout` is in seconds and counts from byte to byte.
+    """Send one request, by POST if there is a body; `timeout` is in seconds, per read.
 
-    Raises NoAnswer if nothing answers, or not in time.
+    Raises NoAnswer if there is no reply, or not in time.
     """
     headers = {"Content-Type": "application/json"}
     if key:

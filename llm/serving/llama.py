@@ -1,6 +1,6 @@
-"""The llama.cpp inside the extra `local` as a server of its own: `python -m llm.serving.llama --model FILE ...`.
+"""The llama.cpp of the extra `local` as a standalone server: `python -m llm.serving.llama --model FILE ...`.
 
-For machines without a `llama-server` program; it takes the few of that program's options that are used here.
+For machines without a `llama-server` program; it accepts the few options of that program that are used here.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from llm.embedded import serve
 
 
 def main() -> None:
-    """Serve until told to stop. The API key, if any, comes from LLAMA_API_KEY."""
+    """Serve until terminated. The API key, if any, comes from LLAMA_API_KEY."""
     options = argparse.ArgumentParser(prog="llama")
     options.add_argument("--model", type=Path, required=True)
     options.add_argument("--alias", required=True)

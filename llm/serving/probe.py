@@ -1,7 +1,7 @@
-"""Does an adapter change what a server answers? One that does not fit may answer as the base, with HTTP 200.
+"""Check that an adapter changes a server's answers: one that does not fit may answer as the base, with HTTP 200.
 
 The same prompt goes to the base and to the adapter, and the log-probabilities of its tokens, and of the likeliest next
-ones, are compared. What the base differs from itself by, asked twice, is noise.
+ones, are compared. The difference between two answers of the base is the noise.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ LIKELIEST = 5
 _LEAST = 1e-4
 
 TokenScores = dict[str, float]
-"""Log-probabilities by what they are of: places in the prompt, and next tokens."""
+"""Log-probabilities by what they belong to: positions in the prompt, and next tokens."""
 
 
 class Probe:
-    """Compares adapters with the base of one server. `scores` asks it: for an adapter by name, None for the base."""
+    """Compares adapters with the base of one server. `scores` queries it: for an adapter by name, None for the base."""
 
     def __init__(self, scores: Callable[[str | None], TokenScores]) -> None:
         self._scores = scores
@@ -31,27 +31,27 @@ class Probe:
         self._noise = 0.0
 
     def warm(self) -> None:
-        """Ask the base, once: the first answer of a server takes longest, and adapters are compared with it."""
+        """Query the base once: the first answer of a server is the slowest, and adapters are compared with it."""
         if self._base is None:
             base = self._scores(None)
             self._noise = difference(base, self._scores(None))
             self._base = base
 
     def effect(self, adapter: str) -> float:
-        """Mean difference, in nats, between adapter and base. Raises ServingError if it is none."""
+        """Mean difference, in nats, between adapter and base. Raises ServingError if it is within the noise."""
         self.warm()
         assert self._base is not None
         effect = difference(self._base, self._scores(adapter))
         if effect <= max(_LEAST, 4 * self._noise):
             raise ServingError(
                 f"adapter {adapter} changes nothing: the server answers as the base (difference {effect:.6f}, "
-                f"noise {self._noise:.6f}); see that it was trained on this base (`cra adapters verify`)"
+                f"noise {self._noise:.6f}); check that it was trained on this base (`cra adapters verify`)"
             )
         return effect
 
 
 def difference(first: TokenScores, second: TokenScores) -> float:
-    """Mean absolute difference over what both have. Raises ServingError if that is nothing."""
+    """Mean absolute difference over common entries. Raises ServingError if there are none."""
     shared = sorted(set(first) & set(second))
     if not shared:
         raise ServingError("the server gives no log-probabilities to compare; see its log")
@@ -59,7 +59,7 @@ def difference(first: TokenScores, second: TokenScores) -> float:
 
 
 def read_vllm(body: Any) -> TokenScores:
-    """The scores in an answer of vLLM's /v1/completions. Raises ServingError if it is no such answer."""
+    """The scores in an answer of vLLM's /v1/completions. Raises ServingError if it is not one."""
     try:
         choice = body["choices"][0]
         scores: TokenScores = {}
@@ -74,7 +74,7 @@ def read_vllm(body: Any) -> TokenScores:
 
 
 def read_llama(body: Any) -> TokenScores:
-    """The scores in an answer of llama.cpp's /completion. Raises ServingError if it is no such answer."""
+    """The scores in an answer of llama.cpp's /completion. Raises ServingError if it is not one."""
     try:
         first = body["completion_probabilities"][0]
         return {f"next {each['id']}": float(each["logprob"]) for each in first["top_logprobs"]}

@@ -1,4 +1,4 @@
-"""A server as a process of ours: started, waited for, started again when it ends by itself, stopped with all it began.
+"""A server as a child process: started, awaited, restarted when it exits by itself, stopped with its descendants.
 
 Its output goes to a log file. It dies with this process, even if that is killed.
 """
@@ -27,10 +27,10 @@ _libc = ctypes.CDLL(None)
 
 
 class ServerProcess:
-    """One server. Not safe to use from several threads.
+    """One server. Not thread-safe.
 
-    `startup`: seconds until it must answer. `restarts`: how often it is started again; the pause before doubles from
-    `pause` seconds. `report` is told, in a line each, what is being waited for.
+    `startup`: seconds within which it must answer. `restarts`: how often it is restarted; the pause before each doubles
+    from `pause` seconds. `report` is called with one line about each wait.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Start it and wait until it answers; returns the seconds that took. Raises ServingError, with the end of its
-        log, if it ends or does not answer in time, or the port is taken."""
+        """Start it and wait until it answers; returns the seconds. Raises ServingError, with the end of its log, if it
+        exits or does not answer in time, or the port is taken."""
         began = time.monotonic()
         self._refuse_taken_port()
         self._spawn()
-        told = began
+        reported = began
         while not self._answers():
             now = time.monotonic()
             if self._process is None or self._process.poll() is not None:
@@ -66,28 +66,28 @@ class ServerProcess:
                     f"{self._name} did not answer on {self.launch.place.root} within {self._startup:g} s: "
                     f"{self._last()}; see {self.log}, or raise serving.startup"
                 )
-            if now - told >= _REPORT:
-                told = now
+            if now - reported >= _REPORT:
+                reported = now
                 self._report(f"{now - began:.0f} s: {self._last()}")
             time.sleep(_POLL)
         return time.monotonic() - began
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def ensure(self) -> bool:
-        """Start it again if it ended by itself; returns whether it did. Raises ServingError when it has ended more
-        often than it may."""
+        """Restart it if it exited by itself; returns whether it did. Raises ServingError when it has exited more often
+        than allowed."""
         if self.running:
             return False
         while True:
             code = None if self._process is None else self._process.returncode
             if self._left <= 0:
-                raise ServingError(f"{self._name} ended with {code} and is not started again; see {self.log}")
+                raise ServingError(f"{self._name} ended with {code} and is not restarted; see {self.log}")
             self._left -= 1
-            self._report(f"{self._name} ended with {code}; it is started again in {self._pause:g} s")
+            self._report(f"{self._name} ended with {code}; it is restarted in {self._pause:g} s")
             self.stop()
             time.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
@@ -99,7 +99,7 @@ class ServerProcess:
                 return True
 
     def stop(self) -> None:
-        """End it and all that it started: asked first, then killed."""
+        """Stop it and its descendants: SIGTERM first, then SIGKILL."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -110,7 +110,7 @@ class ServerProcess:
                 process.wait(patience)
             except subprocess.TimeoutExpired:
                 continue
-            if number == signal.SIGTERM:  # what it left behind holds memory of the accelerator
+            if number == signal.SIGTERM:  # remaining descendants hold memory of the accelerator
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
             return
@@ -158,15 +158,15 @@ class ServerProcess:
             ) from error
 
     def _last(self) -> str:
-        """The last line of the log that says something."""
+        """The last line of the log that is not blank."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 4096))
                 lines = file.read().decode(errors="replace").split("\n")
         except OSError:
             return "no output yet"
-        said = [" ".join(line.split()) for line in lines if line.strip()]
-        return said[-1][:200] if said else "no output yet"
+        printed = [" ".join(line.split()) for line in lines if line.strip()]
+        return printed[-1][:200] if printed else "no output yet"
 
 
 def _die_with_parent() -> None:

@@ -1,7 +1,7 @@
-"""A running server as `cra serve` sees it: what it serves, adapters loaded and unloaded, each proven by a probe.
+"""A running server under `cra serve`: what it serves, adapters loaded and unloaded, each checked by a probe.
 
-Served names are immutable: nothing is ever loaded again under a name, since a server may answer from what the old
-adapter left in its cache. What is loaded stays, so that a rollback needs no loading.
+Served names are immutable: a name is never reused for another adapter, since a server may answer from the old one's
+cache. Loaded adapters stay, so that a rollback needs no loading.
 """
 
 import time
@@ -19,7 +19,7 @@ _BUSY = (429, 502, 503, 504)
 
 
 class Loaded(NamedTuple):
-    """A proven adapter: the seconds that loading and probing took, and its mean effect in nats."""
+    """A checked adapter: the seconds of loading and probing, and its mean effect in nats."""
 
     name: str
     load_seconds: float
@@ -28,14 +28,14 @@ class Loaded(NamedTuple):
 
 
 class VllmServer:
-    """vLLM at a place, with a base by its served name. `timeout` is in seconds, for one question."""
+    """vLLM at an address, with a base by its served name. `timeout` is in seconds, per request."""
 
     def __init__(self, place: ListenAddress, base: str, *, timeout: float = 120.0) -> None:
         self.place, self.base, self._timeout = place, base, timeout
         self.probe = Probe(self._scores)
 
     def names(self) -> dict[str, str]:
-        """What it serves: name -> the path it was loaded from. Raises ServingError if that is not our base."""
+        """What it serves: name -> the path it was loaded from. Raises ServingError if it does not serve our base."""
         reply = self._ask("/v1/models")
         try:
             served = {str(entry["id"]): str(entry.get("root") or "") for entry in reply.body["data"]}
@@ -47,14 +47,14 @@ class VllmServer:
         return served
 
     def warm(self) -> float:
-        """Ask the base once, so that loading an adapter later does not wait for it; returns the seconds."""
+        """Query the base once, so that loading an adapter later does not wait for it; returns the seconds."""
         began = time.monotonic()
         self.names()
         self.probe.warm()
         return time.monotonic() - began
 
     def load(self, name: str, path: Path) -> Loaded:
-        """Load an adapter and prove that it has an effect.
+        """Load an adapter and check that it has an effect.
 
         Raises ServingError if the server refuses it, or answers as the base; it is then unloaded again.
         """
@@ -63,28 +63,28 @@ class VllmServer:
         known = self.names().get(name)
         if known is None:
             reply = self._ask("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
-            if not reply.good and Path(self.names().get(name, "")) != path:  # else it was loaded after all, but late
+            if not reply.good and Path(self.names().get(name, "")) != path:  # else it was loaded after the time-out
                 raise ServingError(f"the server refused adapter {name}: {reply.message}{_remedy(reply)}")
         elif Path(known) != path:
-            raise ServingError(f"{name} is loaded from {known} already; a served name never changes what it means")
+            raise ServingError(f"{name} is loaded from {known} already; a served name is immutable")
         loaded = time.monotonic()
         try:
             effect = self.probe.effect(name)
         except ServingError:
             if known is None:
-                with suppress(ServingError):  # the first fault is the one to tell
+                with suppress(ServingError):  # the first fault is the one to report
                     self.unload(name)
             raise
         return Loaded(name, loaded - began, time.monotonic() - loaded, effect)
 
     def unload(self, name: str) -> None:
-        """Take an adapter out. Raises ServingError if it is not there."""
+        """Unload an adapter. Raises ServingError if it is not loaded."""
         reply = self._ask("/v1/unload_lora_adapter", {"lora_name": name})
         if not reply.good:
             raise ServingError(f"the server did not unload {name}: {reply.message}")
 
     def healthy(self) -> bool:
-        """Whether it says that it is well."""
+        """Whether its health check passes."""
         try:
             return ask(f"{self.place.root}/health", timeout=10.0).good
         except ServingError:
@@ -94,9 +94,7 @@ class VllmServer:
         body = {"model": adapter or self.base, "prompt": PROMPT, "max_tokens": 1, "temperature": 0}
         reply = self._ask("/v1/completions", body | {"logprobs": LIKELIEST, "prompt_logprobs": 0})
         if reply.status in _BUSY:
-            raise NoAnswer(
-                f"{self.place.root} is too busy to answer ({reply.status} {reply.message}); it is asked again"
-            )
+            raise NoAnswer(f"{self.place.root} is too busy to answer ({reply.status} {reply.message}); it is retried")
         if not reply.good:
             raise ServingError(f"the server does not answer for {adapter or self.base}: {reply.message}")
         return read_vllm(reply.body)
@@ -117,26 +115,26 @@ class LlamaServer:
         """Its adapters and its base: name -> file."""
         reply = ask(f"{self.place.root}/lora-adapters", key=self.place.key, timeout=self._timeout)
         if not isinstance(reply.body, list):
-            raise ServingError(f"{self.place.root} is no llama.cpp server ({reply.message}); is the port right?")
+            raise ServingError(f"{self.place.root} is not a llama.cpp server ({reply.message}); is the port right?")
         self._numbers = {Path(entry["path"]).stem: int(entry["id"]) for entry in reply.body}
         return {self.base: ""} | {Path(entry["path"]).stem: str(entry["path"]) for entry in reply.body}
 
     def warm(self) -> float:
-        """Ask the base once; returns the seconds that took."""
+        """Query the base once; returns the seconds."""
         began = time.monotonic()
         self.names()
         self.probe.warm()
         return time.monotonic() - began
 
     def load(self, name: str, path: Path) -> Loaded:
-        """Prove an adapter that was loaded at the start. Raises ServingError if it was not, or has no effect."""
+        """Check an adapter that was loaded at the start. Raises ServingError if it was not, or has no effect."""
         if name not in self.names():
-            raise ServingError(f"{name} came after the start, and llama.cpp loads adapters then only; start it again")
+            raise ServingError(f"{name} was added after the start; restart llama.cpp, which loads adapters then")
         began = time.monotonic()
         return Loaded(name, 0.0, time.monotonic() - began, self.probe.effect(name))
 
     def healthy(self) -> bool:
-        """Whether it says that it is well."""
+        """Whether its health check passes."""
         try:
             return ask(f"{self.place.root}/health", timeout=10.0).good
         except ServingError:
@@ -155,9 +153,9 @@ Server = VllmServer | LlamaServer
 
 
 class SyncResult(NamedTuple):
-    """What came of bringing a server up to date: adapters that were loaded and proven, and why others were not.
+    """Result of updating a server: adapters that were loaded and checked, and why others were not.
 
-    About those in `unanswered` the server said nothing: it may take them later.
+    `unanswered` are adapters for which the server gave no reply: they are tried again later.
     """
 
     loaded: tuple[Loaded, ...]
@@ -166,9 +164,9 @@ class SyncResult(NamedTuple):
 
 
 def sync(server: Server, wanted: Sequence[AdapterSpec], proven: Sequence[str] = ()) -> SyncResult:
-    """Load what is wanted and not `proven` yet. Nothing is unloaded: older adapters stay for a rollback.
+    """Load the wanted adapters that are not `proven` yet. Nothing is unloaded: older ones stay for a rollback.
 
-    One that fails does not keep the others from being loaded. Raises ServingError if the server does not answer.
+    A failure does not keep the others from being loaded. Raises ServingError if the server does not answer.
     """
     loaded: list[Loaded] = []
     failed: dict[str, str] = {}
@@ -188,7 +186,7 @@ def sync(server: Server, wanted: Sequence[AdapterSpec], proven: Sequence[str] = 
 
 def _remedy(reply: HttpReply) -> str:
     if reply.status == 404 and "adapter" not in reply.message.lower():
-        return "; it takes no adapters while it runs, start it with `cra serve`"
+        return "; it loads no adapters while it runs, start it with `cra serve`"
     if "rank" in reply.message:
-        return "; start `cra serve` again, which allows for the ranks that are in the registry"
+        return "; restart `cra serve`, which allows for the ranks in the registry"
     return ""

@@ -1,4 +1,4 @@
-"""Keeping a server up to date: watched, started again, and given every adapter that is promoted meanwhile."""
+"""Supervision of a server: health checks, restarts, and loading of each newly promoted adapter."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,14 +11,14 @@ from llm.serving.server import Loaded, Server, sync
 from models.errors import CleanRoomError, ServingError
 
 _SICK = 3
-"""Times in a row that a server may fail to say that it is well before it is started again."""
+"""Failed health checks in a row after which a server is restarted."""
 
 
 @dataclass
 class ServerSupervisor:
-    """A server with its process. `wanted` asks who is to be served now; `report` is told what happens, in a line.
+    """A server with its process. `wanted` returns the adapters to serve; `report` is called with one line per event.
 
-    `relaunch` makes the command anew, for a server that takes adapters at its start only.
+    `relaunch` builds the command again, for a server that loads adapters at its start only.
     """
 
     process: ServerProcess
@@ -31,17 +31,17 @@ class ServerSupervisor:
     _sick: int = 0
 
     def bring_up(self) -> None:
-        """Start, warm up, load and prove. Raises ServingError. `close` it in any case."""
+        """Start, warm up, load and check. Raises ServingError. Call `close` in any case."""
         seconds = self.process.start()
         warm = self.server.warm()
         self.report(f"up after {seconds:.1f} s, first answer after {warm:.1f} s")
         self.update()
 
     def update(self) -> None:
-        """Load what was promoted since, and prove it."""
+        """Load adapters promoted since, and check them."""
         wanted = self.wanted()
         if self.relaunch and not self.process.launch.runtime and not {each.name for each in wanted} <= {*self._there()}:
-            self.report("an adapter was promoted that this server takes at its start only; it is started again")
+            self.report("an adapter was promoted, which this server loads at its start only; it is restarted")
             self.process.stop()
             self.process.launch = self.relaunch()
             self.process.start()
@@ -57,33 +57,33 @@ class ServerSupervisor:
             self.failed[name] = why
             self.report(why)
         for name, why in done.unanswered.items():
-            self.report(f"{name}: {why}; it is tried again")
+            self.report(f"{name}: {why}; it is retried")
 
     def _there(self) -> dict[str, str]:
         return self.server.names() | self.failed
 
     def state(self, name: str) -> str:
-        """How an adapter stands: `serving`, `failed` or `not loaded`."""
+        """State of an adapter: `serving`, `failed` or `not loaded`."""
         return "serving" if name in self.proven else "failed" if name in self.failed else "not loaded"
 
     def tend(self) -> None:
-        """One look: is it there, is it well, is anything new. Raises ServingError once it is given up."""
+        """One check: process, health, new adapters. Raises ServingError once the restart limit is reached."""
         if self.process.ensure():
             self._again()
         self._sick = 0 if self.server.healthy() else self._sick + 1
         if self._sick >= _SICK:
-            self.report("the server does not say that it is well; it is started again")
+            self.report("the server fails its health checks; it is restarted")
             self._sick = 0
             self.process.stop()
             self.process.ensure()
             self._again()
         try:
             self.update()
-        except CleanRoomError as error:  # of this look: the next one tries again, and the process is watched anyway
+        except CleanRoomError as error:  # of this check: the next one retries, and the process is supervised anyway
             self.report(str(error))
 
     def _again(self) -> None:
-        """After a new start nothing is loaded."""
+        """Reset the state after a restart: nothing is loaded."""
         self.proven.clear()
         self.failed.clear()
         try:
@@ -92,7 +92,7 @@ class ServerSupervisor:
             self.report(str(error))
 
     def keep(self, stop: Event, every: float = 0.5) -> None:
-        """Tend it every so many seconds until told to stop. Raises ServingError once it is given up."""
+        """Check it every `every` seconds until stopped. Raises ServingError once the restart limit is reached."""
         while not stop.wait(every):
             self.tend()
 

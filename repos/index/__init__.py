@@ -1,4 +1,4 @@
-"""What lies where in a repository."""
+"""The code index of a repository."""
 
 from repos.index.build import build_index
 from repos.index.cache import IndexCache

@@ -1,9 +1,9 @@
-"""The commits before a revision, each looked up once: the next history is the last one and what came since.
+"""The history of a revision, each commit looked up once: computed from a known history and the new commits.
 
-A history is the MOST_COMMITS latest of a revision and its ancestors, without merges. It follows from that of any one
-ancestor and from what is not that ancestor's; where no ancestor is known, as when revisions are asked for from the
-latest back, git lists the ids, and the commits themselves come from the history seen last. What happens to be cached
-does not change what is found.
+A history is the MOST_COMMITS latest of a revision and its ancestors, without merges. It follows from the history of any
+ancestor and the commits that are not that ancestor's; where no ancestor is known, as when revisions are requested from
+the latest back, git lists the ids, and the commits themselves come from the most recent history. The result does not
+depend on what is cached.
 """
 
 import json
@@ -15,15 +15,15 @@ from repos.index.cache import CachedHistory, IndexCache
 from repos.index.source import PastCommit, RevisionSource, by_age
 
 MOST_COMMITS = 2000
-"""Ancestors that are looked at."""
+"""Limit on the ancestors of a history."""
 _LONGEST_CHAIN = 50
-"""Histories kept as what came since another one, one after the other, before one is kept whole."""
+"""Longest chain of histories stored as deltas, before one is stored whole."""
 _Commits = tuple[PastCommit, ...]
 
 
 class _Kept(NamedTuple):
-    """A history as it is kept: that of `base`, kept so itself, `depth` times over, with some commits more and without
-    those whose ids are `gone`; all of it if `base` is empty."""
+    """A stored history: that of `base`, itself at depth `depth - 1`, plus some commits and without those whose ids are
+    `gone`; complete if `base` is empty."""
 
     base: str
     depth: int
@@ -32,7 +32,7 @@ class _Kept(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How much it differs from that of `base`."""
+        """Size of the delta to `base`."""
         return len(self.commits) + len(self.gone)
 
 
@@ -45,7 +45,7 @@ def history(source: RevisionSource, cache: IndexCache | None) -> _Commits:
 
 
 def _following(source: RevisionSource, cache: IndexCache) -> _Commits | None:
-    """The history by that of a known ancestor; None if there is none, or if a known descendant tells it at less."""
+    """The history by that of a known ancestor; None if there is none, or if a known descendant gives it for less."""
     known = _Known(cache)
     if not known(source.revision) and _leads_to(source.revision, cache.latest_history()):
         return None
@@ -63,18 +63,18 @@ def _following(source: RevisionSource, cache: IndexCache) -> _Commits | None:
 
 
 def _leads_to(revision: str, later: tuple[str, CachedHistory] | None) -> bool:
-    """Whether a revision is surely an ancestor of another, whose history is given; a merge is told by its children."""
+    """Whether a revision is certainly an ancestor of another, whose history is given; merges are found by children."""
     return later is not None and any(revision == commit.sha or revision in commit.parents for commit in later[1][1])
 
 
 def _leading(source: RevisionSource, cache: IndexCache) -> _Commits:
-    """The history by that which was seen last, most likely a descendant's: its commits need not be read again."""
+    """The history by the most recent one, most likely a descendant's: its commits need not be read again."""
     base, (depth, later) = cache.latest_history() or ("", (0, ()))
-    told = {commit.sha: commit for commit in later}
-    found = tuple(source.commits(MOST_COMMITS, told))
+    cached = {commit.sha: commit for commit in later}
+    found = tuple(source.commits(MOST_COMMITS, cached))
     here = {commit.sha for commit in found}
-    new = tuple(commit for commit in found if commit.sha not in told)
-    gone = tuple(sha for sha in told if sha not in here)
+    new = tuple(commit for commit in found if commit.sha not in cached)
+    gone = tuple(sha for sha in cached if sha not in here)
     _keep(source.revision, _Kept(base, depth + 1, new, gone), found, cache)
     return found
 
@@ -86,7 +86,7 @@ def _keep(revision: str, kept: _Kept, found: _Commits, cache: IndexCache) -> Non
 
 
 class _Known:
-    """Whether a revision's history is held or kept; the file is read when memory does not tell."""
+    """Whether a revision's history is cached; the file is read when it is not in memory."""
 
     def __init__(self, cache: IndexCache) -> None:
         self._cache = cache
@@ -100,7 +100,7 @@ class _Known:
 
 
 def _whole(cache: IndexCache, revision: str) -> tuple[int, _Commits] | None:
-    """A history, and how many others it is kept by; None if it is not kept, or damaged."""
+    """A history, and the depth at which it is stored; None if it is not stored, or damaged."""
     deltas: list[_Kept] = []
     base = revision
     while (held := cache.held_history(base)) is None:

@@ -1,4 +1,4 @@
-"""Building a revision's index: read what is not known yet, look up the rest."""
+"""Building a revision's index: parse new content, look up the rest."""
 
 import re
 from collections import Counter
@@ -16,20 +16,20 @@ from store.index_cache import PieceKey, RecordKey
 _BATCH = 200
 _UNREAD = Record.of(Outline(), Tokens(Counter(), Counter(), Counter()), {})
 IndexProgress = Callable[[int, int], None]
-"""Called with the number of files parsed and of those to parse."""
-_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Called with the number of files parsed and the number to parse."""
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def build_index(
     source: RevisionSource, cache: IndexCache | None = None, progress: IndexProgress | None = None
 ) -> RepositoryIndex:
-    """The index of a revision; the same whatever the cache holds.
+    """The index of a revision; independent of the cache's content.
 
-    Binary files are left out, and files whose paths hold control characters or line ends: no edit may name them, and in
-    a prompt such a path would look like the prompt's own lines. Raises InfrastructureError when the cache cannot be
-    written, and what the source raises.
+    Binary files are left out, and files whose paths contain control characters or line ends: no edit may name them, and
+    in a prompt such a path would look like lines of the prompt. Raises InfrastructureError when the cache cannot be
+    written, and whatever the source raises.
     """
-    entries = [entry for entry in source.files() if not _UNSPEAKABLE.search(entry.path)]
+    entries = [entry for entry in source.files() if not _UNPRINTABLE.search(entry.path)]
     keys = {entry.path: (entry.blob, form_of(entry.path)) for entry in entries}
     read = {key for key in keys.values() if key[1] != GENERATED}
     records = cache.records(read) if cache else {}
@@ -48,19 +48,19 @@ def build_index(
 
 
 class _Store:
-    """Pieces of the cache, and those that are to be kept with the records."""
+    """Pieces of the cache, and new ones to be stored with the records."""
 
     def __init__(self, cache: IndexCache) -> None:
         self._cache = cache
         self.added: dict[PieceKey, Piece] = {}
 
     def find(self, language: str, digests: Sequence[bytes]) -> dict[bytes, Piece]:
-        """Those of the wanted pieces that are known."""
+        """The requested pieces that are known."""
         found = self._cache.pieces([(language, digest) for digest in digests])
         return {digest: piece for (_, digest), piece in found.items()}
 
     def add(self, language: str, pieces: Mapping[bytes, Piece]) -> None:
-        """Keep pieces when the records are kept."""
+        """Store pieces together with the records."""
         self.added |= {(language, digest): piece for digest, piece in pieces.items()}
 
 

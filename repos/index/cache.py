@@ -34,12 +34,12 @@ CachedHistory = tuple[int, tuple[PastCommit, ...]]
 
 @lru_cache(maxsize=1)
 def parser_version() -> str:
-    """Our parser's version with those of the grammars: what else a record depends on."""
+    """Versions of our parser and of the grammars: the other inputs of a record."""
     return "-".join([str(PARSER_VERSION), *(version(name) for name in _GRAMMARS)])
 
 
 class IndexCache:
-    """The cache in a directory, made when it is first written to. Threads may share an object.
+    """The cache in a directory, created when it is first written to. Thread-safe.
 
     Raises InfrastructureError when the directory cannot be written or another process blocks it for a minute.
     """
@@ -51,7 +51,7 @@ class IndexCache:
         self._pieces: OrderedDict[PieceKey, Piece] = OrderedDict()
         self._histories: OrderedDict[str, CachedHistory] = OrderedDict()
         self.wired: ResolvedImports | None = None
-        """The import graph that was found last; the next one is likely to be much the same."""
+        """The import graph computed last; the next one is likely to be similar."""
         self._lock = Lock()
 
     def records(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Record]:
@@ -66,7 +66,7 @@ class IndexCache:
         return found
 
     def pieces(self, keys: Sequence[PieceKey]) -> dict[PieceKey, Piece]:
-        """Those of the wanted pieces, all of one language, that are known."""
+        """The requested pieces, all of one language, that are known."""
         with self._lock:
             found = {key: self._pieces[key] for key in keys if key in self._pieces}
         if missing := sorted({key for key in keys if key not in found}):
@@ -89,18 +89,18 @@ class IndexCache:
         return self._file.revisions()
 
     def held_history(self, revision: str) -> CachedHistory | None:
-        """A history that this process has seen lately."""
+        """A history in this process's memory."""
         with self._lock:
             return self._histories.get(revision)
 
     def latest_history(self) -> tuple[str, CachedHistory] | None:
-        """The revision and history that this process has seen last."""
+        """The revision and history that this process used last."""
         with self._lock:
             revision = next(reversed(self._histories), None)
             return (revision, self._histories[revision]) if revision else None
 
     def hold_history(self, revision: str, history: CachedHistory) -> None:
-        """Hold a history in memory."""
+        """Keep a history in memory."""
         with self._lock:
             self._histories[revision] = history
             self._histories.move_to_end(revision)

@@ -1,4 +1,4 @@
-"""How a symbol is told in a line or two: signature, decorators, first paragraph of its documentation."""
+"""Short description of a symbol: signature, decorators, first paragraph of its documentation."""
 
 import inspect
 import re
@@ -55,12 +55,12 @@ def _one_line(text: str, most: int) -> str:
 
 
 def _head(text: str, most: int) -> str:
-    """Code on one line, without what its breaks into lines brought with them."""
+    """Code on one line, without the white space of its line breaks."""
     return _one_line(_CLOSED.sub(r"\1", _OPENED.sub(r"\1", text)), most)
 
 
 def _signature(node: "Node", kind: SymbolKind) -> str:
-    """What stands before the body; for a constant or an alias, all of it as far as a line goes."""
+    """The text before the body; for a constant or an alias, all of it as far as a line goes."""
     body = body_node(node) if kind is not SymbolKind.CONSTANT else None
     source = node.text or b""
     if body is not None:
@@ -69,7 +69,7 @@ def _signature(node: "Node", kind: SymbolKind) -> str:
 
 
 def body_node(node: "Node") -> "Node | None":
-    """The body of a definition, of a function that a variable is bound to as well; None for what has none."""
+    """The body of a definition, or of a function bound to a variable; None for a definition without one."""
     body = node.child_by_field_name("body")
     if body is not None:
         return body
@@ -95,9 +95,9 @@ def _doc(node: "Node", outer: "Node", language: str) -> str:
 def _decorators(node: "Node", outer: "Node") -> tuple[str, ...]:
     found = [child for parent in (outer, node) for child in parent.named_children if child.type == "decorator"]
     before = node.prev_named_sibling
-    beside = []
+    preceding = []
     while before is not None and before.type == "decorator":
-        beside.append(before)
+        preceding.append(before)
         before = before.prev_named_sibling
-    unique = {child.start_byte: child for child in [*found, *beside]}
+    unique = {child.start_byte: child for child in [*found, *preceding]}
     return tuple(_head(_text(unique[at]).removeprefix("@"), _DECORATOR) for at in sorted(unique))

@@ -1,4 +1,4 @@
-"""How the files of a repository hang together by their imports."""
+"""The import graph of a repository's files."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -8,11 +8,11 @@ from repos.index.records import ImportStatement, Outline
 from repos.index.symbols import base_name
 
 _LONGEST_CHAIN = 32
-"""Re-exports that are followed one after the other."""
+"""Limit on re-exports followed in a chain."""
 
 
 class Modules(Protocol):
-    """A language's way from the name of a module to its file."""
+    """Module resolution of a language: from the name of a module to its file."""
 
     def resolve(self, importer: str, module: str) -> str | None:
         """The file of a module as `importer` names it."""
@@ -24,9 +24,9 @@ class Modules(Protocol):
 
 
 class ImportEdge(NamedTuple):
-    """A file that another one imports. `names` are what it takes of it, sorted; empty when it takes the module.
+    """A file that another one imports. `names` are what is imported from it, sorted; empty for the module itself.
 
-    `direct` is False if the importer names another module, which hands these names on.
+    `direct` is False if the importer names another module, which re-exports these names.
     """
 
     path: str
@@ -39,7 +39,7 @@ Outlines = Mapping[str, tuple[str, Outline]]
 
 
 class ImportGraph:
-    """Edges between files, found when first asked for."""
+    """Edges between files, computed on first use."""
 
     def __init__(self, outlines: Outlines, modules: Mapping[str, Modules]) -> None:
         """`modules` are the resolvers, by language."""
@@ -51,8 +51,8 @@ class ImportGraph:
         self._bindings: dict[str, dict[str, tuple[str, str]]] = {}
 
     def successor(self, outlines: Outlines) -> "ImportGraph":
-        """The graph of a later state of the same files, with what must be the same there: edges of the files whose
-        outline is the same, if all files offer the same names by the same imports."""
+        """The graph of a later state of the same files, reusing what is certainly unchanged: edges of files with the
+        same outline, if all files offer the same names by the same imports."""
         graph = ImportGraph(outlines, self._modules)
         changed = {path for path, (_, outline) in outlines.items() if self._outlines[path][1] is not outline}
         for path in changed:
@@ -64,7 +64,7 @@ class ImportGraph:
         return graph
 
     def edges(self, path: str) -> tuple[ImportEdge, ...]:
-        """What a file imports, sorted by path; nothing for a file that is no code."""
+        """Imports of a file, sorted by path; none for a file that is not code."""
         if path not in self._edges:
             self._edges[path] = self._find(path)
         return self._edges[path]
@@ -79,15 +79,15 @@ class ImportGraph:
         return {path: tuple(importers) for path, importers in found.items()}
 
     def definition(self, path: str, name: str) -> str | None:
-        """The file that defines what `path` offers under a name, through re-exports; None if that is not found."""
+        """The file that defines what `path` offers under a name, through re-exports; None if it is not found."""
         if (path, name) not in self._definitions:
             self._definitions[path, name] = self._follow(path, name, set())
         return self._definitions[path, name]
 
     def bindings(self, path: str) -> Mapping[str, tuple[str, str]]:
-        """What the imports of a file bind: by the name it has there, the defining file and the name it has in that.
+        """Names bound by the imports of a file: name there -> (defining file, name in it).
 
-        A module bound as a whole has no name; what is asked of it is told as `module.name`.
+        A module bound as a whole has no name; its attributes are given as `module.name`.
         """
         if path not in self._bindings:
             self._bindings[path] = self._bind(path)
@@ -122,7 +122,7 @@ class ImportGraph:
         return tuple(sorted(edge for edge in edges if edge.path != path))
 
     def _targets(self, path: str, statement: ImportStatement) -> list[tuple[str, str, str, str | None]]:
-        """Of a statement: module file, name taken of it, what that is called here, file that defines it if known."""
+        """Targets of a statement: module file, imported name, local name, and the defining file if known."""
         language, outline = self._outlines[path]
         module = self._modules[language].resolve(path, statement.module)
         asked = outline.attributes
@@ -131,7 +131,7 @@ class ImportGraph:
             found.append((module, "", "", None))
         for name, here in statement.names:
             inside = self._inside(path, statement.module, module, name) if name not in ("", "*") else module
-            if name != "*" and inside is not None:  # a module: what is asked of it is what is taken
+            if name != "*" and inside is not None:  # a module: its attributes are the imported names
                 found.append((inside, "", here, None))
                 found += [
                     (inside, wanted, f"{here}.{wanted}", self.definition(inside, wanted))
@@ -142,7 +142,7 @@ class ImportGraph:
         return found
 
     def _inside(self, path: str, written: str, module: str | None, name: str) -> str | None:
-        """The file of a module that is taken out of a package."""
+        """The file of a module that is imported from a package."""
         if module is not None and name in self._names(module):
             return None
         return self._modules[self._outlines[path][0]].submodule(path, written, module, name)
@@ -175,7 +175,7 @@ class ImportGraph:
     def _handed_on(
         self, path: str, statement: ImportStatement, original: str, name: str, seen: set[tuple[str, str]]
     ) -> str | None:
-        """Where the name that a statement binds in `path` is defined."""
+        """The place that defines the name that a statement binds in `path`."""
         module = self._modules[self._outlines[path][0]].resolve(path, statement.module)
         if original == "":
             return module

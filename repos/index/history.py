@@ -1,4 +1,4 @@
-"""What past commits tell of files: how often they changed, with which others, and what was said of it."""
+"""Past commits by file: how often files changed, with which others, and under which messages."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from repos.index.source import PastCommit
 
 MOST_FILES = 30
-"""Commits that touch more files say nothing of which belong together."""
+"""Commits that touch more files are no evidence of which belong together."""
 
 
 class History:
-    """Past commits by the files they touched, under the names that these have now."""
+    """Past commits by the files they touched, under their current names."""
 
     def __init__(self, commits: Sequence[PastCommit], paths: Collection[str]) -> None:
-        """`commits` are the latest first; `paths` are the files of the revision: others are of no interest."""
+        """`commits` are the latest first; `paths` are the files of the revision: others are ignored."""
         self._commits = commits
         self._touching: dict[str, list[int]] = {}
         self._files: list[tuple[str, ...]] = []
@@ -35,7 +35,7 @@ class History:
         return tuple(self._commits[number] for number in self._touching.get(path, ()))
 
     def files(self, number: int) -> tuple[str, ...]:
-        """Files that the commit of a place in the history touched, by the names they have now, sorted."""
+        """Files that the commit at a position of the history touched, by their current names, sorted."""
         return self._files[number]
 
     def changed_with(self, path: str) -> Counter[str]:

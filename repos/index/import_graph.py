@@ -1,4 +1,4 @@
-"""The import graph of a revision, made of that of the revision before where the same files are there."""
+"""The import graph of a revision, derived from that of another one where the same files exist."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from repos.index.script_modules import ScriptModules
 
 @dataclass(frozen=True)
 class ResolvedImports:
-    """A graph, and what its resolvers were made of."""
+    """A graph, and the inputs of its resolvers."""
 
     paths: frozenset[str]
     settings: Mapping[str, str]
@@ -20,7 +20,7 @@ class ResolvedImports:
 def wire(outlines: Outlines, settings: Mapping[str, str], before: ResolvedImports | None) -> ResolvedImports:
     """The graph of files of code, given by their outlines. `settings` are texts of package.json and tsconfig files.
 
-    `before` is that of any other revision; it saves time and changes nothing.
+    `before` is that of any other revision; it saves time and does not change the result.
     """
     paths = frozenset(outlines)
     if before is not None and before.paths == paths and before.settings == settings:

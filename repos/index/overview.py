@@ -1,11 +1,11 @@
-"""A repository at a glance, in as many characters as there are."""
+"""An overview of a repository within a limit of characters."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 
 class OverviewFile(NamedTuple):
-    """A file of an overview. `rank`: 0 for code of the product, 1 for tests, 2 for the rest; `note`: what it holds."""
+    """A file of an overview. `rank`: 0 for production code, 1 for tests, 2 for the rest; `note`: its main symbols."""
 
     path: str
     rank: int
@@ -15,7 +15,7 @@ class OverviewFile(NamedTuple):
 def overview(files: Sequence[OverviewFile], most: int) -> str:
     """Folders by full paths with their files, in at most `most` characters: code first, then tests, then the rest.
 
-    All files with the notes of the code if there is room; else the rest by counts, the code without notes, the code by
+    All files with the notes of the code if they fit; else the rest by counts, the code without notes, the code by
     counts, the outermost folders; at last whatever lines fit.
     """
     code = [file for file in files if file.rank == 0]

@@ -1,4 +1,4 @@
-"""What a path says about a file: code of the product, code of its tests, documentation, or machinery."""
+"""Classification of files by path: production code, test code, documentation, or CI."""
 
 import re
 from functools import cache
@@ -69,7 +69,7 @@ _NOT_WRITTEN_BY_HAND = re.compile(r".*\.min\.[cm]?js|(?:.*/)?(?:node_modules|_ve
 
 @cache
 def kind_of(path: str) -> PathKind:
-    """Whether a file is production code, test code (helpers beside the tests too), or no code of interest."""
+    """Whether a file is production code, test code (test helpers too), or no code of interest."""
     name = PurePosixPath(path).name.lower()
     if not name.endswith((*PYTHON, *SCRIPT)) or _NOT_WRITTEN_BY_HAND.fullmatch(path):
         return "other"
@@ -82,7 +82,7 @@ def kind_of(path: str) -> PathKind:
 
 @cache
 def is_generated(path: str) -> bool:
-    """Whether a file is some program's work, or another project's: locks, drawings, minified and vendored code."""
+    """Whether a file is generated or vendored: locks, drawings, minified and third-party code."""
     return bool(_LOCK_FILES.fullmatch(path) or _NOT_WRITTEN_BY_HAND.fullmatch(path))
 
 
@@ -95,7 +95,7 @@ def is_test_path(path: str) -> bool:
 
 @cache
 def is_documentation(path: str) -> bool:
-    """Whether a file only informs people."""
+    """Whether a file is documentation."""
     pure = PurePosixPath(path)
     if not _DOC_FOLDERS.isdisjoint(part.lower() for part in pure.parts[:-1]):
         return True
@@ -108,6 +108,6 @@ def is_documentation(path: str) -> bool:
 
 @cache
 def is_ci(path: str) -> bool:
-    """Whether a file only steers the machinery that checks the project."""
+    """Whether a file only configures CI or other project tooling."""
     pure = PurePosixPath(path)
     return not _CI_FOLDERS.isdisjoint(pure.parts[:-1]) or bool(_CI_NAMES.fullmatch(pure.name))

@@ -1,7 +1,7 @@
-"""A stretch of code and what it tells by itself: what a file tells is put together from that of its pieces.
+"""Pieces of code parsed separately: the record of a file is assembled from those of its pieces.
 
-Long Python files are cut where a function or class begins at the left margin, so that a later version of a file has
-most of its pieces in common with this one and only the others need to be parsed.
+Long Python files are cut where a function or class begins at the left margin, so that versions of a file share most of
+their pieces and only the others need to be parsed.
 """
 
 import json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Query
 
 _LONG = 4000
-"""Bytes from which on a file is cut."""
+"""Size in bytes above which a file is cut."""
 _PROSE = {
     "python": "(comment) @prose (string_content) @prose",
     "javascript": "(comment) @prose (string_fragment) @prose (regex_pattern) @prose (jsx_text) @prose",
@@ -45,7 +45,7 @@ _CUT = re.compile(rb"\n(?:(?:def|class|async[ ]+def)\b|(?P<decorator>@))")
 
 
 class PieceSymbol(NamedTuple):
-    """A definition: place of the one it is in, own name, kind, lines from 0, what it looks like, names in its text."""
+    """A definition: index of the enclosing one, own name, kind, lines from 0, description, names in its text."""
 
     parent: int | None
     name: str
@@ -59,9 +59,9 @@ class PieceSymbol(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What a stretch of code tells. Lines are counted from 0.
+    """The facts parsed from a piece of code. Lines are counted from 0.
 
-    `uses` are the names outside all symbols, `chains` the dotted names, `doc` what documents it if it is a module.
+    `uses` are the names outside all symbols, `chains` the dotted names, `doc` its docstring if it is a module.
     """
 
     symbols: Sequence[PieceSymbol]
@@ -76,7 +76,7 @@ class Piece(NamedTuple):
 
 
 def cut(source: bytes, language: str) -> list[bytes]:
-    """The pieces that a file is read in; joined they are the file."""
+    """The pieces in which a file is parsed; concatenated they are the file."""
     if language != "python" or len(source) < _LONG:
         return [source]
     starts = [0]
@@ -89,12 +89,12 @@ def cut(source: bytes, language: str) -> list[bytes]:
 
 
 def digest_of(piece: bytes) -> bytes:
-    """What a piece is known by."""
+    """The key of a piece."""
     return blake2b(piece, digest_size=20).digest()
 
 
 def read_piece(source: bytes, language: str) -> Piece:
-    """What a piece of code tells."""
+    """Parse a piece of code."""
     root = parse_tree(source, language)
     captures = _captures(root, language)
     spans = sorted((node.start_byte, node.end_byte) for node in captures.get("prose", []))
@@ -167,7 +167,7 @@ def _without(source: bytes, spans: list[tuple[int, int]]) -> bytes:
 
 
 def _uses(code: bytes, symbols: list[tuple[int, int]], language: str) -> tuple[list[list[str]], Counter[str]]:
-    """Names outside all symbols, then those of each symbol that are in none inside it; and how often each occurs."""
+    """Names outside all symbols, then those of each symbol outside its inner ones; and how often each occurs."""
     found: list[Counter[bytes]] = [Counter() for _ in range(len(symbols) + 1)]
     open_ = [(0, len(code))]
     position = 0

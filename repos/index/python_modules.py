@@ -1,4 +1,4 @@
-"""Which file a Python module is: packages, src layouts, namespace packages, scripts beside each other."""
+"""Resolution of Python modules to files: packages, src layouts, namespace packages, scripts in one folder."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ _SOURCE_FOLDERS = frozenset({"src", "lib", "python", "source"})
 
 
 class PythonModules:
-    """The modules that the files of a repository make up."""
+    """The modules formed by the files of a repository."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._files = frozenset(path for path in paths if path.endswith(PYTHON))
@@ -53,7 +53,7 @@ class PythonModules:
         return self._file(f"{_folder(package)}/{name}".lstrip("/")) if _stem(package) == "__init__" else None
 
     def _file(self, stem: str) -> str | None:
-        """The module or package at a path without suffix; the code before its stub."""
+        """The module or package at a path without suffix; code takes precedence over its stub."""
         for candidate in (f"{stem}/__init__".lstrip("/"), stem):
             for suffix in PYTHON:
                 if candidate + suffix in self._files:

@@ -1,4 +1,4 @@
-"""What is known of one file's content, wherever in a repository it lies."""
+"""Facts about one file's content, independent of its path in a repository."""
 
 import json
 import zlib
@@ -31,14 +31,14 @@ class IndexedSymbol(NamedTuple):
 
 
 class ImportedName(NamedTuple):
-    """`name` of the imported module under the name that it has here; `*` for all, empty for the module itself."""
+    """`name` of the imported module under its local name; `*` for all, empty for the module itself."""
 
     name: str
     here: str
 
 
 class ImportStatement(NamedTuple):
-    """An import, a re-export or a `require`, as written: the module with its leading dots, and what is taken of it."""
+    """An import, a re-export or a `require`, as written: the module with its leading dots, and the imported names."""
 
     module: str
     names: tuple[ImportedName, ...]
@@ -50,9 +50,9 @@ class ImportStatement(NamedTuple):
 class Outline:
     """The structure of a content: its symbols, imports, first paragraph of documentation.
 
-    `attributes` maps a name that an import binds to the attributes asked of it: `attr.ib` gives `attr: (ib,)`.
-    `lines` counts lines. `whole` is False where syntax errors hide a part. `generated` says that the content calls
-    itself some program's work. `settings` is the whole text of what says how imports are resolved.
+    `attributes` maps a name that an import binds to the attributes used of it: `attr.ib` gives `attr: (ib,)`. `lines`
+    counts lines. `whole` is False where syntax errors hide a part. `generated` means that the content declares itself
+    generated. `settings` is the whole text of a file that configures import resolution.
     """
 
     symbols: tuple[IndexedSymbol, ...] = ()
@@ -69,7 +69,7 @@ class Outline:
 class Tokens:
     """Counts: `identifiers` as written in code, `subtokens` of these, `words` (subtokens) of comments and strings.
 
-    For a content that was not parsed all of it counts as words.
+    For content that was not parsed everything counts as words.
     """
 
     identifiers: Counter[str]
@@ -78,14 +78,14 @@ class Tokens:
 
 
 class Record:
-    """A content's outline, tokens and uses, each decoded when it is first asked for."""
+    """A content's outline, tokens and uses, each decoded on first use."""
 
     def __init__(self, parts: tuple[bytes, bytes, bytes]) -> None:
         self.parts = parts
 
     @classmethod
     def of(cls, outline: Outline, tokens: Tokens, uses: Mapping[str, tuple[str, ...]]) -> "Record":
-        """The record that holds these.
+        """The record with these values.
 
         `uses` maps each symbol, and `<module>`, to the names in its text that are not in the text of a symbol inside.
         """
@@ -101,17 +101,17 @@ class Record:
         }
         counts = [tokens.identifiers, tokens.subtokens, tokens.words]
         record = cls((_pack(head), _pack(counts), _pack(uses)))
-        record.__dict__.update(outline=outline, tokens=tokens, uses=dict(uses))  # as if they were decoded already
+        record.__dict__.update(outline=outline, tokens=tokens, uses=dict(uses))  # as if decoded already
         return record
 
     @classmethod
     def of_binary(cls) -> "Record":
-        """The record of what is no text."""
+        """The record of binary content."""
         return cls((b"", b"", b""))
 
     @property
     def binary(self) -> bool:
-        """Whether the content is no text; the rest may not be asked for then."""
+        """Whether the content is binary; the other attributes must not be read then."""
         return not self.parts[0]
 
     @cached_property

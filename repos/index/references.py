@@ -1,4 +1,4 @@
-"""Which symbols use which, by their names."""
+"""Uses of symbols by other symbols, matched by name."""
 
 from collections.abc import Collection, Mapping
 
@@ -11,7 +11,7 @@ SymbolKey = tuple[str, str]
 
 
 class References:
-    """Uses of symbols, found when first asked for."""
+    """Uses of symbols, computed on first use."""
 
     def __init__(self, records: Mapping[str, Record], graph: ImportGraph) -> None:
         self._records = records
@@ -32,7 +32,7 @@ class References:
         return tuple(sorted(found))
 
     def used(self, path: str, symbol: str) -> tuple[SymbolKey, ...]:
-        """Symbols that a symbol, or one inside it, uses, of its own file and of those it imports, sorted."""
+        """Symbols of its own file and of imported ones that a symbol, or one inside it, uses, sorted."""
         if path not in self._records:
             return ()
         uses = self._records[path].uses

@@ -1,4 +1,4 @@
-"""One revision's index: its files, what they hold, and how they hang together."""
+"""The index of one revision: its files, their symbols, and their relations."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from repos.index.test_mapping import TestRelations
 
 
 class IndexedFile:
-    """A text file. What is asked for is decoded, or read, when it is first asked for."""
+    """A text file. Its attributes are decoded, or read, on first use."""
 
     def __init__(self, entry: SourceEntry, language: str | None, record: Record, source: RevisionSource) -> None:
         self.path, self.blob = entry
@@ -34,7 +34,7 @@ class IndexedFile:
 
     @property
     def kind(self) -> Literal["production", "test", "other"]:
-        """What the path says: code of the product, code of its tests, neither (vendored and minified code too)."""
+        """The classification by path: production code, test code, or neither (vendored and minified code too)."""
         return kind_of(self.path)
 
     @property
@@ -44,17 +44,17 @@ class IndexedFile:
 
     @property
     def is_documentation(self) -> bool:
-        """Whether the file only informs people."""
+        """Whether the file is documentation."""
         return is_documentation(self.path)
 
     @property
     def is_ci(self) -> bool:
-        """Whether the file only steers the machinery that checks the project."""
+        """Whether the file only configures CI or other project tooling."""
         return is_ci(self.path)
 
     @cached_property
     def text(self) -> str:
-        """The content, what is not UTF-8 replaced."""
+        """The content, with invalid UTF-8 replaced."""
         (_, content), *_ = self._source.read([self.blob])
         return (content or b"").decode("utf-8", "replace")
 
@@ -75,7 +75,7 @@ class IndexedFile:
 
     @property
     def generated(self) -> bool:
-        """Whether the file is some program's work or another project's, by its path or its own words."""
+        """Whether the file is generated or vendored, by its path or its content."""
         return is_generated(self.path) or self.record.outline.generated
 
     @property
@@ -113,11 +113,11 @@ class IndexedFile:
 
 
 _NOTED = 8
-"""Names that an overview gives of a file."""
+"""Names that an overview lists for a file."""
 
 
 class RepositoryIndex:
-    """What a revision holds. Two indexes of one revision are equal in all that they tell, whatever was cached."""
+    """The index of a revision. Two indexes of one revision give equal results, whatever was cached."""
 
     def __init__(self, source: RevisionSource, files: Mapping[str, IndexedFile], cache: IndexCache | None) -> None:
         self._source = source
@@ -153,15 +153,15 @@ class RepositoryIndex:
         return self._graph.importers.get(path, ())
 
     def references(self, path: str, symbol: str) -> tuple[tuple[str, str], ...]:
-        """Who uses a symbol: pairs (path, symbol) in the files that import its file and in that file itself, sorted.
+        """Users of a symbol: pairs (path, symbol) in the files that import its file and in that file itself, sorted.
 
-        `<module>` stands for code outside all symbols. Names decide, so a method is also found where another of its
-        name is meant.
+        `<module>` stands for code outside all symbols. Matching is by name, so a method is also found where another one
+        of its name is meant.
         """
         return self._references.users(path, symbol)
 
     def dependencies(self, path: str, symbol: str) -> tuple[tuple[str, str], ...]:
-        """What a symbol uses: pairs (path, symbol) of its own file and of those it imports, sorted."""
+        """Symbols that a symbol uses: pairs (path, symbol) of its own file and of those it imports, sorted."""
         return self._references.used(path, symbol)
 
     def tests_of(self, path: str) -> tuple[str, ...]:
@@ -185,12 +185,12 @@ class RepositoryIndex:
 
     @cached_property
     def history(self) -> History:
-        """What the revision's ancestors tell of its files."""
+        """The history of its files in the revision's ancestors."""
         return History(self.commits, self._files)
 
     @cached_property
     def commits(self) -> tuple[PastCommit, ...]:
-        """The revision and its ancestors, the latest first, without merges, 2000 at most."""
+        """The revision and its ancestors, the latest first, without merges, at most 2000."""
         return history(self._source, self._cache)
 
     @cached_property

@@ -1,5 +1,5 @@
-"""Which file a JavaScript or TypeScript module is: relative paths, `paths` and `baseUrl` of tsconfig files, packages of
-the same repository with their `exports`, and `#imports`. What a repository does not hold resolves to nothing."""
+"""Resolution of JavaScript and TypeScript modules to files: relative paths, `paths` and `baseUrl` of tsconfig files,
+packages of the same repository with their `exports`, and `#imports`. Anything outside it resolves to nothing."""
 
 import json
 import re
@@ -11,12 +11,12 @@ _SUFFIXES = (".ts", ".tsx", ".d.ts", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cj
 _WRITTEN_AS = {".js": (".ts", ".tsx"), ".jsx": (".tsx",), ".mjs": (".mts",), ".cjs": (".cts",)}
 _MAIN = ("source", "types", "typings", "module", "main", "browser")
 _LONGEST_CHAIN = 16
-"""Configurations that extend one another."""
+"""Limit on configurations that extend one another."""
 _NOT_JSON = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[\]}])', re.DOTALL)
 
 
 class _Aliases(NamedTuple):
-    """`paths` of a configuration, whose targets are relative to `folder`; `base` is where bare names are looked for."""
+    """`paths` of a configuration, whose targets are relative to `folder`; `base` is the folder of bare names."""
 
     paths: dict[str, list[str]]
     folder: str
@@ -24,10 +24,10 @@ class _Aliases(NamedTuple):
 
 
 class ScriptModules:
-    """The modules that the files of a repository make up."""
+    """The modules formed by the files of a repository."""
 
     def __init__(self, paths: Iterable[str], settings: Mapping[str, str]) -> None:
-        """`settings` are the texts of package.json, tsconfig and jsconfig files by path; what is no JSON is ignored."""
+        """`settings` are the texts of package.json, tsconfig and jsconfig files by path; invalid JSON is ignored."""
         self._files = frozenset(path for path in paths if path.endswith(_SUFFIXES))
         self._settings = {path: loaded for path, text in sorted(settings.items()) if (loaded := _loaded(text))}
         self._aliases: dict[str, tuple[_Aliases, ...]] = {}
@@ -41,7 +41,7 @@ class ScriptModules:
         return self._resolved[key]
 
     def submodule(self, importer: str, written: str, package: str | None, name: str) -> str | None:
-        """Nothing: a script's names are never modules of their own."""
+        """None: a script's names are never modules."""
         return None
 
     def _resolve(self, folder: str, module: str) -> str | None:
@@ -57,7 +57,7 @@ class ScriptModules:
         return self._from_package(module)
 
     def _file(self, path: str) -> str | None:
-        """The file that a path means: itself, its TypeScript source, with a suffix, or a folder's index."""
+        """The file that a path refers to: itself, its TypeScript source, with a suffix, or a folder's index."""
         if path in self._files:
             return path
         stem, dot, suffix = path.rpartition(".")
@@ -71,7 +71,7 @@ class ScriptModules:
         return None
 
     def _built(self, folder: str, target: str) -> str | None:
-        """The file of a target in a package; what is built there and not kept is looked for among its sources."""
+        """The file of a target in a package; for a build output that is not committed, its source."""
         path = _joined(folder, target)
         if path is None:
             return None
@@ -115,7 +115,7 @@ class ScriptModules:
         return self._file(_joined(folder, "index") or "") or self._file(_joined(folder, "src/index") or "")
 
     def _inner(self, folder: str, module: str) -> str | None:
-        """A module that the nearest package names for itself."""
+        """A module that the nearest package imports from itself."""
         for above in _upwards(folder):
             manifest = self._settings.get(_joined(above, "package.json") or "")
             if manifest is not None:
@@ -178,7 +178,7 @@ def _loaded(text: str) -> dict[str, Any] | None:
 
 
 def _matches(aliases: _Aliases, module: str) -> Iterator[str]:
-    """Paths that a bare name may mean, by the most specific pattern, then below the base."""
+    """Candidate paths of a bare name, by the most specific pattern, then below the base."""
     fitting = []
     for pattern in aliases.paths:
         before, star, after = pattern.partition("*")

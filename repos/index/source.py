@@ -1,4 +1,4 @@
-"""What the index reads: one revision of a repository, from wherever it is kept."""
+"""Input of the index: one revision of a repository, wherever it is stored."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ class SourceEntry(NamedTuple):
 class PastCommit(NamedTuple):
     """A commit among the revision's ancestors. `when` is seconds since the epoch.
 
-    `paths` are the files it changed by the names they had after it (deleted ones by the name they lost), sorted.
+    `paths` are the files it changed, by the names they had after it (deleted ones by their last name), sorted.
     `renames` are pairs (old path, new path) of the files it moved.
     """
 
@@ -28,7 +28,7 @@ class PastCommit(NamedTuple):
 
 
 class RevisionSource(Protocol):
-    """One revision. Symlinks and submodules are no files of it."""
+    """One revision. Symlinks and submodules are not files of it."""
 
     @property
     def revision(self) -> str:
@@ -37,7 +37,7 @@ class RevisionSource(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether all ancestors are there: not so in a shallow clone."""
+        """Whether all ancestors are present: not so in a shallow clone."""
         ...
 
     def files(self) -> list[SourceEntry]:
@@ -45,18 +45,18 @@ class RevisionSource(Protocol):
         ...
 
     def read(self, blobs: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
-        """Contents by blob id, each wanted id once; None for one of more than `most` bytes."""
+        """Contents by blob id, each requested id once; None for one of more than `most` bytes."""
         ...
 
-    def commits(self, limit: int, told: Mapping[str, PastCommit]) -> list[PastCommit]:
+    def commits(self, limit: int, cached: Mapping[str, PastCommit]) -> list[PastCommit]:
         """The `limit` latest of the revision and its ancestors, in the order of `by_age`; merges are left out.
 
-        Commits in `told`, by id, need not be looked up.
+        Commits in `cached`, by id, need not be looked up.
         """
         ...
 
     def since(self, known: Callable[[str], bool]) -> "HistorySince | None":
-        """What came after some ancestor that is known: a near one, if there is any."""
+        """The commits after some ancestor that is known: a near one, if there is any."""
         ...
 
 
@@ -68,5 +68,5 @@ class HistorySince(NamedTuple):
 
 
 def by_age(commit: PastCommit) -> tuple[int, str]:
-    """Sort key that puts the latest first; ids decide between commits of one second."""
+    """Sort key that puts the latest first; ids break ties between commits of one second."""
     return -commit.when, commit.sha

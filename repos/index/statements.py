@@ -1,4 +1,4 @@
-"""Import statements as they are written, in each language."""
+"""Import statements as written, in each language."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ IMPORT_QUERIES = {
 
 
 def import_statements(captures: dict[str, list["Node"]], language: str) -> tuple[ImportStatement, ...]:
-    """What a file imports, in the order of the text, conditional and local imports included."""
+    """Imports of a file, in the order of the text, conditional and local imports included."""
     nodes = sorted(captures.get("import", []) + captures.get("call", []), key=lambda node: node.start_byte)
     read = _python if language == "python" else _script
     return tuple(statement for node in nodes for statement in read(node))
@@ -46,7 +46,7 @@ def _python(node: "Node") -> list[ImportStatement]:
 
 
 def _renamed(node: "Node") -> tuple[str, str]:
-    """A name and what it is called here, of `a`, `a as b`, and their like in JavaScript."""
+    """A name and its local name, of `a`, `a as b`, and their like in JavaScript."""
     name = _text(node.child_by_field_name("name")) or _text(node)
     return name, _text(node.child_by_field_name("alias")) or name
 
@@ -88,7 +88,7 @@ def _clause(node: "Node") -> list[ImportedName]:
 
 
 def _required(call: "Node") -> tuple[ImportedName, ...]:
-    """What a `require(...)` or `await import(...)` is bound to."""
+    """Names bound to a `require(...)` or `await import(...)`."""
     parent = call.parent
     while parent is not None and parent.type in ("await_expression", "parenthesized_expression"):
         parent = parent.parent

@@ -1,7 +1,7 @@
-"""Where the symbols of a file lie: functions, classes, methods, types, constants; by tree-sitter.
+"""Symbols of a file and their spans: functions, classes, methods, types, constants; by tree-sitter.
 
-Spans include decorators and `export`, leading comments not. A name that is defined more than once in its
-scope (overloads, property setters, the two arms of an `if`) is numbered: `Class.size#1`, `Class.size#2`.
+Spans include decorators and `export`, but not leading comments. A name that is defined more than once in its scope
+(overloads, property setters, the two arms of an `if`) is numbered: `Class.size#1`, `Class.size#2`.
 """
 
 import importlib
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Node
 
 MODULE = "<module>"
-"""The file as a whole, or what lies outside every symbol."""
+"""The whole file, or the code outside every symbol."""
 IMPORTS = "<imports>"
 """The first run of import statements at the top level."""
 
 
 class SymbolKind(StrEnum):
-    """What a symbol is. Types are interfaces, aliases, enums and namespaces."""
+    """The kind of a symbol. Types are interfaces, aliases, enums and namespaces."""
 
     FUNCTION = "function"
     CLASS = "class"
@@ -37,7 +37,7 @@ class SymbolKind(StrEnum):
 class Symbol:
     """A named span: bytes `[start_byte, end_byte)` of the UTF-8 text, lines from 1, `end_line` included.
 
-    `own_lines` says that no other code shares its first and last line: it can be replaced by whole lines.
+    `own_lines` means that no other code shares its first and last line: it can be replaced by whole lines.
     """
 
     name: str
@@ -106,7 +106,7 @@ def base_name(name: str) -> str:
 def symbols(text: str, path: str) -> list[Symbol]:
     """Symbols of a file in the order of their first byte, outer before inner; empty for an unknown language.
 
-    A file with syntax errors gives what parses.
+    A file with syntax errors gives the symbols that parse.
     """
     language = language_of(path)
     return list(_outline(text, language)[0]) if language else []
@@ -120,15 +120,15 @@ def import_block(text: str, path: str) -> Symbol | None:
 
 @lru_cache(maxsize=len(_GRAMMARS))
 def grammar(language: str) -> "Language":
-    """The grammar of a language that `language_of` names."""
-    import tree_sitter  # loads when a file first needs it
+    """The grammar of a language returned by `language_of`."""
+    import tree_sitter  # loaded on first use
 
     module, function = _GRAMMARS[language]
     return tree_sitter.Language(getattr(importlib.import_module(module), function)())
 
 
 def parse_tree(source: bytes, language: str) -> "Node":
-    """The root of a syntax tree, by a parser of its own: they are not to be shared between threads."""
+    """The root of a syntax tree, by a new parser: parsers must not be shared between threads."""
     import tree_sitter
 
     return tree_sitter.Parser(grammar(language)).parse(source).root_node
@@ -136,7 +136,7 @@ def parse_tree(source: bytes, language: str) -> "Node":
 
 @dataclass(frozen=True)
 class Definition:
-    """A definition in a syntax tree: the place of the one it is in, its own name, its first and last node.
+    """A definition in a syntax tree: the index of the enclosing one, its own name, its first and last node.
 
     `node` is the last without its wrapping (decorators, `export`).
     """
@@ -157,7 +157,7 @@ def _outline(text: str, language: str) -> tuple[tuple[Symbol, ...], Symbol | Non
 
 
 def symbol_nodes(source: bytes, root: "Node") -> list[tuple[Symbol, "Node"]]:
-    """The symbols of a syntax tree, each with its node: of what is decorated or exported the definition itself."""
+    """The symbols of a syntax tree, each with its node: for decorated or exported ones the definition itself."""
     found = list(definitions(root))
     names = qualified([(each.parent, each.name) for each in found])
     return [
@@ -167,7 +167,7 @@ def symbol_nodes(source: bytes, root: "Node") -> list[tuple[Symbol, "Node"]]:
 
 
 def qualified(names: Sequence[tuple[int | None, str]]) -> list[str]:
-    """Full names of definitions, each given by the place of the one it is in (None for none) and its own name."""
+    """Full names of definitions, each given by the index of the enclosing one (None for none) and its own name."""
     repeated = Counter(names)
     seen: Counter[tuple[int | None, str]] = Counter()
     found: list[str] = []
@@ -181,7 +181,7 @@ def qualified(names: Sequence[tuple[int | None, str]]) -> list[str]:
 
 
 def definitions(root: "Node") -> Iterator[Definition]:
-    """Definitions in document order; an explicit stack, because nesting depth is the file author's choice."""
+    """Definitions in document order; with an explicit stack, because nesting depth is untrusted input."""
     count = 0
     stack: list[tuple[Node, int | None, bool]] = [(root, None, False)]
     while stack:
@@ -217,7 +217,7 @@ def _unwrap(node: "Node") -> "Node":
 
 
 def _first(node: "Node") -> "Node":
-    """The first decorator of a TypeScript method, which the grammar puts beside it, else the node itself."""
+    """The first decorator of a TypeScript method, which the grammar makes its sibling, else the node itself."""
     sibling = node.prev_named_sibling
     while sibling is not None and sibling.type == "decorator":
         node, sibling = sibling, sibling.prev_named_sibling
@@ -240,7 +240,7 @@ def _value(node: "Node") -> "Node | None":
 
 
 def _describe(node: "Node", at_module_level: bool) -> tuple[str, SymbolKind] | None:
-    """Local name and kind of a definition; None for a node that defines nothing we list."""
+    """Local name and kind of a definition; None for a node that defines no listed symbol."""
     name = _text(node.child_by_field_name("name"))
     if node.type in _FUNCTIONS | _CLASSES:
         exported = node.parent is not None and node.parent.type == "export_statement"

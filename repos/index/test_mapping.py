@@ -1,4 +1,4 @@
-"""Which tests exercise which files: by what they import, and by how they are called."""
+"""Relations between tests and files: by imports, and by name."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _TEST_NAME = re.compile(r"(?:test_(?P<first>.+)|(?P<last>.+?)(?:_tests?|[.-](?:t
 
 
 def subject_of(path: str) -> str | None:
-    """What a test file is called after: `cache` for test_cache.py, cache_test.py, cache.spec.ts; None if nothing."""
+    """The name that a test file refers to: `cache` for test_cache.py, cache_test.py, cache.spec.ts; None if none."""
     name = PurePosixPath(path).name
     stem = name[: name.index(".", 1)] if name.endswith((".py", ".pyi")) else name.rpartition(".")[0]
     found = _TEST_NAME.fullmatch(stem)
@@ -20,14 +20,14 @@ def subject_of(path: str) -> str | None:
 
 
 class TestRelations:
-    """Tests and what they exercise, in both directions."""
+    """Tests and the files they exercise, in both directions."""
 
     def __init__(self, code: Iterable[str], graph: ImportGraph) -> None:
         self._code = sorted(code)
         self._graph = graph
 
     def tests_of(self, path: str) -> tuple[str, ...]:
-        """Test files that exercise a file: those called after it, then those that import it, then by path.
+        """Test files that exercise a file: those named after it, then those that import it, then by path.
 
         If there is none, those nearest to it through the imports of other files.
         """
@@ -39,7 +39,7 @@ class TestRelations:
         return self._nearest(path)
 
     def exercised_by(self, test: str) -> tuple[str, ...]:
-        """Files outside the tests that a test file exercises: those it is called after, then those of which it takes
+        """Files outside the tests that a test file exercises: those it is named after, then those from which it imports
         most, then by path."""
         named = self._named.get(test, ())
         taken = {edge.path: len(edge.names) for edge in self._graph.edges(test) if not is_test_path(edge.path)}
@@ -61,7 +61,7 @@ class TestRelations:
 
     @cached_property
     def _named(self) -> dict[str, tuple[str, ...]]:
-        """By test file, the files it is called after: of several of one name those in the likest folders."""
+        """By test file, the files it is named after: among several with one name those in the most similar folders."""
         by_name: dict[str, list[str]] = {}
         for path in self._code:
             if path not in self._tests:
@@ -78,7 +78,7 @@ class TestRelations:
 
 
 def _names(path: str) -> set[str]:
-    """What a test of a file may be called after: its name, alone or after its folder's; of a package its folder's."""
+    """Names that a test of a file may have: the file's, alone or after its folder's; for a package its folder's."""
     pure = PurePosixPath(path)
     stem = pure.name.partition(".")[0].strip("_").lower()
     folder = pure.parent.name.strip("_").lower()
@@ -88,5 +88,5 @@ def _names(path: str) -> set[str]:
 
 
 def _likeness(path: str, test: str) -> int:
-    """How many folders of a file are folders of the test as well."""
+    """How many folders the paths of a file and a test share."""
     return len(set(PurePosixPath(path).parts[:-1]) & set(PurePosixPath(test).parts[:-1]))

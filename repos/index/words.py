@@ -11,9 +11,9 @@ _WORDS = re.compile(r"\w+")
 
 @lru_cache(maxsize=1 << 16)
 def subtokens(identifier: str) -> tuple[str, ...]:
-    """The words of a name in their order: split at underscores, at changes of case and at digits; lower-case.
+    """The words of a name in order: split at underscores, at changes of case and at digits; lower-case.
 
-    Capitals are those of ASCII. Whatever is no letter and no digit separates.
+    Only ASCII capitals count. Anything but letters and digits separates.
     """
     return tuple(part.lower() for part in _PARTS.findall(identifier))
 
@@ -28,5 +28,5 @@ def count_subtokens(names: Mapping[str, int]) -> Counter[str]:
 
 
 def prose_subtokens(texts: Iterable[str]) -> Counter[str]:
-    """Subtokens of running text, with identifiers in it split as anywhere."""
+    """Subtokens of running text; identifiers in it are split as anywhere."""
     return count_subtokens(Counter(word for text in texts for word in _WORDS.findall(text)))

@@ -1,5 +1,4 @@
-"""What a commit needs in order to run, and environments that hold it: discover, choose, lock, fetch,
-acquire."""
+"""Requirements of a commit, and the environments that fulfil them: discover, choose, lock, fetch, acquire."""
 
 from runtime.environments.build import build_command, unpack_built
 from runtime.environments.dating import CommitDates, calendar_of, day_of

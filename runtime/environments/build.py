@@ -1,5 +1,4 @@
-"""Building a repository with extension modules: the command that a sandbox runs, and what becomes of its
-wheel."""
+"""Building a repository with extension modules: the command to run in the sandbox, and unpacking its wheel."""
 
 from pathlib import Path
 
@@ -7,8 +6,7 @@ from models.errors import EnvironmentFault
 from runtime.environments.discovery import Project
 from runtime.environments.wheel_checks import check_built, unpack_wheel
 
-# PEP 517 without isolation: the environment holds the build requirements, and the sandbox has no network for
-# others.
+# PEP 517 without isolation: the environment holds the build requirements, and the sandbox has no network.
 _RUNNER = """\
 import importlib, os, sys
 output, name, *paths = sys.argv[1:]
@@ -22,11 +20,10 @@ print(backend.build_wheel(os.path.abspath(output)))
 
 
 def build_command(project: Project, python: Path, output: Path) -> tuple[str, ...] | None:
-    """What to run inside the sandbox, in the root of a writable copy of the repository, to get a wheel in
-    `output`.
+    """The command that builds a wheel into `output`, run in the sandbox in a writable copy of the repository.
 
-    Both paths are as the sandbox sees them. None if the project need not be built. Build backends want a
-    version where there is no history: set SETUPTOOLS_SCM_PRETEND_VERSION to the instance's version.
+    Both paths are those inside the sandbox. None if the project need not be built. Build backends need a version
+    where there is no history: set SETUPTOOLS_SCM_PRETEND_VERSION to the instance's version.
     """
     if not project.needs_build:
         return None
@@ -35,9 +32,9 @@ def build_command(project: Project, python: Path, output: Path) -> tuple[str, ..
 
 
 def unpack_built(output: Path, destination: Path) -> Path:
-    """Unpack the one wheel that a build left into a folder for the import path; returns the wheel.
+    """Unpack the single wheel that a build produced into a folder for the import path; returns the wheel.
 
-    Raises EnvironmentFault if there is not exactly one, WheelError for one that would not be accepted from an index.
+    Raises EnvironmentFault if there is not exactly one, WheelError for one that an index would not be allowed to serve.
     """
     wheels = sorted(path for path in output.glob("*.whl") if path.is_file() and not path.is_symlink())
     if len(wheels) != 1:

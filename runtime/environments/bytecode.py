@@ -1,7 +1,7 @@
 """Bytecode of wheels, compiled once per wheel and interpreter version and linked into every environment.
 
-The base interpreter compiles without `site`, so that no `.pth` file of a wheel runs: outside the sandbox,
-what wheels hold is read and never executed.
+The base interpreter compiles without `site`, so that no `.pth` file of a wheel runs: outside the sandbox, the content
+of wheels is read and never executed.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from runtime.environments.wheel_checks import CHECKS, unpack_wheel
 
 
 def has_bytecode(digest: str, interpreter: Interpreter, cache: Path) -> bool:
-    """Whether the wheel with this SHA-256 was compiled before."""
+    """Whether the wheel with this SHA-256 is compiled already."""
     return _place(digest, interpreter, cache).is_dir()
 
 
@@ -26,11 +26,9 @@ def _place(digest: str, interpreter: Interpreter, cache: Path) -> Path:
 
 
 def link_bytecode(wheels: Mapping[Path, str], interpreter: Interpreter, cache: Path, site_packages: Path) -> None:
-    """Give the modules of `wheels` (path -> SHA-256) in `site_packages` their bytecode, compiling what
-    `cache` lacks.
+    """Link the bytecode of `wheels` (path -> SHA-256) into `site_packages`, compiling what `cache` lacks.
 
-    Modules that do not compile (templates, other Python versions) get none. Raises InfrastructureError,
-    OSError.
+    Modules that do not compile (templates, other Python versions) get none. Raises InfrastructureError, OSError.
     """
     cache.mkdir(parents=True, exist_ok=True)
     places = {path: _place(digest, interpreter, cache) for path, digest in wheels.items()}
@@ -56,8 +54,7 @@ def _compile(missing: Mapping[Path, Path], interpreter: Interpreter, cache: Path
         try:
             run(argv, timeout=1800)
         except CommandFailed as error:
-            # 1 with nothing said: some file is no Python of this version. What was said is then a fault of
-            # the disk's.
+            # Exit code 1 without output: some file is not Python of this version. Output means a fault of the disk.
             if error.returncode != 1 or error.stderr.strip():
                 raise
         for place in missing.values():
@@ -71,7 +68,7 @@ def _keep_bytecode_only(folder: Path) -> None:
             if Path(current).name != "__pycache__" or not name.endswith(".pyc"):
                 Path(current, name).unlink()
         for name in folders:
-            with contextlib.suppress(OSError):  # not empty: it holds bytecode
+            with contextlib.suppress(OSError):  # not empty: it has bytecode
                 Path(current, name).rmdir()
 
 

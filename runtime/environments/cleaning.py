@@ -1,7 +1,7 @@
-"""What was read from packaging files, kept to its types and to what can be written down.
+"""Validation of what was read from packaging files: types, encodability, lengths.
 
-Readers take values as they stand in strangers' files. Here whatever is not of its field's type, cannot be encoded, or
-is a name that is too long is dropped, so that nothing after it meets any of that.
+Readers take values as they are in untrusted files. Values of the wrong type, that cannot be encoded, or names that are
+too long are dropped here, so that later code never sees them.
 """
 
 import posixpath
@@ -14,11 +14,11 @@ from runtime.testing import RUNNERS
 
 _STEERING = {*(name for runner in RUNNERS.values() for name in runner.configuration_files), "setup.py", "conftest.py"}
 _LONGEST_COMPONENT = 200
-"""Bytes of a path's component: below what file systems take, as some add to names."""
+"""Longest path component in bytes: below the limit of file systems, as some tools add to names."""
 
 
 def clean(findings: Findings) -> None:
-    """Drop from findings what is not of its field's type, what UTF-8 cannot encode, and names that are too long."""
+    """Drop values of the wrong type, that UTF-8 cannot encode, and names that are too long."""
     findings.name = findings.name if _is_name(findings.name) else ""
     for field in ("requires_python", "backend"):
         setattr(findings, field, _text(getattr(findings, field)))
@@ -27,8 +27,8 @@ def clean(findings: Findings) -> None:
     for field in ("aliases", "modules"):
         setattr(findings, field, _names(getattr(findings, field)))
     findings.extras, findings.wanted = set(_names(findings.extras)), set(_names(findings.wanted))
-    findings.groups = {name: _texts(said) for name, said in findings.groups.items() if _is_name(name)}
-    findings.pins = {name: set(_texts(said)) for name, said in findings.pins.items() if _is_name(name)}
+    findings.groups = {name: _texts(declared) for name, declared in findings.groups.items() if _is_name(name)}
+    findings.pins = {name: set(_texts(declared)) for name, declared in findings.pins.items() if _is_name(name)}
     findings.headers = [pair for pair in findings.headers if all(map(_is_text, pair))]
     findings.entry_points = {
         group: {name: target for name, target in points.items() if _is_name(name) and _is_text(target)}
@@ -63,15 +63,15 @@ def _names(values: Iterable[str]) -> list[str]:
     return [value for value in values if _is_name(value)]
 
 
-def generated_paths(said: Iterable[str], paths: Collection[str]) -> tuple[str, ...]:
-    """Those of the paths which packaging files say that a build writes that may be written into a tree, sorted.
+def generated_paths(declared: Iterable[str], paths: Collection[str]) -> tuple[str, ...]:
+    """Paths that a build writes, according to packaging files, and that may be written into a tree, sorted.
 
-    Left out is what the tree has, or has as a file or folder in the way, what belongs to the tests, and what steers
-    their runner.
+    Excluded are paths that the tree has, or that conflict with one of its files or folders, and paths that belong to
+    the tests or configure their runner.
     """
     folders = {parent for path in paths for parent in _parents(path)}
     taken = {*paths, *folders}
-    normal = {posixpath.normpath(path) for path in said if inside(path)}
+    normal = {posixpath.normpath(path) for path in declared if inside(path)}
     return tuple(sorted(path for path in normal if path not in taken and _may_be_written(path, paths)))
 
 

@@ -1,9 +1,9 @@
-"""The day of a commit's parent, which dates what the commit's tests run with: no later release is known to it.
+"""The day of a commit's parent, which dates the releases that the commit's tests run with.
 
-Committers' clocks may lie. A date is believed as far as its neighbours in the history bear it out: it is no later
-than the commit itself and the median of the next descendants, and no earlier than the median of the last ancestors (a
-median, so that one clock that is wrong moves nothing). Of two bounds that contradict each other the earlier one holds,
-for an early lock can only lack something, while a late one may hold the answer.
+Committers' clocks may be wrong. A date is bounded by its neighbours in the history: it is no later than the commit
+itself and the median of the next descendants, and no earlier than the median of the last ancestors (a median, so that
+one wrong clock has no effect). If the bounds contradict each other the earlier one applies: an early lock can only lack
+something, while a late one may contain the answer.
 """
 
 import statistics
@@ -18,21 +18,21 @@ from repos.git import Git
 
 _NEIGHBOURS = 9
 _LAST_SECOND = 253_402_300_799
-"""The end of the year 9999: no later moment has a date."""
+"""The end of the year 9999, the latest moment with a `date`."""
 
 
 @dataclass(frozen=True)
 class CommitDates:
-    """When the commits of a history were made, as they say (seconds of Unix time), and who their parents are."""
+    """Commit times of a history as recorded (seconds of Unix time), and the parents of each commit."""
 
     times: Mapping[str, int]
     parents: Mapping[str, tuple[str, ...]]
     children: Mapping[str, tuple[str, ...]]
 
     def day(self, commit: str, before: int | None = None) -> date:
-        """The day (UTC) of a commit, as far as it can be believed; never after the moment `before` nor after today.
+        """The day (UTC) of a commit, corrected by its neighbours; never after the moment `before` nor after today.
 
-        KeyError for a commit that is not in the history.
+        Raises KeyError for a commit that is not in the history.
         """
         bounds = [before] if before is not None else []
         descendants = self._near(commit, self.children)
@@ -57,12 +57,12 @@ def _breadth_first(start: str, step: Callable[[str], Iterable[str]]) -> Iterable
 
 
 def day_of(moment: int) -> date:
-    """The day (UTC) of a moment in seconds; one before 1970 or after 9999 is the nearest day within."""
+    """The day (UTC) of a moment in seconds; before 1970 or after 9999 the nearest day within."""
     return datetime.fromtimestamp(min(max(moment, 0), _LAST_SECOND), UTC).date()
 
 
 def calendar_of(git: Git) -> CommitDates:
-    """The calendar of a clone's history."""
+    """The commit dates of a clone's history."""
     return _calendar(git.directory, git.text("rev-parse", "HEAD", "--all"))
 
 

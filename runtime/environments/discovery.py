@@ -1,4 +1,4 @@
-"""What a commit of a repository needs in order to run its tests, read without running any of its code."""
+"""Requirements of a commit's tests, read without running any of its code."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from runtime.testing import PYTEST
 
 _DOCUMENTS = (".md", ".rst")
 _READ = (".py", ".toml", ".cfg", ".ini", ".txt", ".in", ".lock", "Pipfile", *NAMING, *_DOCUMENTS)
-# Tools that development groups name and that no test needs, unless one imports them.
+# Tools in development groups that tests need only if they import them.
 _TOOLS = {
     "autoflake", "bandit", "basedpyright", "black", "build", "bump-my-version", "bump2version", "bumpversion",
     "bumpver", "check-manifest", "check-wheel-contents", "codecov", "codespell", "cogapp",
@@ -40,13 +40,12 @@ _TOOLS = {
 
 @dataclass(frozen=True)
 class Project:
-    """What one commit says about itself.
+    """Metadata of one commit's distribution.
 
-    `requires` are the requirements of its code and tests (and of building it where it `needs_build`),
-    `constraints` the exact versions of its own lock, `generated` version modules that only a build would
-    write. `headers` and `entry_points` are for its distribution's metadata; roots and paths are relative to
-    the repository. `aliases` are further names (normalised) that its distribution may go by, `modules` what can be
-    imported from its tree, by dotted name.
+    `requires` are the requirements of its code and tests (and of building it where it `needs_build`), `constraints` the
+    exact versions of its own lock, `generated` version modules that only a build would write. `headers` and
+    `entry_points` are for its distribution's metadata; roots and paths are relative to the repository. `aliases` are
+    further names (normalised) of its distribution, `modules` what can be imported from its tree, by dotted name.
     """
 
     name: str
@@ -69,7 +68,7 @@ class Project:
 
 
 def discover_commit(git: Git, commit: str) -> Project:
-    """`discover`, with the files of a commit read from git in one go."""
+    """`discover`, with the files of a commit read from git at once."""
     regular = [entry for entry in git.tree(commit) if entry.mode in ("100644", "100755")]
     wanted = {e.path: e.blob for e in regular if e.path.endswith(_READ)}
     contents = git.blobs(sorted(set(wanted.values())))
@@ -77,13 +76,12 @@ def discover_commit(git: Git, commit: str) -> Project:
 
 
 def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_requirements: bool = True) -> Project:
-    """Read a commit's packaging files, test runner files, locks and imports. `read` gives a file's bytes or
-    None.
+    """Read a commit's packaging files, test runner files, locks and imports. `read` gives a file's bytes or None.
 
-    What tests import is added when any requirement source names it, for a missing optional dependency makes
-    tests skip silently. Malformed files and requirements that no index could satisfy (paths, URLs) count as
-    not written. Without requirements (`requires` is then empty) no source file is parsed: enough to run tests in an
-    environment that is there.
+    Distributions that tests import are added when any requirement source names them, because a missing optional
+    dependency makes tests skip silently. Malformed files and requirements that no index could satisfy (paths, URLs) are
+    ignored. Without requirements (`requires` is then empty) no source file is parsed: enough to run tests in an
+    existing environment.
     """
     tree = PathTree(read, sorted(paths))
     findings = Findings()
@@ -127,7 +125,7 @@ _REQUIREMENTS = (
     read_requirement_files,
     pins.read_locks,
 )
-"""Readers of what only requirements come from: other tools' files, runners, lists and locks."""
+"""Readers of files that give requirements only: other tools' files, runners, lists and locks."""
 
 
 def _specifier(text: str) -> str:
@@ -170,7 +168,7 @@ def _members(names: Iterable[str], groups: dict[str, list[Requirement]]) -> list
 
 
 def _resolved(requirements: list[Requirement], groups: dict[str, list[Requirement]], own: str) -> list[Requirement]:
-    """Requirements with `own[extra]` replaced by what the extra holds, to any depth."""
+    """Requirements with `own[extra]` replaced by the requirements of the extra, recursively."""
     found: list[Requirement] = []
     pending, seen = list(requirements), set[str]()
     while pending:
@@ -202,16 +200,15 @@ def _imported(tree: PathTree, findings: Findings, selected: list[Requirement]) -
     found = []
     for name in sorted(distributions(modules, missing)):
         spellings = {canonical(r) for r in offered[name]}
-        # Sources that disagree do so for reasons of their own (oldest and newest supported): leave it to the
-        # date.
+        # Sources disagree for reasons of their own (oldest and newest supported): the date decides.
         found.append(offered[name][0] if len(spellings) == 1 else Requirement(name))
     return found
 
 
 def _tests_documents(tree: PathTree) -> bool:
-    """Whether the examples in documentation are collected as tests."""
-    said = "".join(tree.text(path) for path in ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"))
-    return any(word in said for word in ("sybil", "--doctest-glob", "--markdown-docs", "pytest-examples"))
+    """Whether doctests in documentation are collected."""
+    configuration = "".join(tree.text(path) for path in ("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"))
+    return any(word in configuration for word in ("sybil", "--doctest-glob", "--markdown-docs", "pytest-examples"))
 
 
 def _matters(path: str) -> bool:

@@ -1,8 +1,8 @@
-"""Which Python a commit's requirements are locked for: the newest of its day that the day's wheels had reached.
+"""The Python for which a commit's requirements are locked: the newest of its day for which wheels were available.
 
-In the weeks after a Python release many projects have no wheel for it yet, and a resolver that may not build falls
-back to releases from years ago that happen to be pure Python. Such a fallback is seen by comparing locks: a newer
-Python gets no older release of a package than the Python before it, unless wheels were missing.
+In the weeks after a Python release many projects have no wheel for it yet, and a resolver that may not build falls back
+to pure-Python releases from years ago. Such a fallback is detected by comparing locks: a newer Python gets no older
+release of a package than the previous Python, unless wheels were missing.
 """
 
 import hashlib
@@ -23,17 +23,17 @@ from runtime.environments.wheels import locked
 
 WINDOW_DAYS = 30
 """How many days a lock may be older than the parent of a commit that shares it. Commits of a month with the same
-requirements have nearly always the same lock, and a lock that is older than the parent cannot hold the answer."""
+requirements nearly always have the same lock, and a lock that is older than the parent cannot contain the answer."""
 REACH_DAYS = 1
-"""How many days after the day of the commit's parent a lock may reach without a warning."""
+"""How many days after the day of the commit's parent a lock may be dated without a warning."""
 _LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
 class Era:
-    """Which releases count for a commit whose parent was made on `day`: those before `cutoff` (00:00 UTC), and of the
-    distributions in `later` those before their dates. `changed` are distributions that the commit requires otherwise
-    than its parent, `why` is what went wrong with fewer releases."""
+    """The releases considered for a commit whose parent was made on `day`: those before `cutoff` (00:00 UTC), and for
+    the distributions in `later` those before their dates. `changed` are distributions that the commit requires
+    otherwise than its parent, `why` is the failure with fewer releases."""
 
     day: date
     cutoff: date
@@ -43,26 +43,26 @@ class Era:
 
     @property
     def label(self) -> str:
-        """The era as a part of a file's name."""
+        """The era as part of a file's name."""
         named = "".join(f"{name}={self.later[name]:%Y%m%d}\n" for name in sorted(self.later))
         more = f"-{hashlib.sha256(named.encode()).hexdigest()[:12]}" if named else ""
         return f"{self.cutoff:%Y%m%d}{more}"
 
     def after(self, failure: Exception | None) -> "Era":
-        """This era, which is tried because of a failure."""
+        """This era, to be tried because of a failure."""
         return replace(self, why=str(failure)) if failure and not self.why else self
 
     def later_helps(self, missing: Collection[str]) -> bool:
-        """Whether some of the distributions that are missing may be there in a later era of the same commit."""
+        """Whether some of the missing distributions may be available in a later era of the same commit."""
         return self.cutoff <= self.day and not self.later and not self.changed.isdisjoint(missing)
 
     def may_share(self, environment: Environment) -> bool:
-        """Whether an environment of another commit with the same requirements does: it knows nothing of later than the
-        parent's day, and is not much older."""
+        """Whether the commit may use an environment of another commit with the same requirements: it has no releases
+        after the parent's day, and is not much older."""
         return timedelta(0) <= self.day - date.fromisoformat(environment.cutoff) <= timedelta(days=WINDOW_DAYS)
 
     def reach(self, environment: Environment) -> tuple[int, str]:
-        """How many days after the parent's day an environment of this era reaches, and why it does."""
+        """How many days after the parent's day the releases of an environment of this era reach, and the reason."""
         days = (date.fromisoformat(environment.cutoff) - self.day).days
         if days <= 0:
             return days, ""
@@ -94,7 +94,7 @@ def lock_for_era(
     except EnvironmentFault as fault:
         try:
             return _lock_with_older(project, cutoff, older, later)
-        except EnvironmentFault:  # that there is no older Python explains nothing
+        except EnvironmentFault:  # a missing older Python is no explanation
             raise fault from None
     try:
         before = _lock_with_older(project, cutoff, older, later)
@@ -128,6 +128,6 @@ def left_out(project: Project, interpreter: Interpreter, environment: Environmen
 
 
 def fell_back(newer: Environment, older: Environment) -> bool:
-    """Whether the lock for the newer Python has some package in an older release, for want of a wheel."""
+    """Whether the lock for the newer Python has an older release of some package because a wheel is missing."""
     versions = dict(locked(older.lock).keys())
     return any(name in versions and version < versions[name] for name, version in locked(newer.lock))

@@ -1,4 +1,4 @@
-"""What the readers of packaging files add to, and how requirement strings are read."""
+"""Results of the readers of packaging files, and parsing of requirement strings."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,9 +8,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
-"""What a distribution may be called; the name becomes part of a path."""
+"""Valid names of a distribution; the name becomes part of a path."""
 LONGEST_NAME = 100
-"""Characters of a distribution's, group's, entry point's or module's name; a longer one counts as not written."""
+"""Longest name of a distribution, group, entry point or module, in characters; longer ones are ignored."""
 _LONGEST_REQUIREMENT = 2000
 _TESTING = {"test", "tests", "testing", "unittest", "unittests", "pytest", "cov", "coverage", "ci"}
 _DEVELOPING = {"dev", "develop", "development", "devel"}
@@ -25,11 +25,11 @@ _OTHER = {
 
 @dataclass
 class Findings:
-    """Everything the packaging files of one commit say, in the order in which they were read.
+    """Everything that the packaging files of one commit declare, in the order in which they were read.
 
-    `groups` holds extras and dependency groups alike, by normalised name; `tests` what test runners install
-    for sure; `mentioned` what is named for another purpose; `wanted` the groups that test runners name;
-    `aliases` are further (normalised) names of the distribution.
+    `groups` holds extras and dependency groups alike, by normalised name; `tests` what test runners always install;
+    `mentioned` what is named for another purpose; `wanted` the groups that test runners name; `aliases` are further
+    (normalised) names of the distribution.
     """
 
     name: str = ""
@@ -53,14 +53,14 @@ class Findings:
     version_files: list[str] = field(default_factory=list)
 
     def named(self, name: object) -> None:
-        """Add what the distribution is called; the first name that can be one holds, others are kept as aliases."""
-        said = canonicalize_name(name.strip()) if isinstance(name, str) and may_be_name(name.strip()) else ""
-        self.name = self.name or said
-        if said and said not in (self.name, *self.aliases):
-            self.aliases.append(said)
+        """Add a name of the distribution; the first valid name is used, others are kept as aliases."""
+        normal = canonicalize_name(name.strip()) if isinstance(name, str) and may_be_name(name.strip()) else ""
+        self.name = self.name or normal
+        if normal and normal not in (self.name, *self.aliases):
+            self.aliases.append(normal)
 
     def required_python(self, specifier: object) -> None:
-        """Add which interpreters the distribution runs on; the first that says so holds."""
+        """Add the supported interpreters; the first declaration is used."""
         self.requires_python = self.requires_python or (specifier if isinstance(specifier, str) else "")
 
     def enter(self, group: str, points: Mapping[str, object]) -> None:
@@ -76,13 +76,12 @@ class Findings:
             self.extras.add(canonicalize_name(name))
 
     def header(self, name: str, value: object) -> None:
-        """Add a metadata header unless its value is empty or no text."""
+        """Add a metadata header unless its value is empty or not text."""
         if isinstance(value, str) and value.strip():
             self.headers.append((name, " ".join(value.split())))
 
     def install(self, argument: str, *, testing: bool) -> None:
-        """Add what an installer's argument names: a requirement, or extras of the repository itself
-        (`.[tests]`)."""
+        """Add an installer's argument: a requirement, or extras of the repository itself (`.[tests]`)."""
         argument = re.sub(r"""^(['"])(.*)\1$""", r"\2", argument.strip())
         own = re.match(r"^(?:\.|\{toxinidir\}|file://\.)/?\[([^\]]+)\]$", argument)
         if own:
@@ -93,7 +92,7 @@ class Findings:
 
 
 def may_be_name(text: str) -> bool:
-    """Whether a distribution may be called so."""
+    """Whether a text is a valid distribution name."""
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
 
 
@@ -103,18 +102,17 @@ def words(name: str) -> set[str]:
 
 
 def about_tests(name: str) -> bool:
-    """Whether a name speaks of tests or of development in general."""
+    """Whether a name refers to tests or to development in general."""
     return bool(words(name) & (_TESTING | _DEVELOPING))
 
 
 def about_other_things(name: str) -> bool:
-    """Whether a name speaks of documentation, linting, releasing and the like, and not of tests."""
+    """Whether a name refers to documentation, linting, releasing and the like, and not to tests."""
     return bool(words(name) & _OTHER) and not words(name) & _TESTING
 
 
 def parse(text: str) -> Requirement | None:
-    """A requirement, or None if the text is none. A direct URL is dropped: what it points to must be
-    built."""
+    """A requirement, or None if the text is not one. A direct URL is dropped: its target would have to be built."""
     text = re.sub(r"\s#.*$", "", text).strip()
     if len(text) > _LONGEST_REQUIREMENT:
         return None

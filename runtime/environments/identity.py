@@ -1,4 +1,4 @@
-"""What an environment is, derived from what it holds: two with the same identity hold the same files."""
+"""Identity of an environment, derived from its content: two with the same identity contain the same files."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def content_key(lock_text: str, wheels: Mapping[str, str], abi: str) -> str:
 def environment_identity(environment: Environment, wheels: Mapping[str, str]) -> str:
     """The identity of an environment's content; `wheels` are its package's (file name -> SHA-256).
 
-    Verdicts rest on it, and the store on disk goes by it; a manifest's own key for the environment does not count.
-    Raises KeyError for a wheel that the package does not list.
+    Verdicts depend on it, and it names the folder in the store; a manifest's own key for the environment does not
+    matter. Raises KeyError for a wheel that the package does not list.
     """
     return content_key(environment.lock, {name: wheels[name] for name in environment.wheels}, environment.abi)

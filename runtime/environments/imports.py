@@ -1,4 +1,4 @@
-"""Which distributions a repository's files import, judged by the names of its own requirements."""
+"""Distributions that a repository's files import, matched by name with its own requirements."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ def imported_modules(sources: Iterable[str]) -> set[str]:
     """Dotted names that the sources import at any depth, `importorskip`, `find_spec` and `pytest_plugins` strings
     included.
 
-    Relative imports and the standard library are left out; a source that does not parse gives nothing.
+    Relative imports and the standard library are left out; a source that does not parse is skipped.
     """
     found: set[str] = set()
     for source in sources:
@@ -66,8 +66,7 @@ def _names(node: ast.AST) -> list[str]:
 
 
 def distributions(modules: Iterable[str], known: Iterable[str]) -> set[str]:
-    """Those of the `known` distributions (normalised names) that provide one of the modules, judged by
-    name."""
+    """The `known` distributions (normalised names) that provide one of the modules, matched by name."""
     known = set(known)
     wanted: set[str] = set()
     for module in modules:

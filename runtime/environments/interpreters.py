@@ -1,4 +1,4 @@
-"""The Python interpreters on this machine, and which of them a commit is run with."""
+"""The Python interpreters on this machine, and the choice of one for a commit."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from packaging.version import Version
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault
 
-# First release of each minor version: a commit is run with one that existed when it was made.
+# First release of each minor version: a commit runs with one that existed at its time.
 _RELEASED = {
     (3, 8): date(2019, 10, 14),
     (3, 9): date(2020, 10, 5),
@@ -36,8 +36,7 @@ print(json.dumps([sys.version_info[:3], sys.implementation.name, executable, sys
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A CPython. `prefix` is its base prefix, which must be visible (read-only) wherever its environments are
-    used."""
+    """A CPython. `prefix` is its base prefix, which must be visible (read-only) where its environments are used."""
 
     version: str  # "3.12"
     full: str  # "3.12.1"
@@ -48,7 +47,7 @@ class Interpreter:
 
 @lru_cache(maxsize=1)
 def installed_interpreters() -> tuple[Interpreter, ...]:
-    """CPython 3.8 and newer on this machine, newest first: what uv finds, pyenv's versions, and our own."""
+    """CPython 3.8 and newer on this machine, newest first: those found by uv, pyenv's, and our own."""
     found = {interpreter.executable: interpreter for path in _candidates() if (interpreter := _probe(path))}
     return tuple(sorted(found.values(), key=lambda i: (Version(i.full), str(i.executable)), reverse=True))
 
@@ -59,7 +58,7 @@ def _candidates() -> Iterable[Path]:
         env={"UV_NO_CONFIG": "1"},
     )
     paths = [Path(entry["path"]) for entry in json.loads(listed)]
-    # pyenv's shims answer for one version only, so that uv sees no other.
+    # pyenv's shims give one version only, so uv finds no other.
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     paths += sorted(pyenv.glob("*/bin/python3"))
     paths.append(Path(getattr(sys, "_base_executable", sys.executable)))
@@ -68,10 +67,10 @@ def _candidates() -> Iterable[Path]:
 
 def _probe(path: Path) -> Interpreter | None:
     try:
-        said = json.loads(run([str(path), "-I", "-S", "-c", _PROBE], timeout=30))
+        answer = json.loads(run([str(path), "-I", "-S", "-c", _PROBE], timeout=30))
     except (CommandFailed, json.JSONDecodeError):
         return None
-    (major, minor, patch), implementation, executable, prefix, free_threaded = said
+    (major, minor, patch), implementation, executable, prefix, free_threaded = answer
     if implementation != "cpython" or free_threaded or (major, minor) < min(_RELEASED):
         return None
     return Interpreter(

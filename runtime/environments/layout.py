@@ -1,4 +1,4 @@
-"""Where a repository's packages lie, and whether they must be built."""
+"""Layout of a repository: the folders of its packages, and whether they must be built."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -50,11 +50,10 @@ _COMMON_MODULES = {
 
 
 def import_roots(tree: PathTree, findings: Findings) -> tuple[str, ...]:
-    """Folders to put on the import path, "" for the repository's own; what the packaging files say comes
-    first."""
+    """Folders to put on the import path, "" for the repository's own; those of the packaging files come first."""
     folders = {str(parent) for path in tree.paths if path.endswith(".py") for parent in PurePosixPath(path).parents}
-    said = [root.strip().strip("/").removeprefix("./") for root in findings.roots]
-    roots = ["" if root == "." else root for root in said if root in folders or root in ("", ".")]
+    declared = [root.strip().strip("/").removeprefix("./") for root in findings.roots]
+    roots = ["" if root == "." else root for root in declared if root in folders or root in ("", ".")]
     roots += [root for root in _SOURCE_FOLDERS if _packages(tree, root)]
     if not roots or (_own_package(findings) in _packages(tree, "")):
         roots.append("")
@@ -95,10 +94,10 @@ def import_names(tree: PathTree, findings: Findings, roots: tuple[str, ...]) -> 
 
 
 def provided_modules(tree: PathTree, roots: tuple[str, ...], import_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Dotted names of the packages and modules that a work tree provides, sorted; more rather than fewer.
+    """Dotted names of the packages and modules that a work tree provides, sorted; rather too many than too few.
 
-    Where the packaging files do not say where packages lie, as they may compute it, each outermost package counts whose
-    folder may be on the import path: one beside the repository's files, in a folder of sources, or beside the largest
+    Where the packaging files do not declare where packages are, as they may compute it, each outermost package counts
+    whose folder may be on the import path: at the repository's root, in a folder of sources, or next to the largest
     one. Where no import name is known, a package in any folder of the repository counts.
     """
     texts = {path: tree.text(path) if path.endswith("/__init__.py") else "" for path in tree.paths if _own(path)}
@@ -123,14 +122,14 @@ def _own(path: str) -> bool:
 
 
 def _outermost_package(path: str, files: Mapping[str, str]) -> str:
-    """The folder of the outermost package that a file lies in; "" if it lies in none."""
+    """The folder of the outermost package around a file; "" if there is none."""
     folders = [str(parent) for parent in PurePosixPath(path).parents]
     inside = [folder for folder in folders if f"{folder}/__init__.py" in files]
     return inside[-1] if inside else ""
 
 
 def _below_root(package: str) -> str:
-    """The dotted name of a package by the folders above it, up to one that cannot be a package or holds sources."""
+    """The dotted name of a package by the folders above it, up to one that cannot be a package or is a source root."""
     parts = package.split("/")
     roots = [n for n, part in enumerate(parts[:-1], 1) if part in _ROOT_FOLDERS or not part.isidentifier()]
     return ".".join(parts[roots[-1] if roots else 0 :])

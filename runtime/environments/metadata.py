@@ -1,7 +1,7 @@
 """The metadata of a repository's own distribution, which is on the path but not installed.
 
-What it holds was parsed from files that strangers wrote, so every value is checked or kept to one line: a line break
-in a value would otherwise begin a header or a group of its own.
+Its values come from untrusted files, so each is validated or kept to one line: a line break in a value would otherwise
+start another header or group.
 """
 
 import re
@@ -14,7 +14,7 @@ from runtime.environments.findings import LONGEST_NAME
 
 
 def pretend_version(tag: str | None) -> str:
-    """The version that a tag names (`v1.2.3` and `pkg-1.2.3` give `1.2.3`); "0" if it names none."""
+    """The version in a tag (`v1.2.3` and `pkg-1.2.3` give `1.2.3`); "0" if there is none."""
     match = re.search(r"(?:^|[^\d.])v?(\d[\w.!+-]*)$", tag or "")
     if not match:
         return "0"
@@ -33,7 +33,7 @@ _TARGET = re.compile(r"[\w.]+(?:\s?:\s?[\w.]+)?(?:\s?\[[\w ,.-]*\])?")
 def write_own_metadata(project: Project, version: str, directory: Path) -> None:
     """Write `NAME-VERSION.dist-info` into a directory that will be on the import path.
 
-    `importlib.metadata` then knows the distribution, its version and its entry points (pytest plugins included).
+    `importlib.metadata` then finds the distribution, its version and its entry points (pytest plugins included).
     """
     name = project.name.replace("-", "_")
     folder = directory / f"{name}-{version}.dist-info"
@@ -58,7 +58,7 @@ def _metadata(project: Project, version: str) -> str:
 
 
 def valid_entry_points(project: Project) -> list[tuple[str, str, str]]:
-    """A project's entry points as (group, name, target), less those that no installer would take."""
+    """A project's entry points as (group, name, target), without those that no installer would accept."""
     return [
         (group, name, target)
         for group, name, target in project.entry_points
@@ -79,8 +79,7 @@ def _entry_points(project: Project) -> str:
 
 
 def generated_files(project: Project, version: str) -> dict[str, str]:
-    """Text by path of the version modules that a build would have written and that the packages may
-    import."""
+    """Text by path of the version modules that a build would have written and that the packages may import."""
     release = ", ".join(map(str, Version(version).release))
     python = (
         f"__version__ = version = {version!r}\n__version_tuple__ = version_tuple = ({release},)\n"

@@ -1,4 +1,4 @@
-"""What a distribution is called where neither `pyproject.toml` nor setuptools' files say it."""
+"""The name of a distribution where neither `pyproject.toml` nor setuptools' files give it."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from runtime.environments.malformed import as_written, table
 from runtime.environments.tree import PathTree, is_test
 
 NAMING = ("PKG-INFO", "/METADATA", "meson.build")
-"""Ends of the names of files that are read here alone."""
+"""Suffixes of the files that are read only here."""
 UNNAMED = "project"
 _MESON = re.compile(r"^\s*project\s*\(\s*'([^']+)'", re.MULTILINE)
 _INSTALL = re.compile(
@@ -21,9 +21,9 @@ _INSTALL = re.compile(
 
 
 def read_other_names(tree: PathTree, findings: Findings) -> None:
-    """Add the names that metadata of an earlier build, Cargo's and Meson's files say, as the back ends would use them.
+    """Add the names in metadata of an earlier build, Cargo's and Meson's files, as the build back ends would use them.
 
-    `PKG-INFO` always counts; a Cargo or Meson project's name is that of the distribution only where nothing else is.
+    `PKG-INFO` always counts; a Cargo or Meson project's name is used only where there is no other.
     """
     for path in tree.paths:
         if _is_metadata(path):
@@ -37,7 +37,7 @@ def read_other_names(tree: PathTree, findings: Findings) -> None:
 
 
 def _is_metadata(path: str) -> bool:
-    """Whether a file is a distribution's metadata beside its packages, not a sample for tests."""
+    """Whether a file is a distribution's metadata next to its packages, not a sample for tests."""
     folder, _, name = path.rpartition("/")
     if is_test(path) or folder.count("/") > 1:
         return False
@@ -47,11 +47,11 @@ def _is_metadata(path: str) -> bool:
 
 
 def name_by_imports(tree: PathTree, import_names: tuple[str, ...]) -> str:
-    """The likeliest name of a distribution that no file names: one that its documents say to install and that fits one
-    of its import names, or the only import name; `project` if there is none."""
+    """The likeliest name of a distribution that no file names: one in the install commands of its documents that fits
+    one of its import names, or the only import name; `project` if there is none."""
     documents = [path for path in tree.paths if "/" not in path and path.lower().startswith("readme")]
-    said = [name for path in documents for name in _INSTALL.findall(tree.text(path)) if may_be_name(name)]
-    hints = Counter(str(canonicalize_name(name)) for name in said)
+    installed = [name for path in documents for name in _INSTALL.findall(tree.text(path)) if may_be_name(name)]
+    hints = Counter(str(canonicalize_name(name)) for name in installed)
     fitting = distributions(import_names, hints)
     if fitting:
         return max(sorted(fitting), key=lambda name: hints[name])

@@ -1,4 +1,4 @@
-"""Exact versions that a repository's own lock names."""
+"""Exact versions pinned by a repository's own lock."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def _pin(package: dict[str, Any], findings: Findings) -> None:
 
 
 def unambiguous(findings: Findings) -> tuple[str, ...]:
-    """`name==version` for every distribution that the locks give one version only, sorted."""
+    """`name==version` for every distribution with one version in the locks, sorted."""
     names = {canonicalize_name(name): versions for name, versions in findings.pins.items()}
     own = canonicalize_name(findings.name)
     pinned = {name: next(iter(v)) for name, v in names.items() if len(v) == 1 and name != own}

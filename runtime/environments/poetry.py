@@ -1,4 +1,4 @@
-"""Poetry's tables: its version constraints in terms of PEP 440, its dependencies in terms of PEP 508."""
+"""Poetry's tables: version constraints converted to PEP 440, dependencies to PEP 508."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ def constraint(text: str) -> str:
     """A poetry version constraint as a PEP 440 specifier set; "" for `*`.
 
     `^1.2` allows up to the next change of the leftmost non-zero number, `~1.2` up to the next minor release.
-    An alternative (`a || b`) has no equivalent: its last branch, the newest in practice, is taken.
+    An alternative (`a || b`) has no equivalent: its last branch, in practice the newest, is used.
     """
     text = text.split("||")[-1].strip()
     parts = [part for part in re.split(r"\s*,\s*|(?<=[\w*])\s+(?=[<>=!~^])", text) if part]
@@ -54,9 +54,9 @@ def _marker(python: str) -> str:
 
 
 def requirement(name: str, value: Any) -> str | None:
-    """A dependency of a poetry or Pipfile table as PEP 508 text; None if it lies at a path.
+    """A dependency of a poetry or Pipfile table as PEP 508 text; None if it is a path.
 
-    A git or URL dependency becomes its bare name, for only wheels of an index are installed.
+    A git or URL dependency becomes its bare name, because only wheels of an index are installed.
     """
     if isinstance(value, list):
         value = value[-1] if value else "*"
@@ -110,6 +110,6 @@ def _groups(poetry: dict[str, Any], dependencies: dict[str, Any], findings: Find
 
 
 def read_pipfile(pipfile: dict[str, Any], findings: Findings) -> None:
-    """Add a parsed Pipfile: its packages are what development needs, for it never defines a distribution."""
+    """Add a parsed Pipfile: its packages are development requirements, because it never defines a distribution."""
     findings.tests += _requirements(table(pipfile, "packages"))
     findings.tests += _requirements(table(pipfile, "dev-packages"))

@@ -1,5 +1,5 @@
-"""What can be imported from a work tree and from wheels, compared: a distribution that provides what the work tree does
-is the one under test, whatever it is called, or would stand in for it."""
+"""Modules of a work tree compared with those of wheels: a distribution that provides a module of the work tree is the
+one under test, whatever its name, or would shadow it."""
 
 import functools
 import re
@@ -17,18 +17,18 @@ OTHER_FOLDERS = frozenset(
         "test", "testing", "tests", "tools", "typing_tests", "venv", "samples", "demo", "demos", "stubs", "typings",
     }
 )  # fmt: skip
-"""Folders beside the packages of a repository, which some wheels hold by mistake."""
+"""Folders next to the packages of a repository that some wheels contain by mistake."""
 _MODULE = re.compile(r"^([^\W\d]\w*)(?:\.py|(?:\.[\w-]+)*\.(?:so|pyd))$")
 _NAMESPACE = re.compile(r"declare_namespace\s*\(|extend_path\s*\(")
 _DATA = re.compile(r"^[^/]+\.data/(?:purelib|platlib)/")
 _LARGEST, _DEEPEST = 64 * 1024, 4
-"""Bytes, and folders above it, of an `__init__.py` that may declare a namespace."""
+"""Limits, in bytes and in parent folders, of an `__init__.py` that may declare a namespace."""
 
 
 def modules_of(files: Mapping[str, str]) -> frozenset[str]:
     """The outermost packages and modules among files by path: dotted names, below namespace packages.
 
-    Of an `__init__.py` the text counts, for it may declare a namespace; of other files the path alone.
+    For an `__init__.py` the text is used, as it may declare a namespace; for other files the path alone.
     """
     regular = {
         path.removesuffix("/__init__.py") for path, text in files.items()
@@ -47,7 +47,7 @@ def modules_of(files: Mapping[str, str]) -> frozenset[str]:
 
 
 def wheel_modules(wheel: Path) -> frozenset[str]:
-    """What a wheel puts on the import path. Raises WheelError if it is no readable wheel."""
+    """Modules that a wheel puts on the import path. Raises WheelError if it cannot be read."""
     files = {}
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -66,7 +66,7 @@ def wheel_modules(wheel: Path) -> frozenset[str]:
 def providing(modules: Collection[str], wheels: Iterable[Path]) -> frozenset[str]:
     """The distributions (normalised names) of wheels that provide one of some modules.
 
-    pytest runs the tests, and so counts only where it is itself under test. Raises WheelError for an unreadable wheel.
+    pytest runs the tests, so it counts only where it is itself under test. Raises WheelError for an unreadable wheel.
     """
     found = set()
     for wheel in wheels:

@@ -1,5 +1,4 @@
-"""Reading `pyproject.toml`: PEP 621, PEP 735, and the tables of poetry, flit, pdm, hatch, uv and
-setuptools."""
+"""Reading `pyproject.toml`: PEP 621, PEP 735, and the tables of poetry, flit, pdm, hatch, uv and setuptools."""
 
 import re
 from typing import Any
@@ -16,7 +15,7 @@ _COMPILING = ("maturin", "mesonpy", "scikit_build_core", "skbuild", "pybind11", 
 
 
 def read_pyproject(tree: PathTree, findings: Findings) -> None:
-    """Add everything that `pyproject.toml` says about requirements, metadata, layout and building."""
+    """Add everything in `pyproject.toml` about requirements, metadata, layout and building."""
     data = tree.toml("pyproject.toml")
     as_written(_build, table(data, "build-system"), findings)
     as_written(_project, table(data, "project"), findings)
@@ -72,7 +71,7 @@ def _text(license_: object) -> object:
 
 
 def _expand(groups: dict[str, Any], name: str) -> list[str]:
-    """The requirements of a dependency group and of those that it includes, each group once."""
+    """The requirements of a dependency group and of the groups it includes, each group once."""
     by_name = {canonicalize_name(group): members for group, members in groups.items()}
     found: list[str] = []
     pending, seen = [canonicalize_name(name)], set[str]()

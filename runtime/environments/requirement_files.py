@@ -15,15 +15,14 @@ _FILE = re.compile(
 
 @dataclass
 class Requirements:
-    """Requirement lines of a file and of what it includes; `own` are arguments that name the repository
-    itself."""
+    """Requirement lines of a file and its includes; `own` are arguments that name the repository itself."""
 
     requirements: list[str] = field(default_factory=list)
     own: list[str] = field(default_factory=list)
 
 
 def read_requirements(tree: PathTree, path: str) -> Requirements:
-    """Lines of a requirements file. Options, URLs and hashes are ignored, `-r` is followed, to each file once.
+    """Lines of a requirements file. Options, URLs and hashes are ignored; `-r` is followed, to each file once.
 
     `-e .[x]` goes to `own`.
     """
@@ -39,7 +38,7 @@ def read_requirements(tree: PathTree, path: str) -> Requirements:
 
 
 def _read_lines(tree: PathTree, path: str, found: Requirements) -> Iterator[str]:
-    """Add one file's lines; the files that it includes are yielded."""
+    """Add one file's lines; yield the files that it includes."""
     text = re.sub(r"\\\r?\n", " ", tree.text(path))
     for raw in text.splitlines():
         line = re.sub(r"(^|\s)#.*$", "", raw).strip()
@@ -55,8 +54,7 @@ def _read_lines(tree: PathTree, path: str, found: Requirements) -> Iterator[str]
 
 
 def read_requirement_files(tree: PathTree, findings: Findings) -> None:
-    """Add every requirements file. A `.txt` compiled from an `.in` beside it counts as pins, not as
-    requirements."""
+    """Add every requirements file. A `.txt` compiled from an `.in` next to it counts as pins, not as requirements."""
     declared = bool(findings.runtime or any(findings.groups.values()))
     names = set(tree.paths)
     for path in sorted(names):

@@ -1,5 +1,4 @@
-"""Era-dated, hash-pinned locks. Resolving takes metadata from wheels only, so that no stranger's build ever
-runs."""
+"""Hash-pinned locks as of a date. Resolving takes metadata from wheels only, so that no untrusted build ever runs."""
 
 import hashlib
 import json
@@ -21,10 +20,10 @@ from runtime.environments.interpreters import Interpreter
 
 _KEY_SCHEMA = 1
 _SPEC_SCHEMA = 2
-"""Raised whenever the same requirements would be locked otherwise; locks in the cache of older schemas are not used."""
+"""Raised whenever the same requirements would be locked otherwise; cached locks of older schemas are not used."""
 _NEVER = "python_version < '0'"
 Later = Mapping[str, date]
-"""Distributions (normalised names) of which later releases count than of all others, each with its date."""
+"""Distributions (normalised names) with a later cutoff than all others, each with its date."""
 
 
 def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
@@ -35,7 +34,7 @@ def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
 
 
 def spec_key(project: Project, interpreter: Interpreter) -> str:
-    """What an environment is asked for, hashed: commits with the same key may share environments."""
+    """Hash of the requirements of an environment: commits with the same key may share environments."""
     requires = applicable(project, interpreter)
     own = [project.name, *project.aliases]
     modules = list(project.modules)
@@ -43,7 +42,7 @@ def spec_key(project: Project, interpreter: Interpreter) -> str:
 
 
 def environment_key(requires: tuple[str, ...], lock_text: str, abi: str) -> str:
-    """What an environment contains, hashed; the order of the requirements does not matter."""
+    """Hash of the content of an environment; the order of the requirements does not matter."""
     return _hash([_KEY_SCHEMA, sorted(requires), lock_text, abi])
 
 
@@ -54,15 +53,15 @@ def _hash(parts: list[object]) -> str:
 def lock(
     project: Project, interpreter: Interpreter, cutoff: date, index_url: str | None = None, later: Later | None = None
 ) -> Environment:
-    """Resolve a project's requirements among releases uploaded before `cutoff` (00:00 UTC), own distribution
-    excluded whoever requires it: what it needs itself stands among the requirements. Of the distributions in `later`
-    releases up to their dates count.
+    """Resolve a project's requirements among releases uploaded before `cutoff` (00:00 UTC), excluding its own
+    distribution, whose needs are among the requirements. For the distributions in `later`, releases up to their dates
+    count.
 
-    The repository's own pins hold if they can; if they cannot, only those of direct requirements, then none.
-    A test requirement that had no wheel for this interpreter at the time is left out, which shows in
-    `requires` of the result; tests that want it then skip, and validation sees that. The result names no
-    wheels yet: `fetch_wheels` does. Raises EnvironmentFault with the resolver's reason if there is no
-    solution, InfrastructureError if the index does not answer.
+    The repository's own pins are used if they can be satisfied; otherwise only those of direct requirements, then none.
+    A test requirement that had no wheel for this interpreter at the time is left out, which shows in `requires` of the
+    result; tests that need it then skip, and validation detects that. The result has no wheels yet: `fetch_wheels` adds
+    them. Raises EnvironmentFault with the resolver's reason if there is no solution, InfrastructureError if the index
+    does not answer.
     """
     requires = applicable(project, interpreter)
     releases = _Releases(cutoff, later or {}, index_url)
@@ -90,7 +89,7 @@ def lock(
 
 @dataclass(frozen=True)
 class _Releases:
-    """Which releases count, and where they are looked for."""
+    """The releases considered, and the indexes searched."""
 
     cutoff: date
     later: Later
@@ -129,8 +128,7 @@ def _name(requirement: str) -> str:
 
 
 def _without_wheels(stderr: str, droppable: set[str]) -> set[str]:
-    """Those of the droppable requirements (never pytest) of which the resolver says that they have no
-    wheels."""
+    """The droppable requirements (never pytest) for which the resolver reports that there are no wheels."""
     clauses = re.findall(r"(?:Because|and|,)((?:(?!Because|\band\b|,).)*?)ha(?:s|ve) no usable", _flat(stderr))
     named = {name for clause in clauses for name in re.findall(r"[a-z][\w-]*", clause)}
     return {text for text in droppable if _name(text) in named and _name(text) != "pytest"}
@@ -144,7 +142,7 @@ def _compile(
     releases: _Releases,
 ) -> str:
     """A lock's text. The own distribution is overridden by a requirement that never holds, so that neither it nor a
-    version that its dependents ask for is looked for; what the tree itself needs is in `requires`."""
+    version that its dependents require is searched for; what the tree itself needs is in `requires`."""
     with tempfile.TemporaryDirectory(prefix="cra-lock-") as folder:
         requirements, pinned = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
         overridden = Path(folder, "overrides.txt")
@@ -164,7 +162,7 @@ def _unsatisfiable(error: CommandFailed) -> bool:
 
 
 def _essence(stderr: str) -> str:
-    """The sentence of a resolver's message that says why, in one line of at most 300 characters."""
+    """The sentence of a resolver's message with the reason, in one line of at most 300 characters."""
     text = _flat(stderr)
     because = re.search(r"Because .*?(?:, we can conclude|\. |$)", text)
     chosen = because.group(0).removesuffix(", we can conclude") if because else text

@@ -1,4 +1,4 @@
-"""What tox and nox install before they run the tests."""
+"""Requirements that tox and nox install before they run the tests."""
 
 import ast
 import configparser
@@ -51,7 +51,7 @@ def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree
 
 
 def _marker(factor: str) -> str:
-    """The marker that `py38` or `py38,py39` stands for; "" for any other factor."""
+    """The marker of `py38` or `py38,py39`; "" for any other factor."""
     versions = [re.fullmatch(r"py(\d)(\d+)", part) for part in factor.split(",")]
     clauses = [f"python_version == '{v.group(1)}.{v.group(2)}'" for v in versions if v]
     return " or ".join(clauses) if len(clauses) == len(versions) else ""
@@ -76,7 +76,7 @@ def _resolved(parser: configparser.RawConfigParser, text: str, depth: int = 0) -
 
 
 def read_nox(tree: PathTree, findings: Findings) -> None:
-    """Add the strings that `noxfile.py` hands to `session.install`, read through its syntax tree."""
+    """Add the strings that `noxfile.py` passes to `session.install`, read through its syntax tree."""
     try:
         module = parse_python(tree.text("noxfile.py"))
     except (SyntaxError, ValueError):
@@ -117,7 +117,7 @@ def _install(call: ast.Call, tree: PathTree, findings: Findings, *, testing: boo
 
 
 def _strings(call: ast.Call, without: Sequence[ast.Call] = ()) -> list[str]:
-    """The strings among the arguments of a call, in order, but for those of calls that are left out."""
+    """The strings among the arguments of a call, in order, except those in the calls `without`."""
     left_out = {id(node) for other in without for node in ast.walk(other)}
     nodes = (node for argument in call.args for node in ast.walk(argument) if id(node) not in left_out)
     return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]

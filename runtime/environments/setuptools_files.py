@@ -47,7 +47,7 @@ _HEADERS = {
 
 
 _LONGEST_SUM = 100_000
-"""Elements or characters: sums of sums double with every line."""
+"""Limit in elements or characters: sums of sums double with every line."""
 
 
 def ini(text: str) -> configparser.RawConfigParser:
@@ -73,8 +73,7 @@ def lines(text: str) -> list[str]:
 
 
 def read_setup_py(tree: PathTree, findings: Findings) -> None:
-    """Add the arguments of the `setup()` call, as far as they are literals, names of literals, or sums of
-    these."""
+    """Add the arguments of the `setup()` call, as far as they are literals, names of literals, or sums of these."""
     try:
         module = parse_python(tree.text("setup.py"))
     except (SyntaxError, ValueError):
@@ -82,7 +81,7 @@ def read_setup_py(tree: PathTree, findings: Findings) -> None:
     for call, names in _setup_calls(module, _assigned(module.body, about_values(tree))):
         arguments: dict[str, Any] = {}
         for keyword in call.keywords:
-            value = _told(keyword.value, names)
+            value = _evaluated(keyword.value, names)
             if keyword.arg is None and isinstance(value, dict):
                 arguments.update(value)
             elif keyword.arg is not None:
@@ -91,7 +90,7 @@ def read_setup_py(tree: PathTree, findings: Findings) -> None:
 
 
 def _setup_calls(module: ast.Module, names: dict[str, Any]) -> Iterator[tuple[ast.Call, dict[str, Any]]]:
-    """The calls of `setup`, each with what the names stand for where it is."""
+    """The calls of `setup`, each with the values of the names in its scope."""
     functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
     inner = {
         id(call): _assigned(f.body, names) for f in functions for call in ast.walk(f) if isinstance(call, ast.Call)
@@ -154,7 +153,7 @@ def _called(node: ast.Call) -> str:
 
 
 def _assigned(body: Sequence[ast.stmt], known: Mapping[str, Any]) -> dict[str, Any]:
-    """What names stand for after some statements, of branches and blocks as if each were run; functions as trees."""
+    """Values of names after some statements, taking branches and blocks as if each were run; functions as trees."""
     names = dict(known)
     for node in _flat(body):
         match node:
@@ -162,13 +161,13 @@ def _assigned(body: Sequence[ast.stmt], known: Mapping[str, Any]) -> dict[str, A
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=value)
             ):
-                names[name] = value if isinstance(value, ast.Lambda) else _told(value, names) if value else None
+                names[name] = value if isinstance(value, ast.Lambda) else _evaluated(value, names) if value else None
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value):
-                held, place = names.get(name), _told(key, names)
+                held, place = names.get(name), _evaluated(key, names)
                 if isinstance(held, dict) and isinstance(place, str):
-                    held[place] = _told(value, names)
+                    held[place] = _evaluated(value, names)
             case ast.AugAssign(target=ast.Name(id=name), value=value):
-                names[name] = _sum(names.get(name), _told(value, names))
+                names[name] = _sum(names.get(name), _evaluated(value, names))
             case ast.FunctionDef(name=name):
                 names[name] = node
             case ast.ImportFrom(names=aliases):
@@ -184,7 +183,7 @@ def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _sum(left: Any, right: Any) -> Any:
-    """Two lists or texts added; None if they would be larger than a packaging file's may reasonably be."""
+    """Two lists or texts added; None if the result would be unreasonably large for a packaging file."""
     sized = isinstance(left, list | tuple | str) and isinstance(right, list | tuple | str)
     if sized and len(left) + len(right) > _LONGEST_SUM:
         return None
@@ -195,14 +194,13 @@ def _sum(left: Any, right: Any) -> Any:
     return left if right is None else right
 
 
-def _told(node: ast.expr, names: Mapping[str, Any]) -> Any:
+def _evaluated(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """`evaluate`, with None for an expression that fails."""
     return readable(evaluate, None, node, names)
 
 
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """The value of a literal expression, with names looked up in `names`; None for what cannot be told
-    without running."""
+    """The value of a literal expression, with names looked up in `names`; None if it would have to be run."""
     match node:
         case ast.Constant(value=value):
             return value

@@ -1,4 +1,4 @@
-"""Environments on disk: built once, read-only, shared by processes, evicted by least recent use."""
+"""The store of environments: built once, read-only, shared by processes, evicted by least recent use."""
 
 import contextlib
 import errno
@@ -28,8 +28,8 @@ _NAME = re.compile(r"[0-9a-f]{1,64}")
 
 @dataclass(frozen=True)
 class BuiltEnvironment:
-    """A complete environment. `prefix` and `base_prefix` must be mounted read-only at the same paths in a
-    sandbox. `key` is derived from its content."""
+    """A complete environment. `prefix` and `base_prefix` must be mounted read-only at the same paths in a sandbox.
+    `key` is derived from its content."""
 
     key: str
     prefix: Path
@@ -38,18 +38,17 @@ class BuiltEnvironment:
 
 
 class EnvironmentStore:
-    """Environments under `root`, with uv's cache and the wheels' bytecode beside them on the same file
-    system.
+    """Environments under `root`, with uv's cache and the wheels' bytecode on the same file system.
 
-    An environment is found by what it holds: the name of its folder is the hash of its lock, of the wheels chosen for
-    it, and of the interpreter's ABI. What a package calls it does not count.
+    The store is content-addressed: the name of an environment's folder is the hash of its lock, of the wheels chosen
+    for it, and of the interpreter's ABI. The key in a package's manifest does not matter.
 
-    Each environment has a lock file: its builder and its remover hold it exclusively, its users share it. A
-    marker, written last and renewed at each use, tells a complete environment from what a killed build left.
+    Each environment has a lock file, held exclusively while it is built or removed, and shared while it is used. A
+    marker, written last and touched at each use, distinguishes a complete environment from a killed build.
     """
 
     def __init__(self, root: Path, budget_bytes: int) -> None:
-        """`budget_bytes` bounds everything under `root` between uses; what is in use is never removed."""
+        """`budget_bytes` bounds everything under `root` between uses; environments in use are never removed."""
         self.root = root.resolve()
         self.budget_bytes = budget_bytes
         self._environments = self.root / "environments"
@@ -58,11 +57,11 @@ class EnvironmentStore:
 
     @contextmanager
     def acquire(self, environment: Environment, packages: Path) -> Iterator[BuiltEnvironment]:
-        """The environment, built from the wheels in `packages` if it is not there, kept from removal until
-        left. After a build, leaving evicts.
+        """The environment, built from the wheels in `packages` if missing, and protected from removal inside the
+        context. After a build, leaving the context evicts.
 
-        Raises WheelError for a wheel that is missing, changed or ambiguous, EnvironmentFault if it cannot be
-        built (or its Python is not installed), InfrastructureError if the disk is full.
+        Raises WheelError for a wheel that is missing, changed or ambiguous, EnvironmentFault if the environment cannot
+        be built (or its Python is not installed), InfrastructureError if the disk is full.
         """
         interpreter = interpreter_for(environment.abi)
         wheels = self._chosen(environment, interpreter, packages)
@@ -77,7 +76,7 @@ class EnvironmentStore:
                 if not self._complete(built, interpreter):
                     self._build(interpreter, wheels, folder)
                     fresh = True
-                # Not atomic: the environment may be evicted in between, and then it is built again.
+                # Not atomic: the environment may be evicted in between, and is then built again.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             now = time.time_ns()  # the clock behind a plain utime is too coarse to order uses
             os.utime(folder / _COMPLETE, ns=(now, now))
@@ -88,7 +87,7 @@ class EnvironmentStore:
     def evict(self) -> list[str]:
         """Remove least recently used environments until the store fits its budget; returns their keys.
 
-        If the environments that are left do not account for the rest, the caches are emptied as well.
+        If the remaining environments do not account for the excess, the caches are emptied as well.
         """
         removed: list[str] = []
         size = disk_usage(self.root)
@@ -137,7 +136,7 @@ class EnvironmentStore:
             raise
 
     def _install(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
-        # By path, so that exactly the checked files are taken and uv's cache knows them again.
+        # By path, so that exactly the checked files are used and uv's cache finds them again.
         lock_file = folder / "requirements.txt"
         lock_file.write_text("".join(_pinned(path, digest) for path, digest in wheels.items()))
         venv = folder / "venv"
@@ -155,13 +154,13 @@ class EnvironmentStore:
                 raise InfrastructureError(_full(self.root)) from error
             if error.returncode < 0:
                 raise InfrastructureError(f"uv was killed by signal {-error.returncode}; is memory short?") from error
-            said = " ".join(error.stderr.replace(str(self.root), "...").split())
-            raise EnvironmentFault(f"environment {folder.name} cannot be built: {said[:300]}") from error
+            message = " ".join(error.stderr.replace(str(self.root), "...").split())
+            raise EnvironmentFault(f"environment {folder.name} cannot be built: {message[:300]}") from error
         site_packages = venv / "lib" / f"python{interpreter.version}" / "site-packages"
         link_bytecode(wheels, interpreter, self._bytecode, site_packages)
 
     def _chosen(self, environment: Environment, interpreter: Interpreter, packages: Path) -> dict[Path, str]:
-        """The wheels of an environment with their hashes: those it names, or the best that fit if it names none yet."""
+        """The wheels of an environment with their hashes: those it names, or else the best ones that fit."""
         wanted = locked(environment.lock)
         chosen = select_wheels(wanted, interpreter, packages, environment.wheels)
         for name, version in wanted:
@@ -243,13 +242,13 @@ def _make_read_only(folder: Path) -> None:
                 mode = entry.stat(follow_symlinks=False).st_mode
                 if stat.S_ISREG(mode) and (
                     mode & 0o222 or not mode & 0o004
-                ):  # what is linked from the caches mostly is so already
+                ):  # files linked from the caches usually are already
                     Path(entry).chmod(0o555 if mode & stat.S_IXUSR else 0o444)
         Path(current).chmod(0o555)
 
 
 def _delete(folder: Path) -> None:
-    """Remove a tree, read-only folders included; nothing happens if there is none."""
+    """Remove a tree, read-only folders included, if it exists."""
     if not folder.exists():
         return
     for current, _, _ in os.walk(folder):

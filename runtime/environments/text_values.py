@@ -1,4 +1,4 @@
-"""Texts that a `setup.py` computes, as far as that can be told without running it: formatted, joined, returned by its
+"""Texts that a `setup.py` computes, evaluated statically as far as possible: formatted, joined, returned by its
 functions, read from a module of the repository, or a default for the environment's variables."""
 
 import ast
@@ -18,11 +18,11 @@ _METHODS = frozenset(
 )
 _LONGEST = 10_000
 _WIDTH = re.compile(r"%[^a-zA-Z%]*(?:\d{4}|\*)")
-"""A width or precision that makes a text of any size out of a short one."""
+"""A width or precision, which makes a text of any size out of a short one."""
 
 
 def about_values(tree: PathTree) -> dict[str, str]:
-    """Texts that the repository's modules about itself assign to names of their own, the outermost modules' first."""
+    """Texts that the repository's metadata modules assign to names, the outermost modules' first."""
     found: dict[str, str] = {}
     paths = [path for path in tree.paths if PurePosixPath(path).name in _ABOUT and not is_test(path)]
     for path in sorted(paths, key=lambda path: (path.count("/"), path)):
@@ -32,7 +32,7 @@ def about_values(tree: PathTree) -> dict[str, str]:
 
 
 def constants(text: str) -> dict[str, str]:
-    """Texts that a module assigns to names as they stand; empty for one that does not parse."""
+    """Literal texts that a module assigns to names; empty for one that does not parse."""
     try:
         module = parse_python(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -49,8 +49,8 @@ def constants(text: str) -> dict[str, str]:
 
 
 def text_value(node: ast.expr, names: Mapping[str, Any], evaluate: Evaluate) -> Any:
-    """The text of an expression that is no plain literal; None for what cannot be told. `names` hold functions as their
-    trees, and what the repository's modules say of themselves under its names there (`__title__`)."""
+    """The text of an expression that is not a plain literal; None if it cannot be evaluated. `names` hold functions as
+    their trees, and what the repository's metadata modules define, by its name there (`__title__`)."""
     match node:
         case ast.JoinedStr(values=parts):
             pieces = [evaluate(p.value if isinstance(p, ast.FormattedValue) else p, names) for p in parts]
@@ -62,14 +62,14 @@ def text_value(node: ast.expr, names: Mapping[str, Any], evaluate: Evaluate) -> 
         case ast.BoolOp(op=ast.Or(), values=values):
             return next((found for each in values if (found := evaluate(each, names))), None)
         case ast.Attribute(attr=name):
-            return _said(names, name)
+            return _kept(names, name)
         case ast.Call():
             return _called(node, names, evaluate)
         case _:
             return None
 
 
-def _said(names: Mapping[str, Any], name: str) -> str | None:
+def _kept(names: Mapping[str, Any], name: str) -> str | None:
     value = names.get(name)
     return value if isinstance(value, str) else None
 
@@ -98,8 +98,8 @@ def _called(node: ast.Call, names: Mapping[str, Any], evaluate: Evaluate) -> Any
             if method in ("get", "getenv") and len(arguments) > 1:  # os.environ.get(NAME, default)
                 return arguments[1]
     for argument in arguments:  # find_meta("title"), get_about("__title__")
-        if isinstance(argument, str) and (said := _said(names, argument) or _said(names, f"__{argument}__")):
-            return said
+        if isinstance(argument, str) and (kept := _kept(names, argument) or _kept(names, f"__{argument}__")):
+            return kept
     return None
 
 
@@ -140,7 +140,7 @@ def _returned(
             inner[node.targets[0].id] = evaluate(node.value, inner)
     returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
     found = next((value for each in returns if (value := evaluate(each, inner)) is not None), None)
-    if found is None:  # a pattern is looked for in a file's text
-        found = next((said for a in arguments if isinstance(a, str)
-                      and (said := _said(names, a) or _said(names, f"__{a}__"))), None)  # fmt: skip
+    if found is None:  # a pattern is searched in a file's text
+        found = next((kept for a in arguments if isinstance(a, str)
+                      and (kept := _kept(names, a) or _kept(names, f"__{a}__"))), None)  # fmt: skip
     return found

@@ -1,4 +1,4 @@
-"""A commit's files as discovery sees them: read on demand, never run."""
+"""A commit's files for discovery: read on demand, never run."""
 
 import tomllib
 from collections.abc import Callable, Sequence
@@ -21,8 +21,7 @@ class PathTree:
         return (self.read_bytes(path) or b"").decode("utf-8", errors="replace")
 
     def toml(self, path: str) -> dict[str, Any]:
-        """A parsed TOML file, empty if there is none or it is malformed (strangers' files are not ours to
-        judge)."""
+        """A parsed TOML file, empty if it is missing or malformed."""
         try:
             return tomllib.loads(self.text(path))
         except (ValueError, RecursionError):  # the former also for integers that are too long

@@ -1,6 +1,6 @@
-"""The zip archive of a wheel: read in one way only, and never for more than it may hold.
+"""Strict reading of a wheel's zip archive: unambiguous, and within limits.
 
-Sizes are checked in the headers first and enforced while reading: what a header says is not believed.
+Sizes are checked in the headers first and enforced while reading: headers are not trusted.
 """
 
 import io
@@ -15,35 +15,35 @@ from pathlib import Path
 from models.errors import WheelError
 
 MAX_UNPACKED = 2 << 30
-"""Bytes that a wheel may hold: the largest CPU builds of numerical libraries have just under one GiB."""
+"""Most unpacked bytes of a wheel: the largest CPU builds of numerical libraries have just under one GiB."""
 MAX_MEMBERS = 100_000
-"""Files and folders of a wheel: the largest honest ones have some 30,000."""
+"""Most members of a wheel: the largest honest ones have some 30,000."""
 MAX_DIRECTORY = 20 << 20
-"""Bytes of an archive's directory: 200 for each member."""
+"""Most bytes of an archive's directory: 200 for each member."""
 _END_BYTES = 22
 MAX_RATIO = 100
-"""Unpacked over packed bytes, for a whole wheel and for a large file: honest ones reach 20, a bomb 1,000."""
+"""Highest ratio of unpacked to packed bytes, of a wheel and of a large file: honest ones reach 20, a bomb 1,000."""
 _SMALL = 32 << 20
-"""Bytes below which a ratio is of no concern: test data may well be 10 MiB of zeros."""
+"""Bytes below which the ratio is not checked: test data may well be 10 MiB of zeros."""
 _PIECE = 1 << 20
 _UNICODE_NAME = b"\x75\x70"
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\\:]")
 
 
 def check_end(path: Path) -> None:
-    """Raises WheelError before a directory is read that would take gigabytes of memory, or that is not at the end."""
+    """Raise WheelError, before reading it, for a directory that would take gigabytes of memory or is not at the end."""
     with path.open("rb") as stream:
         stream.seek(0, io.SEEK_END)
         stream.seek(max(0, stream.tell() - _END_BYTES))
         end = stream.read()
     if end[:4] != b"PK\x05\x06":
-        return  # no archive, or a comment or other data behind it: refused in words of their own
+        return  # no archive, or a comment or other data behind it: refused with messages of their own
     if int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
         raise WheelError(f"{path.name} has a directory of more than {MAX_DIRECTORY >> 20} MiB")
 
 
 def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
-    """Raises WheelError for an archive that two programs may read differently, or that is too large."""
+    """Raise WheelError for an archive that two programs may read differently, or that is too large."""
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
         raise WheelError(f"{path.name} holds {len(infos)} members; at most {MAX_MEMBERS} are accepted")
@@ -59,7 +59,7 @@ def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def check_member(wheel: str, info: zipfile.ZipInfo) -> None:
-    """Refuse a member that would not be a plain file inside the archive's root. Raises WheelError."""
+    """Raise WheelError for a member that is not a regular file inside the archive's root."""
     name = info.filename
     parts = name.removesuffix("/").split("/")
     if _FORBIDDEN.search(name) or name != info.orig_filename:
@@ -82,7 +82,7 @@ def check_member(wheel: str, info: zipfile.ZipInfo) -> None:
 
 
 def same_name(path: str) -> str:
-    """What paths have in common that some file system takes for one: compatibility normal form, case folded."""
+    """Normal form of a path, equal for paths that some file system treats as one: NFKC, case folded."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
 
 
@@ -97,7 +97,7 @@ def _check_names(wheel: str, infos: list[zipfile.ZipInfo]) -> None:
 
 
 def check_collisions(wheel: str, names: list[str]) -> None:
-    """Raises WheelError for two paths that some file system takes for one, and for a file that is a folder as well."""
+    """Raise WheelError for two paths that some file system treats as one, and for a file that is also a folder."""
     spelt: dict[str, str] = {}
     files: dict[str, str] = {}
     for name in names:
@@ -128,7 +128,7 @@ def _check_sizes(path: Path, infos: list[zipfile.ZipInfo]) -> None:
 
 
 def _check_local_header(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo, end: int) -> int:
-    """Compare one local header with the central directory; returns where this member's data ends."""
+    """Compare one local header with the central directory; returns the end of this member's data."""
     stream.seek(info.header_offset)
     header = stream.read(30)
     if info.header_offset != end or header[:4] != b"PK\x03\x04":
@@ -182,7 +182,7 @@ def _check_ends(path: Path, archive: zipfile.ZipFile, end: int) -> None:
 
 
 def pieces(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    """A member's content, piece by piece. Raises WheelError as soon as it is not what the headers say."""
+    """A member's content, piece by piece. Raises WheelError as soon as it contradicts the headers."""
     stream.seek(info.header_offset)
     header = stream.read(30)
     stream.seek(info.header_offset + 30 + sum(int.from_bytes(header[i : i + 2], "little") for i in (26, 28)))
@@ -211,7 +211,7 @@ def _unpacked(stream: io.BufferedReader, info: zipfile.ZipInfo) -> Iterator[byte
         if inflate.eof and (inflate.unused_data or left):
             raise WheelError(f"{info.filename!a} has data after its end")
     if inflate is not None:
-        yield inflate.flush()  # a few bytes that the last piece had no place for
+        yield inflate.flush()  # a few bytes that did not fit into the last piece
     if inflate is not None and not inflate.eof:
         raise WheelError(f"{info.filename!a} is cut short")
 

@@ -1,4 +1,4 @@
-"""Wheels are accepted only if every installer would read them in the same way, and only into folders of their own."""
+"""Acceptance of wheels: every installer must read them in the same way, and only into their own folders."""
 
 import base64
 import configparser
@@ -39,7 +39,7 @@ _HASHES = ("sha256", "sha384", "sha512")
 
 
 def sha256(path: Path) -> str:
-    """A file's SHA-256. Raises WheelError if there is no such file, or it is no plain one."""
+    """A file's SHA-256. Raises WheelError if it is missing or not a regular file."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise WheelError(f"{path.name} in {path.parent} is no plain file; run `cra prepare` again")
@@ -50,7 +50,7 @@ def sha256(path: Path) -> str:
 
 
 def known_sha256(path: Path) -> str:
-    """`sha256`, computed once as long as nobody touches the file."""
+    """`sha256`, cached until the file changes."""
     try:
         state = path.lstat()
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def check_wheel(path: Path, digest: str) -> None:
     """Accept a wheel or raise WheelError.
 
     Refused are: a missing file, another hash, and what `check_contents` refuses. `.pth` files are accepted: they run at
-    every start of an interpreter, but that only ever happens inside the sandbox, like everything else in a wheel.
+    every start of an interpreter, but only inside the sandbox, like everything else in a wheel.
     """
     if sha256(path) != digest:
         raise WheelError(f"{path.name} has another SHA-256 than expected ({digest[:12]}...); fetch it again")
@@ -75,13 +75,13 @@ def check_wheel(path: Path, digest: str) -> None:
 
 
 def check_contents(path: Path, *, hashes_known: bool = False) -> dict[str, str]:
-    """The hash (as RECORD gives it) of each file of a wheel by its place in an environment.
+    """The hash (in RECORD's form) of each file of a wheel by its place in an environment.
 
     With `hashes_known` the files' contents are not read again: the wheel was checked before.
 
     Raises WheelError for an archive that two programs may read differently or that unpacks to too much, for contents
     that differ from RECORD, names and versions that differ from the file's name, files among the environment's own, and
-    paths that some file systems take for one.
+    paths that some file systems treat as one.
     """
     with _opened(path) as (archive, stream):
         check_archive(path, archive)
@@ -95,9 +95,9 @@ def check_contents(path: Path, *, hashes_known: bool = False) -> dict[str, str]:
 
 
 def check_built(path: Path) -> None:
-    """Accept a wheel that a build in the sandbox left, or raise WheelError.
+    """Accept a wheel built in the sandbox, or raise WheelError.
 
-    A back end may leave out RECORD: it would say what the same back end wrote. Everything else is as for other wheels.
+    A back end may omit RECORD: it would be the same back end's claim. Everything else is as for other wheels.
     """
     with _opened(path) as (archive, _):
         check_archive(path, archive)
@@ -110,7 +110,7 @@ def check_built(path: Path) -> None:
 
 
 def _placed(wheel: str, distribution: str, hashes: dict[str, str], scripts: list[str]) -> dict[str, str]:
-    """The hash of each file by its place; commands that installers make are places as well."""
+    """The hash of each file by its place; commands created by installers are places as well."""
     placed: dict[str, str] = {}
     for name, digest in hashes.items():
         target = place(wheel, distribution, name)
@@ -127,13 +127,13 @@ def _placed(wheel: str, distribution: str, hashes: dict[str, str], scripts: list
 
 
 def check_together(wheels: dict[Path, str]) -> None:
-    """Raises WheelError when two of an environment's wheels bring different files to one place."""
+    """Raise WheelError when two of an environment's wheels bring different files to one place."""
     check_overlaps((path.name, _places(path, digest)) for path, digest in wheels.items())
 
 
 @lru_cache(maxsize=512)
 def _places(path: Path, digest: str) -> dict[str, str]:
-    del digest  # the key under which the answer is remembered
+    del digest  # part of the cache key
     return check_contents(path, hashes_known=True)
 
 
@@ -156,20 +156,20 @@ def _named(wheel: str) -> tuple[str, Version]:
 
 
 def _info_folder(wheel: str, infos: dict[str, zipfile.ZipInfo], distribution: str, version: Version) -> str:
-    """The folder of a wheel's metadata, which bears the wheel's name and version."""
+    """The folder of a wheel's metadata, which must have the wheel's name and version."""
     records = [name for name in infos if _RECORD.fullmatch(name)]
     if len(records) != 1:
         raise WheelError(f"{wheel} has {len(records)} RECORD files where one belongs")
     folder = records[0].partition("/")[0]
-    name, _, said = folder.removesuffix(".dist-info").partition("-")
-    if canonicalize_name(name) != distribution or not _same_version(said, version):
+    name, _, written = folder.removesuffix(".dist-info").partition("-")
+    if canonicalize_name(name) != distribution or not _same_version(written, version):
         raise WheelError(f"{wheel} has the metadata folder {folder!a}, which is of another name or version")
     return folder
 
 
-def _same_version(said: str, version: Version) -> bool:
+def _same_version(written: str, version: Version) -> bool:
     try:
-        return Version(said.replace("_", "-")) == version
+        return Version(written.replace("_", "-")) == version
     except ValueError:
         return False
 
@@ -177,7 +177,7 @@ def _same_version(said: str, version: Version) -> bool:
 def _check_record(
     wheel: str, stream: io.BufferedReader, infos: dict[str, zipfile.ZipInfo], folder: str, *, read: bool
 ) -> dict[str, str]:
-    """The hash of each file; RECORD has a row for each, and none for anything else."""
+    """The hash of each file; RECORD must have a row for each, and none for anything else."""
     record = f"{folder}/RECORD"
     rows: dict[str, tuple[str, str]] = {}
     for row in csv.reader(content(wheel, stream, infos[record], _RECORD_BYTES).decode().splitlines()):
@@ -232,7 +232,7 @@ def _check_metadata(
 
 
 def _scripts(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo | None) -> list[str]:
-    """Names of the commands that installers make."""
+    """Names of the commands created by installers."""
     if info is None:
         return []
     parser = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#", ";"), strict=True)
@@ -248,9 +248,9 @@ def _scripts(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo | None
 
 
 def unpack_wheel(path: Path, destination: Path) -> None:
-    """Write a wheel's files under `destination`; what belongs into site-packages lies at its root.
+    """Write a wheel's files under `destination`, with the content of site-packages at its root.
 
-    Paths and sizes are checked, permissions are ours. Raises WheelError.
+    Paths and sizes are checked; permissions are reset. Raises WheelError.
     """
     with _opened(path) as (archive, stream):
         check_archive(path, archive)

@@ -1,4 +1,4 @@
-"""Where a wheel's files go in an environment, and where none may go."""
+"""Places of a wheel's files in an environment, and forbidden places."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from models.errors import WheelError
 
 SITE = "site-packages"
-"""Stands for the environment's folder of modules."""
+"""Placeholder for the environment's folder of modules."""
 _SCHEMES = {"purelib": SITE, "platlib": SITE, "scripts": "bin", "headers": "include/site", "data": ""}
 _DATA_FOLDERS = {"share", "etc", "include", "lib", "man", "doc", "docs", "bin", "var", "licenses", "opt", "libexec"}
 _RESERVED = re.compile(
@@ -18,9 +18,9 @@ _RESERVED = re.compile(
 
 
 def place(wheel: str, distribution: str, name: str) -> str:
-    """Where the file `name` of a wheel goes, relative to the environment; `site-packages/...` for modules.
+    """The place of the file `name` of a wheel, relative to the environment; `site-packages/...` for modules.
 
-    Raises WheelError for a file that would lie among the environment's own or in another wheel's way.
+    Raises WheelError for a file that would be among the environment's own or conflict with another wheel.
     """
     first, _, rest = name.partition("/")
     if first.lower().endswith((".dist-info", ".egg-info")) and not _own(first, distribution):
@@ -59,7 +59,7 @@ def _checked(wheel: str, distribution: str, name: str, target: str) -> str:
 
 
 def check_script(wheel: str, distribution: str, name: str) -> None:
-    """Raises WheelError for a command that would not lie in `bin`, or would stand in for the interpreter or pip."""
+    """Raise WheelError for a command outside `bin`, or one that would replace the interpreter or pip."""
     if "/" in name or not re.fullmatch(r"(?![.-])[\w.+-]{1,200}", name):
         raise WheelError(f"{wheel} makes a command {name!a}, which is no plain name")
     if _RESERVED.fullmatch(name) and not (distribution == "pip" and name.startswith("pip")):
@@ -72,10 +72,10 @@ _UNIMPORTANT = re.compile(
 
 
 def check_overlaps(wheels: Iterable[tuple[str, dict[str, str]]]) -> None:
-    """Raises WheelError when two wheels (name, hash by place) bring different files to one place.
+    """Raise WheelError when two wheels (name, hash by place) bring different files to one place.
 
-    Which of them lay there in the end would depend on the order in which they are installed. Top-level folders of tests
-    and documents, and files there that are no modules, are brought by many by mistake: nothing rests on them.
+    The result would depend on the order of installation. Top-level folders of tests and documents, and files there that
+    are not modules, are exempt: many wheels contain them by mistake, and nothing depends on them.
     """
     known: dict[str, tuple[str, str]] = {}
     for wheel, places in wheels:

@@ -1,4 +1,4 @@
-"""Which wheels a lock needs, and fetching those that are not there yet."""
+"""Wheels that a lock needs, and downloading the missing ones."""
 
 import re
 import sys
@@ -57,7 +57,7 @@ def _entry(line: str) -> tuple[str, Version, frozenset[str]]:
 
 
 def fetch_wheels(environment: Environment, interpreter: Interpreter, packages: Path) -> dict[str, str]:
-    """File name -> SHA-256 of the wheels a lock needs. Only those that `packages` lacks are downloaded.
+    """File name -> SHA-256 of the wheels that a lock needs. Only those missing from `packages` are downloaded.
 
     Raises EnvironmentFault if a locked version has no wheel for the interpreter, WheelError for a wheel that
     fails `check_wheel`, InfrastructureError if the index does not answer.
@@ -87,7 +87,7 @@ def select_wheels(
 ) -> dict[tuple[str, Version], tuple[Path, str]]:
     """The best compatible wheel in a folder for each locked version, with its hash, which the lock allows.
 
-    Where wheels are `named`, no other is chosen, whatever else lies there.
+    Where wheels are `named`, no others are chosen, whatever else is in the folder.
     """
     order = {tag: rank for rank, tag in enumerate(_tags(interpreter))}
     best: dict[tuple[str, Version], tuple[int, Path, str]] = {}
@@ -128,7 +128,7 @@ def _download(
                 for name, version in missing
             )
         )
-        # pip names the target instead of running in it: the target may be older than pip supports.
+        # pip gets the target as an option instead of running in it: the target may be older than pip supports.
         argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input",
                 "--disable-pip-version-check",
                 "--only-binary", ":all:", "--require-hashes", "--no-deps", "--implementation", "cp",

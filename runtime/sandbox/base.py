@@ -1,4 +1,4 @@
-"""The words of the sandbox: what a command is given, how it ended, and the two ways to run one."""
+"""The sandbox's interface: inputs of a command, how it ended, and the protocol of the implementations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class ProcessEnd(StrEnum):
     """How a sandboxed command ended: by itself, or killed for the limit that it exceeded."""
 
     EXITED = "exited"
-    SIGNALLED = "signalled"  # exit code 128 + n, which is how a shell and bubblewrap report signal n
+    SIGNALLED = "signalled"  # exit code 128 + n, as shells and bubblewrap report signal n
     TIMEOUT = "timeout"
     OUTPUT_LIMIT = "output-limit"
     MEMORY_LIMIT = "memory-limit"
@@ -34,10 +34,10 @@ class ProcessEnd(StrEnum):
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that is over, with its whole process tree.
+    """A command that has ended, with its whole process tree.
 
-    `exit_code` is None when it was killed for a limit. `seconds` is wall time. `output` holds standard output
-    and error as they were printed, head and tail, with a line that counts the bytes left out between them.
+    `exit_code` is None when it was killed for a limit. `seconds` is wall time. `output` is standard output and error as
+    printed, head and tail, with a line that gives the number of bytes left out between them.
     """
 
     ending: ProcessEnd
@@ -47,7 +47,7 @@ class Finished:
 
 
 class Sandbox(Protocol):
-    """Something that runs a command of strangers' making."""
+    """Runs untrusted commands."""
 
     @property
     def kind(self) -> str:
@@ -55,11 +55,11 @@ class Sandbox(Protocol):
         ...
 
     def workdir_path(self, workdir: Path) -> Path:
-        """Where the command sees the host directory `workdir`."""
+        """The path of the host directory `workdir` inside the sandbox."""
         ...
 
     def path_of(self, mount: Mount) -> Path:
-        """Where the command sees a mount."""
+        """The path of a mount inside the sandbox."""
         ...
 
     def run(
@@ -73,12 +73,11 @@ class Sandbox(Protocol):
         echo: BinaryIO | None = None,
         descriptors: Sequence[int] = (),
     ) -> Finished:
-        """Run a command in `workdir`, which it may write, and wait until nothing of it is left.
+        """Run a command in `workdir`, which it may write, and wait until its whole process tree has ended.
 
-        `env` is added to a small fixed environment; nothing of the caller's own is passed on. `echo` gets the
-        output as it comes. `descriptors` stay open in the command, under the same numbers. Raises InfrastructureError
-        when the command could not be started or its end not be seen; whatever the command itself does is told by the
-        result.
+        `env` is added to a small fixed environment; the caller's own is not passed on. `echo` receives the output as it
+        arrives. `descriptors` stay open in the command, under the same numbers. Raises InfrastructureError when the
+        command could not be started or awaited; failures of the command itself are in the result.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The sandbox proper: bubblewrap with every namespace, no capabilities, and a minimal read-only root."""
+"""The sandbox itself: bubblewrap with every namespace, no capabilities, and a minimal read-only root."""
 
 import contextlib
 import os
@@ -48,18 +48,18 @@ _ISOLATION = (
     "--die-with-parent", "--new-session", "--clearenv",
 )  # fmt: skip
 _FIRST = "/proc/1"  # hidden: its memory is bubblewrap's own, which the system-call filter does not cover
-_SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm, as container engines have it
-# The kernel counts processes per user namespace since 5.14, so the limit is set inside, where it binds unless
-# the sandbox's user is the host's root; it is twice the limit, as the watcher is the first line. dash says -p
-# for -u. The command is nice so that a flood of processes keeps neither the watcher nor the sandbox's first
-# process, which has to run in order to die, from ending it.
+_SHARED_MEMORY = 64 * 1024 * 1024  # bytes of /dev/shm, the default of container engines
+# The kernel counts processes per user namespace since 5.14, so the limit is set inside, where it is effective unless
+# the sandbox's user is the host's root; it is twice the limit, because the watcher comes first. dash uses -p for -u.
+# The command is nice so that a flood of processes cannot keep the watcher, or the sandbox's first process (which has
+# to run in order to die), from ending it.
 _SHIM = 'n=$1; shift; (ulimit -u "$n") 2>/dev/null && ulimit -u "$n" || ulimit -p "$n" 2>/dev/null; exec nice "$@"'
 _MINIMUM = (0, 8)  # --disable-userns
 
 
 @dataclass(frozen=True)
 class Bubblewrap:
-    """Runs commands with the bubblewrap binary `program`; `further` are options of its that come after ours."""
+    """Runs commands with the bubblewrap binary `program`; `further` are bubblewrap options added after ours."""
 
     program: Path
     further: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Bubblewrap:
 
     @property
     def memory_is_accounted(self) -> bool:
-        """Whether the kernel itself counts the memory of a run, whatever holds it."""
+        """Whether the kernel counts all memory of a run, in a control group."""
         return delegated() is not None
 
     def workdir_path(self, workdir: Path) -> Path:
@@ -133,14 +133,14 @@ def _check(mounts: Sequence[Mount], workdir: Path) -> None:
 
 
 def _make_enterable(folders: Sequence[Path]) -> None:
-    """Give back to their owner the rights over folders that an earlier run may have taken."""
+    """Restore the owner's permissions on folders that an earlier run may have removed."""
     for folder in folders:
         if folder.is_dir() and folder.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
             folder.chmod(0o700)
 
 
 def _staging(program: Path, writable: Sequence[Path], readable: Sequence[Path]) -> Staging | None:
-    """What it takes to run under a lent id; None for who runs code under their own. Raises InfrastructureError."""
+    """The staging for a lent id; None when code runs under the caller's id. Raises InfrastructureError."""
     user = lent_id()
     if user is None:
         return None
@@ -153,7 +153,7 @@ def _environment(env: Mapping[str, str]) -> list[str]:
 
 
 def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: Callable[[Path], Path]) -> list[str]:
-    """Options for what the command sees. `seen` is where bubblewrap itself finds a host path of ours."""
+    """Options for the file system inside. `seen` maps a host path of ours to its path for bubblewrap itself."""
     options = ["--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM:
         path = Path(name)
@@ -195,7 +195,7 @@ def _file_system(workdir: Path, mounts: Sequence[Mount], limits: Limits, seen: C
 
 @contextlib.contextmanager
 def _own_files(with_system_v: bool) -> Iterator[tuple[list[int], list[str]]]:
-    """Descriptors of the files that we write and of the system-call filter, and the options for them."""
+    """Descriptors of generated files and of the system-call filter, and the options for them."""
     descriptors: list[int] = []
     options: list[str] = []
     try:
@@ -218,7 +218,7 @@ def _memory_file(content: bytes) -> int:
 
 
 def programs() -> list[Path]:
-    """Bubblewrap binaries worth a try: the system's, if new enough, then the one that came as a package."""
+    """Bubblewrap binaries to try: the system's, if new enough, then the packaged one."""
     found = []
     if (system := shutil.which("bwrap")) and _version(system) >= _MINIMUM:
         found.append(Path(system))
@@ -226,6 +226,6 @@ def programs() -> list[Path]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
-    numbers = said[-1].split(".") if said else []
+    words = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    numbers = words[-1].split(".") if words else []
     return tuple(int(number) for number in numbers if number.isdigit())

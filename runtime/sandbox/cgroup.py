@@ -1,8 +1,7 @@
-"""Control groups, version 2: the kernel's own limits on a process tree, with all memory counted that it holds.
+"""Control groups, version 2: kernel limits on a process tree, counting all memory that it holds.
 
-One leaf per run, beside the group that we are in or below one that is ours to use: root's own, or what systemd
-delegates to a user. Where memory and processes cannot both be limited so, there is none, and the tree is watched from
-outside.
+One leaf per run, next to our own group or below one that we may use: root's own, or what systemd delegates to a user.
+Where memory and processes cannot both be limited that way, none is used, and the tree is watched from outside.
 """
 
 import contextlib
@@ -19,9 +18,9 @@ from models.errors import InfrastructureError
 from models.limits import Limits
 
 _NEEDED = ("memory", "pids")
-_HELPERS = 16  # processes of ours in a leaf, beside the command's own
+_HELPERS = 16  # our processes in a leaf, in addition to the command's own
 _PREFIX = "cra-"
-_PATIENCE = 5.0  # seconds until a leaf whose processes are dead can be removed
+_PATIENCE = 5.0  # seconds to wait until a leaf with dead processes can be removed
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ class RunCgroup:
         self._write("pids.max", str(limits.processes + _HELPERS))
 
     def enter(self, pid: int) -> None:
-        """Move a process into the group; what it starts is in it as well. Raises OSError."""
+        """Move a process into the group; its later children are in it as well. Raises OSError."""
         self._write("cgroup.procs", str(pid))
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel ended a process of the group for want of memory."""
+        """Whether the kernel killed a process of the group because of the memory limit."""
         return self._events("memory.events").get("oom_kill", 0) > 0
 
     def out_of_processes(self) -> bool:
@@ -51,12 +50,12 @@ class RunCgroup:
         return self._events("pids.events").get("max", 0) > 0
 
     def kill(self) -> None:
-        """Kill every process of the group at once; older kernels than 5.14 cannot."""
+        """Kill every process of the group at once; not supported by kernels before 5.14."""
         with contextlib.suppress(OSError):
             self._write("cgroup.kill", "1")
 
     def remove(self) -> None:
-        """Remove the group, whose processes have ended; one that is left is removed by a later run."""
+        """Remove the group, whose processes have ended; if that fails, a later run removes it."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -89,7 +88,7 @@ class RunCgroup:
 def leaf(parent: Path | None, limits: Limits) -> Iterator[RunCgroup | None]:
     """A leaf below `parent` with the limits of a run, killed and removed at the end; None without a parent.
 
-    Raises InfrastructureError when it cannot be made although others could.
+    Raises InfrastructureError when it cannot be created although others could.
     """
     if parent is None:
         yield None
@@ -110,7 +109,7 @@ def leaf(parent: Path | None, limits: Limits) -> Iterator[RunCgroup | None]:
 
 @functools.cache
 def delegated() -> Path | None:
-    """The control group below which leaves can be made, entered and limited, None if there is none; tried once."""
+    """The control group below which leaves can be created, entered and limited, or None; determined once."""
     return find_parent(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
 
 
@@ -124,7 +123,7 @@ def find_parent(mounts: str, own: str) -> Path | None:
 
 
 def candidates(mounts: str, own: str) -> list[Path]:
-    """The group that we are in and those above it, the nearest first, under the mount point of version 2."""
+    """Our own group and those above it, the nearest first, under the mount point of version 2."""
     points = [row.split() for row in mounts.splitlines() if " - cgroup2 " in row]
     paths = [row.removeprefix("0::") for row in own.splitlines() if row.startswith("0::")]
     if not points or not paths:
@@ -133,26 +132,26 @@ def candidates(mounts: str, own: str) -> list[Path]:
     inside = Path(paths[0])
     if root != "/" and inside.is_relative_to(root):
         inside = Path("/") / inside.relative_to(root)
-    if ".." in inside.parts:  # we are outside what this mount shows
+    if ".." in inside.parts:  # our group is outside this mount
         return []
     nearest = point / inside.relative_to("/")
     return [nearest, *(parent for parent in nearest.parents if parent.is_relative_to(point))]
 
 
 def _offers(group: Path) -> bool:
-    """Whether children of a group can be limited; what is merely switched off is switched on."""
+    """Whether children of a group can be limited; controllers that are only switched off are switched on."""
     try:
         missing = set(_NEEDED) - set((group / "cgroup.subtree_control").read_text().split())
         if missing and missing <= set((group / "cgroup.controllers").read_text().split()):
             (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(missing)))
             missing = set()
-    except OSError:  # not ours, or it holds processes of its own
+    except OSError:  # not ours, or it has processes of its own
         return False
     return not missing
 
 
 def _works(parent: Path) -> bool:
-    """Whether a process of ours can be moved into a limited leaf."""
+    """Whether one of our processes can be moved into a limited leaf."""
     with subprocess.Popen(["/bin/sh", "-c", "read -r _"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as waiting:
         try:
             with leaf(parent, Limits()) as made:

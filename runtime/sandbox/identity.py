@@ -1,7 +1,7 @@
-"""As whom strangers' code runs: never as the host's root, whose id owns the host whatever its privileges.
+"""The user of untrusted code: never the host's root, whose id owns the host whatever its privileges.
 
-Root lends the code an id that owns nothing: no account, no file, no process but those of sandboxes. Anybody else's code
-runs under their own id, as does that of a root who is only one inside a user namespace of somebody's.
+Root lends the code an id that owns nothing: no account, no file, no process but those of sandboxes. Other users' code
+runs under their own id, as does that of a root inside another user's namespace only.
 """
 
 import functools
@@ -15,12 +15,12 @@ from host.folders import give, let_read
 from models.errors import InfrastructureError
 
 _PREFERRED = 2_000_000_000  # in no range that distributions, systemd or container engines assign
-_OVERFLOW = 65534  # what stands for ids without a mapping
+_OVERFLOW = 65534  # shown for ids without a mapping
 
 
 @functools.cache
 def lent_id() -> int | None:
-    """The user and group id that sandboxed code is run under; None to run it under the caller's.
+    """The user and group id under which sandboxed code runs; None for the caller's.
 
     Raises InfrastructureError when root has no other id to give.
     """
@@ -30,14 +30,14 @@ def lent_id() -> int | None:
 
 
 def is_root(user: int) -> bool:
-    """Whether a user id is root's, and not only that of somebody's own user namespace, outside which it is another."""
+    """Whether a user id is the real root's, and not only root inside another user's namespace."""
     ranges = _ranges(Path("/proc/self/uid_map"))
     somebodys = len(ranges) == 1 and ranges[0][2] == 1 and ranges[0][1] != 0
     return user == 0 and not somebodys
 
 
 def free_id(users: Sequence[tuple[int, int, int]], groups: Sequence[tuple[int, int, int]]) -> int:
-    """A high id that is mapped, as a user's and as a group's, and is no account's. Raises InfrastructureError."""
+    """A high id that is mapped as a user's and as a group's, and has no account. Raises InfrastructureError."""
     for inside, _, count in sorted(users, reverse=True):
         highest = min(inside + count - 1, _PREFERRED)
         for number in range(highest, max(inside, highest - 1000, 1) - 1, -1):
@@ -69,12 +69,12 @@ def _known(number: int) -> bool:
 
 
 def hand_over(owner: int, writable: Sequence[Path], readable: Sequence[Path]) -> None:
-    """Give the lent id what it may write, and let it read what it is shown. Raises InfrastructureError."""
+    """Give the lent id what it may write, and make readable what it may read. Raises InfrastructureError."""
     for path in writable:
         try:
             give(path, owner)
         except FileNotFoundError:
-            continue  # bubblewrap says so better
+            continue  # bubblewrap reports this better
         except OSError as error:
             raise InfrastructureError(
                 f"{path} cannot be given to user {owner}: {error.strerror}; use a local file system for temporary files"
@@ -93,6 +93,6 @@ def hand_over(owner: int, writable: Sequence[Path], readable: Sequence[Path]) ->
 
 @functools.lru_cache(maxsize=256)
 def _let_read(path: Path, device: int, inode: int, changed: int) -> None:
-    """Once per state of a folder: environments and interpreters are large and stay."""
+    """Done once per state of a folder: environments and interpreters are large and persistent."""
     if path != Path("/usr") and not path.is_relative_to("/usr"):
         let_read(path)

@@ -1,7 +1,7 @@
-"""What of /proc is the whole machine's, and so is read-only or hidden in every sandbox.
+"""Parts of /proc that belong to the whole machine, and so are read-only or hidden in every sandbox.
 
-A /proc of the sandbox's own shows its own processes only, but all else in it is the host's: settings, interrupts,
-buses, the magic keys. Its files belong to the host's root, whatever the sandbox's user id says, and some are open to
+A /proc of the sandbox's own shows its own processes only, but everything else in it is the host's: settings,
+interrupts, buses, SysRq. Its files belong to the host's root, whatever the sandbox's user id is, and some are open to
 all.
 """
 
@@ -20,8 +20,8 @@ _HIDDEN_FILES = frozenset(
 def masked_paths() -> tuple[str, ...]:
     """Bubblewrap's options, to come after `--proc /proc`.
 
-    Hidden folders are empty and hidden files cannot be opened; other folders, and files that anybody may write, are
-    read-only; what only shows is left.
+    Hidden folders are empty and hidden files cannot be opened; other folders, and world-writable files, are read-only;
+    files that only show something are left.
     """
     options: list[str] = []
     for path in sorted(_PROC.iterdir()):

@@ -1,4 +1,4 @@
-"""Choosing a sandbox, once per process."""
+"""Choice of the sandbox, once per process."""
 
 import functools
 import logging
@@ -15,7 +15,7 @@ from runtime.sandbox.supervise import NotStarted
 from runtime.sandbox.unisolated import Unisolated
 
 _LOG = logging.getLogger(__name__)
-_TOLD = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
+_REPORTED = "CLEAN_ROOM_SANDBOX_LIMITS_TOLD"
 
 SandboxKind = Literal["auto", "bubblewrap", "none"]
 
@@ -23,20 +23,20 @@ SandboxKind = Literal["auto", "bubblewrap", "none"]
 def open_sandbox(kind: SandboxKind = "auto", *, notify: bool = True) -> Sandbox:
     """The sandbox of a kind; `auto` is bubblewrap, never silently less.
 
-    With `notify`, what the kernel does not enforce on this machine is logged in a line, once per tree of processes.
-    Raises SandboxUnavailable with the remedy when it does not hold what it must (tested once per process).
+    With `notify`, limits that the kernel does not enforce on this machine are logged in one line, once per process
+    tree. Raises SandboxUnavailable with the remedy when the self-test fails (run once per process).
     """
     if kind == "none":
         return Unisolated()
     sandbox = tested()[0]
     if notify:
-        _tell(unenforced(sandbox))
+        _warn(unenforced(sandbox))
     return sandbox
 
 
 @functools.cache
 def tested() -> tuple[Bubblewrap, tuple[IsolationCheck, ...]]:
-    """The first bubblewrap that holds, and what its self-test found. Raises SandboxUnavailable."""
+    """The first bubblewrap that passes, and the results of its self-test. Raises SandboxUnavailable."""
     failures = []
     for sandbox in sandboxes():
         program = sandbox.program
@@ -45,7 +45,7 @@ def tested() -> tuple[Bubblewrap, tuple[IsolationCheck, ...]]:
         except NotStarted as error:
             failures.append(f"{program} cannot isolate ({error.output}); {remedy(program)}")
             continue
-        except InfrastructureError as error:  # a right that even root has not here
+        except InfrastructureError as error:  # a right that even root lacks here
             failures.append(f"{program} cannot isolate: {error}; --sandbox=none runs code you trust without isolation")
             continue
         if holes := broken(findings):
@@ -56,13 +56,13 @@ def tested() -> tuple[Bubblewrap, tuple[IsolationCheck, ...]]:
 
 
 def sandboxes() -> list[Bubblewrap]:
-    """Those worth a try, the best first."""
+    """Those worth trying, the best first."""
     return [Bubblewrap(program) for program in programs()]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What is limited, and by whom: the kernel, or a watcher that looks now and then."""
+    """A limit and its enforcement: by the kernel, or by a watcher that polls."""
 
     what: str
     held_by: str
@@ -70,7 +70,7 @@ class Limit:
 
 
 def limits_of(sandbox: Bubblewrap) -> list[Limit]:
-    """How each limit on a whole process tree is held on this machine."""
+    """How each limit on a whole process tree is enforced on this machine."""
     counted = sandbox.memory_is_accounted
     watched = "watched twenty times a second"
     return [
@@ -85,14 +85,14 @@ def limits_of(sandbox: Bubblewrap) -> list[Limit]:
 
 
 def unenforced(sandbox: Bubblewrap) -> list[str]:
-    """What control groups would hold and nothing but a look now and then does; empty where they are to be had."""
+    """Limits that control groups would enforce and that are only polled; empty where control groups are available."""
     return [] if sandbox.memory_is_accounted else [each.what for each in limits_of(sandbox)[:-1] if not each.by_kernel]
 
 
-def _tell(missing: list[str]) -> None:
-    """Say once what the kernel does not hold here. Processes that such a process starts do not say it again."""
-    if missing and _TOLD not in os.environ:
-        os.environ[_TOLD] = "1"
+def _warn(missing: list[str]) -> None:
+    """Log once which limits the kernel does not enforce here. Child processes do not repeat it."""
+    if missing and _REPORTED not in os.environ:
+        os.environ[_REPORTED] = "1"
         _LOG.warning(
             "the kernel does not enforce limits on %s here: no control group (version 2) can be used; "
             "`cra sandbox check` shows what is watched instead",

@@ -1,4 +1,4 @@
-"""Reading what a command prints: all of it counted, head and tail kept."""
+"""Reading a command's output: all of it counted, head and tail kept."""
 
 import os
 import threading
@@ -12,30 +12,30 @@ class HeadAndTail:
     """Keeps the first and the last half of `capacity` bytes of a stream."""
 
     def __init__(self, capacity: int) -> None:
-        self._head_room = capacity - capacity // 2
-        self._tail_room = capacity // 2
+        self._head_limit = capacity - capacity // 2
+        self._tail_limit = capacity // 2
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self.total = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
+        """Add the next bytes of the stream."""
         self.total += len(data)
-        max_prompt_tokens = self._head_room - len(self._head)
-        self._head += data[:max_prompt_tokens]
-        rest = data[max_prompt_tokens:]
+        free = self._head_limit - len(self._head)
+        self._head += data[:free]
+        rest = data[free:]
         if not rest:
             return
         self._tail.append(rest)
         self._tail_size += len(rest)
-        while self._tail_size - len(self._tail[0]) >= self._tail_room and len(self._tail) > 1:
+        while self._tail_size - len(self._tail[0]) >= self._tail_limit and len(self._tail) > 1:
             self._tail_size -= len(self._tail.popleft())
 
     def text(self) -> str:
-        """What was kept, as UTF-8 with replacements; a line tells how many bytes are missing, if any."""
+        """The kept output, as UTF-8 with replacements; a line gives the number of missing bytes, if any."""
         rest = b"".join(self._tail)
-        tail = rest[max(len(rest) - self._tail_room, 0) :]
+        tail = rest[max(len(rest) - self._tail_limit, 0) :]
         left_out = self.total - len(self._head) - len(tail)
         head = self._head.decode(errors="replace")
         if not left_out:
@@ -44,7 +44,7 @@ class HeadAndTail:
 
 
 class PipeReader(threading.Thread):
-    """Drains a pipe to its end, or until more than `limit` bytes came: then sets `exceeded` and stops."""
+    """Drains a pipe to its end, or until more than `limit` bytes arrived: then sets `exceeded` and stops."""
 
     def __init__(self, pipe: IO[bytes], limit: int, keep: int, echo: BinaryIO | None) -> None:
         super().__init__(name="sandbox-output", daemon=True)
@@ -56,10 +56,10 @@ class PipeReader(threading.Thread):
     def run(self) -> None:
         """Read to the end."""
         while chunk := os.read(self._pipe.fileno(), _CHUNK):
-            max_prompt_tokens = self._limit - self._kept.total
-            self._kept.feed(chunk[:max_prompt_tokens])
-            self._show(chunk[:max_prompt_tokens])
-            if len(chunk) > max_prompt_tokens:
+            free = self._limit - self._kept.total
+            self._kept.feed(chunk[:free])
+            self._show(chunk[:free])
+            if len(chunk) > free:
                 self.exceeded.set()
                 return
 
@@ -69,9 +69,9 @@ class PipeReader(threading.Thread):
         try:
             self._echo.write(chunk)
             self._echo.flush()
-        except OSError as error:  # whoever watched has gone; the command's limits still have to be kept
+        except OSError as error:  # the reader of the echo is gone; the limits still apply
             self.echo_error = error
 
     def text(self) -> str:
-        """What was kept of the output."""
+        """The kept part of the output."""
         return self._kept.text()

@@ -1,8 +1,8 @@
-"""Which folders of Python packages every sandbox hides: those of the host and of the base interpreters.
+"""Folders of Python packages that every sandbox hides: those of the host and of the base interpreters.
 
-Packages that came with the machine are of any later day. One of them can hold what a tested commit is about to
-introduce, and tested code could import it from there (pip brings copies of well-known libraries). What tests need lies
-in their environment, whose own packages stay.
+Packages of the machine may be of any later day. One of them can contain what a tested commit is about to introduce, and
+tested code could import it from there (pip vendors copies of well-known libraries). The packages that tests need are in
+their environment and stay visible.
 """
 
 import functools
@@ -16,16 +16,16 @@ _ABOVE = (
     "", "local", "local/*", "local/*/*", "share/*", "lib/*", "lib/*/*", "lib/*/*/*",
     "share/*/venvs/*", "local/*/venvs/*", "local/share/*/venvs/*",
 )  # fmt: skip
-"""Where below /usr interpreters and environments lie: its own, the administrator's, and those that programs bring."""
+"""Places of interpreters and environments below /usr: the system's, the administrator's, and those of programs."""
 _LIBRARIES = ("lib/python*", "lib64/python*", "lib/pypy*")
 _PACKAGES = ("site-packages", "dist-packages", "ensurepip/_bundled", "test/wheeldata")
 _WHEELS = ("share/python*-wheels", "local/share/python*-wheels")
 
 
 def package_covers(mounts: Sequence[Mount]) -> list[str]:
-    """Bubblewrap's options, to come after those for the mounts: an empty read-only folder over each of the places.
+    """Bubblewrap's options, for use after those of the mounts: an empty read-only folder over each of the places.
 
-    What a mount brings is left, unless it is a base interpreter.
+    Mounts are left visible, unless they are a base interpreter.
     """
     given = [mount.target for mount in mounts if not _is_base(mount)]
     places = {*_system_places(), *(place for mount in mounts if _is_base(mount) for place in _base_places(mount))}
@@ -38,7 +38,7 @@ def _touch(place: Path, target: Path) -> bool:
 
 
 def _is_base(mount: Mount) -> bool:
-    """Whether a mount is an interpreter that environments are made from."""
+    """Whether a mount is a base interpreter of environments."""
     source = mount.source
     return (
         not mount.writable
@@ -53,7 +53,7 @@ def _any(found: Iterable[Path]) -> bool:
 
 
 def _base_places(mount: Mount) -> set[Path]:
-    """Where the sandbox sees the folders of packages of a mounted interpreter."""
+    """Paths inside the sandbox of the package folders of a mounted interpreter."""
     root = mount.source.resolve()
     return {mount.target / place.relative_to(root) for place in _folders(root, [""])}
 
@@ -65,7 +65,7 @@ def _system_places() -> frozenset[Path]:
 
 
 def _folders(root: Path, above: Iterable[str]) -> set[Path]:
-    """The folders of packages below a root; a link counts as what it leads to, if that is below the root as well."""
+    """The package folders below a root; a link counts as its target, if that is below the root as well."""
     libraries = [path for each in above for name in _LIBRARIES for path in root.glob(f"{each}/{name}".lstrip("/"))]
     found = {(library / name).resolve() for library in libraries for name in _PACKAGES if (library / name).is_dir()}
     return {path for path in found if path.is_relative_to(root) and found.isdisjoint(path.parents)}

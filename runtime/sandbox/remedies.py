@@ -8,11 +8,11 @@ include <tunables/global>
 profile cra-bwrap {program} flags=(unconfined) {{
   userns,
 }}"""
-_OPEN = "or say --sandbox=none for code you trust"
+_OPEN = "or use --sandbox=none for code you trust"
 
 
 def remedy(program: Path, root: Path = Path("/")) -> str:
-    """What the user can do after bubblewrap at `program` failed, judged by the files under `root`."""
+    """What the user can do after bubblewrap at `program` failed, according to the files under `root`."""
     if _sysctl(root, "kernel/unprivileged_userns_clone") == "0":
         return f"run `sudo sysctl -w kernel.unprivileged_userns_clone=1` {_OPEN}"
     if _sysctl(root, "user/max_user_namespaces") == "0":

@@ -1,8 +1,8 @@
 """A small system-call filter for what namespaces do not cover.
 
-Kernel keyrings and virtual-machine sockets are shared with the host whatever the namespaces. Tracing could
-take over bubblewrap's own process in the sandbox, which runs without this filter. The other calls are kernel
-interfaces with a long record of holes which hardly any test suite needs. Each fails with EPERM.
+Kernel keyrings and virtual-machine sockets are shared with the host whatever the namespaces. Tracing could take over
+bubblewrap's own process in the sandbox, which runs without this filter. The other calls are kernel interfaces with a
+long record of vulnerabilities which hardly any test suite needs. Each fails with EPERM.
 """
 
 import platform
@@ -37,14 +37,14 @@ _OTHER_ABI = 0x40000000  # x32 calls on x86_64
 
 
 def system_v() -> tuple[int, ...]:
-    """The calls of this machine that make System V memory, semaphores and queues."""
+    """The calls of this machine that create System V memory, semaphores and queues."""
     return _SYSTEM_V.get(platform.machine(), ())
 
 
 def program(*, with_system_v: bool) -> bytes:
-    """The filter in the form that bubblewrap wants. Raises SandboxUnavailable on other kinds of machine.
+    """The filter as a BPF program for bubblewrap. Raises SandboxUnavailable on other kinds of machine.
 
-    Without `with_system_v` nothing of System V's can be made: what no process holds, only a control group counts.
+    Without `with_system_v` no System V object can be created: only a control group counts those that no process holds.
     """
     machine = platform.machine()
     if machine not in _MACHINES:

@@ -1,4 +1,4 @@
-"""The sandbox tries to escape from itself before it is trusted."""
+"""Self-test: the sandbox tries to escape from itself before it is trusted."""
 
 import json
 import os
@@ -111,7 +111,7 @@ _KEYCTL = {"x86_64": 250, "aarch64": 219}
 
 @dataclass(frozen=True)
 class IsolationCheck:
-    """One thing that a sandboxed command must not be able to do, and whether it was stopped."""
+    """One thing that a sandboxed command must not be able to do, and whether it was prevented."""
 
     name: str
     claim: str
@@ -132,18 +132,18 @@ _CLAIMS = {
     "tracing": "cannot take over the sandbox's own process",
     "keyring": "cannot reach kernel keyrings",
     "settings": "cannot write the host's kernel settings (/proc/sys)",
-    "magic keys": "cannot press the magic keys (/proc/sysrq-trigger)",
-    "interrupts": "cannot move interrupts (/proc/irq)",
+    "magic keys": "cannot trigger SysRq (/proc/sysrq-trigger)",
+    "interrupts": "cannot change the affinity of interrupts (/proc/irq)",
     "devices": "cannot write to buses, drivers and file systems (/proc/bus, /proc/fs, ...)",
     "kernel": "cannot read the kernel's memory, keys and timers (/proc/kcore, /proc/keys, ...)",
     "root user": "is not the host's root, whatever its user id inside",
-    "packages": "holds no packages but those of its environment",
-    "system v": "holds no System V memory, which no limit per process counts",
+    "packages": "has no packages but those of its environment",
+    "system v": "has no System V memory, which no limit per process counts",
 }
 
 
 def examine(sandbox: Bubblewrap) -> list[IsolationCheck]:
-    """What a hostile command could do in this sandbox. Raises NotStarted when no command can run in it."""
+    """The escapes that work in this sandbox. Raises NotStarted when no command can run in it."""
     python = Path(sys.executable).resolve()
     prefix = Path(sys.base_prefix).resolve()
     home = Path.home()
@@ -157,7 +157,7 @@ def examine(sandbox: Bubblewrap) -> list[IsolationCheck]:
         secret.write_text("secret")
         workdir = folder / "workdir"
         workdir.mkdir()
-        told = json.dumps(
+        arguments = json.dumps(
             [
                 str(secret),
                 str(home),
@@ -173,7 +173,7 @@ def examine(sandbox: Bubblewrap) -> list[IsolationCheck]:
         os.environ[SECRET] = "secret"
         try:
             done = sandbox.run(
-                [str(python), "-I", "-S", "-c", script, told],
+                [str(python), "-I", "-S", "-c", script, arguments],
                 workdir=workdir,
                 mounts=[Mount(prefix, prefix)],
                 limits=_LIMITS,
@@ -186,7 +186,7 @@ def examine(sandbox: Bubblewrap) -> list[IsolationCheck]:
 
 
 def _left_by_root(left: Path) -> bool:
-    """Whether a file that the sandboxed command made is root's out here; without one the script has failed."""
+    """Whether a file that the sandboxed command created belongs to root outside; without one the script has failed."""
     return left.exists() and is_root(left.lstat().st_uid)
 
 
@@ -194,11 +194,11 @@ def _findings(output: str, as_root: bool) -> list[IsolationCheck]:
     try:
         holes = {*json.loads(output), *(("root user",) if as_root else ())}
     except ValueError as error:
-        said = output.strip().splitlines()[-1:] or ["nothing"]
-        raise SandboxUnavailable(f"the sandbox's self-test gave no answer, it said: {said[0]}") from error
+        last = output.strip().splitlines()[-1:] or ["nothing"]
+        raise SandboxUnavailable(f"the sandbox's self-test gave no answer, but printed: {last[0]}") from error
     return [IsolationCheck(name, claim, name not in holes) for name, claim in _CLAIMS.items()]
 
 
 def broken(findings: Sequence[IsolationCheck]) -> list[str]:
-    """The claims that do not hold, in words."""
+    """The claims that do not hold, as texts."""
     return [finding.claim for finding in findings if not finding.holds]

@@ -1,8 +1,8 @@
-"""Starting a program under a lent id that sees files which the id could not reach by their paths.
+"""Starting a program under a lent id with files that the id could not reach by their paths.
 
-Root's files often lie below folders that only root may enter. A thread of ours takes a mount namespace of its own, puts
-what the program is to see under a folder that everybody can enter, and starts the program there; nobody else sees those
-mounts, and they are gone with the program.
+Root's files are often below folders that only root may enter. A thread creates a mount namespace, mounts what the
+program may see under a folder that everyone can enter, and starts the program there; no other process sees those
+mounts, and they end with the program.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ _NOSUID, _NODEV = 2, 4
 
 @dataclass
 class Staging:
-    """What a program under the id `user` is to see: `sources`, each at a path of its own.
+    """The files that a program under the id `user` sees: `sources`, each at a path of its own.
 
     A `program` that the id may not reach is copied there, with the folder of its libraries.
     """
@@ -35,21 +35,21 @@ class Staging:
     _over: threading.Event = field(default_factory=threading.Event)
 
     def path_of(self, source: Path) -> Path:
-        """Where the program finds a source."""
+        """The path of a source for the program."""
         return STAGE / "sources" / str(self.sources.index(source))
 
     @property
     def staged_program(self) -> Path:
-        """Where the program itself is."""
+        """The path of the program itself."""
         return STAGE / "program" / "bwrap"
 
     @property
     def libraries(self) -> Path:
-        """Where the program's own libraries are."""
+        """The path of the program's own libraries."""
         return STAGE / "program" / "libraries"
 
     def start(self, popen: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
-        """Call `popen` in the thread, which lives until `release`: its end would be the end of what it started.
+        """Call `popen` in the thread, which lives until `release`: when it ends, so does the program.
 
         Raises InfrastructureError.
         """
@@ -60,7 +60,7 @@ class Staging:
             try:
                 self._lay_out()
                 outcome.append(popen())
-            except BaseException as error:  # noqa: BLE001 (raised by who waits for it)
+            except BaseException as error:  # noqa: BLE001 (raised in the waiting thread)
                 outcome.append(error)
             finally:
                 ready.set()
@@ -99,9 +99,9 @@ class Staging:
 
 
 def _program_files(program: Path) -> tuple[bytes, dict[str, bytes]]:
-    """A program's bytes, and those of the libraries that a Python package brings for it."""
-    beside = program.parent.parent.parent / f"{program.parent.parent.name}.libs"
-    libraries = {path.name: path.read_bytes() for path in beside.glob("*")} if beside.is_dir() else {}
+    """A program's bytes, and those of the libraries in its Python package."""
+    bundled = program.parent.parent.parent / f"{program.parent.parent.name}.libs"
+    libraries = {path.name: path.read_bytes() for path in bundled.glob("*")} if bundled.is_dir() else {}
     return program.read_bytes(), libraries
 
 
@@ -121,7 +121,7 @@ def _bind(descriptor: int, target: Path) -> None:
 
 
 def _folder(path: Path) -> None:
-    """Make a folder below the stage that everybody can enter, whatever the umask."""
+    """Make a folder below the stage that everyone can enter, whatever the umask."""
     for each in reversed([path, *path.parents]):
         if each.is_relative_to(STAGE) and not each.exists():
             each.mkdir()

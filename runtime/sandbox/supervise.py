@@ -1,9 +1,9 @@
-"""Starting a process tree under limits, watching it, and ending all of it.
+"""Starting a process tree under limits, watching it, and killing all of it.
 
-The kernel enforces what it can per process (file size, data segment, no core dumps); the whole tree's wall
-time, memory, number of processes, output and disk are watched from outside. The limits are set on a small
-shell that waits for a line before it becomes the command: no code of ours runs between fork and exec, where a
-threaded program must not do much.
+The kernel enforces what it can per process (file size, data segment, no core dumps); the whole tree's wall time,
+memory, number of processes, output and disk are watched from outside. The limits are set on a small shell that waits
+for a line before it becomes the command: no code of ours runs between fork and exec, where a threaded program must not
+do much.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ from runtime.sandbox.output import PipeReader
 from runtime.sandbox.staging import Staging
 from runtime.sandbox.usage import DiskWatch, ScratchWatch, proportional, tree_of, unlinked
 
-# A limit that is refused is above the hard one, which then binds. Sizes of files are in blocks of 512 bytes, the data
-# segment's in KiB.
+# A limit that is refused is above the hard one, which then applies. File sizes are in blocks of 512 bytes, the data
+# segment in KiB.
 _GATE = """read -r _ && ulimit -c 0 && { ulimit -f "$1"; ulimit -d "$2"; shift 2; } 2>/dev/null; exec "$@" </dev/null"""
-_LOOK = 0.05  # seconds between looks at the tree
-_SLOW = 10  # looks between those that read disks and descriptors
-_PATIENCE = 60.0  # seconds in which what was killed must be gone
+_LOOK = 0.05  # seconds between polls of the tree
+_SLOW = 10  # polls between those that read disks and descriptors
+_PATIENCE = 60.0  # seconds within which killed processes must be gone
 _REAPING = 2.0  # seconds that bubblewrap has to reap its child, before it is killed itself
 _MOST_HELPERS = 16  # processes that bubblewrap may have while it sets up
 _MOST_ADJUSTMENT = "1000"  # when the host runs out of memory, the kernel ends the sandboxed first
@@ -42,10 +42,9 @@ _MOST_ADJUSTMENT = "1000"  # when the host runs out of memory, the kernel ends t
 class ProcessLaunch:
     """What to start: `argv` with exactly `env` in `cwd`, `descriptors` left open.
 
-    `bubblewrap` tells that the program is that, so that it can be asked for its status. `writable` are the
-    host directories whose growth is watched, the first of them seen at `workdir` by the command, and `scratch` the
-    memory file systems that it has. With `group`, a leaf below that control group holds the limits. With `staging` it
-    runs under a lent id.
+    `bubblewrap` means that the program is bubblewrap, so that its status can be read. `writable` are the host
+    directories whose growth is watched, the first of them at `workdir` for the command, and `scratch` its memory file
+    systems. With `group`, a leaf below that control group enforces the limits. With `staging` it runs under a lent id.
     """
 
     argv: Sequence[str]
@@ -61,7 +60,7 @@ class ProcessLaunch:
 
 
 class NotStarted(InfrastructureError):
-    """The sandbox itself failed before the command ran; `output` is what it said."""
+    """The sandbox itself failed before the command ran; `output` is its output."""
 
     def __init__(self, output: str) -> None:
         self.output = output.strip()
@@ -104,14 +103,14 @@ def _supervise(launch: ProcessLaunch, limits: Limits, echo: BinaryIO | None, gro
     if ending is not None:
         return Finished(ending, None, seconds, reader.text())
     code = tree.exit_code(reader.text)
-    if reader.exceeded.is_set():  # it printed too much and ended before we looked
+    if reader.exceeded.is_set():  # it printed too much and ended between two polls
         return Finished(ProcessEnd.OUTPUT_LIMIT, None, seconds, reader.text())
     kind = ProcessEnd.SIGNALLED if 128 < code <= 128 + signal.NSIG else ProcessEnd.EXITED
     return Finished(kind, code, seconds, reader.text())
 
 
 def _prepare(pid: int, group: RunCgroup | None) -> None:
-    """What is set on the process while it waits at the gate. Raises InfrastructureError."""
+    """Set up the process while it waits at the gate. Raises InfrastructureError."""
     try:
         Path(f"/proc/{pid}/oom_score_adj").write_text(_MOST_ADJUSTMENT)
         if group is not None:
@@ -157,13 +156,13 @@ def _start(launch: ProcessLaunch, limits: Limits) -> tuple["subprocess.Popen[byt
 
 
 def _kernel_limits(limits: Limits) -> list[str]:
-    """Limits per process, as the gate takes them. The data segment may be larger than the memory limit: reserved is not
-    yet used."""
+    """Limits per process, as arguments of the gate. The data segment may be larger than the memory limit: reserved
+    memory is not yet used."""
     return [str(limits.file_bytes // 512), str(2 * limits.memory_bytes // 1024)]
 
 
 class _Watched(NamedTuple):
-    """What is looked at while a tree runs."""
+    """What is polled while a tree runs."""
 
     tree: "_Handles"
     reader: PipeReader
@@ -186,12 +185,10 @@ def _watch(watched: _Watched, limits: Limits, deadline: float) -> ProcessEnd | N
         if usage.tasks > limits.processes or (group is not None and group.out_of_processes()):
             return ProcessEnd.PROCESS_LIMIT
         slow = look % _SLOW == 0
-        if group is None:  # the kernel does not count
+        if group is None:  # the kernel does not enforce the limits
             nameless = unlinked(usage.pids, disk.devices)[1] if slow else 0
-            max_prompt_tokens = limits.memory_bytes - nameless - scratch.used(usage.pids)
-            if max_prompt_tokens < 0 or (
-                usage.resident > max_prompt_tokens and proportional(usage.pids) > max_prompt_tokens
-            ):
+            free = limits.memory_bytes - nameless - scratch.used(usage.pids)
+            if free < 0 or (usage.resident > free and proportional(usage.pids) > free):
                 return ProcessEnd.MEMORY_LIMIT
         if slow and disk.exceeded(usage.pids):
             return ProcessEnd.DISK_LIMIT
@@ -201,8 +198,8 @@ def _watch(watched: _Watched, limits: Limits, deadline: float) -> ProcessEnd | N
 class _Handles:
     """The started process and, under bubblewrap, the first process of the sandbox's own process namespace.
 
-    Killing the latter ends every process in the sandbox, wherever it went; process descriptors keep a number
-    that was given to somebody else meanwhile from being hit.
+    Killing the latter ends every process in the sandbox; process descriptors (pidfd) prevent killing another process
+    that has got the number meanwhile.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", status: int | None, group: RunCgroup | None) -> None:
@@ -213,14 +210,14 @@ class _Handles:
         self.root = process.pid
 
     def find_root(self) -> None:
-        """Wait until bubblewrap tells the sandbox's first process, or ends."""
+        """Wait until bubblewrap reports the sandbox's first process, or ends."""
         if self._status is None:
             return
         while b"\n" not in self._said:
             if not _readable(self._status, _PATIENCE):
                 raise InfrastructureError(f"bubblewrap did not start its sandbox within {_PATIENCE:.0f} s")
             if not (more := os.read(self._status, 4096)):
-                return  # bubblewrap failed; its exit tells how
+                return  # bubblewrap failed; its exit code says how
             self._said += more
         self.root = json.loads(self._said.splitlines()[0])["child-pid"]
         with contextlib.suppress(ProcessLookupError):
@@ -231,7 +228,7 @@ class _Handles:
         return _readable(self._outer, seconds)
 
     def end(self) -> None:
-        """Kill what is left and wait until it is gone. Raises InfrastructureError if it will not die."""
+        """Kill what is left and wait until it is gone. Raises InfrastructureError if it does not die."""
         descriptors = [fd for fd in (self._init, self._outer) if fd is not None]
         try:
             if self._status is None:
@@ -260,7 +257,7 @@ class _Handles:
                 os.close(descriptor)
 
     def _kill_unfinished(self) -> None:
-        """Kill what bubblewrap has forked before it could be asked for it: its child does not yet die with it."""
+        """Kill what bubblewrap forked before it reported its child, which does not yet die with it."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._outer, signal.SIGSTOP)
         for pid in tree_of(self._process.pid, _MOST_HELPERS).pids[1:]:
@@ -273,8 +270,8 @@ class _Handles:
             code = self._process.returncode
             return code if code >= 0 else 128 - code
         for line in self._said.splitlines():
-            if "exit-code" in (told := json.loads(line)):
-                return int(told["exit-code"])
+            if "exit-code" in (status := json.loads(line)):
+                return int(status["exit-code"])
         if self._init is None or self._process.returncode == 1:
             raise NotStarted(output())
         raise InfrastructureError(

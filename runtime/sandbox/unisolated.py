@@ -1,4 +1,4 @@
-"""No sandbox: for code that the user trusts. Limits still hold, as far as they can from outside."""
+"""No sandbox: for code that the user trusts. Limits are still enforced as far as possible from outside."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Unisolated:
         echo: BinaryIO | None = None,
         descriptors: Sequence[int] = (),
     ) -> Finished:
-        """See `Sandbox.run`. Mounts are used where they are; HOME and TMPDIR are fresh."""
+        """See `Sandbox.run`. Mounts are used at their sources; HOME and TMPDIR are fresh."""
         with throwaway("cra-") as scratch:
             launch = ProcessLaunch(
                 argv=argv,

@@ -1,7 +1,7 @@
-"""What a process tree uses, read from /proc: no control group, and so no privilege, is needed.
+"""Resource usage of a process tree, read from /proc: needs no control group, and so no privilege.
 
-Reading takes time in which a tree can change, so a tree may exceed its limits for a moment; what binds at
-once are the kernel's own limits per process (see supervise).
+The tree can change while it is read, so it may exceed its limits for a moment; only the kernel's own limits per process
+apply at once (see supervise).
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from host.folders import walk
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BLOCK = 512
-_FILE_COST = 4096  # a file costs this much at least, so that a flood of empty ones is a flood too
+_FILE_COST = 4096  # least cost of a file, so that a flood of empty ones counts
 _MEMORY_FILE_COST = 1024  # the kernel's own memory for a file of a tmpfs, its name included
-_SELDOM = 10.0  # seconds between two walks that nothing gave reason for, at least
-_SHARE = 50  # of the time is spent on them at most the 50th part
+_SELDOM = 10.0  # least seconds between two walks without a reason
+_SHARE = 50  # at most 1/50 of the time is spent on them
 
 
 @dataclass
@@ -32,7 +32,7 @@ class ProcessTree:
 
 
 def tree_of(root: int, most_tasks: int) -> ProcessTree:
-    """The tree below a process, itself included; the walk ends early once `most_tasks` are exceeded."""
+    """The tree below a process, itself included; the walk stops once `most_tasks` are exceeded."""
     tree = ProcessTree()
     waiting = [root]
     while waiting and tree.tasks <= most_tasks:
@@ -43,7 +43,7 @@ def tree_of(root: int, most_tasks: int) -> ProcessTree:
             ids = [str(pid)] if threads <= 1 else os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
             children = b" ".join(_read(f"/proc/{pid}/task/{thread}/children") for thread in ids)
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended between two looks
+            continue  # it ended between two reads
         tree.pids.append(pid)
         tree.tasks += max(threads, 1)
         tree.resident += int(fields[21]) * _PAGE
@@ -52,7 +52,7 @@ def tree_of(root: int, most_tasks: int) -> ProcessTree:
 
 
 def _read(path: str) -> bytes:
-    """A small file of /proc, with as few system calls as can be: this runs twenty times a second."""
+    """A small file of /proc, with as few system calls as possible: this runs twenty times a second."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, 1 << 16)
@@ -61,13 +61,13 @@ def _read(path: str) -> bytes:
 
 
 def proportional(pids: Sequence[int]) -> int:
-    """Resident memory in bytes with shared pages counted once (dearer to read than the resident size)."""
+    """Resident memory in bytes with shared pages counted once (slower to read than the resident size)."""
     total = 0
     for pid in pids:
         try:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_bytes()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # ended, or the sandbox's own helper, which may hide itself
+            continue  # ended, or the sandbox's own helper, which may be unreadable
         for line in rollup.splitlines():
             if line.startswith(b"Pss:"):
                 total += int(line.split()[1]) * 1024
@@ -95,10 +95,10 @@ def unlinked(pids: Sequence[int], devices: frozenset[int]) -> tuple[int, int]:
 
 
 class DiskWatch:
-    """Notices when a command has written too much under the host directories that it may write.
+    """Detects when a command has written too much under the host directories that it may write.
 
-    The free space of their file systems is read at each look, which is cheap. The directories are walked only when that
-    has fallen by more than the limit, and now and then besides, for others may free space meanwhile.
+    The free space of their file systems is read at each poll, which is cheap. The directories are walked only when that
+    has fallen by more than the limit, and from time to time, as others may free space meanwhile.
     """
 
     def __init__(self, directories: Sequence[Path], limit: int) -> None:
@@ -126,10 +126,10 @@ class DiskWatch:
 
     def _written(self, root: Path, enough: int) -> int:
         total = 0
-        with contextlib.suppress(OSError):  # the root itself was taken away
+        with contextlib.suppress(OSError):  # the root itself was removed
             for folder in walk(root):
                 for entry in folder.entries:
-                    with contextlib.suppress(OSError):  # removed while we look
+                    with contextlib.suppress(OSError):  # removed meanwhile
                         status = entry.stat(follow_symlinks=False)
                         if status.st_ctime >= self._started:
                             total += max(status.st_blocks * _BLOCK, _FILE_COST)
@@ -139,10 +139,10 @@ class DiskWatch:
 
 
 class ScratchWatch:
-    """What lies in the sandbox's own file systems, which are memory: bytes, and the kernel's own for each file."""
+    """Usage of the sandbox's memory file systems: bytes, and the kernel's own memory for each file."""
 
     def __init__(self, workdir: Path | None, inside: str, places: Sequence[str]) -> None:
-        """`inside` is where the sandbox sees the host's `workdir`: until it does, it is not yet set up."""
+        """`inside` is the path of the host's `workdir` in the sandbox: it is set up once that exists."""
         self._workdir, self._inside, self._places = workdir, inside, places
         self._opened: list[int] = []
 
@@ -160,7 +160,7 @@ class ScratchWatch:
         assert self._workdir is not None
         host = self._workdir.stat()
         for pid in pids:
-            with contextlib.suppress(OSError):  # ended, or the sandbox's own helper, which may hide itself
+            with contextlib.suppress(OSError):  # ended, or the sandbox's own helper, which may be unreadable
                 seen = os.stat(f"/proc/{pid}/root{self._inside}")  # noqa: PTH116
                 if (seen.st_dev, seen.st_ino) == (host.st_dev, host.st_ino):
                     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -168,12 +168,12 @@ class ScratchWatch:
                     return
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close the file systems' descriptors."""
         while self._opened:
             os.close(self._opened.pop())
 
 
 def _free(directory: Path) -> tuple[int, int]:
-    """Free bytes of a file system, and what its free inodes are worth."""
+    """Free bytes of a file system, and the cost of its free inodes."""
     status = os.statvfs(directory)
     return status.f_bavail * status.f_frsize, status.f_favail * _FILE_COST

@@ -1,4 +1,4 @@
-"""Running test suites and reading what they say."""
+"""Running test suites and reading their reports."""
 
 from runtime.testing.base import Plugin, Selection, SuiteSetup, file_of, without_parameters
 from runtime.testing.registry import PYTEST, RUNNERS, runner_of

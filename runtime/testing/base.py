@@ -46,18 +46,17 @@ class SuiteSetup:
     runner: str = "pytest"
 
     def import_path(self, root: Path) -> list[str]:
-        """The entries of PYTHONPATH, in order, for a work tree that the tests see at `root`."""
+        """The entries of PYTHONPATH, in order, for a work tree at `root` inside the sandbox."""
         return [*(os.path.normpath(root / entry) for entry in self.import_roots), *map(str, self.extra_path)]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which tests run, and when to stop.
+    """The tests to run, and when to stop.
 
-    The tests in the files of `first` run before the others; the whole suite is still collected, because some
-    tests pass only then. With stop `after-first` the run ends after them; with `if-required-fail` it does so
-    if one of the node ids in `required` did not pass. `only` limits collection to these files. Paths are
-    relative to the work tree.
+    The tests in the files of `first` run before the others; the whole suite is still collected, because some tests pass
+    only then. With stop `after-first` the run ends after them; with `if-required-fail` it does so if one of the node
+    ids in `required` did not pass. `only` limits collection to these files. Paths are relative to the work tree.
     """
 
     first: tuple[str, ...] = ()

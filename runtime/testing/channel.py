@@ -1,7 +1,7 @@
-"""Our end of the pipe on which a module in the sandbox reports: lines that nobody can take back, change or forge.
+"""The outer end of the pipe on which a module in the sandbox reports: lines cannot be withdrawn, changed or forged.
 
-Each line carries a message authentication code (keyed BLAKE2b) over its number and its content. The key is known to the
-module alone, once its file is gone. A line that does not verify was sent by somebody else.
+Each line has a message authentication code (keyed BLAKE2b) over its number and its content. Only the module knows the
+key, once its file is deleted. A line that does not verify has another sender.
 """
 
 import hashlib
@@ -12,12 +12,12 @@ import secrets
 import threading
 from typing import Any
 
-_MOST = 64 * 1024 * 1024  # bytes that are read; more is drained and dropped
-_PATIENCE = 10.0  # seconds until the end of the pipe, once what ran in the sandbox is gone
+_MOST = 64 * 1024 * 1024  # most bytes that are read; more is drained and dropped
+_PATIENCE = 10.0  # seconds to wait for the end of the pipe, once the sandbox has ended
 
 
 class Channel:
-    """A pipe and its key. `descriptor` is the end to pass on; `finish` closes it and gives what came."""
+    """A pipe and its key. `descriptor` is the end to pass on; `finish` closes it and returns the received lines."""
 
     def __init__(self) -> None:
         self.secret = secrets.token_bytes(32)
@@ -32,7 +32,7 @@ class Channel:
         os.close(self._reading)
 
     def finish(self) -> "Received":
-        """Close our copy of the writing end, wait for the end of the pipe, and verify what came. May be repeated."""
+        """Close our copy of the write end, wait for the end of the pipe, and verify the lines. Idempotent."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -41,14 +41,14 @@ class Channel:
 
 
 class Received:
-    """Verified lines in order, and whether anything came that does not verify."""
+    """Verified lines in order, and whether any line did not verify."""
 
     def __init__(self, lines: list[list[Any]], forged: bool) -> None:
         self.lines, self.forged = lines, forged
 
 
 def verified(data: bytes, secret: bytes) -> Received:
-    """Check the lines of a channel. A last line without its end is that of a process that was killed."""
+    """Verify the lines of a channel. A last line without its end is that of a killed process."""
     lines: list[list[Any]] = []
     forged = False
     for raw in data.split(b"\n")[:-1]:

@@ -1,4 +1,4 @@
-"""How a test failed, read from what the runner says of it."""
+"""Kind of a test's failure, from the runner's report."""
 
 from models.generated import Failing
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
@@ -23,6 +23,6 @@ def how_it_fails(test: str, report: SuiteReport, runner: TestRunner = PYTEST) ->
 
 
 def how_first(failing: dict[str, Failing]) -> tuple[str, Failing] | None:
-    """The test whose failure says most, the first by name of several; None if none failed."""
+    """The test whose failure is the strongest evidence, the first of several by name; None if none failed."""
     order = list(Failing)
     return min(failing.items(), key=lambda item: (order.index(item[1]), item[0])) if failing else None

@@ -73,7 +73,7 @@ def test_a_second_load_that_is_refused_is_said(start: Start, tmp_path: Path) -> 
 def test_a_name_never_changes_what_it_means(start: Start, tmp_path: Path) -> None:
     _, server = start()
     server.load(*adapter(tmp_path, "scope-v1-aa")[:2])
-    with pytest.raises(ServingError, match="never changes"):
+    with pytest.raises(ServingError, match=str(tmp_path)):
         server.load("scope-v1-aa", tmp_path / "elsewhere")
 
 
@@ -147,7 +147,7 @@ def test_an_adapter_that_the_server_was_too_slow_for_is_tried_again(start: Start
     keeper = ServerSupervisor(process, server, lambda: wanted, said.append)
     keeper.tend()
     assert keeper.state("scope-v1-aa") == "not loaded"
-    assert "it is tried again" in said[-1]
+    assert "scope-v1-aa" in said[-1]
     time.sleep(2)
     keeper.tend()
     assert keeper.state("scope-v1-aa") == "serving"
@@ -159,7 +159,7 @@ def test_a_server_that_keeps_dying_is_given_up(start: Start) -> None:
     process.launch = ServerLaunch((sys.executable, "-c", "raise SystemExit(3)"), process.launch.place)
     os.kill(process._process.pid, signal.SIGKILL)
     process._process.wait()
-    with pytest.raises(ServingError, match="not started again"):
+    with pytest.raises(ServingError, match=process.log.name):
         process.ensure()
 
 

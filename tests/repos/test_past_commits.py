@@ -56,9 +56,9 @@ def test_going_back_no_commit_is_read_again(branched: tuple[Git, list[str]], tmp
     asked: list[int] = []
 
     class Counting(GitSource):
-        def commits(self, limit: int, told: Mapping[str, PastCommit]) -> list[PastCommit]:
-            found = super().commits(limit, told)
-            asked.append(sum(commit.sha not in told for commit in found))
+        def commits(self, limit: int, cached: Mapping[str, PastCommit]) -> list[PastCommit]:
+            found = super().commits(limit, cached)
+            asked.append(sum(commit.sha not in cached for commit in found))
             return found
 
     git, _ = branched

@@ -32,7 +32,7 @@ def run(tree: Path, files: dict[str, str]) -> SuiteReport:
     return run_suite(open_sandbox(), lay(tree, files), SETUP, limits=LIMITS)
 
 
-def guarded(tree: Path, files: dict[str, str], hidden: Sequence[str]) -> tuple[SuiteReport, list[Sighting] | None]:
+def guarded(tree: Path, files: dict[str, str], hidden: Sequence[str]) -> tuple[SuiteReport, list[GuardEvent] | None]:
     """Run a suite under the watcher: the report, and what was seen."""
     sandbox = open_sandbox()
     guard = Guard(sandbox, lay(tree, files), hidden)

@@ -1,4 +1,4 @@
-"""What a repo package says about itself, checked value by value before any of it is used."""
+"""Validation of a repo package: every value of it is checked before it is used."""
 
 from harness.packages.checks.clone import clone_findings, damaged_object
 from harness.packages.checks.findings import ManifestFinding, shown

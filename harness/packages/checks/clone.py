@@ -1,4 +1,4 @@
-"""A package's clone: nothing foreign in it, all commits there, and every object what its id says."""
+"""Checks of a package's clone: no foreign files, no missing commits, and every object matching its id."""
 
 import hashlib
 import zlib
@@ -16,7 +16,7 @@ _PIECE = 1 << 20
 
 
 def clone_findings(directory: Path, manifest: Manifest) -> Iterator[ManifestFinding]:
-    """What is wrong with a package's `repo`. Nothing of the repository is run; git reads objects only."""
+    """Faults of a package's `repo`. Nothing of the repository is run; git reads objects only."""
     repo = directory / "repo"
     if not (repo / "HEAD").is_file():
         yield ManifestFinding("repo", "", "is no clone: HEAD is missing")
@@ -63,7 +63,7 @@ def _relations(git: Git, manifest: Manifest) -> Iterator[ManifestFinding]:
 
 
 def _changed(git: Git, commits: bytes) -> dict[str, set[str]]:
-    """Paths that each commit changes, old names and new ones."""
+    """Paths that each commit changes, old and new names."""
     found: dict[str, set[str]] = {}
     current: set[str] = set()
     raw = git.output("diff-tree", "--stdin", "-r", "-z", "-m", "--name-only", "--no-renames", "--root", stdin=commits)
@@ -78,9 +78,9 @@ def _changed(git: Git, commits: bytes) -> dict[str, set[str]]:
 
 
 def damaged_object(git: Git) -> str | None:
-    """What is wrong with the objects of a clone: git reads one under whatever id a pack's index gives it.
+    """A fault of the objects of a clone: git reads an object under whatever id a pack's index gives it.
 
-    Looked at once as long as nobody touches the files.
+    Cached until the files change.
     """
     objects = git.directory / "objects"
     files = sorted(path for path in objects.rglob("*") if path.is_file())
@@ -107,7 +107,7 @@ def _damaged(git: Git, stamp: tuple[tuple[str, int, int, int, int], ...]) -> str
 
 
 def _is_what_it_is_called(path: Path) -> bool:
-    """Whether a loose object has the hash that its path says."""
+    """Whether a loose object has the hash in its path."""
     name = path.parent.name + path.name
     digest, inflate, size = hashlib.new("sha1" if len(name) == 40 else "sha256"), zlib.decompressobj(), 0
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with a package: which field, its value, and what to do."""
+"""A fault of a package: the field, its value, and the remedy."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ _PREPARE = "prepare the package again"
 
 @dataclass(frozen=True)
 class ManifestFinding:
-    """One thing that is wrong. `value` is as it may be printed: in one line, short, without control characters."""
+    """One fault. `value` is printable: one short line without control characters."""
 
     field: str
     value: str
@@ -22,7 +22,7 @@ class ManifestFinding:
 
 
 def shown(value: object) -> str:
-    """A stranger's value as it may be printed: quoted, escaped, at most 80 characters."""
+    """An untrusted value in printable form: quoted, escaped, at most 80 characters."""
     if isinstance(value, str) and len(value) > _LONGEST:
         value = value[:_LONGEST] + "..."
     text = ascii(value)

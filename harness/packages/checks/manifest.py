@@ -1,4 +1,4 @@
-"""A manifest's values, each checked for what its field holds, and against each other. Nothing is run or looked up."""
+"""Checks of a manifest's values, each by itself and against each other. Nothing is run or looked up."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ _DAYS = 10**5
 
 
 def manifest_findings(manifest: Manifest) -> Iterator[ManifestFinding]:
-    """Everything that is wrong with a manifest, in the order of its fields."""
+    """All faults of a manifest, in the order of its fields."""
     yield from _repository(manifest)
     for index, environment in enumerate(manifest.environments):
         yield from _environment(f"environments.{index}", environment, manifest.wheels)
@@ -40,7 +40,7 @@ def _check(field: str, check: values.Check, *given: str | None) -> Iterator[Mani
 def _repeated(field: str, given: Iterable[str]) -> Iterator[ManifestFinding]:
     for value, count in Counter(given).items():
         if count > 1:
-            yield ManifestFinding(field, shown(value), f"stands there {count} times")
+            yield ManifestFinding(field, shown(value), f"occurs {count} times")
 
 
 def _count(field: str, value: int) -> Iterator[ManifestFinding]:
@@ -155,7 +155,7 @@ def _files_and_tests(field: str, instance: Instance) -> Iterator[ManifestFinding
         ("pass_to_pass", values.node_id),
     ):
         yield from _check(f"{field}.{name}", check, *getattr(instance, name))
-        if name != "symbols":  # overloads bear one name
+        if name != "symbols":  # overloads share a name
             yield from _repeated(f"{field}.{name}", getattr(instance, name))
     yield from _repeated(f"{field}.planning_types", instance.planning_types)
     for both in sorted(set(instance.fail_to_pass) & set(instance.pass_to_pass)):

@@ -1,4 +1,4 @@
-"""A manifest's text, read within bounds and in one way only."""
+"""Bounded, unambiguous parsing of a manifest's text."""
 
 import json
 import os
@@ -13,17 +13,17 @@ from models.errors import ManifestError
 from models.manifest import SCHEMA_VERSION, Manifest
 
 MAX_BYTES = 256 << 20
-"""Of a manifest. One of 1,000 commits with 2,000 tests each has about 200 MiB."""
+"""Most bytes of a manifest. One of 1,000 commits with 2,000 tests each has about 200 MiB."""
 _MAX_VALUES = 5_000_000
-"""Values in a manifest, so that refusing millions of odd ones takes no gigabytes."""
+"""Most values in a manifest, so that refusing millions of invalid ones takes no gigabytes."""
 
 
 class _Ambiguous(ValueError):
-    """JSON that two readers could take for two different things."""
+    """JSON that two parsers could read differently."""
 
 
 def read_bounded(path: Path, most: int = MAX_BYTES) -> str:
-    """A plain file's text. Raises ManifestError for a link, a device, a huge file, or what is not UTF-8."""
+    """A regular file's text. Raises ManifestError for a link, a device, a huge file, or text that is not UTF-8."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
@@ -45,9 +45,9 @@ def read_bounded(path: Path, most: int = MAX_BYTES) -> str:
 
 
 def parse_manifest(where: Path, raw: str) -> tuple[Manifest | None, list[ManifestFinding]]:
-    """The manifest that a text holds, or None and each field that does not fit its type.
+    """The manifest in a text, or None and each field that does not fit its type.
 
-    Raises ManifestError for what is no JSON object, and for another schema version.
+    Raises ManifestError for text that is not a JSON object, and for another schema version.
     """
     version = _object(where, raw).get("schema_version")
     if type(version) is not int or version != SCHEMA_VERSION:
@@ -81,7 +81,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise _Ambiguous(f"the field {shown(name)} stands there twice")
+            raise _Ambiguous(f"the field {shown(name)} occurs twice")
         found[name] = value
     return found
 

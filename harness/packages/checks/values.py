@@ -1,4 +1,4 @@
-"""What a single value of a manifest may be. Each check returns why a value is refused, or None."""
+"""Allowed values of a manifest's fields. Each check returns why a value is refused, or None."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from runtime.environments.wheels import locked
 Check = Callable[[str], str | None]
 
 _LINE = 2000
-"""Characters of a path, a name or a requirement; longer ones are no honest ones."""
+"""Longest path, name or requirement in characters; honest ones are shorter."""
 _TEXT = 1 << 20
 _ID = 20_000
 """Characters of a test's node id, whose parameters may be long."""
@@ -40,7 +40,7 @@ flag = _pattern(r"[a-z0-9-]{1,60}", "flag (lower-case letters, digits, dashes)")
 
 
 def text(value: str) -> str | None:
-    """Free text, which may have lines."""
+    """Free text, possibly of several lines."""
     if len(value) > _TEXT:
         return f"has more than {_TEXT} characters"
     return "holds a NUL character" if "\0" in value else None
@@ -58,7 +58,7 @@ def component(value: str) -> str | None:
     return None if _COMPONENT.fullmatch(value) else "is no plain name (letters, digits, dots, dashes, underscores)"
 
 
-@lru_cache(maxsize=1 << 16)  # thousands of tests lie in one file
+@lru_cache(maxsize=1 << 16)  # thousands of tests are in one file
 def path(value: str) -> str | None:
     """A file of a tree, relative to its root."""
     if why := line(value):
@@ -125,7 +125,7 @@ def wheel(value: str) -> str | None:
 
 
 def lock(value: str) -> str | None:
-    """A requirements file that pins each release by hashes and says nothing else."""
+    """A requirements file that pins each release by hashes and contains nothing else."""
     try:
         locked(value)
     except EnvironmentFault as error:
@@ -134,7 +134,7 @@ def lock(value: str) -> str | None:
 
 
 def origin(value: str) -> str | None:
-    """Where a repository comes from: a URL without credentials, or `local:NAME`."""
+    """The origin of a repository: a URL without credentials, or `local:NAME`."""
     if why := line(value):
         return why
     if _SECRET.search(value):

@@ -12,7 +12,7 @@ from repos.git import Git
 
 
 def build_sample(directory: Path) -> Path:
-    """Make the sample repository in `directory` (a bare repository; must not exist yet) and return it."""
+    """Create the sample repository in `directory` (a bare repository; must not exist yet) and return it."""
     directory.mkdir(parents=True)
     run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(directory)])
     Git(directory).output("fast-import", "--quiet", stdin=files(__package__).joinpath("spans.fast-export").read_bytes())

@@ -1,11 +1,11 @@
-"""Whether a candidate's twins see what those of the gold patch see, however its values are built.
+"""Agreement of a candidate's twins with those of the gold patch, independent of how values are implemented.
 
 Both sides are what the observer in the process of the tests wrote. A value agrees with gold's if an equality test could
 not tell them apart, as far as that can be known without asking their classes, which are the candidate's own:
 
-- numbers by value, to nine digits; a class that derives from a type of the language's agrees as that type;
-- an object for an object: what the test asks of it is observed apart, and a class may be built otherwise;
-- where gold's object declares fields, each is asked for by its name, else looked for among all that the other holds.
+- numbers by value, to nine digits; a class derived from a built-in type agrees as that type;
+- an object with any object: what the test asks of it is observed separately, and its class may be another;
+- where gold's object declares fields, each is compared by name, else searched among everything that the other holds.
 """
 
 import json
@@ -17,11 +17,11 @@ _RELATIVE = 1e-9
 _EQUAL = "equal"
 
 ObservedValue = Any
-"""A value as the observer writes it down: null, a number, or a list that begins with its kind."""
+"""A value as recorded by the observer: null, a number, or a list that begins with its kind."""
 
 
 def agree(gold: Sequence[str], seen: Sequence[str]) -> bool:
-    """Whether the runs of a twin see what they see on the gold patch; both in order, as the observer wrote them."""
+    """Whether the runs of a twin agree with those on the gold patch; both in order, as recorded by the observer."""
     return len(gold) == len(seen) and all(_runs_agree(one, other) for one, other in zip(gold, seen, strict=True))
 
 
@@ -35,7 +35,7 @@ def _runs_agree(gold: str, seen: str) -> bool:
 
 
 def observations_agree(gold: Sequence[ObservedValue], seen: Sequence[ObservedValue]) -> bool:
-    """Whether one assertion sees the same."""
+    """Whether the observations of one assertion agree."""
     if gold[0] != _EQUAL or seen[0] != _EQUAL:
         return gold == seen
     return gold[:3] == seen[:3] and all(map(values_agree, gold[3:], seen[3:]))
@@ -44,7 +44,7 @@ def observations_agree(gold: Sequence[ObservedValue], seen: Sequence[ObservedVal
 def first_difference(
     gold: Sequence[ObservedValue], seen: Sequence[ObservedValue]
 ) -> tuple[ObservedValue, ObservedValue]:
-    """What tells two observations apart, for people: of an equality rather a side than whether there is one."""
+    """The first difference, for people: preferably in a side of an equality, not in its result."""
     if gold[0] == seen[0] == _EQUAL:
         for one, other in zip(gold[3:], seen[3:], strict=True):
             if not values_agree(one, other):
@@ -53,18 +53,18 @@ def first_difference(
 
 
 def holds_fields(text: str) -> bool:
-    """Whether a run of a twin saw an object of which more is written than that it is one."""
+    """Whether a run of a twin recorded an object with more than its existence."""
 
-    def inside(told: ObservedValue) -> bool:
-        if not isinstance(told, list):
+    def inside(value: ObservedValue) -> bool:
+        if not isinstance(value, list):
             return False
-        return (told[:1] == ["is"] and told[1:3] != [None, None]) or any(map(inside, told))
+        return (value[:1] == ["is"] and value[1:3] != [None, None]) or any(map(inside, value))
 
     return inside(json.loads(text))
 
 
 def values_agree(gold: ObservedValue, seen: ObservedValue) -> bool:
-    """Whether a value could be taken for gold's."""
+    """Whether a value agrees with gold's."""
     if gold == seen or gold == ["..."]:
         return True
     if _is(gold, "is"):
@@ -82,18 +82,18 @@ def values_agree(gold: ObservedValue, seen: ObservedValue) -> bool:
     return False
 
 
-def _is(told: ObservedValue, kind: str) -> bool:
-    return isinstance(told, list) and told[:1] == [kind]
+def _is(value: ObservedValue, kind: str) -> bool:
+    return isinstance(value, list) and value[:1] == [kind]
 
 
-def _as_number(told: ObservedValue) -> float | None:
-    if isinstance(told, int):
-        return float(told)
-    return float(told[1]) if _is(told, "float") else None
+def _as_number(value: ObservedValue) -> float | None:
+    if isinstance(value, int):
+        return float(value)
+    return float(value[1]) if _is(value, "float") else None
 
 
 def _all_found(gold: list[ObservedValue], seen: list[ObservedValue], *, pairs: bool = False) -> bool:
-    """Whether each of gold's members has one of its own among the others."""
+    """Whether each of gold's members matches a different one of the others (as a set or mapping)."""
     left = list(seen)
     for one in gold:
         found = next((at for at, other in enumerate(left) if _member_agrees(one, other, pairs)), None)
@@ -108,7 +108,7 @@ def _member_agrees(gold: ObservedValue, seen: ObservedValue, pair: bool) -> bool
 
 
 def _instances_agree(gold: list[ObservedValue], seen: ObservedValue) -> bool:
-    """An object for gold's object, which is `plain` if its class derives from a type of the language's own."""
+    """Agreement with gold's object, which is `plain` if its class derives from a built-in type."""
     _, plain, fields = gold[:3]
     if not _is(seen, "is"):
         return plain is not None and values_agree(plain, seen)
@@ -122,7 +122,7 @@ def _instances_agree(gold: list[ObservedValue], seen: ObservedValue) -> bool:
 
 
 def _fields_agree(fields: list[tuple[str, ObservedValue]], seen: list[ObservedValue]) -> bool:
-    """Each of gold's fields under its own name, else anywhere in what the other holds."""
+    """Each of gold's fields by its own name, else anywhere in what the other holds."""
     held = _held(seen)
     named = dict(reversed(held))
     absent = [each for name, each in fields if name not in named]
@@ -131,7 +131,7 @@ def _fields_agree(fields: list[tuple[str, ObservedValue]], seen: list[ObservedVa
 
 
 def _held(seen: list[ObservedValue]) -> list[tuple[str, ObservedValue]]:
-    """What an object declares, what else it holds, and its members if it is a tuple."""
+    """An object's declared fields, its other state, and its members if it is a tuple."""
     members = seen[1][1] if _is(seen[1], "tuple") else []
     states = seen[3] if len(seen) > 3 else []
     return [(name, each) for name, each in [*(seen[2] or []), *states, *(("", each) for each in members)]]

@@ -11,7 +11,7 @@ from typing import Any
 from harness.packages.package import generated_tests
 from harness.validation.confirmation.agreement import agree, first_difference, holds_fields, observations_agree
 from harness.validation.confirmation.recorded import (
-    GoldSightings,
+    GoldGuardEvents,
     KeptTwin,
     Module,
     TwinSet,
@@ -28,7 +28,7 @@ from models.suite import SuiteEnd
 from runtime.testing import Seen, file_of
 
 _QUICK = 2
-"""Seconds that a twin may take on the gold patch in order to be kept."""
+"""Seconds that a twin may take on the gold patch to be kept."""
 _PATIENT = 20
 """Seconds that a kept one may take on a candidate."""
 CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
@@ -36,12 +36,12 @@ _OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
 
 
 def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmation:
-    """What confirms or contradicts the pass of a run.
+    """The evidence for or against the pass of a run.
 
-    `environment` is the identity of the environment's content. Raises EnvironmentFault when the gold patch itself
-    does not pass any more, which is nobody's failure.
+    `environment` is the identity of the environment's content. Raises EnvironmentFault when the gold patch itself no
+    longer passes, which no candidate is blamed for.
     """
-    if seen := _sightings(judged, run, environment):
+    if seen := _unusual_events(judged, run, environment):
         return Confirmation(sentinels=run.sentinels, seen=tuple(seen))
     twins = twins_of(judged, environment)
     differing = _differing(judged, twins)
@@ -54,33 +54,33 @@ def confirm(judged: JudgedTree, run: JudgedRun, environment: str) -> Confirmatio
     )
 
 
-def _sightings(judged: JudgedTree, run: JudgedRun, environment: str) -> list[str]:
-    """What is wrong with the sentinels and what the watcher saw, less what is so with the commit's own code too."""
+def _unusual_events(judged: JudgedTree, run: JudgedRun, environment: str) -> list[str]:
+    """Faults of the sentinels and events of the watcher, less those that the commit's own code causes too."""
     if run.seen is None:
         return [*run.forged, "the watcher of the run did not report"]
     if not run.seen and not run.forged:
         return []
     usual = _usual_of(judged, environment)
     forged = [what for what in run.forged if what not in usual.forged]
-    return [*forged, *(str(sighting) for sighting in run.seen if sighting.place not in usual.places)]
+    return [*forged, *(str(event) for event in run.seen if event.place not in usual.places)]
 
 
-def _usual_of(judged: JudgedTree, environment: str) -> GoldSightings:
-    """What is seen with the commit's own code, recorded now if it was not before. Raises EnvironmentFault."""
+def _usual_of(judged: JudgedTree, environment: str) -> GoldGuardEvents:
+    """Events with the commit's own code, recorded now if not before. Raises EnvironmentFault."""
     folder, key = _place(judged, environment)
-    if (found := read_recorded(GoldSightings, folder, key)) is not None:
+    if (found := read_recorded(GoldGuardEvents, folder, key)) is not None:
         return found
     gold = judged.at(judged.instance.commit).run()
     missed = set(judged.instance.fail_to_pass) - gold.report.passed
     if missed or gold.seen is None:
         what = min(missed, default="its own run")
         raise EnvironmentFault(f"{judged.instance.instance_id}: gold does not pass {what} any more; prepare it again")
-    places = sorted({sighting.place for sighting in gold.seen})
-    return keep_recorded(folder, key, GoldSightings(places=tuple(places), forged=gold.forged))
+    places = sorted({event.place for event in gold.seen})
+    return keep_recorded(folder, key, GoldGuardEvents(places=tuple(places), forged=gold.forged))
 
 
 def twins_of(judged: JudgedTree, environment: str) -> TwinSet:
-    """The instance's twins, recorded now if they were not before. Raises EnvironmentFault."""
+    """The instance's twins, recorded now if not before. Raises EnvironmentFault."""
     folder, key = _place(judged, environment)
     if (found := read_recorded(TwinSet, folder, key)) is not None:
         return found
@@ -88,7 +88,7 @@ def twins_of(judged: JudgedTree, environment: str) -> TwinSet:
 
 
 def _place(judged: JudgedTree, environment: str) -> tuple[Path, str]:
-    """The folder of what is recorded, and the key of the instance there."""
+    """The folder of records, and the key of the instance there."""
     runtime = judged.runtime
     conditions = {"limits": runtime.limits.model_dump(mode="json"), "sandbox": runtime.sandbox.kind}
     return runtime.scratch.parent / "twins", twins_key(judged.instance, environment, conditions)
@@ -113,9 +113,9 @@ def _record(judged: JudgedTree) -> TwinSet:
 
 
 def _whole(gold: JudgedTree, modules: Sequence[Module], hash_seed: int = 0) -> dict[str, Seen]:
-    """What twins see on the gold patch. A run that was cut short is repeated, and counts if it crashes in both.
+    """Observations of twins on the gold patch. A run that was cut short is repeated, and counts if it crashes in both.
 
-    Raises InfrastructureError for one that does not end in time: what it did not come to would be missing for good.
+    Raises InfrastructureError for one that does not end in time: twins that did not run would be missing for good.
     """
     for attempt in (1, 2):
         end, seen = gold.observe(modules, _QUICK, hash_seed)
@@ -128,7 +128,7 @@ def _whole(gold: JudgedTree, modules: Sequence[Module], hash_seed: int = 0) -> d
 
 
 def _sources(judged: JudgedTree) -> dict[str, str]:
-    """The texts of the modules that hold FAIL_TO_PASS tests."""
+    """The texts of the modules with FAIL_TO_PASS tests."""
     git, commit = judged.package.git, judged.instance.commit
     generated = generated_tests(judged.package, judged.instance)
     found: dict[str, str] = {}
@@ -142,9 +142,9 @@ def _sources(judged: JudgedTree) -> dict[str, str]:
 
 
 def _differing(judged: JudgedTree, twins: TwinSet) -> list[tuple[KeptTwin, Seen]]:
-    """Twins that see something else here than on the gold patch.
+    """Twins whose observations differ here from those on the gold patch.
 
-    Where some do at first, all must agree in each of two further runs: answers that vary by chance are no answers.
+    Where some differ at first, all must agree in each of two further runs: random answers do not count.
     """
     if not twins.kept:
         return []
@@ -173,7 +173,7 @@ def _account(twin: KeptTwin, seen: Seen) -> str:
 
 
 def _readable(value: Any) -> str:
-    """A value as the observer wrote it down, for people."""
+    """A value recorded by the observer, for people."""
     plain = isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
     text = repr(value[1]) if plain else json.dumps(value)
     return text if len(text) <= 120 else f"{text[:120]}..."

@@ -1,4 +1,4 @@
-"""Small variations of the literals of a test, such as its author might have written instead."""
+"""Small variations of the literals of a test, like those its author might have written."""
 
 import ast
 import math
@@ -9,7 +9,7 @@ Value = str | bytes | bool | int | float | complex | EllipsisType | None
 
 
 def variants(value: Value) -> list[Value]:
-    """Other values of the same kind and about the same look, in a fixed order; none for what is not varied."""
+    """Other values of the same kind and similar form, in a fixed order; none for kinds that are not varied."""
     found: list[Value] = []
     for other in _variants(value):
         if other != value and other not in found:
@@ -32,14 +32,14 @@ def _variants(value: Value) -> list[Value]:
 
 
 def _texts(text: str) -> Iterator[str]:
-    """The same text with another digit, another letter, and a letter more."""
+    """The same text with another digit, another letter, and one more letter."""
     yield _with_next(text, str.isdecimal)
     yield _with_next(text, str.isalpha)
     yield _longer(text)
 
 
 def _with_next(text: str, wanted: object) -> str:
-    """The text with the last of the wanted ASCII characters replaced by the one after it."""
+    """The text with the last of the wanted ASCII characters replaced by its successor."""
     for position in range(len(text) - 1, -1, -1):
         character = text[position]
         if character.isascii() and (character.isdecimal() if wanted is str.isdecimal else character.isalpha()):
@@ -54,7 +54,7 @@ def _next(character: str) -> str:
 
 
 def _longer(text: str) -> str:
-    """The text with the last letter once more."""
+    """The text with its last letter doubled."""
     for position in range(len(text) - 1, -1, -1):
         if text[position].isascii() and text[position].isalnum():
             return text[: position + 1] + text[position:]
@@ -62,7 +62,7 @@ def _longer(text: str) -> str:
 
 
 def is_literal(node: ast.AST) -> bool:
-    """Whether an expression is built of constants alone."""
+    """Whether an expression consists of constants only."""
     if isinstance(node, ast.Constant):
         return True
     if isinstance(node, ast.UnaryOp):

@@ -1,4 +1,4 @@
-"""Making a test write down what it sees: each assertion becomes an observation that goes on either way."""
+"""Turning a test into a recorder: each assertion becomes an observation, after which the test continues."""
 
 import ast
 
@@ -17,7 +17,7 @@ class Observing(ast.NodeTransformer):
         self._number = 0
 
     def transform(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """Rewrite the body of a function; its decorators stay."""
+        """Rewrite the body of a function; its decorators are kept."""
         function.body = [self.visit(statement) for statement in function.body]
         ast.fix_missing_locations(function)
 
@@ -47,14 +47,14 @@ class Observing(ast.NodeTransformer):
         return node
 
     def call(self, what: str, *arguments: ast.expr) -> ast.Call:
-        """A call of the observer's, under the next number."""
+        """A call of the observer, with the next number."""
         self._number += 1
         function = ast.Attribute(ast.Name(self._observer, ast.Load()), what, ast.Load())
         return ast.Call(function, [ast.Constant(self._number), *arguments], [])
 
 
 class _Equalities(ast.NodeTransformer):
-    """Replaces `left == right` inside an assertion; a chain of comparisons stays as it is."""
+    """Replaces `left == right` inside an assertion; a chain of comparisons is kept as it is."""
 
     def __init__(self, owner: Observing) -> None:
         self._owner = owner

@@ -1,8 +1,8 @@
-"""The twins of an instance with what they see on the gold patch: recorded once, kept in the cache directory.
+"""The twins of an instance with their observations on the gold patch: recorded once, kept in the cache directory.
 
-A twin is kept if two runs of the gold patch, with different hash seeds, agree on what it sees and end without an
-error, and if the parent shows something else. What a package says has no part in this: twins follow from the commit's
-own tests.
+A twin is kept if two runs of the gold patch, with different hash seeds, agree in its observations and end without an
+error, and if the parent differs. The package's manifest has no part in this: twins depend on the commit's own tests
+only.
 """
 
 import ast
@@ -24,20 +24,20 @@ TWINS_VERSION = 2
 """Raised whenever other twins could be recorded; those of older versions are recorded again."""
 
 MOST_TRIED = 64
-"""Twins of an instance that are tried on the gold patch."""
+"""Most twins of an instance that are tried on the gold patch."""
 MOST_KEPT = 32
-"""Twins of an instance that judge candidates."""
+"""Most twins of an instance that judge candidates."""
 
 
 class Module(Frozen):
-    """A twin module: where it is written in a work tree, and its text."""
+    """A twin module: its path in a work tree, and its text."""
 
     path: str
     source: str
 
 
 class KeptTwin(Frozen):
-    """A twin that judges: what was varied, and what each run of it sees on the gold patch."""
+    """A twin that judges: its variation, and the observations of each run on the gold patch."""
 
     id: str
     origin: str
@@ -74,7 +74,7 @@ def modules_of(instance: Instance, sources: dict[str, str]) -> tuple[list[Module
 
 
 def choose(twins: list[Twin], gold: dict[str, Seen], again: dict[str, Seen], parent: dict[str, Seen]) -> list[KeptTwin]:
-    """The twins that can judge, by what two runs of the gold patch and one of the parent saw."""
+    """The twins that can judge, from the observations of two runs of the gold patch and one of the parent."""
     bases = {twin.origin: gold.get(twin.id, Seen()) for twin in twins if twin.is_base}
     kept = []
     for twin in twins:
@@ -91,7 +91,7 @@ def choose(twins: list[Twin], gold: dict[str, Seen], again: dict[str, Seen], par
 
 
 def _spread(kept: list[KeptTwin]) -> list[KeptTwin]:
-    """At most MOST_KEPT, those of each test in turn."""
+    """At most MOST_KEPT, taken from each test in turn."""
     by_test: dict[str, list[KeptTwin]] = {}
     for twin in kept:
         by_test.setdefault(twin.origin, []).append(twin)
@@ -104,7 +104,7 @@ def _spread(kept: list[KeptTwin]) -> list[KeptTwin]:
 
 
 def _only_expected(twin: Twin, seen: Seen, base: Seen) -> bool:
-    """Whether what was varied is no input but the expected answer: all that changed is that it is another one."""
+    """Whether the varied literal is the expected answer and not an input: it is the only difference."""
     return all(any(_differ_in_expected(twin, one, other) for other in base) for one in seen)
 
 
@@ -127,7 +127,7 @@ def _differ_in_expected(twin: Twin, one: str, other: str) -> bool:
 
 
 def _encoded(literal: str) -> Any:
-    """A literal as the observer writes it down."""
+    """A literal in the observer's encoding."""
     (statement,) = parse_python(literal).body
     assert isinstance(statement, ast.Expr)
     value = ast.literal_eval(statement.value)
@@ -140,18 +140,18 @@ def _encoded(literal: str) -> Any:
     return value
 
 
-class GoldSightings(Frozen):
-    """What the watcher sees of the commit's own code, by place, and what is wrong with the sentinels there."""
+class GoldGuardEvents(Frozen):
+    """Events that the watcher reports for the commit's own code, by place, and faults of the sentinels there."""
 
     places: tuple[tuple[str, str, str], ...]
     forged: tuple[str, ...]
 
 
-Recorded = TypeVar("Recorded", TwinSet, GoldSightings)
+Recorded = TypeVar("Recorded", TwinSet, GoldGuardEvents)
 
 
 def read_recorded(kind: type[Recorded], folder: Path, key: str) -> Recorded | None:
-    """What was recorded under a key, or None. A file that cannot be read is recorded anew."""
+    """The record under a key, or None. A file that cannot be read is recorded anew."""
     try:
         return kind.model_validate_json((folder / _name(kind, key)).read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -159,7 +159,7 @@ def read_recorded(kind: type[Recorded], folder: Path, key: str) -> Recorded | No
 
 
 def keep_recorded(folder: Path, key: str, recorded: Recorded) -> Recorded:
-    """Keep something under a key. Raises InfrastructureError."""
+    """Store a record under a key. Raises InfrastructureError."""
     write_atomically(folder / _name(type(recorded), key), recorded.model_dump_json())
     return recorded
 
@@ -169,6 +169,6 @@ def _name(kind: type[Frozen], key: str) -> str:
 
 
 def twins_key(instance: Instance, environment: str, conditions: dict[str, Any]) -> str:
-    """What twins depend on: the instance with its tests, the environment's content, limits and kind of sandbox."""
+    """Key of everything twins depend on: the instance with its tests, the environment's content, limits, sandbox."""
     parts = [TWINS_VERSION, instance.model_dump(mode="json"), environment, conditions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

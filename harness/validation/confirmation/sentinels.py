@@ -1,8 +1,8 @@
-"""Sentinels: tests of random names that must fail, added to each module whose tests a candidate is judged by.
+"""Sentinels: tests with random names that must fail, added to each module whose tests judge a candidate.
 
-One that does not shows that failing tests are reported as passed, or that what is compared equals everything: the run
-then says nothing. Some fail whatever the code under test does: a false assertion, an unequal pair, an exception that
-does not come. The others are tests of the module with one comparison's other side replaced by a fresh object.
+A sentinel that does not fail shows that failing tests are reported as passed, or that the compared values equal
+anything: the run is then void. Some fail whatever the code under test does: a false assertion, an unequal pair, a
+missing exception. The others are tests of the module with one side of a comparison replaced by a fresh object.
 """
 
 import ast
@@ -22,22 +22,22 @@ _FEW = 8
 _WORDS = frozenset(
     {"case", "default", "empty", "first", "input", "known", "order", "result", "same", "simple", "value"}
 )
-"""Words that names are made of where a module has few of its own."""
+"""Words for names where a module has few of its own."""
 
 MOST_FOREIGN = 3
-"""Tests of a module of which a comparison with a fresh object is made."""
+"""Most tests of a module that are copied with a fresh object in a comparison."""
 
 
 @dataclass(frozen=True)
 class Sentinels:
-    """A module's text with its sentinels, and what is wrong when one does not fail, by its node id."""
+    """A module's text with its sentinels, and by node id the fault if one does not fail."""
 
     source: str
     failing: Mapping[str, str]
 
 
 def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
-    """Add sentinels at the end of a test module, of which `tests` (node ids) are to be passed.
+    """Add sentinels at the end of a test module, in which `tests` (node ids) are to pass.
 
     A module that does not parse gets none.
     """
@@ -55,7 +55,7 @@ def with_sentinels(path: str, source: str, tests: Iterable[str]) -> Sentinels:
 
 
 class Sentinel(NamedTuple):
-    """A sentinel: its names below the module, its text, and what is wrong if it does not fail."""
+    """A sentinel: its names below the module, its text, and the fault if it does not fail."""
 
     names: tuple[str, ...]
     source: str
@@ -63,7 +63,7 @@ class Sentinel(NamedTuple):
 
 
 def _prefix(names: Iterable[str]) -> str:
-    """What the names of the module's tests begin with, so that a sentinel is collected like them."""
+    """The common prefix of the module's tests, so that a sentinel is collected like them."""
     first = next(iter(names), "test_x")
     if first.startswith("test"):
         return "test_" if first.startswith("test_") else "test"
@@ -71,7 +71,7 @@ def _prefix(names: Iterable[str]) -> str:
 
 
 def _namer(tree: ast.Module, prefix: str) -> Callable[[], str]:
-    """Names that nothing in a module bears, made by chance of the words of its own: they look like its tests'."""
+    """A generator of unused names, composed at random of the module's own words so that they look like its tests'."""
     known = {node.name for node in ast.walk(tree) if isinstance(node, FunctionNode | ast.ClassDef)}
     own = {word.lower() for name in known for word in re.findall(r"[A-Za-z][a-z]+", name)} - {"test", "tests"}
     words = sorted(own | _WORDS if len(own) < _FEW else own)
@@ -156,12 +156,12 @@ def _find(tree: ast.Module, name: tuple[str, ...]) -> FunctionNode | None:
 
 
 def _quick(function: FunctionNode) -> bool:
-    """Whether a copy runs once at most for each set of parameters: other decorators may run it a hundred times."""
+    """Whether a copy runs at most once for each set of parameters: other decorators may run it a hundred times."""
     return all(isinstance(each, ast.Call) and _name(each.func) == "parametrize" for each in function.decorator_list)
 
 
 def _with_fresh_object(function: FunctionNode) -> Iterator[FunctionNode]:
-    """Copies of a test, one for each comparison that it is sure to reach: in its own body, under no condition."""
+    """Copies of a test, one for each comparison that is always reached: in its own body, not in a condition."""
     for index, statement in enumerate(function.body):
         made = copy.deepcopy(function)
         if _made_foreign(made.body[index], statement):
@@ -169,7 +169,7 @@ def _with_fresh_object(function: FunctionNode) -> Iterator[FunctionNode]:
 
 
 def _keep_first_parameters(function: FunctionNode) -> None:
-    """Leave the first set of each list of parameters."""
+    """Keep only the first set of each list of parameters."""
     for call in function.decorator_list:
         if isinstance(call, ast.Call) and len(call.args) > 1 and isinstance(call.args[1], ast.List | ast.Tuple):
             call.args[1].elts = call.args[1].elts[:1]
@@ -198,7 +198,7 @@ def _fresh() -> ast.expr:
 
 
 def without_sentinels(report: SuiteReport, ids: Iterable[str]) -> tuple[SuiteReport, list[str], set[str]]:
-    """A report as it is without its sentinels; those that did not fail (they passed or did not run); the others."""
+    """(Report without its sentinels, faults of those that passed or did not run, ids of those that failed)."""
     bases = set(ids)
     cases = {case.id: case for case in report.cases.values() if without_parameters(case.id) not in bases}
     ours = [case for case in report.cases.values() if without_parameters(case.id) in bases]

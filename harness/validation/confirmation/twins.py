@@ -1,4 +1,4 @@
-"""Twins of a test: the same test with one input varied, which writes down what it sees instead of asserting it.
+"""Twins of a test: the same test with one input varied, recording observations instead of asserting.
 
 The idea is that of metamorphic and differential testing: what the answer to a varied input is need not be known, as the
 gold patch gives it. A test module is copied, its tests with all their helpers and fixtures; in each copy of a test one
@@ -18,19 +18,18 @@ from runtime.testing import without_parameters
 
 OBSERVER = "__observer__"
 MOST_SITES = 48
-"""Literals of one test that are varied at most."""
-_MOST_NODES = 2000  # of a module's constant that is copied into a test
+"""Most literals of one test that are varied."""
+_MOST_NODES = 2000  # most nodes of a module's constant that is copied into a test
 
 _FIXED = ast.JoinedStr | ast.Import | ast.ImportFrom | ast.MatchValue
-_STEERING = frozenset({"match", "id", "ids", "marks", "msg", "reason", "encoding"})  # keywords that are no inputs
+_STEERING = frozenset({"match", "id", "ids", "marks", "msg", "reason", "encoding"})  # keywords that are not inputs
 
 
 @dataclass(frozen=True)
 class Twin:
-    """A varied test: its node id without parameters, the test it comes from, and what was varied.
+    """A varied test: its node id without parameters, the test it comes from, and the variation.
 
-    `value` is the Python text of the literal that stands in place of another; the base of a test, which varies
-    nothing, has none.
+    `value` is the Python text of the new literal; the base of a test, which varies nothing, has none.
     """
 
     id: str
@@ -47,7 +46,7 @@ class Twin:
 
 @dataclass(frozen=True)
 class TwinModule:
-    """A test module's copy, to be written beside it, with its twins."""
+    """A test module's copy, to be written next to it, with its twins."""
 
     path: str
     source: str
@@ -55,10 +54,10 @@ class TwinModule:
 
 
 def twin_module(path: str, source: str, tests: Iterable[str], most: int) -> TwinModule | None:
-    """The twins of some tests of a module, at most `most` beside their bases; None if there is nothing to vary.
+    """The twins of some tests of a module, at most `most` in addition to their bases; None if there is nothing to vary.
 
-    `tests` are node ids; parameters in them are left aside. A module that does not parse has no twins. The same
-    arguments give the same module.
+    `tests` are node ids; parameters in them are ignored. A module that does not parse has no twins. The result is
+    deterministic.
     """
     try:
         tree = parse_python(source.removeprefix("\ufeff"))
@@ -94,7 +93,7 @@ def _prefix(path: str) -> str:
 
 
 def _functions(tree: ast.Module, name: Sequence[str]) -> Iterator[tuple[list[ast.stmt], FunctionNode]]:
-    """The definition of a test by its qualified name, with the body that it lies in."""
+    """The definition of a test by its qualified name, with the enclosing body."""
     body = tree.body
     for part in name[:-1]:
         owner = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == part), None)
@@ -142,7 +141,7 @@ def _value(site: ast.expr) -> Value:
 
 
 def _sites(function: FunctionNode) -> Iterator[ast.Constant]:
-    """Literals that may be inputs: not documentation, not keywords that steer pytest, not what is merely expected."""
+    """Literals that may be inputs: not documentation, not keywords that configure pytest, not expected values."""
     skipped = set(_left_out(function))
     for decorator in function.decorator_list:
         if isinstance(decorator, ast.Call) and len(decorator.args) > 1 and called_name(decorator) == "parametrize":
@@ -176,7 +175,7 @@ def _left_out(function: FunctionNode) -> Iterator[int]:
 
 
 def _keep_only_varied_parameters(made: FunctionNode, whole: FunctionNode, number: int) -> None:
-    """Of a list of parameter sets, leave the one that was varied: the others are as before."""
+    """Keep only the varied set in a list of parameter sets: the others are unchanged."""
     before = 0
     for decorator in made.decorator_list:
         if not (
@@ -203,7 +202,7 @@ class _Replaced(ast.NodeTransformer):
 
 
 class _Inlined(ast.NodeTransformer):
-    """Puts a module's literal constants where a test names them, so that they can be varied for one test alone."""
+    """Inlines a module's literal constants where a test names them, so that they can be varied for one test alone."""
 
     def __init__(self, constants: dict[str, ast.expr]) -> None:
         self._constants = constants
@@ -215,7 +214,7 @@ class _Inlined(ast.NodeTransformer):
 
 
 def _module_constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """Names that a module binds once, to a literal."""
+    """Names bound exactly once in a module, to a literal."""
     bound: dict[str, list[ast.expr | None]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
@@ -241,7 +240,7 @@ def _observing(function: FunctionNode) -> FunctionNode:
 
 
 def _with_import(tree: ast.Module) -> ast.Module:
-    """The module, with the observer imported after its documentation and its imports from the future."""
+    """The module, with the observer imported after its docstring and `__future__` imports."""
     head = [isinstance(n, ast.Expr) or (isinstance(n, ast.ImportFrom) and n.module == "__future__") for n in tree.body]
     tree.body.insert(
         head.index(False) if False in head else len(head), ast.Import([ast.alias(OBSERVER.strip("_"), OBSERVER)])
@@ -250,7 +249,7 @@ def _with_import(tree: ast.Module) -> ast.Module:
 
 
 def _shares(sizes: list[int], most: int) -> list[int]:
-    """How many of each list are taken so that all together are at most `most`, the smaller lists whole."""
+    """How many of each list to take so that all together are at most `most`, the smaller lists whole."""
     taken = [0] * len(sizes)
     while sum(taken) < most and any(t < s for t, s in zip(taken, sizes, strict=True)):
         for index, size in enumerate(sizes):

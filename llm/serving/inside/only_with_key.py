@@ -1,6 +1,6 @@
-"""Runs inside vLLM, in its environment: asks for the API key on every path but /health.
+"""Runs inside vLLM, in its environment: requires the API key on every path but /health.
 
-vLLM itself asks for it under /v1 (and a few more) only; /invocations, /tokenize and others answer anyone.
+vLLM itself requires it under /v1 (and a few more) only; /invocations, /tokenize and others are open to anyone.
 """
 
 import os
@@ -15,13 +15,13 @@ App = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
 
 
 class OnlyWithKey:
-    """A layer around an ASGI application. The key is in VLLM_API_KEY."""
+    """ASGI middleware. The key is in VLLM_API_KEY."""
 
     def __init__(self, app: App) -> None:
         self.app, self._wanted = app, f"Bearer {os.environ['VLLM_API_KEY']}".encode()
 
     async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 401."""
+        """Pass the request on, or answer 401."""
         if scope["type"] == "lifespan" or scope["path"] == "/health" or self._has_key(scope):
             await self.app(scope, receive, send)
         elif scope["type"] == "http":

@@ -1,9 +1,9 @@
-"""What the runner's own modules in the sandbox are told, and the way on which they report.
+"""Input of the runner's own modules in the sandbox, and the channel on which they report.
 
-It is copied beside each of them, so it imports nothing of ours and keeps to Python 3.7. What they are told lies in a
-file that is gone, as is their source, before any code of the repository runs. They report on a pipe, at once, in
-numbered lines that carry a message authentication code: what was sent cannot be taken back or changed, and what
-others send is seen.
+It is copied next to each of them, so it imports nothing of ours and keeps to Python 3.7. Their input is in a file that
+is deleted, as is their source, before any code of the repository runs. They report on a pipe, at once, in numbered
+lines with a message authentication code: a sent line cannot be withdrawn or changed, and lines of other senders are
+detected.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 
 def opened(keep: Callable[[dict[str, Any]], bool] = lambda told: False) -> tuple[dict[str, Any], Any]:
-    """What the module beside this one is told, and the function that sends a line of fields.
+    """The input of the module next to this one, and the function that sends a line of fields.
 
-    Unless `keep` says so of what is told, the files of both are removed.
+    The files of both are removed, unless `keep` returns true for the input.
     """
     here = Path(__file__).parent
     told = json.loads((here / "told.json").read_text(encoding="utf-8"))

@@ -1,16 +1,16 @@
-"""The part of a judged run that watches what the tested code does to the run itself.
+"""The part of a judged run that watches for tampering with the run by the tested code.
 
-It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4; there are audit hooks
+It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4; audit hooks exist
 since Python 3.8. It notes, with the file that did it,
 
-- `runner`: functions of the test runner that are no longer those of the start, on classes or on single tests;
-- `frames`, `objects`: a stack frame or the garbage collector asked for by tested code, which leads to the tests'
+- `runner`: functions of the test runner that were replaced since the start, on classes or on single tests;
+- `frames`, `objects`: a stack frame or the garbage collector requested by tested code, which gives access to the tests'
 variables;
 - `tests`: a hidden test file opened, moved or changed by tested code; `report`: the same for the runner's own folders;
 - `trace`, `hook`, `code`, `memory`: tracing, another audit hook, a function's code replaced, raw memory.
 
-What it notes is no proof of bad intent: the commit's own code may do the same, and is asked for comparison. Code in the
-same process can undo what this module does if it knows how; docs/sandbox.md says what that leaves open.
+A note is no proof of bad intent: the commit's own code may do the same, and is run for comparison. Code in the same
+process can undo what this module does if it knows how; docs/sandbox.md says what remains open.
 
 PYTEST_DONT_REWRITE: there is no assertion here.
 """
@@ -40,7 +40,7 @@ _OURS = ("/cra" + sep, str(Path(_WANTED["results"]).parent) + sep)  # the runner
 _TRUSTED += (*_OURS, "<frozen ")
 _RUNNER = ("_pytest", "pluggy", "pytest", "unittest", "builtins", "json", "xml")
 _MOST_SEEN = 64
-_MOST_CHECKS = 5  # tests after which the runner is looked at, beside the look at the end
+_MOST_CHECKS = 5  # checks of the runner after tests, in addition to the one at the end
 _PID = getpid()
 _SEEN = set()  # type: set[tuple[str, str, str]]
 _STATE = {"on": False, "busy": False, "checks": 0}
@@ -51,13 +51,13 @@ _PATHS = frozenset({"open", "os.rename", "os.remove", "os.truncate", "os.link", 
 _TRACING = frozenset({"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"})
 _MEMORY = frozenset({"ctypes.cdata", "ctypes.addressof", "ctypes.string_at", "ctypes.call_function", "ctypes.dlsym"})
 _SETTERS = frozenset({"object.__setattr__", "object.__delattr__", "code.__new__"})
-_INSPECT, _TRACEBACK = sep + "inspect.py", sep + "traceback.py"  # they hand frames on to their callers
+_INSPECT, _TRACEBACK = sep + "inspect.py", sep + "traceback.py"  # they return frames to their callers
 
 
 def _is_tested(file: str) -> bool:
-    """Whether code of this file name may be the repository's own and no test: all that is not known to be another's.
+    """Whether code of this file name may be the repository's own and not a test: any file not known to be another's.
 
-    Code chooses its file name as it likes, so a name that is not known is nobody's word for being harmless.
+    Code can choose its file name, so an unknown name is no evidence that it is harmless.
     """
     known = file in _SOURCES or file.startswith(_TRUSTED) or file.rpartition(sep)[2].startswith("conftest.")
     return not known
@@ -68,9 +68,9 @@ def _shown(file: str) -> str:
 
 
 def _asker() -> str:
-    """The file of tested code that is on the stack nearest to an event, relative to the root; "" if there is none.
+    """The file of tested code on the stack that is nearest to an event, relative to the root; "" if there is none.
 
-    A thread that no test and not the runner began has been started by tested code, whatever it runs.
+    A thread started by neither a test nor the runner was started by tested code, whatever it runs.
     """
     frame = sys._getframe(2)
     begun = False
@@ -84,7 +84,7 @@ def _asker() -> str:
 
 
 def _direct(passing_on: tuple[str, ...]) -> bool:
-    """Whether tested code itself asked for a frame, or through modules that pass frames on."""
+    """Whether tested code requested a frame directly, or through modules that pass frames on."""
     frame = sys._getframe(3)  # past this function, the watcher and the hook
     while frame is not None and frame.f_code.co_filename.endswith(passing_on):
         frame = frame.f_back  # type: ignore[assignment]
@@ -92,7 +92,7 @@ def _direct(passing_on: tuple[str, ...]) -> bool:
 
 
 def _is_callers(other: Any) -> bool:
-    """Whether something is the frame of a hidden test that is running: not of one that an exception came out of."""
+    """Whether an object is the frame of a hidden test that is running, and not one from an exception's traceback."""
     if not isinstance(other, types.FrameType) or other.f_code.co_filename not in _SOURCES:
         return False
     frame = sys._getframe(3)
@@ -106,7 +106,7 @@ def _is_of_test(function: Any) -> bool:
 
 
 def _note(kind: str, what: str, asker: str) -> None:
-    """Note something once for each file that does it; of the runner, each part that is not as before."""
+    """Record an event once for each file; for the runner, once for each replaced part."""
     key = (kind, what if kind in ("runner", "rewritten") else "", asker)
     if key not in _SEEN and len(_SEEN) < _MOST_SEEN:
         _SEEN.add(key)
@@ -166,7 +166,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 _AT_START = []  # type: list[tuple[str, Mapping[str, Any], str, Any]]
-"""Everything callable of the runner's: its owner, where it is looked up, under which name, and what it was."""
+"""Every callable of the runner: its owner, where it is looked up, its name, and its original value."""
 
 
 def _held(owner: str, names: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], str, Any]]:
@@ -184,21 +184,21 @@ def _remember_runner() -> None:
 
 
 def _check_runner() -> None:
-    """Look for what was put in the place of the runner's own; that code is replaced in a function is an event."""
+    """Find replaced functions of the runner; replacing the code object of a function is an event."""
     for owner, names, name, value in _AT_START:
         if names.get(name) is not value and not _is_legacy(owner, names, name):
             _note("runner", f"{owner}.{name}", "")
 
 
 def _is_legacy(owner: str, names: Mapping[str, Any], name: str) -> bool:
-    """Whether pytest itself put an older way to name paths in place of something, after the start."""
+    """Whether pytest itself replaced something by its legacy path support, after the start."""
     legacy = vars(sys.modules.get("_pytest.legacypath", types))
     new = legacy.get(f"{owner.rpartition('.')[2]}_{name}")
     return new is not None and names.get(name) is new and any(value is new for _, _, _, value in _AT_START)
 
 
 def _function(item: Any) -> Any:
-    """The function behind a test, None where that is not known yet."""
+    """The function behind a test, None where it is not known yet."""
     found = vars(item).get("_obj")
     return getattr(found, "__func__", found)
 
@@ -208,7 +208,7 @@ _COLLECTED = {}  # type: dict[int, Any]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: Any) -> None:
-    """Remember what each test is going to run."""
+    """Remember the function of each test."""
     _COLLECTED.update((id(item), _function(item)) for item in session.items)
 
 
@@ -226,7 +226,7 @@ def _check_item(item: Any) -> None:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests() -> Iterator[None]:
-    """Begin to watch: plugins are loaded, code of the repository is not."""
+    """Start watching: plugins are loaded, code of the repository is not."""
     sys.modules.pop(__name__, None)
     _remember_runner()
     _WRITTEN.update((path, _state(path)) for path in _HIDDEN)
@@ -238,7 +238,7 @@ def pytest_load_initial_conftests() -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: Any) -> Iterator[None]:
-    """Look at the test before it runs, and at the runner after it: what it replaced for itself is put back by then."""
+    """Check the test before it runs, and the runner after it: the test's own patches are undone by then."""
     _check_function(item)
     yield
     if _STATE["checks"] < _MOST_CHECKS:
@@ -249,7 +249,7 @@ def pytest_runtest_protocol(item: Any) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_sessionfinish(session: Any) -> Iterator[None]:
-    """Look once more, and report."""
+    """Check once more, and report."""
     if getpid() == _PID:
         _check_runner()
         for item in getattr(session, "items", []):
@@ -262,7 +262,7 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
 
 
 def _state(path: str) -> tuple[int, int, int]:
-    """What no write, rename or change of rights leaves as it was: change times cannot be set."""
+    """File state that every write, rename or chmod changes: change times cannot be set."""
     try:
         found = stat(path)  # noqa: PTH116
     except OSError:

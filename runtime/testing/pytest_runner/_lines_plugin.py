@@ -1,9 +1,9 @@
-"""The part of a measurement that lies inside the repository's own pytest: which lines of some files are run.
+"""The part of a measurement inside the repository's own pytest: which lines of some files are run.
 
 It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. It is loaded before
-any conftest, so that what runs on import counts. Where there is `sys.monitoring` (Python 3.12) it costs next to nothing
-and leaves other tracers alone; before, it is a trace function, which it sets again where a test has taken it away. What
-other processes run is not seen. At the end it writes `lines-PID.json`: for each file the lines that can run and those
+any conftest, so that import-time lines count. With `sys.monitoring` (Python 3.12) it costs next to nothing and does not
+interfere with other tracers; before, it is a trace function, which it sets again where a test has removed it. Lines run
+by other processes are not seen. At the end it writes `lines-PID.json`: for each file the lines that can run and those
 that did.
 
 PYTEST_DONT_REWRITE: there is no assertion here.
@@ -104,7 +104,7 @@ _start()
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: Any) -> Iterator[None]:
-    """Keep the repository's own measurement of coverage from starting: two would be in each other's way."""
+    """Keep the repository's own coverage measurement from starting: two would interfere."""
     known = early_config.known_args_namespace
     if getattr(known, "cov_source", None):
         known.cov_source = []
@@ -113,7 +113,7 @@ def pytest_load_initial_conftests(early_config: Any) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: Any) -> Iterator[None]:
-    """Set the trace function again if a test took it away."""
+    """Set the trace function again if a test removed it."""
     if sys.version_info < (3, 12) and sys.gettrace() is not _trace:
         sys.settrace(_trace)
     yield
@@ -121,7 +121,7 @@ def pytest_runtest_protocol(item: Any) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: Any) -> Iterator[None]:
-    """Write what ran."""
+    """Write the lines that ran."""
     yield
     if getpid() != _PID:
         return

@@ -1,13 +1,13 @@
-"""The part of a run of twins that lies inside the repository's pytest: what their checks saw, written down, not judged.
+"""The part of a run of twins inside the repository's pytest: records what their checks saw, without judging it.
 
 It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. A twin calls `equal`,
-`truth`, `passes` and `expects` where its original would assert. Nothing here knows what the right answer is: that is
-compared outside.
+`truth`, `passes` and `expects` where its original would assert. The right answer is not known here: it is compared
+outside.
 
-A value is written down as far as an equality test would tell, not as it is built: numbers by value, texts, sequences,
-sets and mappings by their members, whatever their classes; of any other object the declared fields that are compared.
-An object that declares none is just an object. Of a candidate's objects their state is written as well, where the gold
-patch's have fields: another class may keep the same under other names.
+A value is recorded as far as an equality test would distinguish it, not by its implementation: numbers by value, texts,
+sequences, sets and mappings by their members, whatever their classes; for any other object the declared fields that are
+compared. An object that declares none is just an object. A candidate's objects are recorded with their state as well,
+where the gold patch's have fields: another class may keep the same under other names.
 
 PYTEST_DONT_REWRITE: there is no assertion here.
 """
@@ -28,9 +28,9 @@ import pytest
 
 _WANTED, _send = import_module(f"{__name__}_channel").opened()
 _SECONDS = int(_WANTED["seconds"])
-_MOST = 200  # observations of one test
-_DEEP, _LONG, _WIDE, _MUCH = 6, 2000, 500, 5000  # nesting, characters, members, and parts that are written of a value
-_MOST_STATE = 40  # attributes of an object
+_MOST = 200  # most observations of one test
+_DEEP, _LONG, _WIDE, _MUCH = 6, 2000, 500, 5000  # most nesting, characters, members and parts of a value
+_MOST_STATE = 40  # most attributes of an object
 _TWIN = re.compile(r"_twin\d+$")
 _ONLY = frozenset(_WANTED["only"])  # node ids without parameters; all twins if there are none
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
@@ -65,12 +65,12 @@ def _number(value: Any) -> Any:
 
 
 def _standard(value: Any, modules: set[str]) -> Any:
-    """The most general class of some modules of the standard library that a value is of, or None."""
+    """The most general class of some standard library modules that a value is an instance of, or None."""
     return next((kind for kind in type(value).__mro__[::-1] if kind.__module__.split(".")[0] in modules), None)
 
 
 def _fields(value: Any) -> list[str]:
-    """Names of the declared fields that an equality test compares, of whichever make; private ones left out."""
+    """Names of the declared fields that an equality test compares, of any kind of class; private ones left out."""
     kind = type(value)
     declared = getattr(kind, "__dataclass_fields__", None)
     if declared is not None:
@@ -83,7 +83,7 @@ def _fields(value: Any) -> list[str]:
 
 
 def _state(value: Any) -> dict[str, Any]:
-    """What an object holds: its attributes, those in slots, and what its properties give."""
+    """The state of an object: its attributes, those in slots, and the values of its properties."""
     found = dict(getattr(value, "__dict__", None) or {})
     for kind in type(value).__mro__[:-1]:
         for name, attribute in list(vars(kind).items()):
@@ -97,13 +97,13 @@ def _state(value: Any) -> dict[str, Any]:
     return {name: found[name] for name in sorted(found)[:_MOST_STATE] if isinstance(name, str)}
 
 
-class _Teller:
-    """Writes one value down, so many parts of it at most."""
+class _Encoder:
+    """Encodes one value, with a limit on its parts."""
 
     def __init__(self) -> None:
         self._left = _MUCH
 
-    def tell(self, value: Any, deep: int) -> Any:
+    def encode(self, value: Any, deep: int) -> Any:
         """A value as a structure of plain ones."""
         self._left -= 1
         if self._left < 0:
@@ -118,14 +118,14 @@ class _Teller:
 
     def _instance(self, value: Any, plain: Any, deep: int) -> Any:
         names = [] if deep <= 0 or issubclass(type(value), type) else _fields(value)
-        fields = [[name, self.tell(getattr(value, name, None), deep - 1)] for name in names] or None
+        fields = [[name, self.encode(getattr(value, name, None), deep - 1)] for name in names] or None
         if not _WANTED["states"]:
             return ["is", plain, fields]
         state = {} if deep <= 0 or issubclass(type(value), type) else _state(value)
-        return ["is", plain, fields, [[name, self.tell(each, min(deep - 1, 2))] for name, each in state.items()]]
+        return ["is", plain, fields, [[name, self.encode(each, min(deep - 1, 2))] for name, each in state.items()]]
 
     def _plain(self, value: Any, deep: int) -> Any:
-        """What a value is as one of the language's own; None if it is none of these."""
+        """The encoding of a value of a built-in type; None for any other."""
         if issubclass(type(value), str):
             return ["str", _text(str.__str__(value))]
         if issubclass(type(value), (int, float, complex)) or _standard(value, _NUMERIC):
@@ -144,12 +144,12 @@ class _Teller:
             return ["set", sorted(self._each(iter(value), deep), key=json.dumps)]
         if issubclass(type(value), Mapping):
             items = dict.items(value) if issubclass(type(value), dict) else ((key, value[key]) for key in value)
-            pairs = [[self.tell(key, deep - 1), self.tell(each, deep - 1)] for key, each in islice(items, _WIDE)]
+            pairs = [[self.encode(key, deep - 1), self.encode(each, deep - 1)] for key, each in islice(items, _WIDE)]
             return ["dict", sorted(pairs, key=json.dumps)]
         return None
 
     def _each(self, values: Iterator[Any], deep: int) -> list[Any]:
-        return [self.tell(each, deep - 1) for each in islice(values, _WIDE)]
+        return [self.encode(each, deep - 1) for each in islice(values, _WIDE)]
 
     @staticmethod
     def _as_text(value: Any) -> str:
@@ -160,9 +160,9 @@ class _Teller:
 
 
 def _written(value: Any) -> Any:
-    """A value as far as it can be told; reading it may fail, since it is strangers' code that answers."""
+    """A value encoded as far as possible; reading it may fail, since that runs untrusted code."""
     try:
-        return _Teller().tell(value, _DEEP)
+        return _Encoder().encode(value, _DEEP)
     except Exception as error:  # noqa: BLE001
         return ["unreadable", type(error).__name__]
 
@@ -173,23 +173,23 @@ def _see(*what: Any) -> None:
 
 
 def equal(place: int, left: Any, right: Any) -> Any:
-    """What `left == right` gives; both sides are written down, and whether they were equal."""
+    """The result of `left == right`; records both sides, and whether they were equal."""
     same = left == right
     try:
-        told = bool(same)
+        result = bool(same)
     except Exception:  # noqa: BLE001 - such as an array of several truths
-        told = None
-    _see("equal", place, told, _written(left), _written(right))
+        result = None
+    _see("equal", place, result, _written(left), _written(right))
     return same
 
 
 def truth(place: int, value: Any) -> None:
-    """What would have been asserted."""
+    """Records the value that would have been asserted."""
     _see("truth", place, bool(value))
 
 
 def passes(place: int, check: Callable[[], Any]) -> Any:
-    """Whether a check of the test's own passes."""
+    """Records whether a check of the test's own passes."""
     try:
         result = check()
     except AssertionError:
@@ -200,7 +200,7 @@ def passes(place: int, check: Callable[[], Any]) -> Any:
 
 
 class expects:
-    """A context manager that expects an exception or a warning, and whether that came."""
+    """A context manager that expects an exception or a warning, and records whether it came."""
 
     def __init__(self, place: int, inner: Any) -> None:
         self._place, self._inner = place, inner
@@ -224,7 +224,7 @@ def _late(number: int, frame: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """Leave out what is no twin: the tests that a twin's module was copied with, and twins that do not judge."""
+    """Deselect tests that are not twins: those copied with a twin's module, and twins that do not judge."""
     kept: list[Any] = []
     others: list[Any] = []
     for item in items:
@@ -236,10 +236,10 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: Any) -> Iterator[None]:
-    """Bound the time of one twin."""
+    """Limit the time of one twin."""
     _NOW.update(test=item.nodeid, seen=[])
     before = [(number, signal.signal(number, _late)) for number in (signal.SIGALRM, signal.SIGVTALRM)]
-    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)  # a busy machine makes nothing slow
+    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)  # CPU time, so that load on the machine does not count
     signal.alarm(2 * _SECONDS)
     try:
         yield
@@ -251,7 +251,7 @@ def pytest_runtest_call(item: Any) -> Iterator[None]:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Write down what one test saw, and how it ended."""
+    """Record what one test saw, and how it ended."""
     if report.when == "call" or report.outcome != "passed":
         seen = _NOW["seen"] if _NOW["test"] == report.nodeid and report.when == "call" else []
         _send(report.nodeid, f"{report.when} {report.outcome}", seen)

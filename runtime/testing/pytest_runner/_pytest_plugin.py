@@ -1,10 +1,10 @@
-"""The part of a test run that lies inside the repository's own pytest: order, early stop, and exact records.
+"""The part of a test run inside the repository's own pytest: order, early stop, and exact records.
 
-It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. Beside the
-JUnit report it sends a line for each phase of each test and each module that could not be collected, which is what is
-known of a run that was killed, and what no later hand can change. Last it sends a seal with a digest of the report,
-without which a report does not count. What this module is told and its own source are gone before any code of the
-repository runs, and the module is not among `sys.modules` by then. Required tests are known by keyed hashes only.
+It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. In addition to the
+JUnit report it sends a line for each phase of each test and each module that could not be collected; these lines
+survive when the run is killed, and cannot be changed later. Last it sends a seal with a digest of the report, without
+which a report does not count. The input of this module and its own source are deleted before any code of the repository
+runs, and the module is not in `sys.modules` by then. Required tests are known by keyed hashes only.
 
 PYTEST_DONT_REWRITE: there is no assertion here.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-_WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller records for it
+_WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller does the recording
 _WANTED, _send = import_module(f"{__name__}_channel").opened(lambda told: bool(told["workers"]))
 _RESULTS = Path(_WANTED["results"])
 _FIRST, _REQUIRED = frozenset(_WANTED["first"]), frozenset(_WANTED["required"])
@@ -81,7 +81,7 @@ def pytest_cmdline_main(config: Any) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests() -> Iterator[None]:
-    """Leave `sys.modules` before the first code of the repository runs."""
+    """Remove itself from `sys.modules` before the first code of the repository runs."""
     if not _WANTED["workers"]:
         sys.modules.pop(__name__, None)
     yield
@@ -89,7 +89,7 @@ def pytest_load_initial_conftests() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: Any, config: Any, items: list[Any]) -> None:
-    """Bring the tests of the first files to the front; the order is otherwise kept."""
+    """Move the tests of the first files to the front; the order is otherwise kept."""
     items.sort(key=lambda item: _path(item.nodeid) not in _FIRST)
     for item in items:
         item.user_properties.append(("cra_id", json.dumps(item.nodeid)))
@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(session: Any, config: Any, items: list[Any]) -
 
 
 def pytest_collection_finish(session: Any) -> None:
-    """Note how many tests there are to finish."""
+    """Count the tests to finish."""
     _run.unfinished = len(session.items)
 
 
@@ -112,16 +112,16 @@ def pytest_runtestloop(session: Any) -> bool | None:
 
 
 def pytest_collectreport(report: Any) -> None:
-    """Note modules that cannot be collected, or that skip themselves."""
+    """Record modules that cannot be collected, or that skip themselves."""
     if report.outcome != "passed":
         _record("collect", report.nodeid, report.outcome, _text(report))
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Note each phase of each test."""
+    """Record each phase of each test."""
     outcome = "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
     message = "" if outcome == "passed" else _text(report)
-    if report.when != "setup" or message:  # a set-up that went well is followed by what it was for
+    if report.when != "setup" or message:  # a successful set-up is followed by the call
         _record("test", report.nodeid, report.when, outcome, report.duration, message)
     key = _hash(report.nodeid)
     if key not in _REQUIRED:
@@ -133,7 +133,7 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 
 def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
-    """Count, and stop after the last test of the first files, if that is wanted."""
+    """Count, and stop after the last test of the first files, if requested."""
     _run.unfinished -= 1
     if _run.left and _path(nodeid) in _FIRST:
         _run.left -= 1
@@ -144,7 +144,7 @@ def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: Any) -> Iterator[None]:
-    """Seal the report once everyone else has written theirs."""
+    """Seal the report once all other hooks have written theirs."""
     yield
     report = _RESULTS / "report.xml"
     if _WORKER or getpid() != _PID or not report.exists():

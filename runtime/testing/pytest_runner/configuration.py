@@ -1,4 +1,4 @@
-"""What a repository tells its test runner: options, and plugins that its distribution registers."""
+"""A repository's configuration of its test runner: options, and plugins that its distribution registers."""
 
 import configparser
 import json
@@ -9,11 +9,11 @@ from typing import Any
 _WHOLE = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml")
 _SECTIONS = {"setup.cfg": ("tool:pytest", "options.entry_points"), "tox.ini": ("pytest",)}
 CONFIGURATION_FILES = (*_WHOLE, "pyproject.toml", *_SECTIONS)
-"""Files in a tree's root that can steer pytest."""
+"""Files in a tree's root that can configure pytest."""
 
 
 def runner_configuration(read: Callable[[str], bytes | None]) -> str:
-    """Everything in a tree's root that steers pytest, as canonical text. `read` gives a file's bytes, or None.
+    """Everything in a tree's root that configures pytest, as canonical text. `read` gives a file's bytes, or None.
 
     A file that does not parse counts with its whole text.
     """

@@ -1,4 +1,4 @@
-"""What a judged run's watcher saw the tested code do to the run itself."""
+"""Tampering with a judged run by the tested code, as reported by the run's watcher."""
 
 import os
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ class Guard:
 
     def __init__(self, sandbox: Sandbox, tree: Path, hidden: Sequence[str]) -> None:
         root = sandbox.workdir_path(tree)
-        self._seen: list[Sighting] | None = None
-        told = {"root": str(root), "hidden": sorted(os.path.normpath(root / path) for path in hidden)}
-        self.plugin = Plugin(_PLUGIN, "guard", told, self._collect)
+        self._seen: list[GuardEvent] | None = None
+        payload = {"root": str(root), "hidden": sorted(os.path.normpath(root / path) for path in hidden)}
+        self.plugin = Plugin(_PLUGIN, "guard", payload, self._collect)
 
     @property
-    def seen(self) -> list[Sighting] | None:
-        """What was seen; None if the watcher did not report to its end, although a run that ended by itself does."""
+    def seen(self) -> list[GuardEvent] | None:
+        """The events; None if the watcher did not report to its end, although a run that ended by itself does."""
         return self._seen
 
     def _collect(self, results: Path, received: Received) -> None:
@@ -31,9 +31,9 @@ class Guard:
         for line in received.lines:
             match line:
                 case ["seen", str(kind), str(what), str(file)]:
-                    seen.append(Sighting(kind=kind, what=what, file=file))
+                    seen.append(GuardEvent(kind=kind, what=what, file=file))
                 case ["end"]:
                     ended = True
         if received.forged:
-            seen.append(Sighting(kind="report", what="something else wrote to the watcher's channel", file=""))
+            seen.append(GuardEvent(kind="report", what="something else wrote to the watcher's channel", file=""))
         self._seen = seen if ended else None

@@ -1,7 +1,7 @@
-"""Which pytest plugins the distributions of an environment register.
+"""Pytest plugins registered by the distributions of an environment.
 
-The runner loads plugins by this list and not by looking for entry points itself: what it finds on the import path could
-be a candidate's. The list follows from the environment's wheels alone.
+The runner loads plugins from this list instead of searching entry points itself: those on the import path could be a
+candidate's. The list depends on the environment's wheels alone.
 """
 
 import configparser
@@ -12,13 +12,13 @@ from pathlib import Path
 PLUGIN_GROUP = "pytest11"
 """The group of entry points from which pytest takes its plugins."""
 
-_BLOCKED = frozenset({"randomly", "random_order", "cacheprovider"})  # their effect on order and files is unwanted
-_BY_NAME_SINCE = (4, 4)  # before, pytest's option -p took modules only
+_BLOCKED = frozenset({"randomly", "random_order", "cacheprovider"})  # they would change the order, or write files
+_BY_NAME_SINCE = (4, 4)  # earlier, pytest's option -p accepted modules only
 
 
 @functools.lru_cache(maxsize=256)
 def registered_plugins(prefix: Path) -> tuple[str, ...]:
-    """Names to give to pytest's option `-p`, in the order of their distributions, for the environment at `prefix`."""
+    """Names for pytest's option `-p`, in the order of their distributions, for the environment at `prefix`."""
     found: dict[str, str] = {}
     by_name = True
     for folder in sorted(path for path in prefix.glob("lib/python*/site-packages/*.dist-info") if path.is_dir()):

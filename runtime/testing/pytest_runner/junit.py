@@ -1,4 +1,4 @@
-"""Test outcomes out of a JUnit report that strangers' code had its hands on."""
+"""Test outcomes from an untrusted JUnit report."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 
 from models.suite import CaseResult, CaseStatus
 
-_MESSAGE = 2000  # characters that are kept of a failure message
+_MESSAGE = 2000  # most characters of a failure message
 _BADNESS = [CaseStatus.PASSED, CaseStatus.XFAILED, CaseStatus.SKIPPED, CaseStatus.FAILED, CaseStatus.ERROR]
 _OLD_XFAIL = "expected test failure"  # how pytest 4 marks an xfail
 
@@ -23,7 +23,7 @@ class BadReport(Exception):
 def parse(content: bytes) -> dict[str, CaseResult]:
     """Tests by node id; of several outcomes under one id the worst counts. Raises BadReport.
 
-    Entries for modules that were not collected carry no class name and are left out: the plugin notes them.
+    Entries for modules that were not collected have no class name and are left out: the plugin records them.
     """
     try:
         root: Element = fromstring(content, forbid_dtd=True)
@@ -58,7 +58,7 @@ def _case(element: Element) -> CaseResult:
 
 
 def _seconds(text: str) -> float:
-    """A duration; ValueError for what is none, or not finite, which no JSON could hold."""
+    """A duration; raises ValueError for anything else, also for infinities and NaN, which JSON cannot represent."""
     if not math.isfinite(seconds := float(text)):
         raise ValueError(f"time {text[:20]!r} is no duration")
     return seconds
@@ -76,9 +76,9 @@ def _status(child: Element) -> CaseStatus | None:
 
 
 def _node_id(element: Element) -> str:
-    """The id that our plugin noted, or the one that file, class name and name add up to.
+    """The id recorded by our plugin, or the one composed of file, class name and name.
 
-    The latter cannot tell characters that XML forbids from their escapes.
+    The latter cannot distinguish characters that XML forbids from their escapes.
     """
     for item in element.iterfind("properties/property"):
         if item.get("name") == "cra_id":

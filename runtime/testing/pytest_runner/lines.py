@@ -1,7 +1,7 @@
-"""Which lines of some files a test run executes, on whatever Python the repository's environment has.
+"""Lines of some files that a test run executes, on any Python of a repository's environment.
 
-A tracer of ours and not coverage.py: environments hold the wheels of the repository's own lock and nothing else, for
-Python 3.8 to 3.14, and no release of coverage.py runs on all of these.
+This uses our own tracer, not coverage.py: environments contain the wheels of the repository's own lock and nothing
+else, for Python 3.8 to 3.14, and no release of coverage.py supports all of these.
 """
 
 import os
@@ -35,10 +35,10 @@ _RECORD = TypeAdapter(dict[str, _File])
 def run_measured(
     sandbox: Sandbox, workdir: Path, setup: SuiteSetup, selection: Selection, limits: Limits, files: Collection[str]
 ) -> tuple[SuiteReport, dict[str, Lines]]:
-    """Run tests as `run_suite` does, and say which lines of `files` (relative paths) they ran.
+    """Run tests as `run_suite` does, and return which lines of `files` (relative paths) they ran.
 
-    A file that nothing is known of is left out: the run did not come to its end. What the tested code does to the
-    record cannot be told from the truth; a measurement is no verdict.
+    A file without a record is left out: the run did not end normally. The tested code can falsify the record; a
+    measurement is no verdict.
     """
     root = sandbox.workdir_path(workdir)
     inside = {os.path.normpath(root / path): path for path in sorted(files)}

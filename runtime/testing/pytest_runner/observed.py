@@ -1,4 +1,4 @@
-"""Running twins of tests and reading what they saw."""
+"""Running twins of tests and reading their observations."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -30,10 +30,10 @@ def run_observed(
     only: Collection[str] = (),
     states: bool = False,
 ) -> tuple[SuiteReport, dict[str, Seen]]:
-    """Run the twins in some modules of a work tree, or `only` some; what each saw, by its node id without parameters.
+    """Run the twins in some modules of a work tree, or `only` some; observations by node id without parameters.
 
-    Each twin has so many `seconds`. The twins find the observer as a module of the name `observer`. Twins that did
-    not run are not among the result. With `states`, what objects hold is written down beside what they declare.
+    `seconds` is the limit of each twin. The twins import the observer as a module named `observer`. Twins that did not
+    run are not in the result. With `states`, the state of objects is recorded in addition to their declared fields.
     """
     found: dict[str, Seen] = {}
 

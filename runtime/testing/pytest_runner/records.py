@@ -1,4 +1,4 @@
-"""What is known of a test run: what came on the channel as it ran, and the report that it left."""
+"""Records of a test run: the lines of its channel, and its report."""
 
 import hashlib
 import math
@@ -15,15 +15,15 @@ from runtime.testing.base import file_of
 from runtime.testing.channel import Received
 from runtime.testing.pytest_runner.junit import BadReport, parse, worst
 
-_MOST = 64 * MIB  # bytes of a report; 100,000 tests take about half of it
+_MOST = 64 * MIB  # most bytes of a report; 100,000 tests take about half of it
 
 
 @dataclass(frozen=True)
 class Records:
-    """`cases` come from the JUnit report if it is `sealed`, else from what was noted as the tests ran.
+    """`cases` come from the JUnit report if it is `sealed`, else from the lines sent during the run.
 
-    `exit_code` is the one that pytest meant to end with; `whole` says that it ran every test, or all up to a
-    stop that was asked for. `not_collected` maps files to the head of the error.
+    `exit_code` is the one with which pytest meant to end; `whole` means that it ran every test, or all up to a
+    requested stop. `not_collected` maps files to the head of the error.
     """
 
     sealed: bool
@@ -35,10 +35,10 @@ class Records:
 
 
 def read_records(results: Path, received: Received) -> Records:
-    """Read what a run left in `results`, and what came on the channel of our part of it.
+    """Read the report in `results`, and the lines received from our plugin.
 
-    A test counts with the worse of what was sent as it ran and what the report says at the end; one that nothing was
-    sent of does not count. A run on whose channel somebody else wrote is not sealed.
+    A test counts with the worse of the line sent during the run and its entry in the report; one without a line does
+    not count. A run with lines of another sender on its channel is not sealed.
     """
     cases, not_collected = _progress(received.lines)
     seal = _seal(received)
@@ -69,7 +69,7 @@ def _seal(received: Received) -> _Seal | None:
 
 
 def read_left(path: Path) -> bytes | None:
-    """A regular file of bearable size, or None: never through a link, never waiting at a pipe."""
+    """A regular file of bounded size, or None: never through a link, never blocking on a pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""Running a repository's test suite, once, inside a sandbox."""
+"""Running a repository's test suite once, inside a sandbox."""
 
 import hashlib
 import os
@@ -18,11 +18,11 @@ from runtime.testing.pytest_runner.plugin import InstalledPlugin, laid_out
 from runtime.testing.pytest_runner.records import Records, read_records
 
 RESTARTED = "[started again without the repository's addopts: pytest did not know all of them]\n"
-"""What the output of a run begins with whose options were left out."""
+"""First line of the output of a run without the repository's options."""
 
 _PLUGIN = Path(__file__).with_name("_pytest_plugin.py")
 _USAGE, _NO_TESTS = 4, 5  # pytest's exit codes
-_FINISHED = (0, 1, 2)  # all passed, some failed, or interrupted: by us, if the run is whole
+_FINISHED = (0, 1, 2)  # all passed, some failed, or interrupted: by our plugin, if the run is whole
 _ENDS = {ProcessEnd.TIMEOUT: SuiteEnd.TIMEOUT, ProcessEnd.OUTPUT_LIMIT: SuiteEnd.OUTPUT_LIMIT}
 
 
@@ -38,12 +38,11 @@ def run_suite(
 ) -> SuiteReport:
     """Run pytest over the work tree at `workdir` and read its JUnit report.
 
-    Of the plugins that distributions register, those of the setup are loaded and no others. `plugins` are further
-    modules of ours, with which all tests run in one process. Options that the repository sets for plugins which are
-    not installed make pytest refuse to start; it is then started again without the repository's `addopts` (unless
-    `restart` is off), and the
-    output begins with a line that says so. A module that skips itself as a whole is a skipped case under its path.
-    Raises InfrastructureError when the sandbox fails.
+    Only those registered plugins that the setup names are loaded. `plugins` are further modules of ours, with which all
+    tests run in one process. If the repository sets options for plugins that are not installed, pytest refuses to
+    start; it is then started again without the repository's `addopts` (unless `restart` is off), and the output begins
+    with a line that says so. A module that skips itself as a whole is a skipped case under its path. Raises
+    InfrastructureError when the sandbox fails.
     """
     report = _run_once(sandbox, workdir, setup, selection, limits, plugins, ())
     if restart and refused_options(report):
@@ -53,7 +52,7 @@ def run_suite(
 
 
 def refused_options(report: SuiteReport) -> bool:
-    """Whether the runner said that it does not know an option; anything that it runs can say so, too."""
+    """Whether the runner reported an unknown option; any code that it runs can print that, too."""
     return report.end is SuiteEnd.USAGE and "error: unrecognized arguments:" in report.output
 
 
@@ -73,8 +72,8 @@ def _run_once(
         records = read_records(results, received)
 
     with ExitStack() as stack:
-        told = _told(setup, selection, workers=not plugins)  # of the further ones none can be loaded twice
-        every = [Plugin(_PLUGIN, "suite", told, read), *plugins]
+        payload = _plugin_input(setup, selection, workers=not plugins)  # of the further ones none can be loaded twice
+        every = [Plugin(_PLUGIN, "suite", payload, read), *plugins]
         laid = [stack.enter_context(laid_out(sandbox, plugin)) for plugin in every]
         command = _command(setup, selection, laid, sandbox, sandbox.workdir_path(workdir), extra)
         done = sandbox.run(
@@ -102,10 +101,10 @@ def _run_once(
     )
 
 
-def _told(setup: SuiteSetup, selection: Selection, *, workers: bool) -> dict[str, Any]:
-    """What our part of pytest has to know. Of the required tests it gets keyed hashes, which name none of them.
+def _plugin_input(setup: SuiteSetup, selection: Selection, *, workers: bool) -> dict[str, Any]:
+    """The input of our pytest plugin. Required tests are given as keyed hashes, which do not reveal their names.
 
-    `workers` tells whether several processes may share the tests, if the command asks for it.
+    `workers` means that several processes may share the tests, if the command asks for it.
     """
     key = secrets.token_bytes(16)
     names = (test.encode("utf-8", "surrogateescape") for test in selection.required)
