@@ -121,7 +121,7 @@ def _run_states(
     return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
 
 
-def _told_apart(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
+def _distinguishes(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
     return bool({i for i in after.passed if file_of(i) in set(touched)} - before.passed)
 
 

@@ -42,7 +42,7 @@ class GoldJudge:
         """The analysis of the task: existing files that change, their symbols, and words that task and code share."""
         changes = self.gold.production or self.gold.tests
         touched = dict.fromkeys(name for change in changes for name in sorted(_touched(change)))
-        said = {word.lower() for word in WORD.findall(task)}
+        asked = {word.lower() for word in WORD.findall(task)}
         parts = dict.fromkeys(part for name in touched for part in name.split("."))
         shared = [word for word in self._mentioned if word.lower() in asked]
         files = [path for change in changes for path in _old_paths(change)]

@@ -64,7 +64,7 @@ TryModules = Callable[[UntestedInstance, Mapping[str, str]], Trial]
 
 def untested_instances(manifest: Manifest) -> list[Instance]:
     """Instances that only lack tests that tell them from their parent, in the manifest's order."""
-    return [each for each in manifest.instances if each.reason in WANTING and each.environment is not None]
+    return [each for each in manifest.instances if each.reason in RESOLVABLE and each.environment is not None]
 
 
 def supplement(subject: UntestedInstance, teacher: Teacher, attempt: TryModules) -> Supplement:

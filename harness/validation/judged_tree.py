@@ -19,7 +19,7 @@ from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links, overlay
 from runtime.environments import installed_modules
-from runtime.testing import PYTEST, Seen, Selection, Sighting, SuiteSetup, file_of, runner_of
+from runtime.testing import PYTEST, GuardEvent, Seen, Selection, SuiteSetup, file_of, runner_of
 from runtime.trees import (
     BuildFailed,
     Provisioned,

@@ -2,19 +2,19 @@
 
 from runtime.testing.base import Plugin, Selection, SuiteSetup, file_of, without_parameters
 from runtime.testing.registry import PYTEST, RUNNERS, runner_of
-from runtime.testing.results import Lines, Seen, Sighting
+from runtime.testing.results import GuardEvent, Lines, Seen
 from runtime.testing.runner import FileReader, RunGuard, TestRunner
 
 __all__ = [
     "PYTEST",
     "RUNNERS",
     "FileReader",
+    "GuardEvent",
     "Lines",
     "Plugin",
     "RunGuard",
     "Seen",
     "Selection",
-    "Sighting",
     "SuiteSetup",
     "TestRunner",
     "file_of",

@@ -67,7 +67,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A module of ours for a test runner to load: its source, what it is told, what is done with its report.
+    """A module of ours for a test runner to load: its source, the payload it reads, and what is done with its report.
 
     `collect` gets the folder that it wrote to and what came on the module's channel, once for each start of the runner.
     `purpose` names the module's folders in the sandbox.
@@ -75,5 +75,5 @@ class Plugin:
 
     source: Path
     purpose: str
-    told: Mapping[str, Any]
+    payload: Mapping[str, Any]
     collect: Callable[[Path, Received], None]

@@ -31,7 +31,7 @@ class Seen(tuple[str, ...]):
         return bool(parts) and all(end == PASSED and seen for end, seen in parts)
 
 
-class Sighting(Frozen):
+class GuardEvent(Frozen):
     """Something that tested code did to its own judging: the kind, what exactly, and which file did it, if known."""
 
     kind: str

@@ -8,7 +8,7 @@ from models.limits import Limits
 from models.suite import CaseResult, SuiteReport
 from runtime.sandbox import Sandbox
 from runtime.testing.base import Plugin, Selection, SuiteSetup
-from runtime.testing.results import Lines, Seen, Sighting
+from runtime.testing.results import GuardEvent, Lines, Seen
 
 FileReader = Callable[[str], bytes | None]
 """Gives the bytes of a regular file of a tree by its relative path; None if there is none."""
@@ -20,7 +20,7 @@ class RunGuard(Protocol):
     plugin: Plugin
 
     @property
-    def seen(self) -> list[Sighting] | None:
+    def seen(self) -> list[GuardEvent] | None:
         """What was seen, after the run; None if the guard did not report to its end."""
         ...
 

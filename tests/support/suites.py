@@ -7,7 +7,7 @@ from pathlib import Path
 from models.limits import Limits
 from models.suite import SuiteReport
 from runtime.sandbox import Mount, open_sandbox
-from runtime.testing import Seen, Sighting, SuiteSetup
+from runtime.testing import GuardEvent, Seen, SuiteSetup
 from runtime.testing.pytest_runner import run_observed, run_suite
 from runtime.testing.pytest_runner.guard import Guard
 

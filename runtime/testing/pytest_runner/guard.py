@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.sandbox import Sandbox
 from runtime.testing.base import Plugin
 from runtime.testing.channel import Received
-from runtime.testing.results import Sighting
+from runtime.testing.results import GuardEvent
 
 _PLUGIN = Path(__file__).with_name("_guard_plugin.py")
 
