@@ -9,15 +9,7 @@ from prefect import tags
 
 from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import generated_tests
-from harness.supplement import (
-    BY_LOAD,
-    Teacher,
-    UntestedInstance,
-    store_files,
-    supplement,
-    trial_key,
-    try_modules,
-)
+from harness.supplement import BY_LOAD, Teacher, UntestedInstance, store_files, supplement, trial_key, try_modules
 from harness.test_quality import cached_quality
 from models.chat import Message, prompt_text
 from models.files import Overlay

@@ -23,16 +23,7 @@ from store.runs.corpus import register_package
 from store.runs.questions import RawReader
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import latest_run
-from store.tables import (
-    Blob,
-    Campaign,
-    CampaignRun,
-    OutcomeRow,
-    TaskRun,
-    ValidationRow,
-    table_of,
-    utc_now,
-)
+from store.tables import Blob, Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow, table_of, utc_now
 from store.texts import Texts, find_text, read_texts
 
 _RUNS = table_of(TaskRun)

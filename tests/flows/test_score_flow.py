@@ -11,7 +11,7 @@ import pytest
 from models.training import TrainingTarget
 from tests.support.bad_server import Fail, ScriptedServer
 from tests.support.pairs_material import Repository, World
-from training.data.pairs import read_pairs
+from training.data.sources import read_pairs
 
 GOOD, BAD = '{"reason": "All there.", "score": 9}', '{"reason": "Wrong file.", "score": 2}'
 

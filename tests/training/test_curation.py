@@ -18,7 +18,7 @@ from tests.support.curation_material import dropped, lines, reserve_row, trained
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, gold_runs
 from training.bases.files import hash_file, hash_files
 from training.data.curation import curate
-from training.data.pairs import read_pairs
+from training.data.sources import read_pairs
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from training.data.curation.balance import by_stage, within_share
 from training.data.curation.contamination import COMMIT, INSTANCE, PROMPT, TASK, HeldOut
 from training.data.curation.duplicates import without_near_duplicates
 from training.data.curation.examples import Example
-from training.data.pairs import read_pairs
+from training.data.sources import read_pairs
 
 
 @pytest.fixture

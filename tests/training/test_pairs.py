@@ -24,9 +24,9 @@ from store.rows import table_of, writing
 from store.runs.closed_runs import owner_of
 from store.tables import TaskRun
 from tests.support.pairs_material import GOOD_SCOPE, LIBRARY, OLD, Repository, World, gold_runs
-from training.data.pairs import StoredExamples, read_pairs
-from training.data.pairs.evolution import left_as_it_was
-from training.data.pairs.templates import is_current, task_of
+from training.data.sources import StoredExamples, read_pairs
+from training.data.sources.evolution import left_as_it_was
+from training.data.sources.templates import is_current, task_of
 
 
 @pytest.fixture

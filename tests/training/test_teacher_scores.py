@@ -13,8 +13,8 @@ from models.training import TrainingTarget
 from tests.support.asking import router
 from tests.support.bad_server import Fail, ScriptedServer
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World
-from training.data.pairs import StoredExamples, read_pairs
 from training.data.scoring import Opinion, Scorer, Unscored, keep, read_opinion, unscored
+from training.data.sources import StoredExamples, read_pairs
 
 
 @pytest.fixture

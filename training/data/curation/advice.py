@@ -24,8 +24,8 @@ from store.runs import RawStore, StageUse
 from store.runs.attempts import stored_decisions
 from store.runs.attributions import read_attribution
 from store.runs.closed_runs import ClosedRun, read_runs
-from training.data.pairs import StoredExamples, read_pairs
-from training.data.pairs.scores import STUDENTS
+from training.data.sources import StoredExamples, read_pairs
+from training.data.sources.scores import STUDENTS
 
 if TYPE_CHECKING:
     from store.database import Connection

@@ -9,7 +9,7 @@ from models.protocols import Stage
 from models.training import Pair
 from store.runs.closed_runs import UNKNOWN
 from training.data.curation.examples import Example
-from training.data.pairs.reading import CLASSES, SOUGHT, classes_of
+from training.data.sources.reading import CLASSES, SOUGHT, classes_of
 
 ORGANISATIONS, DOMAIN_SHARE = "organisations", "domain-share"
 

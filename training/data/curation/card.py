@@ -8,7 +8,7 @@ from typing import Any
 from models.plans import Frozen
 from models.training import TrainingTarget
 from training.data.curation.examples import Example
-from training.data.pairs.funnel import FunnelRow
+from training.data.sources.funnel import FunnelRow
 
 MACHINE, PEOPLE, SFT, DPO = "card.json", "card.md", "sft.jsonl", "dpo.jsonl"
 

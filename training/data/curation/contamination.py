@@ -16,7 +16,7 @@ from models.curation_settings import CurationSettings
 from models.evaluation import EvaluationSet
 from models.training import Provenance
 from training.data.curation.short import SHORTEST, ShortTasks
-from training.data.pairs.templates import own_text, task_of
+from training.data.sources.templates import own_text, task_of
 
 _WORD = re.compile(r"\w+")
 COMMIT, INSTANCE, TASK, PROMPT = (

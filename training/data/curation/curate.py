@@ -31,8 +31,8 @@ from training.data.curation.mixing import Mix, domain_share, mix, organisations,
 from training.data.curation.rounds import EarlierRound, before_this, earlier_rounds
 from training.data.curation.splitting import by_repository, group_of, in_learning_order, splits
 from training.data.curation.writing import dataset_id, hashed, lines_of, write_dataset
-from training.data.pairs import Funnel, StoredExamples, read_pairs
-from training.data.pairs.reading import CLASSES
+from training.data.sources import Funnel, StoredExamples, read_pairs
+from training.data.sources.reading import CLASSES
 
 if TYPE_CHECKING:
     from store.database import Engine

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from training.data.curation.examples import Example
-from training.data.pairs.templates import own_text, task_of
+from training.data.sources.templates import own_text, task_of
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _RUN = 5

@@ -8,7 +8,7 @@ from models.training import TrainingTarget
 from training.data.curation.balance import by_class, by_sought, by_stage, within_share
 from training.data.curation.examples import Example
 from training.data.curation.rounds import EarlierRound, replayed
-from training.data.pairs import Funnel
+from training.data.sources import Funnel
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from models.protocols import Stage
 from models.training import Pair
 from training.data.curation.examples import Example
-from training.data.pairs.reading import classes_of
+from training.data.sources.reading import classes_of
 
 Split = Literal["train", "validation"]
 ENOUGH_REPOSITORIES = 3

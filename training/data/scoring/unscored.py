@@ -11,8 +11,8 @@ from store.learning.answer_scores import Opinion, add_score, scored_keys
 from store.runs import RawStore, digest
 from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
 from store.texts import read_texts
-from training.data.pairs.calls import Call, read_calls
-from training.data.pairs.scores import is_on_policy
+from training.data.sources.calls import Call, read_calls
+from training.data.sources.scores import is_on_policy
 
 
 class Unscored(NamedTuple):

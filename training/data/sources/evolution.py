@@ -30,9 +30,9 @@ from models.training import Preference
 from repos.index.symbols import symbols
 from repos.text import lines_of
 from store.texts import read_texts
-from training.data.pairs.calls import Call
-from training.data.pairs.coverage import known_by_gold
-from training.data.pairs.funnel import Funnel
+from training.data.sources.calls import Call
+from training.data.sources.coverage import known_by_gold
+from training.data.sources.funnel import Funnel
 
 if TYPE_CHECKING:
     from store.database import Connection

@@ -15,10 +15,10 @@ from models.curation_settings import CurationSettings
 from models.protocols import Stage
 from models.training import PairSource, Preference, TrainingTarget
 from store.texts import read_texts
-from training.data.pairs.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
-from training.data.pairs.funnel import Funnel
-from training.data.pairs.reading import is_text
-from training.data.pairs.templates import is_current
+from training.data.sources.calls import CUT_OFF, NO_PROMPT, UNREAD, Call
+from training.data.sources.funnel import Funnel
+from training.data.sources.reading import is_text
+from training.data.sources.templates import is_current
 
 if TYPE_CHECKING:
     from store.database import Connection

@@ -20,15 +20,15 @@ from store.learning.answer_scores import AnswerScores, read_scores
 from store.runs import RawStore
 from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
 from store.texts import read_texts
-from training.data.pairs.calls import CUT_OFF, NO_PROMPT, REJECTED, REPEATED, UNREAD, Call, read_calls
-from training.data.pairs.coverage import ExpectedScope, known_by_gold, worth
-from training.data.pairs.evolution import before_after
-from training.data.pairs.funnel import Funnel
-from training.data.pairs.preferences import attributed
-from training.data.pairs.reading import is_readable, is_text
-from training.data.pairs.scores import score_of
-from training.data.pairs.templates import is_current
-from training.data.pairs.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
+from training.data.sources.calls import CUT_OFF, NO_PROMPT, REJECTED, REPEATED, UNREAD, Call, read_calls
+from training.data.sources.coverage import ExpectedScope, known_by_gold, worth
+from training.data.sources.evolution import before_after
+from training.data.sources.funnel import Funnel
+from training.data.sources.preferences import attributed
+from training.data.sources.reading import is_readable, is_text
+from training.data.sources.scores import score_of
+from training.data.sources.templates import is_current
+from training.data.sources.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_LOW, weigh
 
 if TYPE_CHECKING:
     from store.database import Connection

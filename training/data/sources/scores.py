@@ -3,7 +3,7 @@
 from models.training import PairSource
 from store.learning.answer_scores import AnswerScores
 from store.runs.closed_runs import ClosedRun
-from training.data.pairs.calls import Call
+from training.data.sources.calls import Call
 
 STUDENTS = ("student", "no-plan")
 
