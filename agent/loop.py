@@ -46,7 +46,7 @@ def solve(
     Raises InfrastructureError when the model could not be reached or the tests could not be run.
     """
     loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
-    return loop.to_its_end(loop.run, index)
+    return loop.solution_of(index)
 
 
 def plan(
@@ -54,7 +54,7 @@ def plan(
 ) -> Solution:
     """The plans of a task, without any step carried out. Raises as `solve` does."""
     loop = _Loop(task, planner, workspace, recorder, LoopLimits(), Baseline(workspace, recorder))
-    return loop.to_its_end(loop.plan_all, index)
+    return loop.solution_of(index, plans_only=True)
 
 
 class _Stop(Exception):
@@ -83,19 +83,25 @@ class _Loop:
     steps_taken: int = 0
     revisions: int = 0
 
-    def to_its_end(self, way: Callable[[], None], index: "RepositoryIndex | None") -> Solution:
-        """Retrieve, run `way`, and report how it ended."""
+    def solution_of(self, index: "RepositoryIndex | None", *, plans_only: bool = False) -> Solution:
+        """Retrieve, plan and, unless `plans_only`, carry the plan out; how that ended."""
         try:
             if index is not None:
-                from agent.retrieve.retrieval import retrieve
-
-                self.context = retrieve(self.task, self.planner, index, self.recorder)
-            way()
+                self.retrieve(index)
+            if plans_only:
+                self.plan_all()
+            else:
+                self.run()
         except _Stop as stop:
             return self.solution(stop.reason, stop.detail)
         except PromptTooLong as error:
             return self.solution(StopReason.PROMPT_TOO_LONG, str(error))
         return self.solution(StopReason.FINISHED)
+
+    def retrieve(self, index: "RepositoryIndex") -> None:
+        from agent.retrieve.retrieval import retrieve
+
+        self.context = retrieve(self.task, self.planner, index, self.recorder)
 
     def plan_all(self) -> None:
         self.meta = self.ask(self.request(Stage.META_PLAN), parse_meta_plan)
@@ -114,7 +120,7 @@ class _Loop:
                 raise _Stop(StopReason.TOO_MANY_PARTS, f"more than {self.limits.max_parts} parts")
             part = self.waiting.pop(0)
             self.begun.append(part)
-            if self.implement(part) and self.test(part):
+            if self.implement(part) and self.write_tests(part):
                 self.adjust(part)
 
     def go_straight(self) -> None:
@@ -144,7 +150,7 @@ class _Loop:
         self.recorder.plan(Stage.PART_PLAN, plan)
         return plan
 
-    def test(self, part: MetaPlanPart) -> bool:
+    def write_tests(self, part: MetaPlanPart) -> bool:
         """Plan a part's tests and write them; False if the plan was revised on the way."""
         request = self.request(Stage.TEST_PLAN, meta=self.meta, part=part, changes=self.workspace.patch())
         plan = self.ask(request, lambda text: parse_test_plan(text, part))
@@ -207,7 +213,7 @@ class _Loop:
 
     def apply(self, part: MetaPlanPart, step: PlanStep, attempt: int, edits: list[Edit]) -> None:
         """Apply a step's edits, all or nothing; raises EditError for the coder if one is rejected."""
-        self.baseline.extend(sorted(_paths(edits)))
+        self.baseline.run_before(sorted(_paths(edits)))
         results = self.workspace.apply(edits)
         self.recorder.edits(part.id, step.id, attempt, results)
         errors = [result.error for result in results if result.error is not None]

@@ -23,7 +23,7 @@ class Baseline:
     _latest: dict[str, bool] = field(default_factory=dict)
     _met: set[str] = field(default_factory=set)
 
-    def extend(self, changed: list[str]) -> None:
+    def run_before(self, changed: list[str]) -> None:
         """Run, before an edit, the tests of those changed files that were not seen before."""
         unmet = [path for path in changed if path not in self._met]
         if not unmet:

@@ -15,7 +15,7 @@ from harness.planners.registry import check_planners
 from harness.runs.attempt import make_planner
 from harness.runs.indexes import Indexes
 from harness.runs.model_pool import ModelPool
-from harness.runs.solving import SolveOrder, place_for
+from harness.runs.solving import SolveOrder, solve_context
 from harness.runs.workspace import TreeWorkspace
 from host.settings import load_settings
 from models.context import ContextPackage
@@ -72,7 +72,7 @@ def make_plan(order: SolveOrder, planner: str, temperature: float) -> Solution:
     settings = load_settings()
     runtime = open_runtime(settings)
     wait = spinner(f"planning in {order.repository}")
-    with wait, place_for(order, runtime, settings.cache_dir) as place:
+    with wait, solve_context(order, runtime, settings.cache_dir) as place:
         instance_context = place.instance_context
         index = Indexes(settings.cache_dir / "index").of(
             instance_context.package, instance_context.instance.base_commit

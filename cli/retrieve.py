@@ -15,7 +15,7 @@ from cli.plan import NullRecorder
 from harness.runs.attempt import make_planner
 from harness.runs.indexes import Indexes
 from harness.runs.model_pool import ModelPool
-from harness.runs.solving import SolveOrder, place_for
+from harness.runs.solving import SolveOrder, solve_context
 from host.settings import load_settings
 from models.context import Candidate, ContextPackage, Relevance
 from models.errors import UsageError
@@ -62,7 +62,7 @@ def by_judgement(task: str, repo: Path, at: str) -> Retrieved:
     settings = load_settings()
     order = SolveOrder(task=task, repository=str(repo.resolve()), revision=at, gold=None, tests=False)
     wait = spinner(f"judging files of {repo}")
-    with wait, place_for(order, open_runtime(settings), settings.cache_dir) as place:
+    with wait, solve_context(order, open_runtime(settings), settings.cache_dir) as place:
         instance_context = place.instance_context
         index = Indexes(settings.cache_dir / "index").of(
             instance_context.package, instance_context.instance.base_commit

@@ -2,7 +2,6 @@
 
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect import flow, tags
 from prefect.futures import PrefectFuture
@@ -28,9 +27,6 @@ from store.runs import CampaignReport, open_raw_store
 from tasks.define import opaque_argument
 from tasks.runtime import open_runtime
 from tasks.trajectory import run_trajectory
-
-if TYPE_CHECKING:
-    pass
 
 MOST_LOST = 3
 """Trajectories in a row whose outcome could not be stored; with one more, the campaign stops with the reason."""
@@ -89,14 +85,14 @@ def _run(
     watch = progress_listener()
     watch.start(f"campaign {name}", len(todo))
     table = CampaignTable(name, len(done))
-    failed = _pass(todo, context, name, at_a_time, stopping, table)
+    failed = _run_all(todo, context, name, at_a_time, stopping, table)
     if failed and not stopping.reason:
         watch.start(f"campaign {name}, once more", len(failed))
-        _pass(failed, context, f"{name}, once more", at_a_time, stopping, table)
+        _run_all(failed, context, f"{name}, once more", at_a_time, stopping, table)
     table.publish()
 
 
-def _pass(
+def _run_all(
     todo: list[Assignment],
     context: CampaignContext,
     name: str,

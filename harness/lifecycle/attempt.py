@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import ENOSPC
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ from harness.attribution import attribute_attempt
 from harness.planners.registry import PLANNERS, TEAMS
 from harness.runs.attempt import AttemptResult, StepTesting, outcome_of, work
 from harness.runs.campaign_context import Assignment, CampaignContext
-from harness.runs.executor import DIRECT, AttemptExecutor, PlannerProxy, judging_identity
-from harness.runs.verdicts import judging_key, stored_judge
+from harness.runs.executor import DIRECT, AttemptExecutor, PlannerProxy, retrieval_identity
+from harness.runs.verdicts import judge_once, verdict_key
 from harness.test_quality import measurable, measure_own_tests
 from models.attribution import attributable
 from models.errors import (
@@ -130,7 +131,7 @@ class Attempt:
             planner,
             self.executor,
             asker=digest(assignment.instance_key, planner.name, planner.identity, *sampling),
-            judge=digest(assignment.instance_key, judging_identity(planner)),
+            retrieval_asker=digest(assignment.instance_key, retrieval_identity(planner)),
             notify=context.notify,
         )
         base = instance_context.instance.base_commit
@@ -142,21 +143,21 @@ class Attempt:
 
     def _test_report(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
         self.context.notify("tests")
-        return self.executor.run_tests(key, lambda: self.context.in_sandbox(run))
+        return self.executor.run_tests(key, lambda: self.context.with_sandbox_slot(run))
 
     def validate(self, done: AttemptResult) -> Validation:
         """The hidden tests' verdict on what was left, reached once per instance, change and environment."""
         instance, instance_context = self.assignment.instance_key, self.assignment.instance_context
-        judge = stored_judge(self.context.store, instance_context, instance)
-        key = judging_key(instance_context, instance, done.changes)
-        return self.executor.validate(key, lambda: self.context.in_sandbox(lambda: judge(done.changes)))
+        key = verdict_key(instance_context, instance, done.changes)
+        judge = partial(judge_once, self.context.store, instance_context, instance, done.changes, key)
+        return self.executor.validate(key, lambda: self.context.with_sandbox_slot(judge))
 
     def attribute(self, done: AttemptResult, outcome: OutcomeKind) -> None:
         """Find out by experiment which stage failed, if this is a failure of a model's."""
         if not self.by_model or not attributable(outcome):
             return
         try:
-            self.executor.attribute(lambda: self.context.in_sandbox(lambda: self._experiment(done, outcome)))
+            self.executor.attribute(lambda: self.context.with_sandbox_slot(lambda: self._experiment(done, outcome)))
         except (InfrastructureError, EnvironmentFault, WheelError):
             raise
         except Exception:
@@ -191,7 +192,7 @@ class Attempt:
     def _measurement(self, done: AttemptResult) -> None:
         store, instance_context = self.context.store, self.assignment.instance_context
         self.context.notify(f"{self.assignment.label}: the tests it wrote")
-        self.context.in_sandbox(
+        self.context.with_sandbox_slot(
             lambda: measure_own_tests(
                 store, instance_context, self.assignment.instance_key, done.changes, self.recorder
             )

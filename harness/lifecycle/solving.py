@@ -14,7 +14,7 @@ from harness.runs.attempt import AttemptResult
 from harness.runs.campaign_context import Assignment, CampaignContext, ignore
 from harness.runs.executor import DIRECT, AttemptExecutor
 from harness.runs.model_pool import ModelPool
-from harness.runs.solving import FullCheck, SolveContext, SolveOrder, check_whole, place_for
+from harness.runs.solving import FullCheck, SolveContext, SolveOrder, check_whole, solve_context
 from host.private import private_directory
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
@@ -64,7 +64,7 @@ def solve_order(
     Raises UsageError and RepositoryError for a bad order, InfrastructureError when nobody could be asked.
     """
     started = time.monotonic()
-    with place_for(order, runtime, settings.cache_dir) as place:
+    with solve_context(order, runtime, settings.cache_dir) as place:
         context = _context(place, request, settings, store, notify)
         assignment = _assignment(place, request, context)
         archive = settings.data_dir / "sessions" / f"{assignment.key}.json"

@@ -21,7 +21,6 @@ from models.outcomes import OutcomeKind, Validation
 from models.plans import Frozen, MetaPlan, StepStatus
 from models.protocols import Planner, Recorder, Task
 from models.solution import Solution, StopReason
-from models.suite import SuiteReport
 from runtime.trees import Runtime, checked_out
 
 if TYPE_CHECKING:
@@ -136,10 +135,7 @@ def work(
                 )
             )
 
-        def run(changed: list[str]) -> SuiteReport | None:
-            return tests.run(changed, workspace.patch()) if tests else None
-
-        workspace = TreeWorkspace(tree, run)
+        workspace = TreeWorkspace(tree, tests.run if tests else None)
         solution = solve(instance_context.task(), planner, workspace, recorder, limits, index)
         changes = workspace.changes()
         patch = workspace.patch()

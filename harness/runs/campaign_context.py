@@ -87,7 +87,7 @@ class CampaignContext:
         """Whether tests run after the steps of a planner."""
         return self.step_tests is StepTestMode.ON or (self.step_tests is StepTestMode.AUTO and planner in TEAMS)
 
-    def in_sandbox(self, run: Callable[[], T]) -> T:
+    def with_sandbox_slot(self, run: Callable[[], T]) -> T:
         """Call a function that runs tests, once fewer than `sandboxes` others are running."""
         with self.slots:
             return run()

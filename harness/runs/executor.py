@@ -94,14 +94,14 @@ class PlannerProxy:
 
     `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
     identity, temperature and sample. It does not hold the campaign, so one that grows pays for no answer twice.
-    `judge` is the same for the stages of retrieval, for all temperatures and samples. `notify` gets the question's
+    `retrieval_asker` is the same for the stages of retrieval, for all temperatures and samples. `notify` gets the question's
     label before it is asked.
     """
 
     planner: Planner
     executor: AttemptExecutor
     asker: str
-    judge: str
+    retrieval_asker: str
     notify: Callable[[str], None]
 
     @property
@@ -148,13 +148,15 @@ class PlannerProxy:
 
     def answer(self, request: Request) -> Answer:
         """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
-        key = digest(self.judge if request.stage in JUDGING_STAGES else self.asker, request.model_dump(mode="json"))
+        key = digest(
+            self.retrieval_asker if request.stage in JUDGING_STAGES else self.asker, request.model_dump(mode="json")
+        )
         label = _label(request)
         self.notify(label)
         return self.executor.answer(key, label, lambda: self.planner.answer(request))
 
 
-def judging_identity(planner: Planner) -> str:
+def retrieval_identity(planner: Planner) -> str:
     """What the planner's judgements depend on besides the question; its whole identity where it does not say."""
     own = getattr(planner, "judging_identity", None)
     return own if isinstance(own, str) else planner.identity

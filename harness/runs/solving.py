@@ -62,7 +62,7 @@ class SolveContext:
 
 
 @contextmanager
-def place_for(order: SolveOrder, runtime: Runtime, cache: Path) -> Iterator[SolveContext]:
+def solve_context(order: SolveOrder, runtime: Runtime, cache: Path) -> Iterator[SolveContext]:
     """The place of an order, held against a second process with the same one.
 
     Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.

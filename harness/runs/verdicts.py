@@ -17,18 +17,24 @@ def stored_judge(store: RawStore, instance_context: InstanceContext, instance: s
     """Judging by the hidden tests, each change once: verdicts are kept. `instance` is an instance's key."""
 
     def judge(changes: Overlay) -> Validation:
-        key = judging_key(instance_context, instance, changes)
-        if (found := store.find_validation(key)) is not None:
-            return found
-        verdict, report = judge_candidate(
-            instance_context.runtime, instance_context.package, instance_context.instance, changes, key
-        )
-        return store.store_validation(instance, verdict, report)
+        return judge_once(store, instance_context, instance, changes, verdict_key(instance_context, instance, changes))
 
     return judge
 
 
-def judging_key(instance_context: InstanceContext, instance: str, changes: Overlay) -> str:
+def judge_once(
+    store: RawStore, instance_context: InstanceContext, instance: str, changes: Overlay, key: str
+) -> Validation:
+    """The verdict that is stored under `key`, reached and stored now if there is none."""
+    if (found := store.find_validation(key)) is not None:
+        return found
+    verdict, report = judge_candidate(
+        instance_context.runtime, instance_context.package, instance_context.instance, changes, key
+    )
+    return store.store_validation(instance, verdict, report)
+
+
+def verdict_key(instance_context: InstanceContext, instance: str, changes: Overlay) -> str:
     """The identity of the verdict on `changes`: of all that it rests on.
 
     The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.

@@ -23,7 +23,7 @@ from repos.diffs import FileDiff, git_patch
 from repos.edit_paths import check_path
 from repos.trees import LinkedPath, files_and_links, parent_folder, remove_file, write_file
 
-RunTests = Callable[[list[str]], SuiteReport | None]
+RunTests = Callable[[list[str], str], SuiteReport | None]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class DiskTree:
 
 
 class TreeWorkspace:
-    """`models.protocols.Workspace` over a folder. `run_tests` gets the changed paths; None: no tests."""
+    """`models.protocols.Workspace` over a folder. `run_tests` gets the changed paths and the patch; None: no tests."""
 
     def __init__(self, root: Path, run_tests: RunTests | None = None) -> None:
         self._root = root.resolve()
@@ -126,7 +126,7 @@ class TreeWorkspace:
 
     def run_affected_tests(self, changed: list[str]) -> SuiteReport | None:
         """Run the tests that the changed files may break; None if there are none or testing is off."""
-        return self._run_tests(changed) if self._run_tests else None
+        return self._run_tests(changed, self.patch()) if self._run_tests else None
 
     def changes(self) -> list[FileDiff]:
         """Files that edits made different from what they were at the start, in path order."""

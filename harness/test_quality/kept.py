@@ -9,7 +9,7 @@ from runtime.trees import Runtime
 from store.runs.supplements import SupplementStore, quality_key
 
 
-def cache_options(
+def quality_cache_key(
     runtime: Runtime, instance_key: str, patch: Overlay, tests: Overlay, base_tests: str | None = None
 ) -> str:
     """The key under which `cached_quality` stores a measurement."""
@@ -31,7 +31,7 @@ def cached_quality(
     `instance_key` names a row of instances in the database. An attempt's own tests are measured by giving all of its
     changes for both `patch` and `tests`. Raises what `quality_of_tests` raises, and DatabaseError.
     """
-    key = cache_options(runtime, instance_key, patch, tests, base_tests)
+    key = quality_cache_key(runtime, instance_key, patch, tests, base_tests)
     if (found := store.find_quality(key)) is not None:
         return found
     found = quality_of_tests(runtime, package, instance, patch, tests, base_tests)

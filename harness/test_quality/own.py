@@ -1,7 +1,7 @@
 """Measurement of the tests that an attempt wrote itself, against its own changes."""
 
 from harness.runs.attempt import InstanceContext
-from harness.test_quality.kept import cache_options, cached_quality
+from harness.test_quality.kept import cached_quality, quality_cache_key
 from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.protocols import Recorder, Stage
@@ -28,7 +28,7 @@ def measure_own_tests(
 
     Raises EnvironmentFault, WheelError and InfrastructureError.
     """
-    key = cache_options(instance_context.runtime, instance_key, changes, changes)
+    key = quality_cache_key(instance_context.runtime, instance_key, changes, changes)
     kept = SupplementStore(store.engine)
     found = cached_quality(
         kept,

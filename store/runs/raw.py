@@ -26,7 +26,7 @@ from store.runs.report import latest_run
 from store.tables import Blob, Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow, table_of, utc_now
 from store.texts import Texts, find_text, read_texts
 
-_RUNS = table_of(TaskRun)
+_TRAJECTORIES = table_of(TaskRun)
 
 
 def open_raw_store(target: str | Path) -> "RawStore":
@@ -131,7 +131,11 @@ class RawStore(RawReader):
         with reading(self._engine) as connection:
             for part in chunks(keys):
                 found.update(
-                    connection.scalars(select(_RUNS.c.id).where(_RUNS.c.id.in_(part), _RUNS.c.closed_at.is_not(None)))
+                    connection.scalars(
+                        select(_TRAJECTORIES.c.id).where(
+                            _TRAJECTORIES.c.id.in_(part), _TRAJECTORIES.c.closed_at.is_not(None)
+                        )
+                    )
                 )
         return found
 
@@ -150,10 +154,10 @@ class RawStore(RawReader):
         """
         with writing(self._engine) as connection:
             number: int | None = connection.scalar(
-                update(_RUNS)
-                .where(_RUNS.c.id == trajectory_id, _RUNS.c.closed_at.is_(None))
-                .values(attempts=_RUNS.c.attempts + 1)
-                .returning(_RUNS.c.attempts)
+                update(_TRAJECTORIES)
+                .where(_TRAJECTORIES.c.id == trajectory_id, _TRAJECTORIES.c.closed_at.is_(None))
+                .values(attempts=_TRAJECTORIES.c.attempts + 1)
+                .returning(_TRAJECTORIES.c.attempts)
             )
             if number is None:
                 _find(connection, trajectory_id)
@@ -241,8 +245,8 @@ class RawStore(RawReader):
             record(connection, row)
             if kind.final and run["closed_at"] is None:
                 connection.execute(
-                    update(_RUNS)
-                    .where(_RUNS.c.campaign_id == run["campaign_id"], _RUNS.c.id == trajectory_id)
+                    update(_TRAJECTORIES)
+                    .where(_TRAJECTORIES.c.campaign_id == run["campaign_id"], _TRAJECTORIES.c.id == trajectory_id)
                     .values(closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.succeeded)
                 )
             return True
@@ -265,7 +269,7 @@ class RawStore(RawReader):
 
 
 def _find(connection: Connection, trajectory_id: str, for_update: bool = False) -> RowMapping:
-    query = select(_RUNS).where(_RUNS.c.id == trajectory_id)
+    query = select(_TRAJECTORIES).where(_TRAJECTORIES.c.id == trajectory_id)
     row = connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
     if row is None:
         raise UsageError(f"no trajectory {trajectory_id}; list a campaign's with `cra report`")

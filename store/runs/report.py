@@ -10,7 +10,7 @@ from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from store.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
 
-_RUNS = table_of(TaskRun)
+_TRAJECTORIES = table_of(TaskRun)
 _OUTCOMES = table_of(OutcomeRow)
 _CAMPAIGN_RUNS = table_of(CampaignRun)
 
@@ -84,8 +84,8 @@ def read_report(connection: Connection, name: str) -> CampaignReport:
     """The report of a label. Raises UsageError for a label never used."""
     run = latest_run(connection, name)
     instances, closed_at = connection.execute(
-        select(func.count(_RUNS.c.instance_id.distinct()), func.max(_RUNS.c.closed_at)).where(
-            _RUNS.c.campaign_id == run["campaign_id"]
+        select(func.count(_TRAJECTORIES.c.instance_id.distinct()), func.max(_TRAJECTORIES.c.closed_at)).where(
+            _TRAJECTORIES.c.campaign_id == run["campaign_id"]
         )
     ).one()
     return CampaignReport(
@@ -104,20 +104,25 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
     instances = table_of(InstanceRow)
     query = (
         select(
-            _RUNS.c.id,
+            _TRAJECTORIES.c.id,
             instances.c.instance_id.label("instance"),
-            _RUNS.c.planner,
-            func.coalesce(_RUNS.c.outcome, _OUTCOMES.c.kind).label("outcome"),
+            _TRAJECTORIES.c.planner,
+            func.coalesce(_TRAJECTORIES.c.outcome, _OUTCOMES.c.kind).label("outcome"),
             func.coalesce(_OUTCOMES.c.detail, "").label("detail"),
         )
-        .join(instances, instances.c.id == _RUNS.c.instance_id)
+        .join(instances, instances.c.id == _TRAJECTORIES.c.instance_id)
         .outerjoin(
             _OUTCOMES,
             same_trajectory(_OUTCOMES)
-            & (_OUTCOMES.c.attempt == func.coalesce(_RUNS.c.closed_attempt, _RUNS.c.attempts)),
+            & (_OUTCOMES.c.attempt == func.coalesce(_TRAJECTORIES.c.closed_attempt, _TRAJECTORIES.c.attempts)),
         )
-        .where(_RUNS.c.campaign_id == run["campaign_id"])
-        .order_by(func.coalesce(_RUNS.c.success, False), _RUNS.c.planner, instances.c.instance_id, _RUNS.c.id)
+        .where(_TRAJECTORIES.c.campaign_id == run["campaign_id"])
+        .order_by(
+            func.coalesce(_TRAJECTORIES.c.success, False),
+            _TRAJECTORIES.c.planner,
+            instances.c.instance_id,
+            _TRAJECTORIES.c.id,
+        )
         .limit(limit)
     )
     return [TrajectoryLine.model_validate(dict(row)) for row in connection.execute(query).mappings()]
@@ -125,11 +130,11 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
 
 def _example(connection: Connection, campaign_id: str) -> str:
     """A trajectory worth a look (one that did not pass, if there is one), or nothing."""
-    interest = case((_RUNS.c.success.is_(False), 0), (_RUNS.c.success.is_(None), 1), else_=2)
+    interest = case((_TRAJECTORIES.c.success.is_(False), 0), (_TRAJECTORIES.c.success.is_(None), 1), else_=2)
     query = (
-        select(_RUNS.c.id)
-        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.attempts > 0)
-        .order_by(interest, _RUNS.c.id)
+        select(_TRAJECTORIES.c.id)
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.attempts > 0)
+        .order_by(interest, _TRAJECTORIES.c.id)
         .limit(1)
     )
     return connection.scalar(query) or ""
@@ -141,13 +146,13 @@ def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerRepo
         outcomes.setdefault(planner, {})[kind] = count
     seconds = dict(
         connection.execute(
-            select(_RUNS.c.planner, func.sum(_OUTCOMES.c.seconds))
+            select(_TRAJECTORIES.c.planner, func.sum(_OUTCOMES.c.seconds))
             .join(
                 _OUTCOMES,
                 same_trajectory(_OUTCOMES),
             )
-            .where(_RUNS.c.campaign_id == campaign_id)
-            .group_by(_RUNS.c.planner)
+            .where(_TRAJECTORIES.c.campaign_id == campaign_id)
+            .group_by(_TRAJECTORIES.c.planner)
         ).all()
     )
     return {planner: _planner(counts, seconds.get(planner, 0.0)) for planner, counts in sorted(outcomes.items())}
@@ -162,17 +167,17 @@ def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
         .group_by(_OUTCOMES.c.task_run_id)
         .subquery()
     )
-    kind = func.coalesce(_RUNS.c.outcome, _OUTCOMES.c.kind)
+    kind = func.coalesce(_TRAJECTORIES.c.outcome, _OUTCOMES.c.kind)
     return (
-        select(_RUNS.c.planner, kind, func.count())
-        .outerjoin(last, last.c.task_run_id == _RUNS.c.id)
+        select(_TRAJECTORIES.c.planner, kind, func.count())
+        .outerjoin(last, last.c.task_run_id == _TRAJECTORIES.c.id)
         .outerjoin(
             _OUTCOMES,
             same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == last.c.attempt),
         )
-        .where(_RUNS.c.campaign_id == campaign_id)
-        .group_by(_RUNS.c.planner, kind)
-        .order_by(_RUNS.c.planner, kind)
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
+        .group_by(_TRAJECTORIES.c.planner, kind)
+        .order_by(_TRAJECTORIES.c.planner, kind)
     )
 
 

@@ -26,7 +26,7 @@ from store.tables import (
 )
 from store.texts import read_texts
 
-_RUNS = table_of(TaskRun)
+_TRAJECTORIES = table_of(TaskRun)
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -66,10 +66,17 @@ def _resolve(connection: Connection, prefix: str) -> RowMapping:
     if not wanted or not set(wanted) <= _HEX:
         raise UsageError(f"{prefix!r} is no trajectory id; give its first hexadecimal digits")
     # A range, not LIKE, which uses no index under most collations; "g" follows all hexadecimal digits.
-    query = select(_RUNS).where(_RUNS.c.id >= wanted, _RUNS.c.id < wanted + "g").order_by(_RUNS.c.id).limit(6)
+    query = (
+        select(_TRAJECTORIES)
+        .where(_TRAJECTORIES.c.id >= wanted, _TRAJECTORIES.c.id < wanted + "g")
+        .order_by(_TRAJECTORIES.c.id)
+        .limit(6)
+    )
     rows = connection.execute(query).mappings().all()
     if not rows:
-        latest = connection.scalars(select(_RUNS.c.id).order_by(_RUNS.c.opened_at.desc(), _RUNS.c.id).limit(3)).all()
+        latest = connection.scalars(
+            select(_TRAJECTORIES.c.id).order_by(_TRAJECTORIES.c.opened_at.desc(), _TRAJECTORIES.c.id).limit(3)
+        ).all()
         hint = f"the latest are {', '.join(latest)}" if latest else "the database holds none yet"
         raise UsageError(f"no trajectory begins with {prefix!r}; {hint}")
     if len(rows) > 1:

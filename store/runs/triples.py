@@ -9,7 +9,7 @@ from sqlalchemy import Connection, literal, select, union_all
 from models.plans import Frozen
 from store.tables import OutcomeRow, PlanRow, RetrievalLlmCall, TaskRun, same_attempt, table_of
 
-_RUNS = table_of(TaskRun)
+_TRAJECTORIES = table_of(TaskRun)
 _CALLS = table_of(RetrievalLlmCall)
 _PLANS = table_of(PlanRow)
 _OUTCOMES = table_of(OutcomeRow)
@@ -43,9 +43,9 @@ def read_triples(connection: Connection, campaign_id: str) -> Iterator[Triple]:
     outcomes = select(_OUTCOMES.c.task_run_id, literal("outcome"), literal(0), _OUTCOMES.c.kind, _OUTCOMES.c.patch_hash)
     counted = [
         query.join(
-            _RUNS,
+            _TRAJECTORIES,
             same_attempt(table),
-        ).where(_RUNS.c.campaign_id == campaign_id)
+        ).where(_TRAJECTORIES.c.campaign_id == campaign_id)
         for query, table in ((questions, _CALLS), (plans, _PLANS), (outcomes, _OUTCOMES))
     ]
     rows = connection.execution_options(yield_per=_READ_AHEAD).execute(

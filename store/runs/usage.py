@@ -19,7 +19,7 @@ from store.tables import (
     table_of,
 )
 
-_RUNS = table_of(TaskRun)
+_TRAJECTORIES = table_of(TaskRun)
 _CALLS = table_of(RetrievalLlmCall)
 REJECTED = "rejected"
 
@@ -96,7 +96,7 @@ def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUs
         return func.coalesce(func.sum(case((fresh, _CALLS.c[column]), else_=0)), 0).label(column)
 
     columns: list[ColumnElement[Any]] = [
-        _RUNS.c.planner,
+        _TRAJECTORIES.c.planner,
         _CALLS.c.call_type.label("stage"),
         func.count().label("questions"),
         func.sum(cast(fresh, Integer)).label("calls"),
@@ -106,9 +106,9 @@ def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUs
     ]
     query = (
         select(*columns)
-        .join(_RUNS, same_trajectory(_CALLS))
-        .group_by(_RUNS.c.planner, _CALLS.c.call_type)
-        .order_by(_RUNS.c.planner, _CALLS.c.call_type)
+        .join(_TRAJECTORIES, same_trajectory(_CALLS))
+        .group_by(_TRAJECTORIES.c.planner, _CALLS.c.call_type)
+        .order_by(_TRAJECTORIES.c.planner, _CALLS.c.call_type)
     )
     if campaign_id is not None:
         query = query.where(_CALLS.c.campaign_id == campaign_id)
@@ -122,10 +122,10 @@ def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUs
 def _malformed(connection: Connection, campaign_id: str | None) -> dict[tuple[str, str], int]:
     decisions = table_of(RetrievalDecision)
     query = (
-        select(_RUNS.c.planner, decisions.c.stage, func.count())
-        .join(_RUNS, same_trajectory(decisions))
+        select(_TRAJECTORIES.c.planner, decisions.c.stage, func.count())
+        .join(_TRAJECTORIES, same_trajectory(decisions))
         .where(decisions.c.decision == "malformed")
-        .group_by(_RUNS.c.planner, decisions.c.stage)
+        .group_by(_TRAJECTORIES.c.planner, decisions.c.stage)
     )
     if campaign_id is not None:
         query = query.where(decisions.c.campaign_id == campaign_id)
@@ -142,24 +142,33 @@ def _results(connection: Connection, campaign_id: str) -> list[ClosedTrajectory]
     )
     query = (
         select(
-            _RUNS.c.planner,
+            _TRAJECTORIES.c.planner,
             instances.c.repository,
             instances.c.instance_id.label("instance"),
-            _RUNS.c.temperature,
-            _RUNS.c.sample,
-            _RUNS.c.outcome,
-            _RUNS.c.success.label("passed"),
+            _TRAJECTORIES.c.temperature,
+            _TRAJECTORIES.c.sample,
+            _TRAJECTORIES.c.outcome,
+            _TRAJECTORIES.c.success.label("passed"),
             attributions.c.label,
             contexts.c.context_tokens,
         )
-        .join(instances, instances.c.id == _RUNS.c.instance_id)
+        .join(instances, instances.c.id == _TRAJECTORIES.c.instance_id)
         .outerjoin(
             attributions,
             same_attempt(attributions),
         )
-        .outerjoin(contexts, (contexts.c.task_run_id == _RUNS.c.id) & (contexts.c.attempt == _RUNS.c.closed_attempt))
-        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
-        .order_by(_RUNS.c.planner, instances.c.repository, instances.c.instance_id, _RUNS.c.temperature, _RUNS.c.sample)
+        .outerjoin(
+            contexts,
+            (contexts.c.task_run_id == _TRAJECTORIES.c.id) & (contexts.c.attempt == _TRAJECTORIES.c.closed_attempt),
+        )
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.closed_at.is_not(None))
+        .order_by(
+            _TRAJECTORIES.c.planner,
+            instances.c.repository,
+            instances.c.instance_id,
+            _TRAJECTORIES.c.temperature,
+            _TRAJECTORIES.c.sample,
+        )
     )
     return [ClosedTrajectory.model_validate(dict(row)) for row in connection.execute(query).mappings()]
 
@@ -167,10 +176,10 @@ def _results(connection: Connection, campaign_id: str) -> list[ClosedTrajectory]
 def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]]:
     edits = table_of(EditRow)
     query = (
-        select(_RUNS.c.planner, edits.c.rung, func.count())
-        .join(_RUNS, same_trajectory(edits))
+        select(_TRAJECTORIES.c.planner, edits.c.rung, func.count())
+        .join(_TRAJECTORIES, same_trajectory(edits))
         .where(edits.c.campaign_id == campaign_id, (edits.c.rung.is_not(None)) | (edits.c.error.is_not(None)))
-        .group_by(_RUNS.c.planner, edits.c.rung)
+        .group_by(_TRAJECTORIES.c.planner, edits.c.rung)
     )
     found: dict[str, dict[str, int]] = {}
     for planner, rung, count in connection.execute(query):
@@ -181,14 +190,18 @@ def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]
 def closed_by_planner(connection: Connection, campaign_id: str) -> dict[str, int]:
     """How many trajectories of a campaign are closed, by planner."""
     query = (
-        select(_RUNS.c.planner, func.count())
-        .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.closed_at.is_not(None))
-        .group_by(_RUNS.c.planner)
+        select(_TRAJECTORIES.c.planner, func.count())
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.closed_at.is_not(None))
+        .group_by(_TRAJECTORIES.c.planner)
     )
     return dict(connection.execute(query).all())
 
 
 def closed_in_all(connection: Connection) -> dict[str, int]:
     """How many trajectories of all campaigns are closed, by planner."""
-    query = select(_RUNS.c.planner, func.count()).where(_RUNS.c.closed_at.is_not(None)).group_by(_RUNS.c.planner)
+    query = (
+        select(_TRAJECTORIES.c.planner, func.count())
+        .where(_TRAJECTORIES.c.closed_at.is_not(None))
+        .group_by(_TRAJECTORIES.c.planner)
+    )
     return dict(connection.execute(query).all())

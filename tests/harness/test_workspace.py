@@ -134,10 +134,11 @@ def test_a_disk_that_refuses_is_no_fault_of_the_edit(root: Path, monkeypatch: py
     assert not list(root.rglob("*.tmp"))
 
 
-def test_tests_are_run_by_whoever_was_named(root: Path) -> None:
+def test_affected_tests_are_run_by_the_given_function(root: Path) -> None:
     report = SuiteReport(end=SuiteEnd.NO_TESTS, exit_code=5, seconds=0.1)
     assert TreeWorkspace(root).run_affected_tests(["a"]) is None
-    assert TreeWorkspace(root, lambda changed: report if changed == ["a"] else None).run_affected_tests(["a"]) is report
+    workspace = TreeWorkspace(root, lambda changed, patch: report if (changed, patch) == (["a"], "") else None)
+    assert workspace.run_affected_tests(["a"]) is report
 
 
 def test_what_is_changed_back_is_no_change(root: Path) -> None:

@@ -16,10 +16,10 @@ from harness.runs.attempt import InstanceContext
 from harness.runs.campaigns import campaign_config
 from harness.runs.solving import SolveOrder
 from harness.runs.step_tests import StepTests
-from harness.runs.verdicts import judging_key
+from harness.runs.verdicts import verdict_key
 from harness.supplement.validation import trial_key
 from harness.test_quality import quality_conditions
-from harness.test_quality.kept import cache_options as quality_kept_under
+from harness.test_quality.kept import quality_cache_key
 from harness.validation.confirmation.recorded import twins_key
 from models.campaign_settings import CampaignSettings, Grid, StepTestMode
 from models.content import RepositoryContent
@@ -126,10 +126,10 @@ def keys_of_runs(folder: Path) -> dict[str, Any]:
     instance_context = InstanceContext(runtime, package, INSTANCE)
     candidate = CommitCandidate(COMMIT, "1.2", ENVIRONMENT)
     return {
-        "verdict": judging_key(instance_context, "i", CHANGES),
+        "verdict": verdict_key(instance_context, "i", CHANGES),
         "gold verdict": _verdict_key(runtime, candidate, ENVIRONMENT, package.wheels),
         "twins": twins_key(INSTANCE, "e", {"limits": LIMITS.model_dump(mode="json")}),
-        "quality": quality_kept_under(runtime, "i", CHANGES, CHANGES, "b" * 40),
+        "quality": quality_cache_key(runtime, "i", CHANGES, CHANGES, "b" * 40),
         "quality conditions": digest(quality_conditions(runtime)),
         "full check": digest("full-check", INSTANCE.model_dump(mode="json"), work().canonical()),
         "trial": trial_key(runtime, RepoPackage(folder, MANIFEST), INSTANCE, {"tests/test_g.py": "x = 1\n"}),
