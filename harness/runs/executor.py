@@ -94,8 +94,8 @@ class PlannerProxy:
 
     `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
     identity, temperature and sample. It does not hold the campaign, so one that grows pays for no answer twice.
-    `retrieval_asker` is the same for the stages of retrieval, for all temperatures and samples. `notify` gets the question's
-    label before it is asked.
+    `retrieval_asker` is the same for the stages of retrieval, for all temperatures and samples. `notify` gets the
+    question's label before it is asked.
     """
 
     planner: Planner
