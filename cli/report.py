@@ -62,7 +62,7 @@ def print_report(result: CampaignReport, qualities: Sequence[PlannerQuality] = (
         rows.append((planner, *judged_as, rate, other))
     table(
         f"Campaign {result.name}: {result.instances} instances",
-        ["planner", "passed", "unconfirmed", "failed", "infra", "open", "rate", "why not"],
+        ["planner", "passed", "unconfirmed", "failed", "infra", "open", "rate", "other outcomes"],
         rows,
         right=["passed", "unconfirmed", "failed", "infra", "open", "rate"],
     )

@@ -119,7 +119,7 @@ def parent_folder(
                 if not make:
                     yield None, name
                     return
-                os.mkdir(folder, dir_fd=current)
+                os.mkdir(folder, 0o755 if clear else 0o777, dir_fd=current)
                 below = os.open(folder, FOLDER, dir_fd=current)
             os.close(current)
             current = below

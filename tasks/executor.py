@@ -48,15 +48,15 @@ def validate_candidate(key: str, judge: Callable[[], object]) -> str:
 
 
 @engine_task("attribute")
-def attribute_failure(run: Callable[[], object]) -> None:
-    """Attribute a failed attempt to a stage."""
-    run()
+def attribute_failure(run: Callable[[], str]) -> str:
+    """Attribute a failed attempt to a stage; the label."""
+    return run()
 
 
 @engine_task("measure tests")
-def measure_tests(run: Callable[[], object]) -> None:
-    """Measure the tests that an attempt wrote."""
-    run()
+def measure_tests(run: Callable[[], str]) -> str:
+    """Measure the tests that an attempt wrote; what was found, in a sentence."""
+    return run()
 
 
 class _KeyLocks:
@@ -135,11 +135,11 @@ class TaskExecutor:
             return found
         raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
 
-    def attribute(self, run: Callable[[], object]) -> None:
+    def attribute(self, run: Callable[[], str]) -> None:
         """Attribution, as a task."""
         attribute_failure(opaque_argument(run))
 
-    def measure(self, run: Callable[[], object]) -> None:
+    def measure(self, run: Callable[[], str]) -> None:
         """Measurement, as a task."""
         measure_tests(opaque_argument(run))
 

@@ -67,7 +67,7 @@ def run_attempt(assignment: Assignment, context: CampaignContext, executor: Atte
     except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable, PromptTooLong) as error:
         kind, detail = fault_of(error), str(error)
         executor.logger.warning("%s: %s: %s", assignment.label, kind.value, error)
-    except Exception as error:
+    except Exception as error:  # a bug of ours must not stop the campaign, nor count against a planner
         where = traceback.extract_tb(error.__traceback__)[-1]
         kind = fault_of(error)
         detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
@@ -160,12 +160,12 @@ class Attempt:
             self.executor.attribute(lambda: self.context.with_sandbox_slot(lambda: self._experiment(done, outcome)))
         except (InfrastructureError, EnvironmentFault, WheelError):
             raise
-        except Exception:
+        except Exception:  # the verdict stands without an attribution
             self.executor.logger.exception("%s: a bug of the attribution", self.assignment.label)
 
-    def _experiment(self, done: AttemptResult, outcome: OutcomeKind) -> None:
+    def _experiment(self, done: AttemptResult, outcome: OutcomeKind) -> str:
         assert done.solution is not None, "a solution lies behind all work"
-        attribute_attempt(
+        found = attribute_attempt(
             self.context.store,
             self.assignment.key,
             self.number,
@@ -176,6 +176,7 @@ class Attempt:
             outcome,
             planned=PLANNERS[self.assignment.planner].plans,
         )
+        return found.label.value if found else ""
 
     def measure(self, done: AttemptResult, verdict: Validation) -> None:
         """Find out what the tests that a model wrote are worth. Whatever goes wrong here, the verdict stands."""
@@ -186,14 +187,15 @@ class Attempt:
             self.executor.measure(lambda: self._measurement(done))
         except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable) as error:
             self.executor.logger.warning("%s: its own tests were not measured: %s", self.assignment.label, error)
-        except Exception:
+        except Exception:  # the verdict stands without a measurement
             self.executor.logger.exception("%s: a bug of the measurement of tests", self.assignment.label)
 
-    def _measurement(self, done: AttemptResult) -> None:
+    def _measurement(self, done: AttemptResult) -> str:
         store, instance_context = self.context.store, self.assignment.instance_context
         self.context.notify(f"{self.assignment.label}: the tests it wrote")
-        self.context.with_sandbox_slot(
+        found = self.context.with_sandbox_slot(
             lambda: measure_own_tests(
                 store, instance_context, self.assignment.instance_key, done.changes, self.recorder
             )
         )
+        return found.sentence

@@ -46,11 +46,11 @@ class AttemptExecutor(Protocol):
         """The verdict of the hidden tests. `judge` stores it under `key`."""
         ...
 
-    def attribute(self, run: Callable[[], object]) -> None:
+    def attribute(self, run: Callable[[], str]) -> None:
         """Attribution of a failure to a stage; what is found is stored by `run`."""
         ...
 
-    def measure(self, run: Callable[[], object]) -> None:
+    def measure(self, run: Callable[[], str]) -> None:
         """Measurement of the tests that a planner wrote; what is found is stored by `run`."""
         ...
 
@@ -76,11 +76,11 @@ class DirectExecutor:
         """Judge."""
         return judge()
 
-    def attribute(self, run: Callable[[], object]) -> None:
+    def attribute(self, run: Callable[[], str]) -> None:
         """Attribute."""
         run()
 
-    def measure(self, run: Callable[[], object]) -> None:
+    def measure(self, run: Callable[[], str]) -> None:
         """Measure."""
         run()
 

@@ -79,7 +79,10 @@ class DiskTree:
 
     def remove(self, path: str) -> None:
         """Remove a file, and the folders that are empty without it."""
-        remove_file(self.root, path)
+        try:
+            remove_file(self.root, path)
+        except LinkedPath as error:
+            raise EditError(f"{error}; edit the real file") from error
 
     @contextmanager
     def _folder(self, path: str, make: bool = False) -> Iterator[tuple[int | None, str]]:

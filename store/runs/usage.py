@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, select
 
+from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from store.runs.measurements import OwnTests, read_own_tests
 from store.runs.report import latest_run
@@ -148,7 +149,7 @@ def _results(connection: Connection, campaign_id: str) -> list[ClosedTrajectory]
             _TRAJECTORIES.c.temperature,
             _TRAJECTORIES.c.sample,
             _TRAJECTORIES.c.outcome,
-            _TRAJECTORIES.c.success.label("passed"),
+            (_TRAJECTORIES.c.outcome == OutcomeKind.PASSED.value).label("passed"),
             attributions.c.label,
             contexts.c.context_tokens,
         )

@@ -64,7 +64,7 @@ def test_a_gold_answer_becomes_a_pair_with_all_that_is_known_of_it(world: World)
     assert (known.oracle, known.outcome, known.alignment) == ("f2p-p2p", "passed", 1.0)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if not kind.passed])
+@pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if not kind.succeeded])
 def test_nothing_but_a_pass_is_a_positive_example(world: World, kind: OutcomeKind) -> None:
     world.run("lib-0", "student", kind="solve").scope().close(kind, oracle=None)
     if kind.final:
@@ -112,8 +112,9 @@ def test_a_lucky_pass_may_count_for_less_instead(world: World) -> None:
     assert pair.weight == 0.1
 
 
-def test_a_persons_solve_is_logged_and_counts_only_if_the_settings_say_so(world: World) -> None:
-    world.run("lib-0", "student", kind="solve").code().close(oracle=None, alignment=None)
+@pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if kind.succeeded])
+def test_a_persons_solve_is_logged_and_counts_only_if_the_settings_say_so(world: World, kind: OutcomeKind) -> None:
+    world.run("lib-0", "student", kind="solve").code().close(kind, oracle=None, alignment=None)
     assert dropped(read_pairs(world.raw, TrainingTarget.CODE)) == {"no real oracle": 1}
     [pair] = read_pairs(world.raw, TrainingTarget.CODE, CurationSettings(unjudged_weight=0.3)).pairs
     assert (pair.source, pair.weight) == (PairSource.LOGGED, 0.3)

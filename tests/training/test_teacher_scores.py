@@ -48,7 +48,7 @@ def test_only_answers_of_the_student_that_stood_in_runs_that_passed_are_asked_ab
     world.run("lib-1", "teacher").scope().close()
     world.run("lib-2", "student").scope().close(OutcomeKind.TESTS_FAILED)
     world.run("lib-3", "student").scope().malformed(Stage.SCOPE).scope(attempt=1).close()
-    world.run("lib-4", "student", kind="solve").scope().close(oracle=None, alignment=None)
+    world.run("lib-4", "student", kind="solve").scope().close(OutcomeKind.NO_REGRESSION, oracle=None, alignment=None)
     world.run("lib-4", "student", sample=1, kind="solve").scope().close(oracle=None, alignment=None)
     [first, second] = open_ones(world)
     assert {first.repository, second.repository} == {"lib"}
@@ -71,7 +71,7 @@ def test_a_teacher_may_turn_down_what_passed(world: World) -> None:
 
 
 def test_a_teacher_may_vouch_for_a_solve_that_no_test_judged(world: World) -> None:
-    world.run("lib-0", "student", kind="solve").scope().close(oracle=None, alignment=None)
+    world.run("lib-0", "student", kind="solve").scope().close(OutcomeKind.NO_REGRESSION, oracle=None, alignment=None)
     assert weights(world) == []
     score(world, 0.9)
     assert weights(world) == [0.5]
