@@ -1,7 +1,6 @@
 """`cra` as a user types it: what it prints, and how it ends when something is wrong."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,20 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from harness.packages.sample import build_sample
-
-CRA = Path(sys.executable).parent / "cra"
-
-
-def cra(*arguments: str | Path, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
-    places = {
-        "CRA_DATA_DIR": str(cwd / "data"),
-        "CRA_CACHE_DIR": str(cwd / "cache"),
-        "PREFECT_HOME": str(cwd / "engine"),
-    }
-    return subprocess.run(
-        [str(CRA), *map(str, arguments)], cwd=cwd, env={**kept, **places, **variables}, capture_output=True, text=True
-    )
+from tests.support.commands import invoke as cra
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -37,6 +23,14 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "campaign" in done.stdout
+
+
+def test_the_installed_program_ends_a_mistake_in_one_line(tmp_path: Path) -> None:
+    program = Path(sys.executable).parent / "cra"
+    done = subprocess.run([program, "mine", "nowhere"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ") and "nowhere does not exist" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_mine_counts_every_commit_of_the_sample(tmp_path: Path) -> None:
@@ -64,7 +58,7 @@ def test_config_show_names_the_source_of_each_value(tmp_path: Path) -> None:
 def test_config_show_hides_passwords(tmp_path: Path) -> None:
     url = "postgresql://me:secret@localhost/x"
     for arguments in ("show",), ("show", "--json"):
-        done = cra("config", *arguments, cwd=tmp_path, CRA_RAW_DATABASE=url, COLUMNS="200")
+        done = cra("config", *arguments, cwd=tmp_path, CRA_RAW_DATABASE=url)
         assert "secret" not in done.stdout
         assert "postgresql://me:***@localhost/x" in done.stdout
 

@@ -1,22 +1,10 @@
 """`cra index` as a user types it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from harness.packages.sample import build_sample
-
-CRA = Path(sys.executable).parent / "cra"
-
-
-def cra(*arguments: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
-    places = {"CRA_DATA_DIR": str(cwd / "data"), "CRA_CACHE_DIR": str(cwd / "cache")}
-    return subprocess.run(
-        [str(CRA), *map(str, arguments)], cwd=cwd, env={**kept, **places}, capture_output=True, text=True, check=False
-    )
+from tests.support.commands import invoke as cra
 
 
 def test_an_index_is_printed_for_people_and_for_programs(tmp_path: Path) -> None:

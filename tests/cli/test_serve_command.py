@@ -14,6 +14,7 @@ import pytest
 from models.settings import Settings
 from models.training import TrainingTarget
 from store.database import open_database
+from tests.support.commands import Result, invoke
 from tests.support.tiny import make_adapter, make_tiny_base
 from training.adapters.export.serving import Serving, make_ready
 from training.adapters.registry import Registry
@@ -40,9 +41,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
     return settings, version.served
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("CRA_")}
-    return inherited | {
+def ours(settings: Settings) -> dict[str, str]:
+    return {
         "CRA_DATA_DIR": str(settings.data_dir),
         "CRA_CACHE_DIR": str(settings.cache_dir),
         "CRA_SERVING__PYTHON": sys.executable,
@@ -51,9 +51,8 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def cra(settings: Settings, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", "from cli.main import main; main()", *words]
-    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
+def cra(settings: Settings, *words: str) -> Result:
+    return invoke(*words, cwd=settings.data_dir.parent, **ours(settings))
 
 
 def free_port() -> int:
@@ -78,8 +77,9 @@ def test_it_serves_until_it_is_interrupted_and_leaves_nothing_behind(served: tup
     settings, name = served
     port = free_port()
     command = [sys.executable, "-c", "from cli.main import main; main()", "serve", "--port", str(port), "--json"]
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("CRA_")}
     running = subprocess.Popen(
-        command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=inherited | ours(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert running.stdout is not None
     lines: list[str] = []

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,21 @@ import pytest
 from models.chat import read_prompt
 from models.protocols import Stage
 from store.runs import Triple, open_raw_store
+from tests.support.commands import invoke
 
 pytestmark = pytest.mark.index
 
 CRA = Path(sys.executable).parent / "cra"
 
 
-def variables(root: Path, **more: str) -> dict[str, str]:
+def variables(root: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
     places = {"CRA_DATA_DIR": root / "data", "CRA_CACHE_DIR": root / "cache", "PREFECT_HOME": root / "engine"}
-    return {**kept, **{name: str(place) for name, place in places.items()}, **more}
+    return {**kept, **{name: str(place) for name, place in places.items()}}
 
 
 def cra(root: Path, *arguments: str | Path, ends_with: int = 0, **more: str) -> str:
-    argv = [str(CRA), *map(str, arguments)]
-    done = subprocess.run(argv, cwd=root, env=variables(root, **more), capture_output=True, text=True, check=False)
+    done = invoke(*arguments, cwd=root, **more)
     assert done.returncode == ends_with, done.stderr
     return done.stdout
 
@@ -39,10 +38,13 @@ def triples(target: str | Path, name: str) -> list[Triple]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def demo(prefect_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the installed program leaves, with an engine of its own."""
     root = tmp_path_factory.mktemp("demo")
-    cra(root, "demo", "--json", root / "figures.json", "--dir", root / "work")
-    yield root
+    argv = [str(CRA), "demo", "--json", str(root / "figures.json"), "--dir", str(root / "work")]
+    done = subprocess.run(argv, cwd=root, env=variables(root), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return root
 
 
 def test_the_demo_gives_the_figures_it_must(demo: Path) -> None:

@@ -21,6 +21,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CRA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("CLEAN_ROOM_ENGINE", "that of the tests")  # no guard process is left behind
     store = RawStore(open_database(tmp_path / "data" / "raw.sqlite", "raw"))
     run(store, "one", 3)
     run(store, "two", 2)
@@ -84,7 +85,7 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(data: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_base_is_evaluated_once_and_found_the_second_time(data: Path, tmp_path: Path) -> None:
+def test_a_base_is_evaluated_once_and_found_the_second_time(prefect_engine: None, data: Path, tmp_path: Path) -> None:
     from tests.support.tiny import make_tiny_base
 
     cra("bases", "add", str(make_tiny_base(tmp_path / "tiny")), "--name", "tiny")

@@ -1,8 +1,6 @@
 """The teacher's opinions through flow and command: kept at once, capped, gone on with, refused without a teacher."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from models.training import TrainingTarget
 from tests.support.bad_server import Fail, ScriptedServer
+from tests.support.commands import invoke
 from tests.support.pairs_material import Repository, World
 from training.data.sources import read_pairs
 
@@ -71,8 +70,7 @@ def test_a_cap_or_a_dead_teacher_stops_it_and_loses_nothing(
 
 
 def test_without_a_teacher_it_says_so_in_a_line(world: World, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from cli.main import main; main()", "score-answers", "--stage", "scope"]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    failed = invoke("score-answers", "--stage", "scope", cwd=tmp_path)
     assert failed.returncode == 2
     assert "teacher" in failed.stderr
     assert "Traceback" not in failed.stderr

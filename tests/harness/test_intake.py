@@ -1,8 +1,6 @@
 """What a package says of itself: honest values are read, odd ones are named, and what can be derived is derived."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from models.manifest import Environment
 from repos.trees import inside
 from runtime.environments import EnvironmentStore, environment_identity
 from runtime.environments.wheels import locked
+from tests.support.commands import invoke
 
 ODD = st.text(st.characters(codec="utf-8"), max_size=60) | st.text("./\\-_:@%\0\n\x1b ab1", max_size=20)
 
@@ -170,8 +169,7 @@ def test_the_command_prints_no_control_characters_of_a_task(package: Path) -> No
 
 
 def show(package: Path, *options: str, code: int) -> str:
-    argv = [sys.executable, "-c", "from cli.main import main; main()", "corpus", "show", str(package), *options]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    done = invoke("corpus", "show", package, *options, cwd=package.parent)
     assert done.returncode == code, done.stderr
     return done.stdout
 

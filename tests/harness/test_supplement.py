@@ -1,10 +1,7 @@
 """A teacher (a scripted server) writes tests for a commit that lacks them; the sandbox says what they are worth."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +38,7 @@ from store.runs import instance_key, open_raw_store
 from store.runs.supplements import open_supplement_store
 from store.texts import sha256
 from tests.support.bad_server import Behaviour, Fail, Say, ScriptedServer
+from tests.support.commands import invoke
 from tests.support.mining_history import Entry, write_history
 
 pytestmark = pytest.mark.index
@@ -358,19 +356,16 @@ def test_rounds_are_stored_once_and_only_added(ask: Ask, package: RepoPackage, d
 
 
 def test_the_command_goes_on_where_it_was_and_pays_for_no_answer_twice(
-    runtime: Runtime, package: RepoPackage, tmp_path: Path
+    prefect_engine: None, runtime: Runtime, package: RepoPackage, tmp_path: Path
 ) -> None:
     own = _copy(package, tmp_path)
     before = (own.directory / MANIFEST).read_text()
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "environments").symlink_to(runtime.scratch.parent / "environments")
-    places = {"CRA_DATA_DIR": "d", "CRA_CACHE_DIR": "c", "PREFECT_HOME": "p"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
-    environment = {**kept, **{name: str(tmp_path / place) for name, place in places.items()}}
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "environments").symlink_to(runtime.environments.root)
 
     def run() -> dict[str, Any]:
-        command = [Path(sys.executable).parent / "cra", "supplement", own.directory, "--json"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        done = invoke("supplement", own.directory, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
         return report
 

@@ -7,39 +7,38 @@ from pathlib import Path
 import pytest
 
 from runtime.sandbox.remedies import remedy
+from tests.support.commands import Result, invoke
 
-ROOT = Path(__file__).parents[2]
 
-
-def cra_sandbox(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-c", "from cli.sandbox import app; app()", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+def cra_sandbox(*arguments: str | Path) -> Result:
+    return invoke("sandbox", *arguments, cwd=Path.cwd())
 
 
 def test_output_and_exit_code_come_through_unchanged():
-    done = cra_sandbox("run", "--", "sh", "-c", r"printf 'a\r\n\377'; exit 7")
+    command = [Path(sys.executable).parent / "cra", "sandbox", "run", "--", "sh", "-c", r"printf 'a\r\n\377'; exit 7"]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (7, b"a\r\n\xff", b"")
 
 
 def test_options_after_the_command_belong_to_the_command(tmp_path):
     (tmp_path / "file").write_text("text")
     done = cra_sandbox("run", "--workdir", str(tmp_path), "cat", "--number", "file")
-    assert (done.returncode, done.stdout) == (0, b"     1\ttext")
+    assert (done.returncode, done.stdout) == (0, "     1\ttext")
 
 
 def test_the_default_work_directory_is_empty():
-    assert cra_sandbox("run", "--", "ls", "-A").stdout == b""
+    assert cra_sandbox("run", "--", "ls", "-A").stdout == ""
 
 
 @pytest.mark.parametrize(
     ("options", "script", "code", "reason"),
     [
-        (["--timeout", "0.5"], "sleep 60", 124, b"timeout"),
+        (["--timeout", "0.5"], "sleep 60", 124, "timeout"),
         (
             ["--memory", "100"],
             "x=$(head -c 400000000 /dev/zero | tr '\\0' x); sleep 60",
             137,
-            b"memory-limit",
+            "memory-limit",
         ),
     ],
 )
@@ -47,13 +46,13 @@ def test_a_killed_command_has_its_own_code_and_reason(options, script, code, rea
     done = cra_sandbox("run", *options, "--", "sh", "-c", script)
     assert done.returncode == code
     assert reason in done.stderr
-    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.count("\n") == 1
 
 
 def test_check_lists_what_holds():
     done = cra_sandbox("check")
     assert done.returncode == 0
-    assert b"cannot read the host's files" in done.stdout
+    assert "cannot read the host's files" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,12 @@
 """`cra curate-data` and `cra train-plan` as a user types them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import Result, invoke
 from tests.support.pairs_material import Repository, World, gold_runs
-
-CRA = Path(sys.executable).parent / "cra"
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +16,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.folder
 
 
-def cra(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRA_", "PREFECT_"))}
-    environment = {**kept, "CRA_DATA_DIR": str(folder), "CRA_CACHE_DIR": str(folder / "cache"), "COLUMNS": "200"}
-    return subprocess.run(
-        [str(CRA), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+def cra(folder: Path, *arguments: str) -> Result:
+    return invoke(*arguments, cwd=folder, CRA_DATA_DIR=str(folder))
 
 
 def test_a_rule_that_is_broken_ends_in_one_line_and_its_remedy_works(folder: Path) -> None:
