@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.flow_context import flow_context
+from cli.gate_table import show_gate
 from cli.options import JsonOption
 from cli.output import console, print_json, table
-from evals.gate_report import NUMBERS, SHORT, short_rows, unlike_use, verdict_lines
-from models.evaluation import GateReport
+from evals.gate_report import unlike_use
 from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
@@ -55,12 +55,6 @@ def evaluate(
         )
     else:
         _print(compared)
-
-
-def show_gate(report: GateReport, title: str) -> None:
-    """A gate's table, and its verdict with the reason."""
-    table(title, SHORT, short_rows(report), right=NUMBERS)
-    console.print("\n".join(verdict_lines(report)), markup=False, soft_wrap=True)
 
 
 def _print(compared: "Compared") -> None:

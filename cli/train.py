@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.evaluate import show_gate
 from cli.flow_context import flow_context
+from cli.gate_table import show_gate
 from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption, OverrideOption
 from cli.output import console, print_json
 from models.targets import TrainingTarget
-from training.fit.training_run import Technique
+from training.fit.job import Technique
 
 if TYPE_CHECKING:
     from training.cycle.orders import TrainReport

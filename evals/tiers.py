@@ -70,7 +70,7 @@ def missing(target: TrainingTarget, status: TierStatus) -> list[str]:
     return found
 
 
-def check_order(target: TrainingTarget, status: TierStatus, override: str | None = None) -> str:
+def check_tier(target: TrainingTarget, status: TierStatus, override: str | None = None) -> str:
     """Raise GuardrailError (tier-order) if the target's turn has not come, unless a person gives a reason.
 
     Returns what to note beside the training or promotion; empty if all is in order.

@@ -19,7 +19,7 @@ from training.cycle.orders import Prepared
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.cycle.student_runs import STUDENT
 from training.data.curation import Curated
-from training.fit.training_run import TrainingJob
+from training.fit.job import TrainingJob
 
 
 def engine_steps() -> TrainingSteps:

@@ -12,7 +12,7 @@ from training.cycle.context import TrainingContext
 from training.cycle.evaluation import answer_set
 from training.cycle.trainings import make_dataset, run_training
 from training.data.curation import Curated
-from training.fit.training_run import TrainingJob
+from training.fit.job import TrainingJob
 
 
 @task(

@@ -63,9 +63,9 @@ from training.bases.files import hash_files
 from training.cycle.served import EndpointAnswerer
 from training.data.curation.writing import dataset_id, directory_of, hashed
 from training.data.scoring import Scorer, Unscored
+from training.fit.job import FIT_VERSION
 from training.fit.recipe import job_id, recipe_for
 from training.fit.result import adapter_hash
-from training.fit.training_run import FIT_VERSION
 
 
 def versions(folder: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from training.cycle.lifecycle import find_inputs, prepare
 from training.cycle.orders import TrainOrder
 from training.data.curation import curate
 from training.data.datasets import newest_dataset, read_dataset
-from training.fit.training_run import TrainingJob, job_for
+from training.fit.job import TrainingJob, job_for
 
 PLAN = "633a009cb3078f4257336a23195aa7061ddd6d417fd7d586c177151f58bb1c62"
 ADAPTER = "32ed3aa8b80ee5874f9123b216e75c01d35e53196c19d588292be6f3857978ce"
@@ -197,7 +197,7 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
     before = rows(), rows("curated")
     steps = engine_steps()
     prepared = prepare(context, steps, order)
-    assert (prepared.adapter.name, prepared.adapter.id, prepared.trained.job) == ("scope-v1", ADAPTER, PLAN)
+    assert (prepared.challenger.name, prepared.challenger.id, prepared.trained.job) == ("scope-v1", ADAPTER, PLAN)
     evaluate(context, steps, found.evaluation_set, found.base, None)
     assert (rows(), rows("curated")) == before
     assert sorted(told) == [

@@ -12,7 +12,7 @@ from evals.gate_report import COLUMNS, SHORT, gate_markdown, gate_rows, short_ro
 from evals.gates import decide, decide_together
 from evals.paired import at_item_level, detectable, holm, interval, mcnemar, no_worse, sign_flip
 from evals.thresholds import REQUIREMENTS, Rules
-from evals.tiers import TierStatus, check_order, next_targets
+from evals.tiers import TierStatus, check_tier, next_targets
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import Evaluation, GateVerdict, ItemScore, Subject
 from models.training import TrainingTarget
@@ -321,17 +321,17 @@ def test_every_target_has_its_metrics() -> None:
 def test_no_tier_before_the_one_below_has_passed() -> None:
     nothing = TierStatus()
     assert next_targets(nothing) == [TrainingTarget.CODE, TrainingTarget.SCOPE]
-    assert check_order(TrainingTarget.SCOPE, nothing) == ""
+    assert check_tier(TrainingTarget.SCOPE, nothing) == ""
     with pytest.raises(GuardrailError, match="tier-order: precision is of tier 2") as caught:
-        check_order(TrainingTarget.PRECISION, nothing)
+        check_tier(TrainingTarget.PRECISION, nothing)
     assert caught.value.rule == "tier-order"
-    assert "passed over" in check_order(TrainingTarget.PRECISION, nothing, "a trial")
+    assert "passed over" in check_tier(TrainingTarget.PRECISION, nothing, "a trial")
     with pytest.raises(GuardrailError):
-        check_order(TrainingTarget.PRECISION, nothing, "  ")
+        check_tier(TrainingTarget.PRECISION, nothing, "  ")
     first = TierStatus(frozenset({TrainingTarget.CODE, TrainingTarget.SCOPE}), frozenset({"reasoning"}))
     assert next_targets(first) == [TrainingTarget.PRECISION, TrainingTarget.TASK_ANALYSIS]
     everything = first._replace(promoted=frozenset(set(TrainingTarget) - {TrainingTarget.PLANNING}), stable=True)
     assert next_targets(everything) == [TrainingTarget.PLANNING]
     for stable, why in ((False, "succeed steadily;"), (None, "two student campaigns on the same packages")):
         with pytest.raises(GuardrailError, match=why):
-            check_order(TrainingTarget.PLANNING, everything._replace(stable=stable))
+            check_tier(TrainingTarget.PLANNING, everything._replace(stable=stable))

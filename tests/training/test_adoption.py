@@ -65,7 +65,7 @@ def test_an_adapter_of_another_base_takes_nobodys_place_until_its_base_is_adopte
         GuardrailError, match=r"same-base: scope-v1 serves on base tiny, .*cra bases adopt larger --role reasoning"
     ):
         registry.promote(new, report(new, None))
-    assert registry.displaces(new, report(new, None)).startswith("same-base")
+    assert registry.withheld_for_base(new, report(new, None)).startswith("same-base")
     assert (serving(registry), registry.log()[-1].action) == ("scope-v1", "refuse")
     registry.adopt_base("larger", "served now")
     registry.promote(new)  # by the report that was noted

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evals.sets import reserved
 from harness.packages.package import MANIFEST, read_package
+from host.locks import process_lock
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import Subject
 from models.settings import Settings
@@ -17,7 +18,6 @@ from store.runs.packages import package_paths
 from training.adapters.registry import AdapterVersion, Registry
 from training.bases.bases import Base
 from training.cycle import guardrails
-from training.fit.lock import process_lock
 
 if TYPE_CHECKING:
     from store.database import Engine

@@ -224,7 +224,7 @@ def _wanted(turn: Round, order: ImproveOrder, target: TrainingTarget, dataset: s
 def _train(context: TrainingContext, steps: TrainingSteps, wanted: TrainOrder) -> StepRecord:
     """The adapter that was trained and measured, or the rule that refused it."""
     try:
-        return {"adapter": prepare(context, steps, wanted).adapter.name, "skipped": ""}
+        return {"adapter": prepare(context, steps, wanted).challenger.name, "skipped": ""}
     except (GuardrailError, RegistryError) as error:
         return {"adapter": "", "skipped": str(error)}
 

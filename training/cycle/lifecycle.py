@@ -29,8 +29,8 @@ from training.cycle.steps import TrainingSteps
 from training.cycle.student_runs import whole_runs
 from training.data.curation import Card
 from training.data.datasets import newest_dataset, read_dataset
+from training.fit.job import FIT_VERSION, job_for, methods
 from training.fit.recipe import recipe_for
-from training.fit.training_run import FIT_VERSION, job_for, methods
 
 _TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
 """Of the recipe, what an adapter's statement tells; the job's row holds all of it."""
@@ -62,6 +62,7 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
     inputs = find_inputs(context, order)
     notes = check_training(context, order, inputs)
     active = context.registry.active(order.target)
+    # An adapter of another base is no champion here: the challenger meets the bare base, and `settle` withholds it.
     champion = active if active is not None and active.base == inputs.base.id else None
     baseline = evaluate(context, steps, inputs.evaluation_set, inputs.base, champion)
     trained = _trained(context, steps, order, inputs)
@@ -72,14 +73,14 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
 
 def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateReport]:
     """What a gate says of each, the targets corrected for each other. One that serves keeps the report it got in by."""
-    pairs = [in_common(each.baseline, each.challenger) for each in prepared]
+    pairs = [in_common(each.champion_scores, each.challenger_scores) for each in prepared]
     reports = decide_together(pairs, Rules(item_level=any(each.order.item_level for each in prepared)))
     return [_passed(context, each) or report for each, report in zip(prepared, reports, strict=True)]
 
 
 def conclude(context: TrainingContext, steps: TrainingSteps, prepared: Prepared, report: GateReport) -> TrainReport:
     """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
-    order, base, adapter = prepared.order, prepared.inputs.base, prepared.adapter
+    order, base, adapter = prepared.order, prepared.inputs.base, prepared.challenger
     settled = settle(context, order, base, adapter, report, partial(whole_runs, context, steps))
     steps.publish(prepared, report)
     serving = context.registry.active(order.target)
@@ -102,7 +103,7 @@ def conclude(context: TrainingContext, steps: TrainingSteps, prepared: Prepared,
 
 def verdict_notes(prepared: Prepared) -> list[str]:
     """What is to be known with a verdict: rules that were gone past, and how the measuring was unlike use."""
-    return [*prepared.notes, *unlike_use(prepared.challenger)]
+    return [*prepared.notes, *unlike_use(prepared.challenger_scores)]
 
 
 def _trained(
@@ -156,9 +157,9 @@ def _told(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, 
 
 def _passed(context: TrainingContext, prepared: Prepared) -> GateReport | None:
     """The report by which the adapter was promoted, if it serves already: a run that was killed then goes on."""
-    if prepared.champion is None or prepared.champion.id != prepared.adapter.id:
+    if prepared.champion is None or prepared.champion.id != prepared.challenger.id:
         return None
     for entry in reversed(context.registry.log(prepared.order.target)):
-        if entry.adapter == prepared.adapter.id and entry.action == GateVerdict.PROMOTE and entry.report:
+        if entry.adapter == prepared.challenger.id and entry.action == GateVerdict.PROMOTE and entry.report:
             return GateReport.model_validate(entry.report)
     return None

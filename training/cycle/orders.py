@@ -12,7 +12,7 @@ from store.learning.trainings import FinishedTraining
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
 from training.data.curation import Card
-from training.fit.training_run import Technique
+from training.fit.job import Technique
 
 
 class TrainOrder(Frozen):
@@ -49,10 +49,10 @@ class Prepared:
     order: TrainOrder
     inputs: TrainingInputs
     trained: FinishedTraining
-    adapter: AdapterVersion
+    challenger: AdapterVersion
     champion: AdapterVersion | None
-    baseline: Evaluation
-    challenger: Evaluation
+    champion_scores: Evaluation
+    challenger_scores: Evaluation
     notes: tuple[str, ...]
 
 

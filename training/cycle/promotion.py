@@ -50,7 +50,7 @@ def settle(
     if verdict is not GateVerdict.PROMOTE:
         (registry.reject if verdict is GateVerdict.REJECT else registry.inconclusive)(adapter, report)
         return PromotionOutcome(verdict.value)
-    if in_the_way := registry.displaces(adapter, report):
+    if in_the_way := registry.withheld_for_base(adapter, report):
         return PromotionOutcome(WITHHELD, (f"passed its gate and was not promoted: {in_the_way}",))
     context.require_reserved_packages(order.end_to_end)
     if (undone := _undone(context, order.target, adapter, report)) is not None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from evals.sets import all_sets, contamination, reserved_repositories
-from evals.tiers import check_order
+from evals.tiers import check_tier
 from models.errors import GuardrailError, TrainingError
 from training.bases.bases import Base
 from training.cycle import guardrails
@@ -34,7 +34,7 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
     now = measure_tier_status(context.raw_engine, context.curated, context.registry, limits)
     guardrails.check_planning_last(order.target, total - taught, now.promoted)
     try:
-        note = check_order(order.target, now, order.override)
+        note = check_tier(order.target, now, order.override)
     except GuardrailError as error:
         context.registry.refuse(order.target, str(error))
         raise

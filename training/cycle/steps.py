@@ -13,7 +13,7 @@ from training.bases.bases import Base
 from training.cycle.context import TrainingContext
 from training.cycle.orders import Prepared
 from training.data.curation import Curated
-from training.fit.training_run import TrainingJob
+from training.fit.job import TrainingJob
 
 
 @dataclass(frozen=True)

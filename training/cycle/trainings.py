@@ -8,7 +8,7 @@ from store.learning.trainings import FinishedTraining, find_training, store_trai
 from training.cycle import guardrails
 from training.cycle.context import TrainingContext
 from training.data.curation import Curated, curate
-from training.fit.training_run import TrainingJob
+from training.fit.job import TrainingJob
 
 if TYPE_CHECKING:
     from training.fit.fitting import Fit

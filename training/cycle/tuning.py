@@ -8,7 +8,7 @@ from training.cycle.context import TrainingContext
 from training.cycle.rules import check_full_training
 from training.cycle.steps import TrainingSteps
 from training.data.datasets import read_dataset
-from training.fit.training_run import job_for
+from training.fit.job import job_for
 
 
 def tune(context: TrainingContext, steps: TrainingSteps, role: Role, base: str, dataset: Path) -> Base:

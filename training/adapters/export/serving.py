@@ -94,7 +94,7 @@ class Serving:
 
 
 def make_ready(curated: "Engine", settings: Settings, version: "AdapterVersion", base: "Base") -> Path | None:
-    """After a promotion: have the adapter ready for the embedded model, if it is of that base; None if it is not.
+    """Have an adapter ready for the embedded model before it is asked, if it is of its base; None if it is not.
 
     Done once per adapter; takes as long as exporting and checking it. Raises TrainingError if the export differs.
     """

@@ -137,7 +137,7 @@ class Registry:
         with deciding(self._curated) as connection:
             log_decision(connection, RegistryDecision(target, "refuse", None, reason, override))
 
-    def displaces(self, version: AdapterVersion, report: GateReport) -> str:
+    def withheld_for_base(self, version: AdapterVersion, report: GateReport) -> str:
         """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
         it can be promoted by that once the base is adopted. Empty: it may."""
         chosen = self._current(version)
