@@ -1,4 +1,4 @@
-"""How trajectories came out: what gold solved, how a planner did in a campaign, and over time."""
+"""Outcomes of trajectories: instances that gold solved, and a planner's results in a campaign and over time."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -27,8 +27,8 @@ class SolvedInstance(NamedTuple):
 
 
 class SampleResult(NamedTuple):
-    """How one sample of an instance came out. `success` is None without a verdict; `kind` is how the last attempt
-    ended, None if none has. `identity` is the hash of the planner's."""
+    """The outcome of one sample of an instance. `success` is None without a verdict; `kind` is the last attempt's
+    outcome, None if none has ended. `identity` is the hash of the planner's identity."""
 
     temperature: float
     sample: int
@@ -40,7 +40,7 @@ class SampleResult(NamedTuple):
 
 
 class RunVerdict(NamedTuple):
-    """A trajectory with a verdict; `identity` is the hash of the planner's, `instance` the instance's key."""
+    """A trajectory with a verdict; `identity` is the hash of the planner's identity, `instance` the instance's key."""
 
     campaign: str
     identity: str
@@ -74,8 +74,8 @@ def solved_instances(connection: Connection, planner: str, repositories: Collect
 
 
 def sample_results(raw: Engine, campaign: str, planner: str, identity: str | None = None) -> list[SampleResult]:
-    """A planner's trajectories in a campaign, by label or id, in the order of their keys; with an identity, those of
-    that planner alone. Raises UsageError for a label never used."""
+    """A planner's trajectories in a campaign, by label or id, in the order of their keys; with `identity`, only those
+    of that planner. Raises UsageError for a label never used."""
     with reading(raw) as connection:
         known = connection.scalar(select(_CAMPAIGNS.c.id).where(_CAMPAIGNS.c.id == campaign))
         campaign_id = known or latest_run(connection, campaign)["campaign_id"]
@@ -107,7 +107,7 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
 
 
 def verdicts(raw: Engine, planner: str, without: Collection[str] = ()) -> list[RunVerdict]:
-    """A planner's trajectories with a verdict, outside some repositories, the one that was closed last first."""
+    """A planner's trajectories with a verdict, without some repositories, the most recently closed first."""
     query = (
         select(_RUNS.c.campaign_id, _RUNS.c.planner_hash, _RUNS.c.instance_id, _RUNS.c.success)
         .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
