@@ -143,7 +143,7 @@ def unused_warning(name: str, target: TrainingTarget, base: str, base_name: str)
     if models.endpoint(endpoint).base in (base, base_name):
         return ""
     return (
-        f"nobody asks {name} yet: endpoint {endpoint!r} is not said to serve base {base_name}; "
+        f"{name} is not in use yet: endpoint {endpoint!r} is not configured to serve base {base_name}; "
         f'set base = "{base_name}" under [models.endpoints.{endpoint}]'
     )
 

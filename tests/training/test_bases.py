@@ -97,7 +97,7 @@ def test_names_and_weights_belong_together(source: Path, curated: Engine, tmp_pa
         ("model.safetensors", {}, "no weights; a base needs"),
         ("tokenizer.json", {}, "tokenizer.json is missing"),
         ("chat_template.jinja", {}, "no chat template"),
-        ("config.json", {"config.json": '{"auto_map": {}}'}, "python code of its own"),
+        ("config.json", {"config.json": '{"auto_map": {}}'}, "auto_map"),
         ("model.safetensors", {"model.safetensors": "x"}, "not a safetensors file"),
     ],
 )

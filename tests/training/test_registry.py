@@ -80,7 +80,7 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     with pytest.raises(RegistryError, match="is about scope-v2"):
         registry.promote(one, report(two, None))
     registry.promote(two, report(two, None))
-    with pytest.raises(GuardrailError, match="passed against tiny, which does not serve now"):
+    with pytest.raises(GuardrailError, match="passed against tiny"):
         registry.promote(one, report(one, None))
     registry.promote(one, override=" the gate's set is stale ")
     assert serving(registry) == "scope-v1"
@@ -230,5 +230,5 @@ def test_a_header_of_another_length_is_no_safetensors(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     write_safetensors(file, {"a": ((1,), [1.0])})
     file.write_bytes(file.read_bytes() + b"\0")
-    with pytest.raises(RegistryError, match="cut off or altered"):
+    with pytest.raises(RegistryError, match="altered"):
         header(file)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
         ({"tensors": lora(width=8)}, "has shape"),
         ({"tensors": {}}, "no tensors"),
         ({"tensors": lora(0.0)}, "every lora_B is zero"),
-        ({"tensors": lora(float("nan"))}, "numbers that are none"),
-        ({"tensors": {"base_model.model.lm_head.weight": ((2, 2), [1.0] * 4)}}, "none of a plain LoRA"),
+        ({"tensors": lora(float("nan"))}, "NaN"),
+        ({"tensors": {"base_model.model.lm_head.weight": ((2, 2), [1.0] * 4)}}, "plain LoRA"),
         (
             {"tensors": {"base_model.model.model.layers.7.q_proj.lora_A.weight": ((4, 16), [1.0] * 64)}},
             "the base has no matrix model.layers.7.q_proj",

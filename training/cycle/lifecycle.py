@@ -3,7 +3,7 @@
 champion and challenger answer the same frozen items -> paired gate -> log and alias in one transaction
                                                                     -> whole runs on held-out packages -> rollback?
 
-Each step is found if it was done before, so that a training which was stopped goes on where it was.
+Finished steps are reused, so that an interrupted training resumes.
 """
 
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ from training.data.datasets import newest_dataset, read_dataset
 from training.fit.recipe import recipe_for
 from training.fit.training_run import FIT_VERSION, job_for, methods
 
-_TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
-"""Of the recipe, what an adapter's statement tells; the job's row holds all of it."""
+_STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+"""The recipe's fields in an adapter's statement; the job's row holds all of them."""
 
 
 def train(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> TrainReport:
-    """Train an adapter for a target and let it serve if a gate says so.
+    """Train an adapter for a target and promote it if a gate says so.
 
     Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
     RegistryError.
@@ -48,17 +48,17 @@ def train(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> 
 
 
 def find_inputs(context: TrainingContext, order: TrainOrder) -> TrainingInputs:
-    """What an order names. Raises RegistryError, TrainingError or EvaluationError where something is missing."""
+    """The inputs that an order names. Raises RegistryError, TrainingError or EvaluationError if one is missing."""
     base = find_base(context.curated, order.base)
     require_current(context.curated, base, order.target)
     dataset = order.dataset or newest_dataset(context.raw, context.settings.data_dir, order.target)
     card = read_dataset(dataset)
-    methods(card, order.technique)  # raises if it lacks what one needs
+    methods(card, order.technique)  # raises if the dataset lacks what a method needs
     return TrainingInputs(base, dataset, card, latest_set(context.curated, order.target))
 
 
 def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> Prepared:
-    """Measure the champion, train, register and measure the challenger; each is found if it was done before."""
+    """Evaluate the champion; train, register and evaluate the challenger. Finished steps are reused."""
     inputs = find_inputs(context, order)
     notes = check_training(context, order, inputs)
     active = context.registry.active(order.target)
@@ -71,14 +71,14 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
 
 
 def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateReport]:
-    """What a gate says of each, the targets corrected for each other. One that serves keeps the report it got in by."""
+    """The gate's reports, corrected for multiple testing. An active adapter keeps the report of its promotion."""
     pairs = [in_common(each.baseline, each.challenger) for each in prepared]
     reports = decide_together(pairs, Rules(item_level=any(each.order.item_level for each in prepared)))
     return [_passed(context, each) or report for each, report in zip(prepared, reports, strict=True)]
 
 
 def conclude(context: TrainingContext, steps: TrainingSteps, prepared: Prepared, report: GateReport) -> TrainReport:
-    """Act on a gate's report: the log, the alias, and after a promotion whole runs, which may undo it."""
+    """Act on a gate's report: update log and alias, and after a promotion do whole runs, which may undo it."""
     order, base, adapter = prepared.order, prepared.inputs.base, prepared.adapter
     settled = settle(context, order, base, adapter, report, partial(whole_runs, context, steps))
     steps.publish(prepared, report)
@@ -101,7 +101,7 @@ def conclude(context: TrainingContext, steps: TrainingSteps, prepared: Prepared,
 
 
 def verdict_notes(prepared: Prepared) -> list[str]:
-    """What is to be known with a verdict: rules that were gone past, and how the measuring was unlike use."""
+    """Notes on a verdict: overridden rules, and differences between the evaluation and production."""
     return [*prepared.notes, *unlike_use(prepared.challenger)]
 
 
@@ -136,7 +136,7 @@ def _registered(
             "backend": trained.backend,
             "methods": "+".join(methods(card, order.technique)),
             "steps": trained.steps,
-            **_told(context, order, card),
+            **_stated_recipe(context, order, card),
         },
         FIT_VERSION,
         parents=card.rounds.earlier,
@@ -144,18 +144,20 @@ def _registered(
     )
 
 
-def _told(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, Any]:
-    """What a statement tells of the recipes: of one method its own, of several each with the method's name."""
+def _stated_recipe(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, Any]:
+    """The recipes in a statement; with several methods, each key is prefixed with its method."""
     used = methods(card, order.technique)
-    told = {
-        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_TOLD)
+    stated = {
+        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_STATED)
         for method in used
     }
-    return told[used[0]] if len(used) == 1 else {f"{m} {key}": value for m in used for key, value in told[m].items()}
+    if len(used) == 1:
+        return stated[used[0]]
+    return {f"{method} {key}": value for method in used for key, value in stated[method].items()}
 
 
 def _passed(context: TrainingContext, prepared: Prepared) -> GateReport | None:
-    """The report by which the adapter was promoted, if it serves already: a run that was killed then goes on."""
+    """The report by which the adapter was promoted, if it is already active, so that an interrupted run resumes."""
     if prepared.champion is None or prepared.champion.id != prepared.adapter.id:
         return None
     for entry in reversed(context.registry.log(prepared.order.target)):
