@@ -1,4 +1,4 @@
-"""Locks between processes. A lock ends with the process that holds it, however that ends."""
+"""Locks between processes, released when the holding process ends for any reason."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from models.errors import TrainingError
 
 @contextmanager
 def process_lock(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
-    """Hold a lock file, waiting for it. `busy` is told the id of the process that has it, and may raise instead.
+    """Hold a lock file, waiting for it. `busy` is called with the id of the holding process, and may raise.
 
     Raises OSError if the file cannot be opened.
     """
@@ -34,11 +34,11 @@ def process_lock(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
 def target_lock(folder: Path, target: str) -> Iterator[None]:
     """Hold the lock of a target, a file in `folder`: one training per target at a time.
 
-    Raises TrainingError naming the process that has it.
+    Raises TrainingError naming the process that holds it.
     """
 
     def refuse(holder: str) -> None:
-        raise TrainingError(f"{target} is being trained already, by process {holder}; wait for it or end it") from None
+        raise TrainingError(f"{target} is already being trained by process {holder}; wait for it or stop it") from None
 
     with ExitStack() as stack:
         try:
