@@ -1,7 +1,7 @@
-"""How the parts of an attempt are executed: an executor may keep what comes of one, try it again, or show it.
+"""Executors of the parts of an attempt, which may cache, retry or display them.
 
-The lifecycle of an attempt (`harness.lifecycle`) gives each part to an executor as a function, with the key of all that
-its result depends on where that may be kept. `DirectExecutor` calls it; the engine's makes a task of it.
+The lifecycle of an attempt (`harness.lifecycle`) passes each part to an executor as a function, with a key for its
+result if that may be cached. `DirectExecutor` calls it; the engine's executor runs it as a task.
 """
 
 import logging
@@ -20,18 +20,18 @@ Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class AttemptExecutor(Protocol):
-    """What executes the parts of an attempt. Each method returns what its function returns, and raises what it raises.
+    """Executes the parts of an attempt. Each method returns or raises what its function does.
 
-    A result that was kept under the same key may be returned instead of calling the function.
+    A result cached under the same key may be returned instead of calling the function.
     """
 
     @property
     def logger(self) -> Logger:
-        """Where faults are logged."""
+        """The logger for faults."""
         ...
 
     def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
-        """A planner's answer to one question. One that was kept comes back as `reused`, at no cost."""
+        """A planner's answer to one question. A cached one is returned as `reused`, at no cost."""
         ...
 
     def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
@@ -47,16 +47,16 @@ class AttemptExecutor(Protocol):
         ...
 
     def attribute(self, run: Callable[[], object]) -> None:
-        """Attribution of a failure to a stage; what is found is stored by `run`."""
+        """Attribution of a failure to a stage; `run` stores the result."""
         ...
 
     def measure(self, run: Callable[[], object]) -> None:
-        """Measurement of the tests that a planner wrote; what is found is stored by `run`."""
+        """Measurement of the tests that a planner wrote; `run` stores the result."""
         ...
 
 
 class DirectExecutor:
-    """An executor that calls each function, and keeps nothing."""
+    """An executor that calls each function and caches nothing."""
 
     logger = logging.getLogger("harness.lifecycle")
 
@@ -90,12 +90,12 @@ DIRECT = DirectExecutor()
 
 @dataclass(frozen=True)
 class PlannerProxy:
-    """A planner whose answers are given through an executor, each under a key of what was asked of which planner.
+    """A planner whose answers go through an executor, each under a key of planner and question.
 
-    `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
-    identity, temperature and sample. It does not hold the campaign, so one that grows pays for no answer twice.
-    `judge` is the same for the stages of retrieval, for all temperatures and samples. `notify` gets the question's
-    label before it is asked.
+    `asker` is the identity of all that an answer depends on apart from the question: the instance, the planner's
+    identity, temperature and sample. It excludes the campaign, so that an extended campaign reuses answers.
+    `judge` is the same for the stages of retrieval, for all temperatures and samples. `notify` is called with the
+    question's label before it is asked.
     """
 
     planner: Planner
@@ -135,11 +135,11 @@ class PlannerProxy:
         return self.planner.plans
 
     def max_prompt_tokens(self, stage: Stage) -> int:
-        """Tokens that a prompt of the wrapped planner may have."""
+        """The wrapped planner's token limit of a prompt."""
         return self.planner.max_prompt_tokens(stage)
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """Tokens that an answer of the wrapped planner may have."""
+        """The wrapped planner's token limit of an answer."""
         return self.planner.max_output_tokens(stage)
 
     def count(self, text: str) -> int:
@@ -147,7 +147,7 @@ class PlannerProxy:
         return self.planner.count(text)
 
     def answer(self, request: Request) -> Answer:
-        """The planner's answer, or the one it gave when the same was asked before, which then costs nothing."""
+        """The planner's answer, or its cached answer to the same question, which costs nothing."""
         key = digest(self.judge if request.stage in JUDGING_STAGES else self.asker, request.model_dump(mode="json"))
         label = _label(request)
         self.notify(label)
@@ -155,7 +155,7 @@ class PlannerProxy:
 
 
 def judging_identity(planner: Planner) -> str:
-    """What the planner's judgements depend on besides the question; its whole identity where it does not say."""
+    """What the planner's judgements depend on apart from the question; by default its whole identity."""
     own = getattr(planner, "judging_identity", None)
     return own if isinstance(own, str) else planner.identity
 
