@@ -1,4 +1,4 @@
-"""`cra adapters`: what was trained, who serves, and why."""
+"""`cra adapters`: trained adapters, which are active, and why."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ def list_(
     target: Annotated[TrainingTarget | None, typer.Option(help="Of one target only.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """All adapters, with the one that serves each target. None is ever deleted."""
+    """All adapters, with the active one of each target. None is ever deleted."""
     versions = _registry().list(target)
     if as_json:
         print_json([_shown(version) for version in versions])
@@ -57,7 +57,7 @@ def list_(
 
 @app.command()
 def show(name: AdapterName, as_json: JsonOption = False) -> None:
-    """An adapter, what it was made of, and every decision about it."""
+    """An adapter, its lineage, and every decision about it."""
     registry = _registry()
     version = registry.show(name)
     lineage = read_statement(version.path).predicate
@@ -93,7 +93,7 @@ def log(
     target: Annotated[TrainingTarget | None, typer.Option(help="About one target only.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every decision about who serves, oldest first."""
+    """Every promotion, rejection and rollback, oldest first."""
     registry = _registry()
     rows, names = registry.log(target), _names(registry)
     if as_json:
@@ -109,16 +109,16 @@ def promote(
     name: AdapterName,
     override: Annotated[
         str | None,
-        typer.Option("--override", metavar="REASON", help="Go past the gate, for this reason; it is kept on record."),
+        typer.Option("--override", metavar="REASON", help="Override the gate, for this reason; it is logged."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let an adapter serve its target, in running routers within a second.
+    """Make an adapter active for its target, in running routers within a second.
 
-    Needs a gate's report on record that it passed against whoever serves now, or --override.
+    Needs a stored gate report that it passed against the active champion, or --override.
     """
     if override is not None and not override.strip():
-        raise UsageError("--override is empty; say why, it is kept on record")
+        raise UsageError("--override is empty; give the reason, which is logged")
     registry = _registry()
     before = registry.active(registry.show(name).target)
     now = registry.promote(name, override=override)
@@ -143,18 +143,18 @@ def unused_warning(name: str, target: TrainingTarget, base: str, base_name: str)
     if models.endpoint(endpoint).base in (base, base_name):
         return ""
     return (
-        f"nobody asks {name} yet: endpoint {endpoint!r} is not said to serve base {base_name}; "
+        f"{name} is not in use yet: endpoint {endpoint!r} is not configured to serve base {base_name}; "
         f'set base = "{base_name}" under [models.endpoints.{endpoint}]'
     )
 
 
 @app.command()
 def rollback(
-    target: Annotated[TrainingTarget, typer.Argument(help="Whose adapter to take back.")],
-    reason: Annotated[str, typer.Option(help="Kept on record.")] = "by hand",
+    target: Annotated[TrainingTarget, typer.Argument(help="The target to roll back.")],
+    reason: Annotated[str, typer.Option(help="Logged with the rollback.")] = "by hand",
     as_json: JsonOption = False,
 ) -> None:
-    """Let whoever served before serve again; in the end the base alone. Nothing is trained and nothing lost."""
+    """Reactivate the previous adapter; in the end the base alone. Nothing is trained and nothing lost."""
     now = _registry().rollback(target, reason)
     if as_json:
         print_json({"target": target.value, "serves": _shown(now) if now else None})
@@ -219,12 +219,12 @@ def _decision(row: LoggedDecision, names: dict[str, str]) -> dict[str, Any]:
 def _print_decisions(rows: Sequence[LoggedDecision], names: dict[str, str]) -> None:
     """A line for each decision, and its reason below: reasons are too long for a column."""
     for row in rows:
-        who = names.get(row.adapter or "", "-")
+        name = names.get(row.adapter or "", "-")
         now = names.get(row.serving or "", "the base")
         console.print(
             Text.assemble(
                 (f"{row.created_at:%Y-%m-%d %H:%M}  ", "dim"),
-                (f"{row.action} {who}", "bold"),
+                (f"{row.action} {name}", "bold"),
                 f"  {row.target} is served by {now}",
             )
         )

@@ -21,7 +21,7 @@ def evaluate(
         str, typer.Option("--adapter", help="The challenger: an adapter, or `base` for the base alone.")
     ],
     against: Annotated[
-        str | None, typer.Option("--against", help="The champion: an adapter or `base`; unset: who serves now.")
+        str | None, typer.Option("--against", help="The champion: an adapter or `base`; unset: the active one.")
     ] = None,
     base: Annotated[
         str | None, typer.Option("--base", metavar="NAME", help="The base that `base` means, if no adapter says it.")
@@ -60,8 +60,8 @@ def evaluate(
 def _print(compared: "Compared") -> None:
     report = compared.report
     items = len({score.item for score in compared.champion.scores})
-    who = f"{compared.challenger.subject.name} against {compared.champion.subject.name}"
-    show_gate(report, f"{report.target.value}: {who}, {items} items of set {report.set_id[:12]}")
+    pair = f"{compared.challenger.subject.name} against {compared.champion.subject.name}"
+    show_gate(report, f"{report.target.value}: {pair}, {items} items of set {report.set_id[:12]}")
     rows = [
         (name, label, count.expected, count.given, count.agreed, f"{count.f1:.3f}")
         for name, counts in compared.classes.items()

@@ -38,7 +38,7 @@ def index(
 
 
 def described(index: RepositoryIndex) -> dict[str, Any]:
-    """All that the index tells, for machines; the same for the same revision."""
+    """The index as JSON-like data; the same for the same revision."""
     files = []
     for path in index.paths():
         file = index.file(path)

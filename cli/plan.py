@@ -30,7 +30,7 @@ from tasks.runtime import open_runtime
 
 
 class NullRecorder:
-    """Recorder that keeps nothing."""
+    """Recorder that discards everything."""
 
     def call(self, request: Request, answer: Answer) -> None:
         """Not kept."""

@@ -27,7 +27,7 @@ class ProgressBars:
 
     def start(self, what: str, total: int | None, done: int = 0) -> None:
         """Add a bar; units that were done before do not count in its rate."""
-        stop_at_once()  # the engine has taken SIGTERM for itself when a flow began, to wait for what is running
+        stop_at_once()  # the engine installs its own SIGTERM handler when a flow begins, which would wait
         if self._waiting is not None:
             self._display.remove_task(self._waiting)
             self._waiting = None

@@ -33,8 +33,8 @@ def run(
 ) -> None:
     """Run a command without network, without privileges and with hard limits; exit with its exit code.
 
-    Limits and kind of sandbox are those of the settings, as for tests, unless options say otherwise. 124 stands for a
-    time-out, 137 for a command that was killed for another limit.
+    Limits and kind of sandbox are those of the settings, as for tests, unless options say otherwise. 124 means a
+    time-out, 137 a command that was killed for another limit.
     """
     settings = load_settings()
     for option, value in (("--timeout", timeout), ("--memory", memory)):

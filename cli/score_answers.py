@@ -1,4 +1,4 @@
-"""`cra score-answers`: a teacher says what the student's own answers are worth."""
+"""`cra score-answers`: a teacher scores the student's own answers."""
 
 from typing import TYPE_CHECKING, Annotated
 

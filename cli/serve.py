@@ -118,7 +118,7 @@ class _Stopped(BaseException):
 
 
 def _show(serving: Serving, launch: ServerLaunch, supervisor: ServerSupervisor | None, as_json: bool) -> None:
-    """The router's view: which stage is answered by whom, and whether that is up."""
+    """The router's view: the model of each stage, and whether it is up."""
     rows = []
     for stage, served in router_view(serving.active()):
         up = "planned" if supervisor is None else "serving" if served is None else supervisor.state(served)

@@ -1,4 +1,4 @@
-"""`cra solve`: the agent changes a repository of one's own."""
+"""`cra solve`: the agent changes a user's own repository."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,8 +114,8 @@ def print_solved(solved: "SolveReport") -> None:
 
 
 def _tests(check: FullCheck) -> str:
-    said = f"tests: {_counts(check.before)} before; {_counts(check.after)} after"
-    return said + "".join(f"\n  broke: {name}" for name in check.broken[:10])
+    summary = f"tests: {_counts(check.before)} before; {_counts(check.after)} after"
+    return summary + "".join(f"\n  broke: {name}" for name in check.broken[:10])
 
 
 def _counts(counts: dict[str, int]) -> str:

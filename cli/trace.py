@@ -107,11 +107,11 @@ def print_stage(trace: Trace) -> None:
             console.print(printable(_event(event, full=True).plain), markup=False, soft_wrap=True)
             continue
         where = " ".join(filter(None, [event.part_id, event.step_id, f"attempt {event.step_attempt}"]))
-        who = f"{event.model} {event.adapter or ''} at {event.endpoint or '-'}".replace("  ", " ")
+        model = f"{event.model} {event.adapter or ''} at {event.endpoint or '-'}".replace("  ", " ")
         console.rule(printable(f"{event.attempt}.{event.seq} {event.stage} {where}"), align="left")
         console.print(
             printable(
-                f"{who}, temperature {event.temperature:g}, seed {event.seed}, finish {event.finish_reason}; "
+                f"{model}, temperature {event.temperature:g}, seed {event.seed}, finish {event.finish_reason}; "
                 f"{event.prompt_tokens} tokens in ({event.cached_tokens} cached), {event.completion_tokens} out, "
                 f"cost {event.cost:.6f}, {event.latency:.2f} s, {event.retries} retries"
                 f"{', answered before' if event.reused else ''}"
@@ -142,8 +142,8 @@ def _event(event: Event, full: bool) -> Text:
         where = " ".join(filter(None, [event.part_id, event.step_id]))
         cost = f"{event.prompt_tokens}+{event.completion_tokens} tokens"
         said = printable(_cut(_pretty(event.response), full))
-        who = f"{event.adapter} on {event.model}" if event.adapter else event.model
-        return Text(f"{head}{event.stage} {where} asked {who} ({cost})\n{said}")
+        model = f"{event.adapter} on {event.model}" if event.adapter else event.model
+        return Text(f"{head}{event.stage} {where} asked {model} ({cost})\n{said}")
     if event.event == "plan":
         return Text(f"{head}{event.stage} plan accepted{f' for {event.part_id}' if event.part_id else ''}")
     if event.event == "edit":

@@ -1,1 +1,1 @@
-"""How good the parts are: retrieval and, stage by stage, the models, on commits nobody tuned on."""
+"""Evaluation of retrieval and, stage by stage, of the models, on held-out commits."""

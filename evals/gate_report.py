@@ -1,4 +1,4 @@
-"""A gate's report for people: rows for a table, plain text, Markdown for the UI. It is the same words everywhere."""
+"""Presentation of a gate report: table rows, plain text, Markdown for the UI, in the same words everywhere."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from models.evaluation import Evaluation, GateReport, MetricTest
 
 COLUMNS = ("metric", "champion", "challenger", "difference", "95% interval", "p", "over", "detectable", "threshold")
 SHORT = ("metric", "old", "new", "95% interval", "p", "over", "threshold")
-"""Of a table that fits a terminal of 80 columns: what the gate went by."""
+"""Columns of a table for a terminal of 80 columns: what the gate's decision rests on."""
 NUMBERS = ("old", "new", "champion", "challenger", "difference", "p", "detectable", "threshold")
 
 
 def gate_rows(report: GateReport) -> list[list[str]]:
-    """A row per metric, in the order of `COLUMNS`; primary metrics carry a star."""
+    """A row per metric, in the order of `COLUMNS`; primary metrics are starred."""
     return [_row(test) for test in report.tests]
 
 
@@ -45,14 +45,17 @@ def short_rows(report: GateReport) -> list[list[str]]:
 
 
 def verdict_lines(report: GateReport) -> list[str]:
-    """The verdict with its reason, and below it what else is to be known, a line each."""
+    """The verdict with its reason, then the notes, one line each."""
     why, *rest = report.reason.split("; ")
     return [f"{report.verdict.value}: {why}", *(f"  {each}" for each in rest)]
 
 
 def unlike_use(evaluation: Evaluation) -> list[str]:
-    """A note if answers were not held to schemas, as they are in use: which side gains by that is not known."""
-    if evaluation.settings.get("constrained") not in (0, "false"):  # whole runs do not say, and are as in use
+    """A note if answers were measured without the JSON schemas of production, which may favour either side."""
+    if evaluation.settings.get("constrained") not in (
+        0,
+        "false",
+    ):  # whole runs lack it and are as in production
         return []
     return [
         "measured without the JSON schemas that servers hold answers to, under which a base may do far better; "

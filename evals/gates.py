@@ -4,14 +4,13 @@
     reject        a primary metric is significantly worse, or worse by more than its margin
     inconclusive  anything else; the champion stays
 
-Planning has three kinds of plans under one rate: a gain of the whole does not promote while the rate of one kind fell
-by more than its margin, and more than by chance as its items tell (one-sided, p <= 0.20) or are too few to tell; a
-significant fall rejects.
+Planning has three kinds of plans under one rate: an overall gain does not promote if the rate of one kind fell by more
+than its margin and its items show this (one-sided, p <= 0.20) or are too few to show it; a significant fall rejects.
 
-Significance is the sign-flip over repositories. With fewer than six of them nothing can be said beyond these, and the
-verdict says so; the tests over items are then reported as what they are, and promote only if the rules allow it. The
-chance of promoting a challenger that is no better is at most `alpha`: a two-sided p of at most alpha in favour of the
-challenger comes up in alpha/2 of such cases for each of at most two primary metrics. Targets gated together are
+Significance is by the sign-flip test over repositories. Fewer than six do not generalise to others, and the verdict
+says so; the tests over items are then reported as such, and promote only if the rules allow it. The chance of
+promoting a challenger that is no better is at most `alpha`: a two-sided p of at most alpha in favour of the challenger
+has probability alpha/2 for each of at most two primary metrics. Targets gated together are
 corrected by Holm's method.
 """
 
@@ -40,7 +39,7 @@ BEYOND = "beyond these repositories: inconclusive"
 
 
 def shown_p(value: float) -> str:
-    """A p-value for people: small ones are not shown as nothing."""
+    """A p-value for display: small ones are not shown as 0."""
     return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
 
 
@@ -58,7 +57,7 @@ class _Paired(NamedTuple):
         return [value for _, values in sorted(self.by_repository.items()) for value in values]
 
     def groups(self, rules: Rules) -> list[list[float]]:
-        """What is taken to vary independently: repositories if there are enough, else items."""
+        """The units of resampling: repositories if there are enough, else items."""
         if len(self.by_repository) >= rules.repositories:
             return [values for _, values in sorted(self.by_repository.items())]
         return [[value] for value in self.items]
@@ -67,7 +66,7 @@ class _Paired(NamedTuple):
 def decide(
     champion: Evaluation, challenger: Evaluation, others: Sequence[EvaluationPair] = (), rules: Rules = DEFAULT
 ) -> GateReport:
-    """Whether the challenger replaces the champion; `others` are the pairs of further targets gated together with it.
+    """Decide whether the challenger replaces the champion; `others` are the pairs of targets gated together with it.
 
     Raises EvaluationError if the two were not measured alike (set, settings, seeds, items) or lack a primary metric.
     """
@@ -88,7 +87,7 @@ def decide(
 
 
 def decide_together(pairs: Sequence[EvaluationPair], rules: Rules = DEFAULT) -> list[GateReport]:
-    """A gate for each target's pair, corrected for each other. Raises EvaluationError as `decide` does."""
+    """Gate reports for several targets, corrected for multiple testing. Raises EvaluationError as `decide` does."""
     return [
         decide(champion, challenger, [pair for other, pair in enumerate(pairs) if other != place], rules)
         for place, (champion, challenger) in enumerate(pairs)
@@ -96,25 +95,25 @@ def decide_together(pairs: Sequence[EvaluationPair], rules: Rules = DEFAULT) -> 
 
 
 def check_comparable(champion: Evaluation, challenger: Evaluation) -> None:
-    """Raise EvaluationError unless two evaluations differ only in who answered."""
-    who = f"{champion.subject.name} and {challenger.subject.name} cannot be compared"
+    """Raise EvaluationError unless two evaluations differ only in their subject."""
+    pair = f"{champion.subject.name} and {challenger.subject.name} cannot be compared"
     remedy = "evaluate both again on one set with the same settings"
     for what in ("target", "set_id"):
         one, other = getattr(champion, what), getattr(challenger, what)
         if one != other:
-            raise EvaluationError(f"{who}: {what} {one[:12]} against {other[:12]}; {remedy}")
+            raise EvaluationError(f"{pair}: {what} {one[:12]} against {other[:12]}; {remedy}")
     for name in sorted({*champion.settings, *challenger.settings}):
         before, after = champion.settings.get(name), challenger.settings.get(name)
         if before != after:
-            raise EvaluationError(f"{who}: setting {name} is {before!r} against {after!r}; {remedy}")
+            raise EvaluationError(f"{pair}: setting {name} is {before!r} against {after!r}; {remedy}")
     one_keys, other_keys = _by_key(champion).keys(), _by_key(challenger).keys()
     if one_keys != other_keys:
         item, seed = min(one_keys ^ other_keys)
         raise EvaluationError(
-            f"{who}: {len(one_keys ^ other_keys)} answers have no counterpart, first item {item} seed {seed}; {remedy}"
+            f"{pair}: {len(one_keys ^ other_keys)} answers have no counterpart, first item {item} seed {seed}; {remedy}"
         )
     if not one_keys:
-        raise EvaluationError(f"{who}: there are no answers in them; {remedy}")
+        raise EvaluationError(f"{pair}: there are no answers in them; {remedy}")
 
 
 def _by_key(evaluation: Evaluation) -> dict[tuple[str, int], ItemScore]:
@@ -141,7 +140,7 @@ def _metrics(champion: Evaluation, challenger: Evaluation) -> list[tuple[Metric,
 def _pair(champion: Evaluation, challenger: Evaluation, metric: str, strict: bool) -> _Paired | None:
     """The metric's paired differences; None if no item has it on both sides.
 
-    `strict` refuses an item that has it on one side only: dropping it would favour one of them.
+    `strict` refuses an item that has it on one side only: leaving it out would favour one of them.
     """
     after = _by_key(challenger)
     seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -171,7 +170,7 @@ class _Measured(NamedTuple):
 
 
 def _p(paired: _Paired, rules: Rules) -> tuple[float | None, float]:
-    """(p over repositories or None if they are too few, p over items)."""
+    """(p over repositories, None if they are too few; p over items)."""
     enough = len(paired.by_repository) >= rules.repositories
     by_repository = sign_flip_over_repositories(paired.by_repository, rules.seed) if enough else None
     return by_repository, at_item_level(paired.items, rules.seed)
@@ -193,7 +192,7 @@ def _test(
 ) -> _Measured:
     metric, primary = which
     paired = _pair(champion, challenger, metric.name, strict=primary)
-    if paired is None:  # a metric of lesser rank that the two share nowhere
+    if paired is None:  # a secondary metric without common items
         paired = _Paired({}, 0.0, 0.0, 0)
     by_repository, by_item = _p(paired, rules)
     decisive = by_item if by_repository is None else by_repository
@@ -240,7 +239,7 @@ def _verdict(
 
 
 def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[GateVerdict, str]:
-    """The verdict by whichever test applies, and its reason."""
+    """The verdict by the test that applies, and its reason."""
     for test, _, margin in primary:
         if test.difference < -margin:
             return GateVerdict.REJECT, f"{_change(test)}, which is worse by more than {margin:.3f}"
@@ -263,21 +262,21 @@ def _compare(primary: Sequence[_Measured], rules: Rules) -> tuple[GateVerdict, s
 
 
 def _blind(beyond: bool, targets: int, rules: Rules) -> str:
-    """That a set shows nothing, whoever answers, and what it would take."""
+    """The note for a set that can show no difference at all, with the size that it needs."""
     together = f" of {targets} targets gated together" if targets > 1 else ""
     what = "repositories" if beyond else "items"
     return f"can find no difference{together}: at least {least_changes(rules.alpha / targets)} {what} are needed"
 
 
 def _hold(held: Sequence[_Measured], verdict: GateVerdict, what: str, rules: Rules) -> tuple[GateVerdict, str]:
-    """What the metrics that may not fall leave of a verdict, and its reason."""
+    """The verdict and its reason after the vetoes of the metrics that may not fall."""
     for test in (each.test for each in held):
         if test.difference < 0 and test.p_adjusted <= rules.alpha and verdict is not GateVerdict.REJECT:
             return GateVerdict.REJECT, f"{_change(test)}, which is significantly worse (p {shown_p(test.p_adjusted)})"
     for test, paired, margin in held:
         p = fell(paired.items, rules.seed)
-        untold = 0.5**paired.fallible > HELD_ALPHA
-        if test.difference < -margin and (p <= HELD_ALPHA or untold) and verdict is GateVerdict.PROMOTE:
+        too_few = 0.5**paired.fallible > HELD_ALPHA
+        if test.difference < -margin and (p <= HELD_ALPHA or too_few) and verdict is GateVerdict.PROMOTE:
             return GateVerdict.INCONCLUSIVE, (
                 f"{what} is a gain, but {_change(test)} ({test.items} items, p {shown_p(p)}) is a loss of more than "
                 f"{margin:.3f}"

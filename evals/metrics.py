@@ -1,7 +1,7 @@
-"""How good one answer of a retrieval stage is, against gold's answer to the same prompt.
+"""Metrics of one answer of a retrieval stage, against gold's answer to the same prompt.
 
-Answers are read by the agent's own parsers, so that what the agent would reject scores nothing. Which metrics an item
-has follows from gold's answer alone: an answer that cannot be read has them all, at 0.
+Answers are parsed by the agent's own parsers, so that an answer that the agent would reject scores 0. An item's metrics
+follow from gold's answer alone: an unreadable answer has them all, at 0.
 """
 
 from collections import Counter
@@ -34,9 +34,9 @@ PRIMARY: Mapping[TrainingTarget, tuple[str, ...]] = {
     TrainingTarget.CODE: ("pass@1",),
     TrainingTarget.PLANNING: ("pass@1",),
 }
-"""The metrics that a gate may not see regress; the others are reported beside them."""
+"""The primary metrics, which decide at a gate; the others are only reported."""
 NOTHING = "(none)"
-"""What stands for the class of something that an answer does not name, or that it cannot be read for."""
+"""The class of anything that an answer does not name, or of all if it is unreadable."""
 K = TypeVar("K", bound=Hashable)
 
 
@@ -49,7 +49,7 @@ class ClassCount(Frozen):
 
     @property
     def f1(self) -> float:
-        """2 agreed / (expected + given); 0 for a class that nobody gives."""
+        """2 agreed / (expected + given); 0 for a class that neither gives."""
         return 2 * self.agreed / (self.expected + self.given) if self.expected + self.given else 0.0
 
 
@@ -58,8 +58,8 @@ def item_scores(item: EvaluationItem, answer: str) -> dict[str, float]:
 
     task_analysis: `recall` and `precision` of the files that change (Manning et al., Introduction to Information
     Retrieval, 8.3). scope and precision: `accuracy` over all that was shown, `relevant_recall` or `primary_recall`, and
-    `macro_f1` over gold's classes, in which the frequent class weighs no more than the others. What an answer leaves
-    out counts as wrong. Raises EvaluationError for an item that only the harness can judge, never for an answer.
+    `macro_f1` over gold's classes, in which frequent classes weigh no more than others. Omissions count as wrong.
+    Raises EvaluationError for an item that only the harness can judge, never for an answer.
     """
     if item.stage is Stage.TASK_ANALYSIS:
         return _analysis(item, answer)
@@ -70,9 +70,9 @@ def item_scores(item: EvaluationItem, answer: str) -> dict[str, float]:
 
 
 def class_counts(pairs: Iterable[tuple[EvaluationItem, str]]) -> dict[str, ClassCount]:
-    """Counts by class over items and their answers; `(none)` is what answers did not name or could not be read for.
+    """Counts by class over items and their answers; `(none)` counts what answers did not name or could not be parsed.
 
-    Nothing for task analysis, which has no classes. Raises EvaluationError as `item_scores` does.
+    Empty for task analysis, which has no classes. Raises EvaluationError as `item_scores` does.
     """
     expected: Counter[str] = Counter()
     given: Counter[str] = Counter()
@@ -80,23 +80,23 @@ def class_counts(pairs: Iterable[tuple[EvaluationItem, str]]) -> dict[str, Class
     for item, answer in pairs:
         if item.stage is Stage.TASK_ANALYSIS:
             continue
-        right, said = _labels(item, item.expected), _read(item, answer) or {}
+        right, labelled = _labels(item, item.expected), _read(item, answer) or {}
         for key, label in right.items():
             expected[label] += 1
-            given[said.get(key, NOTHING)] += 1
-            agreed[label] += said.get(key) == label
+            given[labelled.get(key, NOTHING)] += 1
+            agreed[label] += labelled.get(key) == label
     names = sorted({*expected, *given})
     return {name: ClassCount(expected=expected[name], given=given[name], agreed=agreed[name]) for name in names}
 
 
 def macro_f1(counts: Mapping[str, ClassCount]) -> float | None:
-    """F1 averaged over the classes that gold gives; None if there are none."""
+    """F1 averaged over gold's classes; None without any."""
     values = [count.f1 for count in counts.values() if count.expected]
     return sum(values) / len(values) if values else None
 
 
 def schema_of(item: EvaluationItem, tokens: int) -> dict[str, Any] | None:
-    """The JSON schema that an answer of at most `tokens` has to keep, for servers that can hold a model to one."""
+    """The JSON schema of an answer of at most `tokens`, for servers with constrained decoding."""
     request = Request(
         stage=item.stage,
         task=Task(text="", repository=item.repository, base=item.commit),
@@ -109,12 +109,12 @@ def schema_of(item: EvaluationItem, tokens: int) -> dict[str, Any] | None:
 def _analysis(item: EvaluationItem, answer: str) -> dict[str, float]:
     right = {_path(path) for path in _gold(item, TaskAnalysis).files}
     try:
-        said = {_path(path) for path in parse_task_analysis(answer).files}
+        named = {_path(path) for path in parse_task_analysis(answer).files}
     except PlanError:
         return {"well_formed": 0.0, **({"recall": 0.0} if right else {}), "precision": 0.0}
-    hits = len(right & said)
-    nothing = 0.0 if right else 1.0  # naming no file is right where none of the present ones changes
-    scores = {"well_formed": 1.0, "precision": hits / len(said) if said else nothing}
+    hits = len(right & named)
+    nothing = 0.0 if right else 1.0  # naming no file is right if no existing file changes
+    scores = {"well_formed": 1.0, "precision": hits / len(named) if named else nothing}
     return scores | ({"recall": hits / len(right)} if right else {})
 
 
@@ -142,7 +142,7 @@ def _f1(expected: Mapping[K, str], given: Mapping[K, str], label: str) -> float:
 
 
 def _read(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str] | None:
-    """What an answer calls each thing it was shown, or None if the agent could not read it."""
+    """An answer's class of each thing that was shown; None if the agent could not parse it."""
     try:
         return _labels(item, answer)
     except PlanError:
@@ -158,13 +158,13 @@ def _labels(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str]:
 
 
 def _candidates(item: EvaluationItem) -> tuple[Candidate, ...]:
-    """What was shown: gold judges every candidate."""
+    """The candidates that were shown: gold judges all of them."""
     paths = _gold(item, ScopeJudgement).files
     return tuple(Candidate(path=path, score=0.0, tier=CandidateTier.LEXICAL, reason="") for path in paths)
 
 
 def _outlines(item: EvaluationItem) -> tuple[FileOutline, ...]:
-    """What was shown: gold judges every symbol."""
+    """The outlines that were shown: gold judges every symbol."""
 
     def outlined(names: Sequence[str]) -> tuple[SymbolOutline, ...]:
         return tuple(SymbolOutline(name=name, kind="", signature="") for name in names)

@@ -1,7 +1,7 @@
-"""Tests of paired differences that know that items of one repository are alike.
+"""Tests of paired differences whose items are clustered by repository.
 
 A difference is challenger minus champion on one item, averaged over its seeds. Every test is exact where it can be
-enumerated, and otherwise drawn with a seed, so that the same data gives the same answer. numpy and scipy are imported
+enumerated, and otherwise sampled with a fixed seed, so that the result is reproducible. numpy and scipy are imported
 on use.
 """
 
@@ -22,11 +22,11 @@ _CLOSE = 1e-9
 
 
 def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p that differences symmetric about zero add up to as much as these do, in either direction.
+    """Two-sided p of the sign-flip test: differences symmetric about zero have a sum at least as far from zero.
 
-    Fisher's randomisation test (The Design of Experiments, 1935, chapter 3): all 2^n signs are tried up to n = 20
-    differences that are not zero, beyond that 20,000 draws (with the observed one counted, Phipson and Smyth 2010, so
-    that p is never 0). 1.0 when there is no difference at all.
+    Fisher's randomisation test (The Design of Experiments, 1935, chapter 3): all 2^n signs are enumerated up to
+    n = 20 non-zero differences, beyond that 20,000 are drawn (the observed one counts, Phipson and Smyth 2010, so that
+    p is never 0). 1.0 without any difference.
     """
     import numpy as np
 
@@ -42,15 +42,15 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
 def sign_flip_over_repositories(by_repository: Mapping[str, Sequence[float]], seed: int = 0) -> float:
     """Two-sided p of `sign_flip` over the sums of the repositories' differences: a repository's items flip together.
 
-    With G repositories the smallest p is 2/2^G. Items count alike, so that it tests the difference of the means. See
+    With G repositories the smallest p is 2/2^G. Items have equal weight, so it tests the difference of the means. See
     Canay, Romano and Shaikh 2017, "Randomization tests under an approximate symmetry assumption", on clusters.
     """
     return sign_flip([math.fsum(values) for _, values in sorted(by_repository.items())], seed)
 
 
 def mcnemar(differences: Sequence[float]) -> float:
-    """Two-sided exact p of McNemar's test (1947): of the items that changed between no (0) and yes (1), how many ways
-    each. Differences must be -1, 0 or 1."""
+    """Two-sided exact p of McNemar's test (1947), from the numbers of items that changed from no (0) to yes (1) and
+    back. Differences must be -1, 0 or 1."""
     from scipy.stats import binomtest
 
     gained = sum(value > 0.5 for value in differences)
@@ -59,7 +59,7 @@ def mcnemar(differences: Sequence[float]) -> float:
 
 
 def at_item_level(differences: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p over items: exact McNemar if each went from no to yes, back, or stayed; else the sign-flip."""
+    """Two-sided p over items: exact McNemar for binary outcomes, else the sign-flip test."""
     yes_or_no = all(min(abs(value - whole) for whole in (-1, 0, 1)) < _CLOSE for value in differences)
     return mcnemar(differences) if yes_or_no else sign_flip(differences, seed)
 
@@ -83,13 +83,13 @@ def no_worse(groups: Sequence[Sequence[float]], margin: float, seed: int = 0) ->
 
 
 def fell(differences: Sequence[float], seed: int = 0) -> float:
-    """One-sided p that differences symmetric about zero fall as far as these do: small means that the mean fell."""
+    """One-sided p that differences symmetric about zero fall as far as these: small means that the mean fell."""
     return no_worse([[-value] for value in differences], 0.0, seed)
 
 
 def interval(by_repository: Mapping[str, Sequence[float]], seed: int = 0) -> tuple[float, float]:
     """95% interval of the mean difference by the cluster bootstrap (Cameron, Gelbach and Miller 2008, whole
-    repositories drawn with replacement), or over items when there is one repository. Covers too little with few."""
+    repositories drawn with replacement), or over items with one repository. Too narrow with few repositories."""
     import numpy as np
 
     groups = [list(values) for _, values in sorted(by_repository.items()) if values]
@@ -109,7 +109,7 @@ def interval(by_repository: Mapping[str, Sequence[float]], seed: int = 0) -> tup
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p-values adjusted for being tested together, in their order, by Holm's step-down method (1979)."""
+    """p-values adjusted for multiple testing by Holm's step-down method (1979), in their order."""
     adjusted = [0.0] * len(values)
     highest = 0.0
     for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
@@ -119,17 +119,17 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def least_changes(alpha: float = 0.05) -> int:
-    """The fewest one-way changes that an exact two-sided test can see: of n the smallest p is 2/2^n (6-0: p = 0.031;
-    5-0: p = 0.063)."""
+    """The fewest one-way changes that an exact two-sided test can detect: for n the smallest p is 2/2^n (6-0: 0.031,
+    5-0: 0.063)."""
     return math.ceil(1 + math.log2(1 / alpha))
 
 
 def detectable(groups: Sequence[Sequence[float]], alpha: float = 0.05) -> float | None:
-    """The smallest true difference of the means that such data would show as significant in four of five cases; None
-    if no difference would be, for there are too few groups (`least_changes`).
+    """The minimum detectable effect: the smallest true difference of the means that is significant with 80% power; None
+    if there are too few groups for any (`least_changes`).
 
     (t at 1 - alpha/2 + t at 0.8) times the cluster-robust standard error (Bloom 1995, "Minimum detectable effects"),
-    but never less than six items that turn wholly, which the exact tests need; 1.0 at most. The groups are
+    but at least six items changing from 0 to 1, which the exact tests need; 1.0 at most. The groups are
     repositories, or single items.
     """
     from scipy.stats import t

@@ -1,4 +1,4 @@
-"""How good a campaign's planners were, and what they cost: the report's figures from what the database holds."""
+"""Quality and cost of a campaign's planners: the report's figures, from the database."""
 
 import statistics
 from collections import Counter
@@ -13,11 +13,11 @@ UNATTRIBUTED = "not attributed"
 
 
 class OwnTestsQuality(Frozen):
-    """What a planner's own tests are worth, in the trajectories that wrote some.
+    """Quality of a planner's own tests, over the trajectories that wrote some.
 
-    `tests` are those in the test files it wrote, of which `steady` pass whenever they run. `lines_run` is the share of
-    its changed executable lines that these run, `hunks_noticed` the share of its hunks whose reverting one of them
-    notices; None without any such lines or hunks.
+    `tests` counts those in the test files it wrote, `steady` those of them that pass reliably. `lines_run` is the share
+    of its changed executable lines that the steady tests run, `hunks_noticed` the share of its hunks whose reversal one
+    of them detects; None without any such lines or hunks.
     """
 
     trajectories: int
@@ -28,10 +28,10 @@ class OwnTestsQuality(Frozen):
 
 
 class PlannerQuality(Frozen):
-    """One planner's figures. `trajectories` are the closed ones; those without a verdict count nowhere here.
+    """One planner's figures. `trajectories` are the closed ones; those without a verdict do not count.
 
     pass@k takes an instance's samples at all temperatures together. `attribution` counts failures by the stage at
-    fault. `context_tokens` is the median size of what retrieval chose. `own_tests` is None if none were measured.
+    fault. `context_tokens` is the median size of the retrieved context. `own_tests` is None if none were measured.
     """
 
     planner: str
@@ -47,7 +47,7 @@ class PlannerQuality(Frozen):
 
     @property
     def cost(self) -> float:
-        """What its calls cost."""
+        """The total cost of its calls."""
         return sum(stage.cost for stage in self.stages)
 
 

@@ -1,6 +1,6 @@
-"""How well retrieval without a model finds the files that a commit went on to change, beside a strong baseline.
+"""Evaluation of retrieval without a model: does it find the files that a commit changes, compared with a baseline?
 
-Every question is asked of the parent's tree with the history up to the parent, so that nothing of the answer is seen.
+Every query runs on the parent's tree with the history up to the parent, so that the answer cannot leak.
 """
 
 import resource
@@ -35,16 +35,16 @@ INGREDIENTS: Mapping[str, tuple[str, ...]] = {
     "imports": ("imported", "importing"),
     "examples and tools aside": ("aside",),
 }
-"""Signals by what they are made of, for the ablation."""
+"""Signals by their source, for the ablation."""
 _PLACES = (1, 5, 10)
 
 
 @dataclass(frozen=True)
 class RankingScores:
-    """Scores of one order of files against the files that changed.
+    """Scores of one ranking of files against the files that changed.
 
-    `recalls` are the shares of these among the first 1, 5 and 10; `reciprocal` is 1 over the place of the first of
-    them; `all_of_ten` says whether the first ten hold all.
+    `recalls` are recall@1, @5 and @10; `reciprocal` is the reciprocal rank of the first changed file; `all_of_ten` says
+    whether the first ten hold all.
     """
 
     recalls: tuple[float, ...]
@@ -53,7 +53,7 @@ class RankingScores:
 
     @classmethod
     def of(cls, order: Sequence[str], gold: Collection[str]) -> "RankingScores":
-        """Score an order; gold files that it lacks are not found."""
+        """Score a ranking; gold files that it lacks count as not found."""
         recalls = tuple(len(set(order[:places]) & set(gold)) / len(gold) for places in _PLACES)
         first = next((place for place, path in enumerate(order, 1) if path in gold), None)
         return cls(recalls, 1 / first if first else 0.0, set(gold) <= set(order[:10]))
@@ -61,8 +61,8 @@ class RankingScores:
 
 @dataclass(frozen=True)
 class Context:
-    """A context package against the change: tokens, whether all changed files are in it, share of changed symbols
-    whose bodies it shows (None where the commit changed no symbol that existed)."""
+    """A context package compared with the change: tokens, whether all changed files are in it, and the share of changed
+    symbols shown with their bodies (None if the commit changed no existing symbol)."""
 
     tokens: int
     holds_all: bool
@@ -71,9 +71,9 @@ class Context:
 
 @dataclass(frozen=True)
 class ItemResult:
-    """One item's results. `seconds` are those of the ranking on a corpus that is there, `preparing` of making that.
+    """One item's results. `seconds` is the time of the ranking on an existing corpus, `preparing` that of building it.
 
-    Both are processor time, that of git included: what a query takes where nothing else runs.
+    Both are processor time, including git's: what a query takes on an idle machine.
     """
 
     item: RetrievalItem
@@ -88,7 +88,7 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class MeanScores:
-    """Averages over items, or over repositories: recall@1, @5, @10, mean reciprocal rank, all of the gold in ten."""
+    """Averages over items, or over repositories: recall@1, @5, @10, mean reciprocal rank, all gold files in ten."""
 
     recalls: tuple[float, ...]
     reciprocal: float
@@ -102,14 +102,14 @@ class MeanScores:
 
 
 def ask(git: Git, cache: IndexCache, most: int, *, contexts: bool, ablation: bool) -> Iterator[ItemResult]:
-    """Results of a repository's latest `most` items, one by one."""
+    """Results of a repository's latest `most` items."""
     for item in items(git, most):
         index = build_index(GitSource(git, item.parent), cache)
         yield ask_one(git, index, item, contexts=contexts, ablation=ablation)
 
 
 def ask_one(git: Git, index: RepositoryIndex, item: RetrievalItem, *, contexts: bool, ablation: bool) -> ItemResult:
-    """Ask an index one item's question; with the context that comes of it, and with each ingredient left out."""
+    """Run one item's query on an index, optionally with the resulting context and with an ablation of each signal."""
     started = _spent()
     corpus = corpus_of(index)
     query = parse_query(item.task)
@@ -134,7 +134,7 @@ def ask_one(git: Git, index: RepositoryIndex, item: RetrievalItem, *, contexts: 
 
 
 def _spent() -> float:
-    """Seconds of processor time that this process has used, with those of the processes it started and that ended."""
+    """Seconds of processor time used by this process and its ended child processes."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
@@ -146,7 +146,7 @@ def ranked(task: str, corpus: Corpus, weights: Mapping[str, float]) -> list[str]
 
 
 def less(weights: Mapping[str, float], signals: Collection[str]) -> dict[str, float]:
-    """Weights without those of some signals, in whatever scale (`name/most`) or memory (`name-20`) these come."""
+    """Weights without some signals, including their scaled (`name/most`) and windowed (`name-20`) variants."""
 
     def kind(name: str) -> str:
         stem = name.partition("/")[0]
@@ -156,7 +156,7 @@ def less(weights: Mapping[str, float], signals: Collection[str]) -> dict[str, fl
 
 
 def baseline(task: str, index: RepositoryIndex) -> list[str]:
-    """BM25 (k1 1.2, b 0.75) over subtokens of path and content of the production files, tests and docs left out."""
+    """BM25 (k1 1.2, b 0.75) over subtokens of path and content of the production files, without tests and docs."""
     files = [index.file(path) for path in index.paths() if index.file(path).kind == "production"]
     documents = [_content_terms(file) for file in files]
     terms = Counter(prose_subtokens([task]))
@@ -176,7 +176,7 @@ def _content_terms(file: IndexedFile) -> Counter[str]:
 
 
 def context_of(git: Git, index: RepositoryIndex, item: RetrievalItem) -> Context:
-    """What the deterministic context of an item holds of its change."""
+    """How much of an item's change its deterministic context holds."""
     package = retrieve_by_rank(item.task, index, count=estimate_tokens).package
     shown = {file.path: file for file in package.files}
     wanted = hit = 0
@@ -190,7 +190,7 @@ def context_of(git: Git, index: RepositoryIndex, item: RetrievalItem) -> Context
 
 
 def _is_shown(name: str, uses: Mapping[str, SymbolUse]) -> bool:
-    """Whether a symbol, or one around it, is shown with its body."""
+    """Whether a symbol, or an enclosing one, is shown with its body."""
     while name:
         if uses.get(name) in (SymbolUse.PRIMARY, SymbolUse.SUPPORTING):
             return True

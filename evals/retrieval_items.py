@@ -1,4 +1,4 @@
-"""Retrieval questions out of a repository's history: a commit's message, asked of its parent's tree."""
+"""Retrieval queries from a repository's history: a commit's message, run on its parent's tree."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+", re.MULTILINE)
 
 @dataclass(frozen=True)
 class RetrievalItem:
-    """A task, the revision it is asked of, and the production files of that revision which the commit changed."""
+    """A task, the revision to search, and the production files of that revision which the commit changed."""
 
     commit: str
     parent: str
@@ -26,8 +26,8 @@ class RetrievalItem:
 
 
 def items(git: Git, most: int) -> list[RetrievalItem]:
-    """The latest commits with one parent, 1 to 5 changed files, a subject of at least three words, and a production
-    file among those files that the parent holds; at most `most`, the latest first."""
+    """The latest `most` commits with one parent, 1 to 5 changed files, a subject of at least three words, and a changed
+    production file that the parent has; the latest first."""
     found: list[RetrievalItem] = []
     for record in read_log(git):
         if len(found) == most:

@@ -1,7 +1,7 @@
 """Scoring: a subject answers every item of a set, and each answer is judged against gold's.
 
-Answers go to a journal as they come, so that an evaluation which is killed and started again asks none twice; what is
-finished lies in the raw database, with all answers, and is never done again.
+Answers are appended to a journal, so that a restarted evaluation asks no question twice; a finished evaluation is
+stored in the raw database, with all answers, and is never repeated.
 """
 
 import os
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
 
 EvaluationSettings = dict[str, str | int | float]
 SCORING = 3
-"""Raised whenever answers would be read, held to schemas, or scored otherwise: older evaluations are then not used."""
+"""Version of parsing, schemas and scoring: when raised, older evaluations are not reused."""
 ScoringProgress = Callable[[int, int], None]
-"""Told how many answers of how many are there."""
+"""Progress callback: answers so far, and their total."""
 ItemSample = tuple[EvaluationItem, int]
 """An item and a seed."""
 
 
 class AnsweringTerms(Protocol):
-    """On what terms answers are given."""
+    """The conditions under which answers are given."""
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
-        """What two evaluations must have in common to be compared: back end, precision, `constrained` (whether answers
-        are held to a JSON schema, 0 or 1)."""
+        """Settings that must be equal for two evaluations to be comparable: back end, precision, `constrained` (whether
+        answers must match a JSON schema, 0 or 1)."""
         ...
 
 
 class Answerer(AnsweringTerms, Protocol):
-    """Whoever answers prompts: a base, with or without an adapter."""
+    """A model that answers prompts: a base, with or without an adapter."""
 
     def limit(self, wanted: int) -> int:
-        """Tokens that an answer may have of those that its stage wants: as many as in use."""
+        """The token limit of an answer whose stage wants `wanted` tokens, as in production."""
         ...
 
     def answer(
@@ -62,7 +62,7 @@ class Answerer(AnsweringTerms, Protocol):
 
 
 class Question(NamedTuple):
-    """A prompt with the tokens that its answer may have, and the JSON schema that it has to keep."""
+    """A prompt with the token limit and the JSON schema of its answer."""
 
     messages: Sequence[Message]
     max_tokens: int
@@ -71,11 +71,11 @@ class Question(NamedTuple):
 
 @runtime_checkable
 class BatchAnswerer(Protocol):
-    """An answerer that takes several questions together, `batch` of them at most, in less time than one by one."""
+    """An answerer that is faster with batches of up to `batch` questions."""
 
     @property
     def batch(self) -> int:
-        """Questions at a time."""
+        """Questions per batch."""
         ...
 
     def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
@@ -84,7 +84,7 @@ class BatchAnswerer(Protocol):
 
 
 class Answered(Frozen):
-    """One answer of an evaluation, and the seconds it took (its share, where several were given together)."""
+    """One answer of an evaluation, and the seconds it took (its share, if batched)."""
 
     item: str
     seed: int
@@ -100,9 +100,9 @@ class ScoredEvaluation(Frozen):
 
 
 def settings_of(answerer: AnsweringTerms, *, seeds: int = 1, temperature: float = 0.0) -> EvaluationSettings:
-    """How an evaluation is made: decoding, seeds (their number), the templates' revision, and the answerer's own.
+    """Settings of an evaluation: decoding, number of seeds, the templates' revision, and those of the answerer.
 
-    Retrieval stages are judged greedily, which needs one seed.
+    Retrieval stages are evaluated greedily, which needs one seed.
     """
     from agent.prompts import REVISION
 
@@ -132,9 +132,9 @@ def score(
 ) -> ScoredEvaluation:
     """Ask a subject every item, with every seed, and score the answers.
 
-    `work` is a directory for the journal of answers, which may hold those of an evaluation that was killed: they are
-    not asked for again. Which questions go together follows from the set alone, and a batch is asked whole, so that
-    answers do not depend on when it was killed. Raises EvaluationError for a set that only the harness can judge.
+    `work` is a directory for the journal of answers; answers of an interrupted evaluation there are reused. Batches
+    depend on the set alone and are always asked whole, so that answers do not depend on when it was interrupted. Raises
+    EvaluationError for a set that only the harness can judge.
     """
     if evaluation_set.target in (TrainingTarget.CODE, TrainingTarget.PLANNING):
         raise EvaluationError(f"a {evaluation_set.target.value} set is judged by the harness; run a campaign on it")
@@ -174,7 +174,7 @@ def score_once(
     work: Path,
     report: ScoringProgress = lambda done, total: None,
 ) -> Evaluation:
-    """`score`, kept in the raw database; an evaluation that is there already is not done again."""
+    """`score`, stored in the raw database; a stored evaluation is not repeated."""
     kept = find_evaluation(raw, evaluation_set.id, subject, settings)
     if kept is not None:
         return kept
@@ -183,7 +183,7 @@ def score_once(
 
 
 def keep_evaluation(raw: "Engine", result: ScoredEvaluation, evaluation_set: EvaluationSet | None = None) -> Evaluation:
-    """Store a finished evaluation with its answers; the one that is kept, which is the first.
+    """Store a finished evaluation with its answers; returns the stored one, which is the first.
 
     With the set, the row's metrics hold the counts by class and the macro F1 over the whole set as well.
     """
@@ -202,7 +202,7 @@ def keep_evaluation(raw: "Engine", result: ScoredEvaluation, evaluation_set: Eva
 
 
 def find_result(raw: "Engine", set_id: str, subject: Subject, settings: EvaluationSettings) -> ScoredEvaluation | None:
-    """A finished evaluation with its answers, or None; the subject bears the name that is asked for."""
+    """A finished evaluation with its answers, or None; its subject gets the name of `subject`."""
     text = find_evaluation_result(raw, evaluation_id(set_id, subject, settings))
     if text is None:
         return None
@@ -218,7 +218,7 @@ def find_evaluation(raw: "Engine", set_id: str, subject: Subject, settings: Eval
 
 
 def means(evaluation: Evaluation) -> dict[str, float]:
-    """Each metric's mean over the items and seeds that have it."""
+    """The mean of each metric over the items and seeds that have it."""
     names = sorted({name for score in evaluation.scores for name in score.scores})
     return {name: evaluation.mean(name) for name in names}
 
@@ -230,7 +230,7 @@ def counts_of(result: ScoredEvaluation, evaluation_set: EvaluationSet) -> Mappin
 
 
 def _batches(wanted: Sequence[ItemSample], answerer: Answerer) -> Iterator[list[ItemSample]]:
-    """Questions that are asked together: of one seed, with prompts of about one length."""
+    """Batches of questions of one seed, with prompts of similar length."""
     size = answerer.batch if isinstance(answerer, BatchAnswerer) else 1
 
     def length(each: ItemSample) -> tuple[int, int, str]:
@@ -253,7 +253,7 @@ def _ask(answerer: Answerer, batch: Sequence[ItemSample], temperature: float) ->
         texts = [answerer.answer(q.messages, q.max_tokens, seed, temperature, q.schema) for q in questions]
     seconds = round((time.monotonic() - started) / len(batch), 3)
     return [
-        # half a surrogate pair cannot be stored as JSON
+        # lone surrogates cannot be stored as JSON
         Answered(item=item.id, seed=seed, text=text.encode("utf-8", "replace").decode(), seconds=seconds)
         for (item, _), text in zip(batch, texts, strict=True)
     ]
@@ -265,7 +265,7 @@ def _question(item: EvaluationItem, tokens: int) -> Question:
 
 @contextmanager
 def _journal(path: Path) -> Iterator[tuple[IO[str], dict[tuple[str, int], Answered]]]:
-    """An evaluation's journal, open for more, with what it holds; a line that a kill cut off is taken out."""
+    """An evaluation's journal, open for appending, with its answers; an incomplete last line is removed."""
     make_directory(path.parent)
     known: dict[tuple[str, int], Answered] = {}
     whole = 0

@@ -1,4 +1,4 @@
-"""Rates with intervals that know that instances of one repository are alike, and pass@k."""
+"""Pass rates with intervals clustered by repository, and pass@k."""
 
 import math
 import random
@@ -13,9 +13,9 @@ _NORMAL = 1.959963984540054  # the 97.5% quantile
 
 
 class Rate(Frozen):
-    """A rate between 0 and 1 with its 95% interval, and what that rests on.
+    """A rate between 0 and 1 with its 95% interval, and the basis of that.
 
-    `weak`: with so few repositories the interval says little about others.
+    `weak`: too few repositories for the interval to generalise to others.
     """
 
     value: float
@@ -35,7 +35,7 @@ class SampleCount(NamedTuple):
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
-    """The chance that at least one of `k` samples passes, without bias, from `passed` of `samples` that did.
+    """An unbiased estimate of the probability that at least one of `k` samples passes, if `passed` of `samples` did.
 
     The estimator of Chen et al. 2021, "Evaluating Large Language Models Trained on Code". Raises ValueError if there
     are fewer than `k` samples.
@@ -46,18 +46,17 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 
 def mean_pass_at_k(instances: Sequence[SampleCount], k: int) -> float | None:
-    """pass@k averaged over the instances that have `k` samples; None if none has."""
+    """pass@k averaged over the instances with `k` samples; None without any."""
     values = [pass_at_k(each.samples, each.passed, k) for each in instances if each.samples >= k]
     return sum(values) / len(values) if values else None
 
 
 def pass_rate(by_repository: Mapping[str, Sequence[SampleCount]], seed: int = 0) -> Rate:
-    """pass@1, each instance counting alike, with an interval clustered by repository.
+    """pass@1 with equal weight for each instance, and an interval clustered by repository.
 
-    Whole repositories are drawn with replacement and the 2.5% and 97.5% points of the resampled rates are taken (the
-    cluster bootstrap; it covers too little with few clusters, hence `weak`). Where that cannot vary, with one
-    repository or all instances alike, the interval is Wilson's over instances instead. The same data gives the same
-    interval. Raises ValueError when there are no instances.
+    The interval is the 2.5% and 97.5% quantiles of the cluster bootstrap over whole repositories (too narrow with few
+    clusters, hence `weak`). Where that cannot vary, with one repository or equal instances, it is Wilson's over
+    instances instead. The result is reproducible. Raises ValueError when there are no instances.
     """
     groups = [[each.passed / each.samples for each in by_repository[name]] for name in sorted(by_repository)]
     groups = [group for group in groups if group]
@@ -83,7 +82,7 @@ def pass_rate(by_repository: Mapping[str, Sequence[SampleCount]], seed: int = 0)
 
 
 def wilson(rate: float, count: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a rate seen in `count` independent trials."""
+    """Wilson's 95% interval of a rate observed in `count` independent trials."""
     square = _NORMAL**2 / count
     middle = (rate + square / 2) / (1 + square)
     half = _NORMAL * math.sqrt(rate * (1 - rate) / count + square / (4 * count)) / (1 + square)

@@ -1,4 +1,4 @@
-"""Whether whole runs of the student succeed steadily: preferences about plans are made from them."""
+"""Stability of the student's whole runs, from which preferences about plans are made."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,24 +12,24 @@ STUDENT = "student"
 
 
 class Steadiness(NamedTuple):
-    """The pass rate of the last turn and of one before, on the `instances` that both ran."""
+    """The pass rates of the last turn and an earlier one, on their common `instances`."""
 
     before: float
     now: float
     instances: int
 
     def holds(self, margin: float, least: int) -> bool | None:
-        """Whether runs pass at all and no less often than before by more than `margin`; None where fewer than `least`
-        instances were run twice, which shows nothing."""
+        """Whether runs pass at all, and not less often than before by more than `margin`; None if fewer than `least`
+        instances were run twice."""
         return None if self.instances < least else self.now > 0 and self.now >= self.before - margin
 
 
 def steadiness(raw: "Engine", held_out: Collection[str] = (), least: int = 1) -> Steadiness:
-    """How the student did last, and before that with at least `least` instances of the same.
+    """Compare the student's last turn with the latest earlier one that shares at least `least` instances.
 
-    A campaign that is run again with other models is the same campaign, so a turn is what one identity of the student
-    did in one campaign. Repositories that are `held_out` do not count: challengers that a gate then turns down run on
-    them. Trajectories without a verdict do not either. Where no two turns share so many instances, there are none.
+    A turn is the work of one identity of the student in one campaign, since a campaign that is run again with other
+    models keeps its key. `held_out` repositories do not count, since challengers that a gate rejects run on them;
+    trajectories without a verdict do not count either. Without two such turns, there are no instances.
     """
     last, *earlier = _turns(raw, held_out) or [{}]
     for other in earlier:

@@ -1,4 +1,4 @@
-"""What each target is measured by, how far it must come, and what a gate lets pass."""
+"""Metrics, thresholds and margins of each target, and the gate's rules."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ from models.training import TrainingTarget
 
 ALPHA = 0.05
 REPOSITORIES = 6
-"""With fewer, a sign-flip over repositories cannot reach 5%: with G of them the smallest two-sided p is 2/2^G."""
+"""With fewer, a sign-flip test over repositories cannot reach 5%: with G of them the smallest two-sided p is 2/2^G."""
 
 
 class Metric(NamedTuple):
-    """A metric, between 0 and 1. `threshold` is what a first adapter should reach; None: more than its base.
+    """A metric, between 0 and 1. `threshold` is the goal of a first adapter; None: more than its base.
 
-    `margin` is the loss that is still held for none.
+    `margin` is the largest loss that counts as none (non-inferiority margin).
     """
 
     name: str
@@ -25,10 +25,10 @@ class Metric(NamedTuple):
 
 
 class Requirement(NamedTuple):
-    """How a target is evaluated: primary metrics, and how many items a set should have, at least and at most.
+    """How a target is evaluated: primary metrics, and the least and most items of a set.
 
-    `held` are metrics that promote nobody by their gain and keep a challenger out by their loss; a set without items
-    of one has nothing to say on it.
+    `held` are metrics whose loss vetoes a promotion but whose gain does not promote; one without items in the set is
+    skipped.
     """
 
     metrics: tuple[Metric, ...]
@@ -38,8 +38,8 @@ class Requirement(NamedTuple):
 
 MARGIN = 0.05
 HELD_ALPHA = 0.20
-"""One-sided p over items at which a held metric's fall beyond its margin counts: a veto should come easily, but not
-from one item in ten."""
+"""One-sided p over items at which a held metric's fall beyond its margin counts: a veto should be easy, but not caused
+by one item in ten."""
 PASS = "pass@1"
 
 
@@ -70,14 +70,14 @@ REQUIREMENTS: dict[TrainingTarget, Requirement] = {
 class Rules(Frozen):
     """How a gate decides.
 
-    `item_level`: whether evidence about the items alone may promote where there are too few repositories to say
-    anything beyond them. The verdict then says so in words.
+    `item_level`: whether evidence over items alone may promote if there are too few repositories to generalise. The
+    verdict then says so.
     """
 
-    alpha: float = Field(ALPHA, gt=0, lt=0.5, description="chance of promoting a challenger that is no better, at most")
+    alpha: float = Field(ALPHA, gt=0, lt=0.5, description="most chance of promoting a challenger that is no better")
     margin: float | None = Field(
-        None, ge=0, lt=1, description="loss of a primary metric held for none; unset: the metric's own"
+        None, ge=0, lt=1, description="largest loss of a primary metric that counts as none; unset: the metric's own"
     )
-    repositories: int = Field(REPOSITORIES, ge=REPOSITORIES, description="fewer say nothing beyond themselves")
-    item_level: bool = Field(False, description="promote on evidence about the items where repositories are too few")
-    seed: int = Field(0, ge=0, description="of the resampling")
+    repositories: int = Field(REPOSITORIES, ge=REPOSITORIES, description="fewer do not generalise to others")
+    item_level: bool = Field(False, description="promote on evidence over items if repositories are too few")
+    seed: int = Field(0, ge=0, description="seed of the resampling")

@@ -1,4 +1,4 @@
-"""In which order targets are trained: first what can be measured best, and no tier before the one below has passed."""
+"""The order in which targets are trained: the most measurable first, and each tier after the one below has passed."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ RULE = "tier-order"
 
 
 class TrainingTier(NamedTuple):
-    """Targets that are trained together, most urgent first, and what must have passed before."""
+    """Targets that are trained together, most urgent first, and their prerequisites."""
 
     number: int
     targets: tuple[TrainingTarget, ...]
@@ -32,17 +32,17 @@ TIERS = (
         (TrainingTarget.CODE, TrainingTarget.SCOPE, TrainingTarget.PRECISION, TrainingTarget.TASK_ANALYSIS),
     ),
 )
-"""The tuned base teaches planning, so nothing above the first tier goes without it. Preferences about plans come last:
-they are made from runs of everything else."""
+"""All tiers above the first need the tuned base, which is trained on planning. Preferences about plans come last: they
+are made from runs of all other targets."""
 
 
 ORDER = tuple(target for tier in TIERS for target in tier.targets)
 
 
 class TierStatus(NamedTuple):
-    """What has passed so far: targets that an adapter serves by a gate's word, and roles whose base is a tuned one.
+    """Progress so far: targets with an adapter that a gate promoted, and roles with a tuned base.
 
-    `stable`: whether whole runs succeed steadily; None if that was not measured.
+    `stable`: whether whole runs succeed reliably; None if not measured.
     """
 
     promoted: frozenset[TrainingTarget] = frozenset()
@@ -51,12 +51,12 @@ class TierStatus(NamedTuple):
 
 
 def tier_of(target: TrainingTarget) -> TrainingTier:
-    """The tier that a target belongs to."""
+    """The tier of a target."""
     return next(tier for tier in TIERS if target in tier.targets)
 
 
 def missing(target: TrainingTarget, status: TierStatus) -> list[str]:
-    """What a target's tier still waits for, in words; empty if it may be trained and promoted."""
+    """The unmet prerequisites of a target's tier, in words; empty if it may be trained and promoted."""
     tier = tier_of(target)
     found = [f"a tuned {role} base" for role in tier.bases if role not in status.tuned]
     found += [f"a promoted {need.value} adapter" for need in tier.needs if need not in status.promoted]
@@ -73,7 +73,7 @@ def missing(target: TrainingTarget, status: TierStatus) -> list[str]:
 def check_tier(target: TrainingTarget, status: TierStatus, override: str | None = None) -> str:
     """Raise GuardrailError (tier-order) if the target's turn has not come, unless a person gives a reason.
 
-    Returns what to note beside the training or promotion; empty if all is in order.
+    Returns a note for the training or promotion; empty if the order is kept.
     """
     lacking = missing(target, status)
     if not lacking:
@@ -82,11 +82,11 @@ def check_tier(target: TrainingTarget, status: TierStatus, override: str | None 
     what = f"{target.value} is of tier {tier.number}, which waits for {', '.join(lacking)}"
     if override and override.strip():
         return f"{RULE} passed over: {what}"
-    raise GuardrailError(RULE, f"{what}; finish those first, or give a reason to go past this")
+    raise GuardrailError(RULE, f"{what}; finish those first, or override this with a reason")
 
 
 def next_targets(status: TierStatus) -> list[TrainingTarget]:
-    """The targets whose turn it is and that nothing serves yet, most urgent first."""
+    """The targets whose prerequisites are met and that have no promoted adapter, most urgent first."""
     return [
         target
         for tier in TIERS

@@ -1,9 +1,9 @@
-"""Did the pipeline as a whole get worse? Whole runs before and after a change, instance by instance.
+"""Detects regressions of the whole pipeline: whole runs before and after a change, paired by instance.
 
-A rate over few instances moves by chance: with ten of them and two samples each, one unlucky sample is 0.05. So a fall
-counts if it is larger than a margin *and* more than chance, by a one-sided sign-flip over the instances. Instances of
-one repository are alike, which such a test does not know: it sees falls rather too often, and that is the safe side.
-Where so few instances passed before that their falling could not show anything, every fall beyond the margin counts.
+A rate over few instances varies by chance: with ten of them and two samples each, one sample is 0.05. So a fall counts
+if it exceeds a margin *and* is significant by a one-sided sign-flip test over the instances. The test ignores that
+instances of one repository are correlated, so it detects falls too often, which is the safe side. If too few instances
+passed before for any fall to be significant, every fall beyond the margin counts.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from evals.statistics import pass_at_k
 from models.errors import EvaluationError
 
 Passes = Mapping[tuple[str, int], bool]
-"""Whether an instance was solved, by instance and seed; samples without a verdict are not there."""
+"""Whether an instance was solved, by instance and seed; samples without a verdict are left out."""
 
 
 class RateChange(NamedTuple):
-    """A rate over the same instances before and after; `p` is one-sided, that it fell by chance. `fallible` of the
-    instances had something to lose."""
+    """A rate over the same instances before and after; `p` is one-sided, that it fell by chance. `fallible` counts
+    the instances that passed at all before."""
 
     before: float
     after: float
@@ -33,24 +33,24 @@ class RateChange(NamedTuple):
         return self.before - self.after
 
     @property
-    def tells(self) -> float:
-        """The smallest p that the instances could have come to."""
+    def smallest_p(self) -> float:
+        """The smallest p that is possible with these instances."""
         return float(2.0**-self.fallible)
 
     def is_loss(self, margin: float, alpha: float) -> bool:
-        """Whether the rate fell by more than the margin, and not by chance as far as the instances could tell."""
-        return self.fall > margin and (self.p <= alpha or self.tells > alpha)
+        """Whether the rate fell by more than the margin, significantly or with too few instances for significance."""
+        return self.fall > margin and (self.p <= alpha or self.smallest_p > alpha)
 
 
 class RateChanges(NamedTuple):
-    """pass@1 and pass@k, k being the samples that most instances have."""
+    """pass@1 and pass@k, where k is the commonest number of samples per instance."""
 
     at_1: RateChange
     at_k: RateChange
 
 
 def compare(before: Passes, after: Passes) -> RateChanges:
-    """Two whole runs over the samples that both have: a fault of infrastructure may have taken one from either.
+    """Compare two whole runs over their common samples, since either may lack some by a fault of infrastructure.
 
     Raises EvaluationError if they share none.
     """
@@ -64,7 +64,7 @@ def compare(before: Passes, after: Passes) -> RateChanges:
 
 
 def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: int) -> RateChange:
-    """The change of pass@k over the instances that have k samples."""
+    """The change of pass@k over the instances with k samples."""
     enough = {name: seeds for name, seeds in shared.items() if len(seeds) >= k}
     first, then = (
         [pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k) for name, seeds in enough.items()]

@@ -1,1 +1,1 @@
-"""What crosses the border: instance files and predictions in SWE-bench's form."""
+"""Import and export of instances and predictions in SWE-bench's format."""

@@ -1,4 +1,4 @@
-"""Anybody's patches: read, applied to the base of the instance that they are for, and judged like a planner's."""
+"""External patches: read, applied to the base of their instance, and judged like a planner's."""
 
 import json
 import os
@@ -25,18 +25,18 @@ from runtime.trees import Runtime
 from store.runs import RawStore
 
 _MOST_BYTES = 64 * 1024 * 1024
-"""Of a patch, of what its binary hunks say that they unpack to, and of the files that it leaves."""
+"""Limit of a patch, of the declared unpacked size of its binary hunks, and of the resulting files."""
 _MOST_FILES = 5000
 _APPLY_MEMORY, _APPLY_SECONDS = 1024**3, 120
 """Bytes of address space beyond the clone's packs, and seconds of processor time, that `git apply` may take."""
 _LIMITED = 'ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
 _DECLARED = re.compile(rb"^(?:literal|delta)\s+[+-]?(\d+)", re.MULTILINE)
-_DIGITS = 15  # of a number that is worth adding up
+_DIGITS = 15  # most digits of a size that is summed
 _FILE_MODES = {"100644": False, "100755": True}
 
 
 class DoesNotApply(CleanRoomError):
-    """A patch that `git apply` does not take on its base, or that makes something else than files."""
+    """A patch that `git apply` rejects on its base, or that creates anything but files."""
 
 
 def read_predictions(lines: Iterable[str]) -> list[Prediction]:
@@ -65,9 +65,9 @@ def _parsed(number: int, line: str) -> object:
 
 
 def apply_patch(git: Git, base: str, patch: str) -> Overlay:
-    """The files that a patch leaves over a commit. Nothing is written into the clone.
+    """The files that result from a patch on a commit. Nothing is written into the clone.
 
-    git applies it to an index of its own and stores new files beside the clone's, under limits of memory and time.
+    git applies it to a separate index and object folder, under limits of memory and time.
     Raises DoesNotApply.
     """
     data = _checked(patch)
@@ -85,7 +85,7 @@ def apply_patch(git: Git, base: str, patch: str) -> Overlay:
 
 
 def _checked(patch: str) -> bytes:
-    """A patch's bytes. Raises DoesNotApply for one that is no text or that says that it unpacks to too much."""
+    """A patch's bytes. Raises DoesNotApply if it is not text or declares too large an unpacked size."""
     try:
         data = patch.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
@@ -118,7 +118,7 @@ def _why(error: CommandFailed, memory: int) -> str:
 
 @contextmanager
 def _index(git: Git) -> Iterator[dict[str, str]]:
-    """The environment of a git whose index and new objects lie in a folder of their own."""
+    """The environment for a git with a separate index and folder of new objects."""
     with tempfile.TemporaryDirectory(prefix="cra-apply-") as name:
         objects = Path(name) / "objects"
         objects.mkdir()
@@ -131,9 +131,9 @@ def _index(git: Git) -> Iterator[dict[str, str]]:
 
 
 def _changes(raw: bytes) -> dict[str, tuple[str, str] | None]:
-    """Mode and blob by path, None for a file that is gone, out of git's listing (`:mode mode blob blob status`, path).
+    """Mode and blob by path, None for a removed file, from git's listing (`:mode mode blob blob status`, path).
 
-    Raises DoesNotApply for what is no regular file inside the tree, and for too many of them.
+    Raises DoesNotApply for anything but regular files inside the tree, and for too many.
     """
     fields = raw.split(b"\0")
     _at_most(len(fields) // 2, _MOST_FILES, "changed files")
@@ -152,7 +152,7 @@ def _changes(raw: bytes) -> dict[str, tuple[str, str] | None]:
 def _overlay(
     changes: Mapping[str, tuple[str, str] | None], argv: Sequence[str], environment: Mapping[str, str]
 ) -> dict[str, tuple[bytes, bool] | None]:
-    """The contents of changed files, read at once when they are known not to be too large. Raises DoesNotApply."""
+    """The contents of changed files, read together after a check of their sizes. Raises DoesNotApply."""
     blobs = [each[1] for each in changes.values() if each]
     asked = "".join(f"{blob}\n" for blob in blobs).encode()
     sizes = run([*argv, "cat-file", "--batch-check=%(objectsize)"], env=environment, stdin=asked)
@@ -168,9 +168,9 @@ def _overlay(
 
 
 def find_packages(corpora: Sequence[Path], store: RawStore, wanted: Collection[str]) -> list[Path]:
-    """Folders of the packages to judge over: those named, or those that are known and hold a wanted instance.
+    """Folders of the packages to use: the named ones, or the known ones with a wanted instance.
 
-    A folder that is no package is one of packages. Raises UsageError for one that holds none.
+    A folder that is not a package is a folder of packages. Raises UsageError if it holds none.
     """
     if corpora:
         return [package for corpus in corpora for package in _packages_in(corpus)]
@@ -191,16 +191,16 @@ def _packages_in(corpus: Path) -> list[Path]:
 def _holds(package: Path, wanted: Collection[str]) -> bool:
     try:
         return any(instance.instance_id in wanted for instance in read_manifest(package).instances)
-    except ManifestError:  # not named by anybody; those that are named are read strictly
+    except ManifestError:  # not named by the user; named ones are read strictly
         return False
 
 
 def judge_prediction(
     store: RawStore, runtime: Runtime, found: tuple[RepoPackage, Instance, str] | None, prediction: Prediction
 ) -> Judged:
-    """What comes of a prediction; `found` is its instance with its package and key, None if nobody knows it.
+    """The judgement of a prediction; `found` is its instance with its package and key, None if unknown.
 
-    A verdict that was reached before is found again. Raises EnvironmentFault, WheelError and InfrastructureError.
+    A stored verdict is reused. Raises EnvironmentFault, WheelError and InfrastructureError.
     """
 
     def without(why: NotJudged, reason: str) -> Judged:

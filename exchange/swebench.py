@@ -1,7 +1,6 @@
-"""Instances in the JSON lines that SWE-bench uses, out and in.
+"""Export and import of instances as SWE-bench's JSON lines.
 
-The two lists of tests are JSON texts inside JSON, as the field has them; on the way in plain lists do as
-well.
+The two lists of tests are JSON strings within JSON, as is usual there; on import plain lists are accepted as well.
 """
 
 import json
@@ -31,7 +30,7 @@ _DIFF = (
     "--submodule=short", "--ignore-submodules=none", "-O/dev/null",
 )  # fmt: skip
 
-_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # so that newer gits read no attributes from HEAD
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # keeps newer gits from reading attributes from HEAD
 
 
 def _decoded(value: object) -> object:
@@ -48,7 +47,7 @@ TestIds = Annotated[
 class SweInstance(BaseModel):
     """One line.
 
-    Fields that a data set adds are left aside. `created_at` is ISO 8601; patches are `git apply` input.
+    Additional fields of a data set are ignored. `created_at` is ISO 8601; patches are `git apply` input.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -79,7 +78,7 @@ class SweInstance(BaseModel):
 
 
 def export_instances(manifest: Manifest, git: Git) -> Iterator[str]:
-    """A line for each instance of a repo package that its own tests make valid, in the manifest's order.
+    """A line for each instance of a repo package with valid tests of its own, in the manifest's order.
 
     `git` holds its commits.
 
@@ -87,15 +86,15 @@ def export_instances(manifest: Manifest, git: Git) -> Iterator[str]:
     gives the same lines.
     """
     for instance in manifest.instances:
-        if instance.valid and instance.generated is None:  # the format has no place for tests outside the commit
+        if instance.valid and instance.generated is None:  # the format cannot hold tests outside the commit
             yield _exported(manifest, instance, git).to_line()
 
 
 def import_instances(lines: Iterable[str]) -> list[SweInstance]:
     """Instances of a file's lines; blank lines are skipped.
 
-    Raises UsageError, naming line and field, for a line that is not one, and for an instance that comes
-    twice.
+    Raises UsageError, naming line and field, for an invalid line or a duplicate instance.
+
     """
     seen: dict[str, int] = {}
     instances = []
@@ -104,7 +103,7 @@ def import_instances(lines: Iterable[str]) -> list[SweInstance]:
             continue
         instance = _imported(number, line)
         if first := seen.get(instance.instance_id):
-            raise UsageError(f"line {number}: field instance_id: {instance.instance_id} stands on line {first} as well")
+            raise UsageError(f"line {number}: field instance_id: {instance.instance_id} is on line {first} as well")
         seen[instance.instance_id] = number
         instances.append(instance)
     return instances
@@ -143,9 +142,9 @@ def _exported(manifest: Manifest, instance: Instance, git: Git) -> SweInstance:
 
 
 def diff(git: Git, base: str, commit: str, pathspecs: Iterable[str]) -> str:
-    """What `git apply` needs to turn the base's files into the commit's, byte for byte.
+    """A diff for `git apply` that turns the base's files into the commit's, byte for byte.
 
-    Files that are not UTF-8 come as binary patches, so that the diff is always text.
+    Files that are not UTF-8 become binary patches, so that the diff is always text.
     """
     with tempfile.TemporaryDirectory(prefix="cra-diff-") as scratch:
         attributes = Path(scratch) / "attributes"
@@ -166,7 +165,7 @@ def diff(git: Git, base: str, commit: str, pathspecs: Iterable[str]) -> str:
 
 
 def _repository(manifest: Manifest) -> str:
-    """`owner/name` where the source is a URL that says so, else the package's name."""
+    """`owner/name` if the source is such a URL, else the package's name."""
     source = manifest.source.rstrip("/").removesuffix(".git")
     if "://" not in source or source.startswith("file:"):
         return manifest.name

@@ -29,7 +29,7 @@ from tasks.runtime import open_runtime
 from tasks.trajectory import run_trajectory
 
 MOST_LOST = 3
-"""Trajectories in a row whose outcome could not be stored; with one more, the campaign stops with the reason."""
+"""Most consecutive trajectories whose outcome could not be stored, before the campaign stops."""
 
 
 @flow(name="campaign", flow_run_name="campaign {name}", persist_result=False)
@@ -49,10 +49,9 @@ def campaign(
 ) -> CampaignReport:
     """Run each planner, at each temperature and sample, over the valid instances of the packages; return the report.
 
-    Trajectories that the database holds as closed are not run again, so a stopped campaign goes on where it was. A
-    trajectory that ends in an infrastructure fault stays open and never stops the others, unless every one does. The
-    caps hold for this run: the campaign ends in good order when one is reached, and says so in the report. `adapters`
-    answer instead of those that are active, by their served names.
+    Closed trajectories are not run again, so an interrupted campaign resumes. A trajectory that ends in an
+    infrastructure fault stays open and does not stop the others, unless all do. The caps apply to this run: when one is
+    reached, the campaign ends in order and reports it. `adapters` (served names) replace the active ones.
     """
     grid = Grid(planners=tuple(planners), temperatures=tuple(temperatures or [0.0]), samples=samples, limit=limit)
     check_planners(planners)
@@ -79,7 +78,7 @@ def campaign(
 def _run(
     trajectories: list[Assignment], context: CampaignContext, name: str, at_a_time: int, stopping: StopRule
 ) -> None:
-    """Run what is open, and once more what a provider failed; stop early, leaving the rest open, if `stopping` says."""
+    """Run open trajectories, and retry provider failures once; stop early if `stopping` says so."""
     done = context.store.closed([each.key for each in trajectories])
     todo = [each for each in trajectories if each.key not in done]
     watch = progress_listener()
@@ -100,7 +99,7 @@ def _run_all(
     stopping: StopRule,
     table: CampaignTable,
 ) -> list[Assignment]:
-    """Run trajectories; those that their provider failed."""
+    """Run trajectories; returns those with a provider failure."""
     failed = []
     lost = 0
     with ThreadPoolTaskRunner[AttemptEnding](max_workers=at_a_time) as runner, tags("campaign"):
@@ -111,9 +110,9 @@ def _run_all(
             return runner.submit(one, {"label": assignment.label, **live})
 
         wanted = takewhile(lambda _: not stopping.reason, todo)
-        for assignment, future in completed(wanted, submit, 2 * at_a_time):  # so that a thread never waits
+        for assignment, future in completed(wanted, submit, 2 * at_a_time):  # keeps all threads busy
             future.wait()
-            # A trajectory whose outcome could not even be stored stays open: the next run takes it up.
+            # A trajectory whose outcome could not be stored stays open for the next run.
             lost = 0 if future.state.is_completed() else lost + 1
             ending = future.result() if not lost or lost > MOST_LOST else AttemptEnding(OutcomeKind.HARNESS_ERROR)
             stopping.saw(ending.kind, ending.detail)

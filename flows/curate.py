@@ -1,4 +1,4 @@
-"""The curate flow: from the runs on record to a dataset, its card and its funnel in the UI."""
+"""The curate flow: from stored runs to a dataset, with its card and funnel in the UI."""
 
 from prefect import flow, tags
 from prefect.artifacts import create_markdown_artifact
@@ -12,7 +12,7 @@ from training.data.curation import Curated
 
 @flow(name="curate", flow_run_name="curate {request.target.value}", persist_result=False)
 def curate(request: CurationRequest) -> Curated:
-    """Make a dataset of a target. Raises GuardrailError for a broken rule, TrainingError for nothing to learn from."""
+    """Make a dataset of a target. Raises GuardrailError for a broken rule, TrainingError without anything to learn."""
     with tags("curate", request.target.value):
         made = curate_dataset(request.target.value, opaque_argument(open_training_context()), request)
     create_markdown_artifact(made.card.to_markdown(), key=f"dataset-{request.target.value.replace('_', '-')}")

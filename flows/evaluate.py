@@ -1,4 +1,4 @@
-"""The evaluate flow: two subjects answer the newest frozen set of a target, and a gate says what it makes of that."""
+"""The evaluate flow: two subjects answer the newest frozen set of a target, and a gate compares them."""
 
 from prefect import flow, tags
 from prefect.artifacts import create_markdown_artifact
@@ -16,7 +16,7 @@ def evaluate(
 ) -> Compared:
     """Evaluate an adapter (by name, or `base`) against another; without one, against the active one.
 
-    Nothing is promoted. What was answered before is not asked again. Raises UsageError, RegistryError, EvaluationError.
+    Nothing is promoted. Stored answers are reused. Raises UsageError, RegistryError, EvaluationError.
     """
     context = open_training_context()
     contest = find_contest(context, target, adapter, against, base)

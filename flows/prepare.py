@@ -60,7 +60,7 @@ def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | Non
 def _validate_all(
     origin: ClonedSource, candidates: list[CommitCandidate], runtime: Runtime, settings: Settings
 ) -> tuple[list[Instance], Timings]:
-    """Gold-validate commits, some at a time. Raises InfrastructureError once all others are done if one met a fault."""
+    """Gold-validate commits, some at a time. Raises InfrastructureError after all others if one met a fault."""
     watch, stage = progress_listener(), f"{origin.name}: validate"
     watch.start(stage, len(candidates))
     found: dict[str, Instance] = {}
@@ -91,7 +91,7 @@ def _validate_all(
             timings[instance.instance_id] = seconds
             state = instance.reason.value if instance.reason else "valid"
             watch.advance(stage, f"{candidate.commit.sha[:7]} {state}")
-    if broken:  # nothing is lost: what was decided is cached, and a manifest is whole or not written
+    if broken:  # nothing is lost: results are cached, and a manifest is written atomically
         raise InfrastructureError(
             f"{len(broken)} of {len(candidates)} commits of {origin.name} met a fault of this machine; run the same "
             f"command again ({broken[0]})"
@@ -114,5 +114,5 @@ def _publish(manifest: Manifest) -> None:
             }
             for i in manifest.instances
         ],
-        description=f"Instances of {manifest.name} ({manifest.source}); timings lie in {TIMINGS}",
+        description=f"Instances of {manifest.name} ({manifest.source}); timings are in {TIMINGS}",
     )

@@ -1,4 +1,4 @@
-"""Progress of a flow in this process. A flow's parameters are plain data, so its listener comes by context."""
+"""Progress of a flow in this process. A flow's parameters are plain data, so its listener is passed by context."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class ProgressListener(Protocol):
-    """What is told how far a flow has come."""
+    """A progress listener of a flow."""
 
     def start(self, what: str, total: int | None, done: int = 0) -> None:
-        """A stage of work begins; `total` units, or None while that is not known, of which some are `done` already.
+        """A stage of work begins; `total` units, or None while that is not known, of which `done` are finished.
 
-        Said again, more has become known of it.
+        A repeated call updates the stage.
         """
         ...
 
@@ -34,13 +34,13 @@ _listener: ContextVar[ProgressListener] = ContextVar("progress_listener", defaul
 
 
 def progress_listener() -> ProgressListener:
-    """The listener to the present flow."""
+    """The listener of the current flow."""
     return _listener.get()
 
 
 @contextmanager
 def watched_by(listener: ProgressListener) -> Iterator[None]:
-    """Have flows that run inside this block tell `listener`."""
+    """Make flows that run in this context report to `listener`."""
     token = _listener.set(listener)
     try:
         yield

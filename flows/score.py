@@ -1,4 +1,4 @@
-"""The score flow: a teacher says what the student's own answers are worth, before they count as examples.
+"""The score flow: a teacher scores the student's own answers before they become examples.
 
 answers of passing student runs that this teacher has not seen -> one question each -> rows; curation reads them
 """
@@ -23,14 +23,14 @@ from tasks.scoring import ScoringContext, score_answer
 from training.data.scoring import Scorer, Unscored, unscored
 
 MOST_FAILURES = 3
-"""Answers in a row for which the teacher could not be asked; with one more, the run stops with the reason."""
+"""Most consecutive answers for which the teacher could not be asked, before the run stops."""
 
 
 class ScoreReport(Frozen):
-    """What a run did: `scores` it was given, from 0 to 1, how many had been `known`, and how many are still `open`.
+    """The result of a run: new `scores` (0 to 1), the number already `known`, and the number still `open`.
 
-    `accepted` of the new ones come up to `least`. `unread` answers are those that the teacher said nothing readable
-    about, or that it could not take. `stopped` says why the run ended early, if it did.
+    `accepted` of the new ones reach `least`. `unread` answers got no parsable reply, or exceed the teacher's prompt
+    limit. `stopped` is the reason if the run ended early.
     """
 
     target: TrainingTarget
@@ -50,7 +50,7 @@ def score(
 ) -> ScoreReport:
     """Have the teacher score the student's answers to a target's stages in runs that passed; at most `limit`.
 
-    Every opinion is kept at once, so that a run that is stopped loses nothing and nothing is paid for twice. Raises
+    Every score is stored at once, so that an interrupted run loses nothing and pays for nothing twice. Raises
     UsageError without a teacher, or for a campaign that never ran.
     """
     from llm import Meter, open_router
@@ -88,7 +88,7 @@ def score(
 def _run(
     scoring: ScoringContext, wanted: list[Unscored], target: TrainingTarget, at_a_time: int
 ) -> tuple[list[float], int, str]:
-    """Scores, how many answers got none although the teacher was asked, and why it stopped early."""
+    """Scores, the number of answers without a score although the teacher was asked, and why it stopped early."""
     watch, what = progress_listener(), f"score {target.value}"
     watch.start(what, len(wanted))
     scores, unread, failures, stopped = list[float](), 0, 0, ""

@@ -10,9 +10,9 @@ from training.cycle.improvement import ImproveOrder, ImproveReport, TargetLine, 
 
 @flow(name="self-improve", flow_run_name="self-improve", persist_result=False)
 def self_improve(order: ImproveOrder, rounds: int = 1) -> ImproveReport:
-    """Run rounds of self-improvement until one promotes nothing, or there were `rounds` of them.
+    """Run at most `rounds` rounds of self-improvement, until one promotes nothing.
 
-    Raises GuardrailError when a rule refuses, UsageError for an order that an open round does not fit.
+    Raises GuardrailError when a rule refuses, UsageError for an order that does not match an open round.
     """
     return improve(
         open_training_context(),

@@ -1,7 +1,7 @@
-"""The solve flow: a task on a person's own repository, to a patch with its tests run and everything on record.
+"""The solve flow: from a task on a user's own repository to a tested patch, with a full record.
 
-The lifecycle is `harness.lifecycle.solving.solve_order`; here each call and test run is a task, so that a restart of
-the same order goes on behind the last finished one.
+The lifecycle is `harness.lifecycle.solving.solve_order`; here each call and test run is a task, so that the same
+order resumes after the last finished one.
 """
 
 from functools import partial
@@ -25,9 +25,9 @@ _WORK = "solve"
 
 @flow(name="solve", flow_run_name="solve {label}", persist_result=False)
 def solve(label: str, order: SolveOrder, attempt: SolveRequest, sandbox: str | None = None) -> SolveReport:
-    """Work an order off. The same order again returns what came of it, or goes on where it was stopped.
+    """Execute an order. The same order again returns its result, or resumes if it was interrupted.
 
-    Raises UsageError and RepositoryError for a bad order, InfrastructureError when nobody could be asked.
+    Raises UsageError and RepositoryError for a bad order, InfrastructureError if no model could be reached.
     """
     settings = load_settings()
     runtime, store = open_runtime(settings, sandbox), open_raw_store(settings.raw_url)
@@ -39,6 +39,6 @@ def solve(label: str, order: SolveOrder, attempt: SolveRequest, sandbox: str | N
     create_markdown_artifact(
         key=f"solve-{solved.trajectory[:12]}",
         markdown=f"**{solved.outcome.value}**: {solved.detail}\n\n{fenced(solved.work.patch, 'diff')}\n",
-        description="What came of the task",
+        description="Result of the task",
     )
     return solved

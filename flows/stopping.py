@@ -1,17 +1,17 @@
-"""When a campaign ends before its work is done: a cap is reached, or nobody can be asked."""
+"""Early end of a campaign: a cap is reached, or no model can be reached."""
 
 from models.outcomes import OutcomeKind
 
 
 class StopRule:
-    """Watches outcomes as they come in. `reason` is empty while the campaign may go on."""
+    """Monitors outcomes. `reason` is empty while the campaign may continue."""
 
     def __init__(self, most_failures: int) -> None:
         self.reason = ""
         self._most, self._failures = most_failures, 0
 
     def saw(self, kind: OutcomeKind, detail: str) -> None:
-        """Take in how a trajectory ended: `most_failures` provider errors in a row are taken for an outage."""
+        """Record a trajectory's outcome: `most_failures` consecutive provider errors count as an outage."""
         if kind is OutcomeKind.CAP_REACHED:
             self._stop(detail)
         if kind is not OutcomeKind.PROVIDER_ERROR:

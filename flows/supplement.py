@@ -1,4 +1,4 @@
-"""The supplement flow: commits whose own tests tell nothing apart get tests from a teacher, proved in the sandbox."""
+"""The supplement flow: commits whose tests do not fail before and pass after get tests from a teacher."""
 
 import threading
 from collections import Counter
@@ -31,11 +31,11 @@ SupplementResult = tuple[Supplement, TestQuality | None]
 
 ACCEPTED = "accepted"
 MOST_FAILURES = 3
-"""Commits in a row for which the teacher could not be asked; with one more, the run stops with the reason."""
+"""Most consecutive commits for which the teacher could not be asked, before the run stops."""
 
 
 class SupplementLine(Frozen):
-    """What came of one commit: `state` is accepted, why it was not, or the fault that stopped it."""
+    """The result of one commit: `state` is accepted, the reason for a refusal, or a fault."""
 
     package: str
     commit: str
@@ -53,7 +53,7 @@ class SupplementLine(Frozen):
 
 
 class SupplementReport(Frozen):
-    """What a run did. `stopped` says why it ended before its work was done, if it did; `cost` is what it spent."""
+    """The result of a run. `stopped` is the reason if it ended early; `cost` is what it spent."""
 
     lines: tuple[SupplementLine, ...]
     lacking: int
@@ -69,10 +69,10 @@ class SupplementReport(Frozen):
 def supplement(
     packages: list[Path], limit: int | None = None, max_cost: float | None = None, sandbox: str | None = None
 ) -> SupplementReport:
-    """Supplement the commits of repo packages that lack a test which tells them from their parent; at most `limit`.
+    """Supplement at most `limit` commits of repo packages that lack a test which fails before and passes after.
 
-    What is accepted is put into the package at once, so that a run that is stopped loses nothing; what a teacher
-    answered is kept and not paid for again.
+    Accepted tests are stored in the package at once, so that an interrupted run loses nothing; a teacher's answers are
+    cached and not paid for again.
     """
     from llm import Meter, open_router
 
@@ -119,15 +119,15 @@ def _run(cases: list[SupplementCase], at_a_time: int) -> SupplementReport:
 
 
 def _fault(case: SupplementCase, error: BaseException) -> SupplementLine:
-    """A commit that nothing was decided about: a later run takes it up again."""
+    """A commit without a decision, which a later run retries."""
     kinds = {CapReached: "cap-reached", ProviderError: "provider-error", CleanRoomError: "fault"}
     state = next((state for kind, state in kinds.items() if isinstance(error, kind)), "harness-error")
-    said = str(error) if isinstance(error, CleanRoomError) else f"{type(error).__name__}: {error}"
-    return _line(case, state).model_copy(update={"detail": said, "undecided": True})
+    message = str(error) if isinstance(error, CleanRoomError) else f"{type(error).__name__}: {error}"
+    return _line(case, state).model_copy(update={"detail": message, "undecided": True})
 
 
 def _found(case: SupplementCase, found: Supplement, quality: TestQuality | None) -> SupplementLine:
-    """A commit that was decided about; what was accepted goes into its package."""
+    """A commit with a decision; accepted tests go into its package."""
     last = found.rounds[-1].trial
     cost = sum(each.reply.cost for each in found.rounds if each.reply)
     line = _line(case, ACCEPTED if found.instance else last.refusal or ACCEPTED).model_copy(
@@ -155,6 +155,6 @@ def _line(case: SupplementCase, state: str) -> SupplementLine:
 
 
 def _publish(report: SupplementReport) -> None:
-    """What came of each commit, as a table in the UI."""
+    """Show the result of each commit as a table in the UI."""
     rows = [{**line.model_dump(), "commit": line.commit[:10]} for line in report.lines]
     create_table_artifact(key="supplement", table=rows, description=report.stopped or "Tests that a teacher wrote")

@@ -10,11 +10,11 @@ from harness.runs.campaign_context import Assignment
 from models.outcomes import OutcomeKind
 
 REFRESH_SECONDS = 5.0
-"""How often the table in the UI is made anew while trajectories finish."""
+"""Seconds between updates of the table in the UI while trajectories finish."""
 
 
 class CampaignTable:
-    """Counts per repository and planner, made anew at most every few seconds. `before`: trajectories closed earlier."""
+    """Counts per repository and planner, updated at most every few seconds. `before`: trajectories closed earlier."""
 
     def __init__(self, name: str, before: int) -> None:
         self._key = "campaign-" + "".join(c if c.isalnum() else "-" for c in name.lower())
@@ -30,7 +30,7 @@ class CampaignTable:
             self.publish()
 
     def publish(self) -> None:
-        """Write the table as it stands."""
+        """Write the current table."""
         self._last = time.monotonic()
         rows: list[dict[str, Any]] = [
             {

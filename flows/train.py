@@ -10,10 +10,10 @@ from training.cycle.orders import TrainOrder, TrainReport
 
 @flow(name="train", flow_run_name="train {order.target.value}", persist_result=False)
 def train(order: TrainOrder) -> TrainReport:
-    """Train an adapter for a target and let it serve if a gate says so.
+    """Train an adapter for a target and promote it if a gate says so.
 
     Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
-    RegistryError. What is finished, of this or of another run, is found and not done again.
+    RegistryError. Finished steps of any run are reused.
     """
     with tags("train", order.target.value):
         return lifecycle.train(open_training_context(), engine_steps(), order)

@@ -1,4 +1,4 @@
-"""The tune flow: a full fine-tune of a base, recorded as the role's next one."""
+"""The tune flow: a full fine-tune of a base, registered as the role's next base."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from training.cycle import tuning
 
 @flow(name="tune", flow_run_name="tune {role}", persist_result=False)
 def tune(role: Role, base: str, dataset: Path) -> Base:
-    """Train all parameters of a base on a dataset's pairs; the new base.
+    """Train all parameters of a base on a dataset's pairs; returns the new base.
 
     Raises GuardrailError for reserved repositories in the data or a base that is a merge, TrainingError, RegistryError.
-    A training that is finished is not done again.
+    A finished training is reused.
     """
     with tags("tune", role):
         return tuning.tune(open_training_context(), engine_steps(), role, base, dataset)

@@ -1,4 +1,4 @@
-"""The validate flow: anybody's patches get the verdicts that a campaign's candidates get."""
+"""The validate flow: external patches get the same verdicts as a campaign's candidates."""
 
 import threading
 from collections import Counter
@@ -29,7 +29,7 @@ InstancesById = dict[str, tuple[RepoPackage, Instance, str]]
 
 
 class ValidateReport(Frozen):
-    """What came of each prediction, in the order of the file."""
+    """The judgement of each prediction, in the order of the file."""
 
     lines: tuple[Judged, ...]
 
@@ -40,7 +40,7 @@ class ValidateReport(Frozen):
 
 @flow(name="validate", flow_run_name="validate", persist_result=False)
 def validate(predictions: Path, packages: list[Path], sandbox: str | None = None) -> ValidateReport:
-    """Judge the predictions of a file over the instances of repo packages, each that was not judged before."""
+    """Judge the predictions of a file over the instances of repo packages, except those already judged."""
     settings = load_settings()
     runtime, store = open_runtime(settings, sandbox), open_raw_store(settings.raw_url)
     with predictions.open(encoding="utf-8") as lines:
@@ -55,7 +55,7 @@ def validate(predictions: Path, packages: list[Path], sandbox: str | None = None
 
 
 def known_instances(store: RawStore, packages: list[RepoPackage]) -> InstancesById:
-    """Instances by id, with their package and key; of two packages that hold the same id the first counts."""
+    """Instances by id, with their package and key; for a duplicate id the first package counts."""
     known: InstancesById = {}
     for package in packages:
         keys = store.register_package(package.manifest, package_content(package))
@@ -83,7 +83,7 @@ def _run(cases: list[PredictionCase], at_a_time: int) -> list[Judged]:
 
 
 def _fault(case: PredictionCase, error: BaseException) -> Judged:
-    """A prediction without a verdict, through no fault of its own: the same command takes it up again."""
+    """A prediction without a verdict because of a fault, which the same command retries."""
     kind = fault_of(error) if isinstance(error, Exception) else None
     return Judged(
         instance_id=case.prediction.instance_id,

@@ -1,4 +1,4 @@
-"""Many tasks, few at a time: memory stays flat however long the list is."""
+"""Bounded concurrency for many tasks, with constant memory use."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial

@@ -1,8 +1,8 @@
-"""Who serves a target now: the active adapters of the curated database, read again a few times a second.
+"""The active adapter of each target, read from the curated database a few times a second.
 
 Promotion and rollback move `active` there, and a running router follows within `FRESH_SECONDS`; no server or process
-is started again. An adapter answers only where its own base is served (`base` of the endpoint): on another base it
-would be refused, or worse, change nothing.
+is restarted. An adapter is used only at an endpoint that serves its own base (`base`): on another base it would be
+refused or, worse, have no effect.
 """
 
 import math
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 0.5
 PINNED = math.inf
-"""As `fresh`: what is read first stays, for work whose identity must not change under way."""
+"""As `fresh`: the first read is kept, for work whose identity must not change while it runs."""
 _SHOWN = 12
 _SQLITE = "sqlite:///"
 
 
 class Alias(NamedTuple):
-    """An active adapter: its target, the name that servers know it by, and its base by hash and by name."""
+    """An active adapter: its target, the name under which it is served, and its base by hash and by name."""
 
     target: TrainingTarget
     served: str
@@ -38,15 +38,15 @@ AdapterTable = Mapping[Stage, Alias]
 
 
 def served_name(target: TrainingTarget, version: int, content: str) -> str:
-    """The name an adapter is served by. It carries the content hash, so that no server, asked for it, can answer from
-    another one's cache."""
+    """The name under which an adapter is served. It contains the content hash, so that no server can answer from the
+    cache of another adapter."""
     return f"{target.value}-v{version}-{content[:_SHOWN]}"
 
 
 class Aliases:
     """The active adapters by stage. Safe to use from several threads.
 
-    `curated`: URL of the curated database. A SQLite file that is not there yet holds no adapters and is not made.
+    `curated`: URL of the curated database. A SQLite file that does not exist holds no adapters and is not created.
     """
 
     def __init__(self, curated: str, fresh: float = FRESH_SECONDS) -> None:
@@ -57,8 +57,8 @@ class Aliases:
         self._read_at = float("-inf")
 
     def table(self) -> AdapterTable:
-        """Who serves which stage, at most `fresh` seconds old. Raises DatabaseError if it cannot be read: a router that
-        answered as the base instead would do so unseen."""
+        """The active adapters by stage, at most `fresh` seconds old. Raises DatabaseError if they cannot be read:
+        falling back to the base would go unnoticed."""
         with self._lock:
             if time.monotonic() - self._read_at >= self._fresh:
                 self._table = self._read()
@@ -66,8 +66,8 @@ class Aliases:
             return self._table
 
     def resolver(self, stage: Stage, base: str) -> Callable[[], str | None]:
-        """A question to ask at every call: the served name of the stage's active adapter, if it belongs to `base` (a
-        base's name or hash; empty: to none). Raises DatabaseError as `table` does."""
+        """A function that returns the served name of the stage's active adapter, if it belongs to `base` (a base's name
+        or hash; empty: to none). It raises DatabaseError as `table` does."""
 
         def ask() -> str | None:
             alias = self.table().get(stage) if base else None

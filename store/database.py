@@ -1,4 +1,4 @@
-"""The one place that opens databases: raw (append-only record of runs) and curated (what the pipeline reads).
+"""Opens the databases: raw (append-only record of runs) and curated (what the pipeline reads).
 
 A target is a path (SQLite) or a `postgresql://` URL (psycopg). Opening brings the schema to the newest
 version. Errors of the database, then and later, come out as one-line DatabaseErrors that never show a
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DatabaseKind = Literal["raw", "curated"]
 
 HEADS: dict[DatabaseKind, str] = {"raw": "raw_0007", "curated": "curated_0004"}
-"""The schema version that this code reads and writes. A test holds it equal to the newest migration."""
+"""The schema version that this code reads and writes. A test keeps it equal to the newest migration."""
 
 READ_ONLY = "cra_read_only"
 """Execution option of a connection that only reads: on SQLite it then takes no write lock."""
@@ -38,7 +38,7 @@ _REMEDIES = (
     ("No space left", "free some space; nothing stored is lost"),
     ("readonly", "make the file and its directory writable"),
     ("unable to open", "check that its directory exists and is writable"),
-    ("locked", f"another process held it for over {BUSY_SECONDS} s; end that one or try again"),
+    ("locked", f"another process has held the lock for over {BUSY_SECONDS} s; stop that process or try again"),
     ("onnection", "check that the server runs and that the URL, user and password are right"),
 )
 
@@ -74,14 +74,14 @@ def reading(engine: "Engine") -> Iterator["Connection"]:
 
 
 def chunks(items: Collection[str]) -> Iterator[list[str]]:
-    """Items, as many at a time as a statement takes."""
+    """The items in chunks that fit into one statement."""
     ordered = sorted(set(items))
     for start in range(0, len(ordered), _CHUNK):
         yield ordered[start : start + _CHUNK]
 
 
 def shown(url: "URL") -> str:
-    """A URL as it may be printed: without password and options; a path for SQLite."""
+    """A URL for display: without password and options; a path for SQLite."""
     if url.get_backend_name() == "sqlite":
         return url.database or ""
     return url.set(query={}, drivername="postgresql").render_as_string(hide_password=True)
@@ -124,7 +124,7 @@ def _sqlite_engine(url: "URL") -> "Engine":
     try:
         make_directory(path.parent)
         path = path.resolve()
-        private_file(path)  # its log and its index take its mode
+        private_file(path)  # the WAL and shared-memory files inherit its mode
         for suffix in ("-wal", "-shm", "-journal"):
             tighten(path.with_name(path.name + suffix))
     except OSError as error:
@@ -160,9 +160,9 @@ def _postgresql_engine(url: "URL") -> "Engine":
 def _explain(context: "ExceptionContext") -> None:
     url = context.engine.url if context.engine is not None else None
     where = f"database {shown(url)}" if url is not None else "database"
-    said = _first_line(context.original_exception)
-    remedy = next((remedy for mark, remedy in _REMEDIES if mark in said), "")
-    raise DatabaseError(f"{where}: {said}" + (f"; {remedy}" if remedy else "")) from context.original_exception
+    message = _first_line(context.original_exception)
+    remedy = next((remedy for mark, remedy in _REMEDIES if mark in message), "")
+    raise DatabaseError(f"{where}: {message}" + (f"; {remedy}" if remedy else "")) from context.original_exception
 
 
 def _first_line(error: BaseException) -> str:
@@ -176,7 +176,7 @@ def _bring_to_head(engine: "Engine", kind: DatabaseKind) -> None:
             return
     if engine.dialect.name == "sqlite":
         _use_wal(engine)
-    with engine.begin() as connection:  # on SQLite this holds the write lock until the schema is there
+    with engine.begin() as connection:  # on SQLite this holds the write lock until the schema is up to date
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_ID})")
         version = _version(connection, kind)
@@ -200,14 +200,14 @@ def _version(connection: "Connection", kind: DatabaseKind) -> str | None:
 
 
 def version_table(kind: DatabaseKind) -> str:
-    """The table that holds the schema version; raw and curated may so share one PostgreSQL database."""
+    """The table that holds the schema version; raw and curated can therefore share one PostgreSQL database."""
     return f"{kind}_schema_version"
 
 
 def _use_wal(engine: "Engine") -> None:
-    """Turn on write-ahead logging, which stays on.
+    """Turn on write-ahead logging, which is persistent.
 
-    SQLite answers "locked" at once here, whatever the time-out.
+    SQLite reports "locked" at once here, regardless of the time-out.
     """
     import sqlite3
 

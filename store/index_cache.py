@@ -1,8 +1,8 @@
-"""The SQLite file behind the index cache: packed values by key, each row with a check sum.
+"""The SQLite file behind the index cache: packed values by key, each row with a checksum.
 
-It knows nothing of what the bytes mean. The file may be shared by processes and deleted at any time. It is not synced:
-after a power cut it may be damaged, as any file may be. A row whose check sum does not fit is as good as missing, and a
-file that SQLite cannot read is deleted and made anew.
+The bytes are opaque here. Processes may share the file, and it may be deleted at any time. It is not synced, so a power
+cut may damage it. A row whose checksum does not match counts as missing, and a file that SQLite cannot read is deleted
+and created again.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _MACHINE = frozenset(
         sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
     }
 )  # fmt: skip
-"""What SQLite says when the file is not to blame."""
+"""SQLite's errors that do not mean a damaged file."""
 _CHUNK = 500
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS records (
@@ -43,7 +43,7 @@ _SCHEMA = """
 
 _T = TypeVar("_T")
 RecordKey = tuple[str, str]
-"""Blob id, and the form in which the content was read."""
+"""Blob id, and the language as which the content was parsed."""
 PieceKey = tuple[str, bytes]
 """Language and digest."""
 RecordParts = tuple[bytes, bytes, bytes]
@@ -51,7 +51,7 @@ RecordParts = tuple[bytes, bytes, bytes]
 
 
 class IndexFile:
-    """The file at `path`, made when it is first used. `parser` is the version that records and pieces depend on.
+    """The file at `path`, created at first use. `parser` is the version that records and pieces depend on.
 
     Threads may share an object: each call opens its own connection and is one transaction. Raises InfrastructureError
     when the file cannot be written or another process blocks it for a minute.
@@ -62,7 +62,7 @@ class IndexFile:
         self._ready = False
 
     def records(self, keys: Sequence[RecordKey]) -> dict[RecordKey, RecordParts]:
-        """Those of the wanted records that are stored."""
+        """The stored records among those requested."""
 
         select = "SELECT blob, checksum, outline, tokens, uses FROM records"
 
@@ -77,7 +77,7 @@ class IndexFile:
         return self._attempt(read)
 
     def pieces(self, keys: Sequence[PieceKey]) -> dict[PieceKey, bytes]:
-        """Those of the wanted pieces, all of one language, that are stored."""
+        """The stored pieces among those requested, which are all of one language."""
         language, digests = keys[0][0], [digest for _, digest in keys]
 
         def read(db: sqlite3.Connection) -> dict[PieceKey, bytes]:
@@ -87,7 +87,7 @@ class IndexFile:
         return self._attempt(read)
 
     def store(self, records: Mapping[RecordKey, RecordParts], pieces: Mapping[PieceKey, bytes]) -> None:
-        """Store records and pieces, all or none; those that are there are replaced."""
+        """Store records and pieces, all or none; existing ones are replaced."""
         rows = [(*key, self._parser, *parts, _checksum(*parts)) for key, parts in sorted(records.items())]
         packed = [
             (digest, language, self._parser, piece, _checksum(piece))
@@ -105,27 +105,27 @@ class IndexFile:
         return self._attempt(lambda db: frozenset(row[0] for row in db.execute("SELECT revision FROM histories")))
 
     def history(self, revision: str) -> bytes | None:
-        """A revision's history; None if there is none, or it is damaged."""
+        """A revision's history; None if it is missing or damaged."""
         select = "SELECT history, checksum FROM histories WHERE revision = ?"
         row = self._attempt(lambda db: db.execute(select, (revision,)).fetchone())
         return row[0] if row is not None and isinstance(row[0], bytes) and _checksum(row[0]) == row[1] else None
 
     def store_history(self, revision: str, packed: bytes) -> None:
-        """Store a revision's history; the one that is there is replaced."""
+        """Store a revision's history; an existing one is replaced."""
         row = (revision, packed, _checksum(packed))
         self._attempt(lambda db: db.execute("INSERT OR REPLACE INTO histories VALUES (?,?,?)", row))
 
     def _select(
         self, db: sqlite3.Connection, select: str, language: str, column: str, wanted: Sequence[str | bytes]
     ) -> Iterator[tuple[Any, ...]]:
-        """Rows of our parser's version whose column has one of the wanted values."""
+        """Rows of this parser version whose column has one of the values."""
         for start in range(0, len(wanted), _CHUNK):
             some = wanted[start : start + _CHUNK]
             where = f"language = ? AND parser = ? AND {column} IN ({','.join('?' * len(some))})"
             yield from db.execute(f"{select} WHERE {where}", (language, self._parser, *some))
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do something with the database; once more with a fresh one if this one is damaged."""
+        """Run `work` on the database; if the file is damaged, once more on a new one."""
         for last in (False, True):
             try:
                 with self._connected() as db:
@@ -133,7 +133,7 @@ class IndexFile:
             except (sqlite3.DatabaseError, TypeError) as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF in _MACHINE:
                     raise InfrastructureError(
-                        f"{self.path} cannot be used: {error}; mend its permissions or free disk space"
+                        f"{self.path} cannot be used: {error}; correct its permissions or free disk space"
                     ) from error
                 if last:
                     raise InfrastructureError(f"{self.path} is damaged: {error}; delete it") from error
@@ -147,7 +147,7 @@ class IndexFile:
                 make_directory(self.path.parent)
                 private_file(self.path)
         except OSError as error:
-            raise InfrastructureError(f"{self.path.parent} cannot be made: {error.strerror}") from error
+            raise InfrastructureError(f"{self.path.parent} cannot be created: {error.strerror}") from error
         with closing(sqlite3.connect(self.path, timeout=_WAIT)) as db, db:
             db.execute("PRAGMA synchronous = OFF")
             if not self._ready:

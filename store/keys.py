@@ -1,4 +1,4 @@
-"""Keys: identities by content, as truncated SHA-256 of canonical JSON, whatever a thing is called."""
+"""Keys: identities by content, as truncated SHA-256 of canonical JSON; names and labels do not count."""
 
 import hashlib
 import json
@@ -14,17 +14,14 @@ KEY_LENGTH = 32  # hexadecimal digits: 128 bits
 
 
 def canonical(value: Any) -> str:
-    """JSON text that is the same for the same data: sorted keys, ASCII, no spaces.
-
-    Takes pydantic models, too.
-    """
+    """JSON text that is the same for the same data: sorted keys, ASCII, no spaces. Accepts pydantic models, too."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def digest(*parts: Any) -> str:
-    """A key for JSON-like parts; their order counts, and ("ab", "c") differs from ("a", "bc")."""
+    """A key for JSON-like parts: sensitive to their order and boundaries (("ab", "c") differs from ("a", "bc"))."""
     return hashlib.sha256(canonical(parts).encode()).hexdigest()[:KEY_LENGTH]
 
 
@@ -34,9 +31,9 @@ def campaign_key(config: Mapping[str, Any]) -> str:
 
 
 def instance_key(repository: str, instance: Instance) -> str:
-    """The identity of an instance: all it holds, its tests and environment included.
+    """The identity of an instance: the hash of all its fields, tests and environment included.
 
-    Fields at their default do not count, so that a field added later leaves older instances what they are.
+    Fields at their default do not count, so that a field added later does not change the keys of older instances.
     """
     return digest("instance", repository, instance.model_dump(mode="json", exclude_defaults=True))
 
@@ -58,6 +55,6 @@ def validation_key(
 ) -> str:
     """The identity of a verdict; `instance` is an instance's key, `patch_hash` the SHA-256 of the patch text.
 
-    `conditions` (JSON-like) are what else a verdict depends on: limits, kind of sandbox, version of the judge.
+    `conditions` (JSON-like) hold what else a verdict depends on: limits, kind of sandbox, version of the judge.
     """
     return digest("validation", instance, patch_hash, environment, dict(conditions), oracle.value)

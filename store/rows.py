@@ -1,6 +1,6 @@
-"""Transactions that write: inserting a row again is harmless, and its texts are stored with it or not at all.
+"""Write transactions: inserts are idempotent, and a row's texts are stored in the same transaction.
 
-A row is inserted if its key is free (`add`), or must be the same as the one that is there (`record`).
+An existing row with the key is kept (`add`), or must be equal to the new one (`record`).
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,12 @@ __all__ = ["MEASURED", "Texts", "add", "read_texts", "reading", "record", "table
 MEASURED = frozenset(
     {"created_at", "opened_at", "started_at", "latency", "seconds", "cost", "cached_tokens", "retries", "reused"}
 )
-"""Columns that differ each time the same thing is done; they take no part in telling whether two rows are
-the same."""
+"""Columns that differ between repetitions of the same work; they are ignored when two rows are compared."""
 
 
 @contextmanager
 def writing(engine: Engine, texts: Texts | None = None) -> Iterator[Connection]:
-    """A transaction: all of it is stored, the texts first, or nothing is."""
+    """A transaction that writes the texts first; all of it is stored, or nothing."""
     blobs = texts.compress(engine) if texts is not None else []
     with engine.begin() as connection:
         for blob in blobs:
@@ -35,14 +34,14 @@ def writing(engine: Engine, texts: Texts | None = None) -> Iterator[Connection]:
 
 
 def add(connection: Connection, row: SQLModel) -> bool:
-    """Insert a row unless its key is taken; whether it was inserted."""
+    """Insert a row unless its key is taken; returns whether it was inserted."""
     table = table_of(type(row))
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     return connection.execute(insert(table).values(row.model_dump()).on_conflict_do_nothing()).rowcount > 0
 
 
 def record(connection: Connection, row: SQLModel) -> None:
-    """Insert a row; the same row again is fine. Raises DatabaseError if its key holds another content."""
+    """Insert a row; an equal row may exist. Raises DatabaseError if its key holds other content."""
     if add(connection, row):
         return
     table = table_of(type(row))
@@ -56,4 +55,4 @@ def record(connection: Connection, row: SQLModel) -> None:
     differing = [name for name, value in values.items() if name not in MEASURED and found[name] != value]
     if differing:
         where = ", ".join(f"{name} {value}" for name, value in keys.items())
-        raise DatabaseError(f"{table.name} ({where}) already holds another {differing[0]}; begin a new attempt")
+        raise DatabaseError(f"{table.name} ({where}) already holds a different {differing[0]}; begin a new attempt")

@@ -20,21 +20,21 @@ def sha256(text: str) -> str:
 
 
 class Texts:
-    """Texts to be stored: collected first, compressed without a lock, then written in the caller's transaction
+    """Texts to store: collected first, compressed without a lock, then written in the caller's transaction
     (`store.rows.writing`)."""
 
     def __init__(self) -> None:
         self._pending: dict[str, bytes] = {}
 
     def add(self, text: str) -> str:
-        """The hash of a text, which is to be stored."""
+        """Add a text to store; returns its hash."""
         data = _encode(text)
         key = hashlib.sha256(data).hexdigest()
         self._pending[key] = data
         return key
 
     def compress(self, engine: Engine) -> list[Blob]:
-        """The rows for those texts that the database lacks, in key order (so that two writers cannot deadlock)."""
+        """Rows for the texts that the database lacks, in key order, so that two writers cannot deadlock."""
         known: set[str] = set()
         with reading(engine) as connection:
             for part in chunks(self._pending):
@@ -55,7 +55,7 @@ def read_texts(connection: Connection, hashes: Iterable[str]) -> dict[str, str]:
 
 
 def find_text(connection: Connection, query: Select[Any]) -> str | None:
-    """The text whose hash a query gives; None if it gives none. Raises DatabaseError as `read_texts` does."""
+    """The text whose hash a query returns; None without a row. Raises DatabaseError as `read_texts` does."""
     key = connection.scalar(query)
     return None if key is None else read_texts(connection, [key])[key]
 

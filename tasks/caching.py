@@ -1,7 +1,7 @@
-"""What all tasks share: cache keys that outlive a flow run, and which errors are worth another try.
+"""Shared by all tasks: cache keys that persist across flow runs, and which errors are retried.
 
-The engine's default cache key holds the flow run's id, so nothing would be reused after a kill. These keys come
-from the identities that the database uses, and lie in a folder of ours.
+The engine's default cache key holds the flow run's id, so nothing would be reused after an interruption. These keys
+come from the identities in the database, and are stored in the project's own folder.
 """
 
 from collections.abc import Iterator
@@ -28,27 +28,27 @@ RETRY_DELAYS = [1.0, 5.0]
 
 
 class CacheOptions(TypedDict):
-    """Options of a task whose result is kept."""
+    """Options of a task whose result is cached."""
 
     cache_policy: CachePolicy
-    result_storage: Any  # a Path, which the engine takes but does not declare
+    result_storage: Any  # a Path, which the engine accepts but does not declare
 
 
 @contextmanager
 def commit_eagerly() -> Iterator[None]:
-    """Inside, the result of a task called by another task is kept when it is there.
+    """Within this context, the result of a nested task is cached as soon as it exists.
 
-    By default the engine keeps it when the outermost task has ended well, which is too late for who is killed, and for
-    a sample that asks the same meanwhile.
+    By default the engine caches it when the outermost task has succeeded, which is too late after an interruption, and
+    for a concurrent sample with the same question.
     """
     with transaction(commit_mode=CommitMode.EAGER):
         yield
 
 
 def cache_options(key: str, cache_dir: Path) -> CacheOptions:
-    """Options under which a task is done once per `key`, whatever run or process asks.
+    """Options with which a task runs once per `key`, across runs and processes.
 
-    Keys and results lie in the same folder of ours, for one is of no use without the other.
+    Keys and results are in the same folder, since one is useless without the other.
     """
 
     def compute(context: TaskRunContext, inputs: dict[str, Any]) -> str:
@@ -64,9 +64,9 @@ def cache_options(key: str, cache_dir: Path) -> CacheOptions:
 def kept_text(
     one: "Task[P, str]", key: str, store: RawStore, cache_dir: Path, *arguments: P.args, **named: P.kwargs
 ) -> str:
-    """The text whose hash is the result of a task that is done once per `key`.
+    """The text whose hash is the result of a task that runs once per `key`.
 
-    Done again where the engine remembers a hash whose text this database does not hold.
+    The task is repeated if the engine has cached a hash whose text this database lacks.
     """
     kept = one.with_options(**cache_options(key, cache_dir))
     with commit_eagerly():
@@ -77,9 +77,9 @@ def kept_text(
 
 
 def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -> bool:
-    """Retry faults of the machine only: a verdict about a commit or a candidate does not change by asking again.
+    """Retry only faults of the machine: a verdict on a commit or a candidate would not change.
 
-    A provider has been asked again by then, and a cap that is reached stays so.
+    Requests to a provider have already been retried, and a reached cap stays reached.
     """
     try:
         state.result()
@@ -87,6 +87,6 @@ def is_infrastructure(task: "Task[..., Any]", run: TaskRun, state: State[Any]) -
         return False
     except InfrastructureError:
         return True
-    except Exception:  # noqa: BLE001 - whatever else it is, it is not worth a retry
+    except Exception:  # noqa: BLE001 - any other error is not retried
         return False
     return False

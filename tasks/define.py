@@ -1,4 +1,4 @@
-"""How a task of ours is made: its name in the UI, its retries, and whether the engine keeps its result.
+"""Definition of tasks: the name in the UI, retries, and whether the engine caches the result.
 
 Live objects (stores, contexts, functions) are given to a task as `opaque_argument`: the engine otherwise visits every
 dataclass, model and collection among a task's arguments, several times, in search of results of other tasks.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class TaskDecorator(Protocol):
-    """What makes a task of a function."""
+    """A decorator that makes a function a task."""
 
     def __call__(self, function: Callable[P, T], /) -> "Task[P, T]":
         """The task."""
@@ -31,7 +31,7 @@ class TaskDecorator(Protocol):
 def engine_task(run_name: str, *, retries: int = len(RETRY_DELAYS), keep_result: bool = False) -> TaskDecorator:
     """A decorator that makes a task. `run_name` is a template over the function's parameters.
 
-    Only faults of the machine are retried. A result that is kept must be a string, and needs a key: see
+    Only faults of the machine are retried. A cached result must be a string and needs a key: see
     `tasks.caching.cache_options`.
     """
     kept: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
@@ -45,5 +45,5 @@ def engine_task(run_name: str, *, retries: int = len(RETRY_DELAYS), keep_result:
 
 
 def opaque_argument(value: T) -> T:
-    """An argument of a task that the engine hands over as it is, without visiting what is inside."""
+    """A task argument that the engine passes on without inspecting its contents."""
     return cast(T, opaque(value))

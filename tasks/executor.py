@@ -1,5 +1,5 @@
-"""The engine's executor of attempts: each part is a task. A person sees a commit's stages, and nothing that was
-finished is done, or paid for, again."""
+"""The engine's executor of attempts: each part is a task. The UI shows a commit's stages, and finished parts are
+neither repeated nor paid for again."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def measure_tests(run: Callable[[], str]) -> str:
 
 
 class _KeyLocks:
-    """A lock per key, so that of several samples which ask the same at once one asks and the others wait."""
+    """A lock per key, so that of concurrent samples with the same question one asks and the others wait."""
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
@@ -86,18 +86,18 @@ _locks = _KeyLocks()
 
 @dataclass(frozen=True)
 class TaskExecutor:
-    """`harness.runs.executor.AttemptExecutor` by tasks, whose results are kept under their keys in `cache_dir`."""
+    """`harness.runs.executor.AttemptExecutor` by tasks, whose results are cached under their keys in `cache_dir`."""
 
     store: RawStore
     cache_dir: Path
 
     @property
     def logger(self) -> Logger:
-        """The run's logger: what it is told is shown in the UI."""
+        """The run's logger, whose messages the UI shows."""
         return get_run_logger()
 
     def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
-        """The answer given now, or the one that was kept."""
+        """The answer, new or cached."""
         given: list[Answer] = []
 
         def run() -> str:
@@ -112,19 +112,19 @@ class TaskExecutor:
         return found.model_copy(update={"reused": True, "cost": 0.0, "latency": 0.0, "retries": 0})
 
     def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
-        """The report of tests that run now, or the one that was kept."""
+        """The report of tests, new or cached."""
         stored = opaque_argument(lambda: self._stored(run()))
         with _locks.holding(key):
             text = kept_text(test_step, key, self.store, self.cache_dir, "tests", stored)
         return SuiteReport.model_validate_json(text)
 
     def check_suite(self, key: str, run: Callable[[], FullCheck]) -> FullCheck:
-        """The whole suite run now, or what was kept."""
+        """The result of the whole suite, new or cached."""
         stored = opaque_argument(lambda: self._stored(run()))
         return FullCheck.model_validate_json(kept_text(run_whole_suite, key, self.store, self.cache_dir, stored))
 
     def validate(self, key: str, judge: Callable[[], Validation]) -> Validation:
-        """The verdict: found, by the engine's memory or the database, or reached now."""
+        """The verdict: from the engine's cache or the database, or reached now."""
         one = validate_candidate.with_options(**cache_options(key, self.cache_dir))
         with commit_eagerly():
             one(key, opaque_argument(judge))
@@ -133,7 +133,7 @@ class TaskExecutor:
         one.with_options(refresh_cache=True)(key, opaque_argument(judge))
         if (found := self.store.find_validation(key)) is not None:
             return found
-        raise DatabaseError(f"validation {key} was stored and is not there; is the database being replaced?")
+        raise DatabaseError(f"validation {key} was stored but is missing; is the database being replaced?")
 
     def attribute(self, run: Callable[[], str]) -> None:
         """Attribution, as a task."""
@@ -144,5 +144,5 @@ class TaskExecutor:
         measure_tests(opaque_argument(run))
 
     def _stored(self, result: Frozen) -> str:
-        """The hash of a result, which the database now holds."""
+        """Store a result in the database; returns its hash."""
         return self.store.put_text(result.model_dump_json())

@@ -1,4 +1,4 @@
-"""Tasks of the learning loop: its long steps, each with the engine's retries. What is finished is found, not redone."""
+"""Tasks of the learning loop: its long steps, each with the engine's retries. Finished ones are reused."""
 
 from prefect import task
 

@@ -1,8 +1,8 @@
-"""Where the engine keeps results of ours: keys as JSON, in files of this user's alone, and nothing that is code.
+"""The engine's storage of results: keys as JSON, in files private to this user, never code.
 
-The engine reads a result with the serializer that its file names, and a pickle, or a JSON decoder of the file's choice,
-runs whatever the file says. So a result that is anything but a key in plain JSON does not exist here, and this process
-reads no pickle of the engine's from anywhere.
+The engine reads a result with the serializer named in its file, and a pickle, or a JSON decoder of the file's choice,
+runs arbitrary code. So anything but a key in plain JSON counts as missing here, and this process reads no pickle of the
+engine's.
 """
 
 import json
@@ -23,34 +23,34 @@ def _refuse(self: PickleSerializer[Any], blob: bytes) -> Any:
     raise DatabaseError(f"a result of the engine is a pickle ({len(blob)} bytes), which can run code; delete its file")
 
 
-PickleSerializer.loads = _refuse  # type: ignore[method-assign]  # a file without a serializer's name means this one
+PickleSerializer.loads = _refuse  # type: ignore[method-assign]  # the default for a file without a serializer's name
 
 
 class KeyStorage(LocalFileSystem):
-    """A folder of what the engine notes about results that are keys, each a string in JSON in the folder `results`.
+    """A folder of the engine's metadata of results, each a key as a JSON string in the folder `results`.
 
-    What is noted of another result is refused with a ValueError, which the engine takes for no result.
+    Metadata of any other result raises ValueError, which the engine treats as a missing result.
     """
 
     _block_type_name = "Clean Room keys"
     results: str
 
     async def aread_path(self, path: str) -> bytes:
-        """What is noted of a result."""
+        """The metadata of a result."""
         return self._checked(await super().aread_path(path))
 
     @async_dispatch(aread_path)
     def read_path(self, path: str) -> bytes:  # type: ignore[override]  # as in the parent, which is untyped here
-        """What is noted of a result."""
+        """The metadata of a result."""
         return self._checked(self._resolve_path(path).read_bytes())
 
     async def awrite_path(self, path: str, content: bytes) -> str:
-        """Note a result that was written just before; both files become this user's alone."""
+        """Write the metadata of a result written just before; both files become private to this user."""
         return self._write(path, content)
 
     @async_dispatch(awrite_path)
     def write_path(self, path: str, content: bytes) -> str:  # type: ignore[override]
-        """Note a result that was written just before; both files become this user's alone."""
+        """Write the metadata of a result written just before; both files become private to this user."""
         return self._write(path, content)
 
     def _write(self, path: str, content: bytes) -> str:
@@ -69,12 +69,12 @@ class KeyStorage(LocalFileSystem):
         return content
 
     def _result(self, noted: dict[str, Any]) -> Path:
-        """The file of a result; a name that leads elsewhere is a ValueError."""
+        """The file of a result; raises ValueError for a name outside the folder."""
         return LocalFileSystem(basepath=self.results)._resolve_path(str(noted["storage_key"]))
 
 
 def key_storage(folder: Path) -> tuple[KeyStorage, Path]:
-    """Where keys are noted and where they lie, below a folder of ours."""
+    """Storage of the metadata and the folder of the keys, below `folder`."""
     for each in (folder, folder / "results", folder / "keys"):
         private_directory(each)
     return KeyStorage(basepath=str(folder / "keys"), results=str(folder / "results")), folder / "results"

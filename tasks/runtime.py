@@ -1,4 +1,4 @@
-"""Settings become the machinery that runs tests."""
+"""Creates the runtime for tests from the settings."""
 
 from host.private import make_directory
 from models.errors import UsageError
@@ -15,7 +15,7 @@ def open_runtime(settings: Settings, sandbox: str | None = None) -> Runtime:
     kind = sandbox or settings.sandbox
     if kind not in ("auto", "bubblewrap", "none"):
         raise UsageError(f"--sandbox={kind} is unknown; use auto, bubblewrap or none")
-    make_directory(settings.cache_dir)  # closed to others, while environments in it are left readable
+    make_directory(settings.cache_dir)  # private, while environments in it stay readable
     return Runtime(
         sandbox=open_sandbox(kind),  # type: ignore[arg-type]
         environments=EnvironmentStore(settings.cache_dir / "environments", int(settings.environment_budget_gib * GIB)),

@@ -1,4 +1,4 @@
-"""The task of the scoring flow: one answer of the student's, shown to a teacher."""
+"""The task of the scoring flow: a teacher scores one answer of the student."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from training.data.scoring import Scorer, Unscored, keep
 
 @dataclass(frozen=True)
 class ScoringContext:
-    """What the answers of a run share. `identity` is the teacher's, read once."""
+    """The shared context of a run's answers. `identity` is the teacher's, read once."""
 
     raw: RawStore
     scorer: Scorer
@@ -26,7 +26,7 @@ class ScoringContext:
     persist_result=False,
 )
 def score_answer(label: str, context: ScoringContext, answer: Unscored) -> float:
-    """Ask the teacher about an answer and keep its opinion; the score from 0 to 1."""
+    """Have the teacher score an answer and store the score; returns it (0 to 1)."""
     messages, text = answer.texts(context.raw)
     opinion = context.scorer.score(answer.stage, messages, text)
     keep(context.raw, context.identity, answer, opinion)

@@ -25,7 +25,7 @@ from tasks.define import engine_task, opaque_argument
 
 @dataclass(frozen=True)
 class SupplementContext:
-    """What the commits of a run share. `slots` limits test runs at a time."""
+    """The shared context of a run's commits. `slots` limits concurrent test runs."""
 
     raw: RawStore
     store: SupplementStore
@@ -36,28 +36,28 @@ class SupplementContext:
 
 @dataclass(frozen=True)
 class SupplementCase:
-    """A commit that lacks tests, with what its run shares with others."""
+    """A commit that lacks tests, with the shared context of the run."""
 
     subject: UntestedInstance
     context: SupplementContext
 
     @property
     def label(self) -> str:
-        """Repository and commit, for people."""
+        """Display label: repository and commit."""
         return f"{self.subject.package.manifest.name}@{self.subject.instance.commit[:7]} supplement"
 
     @property
     def tags(self) -> set[str]:
-        """Repository and commit, to filter by."""
+        """Tags for filtering: repository and commit."""
         return {self.subject.package.manifest.name, self.subject.instance.commit[:7]}
 
     @property
     def key(self) -> str:
-        """The key of the instance as it is without generated tests."""
+        """The key of the instance without generated tests."""
         return instance_key(self.subject.package.manifest.name, self.subject.instance)
 
     def attempt(self, subject: UntestedInstance, modules: Mapping[str, str]) -> Trial:
-        """Try test modules in a task of its own; what was tried before is found, unless load may have decided it."""
+        """Try test modules in a task; an earlier trial is reused, unless machine load may have affected it."""
         context, what = self.context, (subject.runtime, subject.package, subject.instance, modules)
         tried: list[Trial] = []
 
@@ -76,7 +76,7 @@ class SupplementCase:
 
 @engine_task("try tests", keep_result=True)
 def try_tests(run: Callable[[], str]) -> str:
-    """Run test modules on the commit and on its parent; what comes of it goes to the database, its hash is the
+    """Run test modules on the commit and on its parent; the trial goes to the database, its hash is the
     result."""
     return run()
 
@@ -94,7 +94,7 @@ def measure_tests(case: SupplementCase, instance: Instance) -> TestQuality:
 
 @engine_task("{label}", retries=0)
 def supplement_commit(label: str, case: SupplementCase) -> tuple[Supplement, TestQuality | None]:
-    """Supplement one commit and store what came of it; the quality of its tests if some were accepted."""
+    """Supplement one commit and store the result, with the quality of its tests if some were accepted."""
     subject, context = case.subject, case.context
     with tags(*case.tags):
         found = supplement(subject, CachedTeacher(context), case.attempt)
@@ -113,7 +113,7 @@ def ask_for_tests(ask: Callable[[], str]) -> str:
 
 @dataclass(frozen=True)
 class CachedTeacher:
-    """A teacher whose every answer is a task, kept under the teacher's identity and the question."""
+    """A teacher whose answers are tasks, cached by the teacher's identity and the question."""
 
     context: SupplementContext
 
@@ -124,7 +124,7 @@ class CachedTeacher:
 
     @property
     def max_prompt_tokens(self) -> int:
-        """Tokens that a prompt of the teacher may have."""
+        """The teacher's token limit of a prompt."""
         return self.context.teacher.max_prompt_tokens
 
     def count(self, text: str) -> int:
@@ -132,7 +132,7 @@ class CachedTeacher:
         return self.context.teacher.count(text)
 
     def ask(self, messages: tuple[Message, ...]) -> TeacherReply:
-        """The teacher's reply, or the one it gave when the same was asked before, which is not paid for again."""
+        """The teacher's reply, or its cached reply to the same question, which costs nothing."""
         raw, teacher = self.context.raw, self.context.teacher
         key = digest("ask-for-tests", teacher.identity, prompt_text(messages))
         ask = opaque_argument(lambda: raw.put_text(teacher.ask(messages).model_dump_json()))

@@ -1,4 +1,4 @@
-"""The task of one trajectory. Its parts are tasks within it, by the executor; the database decides what is done."""
+"""The task of one trajectory. Its parts are nested tasks, by the executor; the database decides what is finished."""
 
 from prefect import tags
 
@@ -11,5 +11,5 @@ from tasks.executor import TaskExecutor
 @engine_task("{label}")
 def run_trajectory(label: str, assignment: Assignment, context: CampaignContext) -> AttemptEnding:
     """Run a trajectory to an outcome and record it."""
-    with tags(*assignment.tags):  # the tasks of its parts bear them as well
+    with tags(*assignment.tags):  # the nested tasks inherit them
         return run_attempt(assignment, context, TaskExecutor(context.store, context.cache_dir))

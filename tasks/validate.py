@@ -14,7 +14,7 @@ from tasks.define import engine_task
 
 @dataclass(frozen=True)
 class PredictionCase:
-    """A prediction with what it takes to judge it. `found`: the instance's package, itself, and its key."""
+    """A prediction with the context to judge it. `found`: the instance's package, the instance, and its key."""
 
     prediction: Prediction
     found: tuple[RepoPackage, Instance, str] | None
@@ -24,17 +24,17 @@ class PredictionCase:
 
     @property
     def label(self) -> str:
-        """The instance, and the name that its patch goes by, for people."""
+        """Display label: the instance, and the model name of its patch."""
         return f"{self.prediction.instance_id} {self.prediction.model_name_or_path}".strip()
 
     @property
     def tags(self) -> set[str]:
-        """Repository and commit, to filter by."""
+        """Tags for filtering: repository and commit."""
         return {self.found[0].manifest.name, self.found[1].commit[:7]} if self.found else set()
 
 
 @engine_task("{label}")
 def judge_case(label: str, case: PredictionCase) -> Judged:
-    """Judge one prediction; its verdict is in the database by then."""
+    """Judge one prediction and store its verdict in the database."""
     with case.slots:
         return judge_prediction(case.store, case.runtime, case.found, case.prediction)

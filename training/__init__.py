@@ -1,7 +1,7 @@
 """From stored triples to adapters: data, training, registry, export.
 
-Weights and tokenizers are local files. The libraries beneath would ask a model hub about a base by its name, at each
-checkpoint for one; they are told that there is none, before any of them is imported.
+Weights and tokenizers are local files. The libraries would look up a base by its name on a model hub, for instance at
+each checkpoint; they are switched to offline mode before any of them is imported.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The libraries of training keep quiet: what a user should know is reported by us."""
+"""Silences the training libraries; progress is reported by this project."""
 
 import io
 import logging
@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr
 
 @contextmanager
 def quiet_libraries(*, errors: bool = False) -> Iterator[None]:
-    """No progress bars, advice and deprecations meanwhile; with `errors` not a word on standard error at all."""
+    """Suppress progress bars, advice and deprecations; with `errors` all output on standard error."""
     from transformers.utils import logging as library
 
     level, bars = library.get_verbosity(), library.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""Context packages for planting: one that shows all that a change needs, and the same with something hidden."""
+"""Context packages for fault injection: a complete one, and the same with something hidden."""
 
 from harness.planners import GoldPlanner
 from models.context import ContextFile, ContextPackage, Relevance
@@ -9,7 +9,7 @@ from repos.text import lines_of
 
 
 def complete(gold: GoldPlanner, found: ContextPackage | None) -> ContextPackage:
-    """What retrieval found, with each file that the gold patch changes shown whole, documentation left out."""
+    """The retrieved context with each file that the gold patch changes in full, without documentation."""
     files = {file.path: file for file in (found.files if found else ())}
     for change in gold.gold.production:
         if change.before is not None and not is_documentation(change.path):
@@ -23,12 +23,12 @@ def complete(gold: GoldPlanner, found: ContextPackage | None) -> ContextPackage:
 
 
 def without_file(context: ContextPackage, path: str) -> ContextPackage:
-    """A context that lacks a file."""
+    """A context without a file."""
     return _package([file for file in context.files if file.path != path])
 
 
 def without_symbol(context: ContextPackage, path: str, symbol: str) -> ContextPackage:
-    """A context in which a symbol's code is left out of its file."""
+    """A context in which a symbol's code is elided from its file."""
     return _package([_elided(file, symbol) if file.path == path else file for file in context.files])
 
 

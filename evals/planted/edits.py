@@ -1,4 +1,4 @@
-"""Edits made wrong."""
+"""Corrupted edits."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _SWAPS = (
 
 
 def broken(edits: list[Edit]) -> Iterator[list[Edit]]:
-    """The edits with one added line made wrong, in as many ways as are known, those of the last lines first."""
+    """The edits with one added line corrupted, in each known way, those of the last lines first."""
     for number, edit in reversed(list(enumerate(edits))):
         for text in _broken_texts(edit):
             field = "content" if isinstance(edit, CreateFile) else "replace"
@@ -51,7 +51,7 @@ def _broken_texts(edit: Edit) -> Iterator[str]:
 
 
 def misquoted(edits: list[Edit]) -> list[Edit]:
-    """The edits with search texts that stand nowhere."""
+    """The edits with search texts that occur nowhere."""
     return [
         edit.model_copy(update={"search": "# as it was remembered, not as it is\n" + edit.search})
         if isinstance(edit, SearchReplace)

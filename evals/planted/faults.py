@@ -1,4 +1,4 @@
-"""Which faults can be planted in an attempt at an instance, and where."""
+"""The faults that can be planted in an attempt at an instance."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MOST_WAYS = 4
 
 
 class FaultKind(StrEnum):
-    """What is wrong, and in which stage."""
+    """Kinds of faults, each of one stage."""
 
     FILE_HIDDEN = "a needed file is not in the context, so the plan lacks it"
     FILE_GUESSED = "a needed file is not in the context, so the plan guesses another"
@@ -40,7 +40,7 @@ class FaultKind(StrEnum):
 
     @property
     def label(self) -> Label:
-        """The stage that it is planted in."""
+        """The stage in which it is planted."""
         return _LABELS[self]
 
 
@@ -63,7 +63,7 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A planted fault: whoever plans and codes, what they were shown, and where it lies. No kind: no fault."""
+    """A planted fault: its place, the planner that makes it, and the context shown. `kind` None: no fault."""
 
     kind: FaultKind | None
     where: str
@@ -73,7 +73,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class AttemptStyle:
-    """How an attempt goes about it: `coarse` plans name files, others symbols; some do something harmless `besides`."""
+    """The style of an attempt: `coarse` plans name files, others symbols; `besides` adds a harmless change."""
 
     coarse: bool = False
     besides: bool = False
@@ -83,30 +83,30 @@ def no_fault(
     instance_context: InstanceContext, gold: GoldPlanner, context: ContextPackage, manner: AttemptStyle
 ) -> Fault:
     """An attempt that should pass."""
-    nursery = _nursery(instance_context, gold, context, None, manner)
-    return nursery.fault("", nursery.plan)
+    generator = _generator(instance_context, gold, context, None, manner)
+    return generator.fault("", generator.plan)
 
 
 def faults(
     instance_context: InstanceContext, gold: GoldPlanner, context: ContextPackage, kind: FaultKind, manner: AttemptStyle
 ) -> Iterator[Fault]:
-    """Faults of a kind in an attempt that sees `context`, in some places and ways; whether each tells is to be seen."""
-    yield from _nursery(instance_context, gold, context, kind, manner).grow()
+    """Candidate faults of a kind in an attempt with `context`; each may or may not make the attempt fail."""
+    yield from _generator(instance_context, gold, context, kind, manner).generate()
 
 
-def _nursery(
+def _generator(
     instance_context: InstanceContext,
     gold: GoldPlanner,
     context: ContextPackage,
     kind: FaultKind | None,
     manner: AttemptStyle,
-) -> "_Nursery":
+) -> "_FaultGenerator":
     plan = right_plan(gold).coarse() if manner.coarse else right_plan(gold)
-    return _Nursery(instance_context, gold, context, plan, kind, manner.besides)
+    return _FaultGenerator(instance_context, gold, context, plan, kind, manner.besides)
 
 
 @dataclass(frozen=True)
-class _Nursery:
+class _FaultGenerator:
     instance_context: InstanceContext
     gold: GoldPlanner
     context: ContextPackage
@@ -114,7 +114,7 @@ class _Nursery:
     kind: FaultKind | None
     besides: bool
 
-    def grow(self) -> Iterator[Fault]:
+    def generate(self) -> Iterator[Fault]:
         match self.kind:
             case FaultKind.FILE_HIDDEN | FaultKind.FILE_GUESSED:
                 return self.hide_files()
@@ -134,10 +134,10 @@ class _Nursery:
             if not hidden:
                 continue
             plan = self.plan.altered(without(hidden))
-            strangers = [other for other in self.strangers if other in {f.path for f in self.context.files}]
+            strangers = [other for other in self.unchanged if other in {f.path for f in self.context.files}]
             corrupt: CorruptEdits = as_coded
             if self.kind is FaultKind.FILE_GUESSED:
-                guess = (strangers or self.strangers)[:1]
+                guess = (strangers or self.unchanged)[:1]
                 if not guess:
                     continue
                 plan = plan.with_step("guess", (Target(path=guess[0]),))
@@ -171,7 +171,7 @@ class _Nursery:
                     yield self.fault(f"{_named(step)} -> {other.path}", plan, self._adds_to(other.path))
 
     def lose_files(self) -> Iterator[Fault]:
-        for path in self.strangers:
+        for path in self.unchanged:
             plan = self.plan.with_step("removal", (Target(path=path, action=Action.DELETE),))
             yield self.fault(path, plan, _follows(plan.steps()[-1], [DeleteFile(path=path)]))
 
@@ -193,7 +193,7 @@ class _Nursery:
             case FaultKind.EDIT_BROKEN:
                 yield from (_at(step, partial(_broken, way)) for way in range(_MOST_WAYS))
             case _:
-                yield from (_at(step, self._and_spoils(path)) for path in self.strangers[:_MOST_WAYS])
+                yield from (_at(step, self._and_spoils(path)) for path in self.unchanged[:_MOST_WAYS])
 
     def fault(
         self,
@@ -203,9 +203,9 @@ class _Nursery:
         context: ContextPackage | None = None,
         stops: bool = False,
     ) -> Fault:
-        """A fault; the attempt does something harmless besides, if it is to and there is a file to do it in."""
-        if self.besides and len(self.strangers) > _MOST_WAYS:
-            path = self.strangers[-1]
+        """A fault; with `besides`, the attempt also makes a harmless change if there is a file for it."""
+        if self.besides and len(self.unchanged) > _MOST_WAYS:
+            path = self.unchanged[-1]
             plan = plan.with_step("besides", (Target(path=path),))
             corrupt = _both(corrupt, self._adds_to(path))
         planner = PlantedPlanner(self.gold, plan, corrupt, stops)
@@ -213,13 +213,13 @@ class _Nursery:
 
     @property
     def changed(self) -> list[str]:
-        """Production code that exists and changes."""
+        """Existing production files that change."""
         changes = [change for change in self.gold.gold.production if change.before and change.side == "production"]
         return [change.old_path or change.path for change in changes]
 
     @property
-    def strangers(self) -> list[str]:
-        """Python files of production code that the gold patch leaves alone, those of the context first."""
+    def unchanged(self) -> list[str]:
+        """Python files of production code that the gold patch does not change, those of the context first."""
         touched = {path for change in self.gold.gold.production for path in (change.path, change.old_path)}
         shown = [file.path for file in self.context.files]
         tree = [
@@ -229,16 +229,16 @@ class _Nursery:
         return [path for path in paths if side_of(path) == "production" and path not in touched]
 
     def _elsewhere(self, step: PlanStep, number: int) -> Iterator[Target]:
-        """Places where the gold patch changes nothing: another symbol of the file, another file; by turns first."""
+        """Places that the gold patch leaves unchanged: another symbol of the file, or another file, alternating."""
         path = step.targets[0].path
         text = self._text(path) or ""
         here = (Target(path=path, symbol=base_name(symbol.name)) for symbol in symbols(text, path))
-        there = (Target(path=other) for other in self.strangers)
+        there = (Target(path=other) for other in self.unchanged)
         places = [*islice((t for t in here if not self.gold.reaches(t)), 1), *islice(there, 1)]
         yield from places if number % 2 else reversed(places)
 
     def _adds_to(self, path: str) -> CorruptEdits:
-        """A coder who, asked to work in a file that has no part in the change, adds a function to it."""
+        """A coder that adds a function to a file that the change does not concern."""
         text = self._text(path) or ""
         added = text + ("" if text.endswith("\n") or not text else "\n") + "\n\ndef _unused():\n    return None\n"
 
@@ -247,7 +247,7 @@ class _Nursery:
                 return edits
             return [DeleteFile(path=path), CreateFile(path=path, content=added)]
 
-        return corrupt if path in self.strangers else as_coded
+        return corrupt if path in self.unchanged else as_coded
 
     def _and_spoils(self, path: str) -> Callable[[list[Edit]], list[Edit]]:
         text = (self._text(path) or "") + "\n\nraise RuntimeError\n"
@@ -258,7 +258,7 @@ class _Nursery:
         return None if data is None else data.decode()
 
     def _body(self, target: Target) -> int:
-        """Lines of a symbol before the change beyond its first."""
+        """The number of lines of a symbol before the change, without its first."""
         found = [s for s in symbols(self._text(target.path) or "", target.path) if base_name(s.name) == target.symbol]
         return max((symbol.end_line - symbol.start_line for symbol in found), default=0)
 

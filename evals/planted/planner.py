@@ -1,4 +1,4 @@
-"""A planner that is right in everything but what was planted."""
+"""A planner that is right except for the planted fault."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Plan:
         return [step for part in self.meta.in_order() for step in self.parts[part.id].in_order()]
 
     def altered(self, alter: Alter) -> "Plan":
-        """The plan with each step as `alter` makes it, or without it (None); edges to what is gone go with it."""
+        """The plan with each step altered, or removed (None) together with the edges to it."""
         parts: dict[str, PartPlan] = {}
         for part in self.meta.parts:
             kept = [new for step in self.parts[part.id].steps if (new := alter(step)) is not None]
@@ -43,14 +43,14 @@ class Plan:
         return Plan(self._meta(parts), parts)
 
     def with_step(self, name: str, targets: tuple[Target, ...]) -> "Plan":
-        """The plan with one more part, of one step."""
+        """The plan with an additional part of one step."""
         step = PlanStep(id=name, description=name, targets=targets)
         part = MetaPlanPart(id=f"part-{name}", title=name, description=name, targets=targets)
         parts = {**self.parts, part.id: PartPlan(part_id=part.id, steps=(step,))}
         return Plan(MetaPlan(rationale=self.meta.rationale, parts=(*self.meta.parts, part)), parts)
 
     def coarse(self) -> "Plan":
-        """The plan with files for targets, and one step for each part."""
+        """The plan with files as targets, and one step per part."""
 
         def whole(plan: PartPlan) -> PartPlan:
             targets = dict.fromkeys(
@@ -75,16 +75,16 @@ class Plan:
 
 
 def right_plan(gold: GoldPlanner) -> Plan:
-    """The gold plan, without its tests and its documentation."""
+    """The gold plan without tests and documentation."""
     plan = Plan(gold.plan.meta, gold.plan.part_plans)
     return plan.altered(lambda step: None if all(is_documentation(t.path) for t in step.targets) else step)
 
 
 @dataclass(frozen=True)
 class PlantedPlanner:
-    """Answers with a plan, and codes its steps as a competent coder would, but for what `corrupt` makes of it.
+    """Answers with a plan and codes its steps correctly, except for the changes by `corrupt`.
 
-    If it `stops`, it gives up after the first part.
+    With `stops`, it gives up after the first part.
     """
 
     gold: GoldPlanner
@@ -111,7 +111,7 @@ class PlantedPlanner:
         return estimate_tokens(text)
 
     def answer(self, request: Request) -> Answer:
-        """The answer of a stage of planning or coding."""
+        """The answer of a planning or coding stage."""
         return Answer(text=self._text(request), model=self.name)
 
     def _text(self, request: Request) -> str:
@@ -134,15 +134,15 @@ class PlantedPlanner:
 
 
 def without(steps: Sequence[PlanStep]) -> Alter:
-    """Leaves some steps out."""
+    """An alteration that removes steps."""
     return lambda step: None if any(_same(step, other) for other in steps) else step
 
 
 def replaced(old: PlanStep, new: PlanStep) -> Alter:
-    """Puts one step in the place of another."""
+    """An alteration that replaces one step by another."""
     return lambda step: new if _same(step, old) else step
 
 
 def _same(step: PlanStep, other: PlanStep) -> bool:
-    """Whether they are the same but for edges, which altering a plan changes."""
+    """Whether two steps are equal except for edges, which altering a plan changes."""
     return (step.id, step.targets) == (other.id, other.targets)

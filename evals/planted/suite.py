@@ -1,6 +1,6 @@
-"""Planting faults in attempts at real instances, seeing that each makes the attempt fail, and attributing the failure.
+"""Plants faults in attempts at real instances, verifies that each makes its attempt fail, and attributes the failure.
 
-The attribution is given what a campaign would give it: the plans, the context, the files left, the outcome.
+Attribution gets the input of a campaign: the plans, the context, the resulting files, the outcome.
 """
 
 from collections import Counter
@@ -26,13 +26,13 @@ from models.solution import Solution
 from models.suite import SuiteReport
 
 TRIES = 4
-"""Places and ways in which a kind of fault is tried on an instance until one makes it fail."""
+"""The most candidate faults of a kind that are tried on an instance until one makes it fail."""
 BY_LABEL = {label: [kind for kind in FaultKind if kind.label is label] for label in Label}
 
 
 @dataclass(frozen=True)
 class PlantedCase:
-    """An attempt that failed for what was planted in it."""
+    """An attempt that failed because of its planted fault."""
 
     fault: Fault
     solution: Solution
@@ -42,7 +42,7 @@ class PlantedCase:
 
 @dataclass(frozen=True)
 class PlantedResult:
-    """A case, the kind of fault that was planted in it, and what it was attributed to."""
+    """A case, the kind of its fault, and its attribution."""
 
     instance: str
     kind: FaultKind
@@ -51,12 +51,12 @@ class PlantedResult:
 
     @property
     def right(self) -> bool:
-        """Whether the stage found is the one that the fault was planted in."""
+        """Whether attribution found the stage of the fault."""
         return self.found.label is self.kind.label
 
 
-class _Deaf:
-    """A recorder that keeps nothing."""
+class _NullRecorder:
+    """A recorder that discards everything."""
 
     def call(self, request: Request, answer: Answer) -> None: ...
     def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None: ...
@@ -66,14 +66,14 @@ class _Deaf:
 
 
 def run_suite(
-    benches: Iterable[tuple[InstanceContext, Judge, ContextPackage | None]], each: int = 1
+    cases: Iterable[tuple[InstanceContext, Judge, ContextPackage | None]], each: int = 1
 ) -> Iterator[PlantedResult]:
-    """Faults in each instance, `each` for every label, the kinds by turns; manners, too, go by turns.
+    """Plant `each` faults per label in each instance, cycling through kinds and styles.
 
-    Instances at which the attempt fails with no fault in it are left out: documentation, which the attempts do not
-    change, is needed there.
+    Instances whose attempt fails without a fault are left out: they need changes of documentation, which the attempts
+    do not make.
     """
-    for number, (instance_context, judge, found) in enumerate(benches):
+    for number, (instance_context, judge, found) in enumerate(cases):
         gold = GoldPlanner(instance_context.gold(), EditFormat.SEARCH_REPLACE)
         context, manner = complete(gold, found), AttemptStyle(coarse=number % 2 == 1, besides=number % 4 > 1)
         if (
@@ -104,7 +104,7 @@ def find_case(
     kind: FaultKind,
     manner: AttemptStyle,
 ) -> PlantedCase | None:
-    """A fault of a kind that makes an attempt at the instance fail; None if none of those tried does."""
+    """A fault of a kind that makes an attempt at the instance fail; None if none of the tried ones does."""
     if kind is FaultKind.SYMBOL_HIDDEN:
         manner = replace(manner, coarse=False)
     for fault in islice(faults(instance_context, gold, context, kind, manner), TRIES):
@@ -116,12 +116,12 @@ def find_case(
 
 def attempt(instance_context: InstanceContext, judge: Judge, fault: Fault) -> PlantedCase:
     """An attempt with a fault in it, judged."""
-    done = work(instance_context, fault.planner, _Deaf(), LoopLimits())
+    done = work(instance_context, fault.planner, _NullRecorder(), LoopLimits())
     assert done.solution is not None
     outcome, _ = outcome_of(done, judge(done.changes))
     return PlantedCase(fault, done.solution.model_copy(update={"context": fault.context}), done.changes, outcome)
 
 
 def confusion(results: Iterable[PlantedResult]) -> Counter[tuple[Label, Label]]:
-    """How often a fault of one stage (first) was attributed to another (second)."""
+    """Counts by (stage of the fault, attributed stage)."""
     return Counter((result.kind.label, result.found.label) for result in results)

@@ -1,4 +1,4 @@
-"""Held-out questions with known answers: built from gold campaigns, frozen, and kept away from training."""
+"""Evaluation sets: held-out questions with known answers, built from gold campaigns, frozen, never trained on."""
 
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign

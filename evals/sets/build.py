@@ -1,6 +1,6 @@
-"""Evaluation sets out of gold campaigns: what was asked of a stage in a held-out repository, and what gold answered.
+"""Builds evaluation sets from gold campaigns: a stage's prompts in held-out repositories, with gold's answers.
 
-The prompts are those that a model is sent at run time, byte for byte.
+The prompts equal those sent to a model at run time, byte for byte.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ CountMessages = Callable[[Sequence[Message]], int]
 
 
 def estimate_prompt(messages: Sequence[Message]) -> int:
-    """Tokens of a prompt when no tokenizer is at hand, on the high side."""
+    """An estimate, on the high side, of a prompt's tokens without a tokenizer."""
     return sum(estimate_tokens(message.content) for message in messages)
 
 
@@ -44,10 +44,10 @@ def build_set(
 ) -> EvaluationSet:
     """At most `limit` items of a target from the instances of some repositories that gold solved.
 
-    Of each commit the newest gold trajectory counts. For task analysis, scope and precision an item is a prompt of at
+    The newest gold trajectory of each commit counts. For task analysis, scope and precision an item is a prompt of at
     most `max_prompt_tokens` (by `count`) with gold's answer, each prompt once; for code and planning it is an instance,
-    which the harness asks. Items are drawn by hash, from all repositories in turn, so that the same database gives the
-    same set. Raises EvaluationError when a repository has none.
+    which the harness asks. Items are sampled by hash, from all repositories in turn, so that the set is reproducible.
+    Raises EvaluationError when a repository has none.
     """
     with reading(raw) as connection:
         runs = solved_instances(connection, PLANNER, repositories)
@@ -74,7 +74,7 @@ def build_set(
 def _instances(
     connection: "Connection", target: TrainingTarget, runs: Sequence[SolvedInstance]
 ) -> Iterator[EvaluationItem]:
-    """One item per instance; its stage is the plan that the commit exercises most."""
+    """One item per instance; its stage is the kind of plan that the commit exercises most."""
     specs = read_texts(connection, [run.spec for run in runs])
     for run in runs:
         stage = Stage.CODE
@@ -128,5 +128,5 @@ def _item(
 
 
 def _plain(text: str) -> bool:
-    """Whether a text can be stored as JSON: lone surrogates, which stand for undecodable bytes, cannot."""
+    """Whether a text can be stored as JSON: lone surrogates, which represent undecodable bytes, cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""Scores of code and planning: the harness asked the subject, and the instances' own tests judged."""
+"""Scores of code and planning from a campaign, in which the instances' own tests judge the subject."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ExcludedSample(Frozen):
-    """A sample of an item that says nothing about the subject: a fault of infrastructure or environment."""
+    """A sample without information about the subject: a fault of infrastructure or environment."""
 
     item: str
     instance: str
@@ -24,7 +24,7 @@ class ExcludedSample(Frozen):
 
 
 class InstanceScores(Frozen):
-    """pass@1 of each item and seed, and the samples that were left out."""
+    """pass@1 of each item and seed, and the excluded samples."""
 
     scores: tuple[ItemScore, ...]
     excluded: tuple[ExcludedSample, ...]
@@ -37,17 +37,17 @@ def scores_from_campaign(
     planner: str = "student",
     identity: str | None = None,
 ) -> InstanceScores:
-    """How a planner did on a set's instances in a campaign, by label or id: 1 where the hidden tests passed, else 0.
+    """A planner's scores on a set's instances in a campaign (label or id): 1 if the hidden tests passed, else 0.
 
-    A seed is the place of (temperature, sample) among those of the campaign. `identity` is the planner's, needed when
-    several (a base, and adapters on it) answered under one name. Raises EvaluationError when an instance was not run,
-    is still open, or lost all its samples to faults of infrastructure (an instance whose own environment is broken says
-    nothing of anybody and is left out); UsageError for a label never used.
+    A seed is the index of (temperature, sample) in the campaign. `identity` is the planner's, needed when several (a
+    base, and adapters on it) answered under one name. Raises EvaluationError if an instance was not run, is still open,
+    or lost all its samples to faults of infrastructure (an instance with a broken environment is left out instead);
+    UsageError for a label never used.
     """
     runs = sample_results(raw, campaign, planner, identity)
     if len({run.identity for run in runs}) > 1:
         raise EvaluationError(
-            f"campaign {campaign}: several models or adapters answered as {planner}; say by its identity which is meant"
+            f"campaign {campaign}: several models or adapters answered as {planner}; select one by identity"
         )
     grid = sorted({(run.temperature, run.sample) for run in runs})
     by_instance: dict[tuple[str, str], list[SampleResult]] = {}
@@ -61,7 +61,7 @@ def scores_from_campaign(
             seed = grid.index((run.temperature, run.sample))
             if run.success is not None:
                 passed = {PASS: float(run.success)}
-                if evaluation_set.target is TrainingTarget.PLANNING:  # one kind of plan must not pay for another
+                if evaluation_set.target is TrainingTarget.PLANNING:  # one kind of plan must not hide another's loss
                     passed[stage_pass(item.stage)] = passed[PASS]
                 scores.append(ItemScore(item=item.id, repository=item.repository, seed=seed, scores=passed))
                 judged += 1
@@ -76,9 +76,9 @@ def scores_from_campaign(
 
 
 def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluation]:
-    """Two evaluations of a set, with the scores of those items and seeds alone that both have.
+    """Two evaluations of a set, restricted to the items and seeds that both have.
 
-    A fault of infrastructure may take a sample from either; a gate compares only what both answered.
+    A fault of infrastructure may remove a sample from either; a gate compares only common samples.
     """
     keys = {(score.item, score.seed) for score in one.scores} & {(score.item, score.seed) for score in other.scores}
 
@@ -90,7 +90,7 @@ def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluatio
 
 
 def _broken(run: SampleResult) -> bool:
-    """Whether a sample failed by the instance's own environment or tests: it may do so for ever."""
+    """Whether a sample failed because of the instance's own environment or tests, which a retry may not repair."""
     return run.kind is not None and run.kind.blame is Blame.ENVIRONMENT
 
 

@@ -1,4 +1,4 @@
-"""Which repositories are copies of others, by what is known of their content: no name says it."""
+"""Detects repositories that are copies of others, by content instead of name."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def copies_among(raw: "Engine", repositories: Collection[str], curated: "Engine | None" = None) -> dict[str, str]:
-    """The repositories that campaigns ran on which are copies of some others, each with the reason.
+    """Copies of `repositories` among the repositories that campaigns ran on, each with the reason.
 
-    What those others are is known from the raw database, and for reserved ones from the curated one.
+    Contents are read from the raw database, and for reserved repositories from the curated one.
     """
     names = set(repositories)
     with reading(raw) as connection:
@@ -33,7 +33,7 @@ def copies_among(raw: "Engine", repositories: Collection[str], curated: "Engine 
 
 
 def copy_of_reserved(curated: "Engine", raw: "Engine", content: RepositoryContent) -> str:
-    """Why something with a content is a copy of a reserved repository, "" if it is none. It need not be on record."""
+    """Why a repository content is a copy of a reserved repository, "" if it is not. It need not be stored."""
     reserved = reserved_contents(curated)
     names = {name for name, _ in reserved}
     with reading(raw) as connection:

@@ -1,7 +1,7 @@
-"""Frozen evaluation sets and the repositories that are kept for them.
+"""Frozen evaluation sets and the repositories that are held out for them.
 
-A repository is reserved before anything of it is trained on, and stays reserved: the database refuses to change or
-delete a row.
+A repository must be reserved before it is trained on, and stays reserved: the database refuses to change or delete a
+row.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ HELD_OUT = "held-out"
 
 
 def reserve(curated: "Engine", raw: "Engine", repositories: Iterable[str], reason: str) -> list[str]:
-    """Keep repositories for evaluation, for good; those that were not reserved before, sorted.
+    """Reserve repositories for evaluation permanently; returns the newly reserved ones, sorted.
 
     Raises GuardrailError `held-out`, and reserves none, if a training has used one of them.
     """
@@ -34,14 +34,14 @@ def reserve(curated: "Engine", raw: "Engine", repositories: Iterable[str], reaso
 
 
 def reserved_repositories(curated: "Engine", raw: "Engine") -> dict[str, str]:
-    """The repositories of which nothing may be trained on, each with the reason: those that are reserved, and those
-    that campaigns ran on which are copies of reserved ones, by what is known of their content."""
+    """The repositories that must not be trained on, each with the reason: reserved ones, and copies of these (by
+    content) that campaigns ran on."""
     held = reserved(curated)
     return copies_among(raw, held, curated) | held
 
 
 def freeze(curated: "Engine", raw: "Engine", evaluation_set: EvaluationSet) -> str:
-    """Store a set for good and reserve its repositories, both or neither; the set's id. Repeating it changes nothing.
+    """Store a set permanently and reserve its repositories, in one transaction; returns the set's id. Idempotent.
 
     Raises EvaluationError for a set without items, GuardrailError `held-out` if a training has used a repository.
     """
@@ -56,7 +56,7 @@ def freeze(curated: "Engine", raw: "Engine", evaluation_set: EvaluationSet) -> s
 def latest_set(curated: "Engine", target: TrainingTarget) -> EvaluationSet:
     """The newest set of a target.
 
-    Raises EvaluationError if there is none, or if its content is not what was frozen.
+    Raises EvaluationError if there is none, or if its content was changed.
     """
     found = newest_set(curated, target)
     if found is None:
@@ -73,7 +73,7 @@ def require_untrained(raw: "Engine", repositories: Iterable[str]) -> None:
     for name in sorted(set(names) & set(used)):
         raise GuardrailError(
             HELD_OUT,
-            f"repository {name!r} was trained on (dataset {used[name][:12]}), so it can evaluate nothing; "
+            f"repository {name!r} was trained on (dataset {used[name][:12]}), so it cannot be used for evaluation; "
             "choose one that no training has used",
         )
     for name, why in sorted(copies_among(raw, names).items()):

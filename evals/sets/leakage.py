@@ -1,4 +1,4 @@
-"""Contamination: examples of a dataset that share something with an evaluation set."""
+"""Contamination: examples of a dataset that overlap with an evaluation set."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ FILES = ("sft.jsonl", "dpo.jsonl")
 
 
 class Contamination(Frozen):
-    """A line of a dataset that shares something with an evaluation set.
+    """A line of a dataset that overlaps with an evaluation set.
 
     `what` is repository, commit or prompt; `item` the repository, or the instance whose commit or prompt it is.
     """
@@ -29,7 +29,7 @@ class Contamination(Frozen):
 
 
 def contamination(dataset: Path, sets: Sequence[EvaluationSet]) -> list[Contamination]:
-    """Examples of a dataset directory that come from a held-out repository or commit, or ask an item's very prompt.
+    """Examples of a dataset directory that come from a held-out repository or commit, or have an item's exact prompt.
 
     Raises TrainingError for a file that cannot be read as one JSON object per line.
     """

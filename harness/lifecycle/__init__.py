@@ -1,1 +1,1 @@
-"""The lifecycle of an attempt: begin, work, validate, attribute, measure, close. It knows no engine."""
+"""The lifecycle of an attempt: begin, work, validate, attribute, measure, close. It is independent of any engine."""

@@ -1,9 +1,9 @@
-"""One attempt at a trajectory, from its beginning to its outcome, and what an error that ends it says.
+"""One attempt at a trajectory, from its beginning to its outcome, and the classification of errors that end it.
 
     begin (a row) -> work (the agent's loop) -> validate (the hidden tests) -> attribute a failure to a stage
     -> measure the tests that it wrote -> close (the outcome's row)
 
-The database decides what is done. What an engine adds (kept results, retries, a view) comes with the executor.
+The database decides what is finished. The executor adds what an engine provides (cached results, retries, a view).
 """
 
 import time
@@ -39,20 +39,20 @@ from store.runs import digest
 
 
 class AttemptEnding(NamedTuple):
-    """How an attempt at a trajectory ended."""
+    """The end of an attempt at a trajectory."""
 
     kind: OutcomeKind
     detail: str = ""
 
 
 def run_attempt(assignment: Assignment, context: CampaignContext, executor: AttemptExecutor = DIRECT) -> AttemptEnding:
-    """Make an attempt at a trajectory and store its outcome. A trajectory that is closed is left as it is.
+    """Make an attempt at a trajectory and store its outcome. A closed trajectory is not touched.
 
-    A fault of the infrastructure is an outcome, too, and leaves the trajectory open. Raises DatabaseError where the
+    A fault of the infrastructure is also an outcome, and leaves the trajectory open. Raises DatabaseError if the
     outcome cannot be stored.
     """
     number = context.store.begin_attempt(assignment.key)
-    if number is None:  # closed meanwhile by another process
+    if number is None:  # closed by another process
         return AttemptEnding(context.store.outcome(assignment.key))
     started = time.monotonic()
     done: AttemptResult | None = None
@@ -97,7 +97,7 @@ _FAULTS: tuple[tuple[type[Exception], OutcomeKind], ...] = (
 
 
 def fault_of(error: Exception) -> OutcomeKind:
-    """The outcome kind of an error that ended an attempt; only a prompt too long says something of a model."""
+    """The outcome kind of an error that ended an attempt; only a prompt that is too long concerns the model."""
     for fault, kind in _FAULTS:
         if isinstance(error, fault):
             return kind
@@ -109,7 +109,7 @@ def fault_of(error: Exception) -> OutcomeKind:
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt that was begun under a number. Each part of it is executed by the executor."""
+    """A numbered attempt, each part of which runs through the executor."""
 
     assignment: Assignment
     context: CampaignContext
@@ -146,14 +146,14 @@ class Attempt:
         return self.executor.run_tests(key, lambda: self.context.with_sandbox_slot(run))
 
     def validate(self, done: AttemptResult) -> Validation:
-        """The hidden tests' verdict on what was left, reached once per instance, change and environment."""
+        """The hidden tests' verdict on the change, reached once per instance, change and environment."""
         instance, instance_context = self.assignment.instance_key, self.assignment.instance_context
         key = verdict_key(instance_context, instance, done.changes)
         judge = partial(judge_once, self.context.store, instance_context, instance, done.changes, key)
         return self.executor.validate(key, lambda: self.context.with_sandbox_slot(judge))
 
     def attribute(self, done: AttemptResult, outcome: OutcomeKind) -> None:
-        """Find out by experiment which stage failed, if this is a failure of a model's."""
+        """Attribute a model's failure to a stage by experiment."""
         if not self.by_model or not attributable(outcome):
             return
         try:
@@ -179,7 +179,7 @@ class Attempt:
         return found.label.value if found else ""
 
     def measure(self, done: AttemptResult, verdict: Validation) -> None:
-        """Find out what the tests that a model wrote are worth. Whatever goes wrong here, the verdict stands."""
+        """Measure the tests that a model wrote. Errors here do not affect the verdict."""
         wanted = self.context.measure_tests and self.by_model
         if not wanted or not measurable(done.changes, verdict.kind):
             return

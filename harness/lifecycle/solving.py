@@ -1,4 +1,4 @@
-"""A solve order, from its place to its report: the same lifecycle as an attempt's, with no hidden tests to judge it.
+"""A solve order, from its set-up to its report: the lifecycle of an attempt without hidden tests.
 
 set up (clone, environment, index, rows) -> work (the agent's loop) -> the whole suite before and after -> archive
 -> close
@@ -27,7 +27,7 @@ from store.runs import RawStore, digest
 
 
 class SolveRequest(Frozen):
-    """The planner that solves an order, and what it may cost."""
+    """The planner that solves an order, and its cost limit."""
 
     planner: str = "student"
     temperature: float = 0.0
@@ -38,7 +38,7 @@ class SolveRequest(Frozen):
 
 
 class SolveReport(Frozen):
-    """What came of an order: the outcome, the patch, the suite before and after, and where it is on record."""
+    """The result of an order: the outcome, the patch, the suite before and after, and its record."""
 
     trajectory: str
     base: str
@@ -59,9 +59,9 @@ def solve_order(
     executor: AttemptExecutor = DIRECT,
     notify: Callable[[str], None] = ignore,
 ) -> SolveReport:
-    """Work an order off. The same order again returns what came of it, or goes on where it was stopped.
+    """Execute an order. The same order again returns its result, or resumes if it was interrupted.
 
-    Raises UsageError and RepositoryError for a bad order, InfrastructureError when nobody could be asked.
+    Raises UsageError and RepositoryError for a bad order, InfrastructureError if no model could be reached.
     """
     started = time.monotonic()
     with solve_context(order, runtime, settings.cache_dir) as place:
@@ -82,7 +82,7 @@ def solve_order(
                 raise
             private_directory(archive.parent)
             write_atomically(archive, solved.model_dump_json(indent=1) + "\n")
-        if number is not None:  # closed last: whatever stops this before leaves the order to be gone on with
+        if number is not None:  # closed last: if interrupted before, the order can be resumed
             store.close_trajectory(
                 assignment.key,
                 number,
@@ -147,7 +147,7 @@ def _work(attempt: Attempt, place: SolveContext, started: float) -> SolveReport:
 
 
 def _checked(attempt: Attempt, place: SolveContext, work: AttemptResult) -> FullCheck | None:
-    """The whole suite before and after, unless there is nothing to run or nothing to judge."""
+    """The whole suite before and after, or None if there are no tests or no change."""
     if place.untested or not work.files:
         return None
     key = digest("full-check", place.instance_context.instance.model_dump(mode="json"), work.canonical())

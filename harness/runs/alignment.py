@@ -1,8 +1,8 @@
 """Structural alignment: a plan compared with the gold patch, without executing it.
 
-Compared is production code (tests, if the commit changes no other code). Files and symbols are scored by F1:
-naming too much costs as naming too little does. Order is the share of the gold plan's dependent pairs that
-the plan takes in the same order (one step for both counts), of those pairs that the plan has both ends of.
+Production code is compared (tests, if the commit changes no other code). Files and symbols are scored by F1, which
+penalises too many as well as too few. Order is the share of the gold plan's dependent pairs that the plan has in the
+same order (one step for both counts), among the pairs that the plan contains.
 """
 
 from collections.abc import Iterator, Sequence, Set
@@ -17,12 +17,12 @@ SymbolPlace = tuple[str, str | None]
 
 
 def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Alignment:
-    """How well a plan's targets and order agree with a gold patch.
+    """The agreement of a plan's targets and order with a gold patch.
 
-    Test plans may be among `part_plans`; a part without steps counts with its own targets. Where the patch
-    names no symbol, symbols score as files do. Where no step of the gold plan depends on another, or the plan
-    has no such pair, order is 1 if the plan touches a changed file and 0 if not. A patch that changes nothing
-    agrees with an empty plan alone.
+    Test plans may be among `part_plans`; a part without steps counts with its own targets. If the patch
+    names no symbol, symbols are scored as files. Without dependent pairs in the gold plan, or in the plan, order
+    is 1 if the plan touches a changed file and 0 if not. A patch that changes nothing agrees only with an empty
+    plan.
     """
     derived = derive_plan(gold)
     side = _side(gold)
@@ -77,7 +77,7 @@ def _places(targets: Sequence[Target], side: FileRole) -> Iterator[SymbolPlace]:
 
 
 def _dependent_pairs(derived: GoldPlan, side: FileRole) -> list[tuple[set[SymbolPlace], set[SymbolPlace]]]:
-    """Of the gold plan: the places of what comes first, and of what depends on it; parts and steps alike."""
+    """Pairs of the gold plan: places of a part or step, and places of one that depends on it."""
     pairs = []
     nodes: list[tuple[MetaPlanPart, ...] | tuple[PlanStep, ...]] = [derived.meta.parts]
     nodes += [plan.steps for plan in derived.part_plans.values()]
@@ -96,7 +96,7 @@ def _order(
 
 
 def _position(steps: Sequence[set[SymbolPlace]], wanted: set[SymbolPlace]) -> int | None:
-    """The first step that targets one of the places; a file or class around it counts where none names it."""
+    """The first step that targets one of the places; else the first that targets an enclosing file or class."""
     exact = next((index for index, step in enumerate(steps) if step & wanted), None)
     if exact is not None:
         return exact

@@ -35,9 +35,9 @@ class File(Frozen):
 
 
 class AttemptResult(Frozen):
-    """What an attempt left: its patch for people, its files for validation, how the loop ended, its alignment.
+    """The result of an attempt: its patch for display, its files for validation, how the loop ended, its alignment.
 
-    `solution` is the loop's own account of it, plans and context included.
+    `solution` is the loop's own result, plans and context included.
     """
 
     patch: str
@@ -67,15 +67,15 @@ class InstanceContext:
 
     @property
     def has_answer(self) -> bool:
-        """Whether there is a commit to be compared with; a task in a person's own words has none."""
+        """Whether there is a reference commit; a user's own task has none."""
         return self.instance.commit != self.instance.base_commit
 
     def gold(self) -> GoldPatch:
-        """The commit's own change. Never shown to a planner that is being judged."""
+        """The commit's own change. Never shown to a planner under evaluation."""
         return read_gold_patch(self.package.git, self.instance.commit, self.instance.base_commit)
 
     def task(self) -> Task:
-        """What a planner is told."""
+        """The task as shown to a planner."""
         return Task(text=self.instance.task, repository=self.package.manifest.name, base=self.instance.base_commit)
 
 
@@ -87,9 +87,9 @@ def make_planner(
     sample: int = 0,
     pool: ModelPool | None = None,
 ) -> Planner:
-    """A planner of a kind for an instance. Planners that are models need a pool.
+    """A planner of a kind for an instance. Model planners need a pool.
 
-    Without an edit format, gold writes search/replace blocks and a model what its endpoint is set to.
+    Without an edit format, gold writes search/replace blocks and a model the format of its endpoint.
     """
     seed = seed_of(instance_context.instance.instance_id, sample)
     return PLANNERS[name].make(PlannerInputs(instance_context.gold, edit_format, temperature, seed, pool))
@@ -97,7 +97,7 @@ def make_planner(
 
 @dataclass(frozen=True)
 class StepTesting:
-    """That tests run after each step, for at most so many seconds; `keep` may know a run's report already."""
+    """Tests after each step, with a time limit in seconds; `keep` may return a cached report."""
 
     seconds: float
     keep: ReportCache = run_anew
@@ -111,9 +111,9 @@ def work(
     index: "RepositoryIndex | None" = None,
     testing: StepTesting | None = None,
 ) -> AttemptResult:
-    """Let a planner work on the parent's files.
+    """Run a planner on the parent's files.
 
-    `index` is the parent's: without one nothing is retrieved. Without `testing` no tests run after steps.
+    `index` is that of the parent: without one nothing is retrieved. Without `testing` no tests run after steps.
     """
     with ExitStack() as held:
         tree = held.enter_context(
@@ -166,7 +166,7 @@ _ENDS = {
 
 
 def _first_failure(solution: Solution) -> str:
-    """The first step that could not be made, and why, in a line; empty if all were."""
+    """The first failed step and its reason in one line; empty if none failed."""
     for result in solution.step_results:
         if result.status is StepStatus.EDIT_REJECTED:
             return f"step {result.part_id}/{result.step_id}: {' '.join(result.detail.split())[:300]}"
@@ -174,7 +174,7 @@ def _first_failure(solution: Solution) -> str:
 
 
 def _end(solution: Solution) -> OutcomeKind | None:
-    """The outcome that the loop's own end amounts to, None if it went through the whole plan."""
+    """The outcome implied by the loop's own end, None if it completed the plan."""
     if solution.stopped_reason is not StopReason.FINISHED:
         return _ENDS[solution.stopped_reason]
     rejected = any(result.status is StepStatus.EDIT_REJECTED for result in solution.step_results)
@@ -182,7 +182,7 @@ def _end(solution: Solution) -> OutcomeKind | None:
 
 
 def outcome_of(done: AttemptResult, verdict: Validation) -> tuple[OutcomeKind, str]:
-    """How an attempt ended: the hidden tests have the last word on success, the loop's own end explains a failure."""
+    """The outcome of an attempt: the hidden tests decide success, the loop's own end explains a failure."""
     if verdict.kind in (OutcomeKind.PASSED, OutcomeKind.PASSED_UNCONFIRMED):
         return verdict.kind, verdict.detail
     if done.end is not None:

@@ -1,4 +1,4 @@
-"""What the attempts of a campaign share, and what each of them is given."""
+"""The shared context of a campaign's attempts, and their assignments."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -36,13 +36,13 @@ class Assignment:
 
     @property
     def label(self) -> str:
-        """Repository, commit, planner, temperature and sample, for people."""
+        """Display label: repository, commit, planner, temperature and sample."""
         name, sha = self.instance_context.package.manifest.name, self.instance_context.instance.commit[:7]
         return f"{name}@{sha} {self.planner} t{self.temperature:g} #{self.sample}"
 
     @property
     def tags(self) -> set[str]:
-        """Repository and commit, to filter by."""
+        """Tags for filtering: repository and commit."""
         return {self.instance_context.package.manifest.name, self.instance_context.instance.commit[:7]}
 
 
@@ -52,10 +52,10 @@ def ignore(what: str) -> None:
 
 @dataclass(eq=False)
 class CampaignContext:
-    """What every trajectory of a campaign shares.
+    """The context that all trajectories of a campaign share.
 
-    `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a planner that
-    is a model; gold and null, which learn nothing from them, do without. `sandboxes`: how many test runs at a time.
+    `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a model
+    planner, but not for gold and null, which cannot use them. `sandboxes`: concurrent test runs.
     `measure_tests`: whether the tests that a model wrote are measured once its patch is judged.
     `notify` is called before each question and test run.
     """
@@ -80,7 +80,7 @@ class CampaignContext:
     def planner(
         self, name: str, instance_context: InstanceContext, temperature: float = 0.0, sample: int = 0
     ) -> Planner:
-        """The planner of a name for an instance."""
+        """The named planner for an instance."""
         return make_planner(name, instance_context, self.edit_format, temperature, sample, self.pool)
 
     def runs_step_tests(self, planner: str) -> bool:
@@ -101,7 +101,7 @@ def open_campaign_context(
     max_cost: float | None = None,
     max_tokens: int | None = None,
 ) -> CampaignContext:
-    """What trajectories share, by the settings; one meter counts what all models of this run spend."""
+    """The shared context by the settings; one meter counts the spending of all models of this run."""
     from llm.meter import Meter
 
     return CampaignContext(
@@ -120,7 +120,7 @@ def open_campaign_context(
 def assignments(
     campaign_id: str, package: RepoPackage, grid: Grid, context: CampaignContext, runtime: Runtime
 ) -> Iterator[Assignment]:
-    """A package's trajectories, all of an instance side by side: their prompts begin alike, which servers cache."""
+    """A package's trajectories, grouped by instance: their prompts share a prefix, which servers cache."""
     keys = context.store.register_package(package.manifest, package_content(package))
     valid = [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
     for instance in valid:

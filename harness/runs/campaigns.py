@@ -1,4 +1,4 @@
-"""What a campaign is, and what it may cost."""
+"""Configuration of a campaign, and its estimated cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from models.settings import Settings
 from store.runs import RawStore, StageUse
 
 ENOUGH = 5
-"""Closed trajectories of a planner from which its next ones are estimated."""
+"""Closed trajectories of a planner needed to estimate its next ones."""
 PRIOR: dict[Stage, tuple[float, int, int]] = {
     Stage.TASK_ANALYSIS: (1, 3000, 200),
     Stage.SCOPE: (1, 6000, 800),
@@ -25,12 +25,12 @@ PRIOR: dict[Stage, tuple[float, int, int]] = {
     Stage.TEST_PLAN: (1.8, 9500, 400),
     Stage.ADJUSTMENT: (2.5, 10000, 300),
 }
-"""Calls of a trajectory, and tokens in and out of each, assumed where none were counted. Thinking is not in it."""
+"""Calls of a trajectory, and tokens in and out of each, assumed without measurements. Thinking is not included."""
 _UNPLANNED = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION, Stage.CODE)
 
 
 class Estimate(Frozen):
-    """What the rest of a campaign may take; `basis` says what that rests on."""
+    """The estimated rest of a campaign; `basis` is the basis of the estimate."""
 
     trajectories: int
     prompt_tokens: int
@@ -51,7 +51,7 @@ def campaign_config(
     settings: Settings,
     sandbox: str,
 ) -> dict[str, Any]:
-    """All that makes a campaign this one, JSON-like. What models may spend, and how many run at a time, does not."""
+    """The JSON-like configuration that identifies a campaign; excludes spending limits and concurrency."""
     return {
         "packages": sorted(package.identity for package in packages),
         "planners": sorted(set(grid.planners)),
@@ -68,7 +68,7 @@ def campaign_config(
 
 
 def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
-    """Settings under which these adapters answer, by their served names, whichever are active; "": the base alone."""
+    """Settings that fix the adapters by their served names instead of the active ones; "": the base alone."""
     overrides = {**settings.models.overrides, **adapters}
     return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
 
@@ -76,10 +76,10 @@ def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings
 def estimate(
     store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, pool: ModelPool
 ) -> Estimate | None:
-    """What is still to be done of a campaign and what that may cost by the endpoints' prices; None without models.
+    """The remaining trajectories of a campaign and their cost by the endpoints' prices; None without models.
 
-    Tokens are those that earlier trajectories of the same planner took, in any campaign, or else a stated guess.
-    Raises SettingsError when a planner's models are not set. Nobody is asked.
+    Tokens are estimated from earlier trajectories of the same planner in any campaign, or else assumed.
+    Raises SettingsError if a planner's models are not set. Sends no request.
     """
     instances = sum(
         len([instance for instance in package.manifest.instances if instance.valid][: grid.limit])
@@ -119,7 +119,7 @@ def estimate(
 def _per_trajectory(
     planner: str, known: Sequence[StageUse], counted: Mapping[str, int]
 ) -> dict[Stage, tuple[float, float, float]]:
-    """Tokens in, of these cached, and tokens out, by stage."""
+    """Input tokens, cached ones among them, and output tokens, by stage."""
     if known:
         number = counted[planner]
         return {

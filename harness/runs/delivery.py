@@ -1,7 +1,7 @@
-"""Handing a change to the person: written over their files, or as a branch of their repository.
+"""Delivers a change to the user: applied to their files, or as a branch of their repository.
 
-git never runs inside their repository. Files are written through no link; a branch is a commit made in our clone, whose
-objects are laid into theirs as one pack beside a new ref.
+git never runs inside their repository. Files are never written through links; a branch is a commit made in our clone,
+whose objects are copied into theirs as one pack with a new ref.
 """
 
 import os
@@ -22,9 +22,9 @@ _AUTHOR = "Clean Room <clean-room@localhost>"
 
 
 def apply_to(root: Path, base: str, changes: Overlay) -> None:
-    """Write a change to the files that `root` has at `base` over those it has now, all or nothing.
+    """Apply a change relative to `base` to the files of `root`, all or nothing.
 
-    Raises UsageError naming the first file that is not as it was at `base`.
+    Raises UsageError naming the first file that differs from `base`.
     """
     with tempfile.TemporaryDirectory(prefix="cra-delivery-") as temporary:
         diffs = _diffs(clone(str(root), Path(temporary) / "repo"), base, changes)
@@ -71,7 +71,7 @@ def _diffs(git: Git, base: str, changes: Overlay) -> list[FileDiff]:
 
 
 def make_branch(root: Path, base: str, changes: Overlay, message: str, name: str) -> str:
-    """Commit a change on `base` as a new branch of the repository at `root`; the commit's id.
+    """Commit a change on `base` as a new branch of the repository at `root`; returns the commit's id.
 
     Raises UsageError for a name that is taken.
     """
@@ -85,14 +85,14 @@ def make_branch(root: Path, base: str, changes: Overlay, message: str, name: str
 
 
 def _hand_over(git: Git, commit: str, base: str, directory: Path) -> None:
-    """Lay what `commit` adds to `base` into another repository, as one pack."""
+    """Copy the objects that `commit` adds to `base` into another repository, as one pack."""
     pack = git.output("pack-objects", "--revs", "--stdout", "-q", stdin=f"{commit}\n^{base}\n".encode())
     digest = pack[-20:].hex()
     ours = git.directory.with_name("outgoing") / f"pack-{digest}.pack"
     ours.parent.mkdir(exist_ok=True)
     ours.write_bytes(pack)
     git.output("index-pack", str(ours))
-    for suffix in (".pack", ".idx"):  # a pack counts once its index is there
+    for suffix in (".pack", ".idx"):  # a pack is used only once its index exists
         part = ours.with_suffix(suffix)
         _lay(directory / "objects" / "pack" / part.name, part.read_bytes(), 0o444)
 

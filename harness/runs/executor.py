@@ -1,7 +1,7 @@
-"""How the parts of an attempt are executed: an executor may keep what comes of one, try it again, or show it.
+"""Executors of the parts of an attempt, which may cache, retry or display them.
 
-The lifecycle of an attempt (`harness.lifecycle`) gives each part to an executor as a function, with the key of all that
-its result depends on where that may be kept. `DirectExecutor` calls it; the engine's makes a task of it.
+The lifecycle of an attempt (`harness.lifecycle`) passes each part to an executor as a function, with a key for its
+result if that may be cached. `DirectExecutor` calls it; the engine's executor runs it as a task.
 """
 
 import logging
@@ -20,18 +20,18 @@ Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class AttemptExecutor(Protocol):
-    """What executes the parts of an attempt. Each method returns what its function returns, and raises what it raises.
+    """Executes the parts of an attempt. Each method returns or raises what its function does.
 
-    A result that was kept under the same key may be returned instead of calling the function.
+    A result cached under the same key may be returned instead of calling the function.
     """
 
     @property
     def logger(self) -> Logger:
-        """Where faults are logged."""
+        """The logger for faults."""
         ...
 
     def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
-        """A planner's answer to one question. One that was kept comes back as `reused`, at no cost."""
+        """A planner's answer to one question. A cached one is returned as `reused`, at no cost."""
         ...
 
     def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
@@ -56,7 +56,7 @@ class AttemptExecutor(Protocol):
 
 
 class DirectExecutor:
-    """An executor that calls each function, and keeps nothing."""
+    """An executor that calls each function and caches nothing."""
 
     logger = logging.getLogger("harness.lifecycle")
 
@@ -90,7 +90,7 @@ DIRECT = DirectExecutor()
 
 @dataclass(frozen=True)
 class PlannerProxy:
-    """A planner whose answers are given through an executor, each under a key of what was asked of which planner.
+    """A planner whose answers go through an executor, each under a key of planner and question.
 
     `asker` is the identity of all that an answer depends on besides the question: the instance, the planner's
     identity, temperature and sample. It does not hold the campaign, so one that grows pays for no answer twice.
@@ -135,11 +135,11 @@ class PlannerProxy:
         return self.planner.plans
 
     def max_prompt_tokens(self, stage: Stage) -> int:
-        """Tokens that a prompt of the wrapped planner may have."""
+        """The wrapped planner's token limit of a prompt."""
         return self.planner.max_prompt_tokens(stage)
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """Tokens that an answer of the wrapped planner may have."""
+        """The wrapped planner's token limit of an answer."""
         return self.planner.max_output_tokens(stage)
 
     def count(self, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Indexes of parent commits: built from what was parsed before, and shared by the samples of an instance."""
+"""Indexes of parent commits, built from cached parses and shared by the samples of an instance."""
 
 import threading
 from collections import OrderedDict
@@ -25,7 +25,7 @@ class Indexes:
         self._lock = threading.Lock()
 
     def of(self, package: RepoPackage, revision: str) -> "RepositoryIndex":
-        """The index of a revision. One is built at a time: the next one then finds what it has in common with it."""
+        """The index of a revision. Indexes are built one at a time, so that the next reuses shared parts."""
         from repos.index import IndexCache, build_index
 
         key = (package.directory, revision)

@@ -1,4 +1,4 @@
-"""The models of planners that are models: routers, opened once for a campaign, with one meter over all of them."""
+"""Model planners: routers, opened once for a campaign, with one meter for all of them."""
 
 import threading
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ModelPool:
     """The models behind a campaign's planners. Safe to use from several threads.
 
-    `curated`: URL of the database that says which adapters are promoted; None: none are. It is asked once, so that the
-    adapter that a trajectory's identity names answers all of it; a promotion counts for the next pool.
+    `curated`: URL of the database with the active adapters; None: none. It is read once, so that all of a trajectory is
+    answered by the adapters in its identity; a promotion takes effect in the next pool.
     """
 
     def __init__(self, models: "ModelSettings", meter: "Meter | None" = None, curated: str | None = None) -> None:
@@ -30,7 +30,7 @@ class ModelPool:
         self._lock = threading.Lock()
 
     def router(self, planner: str) -> "Router":
-        """The router of a planner's team, opened when it is first asked for. Raises UsageError for bad settings."""
+        """The router of a planner's team, opened at first use. Raises UsageError for bad settings."""
         from llm import open_router
 
         team = TEAMS[planner]
@@ -40,19 +40,19 @@ class ModelPool:
             return self._routers[team]
 
     def calls_at_a_time(self, planners: Iterable[str]) -> int:
-        """How many calls the busiest endpoint of these planners takes at a time."""
+        """The largest concurrency of these planners' endpoints."""
         teams = {TEAMS[name] for name in planners if name in TEAMS}
         groups = {"student": self.models.roles, "teacher": self.models.teachers}
         names = {name for team in teams for _, name in groups[team] if name}
         return max((self.models.endpoint(name).concurrency for name in names), default=0)
 
     def planner(self, name: str, edit_format: EditFormat | None, temperature: float, seed: int) -> Planner:
-        """A planner that is a model; without an edit format it writes in the one that its coder is set to."""
+        """A model planner; without an edit format it uses that of its coder's endpoint."""
         from agent.planner import ModelPlanner
 
         return ModelPlanner(name, self.router(name), temperature, seed, edit_format)
 
 
 def seed_of(instance: str, sample: int) -> int:
-    """The seed of a sample: the same in every run, another for each instance and sample. Fits in 31 bits."""
+    """The seed of an instance's sample: the same in every run. Fits in 31 bits."""
     return int(digest("seed", instance, sample)[:8], 16) & 0x7FFFFFFF

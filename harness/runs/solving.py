@@ -1,6 +1,6 @@
-"""A person's own repository made ready for an attempt: a revision, an environment for its tests, no hidden answer.
+"""Prepares a user's own repository for an attempt: a revision, an environment for its tests, no reference answer.
 
-An order is known by its words and the commit it starts from, so that the same command goes on after a stop.
+An order is identified by its text and base commit, so that the same command resumes it.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ _GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
 
 
 class SolveOrder(Frozen):
-    """What a person asks for. `gold` names the commit whose own change the gold planner makes."""
+    """A user's order. `gold` names the commit whose change the gold planner makes."""
 
     task: str
     repository: str
@@ -43,7 +43,7 @@ class SolveOrder(Frozen):
 
 
 class FullCheck(Frozen):
-    """The whole suite before and after: counts, tests that passed and do not any more, tests that are new and pass."""
+    """The whole suite before and after: counts, tests that no longer pass, and new tests that pass."""
 
     before: dict[str, int]
     after: dict[str, int]
@@ -54,7 +54,7 @@ class FullCheck(Frozen):
 
 @dataclass(frozen=True)
 class SolveContext:
-    """Where an order is worked on: its instance, and why no tests run there if none do."""
+    """The workplace of an order: its instance, and the reason if no tests run."""
 
     key: str
     instance_context: InstanceContext
@@ -65,7 +65,7 @@ class SolveContext:
 def solve_context(order: SolveOrder, runtime: Runtime, cache: Path) -> Iterator[SolveContext]:
     """The place of an order, held against a second process with the same one.
 
-    Raises RepositoryError, UsageError for an order that is being worked on, InfrastructureError for a full disk.
+    Raises RepositoryError, UsageError for an order that is in progress, InfrastructureError for a full disk.
     """
     with cached_clone(Path(order.repository), cache) as git:
         head = _resolved(git, order.gold or order.revision, order.repository)
@@ -131,7 +131,7 @@ def _placed(key: str, order: SolveOrder, git: Git, head: str, runtime: Runtime, 
 
 def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Environment | None, str]:
     """The environment of the base's tests, or None and the reason."""
-    day = calendar_of(git).day(base) + timedelta(days=1)  # there is no answer yet that a release could hold
+    day = calendar_of(git).day(base) + timedelta(days=1)  # there is no answer yet that a release could leak
     try:
         return environment_for(discover_commit(git, base), Era(day, day), {}, wheels, cache), ""
     except (EnvironmentFault, WheelError) as error:
@@ -164,7 +164,7 @@ def check_whole(instance_context: InstanceContext, changes: Overlay) -> FullChec
 
 
 def compare(before: SuiteReport, after: SuiteReport) -> FullCheck:
-    """What a change did to a suite. A run that did not end well breaks every test that passed before it."""
+    """The effect of a change on a suite. A run that ended abnormally breaks every test that passed before."""
     passed_before = {i for i, case in before.cases.items() if case.status in _GOOD}
     passed_after = {i for i, case in after.cases.items() if case.status in _GOOD}
     skipped = {i for i, case in after.cases.items() if case.status is CaseStatus.SKIPPED}

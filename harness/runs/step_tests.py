@@ -1,7 +1,7 @@
-"""The tests after a step: those of the tree itself that the changed files may break, and never the hidden ones.
+"""The tests after a step: those of the work tree that the changed files may break, never the hidden ones.
 
-The tree is the parent's, with what the planner has changed, so its tests are the parent's and the planner's own. They
-run in the sandbox, in a copy, so that nothing they leave behind is seen by the planner or by a later run.
+The work tree is the parent's with the planner's changes, so its tests are the parent's and the planner's own. They run
+in a copy in the sandbox, so that their leftovers are invisible to the planner and to later runs.
 """
 
 import tempfile
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from repos.index import RepositoryIndex
 
 ReportCache = Callable[[str, Callable[[], SuiteReport]], SuiteReport]
-"""Given the identity of a test run and a function that does it: its report, perhaps one that was kept."""
+"""Called with the identity of a test run and a function that does it; returns its report, possibly cached."""
 
 HOPS = 2
-"""Imports between a changed file and a test that is taken to exercise it, where no index says better."""
+"""Most imports between a changed file and a test that counts as exercising it, without an index."""
 
 
 def run_anew(key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
@@ -41,7 +41,7 @@ def run_anew(key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
 
 @dataclass(frozen=True)
 class StepTests:
-    """The tests of one work tree. `fallback` are test files to run where nothing says which are affected."""
+    """The tests of one work tree. `fallback` are test files to run if the affected ones are unknown."""
 
     runtime: Runtime
     tree: Path
@@ -52,7 +52,7 @@ class StepTests:
     keep: ReportCache = run_anew
 
     def run(self, changed: Collection[str], patch: str) -> SuiteReport | None:
-        """Run the tests that changed files may break; None if there are none. `patch` is all that was changed so far.
+        """Run the tests that changed files may break; None if there are none. `patch` is the whole change so far.
 
         Raises InfrastructureError when the sandbox fails.
         """
@@ -105,7 +105,7 @@ def step_tests(
     index: "RepositoryIndex | None" = None,
     keep: ReportCache = run_anew,
 ) -> Iterator[StepTests]:
-    """The tests of an instance's work tree, with its environment held meanwhile; each run takes at most `seconds`.
+    """The tests of an instance's work tree, with its environment held during them; each run takes at most `seconds`.
 
     Raises EnvironmentFault and WheelError.
     """

@@ -1,4 +1,4 @@
-"""Verdicts on changes, each reached once and kept in the database."""
+"""Verdicts on changes, each reached once and stored in the database."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Judge = Callable[[Overlay], Validation]
 
 
 def stored_judge(store: RawStore, instance_context: InstanceContext, instance: str) -> Judge:
-    """Judging by the hidden tests, each change once: verdicts are kept. `instance` is an instance's key."""
+    """A judge by the hidden tests that stores its verdicts. `instance` is an instance's key."""
 
     def judge(changes: Overlay) -> Validation:
         return judge_once(store, instance_context, instance, changes, verdict_key(instance_context, instance, changes))
@@ -37,7 +37,7 @@ def judge_once(
 def verdict_key(instance_context: InstanceContext, instance: str, changes: Overlay) -> str:
     """The identity of the verdict on `changes`: of all that it rests on.
 
-    The environment counts by its content, whatever a package calls it. Raises WheelError for a wheel that is missing.
+    The environment counts by its content instead of its name. Raises WheelError for a missing wheel.
     """
     files = {p: None if c is None else [c[0].decode("utf-8", "surrogateescape"), c[1]] for p, c in changes.items()}
     conditions = {

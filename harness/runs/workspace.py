@@ -1,7 +1,7 @@
 """A work tree on disk that the agent may read, edit and test.
 
-Nothing is ever followed: each folder of a path is opened without following links, so a link that an untrusted
-test left behind leads nowhere. Files are renamed into place, which breaks hard links.
+Links are never followed: each folder of a path is opened without following them, so a link left by an untrusted
+test is harmless. Files are renamed into place, which breaks hard links.
 """
 
 import errno
@@ -33,7 +33,7 @@ class DiskTree:
     root: Path
 
     def get(self, path: str) -> FileContent | None:
-        """A file, or None where no file is. Raises EditError for what is not a text file."""
+        """A file, or None if it does not exist. Raises EditError if it is not a text file."""
         check_path(path)
         try:
             with self._folder(path) as (folder, name):
@@ -54,7 +54,7 @@ class DiskTree:
             return FileContent(texts.decode(stream.read(), path), bool(mode & stat.S_IXUSR))
 
     def entries_under(self, folder: str) -> list[str]:
-        """Paths of everything that is not a folder below `folder`."""
+        """Paths of all non-folders below `folder`."""
         top = self.root / folder
         if top.is_symlink():
             return [folder]
@@ -70,7 +70,7 @@ class DiskTree:
         )
 
     def put(self, path: str, content: FileContent) -> None:
-        """Write a file, with its folders; other permission bits of a file that exists are kept."""
+        """Write a file, with its folders; other permission bits of an existing file are kept."""
         data = texts.encode(content.text, path)
         with self._folder(path, make=True) as (folder, name):
             if folder is None:
@@ -104,7 +104,7 @@ class TreeWorkspace:
         self._originals: dict[str, FileContent | None] = {}
 
     def read(self, path: str) -> str | None:
-        """Text of a file, None if it does not exist; raises EditError for what is not text or not inside."""
+        """Text of a file, None if it does not exist; raises EditError if it is not text or outside the tree."""
         content = self._tree.get(path)
         return None if content is None else content.text
 
@@ -132,7 +132,7 @@ class TreeWorkspace:
         return self._run_tests(changed, self.patch()) if self._run_tests else None
 
     def changes(self) -> list[FileDiff]:
-        """Files that edits made different from what they were at the start, in path order."""
+        """Files that differ from their initial content, in path order."""
         diffs = [FileDiff(path, before, self._tree.get(path)) for path, before in sorted(self._originals.items())]
         return [diff for diff in diffs if diff.before != diff.after]
 
@@ -141,7 +141,7 @@ class TreeWorkspace:
         return git_patch(self.changes())
 
     def _write(self, files: dict[str, FileContent | None]) -> None:
-        """Removals first, so that a file may take the name of a folder that became empty, and vice versa."""
+        """Write files, removals first, so that a file may replace an emptied folder and vice versa."""
         for path, content in files.items():
             if content is None and self._tree.get(path) is not None:
                 self._tree.remove(path)

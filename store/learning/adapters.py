@@ -1,4 +1,4 @@
-"""Trained adapters: numbered versions that never change, of which at most one per target is active."""
+"""Trained adapters: numbered versions that never change, of which at most one per target is active (the champion)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,12 +36,12 @@ class AdapterVersion(Frozen):
 
     @property
     def name(self) -> str:
-        """The name for people, `{target}-v{N}`."""
+        """The display name, `{target}-v{N}`."""
         return f"{self.target.value}-v{self.version}"
 
     @property
     def served(self) -> str:
-        """The name that servers know it by, which carries its hash."""
+        """The name under which it is served, which contains its hash."""
         return served_name(self.target, self.version, self.id)
 
 
@@ -99,8 +99,8 @@ def add_adapter(
 
 @contextmanager
 def deciding(curated: Engine) -> Iterator[Connection]:
-    """A transaction that is the only one to number or move adapters: what it reads stays so until it writes
-    (compare-and-set). Committed at the end, undone on any error."""
+    """An exclusive transaction for numbering and activating adapters: what it reads cannot change before it writes
+    (compare-and-set). Committed at the end, rolled back on any error."""
     with curated.begin() as connection:
         if connection.dialect.name == "postgresql":  # SQLite's begin with the write lock
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_ID})")
@@ -108,7 +108,7 @@ def deciding(curated: Engine) -> Iterator[Connection]:
 
 
 def serving(connection: Connection, target: TrainingTarget) -> str | None:
-    """The adapter that serves a target; None: the base alone."""
+    """The active adapter of a target; None: the base alone."""
     found: str | None = connection.scalar(
         select(_ADAPTERS.c.id).where(_ADAPTERS.c.stage == target.value, _ADAPTERS.c.active)
     )
@@ -116,7 +116,7 @@ def serving(connection: Connection, target: TrainingTarget) -> str | None:
 
 
 def move(connection: Connection, target: TrainingTarget, adapter: str | None) -> None:
-    """Let an adapter serve a target, or the base alone. The old one goes first: an index allows one at a time."""
+    """Activate an adapter of a target (None: the base alone). The old one goes first: an index allows only one."""
     old = (_ADAPTERS.c.stage == target.value) & _ADAPTERS.c.active
     connection.execute(update(_ADAPTERS).where(old).values(active=False))
     if adapter is not None:

@@ -1,4 +1,4 @@
-"""What teachers think of answers, by the texts of prompt and answer."""
+"""Teachers' scores of answers, keyed by the texts of prompt and answer."""
 
 from sqlalchemy import Connection, Engine, select
 
@@ -10,11 +10,11 @@ from store.texts import Texts
 
 _SCORES = table_of(AnswerScore)
 AnswerScores = dict[tuple[str, str, str], float]
-"""Stage, hash of the prompt and hash of the answer -> score from 0 to 1; of several teachers the last one's."""
+"""Stage, hash of the prompt and hash of the answer -> score from 0 to 1; with several teachers, the last one's."""
 
 
 class Opinion(Frozen):
-    """A teacher's opinion: `score` from 0 to 1, and what it took."""
+    """A teacher's score, from 0 to 1, and what it cost."""
 
     score: float
     reason: str
@@ -38,7 +38,7 @@ def scored_keys(connection: Connection) -> set[str]:
 def add_score(
     raw: Engine, key: str, stage: Stage, prompt_hash: str, response_hash: str, scorer: str, opinion: Opinion
 ) -> None:
-    """Store a teacher's opinion of an answer; the first one stays. `scorer` is the teacher's identity."""
+    """Store a teacher's score of an answer; the first one stays. `scorer` is the teacher's identity."""
     texts = Texts()
     row = AnswerScore(
         id=key,

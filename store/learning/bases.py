@@ -1,4 +1,4 @@
-"""Frozen bases: which there are, where they lie, and what is known of them."""
+"""Frozen bases: their names, directories and metadata."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ _BASES = table_of(BaseModel)
 
 
 class Base(NamedTuple):
-    """A frozen base: its id (hash), name, directory, role (None: any), version if tuned here, and what is known of it:
+    """A frozen base: its id (hash), name, directory, role (None: any), version if tuned here, and metadata:
     architecture, parameters, vocabulary, eos, pad, chat_template (hash), dtype, source (hash of the GGUF or "")."""
 
     id: str
@@ -33,8 +33,8 @@ def list_bases(curated: Engine) -> list[Base]:
 
 
 def record_base(curated: Engine, base: Base) -> Base:
-    """Store a base, unless its files are known by that name, or were tuned before for that role, under the number they
-    got then; the base as stored. Raises UsageError if the name is taken, or the files are known by another."""
+    """Store a base and return it as stored. If its files are stored under that name, or were tuned before for that
+    role, nothing changes. Raises UsageError if the name is taken, or the files have another name."""
     row = BaseModel(**base._asdict() | {"path": str(base.path)}, tuned=base.version is not None)
     with writing(curated) as connection:
         known = connection.execute(select(_BASES).where(_BASES.c.id == base.id)).one_or_none()
@@ -44,7 +44,7 @@ def record_base(curated: Engine, base: Base) -> Base:
         if named is not None and named.id != base.id:
             raise UsageError(f"the name {base.name} is taken by base {named.id[:12]}; choose another")
         if known is not None and known.name != base.name:
-            raise UsageError(f"these weights are known as base {known.name} already; use that name")
+            raise UsageError(f"these weights are already registered as base {known.name}; use that name")
         if known is None:
             connection.execute(insert(_BASES).values(row.model_dump()))
     return base if known is None else _base(known)

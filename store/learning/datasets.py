@@ -1,4 +1,4 @@
-"""Datasets by content: what they were made of, and which of them a training was set up with."""
+"""Datasets by content: what they were made of, and which of them trainings used."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from store.tables import TrainingDataset, TrainingPlan, table_of
 from store.texts import Texts, read_texts
 
 CONSIDERED = "considered"
-"""The part of a dataset's configuration that is the hash of a text: the ids of all examples it was drawn from."""
+"""The key in a dataset's configuration whose value is the hash of a text: the ids of all candidate examples."""
 _REPOSITORIES = "repositories"
 _DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
 _NEWEST_FIRST = (_DATASETS.c.created_at.desc(), _DATASETS.c.id)
@@ -31,7 +31,7 @@ def add_dataset(
     considered: str,
 ) -> None:
     """Store a dataset (its id), unless it is stored. `content` is its card as text, `considered` the text whose hash
-    its configuration has under `CONSIDERED`."""
+    its configuration holds under `CONSIDERED`."""
     texts = Texts()
     texts.add(considered)
     row = TrainingDataset(
@@ -47,15 +47,15 @@ def add_dataset(
 
 
 def newest_dataset_id(raw: Engine, target: TrainingTarget) -> str | None:
-    """The dataset of a target that was made last."""
+    """The newest dataset of a target."""
     query = select(_DATASETS.c.id).where(_DATASETS.c.stage == target.value).order_by(*_NEWEST_FIRST)
     with reading(raw) as connection:
         return connection.scalars(query).first()
 
 
 def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = None) -> dict[str, str]:
-    """Datasets of a target that a training was set up with, on a base (its hash; None: on any), the oldest first, each
-    with the text of the ids it was drawn from; those without such a text are left out."""
+    """Datasets of a target that a training on a base used (its hash; None: any base), the oldest first, each with the
+    text of its candidate ids; those without such a text are left out."""
     query = (
         select(_DATASETS.c.id, _DATASETS.c.config, _DATASETS.c.created_at)
         .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
@@ -70,7 +70,7 @@ def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = Non
 
 
 def trained_before(raw: Engine, dataset: str, target: TrainingTarget, base: str) -> list[str]:
-    """Datasets of a target that were made before this one and that a training on a base (its hash) was set up with."""
+    """Datasets of a target that are older than this one and that a training on a base (its hash) used."""
     made = select(_DATASETS.c.created_at).where(_DATASETS.c.id == dataset).scalar_subquery()
     query = (
         select(_DATASETS.c.id)
@@ -89,9 +89,9 @@ def trained_before(raw: Engine, dataset: str, target: TrainingTarget, base: str)
 
 
 def trained_repositories(raw: Engine) -> dict[str, str]:
-    """Repositories that a training was set up with, each with the id of such a dataset.
+    """Repositories that trainings used, each with the id of such a dataset.
 
-    A dataset that no training names was never trained on.
+    A dataset that no training refers to was never trained on.
     """
     query = (
         select(_DATASETS.c.id, _DATASETS.c.config)
@@ -104,7 +104,7 @@ def trained_repositories(raw: Engine) -> dict[str, str]:
 
 
 def curated_from(raw: Engine, repositories: Collection[str]) -> dict[str, str]:
-    """Datasets (id -> target) that hold examples of some of these repositories, the newest first."""
+    """Datasets (id -> target) with examples from any of these repositories, the newest first."""
     query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).order_by(*_NEWEST_FIRST)
     with reading(raw) as connection:
         rows = connection.execute(query).all()

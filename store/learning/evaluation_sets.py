@@ -26,7 +26,7 @@ def add_set(connection: Connection, evaluation_set: EvaluationSet) -> None:
 
 
 def all_sets(curated: Engine) -> list[EvaluationSet]:
-    """Every frozen set, the oldest first. Raises EvaluationError if a content is not what was frozen."""
+    """Every frozen set, the oldest first. Raises EvaluationError if a set's content changed after it was frozen."""
     with reading(curated) as connection:
         rows = connection.execute(select(_SETS).order_by(_SETS.c.created_at, _SETS.c.id)).all()
     return [_read(row.id, row.target, row.content) for row in rows]

@@ -15,14 +15,14 @@ _ROWS = table_of(EvaluationRow)
 
 
 def find_evaluation_result(raw: Engine, evaluation: str) -> str | None:
-    """What was stored of an evaluation (its id), as text; None if it was not."""
+    """The stored text of an evaluation (by its id), or None."""
     with reading(raw) as connection:
         return find_text(connection, select(_ROWS.c.result_hash).where(_ROWS.c.id == evaluation))
 
 
 def add_evaluation(raw: Engine, key: str, evaluation: Evaluation, metrics: Mapping[str, Any], result: str) -> bool:
-    """Store a finished evaluation under its id, `result` being the text with its answers; whether it was stored: the
-    first one stays."""
+    """Store a finished evaluation under its id; `result` is the text with its answers. Returns whether it was stored:
+    the first one stays."""
     texts = Texts()
     row = EvaluationRow(
         id=key,

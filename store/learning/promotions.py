@@ -1,7 +1,7 @@
-"""The promotion log: why an adapter or the base alone serves a target. Rows are never changed or deleted.
+"""The promotion log: why an adapter, or the base alone, is active for a target. Rows are never changed or deleted.
 
-A decision is one transaction (`store.learning.adapters.deciding`): a row here, and the active adapter moved. Whatever
-stops it before its commit leaves both as they were.
+A decision is one transaction (`store.learning.adapters.deciding`): a row here, and the change of the active
+adapter. If it fails before its commit, both stay as they were.
 """
 
 from datetime import datetime
@@ -20,8 +20,8 @@ _LOG = table_of(Promotion)
 
 
 class RegistryDecision(NamedTuple):
-    """What is written: an action about an adapter (hash or None), why, a person's reason to go past a rule, the gate's
-    report, and the base (hash) that was adopted."""
+    """A decision to log: the action, the adapter (hash or None), the reason, a person's reason for overriding a rule,
+    the gate's report, and the base (hash) that was adopted."""
 
     target: TrainingTarget
     action: str
@@ -33,7 +33,7 @@ class RegistryDecision(NamedTuple):
 
 
 class LoggedDecision(Frozen):
-    """A decision as it is on record: `seq` counts from 1, `serving` is the adapter that served afterwards."""
+    """A logged decision: `seq` counts from 1, `serving` is the adapter that was active afterwards."""
 
     seq: int
     target: str
@@ -48,7 +48,7 @@ class LoggedDecision(Frozen):
 
 
 def log_decision(connection: Connection, decision: RegistryDecision) -> None:
-    """Add a decision to the log, with the adapter that serves by now."""
+    """Add a decision to the log, with the adapter that is now active."""
     report = decision.report
     row = Promotion(
         **decision._asdict()

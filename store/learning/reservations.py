@@ -1,4 +1,4 @@
-"""Repositories that are kept for evaluation, by name and by content. Rows are never changed or deleted."""
+"""Repositories that are held out for evaluation, by name and by content. Rows are never changed or deleted."""
 
 from collections.abc import Iterable
 
@@ -13,14 +13,14 @@ _RESERVED = table_of(Reservation)
 
 
 def reserved(curated: Engine) -> dict[str, str]:
-    """The repositories that are kept for evaluation, each with the reason."""
+    """The repositories that are held out for evaluation, each with the reason."""
     with reading(curated) as connection:
         rows = connection.execute(select(_RESERVED).order_by(_RESERVED.c.repository))
         return {row.repository: row.reason for row in rows}
 
 
 def reserved_contents(curated: Engine) -> list[NamedContent]:
-    """What reserved repositories are by content, by name."""
+    """The contents of reserved repositories, by name."""
     with reading(curated) as connection:
         return read_contents(connection, ReservedContent)
 
@@ -28,7 +28,7 @@ def reserved_contents(curated: Engine) -> list[NamedContent]:
 def add_reservations(
     connection: Connection, repositories: Iterable[str], reason: str, contents: Iterable[NamedContent]
 ) -> list[str]:
-    """Reserve repositories and keep their contents, in an open transaction; those that were not reserved before."""
+    """Reserve repositories and store their contents, in an open transaction; returns the newly reserved ones."""
     for name, content in contents:
         add_content(connection, name, content, ReservedContent)
     return [name for name in repositories if add(connection, Reservation(repository=name, reason=reason))]

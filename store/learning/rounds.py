@@ -1,4 +1,4 @@
-"""Steps of self-improvement: a row for each that is finished, never changed."""
+"""Steps of self-improvement rounds: one row per finished step, never changed."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ _STEPS = table_of(ImprovementStep)
 
 
 def find_step(raw: "Engine", number: int, step: str, target: str) -> StepRecord | None:
-    """The result of a finished step of a round, or None. `target` is empty for a step that is not about one."""
+    """The result of a finished step of a round, or None. `target` is empty for a step without one."""
     query = select(_STEPS.c.result).where(_STEPS.c.round == number, _STEPS.c.step == step, _STEPS.c.target == target)
     with reading(raw) as connection:
         found: StepRecord | None = connection.scalar(query)
@@ -29,7 +29,7 @@ def store_step(raw: "Engine", number: int, step: str, target: str, result: StepR
 
 
 def last_round(raw: "Engine") -> tuple[int, dict[str, StepRecord]]:
-    """The number of the last round, 0 if there was none, and the results of its steps that are about no target."""
+    """The number of the last round, 0 if there was none, and the results of its steps without a target."""
     with reading(raw) as connection:
         number = connection.scalar(select(func.coalesce(func.max(_STEPS.c.round), 0))) or 0
         rows = connection.execute(
@@ -39,7 +39,7 @@ def last_round(raw: "Engine") -> tuple[int, dict[str, StepRecord]]:
 
 
 def steps_named(raw: "Engine", step: str) -> list[StepRecord]:
-    """The results of one step of all rounds, in the order of the rounds."""
+    """The results of a named step in all rounds, in the order of the rounds."""
     query = select(_STEPS.c.result).where(_STEPS.c.step == step).order_by(_STEPS.c.round)
     with reading(raw) as connection:
         return list(connection.scalars(query))

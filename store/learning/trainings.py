@@ -1,4 +1,4 @@
-"""Trainings: what was decided on, by the job's id, and what came of it."""
+"""Training jobs, by id, and their results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ _RUNS = table_of(TrainingRun)
 
 
 class FinishedTraining(NamedTuple):
-    """A finished training. `job` is the job's id, `result` the content hash of what lies at `path`."""
+    """A finished training. `job` is the job's id, `result` the content hash of the files at `path`."""
 
     job: str
     result: str
@@ -40,14 +40,14 @@ def find_training(raw: "Engine", job: str) -> FinishedTraining | None:
 def store_training_job(
     raw: "Engine", job: str, target: TrainingTarget, source: str, base: str, dataset: str, config: dict[str, Any]
 ) -> None:
-    """Record a training that was decided on, by its id and those of base and dataset; again changes nothing."""
+    """Record a training job by its id and those of base and dataset. Idempotent."""
     row = TrainingPlan(id=job, stage=target.value, source=source, base=base, dataset_id=dataset, config=config)
     with writing(raw) as connection:
         add(connection, row)
 
 
 def store_training(raw: "Engine", training: FinishedTraining, losses: str) -> FinishedTraining:
-    """Record a finished training with its loss curve's rows; the one that is on record, which is the first."""
+    """Record a finished training with the rows of its loss curve; returns the one on record, which is the first."""
     texts = Texts()
     row = TrainingRun(
         plan_id=training.job,

@@ -1,5 +1,4 @@
-"""alembic's entry: it runs on the connection, and inside the transaction, that `store.database` hands
-over."""
+"""alembic's entry point: runs on the connection, and inside the transaction, that `store.database` provides."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The raw store: what the harness writes to the raw database and asks of it."""
+"""The raw store: what the harness writes to and reads from the raw database."""
 
 from store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
 from store.runs.events import Trace

@@ -1,4 +1,4 @@
-"""What an attempt left behind, for those that learn from it: calls, decisions and rejected edits, by position."""
+"""The evidence of an attempt that training reads: calls, decisions and rejected edits, by position."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class AttemptKey(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredCall:
-    """One question and its answer, by the hashes of their texts. `attempt` counts from 0 the times that a question (of
-    a stage, part and step) was asked."""
+    """One prompt and its answer, by the hashes of their texts. `attempt` counts from 0 how often the question (of a
+    stage, part and step) was asked."""
 
     seq: int
     stage: Stage
@@ -40,7 +40,7 @@ class StoredCall:
 
 
 class StoredDecision(NamedTuple):
-    """A decision and what it is about."""
+    """A decision and its subject."""
 
     seq: int
     stage: Stage

@@ -1,4 +1,4 @@
-"""Attributions kept under the attempt they are of."""
+"""Attributions of failed attempts."""
 
 from sqlalchemy import Connection, select
 
@@ -25,7 +25,7 @@ def attribution_row(
 
 
 def keep_attribution(connection: Connection, row: AttributionRow, attribution: Attribution) -> Attribution:
-    """Store an attribution; the one that is kept, which is the first."""
+    """Store an attribution; returns the stored one, which is the first."""
     if add(connection, row):
         return attribution
     kept = read_attribution(connection, row.campaign_id, row.task_run_id, row.attempt)

@@ -1,4 +1,4 @@
-"""Closed trajectories of all campaigns, with all that says what their answers are worth as examples."""
+"""Closed trajectories of all campaigns, with what decides the value of their answers as training examples."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from store.tables import (
 from store.texts import read_texts
 
 UNKNOWN = "unknown"
-_RUNS, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
+_TRAJECTORIES, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
 _PACKAGES, _CAMPAIGNS, _ATTRIBUTIONS = table_of(RepoPackageRow), table_of(Campaign), table_of(AttributionRow)
 _CAMPAIGN_RUNS = table_of(CampaignRun)
 REAL_ORACLES = (OracleKind.F2P_P2P.value, OracleKind.GENERATED_TESTS.value)
@@ -35,9 +35,9 @@ REAL_ORACLES = (OracleKind.F2P_P2P.value, OracleKind.GENERATED_TESTS.value)
 
 @dataclass(frozen=True)
 class ClosedRun:
-    """A closed trajectory: its instance, how it ended by which oracle, and where its repository comes from.
+    """A closed trajectory: its instance, its outcome by which oracle, and the source of its repository.
 
-    `alignment` is the mean of the structural measures, None where there is nothing to compare with.
+    `alignment` is the mean of the structural measures, None without a reference.
     """
 
     campaign: str
@@ -64,11 +64,11 @@ class ClosedRun:
 
     @property
     def passed(self) -> bool:
-        """Whether a real oracle, one that ran tests which the planner had not seen, let it pass."""
+        """Whether it passed a real oracle, one that ran tests hidden from the planner."""
         return self.outcome.passed and self.oracle in REAL_ORACLES
 
     def provenance(self, seq: int, model: str, adapter: str | None) -> Provenance:
-        """Where an answer of it comes from."""
+        """The provenance of one of its answers."""
         return Provenance(
             campaign=self.campaign,
             trajectory=self.trajectory,
@@ -92,7 +92,7 @@ class ClosedRun:
 
 
 def campaign_ids(connection: Connection, names: Collection[str]) -> set[str]:
-    """Keys of the campaigns that ran under labels, or whose keys begin so. Raises UsageError for one never run."""
+    """Keys of campaigns by label or key prefix. Raises UsageError for a name without a run."""
     found: set[str] = set()
     known = connection.execute(select(_CAMPAIGN_RUNS.c.name, _CAMPAIGN_RUNS.c.campaign_id)).all()
     for name in names:
@@ -108,13 +108,13 @@ def read_runs(connection: Connection) -> Iterator[ClosedRun]:
     """All closed trajectories, in the order of their keys."""
     query = (
         select(
-            _RUNS.c.campaign_id,
-            _RUNS.c.id,
-            _RUNS.c.closed_attempt,
-            _RUNS.c.planner,
-            _RUNS.c.source,
-            _RUNS.c.outcome,
-            _RUNS.c.instance_id,
+            _TRAJECTORIES.c.campaign_id,
+            _TRAJECTORIES.c.id,
+            _TRAJECTORIES.c.closed_attempt,
+            _TRAJECTORIES.c.planner,
+            _TRAJECTORIES.c.source,
+            _TRAJECTORIES.c.outcome,
+            _TRAJECTORIES.c.instance_id,
             _INSTANCES.c.spec_hash,
             _INSTANCES.c.repository,
             _INSTANCES.c.package_id,
@@ -124,8 +124,8 @@ def read_runs(connection: Connection) -> Iterator[ClosedRun]:
             _ATTRIBUTIONS.c.label,
             _ATTRIBUTIONS.c.evidence_hash,
         )
-        .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
-        .join(_CAMPAIGNS, _CAMPAIGNS.c.id == _RUNS.c.campaign_id)
+        .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
+        .join(_CAMPAIGNS, _CAMPAIGNS.c.id == _TRAJECTORIES.c.campaign_id)
         .join(
             _OUTCOMES,
             same_attempt(_OUTCOMES),
@@ -134,8 +134,8 @@ def read_runs(connection: Connection) -> Iterator[ClosedRun]:
             _ATTRIBUTIONS,
             same_attempt(_ATTRIBUTIONS),
         )
-        .where(_RUNS.c.closed_at.is_not(None))
-        .order_by(_RUNS.c.campaign_id, _RUNS.c.id)
+        .where(_TRAJECTORIES.c.closed_at.is_not(None))
+        .order_by(_TRAJECTORIES.c.campaign_id, _TRAJECTORIES.c.id)
     )
     rows = connection.execute(query).mappings().all()
     packages = _packages(connection, {row["package_id"] for row in rows})
@@ -188,7 +188,7 @@ def _packages(connection: Connection, ids: Collection[str]) -> dict[str, tuple[s
 
 
 def owner_of(source: str) -> str:
-    """The owner by a repository's URL, `host/owner/name` or `user@host:owner/name`; `unknown` for any other place."""
+    """The owner by a repository's URL, `host/owner/name` or `user@host:owner/name`; `unknown` for any other form."""
     if "://" in source:
         parts = urlsplit(source)
         path = parts.path if parts.hostname else ""

@@ -1,4 +1,4 @@
-"""The corpus that campaigns ran on: repo packages with their instances, and what repositories are by content."""
+"""The corpus that campaigns ran on: repo packages with their instances, and the contents of repositories."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ from store.tables import InstanceRow, RepoPackageRow, RepositoryContentRow, Rese
 from store.texts import Texts
 
 NamedContent = tuple[str, RepositoryContent]
-"""A repository's name, and what it is by content."""
+"""A repository's name and its content."""
 _ContentRow = type[RepositoryContentRow] | type[ReservedContent]
 _INSTANCES = table_of(InstanceRow)
 
@@ -21,7 +21,7 @@ _INSTANCES = table_of(InstanceRow)
 def register_package(raw: Engine, manifest: Manifest, content: RepositoryContent | None = None) -> dict[str, str]:
     """Store a repo package and its instances; the instances' keys by their `instance_id`.
 
-    `content` is what its clone was found to be, by which copies of a repository under other names are known.
+    `content` describes its clone; by it, copies of a repository under other names are recognised.
     """
     texts = Texts()
     package = RepoPackageRow(
@@ -63,21 +63,21 @@ def known_repositories(raw: Engine) -> list[str]:
 def add_content(
     connection: Connection, repository: str, content: RepositoryContent, row: _ContentRow = RepositoryContentRow
 ) -> None:
-    """Store what a repository is by content, unless just that is stored."""
+    """Store the content of a repository, unless an equal one is stored."""
     key = digest("content", repository, canonical(content))
     add(connection, row(id=key, repository=repository, content=content.model_dump(mode="json")))
 
 
 def read_contents(connection: Connection, row: _ContentRow = RepositoryContentRow) -> list[NamedContent]:
-    """What is stored of repositories' contents, by name; several of one that has grown."""
+    """The stored contents of repositories, by name; several for one that has grown."""
     table = table_of(row)
     query = select(table.c.repository, table.c.content).order_by(table.c.repository, table.c.id)
     return [(name, RepositoryContent.model_validate(content)) for name, content in connection.execute(query)]
 
 
 def shared_commits(connection: Connection, repositories: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Other repositories that have instances at commits of these ones' instances: each with one of these and a commit
-    that both have."""
+    """Other repositories that have instances at the same commits as these: each with one of these and a shared
+    commit."""
     owner = {
         commit: row.repository
         for part in chunks(repositories)

@@ -1,4 +1,4 @@
-"""What a trace shows: each thing that happened during a trajectory's attempts, and how they ended."""
+"""The events of a trace: what happened during a trajectory's attempts, and how they ended."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -30,7 +30,7 @@ class DecisionEvent(_Event):
 
 
 class CallEvent(_Event):
-    """A question and its answer. The question as data is to be had by its hash, `prompt` is there if asked for."""
+    """A request and its answer. The request as data is stored under its hash; `prompt` is set if asked for."""
 
     event: Literal["call"] = "call"
     stage: str
@@ -83,9 +83,9 @@ class EditEvent(_Event):
 
 
 class TestEvent(_Event):
-    """A run of tests; the whole report's text is to be had by its hash."""
+    """A run of tests; the whole report is stored under its hash."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of the name
+    __test__ = False  # keeps pytest from collecting it
 
     event: Literal["tests"] = "tests"
     purpose: str
@@ -100,10 +100,10 @@ Event = Annotated[DecisionEvent | CallEvent | PlanEvent | EditEvent | TestEvent,
 
 
 class OutcomeEvent(Frozen):
-    """How an attempt ended, with the patch it made, the verdict it rests on, and the stage it failed at, if known.
+    """How an attempt ended, with its patch, the verdict it rests on, and the stage it failed at, if known.
 
-    `own_tests` says what the tests it wrote are worth, if that was measured.
-    The whole report of the tests behind the verdict is to be had by `report_hash`.
+    `own_tests` is the measured quality of the tests it wrote, if any. The test report behind the verdict is stored
+    under `report_hash`.
     """
 
     attempt: int
@@ -121,7 +121,7 @@ class OutcomeEvent(Frozen):
 
 
 class Trace(Frozen):
-    """All that lies behind a trajectory. If it is closed, `closed_attempt` names the attempt that counts."""
+    """All evidence of a trajectory. If it is closed, `closed_attempt` is the attempt that counts."""
 
     id: str
     campaign: str

@@ -1,4 +1,4 @@
-"""What attempts' own tests are worth: measurements, found by the decision that names their key."""
+"""Measured quality of attempts' own tests, found through the decision that holds the measurement's key."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from store.tables import RetrievalDecision, TaskRun, TestQualityRow, same_trajec
 from store.texts import find_text, read_texts
 
 MEASURED = "measured"
-"""The decision whose subject is the key of a measurement and whose reason is the measurement in a sentence."""
+"""The decision whose subject is a measurement's key and whose reason summarises the measurement."""
 
 _DECISIONS = table_of(RetrievalDecision)
 _MEASURED = table_of(TestQualityRow)
 
 
 class OwnTests(Frozen):
-    """The measured tests of one closed trajectory: how many there are and how many pass steadily; executable lines of
-    its patch, and how many of them the steady ones run; hunks that were reverted, and how many of them they notice."""
+    """The measured tests of one closed trajectory: their number and how many pass reliably (`steady`); executable lines
+    of its patch and how many the steady tests run; reverted hunks and how many the steady tests detect."""
 
     planner: str
     tests: int
@@ -30,7 +30,7 @@ class OwnTests(Frozen):
 
 
 def read_own_tests(connection: Connection, campaign_id: str) -> list[OwnTests]:
-    """The measured tests of a campaign's closed trajectories, by planner; of each only the attempt that counts."""
+    """The measured tests of a campaign's closed trajectories, by planner, from the attempt that counts."""
     runs = table_of(TaskRun)
     query = (
         _measured(runs.c.planner, _MEASURED.c.result_hash)
@@ -56,7 +56,7 @@ def _own(planner: str, found: TestQuality) -> OwnTests:
 
 
 def own_quality(connection: Connection, campaign_id: str, trajectory_id: str, attempt: int) -> TestQuality | None:
-    """What the tests of an attempt are worth, if that was measured."""
+    """The measured quality of an attempt's tests, or None."""
     query = _measured(_MEASURED.c.result_hash).where(
         _DECISIONS.c.campaign_id == campaign_id,
         _DECISIONS.c.task_run_id == trajectory_id,

@@ -1,4 +1,4 @@
-"""What is asked of the raw database: reports, traces, and what two runs of a campaign can be compared by."""
+"""Queries of the raw database: reports, traces, and triples for comparing two runs of a campaign."""
 
 from collections.abc import Iterator
 
@@ -20,26 +20,26 @@ class RawReader:
 
     @property
     def engine(self) -> Engine:
-        """The database itself, for those who read what no question here asks."""
+        """The database itself, for queries that this class does not offer."""
         return self._engine
 
     def report(self, name: str) -> CampaignReport:
-        """How the campaign that last ran under a label stands. Raises UsageError for a label never used."""
+        """Progress of the campaign that last ran under a label. Raises UsageError for a label never used."""
         with reading(self._engine) as connection:
             return read_report(connection, name)
 
     def usage(self, name: str) -> Usage:
-        """What the campaign that last ran under a label asked and cost, and how each trajectory came out."""
+        """Calls and cost of the campaign that last ran under a label, and the outcome of each trajectory."""
         with reading(self._engine) as connection:
             return read_usage(connection, name)
 
     def usage_so_far(self) -> tuple[list[StageUse], dict[str, int]]:
-        """What planners asked in all campaigns, by planner and stage, and how many trajectories each has closed."""
+        """Calls in all campaigns, by planner and stage, and the number of closed trajectories by planner."""
         with reading(self._engine) as connection:
             return read_stages(connection, None), closed_in_all(connection)
 
     def closed_by_planner(self, campaign_id: str) -> dict[str, int]:
-        """How many trajectories of a campaign are closed, by planner; of one that was never run, none."""
+        """The number of closed trajectories of a campaign, by planner; empty for one that was never run."""
         with reading(self._engine) as connection:
             return closed_by_planner(connection, campaign_id)
 
@@ -49,7 +49,7 @@ class RawReader:
             return read_trajectories(connection, name, limit)
 
     def trace(self, prefix: str, *, prompts: bool = False) -> Trace:
-        """All that lies behind one trajectory; the texts of prompts, which are long, only if wanted.
+        """All evidence of one trajectory; the texts of prompts, which are long, only on request.
 
         Raises UsageError if none, or more than one, begins with `prefix`.
         """

@@ -1,6 +1,6 @@
-"""The raw store: campaigns and trajectories in, questions about them out.
+"""The raw store: records campaigns and trajectories, and answers queries about them.
 
-Every method is one transaction, safe to call from several threads and processes, and harmless to repeat.
+Every method is one transaction, idempotent, and safe to call from several threads and processes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,12 +30,12 @@ _TRAJECTORIES = table_of(TaskRun)
 
 
 def open_raw_store(target: str | Path) -> "RawStore":
-    """The raw store behind a path or URL, at the newest schema. Raises DatabaseError if that cannot be."""
+    """The raw store behind a path or URL, at the newest schema. Raises DatabaseError if it cannot be opened."""
     return RawStore(open_database(target, "raw"))
 
 
 class RawStore(RawReader):
-    """What the harness does with the raw database behind `engine`."""
+    """The harness's access to the raw database behind `engine`."""
 
     def put_text(self, text: str) -> str:
         """Store a text once; its SHA-256."""
@@ -50,7 +50,7 @@ class RawStore(RawReader):
             return read_texts(connection, [sha256])[sha256]
 
     def text_hashes(self, prefix: str, limit: int) -> list[str]:
-        """Hashes of stored texts that begin with some hexadecimal digits, `limit` at most."""
+        """At most `limit` hashes of stored texts that begin with `prefix`."""
         key = table_of(Blob).c.sha256
         with reading(self._engine) as connection:  # "g" follows all hexadecimal digits
             return list(connection.scalars(select(key).where(key >= prefix, key < prefix + "g").limit(limit)))
@@ -58,7 +58,7 @@ class RawStore(RawReader):
     def register_package(self, manifest: Manifest, content: RepositoryContent | None = None) -> dict[str, str]:
         """Store a repo package and its instances; the instances' keys by their `instance_id`.
 
-        `content` is what its clone was found to be, by which copies of a repository under other names are known.
+        `content` describes its clone; by it, copies of a repository under other names are recognised.
         """
         return register_package(self._engine, manifest, content)
 
@@ -70,7 +70,7 @@ class RawStore(RawReader):
         return key
 
     def start_run(self, campaign_id: str, name: str, flow_run_id: str, packages: Sequence[Path | str]) -> str:
-        """Store that a run of a campaign over some repo packages began under a label; the run's key.
+        """Record the start of a campaign's run over repo packages under a label; returns the run's key.
 
         A flow run that is restarted stays the same run.
         """
@@ -86,15 +86,15 @@ class RawStore(RawReader):
         return row.id
 
     def package_directories(self, name: str) -> list[Path]:
-        """Where the repo packages lay that the last run under a label read.
+        """Directories of the repo packages that the last run under a label read.
 
-        UsageError for a label never used.
+        Raises UsageError for a label never used.
         """
         with reading(self._engine) as connection:
             return [Path(package) for package in latest_run(connection, name)["packages"]]
 
     def known_package_directories(self) -> list[Path]:
-        """Where repo packages lay that runs of campaigns read, those of the latest run first, each once."""
+        """Directories of the repo packages that campaigns read, without duplicates, those of the latest run first."""
         runs = table_of(CampaignRun)
         with reading(self._engine) as connection:
             lists = connection.scalars(select(runs.c.packages).order_by(runs.c.started_at.desc())).all()
@@ -109,7 +109,7 @@ class RawStore(RawReader):
         temperature: float = 0.0,
         sample: int = 0,
     ) -> str:
-        """Store that a trajectory is to be run; its key. `instance` is an instance's key."""
+        """Record a trajectory that is to be run; returns its key. `instance` is an instance's key."""
         key = trajectory_key(campaign_id, instance, planner, planner_identity, temperature, sample)
         texts = Texts()
         row = TaskRun(
@@ -126,7 +126,7 @@ class RawStore(RawReader):
         return key
 
     def closed(self, keys: Collection[str]) -> set[str]:
-        """Those trajectories that are done and need no attempt."""
+        """The closed trajectories among `keys`, which need no attempt."""
         found: set[str] = set()
         with reading(self._engine) as connection:
             for part in chunks(keys):
@@ -140,7 +140,7 @@ class RawStore(RawReader):
         return found
 
     def outcome(self, trajectory_id: str) -> OutcomeKind:
-        """How a closed trajectory ended. Raises UsageError for one that is unknown or still open."""
+        """The outcome of a closed trajectory. Raises UsageError if it is unknown or still open."""
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
         if run["outcome"] is None:
@@ -150,7 +150,7 @@ class RawStore(RawReader):
     def begin_attempt(self, trajectory_id: str) -> int | None:
         """The number of a new attempt, from 1; None if the trajectory is closed.
 
-        No two callers get the same.
+        Numbers are never handed out twice.
         """
         with writing(self._engine) as connection:
             number: int | None = connection.scalar(
@@ -164,20 +164,20 @@ class RawStore(RawReader):
             return number
 
     def recorder(self, trajectory_id: str, attempt: int) -> AttemptRecorder:
-        """The recorder of an attempt that was begun."""
+        """The recorder of an attempt that has begun."""
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
         _check_begun(run, attempt)
         return AttemptRecorder(self._engine, run["campaign_id"], trajectory_id, attempt)
 
     def store_validation(self, instance: str, validation: Validation, report: SuiteReport) -> Validation:
-        """Keep a verdict under its key, with the test run it rests on.
+        """Store a verdict under its key, with the test run it rests on.
 
-        Returns the verdict that is kept, which is the first one reached.
+        Returns the stored verdict, which is the first one reached.
         Raises ValueError for a fault of infrastructure or environment: it says nothing about the patch.
         """
         if not validation.kind.final:
-            raise ValueError(f"{validation.kind.value} is no verdict on a patch; it must be tried again")
+            raise ValueError(f"{validation.kind.value} is no verdict on a patch; run it again")
         texts = Texts()
         row = ValidationRow(
             id=validation.key,
@@ -215,12 +215,10 @@ class RawStore(RawReader):
         validation: str | None = None,
         seconds: float = 0.0,
     ) -> bool:
-        """Store how an attempt ended and, unless it is to be tried again, close the trajectory: both or
-        neither.
+        """Store an attempt's outcome and, unless it is to be retried, close the trajectory, in one transaction.
 
         `alignment` holds numbers between 0 and 1, `validation` is a stored verdict's key, `seconds` the
-        attempt's wall time. False, and nothing is stored, if another attempt has closed the trajectory
-        before.
+        attempt's wall time. Returns False, and stores nothing, if another attempt has closed the trajectory.
         """
         texts = Texts()
         patch_hash = texts.add(patch)
@@ -252,7 +250,7 @@ class RawStore(RawReader):
             return True
 
     def store_attribution(self, trajectory_id: str, attempt: int, attribution: Attribution) -> Attribution:
-        """Keep which stage an attempt failed at. Returns the attribution that is kept, which is the first."""
+        """Store an attempt's attribution. Returns the stored one, which is the first."""
         texts = Texts()
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
@@ -262,7 +260,7 @@ class RawStore(RawReader):
             return keep_attribution(connection, row, attribution)
 
     def find_attribution(self, trajectory_id: str, attempt: int) -> Attribution | None:
-        """Which stage an attempt failed at, or None if that was not asked yet."""
+        """The attribution of an attempt, or None."""
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
             return read_attribution(connection, run["campaign_id"], trajectory_id, attempt)

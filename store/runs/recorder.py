@@ -1,4 +1,4 @@
-"""The recorder of one attempt: each thing that happens becomes rows, in one transaction, in order."""
+"""The recorder of one attempt: each event becomes rows, in one transaction, in order."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -26,9 +26,9 @@ class _Position(TypedDict):
 class AttemptRecorder:
     """Implements `models.protocols.Recorder` for one attempt of one trajectory.
 
-    Rows are keyed by their position, counted from 0 for each recorder. Recording the same things in the same
-    order again changes nothing; recording something else under a used position raises DatabaseError: an
-    attempt that was cut short is not continued, a new one is begun.
+    Rows are keyed by their position, counted from 0 for each recorder. Recording the same events in the same order is
+    idempotent; another event at a used position raises DatabaseError: an interrupted attempt is not continued, a new
+    one is begun.
     """
 
     def __init__(self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int) -> None:
@@ -38,7 +38,7 @@ class AttemptRecorder:
         self._lock = threading.Lock()
 
     def call(self, request: Request, answer: Answer) -> None:
-        """One question and its answer. Texts of files, and the context, are stored apart: many questions share them."""
+        """One request and its answer. File texts and the context are stored separately: many requests share them."""
         texts = Texts()
         question = request.model_dump(mode="json", exclude={"files", "context"})
         context = request.context
@@ -84,7 +84,7 @@ class AttemptRecorder:
         self._store(texts, [lambda at: PlanRow(**at, stage=stage.value, part_id=part_id, plan_hash=plan_hash)])
 
     def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
-        """What came of a step's edits, a row for each."""
+        """The results of a step's edits, one row each."""
         texts = Texts()
 
         def row_of(result: EditResult) -> Callable[[_Position], EditRow]:
@@ -125,14 +125,14 @@ class AttemptRecorder:
         )
 
     def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None:
-        """A choice that shaped the outcome, with its reason."""
+        """A decision that affected the outcome, with its reason."""
         self._store(
             Texts(),
             [lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)],
         )
 
     def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], EvidenceColumns]]) -> None:
-        with self._lock:  # a position counts as used only once its rows are stored
+        with self._lock:  # a position is used only once its rows are stored
             made = [row(self._position(self._next + offset)) for offset, row in enumerate(rows)]
             with writing(self._engine, texts) as connection:
                 for row in made:

@@ -1,4 +1,4 @@
-"""How a campaign stands, counted in the database."""
+"""Progress of a campaign, counted in the database."""
 
 from datetime import datetime
 
@@ -16,11 +16,11 @@ _CAMPAIGN_RUNS = table_of(CampaignRun)
 
 
 class PlannerReport(Frozen):
-    """How one planner's trajectories stand; the five counts add up to all of them.
+    """Counts of one planner's trajectories; the five counts add up to all of them.
 
-    `unconfirmed`: the tests passed and their twins say otherwise, which is neither a success nor a failure.
-    `infrastructure`: the last attempt ended in a fault of infrastructure or environment and is to be tried
-    again. `open`: no attempt has ended. `outcomes` counts trajectories by their (last) outcome; `seconds`
+    `unconfirmed`: the tests passed but their twins disagree, which is neither a success nor a failure.
+    `infrastructure`: the last attempt ended in a fault of infrastructure or environment and is to be
+    retried. `open`: no attempt has ended. `outcomes` counts trajectories by their (last) outcome; `seconds`
     is the wall time of all attempts that ended.
     """
 
@@ -44,10 +44,10 @@ class TrajectoryLine(Frozen):
 
 
 class CampaignReport(Frozen):
-    """How the campaign stands that last ran under `name`.
+    """Progress of the campaign that last ran under `name`.
 
-    `seconds` lie between that run's start and the last closing. `stopped` says why a run ended early, and is known only
-    to that run itself.
+    `seconds` is the time from that run's start to the last closed trajectory. `stopped` is the reason why a run ended
+    early; it is set only by that run itself.
     """
 
     name: str
@@ -59,7 +59,7 @@ class CampaignReport(Frozen):
     stopped: str = ""
 
     def to_json(self) -> str:
-        """The report for machines."""
+        """The report as JSON."""
         return self.model_dump_json(indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""How trajectories came out: what gold solved, how a planner did in a campaign, and over time."""
+"""Outcomes of trajectories: instances that gold solved, and a planner's results in a campaign and over time."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from store.runs.report import latest_run
 from store.tables import Campaign, InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
 from store.texts import sha256
 
-_RUNS, _INSTANCES = table_of(TaskRun), table_of(InstanceRow)
+_TRAJECTORIES, _INSTANCES = table_of(TaskRun), table_of(InstanceRow)
 _OUTCOMES, _CAMPAIGNS = table_of(OutcomeRow), table_of(Campaign)
 
 
@@ -27,8 +27,8 @@ class SolvedInstance(NamedTuple):
 
 
 class SampleResult(NamedTuple):
-    """How one sample of an instance came out. `success` is None without a verdict; `kind` is how the last attempt
-    ended, None if none has. `identity` is the hash of the planner's."""
+    """The outcome of one sample of an instance. `success` is None without a verdict; `kind` is the last attempt's
+    outcome, None if none has ended. `identity` is the hash of the planner's identity."""
 
     temperature: float
     sample: int
@@ -40,7 +40,7 @@ class SampleResult(NamedTuple):
 
 
 class RunVerdict(NamedTuple):
-    """A trajectory with a verdict; `identity` is the hash of the planner's, `instance` the instance's key."""
+    """A trajectory with a verdict; `identity` is the hash of the planner's identity, `instance` the instance's key."""
 
     campaign: str
     identity: str
@@ -52,17 +52,21 @@ def solved_instances(connection: Connection, planner: str, repositories: Collect
     """The newest passing trajectory of a planner at each commit of some repositories, by repository and commit."""
     query = (
         select(
-            _RUNS.c.campaign_id,
-            _RUNS.c.id,
-            _RUNS.c.closed_attempt,
+            _TRAJECTORIES.c.campaign_id,
+            _TRAJECTORIES.c.id,
+            _TRAJECTORIES.c.closed_attempt,
             _INSTANCES.c.instance_id,
             _INSTANCES.c.repository,
             _INSTANCES.c.commit,
             _INSTANCES.c.spec_hash,
         )
-        .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
-        .where(_RUNS.c.planner == planner, _RUNS.c.success, _INSTANCES.c.repository.in_(sorted(set(repositories))))
-        .order_by(_RUNS.c.closed_at, _RUNS.c.id)
+        .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
+        .where(
+            _TRAJECTORIES.c.planner == planner,
+            _TRAJECTORIES.c.success,
+            _INSTANCES.c.repository.in_(sorted(set(repositories))),
+        )
+        .order_by(_TRAJECTORIES.c.closed_at, _TRAJECTORIES.c.id)
     )
     newest = {
         (repository, commit): SolvedInstance(
@@ -74,31 +78,31 @@ def solved_instances(connection: Connection, planner: str, repositories: Collect
 
 
 def sample_results(raw: Engine, campaign: str, planner: str, identity: str | None = None) -> list[SampleResult]:
-    """A planner's trajectories in a campaign, by label or id, in the order of their keys; with an identity, those of
-    that planner alone. Raises UsageError for a label never used."""
+    """A planner's trajectories in a campaign, by label or id, in the order of their keys; with `identity`, only those
+    of that planner. Raises UsageError for a label never used."""
     with reading(raw) as connection:
         known = connection.scalar(select(_CAMPAIGNS.c.id).where(_CAMPAIGNS.c.id == campaign))
         campaign_id = known or latest_run(connection, campaign)["campaign_id"]
         query = (
             select(
-                _RUNS.c.temperature,
-                _RUNS.c.sample,
-                _RUNS.c.success,
+                _TRAJECTORIES.c.temperature,
+                _TRAJECTORIES.c.sample,
+                _TRAJECTORIES.c.success,
                 _OUTCOMES.c.kind,
-                _RUNS.c.planner_hash,
+                _TRAJECTORIES.c.planner_hash,
                 _INSTANCES.c.repository,
                 _INSTANCES.c.commit,
             )
-            .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
+            .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
             .outerjoin(
                 _OUTCOMES,
-                same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == _RUNS.c.attempts),
+                same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == _TRAJECTORIES.c.attempts),
             )
-            .where(_RUNS.c.campaign_id == campaign_id, _RUNS.c.planner == planner)
-            .order_by(_RUNS.c.id)
+            .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.planner == planner)
+            .order_by(_TRAJECTORIES.c.id)
         )
         if identity is not None:
-            query = query.where(_RUNS.c.planner_hash == sha256(identity))
+            query = query.where(_TRAJECTORIES.c.planner_hash == sha256(identity))
         rows = connection.execute(query).all()
     return [
         SampleResult(temperature, sample, success, None if kind is None else OutcomeKind(kind), *rest)
@@ -107,16 +111,21 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
 
 
 def verdicts(raw: Engine, planner: str, without: Collection[str] = ()) -> list[RunVerdict]:
-    """A planner's trajectories with a verdict, outside some repositories, the one that was closed last first."""
+    """A planner's trajectories with a verdict, without some repositories, the most recently closed first."""
     query = (
-        select(_RUNS.c.campaign_id, _RUNS.c.planner_hash, _RUNS.c.instance_id, _RUNS.c.success)
-        .join(_INSTANCES, _INSTANCES.c.id == _RUNS.c.instance_id)
+        select(
+            _TRAJECTORIES.c.campaign_id,
+            _TRAJECTORIES.c.planner_hash,
+            _TRAJECTORIES.c.instance_id,
+            _TRAJECTORIES.c.success,
+        )
+        .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
         .where(
-            _RUNS.c.planner == planner,
-            _RUNS.c.success.is_not(None),
+            _TRAJECTORIES.c.planner == planner,
+            _TRAJECTORIES.c.success.is_not(None),
             _INSTANCES.c.repository.not_in(sorted(without)),
         )
-        .order_by(_RUNS.c.closed_at.desc(), _RUNS.c.id)
+        .order_by(_TRAJECTORIES.c.closed_at.desc(), _TRAJECTORIES.c.id)
     )
     with reading(raw) as connection:
         return [RunVerdict(*row) for row in connection.execute(query)]

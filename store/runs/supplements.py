@@ -1,4 +1,4 @@
-"""Generated tests and the quality of tests, in the raw database. Each method is one transaction, harmless to repeat."""
+"""Generated tests and the quality of tests, in the raw database. Each method is one idempotent transaction."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def open_supplement_store(target: str | Path) -> "SupplementStore":
-    """The store behind a path or URL, at the newest schema. Raises DatabaseError if that cannot be."""
+    """The store behind a path or URL, at the newest schema. Raises DatabaseError if it cannot be opened."""
     return SupplementStore(open_database(target, "raw"))
 
 
@@ -33,7 +33,7 @@ def files_hash(files: Overlay) -> str:
 
 
 def quality_key(instance: str, patch: Overlay, tests: Overlay, conditions: Mapping[str, Any]) -> str:
-    """The identity of a measurement; `instance` is an instance's key, `conditions` what else it depends on."""
+    """The identity of a measurement; `instance` is an instance's key, `conditions` hold what else it depends on."""
     return digest("test-quality", instance, files_hash(patch), files_hash(tests), dict(conditions))
 
 
@@ -44,7 +44,7 @@ class SupplementStore:
         self._engine = engine
 
     def add_supplement(self, instance: str, supplement: "Supplement") -> None:
-        """Store the rounds of an instance; `instance` is its key as it was without the tests."""
+        """Store the rounds of an instance; `instance` is its key without generated tests."""
         texts = Texts()
         rows = []
         for each in supplement.rounds:
@@ -83,7 +83,7 @@ class SupplementStore:
             return [SupplementRound(**row) for row in connection.execute(query).mappings()]
 
     def add_quality(self, key: str, instance: str, patch: Overlay, tests: Overlay, found: TestQuality) -> None:
-        """Store a measurement under its key; the first one that is stored stays."""
+        """Store a measurement under its key; the first one stays."""
         texts = Texts()
         row = TestQualityRow(
             id=key,

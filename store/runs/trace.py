@@ -1,5 +1,4 @@
-"""From a result back to its causes: everything that was stored under one trajectory, in the order it
-happened."""
+"""Traces: everything that was stored under one trajectory, in the order it happened."""
 
 from typing import Any
 
@@ -31,7 +30,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def read_trace(connection: Connection, prefix: str, *, prompts: bool = False) -> Trace:
-    """The trace of the one trajectory whose key begins with `prefix`, with the texts of its prompts if wanted."""
+    """The trace of the one trajectory whose key begins with `prefix`, with the texts of its prompts on request."""
     run = _resolve(connection, prefix)
     instances = table_of(InstanceRow)
     instance = connection.execute(select(instances).where(instances.c.id == run["instance_id"])).mappings().one()
@@ -64,7 +63,7 @@ def read_trace(connection: Connection, prefix: str, *, prompts: bool = False) ->
 def _resolve(connection: Connection, prefix: str) -> RowMapping:
     wanted = prefix.strip().lower()
     if not wanted or not set(wanted) <= _HEX:
-        raise UsageError(f"{prefix!r} is no trajectory id; give its first hexadecimal digits")
+        raise UsageError(f"{prefix!r} is not a trajectory id; give its first hexadecimal digits")
     # A range, not LIKE, which uses no index under most collations; "g" follows all hexadecimal digits.
     query = (
         select(_TRAJECTORIES)
@@ -149,7 +148,7 @@ def _outcomes(connection: Connection, run: RowMapping) -> list[OutcomeEvent]:
 
 
 def _fields(row: RowMapping, model: type[Frozen]) -> dict[str, Any]:
-    """Those columns of a row that bear the name of a field."""
+    """The columns of a row that are named like a field of the model."""
     return {name: row[name] for name in model.model_fields if name in row}
 
 

@@ -1,4 +1,4 @@
-"""What a campaign produced, in a form that two runs of it can be compared by."""
+"""The results of a campaign in a form in which two runs can be compared."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ _READ_AHEAD = 1000
 class Triple(Frozen):
     """(context, plan, outcome) of a closed trajectory, of the attempt that closed it.
 
-    `context` is the hash of all that the planner was asked and shown, `plan` of all plans that were made of
-    its answers, `patch` the SHA-256 of the patch.
+    `context` is the hash of all requests to the planner with what they showed, `plan` of all plans parsed from its
+    answers, `patch` the SHA-256 of the patch.
     """
 
     trajectory: str
@@ -31,7 +31,7 @@ class Triple(Frozen):
 
 
 def read_triples(connection: Connection, campaign_id: str) -> Iterator[Triple]:
-    """Triples in key order, read in one pass: memory does not grow with the campaign."""
+    """Triples in key order, in one pass: memory use does not grow with the campaign."""
     questions = select(
         _CALLS.c.task_run_id.label("run"),
         literal("context").label("part"),

@@ -1,4 +1,4 @@
-"""What a campaign's planners asked, what it cost, and how each trajectory came out: the raw figures of a report."""
+"""Calls of a campaign's planners, their cost, and the outcome of each trajectory: the raw figures of a report."""
 
 from typing import Any
 
@@ -26,11 +26,11 @@ REJECTED = "rejected"
 
 
 class StageUse(Frozen):
-    """What one planner asked of one stage, in all attempts.
+    """The calls of one planner at one stage, in all attempts.
 
-    `questions` were asked, of which `calls` reached a model and the rest had been answered before. Tokens, cost,
-    seconds and retries are those of the calls. `malformed` answers could not be read; `repairs` are second attempts,
-    for that or any other reason.
+    Of the `questions`, `calls` reached a model; the rest reused earlier answers. Tokens, cost,
+    seconds and retries are those of the calls. `malformed` answers could not be parsed; `repairs` are second
+    attempts, for any reason.
     """
 
     planner: str
@@ -48,9 +48,9 @@ class StageUse(Frozen):
 
 
 class ClosedTrajectory(Frozen):
-    """How a closed trajectory came out. `context_tokens` is the size of what retrieval chose, None without retrieval.
+    """The outcome of a closed trajectory. `context_tokens` is the size of the retrieved context, if any.
 
-    `label` is the stage that it was attributed to, if it failed and was.
+    `label` is the stage to which its failure was attributed, if any.
     """
 
     planner: str
@@ -67,7 +67,7 @@ class ClosedTrajectory(Frozen):
 class Usage(Frozen):
     """The figures behind a report. `rungs` counts edits by planner and by the rung that applied them, or `rejected`.
 
-    `own_tests` are of the trajectories whose planner wrote tests that were measured.
+    `own_tests` covers the trajectories in which the planner wrote tests that were measured.
     """
 
     campaign_id: str
@@ -90,7 +90,7 @@ def read_usage(connection: Connection, name: str) -> Usage:
 
 
 def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUse]:
-    """What was asked in a campaign, or in all of them, by planner and stage."""
+    """Calls in a campaign, or in all of them, by planner and stage."""
     fresh = _CALLS.c.reused.is_(False)
 
     def paid(column: str) -> ColumnElement[Any]:
@@ -189,7 +189,7 @@ def _rungs(connection: Connection, campaign_id: str) -> dict[str, dict[str, int]
 
 
 def closed_by_planner(connection: Connection, campaign_id: str) -> dict[str, int]:
-    """How many trajectories of a campaign are closed, by planner."""
+    """The number of closed trajectories of a campaign, by planner."""
     query = (
         select(_TRAJECTORIES.c.planner, func.count())
         .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.closed_at.is_not(None))

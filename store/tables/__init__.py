@@ -1,6 +1,6 @@
 """The tables of the raw and the curated database.
 
-Raw rows are only ever added; triggers in the database hold that.
+Raw rows are only ever added; triggers in the database enforce it.
 """
 
 from store.tables.attributions import AttributionRow

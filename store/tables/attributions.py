@@ -1,4 +1,4 @@
-"""Raw: what the experiments on a failed attempt found at fault."""
+"""Raw: the stage at fault in a failed attempt, found by experiment."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ class AttributionRow(RawTable, table=True):
     """Which stage an attempt failed at, by experiment.
 
     `label` is retrieval, plan, code or undetermined, `reason` says why in a sentence. The evidence, with the keys of
-    the verdicts it rests on, is a text. `version` is of the method.
+    the verdicts it rests on, is a text. `version` is that of the method.
     """
 
     __tablename__ = "attributions"

@@ -1,4 +1,4 @@
-"""What all tables share: two separate sets of metadata, and column types that work the same on SQLite and
+"""Shared parts of all tables: two separate sets of metadata, and column types that work the same on SQLite and
 PostgreSQL."""
 
 from datetime import UTC, datetime
@@ -25,18 +25,18 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 def utc_now() -> datetime:
-    """The present moment, with its time zone."""
+    """The current time, with its time zone."""
     return datetime.now(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment. Only moments with a time zone go in, and UTC comes out; SQLite itself would drop the zone."""
+    """A time. Only times with a zone are accepted, and UTC is returned; SQLite itself would drop the zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Raises ValueError for a moment without a time zone."""
+        """Raises ValueError for a time without a zone."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -44,28 +44,27 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The moment in UTC."""
+        """The time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class FreeText(TypeDecorator[str]):
-    """Text that strangers' programs had a hand in: NUL and lone surrogates, which no database stores, are
-    spelled out."""
+    """Text from untrusted programs: NUL and lone surrogates, which no database stores, are escaped."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """The text with what cannot be stored written as an escape."""
+        """The text with characters that cannot be stored escaped."""
         if value is None:
             return None
         return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def of_task_run() -> ForeignKeyConstraint:
-    """A row's tie to its trajectory.
+    """A row's foreign key to its trajectory.
 
     Keys begin with the campaign, so that every table can be partitioned by it.
     """

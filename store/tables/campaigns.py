@@ -20,7 +20,7 @@ class Campaign(RawTable, table=True):
 
 
 class CampaignRun(RawTable, table=True):
-    """One run of a campaign. `name` is a label: several runs, and runs of several campaigns, may bear it.
+    """One run of a campaign. `name` is a label: several runs, also of different campaigns, may have it.
 
     `packages` are the directories of the repo packages that the run read.
     """
@@ -40,8 +40,8 @@ class TaskRun(RawTable, table=True):
     """A trajectory: one sample of one planner at one temperature on one instance.
 
     `attempts` counts the attempts begun. While it is open, `closed_at`, `closed_attempt`, `outcome` and
-    `success` are empty; once it is closed the row never changes again, and of the evidence only what
-    `closed_attempt` left counts.
+    `success` are empty; once it is closed the row never changes again, and only the
+    evidence of `closed_attempt` counts.
     """
 
     __tablename__ = "task_runs"
@@ -64,8 +64,8 @@ class TaskRun(RawTable, table=True):
 
 
 class ValidationRow(RawTable, table=True):
-    """The verdict on a patch: `id` is the hash of instance, patch, environment and oracle, so it is
-    reached once."""
+    """The verdict on a patch: `id` is the hash of instance, patch, environment and oracle, so each is reached
+    once."""
 
     __tablename__ = "validations"
 
@@ -80,7 +80,7 @@ class ValidationRow(RawTable, table=True):
 
 
 class OutcomeRow(RawTable, table=True):
-    """How one attempt ended.
+    """The outcome of one attempt.
 
     `alignment` holds numbers between 0 and 1, `seconds` is the attempt's wall time.
     """
@@ -109,5 +109,5 @@ def same_trajectory(table: Table) -> ColumnElement[bool]:
 
 
 def same_attempt(table: Table) -> ColumnElement[bool]:
-    """The condition that joins to trajectories what the attempt that closed them left."""
+    """The condition that joins the rows of the attempt that closed a trajectory to that trajectory."""
     return same_trajectory(table) & (table.c.attempt == table_of(TaskRun).c.closed_attempt)

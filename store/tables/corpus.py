@@ -12,7 +12,7 @@ from store.tables.base import FreeText, RawTable, UtcDateTime, utc_now
 class Blob(RawTable, table=True):
     """A text, stored once.
 
-    `sha256` and `size` (bytes) are of the UTF-8 text; `data` is what `codec` made of it.
+    `sha256` and `size` (bytes) are of the UTF-8 text; `data` is the text encoded by `codec`.
     """
 
     __tablename__ = "blobs"
@@ -37,7 +37,7 @@ class RepoPackageRow(RawTable, table=True):
 
 
 class RepositoryContentRow(RawTable, table=True):
-    """What a repository was found to be by its content (`RepositoryContent`); several for one that has grown."""
+    """The content of a repository (`RepositoryContent`); several rows for one that has grown."""
 
     __tablename__ = "repository_contents"
 
@@ -50,8 +50,7 @@ class RepositoryContentRow(RawTable, table=True):
 class InstanceRow(RawTable, table=True):
     """An instance by content: repository, commits, task text, tests, environment. `instance_id` is its label.
 
-    Packages of a repository share the instances that did not change; `package_id` is the first that brought
-    this one.
+    Packages of a repository share unchanged instances; `package_id` is the first package with this one.
     """
 
     __tablename__ = "instances"

@@ -12,7 +12,7 @@ from store.tables.base import CuratedTable, FreeText, UtcDateTime, utc_now
 class AdapterMetadata(CuratedTable, table=True):
     """A trained adapter, `{stage}-v{version}`, by the hash of its weights. At most one per stage is active.
 
-    Rows are never deleted; promotion and rollback move `active`. `metrics` is the snapshot that the gate saw.
+    Rows are never deleted; promotion and rollback move `active`. `metrics` is the snapshot that the gate used.
     """
 
     __tablename__ = "adapter_metadata"
@@ -41,8 +41,8 @@ class AdapterMetadata(CuratedTable, table=True):
 
 
 class BaseModel(CuratedTable, table=True):
-    """A frozen base: a directory of weights by the hash of its files. `tuned` if it came from a full fine-tune of
-    ours, as `{role}-base-v{version}`; a newer version for a role invalidates the adapters of the older ones."""
+    """A frozen base: a directory of weights by the hash of its files. `tuned` if it came from a full fine-tune,
+    as `{role}-base-v{version}`; a newer version for a role invalidates the adapters of the older ones."""
 
     __tablename__ = "bases"
 
@@ -57,11 +57,11 @@ class BaseModel(CuratedTable, table=True):
 
 
 class Promotion(CuratedTable, table=True):
-    """One decision about who serves a target, in order. Rows are never changed or deleted.
+    """One decision about the active adapter of a target, in order. Rows are never changed or deleted.
 
-    `action` is promote, reject, inconclusive, rollback, refuse or adopt. `adapter` is what it is about, `serving` who
-    serves afterwards (None: the base). `override` is the reason that a person gave to go past a rule, `base` the one
-    that was adopted for the target, by its hash.
+    `action` is promote, reject, inconclusive, rollback, refuse or adopt. `adapter` is its subject, `serving` the
+    adapter that is active afterwards (None: the base). `override` is a person's reason for overriding a rule, `base`
+    the hash of the base that was adopted for the target.
     """
 
     __tablename__ = "promotions"
@@ -79,7 +79,7 @@ class Promotion(CuratedTable, table=True):
 
 
 class Reservation(CuratedTable, table=True):
-    """A repository kept for evaluation: nothing of it is ever trained on. Rows are never changed or deleted."""
+    """A repository held out for evaluation: it is never trained on. Rows are never changed or deleted."""
 
     __tablename__ = "reservations"
 
@@ -89,8 +89,8 @@ class Reservation(CuratedTable, table=True):
 
 
 class ReservedContent(CuratedTable, table=True):
-    """What a reserved repository is by its content (`RepositoryContent`): nothing alike is ever trained on, whatever it
-    is called. Rows are never changed or deleted."""
+    """The content of a reserved repository (`RepositoryContent`): copies of it, under any name, are never trained on.
+    Rows are never changed or deleted."""
 
     __tablename__ = "reserved_contents"
 
@@ -101,7 +101,7 @@ class ReservedContent(CuratedTable, table=True):
 
 
 class EvaluationSetRow(CuratedTable, table=True):
-    """A frozen evaluation set: `id` is the hash of its content, `content` its JSON. The newest of a target counts.
+    """A frozen evaluation set: `id` is the hash of its content, `content` its JSON. The newest of a target is in force.
     Rows are never changed or deleted."""
 
     __tablename__ = "evaluation_sets"

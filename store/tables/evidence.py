@@ -1,7 +1,7 @@
 """Raw: what happened during an attempt, keyed by position.
 
-All rows of an attempt, whatever their table, draw `seq` from one counter, so that together they are in order
-and writing the same row again is recognised.
+All rows of an attempt, in all tables, draw `seq` from one counter, which gives them one order and makes a repeated
+write recognisable.
 """
 
 from datetime import datetime
@@ -23,13 +23,13 @@ class EvidenceColumns(RawTable):
 
 
 class RetrievalLlmCall(EvidenceColumns, table=True):
-    """One question to a planner, of any stage (`call_type`), and its answer.
+    """One request to a planner, of any stage (`call_type`), and its answer.
 
-    `request_hash` is the question as data with file texts replaced by their hashes; `prompt_hash` the
+    `request_hash` is the request as data with file texts replaced by their hashes; `prompt_hash` the
     rendered prompt, if the planner needed one. Tokens are counts, `cost` is in the provider's currency,
-    `latency` in seconds. `cached_tokens` are prompt tokens that the server had computed before, `retries` the times
-    it was asked again before it answered. `context_tokens` is the size of the context package that was shown.
-    An answer that is `reused` was given before, in another attempt or sample, and costs nothing here.
+    `latency` in seconds. `cached_tokens` are prompt tokens from the server's cache, `retries` failed requests before
+    the answer. `context_tokens` is the size of the context package that was shown. A `reused` answer comes from
+    another attempt or sample, and costs nothing here.
     """
 
     __tablename__ = "retrieval_llm_calls"
@@ -60,7 +60,7 @@ class RetrievalLlmCall(EvidenceColumns, table=True):
 
 
 class RetrievalDecision(EvidenceColumns, table=True):
-    """A choice that shaped the outcome, with its reason."""
+    """A decision that affected the outcome, with its reason."""
 
     __tablename__ = "retrieval_decisions"
     __table_args__ = (of_task_run(), {"sqlite_with_rowid": False})
@@ -83,7 +83,7 @@ class PlanRow(EvidenceColumns, table=True):
 
 
 class EditRow(EvidenceColumns, table=True):
-    """What came of one edit: the rung that applied it, or the error.
+    """The result of one edit: the rung that applied it, or the error.
 
     Hashes are SHA-256 of the file's bytes.
     """
@@ -106,7 +106,7 @@ class EditRow(EvidenceColumns, table=True):
 class TestRun(EvidenceColumns, table=True):
     """A run of tests, and how many tests had each outcome; the whole report is a text."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of the name
+    __test__ = False  # keeps pytest from collecting it
     __tablename__ = "test_runs"
     __table_args__ = (of_task_run(), {"sqlite_with_rowid": False})
 

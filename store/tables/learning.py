@@ -1,4 +1,4 @@
-"""Raw: trainings that ran to their end, and evaluations of what came of them."""
+"""Raw: finished trainings, and evaluations of their results."""
 
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,8 @@ from store.tables.base import FreeText, RawTable, UtcDateTime, utc_now
 
 
 class TrainingRun(RawTable, table=True):
-    """A finished training of a plan (by the plan's id, so it is done once). `adapter` is the content hash of what came
-    out, `losses_hash` the loss curve's rows as a text."""
+    """A finished training job (by the job's id, so it is done once). `adapter` is the content hash of the result,
+    `losses_hash` the rows of the loss curve as a text."""
 
     __tablename__ = "training_runs"
 
@@ -28,7 +28,7 @@ class TrainingRun(RawTable, table=True):
 
 
 class AnswerScore(RawTable, table=True):
-    """What a teacher thinks of one answer to one prompt, from 0 to 1: `id` is the hash of teacher, stage and texts.
+    """A teacher's score of one answer to one prompt, from 0 to 1: `id` is the hash of teacher, stage and texts.
 
     `response_hash` is the answer's text as given, `scorer_hash` the teacher's identity.
     """
@@ -50,10 +50,10 @@ class AnswerScore(RawTable, table=True):
 
 
 class ImprovementStep(RawTable, table=True):
-    """A finished step of a round of self-improvement: a round that was stopped goes on after its last one.
+    """A finished step of a round of self-improvement: an interrupted round resumes after its last one.
 
-    The first step is `begin`, whose result holds what the round was asked to do; the last is `end`. `target` is empty
-    for steps that are not about one.
+    The first step is `begin`, whose result holds the round's parameters; the last is `end`. `target` is empty for steps
+    without one.
     """
 
     __tablename__ = "improvement_steps"

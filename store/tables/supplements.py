@@ -1,4 +1,4 @@
-"""Raw: how generated tests came about, and what tests are worth."""
+"""Raw: the origin of generated tests, and measurements of test quality."""
 
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from store.tables.base import RawTable, UtcDateTime, utc_now
 
 
 class SupplementRound(RawTable, table=True):
-    """One question to a teacher for an instance's missing tests, its answer, and what came of it.
+    """One request to a teacher for an instance's missing tests, its answer, and the result.
 
-    `instance_id` is the instance as it was without them. `answer_hash` is empty where nothing was asked, `refusal`
-    where the answer was accepted. The trial, with the reasons test by test, is a text. Tokens are counts, `cost` is in
+    `instance_id` is the instance without them. `answer_hash` is empty if nothing was asked, `refusal` if the answer was
+    accepted. The trial, with the reason for each test, is a text. Tokens are counts, `cost` is in
     the provider's currency, `latency` in seconds.
     """
 
@@ -37,13 +37,13 @@ class SupplementRound(RawTable, table=True):
 
 
 class TestQualityRow(RawTable, table=True):
-    """What tests are worth against a patch of an instance: `id` is the hash of all that it depends on.
+    """The quality of tests against a patch of an instance: `id` is the hash of all that it depends on.
 
-    `changed` executable lines of the patch, `missed` of them not run; `total` hunks reverted, `killed` of them noticed.
+    `changed` executable lines of the patch, `missed` of them not run; `total` reverted hunks, `killed` of them noticed.
     `coverage` is empty where the patch has no executable lines. The whole measurement is a text.
     """
 
-    __test__ = False  # not a test class, whatever pytest thinks of the name
+    __test__ = False  # keeps pytest from collecting it
     __tablename__ = "test_quality"
 
     id: str = Field(primary_key=True)

@@ -1,7 +1,4 @@
-"""Raw: what training was fed and how it was set up.
-
-Generated outputs, so they lie beside the runs they came from.
-"""
+"""Raw: datasets and configurations of trainings, stored with the runs that they come from."""
 
 from datetime import datetime
 from typing import Any
@@ -27,8 +24,7 @@ class TrainingDataset(RawTable, table=True):
 
 
 class TrainingPlan(RawTable, table=True):
-    """A set-up for one training of one stage, by content: the base it starts from and every
-    hyperparameter."""
+    """The configuration of one training of one stage, by content: its base and every hyperparameter."""
 
     __tablename__ = "training_plans"
 

@@ -70,4 +70,4 @@ def test_turning_time_round_turns_the_change_round(counts: list[tuple[int, int]]
     there, back = compare(before, after).at_1, compare(after, before).at_1
     assert there.fall == pytest.approx(-back.fall)
     assert there.p + back.p >= 1.0
-    assert there.p >= there.tells
+    assert there.p >= there.smallest_p

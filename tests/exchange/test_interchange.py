@@ -170,7 +170,7 @@ def test_lists_as_json_text_or_plain_and_unknown_fields_are_accepted() -> None:
         ({"FAIL_TO_PASS": '{"a": 1}'}, "line 2: field FAIL_TO_PASS"),
         ({"FAIL_TO_PASS": [1]}, r"line 2: field FAIL_TO_PASS\.0"),
         ({"repo": None}, "line 2: field repo"),
-        ({}, "line 2: field instance_id: lib-1 stands on line 1 as well"),
+        ({}, "line 2: field instance_id: lib-1 is on line 1 as well"),
     ],
 )
 def test_a_bad_line_is_an_error_that_names_line_and_field(change: dict[str, object], says: str) -> None:

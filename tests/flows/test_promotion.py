@@ -208,7 +208,7 @@ def test_code_is_evaluated_by_whole_runs_once_and_found_without_the_server(
         first = evaluate(open_training_context(), engine_steps(), items, base, None)  # the other was not kept
         assert [score.scores for score in first.scores] == [{"pass@1": 1.0}] * 2
         configured(server.url, base='"another"', window=32768)
-        with pytest.raises(EvaluationError, match="not said to serve base tiny"):
+        with pytest.raises(EvaluationError, match="serve base tiny"):
             evaluate(open_training_context(), engine_steps(), items, base, None)
     configured("http://127.0.0.1:9/v1", base='"tiny"', window=32768)
     assert evaluate(open_training_context(), engine_steps(), items, base, None) == first

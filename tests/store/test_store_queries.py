@@ -144,7 +144,7 @@ def test_an_unknown_or_ambiguous_prefix_is_an_error_that_names_candidates(store:
         store.trace(first)
     with pytest.raises(UsageError, match="no trajectory begins with"):
         store.trace("0" * 32)
-    with pytest.raises(UsageError, match="is no trajectory id"):
+    with pytest.raises(UsageError, match="trajectory id"):
         store.trace("smoke%")
     assert store.trace(keys[3].upper()).id == keys[3]
 

@@ -82,7 +82,7 @@ def test_an_unknown_base_is_told_with_those_known(source: Path, curated: Engine,
 
 def test_names_and_weights_belong_together(source: Path, curated: Engine, tmp_path: Path) -> None:
     add_base(curated, tmp_path, source, "tiny")
-    with pytest.raises(UsageError, match="known as base tiny already"):
+    with pytest.raises(UsageError, match="as base tiny"):
         add_base(curated, tmp_path, source, "other")
     with pytest.raises(UsageError, match="name tiny is taken"):
         add_base(curated, tmp_path, make_tiny_base(tmp_path / "second", seed=1), "tiny")
@@ -97,7 +97,7 @@ def test_names_and_weights_belong_together(source: Path, curated: Engine, tmp_pa
         ("model.safetensors", {}, "no weights; a base needs"),
         ("tokenizer.json", {}, "tokenizer.json is missing"),
         ("chat_template.jinja", {}, "no chat template"),
-        ("config.json", {"config.json": '{"auto_map": {}}'}, "python code of its own"),
+        ("config.json", {"config.json": '{"auto_map": {}}'}, "auto_map"),
         ("model.safetensors", {"model.safetensors": "x"}, "not a safetensors file"),
     ],
 )
@@ -143,7 +143,7 @@ def test_the_embedded_model_becomes_a_base_that_says_the_same(curated: Engine, t
     assert add_base(curated, tmp_path, Path("embedded"), "smollm2", gguf=True) == find_base(
         curated, "smollm2", full=True
     )
-    with pytest.raises(UsageError, match="known as base smollm2 already"):
+    with pytest.raises(UsageError, match="as base smollm2"):
         add_base(curated, tmp_path, Path("embedded"), "other", gguf=True)
     ids = ChatFormat.load(base.path).tokenizer("The capital of France is")["input_ids"]
     with torch.no_grad():

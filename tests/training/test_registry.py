@@ -39,7 +39,7 @@ def test_versions_are_numbered_by_target_and_the_same_weights_are_one(registry: 
     assert one.path == tmp_path / "adapters" / "scope" / one.id
     assert other.served == f"scope-v2-{other.id[:12]}"
     assert registry.show(code.served) == registry.show(code.id[:10]) == code
-    with pytest.raises(RegistryError, match="known as scope-v1"):
+    with pytest.raises(RegistryError, match="as scope-v1"):
         register(registry, tmp_path / "a", TrainingTarget.CODE)
     with pytest.raises(RegistryError, match="no adapter 'scope-v9'; known: code-v1"):
         registry.show("scope-v9")
@@ -77,10 +77,10 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
         registry.promote(one)
     with pytest.raises(GuardrailError, match="did not pass"):
         registry.promote(one, report(one, None, GateVerdict.INCONCLUSIVE))
-    with pytest.raises(RegistryError, match="is about scope-v2"):
+    with pytest.raises(RegistryError, match="scope-v2, not on scope-v1"):
         registry.promote(one, report(two, None))
     registry.promote(two, report(two, None))
-    with pytest.raises(GuardrailError, match="passed against tiny, which does not serve now"):
+    with pytest.raises(GuardrailError, match="passed against tiny"):
         registry.promote(one, report(one, None))
     registry.promote(one, override=" the gate's set is stale ")
     assert serving(registry) == "scope-v1"
@@ -88,7 +88,7 @@ def test_no_promotion_without_a_passing_report_about_it(registry: Registry, tmp_
     registry.rollback(TrainingTarget.SCOPE, "worse")
     registry.rollback(TrainingTarget.SCOPE, "worse still")
     assert serving(registry) is None
-    with pytest.raises(GuardrailError, match=r"scope-v2 was rolled back \(worse still\), and what a gate said"):
+    with pytest.raises(GuardrailError, match=r"scope-v2 was rolled back \(worse still\)"):
         registry.promote(two)  # it passed against the base, but was rolled back since
     registry.promote(two, report(two, None))
     assert serving(registry) == "scope-v2"
@@ -137,7 +137,7 @@ def test_rollback_goes_back_one_by_one_to_the_base(registry: Registry, tmp_path:
     registry.promote("scope-v3", override="trial")
     names = [getattr(registry.rollback(TrainingTarget.SCOPE, "worse"), "name", None) for _ in range(3)]
     assert names == ["scope-v2", "scope-v1", None]
-    with pytest.raises(RegistryError, match="no adapter serves scope"):
+    with pytest.raises(RegistryError, match="no adapter is active"):
         registry.rollback(TrainingTarget.SCOPE, "worse")
 
 
@@ -230,5 +230,5 @@ def test_a_header_of_another_length_is_no_safetensors(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     write_safetensors(file, {"a": ((1,), [1.0])})
     file.write_bytes(file.read_bytes() + b"\0")
-    with pytest.raises(RegistryError, match="cut off or altered"):
+    with pytest.raises(RegistryError, match="altered"):
         header(file)

@@ -1,1 +1,1 @@
-"""Frozen bases: directories of weights by the hash of their files, their facts and their chat formats."""
+"""Frozen bases: directories of weights by the hash of their files, with their metadata and chat formats."""

@@ -1,9 +1,9 @@
 """Frozen bases: directories of weights by the hash of their files, copied once and never written again.
 
-A base is in Hugging Face layout: config.json, safetensors, tokenizer.json and a chat template. What could run code or
-is not needed stays behind: pickled weights, python files, other formats. Its id is the SHA-256 over its sorted
-(relative path, SHA-256 of the file); `manifest.json`, which lies beside the files and is not one of them, keeps sizes
-and hashes, so that a base is checked by size at every use and in full when asked for.
+A base is in Hugging Face layout: config.json, safetensors, tokenizer.json and a chat template. Files that could
+run code or are not needed are not copied: pickled weights, Python files, other formats. Its id is the SHA-256 over its
+sorted (relative path, SHA-256 of the file); `manifest.json`, which does not count, holds sizes and hashes, by which a
+base is checked by size at every use and in full on request.
 """
 
 import json
@@ -39,16 +39,16 @@ KEPT = (
     "chat_template.jinja",
     "model.safetensors.index.json",
 )
-"""What is copied besides `*.safetensors`; all other files stay behind."""
+"""Files copied in addition to `*.safetensors`; all others are left out."""
 LEAST_PREFIX = 8
-"""Characters of an id by which a base may be named."""
+"""Fewest characters of an id by which a base may be named."""
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def add_tuned_base(curated: "Engine", data_dir: Path, source: Path, role: "Role") -> Base:
-    """Record what a full fine-tune of ours wrote, as `{role}-base-v{N}` with the next number.
+    """Register the result of a full fine-tune as `{role}-base-v{N}` with the next number.
 
-    The same weights again keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises
+    Known weights keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises
     UsageError as `add_base` does.
     """
     version = 1 + max((base.version or 0 for base in list_bases(curated) if base.role == role), default=0)
@@ -65,10 +65,10 @@ def add_base(
     gguf: bool = False,
     version: int | None = None,
 ) -> Base:
-    """Copy a base into `{data_dir}/bases/{id}` and record it under `name`; again with the same files changes nothing.
+    """Copy a base into `{data_dir}/bases/{id}` and register it under `name`. Idempotent for the same files.
 
     source: a directory in Hugging Face layout, or a GGUF file with `gguf`, which is converted. Raises UsageError if it
-    is no such thing, holds pickles only, wants its own code, lacks a chat template, or the name is taken.
+    is neither, holds pickles only, needs its own code, lacks a chat template, or the name is taken.
     """
     if not name or not all(char.isalnum() or char in "._-" for char in name):
         raise UsageError(f"base name {name!r}: letters, digits, dot, dash and underscore only")
@@ -99,7 +99,7 @@ def add_base(
 
 
 def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
-    """The base of that name, or whose id begins so. Its files are compared with the manifest: by size, and by hash if
+    """The base with that name or id prefix. Its files are compared with the manifest: by size, and by hash if
     `full` (about 1 s per GB). Raises RegistryError if there is none, or a file is missing or altered."""
     bases = list_bases(curated)
     found = [base for base in bases if base.name == name] or [
@@ -129,7 +129,7 @@ def verify_base(base: Base, *, full: bool = False) -> None:
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """A directory beside the bases, gone at the end unless it was renamed into place."""
+    """A staging directory next to the bases, removed at the end unless it was renamed into place."""
     try:
         private_directory(folder)
         staging = Path(tempfile.mkdtemp(prefix=".adding-", dir=folder))
@@ -144,17 +144,17 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 
 def _converted_before(curated: "Engine", origin: str, name: str) -> Base | None:
-    """The base that was made of a GGUF file with this hash, if intact. Raises UsageError if it has another name."""
+    """The base converted from a GGUF file with this hash, if intact. Raises UsageError if it has another name."""
     known = next((base for base in list_bases(curated) if base.facts.get("source") == origin), None)
     if known is None:
         return None
     if known.name != name:
-        raise UsageError(f"these weights are known as base {known.name} already; use that name")
+        raise UsageError(f"these weights are already registered as base {known.name}; use that name")
     return known if _is_intact(known) else None
 
 
 def _is_intact(base: Base) -> bool:
-    """Whether every byte of a base is as it was: it is asked when the same is at hand to replace it."""
+    """Whether every byte of a base is unchanged; checked when it could be replaced by the same files."""
     try:
         verify_base(base, full=True)
     except RegistryError:
@@ -163,7 +163,7 @@ def _is_intact(base: Base) -> bool:
 
 
 def _copy(source: Path, staging: Path) -> None:
-    """Copy what a base consists of."""
+    """Copy the files of a base."""
     if not source.is_dir():
         what = "the embedded model" if str(source) == EMBEDDED else "a GGUF file" if source.suffix == ".gguf" else ""
         hint = f"; {what} needs --gguf" if what else ""
@@ -186,11 +186,11 @@ def _refuse_code(source: Path) -> None:
     for name in ("config.json", "tokenizer_config.json"):
         file = source / name
         if file.is_file() and "auto_map" in read_json(file):
-            raise UsageError(f"{file}: wants python code of its own (auto_map), which is never run; take another base")
+            raise UsageError(f"{file}: needs its own Python code (auto_map), which is never run; use another base")
 
 
 def _clone(source: Path, target: Path) -> None:
-    """Copy bytes, by reflink where the file system has it; never a hard link, through which a base could change."""
+    """Copy a file, by reflink if possible; never by hard link, through which a base could change."""
     import fcntl
 
     ficlone = 0x40049409

@@ -1,9 +1,9 @@
-"""A base's chat format, as token ids: what serving would send for a prompt, and what the model must then write.
+"""A base's chat format as token ids: the prompt as in serving, and the answer that the model must generate.
 
 A prompt is rendered by the base's own chat template with the opening of the assistant's turn, exactly as a server does.
-The answer is tokenised apart from it, because that is how a served model sees the border, and ends with the token that
-ends a turn. The template never renders the answer: Qwen3's would put an empty thinking block before it that serving
-does not send, so that training and serving would part.
+The answer is tokenised separately, because a served model sees that boundary, and ends with the end-of-turn token. The
+template never renders the answer: Qwen3's would add an empty thinking block that serving does not send, so that
+training and serving would differ.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ THINK, END_THINK = "<think>\n", "\n</think>\n\n"
 
 @dataclass(frozen=True)
 class ChatFormat:
-    """end: the text of the token that ends a turn; pad: a token that is never it. `thinking` is passed to the template
-    as `enable_thinking` when it is not None: set it as the endpoint that serves has it."""
+    """end: the text of the end-of-turn token; pad: a token that differs from it. `thinking` is passed to the template
+    as `enable_thinking` unless None: set it as at the endpoint that serves."""
 
     tokenizer: Any
     end: str
@@ -35,8 +35,8 @@ class ChatFormat:
 
     @classmethod
     def load(cls, folder: Path, thinking: bool | None = None) -> "ChatFormat":
-        """The format of the base in `folder`. Raises UsageError if there is no tokenizer, no chat template, or none
-        that ends a turn with a token of its own."""
+        """The format of the base in `folder`. Raises UsageError without a tokenizer, or a chat template that ends a
+        turn with a special token."""
         from transformers import AutoTokenizer
 
         try:
@@ -44,7 +44,7 @@ class ChatFormat:
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{folder}: no usable tokenizer ({str(error).splitlines()[0]})") from error
         if not isinstance(tokenizer.chat_template, str):
-            raise UsageError(f"{folder}: no chat template; add chat_template.jinja, or take the instruct variant")
+            raise UsageError(f"{folder}: no chat template; add chat_template.jinja, or use the instruct variant")
         end = _end_of_turn(folder, tokenizer)
         pad = _pad(folder, tokenizer, end)
         tokenizer.eos_token, tokenizer.pad_token, tokenizer.padding_side = end, pad, "right"
@@ -66,24 +66,24 @@ class ChatFormat:
 
     @cached_property
     def encoder(self) -> ControlledEncoder:
-        """What tells the template's control tokens from those in a text."""
+        """The encoder that distinguishes the template's control tokens from those in a text."""
         return ControlledEncoder(self.tokenizer)
 
     def answer_ids(self, messages: Sequence[dict[str, str]], answer: str) -> list[int]:
-        """Token ids of what the model writes after that prompt, the end of the turn included.
+        """Token ids of the model's answer to that prompt, the end of the turn included.
 
-        Where the prompt has opened a thinking block already, the answer goes on inside it. Raises ValueError if the
-        answer thinks but the prompt has closed its thinking block.
+        If the prompt has opened a thinking block, the answer continues inside it. Raises ValueError if the answer has
+        a thinking trace but the prompt has closed its thinking block.
         """
         prompt = self.prompt_text(without(messages, self.encoder))
         if prompt.endswith(THINK):
             answer = answer.removeprefix(THINK) if answer.startswith(THINK) else END_THINK.removeprefix("\n") + answer
         elif prompt.endswith(END_THINK) and answer.startswith(THINK):
-            raise ValueError("its answer thinks, but thinking is off; set training.thinking")
+            raise ValueError("its answer has a thinking trace, but thinking is off; set training.thinking")
         return [*self.encoder.ids(self._own(answer, opened=prompt.endswith(THINK))), self.end_id]
 
     def _own(self, answer: str, *, opened: bool) -> str:
-        """An answer of which only the tags around its thinking trace are control tokens."""
+        """An answer in which only the tags around its thinking trace are control tokens."""
         thinks = opened or answer.startswith(THINK)
         trace, tag, rest = answer.partition("</think>") if thinks else ("", "", answer)
         begun = "<think>" if trace.startswith("<think>") else ""
@@ -106,10 +106,10 @@ def _end_of_turn(folder: Path, tokenizer: Any) -> str:
 
 
 def _pad(folder: Path, tokenizer: Any, end: str) -> str:
-    """A token to pad with that never ends a turn: the tokenizer's own, or another that no text contains."""
+    """A padding token that never ends a turn: the tokenizer's own, or another that no text contains."""
     known = tokenizer.get_added_vocab()
     wanted = (tokenizer.pad_token, "<|endoftext|>", tokenizer.unk_token, tokenizer.bos_token)
     for token in (*wanted, *sorted(known, key=known.__getitem__)):
         if token is not None and token != end and token in known:
             return str(token)
-    raise UsageError(f"{folder}: no token to pad with besides {end}, which ends a turn; add one to the tokenizer")
+    raise UsageError(f"{folder}: no padding token except {end}, which ends a turn; add one to the tokenizer")

@@ -1,8 +1,8 @@
-"""Token ids of a rendered conversation in which only the template's own control tokens are tokens.
+"""Token ids of a rendered conversation in which only the template's own control tokens count as such.
 
-What a text holds of a base's control tokens is set aside while the template is rendered, and put back as plain text:
-it goes through the tokenizer's rules for text, with none of its added tokens known. A conversation whose texts hold
-none has the ids that a server gives it.
+Control tokens within messages are replaced by placeholders while the template is rendered, and restored as plain text:
+that is tokenised without the tokenizer's added tokens. A conversation without such texts gets the same ids as from a
+server.
 """
 
 import json
@@ -15,12 +15,12 @@ from models.control import control_tokens
 from models.errors import TrainingError
 
 _ASIDE = "\U0010fffd"
-"""Begins what stands for a string that was set aside; where a text has this character, it is set aside itself."""
+"""First character of a placeholder; where a text contains it, it is replaced as well."""
 _SET_ASIDE = re.compile(f"{_ASIDE}(-|[0-9]+);")
 
 
 class ControlledEncoder:
-    """A tokenizer that is told which control tokens are meant as such."""
+    """A tokenizer that encodes only the template's control tokens as control tokens."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -29,11 +29,11 @@ class ControlledEncoder:
         self._any = re.compile("|".join(map(re.escape, (*self._names, _ASIDE))))
 
     def set_aside(self, text: str) -> str:
-        """A text as it may stand in a template: its control tokens replaced by what no tokenizer takes for one."""
+        """A text for a template, with its control tokens replaced by placeholders."""
         return self._any.sub(lambda match: f"{_ASIDE}{self._number(match[0])};", text)
 
     def ids(self, rendered: str) -> list[int]:
-        """Ids of a rendered text: control tokens are read, what was set aside is text. None is added.
+        """Ids of a rendered text: control tokens are encoded as such, placeholders as text. No token is added.
 
         Raises TrainingError if the tokenizer makes a control token of plain text.
         """
@@ -49,7 +49,7 @@ class ControlledEncoder:
         return ids
 
     def _assembled(self, rendered: str) -> list[int]:
-        """Control tokens one by one, and the texts between them as plain text."""
+        """Control tokens one by one, and the text between them as plain text."""
         ids: list[int] = []
         last = 0
         for match in self._any.finditer(rendered):
@@ -87,7 +87,7 @@ class ControlledEncoder:
 
 
 def _continue_text(pre_tokenizer: dict[str, Any] | None) -> None:
-    """Have a tokenizer that begins a conversation with a space begin no part of it with one."""
+    """Keep a tokenizer that prefixes a conversation with a space from prefixing each part."""
     for each in [pre_tokenizer or {}, *(pre_tokenizer or {}).get("pretokenizers", [])]:
         if each.get("prepend_scheme") == "first":
             each["prepend_scheme"] = "never"
@@ -105,5 +105,5 @@ def _control_tokens(tokenizer: Any) -> dict[str, int]:
 
 
 def without(messages: Sequence[dict[str, str]], encoder: ControlledEncoder) -> list[dict[str, str]]:
-    """Messages as they may be rendered: with the control tokens in their texts set aside."""
+    """Messages for rendering, with the control tokens in their texts replaced by placeholders."""
     return [{**message, "content": encoder.set_aside(message["content"])} for message in messages]

@@ -1,4 +1,4 @@
-"""What the files of a base are and say: their hashes, and its facts, read without loading any weights."""
+"""Hashes of a base's files, and its metadata, read without loading weights."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 from models.errors import UsageError
 
 MERGED = "merged_from"
-"""Key in a base's facts that says which adapter was merged into it."""
+"""Key in a base's metadata: the adapter that was merged into it."""
 
 
 def hash_files(hashes: dict[str, str]) -> str:
@@ -34,7 +34,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What is known of a base, read from its files; no weights are loaded."""
+    """The metadata of a base, read from its files without loading weights."""
     from training.bases.chat_format import ChatFormat
 
     config = read_json(folder / "config.json")

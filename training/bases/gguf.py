@@ -1,8 +1,8 @@
-"""A GGUF file as a base in Hugging Face layout.
+"""Conversion of a GGUF file to a base in Hugging Face layout.
 
 The weights are stored as float32: a dequantised weight is scale x level + offset with 11-bit scales and 4 to 8-bit
-levels, which float32 holds as llama.cpp computes it, while bfloat16 (8 bits) would round it and make a base that is
-not the one in the GGUF.
+levels, which float32 holds exactly as llama.cpp computes it, while bfloat16 (8 bits) would round it to a different
+base.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ EMBEDDED = "embedded"
 def convert(source: Path, target: Path) -> None:
     """Write a GGUF file in Hugging Face layout into `target`.
 
-    Raises UsageError if it is of an architecture or a pre-tokeniser that is not known here.
+    Raises UsageError for an unsupported architecture or pre-tokeniser.
     """
-    with quiet_libraries(errors=True):  # one of their bars cannot be switched off otherwise
+    with quiet_libraries(errors=True):  # one of their progress bars cannot be switched off otherwise
         _convert_tokenizer(source, target)
         _convert_weights(source, target)
 
 
 def gguf_file(source: Path) -> Path:
-    """The GGUF file that is meant: that of the embedded model for `embedded`. Raises UsageError if it is none."""
+    """The GGUF file of a source: that of the embedded model for `embedded`. Raises UsageError if it is not one."""
     if str(source) == EMBEDDED:
         from llm.embedded import weights
 
@@ -49,7 +49,7 @@ def _convert_weights(source: Path, target: Path) -> None:
     except (ValueError, KeyError, NotImplementedError) as error:
         raise UsageError(f"{source}: cannot be converted ({str(error).splitlines()[0]})") from error
     config = loaded.config
-    # Saving the loaded model as it is fails: it takes itself for a quantised one.
+    # Saving the loaded model directly fails, because it counts as quantised.
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     fresh = type(loaded)(config)
@@ -68,7 +68,7 @@ def _chat(target: Path) -> Any:
 
 
 def _convert_tokenizer(source: Path, target: Path) -> None:
-    """The tokenizer with its chat template; ends a turn with its own token, pads with another."""
+    """The tokenizer with its chat template; it ends a turn with its own token and pads with another."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name, local_files_only=True)
@@ -79,7 +79,7 @@ def _convert_tokenizer(source: Path, target: Path) -> None:
 
 
 def _pre_tokenizer(source: Path) -> Any:
-    """How text is cut before byte pairs are merged: the conversion knows one way only, which is not SmolLM2's."""
+    """The pre-tokeniser of the GGUF file: the library's conversion knows only one, which is not SmolLM2's."""
     from gguf import GGUFReader
     from tokenizers import Regex, pre_tokenizers
 
@@ -93,7 +93,7 @@ def _pre_tokenizer(source: Path) -> Any:
     if name == "qwen2":
         cut = pre_tokenizers.Split(Regex(_QWEN2), behavior="isolated")
         return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    raise UsageError(f"{source}: its pre-tokeniser {name!r} is not known here; take the base in Hugging Face layout")
+    raise UsageError(f"{source}: its pre-tokeniser {name!r} is not supported; use the base in Hugging Face layout")
 
 
 _QWEN2 = (

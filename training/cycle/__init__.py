@@ -1,1 +1,1 @@
-"""The self-improvement cycle: rules, rounds, and how adapters are asked while they are measured."""
+"""The self-improvement cycle: guardrails, rounds, evaluation and promotion of adapters."""

@@ -1,4 +1,4 @@
-"""Two subjects on the newest frozen set of a target, and what a gate would say; nothing is promoted."""
+"""Comparison of two subjects on the newest frozen set of a target by a gate, without promotion."""
 
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ from training.cycle.evaluation import evaluate
 from training.cycle.steps import TrainingSteps
 
 BASE = "base"
-"""As an adapter's name: the base alone."""
+"""The name that selects the base alone."""
 
 
 class Compared(Frozen):
-    """Champion and challenger, what a gate would say, and how often each gave each class (where there are classes)."""
+    """Champion and challenger, the gate's report, and their counts by class (for stages with classes)."""
 
     report: GateReport
     champion: Evaluation
@@ -40,7 +40,7 @@ class Contest(NamedTuple):
 
 
 def compare_subjects(context: TrainingContext, steps: TrainingSteps, contest: Contest, item_level: bool) -> Compared:
-    """Evaluate champion and challenger and compare them. What was answered before is not asked again."""
+    """Evaluate champion and challenger and compare them. Stored answers are reused."""
     evaluation_set = contest.evaluation_set
     champion = evaluate(context, steps, evaluation_set, contest.base, contest.champion)
     challenger = evaluate(context, steps, evaluation_set, contest.base, contest.challenger)
@@ -67,7 +67,7 @@ def find_contest(
         if version.target is not target:
             raise UsageError(f"{version.name} was trained for {version.target.value}, not for {target.value}")
     if challenger is not None and champion is not None and challenger.id == champion.id:
-        other = "it serves now; name somebody with --against" if against is None else "name another with --against"
+        other = "already active; pass --against ADAPTER" if against is None else "pass another --against"
         raise UsageError(f"{challenger.name} would be compared with itself: {other}")
     wanted = base or (versions[0].base if versions else None)
     if wanted is None:
@@ -75,11 +75,11 @@ def find_contest(
     found = find_base(context.curated, wanted)
     for version in versions:
         if version.base != found.id:
-            raise RegistryError(f"{version.name} stands on base {version.base_name}, not on {found.name}")
+            raise RegistryError(f"{version.name} is of base {version.base_name}, not on {found.name}")
     return Contest(evaluation_set, found, challenger, champion)
 
 
 def _classes(context: TrainingContext, evaluation_set: EvaluationSet, evaluation: Evaluation) -> dict[str, ClassCount]:
-    """How often each class was given over the whole set; nothing where there are no classes."""
+    """Counts by class over the whole set; empty for stages without classes."""
     found = find_result(context.raw_engine, evaluation_set.id, evaluation.subject, evaluation.settings)
     return {} if found is None else dict(counts_of(found, evaluation_set))

@@ -1,4 +1,4 @@
-"""What the steps of the learning loop share: settings, both databases, the registry, and where progress is told."""
+"""Shared context of the learning loop's steps: settings, both databases, the registry, and a progress callback."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from store.database import Engine
 
 ProgressCallback = Callable[[str, int, int | None], None]
-"""Called with what is being done, how many units are done, and of how many (None: unknown)."""
+"""Called with the name of the work, the units done, and their total (None: unknown)."""
 
 
 def _silent(what: str, done: int, total: int | None) -> None:
-    """Nothing listens."""
+    """A callback that ignores progress."""
 
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """Settings, the raw and the curated database, the registry of adapters; `notify` is told of progress."""
+    """Settings, the raw and the curated database, the registry of adapters; `notify` reports progress."""
 
     settings: Settings
     raw: RawStore
@@ -47,28 +47,26 @@ class TrainingContext:
 
     @contextmanager
     def device(self) -> Iterator[None]:
-        """Hold the machine's one accelerator (or its processor, which is no better shared), for one step at a time."""
+        """Lock the machine's accelerator (or its processor) for one step at a time."""
 
         def wait(holder: str) -> None:
-            self.notify(f"waiting for the device, which process {holder} has", 0, None)
+            self.notify(f"waiting for the device, locked by process {holder}", 0, None)
 
         with process_lock(self.settings.cache_dir / "device.lock", wait):
             yield
 
     def packages_of(self, repositories: Sequence[str]) -> list[Path]:
-        """Directories of the packages of repositories, by the campaigns that ran on them last.
+        """Directories of the packages of repositories, from the campaigns that ran on them last.
 
-        Raises EvaluationError if one is not known here, or not there any more.
+        Raises EvaluationError if one is unknown or no longer exists.
         """
         places = {read_package(path).manifest.name: path for path in self.known_packages()}
         if missing := sorted(set(repositories) - set(places)):
-            raise EvaluationError(
-                f"the packages of {', '.join(missing)} are not known here; run a gold campaign on them"
-            )
+            raise EvaluationError(f"the packages of {', '.join(missing)} are unknown; run a gold campaign on them")
         return [places[name] for name in repositories]
 
     def known_packages(self) -> list[Path]:
-        """Packages that campaigns ran on and that are still there, those of the latest runs last."""
+        """Existing packages that campaigns ran on, those of the latest runs last."""
         return [path for path in map(Path, package_paths(self.raw_engine)) if (path / MANIFEST).exists()]
 
     def require_reserved(self, repositories: Sequence[str]) -> None:
@@ -85,7 +83,7 @@ class TrainingContext:
         self.require_reserved([read_package(path).manifest.name for path in packages])
 
     def subject(self, base: Base, adapter: AdapterVersion | None) -> Subject:
-        """A base, with an adapter or alone, as evaluations name it."""
+        """The subject of an evaluation: a base, with an adapter or alone."""
         if adapter is None:
             return Subject(name=base.name, base=base.id)
         return Subject(name=adapter.name, base=base.id, adapter=adapter.id)

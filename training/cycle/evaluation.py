@@ -1,4 +1,4 @@
-"""Evaluating a base, with an adapter or alone, on a frozen set: found if it was done before, else done now.
+"""Evaluating a base, with an adapter or alone, on a frozen set; stored evaluations are reused.
 
 Retrieval stages answer frozen prompts; code and planning are judged by whole runs of the pipeline.
 """
@@ -47,9 +47,9 @@ BY_WHOLE_RUNS = (TrainingTarget.CODE, TrainingTarget.PLANNING)
 
 @dataclass(frozen=True)
 class EvaluationKey:
-    """What makes an evaluation this one: the set, the weights, and all that two comparable evaluations share.
+    """The identity of an evaluation: the set, the weights, and the settings that comparable evaluations share.
 
-    `answered` holds, for whole runs, the adapter of each stage of the student where the base alone is evaluated.
+    `answered` holds, for whole runs, the adapter of each stage of the student when the base alone is evaluated.
     """
 
     set_id: str
@@ -63,7 +63,7 @@ class EvaluationKey:
         return evaluation_id(self.set_id, self.subject, self.settings)
 
     def find(self, context: TrainingContext, label: str) -> Evaluation | None:
-        """The finished evaluation, or None; progress is told of one that is found."""
+        """The finished evaluation, reported as progress, or None."""
         found = find_evaluation(context.raw_engine, self.set_id, self.subject, self.settings)
         if found is not None:
             context.notify(f"evaluate {label}: done before", 1, 1)
@@ -76,11 +76,11 @@ def evaluation_key(
     base: Base,
     adapter: AdapterVersion | None,
 ) -> EvaluationKey:
-    """The identity of an evaluation; no weights are loaded for it and nothing is asked but a server's facts.
+    """The identity of an evaluation; loads no weights and asks a server only for its facts.
 
-    By whole runs it holds the campaign's key, and the student's identity with the base alone at the target's stages and
-    the active adapters at the others: subjects are compared only under the same of both. Raises EvaluationError if the
-    endpoint is not said to serve the base, or a package of the set's repositories is not known here.
+    For whole runs it contains the campaign's key, and the student's identity with the base alone at the target's stages
+    and the active adapters at the others: subjects are comparable only if both are equal. Raises EvaluationError if the
+    endpoint is not configured to serve the base, or a package of the set's repositories is unknown.
     """
     target, subject = evaluation_set.target, context.subject(base, adapter)
     if target not in BY_WHOLE_RUNS:
@@ -99,8 +99,8 @@ def evaluation_key(
 
 
 def evaluation_ids(baseline: Evaluation, adapter: str) -> list[str]:
-    """The ids of a baseline and of a challenger's evaluation on the same terms, which may still be to come; `adapter`
-    is the challenger's hash."""
+    """The ids of a baseline and of the challenger's evaluation with the same settings, which need not exist yet;
+    `adapter` is the challenger's hash."""
     challenger = Subject(name="", base=baseline.subject.base, adapter=adapter)
     return [evaluation_id(baseline.set_id, each, dict(baseline.settings)) for each in (baseline.subject, challenger)]
 
@@ -112,7 +112,7 @@ def evaluate(
     base: Base,
     adapter: AdapterVersion | None,
 ) -> Evaluation:
-    """A subject's scores on a frozen set, found or made now. Raises as `evaluation_key` does, and ProviderError."""
+    """A subject's scores on a frozen set, reused or computed. Raises as `evaluation_key` does, and ProviderError."""
     target = evaluation_set.target
     label = f"{target.value} {context.subject(base, adapter).name}"
     if target not in BY_WHOLE_RUNS:
@@ -139,14 +139,14 @@ def evaluate(
         seconds=0.0,
     )
     if any(each.kind.blame is Blame.INFRASTRUCTURE for each in judged.excluded):
-        return evaluation  # and is not kept: the same campaign, run again, may have a verdict on those samples
+        return evaluation  # not stored: a rerun of the campaign may have verdicts on those samples
     return keep_evaluation(context.raw_engine, ScoredEvaluation(evaluation=evaluation, answers=()))
 
 
 def answer_set(
     label: str, context: TrainingContext, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> Evaluation:
-    """Have a base, with an adapter or alone, answer a frozen set; a finished evaluation is found, not repeated."""
+    """Have a base, with an adapter or alone, answer a frozen set; a finished evaluation is reused."""
     key = evaluation_key(context, evaluation_set, base, adapter)
     if (found := key.find(context, label)) is not None:
         return found
@@ -164,7 +164,7 @@ def answer_set(
 
 
 def _terms(context: TrainingContext, target: TrainingTarget, base: Base) -> AnsweringTerms:
-    """The terms on which the stage of a target is answered: by an endpoint, or by weights loaded in this process."""
+    """The settings with which a target's stage is answered: by an endpoint, or by weights in this process."""
     if name := evaluation_endpoint(context.settings, base, target):
         [stage] = target.stages
         return served_terms(context.settings, name, base, stage)
@@ -176,7 +176,7 @@ def _terms(context: TrainingContext, target: TrainingTarget, base: Base) -> Answ
 def _answerer(
     context: TrainingContext, target: TrainingTarget, base: Base, adapter: AdapterVersion | None
 ) -> "Answerer":
-    """What answers on those terms; weights are loaded, or the endpoint takes the adapter up."""
+    """The answerer with those settings; loads the weights, or the adapter at the endpoint."""
     if name := evaluation_endpoint(context.settings, base, target):
         [stage] = target.stages
         return served_answerer(context.settings, name, context.curated, base, adapter, stage)

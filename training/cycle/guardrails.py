@@ -1,6 +1,6 @@
-"""The rules of self-improvement, each a check with a name that raises GuardrailError when it is broken.
+"""The guardrails of self-improvement: named checks, each of which raises GuardrailError when it is violated.
 
-They rest on what is known to go wrong: replacing data instead of accumulating it collapses a model (Shumailov et al.,
+They prevent known failures: replacing data instead of accumulating it collapses a model (Shumailov et al.,
 Nature 2024; Gerstgrasser et al., 2024: accumulating avoids it), small models do not bootstrap from their own answers
 alone (STaR, Zelikman et al., 2022), gains end after about two rounds without fresh tasks (SWE-Gym, 2025), and training
 on a merge of an earlier adapter compounds its faults.
@@ -28,7 +28,7 @@ _NAMED = 3
 
 
 def check_accumulated(earlier: Collection[str], pool: Collection[str]) -> None:
-    """All data of earlier rounds is in the pool that a new dataset is drawn from. Both are ids."""
+    """Require that the pool of a new dataset contains all data of earlier rounds. Both are ids."""
     lost = sorted(set(earlier) - set(pool))
     if lost:
         raise GuardrailError(
@@ -38,7 +38,7 @@ def check_accumulated(earlier: Collection[str], pool: Collection[str]) -> None:
 
 
 def check_frozen_base(name: str, facts: dict[str, object]) -> None:
-    """A base is no merge of an adapter: adapters are trained from the frozen base, each by itself."""
+    """Refuse a base with a merged adapter: each adapter is trained from the frozen base."""
     if MERGED in facts:
         raise GuardrailError(
             FROZEN_BASE, f"{name} is a merge of {facts[MERGED]}; train from the base that adapter was trained from"
@@ -48,8 +48,8 @@ def check_frozen_base(name: str, facts: dict[str, object]) -> None:
 def check_replay(
     replayed: int, total: int, earlier_rounds: int, settings: GuardrailSettings, whole: bool = False
 ) -> None:
-    """From the second round on, a set share of a dataset comes from earlier ones, give or take one example; or all of
-    them (`whole`)."""
+    """Require from the second round on that a set share of a dataset is from earlier rounds (within one example), or
+    all of their pool (`whole`)."""
     if not earlier_rounds or whole:
         return
     share = replayed / total if total else 0.0
@@ -62,7 +62,7 @@ def check_replay(
 
 
 def check_fresh_repositories(rounds: Sequence[Collection[str]], settings: GuardrailSettings) -> None:
-    """The last of `rounds`, each a round's repositories in order, is not one too many without a new repository."""
+    """Limit the consecutive rounds without a new repository; `rounds` holds each round's repositories in order."""
     seen: set[str] = set()
     stale = 0
     for repositories in rounds:
@@ -77,7 +77,7 @@ def check_fresh_repositories(rounds: Sequence[Collection[str]], settings: Guardr
 
 
 def check_teacher_share(taught: int, total: int, parameters: int, settings: GuardrailSettings) -> None:
-    """A small base keeps learning from a teacher or from gold: `taught` of `total` examples are theirs."""
+    """Require a share of a teacher's or gold's examples for a small base: `taught` of `total` examples."""
     share = taught / total if total else 0.0
     if parameters < settings.small_base and share < settings.teacher_share:
         raise GuardrailError(
@@ -88,7 +88,7 @@ def check_teacher_share(taught: int, total: int, parameters: int, settings: Guar
 
 
 def check_planning_last(target: TrainingTarget, own_answers: int, promoted: Collection[TrainingTarget]) -> None:
-    """A student's own plans are trained on only after its judgements and its code have passed their gates."""
+    """Allow training on a student's own plans only after its judgements and its code have passed their gates."""
     missing = [each.value for each in TrainingTarget if each is not TrainingTarget.PLANNING and each not in promoted]
     if target is TrainingTarget.PLANNING and own_answers and missing:
         raise GuardrailError(
@@ -99,7 +99,7 @@ def check_planning_last(target: TrainingTarget, own_answers: int, promoted: Coll
 
 
 def check_held_out(repositories: Collection[str], reserved: Collection[str]) -> None:
-    """Nothing is trained on that evaluation holds out. Both are names of repositories."""
+    """Refuse held-out repositories in training data. Both are names of repositories."""
     both = sorted(set(repositories) & set(reserved))
     if both:
         raise GuardrailError(
@@ -110,7 +110,7 @@ def check_held_out(repositories: Collection[str], reserved: Collection[str]) -> 
 
 
 def check_uncontaminated(hits: Sequence[str]) -> None:
-    """No evaluation item is in the training data. `hits` name those that are."""
+    """Refuse evaluation items in training data; `hits` names those found."""
     if hits:
         raise GuardrailError(
             CONTAMINATION, f"{len(hits)} evaluation items are in the training data ({_some(hits)}); curate again"
@@ -118,7 +118,7 @@ def check_uncontaminated(hits: Sequence[str]) -> None:
 
 
 def check_diversity(changes: RateChanges, settings: GuardrailSettings) -> None:
-    """pass@k does not fall where pass@1 does not."""
+    """Require that pass@k does not fall unless pass@1 does (loss of diversity)."""
     at_1, at_k, alpha = *changes, settings.end_to_end_alpha
     if at_k.is_loss(settings.pass_at_k_margin, alpha) and not at_1.is_loss(settings.end_to_end_margin, alpha):
         raise GuardrailError(

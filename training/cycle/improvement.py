@@ -1,7 +1,7 @@
 """Self-improvement in rounds: a student campaign, then for each target a dataset, a training, an evaluation and a gate.
 
-It stops when a round promoted nothing. Every finished step is a row, so that a round which was killed goes on where it
-was; the rules of self-improvement may refuse a round before it begins.
+It stops when a round promoted nothing. Every finished step is a row, so that an interrupted round resumes; the
+guardrails may refuse a round before it begins.
 """
 
 from collections.abc import Callable
@@ -45,12 +45,12 @@ SKIPPED = "skipped"
 
 
 class ImproveOrder(Frozen):
-    """What self-improvement works on.
+    """The parameters of self-improvement.
 
-    Without packages: all that campaigns here ran on and that are not reserved; without targets: all that a frozen
-    evaluation set is there for; without a base: the only one there is. `override` is a person's reason to go past the
-    order of tiers, `item_level` lets evidence about items alone promote, `end_to_end` are packages of reserved
-    repositories on which whole runs judge a promotion. `abandon` closes a round that was not finished.
+    Defaults: packages: all that campaigns ran on and that are not reserved; targets: all with a frozen evaluation set;
+    base: the only one. `override` is a person's reason for overriding the order of tiers, `item_level` lets evidence
+    over items alone promote, `end_to_end` are packages of reserved repositories on which whole runs judge a promotion.
+    `abandon` closes an unfinished round.
     """
 
     packages: tuple[Path, ...] = ()
@@ -69,7 +69,7 @@ class ImproveOrder(Frozen):
 
 
 class TargetLine(Frozen):
-    """What a round did about a target: `verdict` is a gate's, `withheld`, `rolled back`, `replaced` or `skipped`."""
+    """The result of a round for a target: `verdict` is a gate's, `withheld`, `rolled back`, `replaced` or `skipped`."""
 
     round: int
     target: TrainingTarget
@@ -79,7 +79,7 @@ class TargetLine(Frozen):
 
 
 class ImproveReport(Frozen):
-    """What self-improvement did, and why it stopped."""
+    """The results of self-improvement, and why it stopped."""
 
     lines: tuple[TargetLine, ...]
     stopped: str
@@ -94,10 +94,10 @@ def improve(
     around: Callable[[int], AbstractContextManager[object]] = lambda number: nullcontext(),
     show: Callable[[list[TargetLine]], None] = lambda lines: None,
 ) -> ImproveReport:
-    """Run rounds of self-improvement until one promotes nothing, or there were `rounds` of them.
+    """Run at most `rounds` rounds of self-improvement, until one promotes nothing.
 
-    `around` is entered with a round's number while it runs, `show` is called after each with the lines so far. Raises
-    GuardrailError when a rule refuses, UsageError for an order that an open round does not fit.
+    `around` is a context manager entered with each round's number, `show` is called after each with the lines so far.
+    Raises GuardrailError when a rule refuses, UsageError for an order that does not match an open round.
     """
     request = _request(context, order)
     if order.abandon:
@@ -116,12 +116,12 @@ def improve(
 
 
 def _copied(context: TrainingContext, package: Path) -> str:
-    """Why a package is a copy of a reserved repository, "" if it is none."""
+    """Why a package is a copy of a reserved repository, "" if it is not."""
     return copy_of_reserved(context.curated, context.raw_engine, package_content(read_package(package)))
 
 
 def _request(context: TrainingContext, order: ImproveOrder) -> RoundRequest:
-    """The order with its defaults filled in. Raises UsageError for what cannot be guessed."""
+    """The order with its defaults filled in. Raises UsageError if a default is ambiguous or missing."""
     held = reserved_repositories(context.curated, context.raw_engine)
     packages = list(order.packages) or [
         path
@@ -189,7 +189,7 @@ def _campaign(steps: TrainingSteps, turn: Round, order: ImproveOrder) -> StepRec
 def _curate(
     context: TrainingContext, steps: TrainingSteps, turn: Round, order: ImproveOrder, target: TrainingTarget
 ) -> StepRecord:
-    """The dataset's directory, or why there is none. It holds all rounds so far: adapters begin at the frozen base."""
+    """The dataset's directory, or why there is none. It covers all rounds: adapters start from the frozen base."""
     request = CurationRequest(
         target=target,
         data_dir=str(context.settings.data_dir),
@@ -222,7 +222,7 @@ def _wanted(turn: Round, order: ImproveOrder, target: TrainingTarget, dataset: s
 
 
 def _train(context: TrainingContext, steps: TrainingSteps, wanted: TrainOrder) -> StepRecord:
-    """The adapter that was trained and measured, or the rule that refused it."""
+    """The adapter that was trained and evaluated, or the rule that refused it."""
     try:
         return {"adapter": prepare(context, steps, wanted).challenger.name, "skipped": ""}
     except (GuardrailError, RegistryError) as error:
@@ -230,8 +230,8 @@ def _train(context: TrainingContext, steps: TrainingSteps, wanted: TrainOrder) -
 
 
 def _gate(context: TrainingContext, steps: TrainingSteps, ready: list[TrainOrder]) -> StepRecord:
-    """The gate's reports by target, the targets corrected for each other, with what else is to be known of each; or
-    the rule that refuses one by now. What was measured is found."""
+    """The gate's reports by target, corrected for multiple testing, with the notes of each; or the rule that now
+    refuses one. Stored evaluations are reused."""
     came, made = dict[str, Any](), []
     for wanted in ready:
         try:
@@ -245,14 +245,14 @@ def _gate(context: TrainingContext, steps: TrainingSteps, ready: list[TrainOrder
 
 
 def _promote(context: TrainingContext, steps: TrainingSteps, wanted: TrainOrder, gated: StepRecord) -> StepRecord:
-    """Act on a report of the gate, by what it says alone: a target that was promoted before this one in the round would
-    have everything measured again. If another adapter serves by now than it was compared with, it is passed over."""
+    """Act on a gate's report as it is: after an earlier promotion in the round, everything would be evaluated again.
+    If its champion is no longer active, the target is skipped."""
     report = GateReport.model_validate(gated["report"])
     assert report.challenger.adapter is not None, "a challenger is an adapter"
     adapter, run_whole = context.registry.show(report.challenger.adapter), partial(whole_runs, context, steps)
     try:
         settled = settle(context, wanted, find_base(context.curated, adapter.base), adapter, report, run_whole)
-    except RegistryError as error:  # its base was superseded meanwhile
+    except RegistryError as error:  # its base has been superseded since
         settled = PromotionOutcome(SKIPPED, (str(error),))
     except GuardrailError as error:
         if error.rule != GATE_RULE:

@@ -3,7 +3,7 @@
 champion and challenger answer the same frozen items -> paired gate -> log and alias in one transaction
                                                                     -> whole runs on held-out packages -> rollback?
 
-Each step is found if it was done before, so that a training which was stopped goes on where it was.
+Finished steps are reused, so that an interrupted training resumes.
 """
 
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ from training.data.datasets import newest_dataset, read_dataset
 from training.fit.job import FIT_VERSION, job_for, methods
 from training.fit.recipe import recipe_for
 
-_TOLD = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
-"""Of the recipe, what an adapter's statement tells; the job's row holds all of it."""
+_STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+"""The recipe's fields in an adapter's statement; the job's row holds all of them."""
 
 
 def train(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> TrainReport:
-    """Train an adapter for a target and let it serve if a gate says so.
+    """Train an adapter for a target and promote it if a gate says so.
 
     Raises GuardrailError for a broken rule, EvaluationError without a frozen evaluation set, TrainingError,
     RegistryError.
@@ -48,17 +48,17 @@ def train(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> 
 
 
 def find_inputs(context: TrainingContext, order: TrainOrder) -> TrainingInputs:
-    """What an order names. Raises RegistryError, TrainingError or EvaluationError where something is missing."""
+    """The inputs that an order names. Raises RegistryError, TrainingError or EvaluationError if one is missing."""
     base = find_base(context.curated, order.base)
     require_current(context.curated, base, order.target)
     dataset = order.dataset or newest_dataset(context.raw, context.settings.data_dir, order.target)
     card = read_dataset(dataset)
-    methods(card, order.technique)  # raises if it lacks what one needs
+    methods(card, order.technique)  # raises if the dataset lacks what a method needs
     return TrainingInputs(base, dataset, card, latest_set(context.curated, order.target))
 
 
 def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> Prepared:
-    """Measure the champion, train, register and measure the challenger; each is found if it was done before."""
+    """Evaluate the champion; train, register and evaluate the challenger. Finished steps are reused."""
     inputs = find_inputs(context, order)
     notes = check_training(context, order, inputs)
     active = context.registry.active(order.target)
@@ -137,7 +137,7 @@ def _registered(
             "backend": trained.backend,
             "methods": "+".join(methods(card, order.technique)),
             "steps": trained.steps,
-            **_told(context, order, card),
+            **_stated_recipe(context, order, card),
         },
         FIT_VERSION,
         parents=card.rounds.earlier,
@@ -145,14 +145,16 @@ def _registered(
     )
 
 
-def _told(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, Any]:
-    """What a statement tells of the recipes: of one method its own, of several each with the method's name."""
+def _stated_recipe(context: TrainingContext, order: TrainOrder, card: Card) -> dict[str, Any]:
+    """The recipes in a statement; with several methods, each key is prefixed with its method."""
     used = methods(card, order.technique)
-    told = {
-        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_TOLD)
+    stated = {
+        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_STATED)
         for method in used
     }
-    return told[used[0]] if len(used) == 1 else {f"{m} {key}": value for m in used for key, value in told[m].items()}
+    if len(used) == 1:
+        return stated[used[0]]
+    return {f"{method} {key}": value for method in used for key, value in stated[method].items()}
 
 
 def _passed(context: TrainingContext, prepared: Prepared) -> GateReport | None:

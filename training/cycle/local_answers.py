@@ -1,7 +1,7 @@
-"""What answers an evaluation's prompts in this process: a base, with or without an adapter. Both on the same terms.
+"""Answers an evaluation's prompts in this process by a base, with or without an adapter, with the same settings.
 
-The prompt is rendered by the base's own chat template, as serving does; an answer ends with the token that ends a turn,
-or when it has the tokens that it may have, with those of a thinking trace where thinking is on.
+The prompt is rendered by the base's own chat template, as in serving; an answer ends with the end-of-turn token or at
+its token limit, which includes a thinking trace if thinking is on.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from training.bases.chat_format import ChatFormat
 
 BATCH, BATCH_TOKENS = 8, 16_384
-"""Questions at a time, and tokens of their prompts, padding included: what a card of 24 GB holds beside a 4B base."""
+"""Questions per batch, and tokens of their prompts with padding: what fits on a 24 GB card with a 4B base."""
 
 
 LocalSettings = Mapping[str, str | int | float]
@@ -29,13 +29,13 @@ LocalSettings = Mapping[str, str | int | float]
 
 @dataclass(frozen=True)
 class LocalTerms:
-    """The terms on which a base would answer, before any weights are loaded."""
+    """The settings with which a base would answer, before any weights are loaded."""
 
     settings: LocalSettings
 
 
 def local_terms(base: Path, thinking: bool | None = None) -> LocalTerms:
-    """What an evaluation by a `LocalAnswerer` of this base has in common with others."""
+    """The settings of an evaluation by a `LocalAnswerer` of this base."""
     from training.bases.chat_format import ChatFormat
 
     return LocalTerms(_settings(ChatFormat.load(base, thinking), _device()[1]))
@@ -59,10 +59,10 @@ def _settings(chat: "ChatFormat", dtype: Any) -> LocalSettings:
 
 
 class LocalAnswerer:
-    """A base through transformers, with an adapter through PEFT; on a GPU in bf16 where there is one, else in fp32.
+    """A base through transformers, with an adapter through PEFT; in bf16 on a GPU if available, else in fp32.
 
-    Without a GPU the adapter is added to the weights in memory, which computes the same in fp32 and answers as fast
-    as the base; nothing is written. Answers are free text: transformers enforces no JSON schema, so base and
+    Without a GPU the adapter is merged into the weights in memory, which is equivalent in fp32 and as fast as the
+    base; nothing is written. Answers are free text: transformers enforces no JSON schema, so base and
     adapter are compared without one (`constrained` is 0).
     """
 
@@ -83,16 +83,16 @@ class LocalAnswerer:
         self._window: int = self._model.config.max_position_embeddings
 
     def count(self, messages: Sequence[Message]) -> int:
-        """Tokens of a prompt, the opening of the answer included."""
+        """Tokens of a prompt, including the start of the answer."""
         return len(self._ids(messages))
 
     def limit(self, wanted: int) -> int:
-        """Tokens that an answer may have: those of its stage, but no more of a small window than serving gives it."""
+        """The token limit of an answer: its stage's, but no more of a small window than in serving."""
         return min(wanted, self._window // SMALLEST_SHARE)
 
     @property
     def batch(self) -> int:
-        """Questions at a time: reading the weights is what takes a small model its time, once for all of them."""
+        """Questions per batch: a small model is limited by reading its weights, once per batch."""
         return BATCH
 
     def answer(
@@ -107,15 +107,15 @@ class LocalAnswerer:
         return self.answer_many([Question(messages, max_tokens, schema)], seed, temperature)[0]
 
     def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
-        """The answers without thinking traces; schemas are not held to. Greedy at temperature 0, whatever the seed.
+        """The answers without thinking traces; schemas are not enforced. Greedy at temperature 0, for any seed.
 
-        Raises PromptTooLong if the window has no room for a prompt and its answer.
+        Raises PromptTooLong if a prompt and its answer exceed the window.
         """
         import torch
 
         prompts = [self._ids(question.messages) for question in questions]
         for ids, question in zip(prompts, questions, strict=True):
-            self._check_room(len(ids), question.max_tokens)
+            self._check_window(len(ids), question.max_tokens)
         width = max(map(len, prompts))
         if len(prompts) > 1 and len(prompts) * width > BATCH_TOKENS:
             half = len(prompts) // 2
@@ -125,34 +125,32 @@ class LocalAnswerer:
         if temperature > 0:
             torch.manual_seed(seed)
             chosen = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
-        max_prompt_tokens = [
-            self._room(len(ids), each.max_tokens) for ids, each in zip(prompts, questions, strict=True)
-        ]
+        limits = [self._token_limit(len(ids), each.max_tokens) for ids, each in zip(prompts, questions, strict=True)]
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=self._padded(prompts, width, self._chat.pad_id),
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
-                generation_config=_generation(self._chat, max(max_prompt_tokens), chosen),
+                generation_config=_generation(self._chat, max(limits), chosen),
             )
         rows = output[:, width:].tolist()
-        return [self._text(row[:most]) for row, most in zip(rows, max_prompt_tokens, strict=True)]
+        return [self._text(row[:most]) for row, most in zip(rows, limits, strict=True)]
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
-        """A tensor of rows that end together: what is written next follows each at once."""
+        """A left-padded tensor, so that generation continues each row directly."""
         import torch
 
         return torch.tensor([[fill] * (width - len(row)) + row for row in rows], device=self._device)
 
-    def _check_room(self, prompt: int, answer: int) -> None:
+    def _check_window(self, prompt: int, answer: int) -> None:
         if prompt + answer > self._window:
             raise PromptTooLong(
                 f"a prompt has {prompt} tokens and its answer may have {answer}, together more than the base's "
                 f"window of {self._window}; build the evaluation set with a smaller --max-prompt-tokens"
             )
 
-    def _room(self, prompt: int, answer: int) -> int:
-        """Tokens that may be written: those of the answer and, where thinking is on, those of a trace, as in serving;
-        of the trace as far as the window has them."""
+    def _token_limit(self, prompt: int, answer: int) -> int:
+        """The most tokens to generate, as in serving: those of the answer and, if thinking is on, of a trace within the
+        window."""
         trace = THINKING_TOKENS if self._chat.thinking else 0
         return answer + min(trace, self._window - prompt - answer)
 
@@ -160,7 +158,7 @@ class LocalAnswerer:
         return self._chat.prompt_ids([message.model_dump() for message in messages])
 
     def _text(self, ids: list[int]) -> str:
-        """What was written up to the end of the turn, without a thinking trace."""
+        """The generated text up to the end of the turn, without a thinking trace."""
         if self._chat.end_id in ids:
             ids = ids[: ids.index(self._chat.end_id)]
         text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -177,7 +175,7 @@ def check_adapter(adapter: Path, base_name: str) -> None:
     trained_on = config.get("base_model_name_or_path") if isinstance(config, dict) else None
     if trained_on != base_name:
         raise RegistryError(
-            f"adapter {adapter} was trained on base {trained_on!r}, not on {base_name!r}; it works on its own base only"
+            f"adapter {adapter} was trained on base {trained_on!r}, not on {base_name!r}; it works only on its own base"
         )
 
 
@@ -196,7 +194,7 @@ def _load(base: Path, dtype: Any) -> Any:
 
 
 def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) -> Any:
-    """The model with an adapter, all of whose weights found their place."""
+    """The model with an adapter, after checking that all its weights were loaded."""
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 
@@ -206,12 +204,12 @@ def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) ->
     try:
         with safe_open(str(adapter / WEIGHTS), "pt") as file:
             stored = set(file.keys())
-        with quiet_libraries():  # a weight that is missing is found below
+        with quiet_libraries():  # missing weights are detected below
             tuned = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        said = str(error).splitlines()[0]
-        raise RegistryError(f"adapter {adapter} does not fit base {base_name}: {said}") from error
-    placed = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))  # else it asks a hub for the base
+        message = str(error).splitlines()[0]
+        raise RegistryError(f"adapter {adapter} does not fit base {base_name}: {message}") from error
+    placed = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))  # else it looks up the base on a hub
     if placed != stored:
         odd = min(placed ^ stored)
         raise RegistryError(f"adapter {adapter} does not fit base {base_name}: weight {odd} has no counterpart")
@@ -219,7 +217,7 @@ def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) ->
 
 
 def _generation(chat: "ChatFormat", max_tokens: int, chosen: dict[str, Any]) -> Any:
-    """Generation that ends with the turn; none of the base's own sampling defaults apply."""
+    """The generation settings: ends with the turn, without the base's own sampling defaults."""
     from transformers import GenerationConfig
 
     return GenerationConfig(

@@ -1,4 +1,4 @@
-"""What is ordered of a training, and what came of it."""
+"""Orders of trainings, and their results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ from training.fit.job import Technique
 
 
 class TrainOrder(Frozen):
-    """What is to be trained. `dataset`: a directory; unset: the newest of the target.
+    """A training to do. `dataset`: a directory; unset: the newest of the target.
 
-    `item_level`: evidence about the items alone may promote where repositories are too few for more. `end_to_end`:
+    `item_level`: evidence over items alone may promote if there are too few repositories. `end_to_end`:
     packages of reserved repositories on which the whole pipeline runs after a promotion.
     """
 
@@ -34,7 +34,7 @@ class TrainOrder(Frozen):
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What an order names, found: the base, the dataset's directory with its card, and the frozen set."""
+    """The inputs of an order: the base, the dataset's directory with its card, and the frozen set."""
 
     base: Base
     dataset: Path
@@ -44,7 +44,7 @@ class TrainingInputs:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An adapter that was trained and measured, and the champion it is measured against, before a gate decides."""
+    """A trained and evaluated adapter with its champion, before a gate decides."""
 
     order: TrainOrder
     inputs: TrainingInputs
@@ -57,8 +57,8 @@ class Prepared:
 
 
 class TrainReport(Frozen):
-    """What came of a training. `outcome` is the gate's verdict, or why one that passed does not serve; `serving` is
-    what serves the target now; `notes` are rules that were gone past, and what else is to be known."""
+    """The result of a training. `outcome` is the gate's verdict, or why an adapter that passed is not active; `serving`
+    is the target's active adapter or base; `notes` are overridden rules and other remarks."""
 
     target: TrainingTarget
     dataset: str

@@ -1,4 +1,4 @@
-"""What follows from a gate's report: which adapter serves, and whether whole runs undo that."""
+"""Consequences of a gate's report: which adapter is active, and whether whole runs undo the promotion."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +19,11 @@ from training.cycle.orders import TrainOrder
 from training.cycle.student_runs import NO_ADAPTER, active_adapters, load_on_student, require_base
 
 RunWhole = Callable[[Sequence[Path], int | None, Mapping[Stage, str]], Passes]
-"""Runs the whole pipeline on packages, at most so many instances of each, with the adapters named for the stages."""
+"""Runs the whole pipeline on packages, with a limit of instances per package and an adapter per stage."""
 
 
 class PromotionOutcome(NamedTuple):
-    """What became of an adapter: its gate's verdict, or for one that passed and does not serve, why."""
+    """The outcome for an adapter: its gate's verdict, or why one that passed is not active."""
 
     outcome: str
     notes: tuple[str, ...] = ()
@@ -40,11 +40,11 @@ def settle(
     report: GateReport,
     run_whole: RunWhole,
 ) -> PromotionOutcome:
-    """Act on a verdict: the log, the alias, and after a promotion whole runs, which may undo it.
+    """Act on a verdict: update log and alias, and after a promotion do whole runs, which may undo it.
 
-    Repeated after a kill, it goes on: a promotion whose whole runs were not finished has them then. Raises
-    GuardrailError if the packages for whole runs are not of reserved repositories, before anything is promoted, or if
-    another adapter serves by now than the gate compared with.
+    Resumable: a promotion whose whole runs were interrupted gets them then. Raises GuardrailError if the packages for
+    whole runs are not of reserved repositories, before anything is promoted, or if the champion of the gate is no
+    longer active.
     """
     registry, verdict = context.registry, report.verdict
     if verdict is not GateVerdict.PROMOTE:
@@ -56,7 +56,7 @@ def settle(
     if (undone := _undone(context, order.target, adapter, report)) is not None:
         return PromotionOutcome(UNDONE, (f"promoted and rolled back: {undone}",))
     make_ready(context.curated, context.settings, adapter, base)
-    if order.end_to_end:  # what whole runs need is there before the adapter serves
+    if order.end_to_end:  # whole runs must be possible before the adapter is activated
         _load_both(context, order.target, base, adapter, report)
     registry.promote(adapter, report)
     if not order.end_to_end:
@@ -77,7 +77,7 @@ def settle(
 def _undone(
     context: TrainingContext, target: TrainingTarget, adapter: AdapterVersion, report: GateReport
 ) -> str | None:
-    """Why an adapter was rolled back after it was promoted by this very report; None if it was not."""
+    """Why an adapter was rolled back after its promotion by this report; None if it was not."""
     promoted = False
     for entry in context.registry.log(target):
         if entry.adapter == adapter.id and entry.action == GateVerdict.PROMOTE:
@@ -88,14 +88,14 @@ def _undone(
 
 
 def _contest(report: GateReport) -> tuple[str, str | None, str | None]:
-    """What a report is about. Its p-values hang on how many targets were gated with it, so they do not count."""
+    """The subject of a report, without p-values, which depend on the number of targets gated together."""
     return report.set_id, report.champion.adapter, report.challenger.adapter
 
 
 def _load_both(
     context: TrainingContext, target: TrainingTarget, base: Base, adapter: AdapterVersion, report: GateReport
 ) -> str:
-    """Have champion and challenger able to answer; the champion's served name. Raises EvaluationError if not."""
+    """Load champion and challenger; returns the champion's served name. Raises EvaluationError if one cannot load."""
     require_base(context, target, base)
     champion = context.registry.show(report.champion.adapter) if report.champion.adapter else None
     for each in filter(None, (champion, adapter)):
@@ -111,9 +111,9 @@ def _changes(
     report: GateReport,
     run_whole: RunWhole,
 ) -> RateChanges:
-    """How the pipeline does with an adapter in its champion's place.
+    """The change of the pipeline's pass rates when an adapter replaces its champion.
 
-    The adapters of all stages are named, so that no other promotion meanwhile counts as the effect of this one.
+    The adapters of all stages are fixed, so that a concurrent promotion does not affect the comparison.
     """
     others, stages = active_adapters(context), order.target.stages
     before_it = _load_both(context, order.target, base, adapter, report)
@@ -124,7 +124,7 @@ def _changes(
 
 
 def _worse(changes: RateChanges, limits: GuardrailSettings) -> str:
-    """How the pipeline got worse; empty if it did not."""
+    """The regression of the pipeline in words; empty if there is none."""
     at_1 = changes.at_1
     if at_1.is_loss(limits.end_to_end_margin, limits.end_to_end_alpha):
         few = (
@@ -141,7 +141,7 @@ def _worse(changes: RateChanges, limits: GuardrailSettings) -> str:
 
 
 def _kept(changes: RateChanges) -> str:
-    """What to say of whole runs that undo nothing."""
+    """The note for whole runs that do not undo the promotion."""
     at_1 = changes.at_1
     if at_1.fall <= 0:
         return f"whole runs are no worse than before: {at_1.before:.3f} to {at_1.after:.3f}"

@@ -1,7 +1,7 @@
-"""The ledger of self-improvement: which steps of a round are done, so that one that was stopped goes on from there.
+"""The ledger of self-improvement: the finished steps of each round, so that an interrupted round resumes.
 
 Every finished step is a row that is never changed. A round is open from its `begin` until its `end`; there is at most
-one open round, and what it was asked to do is in its first row.
+one open round, and its request is in its first row.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 BEGIN, CAMPAIGN, CURATE, TRAIN, GATE, PROMOTE, END = (
     "begin", "campaign", "curate", "train", "gate", "promote", "end",
 )  # fmt: skip
-"""`train` holds the baseline, the training and the evaluation; each is found by itself if it was done."""
+"""`train` holds the baseline, the training and the evaluation; each is reused separately."""
 
 
 class RoundRequest(Frozen):
-    """What a round is asked to do: packages (paths) of these repositories, targets in order, the base's name."""
+    """The request of a round: packages (paths) of these repositories, targets in order, the base's name."""
 
     packages: tuple[str, ...]
     repositories: tuple[str, ...]
@@ -42,7 +42,7 @@ class Round:
         self._engine, self.number, self.request = engine, number, request
 
     def step(self, step: str, target: TrainingTarget | None, do: Callable[[], StepRecord]) -> StepRecord:
-        """The result of a step: as it was recorded, or by doing it now and recording it."""
+        """The recorded result of a step; if there is none, do the step and record it."""
         if (found := self.finished(step, target)) is not None:
             return found
         result = do()
@@ -50,26 +50,26 @@ class Round:
         return result
 
     def finished(self, step: str, target: TrainingTarget | None = None) -> StepRecord | None:
-        """The result of a step that is done, or None."""
+        """The result of a finished step, or None."""
         return find_step(self._engine, self.number, step, _named(target))
 
     def finish(self, step: str, target: TrainingTarget | None, result: StepRecord) -> None:
-        """Record that a step is done. Raises DatabaseError if it was done with another result."""
+        """Record a finished step. Raises DatabaseError if another result is recorded."""
         store_step(self._engine, self.number, step, _named(target), result)
 
 
 def continue_or_begin(engine: "Engine", request: RoundRequest, check: Callable[[list[tuple[str, ...]]], None]) -> Round:
     """The open round if there is one, else a new one.
 
-    `check` is given the repositories of all rounds, the new one last, and may refuse it. Raises UsageError if the open
-    round was asked to do something else.
+    `check` gets the repositories of all rounds, the new one last, and may raise. Raises UsageError if the open round
+    has another request.
     """
     number, last = _last(engine)
     if last is not None:
         if differing := last.differences(request):
             raise UsageError(
                 f"round {number} is not finished and was begun with other {', '.join(differing)}; "
-                "give the same as then, or close it with --abandon"
+                "repeat those, or close it with --abandon"
             )
         return Round(engine, number, last)
     check([*past_rounds(engine), request.repositories])
@@ -79,7 +79,7 @@ def continue_or_begin(engine: "Engine", request: RoundRequest, check: Callable[[
 
 
 def abandon(engine: "Engine") -> int | None:
-    """Close the open round without doing the rest of it; its number, or None if there is none."""
+    """Close the open round without finishing it; returns its number, or None."""
     number, last = _last(engine)
     if last is None:
         return None

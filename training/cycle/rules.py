@@ -1,4 +1,4 @@
-"""The rules that a training is held to before it begins, by what is on record."""
+"""The guardrails that are checked before a training, against the databases."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from training.data.datasets import trained_before
 
 
 def check_training(context: TrainingContext, order: TrainOrder, inputs: TrainingInputs) -> list[str]:
-    """Hold the training of an adapter to the rules; notes about those that a person goes past.
+    """Check the guardrails for training an adapter; returns notes on overridden ones.
 
     A refusal for the order of tiers, and an override of it, are written to the registry's log. Raises GuardrailError
     for a broken rule, TrainingError for a dataset of another target.
@@ -44,7 +44,7 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
 
 
 def check_full_training(context: TrainingContext, base: Base, dataset: Path, card: Card) -> None:
-    """Hold the training of all parameters of a base to the rules. Raises GuardrailError for a broken one."""
+    """Check the guardrails for a full fine-tune of a base. Raises GuardrailError for a broken one."""
     guardrails.check_frozen_base(base.name, base.facts)
     guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, all_sets(context.curated))])
     guardrails.check_held_out(list(card.repositories), _reserved(context))

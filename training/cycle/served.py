@@ -1,6 +1,6 @@
-"""What answers an evaluation's prompts over HTTP: a served base, or an adapter on it, as they are served in use.
+"""Answers an evaluation's prompts over HTTP by a served base, or an adapter on it, as in production.
 
-There they are held to the JSON schema of each stage if the endpoint can do that, which bounds what an answer may be.
+Answers are constrained to the JSON schema of each stage if the endpoint supports it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def evaluation_endpoint(settings: Settings, base: Base, target: TrainingTarget) -> str:
-    """The endpoint that evaluations of a target ask; empty: none, the base answers in this process.
+    """The endpoint for evaluations of a target; empty: none, the base answers in this process.
 
-    A model must be judged as it is used, held to schemas: a base that writes no JSON of its own accord may do well with
-    one. The embedded model is always there; a server must be up throughout, beside the training, so it is asked only if
-    it is named.
+    A model must be evaluated as in production, constrained to schemas: a base that writes no JSON by itself may do well
+    with one. The embedded model is always available; a server must run throughout, in addition to the training, so it
+    is used only if named.
     """
     role = getattr(settings.models.roles, target.role)
     if not settings.training.endpoint and settings.models.endpoint(role).url == EMBEDDED:
@@ -40,7 +40,7 @@ def evaluation_endpoint(settings: Settings, base: Base, target: TrainingTarget) 
 def served_answerer(
     settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion | None, stage: Stage
 ) -> "EndpointAnswerer":
-    """An endpoint, asked for a base or for an adapter on it, which it takes up first.
+    """An answerer by an endpoint, for a base or an adapter on it, which is loaded first.
 
     Raises as `served_terms` and `load_adapter` do.
     """
@@ -52,9 +52,9 @@ def served_answerer(
 
 
 def served_terms(settings: Settings, name: str, base: Base, stage: Stage) -> "EndpointAnswerer":
-    """An endpoint, asked for a base; the terms of it are those of any adapter on it. Nothing is asked yet.
+    """An answerer by an endpoint for a base; its settings apply to any adapter on it. Sends no request yet.
 
-    Raises EvaluationError if the endpoint is not said to serve this base, SettingsError for an unknown endpoint.
+    Raises EvaluationError if the endpoint is not configured to serve this base, SettingsError for an unknown endpoint.
     """
     from llm.service import open_service
 
@@ -63,19 +63,19 @@ def served_terms(settings: Settings, name: str, base: Base, stage: Stage) -> "En
     endpoint = settings.models.endpoint(name)
     if endpoint.base not in (base.name, base.id):
         raise EvaluationError(
-            f"training.endpoint {name!r} is not said to serve base {base.name}; "
+            f"training.endpoint {name!r} is not configured to serve base {base.name}; "
             f'set base = "{base.name}" under [models.endpoints.{name}]'
         )
     return EndpointAnswerer(open_service(name, endpoint), stage)
 
 
 def load_adapter(settings: Settings, name: str, curated: "Engine", base: Base, adapter: AdapterVersion) -> None:
-    """Have an endpoint able to answer by an adapter that may not be promoted yet: it is judged as it will serve.
+    """Load an adapter at an endpoint, promoted or not, to evaluate it as in production.
 
-    The embedded model gets it exported, a vLLM on this machine loads it, proven by the probe. Other servers take
-    adapters at their start only; asking them for one that they lack fails and says so. Raises EvaluationError if vLLM
-    does not take it, NoAnswer if it says nothing; for the embedded model RegistryError if the adapter is of another
-    base, TrainingError if its export differs.
+    It is exported for the embedded model, and loaded by a local vLLM, which a probe verifies. Other servers load
+    adapters only at their start; a request for a missing one fails. Raises EvaluationError if vLLM refuses it, NoAnswer
+    if it does not respond; for the embedded model RegistryError if the adapter is of another base, TrainingError if its
+    export differs.
     """
     from llm.service import open_service
     from llm.serving.commands import ListenAddress
@@ -90,14 +90,14 @@ def load_adapter(settings: Settings, name: str, curated: "Engine", base: Base, a
         return
     try:
         VllmServer(place, endpoint.model).load(adapter.served, adapter.path)
-    except NoAnswer:  # it may answer the next time
+    except NoAnswer:  # it may respond the next time
         raise
     except ServingError as error:
         raise EvaluationError(f"{adapter.name} cannot be judged through endpoint {name!r}: {error}") from error
 
 
 class EndpointAnswerer:
-    """A served base, or an adapter by its served name; held to the JSON schema if the endpoint can do that."""
+    """A served base, or an adapter by its served name; constrained to the JSON schema if the endpoint supports it."""
 
     def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
         from llm.router import Route, Router
@@ -107,8 +107,8 @@ class EndpointAnswerer:
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
-        """What another evaluation must have in common with one by this answerer. The server is asked for its window,
-        which bounds answers, unless that is set."""
+        """The settings that comparable evaluations share. The server is asked for its window, which bounds answers,
+        unless that is set."""
         return {
             "backend": f"endpoint {self.service.settings.model} {self.service.settings.revision}".strip(),
             "constrained": str(self.service.settings.json_schema).lower(),
@@ -118,7 +118,7 @@ class EndpointAnswerer:
         }
 
     def limit(self, wanted: int) -> int:
-        """Tokens that an answer may have, as the stages' planner has it: no more than a share of a small window."""
+        """The token limit of an answer, as for the stages' planner: at most a share of a small window."""
         return self._router.max_output_tokens(self._stage, wanted)
 
     def answer(
@@ -135,7 +135,7 @@ class EndpointAnswerer:
         """
         from llm.chat import ChatRequest
 
-        self.service.facts()  # llama.cpp must be told of the base in so many words, which takes knowing it
+        self.service.facts()  # llama.cpp needs the base named explicitly, which takes the facts
         request = ChatRequest(
             messages=tuple(messages), max_tokens=max_tokens, temperature=temperature, seed=seed, schema_=schema
         )
@@ -144,11 +144,11 @@ class EndpointAnswerer:
 
     @property
     def batch(self) -> int:
-        """Questions at a time: as many as the endpoint takes."""
+        """Questions per batch: the endpoint's concurrency."""
         return self.service.settings.concurrency
 
     def answer_many(self, questions: Sequence[Question], seed: int, temperature: float) -> list[str]:
-        """The answers to questions that are asked at the same time. Raises as `answer` does."""
+        """The answers to questions that are asked concurrently. Raises as `answer` does."""
 
         def ask(question: Question) -> str:
             return self.answer(question.messages, question.max_tokens, seed, temperature, question.schema)

@@ -1,4 +1,4 @@
-"""The long steps of the cycle as callables, so that an engine may run each in its own way."""
+"""The long steps of the cycle as callables, so that an engine can run each in its own way."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from training.fit.job import TrainingJob
 
 @dataclass(frozen=True)
 class StudentCampaign:
-    """A campaign of the student over packages. `adapters` answer by their served names instead of the active ones."""
+    """A campaign of the student over packages. `adapters` (served names) replace the active ones."""
 
     name: str
     packages: tuple[Path, ...]
@@ -30,10 +30,10 @@ class StudentCampaign:
 
 @dataclass(frozen=True)
 class TrainingSteps:
-    """What takes long, and what shows results. Labels are for people.
+    """The long steps, and the display of results. Labels are for display.
 
     `run_campaign` runs a campaign to its end and returns its id. `curate` makes a dataset, `answer` has a base, with an
-    adapter or alone, answer a frozen set, `fit` carries a training out. Each may raise any error of ours.
+    adapter or alone, answer a frozen set, `fit` runs a training. Each may raise any CleanRoomError.
     """
 
     run_campaign: Callable[[StudentCampaign], str]

@@ -1,4 +1,4 @@
-"""Whole runs of the student over packages, with the adapters named that answer each stage."""
+"""Whole runs of the student over packages, with a fixed adapter for each stage."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,21 +25,21 @@ from training.cycle.served import load_adapter
 from training.cycle.steps import StudentCampaign, TrainingSteps
 
 TEMPERATURE, SAMPLES = 0.6, 2
-"""Of whole runs. Sampling matters there, so there are several seeds."""
+"""Sampling of whole runs, with several seeds because it matters there."""
 STUDENT: Final = "student"
 NO_ADAPTER = ""
-"""As a stage's adapter: the base alone, whichever adapter is active."""
+"""A stage's adapter that means the base alone, even if an adapter is active."""
 
 
 def active_adapters(context: TrainingContext) -> dict[Stage, str]:
-    """The served name of the adapter that answers each of the student's stages now. Named so in whole runs, they stay
-    the same there whatever is promoted meanwhile."""
+    """The served names of the student's active adapters by stage. Passed to whole runs, they stay fixed there despite
+    promotions."""
     routes = open_router(context.settings.models, STUDENT, aliases=Aliases(context.settings.curated_url, PINNED)).routes
     return {stage: route.adapter or NO_ADAPTER for stage, route in routes.items()}
 
 
 def student_identity(context: TrainingContext, adapters: Mapping[Stage, str]) -> str:
-    """The student's identity with these adapters, one for each stage: models, templates, and what answers."""
+    """The student's identity with these adapters, one per stage: models, templates and adapters."""
     pool = ModelPool(with_adapters(context.settings, adapters).models, curated=context.settings.curated_url)
     return pool.planner(STUDENT, None, TEMPERATURE, 0).identity
 
@@ -53,17 +53,17 @@ def student_campaign_key(context: TrainingContext, packages: Sequence[Path]) -> 
 
 
 def require_base(context: TrainingContext, target: TrainingTarget, base: Base) -> None:
-    """Raise EvaluationError unless the student's endpoint serves this very base."""
+    """Raise EvaluationError unless the student's endpoint serves this base."""
     name = _endpoint(context, target)
     if context.settings.models.endpoint(name).base not in (base.name, base.id):
         raise EvaluationError(
-            f"{target.value} is judged by whole runs, and endpoint {name!r} is not said to serve base {base.name}; "
+            f"{target.value} needs whole runs, but endpoint {name!r} is not configured to serve base {base.name}; "
             f'set base = "{base.name}" under [models.endpoints.{name}]'
         )
 
 
 def load_on_student(context: TrainingContext, target: TrainingTarget, base: Base, adapter: AdapterVersion) -> None:
-    """Have the student's endpoint able to answer by an adapter, promoted or not. Raises as `load_adapter` does."""
+    """Load an adapter, promoted or not, at the student's endpoint. Raises as `load_adapter` does."""
     load_adapter(context.settings, _endpoint(context, target), context.curated, base, adapter)
 
 
@@ -74,9 +74,9 @@ def whole_runs(
     limit: int | None,
     adapters: Mapping[Stage, str],
 ) -> Passes:
-    """Run the student on packages of reserved repositories, each stage answered by the adapter named for it.
+    """Run the student on packages of reserved repositories, with the given adapter for each stage.
 
-    Raises GuardrailError if a repository is not reserved: what is trained on shows nothing.
+    Raises GuardrailError if a repository is not reserved: training data is no evidence.
     """
     items = _items(context, packages, limit)
     scores = run_student(context, steps, "whole runs", packages, items, adapters, limit).scores
@@ -92,7 +92,7 @@ def run_student(
     adapters: Mapping[Stage, str],
     limit: int | None = None,
 ) -> InstanceScores:
-    """Have the student solve instances, with these adapters; pass or not, by item and seed."""
+    """Have the student solve instances with these adapters; returns passes by item and seed."""
     steps.run_campaign(StudentCampaign(name, tuple(packages), (TEMPERATURE,), SAMPLES, limit, adapters))
     return scores_from_campaign(context.raw_engine, name, items, STUDENT, student_identity(context, adapters))
 

@@ -1,4 +1,4 @@
-"""How far the learning has come, as the order of tiers asks for it."""
+"""The progress of learning, as input to the order of tiers."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def measure_tier_status(raw: "Engine", curated: "Engine", registry: Registry, limits: GuardrailSettings) -> TierStatus:
-    """How far the learning has come by both databases."""
+    """The progress of learning, from both databases."""
     seen = steadiness(raw, reserved(curated), limits.steady_instances)
     return tier_status(curated, registry, seen.holds(limits.steady_margin, limits.steady_instances))
 
 
 def tier_status(curated: "Engine", registry: Registry, stable: bool | None) -> TierStatus:
-    """The targets that an adapter serves on the newest base of their role, and the roles whose base is a tuned one.
+    """The targets with an active adapter on the newest base of their role, and the roles with a tuned base.
 
-    An adapter that a person promoted past its gate serves, but has passed nothing. `stable`: whether whole runs succeed
-    steadily, None if that was not measured.
+    An adapter that was promoted by an override is active but counts as not passed. `stable`: whether whole runs succeed
+    reliably, None if not measured.
     """
     tuned = {base.role: base.id for base in sorted(list_bases(curated), key=lambda b: b.version or 0) if base.version}
     promotions = {entry.adapter: entry for entry in registry.log() if entry.action == "promote"}  # the last of each

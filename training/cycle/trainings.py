@@ -1,4 +1,4 @@
-"""Datasets and trainings: each is found if it was made before."""
+"""Datasets and trainings; finished ones are reused."""
 
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def make_dataset(label: str, context: TrainingContext, request: CurationRequest) -> Curated:
-    """Make a dataset; the same runs and settings make the same one, which is stored once."""
+    """Make a dataset. Idempotent for the same runs and settings."""
     return curate(
         context.raw, context.curated, request, lambda step: context.notify(f"curate {label}: {step}", 0, None)
     )
 
 
 def run_training(label: str, context: TrainingContext, job: TrainingJob) -> FinishedTraining:
-    """Carry out a training, unless it is finished; one that was stopped goes on from its last checkpoint.
+    """Run a training unless it is finished; an interrupted one resumes from its last checkpoint.
 
     Raises GuardrailError if the data is of reserved repositories, TrainingError.
     """
@@ -31,7 +31,7 @@ def run_training(label: str, context: TrainingContext, job: TrainingJob) -> Fini
         context.notify(f"train {label}: done before", 1, 1)
         return found
     store_training_job(context.raw_engine, job.id, job.target, job.source, job.base.id, job.dataset_id, job.config)
-    # Once more: from here on, what is about to be trained on cannot be reserved.
+    # Checked again: from here on, the data of this training can no longer be reserved.
     guardrails.check_held_out(
         list(job.card.repositories), list(reserved_repositories(context.curated, context.raw_engine))
     )

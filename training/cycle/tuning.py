@@ -1,4 +1,4 @@
-"""A full fine-tune of a base, recorded as the role's next one."""
+"""A full fine-tune of a base, registered as the role's next base."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from training.fit.job import job_for
 
 
 def tune(context: TrainingContext, steps: TrainingSteps, role: Role, base: str, dataset: Path) -> Base:
-    """Train all parameters of a base on a dataset's pairs; the new base. A finished training is not done again.
+    """Train all parameters of a base on a dataset's pairs; returns the new base. A finished training is reused.
 
     Raises GuardrailError for reserved repositories in the data or a base that is a merge, TrainingError, RegistryError.
     """

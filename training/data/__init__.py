@@ -1,1 +1,1 @@
-"""Stored runs become datasets: pairs and preferences, teacher scores, curation."""
+"""From stored runs to datasets: pairs and preferences, teacher scores, curation."""

@@ -1,4 +1,4 @@
-"""Datasets that were curated: finding one, and reading its card only if its files are what the card says."""
+"""Curated datasets: finding one, and reading its card after checking its files against it."""
 
 import hashlib
 from pathlib import Path
@@ -14,12 +14,12 @@ from training.data.curation.card import MACHINE
 
 
 def dataset_dir(data_dir: Path, target: TrainingTarget, dataset: str) -> Path:
-    """Where a dataset lies."""
+    """The directory of a dataset."""
     return data_dir / "datasets" / f"{target.value}-{dataset[:12]}"
 
 
 def newest_dataset(raw: RawStore, data_dir: Path, target: TrainingTarget) -> Path:
-    """The directory of the dataset of a target that was curated last. Raises TrainingError if there is none."""
+    """The directory of a target's newest dataset. Raises TrainingError if there is none."""
     newest = datasets.newest_dataset_id(raw.engine, target)
     if newest is None:
         raise TrainingError(
@@ -29,7 +29,7 @@ def newest_dataset(raw: RawStore, data_dir: Path, target: TrainingTarget) -> Pat
 
 
 def read_dataset(directory: Path) -> Card:
-    """A dataset's card. Raises TrainingError if it cannot be read, or a file is not the one that it was written for."""
+    """A dataset's card. Raises TrainingError if it is unreadable, or a file does not match it."""
     try:
         card = Card.model_validate_json((directory / MACHINE).read_text())
     except (OSError, ValidationError) as error:
@@ -42,5 +42,5 @@ def read_dataset(directory: Path) -> Card:
 
 
 def trained_before(raw: RawStore, card: Card, base: str) -> list[str]:
-    """Datasets of the same target that were made before this one and have been trained on, on a base (its hash)."""
+    """Older datasets of the same target that were trained on with a base (its hash)."""
     return datasets.trained_before(raw.engine, card.id, card.target, base)

@@ -1,4 +1,4 @@
-"""Adapters on disk in PEFT's layout, the same bytes for the same weights."""
+"""Adapter files in PEFT's layout, byte-identical for the same weights."""
 
 import json
 import shutil
@@ -11,9 +11,9 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def write_adapter(model: Any, target: Path, base_name: str) -> None:
-    """Write the adapter that is trained, and no other of the model, under `target`, whole or not at all.
+    """Write only the trained adapter of the model under `target`, atomically.
 
-    The configuration names the base, not where it lies, and is sorted: PEFT writes sets in the order of their hashes.
+    The configuration contains the base's name instead of its path, and is sorted: PEFT writes sets in hash order.
     """
     staging = target.with_name(f".{target.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
@@ -36,7 +36,7 @@ def read_adapter(model: Any, source: Path) -> None:
 
     result = set_peft_model_state_dict(model, load_file(str(source / WEIGHTS)), adapter_name="default")
     if result.unexpected_keys:
-        raise TrainingError(f"{source}: holds {result.unexpected_keys[0]}, which the base has no place for")
+        raise TrainingError(f"{source}: holds {result.unexpected_keys[0]}, which the base lacks")
 
 
 def require_effect(model: Any, ids: list[int], where: Path) -> None:

@@ -1,4 +1,4 @@
-"""Back ends: which one trains here, and how it loads a base."""
+"""Training back ends: selection, and loading of a base."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -9,9 +9,9 @@ from training.fit.recipe import Recipe, TrainingBackend
 
 
 def choose_backend(wanted: str = "auto") -> TrainingBackend:
-    """The back end to train with: Unsloth where there is a GPU and Unsloth, else TRL on whatever there is.
+    """The back end to train with: Unsloth on a GPU if installed, else TRL on a GPU or the CPU.
 
-    Raises TrainingError if training is not installed, or what was asked for cannot run here.
+    Raises TrainingError if training is not installed, or the selected back end cannot run here.
     """
     if any(find_spec(name) is None for name in ("torch", "trl", "peft")):
         raise TrainingError("training is not installed: run `uv sync --extra train`")
@@ -51,7 +51,7 @@ def load_base(base: Base, recipe: Recipe, backend: TrainingBackend) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    half = recipe.precision == "bf16" and backend != "trl-cpu"  # there it is for computing alone
+    half = recipe.precision == "bf16" and backend != "trl-cpu"  # on the CPU bf16 is for computing only
     options: dict[str, Any] = {"dtype": torch.bfloat16 if half else torch.float32}
     if recipe.quantisation == "nf4-double":
         from transformers import BitsAndBytesConfig
@@ -72,7 +72,7 @@ def load_base(base: Base, recipe: Recipe, backend: TrainingBackend) -> Any:
 
 
 def add_adapter(model: Any, recipe: Recipe, backend: TrainingBackend) -> Any:
-    """The model with a new adapter on its linear layers. The random start follows the recipe's seed."""
+    """The model with a new adapter on its linear layers, initialised with the recipe's seed."""
     from transformers import set_seed
 
     set_seed(recipe.seed)
@@ -96,7 +96,7 @@ def add_adapter(model: Any, recipe: Recipe, backend: TrainingBackend) -> Any:
 
 
 def lora_config(recipe: Recipe) -> Any:
-    """The adapter's shape, as PEFT takes it."""
+    """The adapter's PEFT configuration."""
     from peft import LoraConfig
 
     return LoraConfig(

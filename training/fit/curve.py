@@ -1,4 +1,4 @@
-"""The loss curve as a picture."""
+"""The loss curve as an image."""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
-"""Datasets as a trainer takes them: token ids, labels on the answer alone, in the order in which they are learned.
+"""Datasets in the form for a trainer: token ids, labels on the answer only, in training order.
 
-Labels are -100 on every token of the prompt and carry the token itself on every token of the answer, the end of the
-turn included. Padding is added later and never counts. A row that is longer than the limit is left out and counted.
+Labels are -100 on the prompt and the token itself on the answer, including the end of the turn. Padding is added later
+and ignored. Rows longer than the limit are left out and counted.
 
-`weight` is a row's share in sampling: with weight w it comes up w times per epoch on average, at evenly spread epochs
-(systematic sampling), instead of a smaller gradient each time. So a doubtful row costs less time, too.
+`weight` is a row's share in sampling: with weight w it occurs w times per epoch on average, at evenly spread epochs
+(systematic sampling), instead of having a smaller gradient, so that a doubtful row also costs less time.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from training.bases.chat_format import ChatFormat
 from training.fit.recipe import Recipe
 
 IGNORED = -100
-"""The label of a token that is not learned."""
+"""The label of a token that is excluded from the loss."""
 _OPEN_PACKS = 32
 
 
@@ -43,7 +43,7 @@ class PreferenceRow(NamedTuple):
 
 
 class TrainingRows(NamedTuple):
-    """The rows of a dataset by split, and how many were too long to be used."""
+    """The rows of a dataset by split, and the number of rows that were too long."""
 
     train: list[Any]
     validation: list[Any]
@@ -51,7 +51,7 @@ class TrainingRows(NamedTuple):
 
 
 def read_card(dataset: Path) -> dict[str, Any]:
-    """The card of a dataset whose files are what it says and whose prompts are today's.
+    """The card of a dataset, after checking its files and the revision of its templates.
 
     Raises TrainingError if it is missing, a file was altered, or the templates are not those that serving renders.
     """
@@ -76,7 +76,7 @@ def read_card(dataset: Path) -> dict[str, Any]:
 
 
 def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
-    """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn from."""
+    """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
     answers, too_long = set(), 0
     for number, record in _records(dataset / "sft.jsonl"):
@@ -91,14 +91,12 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
         split.append(TrainingRow(record["id"], weight, prompt + answer, [IGNORED] * len(prompt) + answer))
     _check(dataset / "sft.jsonl", rows["train"], too_long, recipe)
     if len(answers) == 1 and len(rows["train"]) > 1:
-        raise TrainingError(
-            f"{dataset / 'sft.jsonl'}: all answers are the same, so nothing is told apart by learning them"
-        )
+        raise TrainingError(f"{dataset / 'sft.jsonl'}: all answers are the same, so there is nothing to learn")
     return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
 
 
 def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
-    """The preferences of `dpo.jsonl` as token ids. Raises TrainingError if there is nothing to learn from."""
+    """The preferences of `dpo.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[PreferenceRow]] = {"train": [], "validation": []}
     too_long = 0
     for number, record in _records(dataset / "dpo.jsonl"):
@@ -117,10 +115,10 @@ def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
 
 
 def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) -> list[int]:
-    """Indices of the rows in the order in which they are learned, all epochs after each other.
+    """Indices of the rows in training order, all epochs concatenated.
 
-    Each epoch is shuffled, but for the first of a curriculum. A row of weight w takes part whenever its running total,
-    which starts at a place of its own, passes a whole number.
+    Each epoch is shuffled, except the first of a curriculum. A row of weight w is included whenever its running total,
+    which starts at a row-specific offset, passes an integer.
     """
     generator = random.Random(recipe.seed)
     starts = [generator.random() for _ in rows]
@@ -140,9 +138,9 @@ def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) 
 
 
 def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[int]]]:
-    """Rows put together into sequences of up to `limit` tokens, nearly in order: first fit over the packs still open.
+    """Rows packed into sequences of up to `limit` tokens, nearly in order: first fit over the open packs.
 
-    Each pack has the lengths of its rows, by which positions start anew and attention is kept apart.
+    Each pack has the lengths of its rows, by which positions restart and attention is separated.
     """
     done: list[list[TrainingRow]] = []
     still_open: list[tuple[list[TrainingRow], int]] = []
@@ -179,7 +177,7 @@ def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 class _Faults:
-    """What is wrong with a row, as one TrainingError that names its line."""
+    """Converts errors in a row to a TrainingError that names its line."""
 
     def __init__(self, file: Path, number: int) -> None:
         self._place = f"{file}, line {number}"

@@ -1,7 +1,7 @@
-"""Fitting: a dataset and a frozen base in, an adapter (or, from a full fine-tune, a base) out.
+"""Fitting: trains an adapter (or, by a full fine-tune, a base) on a dataset, from a frozen base.
 
-The way of the data is the same for all methods: card checked, rows as token ids in a fixed order, trainer, checkpoints.
-A training that was killed goes on from its last checkpoint, with the same losses; one that is finished is not redone.
+The data flow is the same for all methods: check the card, rows as token ids in a fixed order, trainer, checkpoints. An
+interrupted training resumes from its last checkpoint, with the same losses; a finished one is not repeated.
 """
 
 import shutil
@@ -39,10 +39,10 @@ _BEST = "best"
 def fit_sft(
     dataset: Path, base: Base, out: Path, recipe: Recipe, report: ReportProgress, *, backend: str = "auto"
 ) -> Fit:
-    """Train an adapter on the pairs of a dataset; it lies in `out/adapter` then, the losses in `out/losses.jsonl`.
+    """Train an adapter on the pairs of a dataset into `out/adapter`, with its losses in `out/losses.jsonl`.
 
-    Raises TrainingError if the data cannot be used, the target is being trained already, the loss is no number, memory
-    or disk do not suffice, or the adapter has no effect. Started again with the same arguments, it goes on.
+    Raises TrainingError if the data cannot be used, the target is already being trained, the loss is not finite, memory
+    or disk do not suffice, or the adapter has no effect. Called again with the same arguments, it resumes.
     """
     return _fit(dataset, base, out, recipe, report, backend, None)
 
@@ -57,9 +57,9 @@ def fit_dpo(
     *,
     backend: str = "auto",
 ) -> Fit:
-    """Train an adapter on the preferences of a dataset, from the adapter in `start` or from none; else as `fit_sft`.
+    """Train an adapter on the preferences of a dataset, from the adapter in `start` or a new one; else as `fit_sft`.
 
-    The reference that DPO stays close to is where it starts: the frozen `start`, or the base with the adapter off.
+    The reference model of DPO is the starting point: the frozen `start`, or the base with the adapter off.
     """
     return _fit(dataset, base, out, recipe, report, backend, start)
 
@@ -67,10 +67,10 @@ def fit_dpo(
 def fit_full(
     dataset: Path, base: Base, out: Path, recipe: Recipe, report: ReportProgress, *, backend: str = "auto"
 ) -> Fit:
-    """Train all parameters of a base on the pairs of a dataset; `out/adapter` holds a whole base then.
+    """Train all parameters of a base on the pairs of a dataset; `out/adapter` then holds a whole base.
 
-    The objective is the answers' tokens. A smaller window belongs into the base's configuration before its weights are
-    loaded (`load_base`), questions that need one place of a long context into the dataset.
+    The loss is on the answers' tokens. A smaller window must be set in the base's configuration before its weights are
+    loaded (`load_base`); long-context questions belong in the dataset.
     """
     return _fit(dataset, base, out, recipe, report, backend, None)
 
@@ -95,7 +95,7 @@ def _fit(
 
 @dataclass
 class Fitting:
-    """One training under way, with the recipe as its back end carries it out."""
+    """A running training, with the recipe as applied by its back end."""
 
     base: Base
     out: Path
@@ -108,7 +108,7 @@ class Fitting:
     changes: tuple[BackendOverride, ...]
 
     def run(self) -> Fit:
-        """Train to the end, with smaller micro-batches whenever memory runs out. The effective batch stays."""
+        """Train to the end, with smaller micro-batches whenever memory runs out; the effective batch size stays."""
         recipe = self.recipe
         while True:
             try:
@@ -121,7 +121,7 @@ class Fitting:
                 if recipe.micro_batch == 1:
                     raise TrainingError(
                         f"a single row of up to {recipe.max_tokens} tokens does not fit into memory; lower "
-                        "training.max_tokens or take a smaller base"
+                        "training.max_tokens or use a smaller base"
                     ) from error
             recipe = recipe.model_copy(update={"micro_batch": recipe.micro_batch // 2})
             _free_memory()
@@ -136,7 +136,7 @@ class Fitting:
         return self._finish(trainer.model, watch, recipe, last if best is None else best)
 
     def _trainer(self, recipe: Recipe) -> tuple[Any, TrainingMonitor]:
-        """The trainer, and what watches it."""
+        """The trainer and its monitor."""
         from datasets import Dataset
         from transformers import PrinterCallback
 
@@ -175,7 +175,7 @@ class Fitting:
         return PeftModel.from_pretrained(model, str(self.start), is_trainable=True)
 
     def _data(self, recipe: Recipe) -> tuple[Any, float]:
-        """The training data in order, and how many rows an entry of it has on average."""
+        """The training data in order, and the average number of rows per entry."""
         from datasets import Dataset
 
         order = training_order(self.rows.train, recipe)
@@ -209,7 +209,7 @@ class Fitting:
             raise unwritable(target, error) from error
 
     def _finish(self, model: Any, watch: TrainingMonitor, recipe: Recipe, best: int) -> Fit:
-        """Write and prove the result, then let the checkpoints go."""
+        """Write and verify the result, then delete the checkpoints."""
         adapter = self.out / "adapter"
         if recipe.method != "full":
             example = self.rows.train[0]
@@ -240,7 +240,7 @@ class Fitting:
 
 
 def _columns(rows: list[Any]) -> list[dict[str, list[int]]]:
-    """Rows as the trainers take them."""
+    """Rows in the trainers' column format."""
     if rows and isinstance(rows[0], TrainingRow):
         return [{"input_ids": row.ids, "labels": row.labels} for row in rows]
     return [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]

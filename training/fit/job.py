@@ -1,4 +1,4 @@
-"""A training that was decided on: what is fitted to what, how, and under which identity."""
+"""A training job: dataset, base, recipe, and identity."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from training.fit.fitting import Fit, ReportProgress
 
 FIT_VERSION = "0.1.0+2fef4e8d705f"
-"""Part of the identity of everything that is trained: raised when the same data, base and recipe would come to another
-adapter. Trainings of another version are not used again. The first one was a hash of source files."""
+"""Part of the identity of all trainings: raised when the same data, base and recipe would give another adapter.
+Trainings of another version are not reused. The first version was a hash of source files."""
 
 Technique = Literal["auto", "sft", "dpo", "sft+dpo"]
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training. `start` is the directory of the adapter that it begins from, None: a new one."""
+    """One training. `start` is the directory of the adapter that it starts from, None: a new one."""
 
     target: TrainingTarget
     dataset: Path
@@ -43,12 +43,12 @@ class TrainingJob:
 
     @property
     def source(self) -> str:
-        """The sources of the dataset, as its row has them."""
+        """The sources of the dataset, as in its row."""
         return "+".join(sorted(self.card.sources))
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The recipe, and what the back end changes of it."""
+        """The recipe, and the back end's overrides."""
         from training.fit.backends import choose_backend
 
         backend = choose_backend(self.backend)
@@ -62,7 +62,7 @@ class TrainingJob:
 
     @cached_property
     def id(self) -> str:
-        """The job's identity: the same data, base, recipe, back end, start and code come to the same adapter."""
+        """The job's identity: the same data, base, recipe, back end, start and code give the same adapter."""
         return job_id(
             dataset=self.card.id,
             base=self.base.id,
@@ -77,7 +77,7 @@ class TrainingJob:
         return None if self.start is None else content_hash(self.start)
 
     def fit(self, out: Path, report: "ReportProgress") -> "Fit":
-        """Carry it out. Raises TrainingError."""
+        """Run the training. Raises TrainingError."""
         from training.fit.fitting import fit_dpo, fit_full, fit_sft
 
         if self.recipe.method == "full":
@@ -87,11 +87,11 @@ class TrainingJob:
         return fit_sft(self.dataset, self.base, out, self.recipe, report, backend=self.backend)
 
     def is_result(self, directory: Path) -> bool:
-        """Whether a directory holds what such a training makes."""
+        """Whether a directory holds a result of such a training."""
         return (directory / ("config.json" if self.recipe.method == "full" else CONFIG)).is_file()
 
     def result_hash(self, directory: Path) -> str:
-        """The hash of what it made: of an adapter as the registry knows it, of a base over its weights."""
+        """The hash of the result: an adapter's registry hash, or a base's hash over its weights."""
         if self.recipe.method != "full":
             return content_hash(directory)
         return hash_files({file.name: hash_file(file) for file in sorted(directory.glob("*.safetensors"))})
@@ -100,8 +100,8 @@ class TrainingJob:
 def methods(card: Card, technique: Technique = "auto") -> list[Method]:
     """The trainings of a dataset, in order. Raises TrainingError if it lacks what a technique needs.
 
-    By itself: supervised where there are pairs, then preferences for code; for planning preferences alone, as planning
-    itself is learned by the base's full fine-tune.
+    With `auto`: supervised if there are pairs, then preferences for code; for planning preferences only, because the
+    base's full fine-tune teaches planning.
     """
     pairs, preferences = card.examples["sft"], card.examples["dpo"]
     if technique == "auto":

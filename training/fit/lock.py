@@ -12,11 +12,11 @@ from models.errors import TrainingError
 def target_lock(folder: Path, target: str) -> Iterator[None]:
     """Hold the lock of a target, a file in `folder`: one training per target at a time.
 
-    Raises TrainingError naming the process that has it.
+    Raises TrainingError naming the process that holds it.
     """
 
     def refuse(holder: str) -> None:
-        raise TrainingError(f"{target} is being trained already, by process {holder}; wait for it or end it") from None
+        raise TrainingError(f"{target} is already being trained by process {holder}; wait for it or stop it") from None
 
     with ExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""Watching a training: its rows of losses, its progress, when it has gone wrong and when it has had enough."""
+"""Monitoring of a training: losses, progress, divergence and early stopping."""
 
 import json
 import math
@@ -14,8 +14,8 @@ LOSSES = "losses.jsonl"
 
 
 class TrainingProgress(NamedTuple):
-    """Where a training is: `loss` of the step, `eval_loss` of the last evaluation (None: none yet), tokens learned from
-    so far, and seconds that it will probably take on."""
+    """Progress of a training: `loss` of the step, `eval_loss` of the last evaluation (None: none yet), tokens trained
+    on so far, and estimated seconds left."""
 
     step: int
     steps: int
@@ -31,7 +31,7 @@ ReportProgress = Callable[[TrainingProgress], None]
 
 @dataclass
 class TrainingMonitor:
-    """What is known of a training as it runs; its rows are in `losses.jsonl` in `folder`.
+    """The monitor of a running training; its rows are in `losses.jsonl` in `folder`.
 
     A row is {"step", "loss", "learning_rate", "gradient", "tokens", "seconds"} or {"step", "eval_loss"}. keep_best is
     called with the step whenever the validation loss is the best so far.
@@ -48,7 +48,7 @@ class TrainingMonitor:
     begun_at: int = 0
 
     def begin(self, step: int) -> None:
-        """Go on after `step`: what was noted of later steps is forgotten, as they are done again."""
+        """Resume after `step`: rows of later steps are dropped, as those are repeated."""
         file = self.folder / LOSSES
         known = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         self.rows = [row for row in known if row["step"] <= step]
@@ -58,7 +58,7 @@ class TrainingMonitor:
         self.begun_at, self.tokens, self.started = step, 0, time.monotonic()
 
     def trained(self, step: int, steps: int, logs: dict[str, float]) -> None:
-        """Note a step. Raises TrainingError if its loss is no number."""
+        """Record a step. Raises TrainingError if its loss is not finite."""
         loss = logs["loss"]
         seconds = time.monotonic() - self.started
         if not math.isfinite(loss) or not math.isfinite(logs.get("grad_norm", 0.0)):
@@ -91,7 +91,7 @@ class TrainingMonitor:
         )
 
     def evaluated(self, step: int, loss: float, model: Any) -> bool:
-        """Note an evaluation; keep the weights if it is the best. Returns whether it is time to stop."""
+        """Record an evaluation; keep the weights if it is the best. Returns whether to stop early."""
         if not math.isfinite(loss):
             raise TrainingError(f"step {step}: the validation loss is {loss}; lower the learning rate")
         before = min((value for _, value in self.evaluations), default=math.inf)
@@ -111,7 +111,7 @@ class TrainingMonitor:
         return [row["loss"] for row in self.rows if "loss" in row]
 
     def best_step(self) -> int | None:
-        """The step of the lowest validation loss, the first of equals; None without evaluations."""
+        """The step of the lowest validation loss, the first if tied; None without evaluations."""
         return min(self.evaluations, key=lambda pair: (pair[1], pair[0]))[0] if self.evaluations else None
 
     def stale(self) -> int:
@@ -126,7 +126,7 @@ class TrainingMonitor:
 
 
 def callback(watch: TrainingMonitor) -> Any:
-    """`watch` as the trainers' library calls it."""
+    """`watch` as a callback of the trainers' library."""
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):  # type: ignore[misc]
@@ -139,6 +139,6 @@ def callback(watch: TrainingMonitor) -> Any:
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **known: Any) -> None:
             if watch.evaluated(state.global_step, metrics["eval_loss"], known["model"]):
-                control.should_training_stop = True  # never False: the last step has said so already
+                control.should_training_stop = True  # never False: the last step has already set it
 
     return Watching()

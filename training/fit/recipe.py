@@ -1,4 +1,4 @@
-"""One recipe for training, and what each back end changes of it, as data that is recorded and shown.
+"""The training recipe and each back end's overrides, as data that is recorded and shown.
 
 LoRA as in Hu et al. 2021, quantised as in QLoRA (Dettmers et al. 2023): all seven linear layers, alpha twice the rank,
 NF4 with double quantisation, bf16, 8-bit AdamW, cosine. Preferences by DPO (Rafailov et al. 2023).
@@ -20,10 +20,10 @@ LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 
 
 class Recipe(Frozen):
-    """Everything that decides what a training comes to, given data, base and start.
+    """Everything that determines the result of a training, given data, base and start.
 
     curriculum: the first epoch follows the order of the file. optimizer: a name of the trainers' library. cpu_bf16: a
-    processor may compute in bf16; the base's weights stay as they are.
+    CPU may compute in bf16; the base's weights stay unchanged.
     """
 
     method: Method
@@ -65,7 +65,7 @@ class Recipe(Frozen):
 
 
 class BackendOverride(NamedTuple):
-    """What a back end does otherwise than the recipe says, and why."""
+    """A back end's deviation from the recipe, and the reason."""
 
     field: str
     recipe: Any
@@ -90,7 +90,7 @@ _FULL: dict[str, tuple[Any, str]] = {"quantisation": ("none", "all parameters ar
 
 
 def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSettings) -> Recipe:
-    """The recipe of a target: settings, and what the target and the method ask for."""
+    """The recipe of a target, from the settings, the target and the method."""
     rates = {
         "sft": settings.learning_rate,
         "dpo": settings.dpo_learning_rate,
@@ -119,7 +119,7 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
 
 
 def overrides(recipe: Recipe, backend: TrainingBackend) -> tuple[BackendOverride, ...]:
-    """What `backend` changes of the recipe, in the order of the fields; nothing that is so already."""
+    """The changes that `backend` makes to the recipe, in the order of the fields."""
     changes = (
         _OVERRIDES[backend] | (_DPO if recipe.method == "dpo" else {}) | (_FULL if recipe.method == "full" else {})
     )
@@ -131,13 +131,13 @@ def overrides(recipe: Recipe, backend: TrainingBackend) -> tuple[BackendOverride
 
 
 def applied(recipe: Recipe, backend: TrainingBackend) -> Recipe:
-    """The recipe as `backend` carries it out."""
+    """The recipe with the overrides of `backend`."""
     return recipe.model_copy(update={change.field: change.used for change in overrides(recipe, backend)})
 
 
 def job_id(*, dataset: str, base: str, recipe: Recipe, backend: TrainingBackend, start: str | None, code: str) -> str:
-    """The id of a training: hash of the ids of dataset, base and start adapter, of the recipe as it is carried out, and
-    of the revision of the code. Two trainings of one id come to the same adapter."""
+    """The id of a training: hash of the ids of dataset, base and start adapter, of the recipe as applied, and of the
+    revision of the code. Trainings with one id give the same adapter."""
     return _digest(
         {
             "dataset": dataset,

@@ -1,4 +1,4 @@
-"""What comes of a training, and the directory that belongs to it alone."""
+"""The result of a training, and its exclusive directory."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _FIT, _JOB = "fit.json", "training.json"
 
 
 class Fit(Frozen):
-    """What came of a training.
+    """The result of a training.
 
     adapter_dir: the adapter, or the base's files after a full fine-tune. tokens and seconds: of all its runs together,
     padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
@@ -44,7 +44,7 @@ class Fit(Frozen):
 
 
 def open_place(out: Path, job: dict[str, Any]) -> Fit | None:
-    """Make `out` the place of this training. The result if it is finished; TrainingError if it is another's place."""
+    """Claim `out` for this training; returns its result if finished. TrainingError if another training owns it."""
     try:
         make_directory(out)
         file = out / _JOB
@@ -60,7 +60,7 @@ def open_place(out: Path, job: dict[str, Any]) -> Fit | None:
 
 
 def adapter_hash(start: Path | None) -> str | None:
-    """Hash of an adapter's two files; None for none. Raises TrainingError if it has not got them."""
+    """Hash of an adapter's two files; None for none. Raises TrainingError if they are missing."""
     if start is None:
         return None
     try:
@@ -71,7 +71,7 @@ def adapter_hash(start: Path | None) -> str | None:
 
 
 def write_fit(out: Path, fit: Fit) -> None:
-    """Keep the result, whole or not at all: from then on the training is finished."""
+    """Write the result atomically, which marks the training as finished."""
     part = out / f".{_FIT}"
     part.write_text(fit.model_dump_json(indent=1) + "\n")
     part.replace(out / _FIT)

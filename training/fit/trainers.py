@@ -1,5 +1,5 @@
-"""The trainers of TRL (or of Unsloth, which replaces them), made safe: rows in our order, checkpoints whole or not at
-all, resumption of the one adapter that is trained."""
+"""The trainers of TRL (or of Unsloth, which replaces them) with a fixed order of rows, atomic checkpoints, and
+resumption of only the trained adapter."""
 
 import errno
 import shutil
@@ -15,14 +15,14 @@ _KEPT = 2
 _STAGING = ".staging"
 _OPTIMIZERS = {"adamw_torch": "adamw_torch", "adamw_8bit": "adamw_8bit"}
 _FULL = ("No space left", "File too large", "inline_container", "PytorchStreamWriter")
-"""How the libraries put it that a file could not be written to its end."""
+"""Texts of the libraries' errors for an incompletely written file."""
 SaveCheckpoint = Callable[[Any, Path], None]
 
 
 def arguments(
     recipe: Recipe, backend: TrainingBackend, folder: Path, steps: int, accumulation: int, evaluated: bool
 ) -> Any:
-    """The recipe in the words of the trainers' library. `steps`: of the whole training."""
+    """The recipe as arguments of the trainers' library. `steps`: of the whole training."""
     from trl import DPOConfig, SFTConfig
 
     common: dict[str, Any] = {
@@ -69,7 +69,7 @@ def trainer_class(method: str) -> Any:
 
 @cache
 def _safe(parent: Any) -> Any:
-    """`parent` with an order of rows, checkpoints and resumption of our own."""
+    """`parent` with a fixed order of rows, and its own checkpoints and resumption."""
     from torch.utils.data import SequentialSampler
 
     class Safe(parent):  # type: ignore[misc]
@@ -90,7 +90,7 @@ def _safe(parent: Any) -> Any:
             return dataset  # token ids already
 
         def create_model_card(self, *_: Any, **__: Any) -> None:
-            """Nothing: the dataset's card and the adapter's statement say it."""
+            """Does nothing: the dataset's card and the adapter's statement replace it."""
 
         def _get_output_dir(self, trial: Any) -> str:
             folder: str = super()._get_output_dir(trial)
@@ -125,14 +125,14 @@ def _safe(parent: Any) -> Any:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints, oldest first."""
+    """Complete checkpoints, oldest first."""
     return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def unwritable(target: Path, error: Exception) -> Exception:
-    """The error to raise for one that came up while `target` was written: a TrainingError if the disk is at fault.
+    """The error to raise for an error while writing `target`: a TrainingError if the disk is at fault.
 
-    Each library wraps the system's error in its own way, so its text is looked at, too.
+    Each library wraps the system's error differently, so its text is checked as well.
     """
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
@@ -141,6 +141,6 @@ def unwritable(target: Path, error: Exception) -> Exception:
         why = "no space left" if full else text.splitlines()[0]
         return TrainingError(
             f"{target} cannot be written ({why}); free some space and start again: "
-            "it goes on from the checkpoint before"
+            "it resumes from the checkpoint before"
         )
     return error

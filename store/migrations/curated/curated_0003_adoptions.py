@@ -1,4 +1,4 @@
-"""Which base a decision takes into use, beside which adapter it is about."""
+"""The base that a decision adopts, in addition to the adapter it is about."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "curated_0002"
 
 
 def upgrade() -> None:
-    """Add the column; earlier decisions took no base into use."""
+    """Add the column; earlier decisions adopted no base."""
     op.add_column("promotions", sa.Column("base", sa.String(), nullable=True))

@@ -1,4 +1,4 @@
-"""What reserved repositories are by their content, so that copies of them are known."""
+"""The contents of reserved repositories, by which copies are recognised."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What a call tells of its provider: endpoint, cached tokens, retries; whether its answer was reused; its context."""
+"""Columns of a call: endpoint, cached tokens, retries; whether the answer was reused; size of the context."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "raw_0002"
 
 
 def upgrade() -> None:
-    """Add the columns; rows from before have what was true of them."""
+    """Add the columns; existing rows get the values that held for them."""
     for column in (
         sa.Column("endpoint", sa.String(), nullable=False, server_default=""),
         sa.Column("cached_tokens", sa.Integer(), nullable=False, server_default="0"),

@@ -1,4 +1,4 @@
-"""Generated tests and how they came about; what tests are worth."""
+"""Generated tests and their origin; measurements of test quality."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What teachers think of answers."""
+"""Teachers' scores of answers."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What repositories are by their content, so that copies of them are known."""
+"""The contents of repositories, by which copies are recognised."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,1 +1,1 @@
-"""Adapters in other shapes: GGUF for llama.cpp, a Modelfile for Ollama, merged weights; each proven against PEFT's."""
+"""Export of adapters: GGUF for llama.cpp, a Modelfile for Ollama, merged weights; each is verified against PEFT."""

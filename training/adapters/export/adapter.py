@@ -1,7 +1,7 @@
-"""A PEFT LoRA as a GGUF adapter, which llama.cpp and Ollama load beside their own copy of the base.
+"""Conversion of a PEFT LoRA to a GGUF adapter, which llama.cpp and Ollama load with their own copy of the base.
 
-llama.cpp computes W x + (alpha / rank) B A x with one alpha for the whole file; what PEFT can say per module (ranks,
-alphas, the root of rank-stabilised LoRA) is folded into B.
+llama.cpp computes W x + (alpha / rank) B A x with one alpha for the whole file; PEFT's settings per module (ranks,
+alphas, the square root of rank-stabilised LoRA) are folded into B.
 """
 
 import math
@@ -33,7 +33,7 @@ class Lora:
 def read_adapter(directory: Path) -> list[Lora]:
     """The pairs of a PEFT adapter, by module.
 
-    Raises TrainingError for what no plain LoRA is (DoRA, saved modules, biases), a missing half, or no tensors.
+    Raises TrainingError for anything but plain LoRA (DoRA, saved modules, biases), a missing half, or no tensors.
     """
     config = read_json(directory / "adapter_config.json")
     if config.get("peft_type") != "LORA":
@@ -49,7 +49,7 @@ def read_adapter(directory: Path) -> list[Lora]:
     loras = []
     for module, sides in sorted(halves.items()):
         if set(sides) != {"A", "B"} or sides["A"].shape[0] != sides["B"].shape[1]:
-            raise TrainingError(f"{directory}: the pair of {module} is not whole; train the adapter again")
+            raise TrainingError(f"{directory}: the pair of {module} is incomplete; train the adapter again")
         loras.append(Lora(module, sides["A"], sides["B"], _scale(config, module, sides["A"].shape[0])))
     return loras
 
@@ -74,7 +74,7 @@ def _halves(directory: Path) -> dict[str, dict[str, Array]]:
 
 
 def _scale(config: dict[str, Any], module: str, rank: int) -> float:
-    """What PEFT multiplies B A with: alpha / rank, or alpha / sqrt(rank) where it is rank-stabilised."""
+    """PEFT's factor for B A: alpha / rank, or alpha / sqrt(rank) if rank-stabilised."""
     alpha = float(config["lora_alpha"])
     for pattern, value in (config.get("alpha_pattern") or {}).items():
         if re.search(rf"(^|\.)({pattern})$", module):
@@ -85,7 +85,7 @@ def _scale(config: dict[str, Any], module: str, rank: int) -> float:
 def adapter_to_gguf(base_dir: Path, adapter_dir: Path, out: Path) -> Path:
     """Write a PEFT adapter of the base in `base_dir` as the GGUF file `out` (float32). Returns `out`.
 
-    Raises TrainingError if it is no plain LoRA, or its shapes are not those of the base.
+    Raises TrainingError if it is not a plain LoRA, or its shapes are not those of the base.
     """
     import gguf
 

@@ -1,8 +1,8 @@
-"""Is an export what was trained? Its token probabilities beside PEFT's, on the same token ids, step by step.
+"""Verification of an export: its token probabilities are compared with PEFT's on the same token ids.
 
-PEFT continues some prompts greedily; at each of those places the exported model is asked for its likeliest tokens,
-and the logarithms of their probabilities are compared. Two yardsticks are measured along: how far adapter and base
-are apart (effect), and how far two implementations of the base are apart (noise: rounding, quantisation).
+PEFT continues some prompts greedily; at each position the exported model returns its likeliest tokens, and their
+log-probabilities are compared. Two reference differences are measured as well: between adapter and base (effect), and
+between two implementations of the base (noise: rounding, quantisation).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ SPLITS = (
 )
 _STEPS = 6
 _ROUNDING = 0.02
-"""Mean difference of log-probabilities that float16 weights and caches alone make, with room to spare."""
+"""Mean difference of log-probabilities caused by float16 weights and caches alone, with a margin."""
 
 IdScores = dict[int, float]
 AskScores = Callable[[Sequence[int]], IdScores]
@@ -35,7 +35,7 @@ class Comparison:
     """Means of absolute differences of log-probabilities, in nats, over `places`.
 
     error: export against PEFT; effect: PEFT's adapter against its base; noise: the base here against the base there,
-    None if the export has no base of its own. `agreed` counts places with the same likeliest token.
+    None if the export has no base of its own. `agreed` counts positions with the same likeliest token.
     """
 
     places: int
@@ -53,12 +53,12 @@ class Comparison:
         return f"{self.agreed}/{self.places} top tokens agree, error {self.error:.4f}, effect {self.effect:.4f}{noise}"
 
     def refusal(self, allowed: float = _ROUNDING) -> str:
-        """Why the export is not what was trained; empty if it is. `allowed` is the error that rounding may make."""
+        """Why the export differs from the trained adapter; empty if it does not. `allowed` is the rounding error."""
         tolerance = max(allowed, 2 * (self.noise or 0.0))
         if self.effect < _ROUNDING / 10:
-            return "the adapter changes nothing on the trial prompts, so nothing can be compared"
+            return "the adapter has no effect on the trial prompts, so it cannot be verified"
         if self.error > tolerance or self.error > self.effect / 2:
-            return f"the export answers otherwise than what was trained ({self})"
+            return f"the export's answers differ from those of the trained adapter ({self})"
         return ""
 
 
@@ -71,7 +71,7 @@ class _Place(NamedTuple):
 
 
 class Reference:
-    """PEFT's side: prompts with their greedy continuations, and log-probabilities there with and without adapter."""
+    """PEFT's reference: prompts with greedy continuations, and log-probabilities with and without the adapter."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
@@ -105,7 +105,7 @@ class Reference:
             agreed += max(there, key=lambda token: there[token]) == int(place.adapted.argmax())
             errors.append(_apart(there, place.adapted))
             effects.append(float((place.adapted[list(there)] - place.plain[list(there)]).abs().mean()))
-        if base is not None:  # after all others: taking turns, either would undo the other's cache
+        if base is not None:  # after all others: alternating would invalidate either's cache
             noises = [_apart(base(place.ids), place.plain) for place in self._places]
         return Comparison(len(errors), agreed, _mean(errors), _mean(effects), _mean(noises) if noises else None)
 
@@ -119,7 +119,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def open_reference(base_dir: Path, adapter_dir: Path) -> Reference:
-    """PEFT's side for an adapter and its base. Raises TrainingError if they do not fit each other."""
+    """PEFT's reference for an adapter and its base. Raises TrainingError if they do not fit."""
     from training.adapters.export.merge import open_adapted
 
     return Reference(open_adapted(base_dir, adapter_dir), open_tokenizer(base_dir))

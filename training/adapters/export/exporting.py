@@ -1,4 +1,4 @@
-"""Exporting an adapter: write it in the wanted shape, prove it, and only then put it in its place."""
+"""Export of an adapter: write it in a format, verify it, and only then move it into place."""
 
 import shutil
 import tempfile
@@ -17,15 +17,15 @@ from training.quiet import quiet_libraries
 
 Format = Literal["gguf", "ollama", "merged"]
 _DRAFT = ".export-"
-"""How directories of exports under way begin; a kill leaves one behind."""
+"""Prefix of directories of unfinished exports; a killed export leaves one behind."""
 _BFLOAT16 = 0.1
-"""Mean difference that weights rounded to bfloat16 may make."""
+"""Allowed mean difference due to weights rounded to bfloat16."""
 
 
 @dataclass(frozen=True)
 class ExportSource:
-    """What is exported: an adapter's directory and that of its base, under a served name. `original` is the GGUF file
-    that the base came from, where it came from one."""
+    """An adapter to export: its directory and that of its base, under a served name. `original` is the GGUF file from
+    which the base was converted, if any."""
 
     name: str
     base_dir: Path
@@ -35,7 +35,7 @@ class ExportSource:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written; `comparison` is None where it was not checked."""
+    """The written export; `comparison` is None if it was not checked."""
 
     directory: Path
     files: tuple[str, ...]
@@ -54,9 +54,9 @@ def export(
     """Write an adapter as a GGUF adapter (`gguf`), GGUF base and adapter with a Modelfile (`ollama`), or merged weights
     in Hugging Face's layout (`merged`) into the directory `out`.
 
-    It is written beside `out` first, and moved there once its token probabilities were found to be PEFT's (if `check`).
-    Raises TrainingError if they are not, or for what has no such form, UsageError if `out` is not empty and nothing of
-    it may be replaced (`overwrite`).
+    It is written next to `out` first, and moved there once its token probabilities match PEFT's (if `check`). Raises
+    TrainingError if they do not, or if the format cannot hold it, UsageError if `out` is not empty and `overwrite` is
+    false.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _write(trained: ExportSource, form: Format, draft: Path, check: bool, precis
 
 
 def check_gguf(trained: ExportSource, adapter: Path, base: Path | None) -> Comparison:
-    """Compare a GGUF adapter, on the GGUF file `base` (None: one that is made for this), with PEFT's.
+    """Compare a GGUF adapter, on the GGUF file `base` (None: one is converted for this), with PEFT.
 
     Raises TrainingError if they differ, or llama.cpp is not installed.
     """
@@ -111,7 +111,7 @@ def check_gguf(trained: ExportSource, adapter: Path, base: Path | None) -> Compa
 
 
 def check_merged(reference: Reference, merged: Path) -> Comparison:
-    """Compare merged weights with PEFT's. Raises TrainingError if they differ."""
+    """Compare merged weights with PEFT. Raises TrainingError if they differ."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -134,9 +134,9 @@ def _judged(name: str, comparison: Comparison, allowed: float | None = None) -> 
 
 
 def embed(trained: ExportSource, folder: Path, *, check: bool = True) -> Path:
-    """Make an adapter ready for the embedded model: `{folder}/{served name}.gguf`. Done once; later calls return it.
+    """Export an adapter for the embedded model to `{folder}/{served name}.gguf`, unless it exists.
 
-    Raises TrainingError if it cannot be, or differs from what was trained.
+    Raises TrainingError if that fails, or the export differs from what was trained.
     """
     place = folder / f"{trained.name}.gguf"
     if not place.is_file():

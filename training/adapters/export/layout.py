@@ -1,4 +1,4 @@
-"""How a model's weights are laid out in GGUF: the names of tensors, and the order of rows that llama.cpp expects."""
+"""The layout of a model's weights in GGUF: names of tensors, and the order of rows that llama.cpp expects."""
 
 import json
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from models.errors import TrainingError
 Array = NDArray[Any]
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
-"""Hugging Face's architectures that can be exported, by GGUF's name. Their rotary embeddings are the reason for the
-short list: llama.cpp pairs neighbours for `llama` and halves for the others, so only there rows change places."""
+"""Hugging Face's architectures that can be exported, by GGUF's name. Their rotary embeddings limit the
+list: llama.cpp pairs neighbours for `llama` and halves for the others, so only there rows are permuted."""
 _PERMUTED = {"llama": ("q_proj", "k_proj")}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a model's config.json its weights' layout depends on. `heads` and `kv_heads` count attention heads."""
+    """The fields of config.json that determine the weights' layout. `heads` and `kv_heads` count attention heads."""
 
     architecture: str
     layers: int
@@ -39,7 +39,7 @@ class Layout:
     def tensor_name(self, name: str) -> str:
         """GGUF's name, without suffix, of a tensor such as `model.layers.0.self_attn.q_proj.weight`.
 
-        Raises TrainingError if there is no place for it.
+        Raises TrainingError if GGUF has no such tensor.
         """
         found = self._names.get_name(name.removesuffix(".weight").removesuffix(".bias"))
         if found is None:
@@ -50,7 +50,7 @@ class Layout:
         return str(found)
 
     def ordered(self, name: str, rows: Array) -> Array:
-        """Output rows of a Hugging Face tensor (a weight, a bias, or LoRA's B) in the order that llama.cpp wants."""
+        """Output rows of a Hugging Face tensor (a weight, a bias, or LoRA's B) in llama.cpp's order."""
         module = name.split(".")[-2]
         if module not in _PERMUTED.get(self.architecture, ()):
             return rows
@@ -60,7 +60,7 @@ class Layout:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object in a file. Raises TrainingError if it is missing or none."""
+    """A JSON object in a file. Raises TrainingError if it is missing or holds none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -85,7 +85,7 @@ def read_layout(base: Path) -> Layout:
         kv_heads = int(config.get("num_key_value_heads") or heads)
         return Layout(ARCHITECTURES[named], int(config["num_hidden_layers"]), heads, kv_heads, config)
     except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"{base / 'config.json'} is not whole ({error!r})") from error
+        raise TrainingError(f"{base / 'config.json'} is incomplete ({error!r})") from error
 
 
 def float32(tensor: Any) -> Array:

@@ -1,4 +1,4 @@
-"""An export on trial: loaded by llama.cpp in this process, asked on loopback for probabilities and token ids."""
+"""An export under test, loaded by llama.cpp in this process and queried on loopback for probabilities and ids."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -21,7 +21,7 @@ def available() -> bool:
 
 
 class LlamaTrial:
-    """A GGUF model, with at most one GGUF adapter beside it. Raises ProviderError if llama.cpp does not take them."""
+    """A GGUF model with at most one GGUF adapter. Raises ProviderError if llama.cpp cannot load them."""
 
     def __init__(self, model: Path, adapter: Path | None = None) -> None:
         self._adapters = [] if adapter is None else [adapter]
@@ -45,15 +45,15 @@ class LlamaTrial:
 
     def _scores(self, ids: Sequence[int], scale: float) -> IdScores:
         body: dict[str, Any] = {"prompt": list(ids), "n_predict": 1, "temperature": 0, "n_probs": _LIKELIEST}
-        body["logit_bias"] = [[self._plain_token, 1000.0]]  # what is said is of no interest, what was likely is:
-        # for an end of text or half a character, the server would leave the probabilities out
+        body["logit_bias"] = [[self._plain_token, 1000.0]]  # only the probabilities matter, not the token:
+        # for an end of text or half a character the server would omit them
         if self._adapters:
             body["lora"] = [{"id": 0, "scale": scale}]
         first = self._ask("/completion", body)["completion_probabilities"][0]
         return {int(each["id"]): float(each["logprob"]) for each in first["top_logprobs"]}
 
     def check_tokens(self, base_dir: Path) -> None:
-        """Raises TrainingError if it cuts texts into other tokens than the tokenizer in training does."""
+        """Raises TrainingError if it tokenises texts differently from training."""
         tokenizer = open_tokenizer(base_dir)
         for text in SPLITS:
             trained = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -62,6 +62,6 @@ class LlamaTrial:
             if served != trained:
                 at = next((i for i, (a, b) in enumerate(zip(served, trained, strict=False)) if a != b), len(trained))
                 raise TrainingError(
-                    f"the export cuts texts into other tokens than {base_dir} (from token {at} of {text!r}); "
-                    "mend the base's tokenizer.json and train again"
+                    f"the export tokenises texts differently from {base_dir} (from token {at} of {text!r}); "
+                    "correct the base's tokenizer.json and train again"
                 )

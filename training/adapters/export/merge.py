@@ -1,4 +1,4 @@
-"""An adapter merged into its base: plain weights in Hugging Face's layout, for what knows no adapters."""
+"""An adapter merged into its base: plain weights in Hugging Face's layout, for servers without adapters."""
 
 import json
 import shutil
@@ -25,17 +25,24 @@ def open_adapted(base_dir: Path, adapter_dir: Path) -> Any:
     try:
         base = AutoModelForCausalLM.from_pretrained(base_dir, dtype=torch.float32, local_files_only=True)
         return PeftModel.from_pretrained(base, adapter_dir).eval()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:  # what the two libraries raise for files that differ
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+    ) as error:  # what the two libraries raise for files that do not fit
         reason = str(error).strip().splitlines()
-        said = reason[0] if reason else type(error).__name__
-        raise TrainingError(f"{adapter_dir} cannot be put on {base_dir} ({said}); is it of that base?") from error
+        message = reason[0] if reason else type(error).__name__
+        raise TrainingError(
+            f"{adapter_dir} cannot be loaded on {base_dir} ({message}); was it trained on that base?"
+        ) from error
 
 
 def merge(base_dir: Path, adapter_dir: Path, out: Path, *, precision: MergedPrecision = "bf16") -> Path:
-    """Write base plus adapter as weights of their own into `out`; returns `out`.
+    """Write base plus adapter as merged weights into `out`; returns `out`.
 
-    The sum is made in float32. Never train on the result: adapters are trained from the frozen base, and a note in its
-    config.json has training refuse it. Raises TrainingError if the two do not fit.
+    The sum is computed in float32. Never train on the result: adapters are trained from the frozen base, and a note in
+    config.json makes training refuse it. Raises TrainingError if the two do not fit.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Ollama: a Modelfile that names base and adapter, with the chat format in Ollama's own template language."""
+"""Ollama: a Modelfile for base and adapter, with the chat format in Ollama's template language."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ CHATML = """{{- range .Messages }}<|im_start|>{{ .Role }}
 {{ .Content }}<|im_end|>
 {{ end }}<|im_start|>assistant
 """
-"""Qwen's and SmolLM2's format. Their templates put a system message of their own where a prompt has none; the prompts
-of this project all have one, so nothing is put there."""
+"""Qwen's and SmolLM2's format. Their templates add a default system message to a prompt without one; the prompts of
+this project all have one, so none is added here."""
 _STOPS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 MODELFILE = "Modelfile"
 
 
 def write_modelfile(base_dir: Path, path: Path, model: str, adapter: str | None = None, window: int = 8192) -> Path:
-    """Write a Modelfile to `path` and return that. `model` and `adapter` are GGUF files beside it.
+    """Write a Modelfile to `path` and return that. `model` and `adapter` are GGUF files in the same directory.
 
     Raises TrainingError if the base's chat format is not ChatML.
     """
     template = _chat_template(base_dir)
     if "<|im_start|>" not in template or "<|im_end|>" not in template:
         raise TrainingError(
-            f"{base_dir} does not chat in ChatML, the only format known here; write a Modelfile by hand"
+            f"{base_dir} does not use ChatML, the only supported chat format; write a Modelfile by hand"
         )
     lines = [f"FROM ./{model}"]
     lines += [f"ADAPTER ./{adapter}"] if adapter else []

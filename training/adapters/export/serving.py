@@ -1,4 +1,4 @@
-"""What `cra serve` runs for a base of the registry and its active adapters, for each kind of server."""
+"""The servers that `cra serve` runs for a base of the registry and its active adapters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 ServingBackend = Literal["vllm", "llama", "ollama"]
 ADAPTERS = "adapters-gguf"
-"""Folder under the data directory with adapters as the embedded model and llama.cpp load them."""
+"""Folder under the data directory with adapters in GGUF, for the embedded model and llama.cpp."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A base to be served by some kind of server. `ready` writes files that the server needs; without it only their
-    places are named."""
+    """A base to be served by a kind of server. With `ready`, the files that the server needs are written; else only
+    their paths are computed."""
 
     curated: "Engine"
     settings: Settings
@@ -35,11 +35,11 @@ class Serving:
     backend: ServingBackend
 
     def active(self) -> "list[AdapterVersion]":
-        """The adapters to be served now."""
+        """The active adapters to serve."""
         return active_on(self.curated, self.settings.data_dir, self.base)
 
     def wanted(self, ready: bool = True) -> list[AdapterSpec]:
-        """The same, as the server loads them."""
+        """The active adapters in the form that the server loads."""
         return [AdapterSpec(each.served, self._place(each, ready), rank(each.path)) for each in self.active()]
 
     def launch(self, place: ListenAddress, ready: bool = True) -> ServerLaunch:
@@ -55,7 +55,7 @@ class Serving:
         return commands.ollama(models, place)
 
     def _place(self, version: "AdapterVersion", ready: bool) -> Path:
-        """Where the server finds an adapter."""
+        """The path from which the server loads an adapter."""
         if self.backend == "vllm":
             return version.path
         source = trained(version, self.base)
@@ -96,7 +96,7 @@ class Serving:
 def make_ready(curated: "Engine", settings: Settings, version: "AdapterVersion", base: "Base") -> Path | None:
     """Have an adapter ready for the embedded model before it is asked, if it is of its base; None if it is not.
 
-    Done once per adapter; takes as long as exporting and checking it. Raises TrainingError if the export differs.
+    Done once per adapter; takes as long as an export with its check. Raises TrainingError if the export differs.
     """
     if version.base != base.id:
         raise RegistryError(f"{version.name} is of base {version.base_name}, not of {base.name}")

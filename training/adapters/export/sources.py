@@ -1,4 +1,4 @@
-"""What is to be exported or served, found by name: the adapter in the registry, its base, the GGUF that came from."""
+"""Sources of an export or a server by name: the adapter in the registry, its base, and the base's original GGUF."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ def trained(version: "AdapterVersion", base: Base) -> ExportSource:
 
 
 def of_embedded(base: Base) -> bool:
-    """Whether a base was made from the embedded model's file that is installed here."""
+    """Whether a base was converted from the installed file of the embedded model."""
     return _original(base) is not None
 
 
@@ -46,9 +46,9 @@ def _original(base: Base) -> Path | None:
 
 
 def choose_base(curated: "Engine", data_dir: Path, name: str | None) -> Base:
-    """The base to serve: the one that is named, else that of the active adapters, else the only one.
+    """The base to serve: the named one, else that of the active adapters, else the only one.
 
-    Raises RegistryError if that is not one.
+    Raises RegistryError if there is not exactly one.
     """
     from training.adapters.registry import Registry
 
@@ -58,19 +58,19 @@ def choose_base(curated: "Engine", data_dir: Path, name: str | None) -> Base:
     bases = bases or [base.id for base in list_bases(curated)]
     if len(bases) != 1:
         known = ", ".join(base.name for base in list_bases(curated)) or "none; add one with `cra bases add`"
-        raise RegistryError(f"which base is to be served? name one with --base (known: {known})")
+        raise RegistryError(f"several bases could be served; choose one with --base (known: {known})")
     return find_base(curated, bases[0])
 
 
 def active_on(curated: "Engine", data_dir: Path, base: Base) -> list["AdapterVersion"]:
-    """The active adapters of a base. Those of other bases cannot be served with it."""
+    """The active adapters of a base; those of other bases cannot be served with it."""
     from training.adapters.registry import Registry
 
     return [version for version in Registry(curated, data_dir).list() if version.active and version.base == base.id]
 
 
 def ranks_on(curated: "Engine", data_dir: Path, base: Base) -> list[int]:
-    """The ranks of all adapters of a base, so that a server takes each of them, promoted later or rolled back to."""
+    """The ranks of all adapters of a base, so that a server can load each after a promotion or rollback."""
     from training.adapters.registry import Registry
 
     return [rank(version.path) for version in Registry(curated, data_dir).list() if version.base == base.id]

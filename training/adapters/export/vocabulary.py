@@ -13,7 +13,7 @@ _TOKENIZER = "tokenizer."
 def add_vocabulary(writer: Any, base: Path, size: int) -> None:
     """Add the tokenizer of a base directory; `size` is the number of rows of its embedding.
 
-    Raises TrainingError for a tokenizer that is no byte-level BPE, or splits texts in a way llama.cpp has no name for.
+    Raises TrainingError for a tokenizer that is not byte-level BPE, or whose pre-tokeniser is unknown to llama.cpp.
     """
     import gguf
 
@@ -35,7 +35,7 @@ def add_vocabulary(writer: Any, base: Path, size: int) -> None:
 
 
 def split_name(tokenizer: dict[str, Any], base: Path) -> str:
-    """llama.cpp's name for the way in which a tokenizer cuts texts before it merges bytes. Raises TrainingError."""
+    """llama.cpp's name for a tokenizer's pre-tokeniser. Raises TrainingError if it has none."""
     steps = list(_steps(tokenizer.get("pre_tokenizer") or {}))
     kinds = [str(step.get("type")) for step in steps]
     if kinds == ["ByteLevel"]:
@@ -46,8 +46,8 @@ def split_name(tokenizer: dict[str, Any], base: Path) -> str:
     if r"\p{N}|" in pattern:
         return "qwen2"
     raise TrainingError(
-        f"{base / 'tokenizer.json'} cuts texts by {' then '.join(kinds) or 'nothing'}, for which llama.cpp's name is "
-        "not known here; give the GGUF that the base came from, its own tokenizer is then taken"
+        f"{base / 'tokenizer.json'} splits texts by {' then '.join(kinds) or 'nothing'}, for which llama.cpp's name is "
+        "unknown; give the GGUF from which the base was converted, whose tokenizer is then used"
     )
 
 
@@ -66,7 +66,7 @@ def _tokens(tokenizer: dict[str, Any], size: int, base: Path) -> tuple[list[str]
     added = {int(entry["id"]): entry for entry in tokenizer.get("added_tokens") or ()}
     most = max([*words, *added])
     if most >= size:
-        raise TrainingError(f"{base}: the tokenizer has token {most}, the embedding {size} rows; they do not belong")
+        raise TrainingError(f"{base}: the tokenizer has token {most}, the embedding {size} rows; they do not match")
     tokens: list[str] = []
     kinds: list[int] = []
     for number in range(size):
@@ -84,7 +84,7 @@ def _tokens(tokenizer: dict[str, Any], size: int, base: Path) -> tuple[list[str]
 
 
 def copy_vocabulary(writer: Any, original: Path, size: int) -> None:
-    """Copy the tokenizer's fields from the GGUF file that a base came from. Raises TrainingError if it does not fit."""
+    """Copy the tokenizer's fields from a base's original GGUF file. Raises TrainingError if it does not fit."""
     import gguf
 
     try:
@@ -94,7 +94,7 @@ def copy_vocabulary(writer: Any, original: Path, size: int) -> None:
     tokens = reader.fields.get("tokenizer.ggml.tokens")
     if tokens is None or len(tokens.data) != size:
         held = 0 if tokens is None else len(tokens.data)
-        raise TrainingError(f"{original} has {held} tokens, the base has {size}; give the GGUF that the base came from")
+        raise TrainingError(f"{original} has {held} tokens, the base has {size}; give its original GGUF file")
     for name, field in reader.fields.items():
         if name.startswith(_TOKENIZER):
             inner = field.types[-1] if len(field.types) > 1 else None

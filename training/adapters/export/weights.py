@@ -1,4 +1,4 @@
-"""A whole model, from Hugging Face's layout to one GGUF file in float16 or float32."""
+"""Conversion of a whole model from Hugging Face's layout to one GGUF file in float16 or float32."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +17,8 @@ Precision = Literal["f16", "f32"]
 def to_gguf(model_dir: Path, out: Path, *, precision: Precision = "f16", original: Path | None = None) -> Path:
     """Write the model in `model_dir` (Llama, Qwen2 or Qwen3) as the GGUF file `out`; returns `out`.
 
-    `original` is a GGUF file that the model came from: its tokenizer is taken as it is. Matrices get `precision`,
-    vectors stay float32. Raises TrainingError for what cannot be said in GGUF, or what float16 cannot hold.
+    `original` is the model's original GGUF file, whose tokenizer is copied. Matrices get `precision`, vectors stay
+    float32. Raises TrainingError for what GGUF cannot express, or float16 cannot hold.
     """
     import gguf
 

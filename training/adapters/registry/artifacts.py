@@ -1,4 +1,4 @@
-"""Directories of adapters by content: written aside, signed, made read-only, and then renamed into place, whole."""
+"""Content-addressed store of adapter directories: staged, signed, made read-only, then renamed into place."""
 
 import os
 import shutil
@@ -17,14 +17,14 @@ _EXTRA_BYTES = 5_000_000
 
 
 def add_artifact(source: Path, artifacts: Path, keys: Path, lineage: Lineage) -> Path:
-    """Put an adapter on the shelf: its two files, what explains it (curves, notes), the statement and its signature.
+    """Add an adapter to the store: its two files, curves and notes, the statement and its signature.
 
-    Returns `shelf/{hash}`. If it lies there already with the same lineage, nothing is written; a directory of that name
-    that nothing vouches for (its writer was stopped, or it was altered) is set aside, never deleted.
+    Returns `{artifacts}/{hash}`. If it exists with the same lineage, nothing is written; a directory of that name
+    without a valid signature (its writer was killed, or it was altered) is set aside, never deleted.
     """
     place = artifacts / lineage.adapter
     if place.exists():
-        if _stands(place, keys, lineage):
+        if _is_valid(place, keys, lineage):
             return place
         place.rename(artifacts / f".set-aside-{lineage.adapter}-{uuid.uuid4().hex[:8]}")
     draft = artifacts / f".adding-{uuid.uuid4().hex}"
@@ -39,9 +39,9 @@ def add_artifact(source: Path, artifacts: Path, keys: Path, lineage: Lineage) ->
         _settle(draft)
         draft.rename(place)
     except OSError as error:
-        if place.exists() and _stands(place, keys, lineage):  # another process was faster
+        if place.exists() and _is_valid(place, keys, lineage):  # another process was faster
             return place
-        raise RegistryError(f"adapter {source} cannot be put into {artifacts}: {error}") from error
+        raise RegistryError(f"adapter {source} cannot be stored in {artifacts}: {error}") from error
     finally:
         if draft.exists():
             draft.chmod(0o755)
@@ -49,7 +49,7 @@ def add_artifact(source: Path, artifacts: Path, keys: Path, lineage: Lineage) ->
     return place
 
 
-def _stands(place: Path, keys: Path, lineage: Lineage) -> bool:
+def _is_valid(place: Path, keys: Path, lineage: Lineage) -> bool:
     try:
         check_signature(place, keys)
         return read_statement(place).predicate.model_copy(update={"trained_at": lineage.trained_at}) == lineage
@@ -65,7 +65,7 @@ def _fill(source: Path, draft: Path) -> None:
 
 
 def _settle(draft: Path) -> None:
-    """Make files and directory read-only, and sure to outlive a power cut."""
+    """Make files and directory read-only and sync them to disk."""
     for file in draft.iterdir():
         handle = os.open(file, os.O_RDONLY)
         try:

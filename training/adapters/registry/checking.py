@@ -1,4 +1,4 @@
-"""Is an adapter still what was registered: files, signature, statement, row and base, each against the others?"""
+"""Integrity check of a registered adapter: files, signature, statement, row and base, against each other."""
 
 from pathlib import Path
 
@@ -12,11 +12,13 @@ from training.bases.files import hash_file
 
 
 def check_version(version: AdapterVersion, base: Base, keys: Path, *, full: bool = False) -> None:
-    """Raise RegistryError with the first thing that does not agree. `full` reads the base's files too (1 s per GB)."""
+    """Raise RegistryError with the first mismatch. `full` reads the base's files too (1 s per GB)."""
     try:
         found = content_hash(version.path)
         if found != version.id:
-            raise RegistryError(f"its files in {version.path} have hash {found[:12]}, registered was {version.id[:12]}")
+            raise RegistryError(
+                f"its files in {version.path} have hash {found[:12]}, but {version.id[:12]} was registered"
+            )
         check_signature(version.path, keys)
         _check_statement(version, read_statement(version.path), base)
         verify_base(base, full=full)
@@ -28,14 +30,14 @@ def _check_statement(version: AdapterVersion, statement: Statement, base: Base) 
     for resource in statement.subject:
         if resource.name not in FILES or hash_file(version.path / resource.name) != resource.digest["sha256"]:
             raise RegistryError(f"its statement gives another hash for {resource.name}")
-    said = statement.predicate
+    predicate = statement.predicate
     for what, stated, recorded in (
-        ("target", said.target, version.target),
-        ("adapter", said.adapter, version.id),
-        ("base", said.base, version.base),
-        ("base", said.base, base.id),
-        ("dataset", said.dataset, version.dataset_id),
-        ("plan", said.plan, version.plan_id),
+        ("target", predicate.target, version.target),
+        ("adapter", predicate.adapter, version.id),
+        ("base", predicate.base, version.base),
+        ("base", predicate.base, base.id),
+        ("dataset", predicate.dataset, version.dataset_id),
+        ("plan", predicate.plan, version.plan_id),
     ):
         if stated != recorded:
             raise RegistryError(f"its statement says {what} {stated}, the database {recorded}")

@@ -1,4 +1,4 @@
-"""What speaks for a promotion: a gate's report that says so, about this adapter, against whoever serves now."""
+"""Evidence for a promotion: a gate's report on this adapter against the active champion that says promote."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from store.learning.promotions import LoggedDecision
 from training.bases.bases import Base
 
 GATE = "gate"
-"""The rule that nobody is promoted without a gate's word."""
+"""The rule that no adapter is promoted without a gate's report."""
 
 
 def on_record(log: Sequence[LoggedDecision], adapter: str, champion: str | None) -> GateReport | None:
-    """The last report about an adapter against whoever serves now; without one, the last that said promote.
+    """The last report on an adapter against the active champion; without one, the last that said promote.
 
-    What was said before the adapter was rolled back speaks for nothing any more.
+    Reports from before a rollback of the adapter no longer count.
     """
     about = [row for row in log if row.adapter == adapter]
     since = max((place for place, row in enumerate(about, 1) if row.action == "rollback"), default=0)
@@ -27,7 +27,7 @@ def on_record(log: Sequence[LoggedDecision], adapter: str, champion: str | None)
 
 def check_subject(version: AdapterVersion, report: GateReport) -> None:
     if report.target is not version.target or report.challenger.adapter != version.id:
-        raise RegistryError(f"the gate's report is about {report.challenger.name}, not about {version.name}")
+        raise RegistryError(f"the gate's report is on {report.challenger.name}, not on {version.name}")
 
 
 def check_report(
@@ -38,12 +38,12 @@ def check_report(
         if undone:
             raise GuardrailError(
                 GATE,
-                f"{version.name} was rolled back ({undone[-1]}), and what a gate said of it before does not count any "
-                'more; train another, or go past this on record with --override "reason"',
+                f"{version.name} was rolled back ({undone[-1]}), and earlier gate reports no longer "
+                'count; train another, or override this on record with --override "reason"',
             )
         raise GuardrailError(
             GATE,
-            f"no passing report on {version.name} is on record; `cra train` gates it, or give a reason to go past this",
+            f"no passing report on {version.name} is on record; gate it with `cra train` or give --override",
         )
     check_subject(version, report)
     if report.verdict is not GateVerdict.PROMOTE:
@@ -51,27 +51,27 @@ def check_report(
         raise GuardrailError(
             GATE,
             f"{version.name} did not pass ({report.verdict.value}: {why}); train on more data, evaluate on more items, "
-            'or go past this on record with --override "reason"',
+            'or override this on record with --override "reason"',
         )
     if report.champion.adapter != champion:
         against = report.champion.name
         raise GuardrailError(
             GATE,
-            f"{version.name} passed against {against}, which does not serve now; `cra train` gates it again",
+            f"{version.name} passed against {against}, which is no longer active; gate it again with `cra train`",
         )
 
 
 def check_same_base(version: AdapterVersion, serving: AdapterVersion | None, adopted: Base | None) -> None:
-    """Raise GuardrailError if another base is in use: one was adopted, or an adapter of one serves. No gate compared
-    the two, and the one would go out of service though its base is what is asked."""
+    """Raise GuardrailError if another base is in use: one was adopted, or has the active adapter. No gate compared the
+    two bases, and promotion would deactivate the adapter of the base that is served."""
     if adopted is not None and adopted.id != version.base:
-        in_use, why = adopted.name, f"{version.target.value} is served by base {adopted.name}"
+        in_use, why = adopted.name, f"{version.target.value} uses base {adopted.name}"
     elif serving is not None and serving.base != version.base:
-        in_use, why = serving.base_name, f"{serving.name} serves on base {serving.base_name}"
+        in_use, why = serving.base_name, f"{serving.name} is active on base {serving.base_name}"
     else:
         return
     raise GuardrailError(
         "same-base",
-        f"{why}, and {version.name} is of base {version.base_name}; if that is served now instead of {in_use}, say so "
+        f"{why}, and {version.name} is of base {version.base_name}; if that base replaces {in_use}, adopt it "
         f'first: cra bases adopt {version.base_name} --role {version.target.role} --reason "..."',
     )

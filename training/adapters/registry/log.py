@@ -1,4 +1,4 @@
-"""What the promotion log says: the base that was adopted, and the adapters that served one after another."""
+"""State derived from the promotion log: the adopted base, and the history of active adapters."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from store.learning.promotions import LoggedDecision
 
 
 def adopted(log: Sequence[LoggedDecision]) -> str | None:
-    """The base that was adopted last, by a target's log; None: none was, so that any may serve."""
+    """The last adopted base in a target's log; None if none was adopted, so that any may be used."""
     return next((row.base for row in reversed(log) if row.action == "adopt"), None)
 
 
 def served_before(log: Sequence[LoggedDecision]) -> list[str | None]:
-    """Who served a target before the one that serves now, most recent first, down to the base alone (None).
+    """The adapters that were active before the current one, most recent first, down to the base alone (None).
 
-    A promotion puts its adapter on top; a rollback takes away all above the one it went back to.
+    A promotion pushes its adapter; a rollback pops all above the one that it restored.
     """
     stack: list[str | None] = [None]
     for row in log:

@@ -1,10 +1,10 @@
-"""The registry of adapters: versions that never change, an alias per target that does, and a log of why.
+"""The registry of adapters: immutable versions, one alias per target, and a log of decisions.
 
-    register   a trained adapter gets a directory by its content, a signed statement and the next number
-    promote    it serves its target from now on, by a gate's report or by a person's reason
-    rollback   whoever served before serves again
+    register   a trained adapter gets a content-addressed directory, a signed statement and the next number
+    promote    the alias of its target moves to it, by a gate's report or a person's reason
+    rollback   the alias moves back to the previous adapter
 
-Nothing is ever deleted: there is no call for it.
+Nothing is ever deleted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,11 @@ _Log = list[LoggedDecision]
 
 
 class Registry:
-    """Adapters under `data_dir`, known to a curated database. Several processes may use it at a time."""
+    """Adapters under `data_dir`, recorded in a curated database. Safe for concurrent processes."""
 
     def __init__(self, curated: "Engine", data_dir: Path) -> None:
         self._curated = curated
-        self.shelves, self.keys = data_dir / "adapters", data_dir / "keys"
+        self.artifacts, self.keys = data_dir / "adapters", data_dir / "keys"
 
     def register(
         self,
@@ -56,9 +56,9 @@ class Registry:
         evaluations: Sequence[str] = (),
         trained_at: datetime | None = None,
     ) -> AdapterVersion:
-        """Take in a trained adapter (PEFT layout) of a base (name or hash); the same files again change nothing.
+        """Register a trained adapter (PEFT layout) of a base (name or hash). Idempotent for the same files.
 
-        Raises RegistryError if it is damaged, is no plain LoRA, does not fit the base, or is known for another target.
+        Raises RegistryError if it is damaged, not a plain LoRA, does not fit the base, or has another target.
         """
         found = find_base(self._curated, base)
         check_adapter(adapter_dir, found)
@@ -77,7 +77,7 @@ class Registry:
         )
         known = self._find(lineage.adapter)
         if known is None:
-            place = add_artifact(adapter_dir, self.shelves / target.value, self.keys, lineage)
+            place = add_artifact(adapter_dir, self.artifacts / target.value, self.keys, lineage)
             add_adapter(
                 self._curated,
                 lineage.adapter,
@@ -91,18 +91,19 @@ class Registry:
             )
             known = self.show(lineage.adapter)
         if (known.target, known.base) != (target, found.id):
-            raise RegistryError(f"these weights are known as {known.name} on base {known.base_name}; train others")
+            raise RegistryError(
+                f"these weights are already registered as {known.name} on base {known.base_name}; train others"
+            )
         return known
 
     def promote(
         self, version: AdapterVersion | str, report: GateReport | None = None, override: str | None = None
     ) -> AdapterVersion:
-        """Let an adapter serve its target, for running routers within a second.
+        """Make an adapter active for its target; running routers follow within a second.
 
-        It needs a report that says promote, about this adapter against whoever serves now (without one, the last on
-        record counts), and whoever serves has to be of the same base. `override`, a person's reason, goes past both
-        and is kept. Raises GuardrailError without either, RegistryError if the adapter was altered or its base is
-        superseded.
+        This needs a report that says promote, on this adapter against the active champion (default: the last on
+        record), and a champion of the same base. `override`, a person's reason, waives both and is logged. Raises
+        GuardrailError without either, RegistryError if the adapter was altered or its base is superseded.
         """
         chosen = self._current(version)
         check_version(chosen, self._base(chosen.base), self.keys)
@@ -125,15 +126,15 @@ class Registry:
         return self._current(chosen.id)
 
     def reject(self, version: AdapterVersion | str, report: GateReport) -> None:
-        """Note that a gate turned an adapter down; whoever serves goes on. Noted once for one report."""
+        """Log that a gate rejected an adapter; the champion stays. Logged once per report."""
         self._note(version, "reject", report)
 
     def inconclusive(self, version: AdapterVersion | str, report: GateReport) -> None:
-        """Note that a gate could not tell; whoever serves goes on. Noted once for one report."""
+        """Log that a gate was inconclusive; the champion stays. Logged once per report."""
         self._note(version, "inconclusive", report)
 
     def refuse(self, target: TrainingTarget, reason: str, override: str | None = None) -> None:
-        """Note that a rule stopped a step about a target, or that a person went past it."""
+        """Log that a rule stopped a step for a target, or that a person overrode it."""
         with deciding(self._curated) as connection:
             log_decision(connection, RegistryDecision(target, "refuse", None, reason, override))
 
@@ -149,7 +150,7 @@ class Registry:
         return ""
 
     def withhold(self, version: AdapterVersion | str, report: GateReport, reason: str) -> None:
-        """Note why an adapter that passed its gate was not promoted; its report stays on record. Noted once."""
+        """Log why an adapter that passed its gate was not promoted, with its report. Logged once."""
         self._note(version, "refuse", report, reason)
 
     def _adopted(self, log: Sequence[LoggedDecision]) -> Base | None:
@@ -168,21 +169,21 @@ class Registry:
                 )
 
     def rollback(self, target: TrainingTarget, reason: str) -> AdapterVersion | None:
-        """Let whoever served a target before serve again; None: the base alone. Again goes one further back.
+        """Restore the previous adapter of a target; None: the base alone. Each call goes one step further back.
 
-        Of an adapter that is not intact, or whose base is not in use any more, the one before it is taken. Raises
-        RegistryError if no adapter serves.
+        An adapter that is not intact, or whose base is no longer in use, is skipped. Raises RegistryError if no
+        adapter is active.
         """
         with deciding(self._curated) as connection:
             now = serving(connection, target)
             if now is None:
-                raise RegistryError(f"no adapter serves {target.value}, so there is none to go back from")
+                raise RegistryError(f"no adapter is active for {target.value}, so there is nothing to roll back")
             candidate = self._go_back(connection, target, now, reason)
         return None if candidate is None else self._current(candidate)
 
     def take_back(self, version: AdapterVersion, reason: str) -> bool:
-        """Roll back an adapter if it still serves; whether it did. Somebody may have decided otherwise meanwhile, and
-        whoever serves then is none of ours to take away."""
+        """Roll back an adapter if it is still active; returns whether it was. If the alias has moved since, nothing
+        changes (compare-and-set)."""
         with deciding(self._curated) as connection:
             if serving(connection, version.target) != version.id:
                 return False
@@ -202,7 +203,7 @@ class Registry:
         return candidate
 
     def _unfit(self, candidate: str | None, base: str | None) -> str:
-        """Why an adapter may not serve again; empty: it may. `base` is the hash of the one that was adopted."""
+        """Why an adapter cannot be restored; empty if it can. `base` is the hash of the adopted base."""
         if candidate is None:
             return ""
         version = self._current(candidate)
@@ -216,10 +217,10 @@ class Registry:
         return "" if intact else f"{version.name} is not intact"
 
     def adopt_base(self, base: str, reason: str, role: Role | None = None) -> _Versions:
-        """Take a new base into use for a role (unset: the base's own, or both): adapters of other bases of that role
-        stop serving, and no rollback goes back behind it. Returns those that stopped.
+        """Adopt a base for a role (unset: the base's own, or both): adapters of other bases of that role are
+        deactivated, and no rollback restores them. Returns the deactivated ones.
 
-        They would not be sent to an endpoint of the new base anyway; this makes the record say so.
+        An endpoint of the new base would not be asked for them anyway; this records it.
         """
         found = find_base(self._curated, base)
         served = role or found.role
@@ -242,7 +243,7 @@ class Registry:
         return [self._current(version) for version in stopped]
 
     def active(self, target: TrainingTarget) -> AdapterVersion | None:
-        """The adapter that serves a target; None: the base alone."""
+        """The active adapter of a target; None: the base alone."""
         return next((version for version in self.list(target) if version.active), None)
 
     def list(self, target: TrainingTarget | None = None) -> _Versions:
@@ -260,7 +261,7 @@ class Registry:
         return found[0]
 
     def log(self, target: TrainingTarget | None = None) -> _Log:
-        """All decisions, or those about a target, oldest first."""
+        """All decisions, or those on a target, oldest first."""
         return promotion_log(self._curated, target)
 
     def verify(self, name: str) -> AdapterVersion:

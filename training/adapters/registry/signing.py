@@ -1,7 +1,7 @@
-"""Signatures over adapter directories: ECDSA by a key of this installation, in the format of model-signing.
+"""Signatures over adapter directories: ECDSA with a key of this installation, in the format of model-signing.
 
-The private key is made on first use, readable by its owner alone, and never leaves its file. Whoever receives adapters
-verifies them with the public key beside it, offline.
+The private key is created at first use, readable by its owner only, and never leaves its file. Recipients of adapters
+verify them offline with the public key stored next to it.
 """
 
 import os
@@ -31,7 +31,7 @@ def sign(directory: Path, keys: Path) -> None:
 
 
 def check_signature(directory: Path, keys: Path) -> None:
-    """Raise RegistryError unless every file of a directory is as it was signed here, and none was added or taken."""
+    """Raise RegistryError unless every file of a directory is as signed here, and none was added or removed."""
     from cryptography.exceptions import InvalidSignature
     from model_signing import verifying
 
@@ -48,11 +48,11 @@ def check_signature(directory: Path, keys: Path) -> None:
         raise RegistryError(f"{signature}: it was not made with the key {public}, or it was altered") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RegistryError(f"{signature} does not fit what lies beside it: {first}") from error
+        raise RegistryError(f"{signature} does not match the files: {first}") from error
 
 
 def _hashing(signature: Path) -> Any:
-    """What is hashed: every file but the signature itself."""
+    """The hashing configuration: every file except the signature itself."""
     from model_signing import hashing
 
     config: Any = hashing.Config
@@ -60,7 +60,7 @@ def _hashing(signature: Path) -> Any:
 
 
 def _private_key(keys: Path) -> Path:
-    """The private key's file, made if there is none; of several processes that make one, the first wins."""
+    """The private key's file, created if missing; if several processes create it, the first wins."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -72,7 +72,7 @@ def _private_key(keys: Path) -> Path:
         )
         _create(path, pem, 0o600)
     if path.stat().st_mode & 0o077:
-        raise RegistryError(f"{path} may be read by others; `chmod 600` it, or make a new key if it may be known")
+        raise RegistryError(f"{path} is readable by others; `chmod 600` it, or create a new key if it may have leaked")
     if not (keys / _PUBLIC).exists():
         key = serialization.load_pem_private_key(path.read_bytes(), None).public_key()
         pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -81,7 +81,7 @@ def _private_key(keys: Path) -> Path:
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:
-    """Make a file whole, unless another process did meanwhile."""
+    """Create a file atomically, unless another process already did."""
     draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

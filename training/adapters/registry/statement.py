@@ -1,4 +1,4 @@
-"""Where an adapter comes from, as a statement in the form of in-toto: subjects by hash, and what they were made of."""
+"""Provenance of an adapter as an in-toto statement: subjects by hash, and their materials."""
 
 import json
 from datetime import datetime
@@ -25,8 +25,8 @@ class Resource(Frozen):
 
 
 class Lineage(Frozen):
-    """What an adapter was made of. `adapter`, `base`, `dataset` and `plan` are hashes; `parents` the datasets that its
-    own grew out of, `evaluations` the ids of those that its gate compares: its champion's, and its own."""
+    """The lineage of an adapter. `adapter`, `base`, `dataset` and `plan` (the training job) are hashes; `parents` the
+    datasets that its own extends, `evaluations` the ids that its gate compares: the champion's and its own."""
 
     target: TrainingTarget
     adapter: str
@@ -42,7 +42,7 @@ class Lineage(Frozen):
 
 
 class Statement(Frozen):
-    """The statement, as it lies beside the weights."""
+    """The statement, stored with the weights."""
 
     type: str = Field(_TYPE, alias="_type")
     subject: tuple[Resource, ...]
@@ -51,7 +51,7 @@ class Statement(Frozen):
 
 
 def make_statement(files: dict[str, str], lineage: Lineage) -> Statement:
-    """The statement about files, given by name and SHA-256."""
+    """The statement about files, each by name and SHA-256."""
     subject = tuple(Resource(name=name, digest={"sha256": files[name]}) for name in FILES)
     return Statement(subject=subject, predicate=lineage)
 

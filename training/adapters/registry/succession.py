@@ -1,4 +1,4 @@
-"""Which bases are a thing of the past: a newer tuned base of a role supersedes those before it."""
+"""Superseded bases: a newer tuned base of a role supersedes the earlier ones."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def superseding(curated: "Engine", own: Base, role: Role) -> str:
-    """The newest tuned base of a role that came after a base; empty if none did."""
+    """The newest tuned base of a role that is newer than a base; empty if there is none."""
     since = own.version or 0 if own.role == role else 0
     newer = [base for base in list_bases(curated) if base.role == role and (base.version or 0) > since]
     return newer[-1].name if newer else ""

@@ -1,6 +1,6 @@
-"""Is a directory an adapter that servers take, and does it fit its base? Told from headers; nothing is loaded.
+"""Checks that a directory is an adapter that servers accept and that fits its base, from headers, without loading it.
 
-An adapter that does not fit is not always refused by a server: it may answer as the base does, with success.
+A server does not always refuse an adapter that does not fit: it may silently answer as the base does.
 """
 
 import json
@@ -21,13 +21,13 @@ _REFUSED = (
     "modules_to_save", "use_dora", "lora_bias", "use_qalora", "trainable_token_indices", "target_parameters",
     "layer_replication", "alora_invocation_tokens", "rank_pattern", "alpha_pattern",
 )  # fmt: skip
-"""What vLLM refuses or passes over in silence."""
+"""Options that vLLM refuses or silently ignores."""
 _CHANGES_BASE = ("pissa", "olora", "loftq", "corda")
-"""Ways to begin that change the base's own weights: such an adapter fits no frozen base."""
+"""Initialisations that change the base's own weights: such an adapter fits no frozen base."""
 
 
 class Tensor(NamedTuple):
-    """A tensor as a safetensors header has it; `start` and `end` are bytes from the beginning of the file."""
+    """A tensor in a safetensors header; `start` and `end` are bytes from the beginning of the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -61,17 +61,17 @@ def _config(file: Path, base: Base) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RegistryError(f"{file}: not readable as JSON ({error}); a PEFT adapter has one") from error
+        raise RegistryError(f"{file}: not readable as JSON ({error}); a PEFT adapter needs it") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise RegistryError(f"{file}: peft_type is not LORA; only LoRA adapters are served")
     named = config.get("base_model_name_or_path")
     if named != base.name:
-        raise RegistryError(f"{file}: made for base {named!r}, not for {base.name!r}; name its own base")
+        raise RegistryError(f"{file}: trained on base {named!r}, not on {base.name!r}; give its own base")
     for name in _REFUSED:
         if config.get(name):
-            raise RegistryError(f"{file}: {name} is set, which servers do not take; train without it")
+            raise RegistryError(f"{file}: {name} is set, which servers do not support; train without it")
     if config.get("bias", "none") != "none":
-        raise RegistryError(f"{file}: bias is {config['bias']!r}, which servers do not take; train with bias = none")
+        raise RegistryError(f"{file}: bias is {config['bias']!r}, which servers do not support; train with bias = none")
     begun = config.get("init_lora_weights")
     if isinstance(begun, str) and begun.lower().startswith(_CHANGES_BASE):
         raise RegistryError(
@@ -79,19 +79,19 @@ def _config(file: Path, base: Base) -> dict[str, Any]:
         )
     rank = config.get("r")
     if not isinstance(rank, int) or not 1 <= rank <= MAX_RANK:
-        raise RegistryError(f"{file}: rank r is {rank!r}; servers take 1 to {MAX_RANK}")
+        raise RegistryError(f"{file}: rank r is {rank!r}; servers support 1 to {MAX_RANK}")
     return config
 
 
 def header(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name, from its header. Raises RegistryError if it is no such file, or its
-    header and its length do not agree."""
+    """The tensors of a safetensors file by name, from its header. Raises RegistryError if it is not such a file, or its
+    header and length do not match."""
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= min(size - 8, 100_000_000):
-                raise RegistryError(f"{file}: not a safetensors file, or cut off")
+                raise RegistryError(f"{file}: not a safetensors file, or truncated")
             entries = json.loads(stream.read(length))
         entries.pop("__metadata__", None)
         begin = 8 + length
@@ -109,7 +109,7 @@ def header(file: Path) -> dict[str, Tensor]:
             raise RegistryError(f"{file}: tensor {name} does not begin where the one before it ends")
         at = tensor.end
     if at != size:
-        raise RegistryError(f"{file}: {size} bytes long where its header says {at}; it is cut off or altered")
+        raise RegistryError(f"{file}: {size} bytes long, but its header says {at}; it is truncated or altered")
     return found
 
 
@@ -128,9 +128,11 @@ def _check_tensors(
         part = name.removesuffix(".weight")
         module, _, side = part.rpartition(".")
         if not name.endswith(".weight") or not module.startswith(_PREFIX) or side not in ("lora_A", "lora_B"):
-            raise RegistryError(f"{file}: tensor {name} is none of a plain LoRA (lora_A and lora_B only)")
+            raise RegistryError(f"{file}: tensor {name} does not belong to a plain LoRA (lora_A and lora_B only)")
         if tensor.dtype not in _BYTES or tensor.end - tensor.start != math.prod(tensor.shape) * _BYTES[tensor.dtype]:
-            raise RegistryError(f"{file}: tensor {name} has {tensor.end - tensor.start} bytes, not those of its shape")
+            raise RegistryError(
+                f"{file}: tensor {name} has {tensor.end - tensor.start} bytes, which does not match its shape"
+            )
         modules.setdefault(module.removeprefix(_PREFIX), {})[side] = tensor
     for module, sides in modules.items():
         shape = shapes.get(f"{module}.weight")
@@ -141,9 +143,9 @@ def _check_tensors(
         for side, expected in wanted.items():
             found = sides[side].shape if side in sides else None
             if found != expected:
-                raise RegistryError(f"{file}: {module}.{side} has shape {found}, its base and rank want {expected}")
+                raise RegistryError(f"{file}: {module}.{side} has shape {found}, its base and rank need {expected}")
     targets = config.get("target_modules")
-    if isinstance(targets, list):  # a text is a pattern over names, which is not tried here
+    if isinstance(targets, list):  # a string is a pattern over names, which is not checked here
         for module in modules:
             if not any(module == target or module.endswith(f".{target}") for target in targets):
                 raise RegistryError(f"{file}: {module} is not among target_modules of {CONFIG}")
@@ -161,11 +163,11 @@ def _check_finite(file: Path, tensors: dict[str, Tensor]) -> None:
         for name, tensor in tensors.items():
             stream.seek(tensor.start)
             values = np.frombuffer(stream.read(tensor.end - tensor.start), dtype=kinds[tensor.dtype])
-            brain = tensor.dtype == "BF16"  # all exponent bits set: not a number, or infinite
+            brain = tensor.dtype == "BF16"  # all exponent bits set: NaN or infinite
             finite = bool(np.all((values & 0x7F80) != 0x7F80)) if brain else bool(np.all(np.isfinite(values)))
             if not finite:
-                raise RegistryError(f"{file}: tensor {name} holds numbers that are none (NaN or infinite)")
+                raise RegistryError(f"{file}: tensor {name} holds NaN or infinite values")
             if ".lora_B." in name:
                 moved = moved or bool(np.any(values & 0x7FFF if brain else values))
     if not moved:
-        raise RegistryError(f"{file}: every lora_B is zero, so the adapter changes nothing; train it first")
+        raise RegistryError(f"{file}: every lora_B is zero, so the adapter has no effect; train it first")

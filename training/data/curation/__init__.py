@@ -1,4 +1,4 @@
-"""Runs become datasets: filtered, without duplicates and evaluation items, balanced, mixed with replay, versioned."""
+"""Curation of datasets: filtering, deduplication, decontamination, balancing, replay, versioning."""
 
 from training.data.curation.advice import TrainingAdvice, advise, read_advice
 from training.data.curation.card import Card

@@ -1,8 +1,8 @@
-"""Which target needs training most, and with what data, by what the runs on record show.
+"""Which target needs training most, and with what data, according to the recorded runs.
 
-A target's need is the share of attributed failures that are put down to it, plus the share of its answers that could
-not be read. Failures of retrieval are put down to the stage that lost sight of what the commit changes: a file that was
-no candidate was not named by the analysis, one judged irrelevant was lost by scope, and a symbol by precision.
+A target's need is the share of attributed failures that are its own, plus the share of its answers that could not be
+parsed. Failures of retrieval are attributed to the stage that lost something the commit changes: the analysis for a
+file that was no candidate, scope for a file judged irrelevant, and precision for a symbol.
 """
 
 import json
@@ -37,16 +37,16 @@ WANTED: dict[TrainingTarget, int] = {
     TrainingTarget.TASK_ANALYSIS: 3_000,
     TrainingTarget.PLANNING: 1_000,
 }
-"""Examples that a target is best trained on; of planning, preferences."""
+"""Recommended number of examples per target; for planning, of preferences."""
 _KNOWING = ("gold", "null")
 _OFTEN = 0.1
 _SHORTEST_ID = 8
 
 
 class TrainingNeed(Frozen):
-    """How a target stands. `examples` and `preferences` are what there is to train on, before balance and limits;
-    `failures` are those attributed to it, `malformed` is the share of its `answers` that could not be read. `waits` is
-    what must come before its training."""
+    """The state of a target. `examples` and `preferences` are available for training, before balancing and limits;
+    `failures` are attributed to it, `malformed` is the share of its `answers` that could not be parsed. `waits` lists
+    unmet prerequisites of its training."""
 
     target: TrainingTarget
     examples: dict[str, int]
@@ -62,11 +62,11 @@ class TrainingNeed(Frozen):
 
 
 class TrainingAdvice(Frozen):
-    """What to train next and why; targets in the order of the tiers. `campaigns` are the runs it rests on.
+    """What to train next and why; targets in the order of the tiers. `campaigns` are those it is based on.
 
-    `planners` are those whose answers and failures were counted, `undetermined` failures are put down to nothing.
-    `in_turn` are the targets whose turn it is by the order of the tiers, `held_out` repositories of which no examples
-    were counted.
+    `planners` are those whose answers and failures were counted, `undetermined` failures have no attribution. `in_turn`
+    are the targets whose prerequisites in the order of tiers are met, `held_out` repositories whose examples were not
+    counted.
     """
 
     kind: Literal["train-plan"] = "train-plan"
@@ -82,16 +82,16 @@ class TrainingAdvice(Frozen):
     held_out: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The advice as the text whose SHA-256 is its id."""
+        """The advice as a text, whose SHA-256 is its id."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1)
 
 
 def advise(
-    raw: RawStore, settings: CurationSettings, standing: TierStatus, held_out: Collection[str] = ()
+    raw: RawStore, settings: CurationSettings, status: TierStatus, held_out: Collection[str] = ()
 ) -> tuple[str, TrainingAdvice]:
-    """The advice that the runs on record lead to, and its id, under which it is kept; the same for the same runs.
+    """The advice from the recorded runs, stored under its id; returns both. The same runs give the same advice.
 
-    `held_out` repositories are kept for evaluation, so nothing of them is there to train on.
+    `held_out` repositories are reserved for evaluation, so they are not training data.
     """
     with reading(raw.engine) as connection:
         runs = list(read_runs(connection))
@@ -102,7 +102,7 @@ def advise(
     stages, _ = raw.usage_so_far()
     use = [each for each in stages if each.planner in planners]
     needs = tuple(
-        _need(read_pairs(raw, target, settings).without(held_out), blamed, use, settings, missing(target, standing))
+        _need(read_pairs(raw, target, settings).without(held_out), blamed, use, settings, missing(target, status))
         for target in ORDER
     )
     weakest, reason = _weakest(needs, planners)
@@ -115,7 +115,7 @@ def advise(
         undetermined=blamed[None],
         campaigns=tuple(sorted({run.campaign for run in runs})),
         templates=REVISION,
-        in_turn=tuple(next_targets(standing)),
+        in_turn=tuple(next_targets(status)),
         held_out=tuple(sorted(held_out)),
     )
     return raw.put_text(advice.text()), advice
@@ -137,7 +137,7 @@ def read_advice(raw: RawStore, advice_id: str) -> tuple[str, TrainingAdvice]:
 
 
 def _blamed(connection: "Connection", run: ClosedRun) -> TrainingTarget | None:
-    """The target that a failure is put down to."""
+    """The target to which a failure is attributed."""
     if run.label == Label.CODE:
         return TrainingTarget.CODE
     if run.label == Label.PLAN:
@@ -178,7 +178,7 @@ def _need(
     answers = sum(each.questions for each in use if each.stage in stages)
     unread = sum(each.malformed for each in use if each.stage in stages)
     malformed = unread / answers if answers else 0.0
-    told = sum(count for label, count in blamed.items() if label is not None)
+    attributed = sum(count for label, count in blamed.items() if label is not None)
     failures = blamed.get(target, 0)
     items = [pair.provenance for pair in harvest.pairs]
     need = TrainingNeed(
@@ -190,7 +190,7 @@ def _need(
         failures=failures,
         answers=answers,
         malformed=round(malformed, 4),
-        need=round((failures / told if told else 0.0) + malformed, 4),
+        need=round((failures / attributed if attributed else 0.0) + malformed, 4),
         advice=(),
         waits=tuple(waits),
     )
@@ -198,32 +198,32 @@ def _need(
 
 
 def _advice(need: TrainingNeed, settings: CurationSettings) -> list[str]:
-    """What data would help a target, most wanted first."""
-    said = []
+    """The data that would help a target, most needed first."""
+    hints = []
     have, wanted = sum(need.examples.values()), WANTED[need.target]
     if have < wanted and need.target is not TrainingTarget.PLANNING:
-        said.append(f"{have} of {wanted} examples: run gold on more commits (`cra campaign PACKAGE --planner gold`)")
+        hints.append(f"{have} of {wanted} examples: run gold on more commits (`cra campaign PACKAGE --planner gold`)")
     if need.organisations < settings.min_organisations:
-        said.append(
+        hints.append(
             f"repositories of {need.organisations} organisations, {settings.min_organisations} are wanted: "
             "prepare others from their URLs (`cra prepare URL`), as local paths do not say whose they are"
         )
     if need.target in (TrainingTarget.CODE, TrainingTarget.PLANNING) and need.preferences < wanted:
-        said.append(
+        hints.append(
             f"{need.preferences} of {wanted} preferences: samples of one task that pass and fail make them "
             "(`cra campaign PACKAGE --planner student --temperatures 0.3,0.6,0.9 --samples 2`)"
         )
     if need.malformed >= _OFTEN:
-        said.append(f"{need.malformed:.0%} of answers cannot be read: gold's examples teach the format")
+        hints.append(f"{need.malformed:.0%} of answers cannot be read: gold's examples teach the format")
     if have and set(need.examples) == {"synthetic"}:
-        said.append("all examples are gold's: a teacher's passes show other ways (`--planner teacher`)")
-    return said
+        hints.append("all examples are gold's: a teacher's passes show other ways (`--planner teacher`)")
+    return hints
 
 
 def _weakest(needs: Sequence[TrainingNeed], planners: Sequence[str]) -> tuple[TrainingTarget | None, str]:
     if not planners:
         return None, "no model has run yet, so nothing has failed; `cra campaign PACKAGE --planner student` shows where"
-    worst = max(needs, key=lambda need: need.need)  # of equals the first, which is the order of the tiers
+    worst = max(needs, key=lambda need: need.need)  # ties: the first in the order of tiers
     if worst.need == 0:
         return None, f"no failure of {', '.join(planners)} is put down to a stage, and every answer could be read"
     turn = f"; its turn has not come: it waits for {', '.join(worst.waits)}" if worst.waits else ""

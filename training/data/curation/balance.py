@@ -1,4 +1,4 @@
-"""Shares: how much of a dataset one domain, one stage, or the commonest class may have."""
+"""Limits on the share of one domain, one stage, or the commonest class in a dataset."""
 
 import math
 from collections import Counter
@@ -15,9 +15,9 @@ ORGANISATIONS, DOMAIN_SHARE = "organisations", "domain-share"
 
 
 def check_spread(examples: Sequence[Example], organisations: int, share: float) -> None:
-    """Raises GuardrailError for repositories of too few organisations, or of too few domains for any to have so little.
+    """Raises GuardrailError for repositories of too few organisations, or of too few domains for the share.
 
-    Repositories whose organisation or domain nobody knows count as one.
+    Repositories with an unknown organisation or domain count as one.
     """
     owners = sorted({example.provenance.organisation for example in examples})
     if len(owners) < organisations:
@@ -26,7 +26,7 @@ def check_spread(examples: Sequence[Example], organisations: int, share: float) 
             ORGANISATIONS,
             f"examples come from {len(owners)} organisation{'s' if len(owners) > 1 else ''} ({', '.join(owners)}), and "
             f"{organisations} are wanted; "
-            f"add repositories{local}, or go past this on record with --min-organisations {len(owners)}",
+            f"add repositories{local}, or override this on record with --min-organisations {len(owners)}",
         )
     domains = sorted({example.provenance.domain for example in examples})
     if len(domains) * share < 1:
@@ -34,12 +34,12 @@ def check_spread(examples: Sequence[Example], organisations: int, share: float) 
         raise GuardrailError(
             DOMAIN_SHARE,
             f"examples come from {len(domains)} domains ({', '.join(domains)}), so one has more than {share:.0%}; "
-            f"add repositories, or go past this on record with --max-domain-share {least}",
+            f"add repositories, or override this on record with --max-domain-share {least}",
         )
 
 
 def within_share(examples: Sequence[Example], group: Callable[[Example], str], share: float) -> list[Example]:
-    """The most examples of which no group has more than a share; of a group too large the best stay."""
+    """The largest subset in which no group exceeds a share; the best examples of a large group stay."""
     sizes = Counter(group(example) for example in examples)
     total = len(examples)
     while total and (fits := sum(min(size, math.floor(share * total + 1e-9)) for size in sizes.values())) < total:
@@ -55,19 +55,19 @@ def within_share(examples: Sequence[Example], group: Callable[[Example], str], s
 
 
 def by_stage(examples: Sequence[Example], share: float) -> list[Example]:
-    """Examples of which no stage has more than a share; of fewer stages than that allows, each may have as much."""
+    """Examples in which no stage exceeds a share; with too few stages for that, all get equal shares."""
     stages = {example.item.stage for example in examples}
     return within_share(examples, lambda each: each.item.stage.value, max(share, 1 / len(stages))) if stages else []
 
 
 def class_counts(stage: Stage, examples: Sequence[Example]) -> Counter[str]:
-    """How often each class is given in the answers of a stage that classifies."""
+    """Counts of each class in the answers of a classifying stage."""
     pairs = [example.item for example in examples if isinstance(example.item, Pair)]
     return Counter(each for pair in pairs for each in classes_of(stage, pair.answer))
 
 
 def by_class(stage: Stage, examples: Sequence[Example], share: float) -> list[Example]:
-    """Examples of scope or precision, of which those that know only the commonest class have at most a share."""
+    """Examples of scope or precision, in which those with only the commonest class have at most a share."""
     if stage not in CLASSES:
         return list(examples)
     counts = class_counts(stage, examples)
@@ -76,9 +76,9 @@ def by_class(stage: Stage, examples: Sequence[Example], share: float) -> list[Ex
 
 
 def by_sought(stage: Stage, examples: Sequence[Example], share: float) -> list[Example]:
-    """Examples of scope or precision, of which those without the class that is sought have at most a share.
+    """Examples of scope or precision, in which those without the relevant class have at most a share.
 
-    Undersampling: a small model learns the frequencies first, and what it must not miss is the rarest.
+    Undersampling: a small model learns the class frequencies first, and the class it must not miss is the rarest.
     """
     if stage not in SOUGHT:
         return list(examples)
@@ -86,19 +86,19 @@ def by_sought(stage: Stage, examples: Sequence[Example], share: float) -> list[E
 
 
 def _few(examples: Sequence[Example], dull: Callable[[Pair], bool], share: float) -> list[Example]:
-    """Examples of which the dull ones have at most a share; of these the best stay."""
+    """Examples in which the dull ones have at most a share; the best of these stay."""
     found = [example for example in examples if isinstance(example.item, Pair) and dull(example.item)]
-    telling = len(examples) - len(found)
-    most = len(found) if share == 1 else math.floor(share / (1 - share) * telling + 1e-9)
+    others = len(examples) - len(found)
+    most = len(found) if share == 1 else math.floor(share / (1 - share) * others + 1e-9)
     dropped = {example.id for example in sorted(found, key=lambda example: example.rank)[most:]}
     return [example for example in examples if example.id not in dropped]
 
 
-def check_classes(stage: Stage, examples: Sequence[Example], said: str) -> None:
-    """Raises TrainingError if the answers of a stage that classifies give one class only; `said` is the funnel."""
+def check_classes(stage: Stage, examples: Sequence[Example], funnel: str) -> None:
+    """Raises TrainingError if the answers of a classifying stage give one class only; `funnel` is its summary."""
     counts = class_counts(stage, examples) if stage in CLASSES else Counter[str]()
     if stage in CLASSES and len(counts) < 2:
         raise TrainingError(
             f"{stage.value}: all {sum(counts.values())} judgements are {next(iter(counts), 'missing')!r}, so nothing "
-            f"can be learned ({said}); run a gold campaign on more commits"
+            f"can be learned ({funnel}); run a gold campaign on more commits"
         )

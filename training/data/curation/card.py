@@ -1,4 +1,4 @@
-"""A dataset's card: all there is to know of it, for machines (`card.json`) and for people (`card.md`)."""
+"""A dataset's card, as data (`card.json`) and as text (`card.md`)."""
 
 import json
 from collections import Counter
@@ -14,8 +14,8 @@ MACHINE, PEOPLE, SFT, DPO = "card.json", "card.md", "sft.jsonl", "dpo.jsonl"
 
 
 class Rounds(Frozen):
-    """What of a dataset is new: `earlier` were trained on before, `pool` counts what they could draw on. With
-    `whole` all of that pool is in, as far as limits and balance let it, and not a replay of some."""
+    """New and replayed parts of a dataset: `earlier` datasets were trained on, `pool` counts their candidates. With
+    `whole` the whole pool is included, within limits and balance, instead of a replay."""
 
     earlier: tuple[str, ...] = ()
     pool: int = 0
@@ -25,7 +25,7 @@ class Rounds(Frozen):
 
 
 class Card(Frozen):
-    """`card.json`. Counts are of pairs and preferences together, those of `examples` and `classes` apart."""
+    """`card.json`. Counts are of pairs and preferences together, except in `examples` and `classes`."""
 
     id: str
     target: TrainingTarget
@@ -92,6 +92,6 @@ def _summary(card: Card) -> list[str]:
 
 
 def counted(examples: Sequence[Example], key: Callable[[Example], str]) -> dict[str, int]:
-    """How many examples there are of each, the most first."""
+    """Counts of examples by key, the largest first."""
     counts = Counter(key(example) for example in examples)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,10 +1,9 @@
-"""Keeping evaluation out of training: what a dataset must not share with any frozen evaluation set.
+"""Decontamination: overlaps with frozen evaluation sets that are removed from a dataset.
 
-An example is refused if it is of an item's commit or instance, if a run of `ngram` words of its task stands in an
-item's task (as GPT-3's authors did it, with 13 words; shorter tasks from 8 words on are compared whole, still shorter
-ones line by line: see `short`), or if its prompt holds a set share of the word runs that an item's prompt shows beside
-its task. A single run is not enough there: licences and such stand in every repository. What the templates say
-themselves does not count.
+An example is refused if it is of an item's commit or instance, if its task shares an `ngram`-word shingle with an
+item's task (as for GPT-3, with 13 words; shorter tasks from 8 words on are compared whole, still shorter ones line by
+line: see `short`), or if its prompt contains a set share of the shingles of an item's prompt outside its task. A single
+shared shingle is not enough there: licences and such occur in every repository. Text of the templates does not count.
 """
 
 import re
@@ -29,7 +28,7 @@ REASONS = (COMMIT, INSTANCE, TASK, PROMPT)
 
 
 class HeldOut:
-    """All that frozen evaluation sets hold, to be compared with."""
+    """The contents of frozen evaluation sets, for comparison."""
 
     def __init__(self, sets: Sequence[EvaluationSet], settings: CurationSettings) -> None:
         self._n, self._share = settings.ngram, settings.overlap
@@ -48,7 +47,7 @@ class HeldOut:
                 self._shown.setdefault(run, []).append(number)
 
     def why(self, provenance: Provenance, messages: Sequence[Message]) -> str | None:
-        """Why something must not be trained on, or None."""
+        """Why an example must not be trained on, or None."""
         if provenance.commit in self._commits:
             return COMMIT
         if provenance.instance in self._instances:
@@ -69,7 +68,7 @@ class HeldOut:
         return set(self._runs(" ".join(words)))
 
     def _runs(self, text: str) -> Iterator[int]:
-        """Hashes of the runs of words: they are many, and only whether they are the same counts."""
+        """Hashes of a text's shingles, since they are many and only compared for equality."""
         words = _words(text)
         return map(hash, zip(*(words[start:] for start in range(self._n)), strict=False))
 

@@ -1,4 +1,4 @@
-"""Counting tokens as the base that will be trained does."""
+"""Token counts by the tokenizer of the base to be trained."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def counter_of(curated: "Engine", base: str | None) -> tuple[TextCounter, str]:
-    """A counter, and what it counts by: the tokenizer of a base by its name, or an estimate on the high side.
+    """A counter and its description: a base's tokenizer, or an estimate on the high side.
 
-    Raises RegistryError for a base that is not there or has no tokenizer.
+    Raises RegistryError for a base that is unknown or has no tokenizer.
     """
     if base is None:
         return TextCounter("estimate", estimate_tokens), "estimate"

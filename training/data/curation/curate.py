@@ -3,7 +3,7 @@
     read -> not reserved -> not evaluated on -> fits the window -> no near-duplicates -> new | earlier
          -> domains and classes in balance -> limit -> replay of earlier ones -> train | validation -> files, card, row
 
-Each step counts what it drops. The same runs, settings and rounds give the same bytes, in whatever order they came.
+Each step counts what it drops. The same runs, settings and rounds give the same bytes, in any order.
 """
 
 from collections import Counter
@@ -43,9 +43,9 @@ COPY = "copy of a reserved repository"
 
 @dataclass(frozen=True)
 class Curated:
-    """What came of a curation. Of a dry run there is no directory, and `refused` says what would have been refused.
+    """The result of a curation. A dry run has no directory, and `refused` is the reason for a refusal.
 
-    `trained` says that a training was set up with this very dataset before: there is nothing new since.
+    `trained`: a training already used this dataset, so there is nothing new.
     """
 
     dataset_dir: Path | None
@@ -56,7 +56,7 @@ class Curated:
 
 @dataclass(frozen=True)
 class _Stock:
-    """All that may be trained on, with what it was harvested from and by which tokenizer it was counted."""
+    """All candidate examples, with their source and the tokenizer that counted them."""
 
     pairs: list[Example]
     preferences: list[Example]
@@ -76,9 +76,9 @@ class _Made(NamedTuple):
 def curate(
     raw: RawStore, curated: "Engine", request: CurationRequest, progress: CurationProgress = lambda step: None
 ) -> Curated:
-    """Make a dataset of a target; `progress` is told what is being done.
+    """Make a dataset of a target; `progress` is called with each step.
 
-    Raises GuardrailError for a broken rule, TrainingError for nothing to learn from, RegistryError for an unknown base,
+    Raises GuardrailError for a broken rule, TrainingError without anything to learn, RegistryError for an unknown base,
     UsageError for an unknown campaign; in a dry run the first two are part of the result.
     """
     return _Curation(raw, curated, request, progress).run()
@@ -121,9 +121,9 @@ class _Curation:
         return Curated(directory, made.card, None, trained)
 
     def _round(self, stock: _Stock, rounds: list[EarlierRound], meant: list[str], known: set[str]) -> _Made:
-        """The round that the stock makes after the earlier ones: one that was trained on before, if it is the same.
+        """The round from the stock after the earlier ones; an identical round that was trained on is returned as such.
 
-        Where nothing is new, but it is mixed otherwise than before, it is the whole pool again.
+        If nothing is new but the mixing settings differ, it is the whole pool again.
         """
         before = before_this(rounds, meant)
         made = self._mixed(stock, before, self.request)
@@ -151,7 +151,7 @@ class _Curation:
         return _Made(texts, card, refused)
 
     def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
-        """Examples that may be trained on at all."""
+        """Examples that pass all filters."""
         settings, most = self.request.settings, self.request.max_prompt_tokens
         self.progress(f"filtering {len(examples)} {what}")
         held_back, copies = reserved(self.curated), reserved_repositories(self.curated, self.raw.engine)
@@ -169,16 +169,16 @@ class _Curation:
         return funnel.kept("near-duplicate", examples, without_near_duplicates(examples, settings.near_duplicate))
 
     def _refusal(self, examples: list[Example], funnel: Funnel) -> CleanRoomError | None:
-        """What forbids training on examples, if anything does."""
+        """The error that forbids training on examples, or None."""
         try:
             if not examples:
                 raise TrainingError(
-                    f"there is nothing to train {self.request.target.value} on ({funnel.said()}); "
+                    f"there is nothing to train {self.request.target.value} on ({funnel.summary()}); "
                     "run a campaign that passes, `cra campaign PACKAGE --planner gold`, or ask for less"
                 )
             check_spread(examples, organisations(self.request), domain_share(self.request))
             for stage in self.request.target.stages:
-                check_classes(stage, examples, funnel.said())
+                check_classes(stage, examples, funnel.summary())
         except (GuardrailError, TrainingError) as error:
             return error
         return None
@@ -238,7 +238,7 @@ class _Curation:
         return (sft_text, dpo_text), card
 
     def _config(self, before: list[EarlierRound], harvest: StoredExamples) -> dict[str, Any]:
-        """How it was made, with what was gone past on record."""
+        """The configuration of the dataset, including overridden rules."""
         asked = self.request
         past = {
             name: value

@@ -1,8 +1,8 @@
-"""Near-duplicates: of examples whose prompts and answers are all but the same, the best is kept.
+"""Deduplication: of examples with nearly equal prompts and answers, the best is kept.
 
-MinHash with locality-sensitive hashing (Broder 1997; the datasketch library) finds prompts that look alike; whether
-they are is then computed: Jaccard similarity of runs of words, of prompts and of answers. Both must be alike, for all
-steps of a task share most of their prompt, and all empty plans their answer.
+MinHash with locality-sensitive hashing (Broder 1997; the datasketch library) finds candidates, which are verified by
+the Jaccard similarity of the shingles of prompts and of answers. Both must be similar, because all steps of a task
+share most of their prompt, and all empty plans their answer.
 """
 
 import re
@@ -21,12 +21,12 @@ Shingles = frozenset[tuple[str, ...]]
 
 
 def without_near_duplicates(examples: Sequence[Example], threshold: float) -> list[Example]:
-    """Examples of which no two are alike, in the order they came; a threshold of 1 drops only the same."""
+    """Examples without near-duplicates, in their order; a threshold of 1 drops only equal ones."""
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=min(threshold, 0.99), num_perm=_PERMUTATIONS)
     kept: dict[str, Example] = {}
-    read = lru_cache(maxsize=_REMEMBERED)(lambda key: _read(kept[key]))  # all of them would fill the memory
+    read = lru_cache(maxsize=_REMEMBERED)(lambda key: _read(kept[key]))  # keeping all would exhaust memory
     for example in sorted(examples, key=lambda example: example.rank):
         prompt, answers = _read(example)
         sketch = MinHash(num_perm=_PERMUTATIONS, seed=_SEED)
@@ -40,7 +40,7 @@ def without_near_duplicates(examples: Sequence[Example], threshold: float) -> li
 
 
 def _read(example: Example) -> tuple[Shingles, Shingles]:
-    """The runs of words of an example's prompt, and of its answers."""
+    """The shingles of an example's prompt, and of its answers."""
     messages = example.item.messages
     answers = ((n, run) for n, answer in enumerate(example.answers) for run in _runs(answer))
     return _runs(f"{task_of(messages)}\n{own_text(messages)}"), frozenset((str(n), *run) for n, run in answers)

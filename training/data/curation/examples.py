@@ -1,4 +1,4 @@
-"""What a dataset is made of: a pair or a preference, with what the filters need to know of it."""
+"""Examples of a dataset: a pair or a preference, with the data for the filters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,31 +22,31 @@ class Example:
 
     @property
     def provenance(self) -> Provenance:
-        """Where it comes from; of a preference, where its chosen answer does."""
+        """Its provenance; for a preference, that of the chosen answer."""
         return self.item.provenance if isinstance(self.item, Pair) else self.item.chosen_by
 
     @property
     def campaigns(self) -> frozenset[str]:
-        """The campaigns that it was made from."""
+        """The campaigns it comes from."""
         if isinstance(self.item, Pair):
             return frozenset((self.item.provenance.campaign,))
         return frozenset((self.item.chosen_by.campaign, self.item.rejected_by.campaign))
 
     @property
     def rank(self) -> tuple[float, str]:
-        """Best first: by weight, then by id, which is as good as chance and always the same."""
+        """Sort key, best first: by weight, then by id, which is effectively random but reproducible."""
         return (-self.item.weight, self.id)
 
     @cached_property
     def answers(self) -> tuple[str, ...]:
-        """The answers, as they are trained on."""
+        """The answers in the form for training."""
         if isinstance(self.item, Pair):
             return (completion(self.item.stage, self.item.answer, self.item.reasoning),)
         return (self.item.chosen, self.item.rejected)
 
 
 def completion(stage: Stage, answer: str, reasoning: str | None) -> str:
-    """An answer as it is trained on: plan stages learn the reasoning that led to it, before it."""
+    """An answer in the form for training: for plan stages preceded by its reasoning."""
     if reasoning and stage in _PLANS:
         return f"<think>\n{reasoning}\n</think>\n\n{answer}"
     return answer

@@ -1,4 +1,4 @@
-"""From all that may be trained on to what will be: the new round in balance, and its share of earlier ones."""
+"""Mixing: from all candidates to the balanced new round and its replay of earlier rounds."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Mix:
 
 
 def domain_share(request: CurationRequest) -> float:
-    """The most that a domain may have. Who goes past the rule on organisations goes past this one with it."""
+    """The largest share of a domain. Overriding the rule on organisations overrides this one as well."""
     if request.max_domain_share is not None:
         return request.max_domain_share
     few = request.min_organisations is not None and request.min_organisations < request.settings.min_organisations
@@ -36,7 +36,7 @@ def organisations(request: CurationRequest) -> int:
 def parted(
     examples: Sequence[Example], before: Sequence[EarlierRound], campaigns: Collection[str]
 ) -> tuple[list[Example], list[Example]]:
-    """What is new in `campaigns` (keys) since the rounds `before`, and what these were drawn from."""
+    """Splits off what is new in `campaigns` (keys) since the rounds `before` from their pool."""
     earlier = frozenset[str]().union(*(each.considered for each in before))
     new = [example for example in examples if example.id not in earlier and not example.campaigns.isdisjoint(campaigns)]
     return new, [example for example in examples if example.id in earlier]
@@ -51,9 +51,9 @@ def mix(
     *,
     capped: bool = True,
 ) -> Mix:
-    """What is new in `campaigns` (keys) since the rounds `before`, in balance, and a replay of what is older.
+    """What is new in `campaigns` (keys) since the rounds `before`, balanced, and a replay of older examples.
 
-    `capped` is off where the rule on domains is broken already: there is no share to keep to.
+    `capped` is false if the rule on domains is already violated, so that no share can be kept.
     """
     new, old = parted(examples, before, campaigns)
     pool = len(old)

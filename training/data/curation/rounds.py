@@ -1,8 +1,8 @@
-"""Rounds: what is new since the datasets that were trained on, and the share of old examples beside it.
+"""Rounds: examples that are new since the trained datasets, with a replay of older ones.
 
-Nothing is ever thrown away: the raw database keeps every run, so the pool is all that can be made of it. What a dataset
-was drawn from is kept with it, as a text of ids. A round is what no trained dataset of the target was drawn from; with
-it come 10-20% of the pool's older examples, so that what was learned is not forgotten.
+The raw database keeps every run, so the pool is everything that can be made of it. The ids of a dataset's candidates
+are stored with it as a text. A round is what was no candidate of a trained dataset of the target; 10-20% of the pool's
+older examples are added to prevent forgetting.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ from training.data.curation.examples import Example
 
 @dataclass(frozen=True)
 class EarlierRound:
-    """An earlier round: a dataset that was trained on, and the ids of all it was drawn from."""
+    """An earlier round: a dataset that was trained on, and the ids of its candidates."""
 
     dataset: str
     considered: frozenset[str]
 
 
 def earlier_rounds(raw: RawStore, target: TrainingTarget, base: str | None = None) -> list[EarlierRound]:
-    """Datasets of a target that a training was set up with, on a base (its hash; None: on any), the oldest first."""
+    """Datasets of a target that a training on a base used (its hash; None: any base), the oldest first."""
     known = trained_datasets(raw.engine, target, base)
     return [EarlierRound(dataset, frozenset(considered.split())) for dataset, considered in known.items()]
 
 
 def before_this(rounds: Sequence[EarlierRound], ids: Collection[str]) -> list[EarlierRound]:
-    """The rounds that came before the one with these ids: the most, oldest first, that leave something new.
+    """The rounds before the one with these ids: the longest prefix, oldest first, that leaves something new.
 
-    So the same round can be curated again after it was trained on, and comes out the same.
+    Thus a round that was trained on can be curated again with the same result.
     """
     new, before = set(ids), []
     for each in rounds:
@@ -44,7 +44,7 @@ def before_this(rounds: Sequence[EarlierRound], ids: Collection[str]) -> list[Ea
 
 
 def replayed(old: Sequence[Example], new: int, share: float, salt: int) -> list[Example]:
-    """Of old examples so many, drawn by hash, that they are a share of the whole with `new` others; all if too few."""
+    """Old examples, sampled by hash, that make up a share of the whole with `new` others; all if too few."""
     wanted = round(share / (1 - share) * new)
 
     def drawn(example: Example) -> str:

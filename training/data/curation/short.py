@@ -1,10 +1,10 @@
-"""Tasks too short for runs of words to tell: of under eight words, or a line of so many in a longer one.
+"""Decontamination of tasks that are too short for shingles: under eight words, or with lines of so few.
 
-Such a line tells something if two of its words at least are neither function words nor what every log says ("fix",
-"typo", "tests", "update"): "fix typo" stands in every repository and gives nothing away. Two lines are the same if
-their telling words are, in whatever order and number (singular or plural), or if these differ by a slip of the pen in
-one of three or more. A task that is short is compared with every line of an evaluation task, and a short evaluation
-task with every line of a task.
+Such a line is significant if at least two of its words are neither function words nor common in every log ("fix",
+"typo", "tests", "update"): "fix typo" occurs in every repository and gives nothing away. Two lines are equal if their
+significant words are, in any order and number (singular or plural), or if these differ by a typo in one of three or
+more. A short task is compared with every line of an evaluation task, and a short evaluation task with every line of a
+task.
 """
 
 import re
@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 
 SHORTEST = 8
-"""Words from which on a task is compared whole, or by its runs of words."""
+"""Number of words from which a task is compared whole, or by shingles."""
 _LEAST_TELLING, _LEAST_FOR_SLIPS = 2, 3
 _SLIP = 0.75
-"""How alike (0 to 1, by `difflib`) two words must be to be one word with a slip of the pen."""
+"""Least similarity (0 to 1, by `difflib`) of two words that count as one word with a typo."""
 _WORD = re.compile(r"[^\W_]+")
 _REFERENCE = re.compile(r"\(?#\d+\)?|\bgh-\d+\b|https?://\S+", re.IGNORECASE)
 _KIND = re.compile(r"^\s*(?:feat|fix|chore|docs|refactor|test|perf|ci|build|style)(?:\([^)]*\))?!?:\s*", re.IGNORECASE)
@@ -40,7 +40,7 @@ Telling = tuple[str, ...]
 
 
 class ShortTasks:
-    """The lines of evaluation tasks, to be compared with others."""
+    """The lines of evaluation tasks, for comparison."""
 
     def __init__(self, tasks: Iterable[str]) -> None:
         self._short: set[Telling] = set()
@@ -51,14 +51,14 @@ class ShortTasks:
                 self._short.update(_lines(task))
 
     def know(self, task: str) -> bool:
-        """Whether a task is one of the evaluation's, as far as a short line can tell."""
+        """Whether a task matches an evaluation task by its short lines."""
         own = set(_lines(task))
         known = self._lines if _is_short(task) else self._short
         return not own.isdisjoint(known) or any(_slipped(one, other) for one in own for other in known)
 
 
 def telling(line: str) -> Telling:
-    """The words of a line that tell something, in one spelling and order."""
+    """The significant words of a line, normalised and sorted."""
     plain = unicodedata.normalize("NFKC", _REFERENCE.sub(" ", _KIND.sub("", line))).casefold()
     words = {word for word in _WORD.findall(plain) if word not in _COMMON}
     return tuple(sorted({_singular(word) for word in words}))
@@ -73,7 +73,7 @@ def _is_short(task: str) -> bool:
 
 
 def _lines(task: str) -> Iterator[Telling]:
-    """The telling words of the short lines of a task that tell enough."""
+    """The significant words of each significant short line of a task."""
     for line in task.splitlines():
         words = telling(line)
         if len(_WORD.findall(line)) < SHORTEST and len(words) >= _LEAST_TELLING:

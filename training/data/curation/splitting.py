@@ -1,4 +1,4 @@
-"""Which examples are kept for validation, and in which order the others are learned."""
+"""The validation split, and the training order of the other examples."""
 
 import hashlib
 from collections import Counter
@@ -17,8 +17,8 @@ ENOUGH_REPOSITORIES = 3
 def splits(examples: Sequence[Example], share: float) -> dict[str, Split]:
     """The split of each group: of repositories if there are three, else of instances (as `repository instance`).
 
-    Groups are taken for validation in the order of their hashes, those left out that would make it over twice the
-    share; at least one is taken where there are two.
+    Groups are taken for validation in the order of their hashes, except those that would exceed twice the share; at
+    least one is taken if there are two.
     """
     repositories = by_repository(examples)
     sizes = Counter(group_of(example, repositories) for example in examples)
@@ -35,18 +35,18 @@ def splits(examples: Sequence[Example], share: float) -> dict[str, Split]:
 
 
 def by_repository(examples: Sequence[Example]) -> bool:
-    """Whether there are repositories enough to split by them."""
+    """Whether there are enough repositories to split by them."""
     return len({example.provenance.repository for example in examples}) >= ENOUGH_REPOSITORIES
 
 
 def group_of(example: Example, repositories: bool) -> str:
-    """The group that an example is split with."""
+    """The group of an example in the split."""
     name = example.provenance.repository
     return name if repositories else f"{name} {example.provenance.instance}"
 
 
 def in_learning_order(examples: Sequence[Example]) -> list[Example]:
-    """Precision from easy to hard, by the symbols to judge; all else by id, which is as good as shuffled."""
+    """Precision from easy to hard, by the symbols to judge; all others by id, which is effectively shuffled."""
 
     def place(example: Example) -> tuple[int, str]:
         item = example.item

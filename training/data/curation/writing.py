@@ -1,4 +1,4 @@
-"""A dataset as files: JSON lines that say everything about each example, and the card."""
+"""A dataset's files: self-contained JSON lines, one per example, and the card."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def lines_of(examples: Sequence[Example], split: Mapping[str, Split], repositori
 
 def _line(example: Example, split: Split) -> dict[str, Any]:
     item = example.item
-    said = [[{"role": "assistant", "content": answer}] for answer in example.answers]
+    completions = [[{"role": "assistant", "content": answer}] for answer in example.answers]
     line = {
         "id": example.id,
         "stage": item.stage.value,
@@ -36,11 +36,11 @@ def _line(example: Example, split: Split) -> dict[str, Any]:
         "prompt": [message.model_dump() for message in item.messages],
     }
     if isinstance(item, Pair):
-        return line | {"completion": said[0], "provenance": item.provenance.model_dump(mode="json")}
+        return line | {"completion": completions[0], "provenance": item.provenance.model_dump(mode="json")}
     return line | {
         "kind": item.kind,
-        "chosen": said[0],
-        "rejected": said[1],
+        "chosen": completions[0],
+        "rejected": completions[1],
         "chosen_by": item.chosen_by.model_dump(mode="json"),
         "rejected_by": item.rejected_by.model_dump(mode="json"),
     }
@@ -52,18 +52,18 @@ def hashed(sft: str, dpo: str) -> dict[str, str]:
 
 
 def dataset_id(files: Mapping[str, str], config: Mapping[str, Any]) -> str:
-    """What makes a dataset this one: its files, and how they were made."""
+    """The identity of a dataset: its files and configuration."""
     return _sha256(json.dumps([dict(files), dict(config)], sort_keys=True))
 
 
 def directory_of(data_dir: Path, card: Card) -> Path:
-    """Where a dataset lies."""
+    """The directory of a dataset."""
     return data_dir / "datasets" / f"{card.target.value}-{card.id[:12]}"
 
 
 def write_dataset(data_dir: Path, card: Card, sft: str, dpo: str) -> Path:
-    """Write a dataset whole or not at all; one that lies there already is left as it is if it is the same, else
-    replaced. Raises InfrastructureError if that cannot be."""
+    """Write a dataset atomically; an existing one is kept if equal, else replaced. Raises InfrastructureError if that
+    fails."""
     directory = directory_of(data_dir, card)
     texts = {SFT: sft, DPO: dpo, MACHINE: card.to_json(), PEOPLE: card.to_markdown()}
 

@@ -1,4 +1,4 @@
-"""A teacher's opinion of the student's own answers, before they count as examples."""
+"""A teacher's scores of the student's own answers, before they become examples."""
 
 from store.learning.answer_scores import Opinion
 from training.data.scoring.scorer import Scorer, read_opinion

@@ -1,4 +1,4 @@
-"""The teacher who is asked what an answer is worth."""
+"""A teacher that scores answers."""
 
 import json
 import re
@@ -46,20 +46,20 @@ class TeacherScore(Frozen):
 
 
 class Scorer:
-    """A team's teacher, asked without temperature. Safe to use from several threads."""
+    """A team's teacher, asked at temperature 0. Safe to use from several threads."""
 
     def __init__(self, router: "Router") -> None:
         self._router = router
 
     @property
     def identity(self) -> str:
-        """What its opinions depend on: the models, and the words that it is asked in."""
+        """What its scores depend on: the models and the prompt template."""
         return f"{self._router.identity} {_template().render(duty='', messages=[], answer='')}"
 
     def score(self, stage: Stage, messages: Sequence[Message], answer: str) -> Opinion:
-        """What it thinks of an answer to a prompt of a stage.
+        """Its score of an answer to a prompt of a stage.
 
-        Raises MalformedAnswer if it twice says nothing that can be read, PromptTooLong, CapReached, ProviderError.
+        Raises MalformedAnswer if two replies cannot be parsed, PromptTooLong, CapReached, ProviderError.
         """
         from llm import ChatRequest
 
@@ -71,23 +71,23 @@ class Scorer:
             request = ChatRequest(
                 messages=tuple(asked), max_tokens=_ANSWER_TOKENS, temperature=0.0, seed=attempt, schema_=_schema()
             )
-            [said] = self._router.complete(stage, request)
-            prompt, completion = prompt + said.prompt_tokens, completion + said.completion_tokens
-            cost += said.cost
+            [reply] = self._router.complete(stage, request)
+            prompt, completion = prompt + reply.prompt_tokens, completion + reply.completion_tokens
+            cost += reply.cost
             try:
-                verdict = read_opinion(said.text)
+                verdict = read_opinion(reply.text)
             except MalformedAnswer as error:
                 failure = str(error)
                 continue
             return Opinion(
                 score=verdict.score / MOST,
                 reason=verdict.reason,
-                model=said.adapter or said.model,
+                model=reply.adapter or reply.model,
                 prompt_tokens=prompt,
                 completion_tokens=completion,
                 cost=cost,
             )
-        raise MalformedAnswer(f"the teacher's opinion cannot be read: {failure}")
+        raise MalformedAnswer(f"the teacher's score cannot be parsed: {failure}")
 
 
 def read_opinion(text: str) -> TeacherScore:

@@ -1,4 +1,4 @@
-"""Which of the student's answers a teacher has not seen yet, and keeping what it says of them."""
+"""The student's answers that a teacher has not scored yet, and storing its scores."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from training.data.sources.scores import is_on_policy
 
 
 class Unscored(NamedTuple):
-    """An answer of the student's that counts, or would with a teacher's word; by the hashes of its texts."""
+    """An answer of the student that counts as an example, or would with a good score; by the hashes of its texts."""
 
     repository: str
     commit: str
@@ -25,7 +25,7 @@ class Unscored(NamedTuple):
     response: str
 
     def key(self, scorer: str) -> str:
-        """The key of a teacher's opinion about it."""
+        """The key of a teacher's score of it."""
         return digest("answer-score", scorer, self.stage.value, self.prompt, self.response)
 
     def texts(self, raw: RawStore) -> tuple[tuple[Message, ...], str]:
@@ -38,9 +38,9 @@ class Unscored(NamedTuple):
 def unscored(
     raw: RawStore, target: TrainingTarget, scorer: str, campaigns: Collection[str], held_out: Collection[str]
 ) -> tuple[list[Unscored], int]:
-    """The student's answers in passing runs that this teacher has not scored, and how many it has.
+    """The student's answers in passing runs that this teacher has not scored, and the number that it has.
 
-    `campaigns` are labels or beginnings of keys, none: all. Repositories that are `held_out` are never trained on.
+    `campaigns` are labels or key prefixes, none: all. Repositories that are `held_out` are never trained on.
     Raises UsageError for a campaign that never ran.
     """
     with reading(raw.engine) as connection:
@@ -54,7 +54,7 @@ def unscored(
 
 
 def keep(raw: RawStore, scorer: str, answer: Unscored, opinion: Opinion) -> None:
-    """Store a teacher's opinion; the first one stays."""
+    """Store a teacher's score; the first one stays."""
     add_score(raw.engine, answer.key(scorer), answer.stage, answer.prompt, answer.response, scorer, opinion)
 
 

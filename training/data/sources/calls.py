@@ -1,7 +1,7 @@
-"""What was asked and answered in a trajectory, and which answers stood.
+"""Prompts and answers of a trajectory, and which answers were accepted.
 
-A question may be asked twice: the second time with what was wrong with the first answer. Only the last answer counts,
-and that only if it could be read and, where it holds edits, if these were applied.
+A question may be asked twice, the second time with the error of the first answer. Only the last answer counts, and only
+if it could be parsed and its edits, if any, were applied.
 """
 
 from bisect import bisect_left
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call(StoredCall):
-    """A call of a closed run. `fault` says why the answer is worth nothing."""
+    """A call of a closed run. `fault` is the reason why the answer is unusable."""
 
     run: ClosedRun
     fault: str | None
 
     @property
     def place(self) -> str:
-        """The part and step of the plan that it is about."""
+        """The part and step of the plan that it concerns."""
         return "/".join(each for each in (self.part, self.step) if each)
 
     @property
     def says(self) -> tuple[str, str | None, str, str | None]:
-        """What is learned: stage, prompt, answer and reasoning."""
+        """The training content: stage, prompt, answer and reasoning."""
         return (self.stage.value, self.prompt, self.response, self.reasoning)
 
 
@@ -52,7 +52,7 @@ def read_calls(connection: "Connection", run: ClosedRun, stages: Collection[Stag
 
 
 def _before(calls: Sequence[StoredCall], events: Sequence[tuple[int, Stage]]) -> set[int]:
-    """Positions of the calls that events, each a position and a stage, are about: the last of that stage before."""
+    """Positions of the calls that events (position, stage) refer to: the last earlier call of that stage."""
     found = set()
     for stage in {stage for _, stage in events}:
         positions = [call.seq for call in calls if call.stage is stage]

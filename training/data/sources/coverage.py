@@ -1,7 +1,7 @@
-"""Whether a judgement of a run that passed saw what the commit changes.
+"""Whether a judgement of a passing run covers what the commit changes.
 
-A run may pass although a judge missed a file: the ranking, or luck, made up for it. Such a judgement teaches the wrong
-thing. What had to be found is what the gold planner found in the same instance, and what the instance says of itself.
+A run may pass although a judge missed a file, thanks to the ranking or luck. Such a judgement is a bad example. The
+expected files and symbols are those of the gold planner in the same instance, and of the instance's own data.
 """
 
 import json
@@ -16,13 +16,13 @@ from repos.index.symbols import base_name
 from store.runs.closed_runs import ClosedRun
 
 LEAST = 0.1
-"""Share that a judgement's weight keeps, however much it names that the commit leaves alone."""
+"""Least weight of a judgement that names many unchanged files or symbols."""
 CodeKey = tuple[str, str]
 
 
 @dataclass
 class ExpectedScope:
-    """What a judge of an instance had to find: files, files for the analysis, and symbols by file."""
+    """What a judge of an instance must find: files, files for the analysis, and symbols by file."""
 
     files: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
@@ -47,9 +47,9 @@ class ExpectedScope:
 
 
 def worth(stage: Stage, answer: str, request: str, wanted: ExpectedScope) -> float | None:
-    """The share of what a judgement names that the commit changes, at least `LEAST`; None if it missed anything.
+    """The precision of a judgement against the commit's changes, at least `LEAST`; None if it missed anything.
 
-    `request` is the question as JSON: only what was shown could be found. Raises PlanError for an answer that is none.
+    `request` is the request as JSON: only what was shown could be found. Raises PlanError for an unparsable answer.
     """
     question = json.loads(request)
     if stage is Stage.TASK_ANALYSIS:
@@ -66,11 +66,11 @@ def known_by_gold(run: ClosedRun) -> bool:
     return run.planner == "gold"
 
 
-def _share(said: set[str] | set[CodeKey], needed: Iterable[object]) -> float | None:
+def _share(named: set[str] | set[CodeKey], needed: Iterable[object]) -> float | None:
     needed = set(needed)
-    if needed - said:
+    if needed - named:
         return None
-    return max(LEAST, len(needed) / len(said)) if said else 1.0
+    return max(LEAST, len(needed) / len(named)) if named else 1.0
 
 
 def _relevant(text: str) -> list[str]:

@@ -2,18 +2,17 @@
 
 After CodeFavor (Liu et al., "Learning Code Preference via Synthetic Evolution", arXiv 2410.03837): Commit-Instruct
 takes the code before a commit as the rejected and the code after it as the chosen answer to the commit's instruction,
-and each pair is trained on in both orders, so that the model learns no liking for the first or the second.
+and each pair is trained on in both orders, so that the model learns no position bias.
 
 That recipe trains a judge (instruction, code A, code B -> A or B). A coder is trained here, so two kinds are made of
 each answer that the gold planner gives to the code stage:
 
 - an answer against an answer, under the very prompt of the code stage: chosen is the gold answer, rejected the same
-  edits with the old code in place of the new, so that both differ in the code alone and not in form. Files that are
-  only made, removed or moved have no old code and are left out of the rejected answer; if nothing is left of it, it is
-  the answer that changes nothing.
+  edits with the old code instead of the new, so that they differ in code only, not in form. Files that are only added,
+  removed or moved have no old code and are left out of the rejected answer; if nothing is left, it is the empty answer.
 - the judge's question in both orders, at a low weight (`both_orders`, `judging_weight`), with a prompt of its own and
   "A" or "B" as its answer. One step of the recipe is left out: the instruction is not rephrased by a teacher, since
-  the task and the step of the plan say already what is wanted.
+  the task and the step of the plan already state it.
 """
 
 import json
@@ -115,7 +114,7 @@ def _of_call(connection: "Connection", call: Call, weight: float, settings: Cura
 
 
 def left_as_it_was(edits: Sequence[Edit], files: Mapping[str, str]) -> list[Edit]:
-    """Edits with the old code in place of the new; `files` are the texts before them, by path."""
+    """Edits with the old code instead of the new; `files` are the texts before them, by path."""
     kept: list[Edit] = []
     for edit in edits:
         if isinstance(edit, SearchReplace):

@@ -1,4 +1,4 @@
-"""A funnel: how many came in, and why how many were dropped at each step."""
+"""A funnel: counts of examples kept and dropped at each step, with the reason."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,32 +9,32 @@ FunnelRow = tuple[str, int, int]
 
 
 class Funnel:
-    """Rows of (name, kept, dropped), in the order in which the steps were taken."""
+    """Rows of (name, kept, dropped), in the order of the steps."""
 
     def __init__(self, rows: Iterable[FunnelRow] = ()) -> None:
         self.rows: list[FunnelRow] = list(rows)
 
     def begin(self, name: str, count: int) -> None:
-        """Say how many came in."""
+        """Record the initial count."""
         self.rows.append((name, count, 0))
 
     def reasons(self, order: Iterable[str], dropped: Counter[str], count: int) -> None:
-        """A step for each reason, in a fixed order; `count` came in."""
+        """A step for each reason, in a fixed order; `count` is the initial number."""
         for reason in order:
             count -= dropped[reason]
             self.rows.append((reason, count, dropped[reason]))
 
     def keep(self, name: str, items: list[T], good: Callable[[T], bool]) -> list[T]:
-        """Those items that are good; the others are counted under a name."""
+        """The good items; the others are counted under a name."""
         return self.kept(name, items, [item for item in items if good(item)])
 
     def kept(self, name: str, before: list[T], after: list[T]) -> list[T]:
-        """`after`, which is what a step left of `before`."""
+        """Record a step that reduced `before` to `after`; returns `after`."""
         self.rows.append((name, len(after), len(before) - len(after)))
         return after
 
-    def said(self) -> str:
-        """The drops in a line, for an error."""
+    def summary(self) -> str:
+        """The drops in one line, for an error."""
         drops = [f"{name} {dropped}" for name, _, dropped in self.rows if dropped]
         first = self.rows[0] if self.rows else ("examples", 0, 0)
         return f"{first[1]} {first[0]}; dropped: {', '.join(drops) or 'none'}"

@@ -1,8 +1,8 @@
-"""Preferences between runs of one instance: an answer of a run that passed against one of a run that failed there.
+"""Preferences between runs of one instance: an answer of a passing run over one of a failed run.
 
-Both answered the same prompt, byte for byte; where two runs part ways, that is at the first answer in which they
-differ, so what came of them is put down to that answer. The failure must have been attributed, by experiment, to the
-plan (for plan stages) or to the code (for the code stage, and there to a step that failed, where one did).
+Both answered the same prompt, byte for byte, so two runs diverge at the first answer in which they differ, and their
+outcomes are attributed to that answer. The failure must have been attributed, by experiment, to the plan (for plan
+stages) or to the code (for the code stage, to a failed step if there is one).
 """
 
 from collections import Counter, defaultdict
@@ -30,13 +30,13 @@ NOT_ATTRIBUTED, OTHER_STEP, NOT_SHARED, NO_CONTRAST = (
     "prompt not shared with a pass",
     "same answer as the pass",
 )
-TOLD_BEFORE, OVER = "same again", "enough for this prompt"
+DUPLICATE, OVER = "same again", "enough for this prompt"
 OTHER_TEMPLATE, UNREADABLE = "other template", "not readable"
-_ORDER = (NO_PROMPT, NOT_ATTRIBUTED, UNREAD, CUT_OFF, OTHER_STEP, NOT_SHARED, NO_CONTRAST, TOLD_BEFORE, OVER)
+_ORDER = (NO_PROMPT, NOT_ATTRIBUTED, UNREAD, CUT_OFF, OTHER_STEP, NOT_SHARED, NO_CONTRAST, DUPLICATE, OVER)
 
 
 def label_of(stage: Stage) -> Label | None:
-    """The attribution that makes a failed run's answer of a stage a bad one; None where no label tells."""
+    """The attribution that makes a failed run's answer of a stage a bad one; None if no label does."""
     if stage is Stage.CODE:
         return Label.CODE
     return Label.PLAN if stage in TrainingTarget.PLANNING.stages else None
@@ -52,7 +52,7 @@ def attributed(
 ) -> list[Preference]:
     """Preferences of `good` answers, each with its weight, over those of failed runs among `calls`.
 
-    Each bad answer is set against the best good one of its prompt, at most so many a prompt; those of `campaigns`
+    Each bad answer is paired with the best good one of its prompt, up to a limit per prompt; those of `campaigns`
     (keys) come first.
     """
     chosen: dict[AnswerPlace, tuple[Call, float]] = {}
@@ -88,7 +88,7 @@ def _place(call: Call) -> AnswerPlace:
 
 
 def _fault(call: Call) -> str | None:
-    """Why an answer of a failed run is no example of a bad one."""
+    """Why an answer of a failed run cannot be a rejected answer; None if it can."""
     if call.prompt is None:
         return NO_PROMPT
     if call.run.label is None or call.run.label != label_of(call.stage):
@@ -113,7 +113,7 @@ def _shared(
     if call.response in answers[place]:
         return NO_CONTRAST
     if call.response in rejected[place]:
-        return TOLD_BEFORE
+        return DUPLICATE
     return OVER if len(rejected[place]) == most else None
 
 

@@ -1,9 +1,9 @@
 """The raw database's runs as pairs and preferences.
 
-    closed trajectories -> their calls -> what stood, of runs that a real oracle let pass -> Pairs
+    closed trajectories -> their calls -> accepted answers of runs that passed a real oracle -> Pairs
                                        -> passed against attributed failures, prompt by prompt -> Preferences
 
-Reading decides by hashes first and loads texts last, so that what is dropped is never loaded.
+Filters work on hashes first and texts are loaded last, so that dropped texts are never loaded.
 """
 
 from collections import Counter, defaultdict
@@ -33,14 +33,14 @@ from training.data.sources.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_
 if TYPE_CHECKING:
     from store.database import Connection
 
-TOLD_BEFORE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
-_FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, TOLD_BEFORE)
+DUPLICATE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
+_FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, DUPLICATE)
 _THEN = (OTHER_TEMPLATE, UNREADABLE, MISSED)
 
 
 @dataclass
 class StoredExamples:
-    """What the raw database holds for a target, with the funnels; `campaigns` are those that were meant."""
+    """The raw database's examples for a target, with the funnels; `campaigns` are the selected ones."""
 
     target: TrainingTarget
     campaigns: frozenset[str]
@@ -50,7 +50,7 @@ class StoredExamples:
     preference_funnel: Funnel = field(default_factory=Funnel)
 
     def without(self, repositories: Collection[str]) -> "StoredExamples":
-        """The same without what comes from some repositories."""
+        """The same without the examples of some repositories."""
         return replace(
             self,
             pairs=[each for each in self.pairs if each.provenance.repository not in repositories],
@@ -63,8 +63,8 @@ def read_pairs(
 ) -> StoredExamples:
     """Pairs and preferences of a target from all closed trajectories, sorted by id.
 
-    `campaigns` (labels or beginnings of keys; none: all) do not narrow what is read: they are resolved, so that the
-    caller can tell the new round from earlier ones. Raises UsageError for a campaign that never ran.
+    `campaigns` (labels or key prefixes; none: all) do not restrict what is read: they are resolved, so that the caller
+    can distinguish the new round from earlier ones. Raises UsageError for a campaign that never ran.
     """
     settings = settings or CurationSettings()
     with reading(raw.engine) as connection:
@@ -87,8 +87,8 @@ def read_pairs(
 def _positives(
     calls: Sequence[Call], settings: CurationSettings, harvest: StoredExamples, scores: AnswerScores
 ) -> list[tuple[Call, float]]:
-    """Answers that stood in runs that count, with their weights. Each (prompt, answer) comes once, from where it weighs
-    most; from a campaign that is meant, if it was given there."""
+    """Accepted answers of runs that count, with their weights. Each (prompt, answer) occurs once, with its largest
+    weight, preferably from a selected campaign."""
 
     def rank(call: Call, weight: float) -> tuple[bool, float, str, str, int]:
         run = call.run
@@ -104,7 +104,7 @@ def _positives(
             continue
         assert isinstance(weight, float)
         known = best.get(call.says)
-        dropped[TOLD_BEFORE] += known is not None
+        dropped[DUPLICATE] += known is not None
         if known is None or rank(call, weight) < rank(*known):
             best[call.says] = (call, weight)
     harvest.funnel.begin("calls", len(calls))
@@ -115,7 +115,7 @@ def _positives(
 def _pairs(
     connection: "Connection", good: Iterable[tuple[Call, float]], runs: Sequence[ClosedRun], funnel: Funnel
 ) -> list[Pair]:
-    """Positives with their texts, without what today's templates and parsers do not know, nor a judge's misses."""
+    """Positives with their texts, except those that current templates or parsers reject, and a judge's misses."""
     good = list(good)
     dropped: Counter[str] = Counter()
     wanted = _wanted(connection, [call for call, _ in good], runs)
@@ -154,7 +154,7 @@ def _pairs(
 
 
 def _wanted(connection: "Connection", judged: Sequence[Call], runs: Sequence[ClosedRun]) -> dict[str, ExpectedScope]:
-    """What judges other than gold had to find, by instance."""
+    """What judges other than gold must find, by instance."""
     instances = {
         call.run.instance_key: call.run.instance
         for call in judged

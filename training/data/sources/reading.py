@@ -1,4 +1,4 @@
-"""An answer read as its stage's parser reads it: what cannot be read today is not learned."""
+"""Parsing of stored answers by the current parsers; unparsable answers are not trained on."""
 
 from agent.answers import read_answer
 from agent.edits.parse import parse_edits
@@ -12,13 +12,13 @@ CLASSES: dict[Stage, tuple[str, ...]] = {
     Stage.SCOPE: tuple(each.value for each in Relevance),
     Stage.PRECISION: tuple(each.value for each in SymbolUse),
 }
-"""What the stages that classify choose from."""
+"""The classes of each classifying stage."""
 SOUGHT = {Stage.SCOPE: Relevance.RELEVANT.value, Stage.PRECISION: SymbolUse.PRIMARY.value}
-"""The class that such a stage is there to find; it is the rarest, and to miss one costs most."""
+"""The relevant class of each such stage: the rarest, and the most costly to miss."""
 
 
 def is_text(*texts: str | None) -> bool:
-    """Whether texts can be written as UTF-8: what holds half a surrogate pair cannot be told to a tokenizer."""
+    """Whether texts can be written as UTF-8: lone surrogates cannot be tokenised."""
     try:
         "".join(text for text in texts if text).encode()
     except UnicodeEncodeError:
@@ -27,7 +27,7 @@ def is_text(*texts: str | None) -> bool:
 
 
 def is_readable(stage: Stage, text: str) -> bool:
-    """Whether the stage's parser takes an answer, as far as that can be told without its question."""
+    """Whether the stage's parser accepts an answer, as far as that is known without its request."""
     try:
         match stage:
             case Stage.TASK_ANALYSIS:
@@ -50,7 +50,7 @@ def is_readable(stage: Stage, text: str) -> bool:
 
 
 def classes_of(stage: Stage, text: str) -> list[str]:
-    """The classes that an answer of scope or precision gives, one for each thing judged. Raises PlanError."""
+    """The classes in an answer of scope or precision, one per judged file or symbol. Raises PlanError."""
     if stage is Stage.SCOPE:
         return [relevance.value for relevance in read_answer(ScopeJudgement, text, "files").files.values()]
     symbols = read_answer(PrecisionJudgement, text, "symbols").symbols

@@ -1,4 +1,4 @@
-"""Whether a stored prompt is one that today's templates would make: a student is asked with these and no others."""
+"""Whether a stored prompt matches the current templates, the only ones with which a student is prompted."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PUT_IN = re.compile(r"\{\{.*?\}\}")
 
 
 def is_current(stage: Stage, messages: Sequence[Message]) -> bool:
-    """Whether the system message is one of today's, and what is asked at the end is asked as today."""
+    """Whether the system message and the final question match the current templates."""
     if [message.role for message in messages] != ["system", "user"]:
         return False
     asked = messages[1].content
@@ -33,7 +33,7 @@ def task_of(messages: Sequence[Message]) -> str:
 
 
 def own_text(messages: Sequence[Message]) -> str:
-    """What a prompt shows beside its task and the words of the templates."""
+    """The text of a prompt without its task and the templates' own text."""
     text = _TASK.sub("", messages[-1].content) if messages else ""
     fixed = fixed_lines()
     return "\n".join(line for line in text.splitlines() if line not in fixed)
@@ -41,13 +41,13 @@ def own_text(messages: Sequence[Message]) -> str:
 
 @lru_cache
 def fixed_lines() -> frozenset[str]:
-    """All lines of the templates that stand in prompts as they are."""
+    """All lines of the templates that occur verbatim in prompts."""
     return frozenset(line for path in _FOLDER.glob("*.jinja") for line in _plain(path.read_text()))
 
 
 @lru_cache
 def _asked(stage: Stage) -> tuple[re.Pattern[str], ...]:
-    """The lines of a stage's question, with anything where the template puts something in."""
+    """Patterns of the lines of a stage's question, with wildcards for the template's expressions."""
     _, mark, question = (_FOLDER / f"{stage.value}.jinja").read_text().partition(_QUESTION)
     lines = [line for line in (mark + question).splitlines() if line.strip() and "{%" not in line]
     patterns = (".*?".join(map(re.escape, _PUT_IN.split(line))) for line in lines if mark)

@@ -1,4 +1,4 @@
-"""What a passed run's answers are worth, 0 to 1: by who judged the run and how near its plan came to the commit."""
+"""Weights of a passing run's answers, 0 to 1, by its oracle and the alignment of its plan with the commit."""
 
 from models.curation_settings import CurationSettings
 from models.outcomes import OracleKind
@@ -10,11 +10,11 @@ SCORED_LOW = "scored low by a teacher"
 
 
 def weigh(run: ClosedRun, settings: CurationSettings, score: float | None = None) -> float | str:
-    """A weight above 0, or why an answer of the run is no positive example. `score` is what a teacher thinks of it.
+    """A weight above 0, or why an answer of the run is no positive example. `score` is a teacher's score of it.
 
-    A teacher may turn down what passed, and vouch for an answer of a solve that no hidden test judged.
-    A pass that only generated tests judged and whose plan lies far from the commit is luck: those tests see less.
-    Without a plan to compare (None) the alignment counts as half.
+    A teacher may reject an answer that passed, and accept one of a solve without hidden tests. A pass judged only by
+    generated tests, which are weaker, with a plan far from the commit counts as luck. Without a plan to compare (None)
+    the alignment counts as half.
     """
     if not run.outcome.succeeded or not run.outcome.trains:
         return NOT_PASSED
