@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-ENDS_WITH_US = ("multiprocessing.resource_tracker", "cli/guard.py")
+ENDS_WITH_US = ("multiprocessing.resource_tracker", "cli/engine_guard.py")
 """Children that wait for this process to end: Python's tracker of shared resources, the guard of an engine."""
 
 
