@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,12 +37,28 @@ SLOW_FIXTURES = {"prefect_engine", "sample"}
 SLOW_FOLDERS = {"e2e"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what runs an engine or makes an environment; modules mark what else is."""
+    """Mark as slow what runs an engine or makes an environment; modules mark what else is.
+
+    The tests of a file go to one process of xdist, unless they name a group; groups with most slow tests come first, so
+    that all processes end at about the same time.
+    """
+    slow: Counter[str] = Counter()
     for item in items:
         heavy = SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("index")
         if heavy or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
+        slow[_group(item)] += item.get_closest_marker("slow") is not None
+    items.sort(key=lambda item: -slow[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return str(marker.args[0])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,3 +119,11 @@ def prefect_engine() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations that let a base answer with 64 tokens at most: one of random weights never ends by itself."""
+    from models.protocols import Stage
+
+    monkeypatch.setattr("evals.scoring.ANSWER_TOKENS", dict.fromkeys(Stage, 64))

@@ -16,12 +16,11 @@ BUILD = ("eval-sets", "build", "--target", "scope", "--repository", "one")
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data(short_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data directory with a gold run on two repositories."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CRA_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("CLEAN_ROOM_ENGINE", "that of the tests")  # no guard process is left behind
     store = RawStore(open_database(tmp_path / "data" / "raw.sqlite", "raw"))
     run(store, "one", 3)
     run(store, "two", 2)

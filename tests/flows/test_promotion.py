@@ -68,7 +68,7 @@ class Student:
 
 
 @pytest.fixture
-def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(configured: Configure, short_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name, value in {
         "MAX_STEPS": 2,
         "BATCH_SIZE": 2,

@@ -26,7 +26,7 @@ Configure = Callable[..., None]
 
 
 @pytest.fixture
-def world(configured: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(configured: Configure, short_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Gold runs to learn from, a frozen set of a reserved repository, a base; few and short steps of training."""
     for name, value in {
         "MAX_STEPS": 2,

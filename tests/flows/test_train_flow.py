@@ -24,7 +24,7 @@ HELD_OUT = "hidden"
 
 
 @pytest.fixture
-def world(prefect_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(prefect_engine: None, short_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Gold runs of four repositories, one of them held out; a base; few and short steps of training."""
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "data"

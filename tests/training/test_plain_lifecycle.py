@@ -30,7 +30,7 @@ FEW = {"max_steps": 2, "batch_size": 2, "validation_rows": 1, "checkpoint_steps"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(short_answers: None, tmp_path: Path) -> World:
     made = World(tmp_path / "data")
     varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
     add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
