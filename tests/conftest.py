@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
+from tests.support.groups import GroupScheduling, group_of
 from tests.support.postgres import postgres_server
 from tests.support.processes import children_left
 from tests.support.shared import made_once, shared_root
@@ -37,28 +38,25 @@ SLOW_FIXTURES = {"prefect_engine", "sample"}
 SLOW_FOLDERS = {"e2e"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what runs an engine or makes an environment; modules mark what else is.
 
-    The tests of a file go to one process of xdist, unless they name a group; groups with most slow tests come first, so
-    that all processes end at about the same time.
+    Groups with most slow tests come first, so that all processes of xdist end at about the same time.
     """
     slow: Counter[str] = Counter()
     for item in items:
         heavy = SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("index")
         if heavy or item.path.parent.name in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
-        slow[_group(item)] += item.get_closest_marker("slow") is not None
-    items.sort(key=lambda item: -slow[_group(item)])
+        slow[group_of(item.nodeid)] += item.get_closest_marker("slow") is not None
+    items.sort(key=lambda item: -slow[group_of(item.nodeid)])
 
 
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    assert marker is not None
-    return str(marker.args[0])
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Groups of tests go to the processes of xdist."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """What attacks on the engine are tried on: one real server, as a command starts it, and one real prompt path."""
 
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -35,6 +36,10 @@ with get_client(sync_client=True) as client:
     sys.stdin.read()
 """
 
+RUNNING = contextlib.ExitStack()
+"""Ends the server when it is closed, with this process at the latest."""
+atexit.register(RUNNING.close)
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -64,7 +69,7 @@ class Engine:
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
-    """The server, started at the first call and ended with this process."""
+    """The server, started at the first call and ended with RUNNING."""
     root = Path(tempfile.mkdtemp(prefix="cra-attacked-engine-"))
     root.chmod(0o755)
     (root / "home").mkdir()
@@ -85,7 +90,7 @@ def engine() -> Engine:
         command.wait(timeout=30)
         shutil.rmtree(root, ignore_errors=True)
 
-    atexit.register(end)
+    RUNNING.callback(end)
     assert command.stdout is not None
     said = json.loads(command.stdout.readline())
     return Engine(said["url"], said["pid"], command.pid, said["child"], root / "data", root / "home")

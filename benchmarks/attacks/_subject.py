@@ -52,10 +52,9 @@ def subject() -> Subject:
     return prepare_sample(root, (SIGN, SPAN))
 
 
-def prepare_sample(root: Path, commits: tuple[str, ...]) -> Subject:
+def prepare_sample(root: Path, commits: tuple[str, ...], environments: Path | None = None) -> Subject:
     """The sample's instances of some commits, named by the beginnings of their ids, gold-validated under `root`."""
-    store = EnvironmentStore(root / "environments", 4 * 1024**3)
-    runtime = Runtime(open_sandbox(), store, Limits(wall_seconds=8), root / "cache" / "scratch")
+    runtime = _runtime(root, environments)
     source = acquire(str(build_sample(root / "spans")), root / "corpus")
     mined = mine(source.git)
     known: dict[str, Environment] = {}
@@ -65,3 +64,13 @@ def prepare_sample(root: Path, commits: tuple[str, ...]) -> Subject:
     instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
     write_package(source, mined, found, instances, {})
     return Subject(runtime, read_package(source.directory))
+
+
+def prepared_sample(root: Path, scratch: Path, environments: Path) -> Subject:
+    """What `prepare_sample` has written to `root`, for another process with files of its own under `scratch`."""
+    return Subject(_runtime(scratch, environments), read_package(root / "corpus" / "spans"))
+
+
+def _runtime(root: Path, environments: Path | None) -> Runtime:
+    store = EnvironmentStore(environments or root / "environments", 4 * 1024**3)
+    return Runtime(open_sandbox(), store, Limits(wall_seconds=8), root / "cache" / "scratch")

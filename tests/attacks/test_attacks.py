@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.attacks import patches
 from benchmarks.attacks.__main__ import attacks
 from benchmarks.attacks.base import Attack, attempt
 
@@ -20,7 +21,12 @@ def _marks(attack: Attack) -> list[pytest.MarkDecorator]:
 
 
 @pytest.mark.parametrize("attack", _parameters())
-def test_an_attack_is_held(attack: Attack, tmp_path: Path) -> None:
+def test_an_attack_is_held(
+    attack: Attack, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if attack.kind == "patches":
+        prepared = request.getfixturevalue("subject")
+        monkeypatch.setattr(patches, "subject", lambda: prepared)
     tried = attempt(attack, tmp_path)
     if tried.held is None:
         pytest.skip(tried.said)

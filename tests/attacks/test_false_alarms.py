@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.attacks._subject import Subject, prepare_sample
+from benchmarks.attacks._subject import Subject
 from benchmarks.false_alarms import REIMPLEMENTATIONS, Judged, by_hand, by_rewriting, judge_all, rates, rows
 
 FOLDERS = sorted(path for path in REIMPLEMENTATIONS.glob("*/*") if path.is_dir())
@@ -27,11 +27,6 @@ def test_no_two_are_the_same() -> None:
         for folder in FOLDERS
     ]
     assert len(set(texts)) == len(texts)
-
-
-@pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    return prepare_sample(tmp_path_factory.mktemp("sample"), tuple(COMMITS))
 
 
 @pytest.mark.index

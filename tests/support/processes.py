@@ -23,7 +23,7 @@ def children() -> list[str]:
     return [line for line in found if not any(name in line for name in ENDS_WITH_US)]
 
 
-def children_left(seconds: float = 10.0) -> list[str]:
+def children_left(seconds: float = 60.0) -> list[str]:
     """Children that are still there after as many seconds, once the readers of git's objects are ended: those that
     nothing holds any more, and those that caches and the engine's states keep."""
     gc.collect()
