@@ -127,11 +127,11 @@ def promote(
         print_json(_shown(now) | {"before": before.name if before else None, "override": override if changed else None})
         return
     if before is not None and before.id == now.id:
-        console.print(f"{now.target.value}: {now.name} serves already; nothing was changed")
+        console.print(f"{now.target.value}: {now.name} is already active; nothing was changed")
         return
     console.print(f"{now.target.value}: {now.name} serves (before: {before.name if before else 'the base'})")
     if override:
-        errors.print(f"the gate was gone past: {override}", style="yellow", markup=False)
+        errors.print(f"the gate was overridden: {override}", style="yellow", markup=False)
     if said := unused_warning(now.name, now.target, now.base, now.base_name):
         errors.print(said, style="yellow", markup=False, soft_wrap=True)
 

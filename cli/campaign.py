@@ -129,7 +129,7 @@ def _confirm_cost(expected: Estimate, limit: float, confirmed: bool) -> None:
         return
     more = f"it may cost {expected.cost:.2f}, more than {limit:g}"
     if not sys.stdin.isatty():
-        raise UsageError(f"{more}, and nobody can be asked; give --yes, or a higher --max-cost")
+        raise UsageError(f"{more}, and there is no terminal to ask on; give --yes, or a higher --max-cost")
     errors.print(f"{more}; go on? \\[y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("not begun; --limit, --samples and --temperatures make a campaign smaller")

@@ -69,7 +69,7 @@ def _print(compared: "Compared") -> None:
     ]
     if rows:
         numbers = ["expected", "given", "right", "F1"]
-        table("Classes over the whole set", ["who", "class", *numbers], rows, right=numbers)
+        table("Classes over the whole set", ["subject", "class", *numbers], rows, right=numbers)
     for note in unlike_use(compared.challenger):
         console.print(note, markup=False, soft_wrap=True, style="yellow")
     settings = ", ".join(f"{name} {value}" for name, value in sorted(compared.champion.settings.items()))

@@ -29,10 +29,10 @@ def index(
         except RepositoryError as error:
             raise RepositoryError(f"{path}: no commit {at!r}") from error
         found = build_index(source, IndexCache(cache / "index"))
-        told = described(found) if as_json else None
+        description = described(found) if as_json else None
         summary = summarised(found)
-    if told is not None:
-        print_json(told)
+    if description is not None:
+        print_json(description)
     else:
         _print(found, summary, time.perf_counter() - started)
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "supplement": "Let the teacher write tests for commits that have none which fail before and pass after.",
     "campaign": "Run planners over the valid instances of repo packages and judge each by the repository's own tests.",
     "report": (
-        "Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, who was at fault."
+        "Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, and the stage at fault."
     ),
     "trace": "Show every decision, plan, edit and test run behind one outcome.",
     "index": "Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again.",
@@ -34,7 +34,7 @@ COMMANDS = {
     "score-answers": "Have the teacher score the student's own answers in runs that passed.",
     "curate-data": "Make a versioned dataset of what runs have shown: examples, preferences, a card.",
     "train-plan": "Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints.",
-    "train": "Measure who serves now, train an adapter, measure it, and let it serve if a gate says so.",
+    "train": "Measure the champion, train an adapter, measure it, and let it serve if a gate says so.",
     "self-improve": "Let the student solve commits, learn from what passed, and serve what a gate lets in.",
     "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
     "export-adapter": (

@@ -29,7 +29,7 @@ def train(
     end_to_end_limit: EndToEndLimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure who serves now, train an adapter, measure it, and let it serve if a gate says so.
+    """Measure the champion, train an adapter, measure it, and let it serve if a gate says so.
 
     What is finished is not done again: stopped in the middle, the same command goes on where it was.
     """

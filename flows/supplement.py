@@ -136,11 +136,11 @@ def _found(case: SupplementCase, found: Supplement, quality: TestQuality | None)
     if found.instance is None or found.instance.generated is None or quality is None:
         return line
     store_instance(case.subject.package, found.instance)
-    told = found.instance.generated.told_apart
+    by_test = found.instance.generated.told_apart
     return line.model_copy(
         update={
-            "fail_to_pass": len(told),
-            "how": dict(sorted(Counter(how.value for how in told.values()).items())),
+            "fail_to_pass": len(by_test),
+            "how": dict(sorted(Counter(how.value for how in by_test.values()).items())),
             "coverage": quality.coverage,
             "killed": quality.killed,
             "hunks": quality.total,
