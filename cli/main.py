@@ -17,9 +17,7 @@ COMMANDS = {
     "prepare": "Make repo packages: mine, lock environments, fetch wheels, gold-validate, write the manifest.",
     "supplement": "Let the teacher write tests for commits that have none which fail before and pass after.",
     "campaign": "Run planners over the valid instances of repo packages and judge each by the repository's own tests.",
-    "report": (
-        "Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, and the stage at fault."
-    ),
+    "report": ("Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage."),
     "trace": "Show every decision, plan, edit and test run behind one outcome.",
     "index": "Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again.",
     "retrieve": (

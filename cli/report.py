@@ -24,7 +24,7 @@ def report(
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
 ) -> None:
-    """Show what came of a campaign: outcomes, pass rates with intervals, calls and cost by stage, and the stage at fault."""
+    """Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage."""
     store = open_raw_store(load_settings().raw_url)
     result = store.report(name)
     figures = qualities(store.usage(name))

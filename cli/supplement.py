@@ -69,6 +69,4 @@ def _show(report: "SupplementReport") -> None:
     columns = ["commit", "state", "fail before", "lines", "hunks", "task"]
     table("Generated tests", columns, rows, right=["lines", "hunks"])
     states = ", ".join(f"{state} {count}" for state, count in report.counts().items()) or "none tried"
-    console.print(
-        f"{report.lacking} commits lack tests that distinguish them from their parent: {states}; cost {report.cost:.4f}"
-    )
+    console.print(f"{report.lacking} commits lack tests of their change: {states}; cost {report.cost:.4f}")
