@@ -116,7 +116,7 @@ def test_whole_runs_keep_or_undo_a_promotion(
     with ScriptedServer(student, flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
         context, made, report = prepared(sample.directory)
-        server.models = ("scripted", made.adapter.served)
+        server.models = ("scripted", made.challenger.served)
         came = conclude(context, engine_steps(), made, report)
         log = [entry.action for entry in Registry(world.curated, world.folder).log(TrainingTarget.SCOPE)]
         assert student.adapted
@@ -126,7 +126,7 @@ def test_whole_runs_keep_or_undo_a_promotion(
         else:
             assert (came.serving, log) == ("scope-v1", ["promote"])
             assert "whole runs are no worse than before: 1.000 to 1.000" in came.notes
-        serves = made.adapter.served if not spoilt else ""
+        serves = made.challenger.served if not spoilt else ""
         assert active_adapters(context) == dict.fromkeys(Stage, "") | dict.fromkeys(TrainingTarget.SCOPE.stages, serves)
         asked = len(server.requests)
         again = conclude(context, engine_steps(), made, report)
@@ -152,7 +152,7 @@ def test_a_promotion_that_was_killed_before_its_whole_runs_is_judged_afterwards(
     with ScriptedServer(Student(sample, spoilt=True), flavour="openai") as server:
         configured(server.url, base='"tiny"', window=32768)
         context, made, report = prepared(sample.directory)
-        server.models = ("scripted", made.adapter.served)
+        server.models = ("scripted", made.challenger.served)
         real = lifecycle.whole_runs
         monkeypatch.setattr(lifecycle, "whole_runs", dies)
         with pytest.raises(Killed):

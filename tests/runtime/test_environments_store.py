@@ -51,7 +51,7 @@ def both(packages: Path) -> Environment:
 
 
 def python(executable: Path, code: str) -> str:
-    return subprocess.run([executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_an_environment_holds_its_lock_and_nothing_else(tmp_path: Path, packages: Path) -> None:

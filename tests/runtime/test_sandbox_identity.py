@@ -87,13 +87,13 @@ def test_mounts_below_folders_that_only_root_may_enter_are_seen(tmp_path):
 @root_only
 def test_the_self_test_finds_that_code_is_the_hosts_root_and_may_write_its_settings(monkeypatch):
     monkeypatch.setattr(bubblewrap, "lent_id", lambda: None)
-    monkeypatch.setattr(bubblewrap, "covers", lambda: ())
+    monkeypatch.setattr(bubblewrap, "masked_paths", lambda: ())
     holes = {finding.name for finding in examine(bubblewrap.Bubblewrap(bubblewrap.programs()[-1])) if not finding.holds}
     assert {"root user", "settings"} <= holes
 
 
 @root_only
-def test_the_self_test_finds_the_hosts_root_behind_covers(monkeypatch):
+def test_the_self_test_finds_the_hosts_root_behind_masked_paths(monkeypatch):
     monkeypatch.setattr(bubblewrap, "lent_id", lambda: None)
     holes = {finding.name for finding in examine(bubblewrap.Bubblewrap(bubblewrap.programs()[-1])) if not finding.holds}
     assert holes == {"root user"}
