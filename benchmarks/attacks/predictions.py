@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _FILE = b"one = 1\n" * 1000
 
 def attacks() -> list[Attack]:
     """One attack per patch and per name."""
-    patches = [Attack(KIND, f"patch: {name}", partial(_apply, text)) for name, text in _patches().items()]
+    patches = [Attack(KIND, f"patch: {name}", partial(_apply, make)) for name, make in _patches().items()]
     names = [
         Attack(KIND, f"{field}: {text!a}", partial(_name, field, text))
         for field in ("instance_id", "model_name_or_path")
@@ -29,22 +30,23 @@ def attacks() -> list[Attack]:
     return patches + names
 
 
-def _patches() -> dict[str, str]:
+def _patches() -> dict[str, Callable[[], str]]:
+    """What makes each patch: some are large, and are made for their own attack only."""
     new = '--- /dev/null\n+++ "b/{0}"\n@@ -0,0 +1 @@\n+x\n'
     copy = "diff --git a/a.py b/c/{0}\nsimilarity index 100%\ncopy from a.py\ncopy to c/{0}\n"
     return {
-        "binary of 128 MiB": _literal(128 * _MIB, 128 * _MIB),
-        "binary that says 8 EiB": _literal(1000, 2**63),
-        "binary that says a number of 5,000 digits": _literal(1000, int("9" * 4000)),
-        "five binaries of 30 MiB": "".join(_literal(30 * _MIB, 30 * _MIB, f"n{n}") for n in range(5)),
-        "delta that says 1 TiB": _delta(2**40),
-        "delta that says 3 GiB": _delta(3 * 2**30),
-        "20,000 copies": "".join(copy.format(n) for n in range(20_000)),
-        "lone surrogate": new.format("x.py") + "+\ud800\n",
-        "name of 300 bytes": new.format("x" * 300),
-        "path of 5,000 bytes": new.format("x/" * 2500 + "y"),
-        "name that is no text": new.format("\\377.py"),
-        "name that writes on a terminal": new.format("\\033[2J.py"),
+        "binary of 128 MiB": lambda: _literal(128 * _MIB, 128 * _MIB),
+        "binary that says 8 EiB": lambda: _literal(1000, 2**63),
+        "binary that says a number of 5,000 digits": lambda: _literal(1000, int("9" * 4000)),
+        "five binaries of 30 MiB": lambda: "".join(_literal(30 * _MIB, 30 * _MIB, f"n{n}") for n in range(5)),
+        "delta that says 1 TiB": lambda: _delta(2**40),
+        "delta that says 3 GiB": lambda: _delta(3 * 2**30),
+        "20,000 copies": lambda: "".join(copy.format(n) for n in range(20_000)),
+        "lone surrogate": lambda: new.format("x.py") + "+\ud800\n",
+        "name of 300 bytes": lambda: new.format("x" * 300),
+        "path of 5,000 bytes": lambda: new.format("x/" * 2500 + "y"),
+        "name that is no text": lambda: new.format("\\377.py"),
+        "name that writes on a terminal": lambda: new.format("\\033[2J.py"),
     }
 
 
@@ -73,7 +75,7 @@ def _length(number: int) -> list[int]:
     return [number] if number < 0x80 else [number & 0x7F | 0x80, *_length(number >> 7)]
 
 
-def _apply(patch: str, scratch: Path) -> str:
+def _apply(make_patch: Callable[[], str], scratch: Path) -> str:
     work = scratch / "work"
     work.mkdir()
     (work / "a.py").write_bytes(_FILE)
@@ -82,7 +84,7 @@ def _apply(patch: str, scratch: Path) -> str:
         subprocess.run(["git", *arguments], cwd=work, check=True, capture_output=True)
     git = clone(str(work), scratch / "bare")
     try:
-        changes = apply_patch(git, git.resolve("HEAD"), patch)
+        changes = apply_patch(git, git.resolve("HEAD"), make_patch())
     except DoesNotApply as error:
         return str(error)
     raise GotThrough(f"{len(changes)} files of {sum(len(c[0]) for c in changes.values() if c)} bytes")
