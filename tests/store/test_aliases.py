@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.runs.model_pool import ModelPool
-from llm import Router, open_router
+from llm import Router, open_router, service
 from llm.check import check
 from models.errors import SettingsError
 from models.llm_settings import ModelSettings, Roles
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 BASE = "b" * 64
+
+
+@pytest.fixture(autouse=True)
+def loading_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An adapter that no server loads is given up after a second."""
+    monkeypatch.setattr(service, "_LOADING", 1.0)
 
 
 @pytest.fixture
