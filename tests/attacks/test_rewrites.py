@@ -52,6 +52,7 @@ def outcome(source: str, a: int, b: int) -> object:
         return repr(error)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 9), st.integers(0, 9))
 def test_every_version_means_the_same(a, b):
     expected = outcome(SOURCE, a, b)

@@ -15,6 +15,8 @@ from runtime.testing import Selection, SuiteSetup
 from runtime.testing.pytest_runner import run_suite
 from runtime.trees import checked_out, project_in
 
+pytestmark = pytest.mark.slow
+
 VENV, BASE = Path(sys.prefix), Path(sys.base_prefix)
 SETUP = SuiteSetup(
     python=VENV / "bin" / "python", mounts=(Mount(VENV, VENV), Mount(BASE, BASE)), import_roots=("src", "")

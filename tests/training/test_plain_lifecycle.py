@@ -26,6 +26,8 @@ from training.cycle.orders import TrainOrder
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.data.curation import curate
 
+pytestmark = pytest.mark.slow
+
 FEW = {"max_steps": 2, "batch_size": 2, "validation_rows": 1, "checkpoint_steps": 1, "rank": 4}
 
 
