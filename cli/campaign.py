@@ -94,9 +94,9 @@ def run_campaign(
     Asks first when it may cost more than its cap, or without one than the setting, unless `confirmed`.
     """
     settings = load_settings()
-    runtime = open_runtime(settings, sandbox)
     check_planners(grid.planners)
     grid.check()
+    runtime = open_runtime(settings, sandbox)
     opened = [read_package(package) for package in packages]
     config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
     store = open_raw_store(settings.raw_url)

@@ -11,11 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
 from models.errors import DatabaseError
-from store.database import reading
 from store.tables import FreeText, table_of
-from store.texts import Texts, read_texts
-
-__all__ = ["MEASURED", "Texts", "add", "read_texts", "reading", "record", "table_of", "writing"]
+from store.texts import Texts
 
 MEASURED = frozenset(
     {"created_at", "opened_at", "started_at", "latency", "seconds", "cost", "cached_tokens", "retries", "reused"}

@@ -70,8 +70,9 @@ def kept_text(
     """
     kept = one.with_options(**cache_options(key, cache_dir))
     with commit_eagerly():
+        text_hash = kept(*arguments, **named)
         try:
-            return store.get_text(kept(*arguments, **named))
+            return store.get_text(text_hash)
         except DatabaseError:
             return store.get_text(kept.with_options(refresh_cache=True)(*arguments, **named))
 

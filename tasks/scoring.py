@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from prefect import task
-
 from store.runs import RawStore
-from tasks.caching import RETRY_DELAYS, is_infrastructure
+from tasks.define import engine_task
 from training.data.scoring import Scorer, Unscored, keep
 
 
@@ -18,13 +16,7 @@ class ScoringContext:
     identity: str
 
 
-@task(
-    task_run_name="score {label}",
-    retries=2,
-    retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=is_infrastructure,
-    persist_result=False,
-)
+@engine_task("score {label}")
 def score_answer(label: str, context: ScoringContext, answer: Unscored) -> float:
     """Have the teacher score an answer and store the score; returns it (0 to 1)."""
     messages, text = answer.texts(context.raw)

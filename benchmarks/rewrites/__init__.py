@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator, Mapping
 
 from benchmarks.rewrites import expressions, names, statements
-from benchmarks.rewrites.base import Function, Rewriting
+from benchmarks.rewrites.base import Rewriting
+from repos.syntax import FunctionNode
 
 REWRITINGS: tuple[type[Rewriting], ...] = (
     statements.SwappedBranches,
@@ -61,13 +62,13 @@ def _file(texts: tuple[str, str], kinds: tuple[type[Rewriting], ...], chance: ra
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
-def _functions(tree: ast.Module) -> list[Function]:
+def _functions(tree: ast.Module) -> list[FunctionNode]:
     """Functions that lie in no other function."""
-    found: list[Function] = []
+    found: list[FunctionNode] = []
     left: list[ast.AST] = [tree]
     while left:
         for node in ast.iter_child_nodes(left.pop()):
-            if isinstance(node, Function):
+            if isinstance(node, FunctionNode):
                 found.append(node)
             elif isinstance(node, ast.stmt | ast.ExceptHandler):
                 left.append(node)

@@ -2,13 +2,15 @@
 
 import ast
 import random
+from abc import ABC
 from collections.abc import Iterator
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Scope = Function | ast.Lambda | ast.ClassDef
+from repos.syntax import FunctionNode
+
+Scope = FunctionNode | ast.Lambda | ast.ClassDef
 
 
-class Rewriting(ast.NodeTransformer):
+class Rewriting(ast.NodeTransformer, ABC):
     """Rewrites one function in place. `done` counts the places that were changed."""
 
     share = 0.8
@@ -19,14 +21,14 @@ class Rewriting(ast.NodeTransformer):
         self._taken: set[str] = set()
         self.done = 0
 
-    def rewrite(self, function: Function) -> None:
+    def rewrite(self, function: FunctionNode) -> None:
         """Change a function where it can be."""
         self._taken = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
         self._taken |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
         self.visit_body(function)
         ast.fix_missing_locations(function)
 
-    def visit_body(self, function: Function) -> None:
+    def visit_body(self, function: FunctionNode) -> None:
         """Change the statements of a function; its decorators, defaults and documentation stay."""
         start = int(ast.get_docstring(function, clean=False) is not None)
         function.body = function.body[:start] + self.block(function.body[start:])

@@ -1,6 +1,7 @@
 """Rewritings of expressions."""
 
 import ast
+from abc import abstractmethod
 
 from benchmarks.rewrites.base import Rewriting, is_simple, negated
 
@@ -10,9 +11,9 @@ _MIRRORED = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE,
 class _Conditions(Rewriting):
     """Rewrites expressions of which only the truth is used."""
 
+    @abstractmethod
     def condition(self, test: ast.expr) -> ast.expr:
         """Another expression of the same truth."""
-        raise NotImplementedError
 
     def visit_If(self, node: ast.If) -> ast.AST:
         self.generic_visit(node)

@@ -2,7 +2,8 @@
 
 import ast
 
-from benchmarks.rewrites.base import Function, Rewriting, called_names, holds
+from benchmarks.rewrites.base import Rewriting, called_names, holds
+from repos.syntax import FunctionNode
 
 _READS_NAMES = {"locals", "vars", "dir", "eval", "exec", "globals"}
 
@@ -10,7 +11,7 @@ _READS_NAMES = {"locals", "vars", "dir", "eval", "exec", "globals"}
 class LocalNames(Rewriting):
     """Local variables get other names. Functions that hold others are left as they are."""
 
-    def rewrite(self, function: Function) -> None:
+    def rewrite(self, function: FunctionNode) -> None:
         inner = any(
             isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
             for each in ast.walk(function)
@@ -20,7 +21,7 @@ class LocalNames(Rewriting):
             return
         super().rewrite(function)
 
-    def visit_body(self, function: Function) -> None:
+    def visit_body(self, function: FunctionNode) -> None:
         nodes = [each for statement in function.body for each in ast.walk(statement) if isinstance(each, ast.Name)]
         bound = {each.id for each in nodes if isinstance(each.ctx, ast.Store)} - _otherwise_bound(function)
         renamed = {each: self.fresh(f"{each.strip('_')}_value") for each in sorted(bound) if self.chosen()}
@@ -28,7 +29,7 @@ class LocalNames(Rewriting):
             each.id = renamed.get(each.id, each.id)
 
 
-def _otherwise_bound(function: Function) -> set[str]:
+def _otherwise_bound(function: FunctionNode) -> set[str]:
     """Names that are bound by something else than a name in the tree: parameters, imports, exceptions, deletions."""
     found: set[str] = set()
     for each in ast.walk(function):

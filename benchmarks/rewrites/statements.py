@@ -2,6 +2,7 @@
 
 import ast
 import copy
+from abc import abstractmethod
 
 from benchmarks.rewrites.base import Rewriting, assign, called_names, holds, leaves, name, negated
 
@@ -33,9 +34,9 @@ class _Blocks(Rewriting):
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
         return self.statements(super().block(body))
 
+    @abstractmethod
     def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """The statements of a block, rewritten."""
-        raise NotImplementedError
 
 
 class RestInElse(_Blocks):

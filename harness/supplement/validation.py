@@ -34,7 +34,7 @@ class _Refused(Exception):
         self.refusal, self.detail = refusal, detail
 
 
-class _TrialContext:
+class _TrialRuns:
     """An instance whose states are run with the modules added; counts the seconds."""
 
     def __init__(
@@ -64,15 +64,15 @@ def try_modules(runtime: Runtime, package: RepoPackage, instance: Instance, modu
     assert instance.environment is not None, "only instances with an environment are supplemented"
     environment = package.manifest.environment(instance.environment)
     with provisioned(runtime, environment, package.wheels, instance.version) as held:
-        instance_context = _TrialContext(runtime, package, instance, held, modules)
+        trials = _TrialRuns(runtime, package, instance, held, modules)
         try:
-            _try_alone(instance_context, instance, modules)
-            trial = _try_in_suite(instance_context, instance, modules)
+            _try_alone(trials, instance, modules)
+            trial = _try_in_suite(trials, instance, modules)
         except _Refused as refused:
             trial = Trial(refusal=refused.refusal, detail=refused.detail)
         except BuildFailed as error:
             trial = Trial(refusal=Refusal.SUITE_BROKEN, detail=str(error))
-    return trial.model_copy(update={"seconds": round(instance_context.seconds, 3)})
+    return trial.model_copy(update={"seconds": round(trials.seconds, 3)})
 
 
 def trial_key(runtime: Runtime, package: RepoPackage, instance: Instance, modules: Mapping[str, str]) -> str:
@@ -88,9 +88,9 @@ def trial_key(runtime: Runtime, package: RepoPackage, instance: Instance, module
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def _try_alone(instance_context: _TrialContext, instance: Instance, modules: Mapping[str, str]) -> None:
+def _try_alone(trials: _TrialRuns, instance: Instance, modules: Mapping[str, str]) -> None:
     alone = Selection(only=tuple(sorted(modules)))
-    after = instance_context.run(instance.commit, alone)
+    after = trials.run(instance.commit, alone)
     _check_end(after, "with the change")
     for path in sorted(modules):
         if path in after.collection_errors:
@@ -101,7 +101,7 @@ def _try_alone(instance_context: _TrialContext, instance: Instance, modules: Map
         raise _Refused(Refusal.NOT_COLLECTED, "no test was collected")
     if not after.passed:
         raise _Refused(Refusal.FAILS_ON_COMMIT, f"no test passes with the change:\n{_failures(after)}")
-    before = instance_context.run(instance.base_commit, alone)
+    before = trials.run(instance.base_commit, alone)
     _check_end(before, "without the change", usage_is_failure=True)
     if not any(how_it_fails(test, before) for test in after.passed):
         also = f"\nThese fail even with it:\n{_failures(after)}" if len(after.passed) < len(after.cases) else ""
@@ -109,18 +109,18 @@ def _try_alone(instance_context: _TrialContext, instance: Instance, modules: Map
         raise _Refused(Refusal.PASSES_ON_PARENT, f"{what}: passes without the change as well{also}")
 
 
-def _try_in_suite(instance_context: _TrialContext, instance: Instance, modules: Mapping[str, str]) -> Trial:
+def _try_in_suite(trials: _TrialRuns, instance: Instance, modules: Mapping[str, str]) -> Trial:
     own = [path for path in instance.test_files if path.endswith(".py")]
     touched = frozenset((*own, *modules))
     full, first = Selection(first=tuple(sorted(touched))), Selection(first=tuple(sorted(touched)), stop="after-first")
-    parent = instance_context.run(instance.base_commit, Selection(), bare=True)
+    parent = trials.run(instance.base_commit, Selection(), bare=True)
     if parent.end is not SuiteEnd.COMPLETED:
         raise _Refused(Refusal.SUITE_BROKEN, f"the parent's suite: {parent.end.value}: {_tail(parent.output)}")
     after, before = [], []
     for repeat in range(REPEATS):
-        after.append(instance_context.run(instance.commit, full if repeat < 2 else first))
+        after.append(trials.run(instance.commit, full if repeat < 2 else first))
         _check_end(after[-1], "with the change, beside the repository's own tests")
-        before.append(instance_context.run(instance.base_commit, first))
+        before.append(trials.run(instance.base_commit, first))
     verdict = decide(StateRuns(parent, tuple(before), tuple(after), touched))
     dropped = {test.id: test.reason for test in verdict.excluded if file_of(test.id) in modules}
     generated = {test for test in verdict.fail_to_pass if file_of(test) in modules}

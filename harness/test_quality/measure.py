@@ -75,18 +75,18 @@ def quality_of_tests(
         return TestQuality(note="there are no tests to measure")
     environment = package.manifest.environment(instance.environment)
     with provisioned(runtime, environment, package.wheels, instance.version) as held:
-        instance_context = _MeasurementContext(
+        measurement = _MeasurementRuns(
             runtime, package, instance, held, production, files, base_tests or instance.base_commit
         )
         try:
-            return _measured(instance_context, modules, _sides(package, instance, production))
+            return _measured(measurement, modules, _sides(package, instance, production))
         except BuildFailed as error:
             return TestQuality(
-                note=f"the patched repository does not build: {error}", seconds=round(instance_context.seconds, 3)
+                note=f"the patched repository does not build: {error}", seconds=round(measurement.seconds, 3)
             )
 
 
-class _MeasurementContext:
+class _MeasurementRuns:
     """The patched tree with its tests, created anew for each run."""
 
     def __init__(
@@ -131,10 +131,10 @@ class _MeasurementContext:
         return self._runtime.limits
 
 
-def _measured(instance_context: _MeasurementContext, modules: tuple[str, ...], sides: Sides) -> TestQuality:
+def _measured(measurement: _MeasurementRuns, modules: tuple[str, ...], sides: Sides) -> TestQuality:
     changed = changed_lines(sides)
-    whole, lines = instance_context.run(modules, {}, instance_context.limits, changed)
-    again, _ = instance_context.run(modules, {}, instance_context.limits)
+    whole, lines = measurement.run(modules, {}, measurement.limits, changed)
+    again, _ = measurement.run(modules, {}, measurement.limits)
     steady = whole.passed & again.passed
     unsteady = _unsteady(whole, again, steady)
     can = {path: changed[path] & lines[path].can for path in changed if path in lines}
@@ -149,14 +149,10 @@ def _measured(instance_context: _MeasurementContext, modules: tuple[str, ...], s
     mutants: list[Mutant] = []
     if steady:
         seconds = max(_AT_LEAST, _SLOWER * max(whole.seconds, again.seconds))
-        limits = instance_context.limits.model_copy(
-            update={"wall_seconds": min(instance_context.limits.wall_seconds, seconds)}
-        )
+        limits = measurement.limits.model_copy(update={"wall_seconds": min(measurement.limits.wall_seconds, seconds)})
         chosen = _chosen(reverted(sides))
-        mutants = [
-            _outcome(instance_context, modules, each, steady, limits) if run else each.mutant for each, run in chosen
-        ]
-    return found.model_copy(update={"mutants": tuple(mutants), "seconds": round(instance_context.seconds, 3)})
+        mutants = [_outcome(measurement, modules, each, steady, limits) if run else each.mutant for each, run in chosen]
+    return found.model_copy(update={"mutants": tuple(mutants), "seconds": round(measurement.seconds, 3)})
 
 
 def _unsteady(whole: SuiteReport, again: SuiteReport, steady: set[str]) -> dict[str, str]:
@@ -189,12 +185,12 @@ def _left_out(each: Reverted) -> Reverted:
 
 
 def _outcome(
-    instance_context: _MeasurementContext, modules: tuple[str, ...], each: Reverted, steady: set[str], limits: Limits
+    measurement: _MeasurementRuns, modules: tuple[str, ...], each: Reverted, steady: set[str], limits: Limits
 ) -> Mutant:
     content = each.content
     instead = {each.mutant.path: (content.text.encode(), content.executable) if content else None}
     try:
-        report, _ = instance_context.run(modules, instead, limits)
+        report, _ = measurement.run(modules, instead, limits)
     except BuildFailed:
         return each.mutant.model_copy(update={"fate": MutantOutcome.KILLED, "how": Failing.RUN})
     failing = {test: how for test in steady if (how := _noticed(test, report)) is not None}

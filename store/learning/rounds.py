@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from store.rows import reading, record, table_of, writing
-from store.tables import ImprovementStep
+from store.database import reading
+from store.rows import record, writing
+from store.tables import ImprovementStep, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

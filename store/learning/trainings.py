@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.training import TrainingTarget
-from store.rows import Texts, add, reading, table_of, writing
-from store.tables import TrainingPlan, TrainingRun
+from store.database import reading
+from store.rows import add, writing
+from store.tables import TrainingPlan, TrainingRun, table_of
+from store.texts import Texts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from store.rows import reading, table_of
-from store.tables import CampaignRun
+from store.database import reading
+from store.tables import CampaignRun, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

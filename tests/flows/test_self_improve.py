@@ -13,8 +13,8 @@ from harness.packages.package import RepoPackage
 from models.errors import GuardrailError, RegistryError, UsageError
 from models.evaluation import GateReport, GateVerdict
 from models.training import TrainingTarget
-from store.rows import reading, table_of
-from store.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun
+from store.database import reading
+from store.tables import EvaluationRow, ImprovementStep, Promotion, TaskRun, TrainingDataset, TrainingRun, table_of
 from tests.support.bad_server import ScriptedServer
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base

@@ -10,8 +10,10 @@ from evals.sets import build_set, freeze
 from models.errors import EvaluationError, GuardrailError, RegistryError, TrainingError
 from models.evaluation import GateVerdict
 from models.training import TrainingTarget
-from store.rows import Texts, add, reading, table_of, writing
-from store.tables import EvaluationRow, TrainingDataset, TrainingRun
+from store.database import reading
+from store.rows import add, writing
+from store.tables import EvaluationRow, TrainingDataset, TrainingRun, table_of
+from store.texts import Texts
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.adapters.registry import Registry

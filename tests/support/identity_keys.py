@@ -37,13 +37,14 @@ from runtime.environments.identity import content_key
 from runtime.environments.interpreters import Interpreter
 from runtime.environments.resolve import environment_key, spec_key
 from runtime.trees import Runtime
+from store.database import reading
 from store.keys import campaign_key, canonical, trajectory_key, validation_key
-from store.rows import reading, table_of, writing
+from store.rows import writing
 from store.runs import digest, instance_key
 from store.runs.corpus import add_content
 from store.runs.raw import open_raw_store
 from store.runs.supplements import SupplementStore, quality_key
-from store.tables import RepositoryContentRow, SupplementRound
+from store.tables import RepositoryContentRow, SupplementRound, table_of
 from tasks.caching import cache_options
 from tasks.executor import answer_stage, run_whole_suite, test_step, validate_candidate
 from tasks.supplement import ask_for_tests

@@ -11,9 +11,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.errors import RegistryError, UsageError
 from models.training import TrainingTarget
-from store.rows import add, reading, table_of, writing
+from store.database import reading
+from store.rows import add, writing
 from store.runs import sha256
-from store.tables import BaseModel, TrainingDataset
+from store.tables import BaseModel, TrainingDataset, table_of
 from tests.support.curation_material import dropped, lines, reserve_row, trained_on
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, gold_runs
 from training.bases.files import hash_file, hash_files

@@ -20,9 +20,9 @@ from models.outcomes import OracleKind, OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Answer, Request, Stage
 from models.training import PairSource, TrainingTarget
-from store.rows import table_of, writing
+from store.rows import writing
 from store.runs.closed_runs import owner_of
-from store.tables import TaskRun
+from store.tables import TaskRun, table_of
 from tests.support.pairs_material import GOOD_SCOPE, LIBRARY, OLD, Repository, World, gold_runs
 from training.data.sources import StoredExamples, read_pairs
 from training.data.sources.evolution import left_as_it_was

@@ -66,8 +66,8 @@ def modules_of(instance: Instance, sources: dict[str, str]) -> tuple[list[Module
     paths = sorted(path for path in {file_of(test) for test in instance.fail_to_pass} if path in sources)
     for index, path in enumerate(paths):
         tests = [test for test in instance.fail_to_pass if file_of(test) == path]
-        max_prompt_tokens = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
-        if made := twin_module(path, sources[path], tests, max_prompt_tokens):
+        remaining = (MOST_TRIED - sum(not twin.is_base for twin in twins)) // (len(paths) - index)
+        if made := twin_module(path, sources[path], tests, remaining):
             modules.append(Module(path=made.path, source=made.source))
             twins += made.twins
     return modules, twins

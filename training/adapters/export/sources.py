@@ -57,7 +57,9 @@ def choose_base(curated: "Engine", data_dir: Path, name: str | None) -> Base:
     bases = sorted({version.base for version in Registry(curated, data_dir).list() if version.active})
     bases = bases or [base.id for base in list_bases(curated)]
     if len(bases) != 1:
-        known = ", ".join(base.name for base in list_bases(curated)) or "none; add one with `cra bases add`"
+        known = ", ".join(base.name for base in list_bases(curated))
+        if not known:
+            raise RegistryError("no base is known; add one with `cra bases add`")
         raise RegistryError(f"several bases could be served; choose one with --base (known: {known})")
     return find_base(curated, bases[0])
 
