@@ -7,11 +7,12 @@ lies under the data directory. A server that the user names by PREFECT_API_URL i
 
 import os
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
 from host.private import private_directory, private_file
-from models.errors import UsageError
+from models.errors import InfrastructureError, UsageError
 
 NAMED = "PREFECT_API_URL"
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
@@ -25,6 +26,8 @@ _KEPT = (
 _NO_ORIGIN = "https://none.invalid"
 """An origin that no page can have: the name is reserved never to be one. An empty list would mean all."""
 _DATABASE = "engine.db"
+_LEAST_FREE = 16 * 2**20
+"""Bytes that the engine's database and its log need at least: with less its server fails to start, without a reason."""
 _home_in_use: Path | None = None
 """Home of the engine that this process uses."""
 
@@ -57,7 +60,8 @@ def use_local_engine(data_dir: Path) -> None:
     """Have this process start its own server when the engine needs one, unless the user names a server.
 
     The password leaves the environment once the engine has read it, so that no other child process has it. Raises
-    UsageError if a file in the working directory names a server: it may come with a stranger's checkout.
+    UsageError if a file in the working directory names a server (it may come with a stranger's checkout), and
+    InfrastructureError if the disk is all but full.
     """
     global _home_in_use
     if _is_named():
@@ -65,6 +69,11 @@ def use_local_engine(data_dir: Path) -> None:
     home = private_directory(engine_home(data_dir))
     if home == _home_in_use:
         return
+    if (free := shutil.disk_usage(home).free) < _LEAST_FREE:
+        raise InfrastructureError(
+            f"{home} has {free / 2**20:.1f} MiB left, and the engine needs {_LEAST_FREE // 2**20}; "
+            "free some space, or set CRA_DATA_DIR to another disk"
+        )
     private_file(home / _DATABASE)  # its log and its index take its mode
     private_directory(home / "results")
     for name in [name for name in os.environ if name.startswith("PREFECT_") and not name.startswith(_KEPT)]:

@@ -120,3 +120,16 @@ def test_the_users_own_home_profile_and_database_are_not_ours(tmp_path: Path) ->
 def test_a_file_of_a_strangers_checkout_names_no_server(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     assert "PREFECT_API_URL" in str(settings_of(tmp_path)["error"])
+
+
+def test_a_full_disk_is_said_before_the_engine_would_wait_for_its_server(tmp_path: Path) -> None:
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no small file system can be mounted here")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" -c "$3" "$1/data"'
+    argv = ["unshare", "--mount", "sh", "-c", command, "sh", str(disk), sys.executable, START]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    said = json.loads(done.stdout)["error"]
+    assert str(disk / "data" / "engine") in said
+    assert "CRA_DATA_DIR" in said
