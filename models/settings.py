@@ -46,6 +46,10 @@ class Settings(BaseSettings):
         default_factory=lambda: _home("XDG_CACHE_HOME", ".cache") / "clean-room",
         description="environments, wheels and unfinished work; may be deleted when nothing runs",
     )
+    corpus_dir: Path | None = Field(
+        default=None,
+        description="repo packages of this machine, which deployments name by their folder; data_dir/corpus when unset",
+    )
     raw_database: str | None = Field(
         default=None, description="URL of the raw database; SQLite under data_dir when unset"
     )
@@ -88,6 +92,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment variables, then cra.toml; no .env file and no secrets folder."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def corpus(self) -> Path:
+        """Directory of this machine's repo packages."""
+        return self.corpus_dir or self.data_dir / "corpus"
 
     @property
     def raw_url(self) -> str:
