@@ -81,7 +81,7 @@ def check_router(router: Router) -> None:
     routers = [router, *([router.second] if router.second else [])]
     routes = [route for each in routers for route in (*each.routes.values(), each.generalist) if route is not None]
     services = {id(route.service): route.service for route in routes if route.service.settings.url != EMBEDDED}
-    adapters = {key: {r.adapter for r in routes if id(r.service) == key} - {None} for key in services}
+    adapters = {key: {r.adapter for r in routes if r.adapter and id(r.service) == key} for key in services}
     with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
         list(pool.map(lambda key: _check_served(services[key], adapters[key]), services))
 
