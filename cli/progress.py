@@ -1,7 +1,7 @@
 """Live progress of flows that run in this process, on standard error."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import (
@@ -81,11 +81,25 @@ def stopwatch(what: str) -> Iterator[None]:
     """Show what is waited for and for how long; where standard error is piped, a line. One that took over a few seconds
     is told afterwards."""
     started = time.monotonic()
-    if not errors.is_terminal:
-        errors.print(what, markup=False, soft_wrap=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as display:
-        display.add_task(what, total=None)
+    with stages(what):
         yield
     if (seconds := time.monotonic() - started) > _TOLD_SECONDS:
         errors.print(f"{what} took {seconds:.0f} s", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def stages(what: str) -> Iterator[Callable[[str], None]]:
+    """Show work whose stages are named by calling what this yields, with the time since its start; where standard error
+    is piped, a line for each stage."""
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as display:
+        task = display.add_task(what, total=None)
+
+        def show(stage: str) -> None:
+            display.update(task, description=f"{what}: {stage}" if stage else what)
+            if display.disable:
+                errors.print(f"{what}: {stage}" if stage else what, markup=False, soft_wrap=True)
+
+        if display.disable:
+            show("")
+        yield show

@@ -4,8 +4,10 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 
 def stop_at_once() -> None:
@@ -16,11 +18,27 @@ def stop_at_once() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """End at once: nothing that was stored is lost by it, and an engine that is asked first takes a minute."""
+    _end(number, "stopped; the same command goes on from here")
+
+
+@contextlib.contextmanager
+def stopped_by_interrupt() -> Iterator[None]:
+    """Have SIGINT end the body, which cleans up, and then this process and its children, with exit code 130.
+
+    What runs in other threads is not waited for: a model in this process would end its answer first.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end(signal.SIGINT, "stopped; nothing was changed")
+
+
+def _end(number: int, said: str) -> NoReturn:
     for task in Path("/proc/self/task").iterdir():
         for child in (task / "children").read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGTERM)
     sys.stderr.write("\x1b[?25h" if sys.stderr.isatty() else "")  # the cursor, which the progress bars hid
-    sys.stderr.write("\nstopped; the same command goes on from here\n")
+    sys.stderr.write(f"\n{said}\n")
     sys.stderr.flush()
     os._exit(128 + number)
