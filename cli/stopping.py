@@ -4,10 +4,14 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+_CLEANING_SECONDS = 0.5
+_UNCHANGED = "stopped; nothing was changed"
 
 
 def stop_at_once() -> None:
@@ -25,12 +29,23 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def stopped_by_interrupt() -> Iterator[None]:
     """Have SIGINT end the body, which cleans up, and then this process and its children, with exit code 130.
 
-    What runs in other threads is not waited for: a model in this process would end its answer first.
+    What runs in other threads is not waited for: a model in this process would end its answer first. Nor is a cleaning
+    that takes over half a second, or code that an exception does not end.
     """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        last = threading.Timer(_CLEANING_SECONDS, _end, (number, _UNCHANGED))
+        last.daemon = True
+        last.start()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except KeyboardInterrupt:
-        _end(signal.SIGINT, "stopped; nothing was changed")
+        _end(signal.SIGINT, _UNCHANGED)
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _end(number: int, said: str) -> NoReturn:
