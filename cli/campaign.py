@@ -9,7 +9,8 @@ import typer
 
 from cli.flow_context import flow_context
 from cli.options import SandboxOption, parse_temperatures
-from cli.output import errors, print_json, waiting
+from cli.output import errors, print_json
+from cli.progress import stages
 from cli.report import print_report, unfinished
 from harness.packages.package import RepoPackage, read_package
 from harness.planners.registry import check_planners
@@ -108,8 +109,7 @@ def run_campaign(
     expected = estimate(context.store, campaign_id, opened, grid, context.pool)
     if expected and expected.trajectories:
         _confirm_cost(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, confirmed)
-    context.store.register_campaign(config)
-    with waiting("looking at what is left, and whether the models answer"):
+    with stages("looking at what is left and at the models"):
         to_run = open_planners(campaign_id, opened, grid, context, runtime)
         context.pool.check(to_run)
     if not to_run:
