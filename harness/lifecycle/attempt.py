@@ -35,7 +35,7 @@ from models.errors import (
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Recorder
 from models.suite import SuiteReport
-from store.runs import digest
+from store.keys import digest
 
 
 class AttemptEnding(NamedTuple):

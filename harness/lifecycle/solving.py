@@ -6,6 +6,7 @@ set up (clone, environment, index, rows) -> work (the agent's loop) -> the whole
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from harness.lifecycle.attempt import Attempt, fault_of
 from harness.packages.contents import package_content
@@ -23,7 +24,10 @@ from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.settings import Settings
 from runtime.trees import Runtime
-from store.runs import RawStore, digest
+from store.keys import digest
+
+if TYPE_CHECKING:
+    from store.runs import RawStore
 
 
 class SolveRequest(Frozen):
@@ -55,7 +59,7 @@ def solve_order(
     request: SolveRequest,
     settings: Settings,
     runtime: Runtime,
-    store: RawStore,
+    store: "RawStore",
     executor: AttemptExecutor = DIRECT,
     notify: Callable[[str], None] = ignore,
 ) -> SolveReport:
@@ -96,7 +100,7 @@ def solve_order(
 
 
 def _context(
-    place: SolveContext, request: SolveRequest, settings: Settings, store: RawStore, notify: Callable[[str], None]
+    place: SolveContext, request: SolveRequest, settings: Settings, store: "RawStore", notify: Callable[[str], None]
 ) -> CampaignContext:
     from llm import Meter
 
