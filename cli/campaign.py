@@ -3,22 +3,25 @@
 import sys
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
 from cli.flow_context import flow_context
 from cli.options import SandboxOption, parse_temperatures
 from cli.output import errors, print_json
+from cli.progress import stages
 from cli.report import print_report, unfinished
-from harness.packages.package import read_package
+from harness.packages.package import RepoPackage, read_package
 from harness.planners.registry import check_planners
+from harness.runs.campaign_context import open_campaign_context
 from harness.runs.campaigns import Estimate, campaign_config, estimate
-from harness.runs.model_pool import ModelPool
+from harness.runs.remaining import open_planners
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
-from store.runs import CampaignReport, campaign_key, open_raw_store
+from store.runs import CampaignReport, RawStore, campaign_key, open_raw_store
 from tasks.runtime import open_runtime
 
 
@@ -99,11 +102,18 @@ def run_campaign(
     runtime = open_runtime(settings, sandbox)
     opened = [read_package(package) for package in packages]
     config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
-    store = open_raw_store(settings.raw_url)
-    if expected := estimate(
-        store, campaign_key(config), opened, grid, ModelPool(settings.models, curated=settings.curated_url)
-    ):
+    context = open_campaign_context(
+        settings, open_raw_store(settings.raw_url), edit_format, step_tests, max_cost, max_tokens
+    )
+    campaign_id = campaign_key(config)
+    expected = estimate(context.store, campaign_id, opened, grid, context.pool)
+    if expected and expected.trajectories:
         _confirm_cost(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, confirmed)
+    with stages("looking at what is left and at the models"):
+        to_run = open_planners(campaign_id, opened, grid, context, runtime)
+        context.pool.check(to_run)
+    if not to_run:
+        return _nothing_left(context.store, campaign_id, name, opened)
     with flow_context():
         from flows.campaign import campaign
 
@@ -120,6 +130,13 @@ def run_campaign(
             max_tokens=max_tokens,
             step_tests=step_tests,
         )
+
+
+def _nothing_left(store: RawStore, campaign_id: str, name: str, packages: list[RepoPackage]) -> CampaignReport:
+    """Record a run that has nothing to do, under a number of its own as one of the engine has; the label's report."""
+    store.start_run(campaign_id, name, str(uuid4()), [str(package.directory) for package in packages])
+    errors.print("every trajectory has its verdict; nothing is left to run", soft_wrap=True)
+    return store.report(name)
 
 
 def _confirm_cost(expected: Estimate, limit: float, confirmed: bool) -> None:

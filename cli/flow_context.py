@@ -1,12 +1,12 @@
 """Context in which a command runs flows in this process. The same flows run from deployments without any of this."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli.engine_guard import start_guard
-from cli.local_engine import use_local_engine
-from cli.output import errors
-from cli.progress import ProgressBars, progress
+from cli.local_engine import NAMED, use_local_engine, wait_for_engine
+from cli.progress import ProgressBars, progress, stopwatch
 from cli.stopping import stop_at_once
 from flows.progress import watched_by
 from host.settings import load_settings
@@ -16,12 +16,13 @@ from host.settings import load_settings
 def flow_context() -> Iterator[None]:
     """Provide an engine and live progress. Flows must be imported inside: the engine reads its settings on import.
 
-    The engine is quiet and in this process, unless PREFECT_API_URL names a server.
+    The engine is quiet and this command's own, unless PREFECT_API_URL names a server. Raises InfrastructureError if its
+    server does not start, or the named one does not answer.
     """
     start_guard()
-    use_local_engine(load_settings().data_dir)
     stop_at_once()
-    if not errors.is_terminal:
-        errors.print("starting")
+    with stopwatch("reaching the engine's server" if os.environ.get(NAMED) else "starting the engine"):
+        use_local_engine(load_settings().data_dir)
+        wait_for_engine()
     with progress() as display, watched_by(ProgressBars(display)):
         yield

@@ -3,16 +3,31 @@
 The server answers only clients with a password that is drawn for it. The password is held in the memory of the command
 and in the environment of the server, which the kernel shows to the same user and to root alone. What the engine stores
 lies under the data directory. A server that the user names by PREFECT_API_URL is used as it is.
+
+The server is a process of its own that starts while the command imports the engine. The engine could start one itself,
+but would import all of the server into the command for that, which takes twice as long as the engine does.
 """
 
+import atexit
+import contextlib
 import os
 import secrets
 import shutil
+import socket
+import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from cli import engine_server
 from host.private import private_directory, private_file
 from models.errors import InfrastructureError, UsageError
+
+if TYPE_CHECKING:
+    import httpx
 
 NAMED = "PREFECT_API_URL"
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
@@ -28,8 +43,33 @@ _NO_ORIGIN = "https://none.invalid"
 _DATABASE = "engine.db"
 _LEAST_FREE = 16 * 2**20
 """Bytes that the engine's database and its log need at least: with less its server fails to start, without a reason."""
-_home_in_use: Path | None = None
-"""Home of the engine that this process uses."""
+_SERVER_ONLY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+"""Settings of a server that lives no longer than its command."""
+_ANSWER_SECONDS = 10.0
+"""How long a server may take to answer whether it is well; one that is starting is asked again."""
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server that this process has started."""
+
+    home: Path
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    def stop(self) -> None:
+        """End it; after a few seconds by force."""
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+_running: _Server | None = None
+"""The server that this process uses, if it has started one."""
 
 
 def engine_home(data_dir: Path) -> Path:
@@ -63,11 +103,11 @@ def use_local_engine(data_dir: Path) -> None:
     UsageError if a file in the working directory names a server (it may come with a stranger's checkout), and
     InfrastructureError if the disk is all but full.
     """
-    global _home_in_use
+    global _running
     if _is_named():
         return
     home = private_directory(engine_home(data_dir))
-    if home == _home_in_use:
+    if _running is not None and home == _running.home:
         return
     if (free := shutil.disk_usage(home).free) < _LEAST_FREE:
         raise InfrastructureError(
@@ -78,42 +118,123 @@ def use_local_engine(data_dir: Path) -> None:
     private_directory(home / "results")
     for name in [name for name in os.environ if name.startswith("PREFECT_") and not name.startswith(_KEPT)]:
         del os.environ[name]
+    if _running is not None:
+        atexit.unregister(_running.stop)
+        _running.stop()
+        _running = None
     os.environ |= server_settings(home, secrets.token_urlsafe(32))
     try:
-        _read_settings(change=_home_in_use is not None, known="prefect" in sys.modules)
+        server = _start(home)
+        atexit.register(server.stop)
+        try:
+            _read_settings(server.url)
+        except UsageError:
+            server.stop()
+            raise
     finally:
-        for name in _PASSWORDS:
+        for name in (*_PASSWORDS, NAMED):
             os.environ.pop(name, None)
-    _home_in_use = home
+    _running = server
+
+
+def _start(home: Path) -> _Server:
+    """Start a server with the environment's settings. It may import for some seconds before it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = subprocess.Popen(
+            [sys.executable, "-P", engine_server.__file__, str(listening.fileno())],
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL,
+            cwd=home,  # it reads settings from files where it starts
+            env={**os.environ, **_SERVER_ONLY},
+        )
+        return _Server(home, f"http://127.0.0.1:{listening.getsockname()[1]}/api", process)
 
 
 def _is_named() -> bool:
-    """Whether the environment, or settings that the engine has read already, name a server to use."""
+    """Whether the environment, or settings that the engine has read already, name a server of the user's."""
     if os.environ.get(NAMED):
         return True
     if "prefect" not in sys.modules:
         return False
     from prefect.settings import get_current_settings
 
-    return bool(get_current_settings().api.url)
+    url = get_current_settings().api.url
+    return bool(url) and (_running is None or url != _running.url)
 
 
-def _read_settings(*, change: bool, known: bool) -> None:
-    """Let the engine read its settings, again if it is `known` already; at a `change` its earlier server is ended."""
+def _read_settings(url: str) -> None:
+    """Let the engine read its settings, again if it has before, and then use the server at `url`.
+
+    Raises UsageError if a file in the working directory names another one.
+    """
+    known = "prefect" in sys.modules
     previous = os.umask(0o077)  # it makes files while it is imported
     try:
         import prefect.context
-        from prefect.server.api.server import SubprocessASGIServer
 
-        if change:
-            for server in list(SubprocessASGIServer._instances.values()):  # it offers no other way to name them
-                server.stop()
         if known:
             prefect.context.refresh_global_settings_context()
+        if other := prefect.context.get_settings_context().settings.api.url:
+            raise UsageError(
+                f"a file in this directory (prefect.toml, .env or pyproject.toml) names the server {other}; "
+                f"name it by {NAMED} if you want it, or remove that line"
+            )
+        os.environ[NAMED] = url
+        prefect.context.refresh_global_settings_context()
     finally:
         os.umask(previous)
-    if url := prefect.context.get_settings_context().settings.api.url:
-        raise UsageError(
-            f"a file in this directory (prefect.toml, .env or pyproject.toml) names the server {url}; "
-            f"name it by {NAMED} if you want it, or remove that line"
-        )
+
+
+def wait_for_engine() -> None:
+    """Wait until the server answers: this process's own, or the one that the user names.
+
+    Raises InfrastructureError if its process ends or does not answer in time; a server of the user's is asked once.
+    """
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    url = str(settings.api.url)
+    own = _running if _running is not None and _running.url == url else None
+    until = time.monotonic() + settings.server.ephemeral.startup_timeout_seconds
+    with contextlib.closing(get_client(sync_client=True)._client) as client:
+        while True:
+            try:
+                request = client.build_request("GET", "/health", timeout=_ANSWER_SECONDS)
+                answer = httpx.Client.send(client, request)  # once: the engine's own client tries for a minute
+                answer.raise_for_status()
+                return
+            except httpx.HTTPError as error:
+                fault = _fault(error)
+                if own is None:
+                    raise InfrastructureError(
+                        f"the server that {NAMED} names, {_shown(url)}, {fault}; start it or correct the URL and its "
+                        f"password, or unset {NAMED} for a server of this command's own"
+                    ) from None  # the error may hold a password
+            if own.process.poll() is not None or time.monotonic() > until:
+                raise InfrastructureError(
+                    f"the engine's server in {own.home} {_end(own, fault)}; the same command with "
+                    f"PREFECT_SERVER_LOGGING_LEVEL=INFO says why, and with {own.home / _DATABASE} moved away it begins "
+                    "with an empty database, which holds none of our results"
+                )
+            time.sleep(0.1)
+
+
+def _end(server: _Server, fault: str) -> str:
+    status = server.process.poll()
+    return fault if status is None else f"ended with status {status} before it answered"
+
+
+def _fault(error: "httpx.HTTPError") -> str:
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"answers {error.response.status_code} {error.response.reason_phrase}"
+    return f"does not answer ({type(error).__name__})"
+
+
+def _shown(url: str) -> str:
+    """A URL without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"

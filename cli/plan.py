@@ -10,9 +10,12 @@ from rich.tree import Tree
 from agent.loop import plan as plan_task
 from agent.prompts.render import place_of
 from cli.options import GoldOption, PlannerOption, RepoOption, RevisionOption, TaskArgument
-from cli.output import console, print_json, spinner
+from cli.output import console, print_json
+from cli.progress import stages
+from cli.stopping import stopped_by_interrupt
 from harness.planners.registry import check_planners
 from harness.runs.attempt import make_planner
+from harness.runs.executor import DIRECT, PlannerProxy
 from harness.runs.indexes import Indexes
 from harness.runs.model_pool import ModelPool
 from harness.runs.solving import SolveOrder, solve_context
@@ -58,7 +61,9 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print context, plans and decisions as JSON.")] = False,
 ) -> None:
     """Show how a task would be done: the files that matter, the parts, and the steps of each part. Changes nothing."""
-    solution = make_plan(make_order(task, repo, at, planner, commit, tests=False), planner, temperature)
+    order = make_order(task, repo, at, planner, commit, tests=False)
+    with stopped_by_interrupt():
+        solution = make_plan(order, planner, temperature)
     if as_json:
         print_json(solution)
     else:
@@ -71,19 +76,19 @@ def make_plan(order: SolveOrder, planner: str, temperature: float) -> Solution:
     """The context and plans of an order. Raises as `flows.solve.solve` does."""
     settings = load_settings()
     runtime = open_runtime(settings)
-    wait = spinner(f"planning in {order.repository}")
-    with wait, solve_context(order, runtime, settings.cache_dir) as place:
-        instance_context = place.instance_context
-        index = Indexes(settings.cache_dir / "index").of(
-            instance_context.package, instance_context.instance.base_commit
-        )
-        chosen = make_planner(
-            planner, instance_context, None, temperature, 0, ModelPool(settings.models, curated=settings.curated_url)
-        )
-        with checked_out(instance_context.package.git, instance_context.instance.base_commit, runtime.scratch) as tree:
-            return plan_task(
-                instance_context.task(), chosen, TreeWorkspace(tree), NullRecorder(), index if chosen.judges else None
-            )
+    with (
+        stages(f"planning in {Path(order.repository).name}") as show,
+        solve_context(order, runtime, settings.cache_dir) as place,
+    ):
+        context = place.instance_context
+        show("index")
+        index = Indexes(settings.cache_dir / "index").of(context.package, context.instance.base_commit)
+        pool = ModelPool(settings.models, curated=settings.curated_url)
+        chosen = make_planner(planner, context, None, temperature, 0, pool)
+        asked = PlannerProxy(chosen, DIRECT, planner, planner, show)
+        with checked_out(context.package.git, context.instance.base_commit, runtime.scratch) as tree:
+            workspace = TreeWorkspace(tree)
+            return plan_task(context.task(), asked, workspace, NullRecorder(), index if chosen.judges else None)
 
 
 def make_order(task: str, repo: Path, at: str, planner: str, commit: str | None, tests: bool) -> SolveOrder:

@@ -1,10 +1,15 @@
 """Live progress of flows that run in this process, on standard error."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TaskID,
     TextColumn,
@@ -15,6 +20,8 @@ from rich.text import Text
 
 from cli.output import errors
 from cli.stopping import stop_at_once
+
+_TOLD_SECONDS = 3.0
 
 
 class ProgressBars:
@@ -71,3 +78,32 @@ def progress() -> Progress:
         console=errors,
         disable=not errors.is_terminal,
     )
+
+
+@contextmanager
+def stopwatch(what: str) -> Iterator[None]:
+    """Show what is waited for and for how long; where standard error is piped, a line. One that took over a few seconds
+    is told afterwards."""
+    started = time.monotonic()
+    with stages(what):
+        yield
+    if (seconds := time.monotonic() - started) > _TOLD_SECONDS:
+        errors.print(f"{what} took {seconds:.0f} s", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def stages(what: str) -> Iterator[Callable[[str], None]]:
+    """Show work whose stages are named by calling what this yields, with the time since its start; where standard error
+    is piped, a line for each stage."""
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as display:
+        task = display.add_task(what, total=None)
+
+        def show(stage: str) -> None:
+            display.update(task, description=f"{what}: {stage}" if stage else what)
+            if display.disable:
+                errors.print(f"{what}: {stage}" if stage else what, markup=False, soft_wrap=True)
+
+        if display.disable:
+            show("")
+        yield show

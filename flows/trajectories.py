@@ -18,7 +18,6 @@ from harness.runs.campaign_context import Assignment, CampaignContext
 from harness.runs.shared_work import SharedWork
 from host.processes import shown_process
 from models.outcomes import OutcomeKind
-from store.leases import renewing
 from store.runs import RawStore
 from tasks.define import opaque_argument
 from tasks.trajectory import ending_of, run_trajectory
@@ -52,7 +51,7 @@ def run_trajectories(
     attempts = context.store.attempts([each.key for each in trajectories])
     todo = [each for each in trajectories if each.key in attempts]
     table = CampaignTable(context.store, *label)
-    with renewing(context.store.engine):
+    with context.store.renewing():
         failed = _run_all(todo, attempts, context, label.name, at_a_time, stopping, table, waits)
         if failed and not stopping.reason:
             attempts = context.store.attempts([each.key for each in failed])

@@ -11,10 +11,11 @@ from pydantic import Field
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
 from llm.meter import Meter
+from llm.router import Router
 from llm.service import Service, open_service
 from models.chat import Message
 from models.errors import CleanRoomError, SettingsError
-from models.llm_settings import ModelSettings
+from models.llm_settings import EMBEDDED, ModelSettings
 from models.plans import Frozen
 from models.protocols import Stage
 from store.active_adapters import Aliases
@@ -70,6 +71,21 @@ def check(models: ModelSettings, aliases: Aliases | None = None) -> list[Endpoin
         return list(pool.map(lambda name: _report(models, name, uses.get(name, []), aliases), names))
 
 
+def check_router(router: Router) -> None:
+    """Ask the servers of a router's models what they serve, which costs nothing.
+
+    Raises ProviderError for one that does not answer or refuses the key, and SettingsError for a window that is not
+    known or larger than the server's, and for an adapter that is not served. Whether a server takes JSON schemas is not
+    asked: that would be paid for. The model inside the process is left alone.
+    """
+    routers = [router, *([router.second] if router.second else [])]
+    routes = [route for each in routers for route in (*each.routes.values(), each.generalist) if route is not None]
+    services = {id(route.service): route.service for route in routes if route.service.settings.url != EMBEDDED}
+    adapters = {key: {r.adapter for r in routes if r.adapter and id(r.service) == key} for key in services}
+    with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
+        list(pool.map(lambda key: _check_served(services[key], adapters[key]), services))
+
+
 def _uses(models: ModelSettings) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for group in ("roles", "teachers"):
@@ -116,13 +132,19 @@ def _examine(service: Service, found: dict[str, Any]) -> None:
     found["tokenizer"], found["exact"] = counter.how, counter.exact
     found["window"] = service.window
     found["window_from"] = "server" if settings.window is None else "settings"
-    if facts.window is not None and service.window > facts.window:
-        raise SettingsError(
-            f"models.endpoints.{service.name}.window is {service.window}, the server has {facts.window}; lower it"
-        )
-    for adapter in sorted(set(found["stages"].values())):
-        service.adapter_fields(adapter)
+    _check_served(service, set(found["stages"].values()))
     found["json_schema"] = _ask(service)
+
+
+def _check_served(service: Service, adapters: set[str]) -> None:
+    """Raises SettingsError if the server's window is smaller than the settings', or an adapter is not served."""
+    served = service.facts().window
+    if served is not None and service.window > served:
+        raise SettingsError(
+            f"models.endpoints.{service.name}.window is {service.window}, the server has {served}; lower it"
+        )
+    for adapter in sorted(adapters):
+        service.adapter_fields(adapter)
 
 
 def _ask(service: Service) -> JsonSchema:

@@ -23,16 +23,15 @@ _START = """
 import json, os, subprocess, sys
 from pathlib import Path
 from cli.engine_guard import start_guard
-from cli.local_engine import use_local_engine
+from cli import local_engine
 start_guard()
-use_local_engine(Path(sys.argv[1]))
+local_engine.use_local_engine(Path(sys.argv[1]))
 from prefect.client.orchestration import get_client
-from prefect.server.api.server import SubprocessASGIServer
 with get_client(sync_client=True) as client:
     client.read_flow_runs()
     children = subprocess.run(["env"], capture_output=True, text=True).stdout
-    server = SubprocessASGIServer()
-    print(json.dumps({"url": str(client.api_url), "pid": server.server_process.pid, "child": children}), flush=True)
+    pid = local_engine._running.process.pid
+    print(json.dumps({"url": str(client.api_url), "pid": pid, "child": children}), flush=True)
     sys.stdin.read()
 """
 

@@ -1,5 +1,7 @@
 """Stored attributions of a trajectory's attempts: each is computed once."""
 
+from typing import TYPE_CHECKING
+
 from harness.attribution.decide import attribute
 from harness.attribution.experiments import AttributionExperiments
 from harness.runs.attempt import InstanceContext
@@ -8,11 +10,13 @@ from models.attribution import Attribution, attributable
 from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.solution import Solution
-from store.runs import RawStore
+
+if TYPE_CHECKING:
+    from store.runs import RawStore
 
 
 def attribute_attempt(
-    store: RawStore,
+    store: "RawStore",
     trajectory: str,
     attempt: int,
     instance: str,

@@ -22,6 +22,7 @@ from harness.runs.campaign_context import Assignment, CampaignContext
 from harness.runs.executor import DIRECT, AttemptExecutor, PlannerProxy, retrieval_identity
 from harness.runs.verdicts import judge_once, verdict_key
 from harness.test_quality import measurable, measure_own_tests
+from models.attempt_usage import AttemptUsage
 from models.attribution import attributable
 from models.errors import (
     CapReached,
@@ -35,7 +36,7 @@ from models.errors import (
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Recorder
 from models.suite import SuiteReport
-from store.runs import AttemptUsage, digest
+from store.keys import digest
 
 
 class AttemptEnding(NamedTuple):

@@ -7,6 +7,7 @@ set up (clone, environment, index, rows) -> work (the agent's loop) -> the whole
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from harness.lifecycle.attempt import Attempt, fault_of
 from harness.packages.contents import package_content
@@ -25,8 +26,10 @@ from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.settings import Settings
 from runtime.trees import Runtime
-from store.leases import renewing
-from store.runs import RawStore, digest
+from store.keys import digest
+
+if TYPE_CHECKING:
+    from store.runs import RawStore
 
 
 class SolveRequest(Frozen):
@@ -58,7 +61,7 @@ def solve_order(
     request: SolveRequest,
     settings: Settings,
     runtime: Runtime,
-    store: RawStore,
+    store: "RawStore",
     executor: AttemptExecutor = DIRECT,
     notify: Callable[[str], None] = ignore,
 ) -> SolveReport:
@@ -101,7 +104,7 @@ def solve_order(
 
 
 @contextmanager
-def _claimed(store: RawStore, trajectory: str) -> Iterator[int | None]:
+def _claimed(store: "RawStore", trajectory: str) -> Iterator[int | None]:
     """The number of a new attempt, while this process holds the trajectory; None if it is closed.
 
     Raises UsageError if another process works on it.
@@ -113,7 +116,7 @@ def _claimed(store: RawStore, trajectory: str) -> Iterator[int | None]:
             f"this task is being solved by {shown_process(holder) if holder else 'another process'}; wait for it, or "
             "give another --sample for a further attempt"
         )
-    with renewing(store.engine):
+    with store.renewing():
         try:
             yield store.begin_attempt(trajectory)
         finally:
@@ -121,7 +124,7 @@ def _claimed(store: RawStore, trajectory: str) -> Iterator[int | None]:
 
 
 def _context(
-    place: SolveContext, request: SolveRequest, settings: Settings, store: RawStore, notify: Callable[[str], None]
+    place: SolveContext, request: SolveRequest, settings: Settings, store: "RawStore", notify: Callable[[str], None]
 ) -> CampaignContext:
     from llm import Meter
 

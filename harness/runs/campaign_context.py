@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage
@@ -19,7 +19,9 @@ from models.manifest import Instance
 from models.protocols import Planner
 from models.settings import Settings
 from runtime.trees import Runtime
-from store.runs import RawStore
+
+if TYPE_CHECKING:
+    from store.runs import RawStore
 
 T = TypeVar("T")
 
@@ -61,7 +63,7 @@ class CampaignContext:
     `notify` is called before each question and test run.
     """
 
-    store: RawStore
+    store: "RawStore"
     cache_dir: Path
     pool: ModelPool
     edit_format: EditFormat | None = None
@@ -96,7 +98,7 @@ class CampaignContext:
 
 def open_campaign_context(
     settings: Settings,
-    store: RawStore,
+    store: "RawStore",
     edit_format: EditFormat | None,
     step_tests: StepTestMode,
     max_cost: float | None = None,

@@ -1,7 +1,7 @@
 """Configuration of a campaign, and its estimated cost."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.packages.package import RepoPackage
 from harness.planners.registry import PLANNERS, TEAMS
@@ -11,7 +11,9 @@ from models.edits import EditFormat
 from models.plans import Frozen
 from models.protocols import Stage
 from models.settings import Settings
-from store.runs import RawStore, StageUse
+
+if TYPE_CHECKING:
+    from store.runs import RawStore, StageUse
 
 ENOUGH = 5
 """Closed trajectories of a planner needed to estimate its next ones."""
@@ -74,7 +76,7 @@ def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings
 
 
 def estimate(
-    store: RawStore, campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, pool: ModelPool
+    store: "RawStore", campaign_id: str, packages: Sequence[RepoPackage], grid: Grid, pool: ModelPool
 ) -> Estimate | None:
     """The remaining trajectories of a campaign and their cost by the endpoints' prices; None without models.
 
@@ -117,7 +119,7 @@ def estimate(
 
 
 def _per_trajectory(
-    planner: str, known: Sequence[StageUse], counted: Mapping[str, int]
+    planner: str, known: "Sequence[StageUse]", counted: Mapping[str, int]
 ) -> dict[Stage, tuple[float, float, float]]:
     """Input tokens, cached ones among them, and output tokens, by stage."""
     if known:

@@ -39,6 +39,15 @@ class ModelPool:
                 self._routers[team] = open_router(self.models, team, self.meter, self.aliases)
             return self._routers[team]
 
+    def check(self, planners: Iterable[str]) -> None:
+        """Ask the servers of these planners' models what they serve. Raises as `llm.check.check_router` does."""
+        names = {TEAMS[name]: name for name in planners if name in TEAMS}
+        if names:
+            from llm.check import check_router
+
+            for name in names.values():
+                check_router(self.router(name))
+
     def calls_at_a_time(self, planners: Iterable[str]) -> int:
         """The largest concurrency of these planners' endpoints."""
         teams = {TEAMS[name] for name in planners if name in TEAMS}

@@ -27,7 +27,7 @@ from runtime.environments import Era, calendar_of, pretend_version
 from runtime.environments.discovery import discover_commit
 from runtime.testing import Selection
 from runtime.trees import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
-from store.runs import digest
+from store.keys import digest
 
 _GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
 

@@ -1,19 +1,23 @@
 """Verdicts on changes, each reached once and stored in the database."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from harness.runs.attempt import InstanceContext
 from harness.validation.confirmation.recorded import TWINS_VERSION
 from harness.validation.judge import JUDGE_VERSION, judge_candidate
 from models.files import Overlay
 from models.outcomes import Validation
-from store.runs import RawStore, digest, validation_key
+from store.keys import digest, validation_key
+
+if TYPE_CHECKING:
+    from store.runs import RawStore
 
 Judge = Callable[[Overlay], Validation]
 """The verdict on a change. Raises EnvironmentFault, WheelError and InfrastructureError."""
 
 
-def stored_judge(store: RawStore, instance_context: InstanceContext, instance: str) -> Judge:
+def stored_judge(store: "RawStore", instance_context: InstanceContext, instance: str) -> Judge:
     """A judge by the hidden tests that stores its verdicts. `instance` is an instance's key."""
 
     def judge(changes: Overlay) -> Validation:
@@ -23,7 +27,7 @@ def stored_judge(store: RawStore, instance_context: InstanceContext, instance: s
 
 
 def judge_once(
-    store: RawStore, instance_context: InstanceContext, instance: str, changes: Overlay, key: str
+    store: "RawStore", instance_context: InstanceContext, instance: str, changes: Overlay, key: str
 ) -> Validation:
     """The verdict that is stored under `key`, reached and stored now if there is none."""
     if (found := store.find_validation(key)) is not None:

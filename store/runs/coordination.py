@@ -1,12 +1,13 @@
 """Coordination of the processes that share a campaign: claims, questions that one of them asks, budgets."""
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 
 from sqlalchemy import select
 
 from models.protocols import Answer, Stage
 from store.database import chunks, reading
-from store.leases import give_back, live_holders, take
+from store.leases import give_back, live_holders, renewing, take
 from store.rows import add, writing
 from store.runs.answers import AnswerSlot, answer_row, read_slot
 from store.runs.budgets import BudgetState, budget_state, open_budget, reserve, settle
@@ -19,7 +20,7 @@ _TRAJECTORIES = table_of(TaskRun)
 
 
 class RawCoordination(RawReader):
-    """The part of the raw store by which processes share work. Leases are renewed by `store.leases.renewing`."""
+    """The part of the raw store by which processes share work."""
 
     def attempts(self, keys: Collection[str]) -> dict[str, int]:
         """The attempts begun at the open trajectories among `keys`."""
@@ -73,6 +74,10 @@ class RawCoordination(RawReader):
             add(connection, row)
             give_back(connection, [slot.lease])
         return row.text_hash
+
+    def renewing(self) -> AbstractContextManager[None]:
+        """A context within which a thread renews the leases of this process."""
+        return renewing(self._engine)
 
     def holders(self, names: Collection[str]) -> dict[str, str]:
         """The processes that hold the leases in force among `names`."""

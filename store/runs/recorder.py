@@ -6,29 +6,15 @@ from typing import TypedDict
 
 from sqlalchemy import Engine
 
+from models.attempt_usage import AttemptUsage
 from models.edits import EditResult
-from models.plans import Frozen, MetaPlan, PartPlan
+from models.plans import MetaPlan, PartPlan
 from models.protocols import Answer, Request, Stage
 from models.suite import SuiteReport
 from store.keys import canonical
 from store.rows import record, writing
 from store.tables import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 from store.texts import Texts
-
-
-class AttemptUsage(Frozen):
-    """What an attempt asked: questions, those of them that were answered before, and tokens and cost of the others."""
-
-    questions: int = 0
-    replayed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-
-    def __str__(self) -> str:
-        """The figures in words."""
-        replayed = f" ({self.replayed} of {self.questions} answers replayed)" if self.replayed else ""
-        return f"cost {self.cost:.4f}, {self.prompt_tokens} tokens in and {self.completion_tokens} out{replayed}"
 
 
 class _Position(TypedDict):
