@@ -63,7 +63,8 @@ def print_trace(trace: Trace, *, full: bool) -> None:
         if verdict := outcome.validation:
             console.print(
                 f"  verdict by {verdict.oracle.value}: {len(verdict.f2p_passed)} F2P passed, "
-                f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P not passed; {verdict.seconds:.1f} s"
+                f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P failed, "
+                f"{len(verdict.p2p_not_run)} not run; {verdict.seconds:.1f} s"
             )
             if confirmed := verdict.confirmation:
                 console.print(Text(f"  {confirmed.sentence}"))
