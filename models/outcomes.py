@@ -144,8 +144,8 @@ class Validation(Frozen):
     """The verdict on one patch.
 
     `key` identifies instance, patch, environment and oracle; tests are sorted node ids. `p2p_failed` are tests that the
-    run reached and that did not pass, `p2p_not_run` those that it did not reach: nothing is known of them. Where no test
-    was run, no FAIL_TO_PASS test is named. `confirmation` is set for a patch that passed its tests.
+    run reached and that did not pass, `p2p_not_run` those that it did not reach: nothing is known of them. Where no
+    test was run, no FAIL_TO_PASS test is named. `confirmation` is set for a patch that passed its tests.
     """
 
     key: str

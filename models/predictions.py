@@ -50,8 +50,8 @@ class Judged(Frozen):
     """The result for a prediction. `outcome` is the outcome of a candidate, or the reason why it was not judged.
 
     `undecided` names a fault of the machine or an environment: the same command retries it. Counts are of tests:
-    FAIL_TO_PASS and PASS_TO_PASS that passed, and all of them; `p2p_not_run` were not reached, `p2p_passed` is None where
-    a FAIL_TO_PASS test failed. `seen` is what the watcher of the run saw.
+    FAIL_TO_PASS and PASS_TO_PASS that passed, and all of them; `p2p_not_run` were not reached, `p2p_passed` is None
+    where a FAIL_TO_PASS test failed. `seen` is what the watcher of the run saw.
     """
 
     instance_id: str

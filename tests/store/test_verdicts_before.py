@@ -21,8 +21,12 @@ from tests.support.store_material import make_manifest
 
 F2P = ("tests/test_new.py::test_a", "tests/test_new.py::test_b[x]")
 P2P = ("tests/test_far.py::test_y", "tests/test_made.py::test_z", "tests/test_new.py::test_x")
-PLAIN = make_manifest(1).instances[0].model_copy(
-    update={"test_files": ("tests/test_new.py", "tests/data.json"), "fail_to_pass": F2P, "pass_to_pass": P2P}
+PLAIN = (
+    make_manifest(1)
+    .instances[0]
+    .model_copy(
+        update={"test_files": ("tests/test_new.py", "tests/data.json"), "fail_to_pass": F2P, "pass_to_pass": P2P}
+    )
 )
 MADE = GeneratedTests(
     files=(GeneratedFile(path="tests/test_made.py", sha256="0" * 64),),
