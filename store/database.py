@@ -152,7 +152,9 @@ def _postgresql_engine(url: "URL") -> "Engine":
     try:
         engine = create_engine(url, max_overflow=-1, pool_pre_ping=True)
     except ModuleNotFoundError as error:
-        raise DatabaseError("PostgreSQL needs psycopg; install clean-room-agent[postgres]") from error
+        raise DatabaseError(
+            "PostgreSQL needs psycopg, which is not installed: run `uv sync --inexact --extra postgres`"
+        ) from error
     event.listen(engine, "handle_error", _explain)
     return engine
 
