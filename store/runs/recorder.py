@@ -72,6 +72,7 @@ class AttemptRecorder:
                 retries=answer.retries,
                 reused=answer.reused,
                 context_tokens=context.tokens if context else None,
+                answer_id=answer.answer_id,
             )
 
         self._store(texts, [row])

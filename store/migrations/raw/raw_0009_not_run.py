@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "raw_0009"
-down_revision = "raw_0007"
+down_revision = "raw_0008"
 
 _PAGE = 500
 _KINDS = ("tests-failed", "tests-timeout", "tests-crashed", "build-failed", "tampered", "unreadable")
