@@ -184,19 +184,19 @@ def _learned_from(
 
 
 def _print(choice: AnswerChoice, found: Forgotten, *, would: bool) -> None:
-    are, were = ("would be", "would be") if would else ("are now", "were")
-    before = f"; {found.void_before} were void before" if found.void_before else ""
+    before = f"; {found.void_before} more void before" if found.void_before else ""
     stages = f" at {', '.join(choice.stages)}" if choice.stages else ""
     console.print(
-        f"{counted(found.answers, 'answer')} of endpoint {choice.endpoint}{stages}{_window(choice)} {are} void: they "
-        f"had cost {found.cost:.4f}{before}",
+        f"{'would be void' if would else 'void now'}: {counted(found.answers, 'answer')} of endpoint "
+        f"{choice.endpoint}{stages}{_window(choice)}, cost {found.cost:.4f}{before}",
         markup=False,
         soft_wrap=True,
     )
     names = (f"{each.trajectories} of {printable(each.name)} ({each.id[:12]})" for each in found.campaigns)
     where = f": {', '.join(names)}" if found.campaigns else ""
     console.print(
-        f"{counted(found.trajectories, 'trajectory', 'trajectories')} {were} opened again{where}",
+        f"{'would be opened again' if would else 'opened again'}: "
+        f"{counted(found.trajectories, 'trajectory', 'trajectories')}{where}",
         markup=False,
         soft_wrap=True,
     )

@@ -8,11 +8,20 @@ from sqlalchemy import ColumnElement, Connection, Integer, RowMapping, Select, S
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from store.tables import CampaignRun, InstanceRow, OutcomeRow, RetrievalLlmCall, TaskRun, same_trajectory, table_of
+from store.tables import (
+    CampaignRun,
+    InstanceRow,
+    OutcomeRow,
+    Reopening,
+    RetrievalLlmCall,
+    TaskRun,
+    same_trajectory,
+    table_of,
+)
 
 _TRAJECTORIES = table_of(TaskRun)
 _OUTCOMES = table_of(OutcomeRow)
-_CALLS = table_of(RetrievalLlmCall)
+_CALLS, _REOPENED = table_of(RetrievalLlmCall), table_of(Reopening)
 _CAMPAIGN_RUNS = table_of(CampaignRun)
 _RETRIED = [kind.value for kind in OutcomeKind if not kind.final]
 
@@ -52,7 +61,8 @@ class FaultReport(Frozen):
 
 
 class TrajectoryLine(Frozen):
-    """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended."""
+    """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended, or since it was opened
+    again; `detail` then says why it was."""
 
     id: str
     instance: str
@@ -128,7 +138,7 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
             instances.c.instance_id.label("instance"),
             _TRAJECTORIES.c.planner,
             _last_kind().label("outcome"),
-            func.coalesce(_OUTCOMES.c.detail, "").label("detail"),
+            func.coalesce(_REOPENED.c.reason, _OUTCOMES.c.detail, "").label("detail"),
         )
         .join(instances, instances.c.id == _TRAJECTORIES.c.instance_id)
         .outerjoin(
@@ -136,6 +146,7 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
             same_trajectory(_OUTCOMES)
             & (_OUTCOMES.c.attempt == func.coalesce(_TRAJECTORIES.c.closed_attempt, _TRAJECTORIES.c.attempts)),
         )
+        .outerjoin(_REOPENED, same_trajectory(_REOPENED) & (_REOPENED.c.attempt == _OUTCOMES.c.attempt))
         .where(_TRAJECTORIES.c.campaign_id == run["campaign_id"])
         .order_by(
             func.coalesce(_TRAJECTORIES.c.success, False),

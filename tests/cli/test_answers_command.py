@@ -61,7 +61,7 @@ def test_what_is_forgotten_is_said_and_traced(store: RawStore, tmp_path: Path) -
     bad, good = sorted(store.trajectories("first", 9), key=lambda line: line.instance)
     done = answers(tmp_path, "forget", "--endpoint", "bad", "--since", "1h", "--reason", "its template", "--yes")
     assert done.returncode == 0
-    assert "1 trajectory" in done.stdout and "1 of first" in done.stdout
+    assert "1 of first" in done.stdout
     assert store.report("first").planners["student"].open == 1
     traced = invoke("trace", bad.id, cwd=tmp_path)
     assert "its template" in traced.stdout and "void" in traced.stdout

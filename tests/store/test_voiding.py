@@ -76,7 +76,9 @@ def test_trajectories_that_rest_on_a_void_answer_are_opened_again_and_no_others(
     ]  # fmt: skip
     report = store.report("c").planners["student"]
     assert (report.passed, report.failed, report.open, report.infrastructure) == (2, 0, 2, 0)
-    assert {line.id: line.outcome for line in store.trajectories("c", 9)}[rests] is None
+    lines = {line.id: line for line in store.trajectories("c", 9)}
+    assert (lines[rests].outcome, lines[rests].detail) == (None, "its template was wrong")
+    assert (lines[healed].outcome, lines[healed].detail) == (OutcomeKind.PASSED, "later")
 
 
 def test_the_next_attempt_asks_anew_and_both_are_traced(store: RawStore) -> None:
