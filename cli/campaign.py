@@ -101,7 +101,7 @@ def run_campaign(
     config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
     store = open_raw_store(settings.raw_url)
     if expected := estimate(
-        store, campaign_key(config), opened, grid, ModelPool(settings.models, curated=settings.curated_url)
+        store, campaign_key(config), opened, grid, ModelPool(settings.models, curated=settings.curated_url), edit_format
     ):
         _confirm_cost(expected, settings.campaign.ask_above_cost, max_cost, confirmed)
     with flow_context():
