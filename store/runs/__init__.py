@@ -4,7 +4,7 @@ from store.keys import campaign_key, digest, instance_key, trajectory_key, valid
 from store.runs.events import Trace
 from store.runs.measurements import OwnTests
 from store.runs.raw import RawStore, open_raw_store
-from store.runs.recorder import AttemptRecorder
+from store.runs.recorder import AttemptRecorder, AttemptUsage
 from store.runs.report import CampaignReport, PlannerReport
 from store.runs.triples import Triple
 from store.runs.usage import ClosedTrajectory, StageUse, Usage
@@ -12,6 +12,7 @@ from store.texts import sha256
 
 __all__ = [
     "AttemptRecorder",
+    "AttemptUsage",
     "CampaignReport",
     "ClosedTrajectory",
     "OwnTests",
