@@ -13,7 +13,15 @@ from host.settings import load_settings
 from models.errors import UsageError
 from models.protocols import Stage
 from store.database import open_database
-from store.runs.voiding import AnswerChoice, Forgotten, attempts_with, forget_answers, known_endpoints, list_answers
+from store.runs.voiding import (
+    AnswerChoice,
+    Forgotten,
+    attempts_with,
+    forget_answers,
+    known_endpoints,
+    list_answers,
+    reopened_among,
+)
 
 if TYPE_CHECKING:
     from store.database import Engine
@@ -107,6 +115,8 @@ def forget(
         raise UsageError("there is no terminal to ask on; give --yes, or --dry-run to see what would be done")
     cause = f"endpoint {endpoint}: {reason}"
     found = forget_answers(engine, choice, cause, dry_run=ask or dry_run)
+    if not (ask or dry_run):
+        _set_aside_sessions(engine)
     datasets, evaluations = _learned_from(engine, choice, found)
     if not as_json:
         _print(choice, found, would=ask or dry_run)
@@ -116,6 +126,7 @@ def forget(
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise UsageError("nothing was changed; --dry-run shows the same without a question")
         found = forget_answers(engine, choice, cause)
+        _set_aside_sessions(engine)
         _print(choice, found, would=False)
     if as_json:
         print_json(
@@ -167,6 +178,15 @@ def _require_known(engine: "Engine", endpoint: str) -> None:
         raise UsageError(f"no answer of endpoint {endpoint!r} is kept; {have} (`cra answers list`)")
 
 
+def _set_aside_sessions(engine: "Engine") -> None:
+    """Rename the results on file of `cra solve` whose trajectories are open again, so that they are not returned."""
+    folder = load_settings().data_dir / "sessions"
+    files = {path.stem: path for path in folder.glob("*.json")}
+    for trajectory, attempt in reopened_among(engine, files).items():
+        path = files[trajectory]
+        path.rename(path.with_name(f"{trajectory}.void-{attempt}.json"))
+
+
 def _learned_from(
     engine: "Engine", choice: AnswerChoice, found: Forgotten
 ) -> "tuple[list[AffectedDataset], list[CampaignEvaluation]]":
@@ -201,7 +221,7 @@ def _print(choice: AnswerChoice, found: Forgotten, *, would: bool) -> None:
         soft_wrap=True,
     )
     if found.trajectories and not would:
-        console.print("[dim]next: the same `cra campaign` commands; they ask anew, and pay for it[/]")
+        console.print("[dim]next: the same `cra campaign` or `cra solve` commands; they ask anew, and pay for it[/]")
 
 
 def _warn(found: Forgotten, datasets: "list[AffectedDataset]", evaluations: "list[CampaignEvaluation]") -> None:

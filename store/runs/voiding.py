@@ -128,6 +128,17 @@ def forget_answers(engine: Engine, choice: AnswerChoice, reason: str, *, dry_run
     return found
 
 
+def reopened_among(engine: Engine, trajectories: Collection[str]) -> dict[str, int]:
+    """Those trajectories that are open because they were opened again, each with the attempt that had closed it."""
+    found: dict[str, int] = {}
+    query = select(_TRAJECTORIES.c.id, func.max(_REOPENED.c.attempt)).join(_REOPENED, same_trajectory(_REOPENED))
+    query = query.where(_TRAJECTORIES.c.closed_at.is_(None)).group_by(_TRAJECTORIES.c.id)
+    with reading(engine) as connection:
+        for part in chunks(trajectories):
+            found.update(connection.execute(query.where(_TRAJECTORIES.c.id.in_(part))).all())
+    return found
+
+
 def voided(connection: Connection, answers: Collection[str]) -> set[str]:
     """The void ones among answers (their ids)."""
     found: set[str] = set()

@@ -70,6 +70,21 @@ def test_what_is_forgotten_is_said_and_traced(store: RawStore, tmp_path: Path) -
     assert [json.loads(again.stdout)[name] for name in ("answers", "void_before", "trajectories")] == [0, 1, 0]
 
 
+def test_results_on_file_of_solves_that_are_open_again_are_set_aside(store: RawStore, tmp_path: Path) -> None:
+    bad, good = sorted(store.trajectories("first", 9), key=lambda line: line.instance)
+    folder = tmp_path / "data" / "sessions"
+    folder.mkdir()
+    for line in (bad, good):
+        (folder / f"{line.id}.json").write_text(line.instance)
+    command = ("forget", "--endpoint", "bad", "--since", "1h")
+    assert answers(tmp_path, *command, "--dry-run").returncode == 0
+    assert len(list(folder.iterdir())) == 2 and (folder / f"{bad.id}.json").exists()
+    assert answers(tmp_path, *command, "--yes").returncode == 0
+    assert (folder / f"{good.id}.json").read_text() == good.instance
+    [aside] = [path for path in folder.iterdir() if path.name != f"{good.id}.json"]
+    assert aside.name != f"{bad.id}.json" and aside.read_text() == bad.instance
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(store: RawStore, tmp_path: Path) -> None:
     command = ("forget", "--endpoint", "bad", "--since", "1h", "--json")
     tried = json.loads(answers(tmp_path, *command, "--dry-run").stdout)
