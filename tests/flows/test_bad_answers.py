@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from harness.packages.package import RepoPackage
 from harness.runs.campaigns import estimate
 from harness.runs.model_pool import ModelPool
+from harness.runs.solving import SolveOrder
 from host.settings import load_settings
 from models.campaign_settings import Grid
+from models.outcomes import OutcomeKind
 from models.protocols import Stage
 from store.runs.voiding import AnswerChoice, forget_answers, list_answers
 from tests.support.bad_server import ScriptedServer
 from tests.support.campaign_runs import coding, gold_code, newest, rows, run, store
+from tests.support.commands import invoke
 
 pytestmark = [pytest.mark.index, pytest.mark.slow]
 
@@ -72,6 +76,29 @@ def test_a_void_judgement_of_relevance_opens_all_samples_that_share_it(
         assert 0 < anew < asked, "the answers of other stages are replayed"
     counts = again.planners["no-plan"]
     assert counts.replayed == counts.questions - len(server.requests)
+
+
+def test_a_solve_that_rests_on_void_answers_is_done_anew(
+    sample: RepoPackage, configured: Configure, tmp_path: Path
+) -> None:
+    instance = newest(sample)
+    order = SolveOrder(
+        task=instance.task, repository=str(sample.git.directory), revision=instance.base_commit, tests=False
+    )
+    from flows.solve import SolveRequest, solve
+
+    with ScriptedServer(lambda _: "The template of this server is wrong.") as server:
+        configured(server.url)
+        bad = solve("s", order, SolveRequest(planner="no-plan"))
+        assert bad.outcome is OutcomeKind.EDIT_REJECTED
+        server.script = coding(gold_code(sample, instance))
+        assert solve("s", order, SolveRequest(planner="no-plan")).outcome is bad.outcome
+        done = invoke("answers", "forget", "--endpoint", "here", "--since", "1h", "--yes", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        good = solve("s", order, SolveRequest(planner="no-plan"))
+    assert good.outcome is OutcomeKind.UNTESTED
+    assert good.trajectory == bad.trajectory
+    assert set(instance.production_files) <= set(good.work.files)
 
 
 def test_the_estimate_knows_what_a_real_campaign_left(sample: RepoPackage, configured: Configure) -> None:
