@@ -94,7 +94,7 @@ def run_campaign(
 ) -> CampaignReport:
     """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake.
 
-    Asks first when it may cost more than its cap, or without one than the setting, unless `confirmed`.
+    Without a cap, it asks first when the campaign may cost more than the setting says, unless `confirmed`.
     """
     settings = load_settings()
     check_planners(grid.planners)
@@ -106,9 +106,9 @@ def run_campaign(
         settings, open_raw_store(settings.raw_url), edit_format, step_tests, max_cost, max_tokens
     )
     campaign_id = campaign_key(config)
-    expected = estimate(context.store, campaign_id, opened, grid, context.pool)
+    expected = estimate(context.store, campaign_id, opened, grid, context.pool, edit_format)
     if expected and expected.trajectories:
-        _confirm_cost(expected, settings.campaign.ask_above_cost if max_cost is None else max_cost, confirmed)
+        _confirm_cost(expected, settings.campaign.ask_above_cost, max_cost, confirmed)
     with stages("looking at what is left and at the models"):
         to_run = open_planners(campaign_id, opened, grid, context, runtime)
         context.pool.check(to_run)
@@ -139,14 +139,19 @@ def _nothing_left(store: RawStore, campaign_id: str, name: str, packages: list[R
     return store.report(name)
 
 
-def _confirm_cost(expected: Estimate, limit: float, confirmed: bool) -> None:
-    """Print what a campaign may cost, and ask if that is above `limit`. Raises UsageError for a no."""
+def _confirm_cost(expected: Estimate, limit: float, cap: float | None, confirmed: bool) -> None:
+    """Print what a campaign may cost, and ask if that is above `limit` and the user gave no cap. Raises UsageError for
+    a no."""
     errors.print(str(expected), markup=False)
+    if cap is not None:
+        if expected.cost > cap:
+            errors.print(f"it ends in order before this run has cost {cap:g}; a later run goes on from there")
+        return
     if confirmed or expected.cost <= limit:
         return
     more = f"it may cost {expected.cost:.2f}, more than {limit:g}"
     if not sys.stdin.isatty():
-        raise UsageError(f"{more}, and there is no terminal to ask on; give --yes, or a higher --max-cost")
+        raise UsageError(f"{more}, and there is no terminal to ask on; give --yes, or a cap by --max-cost")
     errors.print(f"{more}; go on? \\[y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("not begun; --limit, --samples and --temperatures make a campaign smaller")

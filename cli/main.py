@@ -18,6 +18,7 @@ COMMANDS = {
     "supplement": "Let the teacher write tests for commits that have none which fail before and pass after.",
     "campaign": "Run planners over the valid instances of repo packages and judge each by the repository's own tests.",
     "report": ("Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage."),
+    "answers": "The answers that are kept and replayed; bad ones can be taken back.",
     "trace": "Show every decision, plan, edit and test run behind one outcome.",
     "index": "Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again.",
     "retrieve": (

@@ -50,17 +50,19 @@ def check(as_json: JsonOption = False) -> None:
 def _column(report: EndpointReport) -> dict[str, str]:
     """What is shown of an endpoint, by the name of its row."""
     listed = {True: "listed", False: "not in the server's list", None: "the server has no list"}[report.listed]
+    key = key_state(report.key_variable)
+    asked = report.tokenizer is not None
     exact = "exact" if report.exact else "on the high side"
     return {
         "answers": ", ".join(report.uses) or "nothing",
         "url": report.url,
         "reachable": "yes" if report.reachable else "no",
-        "model": f"{report.model} ({listed})" if report.reachable else report.model,
+        "model": f"{report.model} ({listed})" if asked else report.model,
         "window": "" if report.window is None else f"{report.window} ({report.window_from})",
         "adapters": ", ".join(report.adapters) or "none",
         "stages with an adapter": "\n".join(f"{stage}: {name}" for stage, name in report.stages.items()) or "none",
         "JSON schema": report.json_schema,
         "tokens": "" if report.tokenizer is None else f"{report.tokenizer} ({exact})",
-        "key": key_state(report.key_variable),
+        "key": f"{key}: refused" if report.key_refused else key,
         "usable": "yes" if report.usable else "NO",
     }

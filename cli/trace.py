@@ -57,13 +57,17 @@ def print_trace(trace: Trace, *, full: bool) -> None:
             f"[{style}]attempt {outcome.attempt}: {kind.value}[/] (blame: {kind.blame.value}), {outcome.seconds:.1f} s"
         )
         if outcome.detail:
-            console.print(Text(f"  {outcome.detail}"))
+            console.print(Text(f"  {printable(outcome.detail)}"))
+        for opened in (each for each in trace.reopenings if each.attempt == outcome.attempt):
+            when = f"{opened.created_at:%Y-%m-%d %H:%M} UTC"
+            console.print(Text(f"  does not count: opened again {when}, {printable(opened.reason)}"), style="yellow")
         if outcome.alignment:
             console.print("  alignment: " + ", ".join(f"{k} {v:.2f}" for k, v in outcome.alignment.items()))
         if verdict := outcome.validation:
             console.print(
                 f"  verdict by {verdict.oracle.value}: {len(verdict.f2p_passed)} F2P passed, "
-                f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P not passed; {verdict.seconds:.1f} s"
+                f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P failed, "
+                f"{len(verdict.p2p_not_run)} not run; {verdict.seconds:.1f} s"
             )
             if confirmed := verdict.confirmation:
                 console.print(Text(f"  {confirmed.sentence}"))
@@ -119,6 +123,8 @@ def print_stage(trace: Trace) -> None:
             style="dim",
             markup=False,
         )
+        if event.void:
+            console.print("this answer is void: it is not replayed any more", style="yellow")
         answered = [("reasoning", event.reasoning), ("answer", event.response)]
         for title, text in [*_messages(event.prompt or ""), *answered]:
             if text:
@@ -143,7 +149,8 @@ def _event(event: Event, full: bool) -> Text:
         cost = f"{event.prompt_tokens}+{event.completion_tokens} tokens"
         said = printable(_cut(_pretty(event.response), full))
         model = f"{event.adapter} on {event.model}" if event.adapter else event.model
-        return Text(f"{head}{event.stage} {where} asked {model} ({cost})\n{said}")
+        again = ", replayed" * event.reused + ", void" * event.void
+        return Text(f"{head}{event.stage} {where} asked {model} ({cost}{again})\n{said}")
     if event.event == "plan":
         return Text(f"{head}{event.stage} plan accepted{f' for {event.part_id}' if event.part_id else ''}")
     if event.event == "edit":

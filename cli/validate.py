@@ -69,6 +69,8 @@ def _show(report: "ValidateReport") -> None:
     rows, reasons = [], []
     for line in report.lines:
         p2p = "-" if line.p2p_passed is None else f"{line.p2p_passed}/{line.p2p_total}"
+        if line.p2p_not_run:
+            p2p += f" ({line.p2p_not_run} not run)"
         f2p = f"{line.f2p_passed}/{line.f2p_total}" if line.f2p_total else "-"
         twins = f"{line.twins_agreed}/{line.twins}" if line.twins else "-"
         outcome = Text(line.outcome, _STYLES.get(line.outcome, "red"))

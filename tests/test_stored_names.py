@@ -165,7 +165,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Task, "text repository base"),
     (SuiteReport, "end exit_code seconds cases collection_errors output command"),
     (CaseResult, "id status seconds message"),
-    (Validation, "key oracle kind f2p_passed f2p_failed p2p_failed seconds detail confirmation"),
+    (Validation, "key oracle kind f2p_passed f2p_failed p2p_failed p2p_not_run seconds detail confirmation"),
     (Confirmation, "sentinels seen witnessed twins agreed differs"),
     (Attribution, "label reason version evidence"),
     (Evidence, "outcome retrieved unseen omitted foreign failed_steps experiments"),

@@ -61,4 +61,5 @@ def _confirmed(verdict: Validation, confirmation: Confirmation) -> Validation:
 
 def _not_run(instance: Instance, key: str, kind: OutcomeKind, detail: str) -> tuple[Validation, SuiteReport]:
     report = SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=detail)
-    return Validation(key=key, oracle=oracle_of(instance), kind=kind, detail=detail), report
+    not_run = tuple(sorted(set(instance.pass_to_pass)))
+    return Validation(key=key, oracle=oracle_of(instance), kind=kind, p2p_not_run=not_run, detail=detail), report

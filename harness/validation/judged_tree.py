@@ -15,6 +15,7 @@ from harness.validation.tampering import Tampered, refuse_foreign_configuration,
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.files import Overlay
 from models.manifest import Instance
+from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links, overlay
@@ -82,12 +83,13 @@ class JudgedTree:
 
     def _run(self, *, restart: bool) -> JudgedRun:
         with self._laid_out() as (tree, setup):
-            first = self._touched()
             hidden = sorted(path for path, link in files_and_links(tree) if is_test_path(path) and not link)
             wrong = self._add_sentinels(tree)
             runner = runner_of(setup)
             guard = runner.guard(self.runtime.sandbox, tree, hidden)
-            selection = Selection(first=first, stop="if-required-fail", required=self.instance.fail_to_pass)
+            selection = Selection(
+                first=first_files(self.instance), stop="if-required-fail", required=self.instance.fail_to_pass
+            )
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
             whole = runner.run(sandbox, tree, setup, selection, limits, [guard.plugin], restart=restart)
         report, unheld, held = without_sentinels(whole, wrong)
@@ -116,10 +118,6 @@ class JudgedTree:
                 sandbox, tree, setup, paths, OBSERVER, limits, seconds, hash_seed, only=only, states=states
             )
         return report.end, seen
-
-    def _touched(self) -> tuple[str, ...]:
-        generated = generated_tests(self.package, self.instance)
-        return tuple(path for path in (*self.instance.test_files, *sorted(generated)) if path.endswith(".py"))
 
     @contextmanager
     def _laid_out(self) -> Iterator[tuple[Path, SuiteSetup]]:
@@ -171,7 +169,7 @@ class JudgedTree:
         found: dict[str, str] = {}
         judged_by = {file_of(test) for test in (*self.instance.fail_to_pass, *self.instance.pass_to_pass)}
         decisive = {file_of(test) for test in self.instance.fail_to_pass}
-        for module in sorted(decisive | (judged_by & set(self._touched()))):
+        for module in sorted(decisive | (judged_by & set(first_files(self.instance)))):
             path = tree / module
             if not module.endswith(".py") or path.is_symlink() or not path.is_file():
                 continue

@@ -1,6 +1,7 @@
 """Datasets by content: what they were made of, and which of them trainings used."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, select, true
@@ -51,6 +52,15 @@ def newest_dataset_id(raw: Engine, target: TrainingTarget) -> str | None:
     query = select(_DATASETS.c.id).where(_DATASETS.c.stage == target.value).order_by(*_NEWEST_FIRST)
     with reading(raw) as connection:
         return connection.scalars(query).first()
+
+
+def datasets_since(raw: Engine, since: datetime | None) -> list[tuple[str, str]]:
+    """Datasets (id and target) made at or after a time (None: all), the newest first."""
+    query = select(_DATASETS.c.id, _DATASETS.c.stage).order_by(*_NEWEST_FIRST)
+    if since is not None:
+        query = query.where(_DATASETS.c.created_at >= since)
+    with reading(raw) as connection:
+        return [(dataset, stage) for dataset, stage in connection.execute(query)]
 
 
 def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = None) -> dict[str, str]:

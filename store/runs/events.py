@@ -30,7 +30,8 @@ class DecisionEvent(_Event):
 
 
 class CallEvent(_Event):
-    """A request and its answer. The request as data is stored under its hash; `prompt` is set if asked for."""
+    """A request and its answer. The request as data is stored under its hash; `prompt` is set if asked for. A `void`
+    answer was taken back later: it is not replayed any more."""
 
     event: Literal["call"] = "call"
     stage: str
@@ -56,6 +57,8 @@ class CallEvent(_Event):
     latency: float
     retries: int
     reused: bool
+    answer_id: str | None = None
+    void: bool = False
 
 
 class PlanEvent(_Event):
@@ -120,6 +123,15 @@ class OutcomeEvent(Frozen):
     report_hash: str | None
 
 
+class ReopeningEvent(Frozen):
+    """The attempt that had closed a trajectory, its outcome, and why the trajectory was opened again."""
+
+    attempt: int
+    outcome: OutcomeKind
+    reason: str
+    created_at: datetime
+
+
 class Trace(Frozen):
     """All evidence of a trajectory. If it is closed, `closed_attempt` is the attempt that counts."""
 
@@ -142,3 +154,4 @@ class Trace(Frozen):
     closed_at: datetime | None
     events: tuple[Event, ...]
     outcomes: tuple[OutcomeEvent, ...]
+    reopenings: tuple[ReopeningEvent, ...] = ()

@@ -1,13 +1,15 @@
 """Queries of the raw database: reports, traces, and triples for comparing two runs of a campaign."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Engine, select
 
+from models.protocols import Stage
 from store.database import reading
 from store.runs.events import Trace
 from store.runs.progress import ProgressLine, mean_seconds, read_progress
+from store.runs.replays import Replays, Tokens, asked_by_stage, closed_by_runner, stored_replays
 from store.runs.report import CampaignReport, TrajectoryLine, read_report, read_trajectories
 from store.runs.trace import read_trace
 from store.runs.triples import Triple, read_triples
@@ -56,6 +58,17 @@ class RawReader:
         """Calls in all campaigns, by planner and stage, and the number of closed trajectories by planner."""
         with reading(self._engine) as connection:
             return read_stages(connection, None), closed_in_all(connection)
+
+    def asked_so_far(self) -> tuple[dict[str, dict[Stage, Tokens]], dict[str, int]]:
+        """Tokens of the questions in all closed trajectories, replayed answers included, by planner and stage; and the
+        number of closed trajectories of each planner that was ever run."""
+        with reading(self._engine) as connection:
+            return asked_by_stage(connection), closed_by_runner(connection)
+
+    def replays(self, identity: str, instances: Collection[str]) -> Replays:
+        """The stored answers that a planner of an identity would find at some instances (their keys)."""
+        with reading(self._engine) as connection:
+            return stored_replays(connection, identity, instances)
 
     def closed_by_planner(self, campaign_id: str) -> dict[str, int]:
         """The number of closed trajectories of a campaign, by planner; empty for one that was never run."""

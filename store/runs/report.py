@@ -3,16 +3,30 @@
 from datetime import datetime
 
 from pydantic import Field
-from sqlalchemy import Connection, RowMapping, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, RowMapping, Select, Subquery, case, cast, func, select
 
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from store.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
+from store.tables import (
+    CampaignRun,
+    InstanceRow,
+    OutcomeRow,
+    Reopening,
+    RetrievalLlmCall,
+    TaskRun,
+    same_trajectory,
+    table_of,
+)
 
 _TRAJECTORIES = table_of(TaskRun)
 _OUTCOMES = table_of(OutcomeRow)
+_CALLS, _REOPENED = table_of(RetrievalLlmCall), table_of(Reopening)
 _CAMPAIGN_RUNS = table_of(CampaignRun)
+_RETRIED = [kind.value for kind in OutcomeKind if not kind.final]
+
+MOST_FAULTS = 5
+"""How many reasons a report names."""
 
 
 class PlannerReport(Frozen):
@@ -21,7 +35,8 @@ class PlannerReport(Frozen):
     `unconfirmed`: the tests passed but their twins disagree, which is neither a success nor a failure.
     `infrastructure`: the last attempt ended in a fault of infrastructure or environment and is to be
     retried. `open`: no attempt has ended. `outcomes` counts trajectories by their (last) outcome; `seconds`
-    is the wall time of all attempts that ended.
+    is the wall time of all attempts that ended. Of the `questions` that all attempts asked, `replayed` were answered by
+    what was stored before, at no cost.
     """
 
     passed: int = 0
@@ -31,10 +46,23 @@ class PlannerReport(Frozen):
     open: int = 0
     outcomes: dict[str, int] = Field(default_factory=dict)
     seconds: float = 0.0
+    questions: int = 0
+    replayed: int = 0
+
+
+class FaultReport(Frozen):
+    """A reason why trajectories have no verdict: how many, by the faults that ended their last attempts, and one of
+    them. `kind` is a fault of infrastructure or environment; `detail` is untrusted text."""
+
+    kind: OutcomeKind
+    detail: str
+    trajectories: int
+    example: str
 
 
 class TrajectoryLine(Frozen):
-    """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended."""
+    """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended, or since it was opened
+    again; `detail` then says why it was."""
 
     id: str
     instance: str
@@ -47,7 +75,7 @@ class CampaignReport(Frozen):
     """Progress of the campaign that last ran under `name`.
 
     `seconds` is the time from that run's start to the last closed trajectory. `stopped` is the reason why a run ended
-    early; it is set only by that run itself.
+    early; it is set only by that run itself. `faults` are the most frequent reasons why trajectories have no verdict.
     """
 
     name: str
@@ -57,6 +85,7 @@ class CampaignReport(Frozen):
     seconds: float
     example: str = ""
     stopped: str = ""
+    faults: tuple[FaultReport, ...] = ()
 
     def to_json(self) -> str:
         """The report as JSON."""
@@ -95,6 +124,7 @@ def read_report(connection: Connection, name: str) -> CampaignReport:
         planners=_planners(connection, run["campaign_id"]),
         seconds=_seconds_between(run["started_at"], closed_at),
         example=_example(connection, run["campaign_id"]),
+        faults=tuple(_faults(connection, run["campaign_id"])),
     )
 
 
@@ -107,8 +137,8 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
             _TRAJECTORIES.c.id,
             instances.c.instance_id.label("instance"),
             _TRAJECTORIES.c.planner,
-            func.coalesce(_TRAJECTORIES.c.outcome, _OUTCOMES.c.kind).label("outcome"),
-            func.coalesce(_OUTCOMES.c.detail, "").label("detail"),
+            _last_kind().label("outcome"),
+            func.coalesce(_REOPENED.c.reason, _OUTCOMES.c.detail, "").label("detail"),
         )
         .join(instances, instances.c.id == _TRAJECTORIES.c.instance_id)
         .outerjoin(
@@ -116,6 +146,7 @@ def read_trajectories(connection: Connection, name: str, limit: int) -> list[Tra
             same_trajectory(_OUTCOMES)
             & (_OUTCOMES.c.attempt == func.coalesce(_TRAJECTORIES.c.closed_attempt, _TRAJECTORIES.c.attempts)),
         )
+        .outerjoin(_REOPENED, same_trajectory(_REOPENED) & (_REOPENED.c.attempt == _OUTCOMES.c.attempt))
         .where(_TRAJECTORIES.c.campaign_id == run["campaign_id"])
         .order_by(
             func.coalesce(_TRAJECTORIES.c.success, False),
@@ -140,6 +171,43 @@ def _example(connection: Connection, campaign_id: str) -> str:
     return connection.scalar(query) or ""
 
 
+def _faults(connection: Connection, campaign_id: str) -> list[FaultReport]:
+    """The reasons why open trajectories have no verdict, the most frequent first."""
+    last, trajectories = _last_attempts(campaign_id), func.count().label("trajectories")
+    query = (
+        select(_OUTCOMES.c.kind, _OUTCOMES.c.detail, trajectories, func.min(_TRAJECTORIES.c.id).label("example"))
+        .join(_TRAJECTORIES, same_trajectory(_OUTCOMES))
+        .join(last, (last.c.task_run_id == _TRAJECTORIES.c.id) & (last.c.attempt == _OUTCOMES.c.attempt))
+        .where(
+            _TRAJECTORIES.c.campaign_id == campaign_id,
+            _TRAJECTORIES.c.closed_at.is_(None),
+            _OUTCOMES.c.kind.in_(_RETRIED),
+        )
+        .group_by(_OUTCOMES.c.kind, _OUTCOMES.c.detail)
+        .order_by(trajectories.desc(), _OUTCOMES.c.kind, _OUTCOMES.c.detail)
+        .limit(MOST_FAULTS)
+    )
+    return [FaultReport.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _last_attempts(campaign_id: str) -> Subquery:
+    """The last attempt that has ended of each trajectory."""
+    return (
+        select(_OUTCOMES.c.task_run_id, func.max(_OUTCOMES.c.attempt).label("attempt"))
+        .where(_OUTCOMES.c.campaign_id == campaign_id)
+        .group_by(_OUTCOMES.c.task_run_id)
+        .subquery()
+    )
+
+
+def _last_kind() -> ColumnElement[str]:
+    """A trajectory's outcome, or the fault that ended its last attempt.
+
+    The outcome of an attempt before the trajectory was opened again no longer counts; until the next, there is none.
+    """
+    return func.coalesce(_TRAJECTORIES.c.outcome, case((_OUTCOMES.c.kind.in_(_RETRIED), _OUTCOMES.c.kind), else_=None))
+
+
 def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerReport]:
     outcomes: dict[str, dict[str | None, int]] = {}
     for planner, kind, count in connection.execute(_outcome_counts(campaign_id)):
@@ -155,19 +223,28 @@ def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerRepo
             .group_by(_TRAJECTORIES.c.planner)
         ).all()
     )
-    return {planner: _planner(counts, seconds.get(planner, 0.0)) for planner, counts in sorted(outcomes.items())}
+    asked = _questions(connection, campaign_id)
+    return {
+        planner: _planner(counts, seconds.get(planner, 0.0), *asked.get(planner, (0, 0)))
+        for planner, counts in sorted(outcomes.items())
+    }
+
+
+def _questions(connection: Connection, campaign_id: str) -> dict[str, tuple[int, int]]:
+    """How many questions each planner's attempts asked, and how many of them were answered before."""
+    query = (
+        select(_TRAJECTORIES.c.planner, func.count(), func.sum(cast(_CALLS.c.reused, Integer)))
+        .join(_CALLS, same_trajectory(_CALLS))
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
+        .group_by(_TRAJECTORIES.c.planner)
+    )
+    return {planner: (questions, replayed) for planner, questions, replayed in connection.execute(query)}
 
 
 def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
     """Planner, outcome (the last attempt's while a trajectory is open, None before any ended), number of
     trajectories."""
-    last = (
-        select(_OUTCOMES.c.task_run_id, func.max(_OUTCOMES.c.attempt).label("attempt"))
-        .where(_OUTCOMES.c.campaign_id == campaign_id)
-        .group_by(_OUTCOMES.c.task_run_id)
-        .subquery()
-    )
-    kind = func.coalesce(_TRAJECTORIES.c.outcome, _OUTCOMES.c.kind)
+    last, kind = _last_attempts(campaign_id), _last_kind()
     return (
         select(_TRAJECTORIES.c.planner, kind, func.count())
         .outerjoin(last, last.c.task_run_id == _TRAJECTORIES.c.id)
@@ -181,7 +258,7 @@ def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
     )
 
 
-def _planner(counts: dict[str | None, int], seconds: float) -> PlannerReport:
+def _planner(counts: dict[str | None, int], seconds: float, questions: int, replayed: int) -> PlannerReport:
     kinds = {OutcomeKind(kind): count for kind, count in counts.items() if kind is not None}
     return PlannerReport(
         passed=sum(count for kind, count in kinds.items() if kind.passed),
@@ -191,6 +268,8 @@ def _planner(counts: dict[str | None, int], seconds: float) -> PlannerReport:
         open=counts.get(None, 0),
         outcomes={kind.value: count for kind, count in sorted(kinds.items())},
         seconds=round(seconds, 3),
+        questions=questions,
+        replayed=replayed,
     )
 
 

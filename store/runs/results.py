@@ -28,7 +28,8 @@ class SolvedInstance(NamedTuple):
 
 class SampleResult(NamedTuple):
     """The outcome of one sample of an instance. `success` is None without a verdict; `kind` is the last attempt's
-    outcome, None if none has ended. `identity` is the hash of the planner's identity."""
+    outcome, None if none has ended, or if the trajectory was opened again since. `identity` is the hash of the
+    planner's identity."""
 
     temperature: float
     sample: int
@@ -105,9 +106,16 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
             query = query.where(_TRAJECTORIES.c.planner_hash == sha256(identity))
         rows = connection.execute(query).all()
     return [
-        SampleResult(temperature, sample, success, None if kind is None else OutcomeKind(kind), *rest)
+        SampleResult(temperature, sample, success, _counting(kind, success), *rest)
         for temperature, sample, success, kind, *rest in rows
     ]
+
+
+def _counting(kind: str | None, success: bool | None) -> OutcomeKind | None:
+    """The outcome of a last attempt, unless its trajectory was opened again since."""
+    if kind is None or (success is None and OutcomeKind(kind).final):
+        return None
+    return OutcomeKind(kind)
 
 
 def verdicts(raw: Engine, planner: str, without: Collection[str] = ()) -> list[RunVerdict]:

@@ -8,14 +8,26 @@ from models.errors import UsageError
 from models.outcomes import Validation
 from models.plans import Frozen
 from store.runs.attributions import read_attribution
-from store.runs.events import CallEvent, DecisionEvent, EditEvent, Event, OutcomeEvent, PlanEvent, TestEvent, Trace
+from store.runs.events import (
+    CallEvent,
+    DecisionEvent,
+    EditEvent,
+    Event,
+    OutcomeEvent,
+    PlanEvent,
+    ReopeningEvent,
+    TestEvent,
+    Trace,
+)
 from store.runs.measurements import own_quality
+from store.runs.voiding import voided
 from store.tables import (
     EditRow,
     EvidenceColumns,
     InstanceRow,
     OutcomeRow,
     PlanRow,
+    Reopening,
     RetrievalDecision,
     RetrievalLlmCall,
     TaskRun,
@@ -46,6 +58,7 @@ def read_trace(connection: Connection, prefix: str, *, prompts: bool = False) ->
         outcome=run["outcome"],
         events=tuple(_events(connection, run, prompts)),
         outcomes=tuple(_outcomes(connection, run)),
+        reopenings=tuple(ReopeningEvent(**_fields(row, ReopeningEvent)) for row in _rows(connection, Reopening, run)),
         **_pick(
             run,
             "planner",
@@ -84,7 +97,9 @@ def _resolve(connection: Connection, prefix: str) -> RowMapping:
     return rows[0]
 
 
-def _rows(connection: Connection, model: type[EvidenceColumns] | type[OutcomeRow], run: RowMapping) -> list[RowMapping]:
+def _rows(
+    connection: Connection, model: type[EvidenceColumns] | type[OutcomeRow] | type[Reopening], run: RowMapping
+) -> list[RowMapping]:
     table = table_of(model)
     query = select(table).where(table.c.campaign_id == run["campaign_id"], table.c.task_run_id == run["id"])
     return list(connection.execute(query.order_by(*table.primary_key)).mappings())
@@ -102,6 +117,7 @@ def _events(connection: Connection, run: RowMapping, prompts: bool) -> list[Even
         + [row["plan_hash"] for row in plans]
         + [row["edit_hash"] for row in edits],
     )
+    void = voided(connection, {row["answer_id"] for row in calls} - {None})
     events: list[Event] = [
         DecisionEvent(**_fields(row, DecisionEvent)) for row in _rows(connection, RetrievalDecision, run)
     ]
@@ -111,6 +127,7 @@ def _events(connection: Connection, run: RowMapping, prompts: bool) -> list[Even
             response=texts[row["response_hash"]],
             reasoning=texts[row["reasoning_hash"]] if row["reasoning_hash"] else "",
             prompt=texts.get(row["prompt_hash"]),
+            void=row["answer_id"] in void,
             **_fields(row, CallEvent),
         )
         for row in calls

@@ -6,7 +6,7 @@ from harness.packages.gold_patch import read_gold_patch
 from harness.packages.package import RepoPackage
 from harness.validation.judge import judge_candidate
 from models.files import Overlay
-from models.outcomes import OutcomeKind
+from models.outcomes import OutcomeKind, first_files
 from runtime.testing.pytest_runner.configuration import runner_configuration
 from runtime.trees import Runtime
 
@@ -39,6 +39,18 @@ def test_a_patch_that_breaks_another_test_is_a_regression(runtime: Runtime, samp
     broken = {**gold, "src/spans/span.py": text("class Span: pass\n")}
     kind, detail = judged(runtime, sample, broken)
     assert kind is OutcomeKind.REGRESSION, detail
+
+
+def test_tests_that_a_failed_candidate_never_came_to_are_not_counted_as_failed(
+    runtime: Runtime, sample: RepoPackage
+) -> None:
+    instance = sample.manifest.instances[0]
+    verdict, report = judge_candidate(runtime, sample, instance, {}, "key")
+    elsewhere = {test for test in instance.pass_to_pass if test.partition("::")[0] not in first_files(instance)}
+    assert elsewhere and set(verdict.p2p_not_run) == elsewhere
+    assert (verdict.p2p_failed, elsewhere & set(report.cases)) == ((), set())
+    verdict, _ = judge_candidate(runtime, sample, instance, {"pytest.py": text("")}, "key")
+    assert (verdict.kind, verdict.p2p_not_run) == (OutcomeKind.TAMPERED, instance.pass_to_pass)
 
 
 def test_tests_of_the_candidates_own_do_not_count(runtime: Runtime, sample: RepoPackage) -> None:

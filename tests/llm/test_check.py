@@ -61,8 +61,12 @@ def test_a_schema_that_is_taken_and_not_followed(said: str, found: str) -> None:
 def test_what_makes_an_endpoint_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with ScriptedServer(WORKS, window=4096, api_key="right") as server:
-        assert "the key was refused" in one(server).fault
-        assert "NO_SUCH_KEY" in one(server, api_key_env="NO_SUCH_KEY").fault
+        refused = one(server)
+        assert "the key was refused" in refused.fault
+        assert (refused.reachable, refused.key_refused, refused.usable) == (True, True, False)
+        unset = one(server, api_key_env="NO_SUCH_KEY")
+        assert "NO_SUCH_KEY" in unset.fault
+        assert (unset.reachable, unset.key_refused) == (False, False)
     with ScriptedServer(WORKS, window=4096) as server:
         assert "the server has 4096" in one(server, window=8192).fault
         assert "does not serve" in one(server, {Stage.SCOPE: "scope-v1"}).fault
@@ -87,6 +91,23 @@ def test_the_command_names_what_is_wrong_and_fails(tmp_path: Path, monkeypatch: 
     assert reports["up"]["usable"]
     assert not reports["down"]["usable"]
     assert "no connection" in reports["down"]["fault"]
+    assert not reports["down"]["reachable"] and not reports["down"]["key_refused"]
+
+
+def test_a_refused_key_is_told_apart_from_a_server_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedServer(WORKS, api_key="right") as server:
+        settings = f'[models.endpoints.here]\nurl = "{server.url}"\nmodel = "scripted"\napi_key_env = "MY_KEY"\n'
+        (tmp_path / "cra.toml").write_text(settings + '[models.roles]\nreasoning = "here"\ncoding = "here"\n')
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("MY_KEY", "a-wrong-one")
+        found = CliRunner().invoke(app, ["models", "check"])
+    shown = [line.strip(" │").split() for line in found.stdout.splitlines()]
+    lines = {words[0]: " ".join(words[1:]) for words in shown if words}
+    assert found.exit_code == 1
+    assert "yes" in lines["reachable"] and "NO" in lines["usable"] and "refused" in lines["key"]
+    assert "a-wrong-one" not in found.output
 
 
 def test_a_teacher_that_is_down_counts() -> None:

@@ -117,4 +117,4 @@ def test_without_the_extra_the_remedy_is_said() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert SettingsError.__name__ in done.stderr
-    assert "uv sync --extra local" in done.stderr
+    assert "uv sync --inexact --extra local" in done.stderr

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.generated import Failing, GeneratedFile, GeneratedTests
 from models.manifest import Instance
-from models.outcomes import Blame, OutcomeKind, judge
+from models.outcomes import Blame, OutcomeKind, first_files, judge
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 
 F2P = ("tests/test_a.py::test_new", "tests/test_a.py::test_other")
@@ -35,6 +36,7 @@ def test_all_tests_passing_is_a_pass() -> None:
     assert verdict.kind is OutcomeKind.PASSED
     assert verdict.f2p_passed == F2P
     assert (verdict.f2p_failed, verdict.p2p_failed, verdict.key, verdict.seconds) == ((), (), "key", 1.5)
+    assert verdict.p2p_not_run == ()
 
 
 @pytest.mark.parametrize("status", [CaseStatus.FAILED, CaseStatus.ERROR, CaseStatus.SKIPPED, CaseStatus.XFAILED, None])
@@ -51,7 +53,68 @@ def test_a_broken_pass_to_pass_test_is_a_regression(status: CaseStatus | None) -
     cases = {id: CaseResult(id=id, status=status) for id, status in tests.items() if status}
     verdict = judge(INSTANCE, SuiteReport(end=SuiteEnd.COMPLETED, exit_code=1, seconds=1, cases=cases), "key")
     assert verdict.kind is OutcomeKind.REGRESSION
-    assert verdict.p2p_failed == (P2P[1],)
+    assert (verdict.p2p_failed, verdict.p2p_not_run) == ((P2P[1],), ())
+
+
+OLD, FAR = P2P
+"""A pass-to-pass test of a file that the commit touches, and one of another file."""
+
+
+@pytest.mark.parametrize(
+    ("cases", "uncollected", "failed", "not_run"),
+    [
+        ({F2P[0]: CaseStatus.FAILED, OLD: CaseStatus.PASSED}, (), (), (FAR,)),  # stopped after the touched files
+        ({F2P[0]: CaseStatus.FAILED, OLD: CaseStatus.FAILED}, (), (OLD,), (FAR,)),
+        ({F2P[0]: CaseStatus.FAILED}, (), (OLD,), (FAR,)),  # renamed away from a file that was run
+        ({}, ("tests/test_a.py",), (OLD,), (FAR,)),
+        ({}, ("tests/test_a.py", "tests/test_b.py"), (OLD, FAR), ()),  # collection comes before all tests
+        ({"tests/test_b.py": CaseStatus.SKIPPED, OLD: CaseStatus.PASSED}, (), (FAR,), ()),  # skips itself
+        ({F2P[0]: CaseStatus.FAILED, "tests/test_c.py::test_x": CaseStatus.PASSED}, (), (OLD, FAR), ()),  # it went on
+    ],
+)
+def test_a_pass_to_pass_test_that_a_stopped_run_never_came_to_has_not_failed(
+    cases: dict[str, CaseStatus], uncollected: tuple[str, ...], failed: tuple[str, ...], not_run: tuple[str, ...]
+) -> None:
+    suite = SuiteReport(
+        end=SuiteEnd.COMPLETED,
+        exit_code=1,
+        seconds=1,
+        cases={id: CaseResult(id=id, status=status) for id, status in cases.items()},
+        collection_errors=dict.fromkeys(uncollected, "ImportError: no x"),
+    )
+    verdict = judge(INSTANCE, suite, "key")
+    assert verdict.kind is OutcomeKind.TESTS_FAILED
+    assert (verdict.p2p_failed, verdict.p2p_not_run) == (failed, not_run)
+
+
+@pytest.mark.parametrize("end", [SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT, SuiteEnd.USAGE])
+def test_a_run_that_was_killed_reached_what_it_reported(end: SuiteEnd) -> None:
+    verdict = judge(INSTANCE, report(end, test_old=CaseStatus.FAILED), "key")
+    assert (verdict.p2p_failed, verdict.p2p_not_run) == ((OLD,), ())
+    cut = {F2P[0]: CaseResult(id=F2P[0], status=CaseStatus.PASSED)}
+    verdict = judge(INSTANCE, SuiteReport(end=end, exit_code=None, seconds=1, cases=cut), "key")
+    assert (verdict.p2p_failed, verdict.p2p_not_run) == ((), P2P)
+
+
+def test_files_of_generated_tests_are_run_first_too() -> None:
+    generated = GeneratedTests(
+        files=(GeneratedFile(path="tests/test_b.py", sha256="0" * 64),),
+        told_apart={F2P[0]: Failing.ASSERTION},
+        instead_of="no-f2p",
+        model="m",
+        prompt_hash="0" * 64,
+        answer_hash="0" * 64,
+        round=1,
+    )
+    instance = INSTANCE.model_copy(update={"generated": generated, "test_files": ("tests/test_a.py", "tests/data.txt")})
+    assert first_files(instance) == ("tests/test_a.py", "tests/test_b.py")
+    stopped = SuiteReport(
+        end=SuiteEnd.COMPLETED,
+        exit_code=1,
+        seconds=1,
+        cases={F2P[0]: CaseResult(id=F2P[0], status=CaseStatus.FAILED)},
+    )
+    assert judge(instance, stopped, "key").p2p_failed == P2P
 
 
 def test_a_collection_error_is_told_in_the_detail() -> None:
@@ -82,7 +145,7 @@ def test_a_run_that_did_not_end_by_itself_never_passes(end: SuiteEnd, kind: Outc
 def test_a_run_that_collected_nothing_fails_every_test() -> None:
     verdict = judge(INSTANCE, SuiteReport(end=SuiteEnd.NO_TESTS, exit_code=5, seconds=1), "key")
     assert verdict.kind is OutcomeKind.TESTS_FAILED
-    assert (verdict.f2p_failed, verdict.p2p_failed) == (F2P, P2P)
+    assert (verdict.f2p_failed, verdict.p2p_failed, verdict.p2p_not_run) == (F2P, P2P, ())
 
 
 def test_an_instance_without_fail_to_pass_tests_judges_nothing() -> None:
@@ -100,6 +163,9 @@ def test_passing_means_that_each_named_test_passed_in_a_run_that_ended_by_itself
     killed = end not in (SuiteEnd.COMPLETED, SuiteEnd.NO_TESTS)
     assert verdict.kind.passed == (all_passed and not killed)
     assert sorted((*verdict.f2p_passed, *verdict.f2p_failed)) == sorted(F2P)
+    p2p_passed = {test for test in P2P if statuses.get(test) is CaseStatus.PASSED}
+    assert sorted((*p2p_passed, *verdict.p2p_failed, *verdict.p2p_not_run)) == sorted(P2P)
+    assert not verdict.p2p_not_run or not verdict.kind.passed
 
 
 def test_only_faults_of_ours_and_of_the_environment_are_tried_again_and_they_never_train() -> None:

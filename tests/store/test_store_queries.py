@@ -8,10 +8,10 @@ import pytest
 
 from models.errors import UsageError
 from models.outcomes import OracleKind, OutcomeKind, Validation
-from models.protocols import Stage
+from models.protocols import Answer, Request, Stage
 from models.suite import SuiteReport
 from store.runs import RawStore, open_raw_store
-from tests.support.store_material import EDIT, META, SUITE, make_manifest, open_one, record_all
+from tests.support.store_material import EDIT, META, SUITE, TASK, make_manifest, open_one, record_all
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store
     report = json.loads(store.report("smoke").to_json())
     assert report.pop("seconds") >= 0
     assert (report.pop("example"), report.pop("stopped")) == (failed, "")
+    [fault] = report.pop("faults")
+    assert (fault["kind"], fault["trajectories"]) == ("flaky", 1)
     assert report == {
         "name": "smoke",
         "campaign_id": campaign,
@@ -45,14 +47,49 @@ def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store
         "planners": {
             "gold": {
                 "passed": 1, "unconfirmed": 0, "failed": 0, "infrastructure": 1, "open": 0,
-                "outcomes": {"flaky": 1, "passed": 1}, "seconds": 6.0,
+                "outcomes": {"flaky": 1, "passed": 1}, "seconds": 6.0, "questions": 0, "replayed": 0,
             },
             "null": {
                 "passed": 0, "unconfirmed": 0, "failed": 1, "infrastructure": 0, "open": 1,
-                "outcomes": {"empty-patch": 1}, "seconds": 1.5,
+                "outcomes": {"empty-patch": 1}, "seconds": 1.5, "questions": 0, "replayed": 0,
             },
         },
     }  # fmt: skip
+
+
+def test_a_report_names_the_reasons_of_faults_the_most_frequent_first(store: RawStore) -> None:
+    keys = store.register_package(make_manifest(4))
+    campaign = store.register_campaign({"planners": ["student"]})
+    store.start_run(campaign, "c", "flow", [Path("lib")])
+    away, refused = "endpoint 'a': no connection", "endpoint 'b': the key was refused"
+    endings: list[list[tuple[OutcomeKind, str]]] = [
+        [(OutcomeKind.PROVIDER_ERROR, away), (OutcomeKind.PROVIDER_ERROR, refused)],
+        [(OutcomeKind.PROVIDER_ERROR, refused)],
+        [(OutcomeKind.CAP_REACHED, "the cap of 1")],
+        [(OutcomeKind.PROVIDER_ERROR, refused), (OutcomeKind.PASSED, "")],
+    ]
+    opened = [store.open_trajectory(campaign, keys[f"lib-{n}"], "student", "v1") for n in range(4)]
+    for trajectory, ended in zip(opened, endings, strict=True):
+        for kind, detail in ended:
+            attempt = store.begin_attempt(trajectory)
+            assert attempt is not None
+            store.close_trajectory(trajectory, attempt, kind, detail=detail)
+    assert [(fault.kind, fault.detail, fault.trajectories, fault.example) for fault in store.report("c").faults] == [
+        (OutcomeKind.PROVIDER_ERROR, refused, 2, min(opened[:2])),
+        (OutcomeKind.CAP_REACHED, "the cap of 1", 1, opened[2]),
+    ]
+
+
+def test_a_report_says_how_many_answers_were_replayed(store: RawStore) -> None:
+    campaign = store.register_campaign({"planners": ["gold", "null"]})
+    store.start_run(campaign, "smoke", "flow", [Path("corpus/lib")])
+    trajectory = open_one(store)
+    assert store.begin_attempt(trajectory) == 1
+    recorder = store.recorder(trajectory, 1)
+    for number, reused in enumerate((True, False, True)):
+        recorder.call(Request(stage=Stage.CODE, task=TASK, attempt=number), Answer(text="", model="m", reused=reused))
+    gold = store.report("smoke").planners["gold"]
+    assert (gold.questions, gold.replayed) == (3, 2)
 
 
 def test_trajectories_are_listed_with_their_last_outcome_those_that_did_not_pass_first(store: RawStore) -> None:

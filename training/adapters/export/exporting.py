@@ -95,7 +95,8 @@ def check_gguf(trained: ExportSource, adapter: Path, base: Path | None) -> Compa
     """
     if not available():
         raise TrainingError(
-            "llama.cpp is not installed, so the export cannot be checked: `uv sync --extra local`, or --no-check"
+            "llama.cpp is not installed, so the export cannot be checked: run `uv sync --inexact --extra local`, "
+            "or give --no-check"
         )
     with tempfile.TemporaryDirectory(prefix="cra-export-") as scratch:
         model = base or to_gguf(trained.base_dir, Path(scratch) / "base.gguf", original=trained.original)
