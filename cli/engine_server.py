@@ -5,12 +5,14 @@ meanwhile by another program, and the command need not import the server to star
 """
 
 import gc
+import signal
 import socket
 import sys
 
 
 def main(listening: int) -> int:
     """Serve on the socket with the file descriptor `listening` until a signal; 3 if the server does not start."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches all at the terminal: the command ends this then
     gc.disable()  # what is imported stays: to look through it again and again takes a fifth of the start
     import uvicorn
 
