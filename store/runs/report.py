@@ -8,7 +8,8 @@ from sqlalchemy import Connection, RowMapping, Select, case, func, select
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from store.tables import CampaignRun, InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
+from store.runs.faults import FaultReason, read_faults
+from store.tables import CampaignRun, InstanceRow, OutcomeRow, RetrievalLlmCall, TaskRun, same_trajectory, table_of
 
 _TRAJECTORIES = table_of(TaskRun)
 _OUTCOMES = table_of(OutcomeRow)
@@ -46,8 +47,9 @@ class TrajectoryLine(Frozen):
 class CampaignReport(Frozen):
     """Progress of the campaign that last ran under `name`.
 
-    `seconds` is the time from that run's start to the last closed trajectory. `stopped` is the reason why a run ended
-    early; it is set only by that run itself.
+    `seconds` is the time from that run's start to the last closed trajectory. `replayed` counts the answers that were
+    not asked for again but taken from an earlier attempt or sample. `faults` are the reasons of trajectories without a
+    verdict. `stopped` is the reason why a run ended early; it is set only by that run itself.
     """
 
     name: str
@@ -55,6 +57,8 @@ class CampaignReport(Frozen):
     instances: int
     planners: dict[str, PlannerReport]
     seconds: float
+    replayed: int = 0
+    faults: tuple[FaultReason, ...] = ()
     example: str = ""
     stopped: str = ""
 
@@ -94,6 +98,8 @@ def read_report(connection: Connection, name: str) -> CampaignReport:
         instances=instances,
         planners=_planners(connection, run["campaign_id"]),
         seconds=_seconds_between(run["started_at"], closed_at),
+        replayed=_replayed(connection, run["campaign_id"]),
+        faults=read_faults(connection, run["campaign_id"]),
         example=_example(connection, run["campaign_id"]),
     )
 
@@ -138,6 +144,12 @@ def _example(connection: Connection, campaign_id: str) -> str:
         .limit(1)
     )
     return connection.scalar(query) or ""
+
+
+def _replayed(connection: Connection, campaign_id: str) -> int:
+    calls = table_of(RetrievalLlmCall)
+    query = select(func.count()).where(calls.c.campaign_id == campaign_id, calls.c.reused.is_(True))
+    return connection.scalar(query) or 0
 
 
 def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerReport]:
