@@ -1,0 +1,189 @@
+"""The charts of pages: bars, intervals, curves and timelines, each a function from figures to SVG."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cli.pages.svg import FAINT, HATCHES, INK, MARKERS, PAPER, SERIES, canvas, label, to_svg
+
+_ROW, _FRAME = 0.21, 0.9
+"""Inches of height: of a bar, and of what is above and below all of them."""
+MOST_ROWS = 40
+"""Rows that a chart shows; a table has them all."""
+
+
+class Panel(NamedTuple):
+    """One of several charts beside each other: the value of each (row, series), and how a value is written."""
+
+    title: str
+    values: Mapping[tuple[str, str], float]
+    written: Callable[[float], str]
+
+
+class Interval(NamedTuple):
+    """A value with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bars(key: str, title: str, words: str, rows: Sequence[str], series: Sequence[str], panels: Sequence[Panel]) -> str:
+    """Horizontal bars, grouped by row, one of each group for each series, with its value written at its end."""
+    with canvas(_height(len(rows), len(series)), len(panels)) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
+            for place, name in enumerate(series):
+                values = [panel.values.get((row, name), 0.0) for row in rows]
+                drawn = axis.barh(
+                    [_at(row, place, len(series)) for row in range(len(rows))],
+                    values,
+                    0.8 / len(series),
+                    label=label(name),
+                    color=SERIES[place % len(SERIES)],
+                    hatch=HATCHES[place % len(HATCHES)],
+                    edgecolor=INK,
+                    linewidth=0.7,
+                )
+                shown = [
+                    panel.written(value) if (row, name) in panel.values else ""
+                    for row, value in zip(rows, values, strict=True)
+                ]
+                axis.bar_label(drawn, shown, padding=2, fontsize=8)
+            axis.set_title(panel.title, loc="left")
+            axis.margins(x=0.25)
+            axis.set_xlim(left=0)
+            axis.locator_params(axis="x", nbins=4)
+            axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+        _rows(axes[0], rows)
+        _legend(figure, axes[0], series)
+        return to_svg(figure, key, title, words)
+
+
+def intervals(
+    key: str,
+    title: str,
+    words: str,
+    rows: Sequence[str],
+    series: Sequence[str],
+    values: Mapping[tuple[str, str], Interval],
+    axis_label: str,
+    *,
+    zero: bool = False,
+    rate: bool = False,
+) -> str:
+    """A marker for each value on a line from the low to the high end of its interval; `zero` marks no difference."""
+    with canvas(_height(len(rows), len(series))) as (figure, [axis]):
+        for place, name in enumerate(series):
+            known = [(row, values[text, name]) for row, text in enumerate(rows) if (text, name) in values]
+            axis.errorbar(
+                [each.value for _, each in known],
+                [_at(row, place, len(series)) for row, _ in known],
+                xerr=[[each.value - each.low for _, each in known], [each.high - each.value for _, each in known]],
+                fmt=MARKERS[place % len(MARKERS)],
+                label=label(name),
+                color=INK,
+                markerfacecolor=SERIES[place % len(SERIES)],
+                markeredgecolor=INK,
+                markersize=7,
+                elinewidth=1.2,
+                capsize=3,
+            )
+        axis.set_xlabel(axis_label)
+        if rate:
+            axis.set_xlim(-0.03, 1.03)
+        if zero:
+            axis.axvline(0, color=INK, linewidth=1, linestyle="--")
+        _rows(axis, rows)
+        _legend(figure, axis, series)
+        return to_svg(figure, key, title, words)
+
+
+def curves(key: str, title: str, words: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Losses over steps, a line for each name; the first is plain, further ones have markers."""
+    with canvas(3.0) as (figure, [axis]):
+        for place, (name, points) in enumerate(lines.items()):
+            axis.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                label=label(name),
+                color=INK,
+                linestyle="-" if place == 0 else "--",
+                linewidth=1.4,
+                marker="" if place == 0 and len(points) > 1 else MARKERS[place % len(MARKERS)],
+                markerfacecolor=SERIES[place % len(SERIES)],
+                markersize=6,
+            )
+        axis.set_xlabel("step")
+        axis.set_ylabel("loss")
+        axis.grid(axis="y")
+        _legend(figure, axis, list(lines))
+        return to_svg(figure, key, title, words)
+
+
+class Span(NamedTuple):
+    """What was in force in a row from one position to another, and its name."""
+
+    row: str
+    start: float
+    end: float
+    name: str
+    plain: bool
+    """Without a hatch: nothing special was in force."""
+
+
+def timeline(
+    key: str,
+    title: str,
+    words: str,
+    rows: Sequence[str],
+    spans: Sequence[Span],
+    marks: Mapping[str, Sequence[tuple[float, str]]],
+    ticks: Sequence[str],
+) -> str:
+    """Bars of what was in force when, and marks of events by kind; positions are those of `ticks`."""
+    with canvas(_FRAME + 0.9 + 0.55 * len(rows)) as (figure, [axis]):
+        place = {row: number for number, row in enumerate(rows)}
+        changes: dict[str, int] = {}
+        for span in spans:
+            turn = changes[span.row] = changes.get(span.row, -1) + (not span.plain)
+            style: dict[str, Any] = (
+                {"color": PAPER} if span.plain else {"color": SERIES[turn % 2 * 2], "hatch": HATCHES[turn % 2]}
+            )
+            axis.barh(place[span.row], span.end - span.start, 0.5, span.start, edgecolor=INK, linewidth=0.7, **style)
+            axis.annotate(
+                label(span.name, 14), ((span.start + span.end) / 2, place[span.row]), ha="center", va="center",
+                fontsize=8, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.0},
+            )  # fmt: skip
+        for number, (kind, found) in enumerate(marks.items()):
+            axis.plot(
+                [x for x, _ in found], [place[row] - 0.36 for _, row in found], linestyle="", label=kind,
+                marker=MARKERS[number % len(MARKERS)], color=INK, markerfacecolor=SERIES[number % len(SERIES)],
+                markersize=7,
+            )  # fmt: skip
+        step = max(1, -(-len(ticks) // 12))
+        axis.set_xticks(range(0, len(ticks), step), ticks[::step], rotation=30, ha="right")
+        axis.set_xlim(-0.5, len(ticks) + 0.2)
+        _rows(axis, rows)
+        _legend(figure, axis, list(marks))
+        return to_svg(figure, key, title, words)
+
+
+def _at(row: int, place: int, series: int) -> float:
+    return row + (place - (series - 1) / 2) * 0.8 / series
+
+
+def _height(rows: int, series: int) -> float:
+    return _FRAME + _ROW * rows * max(series, 1.4)
+
+
+def _rows(axis: Any, rows: Sequence[str]) -> None:
+    """Names of the rows, the first on top."""
+    axis.set_yticks(range(len(rows)), [label(row) for row in rows])
+    axis.set_ylim(len(rows) - 0.5, -0.6)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x", color=FAINT)
+
+
+def _legend(figure: Any, axis: Any, series: Sequence[str]) -> None:
+    if len(series) > 1 or (series and series[0]):
+        handles, names = axis.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper left", ncols=min(6, len(names)), handlelength=2.2)
