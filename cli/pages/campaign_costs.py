@@ -72,7 +72,7 @@ def reuse(uses: Sequence[StageUse]) -> Section:
                 _percent(_replayed(x)),
                 x.cached_tokens,
                 _percent(_cached(x)),
-            ),  # fmt: skip
+            ),
         ),
         ("questions", "replayed", "share replayed", "cached tokens", "share cached"),
     )
@@ -89,8 +89,8 @@ def repeats(uses: Sequence[StageUse]) -> Section:
         "repeats",
         "Retries, malformed answers, repairs",
         (
-            "Retries: failed requests before an answer came. Malformed: answers that could not be read. Repairs: second "
-            "questions, for any reason.",
+            "Retries: failed requests before an answer came. Malformed: answers that could not be read. Repairs: "
+            "second questions, for any reason.",
         ),
         ("stage", "planner", "retries", "malformed", "repairs"),
         _rows(uses, lambda x: (x.retries, x.malformed, x.repairs)),

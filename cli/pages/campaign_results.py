@@ -99,6 +99,7 @@ def outcomes(report: CampaignReport) -> Section:
     order = {kind.value: place for place, kind in enumerate(OutcomeKind)}
     kinds = sorted({kind for kind, _ in counts}, key=lambda kind: order.get(kind, len(order)))
     blame = {kind.value: kind.blame.value for kind in OutcomeKind}
+    planners = sorted(report.planners)
     return _counted(
         Section(
             "outcomes",
@@ -107,13 +108,8 @@ def outcomes(report: CampaignReport) -> Section:
                 "How trajectories ended, those without a verdict by their last attempt. Faults of infrastructure and "
                 "environment are no verdict on a planner, and are tried again.",
             ),
-            ("outcome", "whose fault, by its kind", *sorted(report.planners)),
-            make_rows(
-                [
-                    (kind, blame.get(kind, ""), *(counts.get((kind, p), 0) for p in sorted(report.planners)))
-                    for kind in kinds
-                ]
-            ),
+            ("outcome", "whose fault, by its kind", *planners),
+            make_rows([(kind, blame.get(kind, ""), *(counts.get((kind, p), 0) for p in planners)) for kind in kinds]),
             tuple(report.planners),
         ),
         counts,
