@@ -35,7 +35,10 @@ def latency(found: Sequence[StageLatency]) -> Section:
     section = Section(
         "latency",
         "Latency by stage",
-        ("Seconds of a call, waiting and retries included: a marker at the median, a line to the 90th percentile.",),
+        (
+            "Seconds of the request that was answered, failed ones before it not counted: a marker at the median, a line to "
+            "the 90th percentile.",
+        ),
         ("stage", "planner", "calls", "median, s", "90th percentile, s", "slowest, s"),
         make_rows(
             [
@@ -49,7 +52,7 @@ def latency(found: Sequence[StageLatency]) -> Section:
         section,
         bool(found),
         lambda title, words: intervals(
-            "latency", title, words, stages, planners, values, "seconds: median, to the 90th percentile"
+            "latency", title, words, stages, planners, values, "seconds: median, to the 90th percentile", least=0.0
         ),
     )
 

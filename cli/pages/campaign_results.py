@@ -34,13 +34,13 @@ def rates(qualities: Sequence[PlannerQuality]) -> Section:
         tuple(notes),
         ("planner", "repository", "pass@1", "95% interval", "instances", "method"),
         make_rows([(planner, name, *_rate(rate)) for planner, name, rate in told]),
-        ("pass@1", "instances"),
+        ("pass@1", "95% interval", "instances"),
     )
     return drawn(
         section,
         bool(told),
         lambda title, words: intervals(
-            "rates", title, words, shown, planners, values, "pass@1, with 95% interval", rate=True
+            "rates", title, words, shown, planners, values, "pass@1, with 95% interval", least=0.0, most=1.0
         ),
     )
 

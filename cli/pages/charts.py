@@ -1,6 +1,7 @@
 """The charts of pages: bars, intervals, curves and timelines, each a function from figures to SVG."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from cli.pages.svg import FAINT, HATCHES, INK, MARKERS, PAPER, SERIES, canvas, label, to_svg
@@ -51,8 +52,9 @@ def bars(key: str, title: str, words: str, rows: Sequence[str], series: Sequence
             axis.set_title(panel.title, loc="left")
             axis.margins(x=0.25)
             axis.set_xlim(left=0)
-            axis.locator_params(axis="x", nbins=4)
-            axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+            axis.locator_params(axis="x", nbins=3)
+            axis.xaxis.set_major_formatter(partial(_tick, panel.written))
+            axis.tick_params(axis="y", length=0)
         _rows(axes[0], rows)
         _legend(figure, axes[0], series)
         return to_svg(figure, key, title, words)
@@ -68,9 +70,13 @@ def intervals(
     axis_label: str,
     *,
     zero: bool = False,
-    rate: bool = False,
+    least: float | None = None,
+    most: float | None = None,
 ) -> str:
-    """A marker for each value on a line from the low to the high end of its interval; `zero` marks no difference."""
+    """A marker for each value on a line from the low to the high end of its interval; `zero` marks no difference.
+
+    The axis begins at `least` and ends at `most`, with room for the markers.
+    """
     with canvas(_height(len(rows), len(series))) as (figure, [axis]):
         for place, name in enumerate(series):
             known = [(row, values[text, name]) for row, text in enumerate(rows) if (text, name) in values]
@@ -78,18 +84,22 @@ def intervals(
                 [each.value for _, each in known],
                 [_at(row, place, len(series)) for row, _ in known],
                 xerr=[[each.value - each.low for _, each in known], [each.high - each.value for _, each in known]],
-                fmt=MARKERS[place % len(MARKERS)],
-                label=label(name),
-                color=INK,
-                markerfacecolor=SERIES[place % len(SERIES)],
-                markeredgecolor=INK,
-                markersize=7,
+                fmt="none",
+                ecolor=INK,
                 elinewidth=1.2,
                 capsize=3,
             )
+            axis.plot(
+                [each.value for _, each in known],
+                [_at(row, place, len(series)) for row, _ in known],
+                linestyle="",
+                label=label(name),
+                **_marker(place),
+            )
         axis.set_xlabel(axis_label)
-        if rate:
-            axis.set_xlim(-0.03, 1.03)
+        low, high = axis.get_xlim()
+        low, high = low if least is None else least, high if most is None else most
+        axis.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
         if zero:
             axis.axvline(0, color=INK, linewidth=1, linestyle="--")
         _rows(axis, rows)
@@ -105,12 +115,9 @@ def curves(key: str, title: str, words: str, lines: Mapping[str, Sequence[tuple[
                 [x for x, _ in points],
                 [y for _, y in points],
                 label=label(name),
-                color=INK,
+                **{"color": INK} | ({} if place == 0 and len(points) > 1 else _marker(place)),
                 linestyle="-" if place == 0 else "--",
                 linewidth=1.4,
-                marker="" if place == 0 and len(points) > 1 else MARKERS[place % len(MARKERS)],
-                markerfacecolor=SERIES[place % len(SERIES)],
-                markersize=6,
             )
         axis.set_xlabel("step")
         axis.set_ylabel("loss")
@@ -154,17 +161,23 @@ def timeline(
                 fontsize=8, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
         for number, (kind, found) in enumerate(marks.items()):
-            axis.plot(
-                [x for x, _ in found], [place[row] - 0.36 for _, row in found], linestyle="", label=kind,
-                marker=MARKERS[number % len(MARKERS)], color=INK, markerfacecolor=SERIES[number % len(SERIES)],
-                markersize=7,
-            )  # fmt: skip
+            spots = [x for x, _ in found], [place[row] - 0.36 for _, row in found]
+            axis.plot(*spots, linestyle="", label=kind, **_marker(number))
         step = max(1, -(-len(ticks) // 12))
         axis.set_xticks(range(0, len(ticks), step), ticks[::step], rotation=30, ha="right")
         axis.set_xlim(-0.5, len(ticks) + 0.2)
         _rows(axis, rows)
         _legend(figure, axis, list(marks))
         return to_svg(figure, key, title, words)
+
+
+def _tick(written: Callable[[float], str], value: float, _position: int) -> str:
+    return written(value)
+
+
+def _marker(place: int) -> dict[str, Any]:
+    colour = SERIES[place % len(SERIES)]
+    return {"marker": MARKERS[place % len(MARKERS)], "color": INK, "markerfacecolor": colour, "markersize": 7}
 
 
 def _at(row: int, place: int, series: int) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INK, FAINT, PAPER = "#0000f0", "#0000f8", "#0000f9"
 SERIES = tuple(f"#0000f{number}" for number in range(1, 7))
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
+HATCHES = ("", "///", "|||", "xxx", "\\\\\\", "--")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Series differ in hatch and marker, so that they can be told apart without colour."""
 _VARIABLES = {INK: "ink", FAINT: "faint", PAPER: "paper"} | {
