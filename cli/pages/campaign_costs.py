@@ -36,8 +36,8 @@ def latency(found: Sequence[StageLatency]) -> Section:
         "latency",
         "Latency by stage",
         (
-            "Seconds of the request that was answered, failed ones before it not counted: a marker at the median, a line to "
-            "the 90th percentile.",
+            "Seconds of the request that was answered, failed ones before it not counted: a marker at the median, a "
+            "line to the 90th percentile.",
         ),
         ("stage", "planner", "calls", "median, s", "90th percentile, s", "slowest, s"),
         make_rows(

@@ -97,11 +97,11 @@ def intervals(
                 **_marker(place),
             )
         axis.set_xlabel(axis_label)
+        if zero:
+            axis.axvline(0, color=INK, linewidth=1, linestyle="--")
         low, high = axis.get_xlim()
         low, high = low if least is None else least, high if most is None else most
         axis.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
-        if zero:
-            axis.axvline(0, color=INK, linewidth=1, linestyle="--")
         _rows(axis, rows)
         _legend(figure, axis, series)
         return to_svg(figure, key, title, words)
@@ -165,7 +165,7 @@ def timeline(
             axis.plot(*spots, linestyle="", label=kind, **_marker(number))
         step = max(1, -(-len(ticks) // 12))
         axis.set_xticks(range(0, len(ticks), step), ticks[::step], rotation=30, ha="right")
-        axis.set_xlim(-0.5, len(ticks) + 0.2)
+        axis.set_xlim(-1, len(ticks) + 0.2)
         _rows(axis, rows)
         _legend(figure, axis, list(marks))
         return to_svg(figure, key, title, words)

@@ -78,10 +78,10 @@ def serving(decisions: tuple[Decision, ...]) -> Section:
 
 
 def _spans(target: str, decisions: tuple[Decision, ...]) -> list[Span]:
-    """What served a target: before its first decision unknown, then from each change to the next, and to the end."""
-    changes: list[tuple[float, str]] = []
+    """What served a target: the base before the first decision, then from each change to the next, and to the end."""
+    changes: list[tuple[float, str]] = [(-1.0, BASE)]
     for place, each in enumerate(decisions):
-        if each.target == target and (not changes or changes[-1][1] != each.serving):
+        if each.target == target and changes[-1][1] != each.serving:
             changes.append((float(place), each.serving))
     ends = [*changes, (len(decisions) - 0.2, "")]
     return [Span(target, start, end, name, name == BASE) for (start, name), (end, _) in pairwise(ends)]
