@@ -39,14 +39,14 @@ def latency(found: Sequence[StageLatency]) -> Section:
             "Seconds of the request that was answered, failed ones before it not counted: a marker at the median, a "
             "line to the 90th percentile.",
         ),
-        ("stage", "planner", "calls", "median, s", "90th percentile, s", "slowest, s"),
+        ("stage", "planner", "calls", "median seconds", "90th percentile seconds", "slowest seconds"),
         make_rows(
             [
                 (x.stage, x.planner, x.calls, f"{x.median:.2f}", f"{x.p90:.2f}", f"{x.slowest:.2f}")
                 for x in sorted(found, key=lambda x: (_ORDER.get(x.stage, 99), x.planner))
             ]
         ),
-        ("calls", "median, s", "90th percentile, s", "slowest, s"),
+        ("calls", "median seconds", "90th percentile seconds", "slowest seconds"),
     )
     return drawn(
         section,

@@ -108,7 +108,7 @@ def outcomes(report: CampaignReport) -> Section:
                 "How trajectories ended, those without a verdict by their last attempt. Faults of infrastructure and "
                 "environment are no verdict on a planner, and are tried again.",
             ),
-            ("outcome", "whose fault, by its kind", *planners),
+            ("outcome", "at fault", *planners),
             make_rows([(kind, blame.get(kind, ""), *(counts.get((kind, p), 0) for p in planners)) for kind in kinds]),
             tuple(report.planners),
         ),

@@ -83,7 +83,10 @@ def intervals(
             axis.errorbar(
                 [each.value for _, each in known],
                 [_at(row, place, len(series)) for row, _ in known],
-                xerr=[[each.value - each.low for _, each in known], [each.high - each.value for _, each in known]],
+                xerr=[
+                    [max(0.0, each.value - each.low) for _, each in known],
+                    [max(0.0, each.high - each.value) for _, each in known],
+                ],
                 fmt="none",
                 ecolor=INK,
                 elinewidth=1.2,

@@ -8,7 +8,7 @@ from cli.output import printable
 Draw = Callable[[str, str], str]
 """Draws a picture as SVG, under a title and a description for screen readers."""
 _ROWS_SAID = 40
-_NOTHING = ("", "-", "0", "0%", "0.0000")
+_NOTHING = ("", "-", "none", "0", "0%", "0.0000")
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def to_svg(figure: "Figure", key: str, title: str, words: str) -> str:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # letters that the font lacks are in the table
+        warnings.filterwarnings("ignore", message="constrained_layout")  # labels leave no room: drawn all the same
         figure.savefig(drawn, format="svg", metadata=nothing)
     root: Element = fromstring(drawn.getvalue())
     for defs in root.iter(f"{{{_SVG}}}defs"):

@@ -4,6 +4,8 @@ escape them."""
 import json
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from models.evaluation import GateVerdict
 from models.training import TrainingTarget
 from store.database import open_database
@@ -31,13 +33,16 @@ def make_history(data_dir: Path, raw_target: str | Path) -> Registry:
     registry.inconclusive(second, report(second, third, GateVerdict.INCONCLUSIVE))
     registry.rollback(TrainingTarget.SCOPE, "worse in whole runs")
     registry.rollback(TrainingTarget.CODE, "by hand")
+    raw = open_database(raw_target, "raw")
     for number, version in enumerate((first, third, coder)):
-        _train(raw_target, str(number) * 64, version.target, version.id)
+        train(raw, str(number) * 64, version.target, version.id)
     return registry
 
 
-def _train(raw_target: str | Path, job: str, target: TrainingTarget, result: str) -> None:
-    raw = open_database(raw_target, "raw")
+def train(
+    raw: Engine, job: str, target: TrainingTarget = TrainingTarget.SCOPE, result: str = "", losses: str | None = None
+) -> None:
+    """Store a finished training; its losses fall unless others are given."""
     with writing(raw) as connection:
         add(connection, Blob(sha256="0" * 64, codec="raw", size=0, data=b""))
         dataset = TrainingDataset(
@@ -48,4 +53,4 @@ def _train(raw_target: str | Path, job: str, target: TrainingTarget, result: str
     rows = [{"step": step, "loss": 2.0 / step + 0.5} for step in range(1, STEPS + 1)]
     rows += [{"step": step, "eval_loss": 2.0 / step + 0.6} for step in range(20, STEPS + 1, 20)]
     kept = FinishedTraining(job, result, Path("adapter"), "cpu", STEPS, 12345, 60.0, {})
-    store_training(raw, kept, "".join(json.dumps(row) + "\n" for row in rows))
+    store_training(raw, kept, "".join(json.dumps(row) + "\n" for row in rows) if losses is None else losses)
