@@ -101,6 +101,7 @@ def check_safe(text: str, hostile: str) -> Page:
     return page
 
 
+@pytest.mark.slow
 def test_a_campaigns_page_is_the_same_each_time_and_on_both_databases(database_target: str, store: RawStore) -> None:
     other = RawStore(open_database(database_target, "raw"))
     make_campaign(store)
@@ -127,6 +128,7 @@ def test_every_picture_has_a_name_its_figures_in_words_and_a_table(store: RawSto
         assert all(cell in picture["desc"] for cell in first if cell not in ("", "0", "0%", "none"))
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_other_outputs(store: RawStore, tmp_path: Path) -> None:
     make_campaign(store)
     done = invoke("report", "arms", "--html", "page.html", "--json", cwd=tmp_path)
