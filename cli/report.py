@@ -18,6 +18,8 @@ _STAGES = (
     "task_analysis", "scope", "precision", "meta_plan", "part_plan", "code", "test_plan", "adjustment",
 )  # fmt: skip
 """In the order of the pipeline."""
+_REASONS = 10
+"""Reasons for a missing verdict that are listed."""
 
 
 def report(
@@ -104,9 +106,11 @@ def print_report(result: CampaignReport, qualities: Sequence[PlannerQuality] = (
         table(
             "Why trajectories have no verdict",
             ["fault", "trajectories", "planners", "reason"],
-            [(x.kind, x.trajectories, ", ".join(x.planners), _short(x.reason)) for x in result.faults],
+            [(x.kind, x.trajectories, ", ".join(x.planners), _short(x.reason)) for x in result.faults[:_REASONS]],
             right=["trajectories"],
         )
+        if (more := len(result.faults) - _REASONS) > 0:
+            console.print(f"[dim]{counted(more, 'further reason')}; cra report --json has all[/]")
     if result.stopped:
         console.print(Text(f"stopped early: {result.stopped}", style="bold yellow"))
     if count := unfinished(result):

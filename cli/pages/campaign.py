@@ -34,11 +34,10 @@ def overview(report: CampaignReport, usage: Usage) -> Section:
     rows: list[tuple[object, ...]] = []
     for planner, each in sorted(report.planners.items()):
         stages = [use for use in usage.stages if use.planner == planner]
-        total = each.passed + each.unconfirmed + each.failed + each.infrastructure + each.open
         rows.append(
             (
                 planner,
-                total,
+                sum(each.outcomes.values()) + each.open,
                 each.passed,
                 each.unconfirmed,
                 each.failed,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cli.pages.charts import MOST_ROWS, Interval, Panel, bars, intervals
+from cli.pages.charts import Interval, Panel, bars, intervals
 from cli.pages.section import Section, drawn, make_rows
 from evals.quality import PlannerQuality
 from evals.statistics import Rate
@@ -10,6 +10,8 @@ from models.outcomes import OutcomeKind
 from store.runs import CampaignFunnel, CampaignReport
 
 ALL = "all repositories"
+_LEAST_REPOSITORIES, _MOST_MARKERS = 10, 80
+"""The picture of pass rates shows as many repositories as have 80 markers together, and no fewer than 10."""
 
 
 def rates(qualities: Sequence[PlannerQuality]) -> Section:
@@ -17,7 +19,8 @@ def rates(qualities: Sequence[PlannerQuality]) -> Section:
     told = [(each.planner, ALL, each.pass_at_1) for each in qualities]
     told += [(each.planner, name, rate) for each in qualities for name, rate in each.by_repository.items()]
     names = sorted({name for _, name, _ in told[len(qualities) :]}, key=lambda name: (-_instances(told, name), name))
-    shown = [ALL, *names[: MOST_ROWS - 1]] if len(names) > 1 else names
+    most = max(_LEAST_REPOSITORIES, _MOST_MARKERS // max(1, len(qualities)))
+    shown = [ALL, *names[:most]] if len(names) > 1 else names
     values = {(name, planner): Interval(rate.value, rate.low, rate.high) for planner, name, rate in told}
     notes = [
         "Share of instances that a planner solves at the first try; instances count alike, the samples of one are "
@@ -25,8 +28,8 @@ def rates(qualities: Sequence[PlannerQuality]) -> Section:
     ]
     if any(each.pass_at_1.weak for each in qualities):
         notes.append("There are few repositories: these intervals say little about other repositories.")
-    if len(names) >= MOST_ROWS:
-        notes.append(f"The picture shows the {MOST_ROWS - 1} repositories with most instances; the table has them all.")
+    if len(names) > most:
+        notes.append(f"The picture shows the {most} repositories with most instances; the table has them all.")
     planners = [each.planner for each in qualities]
     section = Section(
         "rates",

@@ -63,9 +63,10 @@ def canvas(height: float, panels: int = 1) -> "Iterator[tuple[Figure, list[Axes]
 
 
 def label(text: str, most: int = _LABEL) -> str:
-    """Untrusted text as a label: one line of at most `most` characters."""
+    """Untrusted text as a label: one line of at most `most` characters, with its beginning and its end."""
     line = printable(" ".join(text.split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    half = most // 2
+    return line if len(line) <= most else f"{line[: most - half - 1]}…{line[-half:]}"
 
 
 def to_svg(figure: "Figure", key: str, title: str, words: str) -> str:
