@@ -45,6 +45,10 @@ class ProgressBars:
         if self._display.disable:
             errors.print(f"{what}: {note}", markup=False)
 
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._display.console.print(text, markup=False)
+
 
 class RateColumn(ProgressColumn):
     """Finished units per minute."""

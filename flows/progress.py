@@ -20,12 +20,19 @@ class ProgressListener(Protocol):
         """Units of a stage are done."""
         ...
 
+    def note(self, text: str) -> None:
+        """What is waited for, in a line."""
+        ...
+
 
 class _NullListener:
     def start(self, what: str, total: int | None, done: int = 0) -> None:
         """Not shown."""
 
     def advance(self, what: str, note: str, by: int = 1) -> None:
+        """Not shown."""
+
+    def note(self, text: str) -> None:
         """Not shown."""
 
 

@@ -4,10 +4,14 @@ from models.outcomes import OutcomeKind
 
 
 class StopRule:
-    """Monitors outcomes. `reason` is empty while the campaign may continue."""
+    """Monitors outcomes. `reason` is empty while the campaign may continue.
+
+    `lost` counts the latest consecutive trajectories whose outcome could not be stored.
+    """
 
     def __init__(self, most_failures: int) -> None:
         self.reason = ""
+        self.lost = 0
         self._most, self._failures = most_failures, 0
 
     def saw(self, kind: OutcomeKind, detail: str) -> None:

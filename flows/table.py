@@ -1,46 +1,44 @@
 """A campaign's table artifact."""
 
 import time
-from collections import Counter
-from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
-from harness.runs.campaign_context import Assignment
 from models.outcomes import OutcomeKind
+from store.runs import RawStore
 
 REFRESH_SECONDS = 5.0
-"""Seconds between updates of the table in the UI while trajectories finish."""
+"""Least seconds between updates of the table in the UI while trajectories finish."""
+_SHARE = 20
+"""The table is not updated before so many times the duration of its last query have passed."""
 
 
 class CampaignTable:
-    """Counts per repository and planner, updated at most every few seconds. `before`: trajectories closed earlier."""
+    """Counts per repository and planner, by the database: each trajectory once, whichever process ran it."""
 
-    def __init__(self, name: str, before: int) -> None:
-        self._key = "campaign-" + "".join(c if c.isalnum() else "-" for c in name.lower())
-        self._before = before
-        self._counts: dict[tuple[str, str], Counter[str]] = {}
-        self._last = 0.0
+    def __init__(self, store: RawStore, name: str, campaign_id: str) -> None:
+        self._key = "campaign-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
+        self._store, self._campaign = store, campaign_id
+        self._next = time.monotonic() + REFRESH_SECONDS
 
-    def add(self, assignment: Assignment, kind: OutcomeKind) -> None:
-        """Count one finished trajectory."""
-        row = (assignment.instance_context.package.manifest.name, assignment.planner)
-        self._counts.setdefault(row, Counter())[kind.value] += 1
-        if time.monotonic() - self._last > REFRESH_SECONDS:
+    def refresh(self) -> None:
+        """Write the table if it is due."""
+        if time.monotonic() >= self._next:
             self.publish()
 
     def publish(self) -> None:
         """Write the current table."""
-        self._last = time.monotonic()
-        rows: list[dict[str, Any]] = [
+        started = time.monotonic()
+        rows = [
             {
-                "repository": repository,
-                "planner": planner,
-                "passed": counts[OutcomeKind.PASSED.value],
-                "others": ", ".join(f"{k} {n}" for k, n in sorted(counts.items()) if k != OutcomeKind.PASSED.value),
+                "repository": line.repository,
+                "planner": line.planner,
+                "passed": line.outcomes.get(OutcomeKind.PASSED, 0),
+                "others": ", ".join(f"{k.value} {n}" for k, n in line.outcomes.items() if not k.passed),
+                "open": line.open,
             }
-            for (repository, planner), counts in sorted(self._counts.items())
+            for line in self._store.progress(self._campaign)
         ]
-        if self._before:
-            rows.append({"repository": "finished before", "planner": "", "passed": self._before, "others": ""})
-        create_table_artifact(key=self._key, table=rows, description="Trajectories finished so far, by outcome")
+        spent = time.monotonic() - started
+        create_table_artifact(key=self._key, table=rows, description="Trajectories by their last outcome")
+        self._next = time.monotonic() + max(REFRESH_SECONDS, _SHARE * spent)

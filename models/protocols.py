@@ -95,6 +95,7 @@ class Answer(Frozen):
     endpoint: str = Field(default="", description="name of the endpoint that answered, as in the settings")
     second: str | None = Field(default=None, description="a second teacher's opinion, as JSON; None if unasked")
     reused: bool = Field(default=False, description="given before to the same question; nothing was paid for it now")
+    answer_id: str | None = Field(default=None, exclude=True, description="its row in the database, if it is kept")
 
 
 class Planner(Protocol):

@@ -5,6 +5,7 @@ version. Errors of the database, then and later, come out as one-line DatabaseEr
 password. SQLAlchemy and alembic are imported on use, so that importing this module costs nothing.
 """
 
+import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 
 DatabaseKind = Literal["raw", "curated"]
 
-HEADS: dict[DatabaseKind, str] = {"raw": "raw_0007", "curated": "curated_0004"}
+HEADS: dict[DatabaseKind, str] = {"raw": "raw_0008", "curated": "curated_0004"}
 """The schema version that this code reads and writes. A test keeps it equal to the newest migration."""
 
 READ_ONLY = "cra_read_only"
 """Execution option of a connection that only reads: on SQLite it then takes no write lock."""
 
 BUSY_SECONDS = 30
+AWAY_SECONDS = 300
+"""How long a PostgreSQL server that was there may be away before what asks it fails."""
 _CHUNK = 500
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_ID = 0x0C1EA4
@@ -154,7 +157,33 @@ def _postgresql_engine(url: "URL") -> "Engine":
     except ModuleNotFoundError as error:
         raise DatabaseError("PostgreSQL needs psycopg; install clean-room-agent[postgres]") from error
     event.listen(engine, "handle_error", _explain)
+    event.listen(engine, "do_connect", _Reconnect(shown(url)))
     return engine
+
+
+class _Reconnect:
+    """Connects to PostgreSQL; after a first success it waits for a server that is away, up to `AWAY_SECONDS`.
+
+    A first connection fails at once, for the URL may be wrong.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._connected = name, False
+
+    def __call__(self, dialect: Any, record: Any, arguments: Any, options: Any) -> Any:  # SQLAlchemy's and the driver's
+        deadline, wait = time.monotonic() + (AWAY_SECONDS if self._connected else 0), 0.1
+        while True:
+            try:
+                connection = dialect.connect(*arguments, **options)
+            except dialect.loaded_dbapi.OperationalError as error:
+                if time.monotonic() + wait > deadline:
+                    raise
+                logging.getLogger(__name__).warning("database %s is away: %s", self._name, _first_line(error))
+                time.sleep(wait)
+                wait = min(2 * wait, 5.0)
+            else:
+                self._connected = True
+                return connection
 
 
 def _explain(context: "ExceptionContext") -> None:

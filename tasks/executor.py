@@ -2,6 +2,7 @@
 neither repeated nor paid for again."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,16 +15,20 @@ from harness.runs.solving import FullCheck
 from models.errors import DatabaseError
 from models.outcomes import Validation
 from models.plans import Frozen
-from models.protocols import Answer
+from models.protocols import Answer, Stage
 from models.suite import SuiteReport
 from store.runs import RawStore
+from store.runs.answers import AnswerSlot
 from tasks.caching import cache_options, commit_eagerly, kept_text
 from tasks.define import engine_task, opaque_argument
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+"""Seconds between looks at a question that another process is asking."""
 
 
 @engine_task("{label}", keep_result=True)
 def answer_stage(label: str, ask: Callable[[], str]) -> str:
-    """Ask a planner one stage; the answer goes to the database, its hash is the result."""
+    """Ask a planner one stage; the answer goes to the database, its hash or its id is the result."""
     return ask()
 
 
@@ -110,6 +115,63 @@ class TaskExecutor:
             return given[-1]
         found = Answer.model_validate_json(text)
         return found.model_copy(update={"reused": True, "cost": 0.0, "latency": 0.0, "retries": 0})
+
+    def ask_once(self, key: str, label: str, stage: Stage, ask: Callable[[], Answer]) -> Answer:
+        """The answer, asked now by this process or another one, or kept in the database or the engine's cache.
+
+        The engine's result is the id of the answer's row. Earlier versions cached the hash of its text, without a row.
+        """
+        given: list[Answer] = []
+
+        def run() -> str:
+            slot = self._leased(key)
+            if slot.answer is None:
+                given.append(self._asked(slot, stage, ask))
+            return slot.id
+
+        with _locks.holding(key):
+            slot = self.store.answer_slot(key)
+            one = answer_stage.with_options(**cache_options(slot.id, self.cache_dir))
+            with commit_eagerly():
+                cached = one(label, opaque_argument(run))
+                if given:
+                    return given[-1].model_copy(update={"answer_id": slot.id})
+                found = slot.answer or self.store.answer_slot(key).answer or self._from_text(slot, stage, cached)
+                if found is None:  # the engine remembers an answer that this database lacks
+                    one.with_options(refresh_cache=True)(label, opaque_argument(run))
+                    found = self.store.answer_slot(key).answer
+        if found is None:
+            raise DatabaseError(f"answer {slot.id} was stored but is missing; is the database being replaced?")
+        now = {"reused": not given, "answer_id": slot.id}
+        return found.model_copy(update=now if given else {**now, "cost": 0.0, "latency": 0.0, "retries": 0})
+
+    def _leased(self, question: str) -> AnswerSlot:
+        """The question's slot: with its answer, or leased to this process, once no other one is asking."""
+        wait = _FIRST_WAIT
+        while (slot := self.store.claim_answer(question)) is None:
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+        return slot
+
+    def _asked(self, slot: AnswerSlot, stage: Stage, ask: Callable[[], Answer]) -> Answer:
+        try:
+            answer = ask()
+        except BaseException:
+            self.store.release([slot.lease])
+            raise
+        self.store.keep_answer(slot, stage, answer)
+        return answer
+
+    def _from_text(self, slot: AnswerSlot, stage: Stage, text_hash: str) -> Answer | None:
+        """An answer that an earlier version cached; it is kept as a row from now on."""
+        if text_hash == slot.id:
+            return None
+        try:
+            answer = Answer.model_validate_json(self.store.get_text(text_hash))
+        except DatabaseError:
+            return None
+        self.store.keep_answer(slot, stage, answer)
+        return answer
 
     def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
         """The report of tests, new or cached."""

@@ -139,7 +139,8 @@ def test_the_same_campaign_is_done_already(stored: Path, prefect_engine: None, a
     assert asked == []
     after = rows()
     assert after.pop("campaign_runs") == before.pop("campaign_runs") + 1
-    assert after == before
+    assert {table: after.pop(table) for table in before} == before
+    assert not any(after.values()), "tables of later versions hold nothing"
 
 
 def test_another_campaign_finds_every_answer_and_every_verdict(

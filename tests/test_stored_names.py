@@ -154,7 +154,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Answer,
         "text reasoning model adapter prompt prompt_tokens cached_tokens completion_tokens cost latency "
-        "temperature seed finish_reason retries endpoint second reused",
+        "temperature seed finish_reason retries endpoint second reused answer_id",
     ),
     (
         Request,
@@ -283,7 +283,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
 ]
 
 SETTINGS = """
-data_dir cache_dir raw_database curated_database sandbox concurrency environment_budget_gib guardrails.replay_least
+data_dir cache_dir corpus_dir raw_database curated_database sandbox concurrency environment_budget_gib
+guardrails.replay_least
 guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
 guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
 limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes

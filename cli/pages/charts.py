@@ -77,12 +77,22 @@ def intervals(
 
     The axis begins at `least` and ends at `most`, with room for the markers.
     """
-    with canvas(_height(len(rows), len(series))) as (figure, [axis]):
+    shown = {row: [name for name in series if (row, name) in values] for row in rows}
+    middles: list[float] = []
+    height = 0.0
+    for names in shown.values():  # a row is as high as it has markers
+        middles.append(height + (max(1, len(names)) - 1) / 2)
+        height += max(1, len(names)) + 0.5
+    with canvas(_FRAME + _ROW * max(height, 3)) as (figure, [axis]):
         for place, name in enumerate(series):
-            known = [(row, values[text, name]) for row, text in enumerate(rows) if (text, name) in values]
+            known = [
+                (middle + names.index(name) - (len(names) - 1) / 2, values[row, name])
+                for middle, (row, names) in zip(middles, shown.items(), strict=True)
+                if name in names
+            ]
             axis.errorbar(
                 [each.value for _, each in known],
-                [_at(row, place, len(series)) for row, _ in known],
+                [at for at, _ in known],
                 xerr=[
                     [max(0.0, each.value - each.low) for _, each in known],
                     [max(0.0, each.high - each.value) for _, each in known],
@@ -94,7 +104,7 @@ def intervals(
             )
             axis.plot(
                 [each.value for _, each in known],
-                [_at(row, place, len(series)) for row, _ in known],
+                [at for at, _ in known],
                 linestyle="",
                 label=label(name),
                 **_marker(place),
@@ -105,7 +115,7 @@ def intervals(
         low, high = axis.get_xlim()
         low, high = low if least is None else least, high if most is None else most
         axis.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
-        _rows(axis, rows)
+        _rows(axis, rows, middles, height - 0.9)
         _legend(figure, axis, series)
         return to_svg(figure, key, title, words)
 
@@ -191,10 +201,10 @@ def _height(rows: int, series: int) -> float:
     return _FRAME + _ROW * rows * max(series, 1.4)
 
 
-def _rows(axis: Any, rows: Sequence[str]) -> None:
-    """Names of the rows, the first on top."""
-    axis.set_yticks(range(len(rows)), [label(row) for row in rows])
-    axis.set_ylim(len(rows) - 0.5, -0.6)
+def _rows(axis: Any, rows: Sequence[str], places: Sequence[float] = (), end: float = 0.0) -> None:
+    """Names of the rows, the first on top; `places` are their middles, unless they are one apart."""
+    axis.set_yticks(places or range(len(rows)), [label(row) for row in rows])
+    axis.set_ylim(end or len(rows) - 0.5, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x", color=FAINT)
 

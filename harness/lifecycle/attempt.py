@@ -35,14 +35,21 @@ from models.errors import (
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Recorder
 from models.suite import SuiteReport
-from store.runs import digest
+from store.runs import AttemptUsage, digest
 
 
 class AttemptEnding(NamedTuple):
-    """The end of an attempt at a trajectory."""
+    """The end of an attempt at a trajectory.
+
+    `usage` is what it asked, `seconds` its wall time; both are zero for one that was closed by another process.
+    `transient`: another attempt may end otherwise, as the fault was of the machine, a provider or a server.
+    """
 
     kind: OutcomeKind
     detail: str = ""
+    usage: AttemptUsage = AttemptUsage()
+    seconds: float = 0.0
+    transient: bool = False
 
 
 def run_attempt(assignment: Assignment, context: CampaignContext, executor: AttemptExecutor = DIRECT) -> AttemptEnding:
@@ -57,8 +64,10 @@ def run_attempt(assignment: Assignment, context: CampaignContext, executor: Atte
     started = time.monotonic()
     done: AttemptResult | None = None
     verdict: Validation | None = None
+    transient = False
+    recorder = context.store.recorder(assignment.key, number)
     try:
-        attempt = Attempt(assignment, context, executor, number, context.store.recorder(assignment.key, number))
+        attempt = Attempt(assignment, context, executor, number, recorder)
         done = attempt.work()
         verdict = attempt.validate(done)
         kind, detail = outcome_of(done, verdict)
@@ -66,13 +75,15 @@ def run_attempt(assignment: Assignment, context: CampaignContext, executor: Atte
         attempt.measure(done, verdict)
     except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable, PromptTooLong) as error:
         kind, detail = fault_of(error), str(error)
+        transient = isinstance(error, InfrastructureError) and not isinstance(error, CapReached)
         executor.logger.warning("%s: %s: %s", assignment.label, kind.value, error)
     except Exception as error:  # a bug of ours must not stop the campaign, nor count against a planner
         where = traceback.extract_tb(error.__traceback__)[-1]
         kind = fault_of(error)
         detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         executor.logger.exception("%s: a bug of the harness", assignment.label)
-    context.store.close_trajectory(
+    seconds = round(time.monotonic() - started, 3)
+    kept = context.store.close_trajectory(
         assignment.key,
         number,
         kind,
@@ -81,9 +92,11 @@ def run_attempt(assignment: Assignment, context: CampaignContext, executor: Atte
         detail=detail,
         oracle=verdict.oracle if verdict else None,
         validation=verdict.key if verdict else None,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=seconds,
     )
-    return AttemptEnding(kind, detail)
+    if not kept:  # the lease ran out meanwhile, and another process closed the trajectory first
+        return AttemptEnding(context.store.outcome(assignment.key), "closed by another process first", recorder.usage)
+    return AttemptEnding(kind, detail, recorder.usage, seconds, transient)
 
 
 _FAULTS: tuple[tuple[type[Exception], OutcomeKind], ...] = (

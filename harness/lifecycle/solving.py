@@ -5,7 +5,8 @@ set up (clone, environment, index, rows) -> work (the agent's loop) -> the whole
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from harness.lifecycle.attempt import Attempt, fault_of
 from harness.packages.contents import package_content
@@ -16,6 +17,7 @@ from harness.runs.executor import DIRECT, AttemptExecutor
 from harness.runs.model_pool import ModelPool
 from harness.runs.solving import FullCheck, SolveContext, SolveOrder, check_whole, solve_context
 from host.private import private_directory
+from host.processes import shown_process
 from models.campaign_settings import StepTestMode
 from models.edits import EditFormat
 from models.errors import EnvironmentFault, InfrastructureError, SandboxUnavailable, UsageError, WheelError
@@ -23,6 +25,7 @@ from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from models.settings import Settings
 from runtime.trees import Runtime
+from store.leases import renewing
 from store.runs import RawStore, digest
 
 
@@ -61,14 +64,16 @@ def solve_order(
 ) -> SolveReport:
     """Execute an order. The same order again returns its result, or resumes if it was interrupted.
 
-    Raises UsageError and RepositoryError for a bad order, InfrastructureError if no model could be reached.
+    Raises UsageError and RepositoryError for a bad order, or for one that another process is executing, and
+    InfrastructureError if no model could be reached.
     """
     started = time.monotonic()
-    with solve_context(order, runtime, settings.cache_dir) as place:
+    with ExitStack() as held:
+        place = held.enter_context(solve_context(order, runtime, settings.cache_dir))
         context = _context(place, request, settings, store, notify)
         assignment = _assignment(place, request, context)
         archive = settings.data_dir / "sessions" / f"{assignment.key}.json"
-        number = store.begin_attempt(assignment.key)
+        number = held.enter_context(_claimed(store, assignment.key))
         if archive.is_file():
             solved = SolveReport.model_validate_json(archive.read_text())
         elif number is None:
@@ -93,6 +98,26 @@ def solve_order(
                 seconds=solved.seconds,
             )
     return solved
+
+
+@contextmanager
+def _claimed(store: RawStore, trajectory: str) -> Iterator[int | None]:
+    """The number of a new attempt, while this process holds the trajectory; None if it is closed.
+
+    Raises UsageError if another process works on it.
+    """
+    claims = store.claim(store.attempts([trajectory]) or {trajectory: 0}, 1)
+    if claims.held:
+        holder = store.holders([trajectory]).get(trajectory)
+        raise UsageError(
+            f"this task is being solved by {shown_process(holder) if holder else 'another process'}; wait for it, or "
+            "give another --sample for a further attempt"
+        )
+    with renewing(store.engine):
+        try:
+            yield store.begin_attempt(trajectory)
+        finally:
+            store.release([trajectory])
 
 
 def _context(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.planners.registry import TEAMS
 from harness.runs.solving import FullCheck
 from models.edits import EditFormat
 from models.outcomes import Validation
@@ -31,7 +32,12 @@ class AttemptExecutor(Protocol):
         ...
 
     def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
-        """A planner's answer to one question. A cached one is returned as `reused`, at no cost."""
+        """The answer to one question by a planner that needs no model. A cached one is returned as `reused`."""
+        ...
+
+    def ask_once(self, key: str, label: str, stage: Stage, ask: Callable[[], Answer]) -> Answer:
+        """A model's answer to one question, which is asked once over all processes, unless its answer was declared
+        void. One that was given before is returned as `reused`, at no cost."""
         ...
 
     def run_tests(self, key: str, run: Callable[[], SuiteReport]) -> SuiteReport:
@@ -61,6 +67,10 @@ class DirectExecutor:
     logger = logging.getLogger("harness.lifecycle")
 
     def answer(self, key: str, label: str, ask: Callable[[], Answer]) -> Answer:
+        """Ask."""
+        return ask()
+
+    def ask_once(self, key: str, label: str, stage: Stage, ask: Callable[[], Answer]) -> Answer:
         """Ask."""
         return ask()
 
@@ -153,6 +163,8 @@ class PlannerProxy:
         )
         label = _label(request)
         self.notify(label)
+        if self.planner.name in TEAMS:
+            return self.executor.ask_once(key, label, request.stage, lambda: self.planner.answer(request))
         return self.executor.answer(key, label, lambda: self.planner.answer(request))
 
 

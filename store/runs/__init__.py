@@ -7,7 +7,7 @@ from store.runs.funnel import CampaignFunnel, PlannerFunnel, Reached
 from store.runs.latencies import StageLatency
 from store.runs.measurements import OwnTests
 from store.runs.raw import RawStore, open_raw_store
-from store.runs.recorder import AttemptRecorder
+from store.runs.recorder import AttemptRecorder, AttemptUsage
 from store.runs.report import CampaignReport, PlannerReport
 from store.runs.triples import Triple
 from store.runs.usage import ClosedTrajectory, StageUse, Usage
@@ -15,6 +15,7 @@ from store.texts import sha256
 
 __all__ = [
     "AttemptRecorder",
+    "AttemptUsage",
     "CampaignFunnel",
     "CampaignReport",
     "ClosedTrajectory",

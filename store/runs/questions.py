@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from store.database import reading
 from store.runs.events import Trace
+from store.runs.progress import ProgressLine, read_progress
 from store.runs.report import CampaignReport, TrajectoryLine, read_report, read_trajectories
 from store.runs.trace import read_trace
 from store.runs.triples import Triple, read_triples
@@ -27,6 +28,11 @@ class RawReader:
         """Progress of the campaign that last ran under a label. Raises UsageError for a label never used."""
         with reading(self._engine) as connection:
             return read_report(connection, name)
+
+    def progress(self, campaign_id: str) -> list[ProgressLine]:
+        """Progress of a campaign by repository and planner, each trajectory counted once."""
+        with reading(self._engine) as connection:
+            return read_progress(connection, campaign_id)
 
     def usage(self, name: str) -> Usage:
         """Calls and cost of the campaign that last ran under a label, and the outcome of each trajectory."""

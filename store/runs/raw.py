@@ -17,10 +17,11 @@ from models.outcomes import OracleKind, OutcomeKind, Validation
 from models.suite import SuiteReport
 from store.database import chunks, open_database, reading
 from store.keys import campaign_key, canonical, digest, trajectory_key
+from store.leases import give_back
 from store.rows import add, record, writing
 from store.runs.attributions import attribution_row, keep_attribution, read_attribution
+from store.runs.coordination import RawCoordination
 from store.runs.corpus import register_package
-from store.runs.questions import RawReader
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import latest_run
 from store.tables import Blob, Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow, table_of, utc_now
@@ -34,7 +35,7 @@ def open_raw_store(target: str | Path) -> "RawStore":
     return RawStore(open_database(target, "raw"))
 
 
-class RawStore(RawReader):
+class RawStore(RawCoordination):
     """The harness's access to the raw database behind `engine`."""
 
     def put_text(self, text: str) -> str:
@@ -218,7 +219,8 @@ class RawStore(RawReader):
         """Store an attempt's outcome and, unless it is to be retried, close the trajectory, in one transaction.
 
         `alignment` holds numbers between 0 and 1, `validation` is a stored verdict's key, `seconds` the
-        attempt's wall time. Returns False, and stores nothing, if another attempt has closed the trajectory.
+        attempt's wall time. This process's lease ends with it. Returns False, and stores nothing, if another attempt
+        has closed the trajectory.
         """
         texts = Texts()
         patch_hash = texts.add(patch)
@@ -247,6 +249,7 @@ class RawStore(RawReader):
                     .where(_TRAJECTORIES.c.campaign_id == run["campaign_id"], _TRAJECTORIES.c.id == trajectory_id)
                     .values(closed_at=utc_now(), closed_attempt=attempt, outcome=kind.value, success=kind.succeeded)
                 )
+            give_back(connection, [trajectory_id])
             return True
 
     def store_attribution(self, trajectory_id: str, attempt: int, attribution: Attribution) -> Attribution:

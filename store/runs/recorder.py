@@ -7,13 +7,28 @@ from typing import TypedDict
 from sqlalchemy import Engine
 
 from models.edits import EditResult
-from models.plans import MetaPlan, PartPlan
+from models.plans import Frozen, MetaPlan, PartPlan
 from models.protocols import Answer, Request, Stage
 from models.suite import SuiteReport
 from store.keys import canonical
 from store.rows import record, writing
 from store.tables import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 from store.texts import Texts
+
+
+class AttemptUsage(Frozen):
+    """What an attempt asked: questions, those of them that were answered before, and tokens and cost of the others."""
+
+    questions: int = 0
+    replayed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+    def __str__(self) -> str:
+        """The figures in words."""
+        replayed = f" ({self.replayed} of {self.questions} answers replayed)" if self.replayed else ""
+        return f"cost {self.cost:.4f}, {self.prompt_tokens} tokens in and {self.completion_tokens} out{replayed}"
 
 
 class _Position(TypedDict):
@@ -36,6 +51,7 @@ class AttemptRecorder:
         self._campaign_id, self._task_run_id, self._attempt = campaign_id, task_run_id, attempt
         self._next = 0
         self._lock = threading.Lock()
+        self.usage = AttemptUsage()
 
     def call(self, request: Request, answer: Answer) -> None:
         """One request and its answer. File texts and the context are stored separately: many requests share them."""
@@ -72,9 +88,22 @@ class AttemptRecorder:
                 retries=answer.retries,
                 reused=answer.reused,
                 context_tokens=context.tokens if context else None,
+                answer_id=answer.answer_id,
             )
 
         self._store(texts, [row])
+        self._count(answer)
+
+    def _count(self, answer: Answer) -> None:
+        paid = not answer.reused
+        with self._lock:
+            self.usage = AttemptUsage(
+                questions=self.usage.questions + 1,
+                replayed=self.usage.replayed + answer.reused,
+                prompt_tokens=self.usage.prompt_tokens + paid * answer.prompt_tokens,
+                completion_tokens=self.usage.completion_tokens + paid * answer.completion_tokens,
+                cost=self.usage.cost + answer.cost,
+            )
 
     def plan(self, stage: Stage, plan: MetaPlan | PartPlan) -> None:
         """A plan that was parsed and found well-formed."""

@@ -1,6 +1,6 @@
 """The tables of the raw and the curated database.
 
-Raw rows are only ever added; triggers in the database enforce it.
+Rows of evidence are only ever added; triggers in the database enforce it.
 """
 
 from store.tables.attributions import AttributionRow
@@ -14,6 +14,7 @@ from store.tables.campaigns import (
     same_attempt,
     same_trajectory,
 )
+from store.tables.coordination import AnswerRow, Budget, Lease, Reopening, VoidedAnswer
 from store.tables.corpus import Blob, InstanceRow, RepoPackageRow, RepositoryContentRow
 from store.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation, ReservedContent
 from store.tables.evidence import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
@@ -23,10 +24,12 @@ from store.tables.training import TrainingDataset, TrainingPlan
 
 __all__ = [
     "AdapterMetadata",
+    "AnswerRow",
     "AnswerScore",
     "AttributionRow",
     "BaseModel",
     "Blob",
+    "Budget",
     "Campaign",
     "CampaignRun",
     "CuratedTable",
@@ -37,10 +40,12 @@ __all__ = [
     "FreeText",
     "ImprovementStep",
     "InstanceRow",
+    "Lease",
     "OutcomeRow",
     "PlanRow",
     "Promotion",
     "RawTable",
+    "Reopening",
     "RepoPackageRow",
     "RepositoryContentRow",
     "Reservation",
@@ -56,6 +61,7 @@ __all__ = [
     "TrainingRun",
     "UtcDateTime",
     "ValidationRow",
+    "VoidedAnswer",
     "same_attempt",
     "same_trajectory",
     "table_of",

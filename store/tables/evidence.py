@@ -29,7 +29,7 @@ class RetrievalLlmCall(EvidenceColumns, table=True):
     rendered prompt, if the planner needed one. Tokens are counts, `cost` is in the provider's currency,
     `latency` in seconds. `cached_tokens` are prompt tokens from the server's cache, `retries` failed requests before
     the answer. `context_tokens` is the size of the context package that was shown. A `reused` answer comes from
-    another attempt or sample, and costs nothing here.
+    another attempt or sample, and costs nothing here. `answer_id` is its row in `answers`.
     """
 
     __tablename__ = "retrieval_llm_calls"
@@ -57,6 +57,7 @@ class RetrievalLlmCall(EvidenceColumns, table=True):
     retries: int = 0
     reused: bool = False
     context_tokens: int | None = None
+    answer_id: str | None = Field(default=None, index=True)
 
 
 class RetrievalDecision(EvidenceColumns, table=True):

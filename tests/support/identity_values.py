@@ -8,7 +8,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "attribution": 1,
         "fit": "0.1.0+2fef4e8d705f",
         "gold": 3,
-        "heads": {"raw": "raw_0007", "curated": "curated_0004"},
+        "heads": {"raw": "raw_0008", "curated": "curated_0004"},
         "judge": 2,
         "manifest": 1,
         "parser": 2,
