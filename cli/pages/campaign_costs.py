@@ -21,7 +21,7 @@ def cost(uses: Sequence[StageUse]) -> Section:
         ("calls", "cost", "tokens in", "tokens out"),
     )
     panels = [
-        _panel("cost", uses, lambda use: use.cost, lambda value: f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"),
+        _panel("cost", uses, lambda use: use.cost, money),
         _panel("tokens in", uses, lambda use: use.prompt_tokens, short),
         _panel("tokens out", uses, lambda use: use.completion_tokens, short),
     ]
@@ -115,6 +115,13 @@ def short(value: float) -> str:
     if value >= 1e6:
         return f"{value / 1e6:.1f}M" if value < 1e9 else f"{value / 1e9:.1f}G"
     return f"{value:.0f}"
+
+
+def money(value: float) -> str:
+    """A cost as a label: small ones with four decimals, large ones without."""
+    if value == 0 or value >= 100:
+        return short(value)
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
 
 
 def _cached(use: StageUse) -> float:

@@ -50,7 +50,7 @@ def bars(key: str, title: str, words: str, rows: Sequence[str], series: Sequence
                 ]
                 axis.bar_label(drawn, shown, padding=2, fontsize=8)
             axis.set_title(panel.title, loc="left")
-            axis.margins(x=0.25)
+            axis.margins(x=0.3)
             axis.set_xlim(left=0)
             axis.locator_params(axis="x", nbins=3)
             axis.xaxis.set_major_formatter(partial(_tick, panel.written))
