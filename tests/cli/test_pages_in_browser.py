@@ -73,6 +73,13 @@ def test_a_narrow_screen_scrolls_pictures_and_tables_and_not_the_page(
         assert page.evaluate(hidden) == 0
 
 
+def test_tables_fit_on_paper(browser: Browser, campaign: tuple[Path, CampaignReport]) -> None:
+    with open_page(browser, campaign[0], viewport={"width": 680, "height": 1000}) as (page, _):
+        page.emulate_media(media="print")
+        beyond = "[...document.querySelectorAll('td, th')].filter(x => x.getBoundingClientRect().right > 680).length"
+        assert page.evaluate(beyond) == 0
+
+
 def test_dark_screens_and_paper_have_colours_of_their_own(
     browser: Browser, campaign: tuple[Path, CampaignReport]
 ) -> None:
@@ -97,6 +104,9 @@ def test_a_loss_curves_figures_open_at_a_click(browser: Browser, tmp_path: Path)
         assert row(page, "adapters", "scope-v1")[1] == "yes"
         table = page.locator("#training-1 table")
         assert not table.is_visible()
+        page.emulate_media(media="print")
+        assert table.is_visible()
+        page.emulate_media(media="screen")
         page.get_by_text("Figures: Loss of scope-v1").first.click()
         assert table.is_visible()
         assert row(page, "training-1", "100")[2] == "0.6200"
