@@ -109,10 +109,13 @@ class Watch:
     def __init__(self, total: int) -> None:
         self.every, self.done, self.memory = max(1, total // 5), 0, list[float]()
 
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, what: str, total: int | None, done: int = 0) -> None:
         """A campaign begins."""
 
-    def advance(self, what: str, note: str) -> None:
+    def note(self, text: str) -> None:
+        """What is waited for."""
+
+    def advance(self, what: str, note: str, by: int = 1) -> None:
         """A trajectory is done."""
         self.done += 1
         if self.done % self.every == 0:

@@ -1,21 +1,26 @@
 """The campaign flow: planners over instances, one task per trajectory, a table in the UI that grows as they finish."""
 
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.sharing import is_deployed, sharing
 from flows.stopping import StopRule
 from flows.trajectories import CampaignLabel, run_trajectories
 from harness.packages.package import read_package
 from harness.planners.registry import check_planners
 from harness.runs.campaign_context import assignments, open_campaign_context
 from harness.runs.campaigns import campaign_config, with_adapters
+from harness.runs.sharding import make_shards, planner_hashes
+from host.code_version import code_version
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.protocols import Stage
+from models.shards import PackageReference, ShardOrder
 from store.runs import CampaignReport, open_raw_store
 from tasks.runtime import open_runtime
 
@@ -37,9 +42,12 @@ def campaign(
 ) -> CampaignReport:
     """Run each planner, at each temperature and sample, over the valid instances of the packages; return the report.
 
+    Packages are absolute paths, or folders of this machine's corpus.
+
     Closed trajectories are not run again, so an interrupted campaign resumes. A trajectory that ends in an
     infrastructure fault stays open and does not stop the others, unless all do. The caps apply to this run: when one is
-    reached, the campaign ends in order and reports it. `adapters` (served names) replace the active ones.
+    reached, the campaign ends in order and reports it. `adapters` (served names) replace the active ones. Run from a
+    deployment, it shares its work with the other workers of its pool.
     """
     grid = Grid(planners=tuple(planners), temperatures=tuple(temperatures or [0.0]), samples=samples, limit=limit)
     check_planners(planners)
@@ -47,8 +55,10 @@ def campaign(
     settings = with_adapters(load_settings(), adapters or {})
     runtime = open_runtime(settings, sandbox)
     store = open_raw_store(settings.raw_url)
-    opened = [read_package(Path(package)) for package in packages]
-    context = open_campaign_context(settings, store, edit_format, step_tests, max_cost, max_tokens)
+    opened = [read_package(settings.corpus.absolute() / package) for package in packages]  # or an absolute path
+    capped = max_cost is not None or max_tokens is not None
+    budget = f"run {flow_run.id}" if capped and is_deployed() else None
+    context = open_campaign_context(settings, store, edit_format, step_tests, max_cost, max_tokens, budget)
     config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
     campaign_id = store.register_campaign(config)
     store.start_run(campaign_id, name, flow_run.id or name, [str(p.directory) for p in opened])
@@ -60,5 +70,23 @@ def campaign(
     calls = context.pool.calls_at_a_time(planners)
     stopping = StopRule(settings.campaign.provider_failures)
     at_a_time = settings.campaign.trajectories or max(settings.concurrency, calls)
-    run_trajectories(todo, context, CampaignLabel(name, campaign_id), at_a_time, stopping)
+    shards = make_shards(todo, grid, store.mean_seconds(), at_a_time)
+    order = partial(
+        ShardOrder,
+        name=name,
+        campaign_id=campaign_id,
+        code=code_version(),
+        packages=tuple(PackageReference(folder=p.directory.name, identity=p.identity) for p in opened),
+        grid=grid,
+        edit_format=edit_format,
+        step_tests=step_tests,
+        sandbox=runtime.sandbox.kind,
+        adapters=adapters or {},
+        planners=planner_hashes(todo[0].instance_context.package, grid, context, runtime),
+        budget=budget,
+        max_cost=max_cost,
+        max_tokens=max_tokens,
+    )
+    with sharing(store, shards, lambda shard: order(package=shard.package, instances=shard.instances)):
+        run_trajectories(todo, context, CampaignLabel(name, campaign_id), at_a_time, stopping)
     return store.report(name).model_copy(update={"stopped": stopping.reason})

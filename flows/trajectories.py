@@ -37,20 +37,26 @@ class CampaignLabel(NamedTuple):
 
 
 def run_trajectories(
-    trajectories: list[Assignment], context: CampaignContext, label: CampaignLabel, at_a_time: int, stopping: StopRule
+    trajectories: list[Assignment],
+    context: CampaignContext,
+    label: CampaignLabel,
+    at_a_time: int,
+    stopping: StopRule,
+    waits: bool = True,
 ) -> None:
     """Run the open ones of a campaign's trajectories, and once more those that end in a transient fault.
 
-    Other processes may work on the same ones. Returns when all are finished, here or there, or `stopping` says so.
+    Other processes may work on the same ones. Returns when all are finished, here or there, or `stopping` says so;
+    with `waits` unset, as soon as none is left for this process.
     """
     attempts = context.store.attempts([each.key for each in trajectories])
     todo = [each for each in trajectories if each.key in attempts]
     table = CampaignTable(context.store, *label)
     with renewing(context.store.engine):
-        failed = _run_all(todo, attempts, context, label.name, at_a_time, stopping, table)
+        failed = _run_all(todo, attempts, context, label.name, at_a_time, stopping, table, waits)
         if failed and not stopping.reason:
             attempts = context.store.attempts([each.key for each in failed])
-            _run_all(failed, attempts, context, f"{label.name}, once more", at_a_time, stopping, table)
+            _run_all(failed, attempts, context, f"{label.name}, once more", at_a_time, stopping, table, waits)
     table.publish()
 
 
@@ -62,6 +68,7 @@ def _run_all(
     at_a_time: int,
     stopping: StopRule,
     table: CampaignTable,
+    waits: bool,
 ) -> list[Assignment]:
     """Run trajectories, until all are finished here or in other processes; returns those with a transient fault."""
     failed = []
@@ -90,7 +97,7 @@ def _run_all(
                     failed.append(assignment)
                 table.refresh()
                 watch.advance(stage, f"{assignment.label} {ending.kind.value}")
-            if stopping.reason or not work.left:
+            if stopping.reason or not (waits and work.left):
                 return failed
             _wait_for_others(context.store, work.left, said)
             table.refresh()

@@ -1,7 +1,6 @@
 """The shared context of a campaign's attempts, and their assignments."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +11,11 @@ from harness.planners.registry import TEAMS
 from harness.runs.attempt import InstanceContext, make_planner
 from harness.runs.indexes import Indexes
 from harness.runs.model_pool import ModelPool
+from host.slots import MachineSlots
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.limits import LoopLimits
+from models.manifest import Instance
 from models.protocols import Planner
 from models.settings import Settings
 from runtime.trees import Runtime
@@ -55,7 +56,7 @@ class CampaignContext:
     """The context that all trajectories of a campaign share.
 
     `edit_format`: None leaves it to the planner. `step_tests`: with auto, tests run after each step of a model
-    planner, but not for gold and null, which cannot use them. `sandboxes`: concurrent test runs.
+    planner, but not for gold and null, which cannot use them. `sandboxes`: concurrent test runs on this machine.
     `measure_tests`: whether the tests that a model wrote are measured once its patch is judged.
     `notify` is called before each question and test run.
     """
@@ -70,11 +71,11 @@ class CampaignContext:
     sandboxes: int = 1
     measure_tests: bool = True
     notify: Callable[[str], None] = ignore
-    slots: threading.BoundedSemaphore = field(init=False)
+    slots: MachineSlots = field(init=False)
     indexes: Indexes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.slots = threading.BoundedSemaphore(self.sandboxes)
+        self.slots = MachineSlots(self.cache_dir / "slots", self.sandboxes)
         self.indexes = Indexes(self.cache_dir / "index")
 
     def planner(
@@ -88,8 +89,8 @@ class CampaignContext:
         return self.step_tests is StepTestMode.ON or (self.step_tests is StepTestMode.AUTO and planner in TEAMS)
 
     def with_sandbox_slot(self, run: Callable[[], T]) -> T:
-        """Call a function that runs tests, once fewer than `sandboxes` others are running."""
-        with self.slots:
+        """Call a function that runs tests, once fewer than `sandboxes` others are running on this machine."""
+        with self.slots.holding():
             return run()
 
 
@@ -100,14 +101,23 @@ def open_campaign_context(
     step_tests: StepTestMode,
     max_cost: float | None = None,
     max_tokens: int | None = None,
+    budget: str | None = None,
 ) -> CampaignContext:
-    """The shared context by the settings; one meter counts the spending of all models of this run."""
-    from llm.meter import Meter
+    """The shared context by the settings; one meter counts the spending of all models of this run.
 
+    `budget` is the key of caps that other processes share.
+    """
+    from llm.meter import Meter
+    from llm.shared_meter import SharedMeter
+
+    meter = Meter(max_tokens, max_cost)
+    if budget is not None:
+        store.open_budget(budget, max_cost, max_tokens)
+        meter = SharedMeter(store, budget, max_tokens, max_cost)
     return CampaignContext(
         store,
         settings.cache_dir,
-        ModelPool(settings.models, Meter(max_cost=max_cost, max_tokens=max_tokens), settings.curated_url),
+        ModelPool(settings.models, meter, settings.curated_url),
         edit_format=edit_format,
         limits=settings.loop,
         step_tests=step_tests,
@@ -117,13 +127,27 @@ def open_campaign_context(
     )
 
 
+def valid_instances(package: RepoPackage, grid: Grid) -> list[Instance]:
+    """The instances of a package that a campaign runs on."""
+    return [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
+
+
 def assignments(
-    campaign_id: str, package: RepoPackage, grid: Grid, context: CampaignContext, runtime: Runtime
+    campaign_id: str,
+    package: RepoPackage,
+    grid: Grid,
+    context: CampaignContext,
+    runtime: Runtime,
+    only: Collection[str] | None = None,
 ) -> Iterator[Assignment]:
-    """A package's trajectories, grouped by instance: their prompts share a prefix, which servers cache."""
+    """A package's trajectories, grouped by instance: their prompts share a prefix, which servers cache.
+
+    `only`: the ids of some of its instances; None for all.
+    """
     keys = context.store.register_package(package.manifest, package_content(package))
-    valid = [instance for instance in package.manifest.instances if instance.valid][: grid.limit]
-    for instance in valid:
+    for instance in valid_instances(package, grid):
+        if only is not None and instance.instance_id not in only:
+            continue
         instance_context = InstanceContext(runtime, package, instance)
         identities: dict[str, str] = {}
         for draw in grid.draws(frozenset(TEAMS)):

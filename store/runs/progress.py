@@ -5,7 +5,7 @@ from sqlalchemy import Connection, func, select
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
-from store.tables import InstanceRow, OutcomeRow, TaskRun, same_trajectory, table_of
+from store.tables import InstanceRow, OutcomeRow, TaskRun, same_attempt, same_trajectory, table_of
 
 _TRAJECTORIES, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
 
@@ -50,3 +50,13 @@ def read_progress(connection: Connection, campaign_id: str) -> list[ProgressLine
     return [
         line.model_copy(update={"outcomes": dict(sorted(line.outcomes.items()))}) for _, line in sorted(lines.items())
     ]
+
+
+def mean_seconds(connection: Connection) -> dict[str, float]:
+    """The mean duration in seconds of the attempts that closed trajectories, by planner."""
+    query = (
+        select(_TRAJECTORIES.c.planner, func.avg(_OUTCOMES.c.seconds))
+        .join(_OUTCOMES, same_attempt(_OUTCOMES))
+        .group_by(_TRAJECTORIES.c.planner)
+    )
+    return dict(connection.execute(query).all())

@@ -1,16 +1,18 @@
 """Queries of the raw database: reports, traces, and triples for comparing two runs of a campaign."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from store.database import reading
 from store.runs.events import Trace
-from store.runs.progress import ProgressLine, read_progress
+from store.runs.progress import ProgressLine, mean_seconds, read_progress
 from store.runs.report import CampaignReport, TrajectoryLine, read_report, read_trajectories
 from store.runs.trace import read_trace
 from store.runs.triples import Triple, read_triples
 from store.runs.usage import StageUse, Usage, closed_by_planner, closed_in_all, read_stages, read_usage
+from store.tables import Campaign, table_of
 
 
 class RawReader:
@@ -33,6 +35,17 @@ class RawReader:
         """Progress of a campaign by repository and planner, each trajectory counted once."""
         with reading(self._engine) as connection:
             return read_progress(connection, campaign_id)
+
+    def mean_seconds(self) -> dict[str, float]:
+        """The mean duration in seconds of closed trajectories, by planner."""
+        with reading(self._engine) as connection:
+            return mean_seconds(connection)
+
+    def campaign_config(self, campaign_id: str) -> dict[str, Any]:
+        """The configuration of a campaign; empty for an unknown one."""
+        campaigns = table_of(Campaign)
+        with reading(self._engine) as connection:
+            return connection.scalar(select(campaigns.c.config).where(campaigns.c.id == campaign_id)) or {}
 
     def usage(self, name: str) -> Usage:
         """Calls and cost of the campaign that last ran under a label, and the outcome of each trajectory."""
