@@ -1,6 +1,7 @@
 """`cra adapters`: trained adapters, which are active, and why."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli.options import JsonOption
-from cli.output import console, errors, print_json, table
+from cli.output import console, errors, print_json, spinner, table
 from host.settings import load_settings
 from models.errors import RegistryError, UsageError
 from models.targets import TrainingTarget
@@ -102,6 +103,41 @@ def log(
     if not rows:
         console.print("no decision yet")
     _print_decisions(rows, names)
+
+
+@app.command()
+def report(
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with pictures to FILE instead.", dir_okay=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which adapter served when, the gates' tables, and the losses of the newest trainings.
+
+    The page of --html is one file for any browser: it loads nothing and runs no script.
+    """
+    from store.runs import open_raw_store
+    from training.cycle.history import read_history
+
+    history = read_history(open_raw_store(load_settings().raw_url).engine, _registry())
+    if html is not None:
+        from cli.pages.learning import learning_page
+        from cli.pages.render import write_page
+        from cli.pages.svg import check_drawing
+
+        check_drawing()
+        with spinner("drawing"):
+            write_page(html, learning_page(history))
+        errors.print(f"{html} holds the page", markup=False, soft_wrap=True)
+    if as_json:
+        print_json(history)
+    elif html is None:
+        from cli.pages.learning import sections
+
+        for section in sections(history):
+            if not section.folded:
+                table(section.title, section.columns, section.rows, right=section.right)
 
 
 @app.command()

@@ -64,13 +64,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     """Print a table; columns named in `right` are aligned right (numbers).
 
     Where it is too wide for the terminal it goes without lines, and where words would have to be cut, each row becomes
-    a block of its own; of two columns, names and values, the values are folded.
+    a block of its own; of two columns, names and values, the values are folded. Where standard output is no terminal,
+    and COLUMNS is not set, each row is one line, as wide as its text.
     """
     rows = list(rows)
     if not rows:
         console.print(Text.assemble((title, "bold"), ": none"))
         return
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    if unbounded():
+        _piped(title, columns, cells, right)
+        return
     longest, whole, full = _widths(columns, cells)
     available, gaps = console.width, 2 * len(columns)
     cut = sum(longest) + gaps > available
@@ -81,6 +85,24 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     free = available - gaps - (len(columns) + 1 if lined else 0)
     least = whole if sum(whole) <= free else longest
     widths = [None] * len(columns) if cut else _spread(least, full, free)
+    console.print(_grid(title, columns, cells, widths, right, lined=lined))
+
+
+def unbounded() -> bool:
+    """Whether lines may be as wide as their text: standard output is no terminal, and no width was asked for (COLUMNS,
+    or the console's own)."""
+    return console._width is None and not console.file.isatty()
+
+
+def _grid(
+    title: str | None,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    widths: Sequence[int | None],
+    right: Sequence[str],
+    *,
+    lined: bool,
+) -> Table:
     grid = Table(
         title=title,
         title_justify="left",
@@ -92,9 +114,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     )
     for name, width in zip(columns, widths, strict=True):
         grid.add_column(name, justify="right" if name in right else "left", overflow="fold", width=width)
-    for row in cells:
+    for row in rows:
         grid.add_row(*row)
-    console.print(grid)
+    return grid
+
+
+def _piped(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]], right: Sequence[str]) -> None:
+    """A table whose every row is one line: line ends within cells are shown as spaces."""
+    flat = [[Text(" ").join(cell.split("\n")) for cell in row] for row in rows]
+    _, _, full = _widths(columns, flat)
+    wide = Console(file=console.file, width=sum(full) + 3 * len(columns) + 1, highlight=False)
+    wide.print(Text(title, style="bold"), soft_wrap=True)
+    wide.print(_grid(None, columns, flat, [None] * len(columns), right, lined=True))
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[list[int], list[int], list[int]]:

@@ -1,13 +1,14 @@
 """`cra report`: how the planners of a campaign did, what they asked, what it cost, and why they failed."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from cli.options import JsonOption
-from cli.output import console, print_json, table
+from cli.output import console, counted, errors, print_json, printable, spinner, table, unbounded
 from evals.quality import OwnTestsQuality, PlannerQuality, qualities
 from evals.statistics import Rate
 from host.settings import load_settings
@@ -17,22 +18,39 @@ _STAGES = (
     "task_analysis", "scope", "precision", "meta_plan", "part_plan", "code", "test_plan", "adjustment",
 )  # fmt: skip
 """In the order of the pipeline."""
+_REASONS = 10
+"""Reasons for a missing verdict that are listed."""
 
 
 def report(
     name: Annotated[str, typer.Argument(help="A campaign's label.")],
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with pictures to FILE instead.", dir_okay=False),
+    ] = None,
 ) -> None:
-    """Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage."""
+    """Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage.
+
+    The page of --html is one file for any browser: it loads nothing and runs no script. Exits with 2 for a name under
+    which no campaign was run.
+    """
+    if html is not None:
+        _write_page(name, html)
+        if not as_json:
+            return
     store = open_raw_store(load_settings().raw_url)
     result = store.report(name)
-    figures = qualities(store.usage(name))
+    usage = store.usage(name)
+    figures = qualities(usage)
     lines = store.trajectories(name, limit)
     if as_json:
         print_json(
             {
                 **result.model_dump(mode="json"),
+                "funnel": usage.funnel.model_dump(mode="json"),
+                "latencies": [each.model_dump(mode="json") for each in usage.latencies],
                 "quality": {each.planner: each.model_dump(mode="json") for each in figures},
                 "trajectories": [line.model_dump(mode="json") for line in lines],
             }
@@ -44,6 +62,20 @@ def report(
         ["id", "instance", "planner", "outcome", "detail"],
         [(x.id[:12], x.instance, x.planner, x.outcome or "open", _short(x.detail)) for x in lines],
     )
+
+
+def _write_page(name: str, file: Path) -> None:
+    """Write a campaign's page. Raises UsageError for an unknown name, and where nothing can draw or be written."""
+    from cli.pages.campaign import campaign_page
+    from cli.pages.render import write_page
+    from cli.pages.svg import check_drawing
+
+    check_drawing()
+    store = open_raw_store(load_settings().raw_url)
+    report, usage = store.report(name), store.usage(name)
+    with spinner("drawing"):
+        write_page(file, campaign_page(report, usage, qualities(usage)))
+    errors.print(f"{file} holds the page", markup=False, soft_wrap=True)
 
 
 def unfinished(result: CampaignReport) -> int:
@@ -68,6 +100,17 @@ def print_report(result: CampaignReport, qualities: Sequence[PlannerQuality] = (
     )
     if qualities:
         print_quality(qualities)
+    if result.replayed:
+        console.print(f"{counted(result.replayed, 'answer was', 'answers were')} replayed, not asked for again")
+    if result.faults:
+        table(
+            "Why trajectories have no verdict",
+            ["fault", "trajectories", "planners", "reason"],
+            [(x.kind, x.trajectories, ", ".join(x.planners), _short(x.reason)) for x in result.faults[:_REASONS]],
+            right=["trajectories"],
+        )
+        if (more := len(result.faults) - _REASONS) > 0:
+            console.print(f"[dim]{counted(more, 'further reason')}; cra report --json has all[/]")
     if result.stopped:
         console.print(Text(f"stopped early: {result.stopped}", style="bold yellow"))
     if count := unfinished(result):
@@ -163,4 +206,6 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _short(detail: str, most: int = 120) -> str:
-    return detail if len(detail) <= most else detail[: most - 1] + "…"
+    """A message without control characters; whole where lines may be as wide as their text."""
+    line = printable(" ".join(detail.split()))
+    return line if unbounded() or len(line) <= most else line[: most - 1] + "…"

@@ -38,6 +38,7 @@ class PlannerQuality(Frozen):
     trajectories: int
     pass_at_1: Rate
     by_temperature: dict[str, Rate]
+    by_repository: dict[str, Rate]
     pass_at_k: dict[int, float]
     attribution: dict[str, int]
     context_tokens: float | None
@@ -69,6 +70,9 @@ def _quality(planner: str, usage: Usage) -> PlannerQuality:
         by_temperature={
             f"{temperature:g}": pass_rate(_solved(r for r in results if r.temperature == temperature))
             for temperature in temperatures
+        },
+        by_repository={
+            repository: pass_rate({repository: samples}) for repository, samples in _solved(results).items()
         },
         pass_at_k=_pass_at_k([each for group in _solved(results).values() for each in group]),
         attribution=dict(sorted(Counter(result.label or UNATTRIBUTED for result in failures).items())),

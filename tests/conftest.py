@@ -17,6 +17,8 @@ from tests.support.processes import children_left
 from tests.support.shared import made_once, shared_root
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from harness.packages.package import RepoPackage
     from runtime.trees import Runtime
 
@@ -34,7 +36,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 os.environ.setdefault("CLEAN_ROOM_SANDBOX_LIMITS_TOLD", "1")  # what tests start need not say it again
 
 
-SLOW_FIXTURES = {"prefect_engine", "sample"}
+SLOW_FIXTURES = {"browser", "prefect_engine", "sample"}
 SLOW_FOLDERS = {"e2e"}
 
 
@@ -117,6 +119,20 @@ def prefect_engine() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture
+def browser() -> "Iterator[Browser]":
+    """A headless browser; skips where none is installed (`.ci/run` installs one).
+
+    Of one test, for while it is open this thread counts as one with a running event loop, in which no flow can run.
+    """
+    from tests.support.browser import headless_browser
+
+    with headless_browser() as found:
+        if found is None:
+            pytest.skip("no Chromium: apt-get install chromium, or uv run playwright install chromium")
+        yield found
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
 from store.runs.events import Trace
+from store.runs.faults import FaultReason
+from store.runs.funnel import CampaignFunnel, PlannerFunnel, Reached
+from store.runs.latencies import StageLatency
 from store.runs.measurements import OwnTests
 from store.runs.raw import RawStore, open_raw_store
 from store.runs.recorder import AttemptRecorder
@@ -12,11 +15,16 @@ from store.texts import sha256
 
 __all__ = [
     "AttemptRecorder",
+    "CampaignFunnel",
     "CampaignReport",
     "ClosedTrajectory",
+    "FaultReason",
     "OwnTests",
+    "PlannerFunnel",
     "PlannerReport",
     "RawStore",
+    "Reached",
+    "StageLatency",
     "StageUse",
     "Trace",
     "Triple",

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, RowMapping, Select, S
 from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from store.runs.faults import FaultReason, read_faults
 from store.tables import (
     CampaignRun,
     InstanceRow,
@@ -24,9 +25,6 @@ _OUTCOMES = table_of(OutcomeRow)
 _CALLS, _REOPENED = table_of(RetrievalLlmCall), table_of(Reopening)
 _CAMPAIGN_RUNS = table_of(CampaignRun)
 _RETRIED = [kind.value for kind in OutcomeKind if not kind.final]
-
-MOST_FAULTS = 5
-"""How many reasons a report names."""
 
 
 class PlannerReport(Frozen):
@@ -50,16 +48,6 @@ class PlannerReport(Frozen):
     replayed: int = 0
 
 
-class FaultReport(Frozen):
-    """A reason why trajectories have no verdict: how many, by the faults that ended their last attempts, and one of
-    them. `kind` is a fault of infrastructure or environment; `detail` is untrusted text."""
-
-    kind: OutcomeKind
-    detail: str
-    trajectories: int
-    example: str
-
-
 class TrajectoryLine(Frozen):
     """One trajectory of a campaign, in a line. `outcome` is None while no attempt has ended, or since it was opened
     again; `detail` then says why it was."""
@@ -74,8 +62,9 @@ class TrajectoryLine(Frozen):
 class CampaignReport(Frozen):
     """Progress of the campaign that last ran under `name`.
 
-    `seconds` is the time from that run's start to the last closed trajectory. `stopped` is the reason why a run ended
-    early; it is set only by that run itself. `faults` are the most frequent reasons why trajectories have no verdict.
+    `seconds` is the time from that run's start to the last closed trajectory. `replayed` counts the answers that were
+    not asked for again but taken from an earlier attempt or sample. `faults` are the reasons of trajectories without a
+    verdict. `stopped` is the reason why a run ended early; it is set only by that run itself.
     """
 
     name: str
@@ -83,9 +72,10 @@ class CampaignReport(Frozen):
     instances: int
     planners: dict[str, PlannerReport]
     seconds: float
+    replayed: int = 0
+    faults: tuple[FaultReason, ...] = ()
     example: str = ""
     stopped: str = ""
-    faults: tuple[FaultReport, ...] = ()
 
     def to_json(self) -> str:
         """The report as JSON."""
@@ -117,14 +107,16 @@ def read_report(connection: Connection, name: str) -> CampaignReport:
             _TRAJECTORIES.c.campaign_id == run["campaign_id"]
         )
     ).one()
+    planners = _planners(connection, run["campaign_id"])
     return CampaignReport(
         name=name,
         campaign_id=run["campaign_id"],
         instances=instances,
-        planners=_planners(connection, run["campaign_id"]),
+        planners=planners,
         seconds=_seconds_between(run["started_at"], closed_at),
+        replayed=sum(each.replayed for each in planners.values()),
+        faults=read_faults(connection, run["campaign_id"]),
         example=_example(connection, run["campaign_id"]),
-        faults=tuple(_faults(connection, run["campaign_id"])),
     )
 
 
@@ -169,25 +161,6 @@ def _example(connection: Connection, campaign_id: str) -> str:
         .limit(1)
     )
     return connection.scalar(query) or ""
-
-
-def _faults(connection: Connection, campaign_id: str) -> list[FaultReport]:
-    """The reasons why open trajectories have no verdict, the most frequent first."""
-    last, trajectories = _last_attempts(campaign_id), func.count().label("trajectories")
-    query = (
-        select(_OUTCOMES.c.kind, _OUTCOMES.c.detail, trajectories, func.min(_TRAJECTORIES.c.id).label("example"))
-        .join(_TRAJECTORIES, same_trajectory(_OUTCOMES))
-        .join(last, (last.c.task_run_id == _TRAJECTORIES.c.id) & (last.c.attempt == _OUTCOMES.c.attempt))
-        .where(
-            _TRAJECTORIES.c.campaign_id == campaign_id,
-            _TRAJECTORIES.c.closed_at.is_(None),
-            _OUTCOMES.c.kind.in_(_RETRIED),
-        )
-        .group_by(_OUTCOMES.c.kind, _OUTCOMES.c.detail)
-        .order_by(trajectories.desc(), _OUTCOMES.c.kind, _OUTCOMES.c.detail)
-        .limit(MOST_FAULTS)
-    )
-    return [FaultReport.model_validate(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def _last_attempts(campaign_id: str) -> Subquery:

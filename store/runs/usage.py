@@ -6,6 +6,8 @@ from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, sel
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from store.runs.funnel import CampaignFunnel, read_funnel
+from store.runs.latencies import StageLatency, read_latencies
 from store.runs.measurements import OwnTests, read_own_tests
 from store.runs.report import latest_run
 from store.tables import (
@@ -67,7 +69,8 @@ class ClosedTrajectory(Frozen):
 class Usage(Frozen):
     """The figures behind a report. `rungs` counts edits by planner and by the rung that applied them, or `rejected`.
 
-    `own_tests` covers the trajectories in which the planner wrote tests that were measured.
+    `own_tests` covers the trajectories in which the planner wrote tests that were measured. `latencies` are those of
+    `stages`, whose calls they count; `funnel` covers open trajectories as well.
     """
 
     campaign_id: str
@@ -75,6 +78,8 @@ class Usage(Frozen):
     results: tuple[ClosedTrajectory, ...]
     rungs: dict[str, dict[str, int]]
     own_tests: tuple[OwnTests, ...]
+    latencies: tuple[StageLatency, ...]
+    funnel: CampaignFunnel
 
 
 def read_usage(connection: Connection, name: str) -> Usage:
@@ -86,6 +91,8 @@ def read_usage(connection: Connection, name: str) -> Usage:
         results=tuple(_results(connection, campaign_id)),
         rungs=_rungs(connection, campaign_id),
         own_tests=tuple(read_own_tests(connection, campaign_id)),
+        latencies=read_latencies(connection, campaign_id),
+        funnel=read_funnel(connection, campaign_id),
     )
 
 

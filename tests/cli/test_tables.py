@@ -48,6 +48,26 @@ def test_names_and_values_stay_beside_each_other() -> None:
     assert "".join(lines).count("b") == 60
 
 
+def piped(monkeypatch: pytest.MonkeyPatch, rows: "list[tuple[str, ...]]", **variables: str) -> list[str]:
+    """A table where standard output is no terminal and the environment holds `variables`."""
+    monkeypatch.setattr(output, "console", Console(file=io.StringIO(), _environ=variables))
+    output.table("A title that has more words than the table below it has columns", COLUMNS, rows, right=COLUMNS[1:3])
+    return str(output.console.file.getvalue()).splitlines()  # type: ignore[attr-defined]
+
+
+def test_a_piped_table_has_a_line_for_each_row_however_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = ("word " * 60).strip()
+    lines = piped(monkeypatch, [*ROWS, (long, "1", "2", "two\nlines")])
+    assert lines[0].startswith("A title") and lines[0].endswith("columns")
+    assert len([line for line in lines if line.startswith("│")]) == len(ROWS) + 1
+    assert any(long in line and "two lines" in line for line in lines)
+
+
+def test_a_width_that_was_asked_for_holds_for_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = piped(monkeypatch, [("word " * 60, "1", "2", "x")], COLUMNS="60")
+    assert max(map(len, lines)) <= 60
+
+
 CELL = st.text("abc xyz0123", max_size=30)
 
 
