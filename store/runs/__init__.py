@@ -2,6 +2,7 @@
 
 from store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
 from store.runs.events import Trace
+from store.runs.exports import ExportedTrajectory, ExportGroup
 from store.runs.measurements import OwnTests
 from store.runs.raw import RawStore, open_raw_store
 from store.runs.recorder import AttemptRecorder
@@ -14,6 +15,8 @@ __all__ = [
     "AttemptRecorder",
     "CampaignReport",
     "ClosedTrajectory",
+    "ExportGroup",
+    "ExportedTrajectory",
     "OwnTests",
     "PlannerReport",
     "RawStore",
