@@ -33,8 +33,8 @@ def export(
 
     swebench: instances. predictions: a campaign's patches as SWE-bench predictions, which `cra validate` reads.
     inspect: an Inspect log per planner into --out (needs the extra `viewer`). atif: trajectories in Harbor's ATIF form,
-    as JSON lines, or a file each below --out. Trajectories without a verdict are left out of predictions, and shown as not
-    finished in the others; what is left out is counted on standard error.
+    as JSON lines, or a file each below --out. Trajectories without a verdict are left out of predictions, and shown as
+    not finished in the others; what is left out is counted on standard error.
     """
     stop_at_once()
     if format == "swebench":

@@ -54,7 +54,7 @@ def attempt_events(found: ExportedTrajectory, attempt: int) -> Iterator[Json]:
             if span:
                 yield writer.close(span, event.created_at)
             stage, step = wanted, _step(event)
-            opened = writer.open(f"{stage} {step}".strip(), stage, outer["id"], _start(event))
+            opened = writer.open(f"{stage} {step}".strip(), "stage", outer["id"], _start(event))
             span = opened["id"]
             yield opened
         yield writer.place(_event(found, event), span, event.seq, _start(event))
@@ -241,7 +241,7 @@ def _failures(report: SuiteReport) -> list[str]:
 def _ending(found: ExportedTrajectory, ended: OutcomeEvent, writer: _Spans, parent: str) -> Iterator[Json]:
     """How an attempt ended: the hidden tests' run, the stage at fault, and the outcome."""
     at = ended.created_at
-    opened = writer.open("validation", "validation", parent, at)
+    opened = writer.open("validation", "stage", parent, at)
     yield opened
     if verdict := ended.validation:
         report = found.reports.get(ended.report_hash or "")
