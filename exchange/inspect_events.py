@@ -1,5 +1,6 @@
 """The attempts of a trajectory as events of an Inspect sample: a span for each attempt, in it one for each stage."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import PurePath
@@ -43,7 +44,7 @@ def attempt_events(found: ExportedTrajectory, attempt: int) -> Iterator[Json]:
     trace = found.trace
     own = [event for event in trace.events if event.attempt == attempt]
     ended = next((each for each in trace.outcomes if each.attempt == attempt), None)
-    begin = own[0].created_at if own else ended.created_at if ended else trace.opened_at
+    begin = _start(own[0]) if own else ended.created_at if ended else trace.opened_at
     writer = _Spans(trace.id, attempt, begin)
     outer = writer.open(f"attempt {attempt}", "attempt", None, begin)
     yield outer
@@ -70,7 +71,7 @@ class _Spans:
     """Gives events their ids, times and spans."""
 
     def __init__(self, trajectory: str, attempt: int, begin: datetime) -> None:
-        self._key, self._begin, self._count = (trajectory, attempt), begin, 0
+        self._key, self._begin, self._latest, self._count = (trajectory, attempt), begin, begin, 0
 
     def open(self, name: str, kind: str, parent: str | None, at: datetime) -> Json:
         self._count += 1
@@ -82,7 +83,9 @@ class _Spans:
         return self.place({"event": "span_end", "id": span}, span, f"end {span}", at)
 
     def place(self, data: Json, span: str, position: int | str, at: datetime) -> Json:
-        since = max(0.0, (at - self._begin).total_seconds())
+        # What a row tells of began before it was written, but not before the event above it.
+        at = self._latest = max(at, self._latest)
+        since = (at - self._begin).total_seconds()
         return {
             **data,
             "uuid": short_id(*self._key, position),
@@ -187,20 +190,27 @@ def _decision(event: DecisionEvent) -> Json:
 
 
 def _plan(event: PlanEvent) -> Json:
-    data = {"stage": event.stage, "part": event.part_id, "plan": event.plan}
+    data = {"stage": event.stage, "part": event.part_id, "plan": _parsed(event.plan)}
     return {"event": "info", "source": f"plan accepted: {event.stage}", "data": data}
 
 
 def _edit(event: EditEvent) -> Json:
     data = {
         "path": event.path,
-        "edit": event.edit,
+        "edit": _parsed(event.edit),
         "applied by": event.rung,
         "rejected": event.error,
         "before": event.before_hash,
         "after": event.after_hash,
     }
     return {"event": "info", "source": f"edit: {'applied' if event.rung else 'rejected'}", "data": data}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _tests(event: TestEvent, report: SuiteReport | None) -> Json:

@@ -90,7 +90,7 @@ def header(group: ExportGroup, tally: "Tally") -> Json:
             "created": _time(group.started_at),
             "task": f"{group.name} {group.planner}",
             "model": "+".join(sorted(tally.usage)[:3]) or group.planner,
-            "dataset": {"name": group.name, "samples": tally.samples},
+            "dataset": {"name": group.name, "samples": tally.instances},
             "config": {"epochs": len(group.conditions)},
             "tags": [group.planner],
             "metadata": {
@@ -133,7 +133,8 @@ class Tally:
     """What a log's header says about its samples, counted as they go by."""
 
     def __init__(self) -> None:
-        self.samples = 0
+        self.samples = self.instances = 0
+        self._label = ""
         self.outcomes: Counter[str] = Counter()
         self.usage: dict[str, dict[str, Any]] = {}
         self.latest: datetime | None = None
@@ -141,6 +142,8 @@ class Tally:
     def add(self, data: Json, trace: Trace) -> None:
         """Count a sample."""
         self.samples += 1
+        self.instances += data["id"] != self._label  # they come by instance
+        self._label = data["id"]
         self.outcomes[data["scores"]["resolved"]["value"]] += 1
         for model, usage in data["model_usage"].items():
             sums = self.usage.setdefault(model, dict.fromkeys(usage, 0))
