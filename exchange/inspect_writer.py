@@ -3,11 +3,13 @@
 It reads JSON lines from standard input: `{"log": PATH}` begins a log, each `{"sample": {...}}` adds a sample to it,
 `{"header": {...}}` ends it, and `{"bundle": [LOG_DIRECTORY, SITE]}` makes the static viewer of a directory of logs. It
 prints one line: `{"version": ...}`, or `{"error": ...}` where something could not be written. One sample is held in
-memory at a time, and besides a summary of each. The same lines give the same bytes: members of a log bear no time.
+memory at a time. The same lines give the same bytes: members of a log bear no time.
 """
 
 import json
+import shutil
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,15 +27,15 @@ class LogFile:
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
         self._zip = zipfile.ZipFile(self._partial, "w", zipfile.ZIP_DEFLATED)
-        self._summaries: list[Any] = []
+        self._summaries = tempfile.TemporaryFile()  # noqa: SIM115 - `finish` closes it
 
     def add(self, data: dict[str, Any]) -> None:
         """Add a sample, with texts that its events repeat stored once. Raises ValueError for what is no sample."""
         from inspect_ai.log import EvalSample, condense_sample
 
         sample = condense_sample(EvalSample.model_validate(data))
-        self._member(f"samples/{sample.id}_epoch_{sample.epoch}.json", sample)
-        self._summaries.append(sample.summary())
+        self._write(f"samples/{sample.id}_epoch_{sample.epoch}.json", sample)
+        self._summaries.write((b"," if self._summaries.tell() else b"") + _json(sample.summary()))
 
     def finish(self, header: dict[str, Any]) -> None:
         """Write the header and give the file its name. Raises ValueError for what is no header."""
@@ -42,18 +44,31 @@ class LogFile:
         packages = {"inspect_ai": _version()}
         log = EvalLog.model_validate({**header, "eval": {**header["eval"], "packages": packages}})
         start = {"version": log.version, "eval": log.eval, "plan": log.plan}
-        self._member("_journal/start.json", start)
-        self._member("summaries.json", self._summaries)
-        self._member("header.json", log.model_copy(update={"samples": None}))
+        self._write("_journal/start.json", start)
+        self._summaries.seek(0)
+        with self._zip.open(_member("summaries.json"), "w") as member:
+            member.write(b"[")
+            shutil.copyfileobj(self._summaries, member)
+            member.write(b"]")
+        self._summaries.close()
+        self._write("header.json", log.model_copy(update={"samples": None}))
         self._zip.close()
         self._partial.replace(self._path)
 
-    def _member(self, name: str, value: Any) -> None:
-        from pydantic_core import to_json
+    def _write(self, name: str, value: Any) -> None:
+        self._zip.writestr(_member(name), _json(value))
 
-        info = zipfile.ZipInfo(name, _EPOCH)
-        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, _MODE
-        self._zip.writestr(info, to_json(value, exclude_none=True, inf_nan_mode="constants"))
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, _MODE
+    return info
+
+
+def _json(value: Any) -> bytes:
+    from pydantic_core import to_json
+
+    return to_json(value, exclude_none=True, inf_nan_mode="constants")
 
 
 def write(lines: Iterable[str]) -> None:
