@@ -58,7 +58,8 @@ def attempt_events(found: ExportedTrajectory, attempt: int) -> Iterator[Json]:
             opened = writer.open(f"{stage} {step}".strip(), "stage", outer["id"], _start(event))
             span = opened["id"]
             yield opened
-        yield writer.place(_event(found, event), span, event.seq, _start(event))
+        for number, each in enumerate(_event(found, event)):
+            yield writer.place(each, span, f"{event.seq}.{number}", _start(event))
     if span:
         yield writer.close(span, last)
     if ended is not None:
@@ -115,14 +116,14 @@ def _start(event: Event) -> datetime:
     return event.created_at
 
 
-def _event(found: ExportedTrajectory, event: Event) -> Json:
+def _event(found: ExportedTrajectory, event: Event) -> list[Json]:
     if event.event == "call":
-        return _call(found.trace.id, event)
+        return [_call(found.trace.id, event)]
     if event.event == "tests":
         return _tests(event, found.reports.get(event.report_hash))
     if event.event == "edit":
-        return _edit(event)
-    return _plan(event) if event.event == "plan" else _decision(event)
+        return [_edit(event)]
+    return [_plan(event)] if event.event == "plan" else [_decision(event)]
 
 
 def _call(trajectory: str, event: CallEvent) -> Json:
@@ -213,22 +214,24 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _tests(event: TestEvent, report: SuiteReport | None) -> Json:
+def _tests(event: TestEvent, report: SuiteReport | None) -> list[Json]:
     said = f"{event.purpose} tests: {event.end}, {_counted(event.counts)} in {event.seconds:.1f} s"
     return _run(said, event.exit_code, event.created_at, report)
 
 
-def _run(said: str, exit_code: int | None, ended: datetime, report: SuiteReport | None) -> Json:
-    """A test run as a command in the sandbox."""
+def _run(said: str, exit_code: int | None, ended: datetime, report: SuiteReport | None) -> list[Json]:
+    """A test run as a command in the sandbox, which viewers hide at first, after its result in short."""
     command, printed, ill = (_command(report), report.output, _failures(report)) if report else ("", "", [])
-    return {
+    result = {"event": "info", "source": "test run", "data": "\n\n".join([said, *ill])}
+    run = {
         "event": "sandbox",
         "action": "exec",
         "cmd": command or said,
         "result": exit_code,
-        "output": "\n\n".join(filter(None, [said, *ill, printed])),
+        "output": printed or said,
         "completed": ended.isoformat(),
     }
+    return [result, run]
 
 
 def _command(report: SuiteReport) -> str:
@@ -259,7 +262,8 @@ def _ending(found: ExportedTrajectory, ended: OutcomeEvent, writer: _Spans, pare
             f"hidden tests ({verdict.oracle.value}): {verdict.kind.value}, {len(verdict.f2p_passed)} F2P passed, "
             f"{len(verdict.f2p_failed)} failed; {len(verdict.p2p_failed)} P2P not passed; {verdict.seconds:.1f} s"
         )
-        yield writer.place(_run(said, report.exit_code if report else None, at, report), opened["id"], "verdict", at)
+        for number, each in enumerate(_run(said, report.exit_code if report else None, at, report)):
+            yield writer.place(each, opened["id"], f"verdict {number}", at)
     if found_fault := ended.attribution:
         data = found_fault.model_dump(mode="json")
         info = {"event": "info", "source": f"attribution: {found_fault.label.value}", "data": data}
@@ -272,8 +276,9 @@ def _ending(found: ExportedTrajectory, ended: OutcomeEvent, writer: _Spans, pare
         if ended.validation and ended.validation.confirmation
         else None,
         "own tests": ended.own_tests.sentence if ended.own_tests else None,
-        "patch": ended.patch,
     }
     info = {"event": "info", "source": f"outcome: {ended.kind.value}", "data": data}
     yield writer.place(info, opened["id"], "outcome", at)
+    if ended.patch:  # a text of its own is shown with its lines
+        yield writer.place({"event": "info", "source": "patch", "data": ended.patch}, opened["id"], "patch", at)
     yield writer.close(opened["id"], at)

@@ -114,8 +114,11 @@ def test_test_runs_are_commands_with_their_output_and_without_this_machines_fold
     runs = _events(_of(log, keys["failed"]), "sandbox")
     assert runs[-1].cmd == "python -m pytest t.py"
     assert runs[-1].result == 1
-    assert "assert 1 == 2" in runs[-1].output
-    assert "hidden tests" in runs[-1].output
+    assert runs[-1].output.startswith("1 failed")
+    results = [event.data for event in _events(_of(log, keys["failed"]), "info") if event.source == "test run"]
+    assert len(results) == len(runs)
+    assert "assert 1 == 2" in results[-1]
+    assert "hidden tests" in results[-1]
 
 
 def test_an_open_trajectory_is_shown_as_not_finished(log: EvalLog, keys: dict[str, str]) -> None:
