@@ -28,7 +28,10 @@ COMMANDS = {
         "Show how a task would be done: the files that matter, the parts, and the steps of each part. Changes nothing."
     ),
     "solve": "Do a task on a repository: retrieve, plan, code and test step by step, and print the change as a diff.",
-    "export": "Print the valid instances of a campaign or a repo package as JSON lines.",
+    "view": (
+        "Show a campaign's trajectories in a browser: outcomes, stage at fault, prompts, answers, edits, test runs."
+    ),
+    "export": "Print the valid instances of a campaign or a repo package as JSON lines, or export what a campaign did.",
     "import": "Read instances in the SWE-bench format, check them, and show what they are.",
     "score-answers": "Have the teacher score the student's own answers in runs that passed.",
     "curate-data": "Make a versioned dataset of what runs have shown: examples, preferences, a card.",

@@ -2,6 +2,7 @@
 
 from store.keys import campaign_key, digest, instance_key, trajectory_key, validation_key
 from store.runs.events import Trace
+from store.runs.exports import ExportedTrajectory, ExportGroup
 from store.runs.faults import FaultReason
 from store.runs.funnel import CampaignFunnel, PlannerFunnel, Reached
 from store.runs.latencies import StageLatency
@@ -18,6 +19,8 @@ __all__ = [
     "CampaignFunnel",
     "CampaignReport",
     "ClosedTrajectory",
+    "ExportGroup",
+    "ExportedTrajectory",
     "FaultReason",
     "OwnTests",
     "PlannerFunnel",

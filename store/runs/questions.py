@@ -8,6 +8,14 @@ from sqlalchemy import Engine, select
 from models.protocols import Stage
 from store.database import reading
 from store.runs.events import Trace
+from store.runs.exports import (
+    ExportedTrajectory,
+    ExportGroup,
+    content_key,
+    read_exported,
+    read_groups,
+    read_patches,
+)
 from store.runs.progress import ProgressLine, mean_seconds, read_progress
 from store.runs.replays import Replays, Tokens, asked_by_stage, closed_by_runner, stored_replays
 from store.runs.report import CampaignReport, TrajectoryLine, read_report, read_trajectories
@@ -92,3 +100,23 @@ class RawReader:
         """(context, plan, outcome) of each closed trajectory of a campaign, in key order, free of times."""
         with reading(self._engine) as connection:
             yield from read_triples(connection, campaign_id)
+
+    def export_groups(self, name: str) -> list[ExportGroup]:
+        """Planners of the campaign that last ran under a label. Raises UsageError for a label never used."""
+        with reading(self._engine) as connection:
+            return read_groups(connection, name)
+
+    def exported(self, group: ExportGroup, *, prompts: bool = True) -> Iterator[ExportedTrajectory]:
+        """The begun trajectories of a planner with all their evidence; one is held in memory at a time."""
+        with reading(self._engine) as connection:
+            yield from read_exported(connection, group, prompts=prompts)
+
+    def patches(self, group: ExportGroup) -> Iterator[tuple[str, float, int, str]]:
+        """Instance, temperature, sample index and patch of a planner's closed trajectories."""
+        with reading(self._engine) as connection:
+            yield from read_patches(connection, group)
+
+    def content_key(self, name: str) -> str:
+        """A key that changes when anything is stored about a campaign. Raises UsageError for a label never used."""
+        with reading(self._engine) as connection:
+            return content_key(connection, name)
