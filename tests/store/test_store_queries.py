@@ -44,6 +44,7 @@ def test_a_report_counts_trajectories_by_planner_and_by_whose_fault_it_was(store
         "name": "smoke",
         "campaign_id": campaign,
         "instances": 2,
+        "replayed": 0,
         "planners": {
             "gold": {
                 "passed": 1, "unconfirmed": 0, "failed": 0, "infrastructure": 1, "open": 0,
