@@ -1,0 +1,105 @@
+"""The supervisor's programs: `python -m cli.server.programs NAME`, with the data directory of CRA_DATA_DIR."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from cli.server.connection import (
+    HEARTBEAT_SECONDS,
+    POOL,
+    Connection,
+    read_connection,
+    server_directory,
+    server_environment,
+)
+from cli.server.supervision import PROGRAMS, Program, terminate_with_supervisor
+from host.postgres import serve, socket_answers
+from host.private import private_directory, private_file
+from host.settings import load_settings
+from models.errors import CleanRoomError, UsageError
+from models.settings import Settings
+
+_NO_ORIGIN = "https://none.invalid"
+"""An origin that no page can have. An empty list would mean all; the UI is of the server's own origin."""
+_CRA = "import sys; sys.argv[0] = 'cra'; from cli.main import main; main()"
+
+
+def server_variables(settings: Settings, connection: Connection) -> dict[str, str]:
+    """The environment variables of the server itself."""
+    directory = server_directory(settings)
+    database = directory / "prefect.db"
+    return {
+        "PREFECT_HOME": str(directory / "engine"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": connection.engine_database or f"sqlite+aiosqlite:///{database}",
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(connection.port),
+        "PREFECT_SERVER_API_AUTH_STRING": connection.auth or "",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": _NO_ORIGIN,
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _environment() -> dict[str, str]:
+    """Our environment; `python` imports nothing from the working directory."""
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _postgres(directory: Path) -> None:
+    serve(directory / "postgres", directory)
+
+
+def _server(settings: Settings, connection: Connection, directory: Path) -> None:
+    if connection.store == "embedded":
+        while not socket_answers(directory):
+            time.sleep(0.2)
+    if connection.engine_database is None:
+        private_file(directory / "prefect.db")
+    private_directory(directory / "engine")
+    os.chdir(directory)  # no prefect.toml or .env of a working directory is read
+    environment = {**_environment(), **server_variables(settings, connection)}
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "prefect", "server", "start"], environment)  # noqa: S606
+
+
+def _worker(settings: Settings, connection: Connection) -> None:
+    environment = {**_environment(), **(server_environment(settings) or {})}
+    environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_SECONDS)
+    arguments = ["worker", "--pool", POOL, "--limit", str(connection.limit)]
+    os.execve(sys.executable, [sys.executable, "-P", "-c", _CRA, *arguments], environment)  # noqa: S606
+
+
+def _sweeper(settings: Settings) -> None:
+    os.environ |= server_environment(settings) or {}
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    from flows.server.sweeper import sweep_forever
+
+    sweep_forever()
+
+
+def main(name: str) -> None:
+    """Become a program. Raises UsageError for an unknown name or when `cra up` has not been run."""
+    if name not in PROGRAMS:
+        raise UsageError(f"{name} is none of {', '.join(PROGRAMS)}")
+    program: Program = name
+    terminate_with_supervisor(program)
+    if program == "postgres":
+        return _postgres(server_directory(load_settings()))
+    if (connection := read_connection(load_settings())) is None:
+        raise UsageError("no server is noted here; run `cra up`")
+    os.chdir(connection.directory)
+    settings = load_settings()  # with the cra.toml of that directory
+    if program == "server":
+        return _server(settings, connection, server_directory(settings))
+    return _worker(settings, connection) if program == "worker" else _sweeper(settings)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (CleanRoomError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
