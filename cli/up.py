@@ -93,7 +93,7 @@ def _wanted(
         auth = os.environ.get("PREFECT_API_AUTH_STRING")
         return Connection(url=url.rstrip("/"), auth=auth, own=False, directory=Path.cwd(), limit=limit)
     before = known if known is not None and known.own else None
-    port = port or (before.port if before is not None else _PORT)
+    port = port or (before.port if before is not None else None) or _PORT
     _check_port(port)
     kind = before.store if before is not None and postgres is None else _kind(postgres)
     engine, ours = _databases(directory, postgres, before, kind)

@@ -62,7 +62,7 @@ def _server(settings: Settings, connection: Connection, directory: Path) -> None
     private_directory(directory / "engine")
     os.chdir(directory)  # no prefect.toml or .env of a working directory is read
     environment = {**_environment(), **server_variables(settings, connection)}
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "prefect", "server", "start"], environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "flows.server.app"], environment)  # noqa: S606
 
 
 def _worker(settings: Settings, connection: Connection) -> None:

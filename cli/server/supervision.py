@@ -65,6 +65,7 @@ class Supervisor:
         configuration = self._directory / "supervisord.conf"
         private_file(configuration)
         configuration.write_text(_configuration(programs))
+        private_file(self.logs / "start.log")
         with (self.logs / "start.log").open("wb") as log:
             started = subprocess.Popen(
                 [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(configuration)],

@@ -55,6 +55,11 @@ class CodeWorker(ProcessWorker):
     job_configuration = CodeJobConfiguration
     _refused = ""
 
+    @classmethod
+    def __dispatch_key__(cls) -> str:
+        """Its own entry in the engine's table of worker types; for the server it is one for processes."""
+        return "clean-room-process"
+
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Start what is due, unless the versions differ: that is logged once, and looked at again at the next turn."""
         deployments = await self.client.read_deployments(
