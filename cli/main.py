@@ -52,6 +52,7 @@ COMMANDS = {
     "doctor": (
         "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, databases, server, disk, clock."
     ),
+    "backup": "Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.",
     "validate": "Judge patches by the hidden tests of their instances, as a campaign judges its candidates.",
     "corpus": "Look at repo packages.",
     "sandbox": "Run commands in the sandbox that tests get.",

@@ -100,6 +100,11 @@ def is_postgresql(target: str) -> bool:
     return _url(target).get_backend_name() == "postgresql"
 
 
+def sqlite_file(target: str) -> Path:
+    """The file of a SQLite database."""
+    return Path(_url(target).database or "")
+
+
 def copy_sqlite(source: Path, copy: Path) -> int:
     """Copy a SQLite database, also while others write it; the copy is one state of it. Returns its size in bytes.
 
