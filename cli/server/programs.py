@@ -62,7 +62,8 @@ def _server(settings: Settings, connection: Connection, directory: Path) -> None
     private_directory(directory / "engine")
     os.chdir(directory)  # no prefect.toml or .env of a working directory is read
     environment = {**_environment(), **server_variables(settings, connection)}
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "flows.server.app"], environment)  # noqa: S606
+    options = ["--without-trigrams"] if connection.store == "embedded" else []
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "flows.server.app", *options], environment)  # noqa: S606
 
 
 def _worker(settings: Settings, connection: Connection) -> None:

@@ -3,9 +3,13 @@
 The pages would otherwise report to the engine's makers from the operator's browser; no setting of the server ends that.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from store.trigrams import leave_out_trigrams
+
+WITHOUT_TRIGRAMS = "--without-trigrams"
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -36,12 +40,17 @@ def kept_to_itself(app: App) -> App:
     return answer
 
 
-def serve() -> None:
-    """Serve until told to end, at the address that the engine's settings give."""
+def serve(*, trigrams: bool) -> None:
+    """Serve until told to end, at the address that the engine's settings give.
+
+    `trigrams` says whether its PostgreSQL has the extension pg_trgm.
+    """
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
+    if not trigrams:
+        leave_out_trigrams()
     api = get_current_settings().server.api
     uvicorn.run(
         kept_to_itself(create_app(final=True)),
@@ -54,4 +63,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(trigrams=WITHOUT_TRIGRAMS not in sys.argv)
