@@ -1,7 +1,7 @@
 """A PostgreSQL without the extension pg_trgm: the wheel with its programs has none of the contributed modules.
 
-The engine's server asks for it in its migrations, for eight indexes that make searches for a part of a name faster. Without
-them such a search reads the whole table; nothing else differs.
+The engine's server asks for it in its migrations, for eight indexes that make searches for a part of a name faster.
+Without them such a search reads the whole table; nothing else differs.
 """
 
 import re
