@@ -12,12 +12,13 @@ from cli.local_engine import NAMED
 from cli.options import JsonOption
 from cli.output import errors, print_json, table
 from cli.server.connection import read_connection, server_client_settings
-from cli.status import LEAST_FREE, MOST_SKEW
+from cli.status import LEAST_FREE
 from host.process import run
 from host.settings import load_settings
 from models.errors import CleanRoomError
 from models.plans import Frozen
 from models.settings import Settings
+from store.upkeep import MOST_SKEW
 
 Verdict = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}

@@ -17,12 +17,10 @@ from models.errors import CleanRoomError
 from models.plans import Frozen
 from models.settings import Settings
 from store.database import HEADS, DatabaseKind
-from store.upkeep import database_facts
+from store.upkeep import MOST_SKEW, database_facts
 
 LEAST_FREE = 2**30
 """Bytes that should be free on the disks of data and cache."""
-MOST_SKEW = 60.0
-"""Seconds that this machine's clock may differ from the server's or the database's."""
 _CAMPAIGNS = 5
 
 

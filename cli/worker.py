@@ -13,10 +13,10 @@ from host.settings import load_settings
 from models.errors import UsageError
 from models.settings import Settings
 from store.runs import open_raw_store
-from store.upkeep import database_facts, is_postgresql
+from store.upkeep import MOST_SKEW, database_facts, is_postgresql
 
-MOST_SKEW = 60.0
-"""Seconds that this machine's clock may differ before it is warned of."""
+POLL_SECONDS = 5
+"""Between two looks for work: what a run waits at most before it starts."""
 
 
 def worker(
@@ -31,9 +31,12 @@ def worker(
     the code here is of another version than the deployments, and with 1 when database or server cannot be reached.
     """
     settings = load_settings()
-    with server_client_settings(settings):
-        os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
-        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # what flows say goes to the server
+    os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # other commands keep the engine quiet
+    paces = {
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_WORKER_QUERY_SECONDS": str(POLL_SECONDS),
+    }
+    with server_client_settings(settings, paces):
         settings = load_settings()  # with the databases of the server
         _check_databases(settings)
 

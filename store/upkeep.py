@@ -9,6 +9,8 @@ from host.private import private_file
 from models.errors import DatabaseError
 from store.database import DatabaseKind, _explain, _postgresql_engine, _url, reading, shown, version_table
 
+MOST_SKEW = 60.0
+"""Seconds that a machine's clock may differ from the database's or the server's before it is warned of."""
 _CHECK_SECONDS = 5
 
 

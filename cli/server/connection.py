@@ -6,7 +6,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -144,10 +144,10 @@ def database_variables(settings: Settings, connection: Connection) -> dict[str, 
 
 
 @contextlib.contextmanager
-def server_client_settings(settings: Settings) -> Iterator[None]:
+def server_client_settings(settings: Settings, defaults: Mapping[str, str] | None = None) -> Iterator[None]:
     """Within this context, the engine's clients of this process talk to the server.
 
-    Raises UsageError if there is no server to talk to.
+    `defaults` are further variables, for where nothing else sets them. Raises UsageError if there is no server.
     """
     wanted = server_environment(settings)
     if wanted is None:
@@ -156,7 +156,7 @@ def server_client_settings(settings: Settings) -> Iterator[None]:
     if os.environ.get(NAMED) is None:
         for name in [name for name in os.environ if name.startswith("PREFECT_") and "LOGGING" not in name]:
             del os.environ[name]
-    os.environ |= wanted
+    os.environ |= {**(defaults or {}), **os.environ, **wanted}
     known = "prefect" in sys.modules
     try:
         import prefect.context

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from cli.server.connection import (
-    HEARTBEAT_SECONDS,
     POOL,
     Connection,
     read_connection,
@@ -68,7 +67,6 @@ def _server(settings: Settings, connection: Connection, directory: Path) -> None
 
 def _worker(settings: Settings, connection: Connection) -> None:
     environment = {**_environment(), **(server_environment(settings) or {})}
-    environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_SECONDS)
     arguments = ["worker", "--pool", POOL, "--limit", str(connection.limit)]
     os.execve(sys.executable, [sys.executable, "-P", "-c", _CRA, *arguments], environment)  # noqa: S606
 

@@ -16,9 +16,6 @@ from flows.server.deployments import TAG, other_version, our_deployments
 from host.code_version import code_version
 from models.errors import UsageError
 
-POLL_SECONDS = 5
-"""Between two looks for work: what a run waits at most before it starts."""
-
 
 def check_version(client: SyncPrefectClient) -> int:
     """The number of our deployments on the server. Raises UsageError if they were made from other code than this."""
@@ -77,7 +74,6 @@ def run_worker(pool: str, name: str, limit: int) -> None:
     """Work until the process is told to end. A flow run has the heartbeats that the environment sets."""
     from prefect.utilities.processutils import setup_signal_handlers_worker
 
-    os.environ.setdefault("PREFECT_WORKER_QUERY_SECONDS", str(POLL_SECONDS))
     setup_signal_handlers_worker(os.getpid(), "the worker", lambda *text: None)
     worker = CodeWorker(work_pool_name=pool, name=name, limit=limit, create_pool_if_not_found=False)
     asyncio.run(worker.start(printer=lambda *text: None))

@@ -64,7 +64,7 @@ def test_all_files_are_private_and_a_damaged_note_is_refused_without_what_it_hol
     server, ours = embedded_urls(server_directory(settings), "word")
     assert "word" in server
     assert "word" not in ours
-    files = [path for path in (tmp_path / "data").rglob("*")]
+    files = list((tmp_path / "data").rglob("*"))
     assert len(files) >= 4
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     note = server_directory(settings) / "connection.json"
