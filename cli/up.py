@@ -72,7 +72,8 @@ def up(
         _furnish(settings)
         for program in ("worker", "sweeper"):
             _say(program, "started" if supervisor.run(program) else "already runs")
-        _check(supervisor)
+        with waiting("waiting for the worker"):
+            _wait_for_worker(settings, supervisor)
     _tell(settings, connection, supervisor)
 
 
@@ -237,14 +238,25 @@ def _furnish(settings: Settings) -> None:
                 raise unreachable(client, error) from error
 
 
-def _check(supervisor: Supervisor) -> None:
-    """Raise InfrastructureError if a program ended as soon as it was started."""
-    deadline = time.monotonic() + 10
-    while any(each.state == "STARTING" for each in supervisor.states() or []) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    for each in supervisor.states() or []:
-        if each.state != "RUNNING":
-            raise InfrastructureError(f"{each.name} does not keep running; {supervisor.last_words(each.name)}")
+def _wait_for_worker(settings: Settings, supervisor: Supervisor) -> None:
+    """Wait until the worker has told the server of itself. Raises InfrastructureError if a program does not keep up."""
+    from prefect.client.orchestration import get_client
+
+    from flows.server.state import workers
+
+    deadline = time.monotonic() + _START_SECONDS
+    with server_client_settings(settings), get_client(sync_client=True) as client:
+        while True:
+            states = {each.name: each for each in supervisor.states() or []}
+            failing = [each.name for each in states.values() if each.state not in ("STARTING", "RUNNING")]
+            if failing or time.monotonic() > deadline:
+                name = failing[0] if failing else "worker"
+                raise InfrastructureError(f"{name} does not keep running; {supervisor.last_words(name)}")
+            ours = f"-{states['worker'].pid}"
+            settled = all(each.state == "RUNNING" for each in states.values())
+            if settled and any(each.online and each.name.endswith(ours) for each in workers(client, POOL)):
+                return
+            time.sleep(0.5)
 
 
 def _tell(settings: Settings, connection: Connection, supervisor: Supervisor) -> None:

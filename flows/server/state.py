@@ -62,7 +62,7 @@ def server_state(client: SyncPrefectClient, pool: str) -> ServerState:
     """The state of a server. Raises InfrastructureError if it does not answer, or not to this password."""
     try:
         deployments = our_deployments(client)
-        workers = _workers(client, pool)
+        there = workers(client, pool)
         unfinished = _runs(client, [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING, StateType.PAUSED])
         scheduled = _runs(client, [StateType.SCHEDULED])
         over = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
@@ -71,7 +71,7 @@ def server_state(client: SyncPrefectClient, pool: str) -> ServerState:
     except (httpx.HTTPError, PrefectHTTPStatusError, OSError) as error:
         raise unreachable(client, error) from error
     now = datetime.now(UTC) - timedelta(seconds=skew)
-    online = any(worker.online for worker in workers)
+    online = any(worker.online for worker in there)
     due = [each for each in scheduled if (each.next_scheduled_start_time or now) <= now]
     late = [_line(each, _late(each, now, online)) for each in due]
     return ServerState(
@@ -79,7 +79,7 @@ def server_state(client: SyncPrefectClient, pool: str) -> ServerState:
         skew=skew,
         other_code=other_version(deployments, code_version()),
         deployments=len(deployments),
-        workers=tuple(workers),
+        workers=tuple(there),
         running=(*(_line(each, _pending(each, now)) for each in unfinished), *(each for each in late if each.stuck)),
         waiting=len(due),
         recent=tuple(_line(each) for each in recent),
@@ -107,7 +107,8 @@ def unreachable(client: SyncPrefectClient, error: Exception) -> InfrastructureEr
     return InfrastructureError(f"{client.api_url} does not answer ({type(error).__name__}); start it with `cra up`")
 
 
-def _workers(client: SyncPrefectClient, pool: str) -> list[WorkerLine]:
+def workers(client: SyncPrefectClient, pool: str) -> list[WorkerLine]:
+    """The workers of a pool that are online, or were within the last hour."""
     try:
         answer = client._client.post(f"/work_pools/{pool}/workers/filter", json={})
     except ObjectNotFound:
