@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,96 +17,119 @@ from tests.support.server_runs import ServerRuns, seconds_until, server_runs
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerRuns, list[str]]]:
+    """A server with code of its own, made by two `cra up` at once, and what these said."""
+    folder = tmp_path_factory.mktemp("up")
+    root, code = Path(__file__).parents[2], folder / "code"
+    code.mkdir()
+    for room in {path.parent for path in root.glob("*/__init__.py")} - {root / "tests", root / "benchmarks"}:
+        shutil.copytree(room, code / room.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "prefect.yaml", code)
+    server = ServerRuns(folder, PYTHONPATH=str(code))
+    try:
+        both = [server.start("up", "--port", str(server.port)) for _ in range(2)]
+        said = [each.communicate(timeout=400)[0] for each in both]
+        assert [each.returncode for each in both] == [0, 0], said
+        yield server, said
+    finally:
+        down = server.cra("down")
+    assert down.returncode == 0, down.stderr
+    assert server.processes("") == []
+    assert server.cra("down").stdout == "nothing runs\n"
+
+
+@pytest.fixture
+def server(started: tuple[ServerRuns, list[str]]) -> ServerRuns:
+    """That server, with its worker on line."""
+    seconds_until(lambda: well(started[0]), 180)
+    return started[0]
+
+
 def programs(server: ServerRuns) -> dict[str, int]:
     found = json.loads(server.cra("status", "--json").stdout)
     return {each["name"]: each["pid"] for each in found["programs"]}
 
 
-def online(server: ServerRuns) -> bool:
+def well(server: ServerRuns) -> bool:
     return server.cra("status").returncode == 0
 
 
-def test_up_twice_at_once_and_again_makes_everything_once(tmp_path: Path) -> None:
-    server = ServerRuns(tmp_path)
-    try:
-        both = [server.start("up", "--port", str(server.port)) for _ in range(2)]
-        said = [each.communicate(timeout=400)[0] for each in both]
-        assert [each.returncode for each in both] == [0, 0], said
-        assert sorted("supervisor: started" in each for each in said) == [False, True]
-        assert sorted("deployment campaign: made" in each for each in said) == [False, True]
-        before = programs(server)
-        again = server.cra("up")
-        assert again.returncode == 0
-        assert all("made" not in line and "changed" not in line for line in again.stdout.splitlines())
-        assert programs(server) == before
-        assert set(before) == {"server", "worker", "sweeper"}
-        assert len(server.ask("/deployments/filter", limit=50)) == 10
-        assert len(server.ask("/automations/filter", limit=50)) == 1
-        assert server.cra("up", "--postgres", "embedded").returncode == 2
-    finally:
-        assert server.cra("down").returncode == 0
-    assert server.processes("") == []
-    assert server.cra("down").stdout == "nothing runs\n"
+def test_two_at_once_and_once_more_make_everything_once(
+    started: tuple[ServerRuns, list[str]], server: ServerRuns
+) -> None:
+    said = started[1]
+    assert sorted("supervisor: started" in each for each in said) == [False, True]
+    assert sorted("deployment campaign: made" in each for each in said) == [False, True]
+    before = programs(server)
+    again = server.cra("up")
+    assert again.returncode == 0
+    assert all("made" not in line and "changed" not in line for line in again.stdout.splitlines())
+    assert programs(server) == before
+    assert set(before) == {"server", "worker", "sweeper"}
+    assert len(server.ask("/deployments/filter", limit=50)) == 10
+    assert len(server.ask("/automations/filter", limit=50)) == 1
 
 
-def test_status_says_what_is_wrong_and_what_was_killed_comes_back(tmp_path: Path) -> None:
-    server = ServerRuns(tmp_path)
-    assert server.cra("status").returncode == 1  # there is none
-    (tmp_path / "a").mkdir()
-    with server_runs(tmp_path / "a") as server:
-        seconds_until(lambda: online(server), 120)
-        assert server.cra("doctor").returncode == 0
-        before = programs(server)
-        for name in ("server", "worker", "sweeper"):
-            os.kill(before[name], 9)
-        assert server.cra("status").returncode == 1
-        seconds_until(lambda: online(server), 180)
-        assert not set(before.values()) & set(programs(server).values())
-
-        supervisor = int((tmp_path / "a" / "data" / "server" / "supervisord.pid").read_text())
-        os.kill(supervisor, 9)  # its programs end with it
-        seconds_until(lambda: server.processes("cli.server") + server.processes("flows.server") == [], 60)
-        assert server.cra("up").returncode == 0
-        seconds_until(lambda: online(server), 120)
+@pytest.mark.parametrize("option", [("--postgres", "embedded"), ("--port", "1"), ("--limit", "9")])
+def test_what_runs_is_not_changed_under_way(server: ServerRuns, option: tuple[str, str]) -> None:
+    refused = server.cra("up", *option)
+    assert refused.returncode == 2
+    assert "cra down" in refused.stderr
 
 
-def test_nobody_without_the_password_is_answered_and_it_is_on_no_command_line(tmp_path: Path) -> None:
-    with server_runs(tmp_path) as server:
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/admin/version", timeout=20)
-        assert refused.value.code == 401
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=20) as page:
-            assert "connect-src 'self'" in page.headers["Content-Security-Policy"]
-        _, _, password = (tmp_path / "data" / "server" / "password").read_text().strip().partition(":")
-        lines = [Path(f"/proc/{process}/cmdline").read_bytes() for process in server.processes("")]
-        assert len(lines) >= 4
-        assert not any(password.encode() in line for line in lines)
-        told = [*(tmp_path / "data" / "server" / "logs").iterdir(), tmp_path / "data" / "server" / "supervisord.conf"]
-        assert not any(password.encode() in path.read_bytes() for path in told)
-        assert [path for path in (tmp_path / "data" / "server").rglob("*") if path.stat().st_mode & 0o077] == []
+def test_nobody_without_the_password_is_answered_and_it_is_nowhere_else(server: ServerRuns) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/admin/version", timeout=20)
+    assert refused.value.code == 401
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=20) as page:
+        assert "connect-src 'self'" in page.headers["Content-Security-Policy"]
+    ours = server.folder / "data" / "server"
+    _, _, password = (ours / "password").read_text().strip().partition(":")
+    lines = [Path(f"/proc/{process}/cmdline").read_bytes() for process in server.processes("")]
+    assert len(lines) >= 4
+    assert not any(password.encode() in line for line in lines)
+    told = [*(ours / "logs").iterdir(), ours / "supervisord.conf"]
+    assert not any(password.encode() in path.read_bytes() for path in told)
+    assert [path for path in ours.rglob("*") if path.name != "up.lock" and path.stat().st_mode & 0o077] == []
 
 
-def test_a_worker_of_other_code_is_refused_with_both_versions_and_takes_no_runs(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    code = tmp_path / "code"
-    code.mkdir()
-    rooms = [path.parent for path in root.glob("*/__init__.py") if path.parent.name not in ("tests", "benchmarks")]
-    for room in rooms:
-        shutil.copytree(room, code / room.name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(root / "prefect.yaml", code)
-    with server_runs(tmp_path, PYTHONPATH=str(code)) as server:
-        seconds_until(lambda: online(server), 120)
-        (code / "models" / "errors.py").write_text((code / "models" / "errors.py").read_text() + "\n# newer\n")
-        refused = server.cra("worker")
-        assert refused.returncode == 2
-        versions = {word.strip(",;") for word in refused.stderr.split() if "+" in word}
-        assert len(versions) == 2
-        run = server.begin("prepare/prepare", source="/nowhere")  # for the worker that started before the change
-        log = tmp_path / "data" / "server" / "logs" / "worker.log"
-        seconds_until(lambda: "no runs are taken" in log.read_text(), 60)
-        assert server.state(run) == "Scheduled"
-        assert server.cra("up").returncode == 0
-        seconds_until(lambda: server.state(run) == "Failed", 120)
+def test_doctor_finds_what_a_campaign_needs(server: ServerRuns) -> None:
+    found = json.loads(server.cra("doctor", "--json").stdout)
+    verdicts = {each["what"]: each["verdict"] for each in found}
+    assert {verdicts[what] for what in ("sandbox", "git", "uv", "raw database", "server", "workers")} == {"ok"}
+    assert verdicts["corpus"] == "warning"  # there is none
+    assert all(each["remedy"] for each in found if each["verdict"] != "ok")
+    bad = json.loads(server.cra("doctor", "--json", CRA_RAW_DATABASE="postgresql://127.0.0.1:9/x").stdout)
+    assert {each["what"]: each["verdict"] for each in bad}["databases"] == "failed"
+
+
+def test_what_was_killed_comes_back_and_status_says_so(server: ServerRuns) -> None:
+    before = programs(server)
+    for name in ("server", "worker", "sweeper"):
+        os.kill(before[name], 9)
+    assert server.cra("status").returncode == 1
+    seconds_until(lambda: well(server), 180)
+    assert not set(before.values()) & set(programs(server).values())
+
+    os.kill(int((server.folder / "data" / "server" / "supervisord.pid").read_text()), 9)
+    seconds_until(lambda: server.processes("-m flows.server") + server.processes("main() worker") == [], 60)
+    assert server.cra("up").returncode == 0
+    assert well(server)
+
+
+def test_a_worker_of_other_code_is_refused_with_both_versions_and_takes_no_runs(server: ServerRuns) -> None:
+    changed = server.folder / "code" / "models" / "errors.py"
+    changed.write_text(changed.read_text() + "\n# newer\n")
+    refused = server.cra("worker")
+    assert refused.returncode == 2
+    assert len({word.strip(",;") for word in refused.stderr.split() if "+" in word}) == 2
+    run = server.begin("prepare/prepare", source="/nowhere")  # for the worker that started before the change
+    log = server.folder / "data" / "server" / "logs" / "worker.log"
+    seconds_until(lambda: "no runs are taken" in log.read_text(), 60)
+    assert server.state(run) == "Scheduled"
+    assert server.cra("up").returncode == 0
+    seconds_until(lambda: server.state(run) == "Failed", 180)
 
 
 def test_embedded_postgresql_serves_workers_reports_and_backups(sample: RepoPackage, tmp_path: Path) -> None:
