@@ -1,7 +1,10 @@
-"""What larger batches of the server's recorders gain: `python -m benchmarks.recorder [--tasks 1000] [--sizes 1,50,200]`.
+"""What larger batches of the server's recorders gain.
 
-For each size (0: the server's own) a fresh PostgreSQL and server; a flow of so many tasks that do nothing; then the seconds
-until the server knows the end of each, and the CPU time of server and database. All sizes in one run: compare ratios.
+    uv run python -m benchmarks.recorder [--tasks 1000] [--sizes 0,10,50,200]
+
+For each size (0: the server's own) a fresh PostgreSQL and server; a flow of so many tasks that do nothing; then the
+seconds until the server knows the end of each, and the CPU time of server and database. All sizes in one run: compare
+ratios.
 """
 
 import argparse

@@ -90,10 +90,10 @@ def _wanted(
         _refuse_changes(known, postgres, port, limit)
         return known
     limit = limit or (known.limit if known is not None else 1)
-    if url := os.environ.get(NAMED):
+    before = known if known is not None and known.own else None
+    if (url := os.environ.get(NAMED)) and not (before is not None and before.is_at(url)):
         auth = os.environ.get("PREFECT_API_AUTH_STRING")
         return Connection(url=url.rstrip("/"), auth=auth, own=False, directory=Path.cwd(), limit=limit)
-    before = known if known is not None and known.own else None
     port = port or (before.port if before is not None else None) or _PORT
     _check_port(port)
     kind = before.store if before is not None and postgres is None else _kind(postgres)

@@ -7,10 +7,24 @@ Without them such a search reads the whole table; nothing else differs.
 import re
 from typing import Any
 
+from store.database import reading
+from store.upkeep import short_lived_engine
+
 _WANTS_TRIGRAMS = re.compile(
     r"\b(gin_trgm_ops|EXTENSION\s+IF\s+(NOT\s+)?EXISTS\s+pg_trgm|trgm_ix_\w+)\b", re.IGNORECASE
 )
 _SCHEMA_CHANGE = re.compile(r"\s*(CREATE|DROP)\s", re.IGNORECASE)
+
+
+def has_trigrams(target: str) -> bool:
+    """Whether a PostgreSQL server has the extension. Raises DatabaseError when it cannot be reached within seconds."""
+    engine = short_lived_engine(target)
+    try:
+        with reading(engine) as connection:
+            query = "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'"
+            return bool(connection.exec_driver_sql(query).scalar_one())
+    finally:
+        engine.dispose()
 
 
 def without_trigrams(statement: str) -> str:

@@ -3,11 +3,14 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from host.private import private_file
 from models.errors import DatabaseError
 from store.database import DatabaseKind, _explain, _postgresql_engine, _url, reading, shown, version_table
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 MOST_SKEW = 60.0
 """Seconds that a machine's clock may differ from the database's or the server's before it is warned of."""
@@ -28,18 +31,14 @@ def database_facts(target: str, kind: DatabaseKind) -> DatabaseFacts:
 
     Raises DatabaseError when it cannot be reached within seconds.
     """
-    from sqlalchemy import create_engine, event, inspect
+    from sqlalchemy import inspect
     from sqlalchemy.exc import SQLAlchemyError
 
     url = _url(target)
-    if url.get_backend_name() == "sqlite":
-        path = Path(url.database or "")
-        if not path.is_file():
-            return DatabaseFacts(str(path), None, 0, 0.0)
-        engine = create_engine(url)
-    else:
-        engine = create_engine(url, connect_args={"connect_timeout": _CHECK_SECONDS})
-    event.listen(engine, "handle_error", _explain)
+    path = Path(url.database or "")
+    if url.get_backend_name() == "sqlite" and not path.is_file():
+        return DatabaseFacts(str(path), None, 0, 0.0)
+    engine = short_lived_engine(target)
     try:
         with reading(engine) as connection:
             known = version_table(kind) in inspect(connection).get_table_names()
@@ -57,6 +56,20 @@ def database_facts(target: str, kind: DatabaseKind) -> DatabaseFacts:
     finally:
         engine.dispose()
     return DatabaseFacts(shown(url), schema, size, skew)
+
+
+def short_lived_engine(target: str) -> "Engine":
+    """An engine for a question: nothing is made or migrated, and a server that is away is given up within seconds."""
+    from sqlalchemy import create_engine, event
+
+    url = _url(target)
+    sqlite = url.get_backend_name() == "sqlite"
+    try:
+        engine = create_engine(url, connect_args={} if sqlite else {"connect_timeout": _CHECK_SECONDS})
+    except ModuleNotFoundError as error:
+        raise DatabaseError("PostgreSQL needs psycopg; install clean-room-agent[postgres]") from error
+    event.listen(engine, "handle_error", _explain)
+    return engine
 
 
 def create_databases(server: str, names: list[str]) -> list[str]:

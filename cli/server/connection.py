@@ -45,6 +45,10 @@ class Connection(Frozen):
     directory: Path = Field(description="where `cra up` was run: the worker reads cra.toml there")
     limit: int = Field(1, description="flow runs at a time of the worker that it started")
 
+    def is_at(self, url: str) -> bool:
+        """Whether an address is this server's, as `cra up` started it."""
+        return self.own and url.rstrip("/") == self.url
+
     @property
     def port(self) -> int | None:
         """Port of its API, if the address has one."""
@@ -111,10 +115,12 @@ def server_environment(settings: Settings) -> dict[str, str] | None:
     A server named by PREFECT_API_URL wins, with the user's own settings. With the one of `cra up` come the databases
     that its workers use, unless the settings name others. Whether it runs is not asked.
     """
-    if url := os.environ.get(NAMED):
+    connection = read_connection(settings)
+    named = os.environ.get(NAMED)
+    if named and (connection is None or not connection.is_at(named)):
         auth = os.environ.get("PREFECT_API_AUTH_STRING")
-        return {NAMED: url, **({"PREFECT_API_AUTH_STRING": auth} if auth else {})}
-    if (connection := read_connection(settings)) is None:
+        return {NAMED: named, **({"PREFECT_API_AUTH_STRING": auth} if auth else {})}
+    if connection is None:
         return None
     home = settings.data_dir.absolute() / "server" / "engine"
     return {

@@ -13,11 +13,12 @@ from cli.server.connection import (
     server_environment,
 )
 from cli.server.supervision import PROGRAMS, Program, terminate_with_supervisor
-from host.postgres import serve, socket_answers
+from host.postgres import serve
 from host.private import private_directory, private_file
 from host.settings import load_settings
-from models.errors import CleanRoomError, UsageError
+from models.errors import CleanRoomError, DatabaseError, UsageError
 from models.settings import Settings
+from store.trigrams import has_trigrams
 
 _NO_ORIGIN = "https://none.invalid"
 """An origin that no page can have. An empty list would mean all; the UI is of the server's own origin."""
@@ -63,16 +64,26 @@ def _postgres(directory: Path) -> None:
 
 
 def _server(settings: Settings, connection: Connection, directory: Path) -> None:
-    if connection.store == "embedded":
-        while not socket_answers(directory):
-            time.sleep(0.2)
     if connection.engine_database is None:
         private_file(directory / "prefect.db")
     private_directory(directory / "engine")
     os.chdir(directory)  # no prefect.toml or .env of a working directory is read
     environment = {**_environment(), **server_variables(settings, connection)}
-    options = ["--without-trigrams"] if connection.store == "embedded" else []
+    options = [] if connection.engine_database is None or _has_trigrams(connection) else ["--without-trigrams"]
     os.execve(sys.executable, [sys.executable, "-P", "-m", "flows.server.app", *options], environment)  # noqa: S606
+
+
+def _has_trigrams(connection: Connection) -> bool:
+    """Whether the server's PostgreSQL has the extension that it uses, once that answers."""
+    assert connection.engine_database is not None
+    said = ""
+    while True:
+        try:
+            return has_trigrams(connection.engine_database.replace("+asyncpg", "", 1).replace("?ssl=", "?sslmode="))
+        except DatabaseError as error:
+            if str(error) != said:
+                print(said := str(error), file=sys.stderr, flush=True)
+        time.sleep(1)
 
 
 def _worker(settings: Settings, connection: Connection) -> None:
