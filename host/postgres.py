@@ -16,6 +16,7 @@ from models.errors import InfrastructureError, UsageError
 MAJOR = 18
 USER = "clean_room"
 SOCKET = ".s.PGSQL.5432"
+_NEVER_ROOT = ("initdb", "postgres")
 _CLONE_NEWUSER = 0x10000000
 _INSIDE = 65534
 _PR_SET_PDEATHSIG = 1
@@ -70,7 +71,7 @@ def run_program(name: str, arguments: list[str], *, env: dict[str, str] | None =
             text=True,
             timeout=timeout,
             check=False,
-            preexec_fn=leave_root,
+            preexec_fn=leave_root if name in _NEVER_ROOT else None,
         )
     except subprocess.SubprocessError as error:  # a time-out, or the user namespace was refused
         raise InfrastructureError(f"{name} could not run: {error}; run it as an ordinary user") from error
