@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cli.local_engine import NAMED
 from cli.options import JsonOption
-from cli.output import errors, print_json, table
+from cli.output import errors, print_json, printable, table
 from cli.server.connection import read_connection, server_client_settings
 from cli.status import LEAST_FREE
 from host.process import run
@@ -48,7 +48,10 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         print_json([finding.model_dump(mode="json") for finding in findings])
     else:
-        rows = [[f.what, Text(f.verdict, style=_STYLES[f.verdict]), f.found, f.remedy] for f in findings]
+        rows = [
+            [f.what, Text(f.verdict, style=_STYLES[f.verdict]), printable(f.found), printable(f.remedy)]
+            for f in findings
+        ]
         table("Doctor", ["checked", "verdict", "found", "remedy"], rows)
     if any(finding.verdict == "failed" for finding in findings):
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ import typer
 
 from cli.local_engine import NAMED
 from cli.options import JsonOption
-from cli.output import console, errors, print_json, table, waiting
+from cli.output import console, errors, print_json, printable, table, waiting
 from cli.server.connection import POOL, Connection, read_connection, server_client_settings, server_directory
 from cli.server.supervision import Supervisor
 from host.settings import load_settings
@@ -165,22 +165,30 @@ def _print(found: Status) -> None:
         )
     if found.server:
         workers = found.server["workers"]
-        table("Workers", ["worker", "online", "last seen"], [[w["name"], w["online"], w["seen"]] for w in workers])
-        lines = [[r["name"], r["state"], r["since"], r["stuck"]] for r in found.server["running"]]
+        lines = [[printable(w["name"]), "yes" if w["online"] else "no", _time(w["seen"])] for w in workers]
+        table("Workers", ["worker", "online", "last seen"], lines)
+        lines = [[printable(r["name"]), r["state"], _time(r["since"]), r["stuck"]] for r in found.server["running"]]
         table("Runs under way", ["run", "state", "since", "stuck"], lines)
         console.print(f"waiting for a worker: {found.server['waiting']}")
-        lines = [[r["name"], r["state"], r["since"]] for r in found.server["recent"]]
+        lines = [[printable(r["name"]), r["state"], _time(r["since"])] for r in found.server["recent"]]
         table("Runs that ended last", ["run", "state", "at"], lines)
     lines = [[d["kind"], d["where"], d["schema"] or "new", _size(d["bytes"])] for d in found.databases]
     table("Databases", ["database", "where", "schema", "size"], lines, right=["size"])
-    lines = [[c["name"], c["started_at"], c["known"], c["closed"], c["passed"]] for c in found.campaigns]
+    lines = [
+        [printable(c["name"]), _time(c["started_at"]), c["known"], c["closed"], c["passed"]] for c in found.campaigns
+    ]
     columns = ["campaign", "started", "begun", "closed", "passed"]
     table("Last campaigns", columns, lines, right=["begun", "closed", "passed"])
     table("Disks", ["disk", "path", "free"], [[d["what"], d["path"], _size(d["free"])] for d in found.disks])
     for problem in found.problems:
-        errors.print(f"wrong: {problem}", style="red", markup=False, soft_wrap=True)
+        errors.print(f"wrong: {printable(problem)}", style="red", markup=False, soft_wrap=True)
     if not found.problems:
         console.print("all is well", style="green")
+
+
+def _time(moment: str | None) -> str:
+    """A moment to the second, in UTC."""
+    return "never" if moment is None else moment[:19].replace("T", " ") + " UTC"
 
 
 def _size(size: int | None) -> str:

@@ -263,8 +263,12 @@ def _tell(settings: Settings, connection: Connection, supervisor: Supervisor) ->
     console.print(f"\nUI: {connection.page}", markup=False, soft_wrap=True)
     if connection.own:
         path = server_directory(settings) / "password"
-        console.print(f"its password is in {path} (user and password in one, as the UI asks for it)", soft_wrap=True)
-    console.print(f"worker: reads cra.toml in {connection.directory}; logs: {supervisor.logs}", soft_wrap=True)
+        console.print(
+            f"its password is in {path} (user and password in one, as the UI asks for it)", markup=False, soft_wrap=True
+        )
+    console.print(
+        f"worker: reads cra.toml in {connection.directory}; logs: {supervisor.logs}", markup=False, soft_wrap=True
+    )
     missing = [name for name in ("raw_database", "curated_database") if getattr(settings, name) is None]
     if connection.database is not None and missing and connection.store == "embedded":
         console.print("\nFor commands here to read what the workers write, put into cra.toml:", soft_wrap=True)
