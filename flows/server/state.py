@@ -104,6 +104,9 @@ def unreachable(client: SyncPrefectClient, error: Exception) -> InfrastructureEr
         return InfrastructureError(
             f"{client.api_url} refuses the password; set PREFECT_API_AUTH_STRING to USER:PASSWORD"
         )
+    if isinstance(error, PrefectHTTPStatusError):
+        code = error.response.status_code
+        return InfrastructureError(f"{client.api_url} answers with {code}; see whether its database runs: `cra status`")
     return InfrastructureError(f"{client.api_url} does not answer ({type(error).__name__}); start it with `cra up`")
 
 
