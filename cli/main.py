@@ -45,6 +45,18 @@ COMMANDS = {
     "serve": (
         "Serve a base with every active adapter, and follow promotions and rollbacks while it runs. Ctrl-C ends it."
     ),
+    "up": (
+        "Start the server, a worker, and what heals after a kill; make work pool, deployments and automation on it."
+    ),
+    "down": "Stop what `cra up` started, and only that: worker with its flow runs, server, database, supervisor.",
+    "worker": "Take flow runs of the server's work pool and run them here, one at a time, until Ctrl-C.",
+    "status": (
+        "Show server, programs, workers, runs, databases, last campaigns and disks, and what is wrong with them."
+    ),
+    "doctor": (
+        "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, databases, server, disk, clock."
+    ),
+    "backup": "Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.",
     "validate": "Judge patches by the hidden tests of their instances, as a campaign judges its candidates.",
     "corpus": "Look at repo packages.",
     "sandbox": "Run commands in the sandbox that tests get.",

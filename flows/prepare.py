@@ -1,11 +1,13 @@
 """The prepare flow: a repository becomes a repo package."""
 
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.progress import progress_listener
 from flows.window import completed
@@ -28,17 +30,28 @@ Validated = tuple[Instance, dict[str, float]]
 
 
 @flow(name="prepare", flow_run_name="prepare {source}", persist_result=False)
-def prepare(source: str, corpus: Path, max_commits: int = 50, sandbox: str | None = None) -> Manifest:
+def prepare(
+    source: str,
+    corpus: Path | None = None,
+    max_commits: Annotated[int, Field(ge=1)] = 50,
+    sandbox: str | None = None,
+) -> Manifest:
     """Make the repo package of one repository under `corpus` and return its manifest.
 
     A commit that cannot be validated stays in the manifest with its reason; the flow fails only when the
     repository itself cannot be read.
+
+    Args:
+        source: a git URL, or the path of a repository on the worker's machine
+        corpus: folder in which the package is made; unset: the worker's corpus
+        max_commits: most commits that are made into instances
+        sandbox: auto or bubblewrap; none only for code you trust
     """
     settings = load_settings()
     runtime = open_runtime(settings, sandbox)
     watch = progress_listener()
 
-    origin = clone_source(source, corpus)
+    origin = clone_source(source, settings.corpus.absolute() if corpus is None else corpus)
     watch.start(f"{origin.name}: mine", 1)
     mined = mine_commits(origin.name, opaque_argument(origin.git), settings.mining)
     watch.advance(f"{origin.name}: mine", f"{mined.funnel.kept} kept")

@@ -1,0 +1,85 @@
+"""`cra backup`: copies of all databases in one directory, while everything runs."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import JsonOption
+from cli.output import console, print_json, waiting
+from cli.server.connection import database_variables, read_connection, server_directory
+from host.code_version import code_version
+from host.postgres import programs, run_program
+from host.private import private_directory, private_file
+from host.settings import load_settings
+from models.errors import InfrastructureError, UsageError
+from models.settings import Settings
+from store.upkeep import copy_sqlite, is_postgresql, password_apart, sqlite_file
+
+_LIST = "backup.json"
+_DUMP_SECONDS = 6 * 3600
+
+
+def backup(
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A new or empty directory.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.
+
+    Each copy is one state of its database: of SQLite a file, of PostgreSQL a dump for pg_restore. backup.json lists
+    them with hashes and the command that restores each. Bases, adapters, datasets, keys and repo packages are plain
+    files under the data directory and are not copied.
+    """
+    settings = load_settings()
+    if directory.exists() and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty; give a new directory")
+    try:
+        private_directory(directory)
+        copies = [_copied(name, url, directory) for name, url in _databases(settings)]
+    except OSError as error:
+        raise InfrastructureError(f"{directory} cannot be written: {error.strerror}; give another directory") from error
+    listed = {"made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "code": code_version(), "copies": copies}
+    private_file(directory / _LIST)
+    (directory / _LIST).write_text(json.dumps(listed, indent=2) + "\n")
+    if as_json:
+        print_json(listed)
+        return
+    for copy in copies:
+        console.print(f"{copy['of']}: {directory / copy['file']}, {copy['bytes']} bytes", markup=False, soft_wrap=True)
+        console.print(f"  restore: {copy['restore']}", markup=False, soft_wrap=True)
+
+
+def _databases(settings: Settings) -> list[tuple[str, str]]:
+    """What is copied: a name and a URL each; one that holds two things is copied once."""
+    found: dict[str, str] = {}
+    connection = read_connection(settings)
+    if connection is not None and connection.own:
+        engine = connection.engine_database or f"sqlite:///{server_directory(settings) / 'prefect.db'}"
+        found[engine.replace("postgresql+asyncpg://", "postgresql://")] = "prefect"
+    ours = database_variables(settings, connection) if connection is not None else {}
+    for kind, url in (("raw", settings.raw_url), ("curated", settings.curated_url)):
+        used = ours.get(f"CRA_{kind.upper()}_DATABASE", url)
+        found[used] = f"{found[used]}-{kind}" if used in found else kind
+    there = {url: name for url, name in found.items() if is_postgresql(url) or sqlite_file(url).is_file()}
+    return sorted((name, url) for url, name in there.items())
+
+
+def _copied(name: str, url: str, directory: Path) -> dict[str, Any]:
+    with waiting(f"copying {name}"):
+        if is_postgresql(url):
+            copy = directory / f"{name}.dump"
+            private_file(copy)
+            bare, password = password_apart(url)
+            secret = {} if password is None else {"PGPASSWORD": password}
+            run_program("pg_dump", ["-Fc", "-f", str(copy), "-d", bare], env=secret, timeout=_DUMP_SECONDS)
+            restore = f"{programs() / 'pg_restore'} --clean --if-exists --no-owner -d '{bare}' {copy.name}"
+        else:
+            copy = directory / f"{name}.sqlite"
+            copy_sqlite(sqlite_file(url), copy)
+            restore = f"cra down; cp {copy.name} '{sqlite_file(url)}' (and delete its -wal and -shm)"
+    with copy.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"of": name, "file": copy.name, "bytes": copy.stat().st_size, "sha256": digest, "restore": restore}

@@ -1,0 +1,1 @@
+"""The server on this machine: its programs under a supervisor, and how commands find it."""
