@@ -2,16 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
+from pydantic_core import to_jsonable_python
 
 from cli.flow_context import flow_context
 from cli.options import SandboxOption, parse_temperatures
-from cli.output import errors, print_json
+from cli.output import console, errors, print_json
 from cli.progress import stages
 from cli.report import print_report, unfinished
+from cli.server.connection import server_client_settings
 from harness.packages.package import RepoPackage, read_package
 from harness.planners.registry import check_planners
 from harness.runs.campaign_context import open_campaign_context
@@ -21,6 +23,7 @@ from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
 from models.errors import UsageError
+from models.plans import Frozen
 from store.runs import CampaignReport, RawStore, campaign_key, open_raw_store
 from tasks.runtime import open_runtime
 
@@ -52,6 +55,9 @@ def campaign(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, whatever the campaign may cost.")] = False,
     sandbox: SandboxOption = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Have the server's workers run it, and return; packages lie in the corpus.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Run planners over the valid instances of repo packages and judge each by the repository's own tests.
@@ -60,18 +66,19 @@ def campaign(
     1 when trajectories have no verdict: a fault of this machine, an environment or a provider, or a cap that was
     reached.
     """
-    grid = Grid(planners=tuple(planner), temperatures=parse_temperatures(temperatures), samples=samples, limit=limit)
-    result = run_campaign(
-        [p.resolve() for p in packages],
-        grid,
-        name or "-".join(path.resolve().name for path in packages),
+    order = CampaignOrder(
+        packages=tuple(p.resolve() for p in packages),
+        grid=Grid(planners=tuple(planner), temperatures=parse_temperatures(temperatures), samples=samples, limit=limit),
+        name=name or "-".join(path.resolve().name for path in packages),
         edit_format=edit_format,
         sandbox=sandbox,
         step_tests=step_tests,
         max_cost=max_cost,
         max_tokens=max_tokens,
-        confirmed=yes,
     )
+    result = submit_campaign(order, yes, as_json) if detach else run_campaign(order, yes)
+    if result is None:
+        return
     if as_json:
         print_json(result)
     else:
@@ -80,56 +87,98 @@ def campaign(
         raise typer.Exit(1)
 
 
-def run_campaign(
-    packages: list[Path],
-    grid: Grid,
-    name: str,
-    *,
-    edit_format: EditFormat | None = None,
-    sandbox: str | None = None,
-    step_tests: StepTestMode = StepTestMode.AUTO,
-    max_cost: float | None = None,
-    max_tokens: int | None = None,
-    confirmed: bool = False,
-) -> CampaignReport:
+class CampaignOrder(Frozen):
+    """What `cra campaign` was asked for."""
+
+    packages: tuple[Path, ...]
+    grid: Grid
+    name: str
+    edit_format: EditFormat | None = None
+    sandbox: str | None = None
+    step_tests: StepTestMode = StepTestMode.AUTO
+    max_cost: float | None = None
+    max_tokens: int | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the campaign flow."""
+        return {
+            "packages": list(self.packages),
+            "planners": list(self.grid.planners),
+            "name": self.name,
+            "edit_format": self.edit_format,
+            "sandbox": self.sandbox,
+            "temperatures": list(self.grid.temperatures),
+            "samples": self.grid.samples,
+            "limit": self.grid.limit,
+            "max_cost": self.max_cost,
+            "max_tokens": self.max_tokens,
+            "step_tests": self.step_tests,
+        }
+
+
+def run_campaign(order: CampaignOrder, confirmed: bool = False) -> CampaignReport:
     """Run a campaign to its end and return its report. Raises UsageError before the engine starts for a mistake.
 
     Without a cap, it asks first when the campaign may cost more than the setting says, unless `confirmed`.
     """
-    settings = load_settings()
-    check_planners(grid.planners)
-    grid.check()
-    runtime = open_runtime(settings, sandbox)
-    opened = [read_package(package) for package in packages]
-    config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
-    context = open_campaign_context(
-        settings, open_raw_store(settings.raw_url), edit_format, step_tests, max_cost, max_tokens
-    )
-    campaign_id = campaign_key(config)
-    expected = estimate(context.store, campaign_id, opened, grid, context.pool, edit_format)
-    if expected and expected.trajectories:
-        _confirm_cost(expected, settings.campaign.ask_above_cost, max_cost, confirmed)
-    with stages("looking at what is left and at the models"):
-        to_run = open_planners(campaign_id, opened, grid, context, runtime)
-        context.pool.check(to_run)
-    if not to_run:
-        return _nothing_left(context.store, campaign_id, name, opened)
+    if (done := _finished(order, confirmed)) is not None:
+        return done
     with flow_context():
         from flows.campaign import campaign
 
-        return campaign(
-            packages,
-            list(grid.planners),
-            name,
-            edit_format,
-            sandbox,
-            temperatures=list(grid.temperatures),
-            samples=grid.samples,
-            limit=grid.limit,
-            max_cost=max_cost,
-            max_tokens=max_tokens,
-            step_tests=step_tests,
-        )
+        report: CampaignReport = campaign(**order.parameters())
+        return report
+
+
+def submit_campaign(order: CampaignOrder, confirmed: bool, as_json: bool) -> CampaignReport | None:
+    """Have the workers of the server run a campaign, and say where it is to be seen; the report if nothing is left.
+
+    Raises UsageError if there is no server, or a package lies outside the corpus, where other machines have none.
+    """
+    with server_client_settings(load_settings()):  # with the databases that the workers use
+        corpus = load_settings().corpus.resolve()
+        for package in order.packages:
+            if package.parent != corpus:
+                raise UsageError(
+                    f"{package} does not lie in {corpus}, where workers look; move it, or set CRA_CORPUS_DIR"
+                )
+        if (done := _finished(order, confirmed)) is not None:
+            return done
+        from flows.server.submission import submit
+
+        named = order.model_copy(update={"packages": tuple(Path(each.name) for each in order.packages)})
+        run = submit("campaign/campaign", to_jsonable_python(named.parameters()))
+    if as_json:
+        print_json({"flow_run": str(run.run), "name": run.name, "page": run.page, "workers": run.workers})
+        return None
+    console.print(f"{run.name} is submitted: {run.page}", markup=False, soft_wrap=True)
+    if not run.workers:
+        errors.print("no worker is online; start one with `cra worker`", markup=False)
+    errors.print(f"next: cra status; cra report {order.name}", markup=False, soft_wrap=True)
+    return None
+
+
+def _finished(order: CampaignOrder, confirmed: bool) -> CampaignReport | None:
+    """The report of a campaign with nothing left to run, or None, once mistakes are ruled out and the cost is agreed
+    to."""
+    settings, grid = load_settings(), order.grid
+    check_planners(grid.planners)
+    grid.check()
+    runtime = open_runtime(settings, order.sandbox)
+    opened = [read_package(package) for package in order.packages]
+    config = campaign_config(opened, grid, order.edit_format, order.step_tests, settings, runtime.sandbox.kind)
+    store = open_raw_store(settings.raw_url)
+    context = open_campaign_context(
+        settings, store, order.edit_format, order.step_tests, order.max_cost, order.max_tokens
+    )
+    campaign_id = campaign_key(config)
+    expected = estimate(store, campaign_id, opened, grid, context.pool, order.edit_format)
+    if expected and expected.trajectories:
+        _confirm_cost(expected, settings.campaign.ask_above_cost, order.max_cost, confirmed)
+    with stages("looking at what is left and at the models"):
+        to_run = open_planners(campaign_id, opened, grid, context, runtime)
+        context.pool.check(to_run)
+    return None if to_run else _nothing_left(store, campaign_id, order.name, opened)
 
 
 def _nothing_left(store: RawStore, campaign_id: str, name: str, packages: list[RepoPackage]) -> CampaignReport:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.campaign import run_campaign
+from cli.campaign import CampaignOrder, run_campaign
 from cli.options import SandboxOption
 from cli.output import console, table
 from cli.prepare import run_prepare
@@ -67,7 +67,9 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
         raise CleanRoomError(f"the sample could not be prepared: {next(iter(failures.values()))}")
     manifest = manifests[0]
     grid = Grid(planners=("gold", "null"))
-    report = run_campaign([root / "corpus" / manifest.name], grid, "demo", sandbox=sandbox)
+    report = run_campaign(
+        CampaignOrder(packages=(root / "corpus" / manifest.name,), grid=grid, name="demo", sandbox=sandbox)
+    )
     gold, null = report.planners["gold"], report.planners["null"]
     valid = sum(instance.valid for instance in manifest.instances)
     return {
@@ -82,7 +84,11 @@ def _run(root: Path, sandbox: str | None) -> dict[str, object]:
 
 
 def _student(package: Path, sandbox: str | None) -> dict[str, object]:
-    report = run_campaign([package], Grid(planners=("student",), limit=2), "demo-student", sandbox=sandbox)
+    report = run_campaign(
+        CampaignOrder(
+            packages=(package,), grid=Grid(planners=("student",), limit=2), name="demo-student", sandbox=sandbox
+        )
+    )
     print_report(report)
     return report.model_dump(mode="json")
 

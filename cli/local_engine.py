@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     import httpx
 
 NAMED = "PREFECT_API_URL"
+RECORDER_BATCHES = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+}
+"""States of tasks are recorded in batches: a quarter of the CPU time per task (`benchmarks/recorder.py`)."""
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 _KEPT = (
     "PREFECT_LOGGING_",
@@ -92,6 +101,7 @@ def server_settings(home: Path, password: str) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_HEADERS": "accept",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+        **RECORDER_BATCHES,
         **dict.fromkeys(_PASSWORDS, f"cra:{password}"),
     }
 

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from cli.local_engine import RECORDER_BATCHES
 from cli.server.connection import (
     POOL,
     Connection,
@@ -22,15 +23,6 @@ from store.trigrams import has_trigrams
 
 _NO_ORIGIN = "https://none.invalid"
 """An origin that no page can have. An empty list would mean all; the UI is of the server's own origin."""
-_BATCHES = {
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
-}
-"""States of tasks are recorded in batches: a quarter of the CPU time per task (`benchmarks/recorder.py`)."""
 _CRA = "import sys; sys.argv[0] = 'cra'; from cli.main import main; main()"
 
 
@@ -49,7 +41,7 @@ def server_variables(settings: Settings, connection: Connection) -> dict[str, st
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        **_BATCHES,
+        **RECORDER_BATCHES,
         "DO_NOT_TRACK": "1",
     }
 
