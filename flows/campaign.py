@@ -70,7 +70,7 @@ def campaign(
     calls = context.pool.calls_at_a_time(planners)
     stopping = StopRule(settings.campaign.provider_failures)
     at_a_time = settings.campaign.trajectories or max(settings.concurrency, calls)
-    shards = make_shards(todo, grid, store.mean_seconds(), at_a_time)
+    shards = make_shards(todo, grid, store.mean_seconds(), at_a_time, settings.campaign.shard_seconds)
     order = partial(
         ShardOrder,
         name=name,

@@ -33,6 +33,11 @@ class CampaignSettings(Frozen):
         True,
         description="after a verdict, measure the tests that a model wrote: a run each per reverted hunk of its patch",
     )
+    shard_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="expected seconds of what another worker of the pool is given at a time; its start takes about 8",
+    )
     provider_failures: int = Field(
         5, ge=1, description="trajectories in a row whose model could not be reached before a campaign stops"
     )

@@ -289,7 +289,8 @@ guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teache
 guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
 limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes
 limits.kept_output_bytes campaign.ask_above_cost campaign.trajectories campaign.step_test_seconds
-campaign.measure_tests campaign.provider_failures curation.min_organisations curation.max_domain_share
+campaign.measure_tests campaign.shard_seconds campaign.provider_failures curation.min_organisations
+curation.max_domain_share
 curation.lucky_alignment curation.lucky_weight curation.unjudged_weight curation.least_score curation.scored_weight
 curation.generated_weight curation.near_duplicate curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation

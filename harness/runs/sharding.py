@@ -16,8 +16,6 @@ from models.shards import PackageReference
 from runtime.trees import Runtime
 from store.runs import digest
 
-SHARD_SECONDS = 600.0
-"""Least expected duration of a shard on one worker, at which 8 seconds of a process's start are 1.3%."""
 _GUESS = {True: 20.0, False: 5.0}
 """Seconds of a trajectory, of planners with a model and without, while none was measured."""
 
@@ -31,13 +29,16 @@ class Shard:
     trajectories: tuple[str, ...]
 
 
-def make_shards(todo: Sequence[Assignment], grid: Grid, seconds: Mapping[str, float], at_a_time: int) -> list[Shard]:
+def make_shards(
+    todo: Sequence[Assignment], grid: Grid, seconds: Mapping[str, float], at_a_time: int, least: float
+) -> list[Shard]:
     """Shards of a campaign's trajectories, which come grouped by package and instance.
 
-    `seconds` are the mean durations of trajectories by planner; `at_a_time` is how many a worker runs.
+    `seconds` are the mean durations of trajectories by planner; `at_a_time` is how many a worker runs; `least` are the
+    seconds that a shard should take one worker.
     """
     of_one = sum(seconds.get(draw.planner, _GUESS[draw.planner in TEAMS]) for draw in grid.draws(frozenset(TEAMS)))
-    size = max(1, math.ceil(SHARD_SECONDS * at_a_time / max(of_one, 1e-3)))
+    size = max(1, math.ceil(least * at_a_time / max(of_one, 1e-3)))
     shards = []
     for folder, of_package in groupby(todo, key=lambda each: each.instance_context.package.directory.name):
         by_instance = [
