@@ -147,7 +147,7 @@ def submit_campaign(order: CampaignOrder, confirmed: bool, as_json: bool) -> Cam
         from flows.server.submission import submit
 
         named = order.model_copy(update={"packages": tuple(Path(each.name) for each in order.packages)})
-        run = submit("campaign/campaign", to_jsonable_python(named.parameters()))
+        run = submit("campaign/campaign", to_jsonable_python(named.parameters()), f"campaign {order.name}")
     if as_json:
         print_json({"flow_run": str(run.run), "name": run.name, "page": run.page, "workers": run.workers})
         return None

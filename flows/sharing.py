@@ -109,6 +109,7 @@ class ShardSubmitter:
         run = client.create_flow_run_from_deployment(
             self.deployment,
             parameters={"order": order.model_dump(mode="json")},
+            name=f"shard {order.package} of {order.name}",
             tags=self.tags,
             idempotency_key=digest("shard", order.model_dump(mode="json"), each.generation),
         )

@@ -39,7 +39,7 @@ def commit_eagerly() -> Iterator[None]:
     """Within this context, the result of a nested task is cached as soon as it exists.
 
     By default the engine caches it when the outermost task has succeeded, which is too late after an interruption, and
-    for a concurrent sample with the same question.
+    for a concurrent sample with the same question; and it rolls the nested task back if the outermost one fails.
     """
     with transaction(commit_mode=CommitMode.EAGER):
         yield

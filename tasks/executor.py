@@ -198,12 +198,14 @@ class TaskExecutor:
         raise DatabaseError(f"validation {key} was stored but is missing; is the database being replaced?")
 
     def attribute(self, run: Callable[[], str]) -> None:
-        """Attribution, as a task."""
-        attribute_failure(opaque_argument(run))
+        """Attribution, as a task. Its result stands whatever the state of the trajectory's task will be."""
+        with commit_eagerly():
+            attribute_failure(opaque_argument(run))
 
     def measure(self, run: Callable[[], str]) -> None:
-        """Measurement, as a task."""
-        measure_tests(opaque_argument(run))
+        """Measurement, as a task. Its result stands whatever the state of the trajectory's task will be."""
+        with commit_eagerly():
+            measure_tests(opaque_argument(run))
 
     def _stored(self, result: Frozen) -> str:
         """Store a result in the database; returns its hash."""

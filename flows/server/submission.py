@@ -20,23 +20,23 @@ class Submitted(NamedTuple):
     workers: int
 
 
-def submit(deployment: str, parameters: dict[str, Any]) -> Submitted:
-    """Have a deployment (`flow/name`) run with JSON-like parameters.
+def submit(deployment: str, parameters: dict[str, Any], name: str) -> Submitted:
+    """Have a deployment (`flow/name`) run with JSON-like parameters; `name` is that of the run.
 
     Raises UsageError if there is no such deployment, InfrastructureError if the server does not answer.
     """
     with get_client(sync_client=True) as client:
         try:
-            return _submit(client, deployment, parameters)
+            return _submit(client, deployment, parameters, name)
         except ObjectNotFound as error:
             raise UsageError(f"the server has no deployment {deployment}; `cra up` makes it") from error
         except httpx.HTTPError as error:
             raise unreachable(client, error) from error
 
 
-def _submit(client: SyncPrefectClient, deployment: str, parameters: dict[str, Any]) -> Submitted:
+def _submit(client: SyncPrefectClient, deployment: str, parameters: dict[str, Any], name: str) -> Submitted:
     found = client.read_deployment_by_name(deployment)
-    run = client.create_flow_run_from_deployment(found.id, parameters=parameters)
+    run = client.create_flow_run_from_deployment(found.id, parameters=parameters, name=name)
     online = [each for each in workers(client, found.work_pool_name or "") if each.online]
     page = f"{str(client.api_url).rstrip('/').removesuffix('/api')}/runs/flow-run/{run.id}"
     return Submitted(run.id, run.name, page, len(online))
