@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
+from cli.server.leftovers import MARK
 from host.private import private_directory, private_file
 from models.errors import InfrastructureError, UsageError
 
@@ -25,6 +26,7 @@ PROGRAMS: tuple[Program, ...] = ("postgres", "server", "worker", "sweeper")
 _SIGNALS: dict[Program, str] = {"postgres": "INT", "server": "TERM", "worker": "TERM", "sweeper": "TERM"}
 _SECONDS: dict[Program, int] = {"postgres": 60, "server": 30, "worker": 60, "sweeper": 10}
 """Seconds until a program that was told to stop is killed."""
+_SERVERS: tuple[Program, ...] = ("postgres", "server")
 _SOCKET, _PID, _LOGS = "supervisor.sock", "supervisord.pid", "logs"
 _START_SECONDS = 15
 _UP = ("RUNNING", "STARTING", "BACKOFF")
@@ -69,8 +71,8 @@ class Supervisor:
         with (self.logs / "start.log").open("wb") as log:
             started = subprocess.Popen(
                 [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(configuration)],
-                env=environment, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, umask=0o077,
-                start_new_session=True,
+                env={**environment, MARK: str(self._directory)}, cwd=self._directory, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, umask=0o077, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + _START_SECONDS
         while self.states() is None:
@@ -104,14 +106,23 @@ class Supervisor:
             ) from error
         return True
 
-    def stop(self) -> list[Program]:
-        """Stop all programs, last started first, then the supervisor; returns those that ran."""
+    def stop(self, before_server: Callable[[], None]) -> list[Program]:
+        """Stop all programs, last started first, then the supervisor; returns those that ran.
+
+        `before_server` is called when worker and sweeper have ended and server and database still run.
+        """
         states = self.states()
         if states is None:
             return []
         running = [each.name for each in states if each.up]
         for name in reversed(running):
+            if name in _SERVERS:
+                continue
             self._ask("stopProcess", name, True)
+        before_server()
+        for name in reversed(running):
+            if name in _SERVERS:
+                self._ask("stopProcess", name, True)
         pid = int((self._directory / _PID).read_text())
         self._ask("shutdown")
         deadline = time.monotonic() + _START_SECONDS

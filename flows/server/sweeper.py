@@ -59,6 +59,15 @@ def sweep(client: SyncPrefectClient, now: datetime | None = None) -> int:
     return _never_began(client, dead.now) + _subflows(client, dead) + _tasks(client, dead)
 
 
+def mark_stopped(client: SyncPrefectClient, flow_runs: list[str]) -> None:
+    """Mark flow runs whose processes were stopped as crashed, with what ran in them, unless they are over."""
+    for each in flow_runs:
+        run = client.read_flow_run(UUID(each))
+        if run.state is None or run.state.type not in _OVER:
+            client.set_flow_run_state(run.id, _dead("its processes were stopped and are silent"), force=True)
+    sweep(client)
+
+
 class _DeadRuns:
     """Which flow runs are over and report nothing any more; each is asked for once."""
 
