@@ -24,7 +24,9 @@ MODEL_SECONDS = 20.0
 EMPTY = json.dumps({"rationale": "", "parts": [], "summary": "", "files": {}, "symbols": {}})
 
 
-class _AtOnce(BaseHTTPRequestHandler):
+class AtOnce(BaseHTTPRequestHandler):
+    """A model that answers every question at once, with nothing to do."""
+
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
@@ -67,7 +69,7 @@ class _AtOnce(BaseHTTPRequestHandler):
 
 
 def _serve(told: "multiprocessing.Queue[int]") -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _AtOnce)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), AtOnce)
     told.put(server.server_address[1])
     server.serve_forever()
 
