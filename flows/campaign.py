@@ -13,7 +13,7 @@ from harness.packages.package import read_package
 from harness.planners.registry import check_planners
 from harness.runs.campaign_context import assignments, open_campaign_context
 from harness.runs.campaigns import campaign_config, with_adapters
-from harness.runs.sharding import make_shards, planner_hashes
+from harness.runs.sharding import Shard, make_shards, planner_hashes
 from host.code_version import code_version
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
@@ -82,11 +82,16 @@ def campaign(
         step_tests=step_tests,
         sandbox=runtime.sandbox.kind,
         adapters=adapters or {},
-        planners=planner_hashes(todo[0].instance_context.package, grid, context, runtime),
         budget=budget,
         max_cost=max_cost,
         max_tokens=max_tokens,
     )
-    with sharing(store, shards, lambda shard: order(package=shard.package, instances=shard.instances)):
+    by_folder = {each.instance_context.package.directory.name: each.instance_context.package for each in todo}
+
+    def order_of(shard: Shard) -> ShardOrder:
+        hashes = planner_hashes(by_folder[shard.package], grid, context, runtime)  # gold's depends on the instance
+        return order(package=shard.package, instances=shard.instances, planners=hashes)
+
+    with sharing(store, shards, order_of):
         run_trajectories(todo, context, CampaignLabel(name, campaign_id), at_a_time, stopping)
     return store.report(name).model_copy(update={"stopped": stopping.reason})

@@ -17,11 +17,12 @@ from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, WorkerFilter, WorkerFilterStatus
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from harness.runs.sharding import Shard
+from models.errors import CleanRoomError
 from models.shards import ShardOrder
 from store.runs import RawStore, digest
 
@@ -172,8 +173,8 @@ def _give_out(submitter: ShardSubmitter, over: threading.Event) -> None:
 def _tolerating(
     submitter: ShardSubmitter, step: Callable[[SyncPrefectClient], None], client: SyncPrefectClient
 ) -> None:
-    """A step; a server that is away is no reason to stop, for the campaign's own process goes on."""
+    """A step; a server or database that is away is no reason to stop, for the campaign's own process goes on."""
     try:
         step(client)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, PrefectException, CleanRoomError) as error:
         submitter.logger.warning("shards were not given out: %s", error)

@@ -2,8 +2,10 @@
 
 import time
 
+from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
+from models.errors import DatabaseError
 from models.outcomes import OutcomeKind
 from store.runs import RawStore
 
@@ -22,9 +24,14 @@ class CampaignTable:
         self._next = time.monotonic() + REFRESH_SECONDS
 
     def refresh(self) -> None:
-        """Write the table if it is due."""
-        if time.monotonic() >= self._next:
+        """Write the table if it is due. A database that breaks off is asked again later."""
+        if time.monotonic() < self._next:
+            return
+        try:
             self.publish()
+        except DatabaseError as error:
+            get_run_logger().warning("the table is not up to date: %s", error)
+            self._next = time.monotonic() + REFRESH_SECONDS
 
     def publish(self) -> None:
         """Write the current table."""

@@ -49,13 +49,24 @@ class MachineSlots:
             if number in self._held:
                 return None
             self._held.add(number)
+        file = None
+        try:
+            file = self._locked(number)
+        finally:
+            if file is None:  # another process has it, or its file cannot be opened
+                with self._guard:
+                    self._held.discard(number)
+        return file
+
+    def _locked(self, number: int) -> IO[bytes] | None:
         make_directory(self._directory)
         file = (self._directory / f"{number}.lock").open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            with self._guard:
-                self._held.discard(number)
             return None
+        except OSError:
+            file.close()
+            raise
         return file

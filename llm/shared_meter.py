@@ -51,9 +51,9 @@ class SharedMeter(Meter):
         try:
             yield
         finally:
-            self._budgets.settle(self._key, -cost, -tokens)
-            with self._guard:
+            with self._guard:  # first: a database that is away must not leave this process waiting for itself
                 self._in_flight -= 1
+            self._budgets.settle(self._key, -cost, -tokens)
 
     def _reserve(self, tokens: int, cost: float) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

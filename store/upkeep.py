@@ -107,7 +107,9 @@ def asynchronous(url: str) -> str:
 def password_apart(url: str) -> tuple[str, str | None]:
     """A PostgreSQL URL without its password, and the password: for programs, whose arguments others can see."""
     read = _url(url).set(drivername="postgresql")
-    return read._replace(password=None).render_as_string(hide_password=False), read.password
+    said = read.query.get("password", read.password)
+    bare = read.difference_update_query(["password"])._replace(password=None)
+    return bare.render_as_string(hide_password=False), said if said is None else str(said)
 
 
 def is_postgresql(target: str) -> bool:

@@ -121,12 +121,16 @@ class TaskExecutor:
 
         The engine's result is the id of the answer's row. Earlier versions cached the hash of its text, without a row.
         """
-        given: list[Answer] = []
+        asked: list[Answer] = []
+        given: list[tuple[AnswerSlot, Answer]] = []
 
         def run() -> str:
             slot = self._leased(key)
             if slot.answer is None:
-                given.append(self._asked(slot, stage, ask))
+                if not asked:  # otherwise it was paid for, and could not be stored before this retry
+                    asked.append(self._asked(slot, ask))
+                self.store.keep_answer(slot, stage, asked[-1])
+                given.append((slot, asked[-1]))
             return slot.id
 
         with _locks.holding(key):
@@ -134,33 +138,36 @@ class TaskExecutor:
             one = answer_stage.with_options(**cache_options(slot.id, self.cache_dir))
             with commit_eagerly():
                 cached = one(label, opaque_argument(run))
-                if given:
-                    return given[-1].model_copy(update={"answer_id": slot.id})
-                found = slot.answer or self.store.answer_slot(key).answer or self._from_text(slot, stage, cached)
-                if found is None:  # the engine remembers an answer that this database lacks
+                found = None
+                if not given:
+                    found = slot.answer or self.store.answer_slot(key).answer or self._from_text(slot, stage, cached)
+                if not given and found is None:  # the engine remembers an answer that this database lacks
                     one.with_options(refresh_cache=True)(label, opaque_argument(run))
                     found = self.store.answer_slot(key).answer
+        if given:
+            taken, answer = given[-1]  # not `slot`: its answer may have been declared void meanwhile
+            return answer.model_copy(update={"answer_id": taken.id})
         if found is None:
             raise DatabaseError(f"answer {slot.id} was stored but is missing; is the database being replaced?")
-        now = {"reused": not given, "answer_id": slot.id}
-        return found.model_copy(update=now if given else {**now, "cost": 0.0, "latency": 0.0, "retries": 0})
+        now = {"reused": True, "answer_id": slot.id, "cost": 0.0, "latency": 0.0, "retries": 0}
+        return found.model_copy(update=now)
 
     def _leased(self, question: str) -> AnswerSlot:
         """The question's slot: with its answer, or leased to this process, once no other one is asking."""
         wait = _FIRST_WAIT
         while (slot := self.store.claim_answer(question)) is None:
+            # One of this process is of an attempt that could not store its answer: `_locks` lets one thread ask.
+            self.store.release([self.store.answer_slot(question).lease])
             time.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
         return slot
 
-    def _asked(self, slot: AnswerSlot, stage: Stage, ask: Callable[[], Answer]) -> Answer:
+    def _asked(self, slot: AnswerSlot, ask: Callable[[], Answer]) -> Answer:
         try:
-            answer = ask()
+            return ask()
         except BaseException:
             self.store.release([slot.lease])
             raise
-        self.store.keep_answer(slot, stage, answer)
-        return answer
 
     def _from_text(self, slot: AnswerSlot, stage: Stage, text_hash: str) -> Answer | None:
         """An answer that an earlier version cached; it is kept as a row from now on."""

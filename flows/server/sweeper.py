@@ -1,4 +1,4 @@
-"""Ends on the server what died with its process: task runs and subflows of flow runs that are over.
+"""Ends on the server what died with its process: task runs and subflows of our flow runs that are over.
 
 The server marks a silent flow run as crashed (see `automations`), but not what ran in it: task runs are reported by
 their own process only. Slots of concurrency limits that the dead held are freed with their states.
@@ -69,7 +69,7 @@ def mark_stopped(client: SyncPrefectClient, flow_runs: list[str]) -> None:
 
 
 class _DeadRuns:
-    """Which flow runs are over and report nothing any more; each is asked for once."""
+    """Which of our flow runs are over and report nothing any more; each is asked for once."""
 
     def __init__(self, client: SyncPrefectClient, now: datetime) -> None:
         self._client, self.now = client, now
@@ -88,7 +88,18 @@ class _DeadRuns:
         silent = state.type is StateType.CRASHED and "silent" in (state.message or "")
         if not silent and state.timestamp > self.now - timedelta(seconds=_REPORT_SECONDS):
             return None
-        return f"its flow run {run.name} is {state.name}"
+        return f"its flow run {run.name} is {state.name}" if self._is_ours(run) else None
+
+    def _is_ours(self, run: FlowRun) -> bool:
+        """Whether a run, or one that it is a subflow of, is of our deployments: others may use the same server."""
+        while TAG not in run.tags:
+            if run.parent_task_run_id is None:
+                return False
+            parent = self._client.read_task_run(run.parent_task_run_id).flow_run_id
+            if parent is None:
+                return False
+            run = self._client.read_flow_run(parent)
+        return True
 
 
 def _tasks(client: SyncPrefectClient, dead: _DeadRuns) -> int:

@@ -64,7 +64,7 @@ def open_referenced(corpus: Path, reference: PackageReference) -> RepoPackage:
     Raises UsageError if the folder is missing or holds another package, and ManifestError if it is broken.
     """
     directory = corpus / reference.folder
-    if directory.parent != corpus or not directory.is_dir():
+    if directory.name != reference.folder or directory.name == ".." or not directory.is_dir():
         raise UsageError(f"no repo package {reference.folder!r} in {corpus}; copy it there, or set CRA_CORPUS_DIR")
     package = read_package(directory)
     if package.identity != reference.identity:

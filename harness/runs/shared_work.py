@@ -1,16 +1,22 @@
 """A campaign's open trajectories, of which each process that works on it takes one after another."""
 
+import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from harness.runs.campaign_context import Assignment
+from models.errors import DatabaseError
 from store.runs import RawStore
+from store.runs.claims import Claims
 
 _WINDOW = 32
 """Trajectories that one claim looks at."""
 _POLL_SECONDS = 1.0
 """Between looks at trajectories that other processes hold."""
+_RETRY_SECONDS = (1.0, 5.0)
+"""Before a claim that the database broke off is made again."""
 
 
 class SharedWork(Iterator[Assignment]):
@@ -58,10 +64,23 @@ class SharedWork(Iterator[Assignment]):
     def _claim(self, queue: dict[str, Assignment]) -> Assignment | None:
         """Claim the first free one of a window; what was found of the others leaves the queue."""
         window = list(islice(queue, _WINDOW))
-        claims = self._store.claim({key: self._known[key] for key in window}, 1)
+        claims = self._claims(window)
         for key in claims.closed | claims.ended:
             self._elsewhere(queue.pop(key))
         busy = {queue[key].instance_key for key in claims.held}
         for key in [key for key, each in queue.items() if each.instance_key in busy and key not in claims.taken]:
             self._behind[key] = queue.pop(key)
         return queue.pop(claims.taken[0]) if claims.taken else None
+
+    def _claims(self, window: list[str]) -> Claims:
+        """Claim one of `window`. Raises DatabaseError if that fails again and again."""
+        known = {key: self._known[key] for key in window}
+        for seconds in _RETRY_SECONDS:
+            try:
+                return self._store.claim(known, 1)
+            except DatabaseError as error:
+                logging.getLogger(__name__).warning("nothing was claimed: %s", error)
+            time.sleep(seconds)
+            with contextlib.suppress(DatabaseError):  # of a claim that was stored before the connection broke
+                self._store.release(window)
+        return self._store.claim(known, 1)

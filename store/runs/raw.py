@@ -162,6 +162,7 @@ class RawStore(RawCoordination):
             )
             if number is None:
                 _find(connection, trajectory_id)
+                give_back(connection, [trajectory_id])
             return number
 
     def recorder(self, trajectory_id: str, attempt: int) -> AttemptRecorder:
@@ -228,6 +229,7 @@ class RawStore(RawCoordination):
             run = _find(connection, trajectory_id, for_update=True)
             _check_begun(run, attempt)
             if run["closed_at"] is not None and run["closed_attempt"] != attempt:
+                give_back(connection, [trajectory_id])
                 return False
             row = OutcomeRow(
                 campaign_id=run["campaign_id"],

@@ -66,3 +66,11 @@ def test_runs_of_others_that_wait_are_left(prefect_engine: None) -> None:
         waiting = begin(client, Pending())
         assert sweep(client, datetime.now(UTC) + timedelta(hours=1)) == 0
         assert client.read_flow_run(waiting).state_name == "Pending"
+
+
+def test_tasks_of_flows_that_are_not_ours_are_left(prefect_engine: None) -> None:
+    with get_client(sync_client=True) as client:
+        over = begin(client, Crashed(message=SILENT), tagged=False)
+        part_of_it = begin_task(client, over)
+        sweep(client, datetime.now(UTC) + timedelta(minutes=2))
+        assert client.read_task_run(part_of_it).state_name == "Running"

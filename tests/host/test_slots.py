@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from host.slots import MachineSlots
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -52,3 +54,14 @@ def test_slots_of_a_dead_process_are_free(tmp_path: Path) -> None:
     worker.join(60)
     with MachineSlots(tmp_path, 2).holding(), MachineSlots(tmp_path, 2).holding():
         assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_slot_whose_file_could_not_be_opened_is_not_lost(tmp_path: Path) -> None:
+    slots = MachineSlots(tmp_path, 1)
+    (tmp_path / "0.lock").mkdir()
+    for _ in range(2):
+        with pytest.raises(IsADirectoryError), slots.holding():
+            pass
+    (tmp_path / "0.lock").rmdir()
+    with slots.holding():
+        assert (tmp_path / "0.lock").is_file()

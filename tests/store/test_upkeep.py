@@ -63,7 +63,9 @@ def test_urls_for_the_engine_and_for_programs() -> None:
     assert asynchronous(database_on(url, "prefect")) == (
         "postgresql+asyncpg://me:pass%2Fword@host:5433/prefect?ssl=require"
     )
-    assert password_apart(url) == ("postgresql://me@host:5433/postgres?sslmode=require", "pass/word")
+    bare = "postgresql://me@host:5433/postgres?sslmode=require"
+    assert password_apart(url) == (bare, "pass/word")
+    assert password_apart(f"{bare}&password=pass%2Fword") == (bare, "pass/word")
     assert sqlite_file("sqlite:////a/b.sqlite") == Path("/a/b.sqlite")
     with pytest.raises(DatabaseError, match="PostgreSQL"):
         database_on("sqlite:////a/b.sqlite", "prefect")
