@@ -5,7 +5,6 @@ the two apart, so that a shard may be given out twice, or in vain, and nothing i
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, WorkerFilter, WorkerFilterStatus
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException, TerminationSignal
 from prefect.runtime import flow_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Cancelling
 
 from harness.runs.sharding import Shard
 from models.errors import CleanRoomError
@@ -53,8 +52,8 @@ class ShardSubmitter:
     pool: str
     tags: list[str]
     logger: Any  # the engine's logger or adapter
+    cancelled: bool = False
     _given: list[_Given] = field(init=False)
-    _said: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._given = [_Given(shard) for shard in self.shards]
@@ -74,14 +73,24 @@ class ShardSubmitter:
                 running += 1
 
     def withdraw(self, client: SyncPrefectClient) -> None:
-        """Cancel the runs that no worker has begun; those that were begun find nothing left to do."""
+        """Cancel the runs that no worker has begun, and all if the campaign was cancelled.
+
+        Otherwise those that were begun finish what they have, and find nothing more.
+        """
         for run in self._runs(client):
-            if run.state is not None and run.state.is_scheduled():
+            if run.state is None or run.state.is_final():
+                continue
+            if run.state.is_scheduled():
                 client.set_flow_run_state(run.id, Cancelled(message="nothing is left to do"), force=True)
+            elif self.cancelled:
+                client.set_flow_run_state(run.id, Cancelling(message="the campaign was cancelled"))
 
     def _look(self, client: SyncPrefectClient) -> None:
         by_run = {each.run: each for each in self._given if each.run is not None}
-        for run in self._runs(client):
+        found = self._runs(client)
+        for gone in by_run.keys() - {run.id for run in found}:  # deleted by somebody
+            by_run[gone].run, by_run[gone].failures = None, _MOST_FAILURES
+        for run in found:
             each, state = by_run[run.id], run.state
             if state is None or not state.is_final():
                 continue
@@ -130,6 +139,9 @@ def sharing(store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], S
     thread.start()
     try:
         yield
+    except TerminationSignal:
+        submitter.cancelled = True
+        raise
     finally:
         over.set()
         thread.join()

@@ -1,9 +1,12 @@
 """A campaign's table artifact."""
 
 import time
+from typing import Any
 
+import httpx
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
+from prefect.exceptions import PrefectException
 
 from models.errors import DatabaseError
 from models.outcomes import OutcomeKind
@@ -24,19 +27,24 @@ class CampaignTable:
         self._next = time.monotonic() + REFRESH_SECONDS
 
     def refresh(self) -> None:
-        """Write the table if it is due. A database that breaks off is asked again later."""
-        if time.monotonic() < self._next:
-            return
-        try:
+        """Write the table if it is due."""
+        if time.monotonic() >= self._next:
             self.publish()
-        except DatabaseError as error:
-            get_run_logger().warning("the table is not up to date: %s", error)
-            self._next = time.monotonic() + REFRESH_SECONDS
 
     def publish(self) -> None:
-        """Write the current table."""
+        """Write the current table. A database or server that is away is no reason to stop: the next one is complete."""
         started = time.monotonic()
-        rows = [
+        try:
+            rows = self._rows()
+            spent = time.monotonic() - started
+            create_table_artifact(key=self._key, table=rows, description="Trajectories by their last outcome")
+        except (DatabaseError, PrefectException, httpx.HTTPError) as error:
+            get_run_logger().warning("the table is not up to date: %s", error)
+            spent = 0.0
+        self._next = time.monotonic() + max(REFRESH_SECONDS, _SHARE * spent)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
             {
                 "repository": line.repository,
                 "planner": line.planner,
@@ -46,6 +54,3 @@ class CampaignTable:
             }
             for line in self._store.progress(self._campaign)
         ]
-        spent = time.monotonic() - started
-        create_table_artifact(key=self._key, table=rows, description="Trajectories by their last outcome")
-        self._next = time.monotonic() + max(REFRESH_SECONDS, _SHARE * spent)

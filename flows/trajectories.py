@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import NamedTuple
 
 from prefect import get_run_logger, tags
@@ -17,6 +18,7 @@ from harness.lifecycle.attempt import AttemptEnding
 from harness.runs.campaign_context import Assignment, CampaignContext
 from harness.runs.shared_work import SharedWork
 from host.processes import shown_process
+from models.errors import DatabaseError
 from models.outcomes import OutcomeKind
 from store.runs import RawStore
 from tasks.define import opaque_argument
@@ -111,7 +113,8 @@ def _ending(
     """
     ending = ending_of(future.state)
     if ending is None:
-        store.release([assignment.key])
+        with suppress(DatabaseError):  # the lease is renewed until this process ends: the trajectory waits for that
+            store.release([assignment.key])
         stopping.lost += 1
         if stopping.lost > MOST_LOST:
             future.result()  # raises what broke it
@@ -123,7 +126,11 @@ def _ending(
 
 def _wait_for_others(store: RawStore, keys: list[str], said: Counter[str]) -> None:
     """Wait a moment for trajectories that other processes hold; say which, when that changes."""
-    held = Counter(shown_process(holder) for holder in store.holders(keys).values())
+    try:
+        held = Counter(shown_process(holder) for holder in store.holders(keys).values())
+    except DatabaseError as error:
+        get_run_logger().warning("%s", error)
+        held = said
     if held and held != said:
         said.clear()
         said.update(held)

@@ -10,7 +10,7 @@ from llm.meter import Meter, Spent
 from models.errors import CapReached
 
 _POLL_SECONDS = 0.5
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 120.0
 """How long a call that does not fit waits for reservations of other processes to be settled."""
 
 
