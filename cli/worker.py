@@ -34,7 +34,6 @@ def worker(
     os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # other commands keep the engine quiet
     paces = {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-        "PREFECT_WORKER_QUERY_SECONDS": "3",  # by default 10, which is most of what a start after a kill takes
         "PREFECT_WORKER_QUERY_SECONDS": str(POLL_SECONDS),
     }
     with server_client_settings(settings, paces):
