@@ -160,8 +160,8 @@ def parse_time(text: str, option: str, now: datetime) -> datetime:
 
 def _choice(endpoint: str | None, since: str | None, until: str | None, stage: list[Stage] | None) -> AnswerChoice:
     now = datetime.now(UTC)
-    begin = parse_time(since, "--since", now) if since else None
-    end = parse_time(until, "--until", now) if until else None
+    begin = None if since is None else parse_time(since, "--since", now)
+    end = None if until is None else parse_time(until, "--until", now)
     if begin and end and begin >= end:
         raise UsageError(f"--since {since} is not before --until {until}; exchange them")
     return AnswerChoice(endpoint=endpoint, since=begin, until=end, stages=tuple(stage or ()))

@@ -39,7 +39,10 @@ class CampaignSettings(Frozen):
         description="expected seconds of what another worker of the pool is given at a time; its start takes about 8",
     )
     provider_failures: int = Field(
-        5, ge=1, description="trajectories in a row whose model could not be reached before a campaign stops"
+        5,
+        ge=1,
+        description="trajectories in a row whose model could not be reached, or for which this machine had no space "
+        "or sandbox, before a campaign stops",
     )
 
 

@@ -49,6 +49,10 @@ class InfrastructureError(CleanRoomError):
     """Our software or the machine failed (disk, server, time-out); worth a retry, never training signal."""
 
 
+class DiskFull(InfrastructureError):
+    """The disk, or the user's share of it, has no space left."""
+
+
 class DatabaseError(InfrastructureError):
     """A database cannot be opened, migrated or written."""
 

@@ -26,6 +26,7 @@ from models.attempt_usage import AttemptUsage
 from models.attribution import attributable
 from models.errors import (
     CapReached,
+    DiskFull,
     EnvironmentFault,
     InfrastructureError,
     PromptTooLong,
@@ -106,6 +107,7 @@ _FAULTS: tuple[tuple[type[Exception], OutcomeKind], ...] = (
     (ProviderError, OutcomeKind.PROVIDER_ERROR),
     (CapReached, OutcomeKind.CAP_REACHED),
     (SandboxUnavailable, OutcomeKind.SANDBOX_ERROR),
+    (DiskFull, OutcomeKind.DISK_FULL),
     (PromptTooLong, OutcomeKind.PROMPT_TOO_LONG),
 )
 

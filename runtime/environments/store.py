@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.process import CommandFailed, run
-from models.errors import EnvironmentFault, InfrastructureError, WheelError
+from models.errors import DiskFull, EnvironmentFault, InfrastructureError, WheelError
 from models.manifest import Environment
 from runtime.environments.bytecode import has_bytecode, link_bytecode
 from runtime.environments.identity import content_key
@@ -61,7 +61,7 @@ class EnvironmentStore:
         context. After a build, leaving the context evicts.
 
         Raises WheelError for a wheel that is missing, changed or ambiguous, EnvironmentFault if the environment cannot
-        be built (or its Python is not installed), InfrastructureError if the disk is full.
+        be built (or its Python is not installed), DiskFull if the disk is full.
         """
         interpreter = interpreter_for(environment.abi)
         wheels = self._chosen(environment, interpreter, packages)
@@ -132,7 +132,7 @@ class EnvironmentStore:
         except BaseException as error:
             _delete(folder)
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise InfrastructureError(_full(self.root)) from error
+                raise DiskFull(_full(self.root)) from error
             raise
 
     def _install(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
@@ -151,7 +151,7 @@ class EnvironmentStore:
                 )  # fmt: skip
         except CommandFailed as error:
             if "No space left on device" in error.stderr or "os error 28" in error.stderr:
-                raise InfrastructureError(_full(self.root)) from error
+                raise DiskFull(_full(self.root)) from error
             if error.returncode < 0:
                 raise InfrastructureError(f"uv was killed by signal {-error.returncode}; is memory short?") from error
             message = " ".join(error.stderr.replace(str(self.root), "...").split())

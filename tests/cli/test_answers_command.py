@@ -104,6 +104,8 @@ def test_a_dry_run_says_the_same_and_changes_nothing(store: RawStore, tmp_path: 
         (("--endpoint", "bad", "--since", "1h", "--json"), "--yes"),
         (("--endpoint", "worse", "--since", "1h", "--yes"), "bad, good"),
         (("--endpoint", "bad", "--since", "yesterday", "--yes"), "yesterday"),
+        (("--endpoint", "bad", "--since", "", "--yes"), "--since"),  # an unset variable of a script
+        (("--endpoint", "bad", "--since", "1h", "--until", "", "--yes"), "--until"),
         (("--endpoint", "bad", "--since", "1h", "--until", "2h", "--yes"), "exchange"),
     ],
 )

@@ -13,7 +13,7 @@ from harness.runs.executor import DirectExecutor
 from harness.runs.model_pool import ModelPool
 from harness.runs.solving import SolveOrder
 from models.campaign_settings import Grid
-from models.errors import InfrastructureError
+from models.errors import DiskFull, InfrastructureError
 from models.llm_settings import ModelSettings
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Answer
@@ -83,6 +83,7 @@ def test_the_parts_of_an_attempt_are_executed_once(context: CampaignContext, ass
     [
         (InfrastructureError("the server is gone"), OutcomeKind.HARNESS_ERROR),
         (InfrastructureError("No space left on device"), OutcomeKind.DISK_FULL),
+        (DiskFull("the disk that holds the environments is full"), OutcomeKind.DISK_FULL),
         (ValueError("a bug"), OutcomeKind.HARNESS_ERROR),
     ],
 )
