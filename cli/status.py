@@ -156,6 +156,9 @@ def _existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
+_COUNTS = ("trajectories", "begun", "closed", "passed", "held")
+
+
 def _print(found: Status) -> None:
     if found.connection:
         console.print(f"server {found.connection['url']} on {found.connection['store']}", markup=False)
@@ -174,11 +177,12 @@ def _print(found: Status) -> None:
         table("Runs that ended last", ["run", "state", "at"], lines)
     lines = [[d["kind"], d["where"], d["schema"] or "new", _size(d["bytes"])] for d in found.databases]
     table("Databases", ["database", "where", "schema", "size"], lines, right=["size"])
-    lines = [
-        [printable(c["name"]), _time(c["started_at"]), c["known"], c["closed"], c["passed"]] for c in found.campaigns
-    ]
-    columns = ["campaign", "started", "begun", "closed", "passed"]
-    table("Last campaigns", columns, lines, right=["begun", "closed", "passed"])
+    lines = [[printable(c["name"]), _time(c["started_at"]), *(c[name] for name in _COUNTS)] for c in found.campaigns]
+    table("Last campaigns", ["campaign", "started", *_COUNTS], lines, right=_COUNTS)
+    for c in found.campaigns:
+        if (left := c["trajectories"] - c["closed"]) and not c["held"]:
+            said = f"campaign {c['name']}: {left} trajectories have no verdict and none is worked on; start it again"
+            console.print(printable(said), style="yellow", markup=False, soft_wrap=True)
     table("Disks", ["disk", "path", "free"], [[d["what"], d["path"], _size(d["free"])] for d in found.disks])
     for problem in found.problems:
         errors.print(f"wrong: {printable(problem)}", style="red", markup=False, soft_wrap=True)

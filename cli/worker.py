@@ -28,7 +28,8 @@ def worker(
 
     The server is the one of `cra up`, or PREFECT_API_URL (with PREFECT_API_AUTH_STRING) names it; on another machine
     CRA_RAW_DATABASE and CRA_CURATED_DATABASE name the databases. cra.toml is read in this directory. Exits with 2 when
-    the code here is of another version than the deployments, and with 1 when database or server cannot be reached.
+    the code here is of another version than the deployments, or the clock is off, and with 1 when database or server
+    cannot be reached.
     """
     settings = load_settings()
     os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # other commands keep the engine quiet
@@ -51,9 +52,11 @@ def worker(
             try:
                 client.read_work_pool(pool)
                 known = check_version(client)
-                _warn_of_clock("the server", server_skew(client))
+                _check_clock("the server", server_skew(client))
             except ObjectNotFound:
-                raise UsageError(f"the server has no work pool {pool}; run `cra up`, or give --pool") from None
+                raise UsageError(
+                    f"the server has no work pool {pool}; run `cra up`, give --pool, or let PREFECT_API_URL end in /api"
+                ) from None
             except (httpx.HTTPError, PrefectHTTPStatusError) as error:
                 raise unreachable(client, error) from error
         name = name or f"{socket.gethostname()}-{os.getpid()}"
@@ -62,9 +65,10 @@ def worker(
 
 
 def _check_databases(settings: Settings) -> None:
-    """Raise DatabaseError if a database cannot be reached or is newer than this code; warn of what will go wrong."""
+    """Raise DatabaseError if a database cannot be reached or is newer than this code, UsageError for a clock that is
+    off; warn of what will go wrong."""
     open_raw_store(settings.raw_url)
-    _warn_of_clock("the database", database_facts(settings.raw_url, "raw").skew)
+    _check_clock("the database", database_facts(settings.raw_url, "raw").skew)
     if os.environ.get(NAMED, "").startswith(("http://127.", "http://localhost")):
         return
     if not is_postgresql(settings.raw_url):
@@ -77,12 +81,10 @@ def _check_databases(settings: Settings) -> None:
         )
 
 
-def _warn_of_clock(whose: str, skew: float) -> None:
+def _check_clock(whose: str, skew: float) -> None:
+    """Raise UsageError for a clock that is off: the server would take runs here for dead, or for alive."""
     if abs(skew) > MOST_SKEW:
-        errors.print(
-            f"warning: the clock here is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} that of {whose}; "
-            "set it, for instance with chrony",
-            style="yellow",
-            markup=False,
-            soft_wrap=True,
+        raise UsageError(
+            f"the clock here is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} that of {whose}, which would "
+            "take the runs of this worker for dead; set it, for instance with chrony"
         )

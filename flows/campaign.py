@@ -18,7 +18,7 @@ from host.code_version import code_version
 from host.settings import load_settings
 from models.campaign_settings import Grid, StepTestMode
 from models.edits import EditFormat
-from models.errors import UsageError
+from models.errors import InfrastructureError, UsageError
 from models.protocols import Stage
 from models.shards import PackageReference, ShardOrder
 from store.runs import CampaignReport, open_raw_store
@@ -47,7 +47,8 @@ def campaign(
     Closed trajectories are not run again, so an interrupted campaign resumes. A trajectory that ends in an
     infrastructure fault stays open and does not stop the others, unless all do. The caps apply to this run: when one is
     reached, the campaign ends in order and reports it. `adapters` (served names) replace the active ones. Run from a
-    deployment, it shares its work with the other workers of its pool.
+    deployment, it shares its work with the other workers of its pool, and raises InfrastructureError at the end if
+    trajectories have no verdict, so that its state says so.
     """
     grid = Grid(planners=tuple(planners), temperatures=tuple(temperatures or [0.0]), samples=samples, limit=limit)
     check_planners(planners)
@@ -94,4 +95,19 @@ def campaign(
 
     with sharing(store, shards, order_of):
         run_trajectories(todo, context, CampaignLabel(name, campaign_id), at_a_time, stopping)
-    return store.report(name).model_copy(update={"stopped": stopping.reason})
+    report = store.report(name).model_copy(update={"stopped": stopping.reason})
+    if is_deployed():
+        check_finished(report)
+    return report
+
+
+def check_finished(report: CampaignReport) -> None:
+    """Raise InfrastructureError if trajectories have no verdict, with the most frequent reason."""
+    left = sum(counts.infrastructure + counts.open for counts in report.planners.values())
+    if not left:
+        return
+    reason = report.stopped or (f"{report.faults[0].kind.value}: {report.faults[0].reason}" if report.faults else "")
+    said = f"{left} trajectories of {report.name} have no verdict{f' ({reason})' if reason else ''}"
+    raise InfrastructureError(
+        f"{said}; what is done is kept: start the campaign again, and see `cra report {report.name}`"
+    )

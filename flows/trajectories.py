@@ -71,7 +71,7 @@ def _run_all(
     table: CampaignTable,
     waits: bool,
 ) -> list[Assignment]:
-    """Run trajectories, until all are finished here or in other processes; returns those with a transient fault."""
+    """Run trajectories, until all are finished here or in other processes; returns those to be tried once more."""
     failed = []
     watch, stage = progress_listener(), f"campaign {name}"
     watch.start(stage, len(todo))
@@ -99,7 +99,7 @@ def _run_all(
                 table.refresh()
                 watch.advance(stage, f"{assignment.label} {ending.kind.value}")
             if stopping.reason or not (waits and work.left):
-                return failed
+                return [*failed, *(work.ended if waits else ())]
             _wait_for_others(context.store, work.left, said)
             table.refresh()
 

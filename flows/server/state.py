@@ -107,7 +107,10 @@ def unreachable(client: SyncPrefectClient, error: Exception) -> InfrastructureEr
     if isinstance(error, PrefectHTTPStatusError):
         code = error.response.status_code
         return InfrastructureError(f"{client.api_url} answers with {code}; see whether its database runs: `cra status`")
-    return InfrastructureError(f"{client.api_url} does not answer ({type(error).__name__}); start it with `cra up`")
+    return InfrastructureError(
+        f"{client.api_url} does not answer ({type(error).__name__}); start it with `cra up`, or see whether "
+        "PREFECT_API_URL is right: it ends in /api"
+    )
 
 
 def workers(client: SyncPrefectClient, pool: str) -> list[WorkerLine]:

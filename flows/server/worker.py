@@ -1,6 +1,7 @@
 """The worker: the engine's process worker, which takes runs of its own version of the code only."""
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -71,9 +72,21 @@ class CodeWorker(ProcessWorker):
 
 
 def run_worker(pool: str, name: str, limit: int) -> None:
-    """Work until the process is told to end. A flow run has the heartbeats that the environment sets."""
+    """Work until the process is told to end; does not return. Flow runs have the heartbeats that the environment sets.
+
+    The process ends at once after that: threads of the engine may wait for a server that has ended as well.
+    """
     from prefect.utilities.processutils import setup_signal_handlers_worker
 
     setup_signal_handlers_worker(os.getpid(), "the worker", lambda *text: None)
     worker = CodeWorker(work_pool_name=pool, name=name, limit=limit, create_pool_if_not_found=False)
-    asyncio.run(worker.start(printer=lambda *text: None))
+    code = 1
+    try:
+        asyncio.run(worker.start(printer=lambda *text: None))
+        code = 0
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        logging.getLogger("prefect.worker").error("the worker ends: %s", error or "interrupted")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

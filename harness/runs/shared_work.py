@@ -23,8 +23,8 @@ class SharedWork(Iterator[Assignment]):
     """Claims assignments in order, each once: an iterator that may go on after it stopped, as leases fall free.
 
     Trajectories of an instance on which another process works are left for the end, for their prompts share a prefix,
-    and their questions about relevance are the same. `over` says whether nothing more is wanted. `elsewhere` is
-    told of each trajectory that another process has closed, or that ended in a fault there.
+    and their questions about relevance are the same. `over` says whether nothing more is wanted. `elsewhere` is told of
+    each trajectory that another process has closed, or that ended in a fault there; the latter are in `ended`.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class SharedWork(Iterator[Assignment]):
         self._behind: dict[str, Assignment] = {}
         self._known = attempts
         self._looked = float("-inf")
+        self.ended: list[Assignment] = []
 
     @property
     def left(self) -> list[str]:
@@ -65,6 +66,7 @@ class SharedWork(Iterator[Assignment]):
         """Claim the first free one of a window; what was found of the others leaves the queue."""
         window = list(islice(queue, _WINDOW))
         claims = self._claims(window)
+        self.ended += [queue[key] for key in claims.ended]
         for key in claims.closed | claims.ended:
             self._elsewhere(queue.pop(key))
         busy = {queue[key].instance_key for key in claims.held}

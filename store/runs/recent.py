@@ -6,19 +6,22 @@ from sqlalchemy import Engine, func, select
 
 from models.plans import Frozen
 from store.database import reading
+from store.leases import LEASES, database_time
 from store.tables import CampaignRun, TaskRun, table_of
 
 _RUNS, _TRAJECTORIES = table_of(CampaignRun), table_of(TaskRun)
 
 
 class CampaignLine(Frozen):
-    """A campaign that ran lately. `known` are the trajectories that some run has begun."""
+    """A campaign that ran lately: its trajectories; those with an attempt, closed, passed; and those worked on now."""
 
     name: str
     started_at: datetime
-    known: int
+    trajectories: int
+    begun: int
     closed: int
     passed: int
+    held: int
 
 
 def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
@@ -26,15 +29,24 @@ def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
     last = func.max(_RUNS.c.started_at).label("last")
     runs = select(_RUNS.c.name, _RUNS.c.campaign_id, last).group_by(_RUNS.c.name, _RUNS.c.campaign_id)
     counts = select(
-        func.count(), func.count(_TRAJECTORIES.c.closed_at), func.count().filter(_TRAJECTORIES.c.success.is_(True))
+        func.count(),
+        func.count().filter(_TRAJECTORIES.c.attempts > 0),
+        func.count(_TRAJECTORIES.c.closed_at),
+        func.count().filter(_TRAJECTORIES.c.success.is_(True)),
     )
+    open_ones = select(LEASES.c.name).join(_TRAJECTORIES, _TRAJECTORIES.c.id == LEASES.c.name)
     lines: dict[str, CampaignLine] = {}
     with reading(engine) as connection:
         for name, campaign, started in connection.execute(runs.order_by(last.desc())):
             if name in lines:
                 continue
-            known, closed, passed = connection.execute(counts.where(_TRAJECTORIES.c.campaign_id == campaign)).one()
-            lines[name] = CampaignLine(name=name, started_at=started, known=known, closed=closed, passed=passed)
+            of_campaign = _TRAJECTORIES.c.campaign_id == campaign
+            total, begun, closed, passed = connection.execute(counts.where(of_campaign)).one()
+            leased = open_ones.where(of_campaign, LEASES.c.expires_at > database_time(connection))
+            held = len(connection.execute(leased).all())
+            lines[name] = CampaignLine(
+                name=name, started_at=started, trajectories=total, begun=begun, closed=closed, passed=passed, held=held
+            )
             if len(lines) == limit:
                 break
     return list(lines.values())
