@@ -40,7 +40,7 @@ class CodeJobConfiguration(ProcessJobConfiguration):
         """Complete the configuration; a command or directory that the work pool sets stays."""
         super().prepare_for_flow_run(*arguments, **named)
         if not self._command_configured:
-            self.command = command_to_string([sys.executable, "-m", "prefect.engine"])
+            self.command = command_to_string([sys.executable, "-m", "flows.server.engine"])
             self._command_configured = (
                 True  # otherwise it may start another interpreter, for a project in the directory
             )

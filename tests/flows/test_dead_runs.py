@@ -35,7 +35,7 @@ def test_after_a_kill_the_deployment_starts_again_and_nothing_says_running(
         seconds_until(lambda: len(server.unfinished()) >= 3, 120)  # the flow run, and trajectories with stages
         left = server.ask("/task_runs/filter", task_runs={"flow_run_id": {"any_": [first]}})
         assert {each["state"]["type"] for each in left} & {"RUNNING", "PENDING"}
-        assert server.kill("main() worker") + server.kill("prefect.engine") >= 2
+        assert server.kill("main() worker") + server.kill("flows.server.engine") >= 2
 
         second = server.begin("campaign/campaign", **asked(sample))
         seconds_until(lambda: server.state(second) == "Running", MOST_SECONDS)
@@ -57,11 +57,11 @@ def test_a_flow_outlives_its_worker_and_ends_with_the_server_which_says_so_at_on
         assert server.cra("up", "--port", str(server.port)).returncode == 0
         first = server.begin("campaign/campaign", **asked(sample))
         seconds_until(lambda: len(server.unfinished()) >= 3, 120)
-        flow = server.processes("prefect.engine")
+        flow = server.processes("flows.server.engine")
         assert server.kill("main() worker") == 1
         second = server.begin("campaign/campaign", **asked(sample))
         seconds_until(lambda: server.state(second) == "Running", MOST_SECONDS)
-        assert set(flow) < set(server.processes("prefect.engine"))
+        assert set(flow) < set(server.processes("flows.server.engine"))
 
         assert server.cra("down").returncode == 0
         assert server.processes("") == []
