@@ -35,7 +35,7 @@ NAME = "kills"
 KINDS = {
     "worker": "main() worker",
     "second worker": "cra worker",
-    "flow": "prefect.engine",
+    "flow": "flows.server.engine",
     "server": "flows.server.app",
 }
 

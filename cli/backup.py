@@ -38,7 +38,8 @@ def backup(
         raise UsageError(f"{directory} is not empty; give a new directory")
     try:
         private_directory(directory)
-        copies = [_copied(name, url, directory) for name, url in _databases(settings)]
+        passwords = settings.data_dir.absolute() / "server" / "pgpass"
+        copies = [_copied(name, url, directory, passwords) for name, url in _databases(settings)]
     except OSError as error:
         raise InfrastructureError(f"{directory} cannot be written: {error.strerror}; give another directory") from error
     listed = {"made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "code": code_version(), "copies": copies}
@@ -67,7 +68,8 @@ def _databases(settings: Settings) -> list[tuple[str, str]]:
     return sorted((name, url) for url, name in there.items())
 
 
-def _copied(name: str, url: str, directory: Path) -> dict[str, Any]:
+def _copied(name: str, url: str, directory: Path, passwords: Path) -> dict[str, Any]:
+    """Copy a database. `passwords` is the file with those of the embedded PostgreSQL, if there is one."""
     with waiting(f"copying {name}"):
         if is_postgresql(url):
             copy = directory / f"{name}.dump"
@@ -75,7 +77,12 @@ def _copied(name: str, url: str, directory: Path) -> dict[str, Any]:
             bare, password = password_apart(url)
             secret = {} if password is None else {"PGPASSWORD": password}
             run_program("pg_dump", ["-Fc", "-f", str(copy), "-d", bare], env=secret, timeout=_DUMP_SECONDS)
-            restore = f"{programs() / 'pg_restore'} --clean --if-exists --no-owner -d '{bare}' {copy.name}"
+            own = passwords if password is not None and passwords.is_file() and str(passwords.parent) in bare else None
+            target = f"{bare}{'&' if '?' in bare else '?'}passfile={own}" if own else bare
+            restore = (
+                f"{programs() / 'pg_restore'} --clean --if-exists --no-owner -d '{target}' {copy.name} "
+                "(while PostgreSQL runs and nothing uses the database)"
+            )
         else:
             copy = directory / f"{name}.sqlite"
             copy_sqlite(sqlite_file(url), copy)
