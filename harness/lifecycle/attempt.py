@@ -71,6 +71,7 @@ def run_attempt(assignment: Assignment, context: CampaignContext, executor: Atte
     try:
         attempt = Attempt(assignment, context, executor, number, recorder)
         done = attempt.work()
+        recorder.flush()
         verdict = attempt.validate(done)
         kind, detail = outcome_of(done, verdict)
         attempt.attribute(done, kind)
@@ -84,6 +85,7 @@ def run_attempt(assignment: Assignment, context: CampaignContext, executor: Atte
         kind = fault_of(error)
         detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         executor.logger.exception("%s: a bug of the harness", assignment.label)
+    recorder.flush()
     seconds = round(time.monotonic() - started, 3)
     kept = context.store.close_trajectory(
         assignment.key,

@@ -82,10 +82,12 @@ def solve_order(
         elif number is None:
             raise UsageError(f"this was solved before, but {archive} is gone; --sample gives another attempt")
         else:
+            recorder = store.recorder(assignment.key, number)
             try:
-                recorder = store.recorder(assignment.key, number)
                 solved = _work(Attempt(assignment, context, executor, number, recorder), place, started)
+                recorder.flush()
             except (InfrastructureError, EnvironmentFault, WheelError, SandboxUnavailable) as error:
+                recorder.flush()
                 store.close_trajectory(assignment.key, number, fault_of(error), patch="", detail=str(error))
                 raise
             private_directory(archive.parent)

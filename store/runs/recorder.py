@@ -37,6 +37,7 @@ class AttemptRecorder:
         self._campaign_id, self._task_run_id, self._attempt = campaign_id, task_run_id, attempt
         self._next = 0
         self._lock = threading.Lock()
+        self._decisions: list[Callable[[_Position], EvidenceColumns]] = []
         self.usage = AttemptUsage()
 
     def call(self, request: Request, answer: Answer) -> None:
@@ -140,19 +141,27 @@ class AttemptRecorder:
         )
 
     def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None:
-        """A decision that affected the outcome, with its reason."""
-        self._store(
-            Texts(),
-            [lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)],
-        )
+        """A decision that affected the outcome, with its reason. It is stored with the next event, or by `flush`."""
+        with self._lock:
+            self._decisions.append(
+                lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)
+            )
+
+    def flush(self) -> None:
+        """Store the decisions that wait for the next event."""
+        self._store(Texts(), [])
 
     def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], EvidenceColumns]]) -> None:
         with self._lock:  # a position is used only once its rows are stored
-            made = [row(self._position(self._next + offset)) for offset, row in enumerate(rows)]
+            waiting = [*self._decisions, *rows]
+            if not waiting:
+                return
+            made = [row(self._position(self._next + offset)) for offset, row in enumerate(waiting)]
             with writing(self._engine, texts) as connection:
                 for row in made:
                     record(connection, row)
             self._next += len(made)
+            self._decisions.clear()
 
     def _position(self, seq: int) -> _Position:
         return _Position(campaign_id=self._campaign_id, task_run_id=self._task_run_id, attempt=self._attempt, seq=seq)

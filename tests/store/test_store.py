@@ -65,9 +65,13 @@ def test_an_unchanged_instance_keeps_its_key_when_its_package_is_made_again(stor
 def test_recording_something_else_at_a_used_position_is_refused(store: RawStore) -> None:
     trajectory = open_one(store)
     store.begin_attempt(trajectory)
-    store.recorder(trajectory, 1).decision(Stage.SCOPE, "a.py", "include", "named")
+    first, second = store.recorder(trajectory, 1), store.recorder(trajectory, 1)
+    first.decision(Stage.SCOPE, "a.py", "include", "named")
+    assert not store.trace(trajectory).events, "it is stored with the next event"
+    first.flush()
+    second.decision(Stage.SCOPE, "b.py", "include", "named")
     with pytest.raises(DatabaseError, match="subject"):
-        store.recorder(trajectory, 1).decision(Stage.SCOPE, "b.py", "include", "named")
+        second.flush()
 
 
 def test_hostile_text_in_a_row_is_stored_escaped_and_recognised_again(store: RawStore) -> None:

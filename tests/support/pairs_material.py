@@ -141,6 +141,7 @@ class Attempt:
 
     def malformed(self, stage: Stage, place: str = "task attempt 0") -> "Attempt":
         self.recorder.decision(stage, place, "malformed", "no JSON")
+        self.recorder.flush()
         return self
 
     def close(
