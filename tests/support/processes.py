@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-ENDS_WITH_US = ("multiprocessing.resource_tracker", "cli/engine_guard.py")
-"""Children that wait for this process to end: Python's tracker of shared resources, the guard of an engine."""
+ENDS_WITH_US = ("multiprocessing.resource_tracker", "cli/engine_guard.py", "cli/engine_server.py")
+"""Children that wait for this process to end: Python's tracker of shared resources, an engine's guard and its server."""
 
 
 def children() -> list[str]:
