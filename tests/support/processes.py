@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 ENDS_WITH_US = ("multiprocessing.resource_tracker", "cli/engine_guard.py", "cli/engine_server.py")
-"""Children that wait for this process to end: Python's tracker of shared resources, an engine's guard and its server."""
+"""Children that wait for this process to end: Python's tracker of shared resources, an engine's guard and server."""
 
 
 def children() -> list[str]:
