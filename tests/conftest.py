@@ -1,6 +1,7 @@
 """What all tests share: databases on both kinds of server, a runtime, a sample package, an engine for flows."""
 
 import os
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -119,6 +120,13 @@ def prefect_engine() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory with a short path, for servers with Unix sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="cra-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 @pytest.fixture

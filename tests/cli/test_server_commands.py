@@ -67,7 +67,7 @@ def test_two_at_once_and_once_more_make_everything_once(
     assert all("made" not in line and "changed" not in line for line in again.stdout.splitlines())
     assert programs(server) == before
     assert set(before) == {"server", "worker", "sweeper"}
-    assert len(server.ask("/deployments/filter", limit=50)) == 10
+    assert len(server.ask("/deployments/filter", limit=50)) == 11
     assert len(server.ask("/automations/filter", limit=50)) == 1
 
 
@@ -132,9 +132,9 @@ def test_a_worker_of_other_code_is_refused_with_both_versions_and_takes_no_runs(
     seconds_until(lambda: server.state(run) == "Failed", 180)
 
 
-def test_embedded_postgresql_serves_workers_reports_and_backups(sample: RepoPackage, tmp_path: Path) -> None:
+def test_embedded_postgresql_serves_workers_reports_and_backups(sample: RepoPackage, short_path: Path) -> None:
     corpus = sample.directory.parent
-    with server_runs(tmp_path, "--postgres", "embedded", CRA_CORPUS_DIR=str(corpus)) as server:
+    with server_runs(short_path, "--postgres", "embedded", CRA_CORPUS_DIR=str(corpus)) as server:
         asked = {"packages": [str(sample.directory)], "planners": ["gold"], "name": "first", "limit": 2}
         run = server.begin("campaign/campaign", **asked)
         seconds_until(lambda: server.state(run) in ("Completed", "Failed", "Crashed"), 240)
@@ -142,17 +142,17 @@ def test_embedded_postgresql_serves_workers_reports_and_backups(sample: RepoPack
 
         lines = [line for line in server.cra("up").stdout.splitlines() if "_database = " in line]
         assert len(lines) == 2
-        (tmp_path / "work" / "cra.toml").write_text("\n".join(lines) + "\n")
+        (short_path / "work" / "cra.toml").write_text("\n".join(lines) + "\n")
         report = json.loads(server.cra("report", "first", "--json").stdout)
         assert report["planners"]["gold"]["passed"] == 2
-        word = (tmp_path / "data" / "server" / "pgpass").read_text().strip().rpartition(":")[2]
+        word = (short_path / "data" / "server" / "pgpass").read_text().strip().rpartition(":")[2]
         assert not any(word in line for line in lines)
 
-        backup = server.cra("backup", str(tmp_path / "backup"), "--json")
+        backup = server.cra("backup", str(short_path / "backup"), "--json")
         copies = json.loads(backup.stdout)["copies"]
         assert [each["file"] for each in copies] == ["prefect.dump", "raw-curated.dump"]
         assert word not in backup.stdout
-        _restore_elsewhere(server, tmp_path, word)
+        _restore_elsewhere(server, short_path, word)
 
 
 def _restore_elsewhere(server: ServerRuns, tmp_path: Path, word: str) -> None:

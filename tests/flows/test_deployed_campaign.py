@@ -36,15 +36,15 @@ def model() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def server(sample: RepoPackage, model: ScriptedServer, tmp_path: Path) -> Iterator[ServerRuns]:
+def server(sample: RepoPackage, model: ScriptedServer, short_path: Path) -> Iterator[ServerRuns]:
     """A server with an embedded PostgreSQL and a worker, over a corpus with the sample."""
-    shutil.copytree(sample.directory, tmp_path / "corpus" / "spans", symlinks=True)
+    shutil.copytree(sample.directory, short_path / "corpus" / "spans", symlinks=True)
     endpoint = {"URL": model.url, "MODEL": "scripted", "ATTEMPTS": "1", "CONCURRENCY": "1"}
     variables = {f"CRA_MODELS__ENDPOINTS__HERE__{name}": value for name, value in endpoint.items()}
     roles = {"CRA_MODELS__ROLES__REASONING": "here", "CRA_MODELS__ROLES__CODING": "here"}
     campaign = {"CRA_CAMPAIGN__SHARD_SECONDS": "5", "CRA_CAMPAIGN__TRAJECTORIES": "1"}
-    corpus = {"CRA_CORPUS_DIR": str(tmp_path / "corpus")}
-    with server_runs(tmp_path, "--postgres", "embedded", **variables, **roles, **campaign, **corpus) as runs:
+    corpus = {"CRA_CORPUS_DIR": str(short_path / "corpus")}
+    with server_runs(short_path, "--postgres", "embedded", **variables, **roles, **campaign, **corpus) as runs:
         yield runs
 
 
