@@ -168,19 +168,19 @@ def _restore_elsewhere(server: ServerRuns, tmp_path: Path, word: str) -> None:
     assert open_raw_store(database_on(url, "restored")).report("first").planners["gold"].passed == 2
 
 
-def test_a_backup_of_sqlite_opens_and_a_full_directory_is_refused(tmp_path: Path) -> None:
-    server = ServerRuns(tmp_path)
-    (tmp_path / "data").mkdir()
+def test_a_backup_of_sqlite_opens_and_a_full_directory_is_refused(short_path: Path) -> None:
+    server = ServerRuns(short_path)
+    (short_path / "data").mkdir()
     from store.database import open_database
 
     for kind in ("raw", "curated"):
-        open_database(tmp_path / "data" / f"{kind}.sqlite", kind).dispose()  # type: ignore[arg-type]
-    assert server.cra("backup", str(tmp_path / "backup")).returncode == 0
-    listed = json.loads((tmp_path / "backup" / "backup.json").read_text())
+        open_database(short_path / "data" / f"{kind}.sqlite", kind).dispose()  # type: ignore[arg-type]
+    assert server.cra("backup", str(short_path / "backup")).returncode == 0
+    listed = json.loads((short_path / "backup" / "backup.json").read_text())
     assert [each["of"] for each in listed["copies"]] == ["curated", "raw"]
     for each in listed["copies"]:
-        with sqlite3.connect(tmp_path / "backup" / each["file"]) as copy:
+        with sqlite3.connect(short_path / "backup" / each["file"]) as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    refused = server.cra("backup", str(tmp_path / "backup"))
+    refused = server.cra("backup", str(short_path / "backup"))
     assert refused.returncode == 2
     assert "not empty" in refused.stderr

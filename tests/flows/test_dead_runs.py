@@ -28,9 +28,9 @@ def asked(sample: RepoPackage) -> dict[str, object]:
 
 
 def test_after_a_kill_the_deployment_starts_again_and_nothing_says_running(
-    sample: RepoPackage, tmp_path: Path, variables: dict[str, str]
+    sample: RepoPackage, short_path: Path, variables: dict[str, str]
 ) -> None:
-    with server_runs(tmp_path, **variables) as server:
+    with server_runs(short_path, **variables) as server:
         first = server.begin("campaign/campaign", **asked(sample))
         seconds_until(lambda: len(server.unfinished()) >= 3, 120)  # the flow run, and trajectories with stages
         left = server.ask("/task_runs/filter", task_runs={"flow_run_id": {"any_": [first]}})
@@ -50,9 +50,9 @@ def test_after_a_kill_the_deployment_starts_again_and_nothing_says_running(
 
 
 def test_a_flow_outlives_its_worker_and_ends_with_the_server_which_says_so_at_once(
-    sample: RepoPackage, tmp_path: Path, variables: dict[str, str]
+    sample: RepoPackage, short_path: Path, variables: dict[str, str]
 ) -> None:
-    server = ServerRuns(tmp_path, **variables)
+    server = ServerRuns(short_path, **variables)
     try:
         assert server.cra("up", "--port", str(server.port)).returncode == 0
         first = server.begin("campaign/campaign", **asked(sample))
