@@ -4,7 +4,6 @@ import json
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.text import Text
@@ -13,7 +12,7 @@ from rich.tree import Tree
 from cli.options import JsonOption
 from cli.output import console, print_json, printable
 from host.settings import load_settings
-from models.chat import read_prompt
+from models.chat import messages_by_role
 from models.protocols import Stage
 from store.runs import Trace, open_raw_store
 from store.runs.events import Event
@@ -125,21 +124,14 @@ def print_stage(trace: Trace) -> None:
         )
         if event.void:
             console.print("this answer is void: it is not replayed any more", style="yellow")
+        asked = [(f"prompt: {role}", text) for role, text in messages_by_role(event.prompt)]
         answered = [("reasoning", event.reasoning), ("answer", event.response)]
-        for title, text in [*_messages(event.prompt or ""), *answered]:
+        for title, text in [*asked, *answered]:
             if text:
                 console.print(f"[bold]{title}[/]")
                 console.print(printable(text), markup=False, soft_wrap=True)
     if not trace.events:
         console.print("nothing happened at this stage")
-
-
-def _messages(prompt: str) -> list[tuple[str, str]]:
-    """The prompt's messages by role; a prompt that is none of ours as one text."""
-    try:
-        return [(f"prompt: {message.role}", message.content) for message in read_prompt(prompt)]
-    except ValidationError:
-        return [("prompt", prompt)]
 
 
 def _event(event: Event, full: bool) -> Text:

@@ -12,10 +12,10 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from exchange.inspect_events import plain
-from models.chat import read_prompt
+from models.chat import messages_by_role
 from store.runs import ExportedTrajectory, ExportGroup, RawStore
 from store.runs.events import CallEvent, DecisionEvent, EditEvent, Event, OutcomeEvent, PlanEvent, TestEvent, Trace
 
@@ -213,7 +213,7 @@ class _Steps:
         self._step("system", outcome.created_at, message, extra=extra)
 
     def _call(self, event: CallEvent) -> None:
-        shown = _messages(event.prompt)
+        shown = messages_by_role(event.prompt)
         for role, text in shown:
             if (role, text) not in self._shown:
                 self._step("system" if role == "system" else "user", event.created_at, text, extra=_where(event))
@@ -275,12 +275,3 @@ def _where(event: Event) -> dict[str, Any]:
         if value := getattr(event, name, None):
             found[name] = value
     return found
-
-
-def _messages(prompt: str | None) -> list[tuple[str, str]]:
-    if prompt is None:
-        return []
-    try:
-        return [(message.role, message.content) for message in read_prompt(prompt)]
-    except ValidationError:
-        return [("user", prompt)]

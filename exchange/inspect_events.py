@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
-from pydantic import ValidationError
-
-from models.chat import read_prompt
+from models.chat import messages_by_role
 from models.protocols import Stage
 from models.suite import CaseStatus, SuiteReport
 from store.runs import ExportedTrajectory, digest
@@ -137,7 +135,7 @@ def _call(trajectory: str, event: CallEvent) -> Json:
         "role": event.stage,
         "input": [
             {"id": short_id("message", role, text), "role": role, "content": text}
-            for role, text in _messages(event.prompt)
+            for role, text in messages_by_role(event.prompt)
         ],
         "tools": [],
         "tool_choice": "none",
@@ -173,16 +171,6 @@ def call_usage(call: CallEvent) -> Json:
         "total_tokens": call.prompt_tokens + call.completion_tokens,
         "total_cost": call.cost,
     }
-
-
-def _messages(prompt: str | None) -> list[tuple[str, str]]:
-    """The exact prompt by role; one that is none of ours as one text. Planners that need no model have none."""
-    if prompt is None:
-        return []
-    try:
-        return [(message.role, message.content) for message in read_prompt(prompt)]
-    except ValidationError:
-        return [("user", prompt)]
 
 
 def _decision(event: DecisionEvent) -> Json:

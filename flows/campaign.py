@@ -6,12 +6,12 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.sharing import is_deployed, sharing
+from flows.sharing import deployed_run, sharing
 from flows.stopping import StopRule
 from flows.trajectories import CampaignLabel, run_trajectories
 from harness.packages.package import read_package
 from harness.planners.registry import check_planners
-from harness.runs.campaign_context import assignments, open_campaign_context
+from harness.runs.campaign_context import Assignment, CampaignContext, assignments, open_campaign_context
 from harness.runs.campaigns import campaign_config, with_adapters
 from harness.runs.sharding import Shard, make_shards, planner_hashes
 from host.code_version import code_version
@@ -47,8 +47,8 @@ def campaign(
     Closed trajectories are not run again, so an interrupted campaign resumes. A trajectory that ends in an
     infrastructure fault stays open and does not stop the others, unless all do. The caps apply to this run: when one is
     reached, the campaign ends in order and reports it. `adapters` (served names) replace the active ones. Run from a
-    deployment, it shares its work with the other workers of its pool, and raises InfrastructureError at the end if
-    trajectories have no verdict, so that its state says so.
+    deployment, it shares its work with the other workers of its pool; and if it is itself the run that was started, it
+    raises InfrastructureError at the end if trajectories have no verdict, so that its state says so.
     """
     grid = Grid(planners=tuple(planners), temperatures=tuple(temperatures or [0.0]), samples=samples, limit=limit)
     check_planners(planners)
@@ -57,8 +57,8 @@ def campaign(
     runtime = open_runtime(settings, sandbox)
     store = open_raw_store(settings.raw_url)
     opened = [read_package(settings.corpus.absolute() / package) for package in packages]  # or an absolute path
-    capped = max_cost is not None or max_tokens is not None
-    budget = f"run {flow_run.id}" if capped and is_deployed() else None
+    root = deployed_run()
+    budget = f"run {flow_run.id}" if root and (max_cost is not None or max_tokens is not None) else None
     context = open_campaign_context(settings, store, edit_format, step_tests, max_cost, max_tokens, budget)
     config = campaign_config(opened, grid, edit_format, step_tests, settings, runtime.sandbox.kind)
     campaign_id = store.register_campaign(config)
@@ -68,12 +68,9 @@ def campaign(
         raise UsageError(
             f"no package of {', '.join(str(p) for p in packages)} has a valid instance; see `cra corpus show`"
         )
-    calls = context.pool.calls_at_a_time(planners)
+    at_a_time = settings.campaign.trajectories or max(settings.concurrency, context.pool.calls_at_a_time(planners))
     stopping = StopRule(settings.campaign.provider_failures)
-    at_a_time = settings.campaign.trajectories or max(settings.concurrency, calls)
-    shards = make_shards(todo, grid, store.mean_seconds(), at_a_time, settings.campaign.shard_seconds)
-    order = partial(
-        ShardOrder,
+    order = ShardOrder(
         name=name,
         campaign_id=campaign_id,
         code=code_version(),
@@ -87,18 +84,20 @@ def campaign(
         max_cost=max_cost,
         max_tokens=max_tokens,
     )
-    by_folder = {each.instance_context.package.directory.name: each.instance_context.package for each in todo}
-
-    def order_of(shard: Shard) -> ShardOrder:
-        hashes = planner_hashes(by_folder[shard.package], grid, context, runtime)  # gold's depends on the instance
-        return order(package=shard.package, instances=shard.instances, planners=hashes)
-
-    with sharing(store, shards, order_of):
+    shards = make_shards(todo, grid, store.mean_seconds(), at_a_time, settings.campaign.shard_seconds)
+    with sharing(root, store, shards, partial(_order_of, order, todo, context)):
         run_trajectories(todo, context, CampaignLabel(name, campaign_id), at_a_time, stopping)
     report = store.report(name).model_copy(update={"stopped": stopping.reason})
-    if is_deployed():
+    if root and str(root.id) == flow_run.id:  # within another flow, that one decides what an open trajectory means
         check_finished(report)
     return report
+
+
+def _order_of(campaign: ShardOrder, todo: list[Assignment], context: CampaignContext, shard: Shard) -> ShardOrder:
+    """The order of a shard: that of its campaign, with the shard's instances, and the planners of their package."""
+    inside = next(each.instance_context for each in todo if each.key == shard.trajectories[0])
+    planners = planner_hashes(inside.package, campaign.grid, context, inside.runtime)  # gold's depends on the instance
+    return campaign.model_copy(update={"package": shard.package, "instances": shard.instances, "planners": planners})
 
 
 def check_finished(report: CampaignReport) -> None:

@@ -128,9 +128,11 @@ class ShardSubmitter:
 
 
 @contextmanager
-def sharing(store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], ShardOrder]) -> Iterator[None]:
-    """Within this context, other workers of the pool get shards, if the current flow runs from a deployment."""
-    submitter = _submitter(store, shards, order)
+def sharing(
+    root: FlowRun | None, store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], ShardOrder]
+) -> Iterator[None]:
+    """Within this context, the other workers of the pool from which `root` was started get shards; for None nobody."""
+    submitter = None if root is None else _submitter(root, store, shards, order)
     if submitter is None:
         yield
         return
@@ -147,23 +149,17 @@ def sharing(store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], S
         thread.join()
 
 
-def is_deployed() -> bool:
-    """Whether the current flow, or the one that called it, was started from a deployment."""
-    return _root_run() is not None
-
-
-def _root_run() -> FlowRun | None:
+def deployed_run() -> FlowRun | None:
     """The outermost run around the current flow, if it was started from a deployment in a work pool."""
     with get_client(sync_client=True) as client:
         root = client.read_flow_run(UUID(flow_run.root_flow_run_id))
     return root if root.deployment_id is not None and root.work_pool_name is not None else None
 
 
-def _submitter(store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], ShardOrder]) -> ShardSubmitter | None:
-    """The submitter for the pool from which the current flow was started; None for a flow in a command."""
-    root = _root_run()
-    if root is None or root.work_pool_name is None:
-        return None
+def _submitter(
+    root: FlowRun, store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], ShardOrder]
+) -> ShardSubmitter | None:
+    """The submitter for the pool of a run; None if the server has no deployment for shards."""
     logger = get_run_logger()
     try:
         with get_client(sync_client=True) as client:
@@ -171,6 +167,7 @@ def _submitter(store: RawStore, shards: Sequence[Shard], order: Callable[[Shard]
     except ObjectNotFound:
         logger.warning("there is no deployment %s: other workers cannot help; `cra up` makes it", DEPLOYMENT)
         return None
+    assert root.work_pool_name is not None, "it was started from a deployment in a work pool"
     tags = ["clean-room", f"part-of-{root.name}"]
     return ShardSubmitter(store, shards, order, deployment.id, root.work_pool_name, tags, logger)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.campaign import campaign
+from flows.campaign import campaign, check_finished
 from flows.packages import corpus_packages
 from host.settings import load_settings
 from models.campaign_settings import HOTTEST
@@ -34,7 +34,7 @@ def student_campaign(
         samples: samples per instance and temperature
         limit: instances per package, newest first; unset: all
     """
-    return campaign(
+    report: CampaignReport = campaign(
         corpus_packages(packages, load_settings()),
         ["student"],
         name,
@@ -42,3 +42,5 @@ def student_campaign(
         samples=samples,
         limit=limit,
     )
+    check_finished(report)
+    return report

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.campaign import campaign
+from flows.campaign import campaign, check_finished
 from flows.packages import corpus_packages
 from host.settings import load_settings
 from models.campaign_settings import HOTTEST
@@ -36,7 +36,7 @@ def teacher_campaign(
         samples: samples per instance and temperature
         limit: instances per package, newest first; unset: all
     """
-    return campaign(
+    report: CampaignReport = campaign(
         corpus_packages(packages, load_settings()),
         ["teacher"],
         name,
@@ -45,3 +45,5 @@ def teacher_campaign(
         limit=limit,
         max_cost=max_cost,
     )
+    check_finished(report)
+    return report

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from models.plans import Frozen
 
@@ -27,3 +27,16 @@ def prompt_text(messages: Sequence[Message]) -> str:
 def read_prompt(text: str) -> tuple[Message, ...]:
     """The messages of a stored prompt. Raises ValidationError if it is none."""
     return _MESSAGES.validate_json(text)
+
+
+def messages_by_role(prompt: str | None) -> list[tuple[str, str]]:
+    """Role and text of each message of a stored prompt; one that is none of ours is one text of the user's.
+
+    None, of planners that need no model, has none.
+    """
+    if prompt is None:
+        return []
+    try:
+        return [(message.role, message.content) for message in read_prompt(prompt)]
+    except ValidationError:
+        return [("user", prompt)]

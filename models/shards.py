@@ -26,14 +26,16 @@ class ShardOrder(Frozen):
     campaign_id: str
     code: str
     packages: tuple[PackageReference, ...] = Field(description="all packages of the campaign")
-    package: str = Field(description="folder of the package of this shard")
-    instances: tuple[str, ...]
+    package: str = Field("", description="folder of the package of this shard")
+    instances: tuple[str, ...] = ()
     grid: Grid
     edit_format: EditFormat | None = None
     step_tests: StepTestMode = StepTestMode.AUTO
     sandbox: str = Field(description="kind of sandbox, as the campaign's process has it")
     adapters: dict[Stage, str] = Field(default_factory=dict)
-    planners: dict[str, str] = Field(description="hash of each planner's identity: models, adapters, prompts")
+    planners: dict[str, str] = Field(
+        default_factory=dict, description="hash of each planner's identity: models, adapters, prompts"
+    )
     budget: str | None = None
     max_cost: float | None = None
     max_tokens: int | None = None

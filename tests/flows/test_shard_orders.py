@@ -38,7 +38,9 @@ def test_shards_of_every_package_are_accepted(
     orders: list[ShardOrder] = []
 
     @contextmanager
-    def noting(_: RawStore, shards: Sequence[Shard], order: Callable[[Shard], ShardOrder]) -> Iterator[None]:
+    def noting(
+        _: object, store: RawStore, shards: Sequence[Shard], order: Callable[[Shard], ShardOrder]
+    ) -> Iterator[None]:
         orders.extend(order(shard) for shard in shards)
         yield
 
@@ -57,3 +59,18 @@ def test_a_reference_names_a_folder_of_the_corpus(sample: RepoPackage, folder: s
     inside = sample.directory / "inner"
     with pytest.raises(UsageError, match="no repo package"):
         open_referenced(inside if folder == ".." else corpus, PackageReference(folder=folder, identity=sample.identity))
+
+
+def test_a_campaign_without_all_verdicts_is_no_success_of_the_run_that_was_started() -> None:
+    from flows.campaign import check_finished
+    from models.errors import InfrastructureError
+    from store.runs import CampaignReport, PlannerReport
+
+    def report(**counts: int) -> CampaignReport:
+        planners = {"gold": PlannerReport(passed=1), "student": PlannerReport(failed=2, **counts)}
+        return CampaignReport(name="c", campaign_id="id", instances=1, planners=planners, seconds=1.0)
+
+    check_finished(report())
+    for counts in ({"open": 3}, {"infrastructure": 3}):
+        with pytest.raises(InfrastructureError, match="3 trajectories of c"):
+            check_finished(report(**counts))
