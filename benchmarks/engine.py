@@ -68,17 +68,17 @@ class AtOnce(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _serve(told: "multiprocessing.Queue[int]") -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), AtOnce)
+def _serve(handler: type[AtOnce], told: "multiprocessing.Queue[int]") -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     told.put(server.server_address[1])
     server.serve_forever()
 
 
 @contextmanager
-def model() -> Iterator[str]:
-    """The URL of a model that answers at once, in a process of its own."""
+def model(handler: type[AtOnce] = AtOnce) -> Iterator[str]:
+    """The URL of a scripted model, in a process of its own."""
     told: multiprocessing.Queue[int] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=_serve, args=(told,), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(handler, told), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{told.get()}/v1"

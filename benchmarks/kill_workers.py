@@ -11,7 +11,6 @@ is stored, and whether any triple differs from those of an undisturbed campaign.
 """
 
 import argparse
-import multiprocessing
 import os
 import random
 import signal
@@ -20,15 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from benchmarks.engine import AtOnce
+from benchmarks.engine import AtOnce, model
 
 CRA = str(Path(sys.executable).parent / "cra")
 NAME = "kills"
@@ -47,24 +43,6 @@ class _Slow(AtOnce):
         """An answer."""
         time.sleep(1.5)
         super().do_POST()
-
-
-def _serve(told: "multiprocessing.Queue[int]") -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
-    told.put(server.server_address[1])
-    server.serve_forever()
-
-
-@contextmanager
-def slow_model() -> Iterator[str]:
-    """The URL of the model, in a process of its own."""
-    told: multiprocessing.Queue[int] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=_serve, args=(told,), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{told.get()}/v1"
-    finally:
-        process.terminate()
 
 
 class Installation:
@@ -175,7 +153,7 @@ def main() -> None:
     corpus = given.corpus.resolve()
     with (
         tempfile.TemporaryDirectory(prefix="cra-k-", dir="/tmp", ignore_cleanup_errors=True) as name,
-        slow_model() as url,
+        model(_Slow) as url,
     ):
         root = Path(name)
         calm = Installation(root / "calm", corpus, url)
