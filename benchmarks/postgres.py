@@ -1,5 +1,6 @@
 """A PostgreSQL of a benchmark's own, from the programs of the extra `server`."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ def embedded(root: Path) -> Iterator[str]:
             time.sleep(0.2)
         yield f"postgresql://{USER}:benchmark@/{{}}?host={root}"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # ends at once; SIGTERM waits for every client
         server.wait(timeout=60)
 
 
