@@ -26,7 +26,7 @@ from repos.trees import overlay
 from runtime.environments import Era, calendar_of, pretend_version
 from runtime.environments.discovery import discover_commit
 from runtime.testing import Selection
-from runtime.trees import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
+from runtime.trees import BuildFailed, Runtime, checked_out, install, run_tests
 from store.keys import digest
 
 _GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
@@ -143,21 +143,15 @@ def check_whole(instance_context: InstanceContext, changes: Overlay) -> FullChec
 
     Raises EnvironmentFault, WheelError, InfrastructureError.
     """
-    instance = instance_context.instance
-    assert instance.environment is not None, "there are no tests without an environment"
-    environment = instance_context.package.manifest.environment(instance.environment)
-    with provisioned(
-        instance_context.runtime, environment, instance_context.package.wheels, instance.version
-    ) as provided:
+    instance, runtime = instance_context.instance, instance_context.runtime
+    with instance_context.package.provisioned(runtime, instance) as provided:
         reports = []
         for laid in ({}, changes):
-            with checked_out(
-                instance_context.package.git, instance.base_commit, instance_context.runtime.scratch
-            ) as tree:
+            with checked_out(instance_context.package.git, instance.base_commit, runtime.scratch) as tree:
                 overlay(tree, laid)
                 try:
-                    overlay(tree, build(instance_context.runtime, tree, provided))
-                    reports.append(run_tests(instance_context.runtime, tree, provided, Selection()))
+                    installation = install(runtime, tree, provided, of_commit=not laid)
+                    reports.append(run_tests(runtime, tree, provided, Selection(), installation))
                 except BuildFailed as error:
                     reports.append(SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=str(error)))
     return compare(*reports)
