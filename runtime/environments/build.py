@@ -20,7 +20,7 @@ import importlib, json, os, shutil, subprocess, sys
 output, hook, version, name, *paths = sys.argv[1:]
 if shutil.which("git"):
     for words in (["init", "-q"], ["add", "-A", "-f"], ["commit", "-q", "--allow-empty", "-m", "-"],
-                  ["tag", version], ["tag", "v" + version]):
+                  ["tag", "-f", version], ["tag", "-f", "v" + version]):
         subprocess.run(["git", *words], check=True)
 here = os.getcwd()
 sys.path[:] = [os.path.abspath(p) for p in paths] + [p for p in sys.path if os.path.abspath(p or ".") != here]
