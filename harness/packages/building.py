@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -39,36 +39,52 @@ def with_builder(
     """
     if candidate.environment is None:
         return candidate
+    commits = (candidate.commit.sha, candidate.commit.parent)
+    own_day = day_of(candidate.commit.committed)
     try:
-        builder = _builder(runtime, git, candidate, candidate.environment, packages, cache)
+        builder = find_builder(
+            runtime, git, commits, candidate.environment, candidate.version, own_day, packages, cache
+        )
     except (EnvironmentFault, WheelError, BuildFailed) as error:
         return replace(candidate, unbuilt=str(error))
     return replace(candidate, builder=builder)
 
 
-def _builder(
-    runtime: Runtime, git: Git, candidate: CommitCandidate, environment: Environment, packages: Path, cache: Path
+def find_builder(
+    runtime: Runtime,
+    git: Git,
+    commits: Sequence[str],
+    environment: Environment,
+    version: str,
+    day: date,
+    packages: Path,
+    cache: Path,
 ) -> Environment:
-    commits = (candidate.commit.sha, candidate.commit.parent)
+    """The environment in which each of `commits` can be built for a test environment, its wheels fetched.
+
+    Its releases are those of the test environment's day; those of `day` where these do not suffice. Raises
+    EnvironmentFault, WheelError, BuildFailed, InfrastructureError.
+    """
     projects = [discover_commit(git, commit) for commit in commits]
     stated = tuple(sorted({text for project in projects for text in build_requirements(project)}))
-    parts = [_SCHEMA, stated, environment.abi, environment.cutoff, candidate.version]
+    parts: list[object] = [_SCHEMA, stated, environment.abi, environment.cutoff, version]
     parts += [[project.build_backend, *project.backend_path] for project in projects]
     parts += [[_digest(git.read(commit, path)) for path in _PACKAGING] for commit in commits]
     kept = cache / "builders" / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
     if kept.is_file():
         builder = Environment.model_validate_json(kept.read_text())
         return builder.model_copy(update={"wheels": _fetched(builder, packages)})
-    builder = _locked(stated, projects[0], environment, candidate, packages)
+    cutoffs = [date.fromisoformat(environment.cutoff), day + timedelta(days=1)]
+    builder = _locked(stated, projects[0], environment.abi, cutoffs, packages)
     further: set[str] = set()
     for commit, project in zip(commits, projects, strict=True):
         with (
             runtime.environments.acquire(builder, packages) as built,
             checked_out(git, commit, runtime.scratch) as tree,
         ):
-            further.update(further_requirements(runtime, tree, project, built, candidate.version))
+            further.update(further_requirements(runtime, tree, project, built, version))
     if further - set(stated):
-        builder = _locked((*stated, *sorted(further)), projects[0], environment, candidate, packages)
+        builder = _locked((*stated, *sorted(further)), projects[0], environment.abi, cutoffs, packages)
     write_atomically(kept, builder.model_dump_json())
     return builder
 
@@ -78,37 +94,23 @@ def _digest(content: bytes | None) -> str:
 
 
 def _locked(
-    requires: Sequence[str], project: Project, environment: Environment, candidate: CommitCandidate, packages: Path
+    requires: Sequence[str], project: Project, abi: str, cutoffs: Sequence[date], packages: Path
 ) -> Environment:
-    """Requirements locked by the releases of the environment's day, else by those of the commit's own."""
+    """Requirements locked by the releases before the first of some days that suffices."""
     # The distribution itself may be one of its back end's requirements: an earlier release of it is no answer.
-    needs = replace(
-        project,
-        name=f"{project.name}-build",
-        aliases=(),
-        requires=tuple(requires),
-        runtime=tuple(requires),
-        constraints=(),
-    )
-    interpreter = interpreter_for(environment.abi)
+    needed = tuple(requires)
+    name = f"{project.name}-build"
+    needs = replace(project, name=name, aliases=(), requires=needed, runtime=needed, constraints=())
     failed: EnvironmentFault | None = None
-    for cutoff in _cutoffs(environment, candidate):
+    for cutoff in dict.fromkeys(cutoffs):
         try:
-            builder = lock(needs, interpreter, cutoff)
+            builder = lock(needs, interpreter_for(abi), cutoff)
         except EnvironmentFault as error:
             failed = failed or error
             continue
         return builder.model_copy(update={"wheels": _fetched(builder, packages)})
-    assert failed is not None, "there is at least one cutoff"
+    assert failed is not None, "there is at least one day"
     raise failed
-
-
-def _cutoffs(environment: Environment, candidate: CommitCandidate) -> Iterator[date]:
-    first = date.fromisoformat(environment.cutoff)
-    yield first
-    own = day_of(candidate.commit.committed) + timedelta(days=1)
-    if own > first:
-        yield own
 
 
 def _fetched(builder: Environment, packages: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from harness.packages.package import RepoPackage, generated_tests
 from harness.validation.confirmation.recorded import Module
 from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
-from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins
+from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins, runner_plugins
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.files import Overlay
 from models.manifest import Instance
@@ -19,7 +19,7 @@ from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links, overlay
-from runtime.environments import Installation, installed_modules
+from runtime.environments import Installation, installed_modules, valid_entry_points
 from runtime.testing import PYTEST, GuardEvent, Seen, Selection, SuiteSetup, file_of, runner_of
 from runtime.trees import (
     BuildFailed,
@@ -153,9 +153,24 @@ class JudgedTree:
         installation = install(runtime, tree, self.provided, of_commit=not production)
         refuse_stand_ins(before, installation.additions, roots, installed)
         refuse_stand_ins((), _importable(installation), (), installed)
+        if production:
+            self._refuse_foreign_plugins(tree, installation)
         install_tests(git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
         return lay_over(runtime, tree, self.provided, installation)
+
+    def _refuse_foreign_plugins(self, tree: Path, installation: Installation) -> None:
+        """Raise Tampered if a build registers other plugins of the runner than the commit's and its parent's do, unless
+        the packaging files state them, which are compared elsewhere."""
+        plugins = runner_plugins(installation)
+        stated = {(name, target) for _, name, target in valid_entry_points(project_in(tree))}
+        if plugins <= stated:
+            return
+        for commit in (self.instance.base_commit, self.instance.commit):
+            with checked_out(self.package.git, commit, self.runtime.scratch) as other:
+                if runner_plugins(install(self.runtime, other, self.provided, of_commit=True)) == plugins:
+                    return
+        raise Tampered("the build registers plugins of the test runner that neither the parent nor the commit has")
 
     def _test_folders(self) -> set[str]:
         """Folders of the judging tests: the runner puts them on the import path."""
