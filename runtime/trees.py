@@ -12,7 +12,7 @@ from models.suite import SuiteReport
 from repos.git import Git
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links, make_links, overlay
-from runtime.environments import Installation, own_plugins, scripts_of
+from runtime.environments import Installation, own_plugins, scripts_of, start_up
 from runtime.installs import BuildFailed, Provisioned, Runtime, install, project_in, provisioned
 from runtime.sandbox import Mount
 from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
@@ -81,6 +81,7 @@ def lay_over(runtime: Runtime, tree: Path, provided: Provisioned, installation: 
     (site / PROGRAMS).mkdir(parents=True)
     overlay(tree, installation.additions)
     overlay(site, installation.site)
+    overlay(site, start_up(installation, str(runtime.sandbox.workdir_path(tree))))
     mount = Mount(site, site)
     here, root = runtime.sandbox.path_of(mount), runtime.sandbox.workdir_path(tree)
     paths = [*(os.path.normpath(root / entry) for entry in installation.import_roots), str(here)]

@@ -12,7 +12,13 @@ from runtime.environments.dating import CommitDates, calendar_of, day_of
 from runtime.environments.discovery import Project, discover, discover_commit
 from runtime.environments.eras import REACH_DAYS, WINDOW_DAYS, Era, eras_of, lock_for_era, midnight
 from runtime.environments.identity import environment_identity
-from runtime.environments.installation import Installation, installation_from_sources, installation_of, scripts_of
+from runtime.environments.installation import (
+    Installation,
+    installation_from_sources,
+    installation_of,
+    scripts_of,
+    start_up,
+)
 from runtime.environments.interpreters import Interpreter, choose_interpreter, installed_interpreters, interpreter_for
 from runtime.environments.kept_installations import KeptInstallations
 from runtime.environments.metadata import (
@@ -80,6 +86,7 @@ __all__ = [
     "requirements_command",
     "scripts_of",
     "spec_key",
+    "start_up",
     "unpack_wheel",
     "valid_entry_points",
     "wheel_contents",

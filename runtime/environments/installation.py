@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from repos.index.paths import is_test_path
@@ -37,8 +37,9 @@ class Installation:
     holds files of a further folder on the import path: metadata, and modules that no source is equal to. `scripts` are
     the commands' names with their entry points (`module:function`), or the texts of files that are scripts themselves.
 
-    `modules` are the dotted names of the outermost packages and modules. `inputs` are the SHA-256 of those Python files
-    of the tree, by path, that may change what a build gives.
+    `modules` are the dotted names of the outermost packages and modules, `namespaces` those of packages that the wheel
+    shares with other distributions by start-up code (`-nspkg.pth`), each with its folder in the tree. `inputs` are the
+    SHA-256 of those Python files of the tree, by path, that may change what a build gives.
     """
 
     import_roots: tuple[str, ...]
@@ -47,6 +48,7 @@ class Installation:
     scripts: Mapping[str, str]
     modules: tuple[str, ...]
     inputs: Mapping[str, str]
+    namespaces: Mapping[str, str] = field(default_factory=dict)
 
 
 def installation_from_sources(project: Project, version: str) -> Installation:
@@ -120,7 +122,26 @@ def installation_of(wheel: Mapping[str, bytes], tree: Mapping[str, bytes], hints
         scripts=scripts,
         modules=_modules(packaged),
         inputs=_inputs(tree, verbatim, packaged),
+        namespaces=_namespaces(wheel, roots),
     )
+
+
+def _namespaces(wheel: Mapping[str, bytes], roots: Mapping[str, str]) -> dict[str, str]:
+    """Folders of the shared namespaces that setuptools declares for a wheel, by dotted name."""
+    if not any(path.endswith("-nspkg.pth") and "/" not in path for path in wheel):
+        return {}
+    names = [
+        line.strip()
+        for path, content in wheel.items()
+        if path.endswith(".dist-info/namespace_packages.txt")
+        for line in content.decode(errors="replace").splitlines()
+    ]
+    valid = [name for name in names if name and all(part.isidentifier() for part in name.split("."))]
+    return {
+        name: "/".join(filter(None, [roots[name.split(".")[0]], *name.split(".")]))
+        for name in valid
+        if name.split(".")[0] in roots
+    }
 
 
 _COMMAND = """\
@@ -133,6 +154,26 @@ for name in {function!r}.split("."):
 sys.argv[0] = {name!r}
 sys.exit(target())
 """
+
+
+_SHARED = """\
+import sys, types
+for name, folder in {folders!r}:
+    module = sys.modules.setdefault(name, types.ModuleType(name))
+    path = module.__dict__.setdefault("__path__", [])
+    if folder not in path:
+        module.__path__ = [folder, *path]
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+"""
+
+
+def start_up(installation: Installation, tree: str) -> Files:
+    """The module that shares an installation's namespaces when an interpreter starts, as its `-nspkg.pth` would; the
+    tree is at `tree` then. Nothing without namespaces."""
+    folders = [(name, f"{tree}/{folder}") for name, folder in sorted(installation.namespaces.items())]
+    return {"sitecustomize.py": (_SHARED.format(folders=folders).encode(), False)} if folders else {}
 
 
 def scripts_of(installation: Installation, python: Path, paths: Sequence[str]) -> Files:

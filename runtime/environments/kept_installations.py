@@ -17,7 +17,7 @@ from models.errors import InfrastructureError
 from runtime.environments.installation import Files, Installation, packaging_key, still_holds, tree_key
 
 _FACTS = "installation.json"
-_SCHEMA = 1
+_SCHEMA = 2
 """Raised whenever the same wheel would be laid out otherwise; installations of older schemas are not used."""
 
 
@@ -78,5 +78,6 @@ def _read(path: Path) -> Installation | None:
         scripts=facts["scripts"],
         modules=tuple(facts["modules"]),
         inputs=facts["inputs"],
+        namespaces=facts["namespaces"],
         **overlays,
     )

@@ -87,6 +87,16 @@ REPOSITORIES: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
         {"src/wide/little/core.py": TWO},
         "from wide.little import core\n\n\ndef test_two():\n    assert core.two() == 2\n",
     ),
+    "a namespace that setuptools manages, shared with a requirement": (
+        {"setup.py": "from setuptools import setup\nsetup(name='zope.little', version='1',\n"
+                     "      packages=['zope', 'zope.little'],\n"
+                     "      package_dir={'': 'src'}, namespace_packages=['zope'],\n"
+                     "      install_requires=['zope.event==4.6'])\n",
+         "src/zope/__init__.py": "__import__('pkg_resources').declare_namespace(__name__)\n",
+         "src/zope/little/__init__.py": "from zope.event import notify\n" + SOURCE},
+        {"src/zope/little/__init__.py": "from zope.event import notify\n" + TWO},
+        "from zope import event, little\n\n\ndef test_two():\n    assert little.two() - len(event.subscribers) == 2\n",
+    ),
     "flit, a namespace": (
         {"pyproject.toml": system("'flit_core>=3.4'", "flit_core.buildapi")
          + '[project]\nname = "wide-little"\nversion = "1"\ndescription = "x"\n'
