@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import typer
 
@@ -77,7 +78,8 @@ def _copied(name: str, url: str, directory: Path, passwords: Path) -> dict[str, 
             bare, password = password_apart(url)
             secret = {} if password is None else {"PGPASSWORD": password}
             run_program("pg_dump", ["-Fc", "-f", str(copy), "-d", bare], env=secret, timeout=_DUMP_SECONDS)
-            own = passwords if password is not None and passwords.is_file() and str(passwords.parent) in bare else None
+            embedded = str(passwords.parent) in unquote(bare)  # the socket's folder, percent-encoded
+            own = passwords if password is not None and passwords.is_file() and embedded else None
             target = f"{bare}{'&' if '?' in bare else '?'}passfile={own}" if own else bare
             restore = (
                 f"{programs() / 'pg_restore'} --clean --if-exists --no-owner -d '{target}' {copy.name} "

@@ -22,7 +22,7 @@ def down() -> None:
     busy = "another `cra up` or `cra down` is at work (process {}); waiting for it"
     with process_lock(directory / "up.lock", lambda pid: errors.print(busy.format(pid), markup=False)):
         with waiting("stopping"):
-            under_way = sorted(set(flow_processes(directory).values()))
+            under_way = set(flow_processes(directory).values())
             stopped = Supervisor(directory).stop(lambda: _end_flow_runs(settings, directory, under_way))
             end_flow_processes(directory)  # of a worker whose supervisor was killed
         for name in reversed(stopped):
@@ -31,9 +31,9 @@ def down() -> None:
             console.print("nothing runs")
 
 
-def _end_flow_runs(settings: Settings, directory: Path, under_way: list[str]) -> None:
+def _end_flow_runs(settings: Settings, directory: Path, under_way: set[str]) -> None:
     """End the processes of flow runs, and tell the server so where they did not."""
-    end_flow_processes(directory)
+    under_way |= end_flow_processes(directory)  # also of runs that the worker began meanwhile
     if not under_way:
         return
     with server_client_settings(settings):
@@ -45,7 +45,7 @@ def _end_flow_runs(settings: Settings, directory: Path, under_way: list[str]) ->
 
         try:
             with get_client(sync_client=True) as client:
-                mark_stopped(client, under_way)
+                mark_stopped(client, sorted(under_way))
         except (httpx.HTTPError, PrefectHTTPStatusError) as error:
             errors.print(
                 f"the server does not answer ({type(error).__name__}); it will say for a while that stopped runs run"

@@ -271,7 +271,7 @@ def _tell(settings: Settings, connection: Connection, supervisor: Supervisor) ->
     )
     missing = [name for name in ("raw_database", "curated_database") if getattr(settings, name) is None]
     if connection.database is not None and missing and connection.store == "embedded":
-        console.print("\nFor commands here to read what the workers write, put into cra.toml:", soft_wrap=True)
+        console.print("\nFor commands here to read what the workers write, put at the top of cra.toml:", soft_wrap=True)
         for name in missing:
             console.print(f'{name} = "{connection.database}"', markup=False, soft_wrap=True)
     elif connection.database is not None and missing:

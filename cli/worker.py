@@ -8,7 +8,7 @@ import typer
 
 from cli.local_engine import NAMED
 from cli.output import errors
-from cli.server.connection import HEARTBEAT_SECONDS, POOL, server_client_settings
+from cli.server.connection import HEARTBEAT_SECONDS, POOL, read_connection, server_client_settings
 from host.settings import load_settings
 from models.errors import UsageError
 from models.settings import Settings
@@ -69,9 +69,9 @@ def _check_databases(settings: Settings) -> None:
     off; warn of what will go wrong."""
     open_raw_store(settings.raw_url)
     _check_clock("the database", database_facts(settings.raw_url, "raw").skew)
-    if os.environ.get(NAMED, "").startswith(("http://127.", "http://localhost")):
-        return
-    if not is_postgresql(settings.raw_url):
+    connection, named = read_connection(settings), os.environ.get(NAMED)
+    ours = connection is not None and connection.own and (named is None or connection.is_at(named))
+    if not ours and not is_postgresql(settings.raw_url):  # also through a tunnel, whose end is on this machine
         errors.print(
             f"warning: this worker writes to {settings.raw_url} on this machine alone; set CRA_RAW_DATABASE to the "
             "PostgreSQL database that all workers share",

@@ -27,13 +27,15 @@ def flow_processes(directory: Path) -> dict[int, str]:
     return found
 
 
-def end_flow_processes(directory: Path) -> None:
-    """End the processes of flow runs here: in order, and after some seconds by force."""
+def end_flow_processes(directory: Path) -> set[str]:
+    """End the processes of flow runs here: in order, and after some seconds by force; the ids of the flow runs."""
+    found = set(flow_processes(directory).values())
     _signal(directory, signal.SIGTERM)
     deadline = time.monotonic() + _SECONDS
     while flow_processes(directory) and time.monotonic() < deadline:
         time.sleep(0.1)
     _signal(directory, signal.SIGKILL)
+    return found
 
 
 def _signal(directory: Path, number: signal.Signals) -> None:

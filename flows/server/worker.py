@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,14 +79,17 @@ def run_worker(pool: str, name: str, limit: int) -> None:
     """
     from prefect.utilities.processutils import setup_signal_handlers_worker
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a script inherits it as ignored
     setup_signal_handlers_worker(os.getpid(), "the worker", lambda *text: None)
     worker = CodeWorker(work_pool_name=pool, name=name, limit=limit, create_pool_if_not_found=False)
     code = 1
     try:
         asyncio.run(worker.start(printer=lambda *text: None))
         code = 0
-    except (KeyboardInterrupt, BaseExceptionGroup) as error:
-        logging.getLogger("prefect.worker").error("the worker ends: %s", error or "interrupted")
+    except KeyboardInterrupt:
+        logging.getLogger("prefect.worker").warning("the worker ends: interrupted")
+    except BaseExceptionGroup as error:
+        logging.getLogger("prefect.worker").error("the worker ends: %s", error)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -45,9 +46,17 @@ class Interpreter:
     prefix: Path
 
 
-@lru_cache(maxsize=1)
+_listing = threading.Lock()
+
+
 def installed_interpreters() -> tuple[Interpreter, ...]:
     """CPython 3.8 and newer on this machine, newest first: those found by uv, pyenv's, and our own."""
+    with _listing:  # threads that ask at the same time would all list them
+        return _listed()
+
+
+@lru_cache(maxsize=1)
+def _listed() -> tuple[Interpreter, ...]:
     found = {interpreter.executable: interpreter for path in _candidates() if (interpreter := _probe(path))}
     return tuple(sorted(found.values(), key=lambda i: (Version(i.full), str(i.executable)), reverse=True))
 

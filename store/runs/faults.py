@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from store.runs.superseded import counted
 from store.tables import OutcomeRow, TaskRun, same_trajectory, table_of
 
 _TRAJECTORIES = table_of(TaskRun)
@@ -41,12 +42,13 @@ def read_faults(connection: Connection, campaign_id: str) -> tuple[FaultReason, 
         .group_by(_OUTCOMES.c.task_run_id)
         .subquery()
     )
-    columns = _TRAJECTORIES.c.planner, _OUTCOMES.c.kind, _OUTCOMES.c.detail
+    label, counts_here = counted(connection, campaign_id)
+    columns = label, _OUTCOMES.c.kind, _OUTCOMES.c.detail
     query = (
         select(*columns, func.count())
         .join(last, last.c.task_run_id == _TRAJECTORIES.c.id)
         .join(_OUTCOMES, same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == last.c.attempt))
-        .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.closed_at.is_(None))
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id, _TRAJECTORIES.c.closed_at.is_(None), counts_here)
         .where(_OUTCOMES.c.kind.in_([kind for kind in OutcomeKind if not kind.final]))  # not opened again since
         .group_by(*columns)
         .order_by(*columns)

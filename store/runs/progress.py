@@ -5,6 +5,7 @@ from sqlalchemy import Connection, func, select
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from store.runs.superseded import counted
 from store.tables import InstanceRow, OutcomeRow, TaskRun, same_attempt, same_trajectory, table_of
 
 _TRAJECTORIES, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
@@ -25,7 +26,8 @@ class ProgressLine(Frozen):
 def read_progress(connection: Connection, campaign_id: str) -> list[ProgressLine]:
     """A campaign's progress, by repository and planner."""
     kind = func.coalesce(_TRAJECTORIES.c.outcome, _OUTCOMES.c.kind)
-    groups = (_INSTANCES.c.repository, _TRAJECTORIES.c.planner, _TRAJECTORIES.c.closed_at.is_(None), kind)
+    label, counts_here = counted(connection, campaign_id)
+    groups = (_INSTANCES.c.repository, label, _TRAJECTORIES.c.closed_at.is_(None), kind)
     query = (
         select(*groups, func.count())
         .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
@@ -35,7 +37,7 @@ def read_progress(connection: Connection, campaign_id: str) -> list[ProgressLine
             & _TRAJECTORIES.c.closed_at.is_(None)
             & (_OUTCOMES.c.attempt == _TRAJECTORIES.c.attempts),
         )
-        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id, counts_here)
         .group_by(*groups)
     )
     lines: dict[tuple[str, str], ProgressLine] = {}

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, func, select
 from models.plans import Frozen
 from store.database import reading
 from store.leases import LEASES, database_time
+from store.runs.superseded import counted
 from store.tables import CampaignRun, TaskRun, table_of
 
 _RUNS, _TRAJECTORIES = table_of(CampaignRun), table_of(TaskRun)
@@ -41,7 +42,8 @@ def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
             if name in lines:
                 continue
             of_campaign = _TRAJECTORIES.c.campaign_id == campaign
-            total, begun, closed, passed = connection.execute(counts.where(of_campaign)).one()
+            _, counts_here = counted(connection, campaign)
+            total, begun, closed, passed = connection.execute(counts.where(of_campaign, counts_here)).one()
             leased = open_ones.where(of_campaign, LEASES.c.expires_at > database_time(connection))
             held = len(connection.execute(leased).all())
             lines[name] = CampaignLine(

@@ -9,6 +9,7 @@ from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from store.runs.faults import FaultReason, read_faults
+from store.runs.superseded import counted
 from store.tables import (
     CampaignRun,
     InstanceRow,
@@ -183,51 +184,51 @@ def _last_kind() -> ColumnElement[str]:
 
 def _planners(connection: Connection, campaign_id: str) -> dict[str, PlannerReport]:
     outcomes: dict[str, dict[str | None, int]] = {}
-    for planner, kind, count in connection.execute(_outcome_counts(campaign_id)):
+    label, counts_here = counted(connection, campaign_id)
+    for planner, kind, count in connection.execute(_outcome_counts(campaign_id, label, counts_here)):
         outcomes.setdefault(planner, {})[kind] = count
-    seconds = dict(
+    seconds: dict[str, float] = dict(
         connection.execute(
-            select(_TRAJECTORIES.c.planner, func.sum(_OUTCOMES.c.seconds))
-            .join(
-                _OUTCOMES,
-                same_trajectory(_OUTCOMES),
-            )
-            .where(_TRAJECTORIES.c.campaign_id == campaign_id)
-            .group_by(_TRAJECTORIES.c.planner)
+            select(label, func.sum(_OUTCOMES.c.seconds))
+            .join(_OUTCOMES, same_trajectory(_OUTCOMES))
+            .where(_TRAJECTORIES.c.campaign_id == campaign_id, counts_here)
+            .group_by(label)
         ).all()
     )
-    asked = _questions(connection, campaign_id)
+    asked = _questions(connection, campaign_id, label)
     return {
         planner: _planner(counts, seconds.get(planner, 0.0), *asked.get(planner, (0, 0)))
         for planner, counts in sorted(outcomes.items())
     }
 
 
-def _questions(connection: Connection, campaign_id: str) -> dict[str, tuple[int, int]]:
+def _questions(connection: Connection, campaign_id: str, label: ColumnElement[str]) -> dict[str, tuple[int, int]]:
     """How many questions each planner's attempts asked, and how many of them were answered before."""
     query = (
-        select(_TRAJECTORIES.c.planner, func.count(), func.sum(cast(_CALLS.c.reused, Integer)))
+        select(label, func.count(), func.sum(cast(_CALLS.c.reused, Integer)))
         .join(_CALLS, same_trajectory(_CALLS))
         .where(_TRAJECTORIES.c.campaign_id == campaign_id)
-        .group_by(_TRAJECTORIES.c.planner)
+        .group_by(label)
     )
     return {planner: (questions, replayed) for planner, questions, replayed in connection.execute(query)}
 
 
-def _outcome_counts(campaign_id: str) -> Select[str, str | None, int]:
-    """Planner, outcome (the last attempt's while a trajectory is open, None before any ended), number of
+def _outcome_counts(
+    campaign_id: str, label: ColumnElement[str], counts_here: ColumnElement[bool]
+) -> Select[str, str | None, int]:
+    """Label of the planner, outcome (the last attempt's while a trajectory is open, None before any ended), number of
     trajectories."""
     last, kind = _last_attempts(campaign_id), _last_kind()
     return (
-        select(_TRAJECTORIES.c.planner, kind, func.count())
+        select(label, kind, func.count())
         .outerjoin(last, last.c.task_run_id == _TRAJECTORIES.c.id)
         .outerjoin(
             _OUTCOMES,
             same_trajectory(_OUTCOMES) & (_OUTCOMES.c.attempt == last.c.attempt),
         )
-        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
-        .group_by(_TRAJECTORIES.c.planner, kind)
-        .order_by(_TRAJECTORIES.c.planner, kind)
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id, counts_here)
+        .group_by(label, kind)
+        .order_by(label, kind)
     )
 
 

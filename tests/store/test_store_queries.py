@@ -205,3 +205,29 @@ def test_triples_cover_what_was_asked_planned_and_made_and_nothing_measured(stor
     bare = triple("d", "diff", record=False)
     assert bare[0] != one[0]
     assert bare[1] != one[1]
+
+
+def test_what_an_earlier_model_left_open_does_not_count_and_what_it_closed_is_told_apart(store: RawStore) -> None:
+    keys = store.register_package(make_manifest(2))
+    campaign = store.register_campaign({"planners": ["student"]})
+    store.start_run(campaign, "nightly", "flow", [Path("lib")])
+    for identity, endings in (("old model", [OutcomeKind.TESTS_FAILED, None]), ("new model", [OutcomeKind.PASSED] * 2)):
+        for number, kind in enumerate(endings):
+            trajectory = store.open_trajectory(campaign, keys[f"lib-{number}"], "student", identity)
+            attempt = store.begin_attempt(trajectory)
+            assert attempt is not None
+            if kind is not None:
+                store.close_trajectory(trajectory, attempt, kind)
+    planners = store.report("nightly").planners
+    earlier = next(name for name in planners if name != "student")
+    assert {name: (each.passed, each.failed, each.open) for name, each in planners.items()} == {
+        "student": (2, 0, 0),
+        earlier: (0, 1, 0),
+    }
+    assert earlier.startswith("student (earlier: ")
+    assert {line.planner: line.open for line in store.progress(campaign)} == {"student": 0, earlier: 0}
+    again = store.open_trajectory(campaign, keys["lib-1"], "student", "old model")  # the earlier model is back
+    attempt = store.begin_attempt(again)
+    assert attempt is not None
+    store.close_trajectory(again, attempt, OutcomeKind.PASSED)
+    assert store.report("nightly").planners["student"].failed == 1
