@@ -24,8 +24,8 @@ def student_campaign(
 ) -> CampaignReport:
     """Run the student over the valid instances of repo packages and judge its patches by the repositories' own tests.
 
-    What is finished is not run again: the same form goes on where an earlier run stopped. A changed model, adapter or
-    corpus is a new campaign under the same name.
+    What is finished is not run again: the same form goes on where an earlier run stopped. A changed corpus is a
+    new campaign under the same name; a changed model or adapter works on every instance anew, in lines of its own.
 
     Args:
         name: label of the campaign in reports
