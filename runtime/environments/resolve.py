@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
@@ -19,18 +20,25 @@ from runtime.environments.discovery import Project
 from runtime.environments.interpreters import Interpreter
 
 _KEY_SCHEMA = 1
-_SPEC_SCHEMA = 2
+_SPEC_SCHEMA = 3
 """Raised whenever the same requirements would be locked otherwise; cached locks of older schemas are not used."""
 _NEVER = "python_version < '0'"
+_SETUPTOOLS, _WITHOUT_SETUPTOOLS = "setuptools", Version("3.12")
+"""The first Python for which `venv` and virtualenv leave setuptools out: before it, what needs it does not say so."""
 Later = Mapping[str, date]
 """Distributions (normalised names) with a later cutoff than all others, each with its date."""
 
 
 def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
-    """A project's requirements whose markers hold for an interpreter on this platform."""
+    """A project's requirements whose markers hold for an interpreter on this platform, and `setuptools` for a Python
+    that has it in every new environment."""
     python = {"python_version": interpreter.version, "python_full_version": interpreter.full}
     parsed = ((text, Requirement(text)) for text in project.requires)
-    return tuple(text for text, r in parsed if r.marker is None or r.marker.evaluate({**python, "extra": ""}))
+    found = tuple(text for text, r in parsed if r.marker is None or r.marker.evaluate({**python, "extra": ""}))
+    named = {canonicalize_name(_name(text)) for text in (*found, project.name, *project.aliases)}
+    if Version(interpreter.version) >= _WITHOUT_SETUPTOOLS or _SETUPTOOLS in named:
+        return found
+    return tuple(sorted((*found, _SETUPTOOLS)))
 
 
 def spec_key(project: Project, interpreter: Interpreter) -> str:

@@ -31,6 +31,7 @@ from runtime.environments import (
     write_own_metadata,
 )
 from runtime.environments.poetry import constraint
+from runtime.environments.resolve import applicable
 
 RELEASES = st.lists(st.integers(0, 30), min_size=1, max_size=3).map(tuple)
 
@@ -138,6 +139,26 @@ def test_requirements_for_other_interpreters_do_not_change_the_spec_key() -> Non
     assert spec_key(new, INSTALLED[3]) != spec_key(conditional, INSTALLED[3])
     assert spec_key(new, INSTALLED[0]) != spec_key(new, INSTALLED[1])
     assert spec_key(new, INSTALLED[0]) != spec_key(replace(new, constraints=("six==1.0",)), INSTALLED[0])
+
+
+@pytest.mark.parametrize(
+    ("files", "newest", "before"),
+    [
+        ({"pyproject.toml": b"[project]\nname='x'\n"}, set(), {"setuptools"}),
+        (
+            {"pyproject.toml": b"[project]\nname='x'\ndependencies=['setuptools<60']\n"},
+            {"setuptools<60"},
+            {"setuptools<60"},
+        ),
+        ({"pyproject.toml": b"[project]\nname='setuptools'\n"}, set(), set()),
+    ],
+)
+def test_a_python_with_setuptools_in_every_environment_has_it_in_ours(
+    files: dict[str, bytes], newest: set[str], before: set[str]
+) -> None:
+    found = discover(files.get, list(files))
+    assert {text for text in applicable(found, INSTALLED[1]) if text.startswith("setuptools")} == newest
+    assert {text for text in applicable(found, INSTALLED[2]) if text.startswith("setuptools")} == before
 
 
 METADATA = b"""
