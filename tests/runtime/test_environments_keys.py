@@ -267,3 +267,15 @@ def test_a_test_requirement_without_a_wheel_is_left_out_and_a_runtime_one_is_a_f
     assert found.requires == ("pytest", "six")
     with pytest.raises(EnvironmentFault, match="docopt"):
         lock(replace(project, runtime=("docopt==0.6.2",)), python, date(2024, 5, 2))
+
+
+@pytest.mark.index
+def test_a_test_tool_is_left_out_for_what_it_needs_and_when_it_was_not_yet_released() -> None:
+    project, python = discover(lambda _: None, []), installed_interpreters()[0]
+    tools = replace(project, requires=("pytest", "pytest-black-multipy", "pytest-cov>=2.0,<3", "six"))
+    assert [text for text in lock(tools, python, date(2018, 2, 20)).requires if text != "setuptools"] == [
+        "pytest",
+        "six",
+    ]
+    with pytest.raises(EnvironmentFault, match="coverage"):
+        lock(replace(tools, runtime=("pytest-cov>=2.0,<3",)), python, date(2018, 2, 20))
