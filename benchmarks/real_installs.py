@@ -127,8 +127,12 @@ def really_installed(git: Git, instance: Instance, environment: Environment, whe
         "--no-deps",
     ]
     checked([*pip, "--find-links", wheels, "--require-hashes", "-r", lock], env=plain)
-    dated: list[str | Path] = ["--exclude-newer", f"{environment.cutoff}T00:00:00Z"]
-    checked(["uv", "build", "--quiet", "--wheel", "--python", python, *dated, "-o", out, tree], env=plain)
+    dated = ("--exclude-newer", f"{environment.cutoff}T00:00:00Z")
+    build_wheel = ["uv", "build", "--quiet", "--wheel", "--python", python, "-o", out, tree]
+    try:
+        checked([*build_wheel, *dated], env=plain)
+    except Failed:  # before some date, no release of setuptools meets the default requirement of PEP 517
+        checked(build_wheel, env=plain)
     wheel = next(out.glob("*.whl"))
     checked([*pip, wheel], env=plain)
     return Real(folder, wheel)
