@@ -129,9 +129,10 @@ def measure(clone: Path, out: Path, commits: int, minutes: float, earlier: Row |
     if not prepared or not prepared["packages"]:
         row.fault = row.fault or "; ".join((prepared or {}).get("failed", {}).values())
         return row
-    row.seconds = earlier.seconds if earlier and earlier.seconds else seconds
     package = read_package(corpus / prepared["packages"][0]["name"])
     describe(row, package)
+    fewer = earlier is not None and earlier.tried < row.tried  # then the others were decided now
+    row.seconds = (earlier.seconds if earlier else 0) + (seconds if fewer or earlier is None else 0)
     if row.valid and campaign:
         what = ["campaign", str(package.directory), "--planner", "gold", "--planner", "null", "--yes"]
         judged, row.fault, seconds = command(logs / f"{name}-campaign.log", limit, *what)
