@@ -1,6 +1,7 @@
 """Distributions that a repository's files import, matched by name with its own requirements."""
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterable
@@ -70,7 +71,7 @@ def _names(node: ast.AST) -> list[str]:
 def _run_as_programs(words: list[ast.expr]) -> list[str]:
     """The names after a `-m` among the words of a command."""
     texts = [word.value if isinstance(word, ast.Constant) else None for word in words]
-    following = (name for option, name in zip(texts, texts[1:], strict=False) if option == "-m")
+    following = (name for option, name in itertools.pairwise(texts) if option == "-m")
     return [name for name in following if isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w.]*", name)]
 
 
