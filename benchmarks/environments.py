@@ -8,8 +8,9 @@ first see. `venv + pip` makes the same by `python -m venv` and `pip install --no
 `unpacked` is the way of the nearest system without containers: a compressed archive of such an environment for each
 version of each repository, unpacked for each run.
 
-The disk that is kept are the wheels of the package for us, the archives for the other. The disk in use are all our
-environments, which share files by hard links and are shared by all runs, and one unpacked environment for each version.
+The disk that is kept are the wheels of the package for us, those for builds included, the archives for the other. The
+disk in use are all our environments, those for builds included, which share files by hard links and are shared by all
+runs, and one unpacked environment for each version.
 """
 
 import argparse
@@ -94,8 +95,8 @@ def by_pip(environment: Environment, packages: Path, scratch: Path, venv: Path) 
     requirements = scratch / "requirements.txt"
     requirements.write_text(environment.lock)
     subprocess.run([interpreter_for(environment.abi).executable, "-m", "venv", venv], check=True)
-    pip = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    options = ["--find-links", packages, "--require-hashes", "--no-deps", "-r", requirements]
+    pip: list[str | Path] = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+    options: list[str | Path] = ["--find-links", packages, "--require-hashes", "--no-deps", "-r", requirements]
     subprocess.run([*pip, *options], check=True)
 
 
@@ -135,14 +136,19 @@ def figures(package: RepoPackage, repeats: int) -> Figures:
     manifest = package.manifest
     used = {instance.environment for instance in manifest.instances}
     environments = [each for each in manifest.environments if each.key in used]
+    builders = [each for each in manifest.environments if each.key not in used]
     found = Figures(manifest.name, sum(i.environment is not None for i in manifest.instances))
-    wheels = {wheel for each in environments for wheel in each.wheels}
+    wheels = {wheel for each in manifest.environments for wheel in each.wheels}
     found.environments, found.wheels = len(environments), len(wheels)
     found.wheel_bytes = sum((package.wheels / wheel).stat().st_size for wheel in wheels)
     with tempfile.TemporaryDirectory(prefix="cra-environments-") as folder:
         scratch = Path(folder)
         for environment in environments:
             measure(package, environment, repeats, scratch, found)
+        store = EnvironmentStore(scratch / "store", 1 << 40)
+        for builder in builders:
+            with store.acquire(builder, package.wheels):
+                pass
         found.store_bytes = apparent(scratch / "store" / "environments")
         subprocess.run(["chmod", "-R", "u+w", scratch], check=True)  # environments are read-only
     return found

@@ -32,12 +32,11 @@ from harness.packages.package import RepoPackage, read_package
 from host.settings import load_settings
 from models.manifest import Environment, Instance
 from repos.git import Git
-from repos.trees import overlay
 from runtime.environments import interpreter_for
 from runtime.sandbox import Mount
 from runtime.sandbox.base import base_environment
 from runtime.testing import Selection, SuiteSetup, runner_of
-from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out, provisioned, suite_setup
+from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, install, lay_over
 from tasks.runtime import open_runtime
 
 SHOWN = 5
@@ -128,7 +127,7 @@ def really_installed(git: Git, instance: Instance, environment: Environment, whe
     ]
     checked([*pip, "--find-links", wheels, "--require-hashes", "-r", lock], env=plain)
     dated = ("--exclude-newer", f"{environment.cutoff}T00:00:00Z")
-    build_wheel = ["uv", "build", "--quiet", "--wheel", "--python", python, "-o", out, tree]
+    build_wheel: list[str | Path] = ["uv", "build", "--quiet", "--wheel", "--python", python, "-o", out, tree]
     try:
         checked([*build_wheel, *dated], env=plain)
     except Failed:  # before some date, no release of setuptools meets the default requirement of PEP 517
@@ -169,8 +168,7 @@ def importable(path: str) -> bool:
 def ours(runtime: Runtime, git: Git, commit: str, provided: Provisioned) -> Iterator[tuple[Path, SuiteSetup]]:
     """The tree of a commit as its tests find it. Raises BuildFailed."""
     with checked_out(git, commit, runtime.scratch) as tree:
-        overlay(tree, build(runtime, tree, provided))
-        yield tree, suite_setup(tree, provided)
+        yield tree, lay_over(runtime, tree, provided, install(runtime, tree, provided, of_commit=True))
 
 
 def probed_ours(runtime: Runtime, tree: Path, setup: SuiteSetup, wanted: Path) -> dict[str, Any]:
@@ -178,11 +176,10 @@ def probed_ours(runtime: Runtime, tree: Path, setup: SuiteSetup, wanted: Path) -
     sandbox = runtime.sandbox
     mount = Mount(wanted, wanted)
     here = sandbox.path_of(mount)
-    programs = [str(path) for path in getattr(setup, "programs", ())]
     plain = base_environment(Path("/"), Path("/"))["PATH"]
     variables = {
         "PYTHONPATH": os.pathsep.join(setup.import_path(sandbox.workdir_path(tree))),
-        "PATH": os.pathsep.join([*programs, str(setup.python.parent), plain]),
+        "PATH": os.pathsep.join([*map(str, setup.programs), str(setup.python.parent), plain]),
     }
     argv = [str(setup.python), str(here / "probe.py"), str(here / "wanted.json")]
     done = sandbox.run(argv, workdir=tree, mounts=(*setup.mounts, mount), env=variables, limits=runtime.limits)
@@ -241,7 +238,7 @@ def examine(runtime: Runtime, package: RepoPackage, instance: Instance, *, suite
         shutil.copy(PROGRAMS / "probe.py", asked)
         found.modules, found.files, found.scripts = (len(wanted[name]) for name in ("modules", "files", "scripts"))
         found.extensions = sum(name.endswith(".so") for name in wanted["files"])
-        with provisioned(runtime, environment, package.wheels, instance.version) as provided:
+        with package.provisioned(runtime, instance) as provided:
             with ours(runtime, package.git, instance.commit, provided) as (tree, setup):
                 mine, theirs = probed_ours(runtime, tree, setup, asked), probed_real(real, asked)
                 for what in ("metadata", "scripts", "files", "modules"):

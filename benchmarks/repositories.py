@@ -36,7 +36,7 @@ from host.settings import load_settings
 from models.manifest import Instance, InvalidReason
 from repos.git import Git
 from repos.index.paths import is_test_path
-from runtime.trees import Runtime, provisioned
+from runtime.trees import Runtime
 from tasks.runtime import open_runtime
 
 COMMIT, UNKNOWN = "commit", "unknown"
@@ -165,11 +165,9 @@ def describe(row: Row, package: RepoPackage) -> None:
 def has_twins(package: RepoPackage, instance: Instance, runtime: Runtime | None = None) -> bool:
     """Whether varied tests judge an instance's candidates; recorded by the campaign, so that this only reads."""
     runtime = runtime or open_runtime(load_settings())
-    assert instance.environment is not None
-    environment = package.manifest.environment(instance.environment)
-    with provisioned(runtime, environment, package.wheels, instance.version) as held:
+    with package.provisioned(runtime, instance) as held:
         judged = JudgedTree(runtime, package, instance, held, instance.base_commit, {})
-        return bool(twins_of(judged, package.environment_identity(instance.environment) or "").kept)
+        return bool(twins_of(judged, package.identity_of(instance) or "").kept)
 
 
 def back_end(git: Git, commit: str) -> str:
