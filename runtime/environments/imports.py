@@ -1,6 +1,7 @@
 """Distributions that a repository's files import, matched by name with its own requirements."""
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ _DISTRIBUTIONS = {
 
 def imported_modules(sources: Iterable[str]) -> set[str]:
     """Dotted names that the sources import at any depth, `importorskip`, `find_spec` and `pytest_plugins` strings
-    included.
+    included, and those that they run as programs (`[sys.executable, "-m", "build"]`).
 
     Relative imports and the standard library are left out; a source that does not parse is skipped.
     """
@@ -61,8 +62,17 @@ def _names(node: ast.AST) -> list[str]:
             return [name]
         case ast.Assign(targets=[ast.Name(id="pytest_plugins")], value=ast.List() | ast.Tuple() | ast.Constant()):
             return [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        case ast.List(elts=words) | ast.Tuple(elts=words) | ast.Call(args=words):
+            return _run_as_programs(words)
         case _:
             return []
+
+
+def _run_as_programs(words: list[ast.expr]) -> list[str]:
+    """The names after a `-m` among the words of a command."""
+    texts = [word.value if isinstance(word, ast.Constant) else None for word in words]
+    following = (name for option, name in itertools.pairwise(texts) if option == "-m")
+    return [name for name in following if isinstance(name, str) and re.fullmatch(r"[A-Za-z_][\w.]*", name)]
 
 
 def distributions(modules: Iterable[str], known: Iterable[str]) -> set[str]:

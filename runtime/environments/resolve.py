@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
@@ -19,18 +20,25 @@ from runtime.environments.discovery import Project
 from runtime.environments.interpreters import Interpreter
 
 _KEY_SCHEMA = 1
-_SPEC_SCHEMA = 2
+_SPEC_SCHEMA = 3
 """Raised whenever the same requirements would be locked otherwise; cached locks of older schemas are not used."""
 _NEVER = "python_version < '0'"
+_SETUPTOOLS, _WITHOUT_SETUPTOOLS = "setuptools", Version("3.12")
+"""The first Python for which `venv` and virtualenv leave setuptools out: before it, what needs it does not say so."""
 Later = Mapping[str, date]
 """Distributions (normalised names) with a later cutoff than all others, each with its date."""
 
 
 def applicable(project: Project, interpreter: Interpreter) -> tuple[str, ...]:
-    """A project's requirements whose markers hold for an interpreter on this platform."""
+    """A project's requirements whose markers hold for an interpreter on this platform, and `setuptools` for a Python
+    that has it in every new environment."""
     python = {"python_version": interpreter.version, "python_full_version": interpreter.full}
     parsed = ((text, Requirement(text)) for text in project.requires)
-    return tuple(text for text, r in parsed if r.marker is None or r.marker.evaluate({**python, "extra": ""}))
+    found = tuple(text for text, r in parsed if r.marker is None or r.marker.evaluate({**python, "extra": ""}))
+    named = {canonicalize_name(_name(text)) for text in (*found, project.name, *project.aliases)}
+    if Version(interpreter.version) >= _WITHOUT_SETUPTOOLS or _SETUPTOOLS in named:
+        return found
+    return tuple(sorted((*found, _SETUPTOOLS)))
 
 
 def spec_key(project: Project, interpreter: Interpreter) -> str:
@@ -58,10 +66,10 @@ def lock(
     count.
 
     The repository's own pins are used if they can be satisfied; otherwise only those of direct requirements, then none.
-    A test requirement that had no wheel for this interpreter at the time is left out, which shows in `requires` of the
-    result; tests that need it then skip, and validation detects that. The result has no wheels yet: `fetch_wheels` adds
-    them. Raises EnvironmentFault with the resolver's reason if there is no solution, InfrastructureError if the index
-    does not answer.
+    A test requirement that had no wheel for this interpreter at the time, or depends on one that had none, or had no
+    release at all, is left out, which shows in `requires` of the result; tests that need it then skip, and validation
+    detects that. The result has no wheels yet: `fetch_wheels` adds them. Raises EnvironmentFault with the resolver's
+    reason if there is no solution, InfrastructureError if the index does not answer.
     """
     requires = applicable(project, interpreter)
     releases = _Releases(cutoff, later or {}, index_url)
@@ -69,7 +77,7 @@ def lock(
         try:
             text = _resolve(project, requires, interpreter, releases)
         except CommandFailed as error:
-            dropped = _without_wheels(error.stderr, set(requires) - set(project.runtime))
+            dropped = _unavailable(error.stderr, set(requires) - set(project.runtime))
             if not dropped:
                 raise EnvironmentFault(
                     f"requirements of {project.name} cannot be resolved: {_essence(error.stderr)}"
@@ -127,10 +135,16 @@ def _name(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
 
 
-def _without_wheels(stderr: str, droppable: set[str]) -> set[str]:
-    """The droppable requirements (never pytest) for which the resolver reports that there are no wheels."""
-    clauses = re.findall(r"(?:Because|and|,)((?:(?!Because|\band\b|,).)*?)ha(?:s|ve) no usable", _flat(stderr))
-    named = {name for clause in clauses for name in re.findall(r"[a-z][\w-]*", clause)}
+def _unavailable(stderr: str, droppable: set[str]) -> set[str]:
+    """The droppable requirements (never pytest) that the resolver reports to have no wheels or no releases, or to
+    depend on what has none."""
+    text = _flat(stderr).partition(" hint: ")[0]
+    clauses = re.findall(r"(?:Because|and|,)((?:(?!Because|\band\b|,).)*?)ha(?:s|ve) no usable", text)
+    named = {name for clause in clauses for name in re.findall(r"[a-z][\w.-]*", clause)}
+    named |= set(re.findall(r"there (?:are|is) no versions? of ([\w.-]+)", text))
+    needing: list[tuple[str, str]] = re.findall(r"([a-z][\w.-]*)\S* depends? on ([a-z][\w.-]*)", text)
+    for _ in needing:
+        named |= {needs for needs, needed in needing if needed in named}
     return {text for text in droppable if _name(text) in named and _name(text) != "pytest"}
 
 

@@ -62,6 +62,8 @@ def test_development_tools_are_left_out_unless_a_test_imports_them() -> None:
     assert project({"pyproject.toml": text}).requires == ("anyio", "pytest")
     found = project({"pyproject.toml": text, "tests/test_api.py": "from mypy import api\n"})
     assert found.requires == ("anyio", "mypy", "pytest")
+    run = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'mypy', '--version'])\n"
+    assert project({"pyproject.toml": text, "tests/test_api.py": run}).requires == ("anyio", "mypy", "pytest")
 
 
 @pytest.mark.parametrize(

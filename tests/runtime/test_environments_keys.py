@@ -38,6 +38,7 @@ from runtime.environments import (
     wheel_contents,
 )
 from runtime.environments.poetry import constraint
+from runtime.environments.resolve import applicable
 
 RELEASES = st.lists(st.integers(0, 30), min_size=1, max_size=3).map(tuple)
 
@@ -145,6 +146,26 @@ def test_requirements_for_other_interpreters_do_not_change_the_spec_key() -> Non
     assert spec_key(new, INSTALLED[3]) != spec_key(conditional, INSTALLED[3])
     assert spec_key(new, INSTALLED[0]) != spec_key(new, INSTALLED[1])
     assert spec_key(new, INSTALLED[0]) != spec_key(replace(new, constraints=("six==1.0",)), INSTALLED[0])
+
+
+@pytest.mark.parametrize(
+    ("files", "newest", "before"),
+    [
+        ({"pyproject.toml": b"[project]\nname='x'\n"}, set(), {"setuptools"}),
+        (
+            {"pyproject.toml": b"[project]\nname='x'\ndependencies=['setuptools<60']\n"},
+            {"setuptools<60"},
+            {"setuptools<60"},
+        ),
+        ({"pyproject.toml": b"[project]\nname='setuptools'\n"}, set(), set()),
+    ],
+)
+def test_a_python_with_setuptools_in_every_environment_has_it_in_ours(
+    files: dict[str, bytes], newest: set[str], before: set[str]
+) -> None:
+    found = discover(files.get, list(files))
+    assert {text for text in applicable(found, INSTALLED[1]) if text.startswith("setuptools")} == newest
+    assert {text for text in applicable(found, INSTALLED[2]) if text.startswith("setuptools")} == before
 
 
 METADATA = b"""
@@ -257,3 +278,15 @@ def test_a_test_requirement_without_a_wheel_is_left_out_and_a_runtime_one_is_a_f
     assert found.requires == ("pytest", "six")
     with pytest.raises(EnvironmentFault, match="docopt"):
         lock(replace(project, runtime=("docopt==0.6.2",)), python, date(2024, 5, 2))
+
+
+@pytest.mark.index
+def test_a_test_tool_is_left_out_for_what_it_needs_and_when_it_was_not_yet_released() -> None:
+    project, python = discover(lambda _: None, []), installed_interpreters()[0]
+    tools = replace(project, requires=("pytest", "pytest-black-multipy", "pytest-cov>=2.0,<3", "six"))
+    assert [text for text in lock(tools, python, date(2018, 2, 20)).requires if text != "setuptools"] == [
+        "pytest",
+        "six",
+    ]
+    with pytest.raises(EnvironmentFault, match="coverage"):
+        lock(replace(tools, runtime=("pytest-cov>=2.0,<3",)), python, date(2018, 2, 20))
