@@ -32,7 +32,8 @@ def import_(
         print_json(instances)
     else:
         rows = [
-            (i.instance_id, i.repo, i.base_commit[:10], len(i.FAIL_TO_PASS), len(i.PASS_TO_PASS)) for i in instances
+            (printable(i.instance_id), printable(i.repo), i.base_commit[:10], len(i.FAIL_TO_PASS), len(i.PASS_TO_PASS))
+            for i in instances
         ]
         columns = ["instance", "repository", "base", "F2P", "P2P"]
         table(counted(len(rows), "instance"), columns, rows, right=["F2P", "P2P"])

@@ -163,10 +163,9 @@ def _instance(row: Row) -> SweInstance:
 
 
 def _absent(names: list[str]) -> str:
-    others = SPELLINGS[names[0]][1:]
-    also = f", also under {', '.join(others)}" if others else ""
-    more = f"; so are {', '.join(names[1:])}" if len(names) > 1 else ""
-    return f"is absent or null{also}{more}; an instance needs it"
+    others = ", ".join(SPELLINGS[names[0]][1:])
+    more = f"; so {'is' if len(names) == 2 else 'are'} {', '.join(names[1:])}" if len(names) > 1 else ""
+    return f"is absent or null (it may also be named {others}){more}"
 
 
 def _exported(manifest: Manifest, instance: Instance, git: Git) -> SweInstance:
