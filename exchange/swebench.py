@@ -34,6 +34,10 @@ _DIFF = (
 )  # fmt: skip
 
 _NEEDED = ("repo", "instance_id", "base_commit", "patch", "problem_statement", *LISTS)
+_SWE_SMITH = (
+    "is absent, and the patch of a SWE-smith row makes the bug; give the commit of its branch in the mirror, and the "
+    "reversed patch"
+)
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # keeps newer gits from reading attributes from HEAD
 
 
@@ -151,6 +155,8 @@ def _instance(row: Row) -> SweInstance:
     try:
         fields = normalised(row.value)
         absent = [name for name in _NEEDED if name not in fields]
+        if absent == ["base_commit"] and str(fields["repo"]).startswith("swesmith/"):
+            raise BadField("base_commit", _SWE_SMITH)
         if absent:
             raise BadField(absent[0], _absent(absent))
         return SweInstance.model_validate(fields)

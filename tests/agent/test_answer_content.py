@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from agent.edits.apply import apply_edits
 from agent.edits.format import format_edits
 from agent.edits.parse import parse_answer, parse_edits
+from harness.planners.rewrite import rewrite
 from llm.thinking import split_trace
-from models.edits import CreateFile, Edit, SearchReplace, SymbolEdit
+from models.edits import CreateFile, Edit, EditFormat, SearchReplace, SymbolEdit
 from models.errors import EditError
 from models.files import FileContent
 
@@ -176,3 +177,23 @@ def test_any_text_of_a_file_is_found_and_goes_as_it_is(text: str) -> None:
         assert applied(answer, old=text) == {"old": ""}
         module = format_edits([SymbolEdit(path="old", symbol="<module>", op="replace", body=text)])
         assert applied(module, old="q\n") in ({"old": text.removeprefix("\ufeff")}, {})
+
+
+PIECES = st.sampled_from(
+    [
+        "def f():\n    return 1\n", "class C:\n    def m(self):\n        return '''\n</think>\n```\n'''\n", "x = 1\n",
+        "@d\r\ndef g():\r\n    pass\r\n", "class D:\n\tdef m(self): ...\n", "# é\u2028\x0c\n", "\ufeff", "    y\n", "\n",
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("edit_format", list(EditFormat))
+@given(before=st.lists(PIECES).map("".join), after=st.lists(PIECES).map("".join), crlf=st.booleans())
+def test_a_change_of_a_file_arrives_in_each_format_of_edits(
+    edit_format: EditFormat, before: str, after: str, crlf: bool
+) -> None:
+    if crlf:
+        before, after = before.replace("\r", "").replace("\n", "\r\n"), after.replace("\r", "").replace("\n", "\r\n")
+    edits = rewrite("src/a.py", before, after, edit_format)
+    files = applied(format_edits(edits), **{"src/a.py": before})
+    assert files.get("src/a.py", before) == after

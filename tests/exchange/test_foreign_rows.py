@@ -214,6 +214,13 @@ def test_what_holds_no_instances_is_refused() -> None:
     assert "FAIL_TO_PASS" in refused(row)
 
 
+def test_a_patch_that_makes_the_bug_is_not_taken_for_the_one_that_mends_it() -> None:
+    row = {"instance_id": "s", "repo": "swesmith/me__lib.1a2b3c4d", "patch": DIFF, "image_name": "i",
+           "problem_statement": "p", **LISTS}  # fmt: skip
+    assert "the patch of a SWE-smith row makes the bug" in refused(row)
+    assert read(row | {"base_commit": "a" * 40}).repo == "swesmith/me__lib.1a2b3c4d"
+
+
 # files
 
 
