@@ -43,6 +43,6 @@ class Completion(Frozen):
     seed: int | None = None
     sent: tuple[Message, ...] = Field(
         (),
-        description="the prompt as sent, with the control tokens in its texts marked; turns are as asked where a server's "
-        "chat template wanted them merged",
+        description="the prompt as sent, with the control tokens in its texts marked; its turns as asked for, where a "
+        "server's chat template wanted them merged",
     )

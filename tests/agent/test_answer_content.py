@@ -182,7 +182,8 @@ def test_any_text_of_a_file_is_found_and_goes_as_it_is(text: str) -> None:
 PIECES = st.sampled_from(
     [
         "def f():\n    return 1\n", "class C:\n    def m(self):\n        return '''\n</think>\n```\n'''\n", "x = 1\n",
-        "@d\r\ndef g():\r\n    pass\r\n", "class D:\n\tdef m(self): ...\n", "# é\u2028\x0c\n", "\ufeff", "    y\n", "\n",
+        "@d\r\ndef g():\r\n    pass\r\n", "class D:\n\tdef m(self): ...\n", "# é\u2028\x0c\n", "\ufeff", "    y\n",
+        "\n",
     ]
 )  # fmt: skip
 
