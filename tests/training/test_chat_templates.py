@@ -8,7 +8,9 @@ import pytest
 
 from models.chat import Message, alternating
 from models.errors import UsageError
+from store.database import open_database
 from tests.support.tiny import make_tiny_base
+from training.bases.bases import add_base, list_bases
 from training.bases.chat_format import ChatFormat
 
 TURN = "<|im_start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|im_end|>\n"
@@ -100,7 +102,7 @@ def test_a_template_that_cannot_serve_is_refused_in_one_line(load: Load, templat
     with pytest.raises(UsageError) as caught:
         load(template)
     assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
     assert "use another base" in str(caught.value) or "no token" in str(caught.value)
 
 
@@ -159,3 +161,14 @@ def test_an_end_of_turn_inside_code_is_text_for_any_tokenizer(tmp_path: Path, ki
     assert answer[-1] == chat.end_id
     if kind != "words":
         assert chat.tokenizer.decode(answer[:-1], clean_up_tokenization_spaces=False) == TEXT
+
+
+def test_a_refused_base_is_named_as_it_was_given_and_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    mine = Path(shutil.copytree(source, tmp_path / "mine"))
+    (mine / "chat_template.jinja").write_text(EACH + TURN + END)
+    curated = open_database(tmp_path / "curated.sqlite", "curated")
+    with pytest.raises(UsageError) as caught:
+        add_base(curated, tmp_path, mine, "mine")
+    assert str(mine) in str(caught.value)
+    assert ".adding" not in str(caught.value)
+    assert list_bases(curated) == [] and list((tmp_path / "bases").iterdir()) == []

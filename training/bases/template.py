@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import UsageError
+from repos.text import CONTROL
 
 _USER, _SYSTEM, _ANSWER = "cleanroomuser", "cleanroomsystem", "cleanroomprobe"
 _THOUGHT = re.compile(r"<think>\s*(?:</think>)?\s*")
@@ -36,7 +37,8 @@ def render(tokenizer: Any, messages: Sequence[dict[str, str]], **options: Any) -
     try:
         rendered: str = tokenizer.apply_chat_template(list(messages), tokenize=False, **options)
     except (TemplateError, *_FAULTS) as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = CONTROL.sub(lambda found: ascii(found[0])[1:-1], " ".join(str(error).split()))[:200]
+        said = said or type(error).__name__
         raise TemplateRefusal(said) from error
     return rendered
 
