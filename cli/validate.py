@@ -9,7 +9,7 @@ from rich.text import Text
 from cli.flow_context import flow_context
 from cli.options import SandboxOption
 from cli.output import console, printable, table
-from exchange.predictions import find_packages, read_predictions
+from exchange.predictions import find_packages, read_prediction_file
 from harness.packages.package import read_package
 from host.settings import load_settings
 from store.runs import open_raw_store
@@ -26,7 +26,8 @@ def validate(
         Path,
         typer.Argument(
             metavar="PREDICTIONS.jsonl",
-            help="JSON lines with instance_id, model_patch and model_name_or_path.",
+            help="JSON lines (or JSON: a list, or objects by instance) with instance_id, model_patch and "
+            "model_name_or_path.",
             exists=True,
             dir_okay=False,
         ),
@@ -47,8 +48,7 @@ def validate(
     """
     settings = load_settings()
     open_runtime(settings, sandbox)  # mistakes end before the engine starts
-    with predictions.open(encoding="utf-8") as lines:
-        wanted = {each.instance_id for each in read_predictions(lines)}
+    wanted = {each.instance_id for each in read_prediction_file(predictions)}
     packages = find_packages([path.resolve() for path in corpus or []], open_raw_store(settings.raw_url), wanted)
     for package in packages:
         read_package(package)

@@ -1,15 +1,14 @@
 """External patches: read, applied to the base of their instance, and judged like a planner's."""
 
-import json
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from exchange.prediction_rows import read_prediction_file as read_prediction_file
+from exchange.prediction_rows import read_predictions as read_predictions
 from harness.packages.package import MANIFEST, RepoPackage, read_manifest
 from harness.runs.attempt import InstanceContext
 from harness.runs.verdicts import stored_judge
@@ -37,31 +36,6 @@ _FILE_MODES = {"100644": False, "100755": True}
 
 class DoesNotApply(CleanRoomError):
     """A patch that `git apply` rejects on its base, or that creates anything but files."""
-
-
-def read_predictions(lines: Iterable[str]) -> list[Prediction]:
-    """Predictions of a file's lines, blank ones skipped. Raises UsageError, naming line and field, for a bad one."""
-    return [_read(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _read(number: int, line: str) -> Prediction:
-    try:
-        return Prediction.model_validate(_parsed(number, line))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(the whole line)"
-        raise UsageError(f"line {number}: field {field}: {first['msg']}") from error
-
-
-def _parsed(number: int, line: str) -> object:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"line {number} is not JSON: {error.msg} at column {error.colno}; give JSON lines") from error
-    except ValueError as error:
-        raise UsageError(f"line {number} holds a number that is too long; leave it out") from error
-    except RecursionError as error:
-        raise UsageError(f"line {number} is nested too deeply to be a prediction") from error
 
 
 def apply_patch(git: Git, base: str, patch: str) -> Overlay:

@@ -1,6 +1,7 @@
-"""Export and import of instances as SWE-bench's JSON lines.
+"""Export of instances as SWE-bench's JSON lines, and import of these and of the forms of other data sets.
 
-The two lists of tests are JSON strings within JSON, as is usual there; on import plain lists are accepted as well.
+The two lists of tests are JSON strings within JSON, as is usual there; on import every spelling of
+`exchange.spellings` is read, and an instance without its lists is refused.
 """
 
 import json
@@ -8,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -20,6 +21,8 @@ from pydantic import (
     field_validator,
 )
 
+from exchange.rows import Row, read_rows, rows_of_lines
+from exchange.spellings import LISTS, SPELLINGS, BadField, normalised
 from models.errors import UsageError
 from models.manifest import Instance, Manifest
 from repos.git import Git
@@ -30,6 +33,11 @@ _DIFF = (
     "--submodule=short", "--ignore-submodules=none", "-O/dev/null",
 )  # fmt: skip
 
+_NEEDED = ("repo", "instance_id", "base_commit", "patch", "problem_statement", *LISTS)
+_SWE_SMITH = (
+    "is absent, and the patch of a SWE-smith row makes the bug; give the commit of its branch in the mirror, and the "
+    "reversed patch"
+)
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # keeps newer gits from reading attributes from HEAD
 
 
@@ -90,36 +98,80 @@ def export_instances(manifest: Manifest, git: Git) -> Iterator[str]:
             yield _exported(manifest, instance, git).to_line()
 
 
+class Imported(NamedTuple):
+    """The instances of a file, and a message for each row that is none."""
+
+    instances: list[SweInstance]
+    refused: list[str]
+
+
 def import_instances(lines: Iterable[str]) -> list[SweInstance]:
-    """Instances of a file's lines; blank lines are skipped.
+    """Instances of JSON lines; blank lines are skipped.
 
-    Raises UsageError, naming line and field, for an invalid line or a duplicate instance.
-
+    Raises UsageError, naming line and field, for the first line that is invalid or a duplicate instance.
     """
-    seen: dict[str, int] = {}
-    instances = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        instance = _imported(number, line)
-        if first := seen.get(instance.instance_id):
-            raise UsageError(f"line {number}: field instance_id: {instance.instance_id} is on line {first} as well")
-        seen[instance.instance_id] = number
-        instances.append(instance)
-    return instances
+    imported = _imported(rows_of_lines(lines), most_refused=0)
+    if imported.refused:
+        raise UsageError(imported.refused[0])
+    return imported.instances
 
 
-def _imported(number: int, line: str) -> SweInstance:
+def read_instances(path: Path) -> Imported:
+    """Instances of a file in any format of `exchange.rows`; rows that are none are refused one by one.
+
+    Raises UsageError for a file that cannot be read or holds no instance at all.
+    """
+    imported = _imported(read_rows(path))
+    if not imported.instances:
+        count = len(imported.refused)
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        raise UsageError(f"{path}: no row is an instance: {imported.refused[0] if count else 'it has none'}{more}")
+    return imported
+
+
+def _imported(rows: Iterable[Row], most_refused: int | None = None) -> Imported:
+    seen: dict[str, str] = {}
+    imported = Imported([], [])
+    for row in rows:
+        try:
+            instance = _instance(row)
+            if (first := seen.get(instance.instance_id)) is not None:
+                raise UsageError(
+                    f"{row.place}: field instance_id: {ascii(instance.instance_id[:200])[1:-1]} is on {first} as well"
+                )
+        except UsageError as error:
+            imported.refused.append(str(error))
+            if most_refused is not None and len(imported.refused) > most_refused:
+                break
+        else:
+            seen[instance.instance_id] = row.place
+            imported.instances.append(instance)
+    return imported
+
+
+def _instance(row: Row) -> SweInstance:
+    if row.value is None:
+        raise UsageError(row.fault)
     try:
-        return SweInstance.model_validate(json.loads(line))
-    except RecursionError as error:
-        raise UsageError(f"line {number} is nested too deeply to be an instance") from error
-    except json.JSONDecodeError as error:
-        raise UsageError(f"line {number} is not JSON: {error.msg} at column {error.colno}") from error
+        fields = normalised(row.value)
+        absent = [name for name in _NEEDED if name not in fields]
+        if absent == ["base_commit"] and str(fields["repo"]).startswith("swesmith/"):
+            raise BadField("base_commit", _SWE_SMITH)
+        if absent:
+            raise BadField(absent[0], _absent(absent))
+        return SweInstance.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(the whole line)"
-        raise UsageError(f"line {number}: field {field}: {first['msg']}") from error
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{row.place}: field {field}: {first['msg']}") from error
+    except BadField as error:
+        raise UsageError(f"{row.place}: {error}") from error
+
+
+def _absent(names: list[str]) -> str:
+    others = ", ".join(SPELLINGS[names[0]][1:])
+    more = f"; so {'is' if len(names) == 2 else 'are'} {', '.join(names[1:])}" if len(names) > 1 else ""
+    return f"is absent or null (it may also be named {others}){more}"
 
 
 def _exported(manifest: Manifest, instance: Instance, git: Git) -> SweInstance:

@@ -9,7 +9,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from exchange.predictions import read_predictions
+from exchange.predictions import read_prediction_file
 from flows.progress import progress_listener
 from flows.window import completed
 from harness.lifecycle.attempt import fault_of
@@ -43,8 +43,7 @@ def validate(predictions: Path, packages: list[Path], sandbox: str | None = None
     """Judge the predictions of a file over the instances of repo packages, except those already judged."""
     settings = load_settings()
     runtime, store = open_runtime(settings, sandbox), open_raw_store(settings.raw_url)
-    with predictions.open(encoding="utf-8") as lines:
-        wanted = read_predictions(lines)
+    wanted = read_prediction_file(predictions)
     known = known_instances(store, [read_package(Path(path)) for path in packages])
     slots = threading.BoundedSemaphore(settings.concurrency)
     cases = [PredictionCase(each, known.get(each.instance_id), store, runtime, slots) for each in wanted]

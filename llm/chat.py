@@ -41,4 +41,8 @@ class Completion(Frozen):
     latency: float = Field(0.0, description="seconds of the successful call, earlier attempts not counted")
     retries: int = Field(0, description="retries before the provider answered")
     seed: int | None = None
-    sent: tuple[Message, ...] = Field((), description="the prompt as sent, with the control tokens in its texts marked")
+    sent: tuple[Message, ...] = Field(
+        (),
+        description="the prompt as sent, with the control tokens in its texts marked; its turns as asked for, where a "
+        "server's chat template wanted them merged",
+    )

@@ -17,7 +17,7 @@ import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from llm.chat import Completion
-from llm.faults import CallFailed, Overflow, Rejected, read_fault
+from llm.faults import CallFailed, Overflow, Rejected, read_fault, refused_by_template
 from llm.meter import Spent
 from llm.rate_limit import AimdLimiter, CircuitBreaker
 from llm.stream import PartialAnswer, gather
@@ -66,6 +66,8 @@ class Client:
             failure = self._too_long(overflow, ask)
         except Rejected as rejected:
             remedy = "set its json_schema = false if that is what it does not know" if ask.request.schema_ else ""
+            if refused_by_template(rejected):
+                remedy = "its chat template does not take this conversation; serve the model with another template"
             trouble = CallFailed(f"it refused the request ({rejected.message})", remedy or "check its settings")
             failure = trouble.as_error(self.name)
         except _GivenUp as given_up:

@@ -20,6 +20,8 @@ _TOO_LONG = re.compile(
     r"|exceeds the maximum number of tokens",
     re.IGNORECASE,
 )
+_TEMPLATE = re.compile(r"jinja|chat.?template|system role|roles must|raise_exception", re.IGNORECASE)
+"""What a server says whose chat template refused the conversation; some answer with 500 then."""
 _WINDOW = (
     r"maximum context length (?:is|of) (\d+)",
     r"context size \((\d+)",
@@ -89,6 +91,11 @@ class Rejected(Exception):
         self.message, self.param = message, param
 
 
+def refused_by_template(rejected: Rejected) -> bool:
+    """Whether a server's chat template refused the conversation."""
+    return _TEMPLATE.search(rejected.message) is not None
+
+
 def redact(text: str, key: str | None) -> str:
     """One line of at most 200 characters, without the key and anything that looks like one."""
     line = " ".join(text.split())
@@ -134,7 +141,7 @@ def _read_status(error: openai.APIStatusError, key: str | None) -> Exception:
     status, body = error.status_code, _error_of(error.body)
     message = str(body.get("message") or error.message)
     text = f"HTTP {status}: {redact(message, key)}"
-    if status in (400, 413, 422):
+    if status in (400, 413, 422) or (status == 500 and _TEMPLATE.search(message)):
         overflow = _overflow(body, message)
         return overflow if overflow is not None else Rejected(redact(message, key), str(body.get("param") or ""))
     if status in (401, 403):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Dialect = Literal["vllm", "llama.cpp"]
 _SECONDS = 20.0
 _NOT_OFFERED = {404, 405, 501}
+REFUSED = 400
+"""The status of an error where a server understood a request and would not do it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class ServerClient:
         else:
             return answer
         if isinstance(fault, Overflow | Rejected):
-            fault = CallFailed(f"it refused {path} ({fault})", "check its url")
+            fault = CallFailed(f"it refused {path} ({fault})", "check its url", status=REFUSED)
         assert isinstance(fault, CallFailed)
         failure: ProviderError = fault.as_error(self.endpoint)
         raise failure

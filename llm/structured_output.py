@@ -7,6 +7,7 @@ from typing import Any
 from llm.chat import ChatRequest
 from llm.faults import Rejected
 from llm.meter import Spent
+from models.chat import alternating
 from models.llm_settings import Endpoint
 
 
@@ -30,13 +31,15 @@ class Form:
     """The optional fields of a request, which a server may not know.
 
     schema: by JSON schema; together: all samples in one call; usage: with the usage at the end of the stream;
-    max_tokens: the limit under its old name, not as `max_completion_tokens`.
+    max_tokens: the limit under its old name, not as `max_completion_tokens`; roles: the messages with their own roles,
+    not merged for a chat template that takes no system role or wants user and assistant in turns.
     """
 
     schema: bool
     together: bool
     usage: bool = True
     max_tokens: bool = True
+    roles: bool = True
 
     def plainer(self, rejected: Rejected) -> "Form | None":
         """The form without the field most likely refused; None if there is nothing to leave out."""
@@ -47,6 +50,11 @@ class Form:
 
 
 _NAMED = {
+    "roles": (
+        *("system role", "system message", "role system", "role: system", "role 'system'", 'role "system"'),
+        *("must alternate", "roles must", "only user and assistant", "only user, assistant", "role not supported"),
+        *("must start with user", "should start with user", "unexpected role", "unknown role", "invalid role"),
+    ),
     "schema": ("response_format", "schema", "grammar", "guided", "structured"),
     "usage": ("stream_options", "include_usage"),
     "max_tokens": ("max_completion_tokens",),
@@ -56,9 +64,10 @@ _NAMED = {
 def request_fields(settings: Endpoint, ask: Ask, form: Form, n: int, seed: int | None) -> dict[str, Any]:
     """The arguments of the client library's call."""
     request = ask.request
+    messages = request.messages if form.roles else alternating(request.messages)
     asked: dict[str, Any] = {
         "model": ask.model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in messages],
         "max_tokens" if form.max_tokens else "max_completion_tokens": request.max_tokens + settings.trace_tokens,
         "temperature": request.temperature,
         "stream": True,

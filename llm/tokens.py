@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llm.server_facts import Dialect, Facts, ServerClient
-from models.chat import Message
+from llm.server_facts import REFUSED, Dialect, Facts, ServerClient
+from models.chat import Message, alternating
 from models.control import ControlTokens, control_tokens
 from models.errors import ProviderError, SettingsError
 from models.llm_settings import Endpoint
@@ -87,7 +87,16 @@ class ServerCounter(TextCounter):
         self._wire, self._dialect, self._model = wire, dialect, model
 
     def prompt(self, messages: Sequence[Message]) -> int:
-        """Exact tokens of a whole prompt."""
+        """Exact tokens of a whole prompt; of its merged form where the server's chat template refuses its roles."""
+        merged = alternating(messages)
+        try:
+            return self._ask_prompt(messages)
+        except ProviderError as error:
+            if error.status != REFUSED or merged == tuple(messages):
+                raise
+        return self._ask_prompt(merged)
+
+    def _ask_prompt(self, messages: Sequence[Message]) -> int:
         plain = [{"role": message.role, "content": message.content} for message in messages]
         if self._dialect == "vllm":
             return self._ask({"model": self._model, "messages": plain, "add_generation_prompt": True})

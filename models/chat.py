@@ -16,6 +16,22 @@ class Message(Frozen):
     content: str
 
 
+def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """A conversation for a chat template that takes no system role, or wants user and assistant in turns.
+
+    System messages become the head of the next user message, and neighbours of one role one message, separated by a
+    blank line.
+    """
+    turns: list[Message] = []
+    for message in messages:
+        role: Literal["user", "assistant"] = "assistant" if message.role == "assistant" else "user"
+        if turns and turns[-1].role == role:
+            turns[-1] = Message(role=role, content=f"{turns[-1].content}\n\n{message.content}")
+        else:
+            turns.append(Message(role=role, content=message.content))
+    return tuple(turns)
+
+
 _MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
 
 

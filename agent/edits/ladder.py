@@ -8,12 +8,16 @@ import difflib
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from agent.edits.indents import Rows, rows_of, shift
 from models.edits import Rung
 from models.errors import EditError
 from repos import text as texts
 
 _ELISION = "..."
+_SAME = ("", "")
+"""The change of an indent that stays."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,8 @@ def replace_once(text: str, search: str, replace: str, path: str) -> tuple[str, 
         return _put(file, [(start, len(wanted), replace)], complete, literal), Rung.EXACT
     shifted = list(_shifted(file, wanted))
     if shifted:
-        start = _only(file, [index for index, _, _ in shifted])
-        _, old, new = shifted[0]
-        moved = texts.shift(replace, old, new, f"the replacement for {path}")
+        start = _only(file, [each.start for each in shifted])
+        moved = _moved(file, shifted[0], len(wanted), replace)
         return _put(file, [(start, len(wanted), moved)], complete, literal), Rung.INDENT_SHIFT
     if any(line.strip() == _ELISION for line in wanted):
         return _put(file, _elided(file, wanted, replace), complete, literal), Rung.ELISION
@@ -92,22 +95,50 @@ def _put(file: _File, places: list[tuple[int, int, str]], complete: bool, litera
     return "".join(lines)
 
 
-def _shifted(file: _File, wanted: list[str]) -> Iterator[tuple[int, str, str]]:
-    """Places where the lines occur under another indent: (start, indent removed, indent added)."""
+class _Shift(NamedTuple):
+    """A place where the lines occur under another indent; `literals`: whether those inside literals do as well, None
+    if there are none."""
+
+    start: int
+    old: str
+    new: str
+    literals: bool | None
+
+
+def _shifted(file: _File, wanted: list[str]) -> Iterator[_Shift]:
+    """Places where the lines occur under another indent."""
     bare = [key.lstrip(" \t") for key in file.keys]
     bare_wanted = [line.lstrip(" \t") for line in wanted]
     solid = [index for index, line in enumerate(bare_wanted) if line.strip()]
     if not solid:
         return
     anchor = solid[0]
+    rows: Rows | None = None
     for place, key in enumerate(bare):
         start = place - anchor
         if key != bare_wanted[anchor] or start < 0 or not _same_bare(bare[start : start + len(wanted)], bare_wanted):
             continue
-        pairs = {(texts.indent_of(wanted[i]), texts.indent_of(file.keys[start + i])) for i in solid}
-        extra = {_difference(old, new) for old, new in pairs}
-        if len(extra) == 1 and (found := extra.pop()) is not None:
-            yield start, *found
+        rows = rows or rows_of("".join(file.lines), file.path)
+        literal = [i for i in solid if start + i in rows.literals]
+        code = [i for i in solid if start + i not in rows.fixed] or literal
+        changes = {i: _difference(texts.indent_of(wanted[i]), texts.indent_of(file.keys[start + i])) for i in solid}
+        extra = {changes[i] for i in code}
+        change = extra.pop() if len(extra) == 1 else None
+        if change is None or any(changes[i] not in (change, _SAME) for i in solid):
+            continue
+        moved = {changes[i] == change for i in literal}
+        if change != _SAME and len(moved) < 2:
+            yield _Shift(start, *change, moved.pop() if moved else None)
+
+
+def _moved(file: _File, place: _Shift, count: int, replace: str) -> str:
+    """The replacement under the file's indent; literals move as in the search, where it has any."""
+    what = f"the replacement for {file.path}"
+    if place.literals:
+        return texts.shift(replace, place.old, place.new, what)
+    before, after = "".join(file.lines[: place.start]), "".join(file.lines[place.start + count :])
+    around = file.path, before, after
+    return shift(replace, (place.old, place.new), what, around, docstrings=place.literals is None)
 
 
 def _same_bare(lines: list[str], wanted: list[str]) -> bool:
@@ -118,8 +149,6 @@ def _same_bare(lines: list[str], wanted: list[str]) -> bool:
 
 def _difference(old: str, new: str) -> tuple[str, str] | None:
     """The indents that a shift removes and adds, if one indent extends the other at its outer side."""
-    if old == new:
-        return None
     if new.endswith(old):
         return "", new[: len(new) - len(old)]
     if old.endswith(new):

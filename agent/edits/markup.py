@@ -13,10 +13,12 @@
     ```
 
 The length of an opening marker or fence decides which line closes it, so content that holds such lines is
-written with longer ones. Content ends with a newline unless its last line is `\\ No newline at end of file`;
-a last line that reads so itself gets one more backslash. Names with spaces are JSON strings. Lines end with
-LF alone: a CR before it belongs to the content. An answer that changes nothing is the line `### no change`.
-Text outside the blocks is reasoning.
+written with longer ones; `~~~` is a fence as well. Content ends with a newline unless its last line is
+`\\ No newline at end of file`; a last line that reads so itself gets one more backslash. Names with spaces are JSON
+strings. Lines end with LF alone: a CR before it belongs to the content, except in a block whose opening line ends
+with CR LF, for that answer is written with such line ends. An answer that changes nothing is the line `### no change`.
+Text outside the blocks is reasoning; a fence line of the same length after a fenced content, as is left over
+where the content holds one, is an error.
 """
 
 import json
@@ -25,7 +27,7 @@ import re
 NO_NEWLINE = "\\ No newline at end of file"
 HEADER = re.compile(r"### +(edit|create|replace|insert-after|insert-before|delete|rename) +(\S.*?)[ \t\r]*$")
 NO_CHANGE = "### no change"
-FENCE = re.compile(r"(`{3,})([^`]*)$")
+FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)$")
 SEARCH = re.compile(r"(<{7,}) SEARCH[ \t\r]*$")
 
 _ESCAPED = re.compile(r"\\+ No newline at end of file\Z")
@@ -43,14 +45,14 @@ def closing(length: int) -> re.Pattern[str]:
     return re.compile(rf">{{{length}}} REPLACE[ \t\r]*$")
 
 
-def fence_end(length: int) -> re.Pattern[str]:
-    """The line that ends a fence of `length` backticks."""
-    return re.compile(rf"`{{{length}}}[ \t\r]*$")
+def fence_end(length: int, mark: str = "`") -> re.Pattern[str]:
+    """The line that ends a fence of `length` backticks, or of another mark."""
+    return re.compile(rf"{mark}{{{length}}}[ \t\r]*$")
 
 
-def fence_start(length: int) -> re.Pattern[str]:
+def fence_start(length: int, mark: str = "`") -> re.Pattern[str]:
     """A line that looks like another fence of that length: most likely the outer one is too short."""
-    return re.compile(rf"`{{{length}}}[^`\s]")
+    return re.compile(rf"{mark}{{{length}}}[^{mark}\s]")
 
 
 def block_start(length: int) -> re.Pattern[str]:

@@ -47,6 +47,10 @@ class _Reader:
     unchanged: bool = False
     edits: list[Edit] = field(default_factory=list)
     prose: list[str] = field(default_factory=list)
+    quoted: str | None = None
+    """The opening marks of a fence in the prose, as around a whole answer."""
+    body: tuple[int, str] | None = None
+    """Line and opening marks of the fenced content after the last header."""
 
     def fail(self, problem: str, line: int | None = None) -> EditError:
         return EditError(f"line {(self.position if line is None else line) + 1} of the answer: {problem}")
@@ -69,7 +73,20 @@ class _Reader:
             raise self.fail("'>>>>>>> REPLACE' ends a block that never began with '<<<<<<< SEARCH'")
         else:
             self.prose.append(line)
+            if fence := markup.FENCE.match(line):
+                self.fence_in_prose(fence[1], fence[2].strip())
             self.position += 1
+
+    def fence_in_prose(self, marks: str, info: str) -> None:
+        """Pair the fences in the prose. Raises EditError for one that a content which holds fences has left over."""
+        if self.quoted is not None:
+            if marks.startswith(self.quoted) and not info:
+                self.quoted = None
+            return
+        if self.body is not None and self.body[1] == marks and not info:
+            longer = f"if the content holds such lines, give its fence {_longer(marks)}"
+            raise self.fail(f"a '{marks}' is left over after the fence of line {self.body[0] + 1}; {longer}")
+        self.quoted = marks
 
     def header(self, verb: str, rest: str) -> None:
         start = self.position
@@ -78,7 +95,7 @@ class _Reader:
         except ValueError as error:
             raise self.fail(f"{error}; quote a name with spaces as a JSON string") from error
         self.position += 1
-        self.file = None
+        self.file = self.body = None
         match verb, words:
             case "edit", [path]:
                 self.file = path
@@ -111,6 +128,7 @@ class _Reader:
         if self.file is None:
             raise self.fail("a '<<<<<<< SEARCH' block needs a header '### edit PATH' before it")
         start, middle, end = self.position, markup.divider(length), markup.closing(length)
+        crlf = self.lines[start].endswith("\r")
         parts: list[list[str]] = [[]]
         while (line := self.next_line()) is not None:
             again = markup.SEARCH.match(line)
@@ -119,7 +137,7 @@ class _Reader:
             if end.match(line):
                 if len(parts) == 1:
                     raise self.fail(f"the block of line {start + 1} has no '{'=' * length}' line")
-                search, replace = map(markup.decode, parts)
+                search, replace = (markup.decode(_without_cr(part) if crlf else part) for part in parts)
                 self.edits.append(SearchReplace(path=self.file, search=search, replace=replace))
                 self.position += 1
                 return
@@ -139,16 +157,26 @@ class _Reader:
         opening = markup.FENCE.match(self.lines[self.position]) if self.position < len(self.lines) else None
         if opening is None:
             raise self.fail("expected a ``` fence with the content right after its header")
-        start, length = self.position, len(opening[1])
-        end, nested = markup.fence_end(length), markup.fence_start(length)
+        start, marks = self.position, opening[1]
+        end, nested = markup.fence_end(len(marks), marks[0]), markup.fence_start(len(marks), marks[0])
         while (line := self.next_line()) is not None:
             if end.match(line):
-                content = markup.decode(self.lines[start + 1 : self.position])
+                content = self.lines[start + 1 : self.position]
+                self.body = start, marks
                 self.position += 1
-                return content
+                return markup.decode(_without_cr(content) if opening[0].endswith("\r") else content)
             if nested.match(line):
-                raise self.fail(f"a fence inside the one of line {start + 1}; give that one {length + 1} backticks")
-        raise self.fail(f"the fence is never closed by a line of {length} backticks", start)
+                raise self.fail(f"a fence inside the one of line {start + 1}; give that one {_longer(marks)}")
+        raise self.fail(f"the fence is never closed by a line '{marks}'", start)
+
+
+def _longer(marks: str) -> str:
+    return f"{len(marks) + 1} {'backticks' if marks[0] == '`' else 'tildes'}"
+
+
+def _without_cr(lines: list[str]) -> list[str]:
+    """The lines of an answer that is written with CR LF."""
+    return [line.removesuffix("\r") for line in lines]
 
 
 _USAGE = {

@@ -2,6 +2,7 @@
 
 import difflib
 
+from agent.edits.indents import shift
 from models.edits import Rung, SymbolEdit
 from models.errors import EditError
 from repos import text as texts
@@ -27,7 +28,10 @@ def edit_symbol(text: str, edit: SymbolEdit) -> tuple[str, Rung]:
         while first > 0 and not lines[first - 1].strip():
             first -= 1
         return mark + "".join(lines[:first] + lines[last:]), Rung.SYMBOL
-    body, rung = _indented(edit, texts.indent_of(lines[first]))
+    place = last if edit.op == "insert-after" else first
+    after = first if edit.op == "insert-before" else last
+    around = mark + "".join(lines[:place]), "".join(lines[after:])
+    body, rung = _indented(edit, texts.indent_of(lines[first]), around)
     end = texts.line_end(lines)
     if "\r" not in body:
         body = texts.with_ends(body, end)
@@ -76,10 +80,11 @@ def find_symbol(text: str, path: str, name: str) -> Symbol:
     return found
 
 
-def _indented(edit: SymbolEdit, indent: str) -> tuple[str, Rung]:
+def _indented(edit: SymbolEdit, indent: str, around: tuple[str, str]) -> tuple[str, Rung]:
     """The body under the symbol's indent, measured at its first line that is not blank."""
     first = next(line for line in texts.lines_of(edit.body) if line.strip())
     old = texts.indent_of(first)
     if old == indent or edit.symbol == IMPORTS:
         return edit.body, Rung.SYMBOL
-    return texts.shift(edit.body, old, indent, f"the body for {edit.symbol!r}"), Rung.INDENT_SHIFT
+    what = f"the body for {edit.symbol!r}"
+    return shift(edit.body, (old, indent), what, (edit.path, *around)), Rung.INDENT_SHIFT

@@ -230,6 +230,15 @@ def _text(node: "Node | None") -> str | None:
     return node.text.decode(errors="replace")
 
 
+def _alias(left: "Node | None") -> str | None:
+    """The name that a `type` statement of Python binds; None for an assignment such as `type(x).y = 1`, which the
+    grammar takes for one."""
+    node = left
+    while node is not None and node.type in ("type", "generic_type"):
+        node = node.named_children[0] if node.named_children else None
+    return _text(node) if node is not None and node.type == "identifier" else None
+
+
 def _value(node: "Node") -> "Node | None":
     """The function or class that a declaration, assignment or field binds to a name."""
     if node.type in ("lexical_declaration", "variable_declaration"):
@@ -248,7 +257,7 @@ def _describe(node: "Node", at_module_level: bool) -> tuple[str, SymbolKind] | N
         kind = SymbolKind.CLASS if node.type in _CLASSES else SymbolKind.FUNCTION
         return (name, kind) if name else None
     if node.type in _TYPES:
-        name = name or _text(node.child_by_field_name("left"))
+        name = name or _alias(node.child_by_field_name("left"))
         return (name.strip("'\""), SymbolKind.TYPE) if name else None
     value = _value(node)
     kind = SymbolKind.CLASS if value is not None and value.type in _CLASSES else SymbolKind.FUNCTION

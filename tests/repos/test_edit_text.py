@@ -12,7 +12,8 @@ from models.errors import EditError
 NASTY = st.sampled_from(
     [
         "<<<<<<< SEARCH", "<<<<<<<< SEARCH", "=======", "========", ">>>>>>> REPLACE", "```", "````",
-        "```python", "\\ No newline at end of file", "\\\\ No newline at end of file", "### edit a.py",
+        "```python", "~~~", "~~~~ x", "</think>", "\\ No newline at end of file", "\\\\ No newline at end of file",
+        "### edit a.py",
         "### no change",
         "def f():", "    return 1", "x\r", "\r", "", "   ", "\t", "é\u2028x", "\x0c", "=======\r", "``` ",
     ]

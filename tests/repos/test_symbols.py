@@ -165,3 +165,8 @@ def test_any_text_gives_spans_within_it(path: str, text: str) -> None:
 def test_numbers_of_repeated_definitions_are_taken_off_a_name() -> None:
     assert base_name("A#2.size#1") == "A.size"
     assert base_name("A.#secret") == "A.#secret"
+
+
+def test_type_statements_name_their_alias_and_calls_of_type_none() -> None:
+    text = "type L[T] = list[T]\ntype M = int\nclass C:\n    def f(self):\n        type(self).n = 1\ntype(M).x = 2\n"
+    assert [symbol.name for symbol in symbols(text, "a.py")] == ["L", "M", "C", "C.f"]

@@ -87,7 +87,10 @@ def add_base(
             _copy(source, staging)
         manifest = {str(file.relative_to(staging)): _entry(file) for file in _files(staging)}
         base_id = hash_files({path: entry["sha256"] for path, entry in manifest.items()})
-        facts = read_facts(staging) | {"source": origin}
+        try:
+            facts = read_facts(staging) | {"source": origin}
+        except UsageError as error:  # its files are named as they were given
+            raise UsageError(str(error).replace(str(staging), str(source))) from error
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         target = data_dir / "bases" / base_id
         if target.exists() and not _is_intact(Base(base_id, name, target, role, version, facts)):

@@ -1,6 +1,7 @@
 """A base's chat format as token ids: the prompt as in serving, and the answer that the model must generate.
 
 A prompt is rendered by the base's own chat template with the opening of the assistant's turn, exactly as a server does.
+Where the template refuses a system message or two turns of one role, they are merged, as for such a server.
 The answer is tokenised separately, because a served model sees that boundary, and ends with the end-of-turn token. The
 template never renders the answer: Qwen3's would add an empty thinking block that serving does not send, so that
 training and serving would differ.
@@ -13,10 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from models.chat import Message, alternating
 from models.errors import UsageError
 from training.bases.control_tokens import ControlledEncoder, without
+from training.bases.template import TemplateRefusal, render, try_template
 
-_PROBE = "cleanroomprobe"
 THINK, END_THINK = "<think>\n", "\n</think>\n\n"
 
 
@@ -32,11 +34,13 @@ class ChatFormat:
     pad_id: int
     template_hash: str
     thinking: bool | None = None
+    system: bool = True
+    """Whether the template takes a system message."""
 
     @classmethod
     def load(cls, folder: Path, thinking: bool | None = None) -> "ChatFormat":
-        """The format of the base in `folder`. Raises UsageError without a tokenizer, or a chat template that ends a
-        turn with a special token."""
+        """The format of the base in `folder`. Raises UsageError without a tokenizer, or a chat template that renders
+        all messages, begins an answer where asked to, and ends a turn with a special token."""
         from transformers import AutoTokenizer
 
         try:
@@ -45,20 +49,28 @@ class ChatFormat:
             raise UsageError(f"{folder}: no usable tokenizer ({str(error).splitlines()[0]})") from error
         if not isinstance(tokenizer.chat_template, str):
             raise UsageError(f"{folder}: no chat template; add chat_template.jinja, or use the instruct variant")
-        end = _end_of_turn(folder, tokenizer)
+        end, system = try_template(folder, tokenizer)
         pad = _pad(folder, tokenizer, end)
         tokenizer.eos_token, tokenizer.pad_token, tokenizer.padding_side = end, pad, "right"
         end_id, pad_id = tokenizer.convert_tokens_to_ids(end), tokenizer.convert_tokens_to_ids(pad)
         digest = hashlib.sha256(tokenizer.chat_template.encode()).hexdigest()
-        return cls(tokenizer, end, end_id, pad, pad_id, digest, thinking)
+        return cls(tokenizer, end, end_id, pad, pad_id, digest, thinking, system)
 
     def prompt_text(self, messages: Sequence[dict[str, str]]) -> str:
-        """The prompt as a server renders it, up to where the assistant's answer begins."""
+        """The prompt as a server renders it, up to where the assistant's answer begins.
+
+        Raises UsageError if the template refuses the conversation in any form.
+        """
         options = {} if self.thinking is None else {"enable_thinking": self.thinking}
-        rendered: str = self.tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=True, **options
-        )
-        return rendered
+        merged = [each.model_dump() for each in alternating([Message.model_validate(each) for each in messages])]
+        for form in ([list(messages)] if self.system else []) + [merged]:
+            try:
+                return render(self.tokenizer, form, add_generation_prompt=True, **options)
+            except TemplateRefusal as error:
+                refusal = error
+        raise UsageError(
+            f"{self.tokenizer.name_or_path}: its chat template refuses a conversation ({refusal}); use another base"
+        ) from refusal
 
     def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Token ids of the prompt: the template's control tokens are tokens, those in the messages' texts are text."""
@@ -67,7 +79,7 @@ class ChatFormat:
     @cached_property
     def encoder(self) -> ControlledEncoder:
         """The encoder that distinguishes the template's control tokens from those in a text."""
-        return ControlledEncoder(self.tokenizer)
+        return ControlledEncoder(self.tokenizer, (self.end, self.pad))
 
     def answer_ids(self, messages: Sequence[dict[str, str]], answer: str) -> list[int]:
         """Token ids of the model's answer to that prompt, the end of the turn included.
@@ -93,16 +105,6 @@ class ChatFormat:
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
-
-
-def _end_of_turn(folder: Path, tokenizer: Any) -> str:
-    """The token that the template puts after an assistant's answer."""
-    turns = [{"role": "user", "content": "u"}, {"role": "assistant", "content": _PROBE}]
-    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_PROBE)[2].lstrip()
-    special = [token for token in tokenizer.get_added_vocab() if token and after.startswith(token)]
-    if not special:
-        raise UsageError(f"{folder}: its chat template ends a turn with {after[:20]!r}, which is no token of its own")
-    return str(max(special, key=len))
 
 
 def _pad(folder: Path, tokenizer: Any, end: str) -> str:

@@ -7,7 +7,7 @@ server.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,10 @@ _SET_ASIDE = re.compile(f"{_ASIDE}(-|[0-9]+);")
 class ControlledEncoder:
     """A tokenizer that encodes only the template's control tokens as control tokens."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, own: Sequence[str] = ()) -> None:
+        """`own` are control tokens of the chat format, whatever the tokenizer declares them to be."""
         self.tokenizer = tokenizer
-        self.known: dict[str, int] = _control_tokens(tokenizer)
+        self.known: dict[str, int] = _control_tokens(tokenizer, own)
         self._names = sorted(self.known, key=len, reverse=True)
         self._any = re.compile("|".join(map(re.escape, (*self._names, _ASIDE))))
 
@@ -37,7 +38,7 @@ class ControlledEncoder:
 
         Raises TrainingError if the tokenizer makes a control token of plain text.
         """
-        meant = [self.known[name] for name in self._any.findall(rendered) if name != _ASIDE]
+        meant = [self.known[name] for name in self._any.findall(rendered) if self.known.get(name) in self._numbers]
         ids = self._read(rendered) if _ASIDE not in rendered else self._assembled(rendered)
         if [each for each in ids if each in self._numbers] == meant:
             return ids
@@ -72,7 +73,8 @@ class ControlledEncoder:
 
     @cached_property
     def _numbers(self) -> frozenset[int]:
-        return frozenset(self.known.values())
+        """Ids of the control tokens, but for the one for text that the vocabulary lacks."""
+        return frozenset(self.known.values()) - {self.tokenizer.unk_token_id}
 
     @cached_property
     def _plain(self) -> Any:
@@ -81,9 +83,23 @@ class ControlledEncoder:
 
         made = json.loads(self.tokenizer.backend_tokenizer.to_str())
         made["added_tokens"] = [each for each in made["added_tokens"] if each["content"] not in self.known]
+        _rename(made["model"], self.known)
         _continue_text(made.get("pre_tokenizer"))
         made["post_processor"] = made["truncation"] = made["padding"] = None
         return Tokenizer.from_str(json.dumps(made))
+
+
+def _rename(model: dict[str, Any], known: Collection[str]) -> None:
+    """Give control tokens in a model's vocabulary names that no text contains: Unigram and WordPiece find whole tokens,
+    and so does BPE that ignores its merges."""
+    names = {name: f"\U0010fffe{number}\U0010fffe" for number, name in enumerate(sorted(known))}
+    vocabulary = model.get("vocab")
+    if isinstance(vocabulary, dict):
+        model["vocab"] = {names.get(token, token): number for token, number in vocabulary.items()}
+        if model.get("unk_token") in names:
+            model["unk_token"] = names[model["unk_token"]]
+    elif isinstance(vocabulary, list):
+        model["vocab"] = [[names.get(token, token), score] for token, score in vocabulary]
 
 
 def _continue_text(pre_tokenizer: dict[str, Any] | None) -> None:
@@ -93,14 +109,15 @@ def _continue_text(pre_tokenizer: dict[str, Any] | None) -> None:
             each["prepend_scheme"] = "never"
 
 
-def _control_tokens(tokenizer: Any) -> dict[str, int]:
-    """The added tokens that are declared special, or have the form of a chat format's, with their ids."""
+def _control_tokens(tokenizer: Any, own: Sequence[str]) -> dict[str, int]:
+    """The added tokens that are declared special, are the chat format's `own`, or have the form of one, with their
+    ids."""
     formats = control_tokens()
     added = tokenizer.added_tokens_decoder.items()
     return {
         token.content: number
         for number, token in added
-        if token.content.strip() and (token.special or formats.is_one(token.content))
+        if token.content.strip() and (token.special or token.content in own or formats.is_one(token.content))
     }
 
 
