@@ -49,7 +49,8 @@ _TOOL = _any_of(
     # renovate, greenkeeper
     rf"(?:bump|update|upgrade|roll back|replace) (?:dependency )?{_OTHER_NAME}"
     r"(?: (?:action|package|hook|orb|docker tag|digest|pre-commit hook|monorepo))? to (?:v\d\S*|\d+\.\d\S*)",
-    r"update dependency \S+(?: to .*)?|update (?:all )?\S+ (?:actions?|docker tag|digest|orb|pre-commit hook)(?: to .*)?",
+    r"update dependency \S+(?: to .*)?",
+    r"update (?:all )?\S+ (?:actions?|docker tag|digest|orb|pre-commit hook)(?: to .*)?",
     r"lock file maintenance|configure renovate|migrate (?:renovate )?config .*renovate.*|add greenkeeper .*",
     # the same by hand
     rf"(?:update|pin|lock|bump|upgrade|refresh) {_MANY}"

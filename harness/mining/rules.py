@@ -6,10 +6,13 @@ from harness.mining.subjects import Subject, read_subject
 from models.manifest import Change, DropReason
 from models.mining import MiningRules
 from repos.index.paths import PathKind, is_ci, is_documentation, kind_of
+from repos.trees import inside
 
 
 def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
     """The first rule that a commit breaks, or None if its diff is good; the message is judged separately."""
+    if not record.readable:
+        return DropReason.UNREADABLE
     if not record.parents:
         return DropReason.ROOT
     if len(record.parents) > 1:
@@ -55,11 +58,13 @@ def kind(change: LogFileChange) -> PathKind:
 
 
 def _readable(change: LogFileChange) -> bool:
+    """Whether both paths are text, and stay inside a tree."""
+    paths = {change.path, change.old_path or change.path}
     try:
-        f"{change.path}{change.old_path}".encode()
+        "".join(paths).encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return all(map(inside, paths))
 
 
 def as_changes(record: LogRecord) -> tuple[Change, ...]:
