@@ -145,8 +145,9 @@ class Git:
             goals = {e.path: contents[e.blob].decode(errors="surrogateescape") for e in entries if e.mode == "120000"}
             make_links(destination, goals)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            path = str(error.filename).removeprefix(f"{destination}/")
             raise RepositoryError(
-                f"{self.directory}: commit {commit[:12]} holds {error.filename} both as a file and as a folder"
+                f"{self.directory}: commit {commit[:12]} holds the path {path!r} both as a file and as a folder"
             ) from error
         except OSError as error:
             raise InfrastructureError(f"{destination} cannot be written: {error.strerror}") from error
