@@ -12,7 +12,7 @@ from repos.index.records import ImportStatement, IndexedSymbol, Outline, Record,
 from repos.index.symbols import MODULE, SymbolKind, language_of, qualified
 from repos.index.words import count_subtokens, prose_subtokens
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Raised whenever the same bytes would give another record."""
 MAX_BYTES = 1_000_000
 """Larger files are listed and not parsed."""

@@ -239,6 +239,12 @@ def _value(node: "Node") -> "Node | None":
     return value if value is not None and value.type in _FUNCTIONS | _CLASSES else None
 
 
+def _alias(node: "Node") -> str | None:
+    """The name that a Python `type` statement defines; None for `type(self).n = 1`, which the grammar takes for one."""
+    found = re.match(r"([^\W\d]\w*)\s*(?:\[|\Z)", _text(node.child_by_field_name("left")) or "")
+    return found[1] if found else None
+
+
 def _describe(node: "Node", at_module_level: bool) -> tuple[str, SymbolKind] | None:
     """Local name and kind of a definition; None for a node that defines no listed symbol."""
     name = _text(node.child_by_field_name("name"))
@@ -248,7 +254,7 @@ def _describe(node: "Node", at_module_level: bool) -> tuple[str, SymbolKind] | N
         kind = SymbolKind.CLASS if node.type in _CLASSES else SymbolKind.FUNCTION
         return (name, kind) if name else None
     if node.type in _TYPES:
-        name = name or _text(node.child_by_field_name("left"))
+        name = name or _alias(node)
         return (name.strip("'\""), SymbolKind.TYPE) if name else None
     value = _value(node)
     kind = SymbolKind.CLASS if value is not None and value.type in _CLASSES else SymbolKind.FUNCTION

@@ -165,3 +165,16 @@ def test_any_text_gives_spans_within_it(path: str, text: str) -> None:
 def test_numbers_of_repeated_definitions_are_taken_off_a_name() -> None:
     assert base_name("A#2.size#1") == "A.size"
     assert base_name("A.#secret") == "A.#secret"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("class C:\n    def f(self):\n        type(self).n = 1\n        type (self).m = 2\n", ["C", "C.f"]),
+        ("type(x)[0] = 2\ntype[0] = 1\ntype(x).n: int = 3\n", []),
+        ("type L[T] = list[T]\ntype M = int\ntype N [\n    T: int, *Ts, **P\n] = T\n", ["L", "M", "N"]),
+        ("class C:\n    type L[T] = list[T]\n", ["C", "C.L"]),
+    ],
+)
+def test_type_statements_are_told_from_calls_of_type(text: str, expected: list[str]) -> None:
+    assert [symbol.name for symbol in symbols(text, "a.py")] == expected

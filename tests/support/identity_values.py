@@ -11,7 +11,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
         "judge": 2,
         "manifest": 1,
-        "parser": 2,
+        "parser": 3,
         "quality": 1,
         "scoring": 3,
         "trial": 2,
