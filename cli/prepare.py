@@ -1,5 +1,6 @@
 """`cra prepare`: repositories become repo packages."""
 
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -81,4 +82,9 @@ def run_prepare(
                 manifests.append(prepare(named, corpus, max_commits, sandbox))
             except CleanRoomError as error:
                 failures[source] = str(error)
+            except Exception as error:
+                if len(sources) == 1:
+                    raise
+                traceback.print_exc()
+                failures[source] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     return manifests, failures

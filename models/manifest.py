@@ -25,6 +25,7 @@ class PlanningType(StrEnum):
 class DropReason(StrEnum):
     """Why the miner dropped a commit: the first rule that it breaks."""
 
+    UNREADABLE = "unreadable"  # no author or date, or one that is no date
     ROOT = "root"  # the first commit has no parent to start from
     MERGE = "merge"
     AUTOMATED = "automated"
@@ -33,7 +34,7 @@ class DropReason(StrEnum):
     CI_ONLY = "ci-only"
     NO_CODE = "no-code"
     BINARY = "binary"
-    UNREADABLE_PATH = "unreadable-path"  # a file name that is not UTF-8
+    UNREADABLE_PATH = "unreadable-path"  # a file name that is not UTF-8, or that no tree may hold
     TOO_MANY_FILES = "too-many-files"
     TOO_MANY_LINES = "too-many-lines"
 

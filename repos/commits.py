@@ -6,6 +6,8 @@ from models.errors import RepositoryError
 from repos.index.source import PastCommit
 from repos.objects import Entry, Objects
 
+_LATEST = (1 << 63) - 1
+
 
 class StoredCommit(NamedTuple):
     """A commit as stored. `plain` means that it can be parsed without git: default encoding, regular dates."""
@@ -33,10 +35,15 @@ def commit_of(objects: Objects, sha: str) -> StoredCommit:
         sha,
         fields[b"tree"][0].decode("ascii"),
         tuple(parent.decode("ascii") for parent in fields.get(b"parent", ())),
-        int(when) if when.isdigit() else 0,
+        seconds_of(when),
         message,
-        when.isdigit() and b"encoding" not in fields and b"\0" not in message,
+        when.isdigit() and len(when) < 12 and b"encoding" not in fields and b"\0" not in message,
     )
+
+
+def seconds_of(when: bytes) -> int:
+    """A commit's date in seconds since the epoch, bounded by what 64 bits can hold; 0 for one that is no date."""
+    return min(int(when[:20]), _LATEST) if when.isdigit() else 0
 
 
 def past_commit(objects: Objects, commit: StoredCommit) -> PastCommit | None:

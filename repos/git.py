@@ -126,7 +126,8 @@ class Git:
         """Write a commit's files under `destination`, byte for byte, without `.git` and without applying attributes.
 
         Submodules are skipped. A symlink is written only if it leads inside the tree. Raises RepositoryError for a path
-        that would leave `destination` (git refuses to make one, but a crafted repository can contain one), and
+        that would leave `destination` or is a file and a folder (git refuses to make one, but a crafted repository can
+        contain one), and
         InfrastructureError when the disk is full.
         """
         entries = [entry for entry in self.tree(commit) if entry.mode != "160000"]
@@ -143,6 +144,11 @@ class Git:
             # Links come last, so that no file is ever written through one.
             goals = {e.path: contents[e.blob].decode(errors="surrogateescape") for e in entries if e.mode == "120000"}
             make_links(destination, goals)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            path = str(error.filename).removeprefix(f"{destination}/")
+            raise RepositoryError(
+                f"{self.directory}: commit {commit[:12]} holds the path {path!r} both as a file and as a folder"
+            ) from error
         except OSError as error:
             raise InfrastructureError(f"{destination} cannot be written: {error.strerror}") from error
 
@@ -158,7 +164,8 @@ def clone(source: str, destination: Path) -> Git:
     """A bare clone of a path or URL, with objects and refs only, whole history.
 
     A hostile server or pack costs at most half an hour. Raises RepositoryError if the source is no repository, is
-    empty, is shallow, borrows objects or contains links, or needs a transport other than file, https and ssh.
+    empty, is shallow, is damaged, uses sha256, borrows objects or contains links, or needs a transport other than
+    file, https and ssh.
     """
     local = local_path(source)
     if local is not None:
@@ -188,11 +195,10 @@ def clone(source: str, destination: Path) -> Git:
     except CommandFailed as error:
         if local is not None and "does not exist" in error.stderr:
             raise RepositoryError(f"{local} is no git repository; give a path or a URL of one") from error
-        text = error.stderr.strip().splitlines()
-        raise RepositoryError(
-            f"{source} cannot be cloned: {_printable(text[-1]) if text else 'git printed nothing'}"
-        ) from error
+        raise RepositoryError(f"{source} cannot be cloned: {_reason(error.stderr)}") from error
     git = Git(destination)
+    if (algorithm := git.text("rev-parse", "--show-object-format")) != "sha1":
+        raise RepositoryError(f"{source} names its objects by {algorithm}; only repositories with sha1 can be read")
     if (destination / "shallow").exists():
         raise RepositoryError(f"{source} is a shallow clone; fetch its whole history first")
     try:
@@ -201,6 +207,15 @@ def clone(source: str, destination: Path) -> Git:
         raise RepositoryError(f"{source} has no commits") from error
     git.output("config", "--remove-section", "remote.origin")  # its URL may contain a password
     return git
+
+
+def _reason(stderr: str) -> str:
+    """Why git could not clone: its last line, or the first one for objects that it could not read."""
+    lines = [_printable(line).rstrip() for line in stderr.strip().splitlines()] or ["git printed nothing"]
+    if not re.search(r"index-pack|corruption|unpack|not all|necessary objects", stderr):
+        return lines[-1]
+    first = next((line for line in lines if re.match(r"(?:remote: )?(?:error|fatal):", line)), lines[-1])
+    return f"it is damaged ({first.removeprefix('remote: ')}); run `git fsck` in it"
 
 
 def _printable(text: str) -> str:

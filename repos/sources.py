@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from models.errors import InfrastructureError
-from repos.commits import StoredCommit, commit_of, past_commit, split_message
+from repos.commits import StoredCommit, commit_of, past_commit, seconds_of, split_message
 from repos.git import Git
 from repos.index.source import HistorySince, PastCommit, SourceEntry, by_age
 from repos.objects import objects_of
@@ -91,7 +91,7 @@ class GitSource:
             try:
                 sha, parents, when, message = tokens[position : position + 4]
                 paths, renames, position = _changes(tokens, position + 4)
-                seconds = int(when)
+                seconds = seconds_of(when)
             except (ValueError, IndexError) as error:
                 raise InfrastructureError("git log printed an unknown format; upgrade git") from error
             subject, body = split_message(message)

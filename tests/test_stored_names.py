@@ -111,8 +111,8 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (PlanningType, "meta step test all"),
     (
         DropReason,
-        "root merge automated version-bump docs-only ci-only no-code binary unreadable-path too-many-files too-"
-        "many-lines",
+        "unreadable root merge automated version-bump docs-only ci-only no-code binary unreadable-path "
+        "too-many-files too-many-lines",
     ),
     (
         InvalidReason,

@@ -1,21 +1,28 @@
 """A repository's whole history in one `git log` pass: authors, dates, messages, and the size of changes per file.
 
 Everything is NUL-delimited, so no quoting and no `{old => new}` notation has to be undone, and a message or a path may
-contain any character. A record is seven header fields, then one `--raw` entry for each file, then one `--numstat` entry
+contain any character. A record is eight header fields, then one `--raw` entry for each file, then one `--numstat` entry
 for each file; `-M` makes renames one entry with two paths.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from models.errors import InfrastructureError
 from repos.git import Git
 
-_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%ct%x00%B"
+_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%at%x00%ct%x00%B"
 _ARGUMENTS = ("log", "-z", "-M", "--raw", "--no-abbrev", "--numstat", f"--format={_FORMAT}")
-_HEADER_FIELDS = 7
+_HEADER_FIELDS = 8
 _Entry = tuple[bytes, bytes | None, bool]  # path, old path, is a regular file
 _REGULAR_MODES = {b"100644", b"100755", b"000000"}
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")
+_LATEST = (1 << 63) - 1
+"""The last second that a clock of 64 bits can tell."""
+_LAST_WITH_DATE = 253_402_300_799
+"""The last second of the year 9999."""
 
 
 class LogFormatError(InfrastructureError):
@@ -40,7 +47,11 @@ class LogFileChange:
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A commit in the log. `author_date` is ISO 8601, `committed` seconds since the epoch."""
+    """A commit in the log. `author_date` is ISO 8601, `committed` seconds since the epoch.
+
+    Not `readable` is a commit without author or date, or with one that is no date, or before 1970; what could not be
+    read is empty, or 0. Its committer's date may lie after the year 9999, its author's may not.
+    """
 
     sha: str
     parents: tuple[str, ...]
@@ -50,6 +61,7 @@ class LogRecord:
     committed: int
     message: str
     changes: tuple[LogFileChange, ...]
+    readable: bool = True
 
     @property
     def subject(self) -> str:
@@ -78,12 +90,34 @@ def parse_log(output: bytes) -> Iterator[LogRecord]:
             changes, position = _changes(tokens, position)
         except (ValueError, KeyError, IndexError) as error:
             raise LogFormatError(f"git log's list of files of {header[0].decode()} cannot be read") from error
-        sha, parents, author, email, author_date, committed, message = (
+        sha, parents, author, email, zoned, authored, when, message = (
             field.decode("utf-8", "replace") for field in header
         )
+        author_date, committed = _author_date(zoned, authored), _seconds(when)
         yield LogRecord(
-            sha, tuple(parents.split()), author, email, author_date, int(committed), message.strip(), changes
+            sha,
+            tuple(parents.split()),
+            author,
+            email,
+            author_date or "",
+            committed or 0,
+            message.strip(),
+            changes,
+            readable=author_date is not None and committed is not None,
         )
+
+
+def _author_date(zoned: str, seconds: str) -> str | None:
+    """A date with its time zone as git prints it; in UTC where the time zone is none, None where there is no date."""
+    if _ISO.fullmatch(zoned):
+        return zoned
+    moment = _seconds(seconds)
+    return None if moment is None or moment > _LAST_WITH_DATE else datetime.fromtimestamp(moment, UTC).isoformat()
+
+
+def _seconds(text: str) -> int | None:
+    """Seconds since the epoch; None for anything else, which git prints for a date that it cannot read."""
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= _LATEST else None
 
 
 def _changes(tokens: list[bytes], position: int) -> tuple[tuple[LogFileChange, ...], int]:

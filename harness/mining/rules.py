@@ -1,73 +1,39 @@
 """Rules for keeping commits: small code changes by people. A pure function of the log's records."""
 
-import re
-
+from harness.mining.housekeeping import BOT, by_tool, of_ci, of_documentation, of_release
 from harness.mining.log import LogFileChange, LogRecord
+from harness.mining.subjects import Subject, read_subject
 from models.manifest import Change, DropReason
 from models.mining import MiningRules
 from repos.index.paths import PathKind, is_ci, is_documentation, kind_of
-
-_BOT = re.compile(
-    r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate"
-    r"|imgbot|allcontributors|mergify|depfu|lgtm-com|codecov)\b",
-    re.IGNORECASE,
-)
-_AUTOMATED = re.compile(
-    r"""
-      (?:build|chore|fix|ci)\(deps(?:-dev)?\)!?:
-    | \[pre-commit\.ci\] | (?:\S+\s+)?pre-commit\ (?:auto-?update|updates?\b)
-    | update\ pre-commit(?:\ hooks?)?$
-    | (?:\S+:\ )?bump\ \S+(?:\ (?:requirement|version))?\ from\ \S+\ to\ \S+
-    | (?:\S+:\ )?(?:update|pin)\ (?:dependency|dependencies|all\ non-major\ dependencies|github/\S+\ action)\b
-    | (?:\S+:\ )?lock\ file\ maintenance | scheduled\ (?:weekly|monthly)\ dependency\ update
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_DOCS_TYPE = re.compile(r"(?:docs?|documentation)(?:\([^)]*\))?!?:", re.IGNORECASE)
-_CI_TYPE = re.compile(r"ci(?:\([^)]*\))?!?:", re.IGNORECASE)
-_NUMBER = r"v?\d+(?:\.\d+)+\S*"
-_VERSION_BUMP = re.compile(
-    rf"""
-      (?:release|version|tag)?\s*:?\s*{_NUMBER}(?:\s+(?:release|final))?\.?$
-    | (?:\S+:\ )?(?:bump|increment|update|set|fix|raise)
-      \ (?:(?:the|package|project|next|dev|in-dev|release|minor|major|patch|to)\ )*
-      version(?:s|\ number)?(?:\ (?:to|for|from|again|so)\b.*|\ {_NUMBER}.*)?$
-    | (?:\S+:\ )?(?:bump|increment)\ (?:version\ )?(?:to|for)?\ ?{_NUMBER}.*
-    | (?:\S+:\ )?(?:prepare|release|cut|tag|start|begin|open|finalize|finish)
-      \ (?:for\ |the\ |next\ |version\ |release\ (?:of\ )?)*
-      {_NUMBER}(?:\s+(?:cycle|release|development|dev|final|series|\(.*\))){{0,2}}\.?$
-    | (?:start|begin|open|back\ to)\ (?:(?:a|the|new|next|release|dev|development|another)\ )*
-      (?:cycle|development|dev)$
-    | (?:prepare|cut|make|do)\ (?:(?:a|the|for|new|next|first|final)\ )*release$
-    | internal\ release\b.* | post-release\b.*
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+from repos.trees import inside
 
 
 def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
     """The first rule that a commit breaks, or None if its diff is good; the message is judged separately."""
+    if not record.readable:
+        return DropReason.UNREADABLE
     if not record.parents:
         return DropReason.ROOT
     if len(record.parents) > 1:
         return DropReason.MERGE
-    subject = record.subject
-    if _BOT.search(record.author) or "[bot]" in record.email or _AUTOMATED.match(subject):
-        return DropReason.AUTOMATED
-    if _VERSION_BUMP.match(subject):
-        return DropReason.VERSION_BUMP
+    subject = read_subject(record.subject)
     code = [change for change in record.changes if kind(change) != "other"]
-    return _reason_to_ignore(record, code) or _reason_in_diff(record.changes, code, rules)
+    if BOT.search(record.author) or "[bot]" in record.email or by_tool(subject):
+        return DropReason.AUTOMATED
+    if of_release(subject, sum(change.added + change.deleted for change in code)):
+        return DropReason.VERSION_BUMP
+    return _reason_to_ignore(record, subject, code) or _reason_in_diff(record.changes, code, rules)
 
 
-def _reason_to_ignore(record: LogRecord, code: list[LogFileChange]) -> DropReason | None:
+def _reason_to_ignore(record: LogRecord, subject: Subject, code: list[LogFileChange]) -> DropReason | None:
     """Why a commit is not about code: by its files, or by its message (docstrings, comments)."""
     changes = record.changes
     if (changes and all(is_documentation(change.path) for change in changes)) or (
-        _DOCS_TYPE.match(record.subject) and all(kind(change) == "production" for change in code)
+        of_documentation(subject) and all(kind(change) == "production" for change in code)
     ):
         return DropReason.DOCS_ONLY
-    if (changes and all(is_ci(change.path) for change in changes)) or _CI_TYPE.match(record.subject):
+    if (changes and all(is_ci(change.path) for change in changes)) or of_ci(subject):
         return DropReason.CI_ONLY
     return None if code else DropReason.NO_CODE
 
@@ -92,11 +58,13 @@ def kind(change: LogFileChange) -> PathKind:
 
 
 def _readable(change: LogFileChange) -> bool:
+    """Whether both paths are text, and stay inside a tree."""
+    paths = {change.path, change.old_path or change.path}
     try:
-        f"{change.path}{change.old_path}".encode()
+        "".join(paths).encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return all(map(inside, paths))
 
 
 def as_changes(record: LogRecord) -> tuple[Change, ...]:

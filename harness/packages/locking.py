@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from harness.packages.package import write_atomically
-from models.errors import EnvironmentFault, WheelError
+from models.errors import EnvironmentFault, RepositoryError, WheelError
 from models.manifest import Commit, Environment, InvalidReason
 from repos.git import Git
 from runtime.environments import (
@@ -29,6 +29,7 @@ from runtime.environments import (
     providing,
     spec_key,
 )
+from runtime.environments.dating import LAST_SECOND
 from runtime.environments.eras import left_out
 
 
@@ -54,8 +55,19 @@ def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache
     known: dict[str, Environment] = {}
     calendar = calendar_of(git)
     order = sorted(commits, key=lambda commit: (calendar.day(commit.parent, commit.committed), commit.sha))
-    found = {commit.sha: find_environment(git, commit, known, packages, cache) for commit in order}
+    found = {commit.sha: _environment_or_reason(git, commit, known, packages, cache) for commit in order}
     return [found[commit.sha] for commit in commits]
+
+
+def _environment_or_reason(
+    git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path
+) -> CommitCandidate:
+    """The environment of one commit, or why it has none, which may be a tree that cannot be read."""
+    try:
+        return find_environment(git, commit, known, packages, cache)
+    except RepositoryError as error:
+        detail = str(error).removeprefix(f"{git.directory}: ")
+        return CommitCandidate(commit, "0", None, InvalidReason.UNSUPPORTED_CHANGE, detail)
 
 
 def find_environment(
@@ -68,6 +80,9 @@ def find_environment(
     distributions that the commit newly or differently requires, up to its own day; then all releases up to that day.
     The environment records this.
     """
+    if commit.committed > LAST_SECOND:
+        detail = f"{commit.sha[:12]} is dated {commit.committed} s after 1970, which is later than the year 9999"
+        return CommitCandidate(commit, "0", None, InvalidReason.UNRESOLVABLE, detail)
     own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
         return CommitCandidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")

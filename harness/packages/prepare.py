@@ -130,8 +130,9 @@ def validate_candidate(
         try:
             read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
             verdict = _validated(runtime, git, candidate, candidate.environment, packages)
-        except UnsupportedChange as error:
-            verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=str(error))
+        except (UnsupportedChange, RepositoryError) as error:  # the latter for a tree that cannot be written out
+            detail = str(error).removeprefix(f"{git.directory}: ")  # a package names no path of the machine
+            verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=detail)
         except EnvironmentFault as error:
             verdict = GoldVerdict(reason=InvalidReason.UNRESOLVABLE, detail=str(error))
         if verdict.reason not in _PERHAPS_THE_MACHINES:

@@ -17,7 +17,7 @@ from pathlib import Path
 from repos.git import Git
 
 _NEIGHBOURS = 9
-_LAST_SECOND = 253_402_300_799
+LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the latest moment with a `date`."""
 
 
@@ -36,7 +36,7 @@ class CommitDates:
         """
         bounds = [before] if before is not None else []
         descendants = self._near(commit, self.children)
-        latest = min([*bounds, int(statistics.median_low(descendants))] if descendants else [*bounds, _LAST_SECOND])
+        latest = min([*bounds, int(statistics.median_low(descendants))] if descendants else [*bounds, LAST_SECOND])
         ancestors = self._near(commit, self.parents)
         earliest = int(statistics.median_low(ancestors)) if ancestors else 0
         believed = min(max(self.times[commit], earliest), latest)
@@ -58,7 +58,7 @@ def _breadth_first(start: str, step: Callable[[str], Iterable[str]]) -> Iterable
 
 def day_of(moment: int) -> date:
     """The day (UTC) of a moment in seconds; before 1970 or after 9999 the nearest day within."""
-    return datetime.fromtimestamp(min(max(moment, 0), _LAST_SECOND), UTC).date()
+    return datetime.fromtimestamp(min(max(moment, 0), LAST_SECOND), UTC).date()
 
 
 def calendar_of(git: Git) -> CommitDates:

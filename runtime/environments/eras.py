@@ -27,6 +27,7 @@ requirements nearly always have the same lock, and a lock that is older than the
 REACH_DAYS = 1
 """How many days after the day of the commit's parent a lock may be dated without a warning."""
 _LONGEST_REASON = 300
+_LAST_DAY = date.max - timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Era:
 
 def eras_of(day: date, own_day: date, changed: frozenset[str]) -> list[Era]:
     """The eras of a commit of `own_day` whose parent was made on `day`, the narrowest first."""
-    end = own_day + timedelta(days=1)
+    end = min(own_day, _LAST_DAY) + timedelta(days=1)
     eras = [Era(day, day, changed=changed)]
     if changed:
         eras.append(Era(day, day, dict.fromkeys(sorted(changed), end), changed))

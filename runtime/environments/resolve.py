@@ -80,7 +80,8 @@ def lock(
             dropped = _unavailable(error.stderr, set(requires) - set(project.runtime))
             if not dropped:
                 raise EnvironmentFault(
-                    f"requirements of {project.name} cannot be resolved: {_essence(error.stderr)}"
+                    f"requirements of {project.name} cannot be resolved with releases before {cutoff}: "
+                    f"{_essence(error.stderr)}"
                 ) from error
             requires = tuple(text for text in requires if text not in dropped)
         else:

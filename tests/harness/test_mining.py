@@ -74,7 +74,8 @@ def test_the_first_commit_has_no_parent_to_start_from(dropped: Mined) -> None:
 
 
 def test_every_reason_there_is_can_be_given(dropped: Mined) -> None:
-    assert set(dropped.funnel.dropped) == {reason.value for reason in DropReason}
+    told_elsewhere = {DropReason.UNREADABLE}  # git itself would not write such a commit
+    assert set(dropped.funnel.dropped) == {reason.value for reason in DropReason} - told_elsewhere
     assert dropped.commits == ()
 
 

@@ -167,6 +167,14 @@ def test_numbers_of_repeated_definitions_are_taken_off_a_name() -> None:
     assert base_name("A.#secret") == "A.#secret"
 
 
-def test_type_statements_name_their_alias_and_calls_of_type_none() -> None:
-    text = "type L[T] = list[T]\ntype M = int\nclass C:\n    def f(self):\n        type(self).n = 1\ntype(M).x = 2\n"
-    assert [symbol.name for symbol in symbols(text, "a.py")] == ["L", "M", "C", "C.f"]
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("class C:\n    def f(self):\n        type(self).n = 1\n        type (self).m = 2\n", ["C", "C.f"]),
+        ("type(x)[0] = 2\ntype[0] = 1\ntype(x).n: int = 3\n", []),
+        ("type L[T] = list[T]\ntype M = int\ntype N [\n    T: int, *Ts, **P\n] = T\n", ["L", "M", "N"]),
+        ("class C:\n    type L[T] = list[T]\n", ["C", "C.L"]),
+    ],
+)
+def test_type_statements_are_told_from_calls_of_type(text: str, expected: list[str]) -> None:
+    assert [symbol.name for symbol in symbols(text, "a.py")] == expected
