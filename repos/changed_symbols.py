@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from models.errors import RepositoryError
 from repos.git import Git
-from repos.index.definition_spans import Span, definition_spans
+from repos.index.definition_spans import DefinitionSpans, Span
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ class ChangedSymbols:
 def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], ChangedSymbols]]:
     """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
 
-    Opening it writes a setting of PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
+    The function raises RepositoryError for a commit that cannot be read. Opening it writes a setting of PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
     """
-    from git import Repo, Submodule
+    from git import GitError, Repo, Submodule
     from git.util import IterableList
+    from gitdb.exc import ODBError
     from pydriller import Git as Driller
 
     class Flat(Repo):
@@ -58,10 +60,15 @@ def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], Chang
     driller = Driller(str(git.directory))
 
     def changed_by(sha: str, paths: Collection[str]) -> ChangedSymbols:
-        files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
-        return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
+        try:
+            files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
+            return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
+        except (GitError, ODBError, OSError, ValueError, LookupError, AttributeError) as error:  # as the commit is odd
+            raise RepositoryError(
+                f"{git.directory}: commit {sha[:12]} cannot be read: {type(error).__name__}"
+            ) from error
 
-    read = lru_cache(maxsize=256)(definition_spans)  # a file's state after one commit is often that before the next
+    read = lru_cache(maxsize=256)(DefinitionSpans().read)  # a file is often as the next commit found it
     try:
         yield changed_by
     finally:
