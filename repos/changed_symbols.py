@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from models.errors import RepositoryError
+from models.errors import InfrastructureError, RepositoryError
 from repos.git import Git
 from repos.index.definition_spans import DefinitionSpans, Span
 
@@ -36,11 +36,12 @@ class ChangedSymbols:
 def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], ChangedSymbols]]:
     """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
 
-    The function raises RepositoryError for a commit that cannot be read. Opening it writes a setting of PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
+    The function raises RepositoryError for a commit that cannot be read. Opening the repository writes a setting of
+    PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
     """
-    from git import GitError, Repo, Submodule
+    from git import Repo, Submodule
+    from git.exc import GitError, ODBError
     from git.util import IterableList
-    from gitdb.exc import ODBError
     from pydriller import Git as Driller
 
     class Flat(Repo):
@@ -63,10 +64,12 @@ def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], Chang
         try:
             files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
             return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
-        except (GitError, ODBError, OSError, ValueError, LookupError, AttributeError) as error:  # as the commit is odd
+        except (ODBError, ValueError, LookupError) as error:  # its parsers of objects and of diffs
             raise RepositoryError(
-                f"{git.directory}: commit {sha[:12]} cannot be read: {type(error).__name__}"
+                f"{git.directory}: commit {sha[:12]} cannot be read ({type(error).__name__})"
             ) from error
+        except GitError as error:  # git was killed
+            raise InfrastructureError(f"git could not compare commit {sha[:12]} with its parent; try again") from error
 
     read = lru_cache(maxsize=256)(DefinitionSpans().read)  # a file is often as the next commit found it
     try:
