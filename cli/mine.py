@@ -8,12 +8,14 @@ import typer
 
 from cli.options import JsonOption
 from cli.output import console, print_json, spinner, table
-from harness.mining import Mined
+from cli.progress import progress
+from harness.mining import Mined, add_symbols
 from harness.mining import mine as mine_history
 from harness.mining.repository import FLAGS, RepositoryFacts, describe
 from harness.packages.prepare import name_of, origin_of
 from host.settings import load_settings
-from repos.git import clone
+from models.manifest import MiningFunnel
+from repos.git import Git, clone
 
 
 def mine(
@@ -21,17 +23,29 @@ def mine(
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Commits to list.", min=0)] = 20,
 ) -> None:
-    """Show the funnel: how many commits, why each was dropped, what is kept."""
+    """Show the funnel: how many commits, why each was dropped, what is kept.
+
+    The funnel comes first; then the symbols of the listed commits are read (with --json those of all that are kept).
+    """
     rules = load_settings().mining
-    wait = spinner(f"reading the history of {source}")
-    with wait, tempfile.TemporaryDirectory(prefix="cra-mine-") as temporary:
-        git = clone(source, Path(temporary) / "repo")
-        mined = mine_history(git, rules)
-        facts = describe(git, name_of(git, git.resolve("HEAD"), source), origin_of(source))
+    with tempfile.TemporaryDirectory(prefix="cra-mine-") as temporary:
+        with spinner(f"reading the history of {source}"):
+            git = clone(source, Path(temporary) / "repo")
+            mined = mine_history(git, rules, with_symbols=False)
+            facts = describe(git, name_of(git, git.resolve("HEAD"), source), origin_of(source))
+        if not as_json:
+            _print_funnel(mined.funnel)
+        mined = _with_symbols(git, mined, None if as_json else limit)
     if as_json:
         _print_json(source, mined, facts)
     else:
-        _print_tables(mined, facts, limit)
+        _print_kept(mined, facts, limit)
+
+
+def _with_symbols(git: Git, mined: Mined, newest: int | None) -> Mined:
+    with progress() as display:
+        bar = display.add_task("symbols", total=len(mined.commits[:newest]), note="")
+        return add_symbols(git, mined, newest, on_progress=lambda done, _: display.update(bar, completed=done))
 
 
 def _print_json(source: str, mined: Mined, facts: RepositoryFacts) -> None:
@@ -50,8 +64,7 @@ def _print_json(source: str, mined: Mined, facts: RepositoryFacts) -> None:
     )
 
 
-def _print_tables(mined: Mined, facts: RepositoryFacts, limit: int) -> None:
-    funnel = mined.funnel
+def _print_funnel(funnel: MiningFunnel) -> None:
     rows: list[tuple[str, int]] = [("commits", funnel.total)]
     rows += [(f"  dropped: {reason}", -n) for reason, n in sorted(funnel.dropped.items(), key=lambda item: -item[1])]
     rows.append(("  aside: needs a better message", -funnel.needs_message))
@@ -63,6 +76,9 @@ def _print_tables(mined: Mined, facts: RepositoryFacts, limit: int) -> None:
         [(what, count, f"{abs(count) / funnel.total:.1%}") for what, count in rows],
         right=["commits", "share"],
     )
+
+
+def _print_kept(mined: Mined, facts: RepositoryFacts, limit: int) -> None:
     table(
         f"Kept, newest first ({min(limit, len(mined.commits))} of {len(mined.commits)})",
         ["commit", "types", "files", "lines", "symbols", "subject"],

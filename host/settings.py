@@ -13,6 +13,9 @@ from host.private import tighten
 from models.errors import SettingsError
 from models.settings import CONFIG_FILE, Settings
 
+_SHOWN = 200
+"""Characters of a name or value in a message."""
+
 
 def load_settings() -> Settings:
     """The settings in force here. Raises SettingsError naming the first bad value and where to correct it."""
@@ -24,8 +27,15 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise SettingsError(_first_fault(error)) from None  # the chain would print the value, which may be a key
-    except (SourceError, ValueError) as error:  # unparsable TOML is a ValueError
-        raise SettingsError(f"settings cannot be read: {error}; fix {CONFIG_FILE} or the CRA_* variables") from error
+    except (SourceError, ValueError, RecursionError) as error:  # unparsable TOML is a ValueError
+        raise SettingsError(
+            f"settings cannot be read: {_one_line(str(error))}; fix {CONFIG_FILE} or the CRA_* variables"
+        ) from error
+    for field in _OURS:
+        if "\0" in str(getattr(settings, field)):
+            raise SettingsError(
+                f"setting {field} holds a NUL character; fix it in {CONFIG_FILE} or CRA_{field.upper()}"
+            )
     _close_to_others(settings)
     return settings
 
@@ -58,14 +68,20 @@ def _close_to_others(settings: Settings) -> None:
             tighten(root / name)
 
 
+def _one_line(text: str) -> str:
+    """A text of the user's in a message: the beginning of a long one, line ends as escapes."""
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+
+
 def _first_fault(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    where = _one_line(".".join(str(part) for part in first["loc"] if part != "[key]"))
     if first["type"] == "extra_forbidden":
         return f"unknown setting {where} in {CONFIG_FILE}; `cra config show` lists all"
     value = first["input"]
     secret = "key" in where or "@" in str(value)
-    shown = "" if secret or isinstance(value, dict | BaseModel) else f" = {value!r}"
+    shown = "" if secret or isinstance(value, dict | BaseModel) else f" = {_one_line(repr(value))}"
     variable = f"CRA_{where.upper().replace('.', '__')}"
     return (
         f"setting {where}{shown}: {first['msg'].removeprefix('Value error, ')}; fix it in {CONFIG_FILE} or {variable}"

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from models.errors import InfrastructureError, RepositoryError
 from repos.git import Git
-from repos.index.definition_spans import Span, definition_spans
+from repos.index.definition_spans import DefinitionSpans, Span
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ class ChangedSymbols:
 def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], ChangedSymbols]]:
     """A function from commit id and paths of code files to the symbols it changes there, over one open repository.
 
-    Opening it writes a setting of PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
+    The function raises RepositoryError for a commit that cannot be read. Opening the repository writes a setting of
+    PyDriller (`blame.markUnblamableLines`) into the clone's configuration.
     """
     from git import Repo, Submodule
+    from git.exc import GitError, ODBError
     from git.util import IterableList
     from pydriller import Git as Driller
 
@@ -58,10 +61,17 @@ def changed_symbols(git: Git) -> Iterator[Callable[[str, Collection[str]], Chang
     driller = Driller(str(git.directory))
 
     def changed_by(sha: str, paths: Collection[str]) -> ChangedSymbols:
-        files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
-        return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
+        try:
+            files = driller.get_commit_from_gitpython(repo.commit(sha)).modified_files
+            return _merged(_file_symbols(file, read) for file in files if (file.new_path or file.old_path) in paths)
+        except (ODBError, ValueError, LookupError) as error:  # its parsers of objects and of diffs
+            raise RepositoryError(
+                f"{git.directory}: commit {sha[:12]} cannot be read ({type(error).__name__})"
+            ) from error
+        except GitError as error:  # git was killed
+            raise InfrastructureError(f"git could not compare commit {sha[:12]} with its parent; try again") from error
 
-    read = lru_cache(maxsize=256)(definition_spans)  # a file's state after one commit is often that before the next
+    read = lru_cache(maxsize=256)(DefinitionSpans().read)  # a file is often as the next commit found it
     try:
         yield changed_by
     finally:

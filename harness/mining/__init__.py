@@ -1,19 +1,20 @@
 """Mining: which commits of a repository can serve as tasks, and why the others cannot."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import MessageFault, fault, task_text
 from harness.mining.planning_types import planning_types
 from harness.mining.rules import as_changes, drop_reason
+from models.errors import RepositoryError
 from models.manifest import Commit, DropReason, MiningFunnel
 from models.mining import MiningRules
 from repos.changed_symbols import changed_symbols
 from repos.git import Git
 
-__all__ = ["MessageFault", "Mined", "mine", "task_text"]
+__all__ = ["MessageFault", "Mined", "add_symbols", "mine", "task_text"]
 
 
 @dataclass(frozen=True)
@@ -45,49 +46,62 @@ def mine(
     RepositoryError if the repository has no commit.
     """
     rules = rules or MiningRules()
-    kept: list[LogRecord] = []
+    kept: list[Commit] = []
     aside: list[tuple[LogRecord, MessageFault]] = []
     dropped: list[tuple[str, DropReason]] = []
-    records = read_log(git)
-    for record in records:
+    for record in read_log(git):
         if reason := drop_reason(record, rules):
             dropped.append((record.sha, reason))
         elif problem := fault(record.message, rules.min_words):
             aside.append((record, problem))
         else:
-            kept.append(record)
-    commits = _commits(git, kept, with_symbols, on_progress)
-    funnel = MiningFunnel(
-        total=len(records),
-        dropped={reason.value: count for reason, count in Counter(r for _, r in dropped).most_common()},
-        needs_message=len(aside),
-        kept=len(commits),
-        mixed=sum(commit.mixed for commit in commits),
-    )
-    return Mined(
-        funnel,
-        commits,
+            kept.append(_commit(record))
+    mined = Mined(
+        _funnel(kept, len(aside), dropped),
+        tuple(kept),
         tuple(_commit(record, needs_message=True) for record, _ in aside),
         tuple(dropped),
         tuple((record.sha, problem) for record, problem in aside),
     )
+    return add_symbols(git, mined, on_progress=on_progress) if with_symbols else mined
 
 
-def _commits(
-    git: Git, records: list[LogRecord], with_symbols: bool, on_progress: Callable[[int, int], None] | None
-) -> tuple[Commit, ...]:
-    commits = [_commit(record) for record in records]
-    if not with_symbols or not commits:
-        return tuple(commits)
-    complete = []
+def add_symbols(
+    git: Git, mined: Mined, newest: int | None = None, *, on_progress: Callable[[int, int], None] | None = None
+) -> Mined:
+    """What was mined without symbols, with those of the kept commits (or only of so many, the newest ones).
+
+    A commit that cannot be read is dropped. `on_progress` is called with (commits done, commits to do).
+    """
+    asked = mined.commits[:newest]
+    if not asked:
+        return mined
+    complete: list[Commit] = []
+    dropped: list[tuple[str, DropReason]] = []
     with changed_symbols(git) as read:
-        for commit in commits:
-            symbols = read(commit.sha, {change.path for change in commit.changes if change.kind != "other"})
-            types = planning_types(commit.changes, symbols)
-            complete.append(commit.model_copy(update={"symbols": symbols.all, "planning_types": types}))
+        for number, commit in enumerate(asked, 1):
+            try:
+                symbols = read(commit.sha, {change.path for change in commit.changes if change.kind != "other"})
+            except RepositoryError:
+                dropped.append((commit.sha, DropReason.UNREADABLE))
+            else:
+                types = planning_types(commit.changes, symbols)
+                complete.append(commit.model_copy(update={"symbols": symbols.all, "planning_types": types}))
             if on_progress is not None:
-                on_progress(len(complete), len(commits))
-    return tuple(complete)
+                on_progress(number, len(asked))
+    commits, all_dropped = (*complete, *mined.commits[len(asked) :]), (*mined.dropped, *dropped)
+    funnel = _funnel(commits, len(mined.aside), all_dropped) if dropped else mined.funnel
+    return replace(mined, funnel=funnel, commits=commits, dropped=all_dropped)
+
+
+def _funnel(kept: Sequence[Commit], aside: int, dropped: Sequence[tuple[str, DropReason]]) -> MiningFunnel:
+    return MiningFunnel(
+        total=len(kept) + aside + len(dropped),
+        dropped={reason.value: count for reason, count in Counter(r for _, r in dropped).most_common()},
+        needs_message=aside,
+        kept=len(kept),
+        mixed=sum(commit.mixed for commit in kept),
+    )
 
 
 def _commit(record: LogRecord, *, needs_message: bool = False) -> Commit:

@@ -3,12 +3,15 @@
 The query runs in C, so that thousands of versions of files can be read in a mining run. `repos.index.symbols` tells
 more, and takes longer: kinds, constants, repeated definitions. Names are qualified by nesting (`Class.method`). Files
 with syntax errors give what parses.
+
+Versions of a file share most of its pieces (`repos.index.pieces`), each of which is parsed once.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from repos.index.pieces import cut, digest_of
 from repos.index.symbols import grammar, language_of, parse_tree
 
 if TYPE_CHECKING:
@@ -41,12 +44,43 @@ class Span:
 
 def definition_spans(source: bytes, path: str) -> tuple[Span, ...]:
     """Definitions of a file, outer before inner; none for a language without a grammar here."""
-    language = language_of(path)
-    if language is None or not source:
-        return ()
+    return DefinitionSpans().read(source, path)
+
+
+class DefinitionSpans:
+    """Reads many versions of files. What it found in a piece is kept as long as the reader itself."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[tuple[str, bytes], tuple[tuple[Span, ...], bool]] = {}
+
+    def read(self, source: bytes, path: str) -> tuple[Span, ...]:
+        """Definitions of a file, outer before inner; none for a language without a grammar here."""
+        language = language_of(path)
+        if language is None or not source:
+            return ()
+        spans: list[Span] = []
+        line = 0
+        for piece in cut(source, language):
+            found, whole = self._read_piece(piece, language)
+            if not whole and len(piece) < len(source):  # a cut went through a definition, or the file has errors
+                return self._read_piece(source, language)[0]
+            spans += [Span(span.name, span.start + line, span.end + line) for span in found] if line else found
+            line += piece.count(b"\n")
+        return tuple(spans)
+
+    def _read_piece(self, piece: bytes, language: str) -> tuple[tuple[Span, ...], bool]:
+        key = language, digest_of(piece)
+        if key not in self._pieces:
+            self._pieces[key] = _parse(piece, language)
+        return self._pieces[key]
+
+
+def _parse(source: bytes, language: str) -> tuple[tuple[Span, ...], bool]:
+    """Definitions of a text, and whether all of it parses."""
     from tree_sitter import QueryCursor
 
-    found = QueryCursor(_query(language)).captures(parse_tree(source, language)).get("definition", [])
+    root = parse_tree(source, language)
+    found = QueryCursor(_query(language)).captures(root).get("definition", [])
     spans: list[Span] = []
     open_definitions: list[tuple[int, str]] = []  # (end byte, qualified name)
     for node in sorted(found, key=lambda node: (node.start_byte, -node.end_byte)):
@@ -58,7 +92,7 @@ def definition_spans(source: bytes, path: str) -> tuple[Span, ...]:
         open_definitions.append((node.end_byte, name))
         outer = _outer(node)
         spans.append(Span(name, outer.start_point.row + 1, outer.end_point.row + 1))
-    return tuple(spans)
+    return tuple(spans), not root.has_error
 
 
 @cache

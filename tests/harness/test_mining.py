@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.mining import MessageFault, Mined, mine
+from harness.mining import MessageFault, Mined, add_symbols, mine
 from models.errors import RepositoryError
 from models.manifest import Commit, DropReason, PlanningType
 from models.mining import MiningRules
 from repos.git import clone
+from repos.index.definition_spans import DefinitionSpans, definition_spans
 from tests.support.mining_history import Entry, write_history
 
 BASE = """import os
@@ -258,3 +259,34 @@ def test_a_clone_mines_like_its_source(tmp_path: Path) -> None:
 def test_an_empty_repository_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="no commit"):
         mine(write_history(tmp_path / "r.git", []))
+
+
+def test_symbols_can_be_read_for_the_newest_commits_only_and_later(tmp_path: Path) -> None:
+    git = write_history(
+        tmp_path / "r.git",
+        [
+            Entry("One", {"src/base.py": BASE}),
+            Entry("Add the new reader", {"src/base.py": BASE + FUNCTION}),
+            Entry("Fix the new reader", {"src/base.py": BASE}),
+        ],
+    )
+    bare = mine(git, with_symbols=False)
+    some = add_symbols(git, bare, 1)
+    assert [bool(commit.symbols) for commit in some.commits] == [True, False]
+    assert add_symbols(git, some) == mine(git) == add_symbols(git, bare)
+
+
+def test_versions_of_a_long_file_have_the_symbols_that_each_has_alone(tmp_path: Path) -> None:
+    parts = [f"def f{n}(x):\n    '''{'text ' * 20}'''\n    return [\n{n}]\n\n\n" for n in range(40)]
+    text = "'''\ndef no_function\n'''\n" + "".join(parts) + BASE
+    broken = text.replace("return [\n7]", "return [\n7")
+    reader = DefinitionSpans()
+    for version in (text, broken, text.replace("f3(", "g3("), "# one line more\n" + text, text[:5000]):
+        alone = definition_spans(version.encode(), "a.py")
+        assert reader.read(version.encode(), "a.py") == alone
+        assert {span.name for span in alone} >= {"f0"}
+    assert {"Reader.size", "f39"} <= {span.name for span in reader.read(text.encode(), "a.py")}
+    lines = text.split("\n")
+    for span in reader.read(text.encode(), "a.py"):
+        name = span.name.rpartition(".")[2]
+        assert any(f" {name}" in line for line in lines[span.start - 1 : span.start + 1])
