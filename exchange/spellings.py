@@ -54,7 +54,7 @@ def normalised(row: Mapping[str, Any]) -> dict[str, Any]:
     Raises BadField, which names the field as the row does.
     """
     row = _unwrapped(row)
-    known = {_plain(name): name for name in row}
+    known = {_plain(name): name for name in sorted(row, key=lambda name: not _absent(row[name]))}
     found: dict[str, Any] = {}
     for field, spellings in SPELLINGS.items():
         for spelling in spellings:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,11 @@ def test_what_is_no_list_of_tests_is_refused_with_its_field(value: Any) -> None:
 def test_an_absent_list_is_refused_and_never_read_as_empty(name: str, absent: Any) -> None:
     assert f"line 1: field {name}" in refused(SWE | {name: absent})
     assert f"line 1: field {name}" in refused({key: value for key, value in SWE.items() if key != name})
+
+
+def test_a_null_beside_a_list_of_another_spelling_does_not_hide_it() -> None:
+    assert read(SWE | {"FAIL_TO_PASS": None, "fail_to_pass": ["a"]}).FAIL_TO_PASS == ("a",)
+    assert read({"fail_to_pass": ["a"]} | SWE | {"FAIL_TO_PASS": None}).FAIL_TO_PASS == ("a",)
 
 
 def test_lists_that_are_there_and_empty_are_empty() -> None:
@@ -302,6 +308,9 @@ def test_a_single_object_is_one_instance(tmp_path: Path) -> None:
         ("a.jsonl.gz", gzip.compress(LINES)[:-20]),
         ("a.parquet", b"PAR1 and no more"),
         ("a.json", b"[" * 100_000),
+        ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"),
+        ("a.jsonl.xz", lzma.compress(LINES)),
+        ("a.json", b"<!DOCTYPE html>\n<html></html>"),
         ("a.jsonl", json.dumps(PLAIN).encode()),
     ],
 )

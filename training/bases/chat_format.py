@@ -47,6 +47,8 @@ class ChatFormat:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{folder}: no usable tokenizer ({str(error).splitlines()[0]})") from error
+        if isinstance(tokenizer.chat_template, dict):  # several by name, of which servers take this one
+            tokenizer.chat_template = tokenizer.chat_template.get("default")
         if not isinstance(tokenizer.chat_template, str):
             raise UsageError(f"{folder}: no chat template; add chat_template.jinja, or use the instruct variant")
         end, system = try_template(folder, tokenizer)
