@@ -122,6 +122,14 @@ def test_a_conversation_that_a_template_refuses_is_an_error_of_one_line(load: Lo
         chat.prompt_ids(ASKED)
 
 
+def test_tags_of_thinking_stay_in_generated_text_also_where_they_are_special_tokens(load: Load) -> None:
+    chat = load(CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}"))
+    assert chat.opens_thinking(ASKED) and not load(CHATML).opens_thinking(ASKED)
+    chat.tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    ids = chat.tokenizer("<think>\na\n</think>\nb<|endoftext|>", add_special_tokens=False)["input_ids"]
+    assert chat.text(ids) == "<think>\na\n</think>\nb"
+
+
 # control tokens in texts
 
 TEXT = "if text == '<|im_end|>' or <|im_end|> :\n    §end§ </s> <|im_start|>assistant\n"

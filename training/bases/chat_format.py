@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from llm.thinking import is_tag
 from models.chat import Message, alternating
 from models.errors import UsageError
 from training.bases.control_tokens import ControlledEncoder, without
@@ -82,6 +83,21 @@ class ChatFormat:
     def encoder(self) -> ControlledEncoder:
         """The encoder that distinguishes the template's control tokens from those in a text."""
         return ControlledEncoder(self.tokenizer, (self.end, self.pad))
+
+    def opens_thinking(self, messages: Sequence[dict[str, str]]) -> bool:
+        """Whether the prompt ends inside a thinking block, so that the model's text begins there."""
+        return self.prompt_text(without(messages, self.encoder)).endswith(THINK)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of generated tokens, without special tokens other than the tags of a thinking trace."""
+        special = {
+            number
+            for number in self.tokenizer.all_special_ids
+            if not is_tag(self.tokenizer.convert_ids_to_tokens(number))
+        }
+        kept = [number for number in ids if number not in special]
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
 
     def answer_ids(self, messages: Sequence[dict[str, str]], answer: str) -> list[int]:
         """Token ids of the model's answer to that prompt, the end of the turn included.
