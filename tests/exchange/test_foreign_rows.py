@@ -141,6 +141,7 @@ def test_lists_that_are_there_and_empty_are_empty() -> None:
         ({"base_commit": None, "base": "C" * 40}, "base_commit", "c" * 40),
         ({"base_commit": None, "base": {"label": "x:main", "ref": "main", "sha": "d" * 40}}, "base_commit", "d" * 40),
         ({"base_commit": None, "base": "main", "parent_commit": "e" * 40}, "base_commit", "e" * 40),
+        ({"base_commit": "", "parent": "HEAD~1", "base": "f" * 12}, "base_commit", "f" * 12),
         ({"patch": None, "gold_patch": DIFF}, "patch", DIFF),
         ({"patch": None, "golden_patch": DIFF}, "patch", DIFF),
         ({"repo": None, "repository": "a/b"}, "repo", "a/b"),
