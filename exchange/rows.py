@@ -18,6 +18,16 @@ from typing import Any
 from models.errors import UsageError
 
 _GZIP, _PARQUET, _ARROW = b"\x1f\x8b", b"PAR1", b"ARROW1"
+_UNUSABLE = {
+    b"\x28\xb5\x2f\xfd": "is packed by zstd; unpack it first",
+    b"\xfd7zXZ": "is packed by xz; unpack it first",
+    b"BZh": "is packed by bzip2; unpack it first",
+    b"PK\x03\x04": "is a zip archive; unpack it first",
+    b"version https://git-lfs": "is a pointer of Git LFS and not the data; get the data with `git lfs pull`",
+    b"<!DOCTYPE": "is a page and not the data; download the file itself",
+    b"<html": "is a page and not the data; download the file itself",
+}
+"""What other files begin with, and what is to be done about them."""
 _MOST_BYTES = 4 * 1024**3
 """Limit of a decompressed file in bytes."""
 _TABLES = {".csv": ",", ".tsv": "\t"}
@@ -43,6 +53,9 @@ def read_rows(path: Path) -> Iterator[Row]:
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if data.startswith((_PARQUET, _ARROW)):
         return _columns(data, path)
+    for start, problem in _UNUSABLE.items():
+        if data.startswith(start):
+            raise UsageError(f"{path}: {problem}")
     if not data.strip():
         raise UsageError(f"{path}: holds no rows; give JSON lines, JSON, CSV or Parquet")
     if suffix in _TABLES:

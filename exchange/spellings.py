@@ -16,7 +16,10 @@ from typing import Any
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "instance_id": ("instance_id", "id", "task_id"),
     "repo": ("repo", "repo_name", "repository", "repo_full_name", "full_name"),
-    "base_commit": ("base_commit", "base_sha", "base_commit_sha", "parent_commit", "parent_sha", "base"),
+    "base_commit": (
+        "base_commit", "base_sha", "base_commit_sha", "base_commit_hash", "parent_commit", "parent_sha", "parent_hash",
+        "parent", "base",
+    ),
     "patch": ("patch", "gold_patch", "golden_patch", "fix_patch", "code_patch", "source_patch"),
     "test_patch": ("test_patch", "tests_patch", "gold_test_patch", "golden_test_patch"),
     "problem_statement": ("problem_statement", "issue_text", "task_description", "resolved_issues"),
@@ -54,7 +57,7 @@ def normalised(row: Mapping[str, Any]) -> dict[str, Any]:
     Raises BadField, which names the field as the row does.
     """
     row = _unwrapped(row)
-    known = {_plain(name): name for name in row}
+    known = {_plain(name): name for name in sorted(row, key=lambda name: not _absent(row[name]))}
     found: dict[str, Any] = {}
     for field, spellings in SPELLINGS.items():
         for spelling in spellings:
@@ -62,7 +65,7 @@ def normalised(row: Mapping[str, Any]) -> dict[str, Any]:
             if name is None or _absent(row[name], any_text=field in _TEXTS):
                 continue
             value = _read(field, name, row[name])
-            if field == "base_commit" and spelling == "base" and not re.fullmatch("[0-9a-f]{7,64}", str(value)):
+            if field == "base_commit" and spelling != field and not re.fullmatch("[0-9a-f]{7,64}", str(value)):
                 continue
             found[field] = value
             break

@@ -34,6 +34,11 @@ class _Line(NamedTuple):
     fenced: bool
 
 
+def is_tag(text: str) -> bool:
+    """Whether a text is a tag that opens or closes a trace."""
+    return _ANY.fullmatch(text.strip()) is not None
+
+
 def split_trace(text: str) -> tuple[str, str]:
     """(answer, trace): splits off the leading traces, such as `<think>...</think>`; several are joined.
 

@@ -55,6 +55,11 @@ def with_ends(text: str, end: str) -> str:
     return text if end == "\n" else re.sub(r"(?<!\r)\n", end, text)
 
 
+def all_crlf(text: str) -> bool:
+    """Whether each line of a text ends with CR LF, and no CR is anywhere else."""
+    return text.endswith("\r\n") and text.count("\r") == text.count("\n") == text.count("\r\n")
+
+
 def indent_of(line: str) -> str:
     """Leading blanks and tabs."""
     return line[: len(line) - len(line.lstrip(" \t"))]

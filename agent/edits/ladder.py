@@ -38,14 +38,16 @@ class _File:
 def replace_once(text: str, search: str, replace: str, path: str) -> tuple[str, Rung]:
     """The text with the one place of `search` replaced, and the rung that found it.
 
-    A search without CR matches lines with either end, and the replacement takes the line ends of what it replaces. A
-    last line without a newline matches with and without one in `search`. Raises EditError for no match (naming the
-    nearest place) and for several (naming their lines).
+    A search without CR matches lines with either end, and the replacement takes the line ends of what it replaces; so
+    does one whose lines all end with CR LF in a text without CR. A last line without a newline matches with and without
+    one in `search`. Raises EditError for no match (naming the nearest place) and for several (naming their lines).
     """
     if not search:
         if text:
             raise EditError(f"{path}: an empty search fills an empty file, and this one has {len(text)} characters")
         return replace, Rung.EXACT
+    if "\r" not in text and texts.all_crlf(search):
+        search, replace = search.replace("\r\n", "\n"), replace.replace("\r\n", "\n")
     literal = "\r" in search
     lines = texts.lines_of(text)
     keys = [line.removesuffix("\n") if literal else line.removesuffix("\n").removesuffix("\r") for line in lines]

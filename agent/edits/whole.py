@@ -33,6 +33,8 @@ def edit_symbol(text: str, edit: SymbolEdit) -> tuple[str, Rung]:
     around = mark + "".join(lines[:place]), "".join(lines[after:])
     body, rung = _indented(edit, texts.indent_of(lines[first]), around)
     end = texts.line_end(lines)
+    if "\r" not in text and texts.all_crlf(body):
+        body = body.replace("\r\n", "\n")
     if "\r" not in body:
         body = texts.with_ends(body, end)
     if edit.op == "insert-before":

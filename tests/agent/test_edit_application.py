@@ -51,6 +51,7 @@ def refused(text: str, search: str, replace: str = "new\n") -> str:
         ("a\r\nb\r\nc\r\n", "a\nb\n", "x\ny\n", "x\r\ny\r\nc\r\n"),
         ("a\r\nb\n", "a\r\n", "x\n", "x\nb\n"),
         ("a\nb\r\n", "b\n", "x\ny\n", "a\nx\r\ny\r\n"),
+        ("a\nb\n", "b\r\n", "x\r\ny\r\n", "a\nx\ny\n"),
         ("", "", "new\n", "new\n"),
         ("a = 1\n\x0cb\u2028c\n", "\x0cb\u2028c\n", "d\n", "a = 1\nd\n"),
         ("    ...\n    x\n", "    ...\n", "    pass\n", "    pass\n    x\n"),
@@ -203,6 +204,13 @@ def test_a_body_takes_the_line_ends_of_its_file_and_ends_its_last_line() -> None
     text = CODE.replace("\n", "\r\n")
     new, _ = symbol("replace", "f", "def f():\n    return 2", text)
     assert new == text.replace("@cache\r\ndef f():\r\n    return 1", "def f():\r\n    return 2")
+
+
+def test_a_body_in_crlf_takes_the_line_ends_of_its_file() -> None:
+    new, _ = symbol("replace", "f", "def f():\r\n    return 2\r\n")
+    assert new == CODE.replace("@cache\ndef f():\n    return 1", "def f():\n    return 2")
+    new, _ = symbol("replace", "f", "def f():\n    return '\r'\n")
+    assert "return '\r'\n" in new
 
 
 def test_deleting_a_symbol_takes_the_blank_lines_before_it() -> None:

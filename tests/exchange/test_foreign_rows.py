@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,11 @@ def test_an_absent_list_is_refused_and_never_read_as_empty(name: str, absent: An
     assert f"line 1: field {name}" in refused({key: value for key, value in SWE.items() if key != name})
 
 
+def test_a_null_beside_a_list_of_another_spelling_does_not_hide_it() -> None:
+    assert read(SWE | {"FAIL_TO_PASS": None, "fail_to_pass": ["a"]}).FAIL_TO_PASS == ("a",)
+    assert read({"fail_to_pass": ["a"]} | SWE | {"FAIL_TO_PASS": None}).FAIL_TO_PASS == ("a",)
+
+
 def test_lists_that_are_there_and_empty_are_empty() -> None:
     assert read(PLAIN | {"FAIL_TO_PASS": [], "PASS_TO_PASS": "[]"}).FAIL_TO_PASS == ()
 
@@ -135,6 +141,7 @@ def test_lists_that_are_there_and_empty_are_empty() -> None:
         ({"base_commit": None, "base": "C" * 40}, "base_commit", "c" * 40),
         ({"base_commit": None, "base": {"label": "x:main", "ref": "main", "sha": "d" * 40}}, "base_commit", "d" * 40),
         ({"base_commit": None, "base": "main", "parent_commit": "e" * 40}, "base_commit", "e" * 40),
+        ({"base_commit": "", "parent": "HEAD~1", "base": "f" * 12}, "base_commit", "f" * 12),
         ({"patch": None, "gold_patch": DIFF}, "patch", DIFF),
         ({"patch": None, "golden_patch": DIFF}, "patch", DIFF),
         ({"repo": None, "repository": "a/b"}, "repo", "a/b"),
@@ -302,6 +309,9 @@ def test_a_single_object_is_one_instance(tmp_path: Path) -> None:
         ("a.jsonl.gz", gzip.compress(LINES)[:-20]),
         ("a.parquet", b"PAR1 and no more"),
         ("a.json", b"[" * 100_000),
+        ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"),
+        ("a.jsonl.xz", lzma.compress(LINES)),
+        ("a.json", b"<!DOCTYPE html>\n<html></html>"),
         ("a.jsonl", json.dumps(PLAIN).encode()),
     ],
 )

@@ -119,6 +119,13 @@ def test_an_answer_ends_with_the_end_of_the_turn(base: Path) -> None:
     assert answerer._text([*said, end, *said]) == "relevant"
 
 
+def test_a_trace_that_the_prompt_opened_is_no_part_of_the_answer(plain: LocalAnswerer) -> None:
+    text = "So:\n### delete a.py\n</think>\n\n### delete b.py\n"
+    said = plain._chat.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert plain._text(said, opened=True) == "### delete b.py\n"
+    assert plain._text(said[:5], opened=True) == ""
+
+
 def test_a_base_that_is_told_to_think_has_room_for_it_beside_the_answer(base: Path, plain: LocalAnswerer) -> None:
     thinking = LocalAnswerer(base, "tiny", thinking=True)
     thinking._window = thinking.count(ASKED) + 6 + 10

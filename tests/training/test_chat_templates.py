@@ -1,5 +1,6 @@
 """Chat templates that differ from ChatML: taken, or refused in one line; control tokens in texts stay texts."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -106,10 +107,27 @@ def test_a_template_that_cannot_serve_is_refused_in_one_line(load: Load, templat
     assert "use another base" in str(caught.value) or "no token" in str(caught.value)
 
 
+def test_of_several_templates_the_default_is_taken(source: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(source, tmp_path / "base"))
+    (folder / "chat_template.jinja").unlink()
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    several = [{"name": "tool_use", "template": "{{ 1 / 0 }}"}, {"name": "default", "template": CHATML}]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": several}))
+    assert ChatFormat.load(folder).prompt_text(ASKED).endswith("X<|im_end|>\n<|im_start|>assistant\n")
+
+
 def test_a_conversation_that_a_template_refuses_is_an_error_of_one_line(load: Load) -> None:
     chat = load(EACH + "{% if 'X' in m['content'] %}{{ raise_exception('no\nX') }}{% endif %}" + TURN + END + OPEN)
     with pytest.raises(UsageError, match="refuses a conversation"):
         chat.prompt_ids(ASKED)
+
+
+def test_tags_of_thinking_stay_in_generated_text_also_where_they_are_special_tokens(load: Load) -> None:
+    chat = load(CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}"))
+    assert chat.opens_thinking(ASKED) and not load(CHATML).opens_thinking(ASKED)
+    chat.tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    ids = chat.tokenizer("<think>\na\n</think>\nb<|endoftext|>", add_special_tokens=False)["input_ids"]
+    assert chat.text(ids) == "<think>\na\n</think>\nb"
 
 
 # control tokens in texts

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from llm.thinking import is_tag
 from models.chat import Message, alternating
 from models.errors import UsageError
 from training.bases.control_tokens import ControlledEncoder, without
@@ -47,6 +48,8 @@ class ChatFormat:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{folder}: no usable tokenizer ({str(error).splitlines()[0]})") from error
+        if isinstance(tokenizer.chat_template, dict):  # several by name, of which servers take this one
+            tokenizer.chat_template = tokenizer.chat_template.get("default")
         if not isinstance(tokenizer.chat_template, str):
             raise UsageError(f"{folder}: no chat template; add chat_template.jinja, or use the instruct variant")
         end, system = try_template(folder, tokenizer)
@@ -80,6 +83,21 @@ class ChatFormat:
     def encoder(self) -> ControlledEncoder:
         """The encoder that distinguishes the template's control tokens from those in a text."""
         return ControlledEncoder(self.tokenizer, (self.end, self.pad))
+
+    def opens_thinking(self, messages: Sequence[dict[str, str]]) -> bool:
+        """Whether the prompt ends inside a thinking block, so that the model's text begins there."""
+        return self.prompt_text(without(messages, self.encoder)).endswith(THINK)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of generated tokens, without special tokens other than the tags of a thinking trace."""
+        special = {
+            number
+            for number in self.tokenizer.all_special_ids
+            if not is_tag(self.tokenizer.convert_ids_to_tokens(number))
+        }
+        kept = [number for number in ids if number not in special]
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
 
     def answer_ids(self, messages: Sequence[dict[str, str]], answer: str) -> list[int]:
         """Token ids of the model's answer to that prompt, the end of the turn included.

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evals.scoring import Question
 from llm.thinking import split_trace
@@ -16,9 +16,7 @@ from models.chat import Message
 from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
-
-if TYPE_CHECKING:
-    from training.bases.chat_format import ChatFormat
+from training.bases.chat_format import THINK, ChatFormat
 
 BATCH, BATCH_TOKENS = 8, 16_384
 """Questions per batch, and tokens of their prompts with padding: what fits on a 24 GB card with a 4B base."""
@@ -36,8 +34,6 @@ class LocalTerms:
 
 def local_terms(base: Path, thinking: bool | None = None) -> LocalTerms:
     """The settings of an evaluation by a `LocalAnswerer` of this base."""
-    from training.bases.chat_format import ChatFormat
-
     return LocalTerms(_settings(ChatFormat.load(base, thinking), _device()[1]))
 
 
@@ -47,7 +43,7 @@ def _device() -> tuple[str, Any]:
     return ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
 
 
-def _settings(chat: "ChatFormat", dtype: Any) -> LocalSettings:
+def _settings(chat: ChatFormat, dtype: Any) -> LocalSettings:
     return {
         "backend": "transformers",
         "dtype": str(dtype).removeprefix("torch."),
@@ -71,8 +67,6 @@ class LocalAnswerer:
     ) -> None:
         """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
         one whose weights do not fit."""
-        from training.bases.chat_format import ChatFormat
-
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
         self._device, self._dtype = _device()
         self.settings: LocalSettings = _settings(self._chat, self._dtype)
@@ -132,8 +126,8 @@ class LocalAnswerer:
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
                 generation_config=_generation(self._chat, max(limits), chosen),
             )
-        rows = output[:, width:].tolist()
-        return [self._text(row[:most]) for row, most in zip(rows, limits, strict=True)]
+        rows = zip(output[:, width:].tolist(), limits, questions, strict=True)
+        return [self._text(row[:most], opened=self._opens(question.messages)) for row, most, question in rows]
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
         """A left-padded tensor, so that generation continues each row directly."""
@@ -157,12 +151,14 @@ class LocalAnswerer:
     def _ids(self, messages: Sequence[Message]) -> list[int]:
         return self._chat.prompt_ids([message.model_dump() for message in messages])
 
-    def _text(self, ids: list[int]) -> str:
-        """The generated text up to the end of the turn, without a thinking trace."""
+    def _opens(self, messages: Sequence[Message]) -> bool:
+        return self._chat.opens_thinking([message.model_dump() for message in messages])
+
+    def _text(self, ids: list[int], *, opened: bool = False) -> str:
+        """The generated text up to the end of the turn, without a thinking trace, which the prompt may have opened."""
         if self._chat.end_id in ids:
             ids = ids[: ids.index(self._chat.end_id)]
-        text: str = self._chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return split_trace(text)[0]
+        return split_trace((THINK if opened else "") + self._chat.text(ids))[0]
 
 
 def check_adapter(adapter: Path, base_name: str) -> None:
@@ -216,7 +212,7 @@ def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) ->
     return tuned.merge_and_unload() if merged else tuned
 
 
-def _generation(chat: "ChatFormat", max_tokens: int, chosen: dict[str, Any]) -> Any:
+def _generation(chat: ChatFormat, max_tokens: int, chosen: dict[str, Any]) -> Any:
     """The generation settings: ends with the turn, without the base's own sampling defaults."""
     from transformers import GenerationConfig
 
