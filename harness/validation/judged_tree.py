@@ -77,9 +77,12 @@ class JudgedTree:
         run = self._run(restart=not self.changes)
         if not self.changes or not PYTEST.refused_options(run.report):
             return run
-        # The runner is restarted without the repository's options only if that also happens without the candidate.
+        # Options of the repository are left out only if the runner does not know the same ones without the candidate.
         gold = self.at(self.instance.commit)._run(restart=True)
-        return self._run(restart=True) if PYTEST.restarted(gold.report) else run
+        if not PYTEST.restarted(gold.report):
+            return run
+        again = self._run(restart=True)
+        return again if again.report.output.splitlines()[:1] == gold.report.output.splitlines()[:1] else run
 
     def _run(self, *, restart: bool) -> JudgedRun:
         with self._laid_out() as (tree, setup):

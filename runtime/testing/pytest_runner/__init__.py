@@ -13,7 +13,7 @@ from runtime.testing.pytest_runner.guard import Guard
 from runtime.testing.pytest_runner.installed import PLUGIN_GROUP, registered_plugins
 from runtime.testing.pytest_runner.lines import run_measured
 from runtime.testing.pytest_runner.observed import run_observed
-from runtime.testing.pytest_runner.runs import RESTARTED, refused_options, run_suite
+from runtime.testing.pytest_runner.runs import UNKNOWN, refused_options, run_suite
 
 __all__ = ["PytestRunner", "run_measured", "run_observed", "run_suite"]
 
@@ -38,8 +38,8 @@ class PytestRunner:
     refused_options = staticmethod(refused_options)
 
     def restarted(self, report: SuiteReport) -> bool:
-        """Whether the output begins with the line of a run that was started again."""
-        return report.output.startswith(RESTARTED)
+        """Whether the output begins with the line that names unknown options."""
+        return report.output.startswith(UNKNOWN)
 
     def is_doctest(self, test: str) -> bool:
         """Whether the file is no test module, or the name is the dotted one of an object."""
