@@ -14,11 +14,13 @@ from runtime.environments.findings import Findings, about_other_things, about_te
 from runtime.environments.imports import distributions, imported_by_documents, imported_modules
 from runtime.environments.malformed import as_written
 from runtime.environments.naming import NAMING, name_by_imports, read_other_names
+from runtime.environments.nox import read_nox
+from runtime.environments.plugins import read_plugins
 from runtime.environments.poetry import read_pipfile
 from runtime.environments.pyproject import read_pyproject
 from runtime.environments.requirement_files import read_requirement_files
-from runtime.environments.runners import read_nox, read_tox
 from runtime.environments.setuptools_files import read_setup_cfg, read_setup_py
+from runtime.environments.tox import read_tox
 from runtime.environments.tree import PathTree, is_test
 from runtime.testing import PYTEST
 
@@ -123,6 +125,7 @@ _REQUIREMENTS = (
     read_tox,
     read_nox,
     read_requirement_files,
+    read_plugins,
     pins.read_locks,
 )
 """Readers of files that give requirements only: other tools' files, runners, lists and locks."""
@@ -153,6 +156,7 @@ def _required(tree: PathTree, findings: Findings, *, builds: bool) -> tuple[str,
     selected = [*runtime, *(r for r in tests if not _tool(canonicalize_name(r.name)))]
     if builds:
         selected += _parsed(findings.build)
+    selected += _parsed(findings.plugins)  # tools included: the runner refuses to start without them
     selected += _imported(tree, findings, selected)
     if "pytest" not in {canonicalize_name(r.name) for r in selected}:
         selected.append(Requirement("pytest"))

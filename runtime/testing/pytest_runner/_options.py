@@ -53,9 +53,8 @@ _WITH_VALUE = {
     _FOLDER: "--basetemp",
 }
 _OPTIONAL = frozenset({"--cov", "--cov-report", "--cache-show"})  # their value may be absent
-_COMMON_WORDS = frozenset(
-    "--random --shuffle --workers --retries --picked --html --css --boxed --forked --testmon --trace --usepdb --px".split()
-)
+_AMBIGUOUS = "--random --shuffle --workers --retries --picked --html --css --boxed --forked --testmon --px"
+_COMMON_WORDS = frozenset(_AMBIGUOUS.split(" "))
 """Removed only where a plugin defines them: a repository's own conftest may mean something else by them."""
 REASONS = {name: reason for table in (_FLAGS, _WITH_VALUE) for reason, names in table.items() for name in names.split()}
 """Why an option is removed, by its name."""

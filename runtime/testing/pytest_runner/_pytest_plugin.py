@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest import junitxml
 
 _WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller does the recording
 _options = import_module(f"{__name__}_options")
@@ -94,6 +95,13 @@ def pytest_load_initial_conftests(early_config: Any, parser: Any, args: list[str
         _remove_unknown(early_config, parser, args)
 
 
+class _Report:
+    """The hooks of the report's plugin that write the report."""
+
+    pytest_configure = staticmethod(junitxml.pytest_configure)
+    pytest_unconfigure = staticmethod(junitxml.pytest_unconfigure)
+
+
 def _theirs(args: list[str]) -> int:
     """How many words of the command line are the repository's: they come before ours."""
     return max(args.index(__name__) - 1 - int(_WANTED["before"]), 0)
@@ -110,6 +118,8 @@ def _remove_options(config: Any, parser: Any, args: list[str]) -> None:
         name = after if word == "-p" else word[2:] if word.startswith("-p") else ""
         if name.startswith("no:") and name[3:] in _WANTED["plugins"]:  # our own -p has undone it
             config.pluginmanager.set_blocked(name[3:])
+    if config.pluginmanager.get_plugin("junitxml") is None:  # their -p no:junitxml; its options are known all the same
+        config.pluginmanager.register(_Report())
     if not words.removed:
         return
     args[:count] = words.kept

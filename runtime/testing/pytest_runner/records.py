@@ -24,7 +24,7 @@ class Records:
 
     `exit_code` is the one with which pytest meant to end; `whole` means that it ran every test, or all up to a
     requested stop. `not_collected` maps files to the head of the error. `unknown` are the repository's options that the
-    runner did not know, and `removed` those that would break isolation or determinism, with the reason of each.
+    runner did not know, and `removed` those that would break isolation or determinism, by reason.
     """
 
     sealed: bool
@@ -58,15 +58,16 @@ def read_records(results: Path, received: Received) -> Records:
 
 
 def _options(lines: Sequence[list[Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Options that were unknown, and those that were removed."""
-    unknown, removed = [], []
+    """Options that were unknown, and those that were removed, together by reason."""
+    unknown: list[str] = []
+    removed: dict[str, list[str]] = {}
     for fields in lines:
         match fields:
             case ["unknown", str(option)]:
                 unknown.append(option)
             case ["removed", str(option), str(reason)]:
-                removed.append(f"{option} ({reason})")
-    return tuple(unknown), tuple(removed)
+                removed.setdefault(reason, []).append(option)
+    return tuple(unknown), tuple(f"{', '.join(options)} ({reason})" for reason, options in removed.items())
 
 
 class _Seal(NamedTuple):

@@ -5,18 +5,20 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from host.throwaway import throwaway
 from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
+from repos.pytest_options import blocked_plugins, pytest_options
 from runtime.sandbox import Finished, Mount, ProcessEnd, Sandbox
 from runtime.sandbox.base import DEFAULT_LIMITS, base_environment
 from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.channel import Received
 from runtime.testing.pytest_runner.plugin import InstalledPlugin, laid_out
-from runtime.testing.pytest_runner.records import Records, read_records
+from runtime.testing.pytest_runner.records import Records, read_left, read_records
 
 UNKNOWN = "[options of the repository that pytest does not know here: "
 REMOVED = "[options of the repository that were left out: "
@@ -55,6 +57,8 @@ def run_suite(
         nonlocal records
         records = read_records(results, received)
 
+    blocked = blocked_plugins(pytest_options(lambda name: read_left(workdir / name)))
+    setup = replace(setup, plugins=tuple(name for name in setup.plugins if name not in blocked))
     with ExitStack() as stack:
         payload = _plugin_input(setup, selection, workers=not plugins, tolerant=restart)
         every = [Plugin(_PLUGIN, "suite", payload, read), *plugins]
@@ -136,7 +140,6 @@ def _command(
         *rest,
         *ours,
         *theirs,
-        *("-p", "junitxml"),  # unless the repository's options block it, it is loaded anyway
         *("--continue-on-collection-errors", "--maxfail=0", "--color=no", f"--rootdir={root}"),
         *("-o", "junit_family=xunit1", "-o", "junit_logging=no", f"--junitxml={report}"),
         *("-o", f"cache_dir={sandbox.path_of(cache)}"),

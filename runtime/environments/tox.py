@@ -1,30 +1,64 @@
-"""Requirements that tox and nox install before they run the tests."""
+"""Requirements that tox installs before it runs the tests."""
 
-import ast
 import configparser
 import re
-from collections.abc import Sequence
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from repos.syntax import called_name, parse_python
 from runtime.environments.findings import Findings, about_other_things
-from runtime.environments.malformed import as_written, table
+from runtime.environments.malformed import as_written, table, texts
 from runtime.environments.requirement_files import read_requirements
 from runtime.environments.setuptools_files import ini, lines, section
 from runtime.environments.tree import PathTree
 
+_DEEPEST = 3
+_INCLUDE = re.compile(r"^(?:-r|--requirement)[\s=]*(?:\{(?:toxinidir|tox_root)\}/)?(\S+)$")
 _FACTOR = re.compile(r"^([\w.{},!-]+):\s+(.+)$|^([\w{},!-]+):(\S.*)$")
 
 
 def read_tox(tree: PathTree, findings: Findings) -> None:
-    """Add `tox.ini`, `[tox]` in `setup.cfg`, and the INI text in `pyproject.toml`."""
+    """Add `tox.ini`, `[tox]` in `setup.cfg`, `tox.toml`, and the table or the INI text in `pyproject.toml`."""
     legacy = table(tree.toml("pyproject.toml"), "tool", "tox").get("legacy_tox_ini")
     for text in (tree.text("tox.ini"), tree.text("setup.cfg"), legacy if isinstance(legacy, str) else ""):
         parser = ini(text)
         for name in parser.sections():
             if name == "testenv" or name.startswith("testenv:"):
                 as_written(_environment, parser, name, tree, findings)
+
+    for tox in (tree.toml("tox.toml"), table(tree.toml("pyproject.toml"), "tool", "tox")):
+        environments = {"env_run_base": table(tox, "env_run_base"), **table(tox, "env")}
+        for name in environments:
+            as_written(_toml_environment, tox, name, tree, findings)
+
+
+def _toml_environment(tox: dict[str, Any], name: str, tree: PathTree, findings: Findings) -> None:
+    environment = table(tox, name) if name == "env_run_base" else table(tox, "env", name)
+    testing = not about_other_things(name)
+    for line in _toml_lines(tox, environment.get("deps")):
+        include = _INCLUDE.match(line)
+        for argument in read_requirements(tree, include.group(1)).requirements if include else [line]:
+            findings.install(argument, testing=testing)
+    for key in ("extras", "dependency_groups") if testing else ():
+        findings.wanted.update(map(canonicalize_name, _toml_lines(tox, environment.get(key))))
+
+
+def _toml_lines(tox: dict[str, Any], value: object, depth: int = 0) -> list[str]:
+    """The texts of a value, with `replace = "ref"` followed; of `replace = "if"` those of both branches."""
+    found: list[str] = []
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, str):
+            found += lines(each)
+        elif isinstance(each, dict) and depth < _DEEPEST:
+            of = texts(each, "of")
+            of = of[2:] if of[:2] == ["tool", "tox"] else of  # the whole path in pyproject.toml
+            named = ["env", str(each.get("env")), str(each.get("key"))]
+            held: Any = tox
+            for key in of or (named if "env" in each else ()):
+                held = held.get(key) if isinstance(held, dict) else None
+            found += _toml_lines(tox, held, depth + 1) if held is not tox else []
+            found += [line for key in ("then", "else") for line in _toml_lines(tox, each.get(key), depth + 1)]
+    return found
 
 
 def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree, findings: Findings) -> None:
@@ -36,7 +70,7 @@ def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree
         # Any other numbered factor (django42) is one of several that exclude each other.
         numbered = re.search(r"\d", factor) and not marker
         testing = not (other or about_other_things(factor) or numbered)
-        include = re.match(r"^(?:-r|--requirement)[\s=]*(?:\{toxinidir\}/)?(\S+)$", dependency)
+        include = _INCLUDE.match(dependency)
         if include:
             for argument in read_requirements(tree, include.group(1)).requirements:
                 findings.install(argument, testing=testing)
@@ -68,56 +102,8 @@ def _resolved(parser: configparser.RawConfigParser, text: str, depth: int = 0) -
     found = []
     for line in lines(text):
         reference = re.search(r"\{\[([^\]]+)\](\w+)\}", line)
-        if reference and depth < 3:
+        if reference and depth < _DEEPEST:
             found += _resolved(parser, section(parser, reference.group(1)).get(reference.group(2), ""), depth + 1)
         else:
             found.append(line)
     return found
-
-
-def read_nox(tree: PathTree, findings: Findings) -> None:
-    """Add the strings that `noxfile.py` passes to `session.install`, read through its syntax tree."""
-    try:
-        module = parse_python(tree.text("noxfile.py"))
-    except (SyntaxError, ValueError):
-        return
-    for function in ast.walk(module):
-        if not isinstance(function, ast.FunctionDef):
-            continue
-        strings = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        testing = "pytest" in strings and not about_other_things(function.name)
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in ("install", "run_install", "conda_install"):
-                    _install(node, tree, findings, testing=testing)
-                elif node.func.attr == "parametrize":
-                    for argument in _strings(node):
-                        findings.install(argument, testing=False)
-
-
-def _install(call: ast.Call, tree: PathTree, findings: Findings, *, testing: bool) -> None:
-    groups = [
-        node for node in ast.walk(call) if isinstance(node, ast.Call) and called_name(node) == "dependency_groups"
-    ]
-    for group in {name for node in groups for name in _strings(node)} if testing else ():
-        findings.wanted.add(canonicalize_name(group))
-    arguments = iter(_strings(call, groups))
-    for argument in arguments:
-        if argument in ("-r", "--requirement"):
-            for line in read_requirements(tree, next(arguments, "")).requirements:
-                findings.install(line, testing=testing)
-        elif argument in ("--group", "--extra"):
-            group = next(arguments, "")
-            if testing:
-                findings.wanted.add(canonicalize_name(group))
-        elif argument in ("-c", "--constraint", "-e", "--editable"):
-            findings.install(next(arguments, ""), testing=testing and argument in ("-e", "--editable"))
-        else:
-            findings.install(argument, testing=testing)
-
-
-def _strings(call: ast.Call, without: Sequence[ast.Call] = ()) -> list[str]:
-    """The strings among the arguments of a call, in order, except those in the calls `without`."""
-    left_out = {id(node) for other in without for node in ast.walk(other)}
-    nodes = (node for argument in call.args for node in ast.walk(argument) if id(node) not in left_out)
-    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
