@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.mining.layouts import layouts_of
 from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import MessageFault, fault, task_text
 from harness.mining.planning_types import planning_types
@@ -12,6 +13,7 @@ from models.manifest import Commit, DropReason, MiningFunnel
 from models.mining import MiningRules
 from repos.changed_symbols import changed_symbols
 from repos.git import Git
+from repos.index.suite_layout import SuiteLayout
 
 __all__ = ["MessageFault", "Mined", "mine", "task_text"]
 
@@ -49,14 +51,15 @@ def mine(
     aside: list[tuple[LogRecord, MessageFault]] = []
     dropped: list[tuple[str, DropReason]] = []
     records = read_log(git)
+    layouts = layouts_of(git, records)
     for record in records:
-        if reason := drop_reason(record, rules):
+        if reason := drop_reason(record, rules, layouts(record)):
             dropped.append((record.sha, reason))
         elif problem := fault(record.message, rules.min_words):
             aside.append((record, problem))
         else:
             kept.append(record)
-    commits = _commits(git, kept, with_symbols, on_progress)
+    commits = _commits(git, kept, layouts, with_symbols, on_progress)
     funnel = MiningFunnel(
         total=len(records),
         dropped={reason.value: count for reason, count in Counter(r for _, r in dropped).most_common()},
@@ -67,16 +70,20 @@ def mine(
     return Mined(
         funnel,
         commits,
-        tuple(_commit(record, needs_message=True) for record, _ in aside),
+        tuple(_commit(record, layouts(record), needs_message=True) for record, _ in aside),
         tuple(dropped),
         tuple((record.sha, problem) for record, problem in aside),
     )
 
 
 def _commits(
-    git: Git, records: list[LogRecord], with_symbols: bool, on_progress: Callable[[int, int], None] | None
+    git: Git,
+    records: list[LogRecord],
+    layouts: Callable[[LogRecord], SuiteLayout],
+    with_symbols: bool,
+    on_progress: Callable[[int, int], None] | None,
 ) -> tuple[Commit, ...]:
-    commits = [_commit(record) for record in records]
+    commits = [_commit(record, layouts(record)) for record in records]
     if not with_symbols or not commits:
         return tuple(commits)
     complete = []
@@ -90,8 +97,8 @@ def _commits(
     return tuple(complete)
 
 
-def _commit(record: LogRecord, *, needs_message: bool = False) -> Commit:
-    changes = as_changes(record)
+def _commit(record: LogRecord, layout: SuiteLayout, *, needs_message: bool = False) -> Commit:
+    changes = as_changes(record, layout)
     return Commit(
         sha=record.sha,
         parent=record.parents[0],

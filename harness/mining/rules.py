@@ -5,7 +5,8 @@ import re
 from harness.mining.log import LogFileChange, LogRecord
 from models.manifest import Change, DropReason
 from models.mining import MiningRules
-from repos.index.paths import PathKind, is_ci, is_documentation, kind_of
+from repos.index.paths import PathKind, is_ci, is_documentation
+from repos.index.suite_layout import PLAIN, SuiteLayout
 
 _BOT = re.compile(
     r"\[bot\]|(?:^|[\s_-])bot\b|^(?:dependabot|renovate|pyup|greenkeeper|pre-commit-ci|github-actions|snyk|weblate"
@@ -45,8 +46,11 @@ _VERSION_BUMP = re.compile(
 )
 
 
-def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
-    """The first rule that a commit breaks, or None if its diff is good; the message is judged separately."""
+def drop_reason(record: LogRecord, rules: MiningRules, layout: SuiteLayout = PLAIN) -> DropReason | None:
+    """The first rule that a commit breaks, or None if its diff is good; the message is judged separately.
+
+    `layout` is that of the repository's tests at the commit.
+    """
     if not record.parents:
         return DropReason.ROOT
     if len(record.parents) > 1:
@@ -56,15 +60,15 @@ def drop_reason(record: LogRecord, rules: MiningRules) -> DropReason | None:
         return DropReason.AUTOMATED
     if _VERSION_BUMP.match(subject):
         return DropReason.VERSION_BUMP
-    code = [change for change in record.changes if kind(change) != "other"]
-    return _reason_to_ignore(record, code) or _reason_in_diff(record.changes, code, rules)
+    code = [change for change in record.changes if kind(change, layout) != "other"]
+    return _reason_to_ignore(record, code, layout) or _reason_in_diff(record.changes, code, rules)
 
 
-def _reason_to_ignore(record: LogRecord, code: list[LogFileChange]) -> DropReason | None:
+def _reason_to_ignore(record: LogRecord, code: list[LogFileChange], layout: SuiteLayout) -> DropReason | None:
     """Why a commit is not about code: by its files, or by its message (docstrings, comments)."""
     changes = record.changes
     if (changes and all(is_documentation(change.path) for change in changes)) or (
-        _DOCS_TYPE.match(record.subject) and all(kind(change) == "production" for change in code)
+        _DOCS_TYPE.match(record.subject) and all(kind(change, layout) == "production" for change in code)
     ):
         return DropReason.DOCS_ONLY
     if (changes and all(is_ci(change.path) for change in changes)) or _CI_TYPE.match(record.subject):
@@ -86,9 +90,9 @@ def _reason_in_diff(
     return None
 
 
-def kind(change: LogFileChange) -> PathKind:
+def kind(change: LogFileChange, layout: SuiteLayout = PLAIN) -> PathKind:
     """The kind of a changed path. Symlinks and submodules are never code; a deleted test was a test."""
-    return kind_of(change.path) if change.regular else "other"
+    return layout.kind_of(change.path) if change.regular else "other"
 
 
 def _readable(change: LogFileChange) -> bool:
@@ -99,7 +103,7 @@ def _readable(change: LogFileChange) -> bool:
     return True
 
 
-def as_changes(record: LogRecord) -> tuple[Change, ...]:
+def as_changes(record: LogRecord, layout: SuiteLayout = PLAIN) -> tuple[Change, ...]:
     """The changes of a commit as the manifest records them."""
     return tuple(
         Change(
@@ -107,7 +111,7 @@ def as_changes(record: LogRecord) -> tuple[Change, ...]:
             old_path=change.old_path,
             added=change.added,
             deleted=change.deleted,
-            kind=kind(change),
+            kind=kind(change, layout),
         )
         for change in record.changes
     )

@@ -18,7 +18,9 @@ from host.throwaway import discard
 from models.errors import InfrastructureError
 from models.manifest import Instance
 from models.suite import SuiteEnd, SuiteReport
-from repos.index.paths import PYTHON, is_documentation, is_test_path
+from repos.index.paths import PYTHON, is_documentation
+from repos.index.suite_layout import PLAIN, SuiteLayout
+from repos.layouts import layout_at
 from repos.trees import files_and_links, overlay
 from runtime.testing import Selection
 from runtime.trees import BuildFailed, Provisioned, Runtime, build, provisioned, run_tests
@@ -50,6 +52,7 @@ class StepTests:
     fallback: tuple[str, ...]
     index: "RepositoryIndex | None" = None
     keep: ReportCache = run_anew
+    layout: SuiteLayout = PLAIN
 
     def run(self, changed: Collection[str], patch: str) -> SuiteReport | None:
         """Run the tests that changed files may break; None if there are none. `patch` is the whole change so far.
@@ -68,7 +71,7 @@ class StepTests:
     def affected(self, changed: Collection[str]) -> tuple[str, ...]:
         """Test files that changed files may break, sorted: themselves, those that exercise them, or the fallback."""
         there = sorted(path for path, link in files_and_links(self.tree) if not link and path.endswith(PYTHON))
-        tests = [path for path in there if _holds_tests(path)]
+        tests = [path for path in there if self.layout.holds_tests(path)]
         found = {path for path in changed if path in tests}
         code = [path for path in changed if path not in found and not is_documentation(path)]
         for path in code:
@@ -114,12 +117,8 @@ def step_tests(
     limits = runtime.limits.model_copy(update={"wall_seconds": min(seconds, runtime.limits.wall_seconds)})
     with provisioned(runtime, environment, package.wheels, instance.version) as provided:
         fallback = tuple(sorted({test.split("::")[0] for test in instance.pass_to_pass}))
-        yield StepTests(replace(runtime, limits=limits), tree, provided, instance, fallback, index, keep)
-
-
-def _holds_tests(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return is_test_path(path) and name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
+        layout = layout_at(package.git, instance.base_commit)
+        yield StepTests(replace(runtime, limits=limits), tree, provided, instance, fallback, index, keep, layout)
 
 
 def _importers(tree: Path, path: str, there: Iterable[str]) -> set[str]:

@@ -17,7 +17,8 @@ from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
-from repos.index.paths import is_test_path
+from repos.index.suite_layout import SuiteLayout
+from repos.layouts import layout_at
 from repos.trees import files_and_links, overlay
 from runtime.environments import installed_modules
 from runtime.testing import PYTEST, GuardEvent, Seen, Selection, SuiteSetup, file_of, runner_of
@@ -86,7 +87,7 @@ class JudgedTree:
 
     def _run(self, *, restart: bool) -> JudgedRun:
         with self._laid_out() as (tree, setup):
-            hidden = sorted(path for path, link in files_and_links(tree) if is_test_path(path) and not link)
+            hidden = sorted(path for path, link in files_and_links(tree) if self._layout.is_test(path) and not link)
             wrong = self._add_sentinels(tree)
             runner = runner_of(setup)
             guard = runner.guard(self.runtime.sandbox, tree, hidden)
@@ -146,7 +147,7 @@ class JudgedTree:
         """Apply the changes to production files to the base, and replace all tests by the commit's."""
         git, runtime = self.package.git, self.runtime
         before = frozenset(path for path, _ in files_and_links(tree))
-        production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
+        production = {path: content for path, content in self.changes.items() if not self._layout.is_test(path)}
         overlay(tree, production)
         roots = {*project_in(tree).import_roots, *self._test_folders()}
         installed = installed_modules(self.provided.environment.prefix)
@@ -158,6 +159,11 @@ class JudgedTree:
         install_tests(git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
         return suite_setup(tree, self.provided)
+
+    @property
+    def _layout(self) -> SuiteLayout:
+        """Which files are tests: by the configuration at the commit or at its parent, not by the candidate's."""
+        return layout_at(self.package.git, self.instance.commit, self.instance.base_commit)
 
     def _test_folders(self) -> set[str]:
         """Folders of the judging tests: the runner puts them on the import path."""

@@ -12,10 +12,11 @@ from repos.index.history import History
 from repos.index.import_graph import wire
 from repos.index.overview import OverviewFile, overview
 from repos.index.parse import SETTINGS, form_of
-from repos.index.paths import is_ci, is_documentation, is_generated, is_test_path, kind_of
+from repos.index.paths import is_ci, is_documentation, is_generated
 from repos.index.records import ImportStatement, IndexedSymbol, Record
 from repos.index.references import References
 from repos.index.source import PastCommit, RevisionSource, SourceEntry
+from repos.index.suite_layout import PLAIN, SuiteLayout
 from repos.index.symbols import base_name
 from repos.index.test_mapping import TestRelations
 
@@ -23,24 +24,33 @@ from repos.index.test_mapping import TestRelations
 class IndexedFile:
     """A text file. Its attributes are decoded, or read, on first use."""
 
-    def __init__(self, entry: SourceEntry, language: str | None, record: Record, source: RevisionSource) -> None:
+    def __init__(
+        self,
+        entry: SourceEntry,
+        language: str | None,
+        record: Record,
+        source: RevisionSource,
+        layout: SuiteLayout = PLAIN,
+    ) -> None:
         self.path, self.blob = entry
         self.language = language
         self.record = record
         self._source = source
+        self._layout = layout
 
     def __repr__(self) -> str:
         return f"IndexedFile({self.path!r})"
 
     @property
     def kind(self) -> Literal["production", "test", "other"]:
-        """The classification by path: production code, test code, or neither (vendored and minified code too)."""
-        return kind_of(self.path)
+        """The classification by path and by the configuration of the tests: production code, test code, or neither
+        (vendored and minified code too)."""
+        return self._layout.kind_of(self.path)
 
     @property
     def is_test(self) -> bool:
         """Whether the file, code or data, belongs to the tests."""
-        return is_test_path(self.path)
+        return self._layout.is_test(self.path)
 
     @property
     def is_documentation(self) -> bool:
@@ -119,10 +129,17 @@ _NOTED = 8
 class RepositoryIndex:
     """The index of a revision. Two indexes of one revision give equal results, whatever was cached."""
 
-    def __init__(self, source: RevisionSource, files: Mapping[str, IndexedFile], cache: IndexCache | None) -> None:
+    def __init__(
+        self,
+        source: RevisionSource,
+        files: Mapping[str, IndexedFile],
+        cache: IndexCache | None,
+        layout: SuiteLayout = PLAIN,
+    ) -> None:
         self._source = source
         self._files = dict(files)
         self._cache = cache
+        self.layout = layout
 
     @property
     def revision(self) -> str:
@@ -200,7 +217,8 @@ class RepositoryIndex:
 
     @cached_property
     def _exercise(self) -> TestRelations:
-        return TestRelations((path for path, file in self._files.items() if file.language), self._graph)
+        code = [path for path, file in self._files.items() if file.language]
+        return TestRelations(code, self._graph, self.layout)
 
     @cached_property
     def _graph(self) -> ImportGraph:
