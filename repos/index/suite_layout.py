@@ -15,7 +15,7 @@ from repos.pytest_options import FileReader, pytest_options
 
 _DEFAULTS = ("test_*.py", "*_test.py")
 _DELIMITED = re.compile(
-    r"(?:.*/)?(?:[\w.-]*[_.-]\*\.py|\*[_.-][\w.-]+\.py|\*[A-Z]\w*\.py|[A-Z]\w*\*\.py|\w[\w.-]*\.py)"
+    r"(?:.*/)?(?:[A-Za-z0-9][\w.-]*[_.-]\*\.py|\*[_.-][\w.-]+\.py|\*[A-Z]\w*\.py|[A-Z]\w*\*\.py|\w[\w.-]*\.py)"
 )
 """Patterns that tell tests from other modules. Others (`*.py`, `test*.py`) fit production code as well."""
 _TESTS_ONLY = re.compile(
