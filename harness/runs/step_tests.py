@@ -59,35 +59,40 @@ class StepTests:
 
         Raises InfrastructureError when the sandbox fails.
         """
-        files = self.affected(changed)
-        if not files:
+        found = self.affected(changed)
+        if not found:
             return None
+        files = tuple(found)
         limits = self.runtime.limits.model_dump(mode="json")
         key = digest("step-tests", self.instance.base_commit, self.instance.environment, patch, files, limits)
         report = self.keep(key, lambda: self._run(files))
         unsteady = {each.id for each in self.instance.excluded}
-        return report.model_copy(update={"cases": {i: c for i, c in report.cases.items() if i not in unsteady}})
+        cases = {i: c for i, c in report.cases.items() if i not in unsteady}
+        how = "; ".join(f"{path}: {reason}" for path, reason in found.items())
+        return report.model_copy(update={"cases": cases, "output": f"[affected tests: {how}]\n{report.output}"})
 
-    def affected(self, changed: Collection[str]) -> tuple[str, ...]:
-        """Test files that changed files may break, sorted: themselves, those that exercise them, or the fallback."""
+    def affected(self, changed: Collection[str]) -> dict[str, str]:
+        """Test files that changed files may break, sorted, each with how it was found: themselves, those that exercise
+        them, or the fallback."""
         there = sorted(path for path, link in files_and_links(self.tree) if not link and path.endswith(PYTHON))
         tests = [path for path in there if self.layout.holds_tests(path)]
-        found = {path for path in changed if path in tests}
+        found = {path: "changed" for path in changed if path in tests}
         code = [path for path in changed if path not in found and not is_documentation(path)]
         for path in code:
             exercising = self._exercising(path, tests, there)
-            found.update(exercising or (test for test in self.fallback if test in tests))
-        return tuple(sorted(found))
+            unknown = {test: f"no test of {path} is known" for test in self.fallback if test in tests}
+            found = {**(exercising or unknown), **found}
+        return dict(sorted(found.items()))
 
-    def _exercising(self, path: str, tests: Collection[str], there: Collection[str]) -> set[str]:
+    def _exercising(self, path: str, tests: Collection[str], there: Collection[str]) -> dict[str, str]:
         if PurePosixPath(path).name == "conftest.py":
             folder = PurePosixPath(path).parent
-            return {test for test in tests if PurePosixPath(test).is_relative_to(folder)}
-        if self.index is not None and path in self.index.paths():
-            known = set(self.index.tests_of(path)) & set(tests)
+            return {test: f"below {path}" for test in tests if PurePosixPath(test).is_relative_to(folder)}
+        if self.index is not None and path in self.index:
+            known = {each.path: each.why for each in self.index.affected_tests(path) if each.path in tests}
             if known:
                 return known
-        return _importers(self.tree, path, there) & set(tests)
+        return dict.fromkeys(_importers(self.tree, path, there) & set(tests), "import")
 
     def _run(self, files: tuple[str, ...]) -> SuiteReport:
         with _copied(self.tree, self.runtime.scratch) as copy:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
+from repos.index.affected import AffectedTest, AffectedTests
 from repos.index.ancestry import history
 from repos.index.cache import IndexCache
 from repos.index.graph import ImportEdge, ImportGraph
@@ -17,6 +18,7 @@ from repos.index.records import ImportStatement, IndexedSymbol, Record
 from repos.index.references import References
 from repos.index.source import PastCommit, RevisionSource, SourceEntry
 from repos.index.suite_layout import PLAIN, SuiteLayout
+from repos.index.suite_plugins import suite_plugins
 from repos.index.symbols import base_name
 from repos.index.test_mapping import TestRelations
 
@@ -185,6 +187,10 @@ class RepositoryIndex:
         """Test files that exercise a file, the likeliest first."""
         return self._exercise.tests_of(path)
 
+    def affected_tests(self, path: str) -> tuple[AffectedTest, ...]:
+        """Test files that a change of a file may break, sorted by path, each with how it was found."""
+        return self._affected.of(path)
+
     def exercised_by(self, test: str) -> tuple[str, ...]:
         """Files outside the tests that a test file exercises, the likeliest first."""
         return self._exercise.exercised_by(test)
@@ -219,6 +225,16 @@ class RepositoryIndex:
     def _exercise(self) -> TestRelations:
         code = [path for path, file in self._files.items() if file.language]
         return TestRelations(code, self._graph, self.layout)
+
+    @cached_property
+    def _affected(self) -> AffectedTests:
+        code = [path for path, file in self._files.items() if file.language]
+        declared = suite_plugins(lambda name: self._files[name].text.encode() if name in self._files else None)
+        return AffectedTests(code, self._graph, self.layout, self._exercise, self._texts, declared)
+
+    def _texts(self, paths: list[str]) -> dict[str, str]:
+        contents = dict(self._source.read([self._files[path].blob for path in paths]))
+        return {path: (contents[self._files[path].blob] or b"").decode("utf-8", "replace") for path in paths}
 
     @cached_property
     def _graph(self) -> ImportGraph:

@@ -34,12 +34,16 @@ class TestRelations:
 
         If there is none, those nearest to it through the imports of other files.
         """
-        named = [test for test, files in self._named.items() if path in files]
+        named = self.named_after(path)
         importing = [other for other in self._graph.importers.get(path, ()) if other in self._tests]
         direct = {test: (test not in named, test) for test in (*named, *importing)}
         if direct:
             return tuple(sorted(direct, key=direct.__getitem__))
         return self._nearest(path)
+
+    def named_after(self, path: str) -> tuple[str, ...]:
+        """Test files that are named after a file."""
+        return tuple(test for test, files in self._named.items() if path in files)
 
     def exercised_by(self, test: str) -> tuple[str, ...]:
         """Files outside the tests that a test file exercises: those it is named after, then those from which it imports
