@@ -47,7 +47,7 @@ def index(
 
 
 def _affected(index: RepositoryIndex, paths: list[str]) -> list[AffectedTest]:
-    """The tests that changes of some files may break, each once. Raises RepositoryError for a file that is not there."""
+    """The tests that changes of some files may break, each once. Raises RepositoryError for a missing file."""
     found: dict[str, AffectedTest] = {}
     for path in paths:
         if path not in index:

@@ -9,6 +9,7 @@ from repos.syntax import called_name, parse_python
 from runtime.environments.findings import Findings, about_other_things, about_tests, words
 from runtime.environments.requirement_files import read_requirements
 from runtime.environments.tree import PathTree
+from runtime.environments.variants import is_variant
 
 _INSTALLING = ("install", "run_install", "conda_install", "run", "run_always")
 _TOOLS = {
@@ -44,7 +45,7 @@ def read_nox(tree: PathTree, findings: Findings) -> None:
 def _session(function: ast.FunctionDef, lists: Lists, tree: PathTree, findings: Findings) -> None:
     strings = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     named = about_tests(function.name) and words(function.name).isdisjoint(("dev", "develop", "ci"))
-    testing = ("pytest" in strings or named) and not about_other_things(function.name)
+    testing = ("pytest" in strings or named) and not about_other_things(function.name) and not is_variant(function.name)
     for node in ast.walk(function):
         if not isinstance(node, ast.Call):
             continue

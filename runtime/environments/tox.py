@@ -2,17 +2,20 @@
 
 import configparser
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from runtime.environments.findings import Findings, about_other_things
+from runtime.environments.findings import Findings, about_other_things, parse
 from runtime.environments.malformed import as_written, table, texts
 from runtime.environments.requirement_files import read_requirements
 from runtime.environments.setuptools_files import ini, lines, section
 from runtime.environments.tree import PathTree
+from runtime.environments.variants import is_variant, limited, marker_of, pythons
 
 _DEEPEST = 3
+_PLAIN = ("testenv", "env_run_base")
 _INCLUDE = re.compile(r"^(?:-r|--requirement)[\s=]*(?:\{(?:toxinidir|tox_root)\}/)?(\S+)$")
 _FACTOR = re.compile(r"^([\w.{},!-]+):\s+(.+)$|^([\w{},!-]+):(\S.*)$")
 
@@ -22,25 +25,59 @@ def read_tox(tree: PathTree, findings: Findings) -> None:
     legacy = table(tree.toml("pyproject.toml"), "tool", "tox").get("legacy_tox_ini")
     for text in (tree.text("tox.ini"), tree.text("setup.cfg"), legacy if isinstance(legacy, str) else ""):
         parser = ini(text)
-        for name in parser.sections():
-            if name == "testenv" or name.startswith("testenv:"):
-                as_written(_environment, parser, name, tree, findings)
-
+        names = sorted(name for name in parser.sections() if name == "testenv" or name.startswith("testenv:"))
+        variants = _Variants([name.removeprefix("testenv:") for name in names], findings)
+        for name in names:
+            as_written(_environment, parser, name, tree, variants)
     for tox in (tree.toml("tox.toml"), table(tree.toml("pyproject.toml"), "tool", "tox")):
-        environments = {"env_run_base": table(tox, "env_run_base"), **table(tox, "env")}
-        for name in environments:
-            as_written(_toml_environment, tox, name, tree, findings)
+        names = ["env_run_base", *table(tox, "env")]
+        variants = _Variants(names, findings)
+        for name in names:
+            as_written(_toml_environment, tox, name, tree, variants)
 
 
-def _toml_environment(tox: dict[str, Any], name: str, tree: PathTree, findings: Findings) -> None:
+class _Variants:
+    """Adds the requirements of environments, the plain one's first.
+
+    Others add only what it does not name: for a Python, limited to that; for certain releases of something, nothing. If
+    the plain one names nothing, the environments for the newest Python take its place.
+    """
+
+    def __init__(self, names: Sequence[str], findings: Findings) -> None:
+        self.findings = findings
+        self._newest = max((max(found) for name in names if (found := pythons(name))), default=(0, 0))
+        self._plain: set[str] = set()
+
+    def testing(self, name: str) -> bool:
+        """Whether an environment counts for the tests."""
+        if about_other_things(name) or is_variant(name):
+            return False
+        found = pythons(name)
+        return not found or bool(self._plain) or self._newest in found
+
+    def install(self, name: str, argument: str, *, testing: bool) -> None:
+        """Add what an environment installs."""
+        requirement = parse(argument)
+        known = str(canonicalize_name(requirement.name)) if requirement else ""
+        if name in _PLAIN:
+            if testing and known:
+                self._plain.add(known)
+        elif known in self._plain:
+            return
+        elif testing and self._plain:
+            argument = limited(argument, marker_of(pythons(name)))
+        self.findings.install(argument, testing=testing)
+
+
+def _toml_environment(tox: dict[str, Any], name: str, tree: PathTree, findings: _Variants) -> None:
     environment = table(tox, name) if name == "env_run_base" else table(tox, "env", name)
-    testing = not about_other_things(name)
+    testing = findings.testing(name)
     for line in _toml_lines(tox, environment.get("deps")):
         include = _INCLUDE.match(line)
         for argument in read_requirements(tree, include.group(1)).requirements if include else [line]:
-            findings.install(argument, testing=testing)
+            findings.install(name, argument, testing=testing)
     for key in ("extras", "dependency_groups") if testing else ():
-        findings.wanted.update(map(canonicalize_name, _toml_lines(tox, environment.get(key))))
+        findings.findings.wanted.update(map(canonicalize_name, _toml_lines(tox, environment.get(key))))
 
 
 def _toml_lines(tox: dict[str, Any], value: object, depth: int = 0) -> list[str]:
@@ -61,9 +98,10 @@ def _toml_lines(tox: dict[str, Any], value: object, depth: int = 0) -> list[str]
     return found
 
 
-def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree, findings: Findings) -> None:
+def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree, findings: _Variants) -> None:
     keys = section(parser, name)
-    other = about_other_things(name.removeprefix("testenv"))
+    name = name.removeprefix("testenv:")
+    other = not findings.testing(name)
     for line in _resolved(parser, keys.get("deps", "")):
         factor, dependency = _conditional(line)
         marker = _marker(factor)
@@ -73,15 +111,15 @@ def _environment(parser: configparser.RawConfigParser, name: str, tree: PathTree
         include = _INCLUDE.match(dependency)
         if include:
             for argument in read_requirements(tree, include.group(1)).requirements:
-                findings.install(argument, testing=testing)
+                findings.install(name, argument, testing=testing)
         else:
             bare = dependency[:1].isalnum() and ";" not in dependency
-            findings.install(f"{dependency} ; {marker}" if marker and bare else dependency, testing=testing)
+            findings.install(name, f"{dependency} ; {marker}" if marker and bare else dependency, testing=testing)
     for key in ("extras", "dependency_groups"):
         for line in _resolved(parser, keys.get(key, "")):
             factor, value = _conditional(line)
             if not other and not about_other_things(factor):
-                findings.wanted.update(canonicalize_name(g) for g in re.split(r"[,\s]+", value) if g)
+                findings.findings.wanted.update(canonicalize_name(g) for g in re.split(r"[,\s]+", value) if g)
 
 
 def _marker(factor: str) -> str:

@@ -14,6 +14,7 @@ CODE = {
     "tests/test_other.py": "def test_other(): pass\n",
 }
 USES = "def test_it(client): pass\n"
+MARK = "import pytest\n@pytest.fixture\n"
 FIXTURE = "import pytest\nfrom pkg.db import connect\n@pytest.fixture\ndef client():\n    return connect()\n"
 
 
@@ -34,11 +35,13 @@ def affected(tmp_path: Path, files: dict[str, str], path: str = "src/pkg/db.py")
         (  # a fixture of a fixture, in another file
             {"tests/conftest.py": FIXTURE,
              "tests/web/conftest.py": "import pytest\n@pytest.fixture\ndef site(client): return client\n",
-             "tests/web/test_a.py": "class TestSite:\n    def test_it(self, site): pass\n", "tests/test_b.py": "def test_b(site): pass\n"},
+             "tests/web/test_a.py": "class TestSite:\n    def test_it(self, site): pass\n",
+             "tests/test_b.py": "def test_b(site): pass\n"},
             {"tests/web/test_a.py": "fixture"},
         ),
         (  # one that overrides another is what counts below its folder
-            {"tests/conftest.py": FIXTURE, "tests/web/conftest.py": "import pytest\n@pytest.fixture\ndef client(): return 1\n",
+            {"tests/conftest.py": FIXTURE,
+             "tests/web/conftest.py": "import pytest\n@pytest.fixture\ndef client(): return 1\n",
              "tests/web/test_a.py": USES, "tests/test_b.py": USES},
             {"tests/test_b.py": "fixture"},
         ),
@@ -49,7 +52,8 @@ def affected(tmp_path: Path, files: dict[str, str], path: str = "src/pkg/db.py")
             {"tests/web/test_a.py": "fixture"},
         ),
         (  # autouse
-            {"tests/conftest.py": FIXTURE.replace("fixture\n", "fixture(autouse=True)\n"), "x/test_b.py": "def test_b(): pass\n"},
+            {"tests/conftest.py": FIXTURE.replace("fixture\n",
+             "fixture(autouse=True)\n"), "x/test_b.py": "def test_b(): pass\n"},
             {"tests/test_other.py": "fixture"},
         ),
         (  # under another name
@@ -63,17 +67,20 @@ def affected(tmp_path: Path, files: dict[str, str], path: str = "src/pkg/db.py")
             {"tests/test_a.py": "fixture"},
         ),
         (
-            {"tests/conftest.py": "import pytest\n@pytest.fixture\ndef client():\n    from pkg.db import connect\n    return connect()\n",
+            {"tests/conftest.py": MARK
+             + "def client():\n    from pkg.db import connect\n    return connect()\n",
              "tests/test_a.py": USES},
             {"tests/test_a.py": "fixture"},
         ),
         (  # fixtures that a conftest imports
-            {"tests/__init__.py": "", "tests/fixtures.py": FIXTURE, "tests/conftest.py": "from tests.fixtures import *\n",
+            {"tests/__init__.py": "", "tests/fixtures.py": FIXTURE,
+             "tests/conftest.py": "from tests.fixtures import *\n",
              "tests/test_a.py": USES},
             {"tests/test_a.py": "fixture"},
         ),
         (  # fixtures made by a call
-            {"tests/conftest.py": "import pytest\nfrom pkg.db import connect\nclient = pytest.fixture(scope='session')(connect)\n",
+            {"tests/conftest.py": "import pytest\nfrom pkg.db import connect\n"
+             "client = pytest.fixture(scope='session')(connect)\n",
              "tests/test_a.py": USES},
             {"tests/test_a.py": "fixture"},
         ),
@@ -93,24 +100,30 @@ def affected(tmp_path: Path, files: dict[str, str], path: str = "src/pkg/db.py")
             {"tests/test_a.py": "fixture"},
         ),
         (
-            {"src/pkg/testing.py": FIXTURE, "tests/test_a.py": USES, "pytest.ini": "[pytest]\naddopts = -p pkg.testing\n"},
+            {"src/pkg/testing.py": FIXTURE,
+             "tests/test_a.py": USES, "pytest.ini": "[pytest]\naddopts = -p pkg.testing\n"},
             {"tests/test_a.py": "fixture"},
         ),
         (  # fixtures requested by strings
-            {"tests/conftest.py": FIXTURE, "tests/test_a.py": "import pytest\n@pytest.mark.usefixtures('client')\ndef test_a(): pass\n",
+            {"tests/conftest.py": FIXTURE,
+             "tests/test_a.py": "import pytest\n@pytest.mark.usefixtures('client')\ndef test_a(): pass\n",
              "tests/test_b.py": "def test_b(request): request.getfixturevalue('client')\n",
              "tests/test_c.py": "import pytest\n@pytest.mark.parametrize('name', ['client', 'x'])\n"
              "def test_c(request, name): request.getfixturevalue(name)\n",
-             "tests/test_d.py": "import pytest\n@pytest.mark.parametrize('client', [1], indirect=True)\ndef test_d(client): pass\n",
-             "tests/test_e.py": "NAMES = ['client']\ndef test_e(request): [request.getfixturevalue(n) for n in NAMES]\n",
+             "tests/test_d.py": "import pytest\n@pytest.mark.parametrize('client', [1], indirect=True)\n"
+             "def test_d(client): pass\n",
+             "tests/test_e.py": "NAMES = ['client']\n"
+             "def test_e(request): [request.getfixturevalue(n) for n in NAMES]\n",
              "tests/test_f.py": "def test_f(): assert {'client': 1}\n"},
             dict.fromkeys([f"tests/test_{each}.py" for each in "abcde"], "fixture"),
         ),
         (
-            {"tests/conftest.py": FIXTURE, "pytest.ini": "[pytest]\nusefixtures = client\n"}, {"tests/test_other.py": "fixture"},
+            {"tests/conftest.py": FIXTURE, "pytest.ini": "[pytest]\nusefixtures = client\n"},
+            {"tests/test_other.py": "fixture"},
         ),
         (  # hooks
-            {"tests/conftest.py": "from pkg.db import close\ndef pytest_sessionfinish(): close()\n"}, {"tests/test_other.py": "hook"},
+            {"tests/conftest.py": "from pkg.db import close\ndef pytest_sessionfinish(): close()\n"},
+            {"tests/test_other.py": "hook"},
         ),
         (  # strings that name a module, or what is in it
             {"tests/test_a.py": "def test_a(monkeypatch): monkeypatch.setattr('pkg.db.connect', None)\n",
@@ -124,18 +137,23 @@ def affected(tmp_path: Path, files: dict[str, str], path: str = "src/pkg/db.py")
             {"tests/test_a.py": "script"},
         ),
         (  # what was found before is found still
-            {"tests/test_db.py": "", "tests/test_a.py": "from pkg.db import close\n", "tests/helper.py": "from pkg.db import close\ndef shut(): close()\n",
+            {"tests/test_db.py": "", "tests/test_a.py": "from pkg.db import close\n",
+             "tests/helper.py": "from pkg.db import close\ndef shut(): close()\n",
              "tests/test_b.py": "from helper import shut\n"},
             {"tests/test_db.py": "name", "tests/test_a.py": "import", "tests/test_b.py": "helper"},
         ),
         ({"tests/test_a.py": "from pkg.app import create\n"}, {"tests/test_a.py": "indirect"}),
         (  # a fixture of what imports it
-            {"tests/conftest.py": "import pytest\nfrom pkg.app import create\n@pytest.fixture\ndef client(): return create()\n",
+            {"tests/conftest.py": "import pytest\nfrom pkg.app import create\n"
+             "@pytest.fixture\ndef client(): return create()\n",
              "tests/test_a.py": USES},
             {"tests/test_a.py": "indirect"},
         ),
         ({"tests/conftest.py": FIXTURE}, {}),
-        ({"tests/conftest.py": "def broken(:\n", "tests/test_a.py": "from pkg.db import close\n"}, {"tests/test_a.py": "import"}),
+        (
+            {"tests/conftest.py": "def broken(:\n", "tests/test_a.py": "from pkg.db import close\n"},
+            {"tests/test_a.py": "import"},
+        ),
     ],
 )  # fmt: skip
 def test_tests_are_found_by_what_connects_them(tmp_path: Path, files: dict[str, str], found: dict[str, str]) -> None:

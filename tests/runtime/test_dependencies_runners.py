@@ -108,3 +108,34 @@ def test_groups_that_a_session_declares_and_those_of_uv_are_wanted() -> None:
     groups = "[dependency-groups]\nunit=['trio']\nmore=['attrs']\n[tool.uv]\ndefault-groups=['more']\n"
     text = "@session(uv_groups=['unit'])\ndef tests(s):\n    s.run('pytest')\n"
     assert project({"pyproject.toml": NAMED + groups, "noxfile.py": text}).requires == ("attrs", "pytest", "trio")
+
+
+@pytest.mark.parametrize(
+    ("tox", "expected"),
+    [
+        ("[testenv]\ndeps = pytest\n[testenv:py33]\ndeps = pytest<3.3\n", ("pytest",)),
+        ("[testenv]\ndeps = attrs>=42\n[testenv:py-oldsetup]\ndeps = attrs<64\n psutil\n", ("attrs>=42", "pytest")),
+        ("[testenv]\ndeps = attrs\n[testenv:mindeps]\ndeps = attrs==1\n[testenv:pypy]\ndeps = trio<1\n",
+         ("attrs", "pytest")),
+        ("[testenv]\ndeps = attrs\n[testenv:django32]\ndeps = django==3.2\n", ("attrs", "pytest")),
+        ("[testenv]\ndeps = attrs\n[testenv:web]\ndeps = attrs<2\n flask\n", ("attrs", "flask", "pytest")),
+        ("[testenv]\ndeps = attrs\n[testenv:py38]\ndeps = trio\n",
+         ("attrs", "pytest", 'trio ; python_version == "3.8"')),
+        ("[testenv:py27]\ndeps = trio<1\n[testenv:py311]\ndeps = trio\n", ("pytest", "trio")),
+    ],
+)  # fmt: skip
+def test_variants_of_an_environment_are_not_installed_together_with_it(tox: str, expected: tuple[str, ...]) -> None:
+    assert project({"pyproject.toml": NAMED, "tox.ini": tox}).requires == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"requirements/test-py33.txt": "attrs<3\n", "requirements/test.txt": "attrs\n"},
+         ("attrs", 'attrs<3 ; python_version == "3.3"', "pytest")),
+        ({"test-requirements-py27.txt": "trio<3\n", "test-requirements-py311.txt": "trio\n"}, ("pytest", "trio")),
+        ({"requirements/test-django-3.2.txt": "trio\n"}, ("pytest", "trio")),
+    ],
+)  # fmt: skip
+def test_requirements_files_for_one_python_count_for_that_one(files: dict[str, str], expected: tuple[str, ...]) -> None:
+    assert project({"pyproject.toml": NAMED, **files}).requires == expected
