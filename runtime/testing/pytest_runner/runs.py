@@ -19,6 +19,7 @@ from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.channel import Received
 from runtime.testing.pytest_runner.plugin import InstalledPlugin, laid_out
 from runtime.testing.pytest_runner.records import Records, read_left, read_records
+from runtime.testing.pytest_runner.unnamed import unnamed_modules
 
 UNKNOWN = "[options of the repository that pytest does not know here: "
 REMOVED = "[options of the repository that were left out: "
@@ -57,8 +58,10 @@ def run_suite(
         nonlocal records
         records = read_records(results, received)
 
-    blocked = blocked_plugins(pytest_options(lambda name: read_left(workdir / name)))
+    options = pytest_options(lambda name: read_left(workdir / name))
+    blocked = blocked_plugins(options)
     setup = replace(setup, plugins=tuple(name for name in setup.plugins if name not in blocked))
+    selection = replace(selection, only=selection.only or unnamed_modules(workdir, options))
     with ExitStack() as stack:
         payload = _plugin_input(setup, selection, workers=not plugins, tolerant=restart)
         every = [Plugin(_PLUGIN, "suite", payload, read), *plugins]
