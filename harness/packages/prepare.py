@@ -33,7 +33,7 @@ from runtime.trees import Runtime, provisioned
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 3
+GOLD_VERSION = 4
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 

@@ -207,7 +207,7 @@ def test_a_required_plugin_that_is_too_old_is_told_as_plain_pytest_would(with_pl
 CASE = "import unittest\nclass Numbers(unittest.TestCase):\n    def test_one(self): self.assertEqual(1, 1)\n"
 
 
-@pytest.mark.parametrize("path", ["test.py", "tests.py", "tests/all.py", "pkg/tests/numbers.py"])
+@pytest.mark.parametrize("path", ["test.py", "tests.py", "tests/all.py", "pkg/tests/figures.py"])
 def test_tests_under_a_name_that_no_pattern_matches_run_where_there_are_no_others(suite, path: str) -> None:
     report = suite({path: CASE, "pkg/__init__.py": "", "tests/helper.py": "ONE = 1\n"})
     assert statuses(report) == {f"{path}::Numbers::test_one": "passed"}
