@@ -10,13 +10,19 @@ from cli.output import console, print_json, spinner, table
 from host.settings import load_settings
 from models.errors import RepositoryError
 from repos.clones import cached_clone
-from repos.index import IndexCache, RepositoryIndex, build_index
+from repos.index import AffectedTest, IndexCache, IndexedFile, RepositoryIndex, build_index
 from repos.sources import GitSource
 
 
 def index(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A git repository; its files are not touched.")],
     at: Annotated[str, typer.Option("--at", metavar="REV", help="The revision to index.")] = "HEAD",
+    affected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--affected", metavar="FILE", help="Only print the tests that a change of FILE may break, and why."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print files, symbols and their relations as JSON.")] = False,
 ) -> None:
     """Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again."""
@@ -29,12 +35,37 @@ def index(
         except RepositoryError as error:
             raise RepositoryError(f"{path}: no commit {at!r}") from error
         found = build_index(source, IndexCache(cache / "index"))
-        description = described(found) if as_json else None
-        summary = summarised(found)
-    if description is not None:
+        tests = _affected(found, affected) if affected else None
+        description = described(found) if as_json and not affected else None
+        summary = summarised(found) if not affected else []
+    if tests is not None:
+        _print_affected(tests, as_json=as_json)
+    elif description is not None:
         print_json(description)
     else:
         _print(found, summary, time.perf_counter() - started)
+
+
+def _affected(index: RepositoryIndex, paths: list[str]) -> list[AffectedTest]:
+    """The tests that changes of some files may break, each once. Raises RepositoryError for a missing file."""
+    found: dict[str, AffectedTest] = {}
+    for path in paths:
+        if path not in index:
+            raise RepositoryError(f"{path}: not a text file of {index.revision[:10]}; give its path in the repository")
+        for test in index.affected_tests(path):
+            found.setdefault(test.path, test)
+    return sorted(found.values())
+
+
+def _print_affected(tests: list[AffectedTest], *, as_json: bool) -> None:
+    if as_json:
+        print_json([test._asdict() for test in tests])
+    else:
+        table("affected tests", ["test file", "found by", "through"], [(t.path, t.how, t.through) for t in tests])
+
+
+def _is_code(file: IndexedFile) -> bool:
+    return file.kind == "production" and file.language is not None
 
 
 def described(index: RepositoryIndex) -> dict[str, Any]:
@@ -55,6 +86,7 @@ def described(index: RepositoryIndex) -> dict[str, Any]:
                 "imports": [edge._asdict() for edge in index.import_edges(path)],
                 "imported_by": index.importers(path),
                 "tests": index.tests_of(path) if file.kind == "production" else (),
+                "affected_tests": [test._asdict() for test in index.affected_tests(path)] if _is_code(file) else [],
                 "exercises": index.exercised_by(path) if file.is_test else (),
                 "changes": index.history.changes(path),
                 "changed_with": dict(index.history.changed_with(path).most_common(10)),

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.mining.layouts import layouts_of
 from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import task_text
 from repos.git import Git
-from repos.index.paths import kind_of
+from repos.index.suite_layout import SuiteLayout
 from repos.index.symbols import symbols
 
 MOST_FILES = 5
@@ -29,22 +30,24 @@ def items(git: Git, most: int) -> list[RetrievalItem]:
     """The latest `most` commits with one parent, 1 to 5 changed files, a subject of at least three words, and a changed
     production file that the parent has; the latest first."""
     found: list[RetrievalItem] = []
-    for record in read_log(git):
+    records = read_log(git)
+    layouts = layouts_of(git, records)
+    for record in records:
         if len(found) == most:
             break
-        gold = _gold(record)
+        gold = _gold(record, layouts(record))
         if gold and (task := task_text(record.message)):
             found.append(RetrievalItem(record.sha, record.parents[0], task, gold))
     return found
 
 
-def _gold(record: LogRecord) -> tuple[str, ...]:
+def _gold(record: LogRecord, layout: SuiteLayout) -> tuple[str, ...]:
     if len(record.parents) != 1 or not 1 <= len(record.changes) <= MOST_FILES:
         return ()
     if len(record.subject.split()) < FEWEST_WORDS:
         return ()
     changed = {change.old_path for change in record.changes if change.old_path and change.regular}
-    return tuple(sorted(path for path in changed if kind_of(path) == "production"))
+    return tuple(sorted(path for path in changed if layout.kind_of(path) == "production"))
 
 
 def gold_symbols(git: Git, item: RetrievalItem) -> dict[str, frozenset[str]]:

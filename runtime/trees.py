@@ -10,7 +10,7 @@ from host.throwaway import discard
 from models.errors import InfrastructureError
 from models.suite import SuiteReport
 from repos.git import Git
-from repos.index.paths import is_test_path
+from repos.layouts import layout_at
 from repos.trees import files_and_links, make_links, overlay
 from runtime.environments import Installation, own_plugins, scripts_of, start_up
 from runtime.installs import BuildFailed, Provisioned, Runtime, install, project_in, provisioned
@@ -56,10 +56,11 @@ def checked_out(git: Git, commit: str, scratch: Path) -> Iterator[Path]:
 
 def install_tests(git: Git, commit: str, tree: Path) -> None:
     """Replace the tree's tests by those of `commit`: its test files and links are written, all others removed."""
-    entries = {e.path: e for e in git.tree(commit) if is_test_path(e.path) and e.mode != "160000"}
+    layout = layout_at(git, commit)
+    entries = {e.path: e for e in git.tree(commit) if layout.is_test(e.path) and e.mode != "160000"}
     contents = git.blobs(sorted({entry.blob for entry in entries.values()}))
     files = {path: (contents[e.blob], e.mode == "100755") for path, e in entries.items() if e.mode != "120000"}
-    gone = {path: None for path, link in files_and_links(tree) if is_test_path(path) and (link or path not in files)}
+    gone = {path: None for path, link in files_and_links(tree) if layout.is_test(path) and (link or path not in files)}
     overlay(tree, {**gone, **files})
     goals = {p: contents[e.blob].decode(errors="surrogateescape") for p, e in entries.items() if e.mode == "120000"}
     make_links(tree, goals)

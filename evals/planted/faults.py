@@ -9,7 +9,6 @@ from itertools import islice
 from evals.planted.contexts import without_file, without_symbol
 from evals.planted.edits import broken, halved, misquoted
 from evals.planted.planner import CorruptEdits, Plan, PlantedPlanner, as_coded, replaced, right_plan, without
-from harness.packages.gold_patch import side_of
 from harness.planners import GoldPlanner
 from harness.runs.attempt import InstanceContext
 from models.attribution import Label
@@ -154,7 +153,7 @@ class _FaultGenerator:
     def mislead(self) -> Iterator[Fault]:
         for number, step in enumerate(self.plan.steps()):
             path = step.targets[0].path
-            if side_of(path) != "production":
+            if self.gold.gold.side_of(path) != "production":
                 continue
             if self.kind is FaultKind.STEP_DROPPED:
                 yield self.fault(_named(step), self.plan.altered(without([step])))
@@ -177,7 +176,7 @@ class _FaultGenerator:
 
     def miscode(self) -> Iterator[Fault]:
         for step in self.plan.steps():
-            if side_of(step.targets[0].path) != "production":
+            if self.gold.gold.side_of(step.targets[0].path) != "production":
                 continue
             for corrupt in self._corruptions(step):
                 yield self.fault(_named(step), self.plan, corrupt)
@@ -226,7 +225,7 @@ class _FaultGenerator:
             entry.path for entry in self.instance_context.package.git.tree(self.instance_context.instance.base_commit)
         ]
         paths = [path for path in dict.fromkeys([*shown, *tree]) if path in tree and path.endswith(".py")]
-        return [path for path in paths if side_of(path) == "production" and path not in touched]
+        return [path for path in paths if self.gold.gold.side_of(path) == "production" and path not in touched]
 
     def _elsewhere(self, step: PlanStep, number: int) -> Iterator[Target]:
         """Places that the gold patch leaves unchanged: another symbol of the file, or another file, alternating."""

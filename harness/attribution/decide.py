@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from harness.attribution.coverage import unseen
 from harness.attribution.experiments import AttributionExperiments
 from harness.attribution.steps import PlannedStep, planned_steps
-from harness.packages.gold_patch import side_of
 from models.attribution import Attribution, CodePlace, Evidence, Label, attributable
 from models.files import Overlay
 from models.outcomes import OutcomeKind
@@ -142,7 +141,9 @@ class _Case:
 
     def _misaligned(self) -> bool:
         """Whether the plan has nothing in common with the gold patch, and creates no file that could replace one."""
-        targets = [t for each in self.steps for t in each.step.targets if side_of(t.path) == "production"]
+        targets = [
+            t for each in self.steps for t in each.step.targets if self.lab.gold.gold.side_of(t.path) == "production"
+        ]
         made = any(_creates(target) for target in self.foreign)
         makes = any(_creates(target) for step in self.missing for target in step.targets)
         return not (made and makes) and not any(self.lab.gold.reaches(target) for target in targets)
@@ -151,7 +152,11 @@ class _Case:
     def foreign(self) -> list[Target]:
         """Targets of any step in production code where the gold patch changes nothing."""
         targets = dict.fromkeys(target for each in self.steps for target in each.step.targets)
-        return [target for target in targets if side_of(target.path) == "production" and not self._known(target)]
+        return [
+            target
+            for target in targets
+            if self.lab.gold.gold.side_of(target.path) == "production" and not self._known(target)
+        ]
 
     def _known(self, target: Target) -> bool:
         return self.lab.gold.reaches(target) or not self.planned

@@ -37,6 +37,8 @@ from models.errors import (
 from models.outcomes import OutcomeKind, Validation
 from models.protocols import Recorder
 from models.suite import SuiteReport
+from repos.index.suite_layout import SuiteLayout
+from repos.layouts import layout_at
 from store.keys import digest
 
 
@@ -199,7 +201,7 @@ class Attempt:
     def measure(self, done: AttemptResult, verdict: Validation) -> None:
         """Measure the tests that a model wrote. Errors here do not affect the verdict."""
         wanted = self.context.measure_tests and self.by_model
-        if not wanted or not measurable(done.changes, verdict.kind):
+        if not wanted or not measurable(done.changes, verdict.kind, self._layout()):
             return
         try:
             self.executor.measure(lambda: self._measurement(done))
@@ -207,6 +209,11 @@ class Attempt:
             self.executor.logger.warning("%s: its own tests were not measured: %s", self.assignment.label, error)
         except Exception:  # the verdict stands without a measurement
             self.executor.logger.exception("%s: a bug of the measurement of tests", self.assignment.label)
+
+    def _layout(self) -> SuiteLayout:
+        instance_context = self.assignment.instance_context
+        instance = instance_context.instance
+        return layout_at(instance_context.package.git, instance.commit, instance.base_commit)
 
     def _measurement(self, done: AttemptResult) -> str:
         store, instance_context = self.context.store, self.assignment.instance_context

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from harness.mining.layouts import layouts_of
 from harness.mining.log import LogRecord, read_log
 from harness.mining.messages import MessageFault, fault, task_text
 from harness.mining.planning_types import planning_types
@@ -13,6 +14,7 @@ from models.manifest import Commit, DropReason, MiningFunnel
 from models.mining import MiningRules
 from repos.changed_symbols import changed_symbols
 from repos.git import Git
+from repos.index.suite_layout import SuiteLayout
 
 __all__ = ["MessageFault", "Mined", "add_symbols", "mine", "task_text"]
 
@@ -49,17 +51,19 @@ def mine(
     kept: list[Commit] = []
     aside: list[tuple[LogRecord, MessageFault]] = []
     dropped: list[tuple[str, DropReason]] = []
-    for record in read_log(git):
-        if reason := drop_reason(record, rules):
+    records = read_log(git)
+    layouts = layouts_of(git, records)
+    for record in records:
+        if reason := drop_reason(record, rules, layouts(record)):
             dropped.append((record.sha, reason))
         elif problem := fault(record.message, rules.min_words):
             aside.append((record, problem))
         else:
-            kept.append(_commit(record))
+            kept.append(_commit(record, layouts(record)))
     mined = Mined(
         _funnel(kept, len(aside), dropped),
         tuple(kept),
-        tuple(_commit(record, needs_message=True) for record, _ in aside),
+        tuple(_commit(record, layouts(record), needs_message=True) for record, _ in aside),
         tuple(dropped),
         tuple((record.sha, problem) for record, problem in aside),
     )
@@ -104,8 +108,8 @@ def _funnel(kept: Sequence[Commit], aside: int, dropped: Sequence[tuple[str, Dro
     )
 
 
-def _commit(record: LogRecord, *, needs_message: bool = False) -> Commit:
-    changes = as_changes(record)
+def _commit(record: LogRecord, layout: SuiteLayout, *, needs_message: bool = False) -> Commit:
+    changes = as_changes(record, layout)
     return Commit(
         sha=record.sha,
         parent=record.parents[0],

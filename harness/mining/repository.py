@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 from harness.mining import licenses
 from harness.mining.metadata import Metadata, from_pyproject, from_setup_cfg, from_setup_py
 from repos.git import Git, TreeEntry
-from repos.index.paths import PYTHON, is_test_path, kind_of
+from repos.index.paths import PYTHON
+from repos.index.suite_layout import SuiteLayout
+from repos.layouts import layout_at
 
 DEFENSIVE_FRAMEWORK = "defensive-framework"  # keeps a process alive: catch-alls and silent fallbacks
 SIZE_OUT_OF_RANGE = "size-out-of-range"  # production code outside LINES_OF_CODE
@@ -62,15 +64,17 @@ class RepositoryFacts:
 
 def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> RepositoryFacts:
     """Facts of a repository at a commit. `name` is its own, `source` the path or URL of its origin."""
-    files = [entry for entry in git.tree(git.resolve(commit)) if entry.mode in _REGULAR_MODES]
+    commit = git.resolve(commit)
+    files = [entry for entry in git.tree(commit) if entry.mode in _REGULAR_MODES]
+    layout = layout_at(git, commit)
     metadata = _metadata(git, files)
-    lines = _lines_of_code(git, files)
+    lines = _lines_of_code(git, files, layout)
     owner = _OWNER.fullmatch(source)
     flags = {
         DEFENSIVE_FRAMEWORK: is_defensive_framework(name, metadata),
         SIZE_OUT_OF_RANGE: not LINES_OF_CODE[0] <= lines <= LINES_OF_CODE[1],
-        NO_PYTHON: not any(e.path.endswith(PYTHON) and kind_of(e.path) == "production" for e in files),
-        NO_TESTS: not any(kind_of(entry.path) == "test" for entry in files),
+        NO_PYTHON: not any(e.path.endswith(PYTHON) and layout.kind_of(e.path) == "production" for e in files),
+        NO_TESTS: not any(layout.kind_of(entry.path) == "test" for entry in files),
     }
     return RepositoryFacts(
         license=licenses.from_metadata(metadata.license, metadata.classifiers) or _license_file(git, files),
@@ -103,8 +107,8 @@ def _metadata(git: Git, files: list[TreeEntry]) -> Metadata:
     return found
 
 
-def _lines_of_code(git: Git, files: list[TreeEntry]) -> int:
-    blobs = [entry.blob for entry in files if kind_of(entry.path) == "production" and not is_test_path(entry.path)]
+def _lines_of_code(git: Git, files: list[TreeEntry], layout: SuiteLayout) -> int:
+    blobs = [entry.blob for entry in files if layout.kind_of(entry.path) == "production"]
     contents = git.blobs(sorted(set(blobs)))
     count = {blob: sum(1 for line in content.splitlines() if line.strip()) for blob, content in contents.items()}
     return sum(count[blob] for blob in blobs)

@@ -11,7 +11,8 @@ from repos import text as texts
 from repos.diffs import FileDiff, git_patch
 from repos.edit_paths import check_path
 from repos.git import Git
-from repos.index.paths import is_test_path, kind_of
+from repos.index.suite_layout import PLAIN, SuiteLayout
+from repos.layouts import layout_at
 
 _REGULAR = ("100644", "100755", "100664")
 _ABSENT = "000000"
@@ -47,7 +48,7 @@ class GoldPatch:
     """A commit's change. `production` includes other files that tests may depend on (`pyproject.toml`).
 
     `tests` are test code and data. `ignored` are changes that no edit can make, in files that are not code, each with
-    its reason.
+    its reason. `layout` is that of the repository's tests at the commit or at its parent.
     """
 
     commit: str
@@ -55,6 +56,11 @@ class GoldPatch:
     production: tuple[GoldFileChange, ...]
     tests: tuple[GoldFileChange, ...]
     ignored: tuple[tuple[str, str], ...] = ()
+    layout: SuiteLayout = PLAIN
+
+    def side_of(self, path: str) -> FileRole:
+        """The side of the commit that a file would belong to."""
+        return side_of(path, self.layout)
 
     @property
     def identity(self) -> str:
@@ -81,13 +87,14 @@ def read_gold_patch(git: Git, commit: str, parent: str | None = None) -> GoldPat
     entries = list(_entries(git, parent, commit))
     wanted = {blob for entry in entries for blob, mode in entry.sides() if mode in _REGULAR}
     blobs = git.blobs(sorted(wanted))
+    layout = layout_at(git, commit, parent)
     changes: list[GoldFileChange] = []
     ignored: list[tuple[str, str]] = []
     for entry in entries:
         try:
-            changes += _split_by_side(_change(entry, blobs))
+            changes += _split_by_side(_change(entry, blobs, layout), layout)
         except EditError as error:
-            if "other" not in {kind_of(path) for path in (entry.path, entry.old_path) if path}:
+            if "other" not in {layout.kind_of(path) for path in (entry.path, entry.old_path) if path}:
                 raise UnsupportedChange(f"commit {commit[:12]}: {error}") from error
             ignored.append((entry.path, str(error)))
     return GoldPatch(
@@ -96,6 +103,7 @@ def read_gold_patch(git: Git, commit: str, parent: str | None = None) -> GoldPat
         tuple(change for change in changes if change.side != "test"),
         tuple(change for change in changes if change.side == "test"),
         tuple(ignored),
+        layout,
     )
 
 
@@ -128,12 +136,12 @@ def _entries(git: Git, parent: str, commit: str) -> Iterator[_Entry]:
         yield _Entry(path, old_path, old_mode, new_mode, old_blob, new_blob)
 
 
-def _change(entry: _Entry, blobs: dict[str, bytes]) -> GoldFileChange:
+def _change(entry: _Entry, blobs: dict[str, bytes], layout: SuiteLayout) -> GoldFileChange:
     for path in (entry.path, entry.old_path):
         if path is not None:
             check_path(path)
     before, after = (_content(entry.path, blob, mode, blobs) for blob, mode in entry.sides())
-    return GoldFileChange(entry.path, before, after, side_of(entry.path), entry.old_path)
+    return GoldFileChange(entry.path, before, after, side_of(entry.path, layout), entry.old_path)
 
 
 def _content(path: str, blob: str, mode: str, blobs: dict[str, bytes]) -> FileContent | None:
@@ -144,17 +152,17 @@ def _content(path: str, blob: str, mode: str, blobs: dict[str, bytes]) -> FileCo
     return FileContent(texts.decode(blobs[blob], path), executable=mode == "100755")
 
 
-def side_of(path: str) -> FileRole:
+def side_of(path: str, layout: SuiteLayout = PLAIN) -> FileRole:
     """The side of a commit that a file belongs to; data next to the tests belongs to them."""
-    kind = kind_of(path)
-    return "test" if kind == "other" and is_test_path(path) else kind
+    kind = layout.kind_of(path)
+    return "test" if kind == "other" and layout.is_test(path) else kind
 
 
-def _split_by_side(change: GoldFileChange) -> list[GoldFileChange]:
+def _split_by_side(change: GoldFileChange, layout: SuiteLayout) -> list[GoldFileChange]:
     """The change itself; a rename from one side to the other as a deletion and a creation."""
-    if change.old_path is None or side_of(change.old_path) == change.side:
+    if change.old_path is None or side_of(change.old_path, layout) == change.side:
         return [change]
-    gone = GoldFileChange(change.old_path, change.before, None, side_of(change.old_path))
+    gone = GoldFileChange(change.old_path, change.before, None, side_of(change.old_path, layout))
     return [gone, replace(change, before=None, old_path=None)]
 
 

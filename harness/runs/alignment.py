@@ -5,15 +5,17 @@ penalises too many as well as too few. Order is the share of the gold plan's dep
 same order (one step for both counts), among the pairs that the plan contains.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 
-from harness.packages.gold_patch import FileRole, GoldPatch, side_of
+from harness.packages.gold_patch import FileRole, GoldPatch
 from harness.planners.gold_plan import GoldPlan, derive_plan
 from models.alignment import Alignment
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from repos.index.symbols import IMPORTS, MODULE, base_name
 
 SymbolPlace = tuple[str, str | None]
+Counts = Callable[[str], bool]
+"""Whether a path is on the side that is compared."""
 
 
 def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Alignment:
@@ -26,15 +28,19 @@ def align(meta: MetaPlan, part_plans: Sequence[PartPlan], gold: GoldPatch) -> Al
     """
     derived = derive_plan(gold)
     side = _side(gold)
-    ours = _steps(meta, part_plans, side)
-    theirs = _steps(derived.meta, [*derived.part_plans.values(), *derived.test_plans.values()], side)
+
+    def counts(path: str) -> bool:
+        return gold.side_of(path) == side
+
+    ours = _steps(meta, part_plans, counts)
+    theirs = _steps(derived.meta, [*derived.part_plans.values(), *derived.test_plans.values()], counts)
     planned: set[SymbolPlace] = set().union(*ours)
     wanted: set[SymbolPlace] = set().union(*theirs)
     files = _f1({path for path, _ in planned}, {path for path, _ in wanted})
     symbols = {place for place in wanted if _is_name(place[1])}
     as_wholes = {path for path, _ in wanted} - {path for path, _ in symbols}
     named = {place for place in planned if _is_name(place[1]) and place[0] not in as_wholes}
-    order = _order(ours, _dependent_pairs(derived, side))
+    order = _order(ours, _dependent_pairs(derived, counts))
     return Alignment(
         files=files,
         symbols=_f1(named, symbols) if symbols else files,
@@ -59,30 +65,30 @@ def _f1(planned: Set[object], wanted: Set[object]) -> float:
     return 2 * len(planned & wanted) / (len(planned) + len(wanted))
 
 
-def _steps(meta: MetaPlan, plans: Sequence[PartPlan], side: FileRole) -> list[set[SymbolPlace]]:
+def _steps(meta: MetaPlan, plans: Sequence[PartPlan], counts: Counts) -> list[set[SymbolPlace]]:
     """The places that each step targets, in the order in which the steps are taken."""
     steps: list[set[SymbolPlace]] = []
     for part in meta.in_order():
         taken = [step.targets for plan in plans if plan.part_id == part.id for step in plan.in_order()]
-        steps += [set(_places(targets, side)) for targets in taken or [part.targets]]
+        steps += [set(_places(targets, counts)) for targets in taken or [part.targets]]
     return steps
 
 
-def _places(targets: Sequence[Target], side: FileRole) -> Iterator[SymbolPlace]:
+def _places(targets: Sequence[Target], counts: Counts) -> Iterator[SymbolPlace]:
     for target in targets:
         symbol = base_name(target.symbol) if target.symbol else None
         for path in (target.path, target.new_path):
-            if path is not None and side_of(path) == side:
+            if path is not None and counts(path):
                 yield path, symbol
 
 
-def _dependent_pairs(derived: GoldPlan, side: FileRole) -> list[tuple[set[SymbolPlace], set[SymbolPlace]]]:
+def _dependent_pairs(derived: GoldPlan, counts: Counts) -> list[tuple[set[SymbolPlace], set[SymbolPlace]]]:
     """Pairs of the gold plan: places of a part or step, and places of one that depends on it."""
     pairs = []
     nodes: list[tuple[MetaPlanPart, ...] | tuple[PlanStep, ...]] = [derived.meta.parts]
     nodes += [plan.steps for plan in derived.part_plans.values()]
     for group in nodes:
-        places = {node.id: set(_places(node.targets, side)) for node in group}
+        places = {node.id: set(_places(node.targets, counts)) for node in group}
         pairs += [(places[first], places[node.id]) for node in group for first in node.depends_on]
     return [(first, then) for first, then in pairs if first and then]
 

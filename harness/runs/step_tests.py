@@ -18,7 +18,9 @@ from host.throwaway import discard
 from models.errors import InfrastructureError
 from models.manifest import Instance
 from models.suite import SuiteEnd, SuiteReport
-from repos.index.paths import PYTHON, is_documentation, is_test_path
+from repos.index.paths import PYTHON, is_documentation
+from repos.index.suite_layout import PLAIN, SuiteLayout
+from repos.layouts import layout_at
 from repos.trees import files_and_links
 from runtime.testing import Selection
 from runtime.trees import BuildFailed, Provisioned, Runtime, install, run_tests
@@ -50,41 +52,47 @@ class StepTests:
     fallback: tuple[str, ...]
     index: "RepositoryIndex | None" = None
     keep: ReportCache = run_anew
+    layout: SuiteLayout = PLAIN
 
     def run(self, changed: Collection[str], patch: str) -> SuiteReport | None:
         """Run the tests that changed files may break; None if there are none. `patch` is the whole change so far.
 
         Raises InfrastructureError when the sandbox fails.
         """
-        files = self.affected(changed)
-        if not files:
+        found = self.affected(changed)
+        if not found:
             return None
+        files = tuple(found)
         limits = self.runtime.limits.model_dump(mode="json")
         key = digest("step-tests", self.instance.base_commit, self.instance.environment, patch, files, limits)
         report = self.keep(key, lambda: self._run(files))
         unsteady = {each.id for each in self.instance.excluded}
-        return report.model_copy(update={"cases": {i: c for i, c in report.cases.items() if i not in unsteady}})
+        cases = {i: c for i, c in report.cases.items() if i not in unsteady}
+        how = "; ".join(f"{path}: {reason}" for path, reason in found.items())
+        return report.model_copy(update={"cases": cases, "output": f"[affected tests: {how}]\n{report.output}"})
 
-    def affected(self, changed: Collection[str]) -> tuple[str, ...]:
-        """Test files that changed files may break, sorted: themselves, those that exercise them, or the fallback."""
+    def affected(self, changed: Collection[str]) -> dict[str, str]:
+        """Test files that changed files may break, sorted, each with how it was found: themselves, those that exercise
+        them, or the fallback."""
         there = sorted(path for path, link in files_and_links(self.tree) if not link and path.endswith(PYTHON))
-        tests = [path for path in there if _holds_tests(path)]
-        found = {path for path in changed if path in tests}
+        tests = [path for path in there if self.layout.holds_tests(path)]
+        found = {path: "changed" for path in changed if path in tests}
         code = [path for path in changed if path not in found and not is_documentation(path)]
         for path in code:
             exercising = self._exercising(path, tests, there)
-            found.update(exercising or (test for test in self.fallback if test in tests))
-        return tuple(sorted(found))
+            unknown = {test: f"no test of {path} is known" for test in self.fallback if test in tests}
+            found = {**(exercising or unknown), **found}
+        return dict(sorted(found.items()))
 
-    def _exercising(self, path: str, tests: Collection[str], there: Collection[str]) -> set[str]:
+    def _exercising(self, path: str, tests: Collection[str], there: Collection[str]) -> dict[str, str]:
         if PurePosixPath(path).name == "conftest.py":
             folder = PurePosixPath(path).parent
-            return {test for test in tests if PurePosixPath(test).is_relative_to(folder)}
-        if self.index is not None and path in self.index.paths():
-            known = set(self.index.tests_of(path)) & set(tests)
+            return {test: f"below {path}" for test in tests if PurePosixPath(test).is_relative_to(folder)}
+        if self.index is not None and path in self.index:
+            known = {each.path: each.why for each in self.index.affected_tests(path) if each.path in tests}
             if known:
                 return known
-        return _importers(self.tree, path, there) & set(tests)
+        return dict.fromkeys(_importers(self.tree, path, there) & set(tests), "import")
 
     def _run(self, files: tuple[str, ...]) -> SuiteReport:
         with _copied(self.tree, self.runtime.scratch) as copy:
@@ -112,12 +120,8 @@ def step_tests(
     limits = runtime.limits.model_copy(update={"wall_seconds": min(seconds, runtime.limits.wall_seconds)})
     with package.provisioned(runtime, instance) as provided:
         fallback = tuple(sorted({test.split("::")[0] for test in instance.pass_to_pass}))
-        yield StepTests(replace(runtime, limits=limits), tree, provided, instance, fallback, index, keep)
-
-
-def _holds_tests(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return is_test_path(path) and name.endswith(".py") and (name.startswith("test") or name.endswith("_test.py"))
+        layout = layout_at(package.git, instance.base_commit)
+        yield StepTests(replace(runtime, limits=limits), tree, provided, instance, fallback, index, keep, layout)
 
 
 def _importers(tree: Path, path: str, there: Iterable[str]) -> set[str]:

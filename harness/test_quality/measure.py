@@ -17,7 +17,7 @@ from models.manifest import Instance
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from models.test_quality import Mutant, MutantOutcome, TestQuality
 from repos import text as texts
-from repos.index.paths import is_test_path
+from repos.layouts import layout_at
 from repos.trees import overlay
 from runtime.testing import Lines, Selection, runner_of
 from runtime.testing.failures import how_first, how_it_fails
@@ -66,8 +66,9 @@ def quality_of_tests(
     `patch` and others in `tests` are ignored. Only tests in the files of `tests` count. Raises EnvironmentFault,
     WheelError and InfrastructureError; failures of the code under test are in the result.
     """
-    production = {path: content for path, content in patch.items() if not is_test_path(path)}
-    files = {path: content for path, content in tests.items() if is_test_path(path)}
+    layout = layout_at(package.git, instance.commit, instance.base_commit)
+    production = {path: content for path, content in patch.items() if not layout.is_test(path)}
+    files = {path: content for path, content in tests.items() if layout.is_test(path)}
     modules = tuple(sorted(path for path, content in files.items() if content is not None and path.endswith(".py")))
     if not modules:
         return TestQuality(note="there are no tests to measure")

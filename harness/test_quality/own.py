@@ -6,7 +6,7 @@ from models.files import Overlay
 from models.outcomes import OutcomeKind
 from models.protocols import Recorder, Stage
 from models.test_quality import TestQuality
-from repos.index.paths import is_test_path
+from repos.index.suite_layout import PLAIN, SuiteLayout
 from store.runs import RawStore
 from store.runs.measurements import MEASURED
 from store.runs.supplements import SupplementStore
@@ -14,10 +14,10 @@ from store.runs.supplements import SupplementStore
 _JUDGED = frozenset({OutcomeKind.PASSED, OutcomeKind.TESTS_FAILED, OutcomeKind.REGRESSION})
 
 
-def measurable(changes: Overlay, verdict: OutcomeKind) -> bool:
+def measurable(changes: Overlay, verdict: OutcomeKind, layout: SuiteLayout = PLAIN) -> bool:
     """Whether changes include tests, and the hidden tests ran to their end on them."""
     return verdict in _JUDGED and any(
-        content is not None and path.endswith(".py") and is_test_path(path) for path, content in changes.items()
+        content is not None and path.endswith(".py") and layout.is_test(path) for path, content in changes.items()
     )
 
 

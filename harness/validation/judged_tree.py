@@ -17,7 +17,8 @@ from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
-from repos.index.paths import is_test_path
+from repos.index.suite_layout import SuiteLayout
+from repos.layouts import layout_at
 from repos.trees import files_and_links, overlay
 from runtime.environments import Installation, installed_modules, valid_entry_points
 from runtime.testing import PYTEST, GuardEvent, Seen, Selection, SuiteSetup, file_of, runner_of
@@ -77,13 +78,16 @@ class JudgedTree:
         run = self._run(restart=not self.changes)
         if not self.changes or not PYTEST.refused_options(run.report):
             return run
-        # The runner is restarted without the repository's options only if that also happens without the candidate.
+        # Options of the repository are left out only if the runner does not know the same ones without the candidate.
         gold = self.at(self.instance.commit)._run(restart=True)
-        return self._run(restart=True) if PYTEST.restarted(gold.report) else run
+        if not PYTEST.restarted(gold.report):
+            return run
+        again = self._run(restart=True)
+        return again if again.report.output.splitlines()[:1] == gold.report.output.splitlines()[:1] else run
 
     def _run(self, *, restart: bool) -> JudgedRun:
         with self._laid_out() as (tree, setup):
-            hidden = sorted(path for path, link in files_and_links(tree) if is_test_path(path) and not link)
+            hidden = sorted(path for path, link in files_and_links(tree) if self._layout.is_test(path) and not link)
             wrong = self._add_sentinels(tree)
             runner = runner_of(setup)
             guard = runner.guard(self.runtime.sandbox, tree, hidden)
@@ -143,14 +147,14 @@ class JudgedTree:
         """Apply the changes to production files to the base, and replace all tests by the commit's."""
         git, runtime = self.package.git, self.runtime
         before = frozenset(path for path, _ in files_and_links(tree))
-        production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
+        production = {path: content for path, content in self.changes.items() if not self._layout.is_test(path)}
         overlay(tree, production)
         roots = {*project_in(tree).import_roots, *self._test_folders()}
         installed = installed_modules(self.provided.environment.prefix)
         refuse_stand_ins(before, production, roots, installed)
         refuse_foreign_configuration(git, self.instance, tree, production)
         # Before the hidden tests can be read.
-        installation = install(runtime, tree, self.provided, of_commit=not production)
+        installation = self._without_tests(install(runtime, tree, self.provided, of_commit=not production))
         refuse_stand_ins(before, installation.additions, roots, installed)
         refuse_stand_ins((), _importable(installation), (), installed)
         if production:
@@ -158,6 +162,12 @@ class JudgedTree:
         install_tests(git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
         return lay_over(runtime, tree, self.provided, installation)
+
+    def _without_tests(self, installation: Installation) -> Installation:
+        """An installation that writes none of the files that are tests here: it is laid over the hidden ones."""
+        layout = self._layout
+        additions = {path: file for path, file in installation.additions.items() if not layout.is_test(path)}
+        return replace(installation, additions=additions)
 
     def _refuse_foreign_plugins(self, tree: Path, installation: Installation) -> None:
         """Raise Tampered if a build registers other plugins of the runner than the commit's and its parent's do, unless
@@ -171,6 +181,11 @@ class JudgedTree:
                 if runner_plugins(install(self.runtime, other, self.provided, of_commit=True)) == plugins:
                     return
         raise Tampered("the build registers plugins of the test runner that neither the parent nor the commit has")
+
+    @property
+    def _layout(self) -> SuiteLayout:
+        """Which files are tests: by the configuration at the commit or at its parent, not by the candidate's."""
+        return layout_at(self.package.git, self.instance.commit, self.instance.base_commit)
 
     def _test_folders(self) -> set[str]:
         """Folders of the judging tests: the runner puts them on the import path."""

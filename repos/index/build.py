@@ -9,8 +9,10 @@ from repos.index.parse import GENERATED, MAX_BYTES, form_of, is_binary, parse_co
 from repos.index.pieces import Piece
 from repos.index.records import Outline, Record, Tokens
 from repos.index.repository import IndexedFile, RepositoryIndex
-from repos.index.source import RevisionSource
+from repos.index.source import RevisionSource, SourceEntry
+from repos.index.suite_layout import SuiteLayout, suite_layout
 from repos.index.symbols import language_of
+from repos.pytest_options import OPTION_FILES
 from store.index_cache import PieceKey, RecordKey
 
 _BATCH = 200
@@ -38,13 +40,20 @@ def build_index(
     if cache and store:
         cache.keep(fresh, store.added)
     records |= fresh
+    layout = _layout(source, entries)
     files = {}
     for entry in entries:
         key = keys[entry.path]
         record = records[key] if key[1] != GENERATED else _UNREAD
         if not record.binary:
-            files[entry.path] = IndexedFile(entry, language_of(entry.path), record, source)
-    return RepositoryIndex(source, files, cache)
+            files[entry.path] = IndexedFile(entry, language_of(entry.path), record, source, layout)
+    return RepositoryIndex(source, files, cache, layout)
+
+
+def _layout(source: RevisionSource, entries: Sequence[SourceEntry]) -> SuiteLayout:
+    blobs = {entry.path: entry.blob for entry in entries if entry.path in OPTION_FILES}
+    contents = dict(source.read(sorted(set(blobs.values())), MAX_BYTES)) if blobs else {}
+    return suite_layout(lambda name: contents[blobs[name]] if name in blobs else None)
 
 
 class _Store:

@@ -84,6 +84,12 @@ class ImportGraph:
             self._definitions[path, name] = self._follow(path, name, set())
         return self._definitions[path, name]
 
+    def module(self, importer: str, name: str) -> str | None:
+        """The file of a module as `importer` would name it; None if there is none."""
+        if importer not in self._outlines:
+            return None
+        return self._modules[self._outlines[importer][0]].resolve(importer, name)
+
     def bindings(self, path: str) -> Mapping[str, tuple[str, str]]:
         """Names bound by the imports of a file: name there -> (defining file, name in it).
 

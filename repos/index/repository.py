@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
+from repos.index.affected import AffectedTest, AffectedTests
 from repos.index.ancestry import history
 from repos.index.cache import IndexCache
 from repos.index.graph import ImportEdge, ImportGraph
@@ -12,10 +13,12 @@ from repos.index.history import History
 from repos.index.import_graph import wire
 from repos.index.overview import OverviewFile, overview
 from repos.index.parse import SETTINGS, form_of
-from repos.index.paths import is_ci, is_documentation, is_generated, is_test_path, kind_of
+from repos.index.paths import is_ci, is_documentation, is_generated
 from repos.index.records import ImportStatement, IndexedSymbol, Record
 from repos.index.references import References
 from repos.index.source import PastCommit, RevisionSource, SourceEntry
+from repos.index.suite_layout import PLAIN, SuiteLayout
+from repos.index.suite_plugins import suite_plugins
 from repos.index.symbols import base_name
 from repos.index.test_mapping import TestRelations
 
@@ -23,24 +26,33 @@ from repos.index.test_mapping import TestRelations
 class IndexedFile:
     """A text file. Its attributes are decoded, or read, on first use."""
 
-    def __init__(self, entry: SourceEntry, language: str | None, record: Record, source: RevisionSource) -> None:
+    def __init__(
+        self,
+        entry: SourceEntry,
+        language: str | None,
+        record: Record,
+        source: RevisionSource,
+        layout: SuiteLayout = PLAIN,
+    ) -> None:
         self.path, self.blob = entry
         self.language = language
         self.record = record
         self._source = source
+        self._layout = layout
 
     def __repr__(self) -> str:
         return f"IndexedFile({self.path!r})"
 
     @property
     def kind(self) -> Literal["production", "test", "other"]:
-        """The classification by path: production code, test code, or neither (vendored and minified code too)."""
-        return kind_of(self.path)
+        """The classification by path and by the configuration of the tests: production code, test code, or neither
+        (vendored and minified code too)."""
+        return self._layout.kind_of(self.path)
 
     @property
     def is_test(self) -> bool:
         """Whether the file, code or data, belongs to the tests."""
-        return is_test_path(self.path)
+        return self._layout.is_test(self.path)
 
     @property
     def is_documentation(self) -> bool:
@@ -119,10 +131,17 @@ _NOTED = 8
 class RepositoryIndex:
     """The index of a revision. Two indexes of one revision give equal results, whatever was cached."""
 
-    def __init__(self, source: RevisionSource, files: Mapping[str, IndexedFile], cache: IndexCache | None) -> None:
+    def __init__(
+        self,
+        source: RevisionSource,
+        files: Mapping[str, IndexedFile],
+        cache: IndexCache | None,
+        layout: SuiteLayout = PLAIN,
+    ) -> None:
         self._source = source
         self._files = dict(files)
         self._cache = cache
+        self.layout = layout
 
     @property
     def revision(self) -> str:
@@ -168,6 +187,10 @@ class RepositoryIndex:
         """Test files that exercise a file, the likeliest first."""
         return self._exercise.tests_of(path)
 
+    def affected_tests(self, path: str) -> tuple[AffectedTest, ...]:
+        """Test files that a change of a file may break, sorted by path, each with how it was found."""
+        return self._affected.of(path)
+
     def exercised_by(self, test: str) -> tuple[str, ...]:
         """Files outside the tests that a test file exercises, the likeliest first."""
         return self._exercise.exercised_by(test)
@@ -200,7 +223,18 @@ class RepositoryIndex:
 
     @cached_property
     def _exercise(self) -> TestRelations:
-        return TestRelations((path for path, file in self._files.items() if file.language), self._graph)
+        code = [path for path, file in self._files.items() if file.language]
+        return TestRelations(code, self._graph, self.layout)
+
+    @cached_property
+    def _affected(self) -> AffectedTests:
+        code = [path for path, file in self._files.items() if file.language]
+        declared = suite_plugins(lambda name: self._files[name].text.encode() if name in self._files else None)
+        return AffectedTests(code, self._graph, self.layout, self._exercise, self._texts, declared)
+
+    def _texts(self, paths: list[str]) -> dict[str, str]:
+        contents = dict(self._source.read([self._files[path].blob for path in paths]))
+        return {path: (contents[self._files[path].blob] or b"").decode("utf-8", "replace") for path in paths}
 
     @cached_property
     def _graph(self) -> ImportGraph:

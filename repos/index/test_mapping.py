@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from repos.index.graph import ImportGraph
-from repos.index.paths import is_test_path
+from repos.index.suite_layout import PLAIN, SuiteLayout
 
-_TEST_NAME = re.compile(r"(?:test_(?P<first>.+)|(?P<last>.+?)(?:_tests?|[.-](?:test|spec|test-d)))", re.IGNORECASE)
+_TEST_NAME = re.compile(
+    r"(?:test_(?P<first>.+)|(?P<last>.+?)(?:_tests?|_specs?|[.-](?:test|spec|test-d)))", re.IGNORECASE
+)
 
 
 def subject_of(path: str) -> str | None:
@@ -22,27 +24,32 @@ def subject_of(path: str) -> str | None:
 class TestRelations:
     """Tests and the files they exercise, in both directions."""
 
-    def __init__(self, code: Iterable[str], graph: ImportGraph) -> None:
+    def __init__(self, code: Iterable[str], graph: ImportGraph, layout: SuiteLayout = PLAIN) -> None:
         self._code = sorted(code)
         self._graph = graph
+        self._layout = layout
 
     def tests_of(self, path: str) -> tuple[str, ...]:
         """Test files that exercise a file: those named after it, then those that import it, then by path.
 
         If there is none, those nearest to it through the imports of other files.
         """
-        named = [test for test, files in self._named.items() if path in files]
+        named = self.named_after(path)
         importing = [other for other in self._graph.importers.get(path, ()) if other in self._tests]
         direct = {test: (test not in named, test) for test in (*named, *importing)}
         if direct:
             return tuple(sorted(direct, key=direct.__getitem__))
         return self._nearest(path)
 
+    def named_after(self, path: str) -> tuple[str, ...]:
+        """Test files that are named after a file."""
+        return tuple(test for test, files in self._named.items() if path in files)
+
     def exercised_by(self, test: str) -> tuple[str, ...]:
         """Files outside the tests that a test file exercises: those it is named after, then those from which it imports
         most, then by path."""
         named = self._named.get(test, ())
-        taken = {edge.path: len(edge.names) for edge in self._graph.edges(test) if not is_test_path(edge.path)}
+        taken = {edge.path: len(edge.names) for edge in self._graph.edges(test) if not self._layout.is_test(edge.path)}
         files = {*named, *taken}
         return tuple(sorted(files, key=lambda path: (path not in named, -taken.get(path, 0), path)))
 
@@ -57,7 +64,7 @@ class TestRelations:
 
     @cached_property
     def _tests(self) -> frozenset[str]:
-        return frozenset(path for path in self._code if is_test_path(path))
+        return frozenset(path for path in self._code if self._layout.is_test(path))
 
     @cached_property
     def _named(self) -> dict[str, tuple[str, ...]]:

@@ -14,11 +14,13 @@ from runtime.environments.findings import Findings, about_other_things, about_te
 from runtime.environments.imports import distributions, imported_by_documents, imported_modules
 from runtime.environments.malformed import as_written
 from runtime.environments.naming import NAMING, name_by_imports, read_other_names
+from runtime.environments.nox import read_nox
+from runtime.environments.plugins import read_plugins
 from runtime.environments.poetry import read_pipfile
 from runtime.environments.pyproject import read_pyproject
 from runtime.environments.requirement_files import read_requirement_files
-from runtime.environments.runners import read_nox, read_tox
 from runtime.environments.setuptools_files import read_setup_cfg, read_setup_py
+from runtime.environments.tox import read_tox
 from runtime.environments.tree import PathTree, is_test
 from runtime.testing import PYTEST
 
@@ -126,6 +128,7 @@ _REQUIREMENTS = (
     read_tox,
     read_nox,
     read_requirement_files,
+    read_plugins,
     pins.read_locks,
 )
 """Readers of files that give requirements only: other tools' files, runners, lists and locks."""
@@ -154,6 +157,7 @@ def _required(tree: PathTree, findings: Findings) -> tuple[str, ...]:
     runtime = _resolved(_parsed(findings.runtime), groups, own)
     tests = _resolved([*_parsed(findings.tests), *_members(wanted, groups)], groups, own)
     selected = [*runtime, *(r for r in tests if not _tool(canonicalize_name(r.name)))]
+    selected += _parsed(findings.plugins)  # tools included: the runner refuses to start without them
     selected += _imported(tree, findings, selected)
     if "pytest" not in {canonicalize_name(r.name) for r in selected}:
         selected.append(Requirement("pytest"))

@@ -28,6 +28,7 @@ class Findings:
     """Everything that the packaging files of one commit declare, in the order in which they were read.
 
     `groups` holds extras and dependency groups alike, by normalised name; `tests` what test runners always install;
+    `plugins` what the runner's own configuration requires;
     `mentioned` what is named for another purpose; `wanted` the groups that test runners name; `aliases` are further
     (normalised) names of the distribution.
     """
@@ -42,6 +43,7 @@ class Findings:
     groups: dict[str, list[str]] = field(default_factory=dict)
     extras: set[str] = field(default_factory=set)
     tests: list[str] = field(default_factory=list)
+    plugins: list[str] = field(default_factory=list)
     mentioned: list[str] = field(default_factory=list)
     wanted: set[str] = field(default_factory=set)
     pins: dict[str, set[str]] = field(default_factory=dict)

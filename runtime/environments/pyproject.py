@@ -1,11 +1,11 @@
 """Reading `pyproject.toml`: PEP 621, PEP 735, and the tables of poetry, flit, pdm, hatch, uv and setuptools."""
 
-import re
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from runtime.environments.findings import Findings, about_other_things, about_tests
+from runtime.environments.findings import Findings, about_other_things
+from runtime.environments.hatch import read_hatch
 from runtime.environments.malformed import as_written, readable, table, texts
 from runtime.environments.poetry import read_poetry
 from runtime.environments.requirement_files import read_requirements
@@ -91,15 +91,18 @@ def _tools(tool: dict[str, Any], tree: PathTree, findings: Findings) -> None:
     development = table(tool, "pdm", "dev-dependencies")
     for group in development:
         findings.add_group(group, texts(development, group))
-    findings.add_group("dev", texts(table(tool, "uv"), "dev-dependencies"))
-    as_written(_hatch, table(tool, "hatch"), findings)
+    for name in ("uv", "rye"):
+        findings.add_group("dev", texts(table(tool, name), "dev-dependencies"))
+    groups = texts(table(tool, "uv"), "default-groups")
+    findings.wanted.update(canonicalize_name(group) for group in groups if not about_other_things(group))
+    as_written(read_hatch, table(tool, "hatch"), findings)
+    as_written(read_hatch, tree.toml("hatch.toml"), findings)
     as_written(_setuptools, table(tool, "setuptools"), tree, findings)
     scm = table(tool, "setuptools_scm")
     findings.version_files += [scm[k] for k in ("write_to", "version_file") if isinstance(scm.get(k), str)]
     pdm_version = table(tool, "pdm", "version")
     if isinstance(pdm_version.get("write_to"), str):
         findings.version_files.append(f"src/{pdm_version['write_to']}")
-    as_written(_tox, table(tool, "tox"), findings)
 
 
 def _flit(flit: dict[str, Any], findings: Findings) -> None:
@@ -109,22 +112,6 @@ def _flit(flit: dict[str, Any], findings: Findings) -> None:
     extras = table(flit, "requires-extra")
     for extra in extras:
         findings.add_group(extra, texts(extras, extra), extra=True)
-
-
-def _hatch(hatch: dict[str, Any], findings: Findings) -> None:
-    environments = table(hatch, "envs")
-    for name in environments:
-        environment = table(environments, name)
-        testing = name == "default" or (about_tests(name) and not about_other_things(name))
-        for requirement in [*texts(environment, "dependencies"), *texts(environment, "extra-dependencies")]:
-            findings.install(requirement, testing=testing)
-        if testing:
-            findings.wanted.update(map(canonicalize_name, texts(environment, "features")))
-            findings.wanted.update(map(canonicalize_name, texts(environment, "dependency-groups")))
-    hook = table(hatch, "build", "hooks", "vcs")
-    findings.version_files += [hook[key] for key in ("version-file",) if isinstance(hook.get(key), str)]
-    for path in texts(table(hatch, "build", "targets", "wheel"), "packages"):
-        findings.roots.append(path.rpartition("/")[0])
 
 
 def _setuptools(setuptools: dict[str, Any], tree: PathTree, findings: Findings) -> None:
@@ -144,17 +131,3 @@ def _dynamic(listed: object, tree: PathTree) -> list[str]:
     for path in [files] if isinstance(files, str) else files:
         found += read_requirements(tree, path).requirements
     return found
-
-
-def _tox(tox: dict[str, Any], findings: Findings) -> None:
-    environments = {"testenv": table(tox, "env_run_base"), **table(tox, "env")}
-    for name, environment in environments.items():
-        if not isinstance(environment, dict):
-            continue
-        testing = not about_other_things(name)
-        for line in texts(environment, "deps"):
-            if not re.match(r"^-", line):
-                findings.install(line, testing=testing)
-        if testing:
-            for key in ("extras", "dependency_groups"):
-                findings.wanted.update(map(canonicalize_name, texts(environment, key)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from runtime.environments.findings import Findings, about_other_things, about_tests, parse
 from runtime.environments.tree import PathTree
+from runtime.environments.variants import limited, marker_of, pythons_of_path
 
 _FILE = re.compile(
     r"^(?:[^/]*requirements?[^/]*|(?:[^/]+/)?requirements?/[^/]+|[^/]+/[^/]*requirements?[^/]*)\.(?:txt|in)$"
@@ -57,6 +58,9 @@ def read_requirement_files(tree: PathTree, findings: Findings) -> None:
     """Add every requirements file. A `.txt` compiled from an `.in` next to it counts as pins, not as requirements."""
     declared = bool(findings.runtime or any(findings.groups.values()))
     names = set(tree.paths)
+    lists = [path for path in tree.paths if _FILE.match(path) and about_tests(path) and not about_other_things(path)]
+    plain = any(not pythons_of_path(path) for path in lists)
+    newest = max((found for path in lists for found in pythons_of_path(path)), default=(0, 0))
     for path in sorted(names):
         if not _FILE.match(path):
             continue
@@ -66,8 +70,11 @@ def read_requirement_files(tree: PathTree, findings: Findings) -> None:
             continue
         bare = re.fullmatch(r"requirements?\.(?:txt|in)", path) is not None and not declared
         testing = (about_tests(path) and not about_other_things(path)) or bare
+        versions = pythons_of_path(path)
+        marker = marker_of(versions) if plain else ""
+        testing = testing and (plain or not versions or newest in versions)
         for argument in [*found.requirements, *found.own]:
-            findings.install(argument, testing=testing)
+            findings.install(limited(argument, marker), testing=testing)
 
 
 def _pins(lines: list[str], findings: Findings) -> None:

@@ -82,7 +82,8 @@ class TestRunner(Protocol):
     ) -> SuiteReport:
         """Find and run the tests of the work tree at `workdir`.
 
-        Where it refuses options that the repository sets, it is started again without them, unless `restart` is off.
+        Options that the repository sets and the runner does not know are left out, unless `restart` is off: then it
+        refuses to start.
         """
         ...
 
@@ -91,7 +92,8 @@ class TestRunner(Protocol):
         ...
 
     def restarted(self, report: SuiteReport, /) -> bool:
-        """Whether a run was started again without the repository's options."""
+        """Whether a run went without options of the repository that the runner does not know. The first line of its
+        output names them."""
         ...
 
     def is_doctest(self, test: str, /) -> bool:

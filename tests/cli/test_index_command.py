@@ -37,3 +37,16 @@ def test_what_cannot_be_indexed_is_said_in_one_line(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_tests_that_a_change_may_break_are_listed_with_the_reason_of_each(tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "spans")
+    shown = cra("index", sample, "--affected", "src/spans/parse.py", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    told = json.loads(cra("index", sample, "--affected", "src/spans/parse.py", "--json", cwd=tmp_path).stdout)
+    assert told
+    assert {test["how"] for test in told} <= {"name", "import", "helper", "fixture", "hook", "string", "indirect"}
+    assert all(test["path"] in shown.stdout for test in told)
+    missing = cra("index", sample, "--affected", "nowhere.py", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert "nowhere.py" in missing.stderr

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from models.suite import CaseResult, SuiteReport
 from repos.index.paths import is_test_path
@@ -13,7 +13,7 @@ from runtime.testing.pytest_runner.guard import Guard
 from runtime.testing.pytest_runner.installed import PLUGIN_GROUP, registered_plugins
 from runtime.testing.pytest_runner.lines import run_measured
 from runtime.testing.pytest_runner.observed import run_observed
-from runtime.testing.pytest_runner.runs import RESTARTED, refused_options, run_suite
+from runtime.testing.pytest_runner.runs import UNKNOWN, refused_options, run_suite
 
 __all__ = ["PytestRunner", "run_measured", "run_observed", "run_suite"]
 
@@ -38,14 +38,17 @@ class PytestRunner:
     refused_options = staticmethod(refused_options)
 
     def restarted(self, report: SuiteReport) -> bool:
-        """Whether the output begins with the line of a run that was started again."""
-        return report.output.startswith(RESTARTED)
+        """Whether the output begins with the line that names unknown options."""
+        return report.output.startswith(UNKNOWN)
 
     def is_doctest(self, test: str) -> bool:
-        """Whether the file is no test module, or the name is the dotted one of an object."""
+        """Whether the file is no module, or the name is the dotted one of an object, or that of a module itself."""
         file, _, name = test.partition("::")
-        in_module = is_test_path(file) and file.endswith(self.test_suffixes)
-        return not in_module or ("." in without_parameters(name) and "::" not in name)
+        if not file.endswith(self.test_suffixes):
+            return True
+        name = without_parameters(name)
+        module = PurePosixPath(file).stem
+        return "::" not in name and ("." in name or (name == module and not is_test_path(file)))
 
     def is_assertion(self, case: CaseResult) -> bool:
         """Whether the message is that of an `assert` or of `pytest.fail`."""

@@ -1,4 +1,4 @@
-"""The part of a test run inside the repository's own pytest: order, early stop, and exact records.
+"""The part of a test run inside the repository's own pytest: its options, order, early stop, and exact records.
 
 It is copied into the sandbox, so it imports nothing of ours and keeps to Python 3.7 and pytest 4. In addition to the
 JUnit report it sends a line for each phase of each test and each module that could not be collected; these lines
@@ -15,14 +15,18 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
+from copy import copy
 from importlib import import_module
 from os import environ, getpid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest import junitxml
 
 _WORKER = "PYTEST_XDIST_WORKER" in environ  # its controller does the recording
+_options = import_module(f"{__name__}_options")
+sys.modules.pop(f"{__name__}_options")
 _WANTED, _send = import_module(f"{__name__}_channel").opened(lambda told: bool(told["workers"]))
 _RESULTS = Path(_WANTED["results"])
 _FIRST, _REQUIRED = frozenset(_WANTED["first"]), frozenset(_WANTED["required"])
@@ -80,11 +84,67 @@ def pytest_cmdline_main(config: Any) -> Iterator[None]:
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_load_initial_conftests() -> Iterator[None]:
-    """Remove itself from `sys.modules` before the first code of the repository runs."""
+def pytest_load_initial_conftests(early_config: Any, parser: Any, args: list[str]) -> Iterator[None]:
+    """Remove options of the repository, and this module from `sys.modules` before code of the repository runs."""
+    if not _WORKER:
+        _remove_options(early_config, parser, args)
     if not _WANTED["workers"]:
         sys.modules.pop(__name__, None)
     yield
+    if not _WORKER and _WANTED["tolerant"]:
+        _remove_unknown(early_config, parser, args)
+
+
+class _Report:
+    """The hooks of the report's plugin that write the report."""
+
+    pytest_configure = staticmethod(junitxml.pytest_configure)
+    pytest_unconfigure = staticmethod(junitxml.pytest_unconfigure)
+
+
+def _theirs(args: list[str]) -> int:
+    """How many words of the command line are the repository's: they come before ours."""
+    return max(args.index(__name__) - 1 - int(_WANTED["before"]), 0)
+
+
+def _parser_of(parser: Any) -> Any:
+    return parser._getparser() if hasattr(parser, "_getparser") else parser.optparser
+
+
+def _remove_options(config: Any, parser: Any, args: list[str]) -> None:
+    count = _theirs(args)
+    words = _options.Words(args[:count], _parser_of(parser)._option_string_actions)
+    for word, after in zip(args[:count], [*args[1:count], ""]):  # noqa: B905 (Python 3.10)
+        name = after if word == "-p" else word[2:] if word.startswith("-p") else ""
+        if name.startswith("no:") and name[3:] in _WANTED["plugins"]:  # our own -p has undone it
+            config.pluginmanager.set_blocked(name[3:])
+    if config.pluginmanager.get_plugin("junitxml") is None:  # their -p no:junitxml; its options are known all the same
+        config.pluginmanager.register(_Report())
+    if not words.removed:
+        return
+    args[:count] = words.kept
+    confined = config.known_args_namespace.confcutdir
+    config.known_args_namespace = parser.parse_known_args(args, namespace=copy(config.option))
+    config.known_args_namespace.confcutdir = confined
+    for option, reason in words.removed:
+        _record("removed", option, reason)
+
+
+def _remove_unknown(config: Any, parser: Any, args: list[str]) -> None:
+    unknown = parser.parse_known_and_unknown_args(args, namespace=copy(config.option))[1]
+    count = _theirs(args)
+    args[:count], removed = _options.without_unknown(args[:count], unknown)
+    for option in removed:
+        _record("unknown", option)
+
+
+def pytest_sessionstart(session: Any) -> None:
+    """Take out the plugins that repeat tests, once they have declared their options and marks."""
+    manager = session.config.pluginmanager
+    for name, plugin in manager.list_name_plugin():
+        if plugin is not None and name in _options.REPEATING:
+            manager.unregister(plugin)
+            _record("removed", f"-p {name}", _options.REPEATING[name])
 
 
 @pytest.hookimpl(trylast=True)

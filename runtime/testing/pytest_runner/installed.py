@@ -12,7 +12,6 @@ from pathlib import Path
 PLUGIN_GROUP = "pytest11"
 """The group of entry points from which pytest takes its plugins."""
 
-_BLOCKED = frozenset({"randomly", "random_order", "cacheprovider"})  # they would change the order, or write files
 _BY_NAME_SINCE = (4, 4)  # earlier, pytest's option -p accepted modules only
 
 
@@ -25,7 +24,7 @@ def registered_plugins(prefix: Path) -> tuple[str, ...]:
         found |= _entries(folder / "entry_points.txt")
         if version := re.fullmatch(r"pytest-(\d+)\.(\d+).*\.dist-info", folder.name):
             by_name = tuple(map(int, version.groups())) >= _BY_NAME_SINCE
-    return tuple(name if by_name else module for name, module in found.items() if name not in _BLOCKED)
+    return tuple(name if by_name else module for name, module in found.items())
 
 
 def _entries(file: Path) -> dict[str, str]:

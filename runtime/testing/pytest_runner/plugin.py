@@ -17,7 +17,7 @@ from runtime.testing.base import Plugin
 from runtime.testing.channel import Channel
 
 _INPUT = "told.json"
-_CHANNEL = Path(__file__).with_name("_channel.py")
+_HELPERS = ("channel", "options")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def laid_out(sandbox: Sandbox, plugin: Plugin) -> Iterator[InstalledPlugin]:
         }
         (folder.source / _INPUT).write_text(json.dumps(payload), encoding="utf-8")
         (folder.source / f"{module}.py").write_bytes(plugin.source.read_bytes())
-        (folder.source / f"{module}_channel.py").write_bytes(_CHANNEL.read_bytes())
+        for name in _HELPERS:
+            helper = Path(__file__).with_name(f"_{name}.py")
+            (folder.source / f"{module}_{name}.py").write_bytes(helper.read_bytes())
         try:
             yield InstalledPlugin(module, channel, folder, results)
         finally:

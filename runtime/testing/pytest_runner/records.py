@@ -23,7 +23,8 @@ class Records:
     """`cases` come from the JUnit report if it is `sealed`, else from the lines sent during the run.
 
     `exit_code` is the one with which pytest meant to end; `whole` means that it ran every test, or all up to a
-    requested stop. `not_collected` maps files to the head of the error.
+    requested stop. `not_collected` maps files to the head of the error. `unknown` are the repository's options that the
+    runner did not know, and `removed` those that would break isolation or determinism, by reason.
     """
 
     sealed: bool
@@ -32,6 +33,8 @@ class Records:
     cases: dict[str, CaseResult] = field(default_factory=dict)
     not_collected: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    unknown: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 def read_records(results: Path, received: Received) -> Records:
@@ -47,10 +50,24 @@ def read_records(results: Path, received: Received) -> Records:
     if seal and report is not None and hashlib.sha256(report).hexdigest() == seal.report:
         try:
             reported = [case for case in parse(report).values() if case.id in cases]
-            return Records(True, seal.exit, seal.whole, worst([*reported, *cases.values()]), not_collected)
+            every = worst([*reported, *cases.values()])
+            return Records(True, seal.exit, seal.whole, every, not_collected, "", *_options(received.lines))
         except BadReport as error:
             note = str(error)
-    return Records(False, None, False, cases, not_collected, note)
+    return Records(False, None, False, cases, not_collected, note, *_options(received.lines))
+
+
+def _options(lines: Sequence[list[Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Options that were unknown, and those that were removed, together by reason."""
+    unknown: list[str] = []
+    removed: dict[str, list[str]] = {}
+    for fields in lines:
+        match fields:
+            case ["unknown", str(option)]:
+                unknown.append(option)
+            case ["removed", str(option), str(reason)]:
+                removed.setdefault(reason, []).append(option)
+    return tuple(unknown), tuple(f"{', '.join(options)} ({reason})" for reason, options in removed.items())
 
 
 class _Seal(NamedTuple):

@@ -5,21 +5,29 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from host.throwaway import throwaway
 from models.limits import Limits
 from models.suite import SuiteEnd, SuiteReport
-from runtime.sandbox import Finished, ProcessEnd, Sandbox
+from repos.pytest_options import blocked_plugins, pytest_options
+from runtime.sandbox import Finished, Mount, ProcessEnd, Sandbox
 from runtime.sandbox.base import DEFAULT_LIMITS, base_environment
 from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.channel import Received
 from runtime.testing.pytest_runner.plugin import InstalledPlugin, laid_out
-from runtime.testing.pytest_runner.records import Records, read_records
+from runtime.testing.pytest_runner.records import Records, read_left, read_records
+from runtime.testing.pytest_runner.unnamed import unnamed_modules
 
-RESTARTED = "[started again without the repository's addopts: pytest did not know all of them]\n"
-"""First line of the output of a run without the repository's options."""
+UNKNOWN = "[options of the repository that pytest does not know here: "
+REMOVED = "[options of the repository that were left out: "
+"""How the lines of a report's output begin that name options which were not used."""
 
+_CACHE = Path("/cache")  # of the runner's cache plugin; empty at the start of each run
+_RANDOMLY = frozenset({"randomly", "pytest_randomly"})
+_STEADY_ORDER = ("--randomly-dont-reorganize", "--randomly-seed=1")
 _PLUGIN = Path(__file__).with_name("_pytest_plugin.py")
 _USAGE, _NO_TESTS = 4, 5  # pytest's exit codes
 _FINISHED = (0, 1, 2)  # all passed, some failed, or interrupted: by our plugin, if the run is whole
@@ -39,16 +47,46 @@ def run_suite(
     """Run pytest over the work tree at `workdir` and read its JUnit report.
 
     Only those registered plugins that the setup names are loaded. `plugins` are further modules of ours, with which all
-    tests run in one process. If the repository sets options for plugins that are not installed, pytest refuses to
-    start; it is then started again without the repository's `addopts` (unless `restart` is off), and the output begins
-    with a line that says so. A module that skips itself as a whole is a skipped case under its path. Raises
-    InfrastructureError when the sandbox fails.
+    tests run in one process. Of the repository's own options those that would break isolation or determinism are left
+    out, and so are those that pytest does not know (because a plugin is not installed), unless `restart` is off: then
+    pytest refuses to start. The output begins with lines that name them. A module that skips itself as a whole is a
+    skipped case under its path. Raises InfrastructureError when the sandbox fails.
     """
-    report = _run_once(sandbox, workdir, setup, selection, limits, plugins, ())
-    if restart and refused_options(report):
-        again = _run_once(sandbox, workdir, setup, selection, limits, plugins, ("-o", "addopts="))
-        return again.model_copy(update={"output": RESTARTED + again.output})
-    return report
+    records = Records(False, None, False)
+
+    def read(results: Path, received: Received) -> None:
+        nonlocal records
+        records = read_records(results, received)
+
+    options = pytest_options(lambda name: read_left(workdir / name))
+    blocked = blocked_plugins(options)
+    setup = replace(setup, plugins=tuple(name for name in setup.plugins if name not in blocked))
+    selection = replace(selection, only=selection.only or unnamed_modules(workdir, options))
+    with ExitStack() as stack:
+        payload = _plugin_input(setup, selection, workers=not plugins, tolerant=restart)
+        every = [Plugin(_PLUGIN, "suite", payload, read), *plugins]
+        laid = [stack.enter_context(laid_out(sandbox, plugin)) for plugin in every]
+        cache = Mount(stack.enter_context(throwaway("cra-cache-")), _CACHE, writable=True)
+        command = _command(setup, selection, laid, sandbox, sandbox.workdir_path(workdir), cache)
+        done = sandbox.run(
+            command,
+            workdir=workdir,
+            mounts=[*setup.mounts, cache, *(mount for each in laid for mount in (each.folder, each.results))],
+            env=_environment(setup, sandbox.workdir_path(workdir), [sandbox.path_of(each.folder) for each in laid]),
+            limits=limits,
+            descriptors=[each.channel.descriptor for each in laid],
+        )
+        for plugin, each in zip(every, laid, strict=True):
+            plugin.collect(each.results.source, each.channel.finish())
+    return SuiteReport(
+        end=_end(done, records),
+        exit_code=done.exit_code,
+        seconds=done.seconds,
+        cases=records.cases,
+        collection_errors=records.not_collected,
+        output=_output(done, records),
+        command=tuple(command),
+    )
 
 
 def refused_options(report: SuiteReport) -> bool:
@@ -56,56 +94,23 @@ def refused_options(report: SuiteReport) -> bool:
     return report.end is SuiteEnd.USAGE and "error: unrecognized arguments:" in report.output
 
 
-def _run_once(
-    sandbox: Sandbox,
-    workdir: Path,
-    setup: SuiteSetup,
-    selection: Selection,
-    limits: Limits,
-    plugins: Sequence[Plugin],
-    extra: Sequence[str],
-) -> SuiteReport:
-    records = Records(False, None, False)
-
-    def read(results: Path, received: Received) -> None:
-        nonlocal records
-        records = read_records(results, received)
-
-    with ExitStack() as stack:
-        payload = _plugin_input(setup, selection, workers=not plugins)  # of the further ones none can be loaded twice
-        every = [Plugin(_PLUGIN, "suite", payload, read), *plugins]
-        laid = [stack.enter_context(laid_out(sandbox, plugin)) for plugin in every]
-        command = _command(setup, selection, laid, sandbox, sandbox.workdir_path(workdir), extra)
-        done = sandbox.run(
-            command,
-            workdir=workdir,
-            mounts=[*setup.mounts, *(mount for each in laid for mount in (each.folder, each.results))],
-            env=_environment(setup, sandbox.workdir_path(workdir), [sandbox.path_of(each.folder) for each in laid]),
-            limits=limits,
-            descriptors=[each.channel.descriptor for each in laid],
-        )
-        for plugin, each in zip(every, laid, strict=True):
-            plugin.collect(each.results.source, each.channel.finish())
-    end = _end(done, records)
-    note = f"\n[{records.note}]" if records.note else ""
+def _output(done: Finished, records: Records) -> str:
+    """What was printed, after the lines about options and before those about the run's end."""
+    before = f"{UNKNOWN}{', '.join(records.unknown)}]\n" if records.unknown else ""
+    before += f"{REMOVED}{'; '.join(records.removed)}]\n" if records.removed else ""
+    after = f"\n[{records.note}]" if records.note else ""
     if done.ending in (ProcessEnd.MEMORY_LIMIT, ProcessEnd.PROCESS_LIMIT, ProcessEnd.DISK_LIMIT):
-        note += f"\n[killed: {done.ending.value}]"
-    return SuiteReport(
-        end=end,
-        exit_code=done.exit_code,
-        seconds=done.seconds,
-        cases=records.cases,
-        collection_errors=records.not_collected,
-        output=done.output + note,
-        command=tuple(command),
-    )
+        after += f"\n[killed: {done.ending.value}]"
+    return before + done.output + after
 
 
-def _plugin_input(setup: SuiteSetup, selection: Selection, *, workers: bool) -> dict[str, Any]:
+def _plugin_input(setup: SuiteSetup, selection: Selection, *, workers: bool, tolerant: bool) -> dict[str, Any]:
     """The input of our pytest plugin. Required tests are given as keyed hashes, which do not reveal their names.
 
-    `workers` means that several processes may share the tests, if the command asks for it.
+    `workers` means that several processes may share the tests, if the command asks for it; `tolerant` that unknown
+    options of the repository are left out. `before` counts the words of the command between pytest and our own.
     """
+    words = setup.command
     key = secrets.token_bytes(16)
     names = (test.encode("utf-8", "surrogateescape") for test in selection.required)
     required = [hashlib.blake2b(name, key=key).hexdigest() for name in names]
@@ -114,7 +119,10 @@ def _plugin_input(setup: SuiteSetup, selection: Selection, *, workers: bool) -> 
         "stop": selection.stop,
         "key": key.hex(),
         "required": required,
-        "workers": workers and any(word.startswith(("-n", "--numprocesses")) for word in setup.command),
+        "workers": workers and any(word.startswith(("-n", "--numprocesses")) for word in words),
+        "tolerant": tolerant,
+        "before": len(words) - words.index("pytest") - 1 if "pytest" in words else len(words) - 1,
+        "plugins": list(setup.plugins),
     }
 
 
@@ -124,7 +132,7 @@ def _command(
     laid: Sequence[InstalledPlugin],
     sandbox: Sandbox,
     root: Path,
-    extra: Sequence[str],
+    cache: Mount,
 ) -> list[str]:
     first, *rest = setup.command
     report = sandbox.path_of(laid[0].results) / "report.xml"
@@ -135,10 +143,10 @@ def _command(
         *rest,
         *ours,
         *theirs,
-        *("-p", "no:cacheprovider", "-p", "no:randomly"),
         *("--continue-on-collection-errors", "--maxfail=0", "--color=no", f"--rootdir={root}"),
         *("-o", "junit_family=xunit1", "-o", "junit_logging=no", f"--junitxml={report}"),
-        *extra,
+        *("-o", f"cache_dir={sandbox.path_of(cache)}"),
+        *(_STEADY_ORDER if not _RANDOMLY.isdisjoint(setup.plugins) else ()),
         *selection.only,
     ]
 
