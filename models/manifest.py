@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from models.causes import Cause, TestCategory
 from models.generated import GeneratedTests
 from models.plans import Frozen
 
@@ -127,6 +128,7 @@ class InvalidReason(StrEnum):
     NOT_PYTHON = "not-python"  # mined, but running tests is for Python repositories
     UNSUPPORTED_CHANGE = "unsupported-change"  # binary, symlink or submodule in the gold patch
     GOLD_FAILS = "gold-fails"  # the touched tests fail on the commit itself
+    IMPOSSIBLE_DATE = "impossible-date"  # dated where no release of an index can be
     # the environment's fault
     UNRESOLVABLE = "unresolvable"
     NO_WHEEL = "no-wheel"
@@ -136,6 +138,8 @@ class InvalidReason(StrEnum):
     SHADOWED = "shadowed"  # the imported package is not in the work tree
     TIMEOUT = "timeout"
     CRASHED = "crashed"
+    # a limit of ours
+    NOT_TRIED = "not-tried"  # the repository's time was used up before its turn
 
     @property
     def environment_fault(self) -> bool:
@@ -158,16 +162,32 @@ _ENVIRONMENT_FAULTS = frozenset(
 
 
 class ExcludedTest(Frozen):
-    """A test that takes no part in the verdict, and why (baseline failure, flaky, doctest, skipped, ...)."""
+    """A test that takes no part in the verdict, and why; `category` is None in older packages."""
 
     id: str
     reason: str
+    category: TestCategory | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class SampledSuite(Frozen):
+    """The test files that stand for a suite that costs too much: those that the commit touches, those that reach the
+    changed files, and of all others a share, chosen by their hash. `of` is the number of test files.
+    """
+
+    files: tuple[str, ...]
+    affected: int = 0
+    share: str = "0"  # a fraction: "1/8"
+    of: int = 0
+
+
+_MAY_BE_ABSENT = frozenset({"generated", "cause", "sampled"})
 
 
 class Instance(Frozen):
     """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag).
 
-    `generated` are tests added to the commit's own, which distinguish nothing without them.
+    `generated` are tests added to the commit's own, which distinguish nothing without them. `cause` says more of
+    `reason`. With `sampled`, the tests are those of some files, and no others are run.
     """
 
     instance_id: str
@@ -186,14 +206,14 @@ class Instance(Frozen):
     reason: InvalidReason | None = None
     detail: str = ""
     generated: GeneratedTests | None = None
+    cause: Cause | None = None
+    sampled: SampledSuite | None = None
 
     @model_serializer(mode="wrap")
     def _without_absent_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit absent generated tests, so that an instance without any keeps its earlier text and identity."""
+        """Omit what is absent, so that an instance without it keeps its earlier text and identity."""
         data: dict[str, Any] = handler(self)
-        if self.generated is None:
-            data.pop("generated", None)
-        return data
+        return {name: value for name, value in data.items() if value is not None or name not in _MAY_BE_ABSENT}
 
     @property
     def valid(self) -> bool:

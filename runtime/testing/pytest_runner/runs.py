@@ -98,6 +98,7 @@ def _run_once(
         collection_errors=records.not_collected,
         output=done.output + note,
         command=tuple(command),
+        faults=records.faults,
     )
 
 
