@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.folders import copy_tree
@@ -29,6 +29,7 @@ from runtime.environments import (
 )
 from runtime.sandbox import Mount, ProcessEnd, Sandbox
 from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
+from runtime.testing.output import first_fault, last_line
 
 
 class BuildFailed(CleanRoomError):
@@ -98,9 +99,16 @@ def project_in(tree: Path) -> Project:
     return discover(lambda path: (tree / path).read_bytes() if path in known else None, paths, with_requirements=False)
 
 
-def run_tests(runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection) -> SuiteReport:
-    """Run the tests of a tree in the sandbox. A tree that must be built is to be built before (`build`)."""
+def run_tests(
+    runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection, *, workers: int = 1
+) -> SuiteReport:
+    """Run the tests of a tree in the sandbox. A tree that must be built is to be built before (`build`).
+
+    More than one of `workers`, processes that share the tests, needs pytest-xdist in the environment.
+    """
     setup = suite_setup(tree, provided)
+    if workers > 1:
+        setup = replace(setup, command=(*setup.command, "-n", str(workers)))
     return runner_of(setup).run(runtime.sandbox, tree, setup, selection, runtime.limits)
 
 
@@ -158,8 +166,10 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
         limits=runtime.limits,
     )
     if finished.ending is not ProcessEnd.EXITED or finished.exit_code != 0:
-        printed = finished.output.strip().splitlines()
-        raise BuildFailed(f"{project.name} did not build: {printed[-1] if printed else finished.ending.value}")
+        printed = first_fault(finished.output) or last_line(finished.output)
+        raise BuildFailed(
+            f"{project.name} did not build: {printed if finished.output.strip() else finished.ending.value}"
+        )
     try:
         unpack_built(out, unpacked)
     except (EnvironmentFault, WheelError) as error:

@@ -10,30 +10,34 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from harness.mining import Mined
 from harness.mining.repository import describe
+from harness.packages.causes import cause_of
 from harness.packages.checks import values
+from harness.packages.gold_decision import GoldVerdict
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
-from harness.packages.gold_validation import GoldVerdict, validate_gold
+from harness.packages.gold_validation import GoldEffort, validate_gold
 from harness.packages.locking import CommitCandidate
 from harness.packages.locking import find_environment as find_environment
 from harness.packages.locking import with_dropped as with_dropped
 from harness.packages.package import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
 from host.process import CommandFailed, run
-from models.errors import EnvironmentFault, ManifestError, RepositoryError
-from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
+from models.causes import Cause, Layer
+from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
+from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest, SampledSuite
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
 from runtime.trees import Runtime, provisioned
 
+_EFFORT = GoldEffort()
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 3
+GOLD_VERSION = 4
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -117,27 +121,64 @@ def select(mined: Mined, max_commits: int) -> list[Commit]:
 
 
 def validate_candidate(
-    runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
+    runtime: Runtime,
+    git: Git,
+    candidate: CommitCandidate,
+    packages: Path,
+    cache: Path,
+    effort: GoldEffort = _EFFORT,
 ) -> tuple[Instance, dict[str, float]]:
-    """The instance of a candidate and the seconds its runs took; from the cache if decided before."""
+    """The instance of a candidate and the seconds its runs took; from the cache if decided before.
+
+    Runs that finished before an interruption are not repeated.
+    """
     if candidate.environment is None:
-        return _instance("", git, candidate, GoldVerdict(reason=candidate.reason, detail=candidate.detail)), {}
+        return _instance("", git, candidate, _without_environment(candidate)), {}
     key = _verdict_key(runtime, candidate, candidate.environment, packages)
-    path = cache / "gold" / f"{key}.json"
-    if path.is_file():
-        verdict = _verdict_from_json(path.read_text())
+    places = [cache / "gold" / f"{key}.json"]
+    if effort.seconds:  # what was decided without a budget holds with one, and not the other way round
+        places.append(cache / "gold" / f"{key}-{effort.seconds:.0f}.json")
+    known = next((path for path in places if path.is_file()), None)
+    if known is not None:
+        verdict = _verdict_from_json(known.read_text())
     else:
-        try:
-            read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
-            with provisioned(runtime, candidate.environment, packages, candidate.version) as provided:
-                verdict = validate_gold(runtime, git, candidate.commit, provided)
-        except UnsupportedChange as error:
-            verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=str(error))
-        except EnvironmentFault as error:
-            verdict = GoldVerdict(reason=InvalidReason.UNRESOLVABLE, detail=str(error))
+        effort = replace(effort, kept=cache / "gold-runs", key=key, index_cache=cache / "index")
+        verdict = _validated(runtime, git, candidate, candidate.environment, packages, effort)
         if verdict.reason not in _PERHAPS_THE_MACHINES:
-            write_atomically(path, _verdict_to_json(verdict))
+            write_atomically(places[-1] if verdict.sampled else places[0], _verdict_to_json(verdict))
+            shutil.rmtree(cache / "gold-runs" / key, ignore_errors=True)
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
+
+
+def _without_environment(candidate: CommitCandidate) -> GoldVerdict:
+    assert candidate.reason is not None, "a candidate without an environment has a reason"
+    cause = cause_of(candidate.reason, candidate.detail)
+    return GoldVerdict(reason=candidate.reason, detail=candidate.detail, cause=cause)
+
+
+def _validated(
+    runtime: Runtime, git: Git, candidate: CommitCandidate, environment: Environment, packages: Path, effort: GoldEffort
+) -> GoldVerdict:
+    layer = None
+    try:
+        read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
+        with provisioned(runtime, environment, packages, candidate.version) as provided:
+            return validate_gold(runtime, git, candidate.commit, provided, effort)
+    except UnsupportedChange as error:
+        reason, detail = InvalidReason.UNSUPPORTED_CHANGE, str(error)
+    except EnvironmentFault as error:
+        reason, detail, layer = InvalidReason.UNRESOLVABLE, str(error), Layer.BUILD
+    except WheelError as error:
+        reason, detail = InvalidReason.NO_WHEEL, str(error)
+    return GoldVerdict(reason=reason, detail=detail, cause=cause_of(reason, detail, layer=layer))
+
+
+def not_tried(git: Git, candidate: CommitCandidate, minutes: float) -> Instance:
+    """The instance of a candidate whose turn did not come within the repository's time."""
+    detail = f"the repository's {minutes:g} minutes were used up before its turn"
+    cause = Cause(layer=Layer.BUDGET, text=detail, remedy="run the same command again, or raise --repository-minutes")
+    verdict = GoldVerdict(reason=InvalidReason.NOT_TRIED, detail=detail, cause=cause)
+    return _instance(candidate.environment.key if candidate.environment else "", git, candidate, verdict)
 
 
 def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Environment, packages: Path) -> str:
@@ -153,8 +194,7 @@ def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Envi
 
 
 def _verdict_to_json(verdict: GoldVerdict) -> str:
-    excluded = [test.model_dump() for test in verdict.excluded]
-    return json.dumps({**verdict.__dict__, "excluded": excluded})
+    return json.dumps(verdict.__dict__, default=lambda model: model.model_dump(mode="json"))
 
 
 def _verdict_from_json(text: str) -> GoldVerdict:
@@ -166,6 +206,8 @@ def _verdict_from_json(text: str) -> GoldVerdict:
         InvalidReason(raw["reason"]) if raw["reason"] else None,
         raw["detail"],
         raw["seconds"],
+        Cause(**raw["cause"]) if raw["cause"] else None,
+        SampledSuite(**raw["sampled"]) if raw["sampled"] else None,
     )
 
 
@@ -188,6 +230,8 @@ def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: G
         excluded=verdict.excluded,
         reason=verdict.reason,
         detail=verdict.detail,
+        cause=verdict.cause,
+        sampled=verdict.sampled,
     )
 
 
