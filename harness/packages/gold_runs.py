@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.packages.package import write_atomically
-from models.manifest import Commit, SampledSuite
+from models.manifest import Commit, Instance, SampledSuite
 from models.suite import SuiteEnd, SuiteReport
 from repos.git import Git
 from repos.trees import overlay
@@ -103,6 +103,15 @@ class GoldRuns:
         wall = self.runtime.limits.wall_seconds
         what = hashlib.sha256(f"{sampled}\0{workers > 1}\0{wall}".encode()).hexdigest()[:16]
         return self.effort.kept / self.effort.key / f"{name}-{what}.json"
+
+
+def sampled_files(instance: Instance, tree: Path) -> tuple[str, ...]:
+    """The test files that are run for an instance whose suite is sampled, as far as a tree has them, with its generated
+    ones; none for the whole suite."""
+    if instance.sampled is None:
+        return ()
+    generated = (file.path for file in instance.generated.files) if instance.generated else ()
+    return tuple(path for path in (*instance.sampled.files, *generated) if (tree / path).is_file())
 
 
 def _kept(path: Path | None) -> SuiteReport | None:
