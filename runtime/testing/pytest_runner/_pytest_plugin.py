@@ -69,21 +69,24 @@ def _text(report: Any) -> str:
     return str(getattr(crash, "message", longrepr))[:2000]
 
 
-def _first(error: BaseException) -> BaseException:
-    """The exception with which a chain of exceptions began."""
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception, the one that led to it, and so on; of pytest's own those that only pass on another are left out."""
     seen: list[BaseException] = []
     below: Any = error
     while isinstance(below, BaseException) and not any(below is each for each in seen) and len(seen) < 100:
         seen.append(below)
         inner = getattr(below, "exceptions", None)  # of a group, the first
         held = getattr(below, "excinfo", None)  # of a conftest that does not import, in older pytest
+        if type(below).__name__ == "FixtureLookupError":  # what led to it is pytest's own
+            break
         if isinstance(inner, tuple) and inner:
             below = inner[0]
         elif isinstance(held, tuple) and len(held) > 1:
             below = held[1]
         else:
             below = below.__cause__ or (None if below.__suppress_context__ else below.__context__)
-    return seen[-1]
+    passing = ("CollectError", "ConftestImportFailure")
+    return [each for each in seen if type(each).__name__ not in passing or each is seen[-1]]
 
 
 def _described(error: BaseException) -> tuple[str, str]:
@@ -100,12 +103,13 @@ def _fault(raised: BaseException) -> list[str] | None:
     """The exception with which a failure began: type, text, module of its innermost frame; and the one that was raised,
     if that is another."""
     try:
-        first = _first(raised)
+        chain = _chain(raised)
+        last, first = chain[0], chain[-1]
         frame = first.__traceback__
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         module = str(frame.tb_frame.f_globals.get("__name__", ""))[:200] if frame is not None else ""
-        then = "" if first is raised else ": ".join(part for part in _described(raised) if part)
+        then = "" if first is last else ": ".join(part for part in _described(last) if part)
         return [*_described(first), module, then]
     except Exception:  # noqa: BLE001 (the exception is the repository's own: its text may raise anything)
         return None
