@@ -28,12 +28,13 @@ class GoldEffort:
     """How much gold validation of one commit may cost, and where its finished runs are kept.
 
     `seconds` is for all runs of the commit together; None: no limit but that of each run. `workers` are the processes
-    that may share a suite where its order does not matter. `kept` is a folder of finished runs, under `key`. `say` is
+    that may share a suite of at least `share_from` seconds, where its order does not matter. `kept` is a folder of finished runs, under `key`. `say` is
     told what is expected, in a line.
     """
 
     seconds: float | None = None
     workers: int = 1
+    share_from: float = 30.0
     kept: Path | None = None
     key: str = ""
     index_cache: Path | None = None

@@ -32,8 +32,6 @@ REPEATS = 3
 WHOLE_RUNS = 3
 """Runs of the whole suite: two of the commit, one of the parent."""
 _EFFORT = GoldEffort()
-_PARALLEL_FROM = 30.0
-"""Seconds of a suite from which on it pays to share it among processes."""
 _WORTH_SAYING = 60.0
 """Seconds of further runs from which on they are announced."""
 _WHERE_IS = (
@@ -149,7 +147,7 @@ def _second_run(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
     """
     full, workers = Selection(first=touched), runs.effort.workers
     prefix = runs.provided.environment.prefix
-    if workers > 1 and first.seconds >= _PARALLEL_FROM and "xdist" in PYTEST.installed_plugins(prefix):
+    if workers > 1 and first.seconds >= runs.effort.share_from and "xdist" in PYTEST.installed_plugins(prefix):
         shared = runs.after("after-2", full, workers=workers)
         if _outcomes(shared) == _outcomes(first) and shared.end is first.end:
             return shared, workers

@@ -47,8 +47,9 @@ def _before_tests(lines: list[str], report: SuiteReport) -> tuple[Layer, Fault] 
     if missing := next((match["text"] for line in lines if (match := _NO_MODULE.match(line))), None):
         return Layer.IMPORT, Fault(error="ModuleNotFoundError", text=missing[:300])
     raised = exceptions_in(report.output)
-    usage = next((match["text"] for line in lines if (match := _USAGE.match(line))), None)
-    if usage is not None and not usage.startswith("usage:"):
+    said = (match["text"] for line in lines if (match := _USAGE.match(line)))
+    usage = next((text for text in said if not text.startswith("usage:")), None)
+    if usage is not None:
         began = raised[0] if raised and usage.endswith(":") else None
         text = f"{usage} {last_line(report.output)}" if usage.endswith(":") else usage
         return Layer.CONFIGURATION, began or Fault(error="UsageError", text=text[:300])
