@@ -1,6 +1,6 @@
 """Gold validation within limits: a part of a long suite, runs that are kept, suites shared among processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -49,9 +49,9 @@ def provided(runtime: Runtime, sample: RepoPackage) -> Iterator[Provisioned]:
         yield held
 
 
-def history(path: Path, before: dict[str, str], after: dict[str, str]) -> Any:
+def history(path: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Any:
     git = write_history(
-        path / "little.git", [Entry("Start a project", dict(before)), Entry("Add a second number", dict(after))]
+        path / "little.git", [Entry("Start a project", {**before}), Entry("Add a second number", {**after})]
     )
     return git, mine(git).commits[0]
 
@@ -170,7 +170,10 @@ def test_runs_that_finished_before_an_interruption_are_not_repeated(
     assert resumed.runs < whole.runs / 2
 
 
-ORDER = "import little\n\n\ndef test_{n}():\n    little.seen = getattr(little, 'seen', 0) + 1\n    assert little.seen == {n}\n"
+ORDER = (
+    "import little\n\n\ndef test_{n}():\n    little.seen = getattr(little, 'seen', 0) + 1\n"
+    "    assert little.seen == {n}\n"
+)
 
 
 @pytest.mark.slow

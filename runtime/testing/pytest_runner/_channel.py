@@ -34,7 +34,10 @@ def opened(keep: Callable[[dict[str, Any]], bool] = lambda told: False) -> tuple
 def _sender(descriptor: int, key: bytes) -> Callable[..., None]:
     code, dumps, write, getpid = hashlib.blake2b, json.dumps, os.write, os.getpid
     process, sent = getpid(), 0
-    os.set_inheritable(descriptor, False)
+    try:
+        os.set_inheritable(descriptor, False)
+    except OSError:  # in a worker of the runner, which has no channel: its controller reports
+        pass
 
     def send(*fields: Any) -> None:
         nonlocal sent
