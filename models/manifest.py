@@ -180,12 +180,14 @@ class SampledSuite(Frozen):
     of: int = 0
 
 
-_MAY_BE_ABSENT = frozenset({"generated", "cause", "sampled"})
+_MAY_BE_UNSET = frozenset({"build", "generated", "cause", "sampled"})
 
 
 class Instance(Frozen):
-    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag).
+    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports where its
+    back end takes it from tags (last tag).
 
+    `build` is the environment in which the repository's distribution is built; without one it is used from its sources.
     `generated` are tests added to the commit's own, which distinguish nothing without them. `cause` says more of
     `reason`. With `sampled`, the tests are those of some files, and no others are run.
     """
@@ -200,6 +202,7 @@ class Instance(Frozen):
     symbols: tuple[str, ...] = ()
     version: str = "0"
     environment: str | None = None
+    build: str | None = None
     fail_to_pass: tuple[str, ...] = ()
     pass_to_pass: tuple[str, ...] = ()
     excluded: tuple[ExcludedTest, ...] = ()
@@ -210,10 +213,10 @@ class Instance(Frozen):
     sampled: SampledSuite | None = None
 
     @model_serializer(mode="wrap")
-    def _without_absent_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit what is absent, so that an instance without it keeps its earlier text and identity."""
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit what is unset, so that an instance of an earlier version keeps its text and identity."""
         data: dict[str, Any] = handler(self)
-        return {name: value for name, value in data.items() if value is not None or name not in _MAY_BE_ABSENT}
+        return {name: value for name, value in data.items() if value is not None or name not in _MAY_BE_UNSET}
 
     @property
     def valid(self) -> bool:

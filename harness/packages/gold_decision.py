@@ -1,5 +1,6 @@
 """What the reports of the three states of a commit say: whether its tests distinguish it from its parent."""
 
+import json
 import re
 from dataclasses import dataclass, field
 
@@ -19,7 +20,10 @@ Exclusion = tuple[TestCategory, str]
 
 @dataclass(frozen=True)
 class GoldVerdict:
-    """Outcome of gold validation; `reason` is None for a valid commit. `seconds` are the wall times of the runs."""
+    """Outcome of gold validation; `reason` is None for a valid commit. `seconds` are the wall times of the runs.
+
+    `unbuilt` says why the distribution was used from its sources where its build failed.
+    """
 
     fail_to_pass: tuple[str, ...] = ()
     pass_to_pass: tuple[str, ...] = ()
@@ -27,8 +31,29 @@ class GoldVerdict:
     reason: InvalidReason | None = None
     detail: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    unbuilt: str = ""
     cause: Cause | None = None
     sampled: SampledSuite | None = None
+
+    def to_json(self) -> str:
+        """The verdict as text, to be cached."""
+        return json.dumps(self.__dict__, default=lambda model: model.model_dump(mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "GoldVerdict":
+        """The verdict of a text."""
+        raw = json.loads(text)
+        return cls(
+            tuple(raw["fail_to_pass"]),
+            tuple(raw["pass_to_pass"]),
+            tuple(ExcludedTest(**test) for test in raw["excluded"]),
+            InvalidReason(raw["reason"]) if raw["reason"] else None,
+            raw["detail"],
+            raw["seconds"],
+            raw["unbuilt"],
+            Cause(**raw["cause"]) if raw["cause"] else None,
+            SampledSuite(**raw["sampled"]) if raw["sampled"] else None,
+        )
 
 
 @dataclass(frozen=True)

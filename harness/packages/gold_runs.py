@@ -11,9 +11,8 @@ from harness.packages.package import write_atomically
 from models.manifest import Commit, Instance, SampledSuite
 from models.suite import SuiteEnd, SuiteReport
 from repos.git import Git
-from repos.trees import overlay
 from runtime.testing import Selection
-from runtime.trees import Provisioned, Runtime, build, checked_out, install_tests, run_tests
+from runtime.trees import Provisioned, Runtime, checked_out, install, install_tests, run_tests
 
 _KEPT = (SuiteEnd.COMPLETED, SuiteEnd.NO_TESTS)
 """Ends of runs that are kept: all others may be due to a busy machine."""
@@ -27,10 +26,7 @@ def _say_nothing(text: str) -> None:
 class GoldEffort:
     """How much gold validation of one commit may cost, and where its finished runs are kept.
 
-    `seconds` is for all runs of the commit together; None: no limit but that of each run. `workers` are the processes
-    that may share a suite of at least `share_from` seconds, where its order does not matter. `kept` is a folder of finished runs, under `key`. `say` is
-    told what is expected, in a line.
-    """
+    `seconds` is for all runs of the commit together; None: no limit but that of each run. X"""
 
     seconds: float | None = None
     workers: int = 1
@@ -87,15 +83,15 @@ class GoldRuns:
 
     def _run(self, base: str, selection: Selection, workers: int, *, with_tests: bool) -> SuiteReport:
         with checked_out(self.git, base, self.runtime.scratch) as tree:
+            installation = install(self.runtime, tree, self.provided, of_commit=True)
             if with_tests:
                 install_tests(self.git, self.commit.sha, tree)
-            overlay(tree, build(self.runtime, tree, self.provided))
             if self.sampled is not None:
                 there = tuple(path for path in self.sampled.files if (tree / path).is_file())
                 if not there:
                     return SuiteReport(end=SuiteEnd.NO_TESTS, exit_code=0, seconds=0.0)
                 selection = replace(selection, only=there)
-            return run_tests(self.runtime, tree, self.provided, selection, workers=workers)
+            return run_tests(self.runtime, tree, self.provided, selection, installation, workers=workers)
 
     def _place(self, name: str, workers: int) -> Path | None:
         if self.effort.kept is None:

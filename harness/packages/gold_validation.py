@@ -20,11 +20,10 @@ from models.causes import Layer
 from models.manifest import Commit, InvalidReason, SampledSuite
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
-from repos.trees import overlay
 from runtime.sandbox import ProcessEnd
 from runtime.testing import PYTEST, Selection, file_of
 from runtime.testing.output import first_fault, last_line
-from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out, project_in, suite_setup
+from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, install, lay_over
 
 __all__ = ["REPEATS", "GoldEffort", "GoldVerdict", "StateRuns", "decide", "validate_gold"]
 
@@ -34,10 +33,17 @@ WHOLE_RUNS = 3
 _EFFORT = GoldEffort()
 _WORTH_SAYING = 60.0
 """Seconds of further runs from which on they are announced."""
-_WHERE_IS = (
-    "import importlib.util; spec = importlib.util.find_spec({name!r}); "
-    "print(spec and (spec.origin or list(spec.submodule_search_locations)[0]))"
-)
+_FOUND = "module:"
+_WHERE_ARE = """\
+import importlib.util, sys
+for name in sys.argv[1:]:
+    try:
+        spec = importlib.util.find_spec(name)
+        origin = spec.origin or list(spec.submodule_search_locations)[0] if spec else ""
+    except Exception as error:
+        origin = type(error).__name__
+    print("\\nmodule:" + name, origin, sep="\\t", flush=True)
+"""
 
 
 def validate_gold(
@@ -175,30 +181,29 @@ def _check_ran(report: SuiteReport, what: str) -> None:
 
 
 def _check_imports(runs: GoldRuns) -> None:
-    """Check that the tests import the work tree's package, and not an installed one of the same name."""
+    """Check that the tests import the commit's own distribution, and not an installed one of the same name."""
     runtime, provided = runs.runtime, runs.provided
     with checked_out(runs.git, runs.commit.sha, runtime.scratch) as tree:
-        overlay(tree, build(runtime, tree, provided))
-        setup = suite_setup(tree, provided)
+        installation = install(runtime, tree, provided, of_commit=True)
+        setup = lay_over(runtime, tree, provided, installation)
         root = runtime.sandbox.workdir_path(tree)
-        path = os.pathsep.join(setup.import_path(root))
-        for name in project_in(tree).import_names:
-            finished = runtime.sandbox.run(
-                [str(setup.python), "-c", _WHERE_IS.format(name=name)],
-                workdir=tree,
-                mounts=setup.mounts,
-                env={"PYTHONPATH": path},
-                limits=runtime.limits,
-            )
-            origin = last_line(finished.output)
-            if finished.ending is ProcessEnd.EXITED and Path(origin).is_relative_to(root):
-                continue
-            if (fault := first_fault(finished.output)) is not None:
-                detail = f"{name} is not found: {fault}"
-                cause = cause_of(InvalidReason.SHADOWED, detail, fault, Layer.IMPORT)
-                raise Invalid(InvalidReason.SHADOWED, detail, cause)
-            if origin == "None":
-                raise Invalid(InvalidReason.SHADOWED, f"{name} is not found on the import path")
-            in_environment = Path(origin).is_relative_to(setup.python.parent.parent)
-            where = "the environment" if in_environment else Path(origin).name
+        own = (root, *setup.extra_path)
+        finished = runtime.sandbox.run(
+            [str(setup.python), "-c", _WHERE_ARE, *installation.modules],
+            workdir=tree,
+            mounts=setup.mounts,
+            env={"PYTHONPATH": os.pathsep.join(setup.import_path(root))},
+            limits=runtime.limits,
+        )
+    lines = finished.output.splitlines()
+    found = [line.partition("\t") for line in lines if line.startswith(_FOUND)]
+    for marked, _, origin in found:
+        if not any(Path(origin).is_relative_to(place) for place in own):
+            environment = Path(origin).is_relative_to(setup.python.parent.parent)
+            where = "the environment" if environment else Path(origin).name or "nowhere"
+            name = marked.removeprefix(_FOUND)
             raise Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
+    if finished.ending is not ProcessEnd.EXITED or len(found) != len(installation.modules):
+        fault = first_fault(finished.output)
+        detail = f"where modules come from was not found out: {fault or last_line(finished.output)}"
+        raise Invalid(InvalidReason.SHADOWED, detail, cause_of(InvalidReason.SHADOWED, detail, fault))

@@ -40,13 +40,18 @@ _LAST_SECOND = 253_402_214_399
 
 @dataclass(frozen=True)
 class CommitCandidate:
-    """A commit before gold validation: with an environment, or with the reason why there is none."""
+    """A commit before gold validation: with an environment, or with the reason why there is none.
+
+    `builder` is the environment in which its distribution is built; `unbuilt` says why there is none.
+    """
 
     commit: Commit
     version: str
     environment: Environment | None
     reason: InvalidReason | None = None
     detail: str = ""
+    builder: Environment | None = None
+    unbuilt: str = ""
 
 
 def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:

@@ -28,7 +28,7 @@ from harness.packages.package import MANIFEST, TIMINGS, read_package, with_suppl
 from host.process import CommandFailed, run
 from models.causes import Cause, Layer
 from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
-from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest, SampledSuite
+from models.manifest import Commit, Environment, Instance, InvalidReason, Manifest
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
 from runtime.trees import Runtime, provisioned
@@ -37,7 +37,7 @@ _EFFORT = GoldEffort()
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 4
+GOLD_VERSION = 5
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -140,13 +140,14 @@ def validate_candidate(
         places.append(cache / "gold" / f"{key}-{effort.seconds:.0f}.json")
     known = next((path for path in places if path.is_file()), None)
     if known is not None:
-        verdict = _verdict_from_json(known.read_text())
+        verdict = GoldVerdict.from_json(known.read_text())
     else:
         effort = replace(effort, kept=cache / "gold-runs", key=key, index_cache=cache / "index")
         verdict = _validated(runtime, git, candidate, candidate.environment, packages, effort)
         if verdict.reason not in _PERHAPS_THE_MACHINES:
-            write_atomically(places[-1] if verdict.sampled else places[0], _verdict_to_json(verdict))
-            shutil.rmtree(cache / "gold-runs" / key, ignore_errors=True)
+            write_atomically(places[-1] if verdict.sampled else places[0], verdict.to_json())
+            for runs in (key, f"{key}-sources"):
+                shutil.rmtree(cache / "gold-runs" / runs, ignore_errors=True)
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 
 
@@ -159,11 +160,19 @@ def _without_environment(candidate: CommitCandidate) -> GoldVerdict:
 def _validated(
     runtime: Runtime, git: Git, candidate: CommitCandidate, environment: Environment, packages: Path, effort: GoldEffort
 ) -> GoldVerdict:
+    """The verdict on a candidate, which is used from its sources where its build fails and is not needed."""
     layer = None
     try:
         read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
-        with provisioned(runtime, environment, packages, candidate.version) as provided:
-            return validate_gold(runtime, git, candidate.commit, provided, effort)
+        with provisioned(runtime, environment, packages, candidate.version, candidate.builder) as provided:
+            verdict = validate_gold(runtime, git, candidate.commit, provided, effort)
+            if verdict.reason is not InvalidReason.BUILD_FAILED or candidate.builder is None:
+                return verdict
+            if discover_commit(git, candidate.commit.sha).needs_build:
+                return verdict
+            effort = replace(effort, key=f"{effort.key}-sources")
+            again = validate_gold(runtime, git, candidate.commit, replace(provided, builder=None), effort)
+            return replace(again, unbuilt=verdict.detail)
     except UnsupportedChange as error:
         reason, detail = InvalidReason.UNSUPPORTED_CHANGE, str(error)
     except EnvironmentFault as error:
@@ -185,7 +194,11 @@ def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Envi
     parts = [
         str(GOLD_VERSION),
         candidate.commit.model_dump_json(),
-        environment_identity(environment, {name: known_sha256(packages / name) for name in environment.wheels}),
+        *(
+            environment_identity(each, {name: known_sha256(packages / name) for name in each.wheels})
+            for each in (environment, candidate.builder)
+            if each is not None
+        ),
         candidate.version,
         runtime.limits.model_dump_json(),
         runtime.sandbox.kind,
@@ -193,26 +206,8 @@ def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Envi
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _verdict_to_json(verdict: GoldVerdict) -> str:
-    return json.dumps(verdict.__dict__, default=lambda model: model.model_dump(mode="json"))
-
-
-def _verdict_from_json(text: str) -> GoldVerdict:
-    raw = json.loads(text)
-    return GoldVerdict(
-        tuple(raw["fail_to_pass"]),
-        tuple(raw["pass_to_pass"]),
-        tuple(ExcludedTest(**test) for test in raw["excluded"]),
-        InvalidReason(raw["reason"]) if raw["reason"] else None,
-        raw["detail"],
-        raw["seconds"],
-        Cause(**raw["cause"]) if raw["cause"] else None,
-        SampledSuite(**raw["sampled"]) if raw["sampled"] else None,
-    )
-
-
 def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: GoldVerdict) -> Instance:
-    commit = candidate.commit
+    commit, unbuilt = candidate.commit, verdict.unbuilt or candidate.unbuilt
     name = git.directory.parent.name
     return Instance(
         instance_id=f"{name}__{commit.sha[:12]}",
@@ -225,11 +220,12 @@ def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: G
         symbols=commit.symbols,
         version=candidate.version,
         environment=environment or None,
+        build=candidate.builder.key if candidate.builder and not unbuilt else None,
         fail_to_pass=verdict.fail_to_pass,
         pass_to_pass=verdict.pass_to_pass,
         excluded=verdict.excluded,
         reason=verdict.reason,
-        detail=verdict.detail,
+        detail=verdict.detail or (f"used from its sources: {unbuilt}" if unbuilt else ""),
         cause=verdict.cause,
         sampled=verdict.sampled,
     )
@@ -246,7 +242,9 @@ def write_package(
 
     Tests that a teacher wrote for the previous package are kept where they still fit.
     """
-    locked = [c.environment for c in candidates if c.environment]
+    built = {instance.build for instance in instances}
+    locked = [each for c in candidates for each in (c.environment, c.builder) if each]
+    locked = [each for each in locked if each.key in built or each.key in {i.environment for i in instances}]
     # Equal environments of two eras count for the earlier one.
     environments = {e.key: e for e in sorted(locked, key=lambda e: e.cutoff, reverse=True)}
     head = source.git.resolve("HEAD")

@@ -54,6 +54,7 @@ class EnvironmentStore:
         self._environments = self.root / "environments"
         self._bytecode = self.root / "bytecode"
         self._locks = self.root / "locks"
+        self.installations = self.root / "installations"  # of the distributions under test, by `KeptInstallations`
 
     @contextmanager
     def acquire(self, environment: Environment, packages: Path) -> Iterator[BuiltEnvironment]:
@@ -209,6 +210,7 @@ class EnvironmentStore:
                 return
             _delete(self.root / "cache")
             _delete(self._bytecode)
+            _delete(self.installations)
 
 
 def disk_usage(folder: Path) -> int:

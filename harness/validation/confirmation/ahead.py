@@ -5,7 +5,7 @@ from harness.validation.confirmation.confirm import place_of, twins_of
 from harness.validation.confirmation.recorded import TwinSet, read_recorded
 from harness.validation.judged_tree import JudgedTree
 from models.manifest import Instance
-from runtime.trees import Runtime, provisioned
+from runtime.trees import Runtime
 
 
 def record_twins(runtime: Runtime, package: RepoPackage, instance: Instance) -> TwinSet:
@@ -13,11 +13,9 @@ def record_twins(runtime: Runtime, package: RepoPackage, instance: Instance) -> 
 
     Raises EnvironmentFault, WheelError, BuildFailed, Unreadable and InfrastructureError.
     """
-    assert instance.environment is not None, "a valid instance has an environment"
-    environment = package.manifest.environment(instance.environment)
-    with provisioned(runtime, environment, package.wheels, instance.version) as provided:
+    with package.provisioned(runtime, instance) as provided:
         judged = JudgedTree(runtime, package, instance, provided, instance.commit, {})
-        return twins_of(judged, package.environment_identity(environment.key) or "")
+        return twins_of(judged, package.identity_of(instance) or "")
 
 
 def count_with_twins(runtime: Runtime, package: RepoPackage) -> int:
@@ -25,7 +23,7 @@ def count_with_twins(runtime: Runtime, package: RepoPackage) -> int:
     count = 0
     for instance in package.manifest.instances:
         if instance.valid and instance.environment is not None:
-            folder, key = place_of(runtime, instance, package.environment_identity(instance.environment) or "")
+            folder, key = place_of(runtime, instance, package.identity_of(instance) or "")
             recorded = read_recorded(TwinSet, folder, key)
             count += recorded is not None and bool(recorded.kept)
     return count
