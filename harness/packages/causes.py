@@ -93,7 +93,7 @@ def not_collected(report: SuiteReport, what: str) -> Invalid | None:
     if not report.collection_errors:
         return None
     by_fault: dict[tuple[str, str], list[str]] = {}
-    faults = {file: _collection_fault(report, file) for file in sorted(report.collection_errors)}
+    faults = {file: collection_fault(report, file) for file in sorted(report.collection_errors)}
     for file, fault in faults.items():
         by_fault.setdefault((fault.error, fault.text), []).append(file)
     files = max(by_fault.values(), key=len)  # of equal ones the first
@@ -105,6 +105,7 @@ def not_collected(report: SuiteReport, what: str) -> Invalid | None:
     return Invalid(reason, detail, cause_of(reason, detail, fault, layer))
 
 
-def _collection_fault(report: SuiteReport, file: str) -> Fault:
+def collection_fault(report: SuiteReport, file: str) -> Fault:
+    """The exception with which the failure to collect a file began."""
     error = report.collection_errors[file]
     return report.faults.get(file) or first_fault(error) or Fault(error="", text=last_line(error))

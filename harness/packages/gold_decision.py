@@ -4,8 +4,8 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from harness.packages.categories import PHRASES, category_of, fault_of
-from harness.packages.causes import Invalid, cause_of
+from harness.packages.categories import PHRASES, category_of, fault_of, lacking
+from harness.packages.causes import Invalid, cause_of, collection_fault
 from models.causes import Cause, Layer, TestCategory
 from models.manifest import ExcludedTest, InvalidReason, SampledSuite
 from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
@@ -117,6 +117,10 @@ def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
 
 def _excluded(ids: set[str], passes: set[str], wavering: set[str], runs: StateRuns) -> dict[str, Exclusion]:
     excluded: dict[str, Exclusion] = {}
+    for file in sorted(runs.after[0].collection_errors.keys() & runs.parent.collection_errors.keys()):
+        fault = collection_fault(runs.after[0], file)
+        category = lacking(fault) or TestCategory.BROKEN
+        excluded[file] = category, f"not collected, neither at the commit nor at its parent: {fault}"
     for test in sorted(ids):
         if PYTEST.is_doctest(test):
             excluded[test] = TestCategory.DOCTEST, "doctest: its id holds a line number"

@@ -12,7 +12,7 @@ suite costs more than the budget, all runs are of the same part of it (`harness.
 import os
 from pathlib import Path
 
-from harness.packages.causes import Invalid, cause_of, ended, not_collected
+from harness.packages.causes import Invalid, cause_of, collection_fault, ended, not_collected
 from harness.packages.gold_decision import GoldVerdict, StateRuns, candidates, decide, refusal, skipped
 from harness.packages.gold_runs import GoldEffort, GoldRuns
 from harness.packages.sampling import SuiteFiles, largest_share, suite_files
@@ -28,6 +28,8 @@ from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, instal
 __all__ = ["REPEATS", "GoldEffort", "GoldVerdict", "StateRuns", "decide", "validate_gold"]
 
 REPEATS = 3
+UNCOLLECTED_SHARE = 0.2
+"""Largest share of the test files that may fail to be collected at the commit as at its parent; one always may."""
 WHOLE_RUNS = 3
 """Runs of the whole suite: two of the commit, one of the parent."""
 _EFFORT = GoldEffort()
@@ -121,7 +123,7 @@ def _too_long(report: SuiteReport, what: str, budget: float | None) -> Invalid:
 def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) -> StateRuns:
     """All further runs that the decision needs, the cheap ones first. Raises Invalid, BuildFailed."""
     first_only, files = Selection(first=touched, stop="after-first"), frozenset(touched)
-    _check_ran(first, "the commit")
+    _check_ran(first, files)
     _check_imports(runs)
     before = [runs.before("before-1", first_only)]
     if not candidates(tuple(before), (first,), files):
@@ -141,6 +143,7 @@ def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
     _check_ended(second, "the commit, repeated,")
     parent = runs.parent("parent", workers=workers)
     _check_ended(parent, "the parent")
+    _check_same_errors(first, parent)
     return StateRuns(parent, tuple(before), (first, second, *again), files)
 
 
@@ -170,14 +173,37 @@ def _check_ended(report: SuiteReport, what: str) -> None:
         raise invalid
 
 
-def _check_ran(report: SuiteReport, what: str) -> None:
+def _check_ran(report: SuiteReport, touched: frozenset[str]) -> None:
     stopped = report.end is SuiteEnd.CRASHED and report.collection_errors and not report.cases
     if not stopped:  # an old pytest stops after a file that it cannot collect, whatever it is told
-        _check_ended(report, what)
-    if (invalid := not_collected(report, what)) is not None:
+        _check_ended(report, "the commit")
+    invalid = not_collected(report, "the commit")
+    if invalid is not None and (stopped or not _tolerable(report, touched)):
         raise invalid
     if report.end is SuiteEnd.NO_TESTS or not report.cases:
-        raise Invalid(InvalidReason.NO_TESTS, f"no test was collected at {what}")
+        raise Invalid(InvalidReason.NO_TESTS, "no test was collected at the commit")
+
+
+def _tolerable(report: SuiteReport, touched: frozenset[str]) -> bool:
+    """Whether the files that cannot be collected are few, and none that the commit touches: if the parent's are the
+    same, they say nothing of the commit, and cost themselves alone."""
+    errors = report.collection_errors
+    files = {file_of(test) for test in report.cases} | errors.keys()
+    hit = any(path == error or path.startswith(f"{error}/") for path in touched for error in errors)
+    return not hit and len(errors) <= max(1, UNCOLLECTED_SHARE * len(files))
+
+
+def _check_same_errors(commit: SuiteReport, parent: SuiteReport) -> None:
+    """Check that each file that cannot be collected at the commit cannot be at its parent, for the same cause."""
+    faults = {file: collection_fault(commit, file) for file in commit.collection_errors}
+    new = {
+        file: commit.collection_errors[file]
+        for file, fault in faults.items()
+        if file not in parent.collection_errors or collection_fault(parent, file) != fault
+    }
+    only_new = commit.model_copy(update={"collection_errors": new})
+    if (invalid := not_collected(only_new, "the commit, and not at its parent,")) is not None:
+        raise invalid
 
 
 def _check_imports(runs: GoldRuns) -> None:

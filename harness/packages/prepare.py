@@ -21,6 +21,7 @@ from harness.packages.checks import values
 from harness.packages.gold_decision import GoldVerdict
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from harness.packages.gold_validation import GoldEffort, validate_gold
+from harness.packages.left_out import naming_left_out
 from harness.packages.locking import CommitCandidate
 from harness.packages.locking import find_environment as find_environment
 from harness.packages.locking import with_dropped as with_dropped
@@ -167,7 +168,7 @@ def _validated(
         with provisioned(runtime, environment, packages, candidate.version, candidate.builder) as provided:
             verdict = validate_gold(runtime, git, candidate.commit, provided, effort)
             if verdict.reason is not InvalidReason.BUILD_FAILED or candidate.builder is None:
-                return verdict
+                return naming_left_out(verdict, git, candidate.commit, environment)
             if discover_commit(git, candidate.commit.sha).needs_build:
                 return verdict
             effort = replace(effort, key=f"{effort.key}-sources")

@@ -22,7 +22,7 @@ from models.outcomes import OutcomeKind
 from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
 from runtime.testing import file_of
 from runtime.trees import Provisioned, Runtime, provisioned
-from tests.support.mining_history import Entry, write_history
+from tests.support.mining_history import entry, write_history
 
 PROJECT = (
     '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n[project]\nname = "little"\n'
@@ -44,15 +44,13 @@ TOUCHED, AFFECTED = ("tests/test_a.py",), ("tests/test_b.py",)
 
 @pytest.fixture(scope="module")
 def provided(runtime: Runtime, sample: RepoPackage) -> Iterator[Provisioned]:
-    environment = sample.manifest.environments[0]
+    environment = sample.manifest.environment(sample.manifest.instances[0].environment or "")
     with provisioned(runtime, environment, sample.wheels, "1.0") as held:
         yield held
 
 
 def history(path: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Any:
-    git = write_history(
-        path / "little.git", [Entry("Start a project", {**before}), Entry("Add a second number", {**after})]
-    )
+    git = write_history(path / "little.git", [entry("Start a project", before), entry("Add a second number", after)])
     return git, mine(git).commits[0]
 
 
