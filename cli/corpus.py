@@ -65,6 +65,8 @@ def print_manifest(directory: Path, manifest: Manifest) -> None:
         tests = f"{len(instance.fail_to_pass)} / {len(instance.pass_to_pass)}" if instance.valid else "-"
         task = printable(instance.task.strip().partition("\n")[0])
         what = task if instance.valid else f"{task}\n{printable(instance.detail)}"
+        if (sampled := instance.sampled) is not None:
+            what += f"\n({len(sampled.files)} of {sampled.of} test files are run)"
         rows.append((instance.commit[:10], state, environment, tests, what))
     table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
     table(

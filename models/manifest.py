@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from models.causes import Cause, TestCategory
 from models.generated import GeneratedTests
 from models.plans import Frozen
 
@@ -128,6 +129,7 @@ class InvalidReason(StrEnum):
     NOT_PYTHON = "not-python"  # mined, but running tests is for Python repositories
     UNSUPPORTED_CHANGE = "unsupported-change"  # binary, symlink or submodule in the gold patch
     GOLD_FAILS = "gold-fails"  # the touched tests fail on the commit itself
+    IMPOSSIBLE_DATE = "impossible-date"  # dated where no release of an index can be
     # the environment's fault
     UNRESOLVABLE = "unresolvable"
     NO_WHEEL = "no-wheel"
@@ -137,6 +139,8 @@ class InvalidReason(StrEnum):
     SHADOWED = "shadowed"  # the imported package is not in the work tree
     TIMEOUT = "timeout"
     CRASHED = "crashed"
+    # a limit of ours
+    NOT_TRIED = "not-tried"  # the repository's time was used up before its turn
 
     @property
     def environment_fault(self) -> bool:
@@ -159,10 +163,25 @@ _ENVIRONMENT_FAULTS = frozenset(
 
 
 class ExcludedTest(Frozen):
-    """A test that takes no part in the verdict, and why (baseline failure, flaky, doctest, skipped, ...)."""
+    """A test that takes no part in the verdict, and why; `category` is None in older packages."""
 
     id: str
     reason: str
+    category: TestCategory | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class SampledSuite(Frozen):
+    """The test files that stand for a suite that costs too much: those that the commit touches, those that reach the
+    changed files, and of all others a share, chosen by their hash. `of` is the number of test files.
+    """
+
+    files: tuple[str, ...]
+    affected: int = 0
+    share: str = "0"  # a fraction: "1/8"
+    of: int = 0
+
+
+_MAY_BE_UNSET = frozenset({"build", "generated", "cause", "sampled"})
 
 
 class Instance(Frozen):
@@ -170,7 +189,8 @@ class Instance(Frozen):
     back end takes it from tags (last tag).
 
     `build` is the environment in which the repository's distribution is built; without one it is used from its sources.
-    `generated` are tests added to the commit's own, which distinguish nothing without them.
+    `generated` are tests added to the commit's own, which distinguish nothing without them. `cause` says more of
+    `reason`. With `sampled`, the tests are those of some files, and no others are run.
     """
 
     instance_id: str
@@ -190,12 +210,14 @@ class Instance(Frozen):
     reason: InvalidReason | None = None
     detail: str = ""
     generated: GeneratedTests | None = None
+    cause: Cause | None = None
+    sampled: SampledSuite | None = None
 
     @model_serializer(mode="wrap")
     def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Omit what is unset, so that an instance of an earlier version keeps its text and identity."""
         data: dict[str, Any] = handler(self)
-        return {name: value for name, value in data.items() if name not in ("build", "generated") or value is not None}
+        return {name: value for name, value in data.items() if value is not None or name not in _MAY_BE_UNSET}
 
     @property
     def valid(self) -> bool:

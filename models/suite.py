@@ -18,13 +18,34 @@ class CaseStatus(StrEnum):
     XFAILED = "xfailed"
 
 
+class Fault(Frozen):
+    """The exception with which a failure began: its type (a built-in one's bare name), the first line of its text.
+
+    `module` is the module of the innermost frame, where the runner says it. `then` is the exception that reached the
+    runner, as `type: text`, if it is another.
+    """
+
+    error: str
+    text: str = ""
+    module: str = ""
+    then: str = ""
+
+    def __str__(self) -> str:
+        first = f"{self.error}: {self.text}" if self.text else self.error
+        return f"{first} (then {self.then})" if self.then else first
+
+
 class CaseResult(Frozen):
-    """One test: its pytest node id, outcome, seconds, and the head of its failure message or skip reason."""
+    """One test: its pytest node id, outcome, seconds, and the head of its failure message or skip reason.
+
+    `fault` is the exception with which its failure began, where the runner reports it.
+    """
 
     id: str
     status: CaseStatus
     seconds: float = 0.0
     message: str = ""
+    fault: Fault | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class SuiteEnd(StrEnum):
@@ -40,7 +61,8 @@ class SuiteEnd(StrEnum):
 
 
 class SuiteReport(Frozen):
-    """A test run. `collection_errors` maps a file to the head of its error. `output` is capped: head and tail."""
+    """A test run. `collection_errors` maps a file to the head of its error, `faults` to the exception with which it
+    began (under the empty name that of a run that did not come to its tests). `output` is capped: head and tail."""
 
     end: SuiteEnd
     exit_code: int | None
@@ -49,6 +71,7 @@ class SuiteReport(Frozen):
     collection_errors: dict[str, str] = Field(default_factory=dict)
     output: str = ""
     command: tuple[str, ...] = ()
+    faults: dict[str, Fault] = Field(default_factory=dict, exclude_if=lambda value: not value)
 
     def ids(self, *statuses: CaseStatus) -> set[str]:
         """Node ids of the tests whose outcome is one of `statuses`."""

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from host.throwaway import discard
@@ -67,10 +68,21 @@ def install_tests(git: Git, commit: str, tree: Path) -> None:
 
 
 def run_tests(
-    runtime: Runtime, tree: Path, provided: Provisioned, selection: Selection, installation: Installation
+    runtime: Runtime,
+    tree: Path,
+    provided: Provisioned,
+    selection: Selection,
+    installation: Installation,
+    *,
+    workers: int = 1,
 ) -> SuiteReport:
-    """Lay an installation over a tree and run the tree's tests in the sandbox."""
+    """Lay an installation over a tree and run the tree's tests in the sandbox.
+
+    More than one of `workers`, processes that share the tests, needs pytest-xdist in the environment.
+    """
     setup = lay_over(runtime, tree, provided, installation)
+    if workers > 1:
+        setup = replace(setup, command=(*setup.command, "-n", str(workers)))
     return runner_of(setup).run(runtime.sandbox, tree, setup, selection, runtime.limits)
 
 

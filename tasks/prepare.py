@@ -5,8 +5,12 @@ from pathlib import Path
 from harness.mining import Mined, mine
 from harness.packages import locking
 from harness.packages.building import with_builder
+from harness.packages.gold_validation import GoldEffort
 from harness.packages.locking import CommitCandidate
+from harness.packages.package import RepoPackage
 from harness.packages.prepare import ClonedSource, acquire, validate_candidate
+from harness.validation.confirmation import ahead
+from models.errors import CleanRoomError
 from models.manifest import Commit, Instance
 from models.mining import MiningRules
 from repos.git import Git
@@ -38,7 +42,26 @@ def find_environments(
 
 @engine_task("{label}")
 def validate_commit(
-    label: str, runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
+    label: str,
+    runtime: Runtime,
+    git: Git,
+    candidate: CommitCandidate,
+    packages: Path,
+    cache: Path,
+    effort: GoldEffort,
 ) -> tuple[Instance, dict[str, float]]:
     """Gold-validate one commit."""
-    return validate_candidate(runtime, git, candidate, packages, cache)
+    return validate_candidate(runtime, git, candidate, packages, cache, effort)
+
+
+@engine_task("{label}", retries=0)
+def record_twins(label: str, runtime: Runtime, package: RepoPackage, instance: Instance) -> str:
+    """Record the twins of a valid instance, which its verdicts need; why that failed, in a line, or "".
+
+    A fault is none of the preparation's: the first verdict that needs them meets it again, and names it.
+    """
+    try:
+        ahead.record_twins(runtime, package, instance)
+    except CleanRoomError as error:
+        return str(error)
+    return ""

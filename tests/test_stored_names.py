@@ -25,6 +25,7 @@ from harness.validation.confirmation.recorded import GoldGuardEvents, KeptTwin, 
 from host.settings import settings_with_sources
 from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
 from models.campaign_settings import StepTestMode
+from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
 from models.confirmation import Confirmation
 from models.content import RepositoryContent
@@ -67,6 +68,7 @@ from models.manifest import (
     Manifest,
     MiningFunnel,
     PlanningType,
+    SampledSuite,
 )
 from models.outcomes import Blame, OracleKind, OutcomeKind, Validation
 from models.plans import (
@@ -86,7 +88,7 @@ from models.predictions import NotJudged
 from models.protocols import Answer, Request, SourceFile, Stage, Task
 from models.settings import Settings
 from models.solution import Solution, StopReason
-from models.suite import CaseResult, CaseStatus, SuiteEnd, SuiteReport
+from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
 from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, Trial
 from models.targets import TrainingTarget
 from models.test_quality import Mutant, MutantOutcome, TestQuality
@@ -117,7 +119,15 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (
         InvalidReason,
         "no-fail-to-pass flaky needs-newer-python needs-other-platform no-tests not-python unsupported-change "
-        "gold-fails unresolvable no-wheel build-failed collection-error skipped-tests shadowed timeout crashed",
+        "gold-fails impossible-date unresolvable no-wheel build-failed collection-error skipped-tests shadowed timeout "
+        "crashed not-tried",
+    ),
+    (Layer, "commit resolution download build configuration collection import fixture test budget"),
+    (
+        TestCategory,
+        "doctest flaky gone only-at-commit skipped expected-failure broken missing-module missing-program "
+        "missing-file missing-fixture missing-locale missing-time-zone missing-network missing-display "
+        "missing-terminal needs-root needs-resources read-only version-mismatch",
     ),
     (OracleKind, "f2p-p2p generated-tests structural"),
     (Blame, "none plan code undetermined infrastructure environment"),
@@ -163,8 +173,9 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     ),
     (SourceFile, "path text"),
     (Task, "text repository base"),
-    (SuiteReport, "end exit_code seconds cases collection_errors output command"),
-    (CaseResult, "id status seconds message"),
+    (SuiteReport, "end exit_code seconds cases collection_errors output command faults"),
+    (CaseResult, "id status seconds message fault"),
+    (Fault, "error text module then"),
     (Validation, "key oracle kind f2p_passed f2p_failed p2p_failed p2p_not_run seconds detail confirmation"),
     (Confirmation, "sentinels seen witnessed twins agreed differs"),
     (Attribution, "label reason version evidence"),
@@ -212,12 +223,15 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Change, "path old_path added deleted kind"),
     (Commit, "sha parent subject message author_date committed changes planning_types symbols needs_message"),
     (Environment, "key python abi requires cutoff lock wheels days_after late_because"),
-    (ExcludedTest, "id reason"),
+    (ExcludedTest, "id reason category"),
+    (Cause, "layer error text remedy category"),
+    (SampledSuite, "files affected share of"),
     (MiningFunnel, "total dropped needs_message kept mixed"),
     (
         Instance,
         "instance_id commit base_commit task planning_types production_files test_files symbols version "
-        "environment build fail_to_pass pass_to_pass excluded reason detail generated",
+        "environment build fail_to_pass pass_to_pass excluded reason detail generated cause "
+        "sampled",
     ),
     (
         Manifest,

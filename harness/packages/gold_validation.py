@@ -3,31 +3,38 @@
 Three states are run: the parent, the parent with the commit's tests, and the commit. FAIL_TO_PASS are the tests in
 touched files that fail in the second and pass in the third; PASS_TO_PASS pass in the first and in the third. Tests that
 differ between repeats are excluded, and a commit without a stable FAIL_TO_PASS test is invalid for a stated reason.
+
+The commit's whole suite runs twice and the parent's once; the touched files run three times in both states. What is
+cheap comes first: when no test is left that could be FAIL_TO_PASS, the whole suite is not run again. Where the whole
+suite costs more than the budget, all runs are of the same part of it (`harness.packages.sampling`).
 """
 
 import os
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.manifest import Commit, ExcludedTest, InvalidReason
+from harness.packages.causes import Invalid, cause_of, collection_fault, ended, not_collected
+from harness.packages.gold_decision import GoldVerdict, StateRuns, candidates, decide, refusal, skipped
+from harness.packages.gold_runs import GoldEffort, GoldRuns
+from harness.packages.sampling import SuiteFiles, largest_share, suite_files
+from models.causes import Layer
+from models.manifest import Commit, InvalidReason, SampledSuite
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
 from runtime.sandbox import ProcessEnd
 from runtime.testing import PYTEST, Selection, file_of
-from runtime.trees import (
-    BuildFailed,
-    Provisioned,
-    Runtime,
-    checked_out,
-    install,
-    install_tests,
-    lay_over,
-    run_tests,
-)
+from runtime.testing.output import first_fault, last_line
+from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, install, lay_over
+
+__all__ = ["REPEATS", "GoldEffort", "GoldVerdict", "StateRuns", "decide", "validate_gold"]
 
 REPEATS = 3
+UNCOLLECTED_SHARE = 0.2
+"""Largest share of the test files that may fail to be collected at the commit as at its parent; one always may."""
+WHOLE_RUNS = 3
+"""Runs of the whole suite: two of the commit, one of the parent."""
+_EFFORT = GoldEffort()
+_WORTH_SAYING = 60.0
+"""Seconds of further runs from which on they are announced."""
 _FOUND = "module:"
 _WHERE_ARE = """\
 import importlib.util, sys
@@ -39,120 +46,170 @@ for name in sys.argv[1:]:
         origin = type(error).__name__
     print("\\nmodule:" + name, origin, sep="\\t", flush=True)
 """
-VANISHED_SHARE = 0.05
-"""Largest share of the parent's passing tests that may be absent at the commit, in files it does not touch."""
 
 
-@dataclass(frozen=True)
-class GoldVerdict:
-    """Outcome of gold validation; `reason` is None for a valid commit. `seconds` are the wall times of the runs.
-
-    `unbuilt` says why the distribution was used from its sources where its build failed.
-    """
-
-    fail_to_pass: tuple[str, ...] = ()
-    pass_to_pass: tuple[str, ...] = ()
-    excluded: tuple[ExcludedTest, ...] = ()
-    reason: InvalidReason | None = None
-    detail: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
-    unbuilt: str = ""
-
-
-@dataclass(frozen=True)
-class StateRuns:
-    """The reports of the three states; `before` and `after` hold their repeats, full runs of the commit first."""
-
-    parent: SuiteReport
-    before: tuple[SuiteReport, ...]
-    after: tuple[SuiteReport, ...]
-    touched: frozenset[str]
-
-
-class _Invalid(Exception):
-    def __init__(self, reason: InvalidReason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason, self.detail = reason, detail
-
-
-def validate_gold(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> GoldVerdict:
+def validate_gold(
+    runtime: Runtime, git: Git, commit: Commit, provided: Provisioned, effort: GoldEffort = _EFFORT
+) -> GoldVerdict:
     """Run the three states of a commit and decide. Raises InfrastructureError only; all other faults are verdicts."""
-    seconds: dict[str, float] = {}
     tests = (change.path for change in commit.changes if change.kind == "test")
     touched = tuple(sorted(path for path in tests if path.endswith(PYTEST.test_suffixes)))
+    runs = GoldRuns(runtime, git, commit, provided, effort)
+    sampled: SampledSuite | None = None
     try:
         if not touched:
-            raise _Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
-        return decide(_run_states(runtime, git, commit, provided, touched, seconds), seconds)
-    except _Invalid as invalid:
-        return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds)
+            raise Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
+        first, sampled = _first_run(runs, touched)
+        runs = runs.only(sampled) if sampled else runs
+        verdict = decide(_run_states(runs, first, touched), runs.seconds)
+    except Invalid as invalid:
+        verdict = refusal(invalid, runs.seconds)
     except BuildFailed as error:
-        return GoldVerdict(reason=InvalidReason.BUILD_FAILED, detail=str(error), seconds=seconds)
+        verdict = refusal(Invalid(InvalidReason.BUILD_FAILED, str(error)), runs.seconds)
+    return GoldVerdict(**{**verdict.__dict__, "sampled": sampled})
 
 
-def _run_states(
-    runtime: Runtime,
-    git: Git,
-    commit: Commit,
-    provided: Provisioned,
-    touched: tuple[str, ...],
-    seconds: dict[str, float],
-) -> StateRuns:
-    full = Selection(first=touched)
-    first_only = Selection(first=touched, stop="after-first")
+def _first_run(runs: GoldRuns, touched: tuple[str, ...]) -> tuple[SuiteReport, SampledSuite | None]:
+    """A run of the commit, and the part of the suite that it is of; None for the whole. Raises Invalid, BuildFailed."""
+    whole = Selection(first=touched)
+    budget = runs.effort.seconds
+    first = (runs.within(budget / WHOLE_RUNS) if budget else runs).after("after-1", whole)
+    reached = any(file_of(test) not in touched for test in first.cases)
+    if first.end is SuiteEnd.TIMEOUT and not reached:  # the touched files alone take longer than a run may
+        raise _too_long(first, "the commit", budget)
+    expected = _expected(first, touched)
+    if first.end is not SuiteEnd.TIMEOUT and (not budget or first.seconds + expected <= budget):
+        if expected >= _WORTH_SAYING:
+            runs.effort.say(f"the suite took {first.seconds:.0f} s; its further runs take about {expected:.0f} s")
+        return first, None
+    if runs.effort.index_cache is None:
+        raise _too_long(first, "the commit", budget)
+    sampled = _sample(runs, first, touched, budget or WHOLE_RUNS * runs.runtime.limits.wall_seconds)
+    runs.effort.say(f"the suite takes too long: {len(sampled.files)} of {sampled.of} test files are run")
+    return runs.only(sampled).after("after-1-sampled", whole), sampled
 
-    def state(name: str, base: str, selection: Selection, *, with_tests: bool) -> SuiteReport:
-        with checked_out(git, base, runtime.scratch) as tree:
-            installation = install(runtime, tree, provided, of_commit=True)
-            if with_tests:
-                install_tests(git, commit.sha, tree)
-            report = run_tests(runtime, tree, provided, selection, installation)
-        seconds[name] = round(report.seconds, 3)
-        return report
 
-    after = [state("after-1", commit.sha, full, with_tests=False)]
-    _check_ran(after[0], "the commit")
-    _check_imports(runtime, git, commit, provided)
-    before = [state("before-1", commit.parent, first_only, with_tests=True)]
-    distinguished = _distinguishes(before[0], after[0], touched)
-    if not distinguished and not _skipped(after[0], frozenset(touched)):
-        # no repeat can show a difference, and no skip needs the parent as explanation: skip the rest
-        return StateRuns(after[0], tuple(before), tuple(after), frozenset(touched))
-    parent = state("parent", commit.parent, Selection(), with_tests=False)
-    _check_ended(parent, "the parent")
-    if not distinguished:
-        return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
+def _expected(first: SuiteReport, touched: tuple[str, ...]) -> float:
+    """Seconds of the runs to come after a first run of the whole suite."""
+    return (WHOLE_RUNS - 1) * first.seconds + (2 * REPEATS - 2) * _touched_seconds(first, touched)
+
+
+def _touched_seconds(first: SuiteReport, touched: tuple[str, ...]) -> float:
+    return sum(case.seconds for case in first.cases.values() if file_of(case.id) in touched)
+
+
+def _sample(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...], budget: float) -> SampledSuite:
+    """The largest part of the suite whose runs fit into what is left of the budget. Raises Invalid."""
+    assert runs.effort.index_cache is not None, "asked before"
+    seen = {file_of(test) for test in first.cases}
+    files = suite_files(runs.git, runs.commit, touched, seen, runs.effort.index_cache)
+    repeats = (2 * REPEATS - 2) * _touched_seconds(first, touched)
+    each = (budget - first.seconds - repeats) / WHOLE_RUNS
+    for choice in (files, SuiteFiles(files.touched, (), tuple(sorted((*files.affected, *files.others))))):
+        if (sample := largest_share(choice, runs.commit.sha, first, each)) is not None:
+            return sample
+    raise _too_long(first, "the touched test files", budget)
+
+
+def _too_long(report: SuiteReport, what: str, budget: float | None) -> Invalid:
+    detail = f"the suite of {what} did not end within {report.seconds:.0f} s"
+    cause = cause_of(InvalidReason.TIMEOUT, detail, layer=Layer.BUDGET if budget else Layer.TEST)
+    if budget:
+        detail += f"; {budget / 60:.0f} min are for all {WHOLE_RUNS + 2 * REPEATS - 2} runs of a commit"
+        cause = cause.model_copy(update={"text": detail, "remedy": "raise --commit-minutes"})
+    return Invalid(InvalidReason.TIMEOUT, detail, cause)
+
+
+def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) -> StateRuns:
+    """All further runs that the decision needs, the cheap ones first. Raises Invalid, BuildFailed."""
+    first_only, files = Selection(first=touched, stop="after-first"), frozenset(touched)
+    _check_ran(first, files)
+    _check_imports(runs)
+    before = [runs.before("before-1", first_only)]
+    if not candidates(tuple(before), (first,), files):
+        # No repeat can show a difference. A skip of a new test needs the parent as explanation.
+        parent = runs.parent("parent") if skipped(first, files) else first
+        _check_ended(parent, "the parent")
+        return StateRuns(parent, tuple(before), (first,), files)
+    again: list[SuiteReport] = []
     for repeat in range(2, REPEATS + 1):
-        selection = full if repeat == 2 else first_only
-        after.append(state(f"after-{repeat}", commit.sha, selection, with_tests=False))
-        _check_ended(after[-1], "the commit, repeated,")
-        before.append(state(f"before-{repeat}", commit.parent, first_only, with_tests=True))
-    return StateRuns(parent, tuple(before), tuple(after), frozenset(touched))
+        before.append(runs.before(f"before-{repeat}", first_only))
+        if repeat > 2:  # the second run of the commit is one of the whole suite
+            again.append(runs.after(f"after-{repeat}", first_only))
+            _check_ended(again[-1], "the commit, repeated,")
+        if not candidates(tuple(before), (first, *again), files):
+            return StateRuns(first, tuple(before), (first, *again), files)
+    second, workers = _second_run(runs, first, touched)
+    _check_ended(second, "the commit, repeated,")
+    parent = runs.parent("parent", workers=workers)
+    _check_ended(parent, "the parent")
+    _check_same_errors(first, parent)
+    return StateRuns(parent, tuple(before), (first, second, *again), files)
 
 
-def _distinguishes(before: SuiteReport, after: SuiteReport, touched: Iterable[str]) -> bool:
-    return bool({i for i in after.passed if file_of(i) in set(touched)} - before.passed)
+def _second_run(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) -> tuple[SuiteReport, int]:
+    """The second run of the commit's suite, and how many processes may share the parent's.
+
+    Where the repository has pytest-xdist, a long suite is shared among processes: its tests then run in another order
+    and without each other. If each has the outcome that it had alone, that counts as the second run; else the suite
+    is run alone again, and what was seen among processes says nothing.
+    """
+    full, workers = Selection(first=touched), runs.effort.workers
+    prefix = runs.provided.environment.prefix
+    if workers > 1 and first.seconds >= runs.effort.share_from and "xdist" in PYTEST.installed_plugins(prefix):
+        shared = runs.after("after-2", full, workers=workers)
+        if _outcomes(shared) == _outcomes(first) and shared.end is first.end:
+            return shared, workers
+        runs.effort.say("the order of the tests matters: they are run in one process")
+    return runs.after("after-2", full), 1
+
+
+def _outcomes(report: SuiteReport) -> dict[str, CaseStatus]:
+    return {test: case.status for test, case in report.cases.items()}
 
 
 def _check_ended(report: SuiteReport, what: str) -> None:
-    if report.end is SuiteEnd.TIMEOUT:
-        raise _Invalid(InvalidReason.TIMEOUT, f"the suite of {what} did not end within {report.seconds:.0f} s")
-    if report.end in (SuiteEnd.CRASHED, SuiteEnd.USAGE, SuiteEnd.OUTPUT_LIMIT):
-        raise _Invalid(InvalidReason.CRASHED, f"the suite of {what}: {report.end.value}: {_last_line(report.output)}")
+    if (invalid := ended(report, what)) is not None:
+        raise invalid
 
 
-def _check_ran(report: SuiteReport, what: str) -> None:
-    _check_ended(report, what)
-    if report.collection_errors:
-        file, error = sorted(report.collection_errors.items())[0]
-        raise _Invalid(InvalidReason.COLLECTION_ERROR, f"{file} at {what}: {_last_line(error)}")
+def _check_ran(report: SuiteReport, touched: frozenset[str]) -> None:
+    stopped = report.end is SuiteEnd.CRASHED and report.collection_errors and not report.cases
+    if not stopped:  # an old pytest stops after a file that it cannot collect, whatever it is told
+        _check_ended(report, "the commit")
+    invalid = not_collected(report, "the commit")
+    if invalid is not None and (stopped or not _tolerable(report, touched)):
+        raise invalid
     if report.end is SuiteEnd.NO_TESTS or not report.cases:
-        raise _Invalid(InvalidReason.NO_TESTS, f"no test was collected at {what}")
+        raise Invalid(InvalidReason.NO_TESTS, "no test was collected at the commit")
 
 
-def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> None:
+def _tolerable(report: SuiteReport, touched: frozenset[str]) -> bool:
+    """Whether the files that cannot be collected are few, and none that the commit touches: if the parent's are the
+    same, they say nothing of the commit, and cost themselves alone."""
+    errors = report.collection_errors
+    files = {file_of(test) for test in report.cases} | errors.keys()
+    hit = any(path == error or path.startswith(f"{error}/") for path in touched for error in errors)
+    return not hit and len(errors) <= max(1, UNCOLLECTED_SHARE * len(files))
+
+
+def _check_same_errors(commit: SuiteReport, parent: SuiteReport) -> None:
+    """Check that each file that cannot be collected at the commit cannot be at its parent, for the same cause."""
+    faults = {file: collection_fault(commit, file) for file in commit.collection_errors}
+    new = {
+        file: commit.collection_errors[file]
+        for file, fault in faults.items()
+        if file not in parent.collection_errors or collection_fault(parent, file) != fault
+    }
+    only_new = commit.model_copy(update={"collection_errors": new})
+    if (invalid := not_collected(only_new, "the commit, and not at its parent,")) is not None:
+        raise invalid
+
+
+def _check_imports(runs: GoldRuns) -> None:
     """Check that the tests import the commit's own distribution, and not an installed one of the same name."""
-    with checked_out(git, commit.sha, runtime.scratch) as tree:
+    runtime, provided = runs.runtime, runs.provided
+    with checked_out(runs.git, runs.commit.sha, runtime.scratch) as tree:
         installation = install(runtime, tree, provided, of_commit=True)
         setup = lay_over(runtime, tree, provided, installation)
         root = runtime.sandbox.workdir_path(tree)
@@ -164,150 +221,15 @@ def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisi
             env={"PYTHONPATH": os.pathsep.join(setup.import_path(root))},
             limits=runtime.limits,
         )
-        lines = finished.output.splitlines()
-        found = [line.partition("\t") for line in lines if line.startswith(_FOUND)]
-        for marked, _, origin in found:
-            if not any(Path(origin).is_relative_to(place) for place in own):
-                environment = Path(origin).is_relative_to(setup.python.parent.parent)
-                where = "the environment" if environment else Path(origin).name or "nowhere"
-                name = marked.removeprefix(_FOUND)
-                raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
-        if finished.ending is not ProcessEnd.EXITED or len(found) != len(installation.modules):
-            raise _Invalid(
-                InvalidReason.SHADOWED, f"where modules come from was not found out: {_last_line(finished.output)}"
-            )
-
-
-def decide(runs: StateRuns, seconds: dict[str, float] | None = None) -> GoldVerdict:
-    """The verdict from the reports of the three states."""
-    try:
-        return _sorted_out(runs, seconds or {})
-    except _Invalid as invalid:
-        return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds or {})
-
-
-def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
-    ids = set[str]().union(*(report.cases.keys() for report in (runs.parent, *runs.before, *runs.after)))
-    full = [runs.parent, *runs.after[:2]]
-    steady = set.intersection(*(report.passed for report in runs.after[:2]))
-    in_touched = {i for i in ids if file_of(i) in runs.touched}
-    repeated = [report.passed for report in runs.after]
-    passes = {i for i in steady if i not in in_touched or all(i in passed for passed in repeated)}
-    sometimes = set[str]().union(*repeated[:2])
-    wavering = (sometimes - steady) | ((sometimes & in_touched) - passes)
-
-    excluded: dict[str, str] = {}
-    for test in sorted(ids):
-        if PYTEST.is_doctest(test):
-            excluded[test] = "doctest: its id holds a line number"
-        elif test in wavering:
-            excluded[test] = "flaky: passed in some runs of the commit and not in others"
-        elif test not in passes:
-            excluded[test] = _why_not_passing(test, full)
-    fails_before = {i for i in in_touched if all(_fails(i, report, runs.parent) for report in runs.before)}
-    fail_to_pass = {i for i in passes & fails_before if i not in excluded}
-    pass_to_pass = {i for i in passes - fail_to_pass if i not in excluded and _passed_before(i, runs)}
-    for test in sorted(passes - fail_to_pass - pass_to_pass - excluded.keys()):
-        excluded[test] = "passes at the commit only, outside the touched test files"
-    _check_vanished(runs)
-    if not fail_to_pass:
-        raise _no_fail_to_pass(runs, excluded, in_touched)
-    missing = [c for c in _skipped(runs.after[0], runs.touched) if _missing_module(c[1])]
-    if missing:
-        raise _Invalid(InvalidReason.SKIPPED_TESTS, f"{missing[0][0]} skips: {missing[0][1]}")
-    return GoldVerdict(
-        tuple(sorted(fail_to_pass)),
-        tuple(sorted(pass_to_pass)),
-        tuple(ExcludedTest(id=i, reason=r) for i, r in sorted(excluded.items())),
-        seconds=seconds,
-    )
-
-
-def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
-    """Whether a test was seen to fail without the commit's production changes.
-
-    A module (or a conftest) that no longer imports fails as a whole: that counts only for tests that the parent did not
-    have. A run that was cut short is no evidence about tests that it did not reach.
-    """
-    if test in before.cases:
-        return test not in before.passed
-    broken = file_of(test) in before.collection_errors or before.end is SuiteEnd.USAGE
-    return broken and test not in parent.cases
-
-
-def _passed_before(test: str, runs: StateRuns) -> bool:
-    return test in runs.parent.passed or all(test in report.passed for report in runs.before)
-
-
-def _check_vanished(runs: StateRuns) -> None:
-    """Detect a defective environment: tests of untouched files that are no longer collected.
-
-    Doctests do not count: the ids of those in documents contain line numbers, which shift with every line added above.
-    """
-    passed = {i for i in runs.parent.passed if not PYTEST.is_doctest(i)}
-    before = {i for i in passed if file_of(i) not in runs.touched}
-    gone = before - runs.after[0].cases.keys()
-    if len(gone) > VANISHED_SHARE * len(passed) and len(gone) > 1:
-        raise _Invalid(
-            InvalidReason.COLLECTION_ERROR,
-            f"{len(gone)} of {len(before)} tests in untouched files are not collected at the commit, e.g. {min(gone)}",
-        )
-
-
-def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, str], in_touched: set[str]) -> _Invalid:
-    """The reason why nothing distinguishes the commit from its parent."""
-    flaky = [i for i in in_touched if excluded.get(i, "").startswith("flaky")]
-    if flaky:
-        return _Invalid(InvalidReason.FLAKY, f"{flaky[0]} and {len(flaky) - 1} more waver between runs of the commit")
-    for test, why in _skipped(runs.after[0], runs.touched):
-        if _missing_module(why):
-            return _Invalid(InvalidReason.SKIPPED_TESTS, f"{test} skips: {why}")
-    new = [(test, why) for test, why in _skipped(runs.after[0], runs.touched) if test not in runs.parent.cases]
-    if in_touched & runs.after[0].passed - runs.parent.cases.keys():
-        new = []  # new tests ran and distinguished nothing: a skip is not the reason
-    for test, why in new:
-        if re.search(r"python|3\.\d+|version", why, re.I):
-            return _Invalid(InvalidReason.NEEDS_NEWER_PYTHON, f"{test} skips: {why}")
-        if re.search(r"windows|macos|darwin|platform|linux", why, re.I):
-            return _Invalid(InvalidReason.NEEDS_OTHER_PLATFORM, f"{test} skips: {why}")
-    if new:
-        return _Invalid(InvalidReason.SKIPPED_TESTS, f"{new[0][0]} and {len(new) - 1} more new tests skip: {new[0][1]}")
-    failing = sorted(i for i in in_touched if i in runs.after[0].ids(CaseStatus.FAILED, CaseStatus.ERROR))
-    if failing:
-        message = _last_line(runs.after[0].cases[failing[0]].message)
-        return _Invalid(InvalidReason.GOLD_FAILS, f"{failing[0]} fails on the commit itself: {message}")
-    if any(
-        report.end is not SuiteEnd.COMPLETED or runs.touched & report.collection_errors.keys() for report in runs.before
-    ):
-        why = "the touched test files break as a whole at the parent, and hold no test that the parent did not have"
-        return _Invalid(InvalidReason.NO_FAIL_TO_PASS, why)
-    return _Invalid(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes without the commit's production changes")
-
-
-def _skipped(report: SuiteReport, touched: frozenset[str]) -> list[tuple[str, str]]:
-    cases = (c for c in report.cases.values() if c.status is CaseStatus.SKIPPED and file_of(c.id) in touched)
-    return sorted((case.id, _last_line(case.message)) for case in cases)
-
-
-def _missing_module(why: str) -> bool:
-    return bool(
-        re.search(
-            r"could not import|no module named|not installed|is required|requires? \w+ (package|library)",
-            why,
-            re.I,
-        )
-    )
-
-
-def _why_not_passing(test: str, full: list[SuiteReport]) -> str:
-    statuses = [report.cases[test].status.value for report in full if test in report.cases]
-    if not statuses:
-        return "seen only without the commit's production changes"
-    if test not in full[1].cases:
-        return "no longer there at the commit"
-    return f"{statuses[-1]} at the commit"
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "no message"
+    lines = finished.output.splitlines()
+    found = [line.partition("\t") for line in lines if line.startswith(_FOUND)]
+    for marked, _, origin in found:
+        if not any(Path(origin).is_relative_to(place) for place in own):
+            environment = Path(origin).is_relative_to(setup.python.parent.parent)
+            where = "the environment" if environment else Path(origin).name or "nowhere"
+            name = marked.removeprefix(_FOUND)
+            raise Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
+    if finished.ending is not ProcessEnd.EXITED or len(found) != len(installation.modules):
+        fault = first_fault(finished.output)
+        detail = f"where modules come from was not found out: {fault or last_line(finished.output)}"
+        raise Invalid(InvalidReason.SHADOWED, detail, cause_of(InvalidReason.SHADOWED, detail, fault))

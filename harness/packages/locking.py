@@ -3,6 +3,7 @@ without any distribution that provides the work tree's modules."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -31,6 +32,11 @@ from runtime.environments import (
 )
 from runtime.environments.dating import LAST_SECOND
 from runtime.environments.eras import left_out
+
+_FIRST_UPLOADS = date(2005, 3, 1)
+"""Package indexes date releases by their upload, and no upload is older."""
+_LAST_SECOND = 253_402_214_399
+"""The end of the last day but one of the year 9999: the day after a commit's is a date as well."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,13 @@ def find_environment(
         return CommitCandidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
     version = pretend_version(git.last_tag(commit.parent))
     day = calendar_of(git).day(commit.parent, commit.committed)
+    if why := impossible_date(day, commit.committed):
+        return CommitCandidate(commit, version, None, InvalidReason.IMPOSSIBLE_DATE, why)
     own_day = max(day_of(commit.committed), day)
     # The parent has to run in it as well: requirements that the commit drops are kept, if they are compatible.
     projects = tuple(dict.fromkeys((with_dropped(own, parent), own)))
     failed: EnvironmentFault | WheelError | None = None
+    end = own_day + timedelta(days=1)
     for era in eras_of(day, own_day, newly_required(own, parent)):
         for project in projects:
             try:
@@ -104,7 +113,16 @@ def find_environment(
             return CommitCandidate(commit, version, environment)
     assert failed is not None
     reason = InvalidReason.NO_WHEEL if "wheel" in str(failed) else InvalidReason.UNRESOLVABLE
-    return CommitCandidate(commit, version, None, reason, str(failed))
+    return CommitCandidate(commit, version, None, reason, f"{failed} (releases before {end} count)")
+
+
+def impossible_date(day: date, committed: int) -> str:
+    """Why no environment can be dated by a commit's parent of `day`, or by the commit's own time; "" if one can."""
+    if day < _FIRST_UPLOADS:
+        return f"the commit's parent is dated {day}, and no package index holds a release from before {_FIRST_UPLOADS}"
+    if committed > _LAST_SECOND:
+        return f"the commit is dated after the year 9999 ({committed} s after 1970)"
+    return ""
 
 
 def newly_required(own: Project, parent: Project) -> frozenset[str]:

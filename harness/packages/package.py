@@ -161,7 +161,8 @@ def with_supplements(instances: Sequence[Instance], before: Manifest) -> tuple[I
     They fit when everything about the instance that the trial depends on is unchanged.
     """
     known = {_bare(each): each for each in before.instances if each.generated is not None}
-    return tuple(known.get(each.model_dump_json(), each) for each in instances)
+    bare = ((each, each.model_copy(update={"cause": None}).model_dump_json()) for each in instances)
+    return tuple(known.get(text, each) for each, text in bare)
 
 
 def _bare(instance: Instance) -> str:

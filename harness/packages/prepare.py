@@ -16,24 +16,29 @@ from urllib.parse import urlsplit, urlunsplit
 
 from harness.mining import Mined
 from harness.mining.repository import describe
+from harness.packages.causes import cause_of
 from harness.packages.checks import values
+from harness.packages.gold_decision import GoldVerdict
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
-from harness.packages.gold_validation import GoldVerdict, validate_gold
+from harness.packages.gold_validation import GoldEffort, validate_gold
+from harness.packages.left_out import naming_left_out
 from harness.packages.locking import CommitCandidate
 from harness.packages.locking import find_environment as find_environment
 from harness.packages.locking import with_dropped as with_dropped
 from harness.packages.package import MANIFEST, TIMINGS, read_package, with_supplements, write_atomically
 from host.process import CommandFailed, run
-from models.errors import EnvironmentFault, ManifestError, RepositoryError
-from models.manifest import Commit, Environment, ExcludedTest, Instance, InvalidReason, Manifest
+from models.causes import Cause, Layer
+from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
+from models.manifest import Commit, Environment, Instance, InvalidReason, Manifest
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
 from runtime.trees import Runtime, provisioned
 
+_EFFORT = GoldEffort()
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 4
+GOLD_VERSION = 5
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -117,41 +122,74 @@ def select(mined: Mined, max_commits: int) -> list[Commit]:
 
 
 def validate_candidate(
-    runtime: Runtime, git: Git, candidate: CommitCandidate, packages: Path, cache: Path
+    runtime: Runtime,
+    git: Git,
+    candidate: CommitCandidate,
+    packages: Path,
+    cache: Path,
+    effort: GoldEffort = _EFFORT,
 ) -> tuple[Instance, dict[str, float]]:
-    """The instance of a candidate and the seconds its runs took; from the cache if decided before."""
+    """The instance of a candidate and the seconds its runs took; from the cache if decided before.
+
+    Runs that finished before an interruption are not repeated.
+    """
     if candidate.environment is None:
-        return _instance("", git, candidate, GoldVerdict(reason=candidate.reason, detail=candidate.detail)), {}
+        return _instance("", git, candidate, _without_environment(candidate)), {}
     key = _verdict_key(runtime, candidate, candidate.environment, packages)
-    path = cache / "gold" / f"{key}.json"
-    if path.is_file():
-        verdict = _verdict_from_json(path.read_text())
+    places = [cache / "gold" / f"{key}.json"]
+    if effort.seconds:  # what was decided without a budget holds with one, and not the other way round
+        places.append(cache / "gold" / f"{key}-{effort.seconds:.0f}.json")
+    known = next((path for path in places if path.is_file()), None)
+    if known is not None:
+        verdict = GoldVerdict.from_json(known.read_text())
     else:
-        try:
-            read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
-            verdict = _validated(runtime, git, candidate, candidate.environment, packages)
-        except (UnsupportedChange, RepositoryError) as error:  # the latter for a tree that cannot be written out
-            detail = str(error).removeprefix(f"{git.directory}: ")  # a package names no path of the machine
-            verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=detail)
-        except EnvironmentFault as error:
-            verdict = GoldVerdict(reason=InvalidReason.UNRESOLVABLE, detail=str(error))
+        effort = replace(effort, kept=cache / "gold-runs", key=key, index_cache=cache / "index")
+        verdict = _validated(runtime, git, candidate, candidate.environment, packages, effort)
         if verdict.reason not in _PERHAPS_THE_MACHINES:
-            write_atomically(path, _verdict_to_json(verdict))
+            write_atomically(places[-1] if verdict.sampled else places[0], verdict.to_json())
+            for runs in (key, f"{key}-sources"):
+                shutil.rmtree(cache / "gold-runs" / runs, ignore_errors=True)
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 
 
+def _without_environment(candidate: CommitCandidate) -> GoldVerdict:
+    assert candidate.reason is not None, "a candidate without an environment has a reason"
+    cause = cause_of(candidate.reason, candidate.detail)
+    return GoldVerdict(reason=candidate.reason, detail=candidate.detail, cause=cause)
+
+
 def _validated(
-    runtime: Runtime, git: Git, candidate: CommitCandidate, environment: Environment, packages: Path
+    runtime: Runtime, git: Git, candidate: CommitCandidate, environment: Environment, packages: Path, effort: GoldEffort
 ) -> GoldVerdict:
     """The verdict on a candidate, which is used from its sources where its build fails and is not needed."""
-    with provisioned(runtime, environment, packages, candidate.version, candidate.builder) as provided:
-        verdict = validate_gold(runtime, git, candidate.commit, provided)
-        if verdict.reason is not InvalidReason.BUILD_FAILED or candidate.builder is None:
-            return verdict
-        if discover_commit(git, candidate.commit.sha).needs_build:
-            return verdict
-        again = validate_gold(runtime, git, candidate.commit, replace(provided, builder=None))
-        return replace(again, unbuilt=verdict.detail)
+    layer = None
+    try:
+        read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
+        with provisioned(runtime, environment, packages, candidate.version, candidate.builder) as provided:
+            verdict = validate_gold(runtime, git, candidate.commit, provided, effort)
+            if verdict.reason is not InvalidReason.BUILD_FAILED or candidate.builder is None:
+                return naming_left_out(verdict, git, candidate.commit, environment)
+            if discover_commit(git, candidate.commit.sha).needs_build:
+                return verdict
+            effort = replace(effort, key=f"{effort.key}-sources")
+            again = validate_gold(runtime, git, candidate.commit, replace(provided, builder=None), effort)
+            return replace(again, unbuilt=verdict.detail)
+    except (UnsupportedChange, RepositoryError) as error:  # the latter for a tree that cannot be written out
+        detail = str(error).removeprefix(f"{git.directory}: ")  # a package names no path of the machine
+        reason = InvalidReason.UNSUPPORTED_CHANGE
+    except EnvironmentFault as error:
+        reason, detail, layer = InvalidReason.UNRESOLVABLE, str(error), Layer.BUILD
+    except WheelError as error:
+        reason, detail = InvalidReason.NO_WHEEL, str(error)
+    return GoldVerdict(reason=reason, detail=detail, cause=cause_of(reason, detail, layer=layer))
+
+
+def not_tried(git: Git, candidate: CommitCandidate, minutes: float) -> Instance:
+    """The instance of a candidate whose turn did not come within the repository's time."""
+    detail = f"the repository's {minutes:g} minutes were used up before its turn"
+    cause = Cause(layer=Layer.BUDGET, text=detail, remedy="run the same command again, or raise --repository-minutes")
+    verdict = GoldVerdict(reason=InvalidReason.NOT_TRIED, detail=detail, cause=cause)
+    return _instance(candidate.environment.key if candidate.environment else "", git, candidate, verdict)
 
 
 def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Environment, packages: Path) -> str:
@@ -168,24 +206,6 @@ def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Envi
         runtime.sandbox.kind,
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _verdict_to_json(verdict: GoldVerdict) -> str:
-    excluded = [test.model_dump() for test in verdict.excluded]
-    return json.dumps({**verdict.__dict__, "excluded": excluded})
-
-
-def _verdict_from_json(text: str) -> GoldVerdict:
-    raw = json.loads(text)
-    return GoldVerdict(
-        tuple(raw["fail_to_pass"]),
-        tuple(raw["pass_to_pass"]),
-        tuple(ExcludedTest(**test) for test in raw["excluded"]),
-        InvalidReason(raw["reason"]) if raw["reason"] else None,
-        raw["detail"],
-        raw["seconds"],
-        raw["unbuilt"],
-    )
 
 
 def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: GoldVerdict) -> Instance:
@@ -208,6 +228,8 @@ def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: G
         excluded=verdict.excluded,
         reason=verdict.reason,
         detail=verdict.detail or (f"used from its sources: {unbuilt}" if unbuilt else ""),
+        cause=verdict.cause,
+        sampled=verdict.sampled,
     )
 
 

@@ -149,6 +149,7 @@ def _supplemented(instance: Instance, taken: TeacherRound) -> Instance:
             "excluded": taken.trial.excluded,
             "reason": None,
             "detail": "",
+            "cause": None,
             "generated": generated,
         }
     )

@@ -7,7 +7,9 @@ run with the whole suite, in the states and with the repeats of gold validation,
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
+from harness.packages.gold_runs import sampled_files
 from harness.packages.gold_validation import REPEATS, GoldVerdict, StateRuns, decide
 from harness.packages.package import RepoPackage
 from models.generated import Failing
@@ -51,6 +53,9 @@ class _TrialRuns:
             if not bare:
                 install_tests(self._git, self._instance.commit, tree)
                 overlay(tree, self._files)
+            if self._instance.sampled and not selection.only:
+                some = sampled_files(self._instance, tree)
+                selection = replace(selection, only=(*some, *(() if bare else sorted(self._files))))
             report = run_tests(self._runtime, tree, self._held, selection, installation)
         self.seconds += report.seconds
         return report

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from harness.packages.gold_runs import sampled_files
 from harness.packages.package import RepoPackage, generated_tests
 from harness.validation.confirmation.recorded import Module
 from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
@@ -92,7 +93,10 @@ class JudgedTree:
             runner = runner_of(setup)
             guard = runner.guard(self.runtime.sandbox, tree, hidden)
             selection = Selection(
-                first=first_files(self.instance), stop="if-required-fail", required=self.instance.fail_to_pass
+                first=first_files(self.instance),
+                stop="if-required-fail",
+                required=self.instance.fail_to_pass,
+                only=sampled_files(self.instance, tree),
             )
             sandbox, limits = self.runtime.sandbox, self.runtime.limits
             whole = runner.run(sandbox, tree, setup, selection, limits, [guard.plugin], restart=restart)

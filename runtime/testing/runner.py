@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from models.causes import Layer
 from models.limits import Limits
-from models.suite import CaseResult, SuiteReport
+from models.suite import CaseResult, Fault, SuiteReport
 from runtime.sandbox import Sandbox
 from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.results import GuardEvent, Lines, Seen
@@ -94,6 +95,10 @@ class TestRunner(Protocol):
     def restarted(self, report: SuiteReport, /) -> bool:
         """Whether a run went without options of the repository that the runner does not know. The first line of its
         output names them."""
+        ...
+
+    def run_fault(self, report: SuiteReport, /) -> tuple[Layer, Fault]:
+        """Where and by what a run was ended that says nothing of its tests."""
         ...
 
     def is_doctest(self, test: str, /) -> bool:

@@ -9,10 +9,11 @@ import pytest
 from harness.mining import mine
 from harness.packages.gold_validation import GoldVerdict, validate_gold
 from harness.packages.package import RepoPackage
+from models.causes import Layer, TestCategory
 from models.limits import MIB, Limits
 from models.manifest import InvalidReason
 from runtime.trees import Provisioned, Runtime, provisioned
-from tests.support.mining_history import Entry, write_history
+from tests.support.mining_history import entry, write_history
 
 pytestmark = pytest.mark.index
 
@@ -28,14 +29,16 @@ TEST_TWO = "import little\n\n\ndef test_two():\n    assert little.two() == 2\n"
 
 @pytest.fixture(scope="module")
 def provided(runtime: Runtime, sample: RepoPackage) -> Iterator[Provisioned]:
-    environment = sample.manifest.environments[0]
+    environment = sample.manifest.environment(sample.manifest.instances[0].environment or "")
     with provisioned(runtime, environment, sample.wheels, "1.0") as held:
         yield held
 
 
-def validate(runtime: Runtime, provided: Provisioned, path: Path, after: dict[str, str]) -> GoldVerdict:
+def validate(
+    runtime: Runtime, provided: Provisioned, path: Path, after: dict[str, str], before: dict[str, str] | None = None
+) -> GoldVerdict:
     git = write_history(
-        path / "little.git", [Entry("Start a project", dict(BEFORE)), Entry("Add a second number", after)]
+        path / "little.git", [entry("Start a project", BEFORE, before or {}), entry("Add a second number", after)]
     )
     (commit,) = mine(git).commits
     limits = Limits(wall_seconds=8, memory_bytes=700 * MIB, processes=40, output_bytes=2 * MIB, file_bytes=20 * MIB)
@@ -44,7 +47,7 @@ def validate(runtime: Runtime, provided: Provisioned, path: Path, after: dict[st
 
 def test_a_feature_with_its_test_is_valid(runtime: Runtime, provided: Provisioned, tmp_path: Path) -> None:
     found = validate(runtime, provided, tmp_path, {"src/little/__init__.py": TWO, "tests/test_two.py": TEST_TWO})
-    assert found.reason is None
+    assert found.reason is None, found.detail
     assert found.fail_to_pass == ("tests/test_two.py::test_two",)
     assert found.pass_to_pass == ("tests/test_one.py::test_one",)
 
@@ -86,6 +89,31 @@ def test_a_module_that_cannot_be_imported_is_a_collection_error(
     found = validate(runtime, provided, tmp_path, after)
     assert found.reason is InvalidReason.COLLECTION_ERROR
     assert "no_such_module" in found.detail
+
+
+LACKS = {"tests/test_lacks.py": "open('tests/sub/data.json')\n\n\ndef test_lacks():\n    pass\n"}
+
+
+def test_a_file_that_is_collected_neither_before_nor_after_costs_itself(
+    runtime: Runtime, provided: Provisioned, tmp_path: Path
+) -> None:
+    after = {"src/little/__init__.py": TWO, "tests/test_two.py": TEST_TWO}
+    found = validate(runtime, provided, tmp_path, after, LACKS)
+    assert (found.reason, found.fail_to_pass) == (None, ("tests/test_two.py::test_two",)), found.detail
+    (excluded,) = found.excluded
+    assert (excluded.id, excluded.category) == ("tests/test_lacks.py", TestCategory.MISSING_FILE)
+
+
+def test_a_file_that_is_collected_only_before_is_a_collection_error(
+    runtime: Runtime, provided: Provisioned, tmp_path: Path
+) -> None:
+    needs = {"tests/test_lacks.py": "from little import OLD\n\n\ndef test_lacks():\n    pass\n"}
+    old = {**needs, "src/little/__init__.py": BEFORE["src/little/__init__.py"] + "OLD = 1\n"}
+    after = {"src/little/__init__.py": TWO, "tests/test_two.py": TEST_TWO}
+    found = validate(runtime, provided, tmp_path, after, old)
+    assert found.cause is not None
+    assert (found.reason, found.cause.layer) == (InvalidReason.COLLECTION_ERROR, Layer.IMPORT)
+    assert "test_lacks.py" in found.detail
 
 
 def test_a_package_that_an_installed_one_shadows_is_found(

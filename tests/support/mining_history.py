@@ -1,6 +1,7 @@
 """Real histories in bare repositories, written by one `git fast-import`: paths and messages may be anything."""
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class Entry:
     renames: dict[str, str] = field(default_factory=dict)
     merges: int | None = None  # the entry (by number, from 0) that becomes the second parent
     orphan: bool = False
+
+
+def entry(message: str, *files: Mapping[str, str]) -> Entry:
+    """An entry with text files; of a path that is given twice the last text."""
+    return Entry(message, {path: text for each in files for path, text in each.items()})
 
 
 def write_history(directory: Path, entries: list[Entry]) -> Git:

@@ -144,8 +144,23 @@ def _instance(field: str, instance: Instance, environments: set[str]) -> Iterato
         yield ManifestFinding(
             f"{field}.reason", "None", "is for instances with an environment and tests that fail on the parent"
         )
+    if instance.cause is not None:
+        cause = instance.cause
+        yield from _check(f"{field}.cause", values.text, cause.error, cause.text, cause.remedy)
+    if instance.sampled is not None:
+        yield from _check(f"{field}.sampled.files", values.path, *instance.sampled.files)
+        yield from _check(f"{field}.sampled.share", values.share, instance.sampled.share)
+        yield from _not_sampled(f"{field}.sampled.files", instance, set(instance.sampled.files))
     if instance.generated is not None:
         yield from _generated(f"{field}.generated", instance.generated, instance)
+
+
+def _not_sampled(field: str, instance: Instance, files: set[str]) -> Iterator[ManifestFinding]:
+    """Tests that would never be run: their files are not in the sample."""
+    generated = {file.path for file in instance.generated.files} if instance.generated else set()
+    for test in (*instance.fail_to_pass, *instance.pass_to_pass):
+        if file_of(test) not in files | generated:
+            yield ManifestFinding(field, shown(test), "is a judging test of another file")
 
 
 def _files_and_tests(field: str, instance: Instance) -> Iterator[ManifestFinding]:

@@ -36,6 +36,7 @@ sha256 = _pattern(r"[0-9a-f]{64}", "SHA-256 (64 hexadecimal digits)")
 environment_id = _pattern(r"[0-9a-f]{20}", "environment key (20 hexadecimal digits)")
 python = _pattern(r"3\.[0-9]{1,2}", "Python version (3.x)")
 abi = _pattern(r"cp3[0-9]{1,2}", "interpreter ABI (cp3xx)")
+share = _pattern(r"0|1/[0-9]{1,3}", "share (1/n)")
 flag = _pattern(r"[a-z0-9-]{1,60}", "flag (lower-case letters, digits, dashes)")
 
 

@@ -24,8 +24,10 @@ from harness.validation.confirmation.recorded import (
 from harness.validation.judged_tree import JudgedRun, JudgedTree
 from models.confirmation import Confirmation
 from models.errors import EnvironmentFault, InfrastructureError
+from models.manifest import Instance
 from models.suite import SuiteEnd
 from runtime.testing import Seen, file_of
+from runtime.trees import Runtime
 
 _QUICK = 2
 """Seconds that a twin may take on the gold patch to be kept."""
@@ -88,10 +90,13 @@ def twins_of(judged: JudgedTree, environment: str) -> TwinSet:
 
 
 def _place(judged: JudgedTree, environment: str) -> tuple[Path, str]:
+    return place_of(judged.runtime, judged.instance, environment)
+
+
+def place_of(runtime: Runtime, instance: Instance, environment: str) -> tuple[Path, str]:
     """The folder of records, and the key of the instance there."""
-    runtime = judged.runtime
     conditions = {"limits": runtime.limits.model_dump(mode="json"), "sandbox": runtime.sandbox.kind}
-    return runtime.scratch.parent / "twins", twins_key(judged.instance, environment, conditions)
+    return runtime.scratch.parent / "twins", twins_key(instance, environment, conditions)
 
 
 def _record(judged: JudgedTree) -> TwinSet:

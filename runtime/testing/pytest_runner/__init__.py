@@ -9,6 +9,7 @@ from repos.index.paths import is_test_path
 from runtime.sandbox import Sandbox
 from runtime.testing.base import without_parameters
 from runtime.testing.pytest_runner.configuration import CONFIGURATION_FILES, runner_configuration
+from runtime.testing.pytest_runner.faults import run_fault
 from runtime.testing.pytest_runner.guard import Guard
 from runtime.testing.pytest_runner.installed import PLUGIN_GROUP, registered_plugins
 from runtime.testing.pytest_runner.lines import run_measured
@@ -36,6 +37,7 @@ class PytestRunner:
     run_measured = staticmethod(run_measured)
     run_observed = staticmethod(run_observed)
     refused_options = staticmethod(refused_options)
+    run_fault = staticmethod(run_fault)
 
     def restarted(self, report: SuiteReport) -> bool:
         """Whether the output begins with the line that names unknown options."""

@@ -8,6 +8,7 @@ detected.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -34,7 +35,8 @@ def opened(keep: Callable[[dict[str, Any]], bool] = lambda told: False) -> tuple
 def _sender(descriptor: int, key: bytes) -> Callable[..., None]:
     code, dumps, write, getpid = hashlib.blake2b, json.dumps, os.write, os.getpid
     process, sent = getpid(), 0
-    os.set_inheritable(descriptor, False)
+    with contextlib.suppress(OSError):  # in a worker of the runner, which has no channel: its controller reports
+        os.set_inheritable(descriptor, False)
 
     def send(*fields: Any) -> None:
         nonlocal sent

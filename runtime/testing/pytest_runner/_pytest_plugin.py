@@ -73,6 +73,71 @@ def _text(report: Any) -> str:
     return str(getattr(crash, "message", longrepr))[:2000]
 
 
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception, the one that led to it, and so on; of pytest's own those that only pass on another are left out."""
+    seen: list[BaseException] = []
+    below: Any = error
+    while isinstance(below, BaseException) and not any(below is each for each in seen) and len(seen) < 100:
+        seen.append(below)
+        inner = getattr(below, "exceptions", None)  # of a group, the first
+        held = getattr(below, "excinfo", None)  # of a conftest that does not import, in older pytest
+        if type(below).__name__ == "FixtureLookupError":  # what led to it is pytest's own
+            break
+        if isinstance(inner, tuple) and inner:
+            below = inner[0]
+        elif isinstance(held, tuple) and len(held) > 1:
+            below = held[1]
+        else:
+            below = below.__cause__ or (None if below.__suppress_context__ else below.__context__)
+    passing = ("CollectError", "ConftestImportFailure")
+    return [each for each in seen if type(each).__name__ not in passing or each is seen[-1]]
+
+
+def _described(error: BaseException) -> tuple[str, str]:
+    """An exception's type, and the first line of its text."""
+    kind = type(error)
+    outside = kind.__module__ not in ("builtins", "__main__") and not kind.__module__.startswith("_pytest")
+    name = f"{kind.__module__}.{kind.__qualname__}" if outside else kind.__name__
+    text = f"fixture {error.argname!r} not found" if kind.__name__ == "FixtureLookupError" else str(error)  # type: ignore[attr-defined]
+    lines = [line for line in text.splitlines() if line.strip()]
+    return name[:200], lines[0].strip()[:300] if lines else ""
+
+
+def _fault(raised: BaseException) -> list[str] | None:
+    """The exception with which a failure began: type, text, module of its innermost frame; and the one that was raised,
+    if that is another."""
+    try:
+        chain = _chain(raised)
+        last, first = chain[0], chain[-1]
+        frame = first.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        module = str(frame.tb_frame.f_globals.get("__name__", ""))[:200] if frame is not None else ""
+        then = "" if first is last else ": ".join(part for part in _described(last) if part)
+        return [*_described(first), module, then]
+    except Exception:  # noqa: BLE001 (the exception is the repository's own: its text may raise anything)
+        return None
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
+    """Note the exception of a failed phase in its report, which workers send to their controller."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.outcome == "failed" and call.excinfo is not None:
+        report.cra_fault = _fault(call.excinfo.value)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_make_collect_report(collector: Any) -> Iterator[None]:
+    """Note the exception of a module that cannot be collected."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    info = getattr(getattr(report, "call", None), "excinfo", None)
+    if report.outcome == "failed" and info is not None:
+        report.cra_fault = _fault(info.value)
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: Any) -> Iterator[None]:
     """Keep the tests in one process, whatever the repository's options for xdist, unless the command asks."""
@@ -85,13 +150,16 @@ def pytest_cmdline_main(config: Any) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: Any, parser: Any, args: list[str]) -> Iterator[None]:
-    """Remove options of the repository, and this module from `sys.modules` before code of the repository runs."""
+    """Remove options of the repository, and this module from `sys.modules`, before code of the repository runs; note
+    what that code raises."""
     if not _WORKER:
         _remove_options(early_config, parser, args)
     if not _WANTED["workers"]:
         sys.modules.pop(__name__, None)
-    yield
-    if not _WORKER and _WANTED["tolerant"]:
+    outcome: Any = yield
+    if outcome.excinfo is not None:
+        _record("run", _fault(outcome.excinfo[1]))
+    elif not _WORKER and _WANTED["tolerant"]:
         _remove_unknown(early_config, parser, args)
 
 
@@ -174,7 +242,7 @@ def pytest_runtestloop(session: Any) -> bool | None:
 def pytest_collectreport(report: Any) -> None:
     """Record modules that cannot be collected, or that skip themselves."""
     if report.outcome != "passed":
-        _record("collect", report.nodeid, report.outcome, _text(report))
+        _record("collect", report.nodeid, report.outcome, _text(report), getattr(report, "cra_fault", None))
 
 
 def pytest_runtest_logreport(report: Any) -> None:
@@ -182,7 +250,9 @@ def pytest_runtest_logreport(report: Any) -> None:
     outcome = "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
     message = "" if outcome == "passed" else _text(report)
     if report.when != "setup" or message:  # a successful set-up is followed by the call
-        _record("test", report.nodeid, report.when, outcome, report.duration, message)
+        _record(
+            "test", report.nodeid, report.when, outcome, report.duration, message, getattr(report, "cra_fault", None)
+        )
     key = _hash(report.nodeid)
     if key not in _REQUIRED:
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.limits import MIB
-from models.suite import CaseResult, CaseStatus
+from models.suite import CaseResult, CaseStatus, Fault
 from runtime.testing.base import file_of
 from runtime.testing.channel import Received
 from runtime.testing.pytest_runner.junit import BadReport, parse, worst
@@ -23,8 +23,9 @@ class Records:
     """`cases` come from the JUnit report if it is `sealed`, else from the lines sent during the run.
 
     `exit_code` is the one with which pytest meant to end; `whole` means that it ran every test, or all up to a
-    requested stop. `not_collected` maps files to the head of the error. `unknown` are the repository's options that the
-    runner did not know, and `removed` those that would break isolation or determinism, by reason.
+    requested stop. `not_collected` maps files to the head of the error, `faults` to the exception with which it began;
+    under the empty name it is that of a run that did not come to its tests. `unknown` are the repository's options that
+    the runner did not know, and `removed` those that would break isolation or determinism, by reason.
     """
 
     sealed: bool
@@ -35,6 +36,7 @@ class Records:
     note: str = ""
     unknown: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    faults: dict[str, Fault] = field(default_factory=dict)
 
 
 def read_records(results: Path, received: Received) -> Records:
@@ -43,18 +45,32 @@ def read_records(results: Path, received: Received) -> Records:
     A test counts with the worse of the line sent during the run and its entry in the report; one without a line does
     not count. A run with lines of another sender on its channel is not sealed.
     """
-    cases, not_collected = _progress(received.lines)
+    cases, not_collected, faults = _progress(received.lines)
     seal = _seal(received)
     report = read_left(results / "report.xml") if seal else None
     note = "something else than the runner wrote to the runner's channel" if received.forged else ""
     if seal and report is not None and hashlib.sha256(report).hexdigest() == seal.report:
         try:
             reported = [case for case in parse(report).values() if case.id in cases]
-            every = worst([*reported, *cases.values()])
-            return Records(True, seal.exit, seal.whole, every, not_collected, "", *_options(received.lines))
+            both = _with_faults(worst([*reported, *cases.values()]), faults)
+            left = _of_files(faults, not_collected)
+            return Records(True, seal.exit, seal.whole, both, not_collected, "", *_options(received.lines), faults=left)
         except BadReport as error:
             note = str(error)
-    return Records(False, None, False, cases, not_collected, note, *_options(received.lines))
+    faulty, left = _with_faults(cases, faults), _of_files(faults, not_collected)
+    return Records(False, None, False, faulty, not_collected, note, *_options(received.lines), faults=left)
+
+
+def _with_faults(cases: dict[str, CaseResult], faults: dict[str, Fault]) -> dict[str, CaseResult]:
+    failed = (CaseStatus.FAILED, CaseStatus.ERROR)
+    return {
+        test: case.model_copy(update={"fault": faults[test]}) if test in faults and case.status in failed else case
+        for test, case in cases.items()
+    }
+
+
+def _of_files(faults: dict[str, Fault], not_collected: dict[str, str]) -> dict[str, Fault]:
+    return {file: fault for file, fault in faults.items() if file in not_collected or not file}
 
 
 def _options(lines: Sequence[list[Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -99,24 +115,37 @@ def read_left(path: Path) -> bytes | None:
         return file.read(_MOST)
 
 
-def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[str, str]]:
-    """Finished tests with their outcome, and files that could not be collected."""
+def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[str, str], dict[str, Fault]]:
+    """Finished tests with their outcome, files that could not be collected, and how the failures of both began."""
     running: dict[str, list[tuple[CaseStatus, float, str]]] = {}
     finished: list[CaseResult] = []
     not_collected: dict[str, str] = {}
+    faults: dict[str, Fault] = {}
     for fields in lines:
         match fields:
-            case ["collect", str(node), "failed", str(message)]:
+            case ["collect", str(node), "failed", str(message), *rest]:
                 not_collected[file_of(node)] = message
-            case ["collect", str(node), "skipped", str(message)]:
+                _note(faults, file_of(node), rest)
+            case ["run", *rest]:
+                _note(faults, "", rest)
+            case ["collect", str(node), "skipped", str(message), *_]:
                 finished.append(CaseResult(id=node, status=CaseStatus.SKIPPED, message=message))
-            case ["test", str(node), str(when), str(outcome), float(seconds), str(message)] if math.isfinite(seconds):
+            case ["test", str(node), str(when), str(outcome), float(seconds), str(message), *rest] if math.isfinite(
+                seconds
+            ):
                 phases = running.setdefault(node, [])
                 phases.append((_phase_status(when, outcome), seconds, message))
+                _note(faults, node, rest)
                 if when == "teardown":
                     finished.extend(CaseResult(id=node, status=s, seconds=t, message=m) for s, t, m in phases)
                     del running[node]
-    return worst(finished), not_collected
+    return worst(finished), not_collected, faults
+
+
+def _note(faults: dict[str, Fault], of: str, rest: Sequence[Any]) -> None:
+    match rest:
+        case [[str(error), str(text), str(module), str(then)]]:
+            faults.setdefault(of, Fault(error=error, text=text, module=module, then=then))
 
 
 def _phase_status(when: str, outcome: str) -> CaseStatus:

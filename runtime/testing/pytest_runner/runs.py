@@ -86,6 +86,7 @@ def run_suite(
         collection_errors=records.not_collected,
         output=_output(done, records),
         command=tuple(command),
+        faults=records.faults,
     )
 
 
