@@ -10,9 +10,9 @@ each repository in FOLDER/rows. A repository with a row is not run again unless 
 `--no-campaign`, only packages are made. Printed: a Markdown table, the reasons by layer, and how many tests of valid
 instances are excluded.
 
-`built` are commits whose environment could be made and whose tests could be collected, `F2P` those with a test that
-distinguishes them, `stable` those where such a test does not waver. `s` are wall seconds of the first `cra prepare` by
-commit tried, `MB` the megabytes of the package's wheels by valid instance.
+`built`, `F2P`, `stable` and `twins` are the funnel that `cra prepare` prints: commits in whose environment the suite
+runs, those with tests that fail before and pass after, those of them that do not waver, and those with twins. `s` are
+wall seconds of the first `cra prepare` by commit tried, `MB` the megabytes of the package's wheels by valid instance.
 """
 
 import argparse
@@ -30,29 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.packages.package import RepoPackage, read_package
-from harness.validation.confirmation.confirm import twins_of
-from harness.validation.judged_tree import JudgedTree
-from host.settings import load_settings
-from models.manifest import Instance, InvalidReason
 from repos.git import Git
 from repos.index.paths import is_test_path
-from runtime.trees import Runtime
-from tasks.runtime import open_runtime
 
-COMMIT, UNKNOWN = "commit", "unknown"
-LAYERS = {
-    InvalidReason.UNRESOLVABLE: "resolution",
-    InvalidReason.NO_WHEEL: "download",
-    InvalidReason.BUILD_FAILED: "build",
-    InvalidReason.CRASHED: "configuration",
-    InvalidReason.COLLECTION_ERROR: "collection",
-    InvalidReason.SHADOWED: "import",
-    InvalidReason.SKIPPED_TESTS: "test",
-    InvalidReason.GOLD_FAILS: "test",
-    InvalidReason.TIMEOUT: "time",
-}
-"""The layer of reasons that are not properties of the commit."""
-_DECIDED_BY_TESTS = {None, InvalidReason.NO_FAIL_TO_PASS, InvalidReason.FLAKY, InvalidReason.GOLD_FAILS}
+UNKNOWN = "unknown"
 _COLUMNS = (
     "repository", "back end", "tests", "commits", "kept", "tried", "environments", "built", "F2P", "stable", "valid",
     "twins", "gold", "null", "s", "MB", "reasons",
@@ -81,8 +62,9 @@ class Row:
     seconds: float = 0.0
     campaign_seconds: float = 0.0
     wheel_bytes: int = 0
-    excluded: int = 0
+    sampled: int = 0
     listed: int = 0
+    excluded: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
 
@@ -129,8 +111,9 @@ def measure(clone: Path, out: Path, commits: int, minutes: float, earlier: Row |
     if not prepared or not prepared["packages"]:
         row.fault = row.fault or "; ".join((prepared or {}).get("failed", {}).values())
         return row
-    package = read_package(corpus / prepared["packages"][0]["name"])
-    describe(row, package)
+    summary = prepared["packages"][0]
+    package = read_package(corpus / summary["name"])
+    describe(row, package, summary)
     fewer = earlier is not None and earlier.tried < row.tried  # then the others were decided now
     row.seconds = (earlier.seconds if earlier else 0) + (seconds if fewer or earlier is None else 0)
     if row.valid and campaign:
@@ -139,35 +122,21 @@ def measure(clone: Path, out: Path, commits: int, minutes: float, earlier: Row |
         row.campaign_seconds = earlier.campaign_seconds if earlier and earlier.campaign_seconds else seconds
         if judged:
             row.gold, row.null = (judged["planners"].get(planner, {}).get("passed", 0) for planner in ("gold", "null"))
-            row.twins = sum(has_twins(package, instance) for instance in package.manifest.instances if instance.valid)
     return row
 
 
-def describe(row: Row, package: RepoPackage) -> None:
-    """Fill in what the manifest says."""
-    manifest = package.manifest
-    reasons = [instance.reason for instance in manifest.instances]
+def describe(row: Row, package: RepoPackage, summary: dict[str, Any]) -> None:
+    """Fill in what the package and the printed summary say."""
+    manifest, funnel = package.manifest, summary["funnel"]
     row.back_end, row.tests = back_end(package.git, manifest.head), test_style(package.git, manifest.head)
-    row.commits, row.kept, row.tried = manifest.funnel.total, manifest.funnel.kept, len(reasons)
-    row.environments = len(manifest.environments)
-    row.built = sum(reason in _DECIDED_BY_TESTS for reason in reasons)
-    row.distinguished = sum(reason in (None, InvalidReason.FLAKY) for reason in reasons)
-    row.stable = row.valid = sum(reason is None for reason in reasons)
+    row.commits, row.kept, row.tried = manifest.funnel.total, funnel["kept"], funnel["tried"]
+    row.environments, row.built = len(manifest.environments), funnel["environment"]
+    row.distinguished, row.stable, row.valid = funnel["fail_to_pass"], funnel["stable"], summary["valid"]
+    row.twins, row.sampled = funnel["twins"], funnel["sampled"]
     row.wheel_bytes = sum((package.wheels / wheel).stat().st_size for wheel in manifest.wheels)
     valid = [instance for instance in manifest.instances if instance.valid]
-    row.excluded = sum(len(instance.excluded) for instance in valid)
-    row.listed = row.excluded + sum(len(i.fail_to_pass) + len(i.pass_to_pass) for i in valid)
-    named = [reason for reason in reasons if reason]
-    row.reasons = dict(Counter(reason.value for reason in named))
-    row.layers = dict(Counter(LAYERS.get(reason, COMMIT) for reason in named))
-
-
-def has_twins(package: RepoPackage, instance: Instance, runtime: Runtime | None = None) -> bool:
-    """Whether varied tests judge an instance's candidates; recorded by the campaign, so that this only reads."""
-    runtime = runtime or open_runtime(load_settings())
-    with package.provisioned(runtime, instance) as held:
-        judged = JudgedTree(runtime, package, instance, held, instance.base_commit, {})
-        return bool(twins_of(judged, package.identity_of(instance) or "").kept)
+    row.listed = sum(len(i.excluded) + len(i.fail_to_pass) + len(i.pass_to_pass) for i in valid)
+    row.reasons, row.layers, row.excluded = summary["invalid"], summary["layers"], summary["excluded"]
 
 
 def back_end(git: Git, commit: str) -> str:
@@ -199,18 +168,26 @@ def markdown(rows: Iterable[Row]) -> str:
     lines = [_COLUMNS, ("---",) * len(_COLUMNS), *(row.cells() for row in rows)]
     whole = Row("all", tests="")
     for name in ("commits", "kept", "tried", "environments", "built", "distinguished", "stable", "valid", "twins",
-                 "gold", "null", "seconds", "wheel_bytes", "excluded", "listed"):  # fmt: skip
+                 "gold", "null", "seconds", "wheel_bytes", "sampled", "listed"):  # fmt: skip
         setattr(whole, name, sum(getattr(row, name) for row in rows))
-    whole.reasons = dict(sum((Counter(row.reasons) for row in rows), Counter[str]()))
-    layers = sum((Counter(row.layers) for row in rows), Counter[str]())
+    whole.reasons = added(row.reasons for row in rows)
+    layers, excluded = added(row.layers for row in rows), added(row.excluded for row in rows)
     lines.append(whole.cells())
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    by_layer = ", ".join(f"{layer} {count}" for layer, count in layers.most_common())
-    faults = sum(count for layer, count in layers.items() if layer != COMMIT)
     return (
-        f"{table}\n\nRejected by layer: {by_layer}; {faults} of {whole.tried} by a fault of the environment. "
-        f"Of {whole.listed} tests of valid instances, {whole.excluded} are excluded."
+        f"{table}\n\nRejected by layer: {counts(layers)}. Of {whole.listed} tests of valid instances, "
+        f"{sum(excluded.values())} are excluded: {counts(excluded)}. A part of the suite was run for {whole.sampled}."
     )
+
+
+def added(every: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Counts by name, added up."""
+    return dict(sum((Counter(each) for each in every), Counter[str]()))
+
+
+def counts(by_name: dict[str, int]) -> str:
+    """Counts for people, the largest first."""
+    return ", ".join(f"{name} {count}" for name, count in Counter(by_name).most_common()) or "none"
 
 
 def main() -> int:
