@@ -11,7 +11,7 @@ from host.throwaway import discard
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, WheelError
 from models.files import Overlay
 from models.limits import Limits
-from models.manifest import Environment
+from models.manifest import NODE, Environment
 from models.suite import SuiteReport
 from repos.git import Git
 from repos.index.paths import is_test_path
@@ -27,7 +27,9 @@ from runtime.environments import (
     unpack_built,
     write_own_metadata,
 )
+from runtime.environments.node import node_setup, scripts_before
 from runtime.sandbox import Mount, ProcessEnd, Sandbox
+from runtime.sandbox.base import base_environment
 from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
 
 
@@ -107,10 +109,12 @@ def run_tests(runtime: Runtime, tree: Path, provided: Provisioned, selection: Se
 def suite_setup(tree: Path, provided: Provisioned) -> SuiteSetup:
     """How the tests of a tree are started: interpreter, mounts, import roots, the distribution's own metadata.
 
-    Version modules that only a build would write are written into the tree.
+    Version modules that only a build would write are written into the tree. Packages of Node.js are linked into it.
     """
-    project = project_in(tree)
     built = provided.environment
+    if built.language == NODE:
+        return node_setup(tree, built.python, built.prefix)
+    project = project_in(tree)
     metadata = tree.parent / "metadata"
     discard(metadata)
     metadata.mkdir()
@@ -139,6 +143,8 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
     The build runs in the sandbox, in a copy of the tree: of its output only the wheel is kept. Files that the tree has,
     and tests, are not in the overlay. Raises BuildFailed.
     """
+    if provided.environment.language == NODE:
+        return _build_node(runtime, tree, provided)
     project = project_in(tree)
     if not project.needs_build:
         return {}
@@ -167,12 +173,38 @@ def build(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
     return _additions(tree, unpacked, project.import_roots[0] if project.import_roots else "")
 
 
+def _build_node(runtime: Runtime, tree: Path, provided: Provisioned) -> Overlay:
+    """Overlay of the files that a JavaScript repository's scripts generate before its tests.
+
+    A script that fails is not an error by itself: what tests need of its output is missing then.
+    """
+    scripts = scripts_before(tree)
+    if not scripts:
+        return {}
+    copy = tree.parent / "build"
+    discard(copy)
+    copy_tree(tree, copy)
+    setup = suite_setup(copy, provided)
+    root = runtime.sandbox.workdir_path(copy)
+    path = f"{setup.python.parent}:{root}/node_modules/.bin:{base_environment(root, root)['PATH']}"
+    for folder, script in scripts:
+        runtime.sandbox.run(
+            ["/bin/sh", "-c", 'cd "$1" && npm run --silent "$2"', "sh", folder or ".", script],
+            workdir=copy,
+            mounts=setup.mounts,
+            env={"PATH": path, "NPM_CONFIG_UPDATE_NOTIFIER": "false", "NPM_CONFIG_OFFLINE": "true"},
+            limits=runtime.limits,
+        )
+    return _additions(tree, copy, "")
+
+
 def _additions(tree: Path, unpacked: Path, root: str) -> Overlay:
     there = {path for path, _ in files_and_links(tree)}
     added = {}
     for path, link in files_and_links(unpacked):
         target = f"{root}/{path}" if root else path
-        if link or ".dist-info" in path.split("/")[0] or target in there or is_test_path(target):
+        parts = path.split("/")
+        if link or ".dist-info" in parts[0] or "node_modules" in parts or target in there or is_test_path(target):
             continue
         added[target] = ((unpacked / path).read_bytes(), False)
     return added

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.manifest import Commit, ExcludedTest, InvalidReason
+from models.manifest import NODE, PYTHON, Commit, ExcludedTest, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
 from repos.trees import overlay
 from runtime.sandbox import ProcessEnd
-from runtime.testing import PYTEST, Selection, file_of
+from runtime.testing import NODE_RUNNER, PYTEST, Selection, file_of
 from runtime.trees import (
     BuildFailed,
     Provisioned,
@@ -30,6 +30,7 @@ from runtime.trees import (
 )
 
 REPEATS = 3
+_LANGUAGES = {PYTHON: "Python", NODE: "JavaScript or TypeScript"}
 _WHERE_IS = (
     "import importlib.util; spec = importlib.util.find_spec({name!r}); "
     "print(spec and (spec.origin or list(spec.submodule_search_locations)[0]))"
@@ -70,10 +71,13 @@ def validate_gold(runtime: Runtime, git: Git, commit: Commit, provided: Provisio
     """Run the three states of a commit and decide. Raises InfrastructureError only; all other faults are verdicts."""
     seconds: dict[str, float] = {}
     tests = (change.path for change in commit.changes if change.kind == "test")
-    touched = tuple(sorted(path for path in tests if path.endswith(PYTEST.test_suffixes)))
+    runner = NODE_RUNNER if provided.environment.language == NODE else PYTEST
+    touched = tuple(sorted(path for path in tests if path.endswith(runner.test_suffixes)))
     try:
         if not touched:
-            raise _Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
+            raise _Invalid(
+                InvalidReason.NO_TESTS, f"no {_LANGUAGES[provided.environment.language]} test file is changed"
+            )
         return decide(_run_states(runtime, git, commit, provided, touched, seconds), seconds)
     except _Invalid as invalid:
         return GoldVerdict(reason=invalid.reason, detail=invalid.detail, seconds=seconds)
@@ -103,7 +107,8 @@ def _run_states(
 
     after = [state("after-1", commit.sha, full, with_tests=False)]
     _check_ran(after[0], "the commit")
-    _check_imports(runtime, git, commit, provided)
+    if provided.environment.language == PYTHON:
+        _check_imports(runtime, git, commit, provided)
     before = [state("before-1", commit.parent, first_only, with_tests=True)]
     distinguished = _distinguishes(before[0], after[0], touched)
     if not distinguished and not _skipped(after[0], frozenset(touched)):
@@ -185,7 +190,7 @@ def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
 
     excluded: dict[str, str] = {}
     for test in sorted(ids):
-        if PYTEST.is_doctest(test):
+        if _is_doctest(test):
             excluded[test] = "doctest: its id holds a line number"
         elif test in wavering:
             excluded[test] = "flaky: passed in some runs of the commit and not in others"
@@ -210,6 +215,11 @@ def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
     )
 
 
+def _is_doctest(test: str) -> bool:
+    """Whether a test is an example in a document or a docstring; scripts have none."""
+    return not file_of(test).endswith(NODE_RUNNER.test_suffixes) and PYTEST.is_doctest(test)
+
+
 def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
     """Whether a test was seen to fail without the commit's production changes.
 
@@ -231,7 +241,7 @@ def _check_vanished(runs: StateRuns) -> None:
 
     Doctests do not count: the ids of those in documents contain line numbers, which shift with every line added above.
     """
-    passed = {i for i in runs.parent.passed if not PYTEST.is_doctest(i)}
+    passed = {i for i in runs.parent.passed if not _is_doctest(i)}
     before = {i for i in passed if file_of(i) not in runs.touched}
     gone = before - runs.after[0].cases.keys()
     if len(gone) > VANISHED_SHARE * len(passed) and len(gone) > 1:

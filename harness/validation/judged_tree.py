@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from harness.packages.package import RepoPackage, generated_tests
 from harness.validation.confirmation.recorded import Module
 from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.validation.node_tampering import refuse_foreign_steering
 from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.files import Overlay
-from models.manifest import Instance
+from models.manifest import NODE, Instance
 from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path
@@ -75,7 +76,7 @@ class JudgedTree:
         Raises Tampered and BuildFailed.
         """
         run = self._run(restart=not self.changes)
-        if not self.changes or not PYTEST.refused_options(run.report):
+        if self.provided.environment.language == NODE or not self.changes or not PYTEST.refused_options(run.report):
             return run
         # The runner is restarted without the repository's options only if that also happens without the candidate.
         gold = self.at(self.instance.commit)._run(restart=True)
@@ -145,6 +146,8 @@ class JudgedTree:
         before = frozenset(path for path, _ in files_and_links(tree))
         production = {path: content for path, content in self.changes.items() if not is_test_path(path)}
         overlay(tree, production)
+        if self.provided.environment.language == NODE:
+            return self._lay_node(tree, production)
         roots = {*project_in(tree).import_roots, *self._test_folders()}
         installed = installed_modules(self.provided.environment.prefix)
         refuse_stand_ins(before, production, roots, installed)
@@ -153,6 +156,13 @@ class JudgedTree:
         refuse_stand_ins(before, added, roots, installed)
         overlay(tree, added)
         install_tests(git, self.instance.commit, tree)
+        overlay(tree, generated_tests(self.package, self.instance))
+        return suite_setup(tree, self.provided)
+
+    def _lay_node(self, tree: Path, production: Overlay) -> SuiteSetup:
+        refuse_foreign_steering(self.package.git, self.instance, production)
+        overlay(tree, build(self.runtime, tree, self.provided))
+        install_tests(self.package.git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
         return suite_setup(tree, self.provided)
 

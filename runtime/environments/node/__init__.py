@@ -5,6 +5,8 @@ from runtime.environments.node.laying import lay_packages
 from runtime.environments.node.lockfile import archives_of, parse_lock
 from runtime.environments.node.locking import NodeNeeds, lock_node, needs_of, project_at
 from runtime.environments.node.project import NodePackage, NodeProject, read_node_project, read_package
+from runtime.environments.node.release import is_release, release_of
+from runtime.environments.node.suites import node_setup, project_on_disk, script_of, scripts_before
 
 __all__ = [
     "NodeNeeds",
@@ -13,11 +15,17 @@ __all__ = [
     "archives_of",
     "build_node",
     "chosen",
+    "is_release",
     "lay_packages",
     "lock_node",
     "needs_of",
+    "node_setup",
     "parse_lock",
     "project_at",
+    "project_on_disk",
     "read_node_project",
     "read_package",
+    "release_of",
+    "script_of",
+    "scripts_before",
 ]

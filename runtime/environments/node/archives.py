@@ -61,7 +61,9 @@ def unpack(path: Path, destination: Path) -> None:
                     continue
                 taken, count = taken + member.size, count + 1
                 if ".." in parts or "\\" in member.name or taken > _MOST_BYTES or count > _MOST_FILES:
-                    raise EnvironmentFault(f"{path.name} cannot be unpacked: {member.name[:80]!a} leads outside or is too much")
+                    raise EnvironmentFault(
+                        f"{path.name} cannot be unpacked: {member.name[:80]!a} leads outside or is too much"
+                    )
                 _write(archive, member, destination.joinpath(*parts))
     except (tarfile.TarError, OSError, EOFError) as error:
         raise EnvironmentFault(f"{path.name} cannot be unpacked: {error}") from error

@@ -125,7 +125,9 @@ def _clean_first_version(data: dict[str, Any], host: str) -> None:
     if not isinstance(listed, dict):
         return
     data["dependencies"] = {
-        name: _without_address(entry, host) for name, entry in listed.items() if isinstance(entry, dict) and _kept(entry)
+        name: _without_address(entry, host)
+        for name, entry in listed.items()
+        if isinstance(entry, dict) and _kept(entry)
     }
     for entry in data["dependencies"].values():
         _clean_first_version(entry, host)

@@ -36,7 +36,7 @@ def read_pins(read: Callable[[str], bytes | None]) -> Pins:
 
 def _pnpm(raw: bytes) -> dict[tuple[str, str], str]:
     try:
-        data = yaml.load(raw, Loader=yaml.CSafeLoader)  # noqa: S506 (a safe loader, in C)
+        data = yaml.load(raw, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, RecursionError):
         return {}
     if not isinstance(data, dict):

@@ -20,7 +20,9 @@ _NOT_TESTED = {
     "node_modules", "playground", "playgrounds", "site", "website", "www",
 }  # fmt: skip
 _NAME = re.compile(r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", re.IGNORECASE)
-_ELSEWHERE = re.compile(r"(?:git\b|https?:|github:|gitlab:|bitbucket:|gist:|file:|link:|portal:|exec:|ssh:)|[^@\s]+/[^\s]+$")
+_ELSEWHERE = re.compile(
+    r"(?:git\b|https?:|github:|gitlab:|bitbucket:|gist:|file:|link:|portal:|exec:|ssh:)|[^@\s]+/[^\s]+$"
+)
 _PATCHED = re.compile(r"patch:[^#]*?@(?:npm(?::|%3A))?([^#]+)")
 
 
@@ -199,7 +201,7 @@ def _catalogs(settings: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def _mapping(text: bytes | None) -> dict[str, Any]:
     try:
-        data = yaml.load(text, Loader=yaml.CSafeLoader) if text else None  # noqa: S506 (a safe loader, in C)
+        data = yaml.load(text, Loader=yaml.CSafeLoader) if text else None
     except (yaml.YAMLError, RecursionError):
         data = None
     return data if isinstance(data, dict) else {}

@@ -40,7 +40,7 @@ def release_of(wheel: str) -> str:
 @lru_cache(maxsize=64)
 def _fetched(major: int, wheels: Path) -> Path | None:
     wheels.mkdir(parents=True, exist_ok=True)
-    kept = sorted(wheels.glob(f"{_FILE}-{major}.*.whl"))
+    kept = sorted(wheels.glob(f"{_FILE}-{major}.*.whl"), key=lambda path: parse_wheel_filename(path.name)[1])
     if kept:
         return kept[-1]
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=wheels) as folder:
@@ -53,7 +53,8 @@ def _fetched(major: int, wheels: Path) -> Path | None:
                 return None
             raise InfrastructureError(f"Node.js {major} cannot be downloaded: {error}") from error
         for path in Path(folder).glob("*.whl"):
-            return path.replace(wheels / path.name)
+            if not parse_wheel_filename(path.name)[1].is_prerelease:
+                return path.replace(wheels / path.name)
     return None
 
 

@@ -7,13 +7,13 @@ from datetime import date
 
 from runtime.environments.node.project import NodeProject, Reader
 
-# First release of each major version with long-term support. Earlier ones are not published as wheels.
+# Begin of the long-term support of each major version that has one. Earlier ones are not published as wheels.
 RELEASED = {
-    18: date(2022, 4, 19),
-    20: date(2023, 4, 18),
-    22: date(2024, 4, 24),
-    24: date(2025, 5, 6),
-    26: date(2026, 4, 22),
+    18: date(2022, 10, 25),
+    20: date(2023, 10, 24),
+    22: date(2024, 10, 29),
+    24: date(2025, 10, 28),
+    26: date(2026, 10, 28),
 }
 _NAMES = {"hydrogen": 18, "iron": 20, "jod": 22, "krypton": 24}
 _NEWEST = (10**6, 10**6)  # minor and patch of the newest release of a major version, as far as ranges go
@@ -54,7 +54,8 @@ def majors(wish: NodeWish, day: date) -> list[int]:
     """
     out = [major for major, since in RELEASED.items() if since <= day] or [min(RELEASED)]
     if wish.major is not None:
-        return sorted(RELEASED, key=lambda major: (major < wish.major, abs(major - (wish.major or 0))))  # type: ignore[operator]
+        wished = wish.major
+        return sorted(RELEASED, key=lambda major: (major < wished, abs(major - wished)))
     fit = [major for major in RELEASED if satisfies(wish.range, major)] if wish.range else list(RELEASED)
     tested = [major for major in fit if major in wish.tested and major in out]
     first = [*reversed(tested), *(major for major in reversed(fit) if major in out), *fit]
@@ -93,8 +94,7 @@ def _holds(operator: str, numbers: tuple[int, ...], version: tuple[int, ...]) ->
         return head <= numbers
     if operator == "<":
         return version < numbers
-    # of a major version only the newest release is to be had: it stands for an exact one
-    return head[:1] == numbers[:1] if operator in ("^", "=") else head[:1] == numbers[:1]
+    return head[:1] == numbers[:1]  # ^, ~ and =: of a major version the newest release is taken, even for an exact one
 
 
 def _major(text: str) -> int | None:
