@@ -1,7 +1,6 @@
 """Building a Node.js environment from its wheel and archives, without npm and without running anything."""
 
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ def chosen(environment: Environment, packages: Path) -> NodeContent:
 
 
 def build_node(content: NodeContent, prefix: Path, cache: Path) -> None:
-    """Make an environment under `prefix`: Node.js in `node`, the packages in `tree`, each file hard-linked from `cache`.
+    """Make an environment under `prefix`: Node.js in `node`, packages in `tree`; files are hard-linked from `cache`.
 
     Raises WheelError, EnvironmentFault, OSError.
     """
@@ -69,7 +68,7 @@ def _unpacked(archive: Path, sha512: str, cache: Path) -> Path:
             inner.mkdir()
             unpack(archive, inner)
             try:
-                os.rename(inner, folder)
+                inner.rename(folder)
             except OSError:
                 if not folder.is_dir():  # another process was first
                     raise

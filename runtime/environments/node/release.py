@@ -1,6 +1,5 @@
 """Node.js itself, which comes as a wheel: chosen, fetched, unpacked."""
 
-import os
 import re
 import shutil
 import sys
@@ -97,7 +96,7 @@ def _write_command(path: Path) -> None:
 
 def _place(source: Path, target: Path) -> None:
     try:
-        os.rename(source, target)
+        source.rename(target)
     except OSError:
         if not target.is_dir():  # another process was first
             raise

@@ -62,10 +62,10 @@ def scripts_before(tree: Path) -> list[tuple[str, str]]:
     if isinstance(prepare, str) and not _HOOKS.fullmatch(prepare.strip()):
         found.append(("", "prepare"))
     imported = _imported(tree, paths)
-    for package in (*project.workspaces, project.root):
-        if isinstance(package.table("scripts").get("build"), str) and _is_missed(package, paths, imported):
-            found.append((package.folder, "build"))
-    return found
+    built = (
+        each for each in (*project.workspaces, project.root) if isinstance(each.table("scripts").get("build"), str)
+    )
+    return [*found, *((each.folder, "build") for each in built if _is_missed(each, paths, imported))]
 
 
 def _is_missed(package: NodePackage, paths: frozenset[str], imported: frozenset[str]) -> bool:

@@ -63,7 +63,7 @@ def majors(wish: NodeWish, day: date) -> list[int]:
 
 
 def satisfies(wanted: str, major: int) -> bool:
-    """Whether the newest release of a major version is in a range of semantic versions. What is no range, admits all."""
+    """Whether the newest release of a major version is in a range of semantic versions. What is no range admits all."""
     version = (major, *_NEWEST)
     return any(all(_holds(*each, version) for each in _comparators(part)) for part in wanted.split("||"))
 

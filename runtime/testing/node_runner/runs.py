@@ -40,7 +40,7 @@ def run_suite(
     """Run the tests of a work tree by the runner that the setup names, and read its report.
 
     Where a selection has a stop, its first files are run by themselves before the whole suite. `plugins` are modules
-    for another runner, and not loaded; nothing is ever started again. Raises InfrastructureError when the sandbox fails.
+    for another runner, and not loaded; nothing is started again. Raises InfrastructureError when the sandbox fails.
     """
     try:
         call = Call.of(setup.command)
