@@ -72,7 +72,14 @@ def print_manifest(directory: Path, manifest: Manifest) -> None:
         f"{manifest.name}: environments",
         ["key", "runs", "files", "up to", "days late", "requires"],
         [
-            (e.key[:8], e.python or e.abi, len(e.wheels) + len(archives_of(e)), e.cutoff, _late(e), ", ".join(e.requires)[:90])
+            (
+                e.key[:8],
+                e.python or e.abi,
+                len(e.wheels) + len(archives_of(e)),
+                e.cutoff,
+                _late(e),
+                ", ".join(e.requires)[:90],
+            )
             for e in manifest.environments
         ],
         right=["files", "days late"],

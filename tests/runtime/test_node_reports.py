@@ -95,6 +95,11 @@ def test_nested_suites_of_node_and_a_file_that_ends_with_an_error() -> None:
     assert list(read_node(broken, "test/a.js").not_loaded) == ["test/a.js"]
 
 
+def test_control_characters_in_titles_of_node_do_not_spoil_a_report() -> None:
+    found = read_node(b'<testsuites><testcase name="a\x01"/><testcase name="a\x02"/></testsuites>', "a.js")
+    assert list(found.cases) == ["a.js::a\N{REPLACEMENT CHARACTER}", "a.js::a\N{REPLACEMENT CHARACTER} #2"]
+
+
 def test_a_document_that_attacks_the_parser_is_refused() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><testsuites>&a;</testsuites>'
     with pytest.raises(BadReport):

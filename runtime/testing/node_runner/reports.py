@@ -6,6 +6,7 @@ A test's id is `path::describe > title`; of several with the same names in one f
 import json
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from models.suite import CaseResult, CaseStatus
 
 _MESSAGE = 2000  # most characters of a failure message
 _TITLE = 4000  # most characters of a test's names
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STATUSES = {
     "passed": CaseStatus.PASSED,
     "failed": CaseStatus.FAILED,
@@ -114,9 +116,13 @@ def _mocha_test(test: dict[str, Any], pending: Counter[tuple[str, str]], root: P
 
 
 def read_node(content: bytes, file: str) -> Outcomes:
-    """The JUnit report of `node --test` over one file, which names no file. Raises BadReport."""
+    """The JUnit report of `node --test` over one file, which names no file. Raises BadReport.
+
+    Node.js writes titles with control characters as they are, which XML does not allow: they are replaced.
+    """
     try:
-        root: Element = fromstring(content, forbid_dtd=True)
+        text = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", content.decode("utf-8", "replace"))
+        root: Element = fromstring(text.encode(), forbid_dtd=True)
         named = list(_node_tests(root, file, ()))
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         raise BadReport(f"the JUnit report cannot be read: {error}") from error
