@@ -106,7 +106,8 @@ def _run_states(
         return report
 
     after = [state("after-1", commit.sha, full, with_tests=False)]
-    _check_ran(after[0], "the commit")
+    only = frozenset(touched) if provided.environment.language == NODE else None
+    _check_ran(after[0], "the commit", only)
     if provided.environment.language == PYTHON:
         _check_imports(runtime, git, commit, provided)
     before = [state("before-1", commit.parent, first_only, with_tests=True)]
@@ -137,10 +138,12 @@ def _check_ended(report: SuiteReport, what: str) -> None:
         raise _Invalid(InvalidReason.CRASHED, f"the suite of {what}: {report.end.value}: {_last_line(report.output)}")
 
 
-def _check_ran(report: SuiteReport, what: str) -> None:
+def _check_ran(report: SuiteReport, what: str, only: frozenset[str] | None) -> None:
+    """Check that a suite ran, and that its files were loaded: all, or `only` some."""
     _check_ended(report, what)
-    if report.collection_errors:
-        file, error = sorted(report.collection_errors.items())[0]
+    errors = {file: error for file, error in report.collection_errors.items() if only is None or file in only}
+    if errors:
+        file, error = sorted(errors.items())[0]
         raise _Invalid(InvalidReason.COLLECTION_ERROR, f"{file} at {what}: {_last_line(error)}")
     if report.end is SuiteEnd.NO_TESTS or not report.cases:
         raise _Invalid(InvalidReason.NO_TESTS, f"no test was collected at {what}")
@@ -188,7 +191,7 @@ def _sorted_out(runs: StateRuns, seconds: dict[str, float]) -> GoldVerdict:
     sometimes = set[str]().union(*repeated[:2])
     wavering = (sometimes - steady) | ((sometimes & in_touched) - passes)
 
-    excluded: dict[str, str] = {}
+    excluded = dict.fromkeys(runs.after[0].collection_errors, "the file does not load at the commit")
     for test in sorted(ids):
         if _is_doctest(test):
             excluded[test] = "doctest: its id holds a line number"

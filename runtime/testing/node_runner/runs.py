@@ -109,7 +109,8 @@ class _Runs:
         with throwaway("cra-node-") as root:
             results = _mount(root, "results")
             inside = self.sandbox.path_of(results) / "report.json"
-            command = self.call.command(str(self.setup.python), entry, files, str(inside))
+            major = self.call.major(self.workdir, self.setup.folder, entry)
+            command = self.call.command(str(self.setup.python), entry, major, files, str(inside))
             done = self._sandboxed(command, [results])
             read = read_mocha if self.call.framework == MOCHA else read_jest
             content, outcomes, note = read_left(results.source / "report.json"), None, ""
