@@ -12,9 +12,11 @@ from runtime.environments.resolve import environment_key
 
 def node_environment(field: str, environment: Environment, wheels: Mapping[str, str]) -> Iterator[ManifestFinding]:
     """The faults of an environment of Node.js, by itself and against its package's wheels."""
-    for name in ("python", "requires", "days_after", "late_because"):
+    for name in ("python", "requires", "days_after"):
         if value := getattr(environment, name):
             yield ManifestFinding(f"{field}.{name}", shown(value), "is for environments of Python")
+    if why := values.text(environment.late_because):
+        yield ManifestFinding(f"{field}.late_because", shown(environment.late_because), why)
     if why := values.day(environment.cutoff):
         yield ManifestFinding(f"{field}.cutoff", shown(environment.cutoff), why)
     derived = environment_key(environment.requires, environment.lock, environment.abi)

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from models.errors import EnvironmentFault
@@ -13,7 +13,7 @@ from models.manifest import NODE, Environment
 from repos.git import Git
 from runtime.environments.node.archives import collect
 from runtime.environments.node.lockfile import Installed, LockedPackage, NodeLock, archives_of
-from runtime.environments.node.npm import install
+from runtime.environments.node.npm import NoRelease, install
 from runtime.environments.node.project import NodeProject, dropped, needed, read_node_project
 from runtime.environments.node.release import fetch_release, release_of, unpacked_release
 from runtime.environments.node.versions import majors, node_wish, workflows_in
@@ -73,8 +73,7 @@ def lock_node(needs: NodeNeeds, day: date, packages: Path, cache: Path) -> Envir
         if all(_kept(name, packages, cache) for name in archives_of(environment)):
             return environment
     folder = unpacked_release(wheel, cache / "node")
-    before = day + timedelta(days=1) if needs.dated else None
-    found = install(folder, [json.loads(each) for each in needs.packages], needs.lock, before, cache / "node" / "npm")
+    found, late = _installed(folder, needs, day, cache / "node" / "npm")
     lock = NodeLock(release_of(wheel.name), known_sha256(wheel), _packages(found, packages, cache), found.links)
     text, abi = lock.to_json(), f"{NODE}{lock.node}"
     environment = Environment(
@@ -82,15 +81,30 @@ def lock_node(needs: NodeNeeds, day: date, packages: Path, cache: Path) -> Envir
         python="",
         abi=abi,
         requires=(),
-        cutoff=day.isoformat(),
+        cutoff=(datetime.now(UTC).date() if late else day).isoformat(),
         lock=text,
         wheels=(wheel.name,),
+        late_because=late,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(environment.model_dump_json())
     partial.replace(path)
     return environment
+
+
+def _installed(node: Path, needs: NodeNeeds, day: date, cache: Path) -> tuple[Installed, str]:
+    """What npm installs for some needs, and why that includes releases after `day`; "" if it does not.
+
+    They are considered only where no earlier release fulfils a requirement, as far as the registry's dates say.
+    """
+    packages = [json.loads(each) for each in needs.packages]
+    if not needs.dated:
+        return install(node, packages, needs.lock, None, cache), ""
+    try:
+        return install(node, packages, needs.lock, day + timedelta(days=1), cache), ""
+    except NoRelease as error:
+        return install(node, packages, needs.lock, None, cache), f"before {day}: {error}"
 
 
 def _packages(found: Installed, packages: Path, cache: Path) -> dict[str, LockedPackage]:

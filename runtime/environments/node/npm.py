@@ -37,6 +37,10 @@ class Unresolved(EnvironmentFault):
     """npm finds no set of releases that fits."""
 
 
+class NoRelease(Unresolved):
+    """There is no release at all, or none before the date, of a package in the wanted range."""
+
+
 def install(
     node: Path, packages: Sequence[Mapping[str, Any]], lock: str, before: date | None, cache: Path
 ) -> Installed:
@@ -158,4 +162,5 @@ def _explained(error: CommandFailed) -> EnvironmentFault | InfrastructureError:
         return InfrastructureError("the disk is full: packages cannot be stored; free some space and run it again")
     if _NETWORK.search(error.stderr) or error.returncode < 0:
         return InfrastructureError(f"packages cannot be downloaded: {message}")
-    return Unresolved(f"npm: {message}")
+    none = re.search(r"\b(?:ENOVERSIONS|ETARGET|E404)\b", error.stderr)
+    return NoRelease(f"npm: {message}") if none else Unresolved(f"npm: {message}")
