@@ -13,7 +13,6 @@ from models.manifest import Instance
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
-
 _SCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
 
 
