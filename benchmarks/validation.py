@@ -25,7 +25,7 @@ from host.settings import load_settings
 from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import judge
-from runtime.trees import Runtime, checked_out, provisioned, suite_setup
+from runtime.trees import Runtime, checked_out, install, lay_over
 from store.runs import open_raw_store, validation_key
 from tasks.runtime import open_runtime
 
@@ -42,7 +42,7 @@ def ours(judged: JudgedTree, database: Path) -> tuple[float, JudgedRun]:
     package, instance = judged.package, judged.instance
     store = open_raw_store(database)
     keys = store.register_package(package.manifest)
-    environment = package.environment_identity(instance.environment)
+    environment = package.identity_of(instance)
     started = time.perf_counter()
     key = validation_key(keys[instance.instance_id], str(started), environment, {})
     run = judged.run()
@@ -56,7 +56,8 @@ def ours(judged: JudgedTree, database: Path) -> tuple[float, JudgedRun]:
 def bare(judged: JudgedTree) -> float:
     """Seconds of pytest on the commit's files, which are exported before the clock starts."""
     with checked_out(judged.package.git, judged.instance.commit, judged.runtime.scratch) as tree:
-        setup = suite_setup(tree, judged.provided)
+        installation = install(judged.runtime, tree, judged.provided, of_commit=True)
+        setup = lay_over(judged.runtime, tree, judged.provided, installation)
         path = os.pathsep.join(setup.import_path(tree))
         variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         argv = [str(setup.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
@@ -67,10 +68,8 @@ def bare(judged: JudgedTree) -> float:
 
 def measure(runtime: Runtime, package: RepoPackage, instance: Instance, pairs: int, database: Path) -> str:
     """The figures of one instance, in a line."""
-    assert instance.environment is not None
-    environment = package.manifest.environment(instance.environment)
-    identity = package.environment_identity(instance.environment) or ""
-    with provisioned(runtime, environment, package.wheels, instance.version) as held:
+    identity = package.identity_of(instance) or ""
+    with package.provisioned(runtime, instance) as held:
         changes = gold_changes(package, instance)
         judged = JudgedTree(runtime, package, instance, held, instance.base_commit, changes)
         turns = [(ours(judged, database), bare(judged)) for _ in range(pairs + 1)][1:]  # the first warms files up

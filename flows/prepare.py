@@ -59,7 +59,12 @@ def prepare(
     packages = origin.directory / "packages"
     watch.start(f"{origin.name}: environments", 1)
     candidates = find_environments(
-        origin.name, opaque_argument(origin.git), opaque_argument(chosen), packages, settings.cache_dir
+        origin.name,
+        opaque_argument(runtime),
+        opaque_argument(origin.git),
+        opaque_argument(chosen),
+        packages,
+        settings.cache_dir,
     )
     environments = {c.environment.key for c in candidates if c.environment}
     watch.advance(f"{origin.name}: environments", f"{len(environments)} locked")

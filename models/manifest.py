@@ -175,8 +175,10 @@ class ExcludedTest(Frozen):
 
 
 class Instance(Frozen):
-    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports (last tag).
+    """A mined commit, runnable if `valid`. `version` is what the repository's own distribution reports where its
+    back end takes it from tags (last tag).
 
+    `build` is the environment in which the repository's distribution is built; without one it is used from its sources.
     `generated` are tests added to the commit's own, which distinguish nothing without them.
     """
 
@@ -190,6 +192,7 @@ class Instance(Frozen):
     symbols: tuple[str, ...] = ()
     version: str = "0"
     environment: str | None = None
+    build: str | None = None
     fail_to_pass: tuple[str, ...] = ()
     pass_to_pass: tuple[str, ...] = ()
     excluded: tuple[ExcludedTest, ...] = ()
@@ -198,12 +201,10 @@ class Instance(Frozen):
     generated: GeneratedTests | None = None
 
     @model_serializer(mode="wrap")
-    def _without_absent_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit absent generated tests, so that an instance without any keeps its earlier text and identity."""
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit what is unset, so that an instance of an earlier version keeps its text and identity."""
         data: dict[str, Any] = handler(self)
-        if self.generated is None:
-            data.pop("generated", None)
-        return data
+        return {name: value for name, value in data.items() if name not in ("build", "generated") or value is not None}
 
     @property
     def valid(self) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness.mining import Mined, mine
 from harness.packages import locking
+from harness.packages.building import with_builder
 from harness.packages.locking import CommitCandidate
 from harness.packages.prepare import ClonedSource, acquire, validate_candidate
 from models.manifest import Commit, Instance
@@ -26,9 +27,13 @@ def mine_commits(name: str, git: Git, rules: MiningRules) -> Mined:
 
 
 @engine_task("environments of {name}")
-def find_environments(name: str, git: Git, commits: list[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:
-    """Lock and fetch what the commits need; those of one time with the same requirements share an environment."""
-    return locking.find_environments(git, commits, packages, cache)
+def find_environments(
+    name: str, runtime: Runtime, git: Git, commits: list[Commit], packages: Path, cache: Path
+) -> list[CommitCandidate]:
+    """Lock and fetch what the commits and their builds need; those of one time with the same requirements share an
+    environment."""
+    found = locking.find_environments(git, commits, packages, cache)
+    return [with_builder(runtime, git, candidate, packages, cache) for candidate in found]
 
 
 @engine_task("{label}")

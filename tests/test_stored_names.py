@@ -217,7 +217,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Instance,
         "instance_id commit base_commit task planning_types production_files test_files symbols version "
-        "environment fail_to_pass pass_to_pass excluded reason detail generated",
+        "environment build fail_to_pass pass_to_pass excluded reason detail generated",
     ),
     (
         Manifest,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.mining import mine
+from harness.packages.building import with_builder
 from harness.packages.package import RepoPackage, read_package
 from harness.packages.prepare import acquire, find_environment, select, validate_candidate, write_package
 from harness.packages.sample import build_sample
@@ -61,6 +62,7 @@ def prepare_sample(root: Path, commits: tuple[str, ...], environments: Path | No
     packages, cache = source.directory / "packages", root / "cache"
     chosen = [commit for commit in select(mined, 20) if commit.sha.startswith(commits)]
     found = [find_environment(source.git, commit, known, packages, cache) for commit in chosen]
+    found = [with_builder(runtime, source.git, each, packages, cache) for each in found]
     instances = [validate_candidate(runtime, source.git, each, packages, cache)[0] for each in found]
     write_package(source, mined, found, instances, {})
     return Subject(runtime, read_package(source.directory))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.attacks.base import Attack, GotThrough
 from repos.trees import overlay
-from runtime.environments import discover, generated_files, write_own_metadata
+from runtime.environments import discover, generated_files, own_metadata
 
 KIND = "packaging files"
 _STEERING = ("conftest.py", "setup.py", "pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml", "test_a.py")
@@ -67,7 +67,8 @@ _FILES: Mapping[str, Mapping[str, str]] = {
 def _read(files: Mapping[str, str], scratch: Path) -> str:
     contents = {path: text.encode() for path, text in {"lib/__init__.py": "", **files}.items()}
     project = discover(contents.get, sorted(contents))
-    write_own_metadata(project, "1.0", scratch / "metadata")
+    (scratch / "metadata").mkdir()
+    overlay(scratch / "metadata", own_metadata(project, "1.0"))
     return f"read as {project.name}"
 
 

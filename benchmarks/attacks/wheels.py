@@ -12,8 +12,7 @@ from benchmarks.attacks._package import make_wheel, members_of, record, sha256
 from benchmarks.attacks.base import Attack, GotThrough
 from models.errors import WheelError
 from runtime.environments import check_wheel, unpack_wheel
-from runtime.environments.build import unpack_built
-from runtime.environments.wheel_checks import check_together
+from runtime.environments.wheel_checks import check_together, wheel_contents
 
 KIND = "wheels"
 _NAME = "tiny-1.0-py3-none-any.whl"
@@ -22,11 +21,11 @@ Files = Mapping[str, str | bytes]
 
 
 def _tried(path: Path, scratch: Path) -> str:
-    """Refused when it is taken in, when it is unpacked after a build, and nothing lies outside afterwards."""
+    """Refused when it is taken in, when it comes from a build, and nothing lies outside afterwards."""
     said = ""
     for what, use in (
         ("taken in", lambda: check_wheel(path, sha256(path))),
-        ("unpacked after a build", lambda: unpack_built(path.parent, scratch / "out" / "inner")),
+        ("used after a build", lambda: wheel_contents(path)),
     ):
         try:
             use()

@@ -14,34 +14,42 @@ from pathlib import Path
 from models.manifest import NODE, PYTHON, Commit, ExcludedTest, InvalidReason
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
-from repos.trees import overlay
 from runtime.sandbox import ProcessEnd
 from runtime.testing import NODE_RUNNER, PYTEST, Selection, file_of
 from runtime.trees import (
     BuildFailed,
     Provisioned,
     Runtime,
-    build,
     checked_out,
+    install,
     install_tests,
-    project_in,
+    lay_over,
     run_tests,
-    suite_setup,
 )
 
 REPEATS = 3
 _LANGUAGES = {PYTHON: "Python", NODE: "JavaScript or TypeScript"}
-_WHERE_IS = (
-    "import importlib.util; spec = importlib.util.find_spec({name!r}); "
-    "print(spec and (spec.origin or list(spec.submodule_search_locations)[0]))"
-)
+_FOUND = "module:"
+_WHERE_ARE = """\
+import importlib.util, sys
+for name in sys.argv[1:]:
+    try:
+        spec = importlib.util.find_spec(name)
+        origin = spec.origin or list(spec.submodule_search_locations)[0] if spec else ""
+    except Exception as error:
+        origin = type(error).__name__
+    print("\\nmodule:" + name, origin, sep="\\t", flush=True)
+"""
 VANISHED_SHARE = 0.05
 """Largest share of the parent's passing tests that may be absent at the commit, in files it does not touch."""
 
 
 @dataclass(frozen=True)
 class GoldVerdict:
-    """Outcome of gold validation; `reason` is None for a valid commit. `seconds` are the wall times of the runs."""
+    """Outcome of gold validation; `reason` is None for a valid commit. `seconds` are the wall times of the runs.
+
+    `unbuilt` says why the distribution was used from its sources where its build failed.
+    """
 
     fail_to_pass: tuple[str, ...] = ()
     pass_to_pass: tuple[str, ...] = ()
@@ -49,6 +57,7 @@ class GoldVerdict:
     reason: InvalidReason | None = None
     detail: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    unbuilt: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,10 @@ def _run_states(
 
     def state(name: str, base: str, selection: Selection, *, with_tests: bool) -> SuiteReport:
         with checked_out(git, base, runtime.scratch) as tree:
+            installation = install(runtime, tree, provided, of_commit=True)
             if with_tests:
                 install_tests(git, commit.sha, tree)
-            overlay(tree, build(runtime, tree, provided))
-            report = run_tests(runtime, tree, provided, selection)
+            report = run_tests(runtime, tree, provided, selection, installation)
         seconds[name] = round(report.seconds, 3)
         return report
 
@@ -150,27 +159,31 @@ def _check_ran(report: SuiteReport, what: str, only: frozenset[str] | None) -> N
 
 
 def _check_imports(runtime: Runtime, git: Git, commit: Commit, provided: Provisioned) -> None:
-    """Check that the tests import the work tree's package, and not an installed one of the same name."""
+    """Check that the tests import the commit's own distribution, and not an installed one of the same name."""
     with checked_out(git, commit.sha, runtime.scratch) as tree:
-        overlay(tree, build(runtime, tree, provided))
-        setup = suite_setup(tree, provided)
+        installation = install(runtime, tree, provided, of_commit=True)
+        setup = lay_over(runtime, tree, provided, installation)
         root = runtime.sandbox.workdir_path(tree)
-        path = os.pathsep.join(setup.import_path(root))
-        for name in project_in(tree).import_names:
-            probe = _WHERE_IS.format(name=name)
-            finished = runtime.sandbox.run(
-                [str(setup.python), "-c", probe],
-                workdir=tree,
-                mounts=setup.mounts,
-                env={"PYTHONPATH": path},
-                limits=runtime.limits,
-            )
-            origin = _last_line(finished.output)
-            if finished.ending is not ProcessEnd.EXITED or not Path(origin).is_relative_to(root):
-                where = (
-                    "the environment" if Path(origin).is_relative_to(setup.python.parent.parent) else Path(origin).name
-                )
+        own = (root, *setup.extra_path)
+        finished = runtime.sandbox.run(
+            [str(setup.python), "-c", _WHERE_ARE, *installation.modules],
+            workdir=tree,
+            mounts=setup.mounts,
+            env={"PYTHONPATH": os.pathsep.join(setup.import_path(root))},
+            limits=runtime.limits,
+        )
+        lines = finished.output.splitlines()
+        found = [line.partition("\t") for line in lines if line.startswith(_FOUND)]
+        for marked, _, origin in found:
+            if not any(Path(origin).is_relative_to(place) for place in own):
+                environment = Path(origin).is_relative_to(setup.python.parent.parent)
+                where = "the environment" if environment else Path(origin).name or "nowhere"
+                name = marked.removeprefix(_FOUND)
                 raise _Invalid(InvalidReason.SHADOWED, f"{name} is imported from {where}, not from the work tree")
+        if finished.ending is not ProcessEnd.EXITED or len(found) != len(installation.modules):
+            raise _Invalid(
+                InvalidReason.SHADOWED, f"where modules come from was not found out: {_last_line(finished.output)}"
+            )
 
 
 def decide(runs: StateRuns, seconds: dict[str, float] | None = None) -> GoldVerdict:

@@ -38,13 +38,18 @@ from runtime.environments.node import lock_node, needs_of
 
 @dataclass(frozen=True)
 class CommitCandidate:
-    """A commit before gold validation: with an environment, or with the reason why there is none."""
+    """A commit before gold validation: with an environment, or with the reason why there is none.
+
+    `builder` is the environment in which its distribution is built; `unbuilt` says why there is none.
+    """
 
     commit: Commit
     version: str
     environment: Environment | None
     reason: InvalidReason | None = None
     detail: str = ""
+    builder: Environment | None = None
+    unbuilt: str = ""
 
 
 def find_environments(git: Git, commits: Sequence[Commit], packages: Path, cache: Path) -> list[CommitCandidate]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from repos.trees import inside
 from runtime.environments import check_together, check_wheel, environment_identity, known_sha256
 from runtime.environments.node import parse_lock
 from runtime.environments.node.archives import check_archive
+from runtime.trees import Provisioned, Runtime, provisioned
 
 MANIFEST = "manifest.json"
 TIMINGS = "timings.json"
@@ -47,6 +49,18 @@ class RepoPackage:
     def identity(self) -> str:
         """Hash of the manifest and, through it, of wheels and commit ids."""
         return self.manifest.identity()
+
+    def identity_of(self, instance: Instance) -> str | None:
+        """The content identity of an instance's environment and of that of its build, if it has one."""
+        found = self.environment_identity(instance.environment)
+        return f"{found}+{self.environment_identity(instance.build)}" if found and instance.build else found
+
+    def provisioned(self, runtime: Runtime, instance: Instance) -> AbstractContextManager[Provisioned]:
+        """Keep an instance's environment in use. Raises EnvironmentFault, WheelError."""
+        assert instance.environment is not None, "only instances with an environment are run"
+        builder = self.manifest.environment(instance.build) if instance.build else None
+        environment = self.manifest.environment(instance.environment)
+        return provisioned(runtime, environment, self.wheels, instance.version, builder)
 
     def environment_identity(self, key: str | None) -> str | None:
         """The content identity of the environment that the manifest lists under `key`; None for None.

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -34,7 +34,7 @@ from runtime.trees import Runtime, provisioned
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 3
+GOLD_VERSION = 5
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -130,8 +130,7 @@ def validate_candidate(
     else:
         try:
             read_gold_patch(git, candidate.commit.sha, candidate.commit.parent)  # only what edits can express
-            with provisioned(runtime, candidate.environment, packages, candidate.version) as provided:
-                verdict = validate_gold(runtime, git, candidate.commit, provided)
+            verdict = _validated(runtime, git, candidate, candidate.environment, packages)
         except UnsupportedChange as error:
             verdict = GoldVerdict(reason=InvalidReason.UNSUPPORTED_CHANGE, detail=str(error))
         except EnvironmentFault as error:
@@ -141,11 +140,29 @@ def validate_candidate(
     return _instance(candidate.environment.key, git, candidate, verdict), verdict.seconds
 
 
+def _validated(
+    runtime: Runtime, git: Git, candidate: CommitCandidate, environment: Environment, packages: Path
+) -> GoldVerdict:
+    """The verdict on a candidate, which is used from its sources where its build fails and is not needed."""
+    with provisioned(runtime, environment, packages, candidate.version, candidate.builder) as provided:
+        verdict = validate_gold(runtime, git, candidate.commit, provided)
+        if verdict.reason is not InvalidReason.BUILD_FAILED or candidate.builder is None:
+            return verdict
+        if discover_commit(git, candidate.commit.sha).needs_build:
+            return verdict
+        again = validate_gold(runtime, git, candidate.commit, replace(provided, builder=None))
+        return replace(again, unbuilt=verdict.detail)
+
+
 def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Environment, packages: Path) -> str:
     parts = [
         str(GOLD_VERSION),
         candidate.commit.model_dump_json(),
-        environment_identity(environment, {name: known_sha256(packages / name) for name in environment.wheels}),
+        *(
+            environment_identity(each, {name: known_sha256(packages / name) for name in each.wheels})
+            for each in (environment, candidate.builder)
+            if each is not None
+        ),
         candidate.version,
         runtime.limits.model_dump_json(),
         runtime.sandbox.kind,
@@ -167,11 +184,12 @@ def _verdict_from_json(text: str) -> GoldVerdict:
         InvalidReason(raw["reason"]) if raw["reason"] else None,
         raw["detail"],
         raw["seconds"],
+        raw["unbuilt"],
     )
 
 
 def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: GoldVerdict) -> Instance:
-    commit = candidate.commit
+    commit, unbuilt = candidate.commit, verdict.unbuilt or candidate.unbuilt
     name = git.directory.parent.name
     return Instance(
         instance_id=f"{name}__{commit.sha[:12]}",
@@ -184,11 +202,12 @@ def _instance(environment: str, git: Git, candidate: CommitCandidate, verdict: G
         symbols=commit.symbols,
         version=candidate.version,
         environment=environment or None,
+        build=candidate.builder.key if candidate.builder and not unbuilt else None,
         fail_to_pass=verdict.fail_to_pass,
         pass_to_pass=verdict.pass_to_pass,
         excluded=verdict.excluded,
         reason=verdict.reason,
-        detail=verdict.detail,
+        detail=verdict.detail or (f"used from its sources: {unbuilt}" if unbuilt else ""),
     )
 
 
@@ -203,7 +222,9 @@ def write_package(
 
     Tests that a teacher wrote for the previous package are kept where they still fit.
     """
-    locked = [c.environment for c in candidates if c.environment]
+    built = {instance.build for instance in instances}
+    locked = [each for c in candidates for each in (c.environment, c.builder) if each]
+    locked = [each for each in locked if each.key in built or each.key in {i.environment for i in instances}]
     # Equal environments of two eras count for the earlier one.
     environments = {e.key: e for e in sorted(locked, key=lambda e: e.cutoff, reverse=True)}
     head = source.git.resolve("HEAD")

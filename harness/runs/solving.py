@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from harness.packages.building import find_builder
 from harness.packages.locking import environment_for
 from harness.packages.package import RepoPackage
 from harness.packages.prepare import name_of, origin_of
@@ -26,7 +27,7 @@ from repos.trees import overlay
 from runtime.environments import Era, calendar_of, pretend_version
 from runtime.environments.discovery import discover_commit
 from runtime.testing import Selection
-from runtime.trees import BuildFailed, Runtime, build, checked_out, provisioned, run_tests
+from runtime.trees import BuildFailed, Runtime, checked_out, install, run_tests
 from store.keys import digest
 
 _GOOD = (CaseStatus.PASSED, CaseStatus.XFAILED)
@@ -96,9 +97,9 @@ def _resolved(git: Git, revision: str, repository: str) -> str:
 
 def _placed(key: str, order: SolveOrder, git: Git, head: str, runtime: Runtime, cache: Path) -> SolveContext:
     base = _resolved(git, f"{order.gold}^", order.repository) if order.gold else head
-    environment, untested = None, "tests are off"
+    environment, builder, untested = None, None, "tests are off"
     if order.tests:
-        environment, untested = _environment(git, base, cache / "solving" / "packages", cache)
+        environment, builder, untested = _environments(runtime, git, base, cache / "solving" / "packages", cache)
     name = name_of(git, head, order.repository)
     instance = Instance(
         instance_id=f"{name}__{head[:12]}",
@@ -110,6 +111,7 @@ def _placed(key: str, order: SolveOrder, git: Git, head: str, runtime: Runtime, 
         test_files=(),
         version=pretend_version(git.last_tag(base)),
         environment=environment.key if environment else None,
+        build=builder.key if builder else None,
     )
     manifest = Manifest(
         name=name,
@@ -122,20 +124,27 @@ def _placed(key: str, order: SolveOrder, git: Git, head: str, runtime: Runtime, 
         test_command=discover_commit(git, base).test_command,
         lines_of_code=0,
         funnel=MiningFunnel(total=0, dropped={}, needs_message=0, kept=0, mixed=0),
-        environments=(environment,) if environment else (),
+        environments=tuple(each for each in (environment, builder) if each),
         instances=(instance,),
     )
     package = RepoPackage(git.directory.parent, manifest)
     return SolveContext(key, InstanceContext(runtime, package, instance), untested)
 
 
-def _environment(git: Git, base: str, wheels: Path, cache: Path) -> tuple[Environment | None, str]:
-    """The environment of the base's tests, or None and the reason."""
+def _environments(
+    runtime: Runtime, git: Git, base: str, wheels: Path, cache: Path
+) -> tuple[Environment | None, Environment | None, str]:
+    """The environment of the base's tests, or None and the reason; and that of its build, if there is one."""
     day = calendar_of(git).day(base) + timedelta(days=1)  # there is no answer yet that a release could leak
     try:
-        return environment_for(discover_commit(git, base), Era(day, day), {}, wheels, cache), ""
+        environment = environment_for(discover_commit(git, base), Era(day, day), {}, wheels, cache)
     except (EnvironmentFault, WheelError) as error:
-        return None, str(error)
+        return None, None, str(error)
+    version = pretend_version(git.last_tag(base))
+    try:
+        return environment, find_builder(runtime, git, [base], environment, version, day, wheels, cache), ""
+    except (EnvironmentFault, WheelError, BuildFailed):  # the base is then used from its sources
+        return environment, None, ""
 
 
 def check_whole(instance_context: InstanceContext, changes: Overlay) -> FullCheck:
@@ -143,21 +152,15 @@ def check_whole(instance_context: InstanceContext, changes: Overlay) -> FullChec
 
     Raises EnvironmentFault, WheelError, InfrastructureError.
     """
-    instance = instance_context.instance
-    assert instance.environment is not None, "there are no tests without an environment"
-    environment = instance_context.package.manifest.environment(instance.environment)
-    with provisioned(
-        instance_context.runtime, environment, instance_context.package.wheels, instance.version
-    ) as provided:
+    instance, runtime = instance_context.instance, instance_context.runtime
+    with instance_context.package.provisioned(runtime, instance) as provided:
         reports = []
         for laid in ({}, changes):
-            with checked_out(
-                instance_context.package.git, instance.base_commit, instance_context.runtime.scratch
-            ) as tree:
+            with checked_out(instance_context.package.git, instance.base_commit, runtime.scratch) as tree:
                 overlay(tree, laid)
                 try:
-                    overlay(tree, build(instance_context.runtime, tree, provided))
-                    reports.append(run_tests(instance_context.runtime, tree, provided, Selection()))
+                    installation = install(runtime, tree, provided, of_commit=not laid)
+                    reports.append(run_tests(runtime, tree, provided, Selection(), installation))
                 except BuildFailed as error:
                     reports.append(SuiteReport(end=SuiteEnd.NOT_RUN, exit_code=None, seconds=0.0, output=str(error)))
     return compare(*reports)

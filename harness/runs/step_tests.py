@@ -19,9 +19,9 @@ from models.errors import InfrastructureError
 from models.manifest import Instance
 from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import PYTHON, is_documentation, is_test_path
-from repos.trees import files_and_links, overlay
+from repos.trees import files_and_links
 from runtime.testing import Selection
-from runtime.trees import BuildFailed, Provisioned, Runtime, build, provisioned, run_tests
+from runtime.trees import BuildFailed, Provisioned, Runtime, install, run_tests
 from store.keys import digest
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ class StepTests:
     def _run(self, files: tuple[str, ...]) -> SuiteReport:
         with _copied(self.tree, self.runtime.scratch) as copy:
             try:
-                overlay(copy, build(self.runtime, copy, self.provided))
+                installation = install(self.runtime, copy, self.provided)
             except BuildFailed as error:
                 return SuiteReport(end=SuiteEnd.CRASHED, exit_code=None, seconds=0.0, output=str(error))
-            return run_tests(self.runtime, copy, self.provided, Selection(only=files))
+            return run_tests(self.runtime, copy, self.provided, Selection(only=files), installation)
 
 
 @contextmanager
@@ -109,10 +109,8 @@ def step_tests(
 
     Raises EnvironmentFault and WheelError.
     """
-    assert instance.environment is not None, "a valid instance has an environment"
-    environment = package.manifest.environment(instance.environment)
     limits = runtime.limits.model_copy(update={"wall_seconds": min(seconds, runtime.limits.wall_seconds)})
-    with provisioned(runtime, environment, package.wheels, instance.version) as provided:
+    with package.provisioned(runtime, instance) as provided:
         fallback = tuple(sorted({test.split("::")[0] for test in instance.pass_to_pass}))
         yield StepTests(replace(runtime, limits=limits), tree, provided, instance, fallback, index, keep)
 

@@ -50,5 +50,5 @@ def verdict_key(instance_context: InstanceContext, instance: str, changes: Overl
         "judge": JUDGE_VERSION,
         "twins": TWINS_VERSION,
     }
-    environment = instance_context.package.environment_identity(instance_context.instance.environment)
+    environment = instance_context.package.identity_of(instance_context.instance)
     return validation_key(instance, digest("changes", files), environment, conditions)

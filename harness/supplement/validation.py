@@ -17,7 +17,7 @@ from models.supplements import Refusal, Trial
 from repos.trees import overlay
 from runtime.testing import Selection, file_of
 from runtime.testing.failures import how_it_fails
-from runtime.trees import BuildFailed, Provisioned, Runtime, build, checked_out, install_tests, provisioned, run_tests
+from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, install, install_tests, run_tests
 
 TRIAL_VERSION = 2
 """Raised whenever a trial could come out differently; kept trials of older versions are not used."""
@@ -47,11 +47,11 @@ class _TrialRuns:
     def run(self, base: str, selection: Selection, *, bare: bool = False) -> SuiteReport:
         """Run a state: `base` with the commit's tests and the modules, or with its own tests alone if `bare`."""
         with checked_out(self._git, base, self._runtime.scratch) as tree:
-            overlay(tree, build(self._runtime, tree, self._held))
+            installation = install(self._runtime, tree, self._held, of_commit=True)
             if not bare:
                 install_tests(self._git, self._instance.commit, tree)
                 overlay(tree, self._files)
-            report = run_tests(self._runtime, tree, self._held, selection)
+            report = run_tests(self._runtime, tree, self._held, selection, installation)
         self.seconds += report.seconds
         return report
 
@@ -61,9 +61,7 @@ def try_modules(runtime: Runtime, package: RepoPackage, instance: Instance, modu
 
     Raises EnvironmentFault, WheelError and InfrastructureError; all else is in the trial.
     """
-    assert instance.environment is not None, "only instances with an environment are supplemented"
-    environment = package.manifest.environment(instance.environment)
-    with provisioned(runtime, environment, package.wheels, instance.version) as held:
+    with package.provisioned(runtime, instance) as held:
         trials = _TrialRuns(runtime, package, instance, held, modules)
         try:
             _try_alone(trials, instance, modules)

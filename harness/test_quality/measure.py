@@ -25,12 +25,11 @@ from runtime.trees import (
     BuildFailed,
     Provisioned,
     Runtime,
-    build,
     checked_out,
+    install,
     install_tests,
-    provisioned,
+    lay_over,
     run_tests,
-    suite_setup,
 )
 
 QUALITY_VERSION = 1
@@ -67,14 +66,12 @@ def quality_of_tests(
     `patch` and others in `tests` are ignored. Only tests in the files of `tests` count. Raises EnvironmentFault,
     WheelError and InfrastructureError; failures of the code under test are in the result.
     """
-    assert instance.environment is not None, "only instances with an environment are measured"
     production = {path: content for path, content in patch.items() if not is_test_path(path)}
     files = {path: content for path, content in tests.items() if is_test_path(path)}
     modules = tuple(sorted(path for path, content in files.items() if content is not None and path.endswith(".py")))
     if not modules:
         return TestQuality(note="there are no tests to measure")
-    environment = package.manifest.environment(instance.environment)
-    with provisioned(runtime, environment, package.wheels, instance.version) as held:
+    with package.provisioned(runtime, instance) as held:
         measurement = _MeasurementRuns(
             runtime, package, instance, held, production, files, base_tests or instance.base_commit
         )
@@ -110,18 +107,18 @@ class _MeasurementRuns:
         paths = sorted(measured)
         with checked_out(self._git, self._base, self._runtime.scratch) as tree:
             overlay(tree, {**self._patch, **instead})
-            overlay(tree, build(self._runtime, tree, self._held))
+            installation = install(self._runtime, tree, self._held)
             install_tests(self._git, self._base_tests, tree)
             overlay(tree, self._tests)
             selection = Selection(only=modules)
             if paths:
-                setup = suite_setup(tree, self._held)
+                setup = lay_over(self._runtime, tree, self._held, installation)
                 report, lines = runner_of(setup).run_measured(
                     self._runtime.sandbox, tree, setup, selection, limits, paths
                 )
             else:
                 runtime = Runtime(self._runtime.sandbox, self._runtime.environments, limits, self._runtime.scratch)
-                report, lines = run_tests(runtime, tree, self._held, selection), {}
+                report, lines = run_tests(runtime, tree, self._held, selection, installation), {}
         self.seconds += report.seconds
         return report, lines
 

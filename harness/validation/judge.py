@@ -9,7 +9,7 @@ from models.files import Overlay
 from models.manifest import Instance
 from models.outcomes import OutcomeKind, Validation, judge, oracle_of
 from models.suite import SuiteEnd, SuiteReport
-from runtime.trees import BuildFailed, Runtime, provisioned
+from runtime.trees import BuildFailed, Runtime
 
 JUDGE_VERSION = 2
 """Raised whenever a verdict could come out differently; verdicts of older versions are not used."""
@@ -25,9 +25,7 @@ def judge_candidate(
     was cut short counts only if it is cut short again. A pass is provisional until it is confirmed. Raises
     EnvironmentFault, WheelError and InfrastructureError, for which the candidate is not blamed.
     """
-    assert instance.environment is not None, "a valid instance has an environment"
-    environment = package.manifest.environment(instance.environment)
-    with provisioned(runtime, environment, package.wheels, instance.version) as provided:
+    with package.provisioned(runtime, instance) as provided:
         judged = JudgedTree(runtime, package, instance, provided, instance.base_commit, changes)
         try:
             run = judged.run()
@@ -35,7 +33,7 @@ def judge_candidate(
                 run = judged.run()
             verdict = judge(instance, run.report, key)
             if verdict.kind.passed:
-                verdict = _confirmed(verdict, confirm(judged, run, package.environment_identity(environment.key) or ""))
+                verdict = _confirmed(verdict, confirm(judged, run, package.identity_of(instance) or ""))
         except BuildFailed as error:
             return _not_run(instance, key, OutcomeKind.BUILD_FAILED, str(error))
         except Tampered as error:

@@ -12,7 +12,7 @@ from harness.packages.package import RepoPackage, generated_tests
 from harness.validation.confirmation.recorded import Module
 from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
 from harness.validation.node_tampering import refuse_foreign_steering
-from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins
+from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins, runner_plugins
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.files import Overlay
 from models.manifest import NODE, Instance
@@ -20,17 +20,17 @@ from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links, overlay
-from runtime.environments import installed_modules
+from runtime.environments import Installation, installed_modules, valid_entry_points
 from runtime.testing import PYTEST, GuardEvent, Seen, Selection, SuiteSetup, file_of, runner_of
 from runtime.trees import (
     BuildFailed,
     Provisioned,
     Runtime,
-    build,
     checked_out,
+    install,
     install_tests,
+    lay_over,
     project_in,
-    suite_setup,
 )
 
 OBSERVER = "observer"
@@ -152,19 +152,35 @@ class JudgedTree:
         installed = installed_modules(self.provided.environment.prefix)
         refuse_stand_ins(before, production, roots, installed)
         refuse_foreign_configuration(git, self.instance, tree, production)
-        added = build(runtime, tree, self.provided)  # before the hidden tests can be read
-        refuse_stand_ins(before, added, roots, installed)
-        overlay(tree, added)
+        # Before the hidden tests can be read.
+        installation = install(runtime, tree, self.provided, of_commit=not production)
+        refuse_stand_ins(before, installation.additions, roots, installed)
+        refuse_stand_ins((), _importable(installation), (), installed)
+        if production:
+            self._refuse_foreign_plugins(tree, installation)
         install_tests(git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
-        return suite_setup(tree, self.provided)
+        return lay_over(runtime, tree, self.provided, installation)
+
+    def _refuse_foreign_plugins(self, tree: Path, installation: Installation) -> None:
+        """Raise Tampered if a build registers other plugins of the runner than the commit's and its parent's do, unless
+        the packaging files state them, which are compared elsewhere."""
+        plugins = runner_plugins(installation)
+        stated = {(name, target) for _, name, target in valid_entry_points(project_in(tree))}
+        if plugins <= stated:
+            return
+        for commit in (self.instance.base_commit, self.instance.commit):
+            with checked_out(self.package.git, commit, self.runtime.scratch) as other:
+                if runner_plugins(install(self.runtime, other, self.provided, of_commit=True)) == plugins:
+                    return
+        raise Tampered("the build registers plugins of the test runner that neither the parent nor the commit has")
 
     def _lay_node(self, tree: Path, production: Overlay) -> SuiteSetup:
         refuse_foreign_steering(self.package.git, self.instance, production)
-        overlay(tree, build(self.runtime, tree, self.provided))
+        installation = install(self.runtime, tree, self.provided, of_commit=not production)
         install_tests(self.package.git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
-        return suite_setup(tree, self.provided)
+        return lay_over(self.runtime, tree, self.provided, installation)
 
     def _test_folders(self) -> set[str]:
         """Folders of the judging tests: the runner puts them on the import path."""
@@ -193,3 +209,8 @@ class JudgedTree:
             overlay(tree, {module: (made.source.encode(encoding), False)})
             found |= made.failing
         return found
+
+
+def _importable(installation: Installation) -> Overlay:
+    """The files beside the tree that can be imported: not the distribution's metadata."""
+    return {path: file for path, file in installation.site.items() if not path.split("/")[0].endswith(".dist-info")}

@@ -15,7 +15,7 @@ from models.files import Overlay
 from models.manifest import Instance
 from repos.git import Git
 from repos.trees import files_and_links
-from runtime.environments import discover, valid_entry_points
+from runtime.environments import Installation, discover, valid_entry_points
 from runtime.testing import RUNNERS, FileReader
 
 RUNNER_MODULES = frozenset[str]().union(*(runner.modules for runner in RUNNERS.values()))
@@ -50,6 +50,23 @@ def refuse_stand_ins(
         for place, name in _imported_as(path, places):
             if (place, name) not in known and name in foreign:
                 raise Tampered(f"{path} would stand in for the module {name}")
+
+
+def runner_plugins(installation: Installation) -> frozenset[tuple[str, str]]:
+    """Names and targets of the plugins for test runners that an installation's metadata register."""
+    groups = {runner.plugin_group for runner in RUNNERS.values()}
+    found: set[tuple[str, str]] = set()
+    for path, (content, _) in installation.site.items():
+        if path.endswith(".dist-info/entry_points.txt"):
+            group = ""
+            for line in content.decode(errors="replace").splitlines():
+                header = line.strip()
+                if header.startswith("["):
+                    group = header.strip("[] \t")
+                elif group in groups and "=" in line:
+                    name, _, target = line.partition("=")
+                    found.add((name.strip(), target.strip()))
+    return frozenset(found)
 
 
 def _is_metadata(path: str, places: set[PurePosixPath]) -> bool:

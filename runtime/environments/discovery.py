@@ -42,8 +42,9 @@ _TOOLS = {
 class Project:
     """Metadata of one commit's distribution.
 
-    `requires` are the requirements of its code and tests (and of building it where it `needs_build`), `constraints` the
-    exact versions of its own lock, `generated` version modules that only a build would write. `headers` and
+    `requires` are the requirements of its code and tests, `build_requires` those of building it as its packaging files
+    state them, `constraints` the exact versions of its own lock, `generated` version modules that only a build would
+    write; it `needs_build` if it has extension modules. `headers` and
     `entry_points` are for its distribution's metadata; roots and paths are relative to the repository. `aliases` are
     further names (normalised) of its distribution, `modules` what can be imported from its tree, by dotted name.
     """
@@ -65,6 +66,7 @@ class Project:
     generated: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    build_requires: tuple[str, ...] = ()
 
 
 def discover_commit(git: Git, commit: str) -> Project:
@@ -98,7 +100,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
     return Project(
         name=own,
         requires_python=_specifier(findings.requires_python),
-        requires=_required(tree, findings, builds=builds) if with_requirements else (),
+        requires=_required(tree, findings) if with_requirements else (),
         constraints=pins.unambiguous(findings),
         import_roots=roots,
         import_names=names,
@@ -115,6 +117,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         generated=generated_paths(findings.version_files, set(tree.paths)),
         aliases=aliases,
         modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
+        build_requires=_spelled(_parsed(findings.build), own),
     )
 
 
@@ -143,7 +146,7 @@ def _spelled(requirements: Iterable[Requirement], own: str) -> tuple[str, ...]:
     return tuple(sorted({canonical(r) for r in requirements if canonicalize_name(r.name) != own}))
 
 
-def _required(tree: PathTree, findings: Findings, *, builds: bool) -> tuple[str, ...]:
+def _required(tree: PathTree, findings: Findings) -> tuple[str, ...]:
     read_other_names(tree, findings)
     own = findings.name
     groups = {name: _parsed(texts) for name, texts in findings.groups.items()}
@@ -151,8 +154,6 @@ def _required(tree: PathTree, findings: Findings, *, builds: bool) -> tuple[str,
     runtime = _resolved(_parsed(findings.runtime), groups, own)
     tests = _resolved([*_parsed(findings.tests), *_members(wanted, groups)], groups, own)
     selected = [*runtime, *(r for r in tests if not _tool(canonicalize_name(r.name)))]
-    if builds:
-        selected += _parsed(findings.build)
     selected += _imported(tree, findings, selected)
     if "pytest" not in {canonicalize_name(r.name) for r in selected}:
         selected.append(Requirement("pytest"))

@@ -5,7 +5,6 @@ start another header or group.
 """
 
 import re
-from pathlib import Path
 
 from packaging.version import Version
 
@@ -30,22 +29,20 @@ _NAME = re.compile(r"[^\s=\[\]#;:][^=\[\]\x00-\x1f\x7f]*")
 _TARGET = re.compile(r"[\w.]+(?:\s?:\s?[\w.]+)?(?:\s?\[[\w ,.-]*\])?")
 
 
-def write_own_metadata(project: Project, version: str, directory: Path) -> None:
-    """Write `NAME-VERSION.dist-info` into a directory that will be on the import path.
+def own_metadata(project: Project, version: str) -> dict[str, tuple[bytes, bool]]:
+    """The files of `NAME-VERSION.dist-info`, relative to a folder that will be on the import path.
 
     `importlib.metadata` then finds the distribution, its version and its entry points (pytest plugins included).
     """
-    name = project.name.replace("-", "_")
-    folder = directory / f"{name}-{version}.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "METADATA").write_text(_metadata(project, version), encoding="utf-8")
-    (folder / "INSTALLER").write_text("clean-room\n")
-    (folder / "top_level.txt").write_text(
-        "".join(f"{n}\n" for n in project.import_names if n.isidentifier()), encoding="utf-8"
-    )
-    (folder / "entry_points.txt").write_text(_entry_points(project), encoding="utf-8")
-    files = sorted([*folder.iterdir(), folder / "RECORD"])
-    (folder / "RECORD").write_text("".join(f"{folder.name}/{file.name},,\n" for file in files))
+    folder = f"{project.name.replace('-', '_')}-{version}.dist-info"
+    texts = {
+        "METADATA": _metadata(project, version),
+        "INSTALLER": "clean-room\n",
+        "top_level.txt": "".join(f"{n}\n" for n in project.import_names if n.isidentifier()),
+        "entry_points.txt": _entry_points(project),
+    }
+    texts["RECORD"] = "".join(f"{folder}/{name},,\n" for name in sorted([*texts, "RECORD"]))
+    return {f"{folder}/{name}": (text.encode("utf-8"), False) for name, text in texts.items()}
 
 
 def _metadata(project: Project, version: str) -> str:

@@ -57,6 +57,7 @@ class EnvironmentStore:
         self._bytecode = self.root / "bytecode"
         self._node = self.root / "node"  # unpacked releases and packages
         self._locks = self.root / "locks"
+        self.installations = self.root / "installations"  # of the distributions under test, by `KeptInstallations`
 
     @contextmanager
     def acquire(self, environment: Environment, packages: Path) -> Iterator[BuiltEnvironment]:
@@ -244,6 +245,7 @@ class EnvironmentStore:
             _delete(self.root / "cache")
             _delete(self._bytecode)
             _delete(self._node)
+            _delete(self.installations)
 
 
 def disk_usage(folder: Path) -> int:

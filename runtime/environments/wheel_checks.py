@@ -109,6 +109,14 @@ def check_built(path: Path) -> None:
         _placed(path.name, distribution, dict.fromkeys(names, ""), [])
 
 
+def wheel_contents(path: Path) -> dict[str, bytes]:
+    """The files of a wheel built in the sandbox, by path, if it is accepted (`check_built`). Raises WheelError."""
+    check_built(path)
+    with _opened(path) as (archive, stream):
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+        return {info.filename: b"".join(pieces(path.name, stream, info)) for info in infos}
+
+
 def _placed(wheel: str, distribution: str, hashes: dict[str, str], scripts: list[str]) -> dict[str, str]:
     """The hash of each file by its place; commands created by installers are places as well."""
     placed: dict[str, str] = {}

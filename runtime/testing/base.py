@@ -31,15 +31,17 @@ class SuiteSetup:
     `python` is the interpreter, under the same path inside and outside of the sandbox. `mounts` hold whatever
     it needs: the environment, the interpreter's own prefix, the directory with the repository's metadata;
     read-only. `import_roots` are relative to the work tree and come first on PYTHONPATH, in this order;
-    `extra_path` follows. In `command`, the first word `python` means `python` above. `plugins` are the names under
-    which distributions register the plugins of the runner that are loaded, in order; no others are. `runner` is the
-    name of the test runner, `folder` where in the work tree it is started, if not at its root.
+    `extra_path` follows. `programs` are folders of programs, searched before all others. In `command`, the first word
+    `python` means `python` above. `plugins` are the names under which distributions register the plugins of the runner
+    that are loaded, in order; no others are. `runner` is the name of the test runner, `folder` where
+    in the work tree it is started, if not at its root.
     """
 
     python: Path
     mounts: tuple[Mount, ...]
     import_roots: tuple[str, ...]
     extra_path: tuple[Path, ...] = ()
+    programs: tuple[Path, ...] = ()
     command: tuple[str, ...] = ("python", "-m", "pytest")
     plugins: tuple[str, ...] = ()
     hash_seed: int = 0

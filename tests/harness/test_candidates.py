@@ -129,3 +129,47 @@ def test_the_runners_configuration_is_read_from_every_place() -> None:
     ):
         assert read(**files) != empty
     assert read(setup_cfg="[options.entry_points]\nconsole_scripts =\n  x = y\n") == empty
+
+
+BACKEND = """
+import pathlib, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "spans-9.9-py3-none-any.whl"
+    with zipfile.ZipFile(f"{{folder}}/{{name}}", "w") as archive:
+        for path in sorted(pathlib.Path("src").rglob("*.py")):
+            archive.write(path, path.relative_to("src"))
+        archive.writestr("spans-9.9.dist-info/METADATA", "Metadata-Version: 2.1\\nName: spans\\nVersion: 9.9\\n")
+        points = "[console_scripts]\\nspans = spans.cli:main\\n"
+        {more}
+        archive.writestr("spans-9.9.dist-info/entry_points.txt", points)
+    return name
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ("pass", OutcomeKind.PASSED),
+        ("points += '[pytest11]\\nx = spans.x\\n'", OutcomeKind.TAMPERED),
+        ("archive.writestr('_pytest/main.py', '')", OutcomeKind.TAMPERED),
+        ("archive.writestr('sitecustomize.py', '')", OutcomeKind.TAMPERED),
+        ("archive.writestr('pytest-9.9.dist-info/METADATA', 'Name: pytest')", OutcomeKind.BUILD_FAILED),
+        ("raise RuntimeError('no')", OutcomeKind.BUILD_FAILED),
+    ],
+    ids=["honest", "plugin", "runner", "start-up", "foreign-metadata", "fails"],
+)
+def test_a_candidate_s_own_back_end_gets_no_further_than_its_files(
+    runtime: Runtime, sample: RepoPackage, gold: Overlay, more: str, kind: OutcomeKind
+) -> None:
+    pyproject = sample.git.read(sample.manifest.instances[0].base_commit, "pyproject.toml")
+    assert pyproject is not None
+    table = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["_build"]\n'
+    without = pyproject.decode().partition("[build-system]")
+    rest = without[2].partition("\n[")
+    changes = {
+        **gold,
+        "pyproject.toml": text(f"{without[0]}{table}\n[{rest[2]}" if rest[1] else f"{without[0]}{table}"),
+        "_build/own.py": text(BACKEND.format(more=more)),
+    }
+    found, detail = judged(runtime, sample, changes)
+    assert found is kind, detail

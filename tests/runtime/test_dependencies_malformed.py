@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from host.throwaway import throwaway
 from repos.trees import overlay
-from runtime.environments import Project, discover, generated_files, pretend_version, write_own_metadata
+from runtime.environments import Project, discover, generated_files, own_metadata, pretend_version
 
 
 def project(files: dict[str, str]) -> Project:
@@ -20,7 +20,8 @@ def project(files: dict[str, str]) -> Project:
 def written(found: Project) -> None:
     """The metadata and generated files of a project, written as for a run."""
     with throwaway("cra-test-") as folder:
-        write_own_metadata(found, "1.0", folder / "metadata")
+        (folder / "metadata").mkdir()
+        overlay(folder / "metadata", own_metadata(found, "1.0"))
         tree = folder / "tree"
         tree.mkdir()
         overlay(tree, {path: (text.encode(), False) for path, text in generated_files(found, "1.0").items()})
@@ -220,5 +221,5 @@ def test_any_text_in_any_packaging_file_gives_a_project_whose_metadata_can_be_wr
 
 def test_metadata_of_a_package_with_a_long_name_in_another_script_can_be_written(tmp_path: Path) -> None:
     found = project({f"src/{'é' * 120}/__init__.py": ""})
-    write_own_metadata(found, "1", tmp_path)
+    overlay(tmp_path, own_metadata(found, "1"))
     assert found.name == "project"

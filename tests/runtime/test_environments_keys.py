@@ -1,6 +1,8 @@
 """Versions, keys, interpreters and metadata: the small rules that environments follow."""
 
 import importlib.metadata
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,10 +16,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from models.errors import EnvironmentFault
+from repos.trees import overlay
 from runtime.environments import (
+    REQUIRED,
     EnvironmentStore,
     Interpreter,
     build_command,
+    build_variables,
+    built_wheel,
     choose_interpreter,
     discover,
     environment_key,
@@ -25,10 +31,11 @@ from runtime.environments import (
     generated_files,
     installed_interpreters,
     lock,
+    own_metadata,
     pretend_version,
+    requirements_command,
     spec_key,
-    unpack_built,
-    write_own_metadata,
+    wheel_contents,
 )
 from runtime.environments.poetry import constraint
 
@@ -156,7 +163,7 @@ mine = "my_lib_plugin"
 
 def test_own_metadata_is_found_by_importlib_and_its_entry_points_load(tmp_path: Path) -> None:
     files = {"pyproject.toml": METADATA, "my_lib/__init__.py": b""}
-    write_own_metadata(discover(files.get, list(files)), "1.4.0", tmp_path)
+    overlay(tmp_path, own_metadata(discover(files.get, list(files)), "1.4.0"))
     (tmp_path / "my_lib_plugin.py").write_text("VALUE = 5\n")
     (found,) = importlib.metadata.distributions(path=[str(tmp_path)])
     assert (found.name, found.version, found.requires) == ("my-lib", "1.4.0", ["six>=1"])
@@ -181,11 +188,15 @@ def test_generated_version_modules_hold_the_version() -> None:
 
 
 BACKEND = """
+import subprocess
 import zipfile
+def get_requires_for_build_wheel(config_settings=None):
+    return ["cython"]
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     name = "x-1.0-py3-none-any.whl"
     with zipfile.ZipFile(f"{folder}/{name}", "w") as archive:
-        archive.writestr("x.py", "BUILT = True\\n")
+        tag = subprocess.run(["git", "describe", "--tags", "--match", "v*"], capture_output=True, check=True, text=True)
+        archive.writestr("x.py", f"BUILT = {tag.stdout.strip()!r}\\n")
         archive.writestr("x-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: x\\nVersion: 1.0\\n")
     return name
 """
@@ -199,17 +210,17 @@ def test_a_build_command_calls_the_repository_s_own_back_end(tmp_path: Path) -> 
         (tmp_path / path).write_bytes(content)
     found, output = discover(files.get, list(files)), tmp_path / "output"
     output.mkdir()
-    command = build_command(found, Path(sys.executable), output)
-    assert command is not None
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    unpack_built(output, tmp_path / "built")
-    assert (tmp_path / "built" / "x.py").read_text() == "BUILT = True\n"
-    assert build_command(replace(found, needs_build=False), Path(sys.executable), output) is None
+    environment = build_variables([], os.environ["PATH"], "2.0")
+    for command in (build_command, requirements_command):
+        words = command(found, Path(sys.executable), output, "2.0")
+        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, env={**os.environ, **environment})
+    assert wheel_contents(built_wheel(output))["x.py"] == b"BUILT = 'v2.0'\n"
+    assert json.loads((output / REQUIRED).read_text()) == ["cython"]
 
 
 def test_a_build_without_one_wheel_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="0 wheels"):
-        unpack_built(tmp_path, tmp_path / "built")
+        built_wheel(tmp_path)
 
 
 @pytest.mark.index

@@ -7,7 +7,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "templates": "625ee6d8e6dee632",
         "attribution": 1,
         "fit": "0.1.0+2fef4e8d705f",
-        "gold": 3,
+        "gold": 4,
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
         "judge": 2,
         "manifest": 1,
@@ -157,7 +157,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "keys_of_runs": {
         "verdict": "ba18820f28872e4d66a60245b3a2250d",
-        "gold verdict": "303a2706cdc557aeae9b78d659c5baa701519d32654f97ac6bd590806da2cf52",
+        "gold verdict": "b408104d14cee78432497e0c2160f99939f141b31bd7d025d2a51c97e561d1ed",
         "twins": "ff6bff28dabba19bdd26f6088e044278",
         "quality": "eed8fafd58a98e461f19e4c5414b193e",
         "quality conditions": "ae9441fc8d96233e00efe17afa119c83",

@@ -142,6 +142,8 @@ def _instance(field: str, instance: Instance, environments: set[str]) -> Iterato
     for name in ("task", "detail"):
         yield from _check(f"{field}.{name}", values.text, getattr(instance, name))
     yield from _check(f"{field}.version", values.version, instance.version)
+    if instance.build is not None and (instance.build not in environments or instance.environment is None):
+        yield ManifestFinding(f"{field}.build", shown(instance.build), "is no environment of the package")
     if instance.environment is not None and instance.environment not in environments:
         yield ManifestFinding(f"{field}.environment", shown(instance.environment), "is no environment of the package")
     yield from _files_and_tests(field, instance)

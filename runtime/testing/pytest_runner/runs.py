@@ -146,7 +146,7 @@ def _command(
 def _environment(setup: SuiteSetup, root: Path, folders: Iterable[Path]) -> dict[str, str]:
     inherited = base_environment(root, root)["PATH"]
     return {
-        "PATH": f"{setup.python.parent}:{inherited}",
+        "PATH": os.pathsep.join([*map(str, setup.programs), str(setup.python.parent), inherited]),
         "PYTHONPATH": os.pathsep.join([*map(str, folders), *setup.import_path(root)]),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
