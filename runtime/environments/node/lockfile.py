@@ -21,6 +21,7 @@ _FOLDER = r"(?:[\w@+~-][\w@.+~-]*/)*[\w@+~-][\w@.+~-]*"
 _PLACE = re.compile(rf"(?:{_FOLDER}/)??node_modules/{_NAME}(?:/node_modules/{_NAME})*")
 _INSIDE = re.compile(r"(?:\./)?(?:(?!\.\.?/)[^/\\\0]+/)*(?!\.\.?\Z)[^/\\\0]+")
 _COMMAND = re.compile(r"[\w@+~-][\w@.+~-]*")
+_ALGORITHMS = ("sha512", "sha384", "sha256", "sha1")
 _VERSION = re.compile(r"\d+\.\d+\.\d+[\w.+-]*")
 
 
@@ -147,9 +148,9 @@ def digests(integrity: str) -> list[tuple[str, str]]:
     found = []
     for word in integrity.split():
         algorithm, _, encoded = word.partition("?")[0].partition("-")
-        if algorithm in ("sha512", "sha384", "sha256", "sha1"):
+        if algorithm in _ALGORITHMS:
             try:
                 found.append((algorithm, base64.b64decode(encoded, validate=True).hex()))
             except binascii.Error:
                 continue
-    return sorted(found, key=lambda each: -len(each[1]))
+    return sorted(found, key=lambda each: _ALGORITHMS.index(each[0]))

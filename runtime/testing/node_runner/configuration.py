@@ -10,7 +10,7 @@ from runtime.testing.node_runner.scripts import package_json
 
 _KEYS = ("scripts", "jest", "mocha", "vitest", "babel", "type", "c8", "nyc", "workspaces")
 _FILES = re.compile(
-    r"(?:vitest|vite|jest|babel|mocha)\.(?:[\w-]+\.)*(?:config|workspace|projects|shared)\.[cm]?[jt]s(?:on)?"
+    r"(?:[\w-]+[.-])?(?:vitest|vite|jest|babel|mocha)\.(?:[\w-]+\.)*(?:config|workspace|projects|shared)\.[cm]?[jt]s(?:on)?"
     r"|(?:vitest|jest|babel)\.[\w.-]*\.[cm]?[jt]s(?:on)?|\.mocharc(?:\.[\w]+)?|\.babelrc(?:\.[\w]+)?|\.swcrc|mocha\.opts"
     r"|\.npmrc|pnpm-workspace\.yaml"
 )
