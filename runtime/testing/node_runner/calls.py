@@ -103,8 +103,8 @@ class Call:
         start = [node, *self.node_options, entry]
         options = list(self.words.options)
         if self.framework == VITEST:
-            ours = ["--reporter=json", f"--outputFile={report}", "--coverage.enabled=false", "--passWithNoTests"]
-            ours += ["--typecheck.enabled=false"] if major >= 1 else []
+            ours = ["--reporter=json", f"--outputFile={report}", "--passWithNoTests"]
+            ours += ["--coverage.enabled=false", "--typecheck.enabled=false"] if major >= 1 else ["--no-coverage"]
             return [*start, "run", *options, *ours, *(self.words.rest if files is None else files)]
         if self.framework == JEST:
             ours = ["--json", f"--outputFile={report}", "--coverage=false", "--ci", "--passWithNoTests", "--forceExit",
