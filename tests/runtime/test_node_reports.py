@@ -31,8 +31,9 @@ def test_ids_hold_the_file_the_titles_and_a_number_among_equals() -> None:
     assert found.failed
 
 
-def test_a_file_that_does_not_load_is_no_test() -> None:
-    found = read_jest(jest(status="failed", message="Cannot find module './x'"), ROOT)
+@pytest.mark.parametrize("status", ["failed", "passed"])
+def test_a_file_that_does_not_load_is_no_test(status: str) -> None:
+    found = read_jest(jest(status=status, message="Cannot find module './x'"), ROOT)
     assert found.not_loaded == {"src/a.test.ts": "Cannot find module './x'"}
     assert not found.cases
 

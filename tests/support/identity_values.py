@@ -7,7 +7,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "templates": "625ee6d8e6dee632",
         "attribution": 1,
         "fit": "0.1.0+2fef4e8d705f",
-        "gold": 4,
+        "gold": 5,
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
         "judge": 2,
         "manifest": 1,
