@@ -157,7 +157,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "keys_of_runs": {
         "verdict": "ba18820f28872e4d66a60245b3a2250d",
-        "gold verdict": "b408104d14cee78432497e0c2160f99939f141b31bd7d025d2a51c97e561d1ed",
+        "gold verdict": "c2ddd3cfaaa8125767edf485caf9213cfffa0bbbf7b9a3d59aa2fd3aa5997b54",
         "twins": "ff6bff28dabba19bdd26f6088e044278",
         "quality": "eed8fafd58a98e461f19e4c5414b193e",
         "quality conditions": "ae9441fc8d96233e00efe17afa119c83",
