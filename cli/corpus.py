@@ -11,6 +11,7 @@ from cli.output import console, counted, errors, print_json, printable, table
 from harness.packages.package import package_findings, read_package
 from harness.packages.reach import late_environments, misstated_reaches, self_provided
 from models.manifest import Environment, Manifest
+from runtime.environments.node import archives_of
 
 app = typer.Typer(help="Look at repo packages.", no_args_is_help=True)
 
@@ -71,12 +72,19 @@ def print_manifest(directory: Path, manifest: Manifest) -> None:
     table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
     table(
         f"{manifest.name}: environments",
-        ["key", "python", "wheels", "up to", "days late", "requires"],
+        ["key", "runs", "files", "up to", "days late", "requires"],
         [
-            (e.key[:8], e.python, len(e.wheels), e.cutoff, _late(e), ", ".join(e.requires)[:90])
+            (
+                e.key[:8],
+                e.python or e.abi,
+                len(e.wheels) + len(archives_of(e)),
+                e.cutoff,
+                _late(e),
+                ", ".join(e.requires)[:90],
+            )
             for e in manifest.environments
         ],
-        right=["wheels", "days late"],
+        right=["files", "days late"],
     )
     for each in manifest.environments:
         if each.late_because:

@@ -27,6 +27,8 @@ class Confirmation(Frozen):
         """The finding in a sentence."""
         if self.seen:
             return f"void: {'; '.join(self.seen)}"
+        if not self.sentinels and not self.twins:
+            return "not confirmed: such tests have neither sentinels nor twins, the run's own report decides"
         twins = f"{self.agreed} of {self.twins} twins of {self.witnessed} tests agree" if self.twins else "no twins"
         return f"confirmed by {self.sentinels} sentinels; {twins}" + (f"; {self.differs}" if self.differs else "")
 

@@ -90,10 +90,15 @@ class MiningFunnel(Frozen):
 
 
 _UNSAID: dict[str, object] = {"days_after": None, "late_because": ""}
+PYTHON, NODE = "python", "node"
+"""Languages of environments."""
 
 
 class Environment(Frozen):
-    """A Python environment by content. `lock` is a hash-pinned requirements file without the repository's distribution.
+    """An environment by content. `lock` is a hash-pinned requirements file without the repository's distribution.
+
+    One of Node.js has no `python` and no `requires`; its `abi` is `node` with the release, its `wheels` that release,
+    and its `lock` lists the packages of its tree.
 
     `requires` are the requirements it was resolved from, `cutoff` the date (ISO) before which releases were considered:
     those uploaded before its first moment (UTC). It is `days_after` days after the day of the earliest parent of the
@@ -109,6 +114,11 @@ class Environment(Frozen):
     wheels: tuple[str, ...]
     days_after: int | None = None
     late_because: str = ""
+
+    @property
+    def language(self) -> str:
+        """What it runs: Python or Node.js."""
+        return NODE if self.abi.startswith(NODE) else PYTHON
 
     @model_serializer(mode="wrap")
     def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from models.manifest import Instance
 from models.plans import Frozen
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
+_SCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
+
 
 class OracleKind(StrEnum):
     """Which oracle judged a patch, from the strongest to the weakest."""
@@ -207,7 +209,8 @@ def first_files(instance: Instance) -> tuple[str, ...]:
     """The files whose tests are run first, and alone if a fail-to-pass test does not pass: those that the commit or
     generated tests touch."""
     generated = sorted(file.path for file in instance.generated.files) if instance.generated else ()
-    return tuple(path for path in (*instance.test_files, *generated) if path.endswith(".py"))
+    script = any(_file(test).endswith(_SCRIPT) for test in instance.fail_to_pass)
+    return tuple(path for path in (*instance.test_files, *generated) if path.endswith(_SCRIPT if script else ".py"))
 
 
 def _not_reached(instance: Instance, report: SuiteReport, stopped: bool) -> set[str]:

@@ -11,7 +11,7 @@ from host.folders import copy_tree
 from host.throwaway import discard
 from models.errors import CleanRoomError, EnvironmentFault, WheelError
 from models.limits import Limits
-from models.manifest import Environment
+from models.manifest import NODE, Environment
 from repos.trees import files_and_links
 from runtime.environments import (
     REQUIRED,
@@ -29,6 +29,7 @@ from runtime.environments import (
     requirements_command,
     wheel_contents,
 )
+from runtime.environments.node import generated_by_scripts
 from runtime.sandbox import Finished, Mount, ProcessEnd, Sandbox
 from runtime.sandbox.base import base_environment
 
@@ -83,8 +84,11 @@ def install(runtime: Runtime, tree: Path, provided: Provisioned, *, of_commit: b
     The wheel is built by the repository's own back end, in the sandbox, in a copy of the tree, unless one that was
     built before has to be the same. `of_commit` says that the tree's production files are those of a commit: only then
     does what was built count for other trees. Tests must not be in the tree that should not be read by its build.
-    Raises BuildFailed, EnvironmentFault, WheelError.
+    Of a JavaScript repository, it is what its scripts generate. Raises BuildFailed, EnvironmentFault, WheelError.
     """
+    if (built := provided.environment).language == NODE:
+        added = generated_by_scripts(runtime.sandbox, runtime.limits, tree, built.python, built.prefix)
+        return Installation(import_roots=(), additions=added, site={}, scripts={}, modules=(), inputs={})
     project = project_in(tree)
     if provided.builder is None and not project.needs_build:
         return installation_from_sources(project, provided.version)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from host.throwaway import discard
 from models.errors import InfrastructureError
+from models.manifest import NODE
 from models.suite import SuiteReport
 from repos.git import Git
 from repos.layouts import layout_at
 from repos.trees import files_and_links, make_links, overlay
 from runtime.environments import Installation, own_plugins, scripts_of, start_up
+from runtime.environments.node import node_setup
 from runtime.installs import BuildFailed, Provisioned, Runtime, install, project_in, provisioned
 from runtime.sandbox import Mount
 from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
@@ -87,8 +89,14 @@ def run_tests(
 
 
 def lay_over(runtime: Runtime, tree: Path, provided: Provisioned, installation: Installation) -> SuiteSetup:
-    """Write an installation's files into a tree and beside it; how the tree's tests are started then."""
+    """Write an installation's files into a tree and beside it; how the tree's tests are started then.
+
+    Packages of Node.js are linked into the tree.
+    """
     built = provided.environment
+    if built.language == NODE:
+        overlay(tree, installation.additions)
+        return node_setup(tree, built.python, built.prefix)
     site = tree.parent / "site"
     discard(site)
     (site / PROGRAMS).mkdir(parents=True)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from harness.mining import licenses
 from harness.mining.metadata import Metadata, from_pyproject, from_setup_cfg, from_setup_py
 from repos.git import Git, TreeEntry
-from repos.index.paths import PYTHON
+from repos.index.paths import PYTHON, SCRIPT
 from repos.index.suite_layout import SuiteLayout
 from repos.layouts import layout_at
 
@@ -20,7 +20,7 @@ LINES_OF_CODE = (1_000, 50_000)
 FLAGS = {
     DEFENSIVE_FRAMEWORK: "a framework that catches everything to stay alive: its style is no model for other code",
     SIZE_OUT_OF_RANGE: f"its production code is not of {LINES_OF_CODE[0]:,} to {LINES_OF_CODE[1]:,} lines",
-    NO_PYTHON: "no Python code was found",
+    NO_PYTHON: "no Python, JavaScript or TypeScript code was found",
     NO_TESTS: "no tests were found, so nothing can be judged",
 }
 """The meaning of each flag, for people."""
@@ -73,7 +73,9 @@ def describe(git: Git, name: str, source: str, commit: str = "HEAD") -> Reposito
     flags = {
         DEFENSIVE_FRAMEWORK: is_defensive_framework(name, metadata),
         SIZE_OUT_OF_RANGE: not LINES_OF_CODE[0] <= lines <= LINES_OF_CODE[1],
-        NO_PYTHON: not any(e.path.endswith(PYTHON) and layout.kind_of(e.path) == "production" for e in files),
+        NO_PYTHON: not any(
+            e.path.endswith((*PYTHON, *SCRIPT)) and layout.kind_of(e.path) == "production" for e in files
+        ),
         NO_TESTS: not any(layout.kind_of(entry.path) == "test" for entry in files),
     }
     return RepositoryFacts(

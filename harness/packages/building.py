@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.packages.locking import CommitCandidate
 from harness.packages.package import write_atomically
 from models.errors import EnvironmentFault, WheelError
-from models.manifest import Environment
+from models.manifest import NODE, Environment
 from repos.git import Git
 from runtime.environments import (
     Project,
@@ -35,9 +35,9 @@ def with_builder(
     """A candidate with the environment that builds its commit and its commit's parent.
 
     Without one, and with the reason in `unbuilt`, if no release of their days does, or if a back end fails when it is
-    asked what it needs: the repository is then used from its sources.
+    asked what it needs: the repository is then used from its sources. One of JavaScript is always used so.
     """
-    if candidate.environment is None:
+    if candidate.environment is None or candidate.environment.language == NODE:
         return candidate
     commits = (candidate.commit.sha, candidate.commit.parent)
     own_day = day_of(candidate.commit.committed)

@@ -9,7 +9,7 @@ from harness.packages.causes import Invalid, cause_of, collection_fault
 from models.causes import Cause, Layer, TestCategory
 from models.manifest import ExcludedTest, InvalidReason, SampledSuite
 from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
-from runtime.testing import PYTEST, file_of
+from runtime.testing import NODE_RUNNER, PYTEST, file_of
 from runtime.testing.output import last_line
 
 VANISHED_SHARE = 0.05
@@ -122,13 +122,18 @@ def _excluded(ids: set[str], passes: set[str], wavering: set[str], runs: StateRu
         category = lacking(fault) or TestCategory.BROKEN
         excluded[file] = category, f"not collected, neither at the commit nor at its parent: {fault}"
     for test in sorted(ids):
-        if PYTEST.is_doctest(test):
+        if _is_doctest(test):
             excluded[test] = TestCategory.DOCTEST, "doctest: its id holds a line number"
         elif test in wavering:
             excluded[test] = TestCategory.FLAKY, "flaky: passed in some runs of the commit and not in others"
         elif test not in passes:
             excluded[test] = _why_not_passing(test, runs)
     return excluded
+
+
+def _is_doctest(test: str) -> bool:
+    """Whether a test is an example in a document or a docstring; scripts have none."""
+    return not file_of(test).endswith(NODE_RUNNER.test_suffixes) and PYTEST.is_doctest(test)
 
 
 def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
@@ -152,7 +157,7 @@ def _check_vanished(runs: StateRuns) -> None:
 
     Doctests do not count: the ids of those in documents contain line numbers, which shift with every line added above.
     """
-    passed = {i for i in runs.parent.passed if not PYTEST.is_doctest(i)}
+    passed = {i for i in runs.parent.passed if not _is_doctest(i)}
     before = {i for i in passed if file_of(i) not in runs.touched}
     gone = before - runs.after[0].cases.keys()
     if len(gone) > VANISHED_SHARE * len(passed) and len(gone) > 1:

@@ -17,19 +17,22 @@ from harness.packages.gold_decision import GoldVerdict, StateRuns, candidates, d
 from harness.packages.gold_runs import GoldEffort, GoldRuns
 from harness.packages.sampling import SuiteFiles, largest_share, suite_files
 from models.causes import Layer
-from models.manifest import Commit, InvalidReason, SampledSuite
+from models.manifest import NODE, PYTHON, Commit, InvalidReason, SampledSuite
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 from repos.git import Git
 from runtime.sandbox import ProcessEnd
-from runtime.testing import PYTEST, Selection, file_of
+from runtime.testing import NODE_RUNNER, PYTEST, Selection, file_of
 from runtime.testing.output import first_fault, last_line
 from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, install, lay_over
 
 __all__ = ["REPEATS", "GoldEffort", "GoldVerdict", "StateRuns", "decide", "validate_gold"]
 
 REPEATS = 3
+_LANGUAGES = {PYTHON: "Python", NODE: "JavaScript or TypeScript"}
 UNCOLLECTED_SHARE = 0.2
 """Largest share of the test files that may fail to be collected at the commit as at its parent; one always may."""
+UNCOLLECTED_SCRIPTS = 1.0
+"""The same for JavaScript, whose runners are given every file that looks like a test."""
 WHOLE_RUNS = 3
 """Runs of the whole suite: two of the commit, one of the parent."""
 _EFFORT = GoldEffort()
@@ -53,12 +56,14 @@ def validate_gold(
 ) -> GoldVerdict:
     """Run the three states of a commit and decide. Raises InfrastructureError only; all other faults are verdicts."""
     tests = (change.path for change in commit.changes if change.kind == "test")
-    touched = tuple(sorted(path for path in tests if path.endswith(PYTEST.test_suffixes)))
+    language = provided.environment.language
+    runner = NODE_RUNNER if language == NODE else PYTEST
+    touched = tuple(sorted(path for path in tests if path.endswith(runner.test_suffixes)))
     runs = GoldRuns(runtime, git, commit, provided, effort)
     sampled: SampledSuite | None = None
     try:
         if not touched:
-            raise Invalid(InvalidReason.NO_TESTS, "no Python test file is changed")
+            raise Invalid(InvalidReason.NO_TESTS, f"no {_LANGUAGES[language]} test file is changed")
         first, sampled = _first_run(runs, touched)
         runs = runs.only(sampled) if sampled else runs
         verdict = decide(_run_states(runs, first, touched), runs.seconds)
@@ -123,8 +128,10 @@ def _too_long(report: SuiteReport, what: str, budget: float | None) -> Invalid:
 def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) -> StateRuns:
     """All further runs that the decision needs, the cheap ones first. Raises Invalid, BuildFailed."""
     first_only, files = Selection(first=touched, stop="after-first"), frozenset(touched)
-    _check_ran(first, files)
-    _check_imports(runs)
+    scripts = runs.provided.environment.language == NODE
+    _check_ran(first, files, UNCOLLECTED_SCRIPTS if scripts else UNCOLLECTED_SHARE)
+    if not scripts:
+        _check_imports(runs)
     before = [runs.before("before-1", first_only)]
     if not candidates(tuple(before), (first,), files):
         # No repeat can show a difference. A skip of a new test needs the parent as explanation.
@@ -173,24 +180,24 @@ def _check_ended(report: SuiteReport, what: str) -> None:
         raise invalid
 
 
-def _check_ran(report: SuiteReport, touched: frozenset[str]) -> None:
+def _check_ran(report: SuiteReport, touched: frozenset[str], share: float) -> None:
     stopped = report.end is SuiteEnd.CRASHED and report.collection_errors and not report.cases
     if not stopped:  # an old pytest stops after a file that it cannot collect, whatever it is told
         _check_ended(report, "the commit")
     invalid = not_collected(report, "the commit")
-    if invalid is not None and (stopped or not _tolerable(report, touched)):
+    if invalid is not None and (stopped or not _tolerable(report, touched, share)):
         raise invalid
     if report.end is SuiteEnd.NO_TESTS or not report.cases:
         raise Invalid(InvalidReason.NO_TESTS, "no test was collected at the commit")
 
 
-def _tolerable(report: SuiteReport, touched: frozenset[str]) -> bool:
+def _tolerable(report: SuiteReport, touched: frozenset[str], share: float) -> bool:
     """Whether the files that cannot be collected are few, and none that the commit touches: if the parent's are the
     same, they say nothing of the commit, and cost themselves alone."""
     errors = report.collection_errors
     files = {file_of(test) for test in report.cases} | errors.keys()
     hit = any(path == error or path.startswith(f"{error}/") for path in touched for error in errors)
-    return not hit and len(errors) <= max(1, UNCOLLECTED_SHARE * len(files))
+    return not hit and len(errors) <= max(1, share * len(files))
 
 
 def _check_same_errors(commit: SuiteReport, parent: SuiteReport) -> None:

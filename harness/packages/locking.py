@@ -13,7 +13,9 @@ from harness.packages.package import write_atomically
 from models.errors import EnvironmentFault, RepositoryError, WheelError
 from models.manifest import Commit, Environment, InvalidReason
 from repos.git import Git
+from repos.index.paths import SCRIPT
 from runtime.environments import (
+    WINDOW_DAYS,
     Era,
     Project,
     calendar_of,
@@ -30,8 +32,8 @@ from runtime.environments import (
     providing,
     spec_key,
 )
-from runtime.environments.dating import LAST_SECOND
 from runtime.environments.eras import left_out
+from runtime.environments.node import lock_node, needs_of
 
 _FIRST_UPLOADS = date(2005, 3, 1)
 """Package indexes date releases by their upload, and no upload is older."""
@@ -86,12 +88,13 @@ def find_environment(
     distributions that the commit newly or differently requires, up to its own day; then all releases up to that day.
     The environment records this.
     """
-    if commit.committed > LAST_SECOND:
-        detail = f"{commit.sha[:12]} is dated {commit.committed} s after 1970, which is later than the year 9999"
-        return CommitCandidate(commit, "0", None, InvalidReason.UNRESOLVABLE, detail)
-    own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
+    if commit.committed > _LAST_SECOND:
+        return CommitCandidate(
+            commit, "0", None, InvalidReason.IMPOSSIBLE_DATE, impossible_date(_FIRST_UPLOADS, commit.committed)
+        )
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
-        return CommitCandidate(commit, "0", None, InvalidReason.NOT_PYTHON, "no Python production file is changed")
+        return _find_node_environment(git, commit, known, packages, cache)
+    own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
     version = pretend_version(git.last_tag(commit.parent))
     day = calendar_of(git).day(commit.parent, commit.committed)
     if why := impossible_date(day, commit.committed):
@@ -123,6 +126,40 @@ def impossible_date(day: date, committed: int) -> str:
     if committed > _LAST_SECOND:
         return f"the commit is dated after the year 9999 ({committed} s after 1970)"
     return ""
+
+
+def _find_node_environment(
+    git: Git, commit: Commit, known: dict[str, Environment], packages: Path, cache: Path
+) -> CommitCandidate:
+    """The environment of a commit of JavaScript or TypeScript.
+
+    It is that of the commit's own lock. Where npm cannot replay it, releases up to the commit's own day are considered.
+    """
+    if not any(c.kind == "production" and c.path.endswith(SCRIPT) for c in commit.changes):
+        why = "no Python, JavaScript or TypeScript production file is changed"
+        return CommitCandidate(commit, "0", None, InvalidReason.NOT_PYTHON, why)
+    version = pretend_version(git.last_tag(commit.parent))
+    day = calendar_of(git).day(commit.parent, commit.committed)
+    if why := impossible_date(day, commit.committed):
+        return CommitCandidate(commit, version, None, InvalidReason.IMPOSSIBLE_DATE, why)
+    own_day = max(day_of(commit.committed), day)
+    needs = needs_of(git, commit.sha, commit.parent, own_day)
+    if needs is None:
+        why = "no package.json at the repository's root says what its JavaScript tests need"
+        return CommitCandidate(commit, version, None, InvalidReason.NOT_PYTHON, why)
+    shared = [each for name, each in known.items() if name.startswith(f"node-{needs.key}-")]
+    earliest = own_day - timedelta(days=WINDOW_DAYS)
+    for each in sorted(shared, key=lambda each: each.cutoff, reverse=True):
+        if not needs.dated or earliest.isoformat() <= each.cutoff <= own_day.isoformat():
+            return CommitCandidate(commit, version, each)
+    try:
+        environment = lock_node(needs, own_day, packages, cache)
+    except WheelError as error:
+        return CommitCandidate(commit, version, None, InvalidReason.NO_WHEEL, str(error))
+    except EnvironmentFault as error:
+        return CommitCandidate(commit, version, None, InvalidReason.UNRESOLVABLE, str(error))
+    known[f"node-{needs.key}-{len(known)}"] = environment
+    return CommitCandidate(commit, version, environment)
 
 
 def newly_required(own: Project, parent: Project) -> frozenset[str]:

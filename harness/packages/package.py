@@ -15,11 +15,13 @@ from harness.packages.checks.reading import read_bounded
 from models.errors import EnvironmentFault, InfrastructureError, ManifestError, WheelError
 from models.files import Overlay
 from models.generated import FOLDER, GeneratedFile
-from models.manifest import Instance, InvalidReason, Manifest
+from models.manifest import NODE, Instance, InvalidReason, Manifest
 from repos.git import Git
 from repos.index.paths import is_test_path
 from repos.trees import inside
 from runtime.environments import check_together, check_wheel, environment_identity, known_sha256
+from runtime.environments.node import parse_lock
+from runtime.environments.node.archives import check_archive
 from runtime.trees import Provisioned, Runtime, provisioned
 
 MANIFEST = "manifest.json"
@@ -124,8 +126,15 @@ def _wheel_findings(package: RepoPackage) -> Iterator[ManifestFinding]:
             check_wheel(package.wheels / name, sha256)
         except WheelError as error:
             yield ManifestFinding(f"wheels.{name}", "", str(error))
+    archives = archives_in(package.manifest)
+    for name, sha512 in sorted(archives.items()):
+        try:
+            check_archive(package.wheels / name, sha512)
+        except WheelError as error:
+            yield ManifestFinding(f"packages.{name}", "", str(error))
     if package.wheels.is_dir():
-        for stray in sorted({entry.name for entry in package.wheels.iterdir()} - package.manifest.wheels.keys()):
+        known = package.manifest.wheels.keys() | archives.keys()
+        for stray in sorted({entry.name for entry in package.wheels.iterdir()} - known):
             yield ManifestFinding("packages", shown(stray), "is not among the manifest's wheels", "remove it")
     for index, environment in enumerate(package.manifest.environments):
         try:
@@ -191,9 +200,21 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def check_wheels(package: RepoPackage) -> None:
-    """Raise WheelError for the first wheel that is missing, has another hash, or cannot be unpacked safely."""
+    """Raise WheelError for the first wheel that is missing, has another hash, or cannot be unpacked safely; and for the
+    first archive of a Node.js package that is missing or has another hash."""
     for name, sha256 in sorted(package.manifest.wheels.items()):
         check_wheel(package.wheels / name, sha256)
+    for name, sha512 in sorted(archives_in(package.manifest).items()):
+        check_archive(package.wheels / name, sha512)
+
+
+def archives_in(manifest: Manifest) -> dict[str, str]:
+    """File name -> SHA-512 of the archives of Node.js packages that a manifest's environments need."""
+    found: dict[str, str] = {}
+    for environment in manifest.environments:
+        if environment.language == NODE:
+            found |= parse_lock(environment.lock).archives
+    return found
 
 
 def write_atomically(path: Path, text: str) -> None:

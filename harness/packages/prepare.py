@@ -29,9 +29,10 @@ from harness.packages.package import MANIFEST, TIMINGS, read_package, with_suppl
 from host.process import CommandFailed, run
 from models.causes import Cause, Layer
 from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
-from models.manifest import Commit, Environment, Instance, InvalidReason, Manifest
+from models.manifest import NODE, Commit, Environment, Instance, InvalidReason, Manifest
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
+from runtime.environments.node import archives_of, project_at, script_of
 from runtime.trees import Runtime, provisioned
 
 _EFFORT = GoldEffort()
@@ -253,13 +254,13 @@ def write_package(
     packages = source.directory / "packages"
     packages.mkdir(exist_ok=True)
     used = {wheel for environment in environments.values() for wheel in environment.wheels}
+    archives = {name for environment in environments.values() for name in archives_of(environment)}
     for stray in packages.iterdir():
-        if stray.name not in used:  # an interrupted download may leave a folder
+        if stray.name not in used | archives:  # an interrupted download may leave a folder
             shutil.rmtree(stray) if stray.is_dir() and not stray.is_symlink() else stray.unlink()
     wheels = {name: hashlib.sha256((packages / name).read_bytes()).hexdigest() for name in sorted(used)}
     newest = next((c.environment.python for c in candidates if c.environment), "")
     facts = describe(source.git, source.name, source.origin, head)
-    project = discover_commit(source.git, head)
     manifest = Manifest(
         name=source.name,
         source=source.origin,
@@ -268,7 +269,7 @@ def write_package(
         domain=facts.domain,
         head=head,
         python=newest,
-        test_command=project.test_command,
+        test_command=_test_command(source.git, head, list(environments.values())),
         lines_of_code=facts.lines_of_code,
         flags=facts.flags,
         funnel=mined.funnel,
@@ -279,6 +280,13 @@ def write_package(
     write_atomically(source.directory / MANIFEST, manifest.to_json())
     write_atomically(source.directory / TIMINGS, json.dumps(timings, indent=2, sort_keys=True) + "\n")
     return manifest
+
+
+def _test_command(git: Git, head: str, environments: Sequence[Environment]) -> tuple[str, ...]:
+    """The runner at the newest commit: of JavaScript where all environments are of Node.js."""
+    if environments and all(environment.language == NODE for environment in environments):
+        return (script_of(project_at(git, head))[0].framework,)
+    return discover_commit(git, head).test_command
 
 
 def _with_supplements(instances: Sequence[Instance], directory: Path) -> tuple[Instance, ...]:

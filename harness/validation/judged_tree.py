@@ -12,10 +12,11 @@ from harness.packages.gold_runs import sampled_files
 from harness.packages.package import RepoPackage, generated_tests
 from harness.validation.confirmation.recorded import Module
 from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.validation.node_tampering import refuse_foreign_steering
 from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins, runner_plugins
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.files import Overlay
-from models.manifest import Instance
+from models.manifest import NODE, Instance
 from models.outcomes import first_files
 from models.suite import SuiteEnd, SuiteReport
 from repos.index.suite_layout import SuiteLayout
@@ -77,7 +78,7 @@ class JudgedTree:
         Raises Tampered and BuildFailed.
         """
         run = self._run(restart=not self.changes)
-        if not self.changes or not PYTEST.refused_options(run.report):
+        if self.provided.environment.language == NODE or not self.changes or not PYTEST.refused_options(run.report):
             return run
         # Options of the repository are left out only if the runner does not know the same ones without the candidate.
         gold = self.at(self.instance.commit)._run(restart=True)
@@ -153,6 +154,8 @@ class JudgedTree:
         before = frozenset(path for path, _ in files_and_links(tree))
         production = {path: content for path, content in self.changes.items() if not self._layout.is_test(path)}
         overlay(tree, production)
+        if self.provided.environment.language == NODE:
+            return self._lay_node(tree, production)
         roots = {*project_in(tree).import_roots, *self._test_folders()}
         installed = installed_modules(self.provided.environment.prefix)
         refuse_stand_ins(before, production, roots, installed)
@@ -190,6 +193,13 @@ class JudgedTree:
     def _layout(self) -> SuiteLayout:
         """Which files are tests: by the configuration at the commit or at its parent, not by the candidate's."""
         return layout_at(self.package.git, self.instance.commit, self.instance.base_commit)
+
+    def _lay_node(self, tree: Path, production: Overlay) -> SuiteSetup:
+        refuse_foreign_steering(self.package.git, self.instance, production)
+        installation = install(self.runtime, tree, self.provided, of_commit=not production)
+        install_tests(self.package.git, self.instance.commit, tree)
+        overlay(tree, generated_tests(self.package, self.instance))
+        return lay_over(self.runtime, tree, self.provided, installation)
 
     def _test_folders(self) -> set[str]:
         """Folders of the judging tests: the runner puts them on the import path."""

@@ -16,14 +16,14 @@ from models.manifest import Instance
 from repos.git import Git
 from repos.trees import files_and_links
 from runtime.environments import Installation, discover, valid_entry_points
-from runtime.testing import RUNNERS, FileReader
+from runtime.testing import PYTEST, RUNNERS, FileReader
 
 RUNNER_MODULES = frozenset[str]().union(*(runner.modules for runner in RUNNERS.values()))
 """Modules that decide what a test run says. A candidate may not put its own in their place."""
 
 _MODULES = (".py", ".so", ".pyc", ".pyd")
 _METADATA = (".dist-info", ".egg-info", ".egg", ".egg-link", ".pth")
-_STEERING = {*(name for runner in RUNNERS.values() for name in runner.configuration_files), "setup.py"}
+_STEERING = {*PYTEST.configuration_files, "setup.py"}
 
 
 class Tampered(CleanRoomError):
@@ -54,7 +54,7 @@ def refuse_stand_ins(
 
 def runner_plugins(installation: Installation) -> frozenset[tuple[str, str]]:
     """Names and targets of the plugins for test runners that an installation's metadata register."""
-    groups = {runner.plugin_group for runner in RUNNERS.values()}
+    groups = {PYTEST.plugin_group}
     found: set[tuple[str, str]] = set()
     for path, (content, _) in installation.site.items():
         if path.endswith(".dist-info/entry_points.txt"):
@@ -102,8 +102,8 @@ def refuse_foreign_configuration(git: Git, instance: Instance, tree: Path, chang
 def _steering(read: FileReader, paths: Sequence[str]) -> Any:
     """Everything in a tree that says how the runner runs and what it loads."""
     registered = valid_entry_points(discover(read, paths, with_requirements=False))
-    groups = {runner.plugin_group for runner in RUNNERS.values()}
-    configurations = [runner.configuration(read) for runner in RUNNERS.values()]
+    groups = {PYTEST.plugin_group}
+    configurations = [PYTEST.configuration(read)]
     return configurations, [entry for entry in registered if entry[0] in groups]
 
 

@@ -9,9 +9,11 @@ PathKind = Literal["production", "test", "other"]
 
 PYTHON = (".py", ".pyi")
 SCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
-_TEST_FOLDER = re.compile(r"(?:.*[._-])?tests?|__tests__", re.IGNORECASE)
+_TEST_FOLDER = re.compile(r"(?:.*[._-])?tests?|__(?:tests|mocks|fixtures|snapshots)__", re.IGNORECASE)
 _TEST_FILE = re.compile(
-    r"(?:conftest|tests?|test_.*|.*_tests?)\.pyi?|.*[.-](?:test|spec|test-d)\.[cm]?[jt]sx?", re.IGNORECASE
+    r"(?:conftest|tests?|test_.*|.*_tests?)\.pyi?"
+    r"|(?:.*[._-](?:tests?|spec|test-d)|tests?|test[_-].*)\.[cm]?[jt]sx?(?:\.snap)?",
+    re.IGNORECASE,
 )
 _DOC_FOLDERS = {
     "doc",

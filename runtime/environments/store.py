@@ -8,17 +8,18 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from host.process import CommandFailed, run
 from models.errors import DiskFull, EnvironmentFault, InfrastructureError, WheelError
-from models.manifest import Environment
+from models.manifest import NODE, PYTHON, Environment
 from runtime.environments.bytecode import has_bytecode, link_bytecode
 from runtime.environments.identity import content_key
 from runtime.environments.interpreters import Interpreter, interpreter_for
+from runtime.environments.node import build_node, chosen
 from runtime.environments.wheel_checks import check_together, check_wheel
 from runtime.environments.wheels import locked, select_wheels
 
@@ -29,12 +30,13 @@ _NAME = re.compile(r"[0-9a-f]{1,64}")
 @dataclass(frozen=True)
 class BuiltEnvironment:
     """A complete environment. `prefix` and `base_prefix` must be mounted read-only at the same paths in a sandbox.
-    `key` is derived from its content."""
+    `key` is derived from its content. `python` is its interpreter, of Node.js if that is its `language`."""
 
     key: str
     prefix: Path
     python: Path
     base_prefix: Path
+    language: str = PYTHON
 
 
 class EnvironmentStore:
@@ -53,6 +55,7 @@ class EnvironmentStore:
         self.budget_bytes = budget_bytes
         self._environments = self.root / "environments"
         self._bytecode = self.root / "bytecode"
+        self._node = self.root / "node"  # unpacked releases and packages
         self._locks = self.root / "locks"
         self.installations = self.root / "installations"  # of the distributions under test, by `KeptInstallations`
 
@@ -64,23 +67,57 @@ class EnvironmentStore:
         Raises WheelError for a wheel that is missing, changed or ambiguous, EnvironmentFault if the environment cannot
         be built (or its Python is not installed), DiskFull if the disk is full.
         """
+        with (
+            self._acquire_node(environment, packages)
+            if environment.language == NODE
+            else self._acquire_python(environment, packages) as built
+        ):
+            yield built
+
+    def _acquire_python(self, environment: Environment, packages: Path) -> AbstractContextManager[BuiltEnvironment]:
         interpreter = interpreter_for(environment.abi)
         wheels = self._chosen(environment, interpreter, packages)
         key = content_key(environment.lock, {path.name: digest for path, digest in wheels.items()}, interpreter.abi)
         folder = self._environments / key
         built = BuiltEnvironment(key, folder / "venv", folder / "venv" / "bin" / "python", interpreter.prefix)
-        with self._lock(key) as descriptor:
+
+        def make() -> None:
+            self._check(interpreter, wheels)
+            folder.mkdir(parents=True)
+            with self._lock(".caches") as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                self._install(interpreter, wheels, folder)
+
+        return self._held(built, interpreter.full, make)
+
+    def _acquire_node(self, environment: Environment, packages: Path) -> AbstractContextManager[BuiltEnvironment]:
+        content = chosen(environment, packages)
+        key = content_key(environment.lock, {content.wheel.name: content.digest}, environment.abi)
+        prefix = self._environments / key / "prefix"
+        built = BuiltEnvironment(key, prefix, prefix / "node" / "bin" / "node", prefix, NODE)
+
+        def make() -> None:
+            with self._lock(".caches") as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                build_node(content, prefix, self._node)
+
+        return self._held(built, environment.abi, make)
+
+    @contextmanager
+    def _held(self, built: BuiltEnvironment, release: str, make: Callable[[], None]) -> Iterator[BuiltEnvironment]:
+        """The environment, made by `make` if missing; `release` of its interpreter is what its marker holds."""
+        with self._lock(built.key) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             fresh = False
-            while not self._complete(built, interpreter):
+            while not self._complete(built, release):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if not self._complete(built, interpreter):
-                    self._build(interpreter, wheels, folder)
+                if not self._complete(built, release):
+                    self._build(built, release, make)
                     fresh = True
                 # Not atomic: the environment may be evicted in between, and is then built again.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             now = time.time_ns()  # the clock behind a plain utime is too coarse to order uses
-            os.utime(folder / _COMPLETE, ns=(now, now))
+            os.utime(built.prefix.parent / _COMPLETE, ns=(now, now))
             yield built
             if fresh:
                 self.evict()
@@ -111,24 +148,21 @@ class EnvironmentStore:
         finally:
             os.close(descriptor)
 
-    def _complete(self, built: BuiltEnvironment, interpreter: Interpreter) -> bool:
+    def _complete(self, built: BuiltEnvironment, release: str) -> bool:
         marker = built.prefix.parent / _COMPLETE
         try:
-            return marker.read_text() == interpreter.full and built.python.exists()
+            return marker.read_text() == release and built.python.exists()
         except FileNotFoundError:
             return False
 
-    def _build(self, interpreter: Interpreter, wheels: dict[Path, str], folder: Path) -> None:
+    def _build(self, built: BuiltEnvironment, release: str, make: Callable[[], None]) -> None:
+        folder = built.prefix.parent
         try:
             _delete(folder)
-            self._check(interpreter, wheels)
-            folder.mkdir(parents=True)
-            with self._lock(".caches") as descriptor:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                self._install(interpreter, wheels, folder)
-            _make_read_only(folder / "venv")
+            make()
+            _make_read_only(built.prefix)
             partial = folder / f".{_COMPLETE}"
-            partial.write_text(interpreter.full)
+            partial.write_text(release)
             partial.replace(folder / _COMPLETE)
         except BaseException as error:
             _delete(folder)
@@ -210,6 +244,7 @@ class EnvironmentStore:
                 return
             _delete(self.root / "cache")
             _delete(self._bytecode)
+            _delete(self._node)
             _delete(self.installations)
 
 

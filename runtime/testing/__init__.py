@@ -1,11 +1,12 @@
 """Running test suites and reading their reports."""
 
 from runtime.testing.base import Plugin, Selection, SuiteSetup, file_of, without_parameters
-from runtime.testing.registry import PYTEST, RUNNERS, runner_of
+from runtime.testing.registry import NODE_RUNNER, PYTEST, RUNNERS, runner_in, runner_of
 from runtime.testing.results import GuardEvent, Lines, Seen
 from runtime.testing.runner import FileReader, RunGuard, TestRunner
 
 __all__ = [
+    "NODE_RUNNER",
     "PYTEST",
     "RUNNERS",
     "FileReader",
@@ -18,6 +19,7 @@ __all__ = [
     "SuiteSetup",
     "TestRunner",
     "file_of",
+    "runner_in",
     "runner_of",
     "without_parameters",
 ]

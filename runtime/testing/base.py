@@ -33,7 +33,8 @@ class SuiteSetup:
     read-only. `import_roots` are relative to the work tree and come first on PYTHONPATH, in this order;
     `extra_path` follows. `programs` are folders of programs, searched before all others. In `command`, the first word
     `python` means `python` above. `plugins` are the names under which distributions register the plugins of the runner
-    that are loaded, in order; no others are. `runner` is the name of the test runner.
+    that are loaded, in order; no others are. `runner` is the name of the test runner, `folder` where
+    in the work tree it is started, if not at its root.
     """
 
     python: Path
@@ -45,6 +46,7 @@ class SuiteSetup:
     plugins: tuple[str, ...] = ()
     hash_seed: int = 0
     runner: str = "pytest"
+    folder: str = ""
 
     def import_path(self, root: Path) -> list[str]:
         """The entries of PYTHONPATH, in order, for a work tree at `root` inside the sandbox."""

@@ -29,8 +29,9 @@ def test_an_ordinary_library_has_no_flags(tmp_path: Path) -> None:
 
 
 def test_missing_python_missing_tests_and_odd_sizes_are_flagged(tmp_path: Path) -> None:
+    assert facts(tmp_path, {"a.rb": "1\n"}).flags == ("size-out-of-range", "no-python", "no-tests")
     told = facts(tmp_path, {"a.js": "1\n", "LICENSE": MIT})
-    assert told.flags == ("size-out-of-range", "no-python", "no-tests")
+    assert told.flags == ("size-out-of-range", "no-tests")
     assert (told.license, told.organisation, told.domain, told.lines_of_code) == ("MIT", None, None, 1)
 
 

@@ -7,15 +7,18 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from harness.packages.checks import values
 from harness.packages.checks.findings import ManifestFinding, shown
+from harness.packages.checks.node import node_environment
 from models.generated import GeneratedTests
-from models.manifest import DropReason, Environment, Instance, InvalidReason, Manifest
+from models.manifest import NODE, DropReason, Environment, Instance, InvalidReason, Manifest
 from repos.index.paths import is_test_path
 from runtime.environments.resolve import environment_key
 from runtime.environments.wheels import locked
 from runtime.testing import PYTEST, file_of
+from runtime.testing.node_runner import FRAMEWORKS
 
 _COUNT = 10**9
 _DAYS = 10**5
+_COMMANDS = (PYTEST.command, *((name,) for name in FRAMEWORKS))
 
 
 def manifest_findings(manifest: Manifest) -> Iterator[ManifestFinding]:
@@ -55,8 +58,9 @@ def _repository(manifest: Manifest) -> Iterator[ManifestFinding]:
         yield from _check(field, values.line, getattr(manifest, field))
     yield from _check("head", values.commit_id, manifest.head)
     yield from _check("python", values.python, manifest.python or None)
-    if manifest.test_command != PYTEST.command:
-        yield ManifestFinding("test_command", shown(list(manifest.test_command)), f"is not {' '.join(PYTEST.command)}")
+    if manifest.test_command not in _COMMANDS:
+        known = ", ".join(" ".join(command) for command in _COMMANDS)
+        yield ManifestFinding("test_command", shown(list(manifest.test_command)), f"is none of {known}")
     yield from _count("lines_of_code", manifest.lines_of_code)
     yield from _check("flags", values.flag, *manifest.flags)
     funnel = manifest.funnel
@@ -70,6 +74,9 @@ def _repository(manifest: Manifest) -> Iterator[ManifestFinding]:
 
 def _environment(field: str, environment: Environment, wheels: dict[str, str]) -> Iterator[ManifestFinding]:
     yield from _check(f"{field}.key", values.environment_id, environment.key)
+    if environment.language == NODE:
+        yield from node_environment(field, environment, wheels)
+        return
     yield from _check(f"{field}.python", values.python, environment.python)
     yield from _check(f"{field}.abi", values.abi, environment.abi)
     if environment.abi != f"cp{environment.python.replace('.', '')}":

@@ -34,6 +34,7 @@ _QUICK = 2
 _PATIENT = 20
 """Seconds that a kept one may take on a candidate."""
 CUT_SHORT = (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
+_NOT_PYTHON = "only tests of Python can be varied"
 _OTHER_SEED = 20_011  # of hashes, in the second of two runs that must agree
 
 
@@ -104,7 +105,8 @@ def _record(judged: JudgedTree) -> TwinSet:
     modules, twins = modules_of(instance, _sources(judged))
     tried = sum(not twin.is_base for twin in twins)
     if not modules:
-        return TwinSet(reason="the tests hold no literal that could be varied")
+        python = any(file_of(test).endswith(".py") for test in instance.fail_to_pass)
+        return TwinSet(reason="the tests hold no literal that could be varied" if python else _NOT_PYTHON)
     gold, parent = judged.at(instance.commit), judged.at(instance.base_commit)
     first, again = _whole(gold, modules), _whole(gold, modules, _OTHER_SEED)
     kept = choose(twins, first, again, parent.observe(modules, _QUICK)[1])

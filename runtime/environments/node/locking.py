@@ -1,0 +1,138 @@
+"""The environment of a commit of a JavaScript repository: resolved by npm, its archives kept by hash."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from models.errors import EnvironmentFault
+from models.manifest import NODE, Environment
+from repos.git import Git
+from runtime.environments.node.archives import collect
+from runtime.environments.node.lockfile import Installed, LockedPackage, NodeLock, archives_of
+from runtime.environments.node.npm import NoRelease, install
+from runtime.environments.node.project import NodeProject, dropped, needed, read_node_project
+from runtime.environments.node.release import fetch_release, release_of, unpacked_release
+from runtime.environments.node.versions import majors, node_wish, workflows_in
+from runtime.environments.resolve import environment_key
+from runtime.environments.wheel_checks import known_sha256
+
+_SCHEMA = 1
+"""Raised whenever the same inputs could give another lock."""
+
+
+@dataclass(frozen=True)
+class NodeNeeds:
+    """What decides an environment: the packages' dependencies, npm's lock or none, major versions of Node.js to try."""
+
+    packages: tuple[str, ...]
+    lock: str
+    dated: bool
+    majors: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        """Hash of all of it."""
+        parts = [_SCHEMA, self.packages, self.lock, self.dated, self.majors]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def project_at(git: Git, commit: str) -> NodeProject | None:
+    """The packages of a commit; None if it has no package.json at its root."""
+    paths = [entry.path for entry in git.tree(commit)]
+    return read_node_project(lambda path: git.read(commit, path), paths)
+
+
+def needs_of(git: Git, commit: str, parent: str, day: date) -> NodeNeeds | None:
+    """What the environment of a commit, in which its parent runs too, has to hold; None without a package.json."""
+    project = project_at(git, commit)
+    if project is None:
+        return None
+    before = project_at(git, parent)
+    paths = [entry.path for entry in git.tree(commit)]
+    wish = node_wish(project, lambda path: git.read(commit, path), workflows_in(paths))
+    packages = tuple(json.dumps(each, sort_keys=True) for each in needed(project, before))
+    dated = not project.lock or dropped(project, before)
+    return NodeNeeds(packages, project.lock, dated, tuple(majors(wish, day)))
+
+
+def lock_node(needs: NodeNeeds, day: date, packages: Path, cache: Path) -> Environment:
+    """The environment for some needs, its wheel and archives in `packages`. Releases after `day` are not considered.
+
+    Raises EnvironmentFault, WheelError, InfrastructureError.
+    """
+    wheel = fetch_release(needs.majors, cache / "node" / "wheels")
+    _keep(wheel, packages)
+    label = "" if not needs.dated else f"-{day.isoformat()}"
+    path = cache / "locks" / f"node-{needs.key}{label}-{known_sha256(wheel)[:12]}.json"
+    if path.is_file():
+        environment = Environment.model_validate_json(path.read_text())
+        if all(_kept(name, packages, cache) for name in archives_of(environment)):
+            return environment
+    folder = unpacked_release(wheel, cache / "node")
+    found, late = _installed(folder, needs, day, cache / "node" / "npm")
+    lock = NodeLock(release_of(wheel.name), known_sha256(wheel), _packages(found, packages, cache), found.links)
+    text, abi = lock.to_json(), f"{NODE}{lock.node}"
+    environment = Environment(
+        key=environment_key((), text, abi),
+        python="",
+        abi=abi,
+        requires=(),
+        cutoff=(datetime.now(UTC).date() if late else day).isoformat(),
+        lock=text,
+        wheels=(wheel.name,),
+        late_because=late,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(environment.model_dump_json())
+    partial.replace(path)
+    return environment
+
+
+def _installed(node: Path, needs: NodeNeeds, day: date, cache: Path) -> tuple[Installed, str]:
+    """What npm installs for some needs, and why that includes releases after `day`; "" if it does not.
+
+    They are considered only where no earlier release fulfils a requirement, as far as the registry's dates say.
+    """
+    packages = [json.loads(each) for each in needs.packages]
+    if not needs.dated:
+        return install(node, packages, needs.lock, None, cache), ""
+    try:
+        return install(node, packages, needs.lock, day + timedelta(days=1), cache), ""
+    except NoRelease as error:
+        return install(node, packages, needs.lock, None, cache), f"before {day}: {error}"
+
+
+def _packages(found: Installed, packages: Path, cache: Path) -> dict[str, LockedPackage]:
+    locked = {}
+    archives = cache / "node" / "archives"
+    for place, (version, integrity, commands) in sorted(found.packages.items()):
+        sha512 = collect(integrity, cache / "node" / "npm", archives)
+        if sha512 is None:
+            raise EnvironmentFault(f"npm did not keep the archive of {place.rpartition('node_modules/')[2]}@{version}")
+        locked[place] = LockedPackage(version, sha512, commands)
+    for name in {f"npm-{each.sha512[:40]}.tgz" for each in locked.values()}:
+        _kept(name, packages, cache)
+    return locked
+
+
+def _kept(name: str, packages: Path, cache: Path) -> bool:
+    """Whether an archive is in a package's folder, or could be linked to it from ours."""
+    source = cache / "node" / "archives" / name
+    if not (packages / name).is_file() and source.is_file():
+        _keep(source, packages)
+    return (packages / name).is_file()
+
+
+def _keep(source: Path, packages: Path) -> None:
+    packages.mkdir(parents=True, exist_ok=True)
+    target = packages / source.name
+    if target.is_file():
+        return
+    partial = packages / f".{source.name}.{os.getpid()}"
+    shutil.copyfile(source, partial)
+    partial.replace(target)

@@ -1,0 +1,80 @@
+"""JavaScript repositories from their history to verdicts: packages, environments and runs as they really are."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.mining import mine
+from harness.packages.locking import find_environments
+from harness.packages.package import RepoPackage, check_wheels, package_findings, read_package
+from harness.packages.prepare import acquire, validate_candidate, write_package
+from harness.validation.judge import judge_candidate
+from models.files import Overlay
+from models.manifest import NODE as NODE_ENVIRONMENT
+from models.mining import MiningRules
+from models.outcomes import OutcomeKind, Validation
+from runtime.trees import Runtime
+from tests.support.node_projects import JEST, MOCHA, NODE, VITEST, Little
+
+pytestmark = pytest.mark.index
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Releases and archives that the tests of this module share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def prepared(little: Little, runtime: Runtime, cache: Path, path: Path) -> RepoPackage:
+    source = acquire(str(little.write(path / "little.git").directory), path / "corpus")
+    mined = mine(source.git, MiningRules())
+    packages = source.directory / "packages"
+    candidates = find_environments(source.git, mined.commits, packages, cache)
+    decided = [validate_candidate(runtime, source.git, each, packages, cache) for each in candidates]
+    write_package(source, mined, candidates, [instance for instance, _ in decided], {})
+    return read_package(source.directory)
+
+
+def verdict(runtime: Runtime, package: RepoPackage, changes: Overlay) -> Validation:
+    (instance,) = package.manifest.instances
+    return judge_candidate(runtime, package, instance, changes, "key")[0]
+
+
+@pytest.mark.parametrize(
+    ("little", "command"),
+    [(NODE, "node-test"), (MOCHA, "mocha"), (JEST, "jest"), (VITEST, "vitest")],
+    ids=["node", "mocha", "jest", "vitest"],
+)
+def test_gold_passes_and_nothing_fails(
+    little: Little, command: str, runtime: Runtime, cache: Path, tmp_path: Path
+) -> None:
+    package = prepared(little, runtime, cache, tmp_path)
+    (instance,) = package.manifest.instances
+    assert (instance.reason, instance.detail) == (None, "")
+    assert instance.fail_to_pass == little.fails
+    assert set(little.passes) <= set(instance.pass_to_pass)
+    assert package.manifest.test_command == (command,)
+    assert [each.language for each in package.manifest.environments] == [NODE_ENVIRONMENT]
+    assert package_findings(package.directory) == []
+
+    right = {little.production: (little.after[little.production].encode(), False)}
+    assert verdict(runtime, package, right).kind is OutcomeKind.PASSED
+    assert verdict(runtime, package, {}).kind is OutcomeKind.TESTS_FAILED
+    broken = {little.production: (b"this is no code (", False)}
+    assert verdict(runtime, package, broken).kind is OutcomeKind.TESTS_FAILED
+
+    skips = {"package.json": (b'{"scripts": {"test": "true"}}', False)}
+    stand_in = {"node_modules/assert/index.js": (b"module.exports = {}", False)}
+    for foreign in (skips, stand_in):
+        assert verdict(runtime, package, {**right, **foreign}).kind is OutcomeKind.TAMPERED
+
+
+def test_a_changed_archive_is_found(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
+    from models.errors import WheelError
+
+    package = prepared(MOCHA, runtime, cache, tmp_path)
+    archive = sorted(package.wheels.glob("npm-*.tgz"))[0]
+    archive.write_bytes(archive.read_bytes() + b"x")
+    with pytest.raises(WheelError):
+        check_wheels(package)
+    assert any(archive.name in finding.field for finding in package_findings(package.directory))
