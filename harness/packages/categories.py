@@ -17,6 +17,8 @@ _COMPARED = re.compile(r"assert (?:\w+\()?['\"]([^'\"]+)['\"]\)? == (?:\w+\()?['
 _RULES = tuple(
     (category, re.compile(expression, re.IGNORECASE))
     for category, expression in (
+        (TestCategory.FLAKY, r"\bDeadlineExceeded\b"),
+        (TestCategory.MISSING_PROGRAM, r"'-m', 'ensurepip'|No module named '?(ensurepip|pip)\b"),
         (TestCategory.MISSING_FIXTURE, r"FixtureLookupError|fixture '[^']*' not found"),
         (
             TestCategory.VERSION_MISMATCH,
@@ -113,6 +115,7 @@ def _versions_differ(text: str, test: str) -> bool:
 
 
 PHRASES = {
+    TestCategory.FLAKY: "depends on the time that it takes",
     TestCategory.MISSING_MODULE: "lacks a module",
     TestCategory.MISSING_PROGRAM: "lacks a program",
     TestCategory.MISSING_FILE: "lacks a file",
@@ -127,7 +130,7 @@ PHRASES = {
     TestCategory.READ_ONLY: "writes outside of the work tree",
     TestCategory.VERSION_MISMATCH: "finds another version of the distribution",
 }
-"""What each category of the environment says of a test."""
+"""What each category says of a test that may pass elsewhere."""
 
 REMEDIES = {
     TestCategory.MISSING_MODULE: "name its distribution among the repository's test requirements",

@@ -53,6 +53,11 @@ def case(error: str, text: str, module: str = "", test: str = "tests/test_a.py::
         (case("AssertionError", "assert '1.2' == '1.3'", test="t.py::test_version"), TestCategory.VERSION_MISMATCH),
         (case("AssertionError", "assert '1.2' == '1.3'", test="t.py::test_sum"), TestCategory.BROKEN),
         (case("AssertionError", "assert 1 == 2"), TestCategory.BROKEN),
+        (case("hypothesis.errors.DeadlineExceeded", "Test took 685ms, which exceeds"), TestCategory.FLAKY),
+        (
+            case("subprocess.CalledProcessError", "Command '['python', '-m', 'ensurepip']' returned 1"),
+            TestCategory.MISSING_PROGRAM,
+        ),
         (case("FixtureLookupError", "fixture 'mocker' not found"), TestCategory.MISSING_FIXTURE),
     ],
     ids=lambda value: str(value.fault)[:40] if isinstance(value, CaseResult) else value.value,
