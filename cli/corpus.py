@@ -70,16 +70,18 @@ def print_manifest(directory: Path, manifest: Manifest) -> None:
             what += f"\n({len(sampled.files)} of {sampled.of} test files are run)"
         rows.append((instance.commit[:10], state, environment, tests, what))
     table(f"{manifest.name}: instances", ["commit", "state", "env", "F2P / P2P", "task"], rows)
+    tested = {instance.environment for instance in manifest.instances}
     table(
         f"{manifest.name}: environments",
-        ["key", "runs", "files", "up to", "days late", "requires"],
+        ["key", "for", "runs", "files", "up to", "days late", "requires"],
         [
             (
                 e.key[:8],
+                "tests" if e.key in tested else "builds",
                 e.python or e.abi,
                 len(e.wheels) + len(archives_of(e)),
                 e.cutoff,
-                _late(e),
+                _late(e) if e.key in tested else "",
                 ", ".join(e.requires)[:90],
             )
             for e in manifest.environments
