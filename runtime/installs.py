@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.folders import copy_tree
+from host.regular import read_regular
 from host.throwaway import discard
 from models.errors import CleanRoomError, EnvironmentFault, WheelError
 from models.limits import Limits
@@ -38,6 +39,10 @@ _MOST_REQUIREMENTS = 1 << 20  # bytes
 
 class BuildFailed(CleanRoomError):
     """The build of a repository's distribution failed."""
+
+
+class BuildCutShort(BuildFailed):
+    """A build was ended for a limit, twice: the machine may be at fault."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +96,17 @@ def install(runtime: Runtime, tree: Path, provided: Provisioned, *, of_commit: b
         return Installation(import_roots=(), additions=added, site={}, scripts={}, modules=(), inputs={})
     project = project_in(tree)
     if provided.builder is None and not project.needs_build:
-        return installation_from_sources(project, provided.version)
+        return replace(installation_from_sources(project, provided.version), of_commit=of_commit)
     contents = {path: (tree / path).read_bytes() for path, link in files_and_links(tree) if not link}
     with _builder(runtime, provided) as builder:
         name = f"{builder.key}-{provided.version}-{runtime.sandbox.kind}"
         kept = KeptInstallations(runtime.environments.installations, name)
-        found = kept.find(contents)
-        if found is None:
-            wheel = _built(runtime, tree, project, builder, provided.version)
-            found = installation_of(wheel, contents, project.import_roots)
-            kept.keep(contents, found, of_commit=of_commit)
+        with runtime.environments.caches_in_use():
+            found = kept.find(contents)
+            if found is None:
+                wheel = _built(runtime, tree, project, builder, provided.version)
+                found = replace(installation_of(wheel, contents, project.import_roots), of_commit=of_commit)
+                kept.keep(contents, found, of_commit=of_commit)
         return found
 
 
@@ -113,9 +119,8 @@ def further_requirements(
         command = requirements_command(project, builder.python, runtime.sandbox.path_of(mount), version)
         _check(_run(runtime, tree, command, builder, mount, version), project)
         try:
-            with (out / REQUIRED).open("rb") as file:
-                found = json.loads(file.read(_MOST_REQUIREMENTS))
-        except (OSError, ValueError) as error:
+            found = json.loads(read_regular(out / REQUIRED, _MOST_REQUIREMENTS) or b"")
+        except ValueError as error:
             raise BuildFailed(f"{project.name} did not say what its build requires: {error}") from error
     return tuple(text for text in found if isinstance(text, str)) if isinstance(found, list) else ()
 
@@ -134,7 +139,10 @@ def _built(runtime: Runtime, tree: Path, project: Project, builder: BuiltEnviron
     with _output(tree) as out:
         mount = Mount(out, out, writable=True)
         command = build_command(project, builder.python, runtime.sandbox.path_of(mount), version)
-        _check(_run(runtime, tree, command, builder, mount, version), project)
+        finished = _run(runtime, tree, command, builder, mount, version)
+        if finished.ending is not ProcessEnd.EXITED:  # cut short: it counts only if it is cut short again
+            finished = _run(runtime, tree, command, builder, mount, version)
+        _check(finished, project)
         try:
             return wheel_contents(built_wheel(out))
         except (EnvironmentFault, WheelError) as error:
@@ -171,10 +179,10 @@ def _run(
 
 
 def _check(finished: Finished, project: Project) -> None:
-    if finished.ending is ProcessEnd.EXITED and finished.exit_code == 0:
-        return
-    why = _first_error(finished.output) if finished.ending is ProcessEnd.EXITED else finished.ending.value
-    raise BuildFailed(f"{project.name} did not build: {why}")
+    if finished.ending is not ProcessEnd.EXITED:
+        raise BuildCutShort(f"{project.name} did not build: {finished.ending.value}")
+    if finished.exit_code != 0:
+        raise BuildFailed(f"{project.name} did not build: {_first_error(finished.output)}")
 
 
 def _first_error(output: str) -> str:

@@ -16,11 +16,12 @@ from repos.layouts import layout_at
 from repos.trees import files_and_links, make_links, overlay
 from runtime.environments import Installation, own_plugins, scripts_of, start_up
 from runtime.environments.node import node_setup
-from runtime.installs import BuildFailed, Provisioned, Runtime, install, project_in, provisioned
+from runtime.installs import BuildCutShort, BuildFailed, Provisioned, Runtime, install, project_in, provisioned
 from runtime.sandbox import Mount
 from runtime.testing import PYTEST, Selection, SuiteSetup, runner_of
 
 __all__ = [
+    "BuildCutShort",
     "BuildFailed",
     "Provisioned",
     "Runtime",

@@ -25,7 +25,7 @@ from runtime.installs import BuildFailed, Runtime, further_requirements
 from runtime.trees import checked_out
 
 _PACKAGING = ("pyproject.toml", "setup.py", "setup.cfg", "meson.build", "CMakeLists.txt", "hatch.toml")
-_SCHEMA = 1
+_SCHEMA = 2
 """Raised whenever the same commit would get another environment; those of older schemas are not used."""
 
 
@@ -97,14 +97,15 @@ def _locked(
     requires: Sequence[str], project: Project, abi: str, cutoffs: Sequence[date], packages: Path
 ) -> Environment:
     """Requirements locked by the releases before the first of some days that suffices."""
-    # The distribution itself may be one of its back end's requirements: an earlier release of it is no answer.
     needed = tuple(requires)
-    name = f"{project.name}-build"
-    needs = replace(project, name=name, aliases=(), requires=needed, runtime=needed, constraints=())
+    needs = replace(project, requires=needed, runtime=needed, constraints=())
     failed: EnvironmentFault | None = None
     for cutoff in dict.fromkeys(cutoffs):
         try:
-            builder = lock(needs, interpreter_for(abi), cutoff)
+            # The distribution itself may be one of its back end's requirements: an earlier release of it is no answer.
+            earlier = cutoff == cutoffs[0]
+            named = replace(needs, name=f"{project.name}-build", aliases=()) if earlier else needs
+            builder = lock(named, interpreter_for(abi), cutoff)
         except EnvironmentFault as error:
             failed = failed or error
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.packages.package import write_atomically
+from models.limits import Limits
 from models.manifest import Commit, Instance, SampledSuite
 from models.suite import SuiteEnd, SuiteReport
 from repos.git import Git
@@ -48,6 +49,7 @@ class GoldRuns:
     effort: GoldEffort
     seconds: dict[str, float] = field(default_factory=dict)
     sampled: SampledSuite | None = None
+    build_limits: Limits | None = None
 
     def only(self, sampled: SampledSuite) -> "GoldRuns":
         """The same, with the tests of some files alone."""
@@ -57,7 +59,8 @@ class GoldRuns:
         """The same, with a limit on the seconds of each run."""
         limits = self.runtime.limits
         limits = limits.model_copy(update={"wall_seconds": min(limits.wall_seconds, wall)})
-        return replace(self, runtime=replace(self.runtime, limits=limits))
+        before = self.build_limits or self.runtime.limits  # a build has all the time that it would have
+        return replace(self, runtime=replace(self.runtime, limits=limits), build_limits=before)
 
     def parent(self, name: str, *, workers: int = 1) -> SuiteReport:
         """Run the parent's own tests."""
@@ -83,7 +86,8 @@ class GoldRuns:
 
     def _run(self, base: str, selection: Selection, workers: int, *, with_tests: bool) -> SuiteReport:
         with checked_out(self.git, base, self.runtime.scratch) as tree:
-            installation = install(self.runtime, tree, self.provided, of_commit=True)
+            whole = replace(self.runtime, limits=self.build_limits or self.runtime.limits)
+            installation = install(whole, tree, self.provided, of_commit=True)
             if with_tests:
                 install_tests(self.git, self.commit.sha, tree)
             if self.sampled is not None:

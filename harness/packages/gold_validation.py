@@ -23,7 +23,7 @@ from repos.git import Git
 from runtime.sandbox import ProcessEnd
 from runtime.testing import NODE_RUNNER, PYTEST, Selection, file_of
 from runtime.testing.output import first_fault, last_line
-from runtime.trees import BuildFailed, Provisioned, Runtime, checked_out, install, lay_over
+from runtime.trees import BuildCutShort, BuildFailed, Provisioned, Runtime, checked_out, install, lay_over
 
 __all__ = ["REPEATS", "GoldEffort", "GoldVerdict", "StateRuns", "decide", "validate_gold"]
 
@@ -69,6 +69,8 @@ def validate_gold(
         verdict = decide(_run_states(runs, first, touched), runs.seconds)
     except Invalid as invalid:
         verdict = refusal(invalid, runs.seconds)
+    except BuildCutShort as error:  # perhaps by this machine: not for good
+        verdict = refusal(Invalid(InvalidReason.TIMEOUT, str(error)), runs.seconds)
     except BuildFailed as error:
         verdict = refusal(Invalid(InvalidReason.BUILD_FAILED, str(error)), runs.seconds)
     return GoldVerdict(**{**verdict.__dict__, "sampled": sampled})

@@ -64,7 +64,10 @@ class StepTests:
             return None
         files = tuple(found)
         limits = self.runtime.limits.model_dump(mode="json")
-        key = digest("step-tests", self.instance.base_commit, self.instance.environment, patch, files, limits)
+        environment = self.instance.environment
+        if self.instance.build is not None:
+            environment = f"{environment}+{self.instance.build}"
+        key = digest("step-tests", self.instance.base_commit, environment, patch, files, limits)
         report = self.keep(key, lambda: self._run(files))
         unsteady = {each.id for each in self.instance.excluded}
         cases = {i: c for i, c in report.cases.items() if i not in unsteady}

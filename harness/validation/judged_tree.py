@@ -12,8 +12,9 @@ from harness.packages.gold_runs import sampled_files
 from harness.packages.package import RepoPackage, generated_tests
 from harness.validation.confirmation.recorded import Module
 from harness.validation.confirmation.sentinels import with_sentinels, without_sentinels
+from harness.validation.foreign_build import refuse_foreign_build
 from harness.validation.node_tampering import refuse_foreign_steering
-from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins, runner_plugins
+from harness.validation.tampering import Tampered, refuse_foreign_configuration, refuse_stand_ins
 from models.errors import CleanRoomError, EnvironmentFault, InfrastructureError, SandboxUnavailable, WheelError
 from models.files import Overlay
 from models.manifest import NODE, Instance
@@ -22,7 +23,7 @@ from models.suite import SuiteEnd, SuiteReport
 from repos.index.suite_layout import SuiteLayout
 from repos.layouts import layout_at
 from repos.trees import files_and_links, overlay
-from runtime.environments import Installation, installed_modules, valid_entry_points
+from runtime.environments import Installation, installed_modules
 from runtime.testing import PYTEST, GuardEvent, Seen, Selection, SuiteSetup, file_of, runner_of
 from runtime.trees import (
     BuildFailed,
@@ -36,6 +37,7 @@ from runtime.trees import (
 )
 
 OBSERVER = "observer"
+_PACKAGING = {"pyproject.toml", "setup.cfg", "setup.py"}
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
 
 
@@ -161,33 +163,37 @@ class JudgedTree:
         refuse_stand_ins(before, production, roots, installed)
         refuse_foreign_configuration(git, self.instance, tree, production)
         # Before the hidden tests can be read.
-        installation = self._without_tests(install(runtime, tree, self.provided, of_commit=not production))
-        refuse_stand_ins(before, installation.additions, roots, installed)
-        refuse_stand_ins((), _importable(installation), (), installed)
-        if production:
-            self._refuse_foreign_plugins(tree, installation)
+        installation = self._installed(tree)
+        if not installation.of_commit and (self.instance.build or _PACKAGING & production.keys()):
+            refuse_foreign_build(installation, self._honest_builds())
+            roots |= set(installation.import_roots)
+            refuse_stand_ins(before, installation.additions, roots, installed)
+            refuse_stand_ins((), _importable(installation), (), installed)
         install_tests(git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
         return lay_over(runtime, tree, self.provided, installation)
 
-    def _without_tests(self, installation: Installation) -> Installation:
-        """An installation that writes none of the files that are tests here: it is laid over the hidden ones."""
-        layout = self._layout
-        additions = {path: file for path, file in installation.additions.items() if not layout.is_test(path)}
-        return replace(installation, additions=additions)
-
-    def _refuse_foreign_plugins(self, tree: Path, installation: Installation) -> None:
-        """Raise Tampered if a build registers other plugins of the runner than the commit's and its parent's do, unless
-        the packaging files state them, which are compared elsewhere."""
-        plugins = runner_plugins(installation)
-        stated = {(name, target) for _, name, target in valid_entry_points(project_in(tree))}
-        if plugins <= stated:
-            return
+    def _honest_builds(self) -> Iterator[Installation]:
+        """What builds of the commit and of its parent give."""
         for commit in (self.instance.base_commit, self.instance.commit):
-            with checked_out(self.package.git, commit, self.runtime.scratch) as other:
-                if runner_plugins(install(self.runtime, other, self.provided, of_commit=True)) == plugins:
-                    return
-        raise Tampered("the build registers plugins of the test runner that neither the parent nor the commit has")
+            with checked_out(self.package.git, commit, self.runtime.scratch) as tree:
+                yield self.at(commit)._installed(tree)
+
+    def _installed(self, tree: Path) -> Installation:
+        """The installation of a tree, less what would be written over tests.
+
+        Raises BuildFailed for a candidate's alone: that the commit itself does not build is no candidate's fault.
+        """
+        try:
+            found = install(self.runtime, tree, self.provided, of_commit=not self.changes)
+        except BuildFailed as error:
+            if self.changes:
+                raise
+            raise EnvironmentFault(f"{self.base[:12]} itself does not build here: {error}") from error
+        layout = self._layout
+        additions = {path: file for path, file in found.additions.items() if not layout.is_test(path)}
+        site = {path: file for path, file in found.site.items() if not layout.is_test(path)}
+        return replace(found, additions=additions, site=site)
 
     @property
     def _layout(self) -> SuiteLayout:

@@ -15,7 +15,7 @@ from models.files import Overlay
 from models.manifest import Instance
 from repos.git import Git
 from repos.trees import files_and_links
-from runtime.environments import Installation, discover, valid_entry_points
+from runtime.environments import discover, valid_entry_points
 from runtime.testing import PYTEST, RUNNERS, FileReader
 
 RUNNER_MODULES = frozenset[str]().union(*(runner.modules for runner in RUNNERS.values()))
@@ -24,6 +24,10 @@ RUNNER_MODULES = frozenset[str]().union(*(runner.modules for runner in RUNNERS.v
 _MODULES = (".py", ".so", ".pyc", ".pyd")
 _METADATA = (".dist-info", ".egg-info", ".egg", ".egg-link", ".pth")
 _STEERING = {*PYTEST.configuration_files, "setup.py"}
+
+
+_ALONE = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml")
+"""Files that configure the runner by being there, whatever they hold."""
 
 
 class Tampered(CleanRoomError):
@@ -52,23 +56,6 @@ def refuse_stand_ins(
                 raise Tampered(f"{path} would stand in for the module {name}")
 
 
-def runner_plugins(installation: Installation) -> frozenset[tuple[str, str]]:
-    """Names and targets of the plugins for test runners that an installation's metadata register."""
-    groups = {PYTEST.plugin_group}
-    found: set[tuple[str, str]] = set()
-    for path, (content, _) in installation.site.items():
-        if path.endswith(".dist-info/entry_points.txt"):
-            group = ""
-            for line in content.decode(errors="replace").splitlines():
-                header = line.strip()
-                if header.startswith("["):
-                    group = header.strip("[] \t")
-                elif group in groups and "=" in line:
-                    name, _, target = line.partition("=")
-                    found.add((name.strip(), target.strip()))
-    return frozenset(found)
-
-
 def _is_metadata(path: str, places: set[PurePosixPath]) -> bool:
     pure = PurePosixPath(path)
     return any(_within(pure, place)[:1] and _within(pure, place)[0].lower().endswith(_METADATA) for place in places)
@@ -88,7 +75,11 @@ def _imported_as(path: str, places: set[PurePosixPath]) -> list[tuple[PurePosixP
 
 def refuse_foreign_configuration(git: Git, instance: Instance, tree: Path, changes: Overlay) -> None:
     """Raise Tampered when the test runner's configuration (options, and plugins that the repository registers) is
-    neither the base's nor the commit's."""
+    neither the base's nor the commit's.
+
+    A runner that is given files looks for its configuration from their folder upwards, so that in any folder counts.
+    """
+    _refuse_nested_configuration(git, instance, changes)
     if not _STEERING & changes.keys():
         return
     paths = [path for path, link in files_and_links(tree) if not link]
@@ -97,6 +88,23 @@ def refuse_foreign_configuration(git: Git, instance: Instance, tree: Path, chang
         if found == _steering(_reader(git, commit), [entry.path for entry in git.tree(commit)]):
             return
     raise Tampered("the configuration of the test runner is neither the parent's nor the commit's")
+
+
+def _refuse_nested_configuration(git: Git, instance: Instance, changes: Overlay) -> None:
+    for path, content in sorted(changes.items()):
+        folder, _, name = path.rpartition("/")
+        if content is None or not folder or name not in PYTEST.configuration_files:
+            continue
+        found = _configured(name, content[0])
+        others = [git.read(commit, path) for commit in (instance.base_commit, instance.commit)]
+        if found and found not in [_configured(name, other) for other in others]:
+            raise Tampered(f"{path} configures the test runner otherwise than the parent and the commit do")
+
+
+def _configured(name: str, content: bytes | None) -> str:
+    """What a file says to the runner; "" for nothing."""
+    said = PYTEST.configuration({name: content}.get)
+    return "" if said == PYTEST.configuration(lambda _: None) and name not in _ALONE else said
 
 
 def _steering(read: FileReader, paths: Sequence[str]) -> Any:

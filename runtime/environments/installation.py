@@ -23,6 +23,8 @@ _NOT_PACKAGED = re.compile(
 )
 _PACKAGING = ("pyproject.toml", "setup.cfg", "setup.py", "MANIFEST.in", "hatch.toml", "meson.build", "CMakeLists.txt")
 _VERSION = re.compile(rb"^\s*_{0,2}version(?:_info|_tuple)?_{0,2}\s*[:=]", re.I | re.M)
+_VERSION_BYTES = 4096
+"""Largest module that is taken for one that states the version."""
 _METADATA = ".dist-info"
 _ENTRY_POINT = re.compile(r"[\w.]+:[\w.]+")
 
@@ -39,7 +41,8 @@ class Installation:
 
     `modules` are the dotted names of the outermost packages and modules, `namespaces` those of packages that the wheel
     shares with other distributions by start-up code (`-nspkg.pth`), each with its folder in the tree. `inputs` are the
-    SHA-256 of those Python files of the tree, by path, that may change what a build gives.
+    SHA-256 of those Python files of the tree, by path, that may change what a build gives. `of_commit` says that it
+    comes from the build of a commit, not of a candidate.
     """
 
     import_roots: tuple[str, ...]
@@ -49,6 +52,7 @@ class Installation:
     modules: tuple[str, ...]
     inputs: Mapping[str, str]
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    of_commit: bool = False
 
 
 def installation_from_sources(project: Project, version: str) -> Installation:
@@ -105,14 +109,17 @@ def installation_of(wheel: Mapping[str, bytes], tree: Mapping[str, bytes], hints
     roots = _roots(packaged, tree, hints)
     additions: Files = {}
     verbatim: set[str] = set()
+    placed: set[str] = set()
     for path, content in packaged.items():
         root = roots.get(path.split("/")[0])
         if root is None:
-            site[path] = (content, False)
+            if not is_test_path(path) and not path.endswith(".pth"):  # no such file is read there
+                site[path] = (content, False)
             continue
         target = f"{root}/{path}" if root else path
         if tree.get(target) == content:
             verbatim.add(target)
+            placed.add(path)
         elif not is_test_path(target):
             additions[target] = (content, False)
     return Installation(
@@ -121,7 +128,7 @@ def installation_of(wheel: Mapping[str, bytes], tree: Mapping[str, bytes], hints
         site=site,
         scripts=scripts,
         modules=_modules(packaged),
-        inputs=_inputs(tree, verbatim, packaged),
+        inputs=_inputs(tree, verbatim, made=[content for path, content in packaged.items() if path not in placed]),
         namespaces=_namespaces(wheel, roots),
     )
 
@@ -215,7 +222,7 @@ def _sorted_out(wheel: Mapping[str, bytes]) -> tuple[Files, dict[str, str], dict
             kind, _, inner = rest.partition("/")
             if kind in ("purelib", "platlib"):
                 packaged[inner] = content
-            elif kind == "scripts" and "/" not in inner:
+            elif kind == "scripts" and "/" not in inner and b"\0" not in content:
                 scripts[inner] = content.decode(errors="replace")
         else:
             packaged[path] = content
@@ -271,15 +278,17 @@ def _modules(packaged: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _inputs(tree: Mapping[str, bytes], verbatim: set[str], packaged: Mapping[str, bytes]) -> dict[str, str]:
-    """Hashes of the Python files that may change a build: all that are not packaged as they are, that are compiled as
-    well, or that seem to state the version."""
-    compiled = {PurePosixPath(path).name.split(".")[0] for path in packaged if path.endswith((".so", ".pyd"))}
+def _inputs(tree: Mapping[str, bytes], verbatim: set[str], made: Sequence[bytes]) -> dict[str, str]:
+    """Hashes of the Python files that may change a build.
+
+    Where a build makes nothing but modules that state a version, these are the files that are not packaged as they are,
+    and those that seem to state the version. Where it makes anything else, it may do so by running any Python file.
+    """
+    every = any(len(content) > _VERSION_BYTES or not _VERSION.search(content) for content in made)
     found = {}
     for path, content in tree.items():
         if not path.endswith(".py") or is_test_path(path) or _NOT_PACKAGED.fullmatch(path.split("/")[0]):
             continue
-        inert = path in verbatim and PurePosixPath(path).stem not in compiled and not _VERSION.search(content)
-        if not inert:
+        if every or path not in verbatim or _VERSION.search(content):
             found[path] = hashlib.sha256(content).hexdigest()
     return found

@@ -9,15 +9,16 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from models.errors import InfrastructureError
 from runtime.environments.installation import Files, Installation, packaging_key, still_holds, tree_key
 
 _FACTS = "installation.json"
-_SCHEMA = 2
+_SCHEMA = 3
 """Raised whenever the same wheel would be laid out otherwise; installations of older schemas are not used."""
 
 
@@ -33,7 +34,7 @@ class KeptInstallations:
         for path in sorted((self._commits / packaging_key(tree)).glob("*.zip")):
             found = _read(path)
             if found is not None and still_holds(found, tree):
-                return found
+                return replace(found, of_commit=True)
         return _read(self._candidates / f"{tree_key(tree)}.zip")
 
     def keep(self, tree: Mapping[str, bytes], installation: Installation, *, of_commit: bool) -> None:
@@ -44,9 +45,11 @@ class KeptInstallations:
 
 def _write(path: Path, installation: Installation) -> None:
     facts = asdict(installation) | {"additions": None, "site": None}
+    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            temporary = file.name
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 archive.writestr(_FACTS, json.dumps(facts))
                 for kind in ("additions", "site"):
@@ -54,15 +57,18 @@ def _write(path: Path, installation: Installation) -> None:
                         archive.writestr(f"{kind}/{name}", content[0])
             file.flush()
             os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         raise InfrastructureError(
             f"{path} cannot be written: {error.strerror}; free disk space or correct its permissions"
         ) from error
 
 
 def _read(path: Path) -> Installation | None:
-    """An installation that was kept; None if there is none. A file that was cut short counts as none."""
+    """An installation that was kept; None if there is none. A file that is damaged or cannot be read counts as none."""
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read(_FACTS))
@@ -71,7 +77,8 @@ def _read(path: Path) -> Installation | None:
                 kind, _, inner = name.partition("/")
                 if kind in overlays and inner:
                     overlays[kind][inner] = (archive.read(name), False)
-    except (FileNotFoundError, zipfile.BadZipFile, KeyError, ValueError):
+        os.utime(path)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, ValueError):
         return None
     return Installation(
         import_roots=tuple(facts["import_roots"]),
@@ -79,5 +86,6 @@ def _read(path: Path) -> Installation | None:
         modules=tuple(facts["modules"]),
         inputs=facts["inputs"],
         namespaces=facts["namespaces"],
-        **overlays,
+        additions=overlays["additions"],
+        site=overlays["site"],
     )

@@ -128,6 +128,7 @@ class EnvironmentStore:
         If the remaining environments do not account for the excess, the caches are emptied as well.
         """
         removed: list[str] = []
+        self._trim_installations()
         size = disk_usage(self.root)
         for key in self._by_last_use():
             if size <= self.budget_bytes:
@@ -235,6 +236,28 @@ class EnvironmentStore:
                 return False
             _delete(self._environments / key)
             return True
+
+    @contextmanager
+    def caches_in_use(self) -> Iterator[None]:
+        """Keep the caches from being emptied inside the context."""
+        with self._lock(".caches") as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+
+    def _trim_installations(self) -> None:
+        """Remove the installations that were not used for longest, until they take a tenth of the budget at most."""
+        with self._lock(".caches") as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            kept = [(path.stat(), path) for path in self.installations.rglob("*.zip")]
+            size = sum(status.st_size for status, _ in kept)
+            for status, path in sorted(kept, key=lambda each: each[0].st_mtime_ns):
+                if size <= self.budget_bytes // 10:
+                    return
+                path.unlink()
+                size -= status.st_size
 
     def _empty_caches(self) -> None:
         with self._lock(".caches") as descriptor:

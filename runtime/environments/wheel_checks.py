@@ -34,6 +34,7 @@ CHECKS = 2
 
 _RECORD_BYTES = 64 << 20
 _METADATA_BYTES = 16 << 20
+_BUILT_BYTES = 512 << 20
 _RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
 _HASHES = ("sha256", "sha384", "sha512")
 
@@ -114,6 +115,8 @@ def wheel_contents(path: Path) -> dict[str, bytes]:
     check_built(path)
     with _opened(path) as (archive, stream):
         infos = [info for info in archive.infolist() if not info.is_dir()]
+        if sum(info.file_size for info in infos) > _BUILT_BYTES:
+            raise WheelError(f"{path.name} unpacks to more than {_BUILT_BYTES >> 20} MiB")
         return {info.filename: b"".join(pieces(path.name, stream, info)) for info in infos}
 
 

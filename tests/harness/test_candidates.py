@@ -97,14 +97,16 @@ def test_a_build_cannot_touch_the_hidden_tests_or_add_a_stand_in(runtime: Runtim
         "        for name in names:\n"
         "            open(os.path.join(folder, name), 'w').write('def test_puts_the_sign_in_front(): pass')\n"
         "    with zipfile.ZipFile(os.path.join(out, 'spans-1-py3-none-any.whl'), 'w') as wheel:\n"
-        "        wheel.writestr('{name}', 'x = 1')\n    return 'spans-1-py3-none-any.whl'\n"
+        "        for name in os.listdir('src/spans'):\n"
+        "            wheel.write(f'src/spans/{name}', f'spans/{name}')\n"
+        "        wheel.writestr('EXTRA', 'x = 1')\n    return 'spans-1-py3-none-any.whl'\n"
     )
     base = sample.git.read(sample.manifest.instances[0].base_commit, "pyproject.toml")
     assert base is not None
     project = base.decode().replace('"flit_core.buildapi"', '"backend"\nbackend-path = ["."]')
     for name, expected in ("spans/extra.py", OutcomeKind.TESTS_FAILED), ("sitecustomize.py", OutcomeKind.TAMPERED):
         changes = {
-            "backend.py": text(backend.replace("{name}", name)),
+            "backend.py": text(backend.replace("EXTRA", name)),
             "pyproject.toml": text(project),
             "src/spans/fast.pyx": text("cdef int x = 1\n"),
         }

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -59,10 +60,19 @@ def test_tests_and_files_beside_the_packages_are_not_written_into_the_tree() -> 
     assert set(found.additions) == {"src/little/_version.py", "src/little/fast.cpython-312-x.so"}
 
 
-def kept_after(root: Path, changed: Mapping[str, bytes | None], *, of_commit: bool = True) -> Installation | None:
-    """What is found for TREE with changes, after the installation of TREE was kept."""
+PURE = {path: content for path, content in WHEEL.items() if not path.endswith(".so")}
+
+
+def kept_after(
+    root: Path,
+    changed: Mapping[str, bytes | None],
+    *,
+    of_commit: bool = True,
+    wheel: Mapping[str, bytes] = PURE,
+) -> Installation | None:
+    """What is found for TREE with changes, after the installation that a wheel gives over TREE was kept."""
     kept = KeptInstallations(root, "builder")
-    kept.keep(TREE, installation_of(WHEEL, TREE), of_commit=of_commit)
+    kept.keep(TREE, installation_of(wheel, TREE), of_commit=of_commit)
     return kept.find({path: content for path, content in {**TREE, **changed}.items() if content is not None})
 
 
@@ -76,7 +86,16 @@ def test_a_commit_s_installation_holds_for_changes_that_no_build_reads(tmp_path:
         {"docs/index.md": b"Hello\n"},
     ]
     for number, changed in enumerate(unread):
-        assert kept_after(tmp_path / str(number), changed) == installation_of(WHEEL, TREE), changed
+        expected = replace(installation_of(PURE, TREE), of_commit=True)
+        assert kept_after(tmp_path / str(number), changed) == expected, changed
+
+
+def test_where_a_build_makes_more_than_a_version_any_python_file_may_have_made_it(tmp_path: Path) -> None:
+    made = {**PURE, "little/table.json": b"[1]"}
+    for number, wheel in enumerate((WHEEL, made)):
+        changed = {"src/little/core.py": b"def one(): return 2\n"}
+        assert kept_after(tmp_path / f"{number}-other", changed, wheel=wheel) is None
+        assert kept_after(tmp_path / f"{number}-tests", {"tests/test_one.py": b""}, wheel=wheel) is not None
 
 
 def test_a_commit_s_installation_does_not_hold_for_changes_that_a_build_may_read(tmp_path: Path) -> None:
@@ -94,7 +113,7 @@ def test_a_commit_s_installation_does_not_hold_for_changes_that_a_build_may_read
 
 
 def test_a_candidate_s_installation_holds_for_the_same_tree_only(tmp_path: Path) -> None:
-    assert kept_after(tmp_path / "same", {}, of_commit=False) == installation_of(WHEEL, TREE)
+    assert kept_after(tmp_path / "same", {}, of_commit=False) == installation_of(PURE, TREE)
     assert kept_after(tmp_path / "other", {"src/little/core.py": b"x = 1\n"}, of_commit=False) is None
 
 

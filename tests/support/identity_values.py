@@ -9,7 +9,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "fit": "0.1.0+2fef4e8d705f",
         "gold": 5,
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
-        "judge": 2,
+        "judge": 3,
         "manifest": 1,
         "parser": 3,
         "quality": 1,
@@ -156,7 +156,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "supplement round": "955a3bf8e1ae306e98b5b25a6406b8c0",
     },
     "keys_of_runs": {
-        "verdict": "ba18820f28872e4d66a60245b3a2250d",
+        "verdict": "42478f15ec0443019398a1b51dc9129f",
         "gold verdict": "c2ddd3cfaaa8125767edf485caf9213cfffa0bbbf7b9a3d59aa2fd3aa5997b54",
         "twins": "ff6bff28dabba19bdd26f6088e044278",
         "quality": "eed8fafd58a98e461f19e4c5414b193e",

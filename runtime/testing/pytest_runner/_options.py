@@ -1,7 +1,7 @@
 """Options of a repository's configuration that would break isolation or determinism of a run, and their removal.
 
 It is copied into the sandbox next to the runner's own plugin, so it imports nothing of ours and keeps to Python 3.7.
-docs/sandbox.md lists what is removed. Everything else that a repository sets stays in force.
+docs/test-runs.md lists what is removed. Everything else that a repository sets stays in force.
 """
 
 from __future__ import annotations

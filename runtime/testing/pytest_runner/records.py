@@ -2,13 +2,12 @@
 
 import hashlib
 import math
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from host.regular import read_regular
 from models.limits import MIB
 from models.suite import CaseResult, CaseStatus, Fault
 from runtime.testing.base import file_of
@@ -103,16 +102,7 @@ def _seal(received: Received) -> _Seal | None:
 
 def read_left(path: Path) -> bytes | None:
     """A regular file of bounded size, or None: never through a link, never blocking on a pipe."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(_MOST)
+    return read_regular(path, _MOST)
 
 
 def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[str, str], dict[str, Fault]]:
