@@ -1,7 +1,7 @@
 """Node.js: the packages that a JavaScript repository declares, and the environments that hold them."""
 
 from runtime.environments.node.building import build_node, chosen
-from runtime.environments.node.generating import generated_by_scripts
+from runtime.environments.node.generating import ScriptCutShort, generated_by_scripts
 from runtime.environments.node.laying import lay_packages
 from runtime.environments.node.lockfile import archives_of, parse_lock
 from runtime.environments.node.locking import NodeNeeds, lock_node, needs_of, project_at
@@ -13,6 +13,7 @@ __all__ = [
     "NodeNeeds",
     "NodePackage",
     "NodeProject",
+    "ScriptCutShort",
     "archives_of",
     "build_node",
     "chosen",
