@@ -25,13 +25,14 @@ def steers(path: str) -> bool:
 def steering(path: str, content: bytes | None) -> Any:
     """What a file says to the runner, comparable: of a package.json its scripts and the tables of runners.
 
-    One that does not parse counts with its whole text.
+    None for one that says nothing, as for one that is not there. One that does not parse counts with its whole text.
     """
     if content is None:
         return None
     if PurePosixPath(path).name == "package.json" and (data := package_json(lambda _: content)):
-        return {key: data[key] for key in _KEYS if key in data}
-    return content.decode("utf-8", "surrogateescape")
+        return {key: data[key] for key in _KEYS if key in data} or None
+    text = content.decode("utf-8", "surrogateescape")
+    return None if PurePosixPath(path).name == "package.json" and "".join(text.split()) == "{}" else text
 
 
 def runner_configuration(read: Callable[[str], bytes | None]) -> str:
