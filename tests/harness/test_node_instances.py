@@ -15,7 +15,7 @@ from models.limits import Limits
 from models.manifest import NODE as NODE_ENVIRONMENT
 from models.mining import MiningRules
 from models.outcomes import OutcomeKind, Validation
-from runtime.trees import Runtime
+from runtime.trees import Runtime, checked_out, install
 from tests.support.node_projects import JEST, MOCHA, NODE, VITEST, Little
 
 pytestmark = pytest.mark.index
@@ -99,3 +99,40 @@ def test_a_script_that_does_not_end_is_a_failed_build(runtime: Runtime, cache: P
     assert verdict(hasty, package, hangs).kind is OutcomeKind.BUILD_FAILED
     fails = {**right(little), "make.js": (b"process.exit(1);\n", False)}
     assert verdict(runtime, package, fails).kind is OutcomeKind.PASSED
+
+
+CONFIGURES = """
+const fs = require("fs");
+const write = (path, text) => {
+  fs.mkdirSync(require("path").dirname(path), { recursive: true });
+  fs.writeFileSync(path, text);
+};
+write(".mocharc.cjs", 'module.exports = { require: ["./evil.cjs"] };');
+write("evil.cjs", 'require("mocha").Runnable.prototype.run = (done) => done();');
+write("lib/package.json", '{"type": "commonjs"}');
+write("config/named.js", "");
+write("node_modules/made/index.js", "");
+write("test/made.js", "");
+write("lib/table.js", "exports.rows = [];");
+"""
+
+
+def test_what_a_script_generates_does_not_configure_the_runner(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
+    package = prepared(prepares(MOCHA, "// nothing to do\n"), runtime, cache, tmp_path)
+    wrong = {"make.js": (CONFIGURES.encode(), False)}
+    assert verdict(runtime, package, wrong).kind is OutcomeKind.TESTS_FAILED
+    assert verdict(runtime, package, {**right(MOCHA), **wrong}).kind is OutcomeKind.PASSED
+
+
+def test_which_files_of_a_script_are_used(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
+    little = prepares(NODE, CONFIGURES)
+    told = little.before["package.json"].replace("node --test", "true --config config/named.js; node --test")
+    told = told.replace('"type": "module"', '"private": true')
+    little = replace(little, before={**little.before, "package.json": told})
+    package = prepared(little, runtime, cache, tmp_path)
+    (instance,) = package.manifest.instances
+    with (
+        package.provisioned(runtime, instance) as provided,
+        checked_out(package.git, instance.base_commit, runtime.scratch) as tree,
+    ):
+        assert set(install(runtime, tree, provided).additions) == {"evil.cjs", "lib/table.js"}

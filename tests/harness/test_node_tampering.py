@@ -47,8 +47,17 @@ def test_what_tells_the_runner_nothing_may_change(git: Git, path: str, content: 
         ("package.json", PACKAGE.replace("config/unit.js", "lib/unit.js")),
         ("node_modules/jest/bin/jest.js", ""),
         (".mocharc.cjs", ""),
+        ("config/unit.js", "exports.bail = 3;\n"),
+        ("lib/tsconfig.json", "{}"),
+        ("tsconfig.build.json", "{}"),
     ],
 )
 def test_what_configures_the_runner_is_refused(git: Git, path: str, content: str) -> None:
     with pytest.raises(Tampered):
         refuse_foreign_steering(git, instance(git), {path: (content.encode(), False)})
+
+
+def test_what_the_commit_changes_in_its_configuration_may_change(git: Git) -> None:
+    changes = {path: (git.read("HEAD", path) or b"", False) for path in ("config/unit.js", "tsconfig.json")}
+    refuse_foreign_steering(git, instance(git), changes)
+    refuse_foreign_steering(git, instance(git), {"config/other.js": (b"exports.bail = 3;\n", False)})

@@ -9,9 +9,10 @@ from models.limits import Limits
 from repos.index.paths import is_test_path
 from repos.trees import files_and_links
 from runtime.environments.node.laying import FOLDER
-from runtime.environments.node.suites import node_setup, scripts_before
+from runtime.environments.node.suites import configured_by_scripts, node_setup, project_on_disk, scripts_before
 from runtime.sandbox import ProcessEnd, Sandbox
 from runtime.sandbox.base import base_environment
+from runtime.testing.node_runner import steers
 
 Files = dict[str, tuple[bytes, bool]]
 """Contents by path, and whether the file is executable."""
@@ -23,9 +24,10 @@ class ScriptCutShort(CleanRoomError):
 
 
 def generated_by_scripts(sandbox: Sandbox, limits: Limits, tree: Path, node: Path, prefix: Path) -> Files:
-    """The files that scripts of a tree generate, in the sandbox and in a copy of the tree, less tests and what the tree
-    has. A script that fails is no error by itself: what tests need of its output is missing then. Raises ScriptCutShort
-    for one that exceeds a limit.
+    """The files that scripts of a tree generate, in the sandbox and in a copy of the tree.
+
+    Tests, configuration of the test runner and what the tree has already are left out. A script that fails is no error
+    by itself: what tests need of its output is missing then. Raises ScriptCutShort for one that exceeds a limit.
     """
     scripts = scripts_before(tree)
     if not scripts:
@@ -54,9 +56,11 @@ def generated_by_scripts(sandbox: Sandbox, limits: Limits, tree: Path, node: Pat
 
 
 def _additions(tree: Path, copy: Path) -> Files:
+    """The new files of a copy, less tests and whatever would configure the runner or stand in for a package."""
     there = {path for path, _ in files_and_links(tree)}
+    named = configured_by_scripts(project_on_disk(tree))
     return {
         path: ((copy / path).read_bytes(), False)
         for path, link in files_and_links(copy)
-        if not link and path not in there and FOLDER not in path.split("/") and not is_test_path(path)
+        if not link and path not in there and not is_test_path(path) and not steers(path) and path not in named
     }
