@@ -30,7 +30,7 @@ from runtime.environments import (
     requirements_command,
     wheel_contents,
 )
-from runtime.environments.node import generated_by_scripts
+from runtime.environments.node import ScriptCutShort, generated_by_scripts
 from runtime.sandbox import Finished, Mount, ProcessEnd, Sandbox
 from runtime.sandbox.base import base_environment
 
@@ -92,7 +92,10 @@ def install(runtime: Runtime, tree: Path, provided: Provisioned, *, of_commit: b
     Of a JavaScript repository, it is what its scripts generate. Raises BuildFailed, EnvironmentFault, WheelError.
     """
     if (built := provided.environment).language == NODE:
-        added = generated_by_scripts(runtime.sandbox, runtime.limits, tree, built.python, built.prefix)
+        try:
+            added = generated_by_scripts(runtime.sandbox, runtime.limits, tree, built.python, built.prefix)
+        except ScriptCutShort as error:
+            raise BuildFailed(str(error)) from error
         return Installation(import_roots=(), additions=added, site={}, scripts={}, modules=(), inputs={})
     project = project_in(tree)
     if provided.builder is None and not project.needs_build:

@@ -202,10 +202,11 @@ class JudgedTree:
 
     def _lay_node(self, tree: Path, production: Overlay) -> SuiteSetup:
         refuse_foreign_steering(self.package.git, self.instance, production)
-        installation = install(self.runtime, tree, self.provided, of_commit=not production)
+        made = self._without_tests(install(self.runtime, tree, self.provided, of_commit=not production))
+        overlay(tree, made.additions)
         install_tests(self.package.git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
-        return lay_over(self.runtime, tree, self.provided, installation)
+        return lay_over(self.runtime, tree, self.provided, replace(made, additions={}))
 
     def _test_folders(self) -> set[str]:
         """Folders of the judging tests: the runner puts them on the import path."""

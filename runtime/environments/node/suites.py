@@ -11,7 +11,7 @@ from runtime.environments.node.laying import FOLDER, lay_packages
 from runtime.environments.node.project import NodePackage, NodeProject, read_node_project
 from runtime.sandbox import Mount
 from runtime.testing import SuiteSetup
-from runtime.testing.node_runner import NODE_TEST, NodeRunner, Script, encoded, find_script
+from runtime.testing.node_runner import NODE_TEST, NodeRunner, Script, encoded, find_script, named_configuration
 
 _HOOKS = re.compile(r"(?:npx |pnpm exec )?(?:husky|lefthook|simple-git-hooks|is-ci|patch-package|skip)\b.*")
 _QUOTED = re.compile(r"""['"]([^'"\n]{1,200})['"]""")
@@ -34,6 +34,12 @@ def script_of(project: NodeProject | None) -> tuple[Script, str]:
         return found, ""
     below = [(script, each.folder) for each in project.workspaces if (script := find_script(each.data)) is not None]
     return below[0] if len(below) == 1 else (Script(NODE_TEST), "")
+
+
+def configured_by_scripts(project: NodeProject | None) -> frozenset[str]:
+    """The paths that the scripts of a project's packages name as files of configuration."""
+    packages = project.packages if project is not None else ()
+    return frozenset[str]().union(*(named_configuration(each.data, each.folder) for each in packages))
 
 
 def node_setup(tree: Path, node: Path, prefix: Path) -> SuiteSetup:

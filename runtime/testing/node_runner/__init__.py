@@ -15,7 +15,7 @@ from repos.index.paths import SCRIPT
 from runtime.sandbox import Sandbox
 from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.node_runner.calls import encoded
-from runtime.testing.node_runner.configuration import runner_configuration, steering, steers
+from runtime.testing.node_runner.configuration import named_configuration, runner_configuration, steering, steers
 from runtime.testing.node_runner.runs import run_suite
 from runtime.testing.node_runner.scripts import FRAMEWORKS, NODE_TEST, Script, find_script, package_json
 from runtime.testing.output import last_line
@@ -28,6 +28,7 @@ __all__ = [
     "Script",
     "encoded",
     "find_script",
+    "named_configuration",
     "package_json",
     "run_suite",
     "steering",
