@@ -202,7 +202,7 @@ class JudgedTree:
 
     def _lay_node(self, tree: Path, production: Overlay) -> SuiteSetup:
         refuse_foreign_steering(self.package.git, self.instance, production)
-        made = self._without_tests(install(self.runtime, tree, self.provided, of_commit=not production))
+        made = self._installed(tree)
         overlay(tree, made.additions)
         install_tests(self.package.git, self.instance.commit, tree)
         overlay(tree, generated_tests(self.package, self.instance))
