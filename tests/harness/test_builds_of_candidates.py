@@ -275,4 +275,4 @@ def test_a_wheel_cannot_replace_helpers_of_the_hidden_tests(runtime: Runtime, tm
         ),
         "src/little/__init__.py": text(wrong),
     }
-    assert verdict(runtime, package, changes).kind is OutcomeKind.TAMPERED
+    assert verdict(runtime, package, changes).kind is OutcomeKind.TESTS_FAILED
