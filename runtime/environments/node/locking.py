@@ -29,19 +29,21 @@ _LONGEST_REASON = 300
 class NodeNeeds:
     """What decides an environment: the packages' dependencies, npm's lock or none, major versions of Node.js to try.
 
-    `relocked` says that the parent has another lock of npm's: that is no part of the key.
+    `own` are names of the repository's own packages with their folders ("." is its root). `relocked` says that the
+    parent has another lock of npm's: that is no part of the key.
     """
 
     packages: tuple[str, ...]
     lock: str
     dated: bool
     majors: tuple[int, ...]
+    own: tuple[tuple[str, str], ...]
     relocked: bool = False
 
     @property
     def key(self) -> str:
         """Hash of all of it."""
-        parts = [_SCHEMA, self.packages, self.lock, self.dated, self.majors]
+        parts = [_SCHEMA, self.packages, self.lock, self.dated, self.majors, self.own]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
@@ -62,7 +64,13 @@ def needs_of(git: Git, commit: str, parent: str, day: date) -> NodeNeeds | None:
     packages = tuple(json.dumps(each, sort_keys=True) for each in needed(project, before))
     dated = not project.lock or dropped(project, before)
     relocked = before is None or before.lock != project.lock
-    return NodeNeeds(packages, project.lock, dated, tuple(majors(wish, day)), relocked)
+    return NodeNeeds(packages, project.lock, dated, tuple(majors(wish, day)), _own(before, project), relocked)
+
+
+def _own(*projects: NodeProject | None) -> tuple[tuple[str, str], ...]:
+    """The names of the packages of some projects, each with its folder in the last that has it."""
+    packages = [each for project in projects if project is not None for each in project.packages]
+    return tuple(sorted({each.name: each.folder or "." for each in packages if each.name}.items()))
 
 
 def lock_node(needs: NodeNeeds, day: date, own_day: date, packages: Path, cache: Path) -> Environment:
@@ -111,7 +119,7 @@ def _locked(needs: NodeNeeds, wheel: Path, before: date | None, label: str, pack
             return environment
     wanted = [json.loads(each) for each in needs.packages]
     folder = unpacked_release(wheel, cache / "node")
-    found = install(folder, wanted, needs.lock, before, cache / "node" / "npm")
+    found = install(folder, wanted, needs.lock, before, cache / "node" / "npm", dict(needs.own))
     lock = NodeLock(release_of(wheel.name), known_sha256(wheel), _packages(found, packages, cache), found.links)
     text, abi = lock.to_json(), f"{NODE}{lock.node}"
     environment = Environment(
