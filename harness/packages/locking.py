@@ -15,7 +15,6 @@ from models.manifest import Commit, Environment, InvalidReason
 from repos.git import Git
 from repos.index.paths import SCRIPT
 from runtime.environments import (
-    WINDOW_DAYS,
     Era,
     Project,
     calendar_of,
@@ -133,7 +132,7 @@ def _find_node_environment(
 ) -> CommitCandidate:
     """The environment of a commit of JavaScript or TypeScript.
 
-    It is that of the commit's own lock. Where npm cannot replay it, releases up to the commit's own day are considered.
+    It is that of the commit's own lock. Where npm cannot replay it, it is dated by the parent's day, as one of Python.
     """
     if not any(c.kind == "production" and c.path.endswith(SCRIPT) for c in commit.changes):
         why = "no Python, JavaScript or TypeScript production file is changed"
@@ -148,12 +147,11 @@ def _find_node_environment(
         why = "no package.json at the repository's root says what its JavaScript tests need"
         return CommitCandidate(commit, version, None, InvalidReason.NOT_PYTHON, why)
     shared = [each for name, each in known.items() if name.startswith(f"node-{needs.key}-")]
-    earliest = own_day - timedelta(days=WINDOW_DAYS)
     for each in sorted(shared, key=lambda each: each.cutoff, reverse=True):
-        if not needs.dated or earliest.isoformat() <= each.cutoff <= own_day.isoformat():
+        if not needs.dated or Era(day, day).may_share(each):
             return CommitCandidate(commit, version, each)
     try:
-        environment = lock_node(needs, own_day, packages, cache)
+        environment = lock_node(needs, day, own_day, packages, cache)
     except WheelError as error:
         return CommitCandidate(commit, version, None, InvalidReason.NO_WHEEL, str(error))
     except EnvironmentFault as error:

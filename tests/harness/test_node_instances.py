@@ -136,3 +136,21 @@ def test_which_files_of_a_script_are_used(runtime: Runtime, cache: Path, tmp_pat
         checked_out(package.git, instance.base_commit, runtime.scratch) as tree,
     ):
         assert set(install(runtime, tree, provided).additions) == {"evil.cjs", "lib/table.js"}
+
+
+def test_a_release_of_the_package_under_test_cannot_be_imported(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
+    told = MOCHA.before["package.json"].replace('"little"', '"ms"')
+    reads = 'const ms = require("../lib/sum");\nit("reads", () => equal(ms("2h"), 7200000));\n'
+    little = replace(
+        MOCHA,
+        before={**MOCHA.before, "package.json": told, "lib/sum.js": "module.exports = () => 1;\n", "test/sum.js": ""},
+        after={"lib/sum.js": "module.exports = (text) => parseInt(text) * 3600000;\n", "test/sum.js": reads},
+    )
+    package = prepared(little, runtime, cache, tmp_path)
+    assert verdict(runtime, package, right(little)).kind is OutcomeKind.PASSED
+    for name in ("ms", "mocha/../ms"):
+        imports = {
+            "lib/sum.js": (f"module.exports = require('{name}');\n".encode(), False),
+            "package.json": (told.replace('"ms"', '"other"').encode(), False),
+        }
+        assert verdict(runtime, package, imports).kind is OutcomeKind.TESTS_FAILED

@@ -84,6 +84,22 @@ def test_an_environment_is_built_from_its_package_alone(tmp_path: Path) -> None:
         assert command.stat().st_mode & 0o777 == 0o555
 
 
+def test_a_release_of_an_own_package_serves_other_packages_only(tmp_path: Path) -> None:
+    packages, tree = tmp_path / "packages", tmp_path / "tree"
+    made = environment(packages)
+    lock = parse_lock(made.lock)
+    own = {"node_modules/left": ".", "packages/a/node_modules/inner": "gone", "node_modules/@scope/inner": "packages/a"}
+    text = replace(lock, links=own).to_json()
+    made = made.model_copy(update={"lock": text, "key": environment_key((), text, made.abi)})
+    (tree / "packages" / "a").mkdir(parents=True)
+    with EnvironmentStore(tmp_path / "store", 1 << 30).acquire(made, packages) as built:
+        lay_packages(tree, built.prefix)
+        assert (tree / "node_modules/left").resolve() == tree.resolve()
+        assert (tree / "node_modules/@scope/inner").resolve() == (tree / "packages/a").resolve()
+        assert not (tree / "packages/a/node_modules/inner").is_symlink()
+        assert (built.prefix / "tree/node_modules/left/index.js").read_text() == "left"
+
+
 def test_a_changed_archive_or_wheel_builds_nothing(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     made = environment(packages)
@@ -192,4 +208,10 @@ def test_what_npm_installed() -> None:
     found = installed(json.dumps({"packages": hidden}))
     assert found.packages == {"node_modules/a": ("1.0.0", "sha512-AAAA", {"a": "bin/a.js"})}
     assert found.links == {"node_modules/own": "packages/own"}
+    aliased = {"version": "1.0.0", "integrity": "sha512-AAAA", "name": "own"}
+    hidden |= {"node_modules/older": aliased, "node_modules/a/node_modules/own": aliased}
+    again = installed(json.dumps({"packages": hidden}), {"a": ".", "own": "packages/own"})
+    assert again.links == {"node_modules/a": ".", "node_modules/older": "packages/own", **found.links}
+    assert again.packages["node_modules/a"] == ("1.0.0", "sha512-AAAA", {})
+    assert "node_modules/a/node_modules/own" in again.packages
     assert digests("sha1-AAAA sha512-AAEC md5-AAAA sha512-!") == [("sha512", "000102"), ("sha1", "000000")]

@@ -9,14 +9,20 @@ from models.manifest import NODE, Environment
 from runtime.environments.node import is_release, parse_lock, release_of
 from runtime.environments.resolve import environment_key
 
+_DAYS = 10**5
+
 
 def node_environment(field: str, environment: Environment, wheels: Mapping[str, str]) -> Iterator[ManifestFinding]:
     """The faults of an environment of Node.js, by itself and against its package's wheels."""
-    for name in ("python", "requires", "days_after"):
+    for name in ("python", "requires"):
         if value := getattr(environment, name):
             yield ManifestFinding(f"{field}.{name}", shown(value), "is for environments of Python")
     if why := values.text(environment.late_because):
         yield ManifestFinding(f"{field}.late_because", shown(environment.late_because), why)
+    if environment.days_after is not None and not 0 <= environment.days_after <= _DAYS:
+        yield ManifestFinding(
+            f"{field}.days_after", shown(environment.days_after), f"is no number of days up to {_DAYS}"
+        )
     if why := values.day(environment.cutoff):
         yield ManifestFinding(f"{field}.cutoff", shown(environment.cutoff), why)
     derived = environment_key(environment.requires, environment.lock, environment.abi)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from models.errors import EnvironmentFault
@@ -18,6 +19,7 @@ from models.manifest import NODE, Environment
 _MOST_PACKAGES = 20_000
 _NAME = r"(?:@[A-Za-z0-9~-][\w.~-]*/)?[A-Za-z0-9_~-][\w.~-]*"
 _FOLDER = r"(?:[\w@+~-][\w@.+~-]*/)*[\w@+~-][\w@.+~-]*"
+_LINKED = re.compile(rf"\.|{_FOLDER}")
 _PLACE = re.compile(rf"(?:{_FOLDER}/)??node_modules/{_NAME}(?:/node_modules/{_NAME})*")
 _INSIDE = re.compile(r"(?:\./)?(?:(?!\.\.?/)[^/\\\0]+/)*(?!\.\.?\Z)[^/\\\0]+")
 _COMMAND = re.compile(r"[\w@+~-][\w@.+~-]*")
@@ -37,7 +39,10 @@ class LockedPackage:
 @dataclass(frozen=True)
 class NodeLock:
     """The Node.js release with the SHA-256 of its wheel, the packages by place, and links to the repository's own
-    packages by place."""
+    packages by place ("." is its root).
+
+    A place may be in both: the release there serves other packages only, and the work tree has the link.
+    """
 
     node: str
     wheel: str
@@ -104,7 +109,7 @@ def _package(place: str, entry: Any) -> LockedPackage:
 
 
 def _link(place: str, folder: Any) -> str:
-    if not _PLACE.fullmatch(place) or not isinstance(folder, str) or not re.fullmatch(_FOLDER, folder):
+    if not _PLACE.fullmatch(place) or not isinstance(folder, str) or not _LINKED.fullmatch(folder):
         raise ValueError(f"{place[:80]!a} links to no folder of the repository")
     return folder
 
@@ -117,8 +122,12 @@ class Installed:
     links: Mapping[str, str]
 
 
-def installed(hidden: str) -> Installed:
-    """What the lock says that npm leaves in the folder of the packages that it installed. Raises EnvironmentFault."""
+def installed(hidden: str, own: Mapping[str, str] = MappingProxyType({})) -> Installed:
+    """What the lock says that npm leaves in the folder of the packages that it installed.
+
+    `own` are the folders of the repository's own packages by name: where the work tree could import a release of one,
+    it gets a link, and none of the release's commands. Raises EnvironmentFault.
+    """
     packages: dict[str, tuple[str, str, Mapping[str, str]]] = {}
     links: dict[str, str] = {}
     try:
@@ -129,7 +138,13 @@ def installed(hidden: str) -> Installed:
             elif "node_modules/" in place and not entry.get("inBundle"):
                 if not entry.get("integrity"):
                     raise EnvironmentFault(f"{place} is no release of a registry: it has no integrity hash")
-                packages[place] = entry["version"], entry["integrity"], _commands(entry.get("bin"))
+                name = entry.get("name") or place.rpartition("node_modules/")[2]
+                if name in own and place.count("node_modules/") == 1:
+                    if not _LINKED.fullmatch(own[name]):
+                        continue
+                    links[place] = own[name]
+                commands = {} if name in own else _commands(entry.get("bin"))
+                packages[place] = entry["version"], entry["integrity"], commands
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EnvironmentFault(f"what npm installed cannot be read: {error}") from error
     return Installed(packages, links)

@@ -13,30 +13,37 @@ from models.manifest import NODE, Environment
 from repos.git import Git
 from runtime.environments.node.archives import collect
 from runtime.environments.node.lockfile import Installed, LockedPackage, NodeLock, archives_of
-from runtime.environments.node.npm import NoRelease, install
+from runtime.environments.node.npm import NoRelease, Unresolved, install
 from runtime.environments.node.project import NodeProject, dropped, needed, read_node_project
 from runtime.environments.node.release import fetch_release, release_of, unpacked_release
 from runtime.environments.node.versions import majors, node_wish, workflows_in
 from runtime.environments.resolve import environment_key
 from runtime.environments.wheel_checks import known_sha256
 
-_SCHEMA = 1
+_SCHEMA = 2
 """Raised whenever the same inputs could give another lock."""
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
 class NodeNeeds:
-    """What decides an environment: the packages' dependencies, npm's lock or none, major versions of Node.js to try."""
+    """What decides an environment: the packages' dependencies, npm's lock or none, major versions of Node.js to try.
+
+    `own` are names of the repository's own packages with their folders ("." is its root). `relocked` says that the
+    parent has another lock of npm's: that is no part of the key.
+    """
 
     packages: tuple[str, ...]
     lock: str
     dated: bool
     majors: tuple[int, ...]
+    own: tuple[tuple[str, str], ...]
+    relocked: bool = False
 
     @property
     def key(self) -> str:
         """Hash of all of it."""
-        parts = [_SCHEMA, self.packages, self.lock, self.dated, self.majors]
+        parts = [_SCHEMA, self.packages, self.lock, self.dated, self.majors, self.own]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
@@ -56,24 +63,63 @@ def needs_of(git: Git, commit: str, parent: str, day: date) -> NodeNeeds | None:
     wish = node_wish(project, lambda path: git.read(commit, path), workflows_in(paths))
     packages = tuple(json.dumps(each, sort_keys=True) for each in needed(project, before))
     dated = not project.lock or dropped(project, before)
-    return NodeNeeds(packages, project.lock, dated, tuple(majors(wish, day)))
+    relocked = before is None or before.lock != project.lock
+    return NodeNeeds(packages, project.lock, dated, tuple(majors(wish, day)), _own(before, project), relocked)
 
 
-def lock_node(needs: NodeNeeds, day: date, packages: Path, cache: Path) -> Environment:
-    """The environment for some needs, its wheel and archives in `packages`. Releases after `day` are not considered.
+def _own(*projects: NodeProject | None) -> tuple[tuple[str, str], ...]:
+    """The names of the packages of some projects, each with its folder in the last that has it."""
+    packages = [each for project in projects if project is not None for each in project.packages]
+    return tuple(sorted({each.name: each.folder or "." for each in packages if each.name}.items()))
 
-    Raises EnvironmentFault, WheelError, InfrastructureError.
+
+def lock_node(needs: NodeNeeds, day: date, own_day: date, packages: Path, cache: Path) -> Environment:
+    """The environment for some needs, its wheel and archives in `packages`: of releases before `day`, the parent's.
+
+    Only where these give none, releases up to `own_day`, the commit's, are considered; then, where no release of that
+    time fulfils a requirement as far as the registry's dates say, all. The environment records this. What the commit's
+    lock names is used in any case. Raises EnvironmentFault, WheelError, InfrastructureError.
     """
     wheel = fetch_release(needs.majors, cache / "node" / "wheels")
     _keep(wheel, packages)
-    label = "" if not needs.dated else f"-{day.isoformat()}"
+    end = own_day + timedelta(days=1)
+    if not needs.dated:
+        cutoff = end if needs.relocked else day
+        environment = _locked(needs, wheel, None, "", packages, cache)
+        return _dated(environment, cutoff, day, "the commit's own lock names its releases")
+    try:
+        return _dated(_locked(needs, wheel, day, f"-{day}", packages, cache), day, day, "")
+    except Unresolved as error:
+        failed = error
+    try:
+        return _dated(_locked(needs, wheel, end, f"-{end}", packages, cache), end, day, f"before {day}: {failed}")
+    except NoRelease as error:
+        environment = _locked(needs, wheel, None, f"-after-{end}", packages, cache)
+        return _dated(environment, date.fromisoformat(environment.cutoff), day, f"before {end}: {error}")
+
+
+def _dated(environment: Environment, cutoff: date, day: date, why: str) -> Environment:
+    """An environment with the date before which its releases lie, how long after `day` that is, and why."""
+    days = (cutoff - day).days
+    because = f"releases up to {cutoff} count: {why}"[:_LONGEST_REASON] if days > 0 else ""
+    return environment.model_copy(
+        update={"cutoff": cutoff.isoformat(), "days_after": days, "late_because": because},
+    )
+
+
+def _locked(needs: NodeNeeds, wheel: Path, before: date | None, label: str, packages: Path, cache: Path) -> Environment:
+    """The environment that releases before a date give, or all; `label` names it among those that are remembered.
+
+    Its date is `before`, else the day on which it was made.
+    """
     path = cache / "locks" / f"node-{needs.key}{label}-{known_sha256(wheel)[:12]}.json"
     if path.is_file():
         environment = Environment.model_validate_json(path.read_text())
         if all(_kept(name, packages, cache) for name in archives_of(environment)):
             return environment
+    wanted = [json.loads(each) for each in needs.packages]
     folder = unpacked_release(wheel, cache / "node")
-    found, late = _installed(folder, needs, day, cache / "node" / "npm")
+    found = install(folder, wanted, needs.lock, before, cache / "node" / "npm", dict(needs.own))
     lock = NodeLock(release_of(wheel.name), known_sha256(wheel), _packages(found, packages, cache), found.links)
     text, abi = lock.to_json(), f"{NODE}{lock.node}"
     environment = Environment(
@@ -81,30 +127,15 @@ def lock_node(needs: NodeNeeds, day: date, packages: Path, cache: Path) -> Envir
         python="",
         abi=abi,
         requires=(),
-        cutoff=(datetime.now(UTC).date() if late else day).isoformat(),
+        cutoff=(before or datetime.now(UTC).date()).isoformat(),
         lock=text,
         wheels=(wheel.name,),
-        late_because=late,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(environment.model_dump_json())
     partial.replace(path)
     return environment
-
-
-def _installed(node: Path, needs: NodeNeeds, day: date, cache: Path) -> tuple[Installed, str]:
-    """What npm installs for some needs, and why that includes releases after `day`; "" if it does not.
-
-    They are considered only where no earlier release fulfils a requirement, as far as the registry's dates say.
-    """
-    packages = [json.loads(each) for each in needs.packages]
-    if not needs.dated:
-        return install(node, packages, needs.lock, None, cache), ""
-    try:
-        return install(node, packages, needs.lock, day + timedelta(days=1), cache), ""
-    except NoRelease as error:
-        return install(node, packages, needs.lock, None, cache), f"before {day}: {error}"
 
 
 def _packages(found: Installed, packages: Path, cache: Path) -> dict[str, LockedPackage]:

@@ -42,13 +42,19 @@ class NoRelease(Unresolved):
 
 
 def install(
-    node: Path, packages: Sequence[Mapping[str, Any]], lock: str, before: date | None, cache: Path
+    node: Path,
+    packages: Sequence[Mapping[str, Any]],
+    lock: str,
+    before: date | None,
+    cache: Path,
+    own: Mapping[str, str],
 ) -> Installed:
     """What npm installs for some packages, the root first: their places, releases and hashes; archives stay in `cache`.
 
     `node` is the folder of an unpacked release. `lock` is npm's own lock or "". Only releases before `before` are
-    considered for what it does not settle. Where the repository's own packages contradict each other about their peers,
-    these are left out; a lock that does not fit at all is left out in the end. Raises Unresolved, InfrastructureError.
+    considered for what it does not settle. `own` are the folders of the repository's own packages by name. Where these
+    contradict each other about their peers, the peers are left out; a lock that does not fit at all is left out in the
+    end. Raises Unresolved, InfrastructureError.
     """
     cleaned = _cleaned(lock, _registry(node)) if lock else ""
     attempts = [(cleaned, ()), (cleaned, ("--legacy-peer-deps",))]
@@ -57,7 +63,7 @@ def install(
     failed: Unresolved | None = None
     for text, further in attempts:
         try:
-            return _install_once(node, packages, text, before, cache, further)
+            return _install_once(node, packages, text, before, cache, own, further)
         except Unresolved as error:
             failed = failed or error
     assert failed is not None
@@ -70,6 +76,7 @@ def _install_once(
     lock: str,
     before: date | None,
     cache: Path,
+    own: Mapping[str, str],
     further: Sequence[str],
 ) -> Installed:
     cache.mkdir(parents=True, exist_ok=True)
@@ -88,7 +95,7 @@ def _install_once(
         except CommandFailed as error:
             raise _explained(error) from error
         hidden = root / "node_modules" / ".package-lock.json"
-        return installed(hidden.read_text()) if hidden.is_file() else Installed({}, {})
+        return installed(hidden.read_text(), own) if hidden.is_file() else Installed({}, {})
 
 
 def _npm(node: Path) -> list[str]:
