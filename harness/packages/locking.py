@@ -88,9 +88,8 @@ def find_environment(
     The environment records this.
     """
     if commit.committed > _LAST_SECOND:
-        return CommitCandidate(
-            commit, "0", None, InvalidReason.IMPOSSIBLE_DATE, impossible_date(_FIRST_UPLOADS, commit.committed)
-        )
+        why = f"{commit.sha[:12]}: {impossible_date(_FIRST_UPLOADS, commit.committed)}"
+        return CommitCandidate(commit, "0", None, InvalidReason.IMPOSSIBLE_DATE, why)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
         return _find_node_environment(git, commit, known, packages, cache)
     own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
