@@ -8,17 +8,17 @@ for each file; `-M` makes renames one entry with two paths.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 from models.errors import InfrastructureError
 from repos.git import Git
 
-_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%at%x00%ct%x00%B"
-_ARGUMENTS = ("log", "-z", "-M", "--raw", "--no-abbrev", "--numstat", f"--format={_FORMAT}")
+_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ad%x00%at%x00%ct%x00%B"
+_ARGUMENTS = ("log", "-z", "-M", "--raw", "--no-abbrev", "--numstat", "--date=raw", f"--format={_FORMAT}")
 _HEADER_FIELDS = 8
 _Entry = tuple[bytes, bytes | None, bool]  # path, old path, is a regular file
 _REGULAR_MODES = {b"100644", b"100755", b"000000"}
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")
+_ZONED = re.compile(r"([0-9]{1,12}) ([+-])([01][0-9]|2[0-3])([0-5][0-9])")
 _LATEST = (1 << 63) - 1
 """The last second that a clock of 64 bits can tell."""
 _LAST_WITH_DATE = 253_402_300_799
@@ -108,11 +108,22 @@ def parse_log(output: bytes) -> Iterator[LogRecord]:
 
 
 def _author_date(zoned: str, seconds: str) -> str | None:
-    """A date with its time zone as git prints it; in UTC where the time zone is none, None where there is no date."""
-    if _ISO.fullmatch(zoned):
-        return zoned
+    """A date in its own time zone; in UTC where the time zone is none, None where there is no date.
+
+    git would end with an error for a date whose local time is before 1970, and writes UTC as Z in some versions.
+    """
     moment = _seconds(seconds)
-    return None if moment is None or moment > _LAST_WITH_DATE else datetime.fromtimestamp(moment, UTC).isoformat()
+    if moment is None or moment > _LAST_WITH_DATE:
+        return None
+    match = _ZONED.fullmatch(zoned)
+    if match is None or int(match[1]) != moment:
+        return datetime.fromtimestamp(moment, UTC).isoformat()
+    offset = timedelta(hours=int(match[3]), minutes=int(match[4]))
+    zone = timezone(-offset if match[2] == "-" else offset)
+    try:
+        return datetime.fromtimestamp(moment, zone).isoformat()
+    except (OverflowError, ValueError):  # the local time is in the year 10000
+        return datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _seconds(text: str) -> int | None:

@@ -85,6 +85,7 @@ READABLE = {
     "a merged tag": {"more": b"mergetag object 1\n type commit\n tag x\n"},
     "unknown headers": {"more": b"x-y z\nfoo\nHG:extra a:b\n"},
     "two authors": {"author": b"author " + PERSON + b"\nauthor " + PERSON},
+    "1970 in the west": {"author": b"author" + NAME + b"0 -1400"},
     "1970": {"author": b"author" + NAME + b"0 +0000", "committer": b"committer" + NAME + b"0 +0000"},
 }
 
