@@ -12,29 +12,58 @@ _SHOWN = 8  # digits of an identity
 
 
 def earlier_identities(connection: Connection, campaign_id: str) -> Mapping[str, set[str]]:
-    """The identities (hashes) of each planner in a campaign besides the one that was worked with last."""
+    """The identities (hashes) of each planner in a campaign that another one took the place of.
+
+    That one has worked on an instance of theirs, and was worked with later. A planner may well have an identity for
+    each instance: these do not take each other's place.
+    """
+    shared = _shared(connection, campaign_id)
+    if not shared:
+        return {}
+    last = _last_worked_with(connection, campaign_id)
+    found: dict[str, set[str]] = {}
+    for planner, identities in shared:
+        newest = max(sorted(identities), key=lambda identity: last[planner, identity])
+        found.setdefault(planner, set()).update(identities - {newest})
+    return found
+
+
+def _shared(connection: Connection, campaign_id: str) -> list[tuple[str, set[str]]]:
+    """The identities on each instance on which a planner has several, with the planner."""
+    place = _TRAJECTORIES.c.planner, _TRAJECTORIES.c.instance_id
+    several = (
+        select(*place)
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
+        .group_by(*place)
+        .having(func.count(_TRAJECTORIES.c.planner_hash.distinct()) > 1)
+        .subquery()
+    )
+    query = (
+        select(*place, _TRAJECTORIES.c.planner_hash)
+        .join(several, (several.c.planner == place[0]) & (several.c.instance_id == place[1]))
+        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
+        .distinct()
+    )
+    found: dict[tuple[str, str], set[str]] = {}
+    for planner, instance, identity in connection.execute(query):
+        found.setdefault((planner, instance), set()).add(identity)
+    return [(planner, identities) for (planner, _), identities in sorted(found.items())]
+
+
+def _last_worked_with(connection: Connection, campaign_id: str) -> dict[tuple[str, str], datetime]:
+    """When each planner's identities last opened a trajectory, or ended an attempt."""
+    who = _TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash
+    opened = select(*who, func.max(_TRAJECTORIES.c.opened_at)).where(_TRAJECTORIES.c.campaign_id == campaign_id)
     ended = (
-        select(_TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash, func.max(_OUTCOMES.c.created_at).label("at"))
+        select(*who, func.max(_OUTCOMES.c.created_at))
         .join(_OUTCOMES, same_trajectory(_OUTCOMES))
         .where(_TRAJECTORIES.c.campaign_id == campaign_id)
-        .group_by(_TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash)
     )
-    opened = (
-        select(_TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash, func.max(_TRAJECTORIES.c.opened_at).label("at"))
-        .where(_TRAJECTORIES.c.campaign_id == campaign_id)
-        .group_by(_TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash)
-    )
-    last: dict[str, dict[str, datetime]] = {}
+    last: dict[tuple[str, str], datetime] = {}
     for query in (opened, ended):
-        for planner, identity, at in connection.execute(query):
-            known = last.setdefault(planner, {})
-            known[identity] = max(known.get(identity, at), at)
-    found = {}
-    for planner, times in last.items():
-        newest = max(sorted(times), key=times.__getitem__)
-        if earlier := times.keys() - {newest}:
-            found[planner] = earlier
-    return found
+        for planner, identity, at in connection.execute(query.group_by(*who)):
+            last[planner, identity] = max(last.get((planner, identity), at), at)
+    return last
 
 
 def counted(connection: Connection, campaign_id: str) -> tuple[ColumnElement[str], ColumnElement[bool]]:

@@ -231,3 +231,17 @@ def test_what_an_earlier_model_left_open_does_not_count_and_what_it_closed_is_to
     assert attempt is not None
     store.close_trajectory(again, attempt, OutcomeKind.PASSED)
     assert store.report("nightly").planners["student"].failed == 1
+
+
+def test_a_planner_with_an_identity_for_each_instance_has_one_line(store: RawStore) -> None:
+    keys = store.register_package(make_manifest(3))
+    campaign = store.register_campaign({"planners": ["gold"]})
+    store.start_run(campaign, "demo", "flow", [Path("lib")])
+    for number in range(3):
+        trajectory = store.open_trajectory(campaign, keys[f"lib-{number}"], "gold", f"patch {number}")
+        attempt = store.begin_attempt(trajectory)
+        assert attempt is not None
+        if number:
+            store.close_trajectory(trajectory, attempt, OutcomeKind.PASSED)
+    planners = store.report("demo").planners
+    assert {name: (each.passed, each.open) for name, each in planners.items()} == {"gold": (2, 1)}
