@@ -5,6 +5,7 @@ build. Those of candidates are found by the content of the whole tree only: any 
 in its build, and what it made must not be used for another tree.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -77,7 +78,8 @@ def _read(path: Path) -> Installation | None:
                 kind, _, inner = name.partition("/")
                 if kind in overlays and inner:
                     overlays[kind][inner] = (archive.read(name), False)
-        os.utime(path)
+        with contextlib.suppress(PermissionError):  # another user's: it is used, and removed sooner
+            os.utime(path)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, ValueError):
         return None
     return Installation(

@@ -52,16 +52,16 @@ def _shared(connection: Connection, campaign_id: str) -> list[tuple[str, set[str
 
 def _last_worked_with(connection: Connection, campaign_id: str) -> dict[tuple[str, str], datetime]:
     """When each planner's identities last opened a trajectory, or ended an attempt."""
-    who = _TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash
-    opened = select(*who, func.max(_TRAJECTORIES.c.opened_at)).where(_TRAJECTORIES.c.campaign_id == campaign_id)
+    columns = _TRAJECTORIES.c.planner, _TRAJECTORIES.c.planner_hash
+    opened = select(*columns, func.max(_TRAJECTORIES.c.opened_at)).where(_TRAJECTORIES.c.campaign_id == campaign_id)
     ended = (
-        select(*who, func.max(_OUTCOMES.c.created_at))
+        select(*columns, func.max(_OUTCOMES.c.created_at))
         .join(_OUTCOMES, same_trajectory(_OUTCOMES))
         .where(_TRAJECTORIES.c.campaign_id == campaign_id)
     )
     last: dict[tuple[str, str], datetime] = {}
     for query in (opened, ended):
-        for planner, identity, at in connection.execute(query.group_by(*who)):
+        for planner, identity, at in connection.execute(query.group_by(*columns)):
             last[planner, identity] = max(last.get((planner, identity), at), at)
     return last
 
