@@ -209,11 +209,17 @@ def clone(source: str, destination: Path) -> Git:
     return git
 
 
+_ADVICE = "fatal: Could not read from remote repository"
+"""Where git begins to guess at access rights, after the line that says what happened."""
+
+
 def _reason(stderr: str) -> str:
-    """Why git could not clone: its last line, or the first one for objects that it could not read."""
+    """Why git could not clone: its last line before general advice, or the first one for objects that it could not
+    read."""
     lines = [_printable(line).rstrip() for line in stderr.strip().splitlines()] or ["git printed nothing"]
     if not re.search(r"index-pack|corruption|unpack|not all|necessary objects", stderr):
-        return lines[-1]
+        advice = next((n for n, line in enumerate(lines) if line.startswith(_ADVICE)), len(lines))
+        return lines[max(advice - 1, 0)]
     first = next((line for line in lines if re.match(r"(?:remote: )?(?:error|fatal):", line)), lines[-1])
     return f"it is damaged ({first.removeprefix('remote: ')}); run `git fsck` in it"
 

@@ -7,6 +7,7 @@ import pytest
 
 from models.errors import RepositoryError
 from repos.clones import cached_clone
+from repos.git import clone
 
 
 def _git(place: Path, *arguments: str) -> None:
@@ -76,3 +77,11 @@ def test_what_is_no_repository_is_the_callers_mistake(tmp_path: Path, place: str
     _git(tmp_path / "empty", "init")
     with pytest.raises(RepositoryError), cached_clone(tmp_path / place, tmp_path / "cache"):
         pass
+
+
+def test_a_file_that_is_no_repository_is_named_with_what_git_found(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no repository\n")
+    with pytest.raises(RepositoryError) as raised:
+        clone(str(tmp_path / "notes.txt"), tmp_path / "clone")
+    assert "notes.txt" in str(raised.value)
+    assert "invalid gitfile" in str(raised.value)
