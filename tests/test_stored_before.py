@@ -28,6 +28,7 @@ from flows.training_steps import engine_steps
 from harness.packages import package as packages
 from harness.packages.package import read_package
 from harness.planners import GoldPlanner, NullPlanner
+from harness.runs import verdicts
 from host.settings import load_settings
 from models.curation_settings import CurationRequest, CurationSettings
 from models.protocols import Request
@@ -124,6 +125,13 @@ def run(stored: Path, name: str) -> CampaignReport:
     return campaign([stored / "corpus" / "spans"], ["gold", "null"], name, limit=1)
 
 
+@pytest.fixture
+def wheels_known(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheels' hashes, as the manifest has them: the wheels themselves are not in the archive."""
+    hashes = read_package(stored / "corpus" / "spans").manifest.wheels
+    monkeypatch.setattr(packages, "known_sha256", lambda wheel: hashes[wheel.name])
+
+
 @pytest.mark.parametrize("kind", ["raw", "curated"])
 def test_a_database_opens_at_the_newest_schema_and_keeps_its_rows(stored: Path, kind: DatabaseKind) -> None:
     before = rows(kind, migrated=False)
@@ -158,10 +166,9 @@ def test_the_same_campaign_is_done_already(stored: Path, prefect_engine: None, a
 
 
 def test_another_campaign_finds_every_answer_and_every_verdict(
-    stored: Path, prefect_engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+    stored: Path, wheels_known: None, prefect_engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hashes = read_package(stored / "corpus" / "spans").manifest.wheels
-    monkeypatch.setattr(packages, "known_sha256", lambda wheel: hashes[wheel.name])  # they are not in the archive
+    monkeypatch.setattr(verdicts, "JUDGE_VERSION", 2)  # that of the archive: a raised one is tested below
     monkeypatch.setenv("CRA_CAMPAIGN__STEP_TEST_SECONDS", "60")
     answers, before = sum(calls_of("before").values()), rows()
     report = run(stored, "other")
@@ -173,6 +180,18 @@ def test_another_campaign_finds_every_answer_and_every_verdict(
     assert (after["campaigns"], after["task_runs"]) == (before["campaigns"] + 1, before["task_runs"] + 2)
     same = ("blobs", "instances", "repo_packages", "validations")
     assert [after[name] for name in same] == [before[name] for name in same]
+
+
+def test_a_later_judge_takes_the_answers_and_reaches_its_own_verdicts(
+    stored: Path, wheels_known: None, prefect_engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRA_CAMPAIGN__STEP_TEST_SECONDS", "60")
+    answers, before = sum(calls_of("before").values()), rows()
+    report = run(stored, "judged-again")
+    assert report.planners["gold"].outcomes == {"environment-broken": 1}
+    assert asked == []
+    assert calls_of("judged-again") == {True: answers}
+    assert rows()["validations"] == before["validations"]
 
 
 @pytest.mark.parametrize("target", DATASETS)

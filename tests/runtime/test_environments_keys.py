@@ -266,7 +266,7 @@ def test_a_pin_that_cannot_hold_is_dropped_and_a_contradiction_is_explained() ->
     cutoff = date(2024, 5, 1) + timedelta(days=1)
     assert "pytest==8.1.0" in lock(replace(project, constraints=("pytest==8.1.0",)), python, cutoff).lock
     assert "pytest==8.2.0" in lock(replace(project, constraints=("pytest==99.0",)), python, cutoff).lock
-    with pytest.raises(EnvironmentFault, match=r"cannot be resolved: Because .*pytest"):
+    with pytest.raises(EnvironmentFault, match=r"cannot be resolved.*pytest>8.*pytest<8"):
         lock(replace(project, requires=("pytest>8", "pytest<8")), python, cutoff)
 
 
