@@ -26,6 +26,21 @@ class CandidateTier(StrEnum):
     LEXICAL = "lexical"  # its identifiers and path share words with the task
 
 
+class Relevance(StrEnum):
+    """What a file is to a task."""
+
+    RELEVANT = "relevant"  # will have to change
+    SUPPORTING = "supporting"  # has to be read
+    IRRELEVANT = "irrelevant"
+
+
+class RelevanceEstimate(Frozen):
+    """Calibrated probabilities of what a file is to a task; that it is irrelevant has the rest."""
+
+    relevant: float = Field(ge=0, le=1)
+    supporting: float = Field(ge=0, le=1)
+
+
 class Candidate(Frozen):
     """A file that may matter, with the reason; `outline` lists its symbols for a judge."""
 
@@ -34,14 +49,8 @@ class Candidate(Frozen):
     tier: CandidateTier
     reason: str
     outline: str = ""
-
-
-class Relevance(StrEnum):
-    """What a file is to a task."""
-
-    RELEVANT = "relevant"  # will have to change
-    SUPPORTING = "supporting"  # has to be read
-    IRRELEVANT = "irrelevant"
+    rank: int = Field(default=0, ge=0, description="place among all candidates of the task, from 1; 0 if unknown")
+    estimate: RelevanceEstimate | None = Field(default=None, description="by the relevance classifier, if it ran")
 
 
 class FileJudgement(Frozen):

@@ -196,7 +196,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (RenameFile, "kind path new_path"),
     (SearchReplace, "kind path search replace"),
     (SymbolEdit, "kind path symbol op body"),
-    (Candidate, "path score tier reason outline"),
+    (Candidate, "path score tier reason outline rank estimate"),
     (ContextFile, "path relevance text whole tokens reason symbols"),
     (ContextPackage, "files left_out tokens budget"),
     (FileJudgement, "path relevance reason"),

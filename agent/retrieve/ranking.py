@@ -39,7 +39,8 @@ def rank(
             Candidate(path=file.path, score=round(chances[number], 6), tier=tier, reason=reason, outline=outline)
         )
     least = candidates[-1].score if candidates else 1.0
-    return candidates + other_files(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
+    candidates += other_files(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
+    return [each.model_copy(update={"rank": place}) for place, each in enumerate(candidates, start=1)]
 
 
 def weighed(query: Query, corpus: Corpus, weights: Mapping[str, float] = WEIGHTS) -> tuple[Signals, list[float]]:

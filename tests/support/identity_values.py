@@ -89,7 +89,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "requests": {
         "task_analysis": "66bfb4f8acb84e4ce9473d93f69e083f",
-        "scope": "c48e5a9e44958b63d45bdf5a747943ae",
+        "scope": "4db7a3e869dbc784d1a00553348efd3d",
         "precision": "b2199ef5751e0d9e37f7e4074bfde83f",
         "meta_plan": "2221a8d4cb707264acc7aa0169586b33",
         "part_plan": "35de7e23be2133076d9d50dd86ec301f",
