@@ -20,7 +20,11 @@ def read_answer(kind: type[M], text: str, required: str) -> M:
 
     Raises PlanError, one line, for bad JSON and a wrong shape.
     """
-    value = _json_object(text, kind.__name__)
+    return as_answer(kind, read_object(text, kind.__name__), required)
+
+
+def as_answer(kind: type[M], value: dict[str, Any], required: str) -> M:
+    """`read_answer`, of an object that is parsed already."""
     if required not in value:
         raise PlanError(f"not a {kind.__name__}: {required}: Field required, though it may be empty")
     try:
@@ -33,8 +37,11 @@ def read_answer(kind: type[M], text: str, required: str) -> M:
         raise PlanError(_one_line(f"not a {kind.__name__}: {place}: {message}{more}")) from error
 
 
-def _json_object(text: str, what: str) -> dict[str, Any]:
-    """The one JSON object of an answer: the whole text, the one in a fence, or the one in the prose."""
+def read_object(text: str, what: str) -> dict[str, Any]:
+    """The one JSON object of an answer: the whole text, the one in a fence, or the one in the prose.
+
+    Raises PlanError, which names `what` was expected, for none, several, bad JSON and a key that appears twice.
+    """
     stripped = text.strip()
     if stripped.startswith("{") and stripped.endswith("}"):
         candidates = [stripped]

@@ -8,6 +8,7 @@ from agent.prompts import REVISION, answer_schema, render
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
+from models.judging import QuestionForm
 from models.protocols import JUDGING_STAGES, Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS
 
@@ -41,8 +42,10 @@ class ModelPlanner:
         temperature: float = 0.0,
         seed: int = 0,
         edit_format: EditFormat | None = None,
+        question_form: QuestionForm | None = None,
     ) -> None:
         self.name = name
+        self.question_form = question_form or QuestionForm()
         self.plans = name != NO_PLAN
         self.edit_format = edit_format or models.edit_format(Stage.CODE)
         self.temperature = temperature
@@ -51,14 +54,17 @@ class ModelPlanner:
 
     @property
     def identity(self) -> str:
-        """Hash of the models, the templates and the edit format; temperature and seed are per trajectory."""
-        text = "\0".join((_VERSION, self.name, self.edit_format.value, REVISION, self._models.identity))
+        """Hash of the models, the templates, the edit format and the form of questions; temperature and seed are per
+        trajectory."""
+        forms = self.edit_format.value, self.question_form.identity
+        text = "\0".join((_VERSION, self.name, *forms, REVISION, self._models.identity))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def judging_identity(self) -> str:
         """Identity of the judging stages: equal for planners of other names and edit formats with the same models."""
-        return hashlib.sha256("\0".join((_VERSION, REVISION, self._models.identity)).encode()).hexdigest()
+        parts = (_VERSION, REVISION, self._models.identity, self.question_form.identity)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def max_prompt_tokens(self, stage: Stage) -> int:
         """Most tokens of a prompt of this stage."""

@@ -9,7 +9,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from agent.prompts.schemas import answer_schema
-from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
+from agent.retrieve.judgements import (
+    form_of,
+    parse_precision,
+    parse_scope,
+    parse_task_analysis,
+    precision_classes,
+    scope_classes,
+)
 from models.context import (
     Candidate,
     CandidateTier,
@@ -23,6 +30,7 @@ from models.context import (
 )
 from models.errors import EvaluationError, PlanError
 from models.evaluation import EvaluationItem
+from models.judging import AnswerForm
 from models.plans import Frozen
 from models.protocols import Request, Stage, Task
 from models.training import TrainingTarget
@@ -102,6 +110,7 @@ def schema_of(item: EvaluationItem, tokens: int) -> dict[str, Any] | None:
         task=Task(text="", repository=item.repository, base=item.commit),
         candidates=_candidates(item) if item.stage is Stage.SCOPE else (),
         outlines=_outlines(item) if item.stage is Stage.PRECISION else (),
+        answers=_form(item) if item.stage in (Stage.SCOPE, Stage.PRECISION) else AnswerForm.PATHS,
     )
     return answer_schema(request, tokens)
 
@@ -150,6 +159,7 @@ def _read(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str] | Non
 
 
 def _labels(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str]:
+    """The class of each thing that was shown: by its names, or by its number where the question is answered so."""
     if item.stage is Stage.SCOPE:
         return {(file.path,): file.relevance.value for file in parse_scope(answer, _candidates(item))}
     if item.stage is Stage.PRECISION:
@@ -158,22 +168,36 @@ def _labels(item: EvaluationItem, answer: str) -> dict[tuple[str, ...], str]:
 
 
 def _candidates(item: EvaluationItem) -> tuple[Candidate, ...]:
-    """The candidates that were shown: gold judges all of them."""
-    paths = _gold(item, ScopeJudgement).files
+    """The candidates that were shown, all of which gold judges; a number stands for a path that its answer lacks."""
+    numbered = _form(item) is AnswerForm.LETTERS
+    paths = _numbers(scope_classes(item.expected)) if numbered else list(_gold(item, ScopeJudgement).files)
     return tuple(Candidate(path=path, score=0.0, tier=CandidateTier.LEXICAL, reason="") for path in paths)
 
 
 def _outlines(item: EvaluationItem) -> tuple[FileOutline, ...]:
-    """The outlines that were shown: gold judges every symbol."""
+    """The outlines that were shown, in all of which gold judges every symbol; numbers as in `_candidates`."""
+    if _form(item) is AnswerForm.LETTERS:
+        shown = {"": _numbers(precision_classes(item.expected))}
+    else:
+        shown = {path: list(uses) for path, uses in _gold(item, PrecisionJudgement).symbols.items()}
 
     def outlined(names: Sequence[str]) -> tuple[SymbolOutline, ...]:
         return tuple(SymbolOutline(name=name, kind="", signature="") for name in names)
 
-    shown = _gold(item, PrecisionJudgement).symbols
     return tuple(
-        FileOutline(path=path, relevance=Relevance.RELEVANT, symbols=outlined(list(names)))
-        for path, names in shown.items()
+        FileOutline(path=path, relevance=Relevance.RELEVANT, symbols=outlined(names)) for path, names in shown.items()
     )
+
+
+def _form(item: EvaluationItem) -> AnswerForm:
+    try:
+        return form_of(item.expected)
+    except PlanError as error:
+        raise _bad_gold(item, "JSON object") from error
+
+
+def _numbers(classes: Sequence[object]) -> list[str]:
+    return [str(number) for number in range(1, len(classes) + 1)]
 
 
 G = TypeVar("G", TaskAnalysis, ScopeJudgement, PrecisionJudgement)
@@ -183,6 +207,8 @@ def _gold(item: EvaluationItem, kind: type[G]) -> G:
     try:
         return kind.model_validate_json(item.expected)
     except ValueError as error:
-        raise EvaluationError(
-            f"item {item.id[:12]}: gold's answer is no {kind.__name__}; build the set again"
-        ) from error
+        raise _bad_gold(item, kind.__name__) from error
+
+
+def _bad_gold(item: EvaluationItem, wanted: str) -> EvaluationError:
+    return EvaluationError(f"item {item.id[:12]}: gold's answer is no {wanted}; build the set again")

@@ -33,6 +33,11 @@ class Relevance(StrEnum):
     SUPPORTING = "supporting"  # has to be read
     IRRELEVANT = "irrelevant"
 
+    @property
+    def letter(self) -> str:
+        """The class in an answer by number: R, S or I."""
+        return self.value[0].upper()
+
 
 class RelevanceEstimate(Frozen):
     """Calibrated probabilities of what a file is to a task; that it is irrelevant has the rest."""
@@ -62,7 +67,7 @@ class FileJudgement(Frozen):
 
 
 class ScopeJudgement(Frozen):
-    """The scope stage's answer to one batch of candidates: by path, so that no file can be judged twice."""
+    """The scope stage's answer by path, so that no file can be judged twice."""
 
     files: dict[str, Relevance] = Field(default_factory=dict)
 
@@ -75,6 +80,11 @@ class SymbolUse(StrEnum):
     TYPE_CONTEXT = "type_context"  # its signature and docstring are enough
     EXCLUDED = "excluded"
 
+    @property
+    def letter(self) -> str:
+        """The class in an answer by number: P, S, T or E."""
+        return self.value[0].upper()
+
 
 class SymbolOutline(Frozen):
     """A symbol as the precision stage sees it."""
@@ -84,14 +94,19 @@ class SymbolOutline(Frozen):
     signature: str
     doc: str = Field(default="", description="first line of its docstring")
     tokens: int = Field(default=0, description="tokens of its whole text")
+    rank: int = Field(default=0, ge=0, description="place among its file's symbols, from 1; 0 if unknown")
 
 
 class FileOutline(Frozen):
-    """A file that scope kept, by its symbols in source order."""
+    """A file that scope kept, by its symbols in source order, with what the ranking of files knows of it."""
 
     path: str
     relevance: Relevance
     symbols: tuple[SymbolOutline, ...]
+    rank: int = Field(default=0, ge=0, description="as of the candidate")
+    score: float = Field(default=0.0, ge=0, description="as of the candidate")
+    estimate: RelevanceEstimate | None = Field(default=None, description="as of the candidate")
+    total_symbols: int = Field(default=0, ge=0, description="symbols of the whole file; 0 if unknown")
 
 
 class SymbolJudgement(Frozen):
@@ -103,7 +118,7 @@ class SymbolJudgement(Frozen):
 
 
 class PrecisionJudgement(Frozen):
-    """The precision stage's answer to one batch of files: by path, then by symbol."""
+    """The precision stage's answer by path, then by symbol."""
 
     symbols: dict[str, dict[str, SymbolUse]] = Field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from models.edits import EditFormat
+from models.judging import QuestionForm
 from models.plans import Frozen
 from models.protocols import Stage
 from models.tokens import THINKING_TOKENS
@@ -64,6 +65,9 @@ class Endpoint(Frozen):
     max_wait: float = Field(60.0, gt=0, description="most seconds between attempts; fail if asked to wait longer")
     price: Price = Field(default_factory=Price, description="prices, for the cost of a run and its cap")
     edit_format: EditFormat = Field(EditFormat.SEARCH_REPLACE, description="how this model writes changes to code")
+    questions: QuestionForm = Field(
+        default_factory=QuestionForm, description="how this model is asked to judge files and symbols, if it reasons"
+    )
     answer_tokens: int | None = Field(None, ge=64, description="tokens of an answer at most; unset: what a stage needs")
     thinking: bool | None = Field(None, description="switch thinking on or off; unset: as the server has it")
     thinking_tokens: int = Field(
@@ -161,6 +165,11 @@ class ModelSettings(Frozen):
                 f"models.endpoints.{EMBEDDED} is the model inside the process; give {own.url} another name"
             )
         return self
+
+    @property
+    def question_form(self) -> QuestionForm:
+        """How files and symbols are asked about: as suits the student, who is trained on all answers."""
+        return self.endpoint(self.roles.reasoning).questions
 
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint of that name; the embedded one need not be configured."""

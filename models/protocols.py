@@ -10,6 +10,7 @@ from pydantic import Field
 
 from models.context import Candidate, ContextPackage, FileOutline, TaskAnalysis
 from models.edits import Edit, EditFormat, EditResult
+from models.judging import AnswerForm, QuestionForm, Slice
 from models.plans import Frozen, MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult
 from models.suite import SuiteReport
 
@@ -49,7 +50,8 @@ class SourceFile(Frozen):
 class Request(Frozen):
     """One question to a planner. Which fields are set follows from the stage:
 
-    task_analysis: task, overview; scope: + analysis, candidates; precision: + analysis, outlines;
+    task_analysis: task, overview; scope: + analysis, candidates, answers, shown; precision: + analysis, outlines,
+    answers, shown;
     meta_plan: task, context; part_plan and test_plan: + meta, part, changes; code: + meta, part, plan, step, files,
     edit_format; adjustment: + meta, part, results, changes (the patch so far). A second attempt brings `failure`:
     what was wrong with the first.
@@ -61,6 +63,8 @@ class Request(Frozen):
     analysis: TaskAnalysis | None = None
     candidates: tuple[Candidate, ...] = ()
     outlines: tuple[FileOutline, ...] = ()
+    answers: AnswerForm = AnswerForm.PATHS
+    shown: Slice | None = None
     context: ContextPackage | None = None
     meta: MetaPlan | None = None
     part: MetaPlanPart | None = None
@@ -114,6 +118,11 @@ class Planner(Protocol):
     @property
     def edit_format(self) -> EditFormat:
         """The format in which the code stage writes changes inside files."""
+        ...
+
+    @property
+    def question_form(self) -> QuestionForm:
+        """How it is asked to judge files and symbols."""
         ...
 
     @property

@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from agent.edits.format import INFO_STRINGS
+from agent.prompts.evidence import evidence, found_by, place_in_all, rank_among
 from agent.prompts.shorten import one_line, shorten
 from agent.retrieve import elide
 from models.chat import Message
 from models.context import ContextPackage
+from models.judging import AnswerForm
 from models.plans import Action, Target
 from models.protocols import Request, SourceFile, Stage
 
@@ -75,6 +77,7 @@ def _messages(request: Request, elided: bool) -> tuple[Message, ...]:
         return elide(file.text, file.path, named, ()) if elided and named else file.text
 
     values = {"request": request, "hidden": _hidden(request), "shown": shown, "between": _BETWEEN}
+    values["numbered"] = request.answers is AnswerForm.LETTERS
     # The system message contains no text of the task or the repository, so the first mark is the template's.
     system, _, user = _template(request.stage).render(values).partition(_BETWEEN)
     return Message(role="system", content=_tidy(system)), Message(role="user", content=_tidy(user))
@@ -94,6 +97,9 @@ def _template(stage: Stage) -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"fenced": fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
+    environment.filters |= {
+        "evidence": evidence, "found_by": found_by, "place_in_all": place_in_all, "rank_among": rank_among,
+    }  # fmt: skip
     return environment.get_template(f"{stage.value}.jinja")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.context import Relevance, SymbolUse
+from models.judging import AnswerForm
 from models.plans import Action, Verdict
 from models.protocols import Request, Stage
 
@@ -72,11 +73,19 @@ class _Shapes:
     def short(self) -> Schema:
         return {"type": "string", "maxLength": self.bounds.short}
 
+    def numbered(self, items: int, letters: list[str]) -> Schema:
+        return _object(**{str(number): _one_of(letters) for number in range(1, items + 1)})
+
     def scope(self) -> Schema:
+        if self.request.answers is AnswerForm.LETTERS:
+            return self.numbered(len(self.request.candidates), [each.letter for each in Relevance])
         relevance = _one_of([each.value for each in Relevance])
         return _object(files=_object(**{candidate.path: relevance for candidate in self.request.candidates}))
 
     def precision(self) -> Schema:
+        if self.request.answers is AnswerForm.LETTERS:
+            shown = sum(len(outline.symbols) for outline in self.request.outlines)
+            return self.numbered(shown, [use.letter for use in SymbolUse])
         use = _one_of([use.value for use in SymbolUse])
         files = {each.path: _object(**{symbol.name: use for symbol in each.symbols}) for each in self.request.outlines}
         return _object(symbols=_object(**files))

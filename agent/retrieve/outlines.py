@@ -1,8 +1,8 @@
 """Outlines of files by their symbols: as a short text for a judge of files, as records for a judge of symbols."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from models.context import FileJudgement, FileOutline, Relevance, SymbolOutline
+from models.context import Candidate, FileOutline, Relevance, SymbolOutline
 from repos.index import IndexedFile, RepositoryIndex
 from repos.index.symbols import SymbolKind
 
@@ -34,17 +34,22 @@ def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
 
 
 def file_outlines(
-    index: RepositoryIndex, judged: Sequence[FileJudgement], count: Callable[[str], int]
+    index: RepositoryIndex,
+    kept: Sequence[tuple[Candidate, Relevance]],
+    ranks: Mapping[tuple[str, str], int],
+    count: Callable[[str], int],
 ) -> list[FileOutline]:
-    """The outlines of the files kept by scope, in their order; `count` gives the tokens of a text.
+    """The outlines of the files kept by scope, in their order.
 
-    A file that is not in the index, or has no symbols, has none.
+    `ranks` are places of symbols in their file by path and name, from 1; `count` gives the tokens of a text. A file
+    that is not in the index, or has no symbols, has none.
     """
     outlines = []
-    for judgement in judged:
-        if judgement.relevance is Relevance.IRRELEVANT or judgement.path not in index:
+    for candidate, relevance in kept:
+        path = candidate.path
+        if relevance is Relevance.IRRELEVANT or path not in index:
             continue
-        file = index.file(judgement.path)
+        file = index.file(path)
         symbols = tuple(
             SymbolOutline(
                 name=symbol.name,
@@ -52,11 +57,22 @@ def file_outlines(
                 signature=symbol.signature,
                 doc=symbol.doc.partition(". ")[0][:_WIDEST],
                 tokens=count(file.text_of(symbol)),
+                rank=ranks.get((path, symbol.name), 0),
             )
             for symbol in file.symbols
         )
         if symbols:
-            outlines.append(FileOutline(path=judgement.path, relevance=judgement.relevance, symbols=symbols))
+            outlines.append(
+                FileOutline(
+                    path=path,
+                    relevance=relevance,
+                    symbols=symbols,
+                    rank=candidate.rank,
+                    score=candidate.score,
+                    estimate=candidate.estimate,
+                    total_symbols=len(symbols),
+                )
+            )
     return outlines
 
 

@@ -6,13 +6,12 @@ The deterministic ranking proposes, the planner judges. Where it does not judge,
 ranking is used; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from agent.asking import Asker, Unanswered
 from agent.retrieve import assemble, default_scope, file_outlines, rank, rank_symbols
+from agent.retrieve.batches import FRAMING, file_questions, symbol_questions
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
     Candidate,
@@ -22,24 +21,16 @@ from models.context import (
     FileOutline,
     Relevance,
     SymbolJudgement,
-    SymbolOutline,
     TaskAnalysis,
 )
 from models.errors import PromptTooLong
+from models.judging import Slice
 from models.protocols import Planner, Recorder, Request, Stage, Task
 from repos.index import RepositoryIndex
 
-T = TypeVar("T")
-
 JUDGED = 30
 """Candidates shown to a judge, best first."""
-MOST_BATCHES = 4
-"""Most questions of a retrieval stage, retries not counted; items after them keep their rank."""
 OVERVIEW_CHARS = 6000
-SPACING = 8
-"""Tokens that an item of an answer may have in addition to its words: optional white space."""
-FRAMING = 0.25
-"""Share of the smallest prompt reserved in planning and coding for instructions, plan, step and failure."""
 _READERS = (Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.CODE)
 
 
@@ -67,8 +58,7 @@ class Retrieval:
         analysis = self.analyse() if self.planner.judges else None
         candidates = rank(self.task.text, self.index, analysis if self.planner.guides_ranking else None)
         kept = self.scope(analysis, candidates[:JUDGED])
-        judged = [FileJudgement(path=c.path, relevance=relevance, reason=c.reason) for c, relevance in kept]
-        symbols = self.precision(analysis, judged)
+        symbols = self.precision(analysis, kept)
         package = assemble(self.index, kept, symbols, context_budget(self.planner), self.planner.count)
         for left in package.left_out:
             self.recorder.decision(Stage.PRECISION, left.path, "left-out", left.reason)
@@ -90,10 +80,8 @@ class Retrieval:
         by_rank = {each.path: each for each in default_scope(candidates)}
         judged: dict[str, FileJudgement] = {}
         if self.planner.judges:
-            for batch in self._first_batches(
-                candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _answered, Stage.SCOPE
-            ):
-                judged |= self._judge_files(analysis, batch)
+            for batch, shown in file_questions(self.task.text, candidates, self.planner):
+                judged |= self._judge_files(analysis, batch, shown)
         kept = []
         for candidate in candidates:
             judgement = judged.get(candidate.path, by_rank[candidate.path])
@@ -113,35 +101,47 @@ class Retrieval:
                 kept.append((candidate, judgement.relevance))
         return sorted(kept, key=lambda pair: pair[1] is not Relevance.RELEVANT)
 
-    def _judge_files(self, analysis: TaskAnalysis | None, batch: Sequence[Candidate]) -> dict[str, FileJudgement]:
-        request = Request(stage=Stage.SCOPE, task=self.task, analysis=analysis, candidates=tuple(batch))
+    def _judge_files(
+        self, analysis: TaskAnalysis | None, batch: Sequence[Candidate], shown: Slice
+    ) -> dict[str, FileJudgement]:
+        form = self.planner.question_form.answers
+        request = Request(
+            stage=Stage.SCOPE, task=self.task, analysis=analysis, candidates=tuple(batch), answers=form, shown=shown
+        )
         try:
-            return {each.path: each for each in self._asker.ask(request, lambda text: parse_scope(text, batch))}
+            return {each.path: each for each in self._asker.ask(request, lambda text: parse_scope(text, batch, form))}
         except (Unanswered, PromptTooLong) as unanswered:
             self.recorder.decision(Stage.SCOPE, batch[0].path, "unanswered", str(unanswered))
             return {}
 
-    def precision(self, analysis: TaskAnalysis | None, files: Sequence[FileJudgement]) -> list[SymbolJudgement]:
+    def precision(
+        self, analysis: TaskAnalysis | None, kept: Sequence[tuple[Candidate, Relevance]]
+    ) -> list[SymbolJudgement]:
         """A judgement for each symbol of the files kept, by the planner or by rank."""
-        found = {
-            (each.path, each.symbol): each
-            for file in files
-            for each in rank_symbols(self.task.text, self.index, file.path)
-        }
+        found: dict[tuple[str, str], SymbolJudgement] = {}
+        ranks: dict[tuple[str, str], int] = {}
+        for candidate, _ in kept:
+            for place, each in enumerate(rank_symbols(self.task.text, self.index, candidate.path), start=1):
+                found[each.path, each.symbol] = each
+                ranks[each.path, each.symbol] = place
         if self.planner.judges:
-            outlines = file_outlines(self.index, files, self.planner.count)
-            symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
-            for batch in self._first_batches(symbols, _shown_of, _answered_of, Stage.PRECISION):
-                judged = self._judge_symbols(analysis, _regrouped(batch))
+            outlines = file_outlines(self.index, kept, ranks, self.planner.count)
+            for batch, shown in symbol_questions(self.task.text, outlines, self.planner):
+                judged = self._judge_symbols(analysis, batch, shown)
                 for each in judged:
                     self.recorder.decision(Stage.PRECISION, f"{each.path} :: {each.symbol}", each.use.value, "judge")
                 found |= {(each.path, each.symbol): each for each in judged}
         return list(found.values())
 
-    def _judge_symbols(self, analysis: TaskAnalysis | None, batch: Sequence[FileOutline]) -> list[SymbolJudgement]:
-        request = Request(stage=Stage.PRECISION, task=self.task, analysis=analysis, outlines=tuple(batch))
+    def _judge_symbols(
+        self, analysis: TaskAnalysis | None, batch: Sequence[FileOutline], shown: Slice
+    ) -> list[SymbolJudgement]:
+        form = self.planner.question_form.answers
+        request = Request(
+            stage=Stage.PRECISION, task=self.task, analysis=analysis, outlines=tuple(batch), answers=form, shown=shown
+        )
         try:
-            return self._asker.ask(request, lambda text: parse_precision(text, batch))
+            return self._asker.ask(request, lambda text: parse_precision(text, batch, form))
         except (Unanswered, PromptTooLong) as unanswered:
             self.recorder.decision(Stage.PRECISION, batch[0].path, "unanswered", str(unanswered))
             return []
@@ -149,53 +149,3 @@ class Retrieval:
     @property
     def _asker(self) -> Asker:
         return Asker(self.planner, self.recorder)
-
-    def _first_batches(
-        self, items: Sequence[T], shown: Callable[[T], str], answered: Callable[[T], str], stage: Stage
-    ) -> Iterator[list[T]]:
-        return islice(self._batches(items, shown, answered, stage), MOST_BATCHES)
-
-    def _batches(
-        self, items: Sequence[T], shown: Callable[[T], str], answered: Callable[[T], str], stage: Stage
-    ) -> Iterator[list[T]]:
-        """Items in order, as many per batch as fit the stage's budget, both to be shown and to be answered."""
-        count = self.planner.count
-        most_shown = int(self.planner.max_prompt_tokens(stage) * (1 - FRAMING)) - count(self.task.text)
-        most_answered = int(self.planner.max_output_tokens(stage) * (1 - FRAMING))
-        batch: list[T] = []
-        to_show = to_say = 0
-        for item in items:
-            shows, says = count(shown(item)), count(answered(item)) + SPACING
-            if batch and (to_show + shows > most_shown or to_say + says > most_answered):
-                yield batch
-                batch, to_show, to_say = [], 0, 0
-            batch.append(item)
-            to_show += shows
-            to_say += says
-        if batch:
-            yield batch
-
-
-def _answered(candidate: Candidate) -> str:
-    """The longest judgement of a candidate."""
-    return f'"{candidate.path}": "supporting"'
-
-
-def _shown_of(item: tuple[FileOutline, SymbolOutline]) -> str:
-    _, symbol = item
-    return f"- `{symbol.name}` ({symbol.kind}, {symbol.tokens} tokens): {symbol.doc}\n  {symbol.signature}"
-
-
-def _answered_of(item: tuple[FileOutline, SymbolOutline]) -> str:
-    outline, symbol = item
-    return f'"{outline.path}" "{symbol.name}": "type_context"'
-
-
-def _regrouped(batch: Sequence[tuple[FileOutline, SymbolOutline]]) -> list[FileOutline]:
-    """Outlines that contain only the symbols of a batch."""
-    outlines = dict.fromkeys(outline.path for outline, _ in batch)
-    by_path = {outline.path: outline for outline, _ in batch}
-    return [
-        by_path[path].model_copy(update={"symbols": tuple(s for outline, s in batch if outline.path == path)})
-        for path in outlines
-    ]

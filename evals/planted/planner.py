@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agent.edits.format import format_edits
 from harness.planners import GoldPlanner
 from models.edits import Edit, EditFormat
+from models.judging import QuestionForm
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
 from models.tokens import estimate_tokens
@@ -94,6 +95,7 @@ class PlantedPlanner:
     name: str = "planted"
     identity: str = "planted"
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
+    question_form: QuestionForm = field(default_factory=QuestionForm)
     judges: bool = False
     guides_ranking: bool = False
     plans: bool = True

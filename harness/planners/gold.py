@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from agent.edits.format import format_edits
+from agent.retrieve.judgements import write_precision, write_scope
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.confine import contradicts, hunks_in, import_hunks, with_helpers
 from harness.planners.gold_judgements import GoldJudge
@@ -16,6 +17,7 @@ from harness.planners.rewrite import recreate, rewrite
 from models.chat import prompt_text
 from models.control import control_tokens, marked
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
+from models.judging import QuestionForm
 from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE, WINDOWS, estimate_tokens
@@ -58,11 +60,17 @@ class GoldPlanner:
     plans = True
 
     def __init__(
-        self, gold: GoldPatch, edit_format: EditFormat, windows: Mapping[Stage, int] = MappingProxyType({})
+        self,
+        gold: GoldPatch,
+        edit_format: EditFormat,
+        windows: Mapping[Stage, int] = MappingProxyType({}),
+        question_form: QuestionForm | None = None,
     ) -> None:
-        """`windows` are those of the models to be trained on the prompts, where they differ from the stages' own."""
+        """`windows` are those of the models to be trained on the prompts, where they differ from the stages' own;
+        `question_form` is theirs as well."""
         self.gold = gold
         self.edit_format = edit_format
+        self.question_form = question_form or QuestionForm()
         self._windows = {stage: windows.get(stage, tokens) for stage, tokens in WINDOWS.items()}
         self.plan: GoldPlan = derive_plan(gold)
         self._own_work = _own_work(self.plan)
@@ -73,11 +81,13 @@ class GoldPlanner:
 
     @property
     def identity(self) -> str:
-        """Hash of the gold patch, the edit format, the templates, the windows and the version of this planner."""
+        """Hash of the gold patch, the edit format, the templates, the windows, the form of questions and the version of
+        this planner."""
         from agent.prompts import REVISION
 
         windows = [f"{stage.value}={tokens}" for stage, tokens in self._windows.items() if tokens != WINDOWS[stage]]
-        text = "\0".join((_VERSION, self.edit_format.value, REVISION, self.gold.identity, *windows))
+        forms = self.edit_format.value, self.question_form.identity
+        text = "\0".join((_VERSION, *forms, REVISION, self.gold.identity, *windows))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     def max_prompt_tokens(self, stage: Stage) -> int:
@@ -112,9 +122,9 @@ class GoldPlanner:
             case Stage.TASK_ANALYSIS:
                 return self._judge.analysis(request.task.text).model_dump_json(indent=2)
             case Stage.SCOPE:
-                return self._judge.scope(request.candidates).model_dump_json(indent=2)
+                return write_scope(self._judge.scope(request.candidates).files, request.answers)
             case Stage.PRECISION:
-                return self._judge.precision(request.outlines).model_dump_json(indent=2)
+                return write_precision(self._judge.precision(request.outlines).symbols, request.answers)
             case Stage.META_PLAN:
                 return self.plan.meta.model_dump_json(indent=2)
             case Stage.PART_PLAN:

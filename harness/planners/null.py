@@ -1,6 +1,7 @@
 """The null planner: its empty plan shows the test results of an unchanged tree."""
 
 from models.edits import EditFormat
+from models.judging import QuestionForm
 from models.plans import MetaPlan
 from models.protocols import Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
@@ -12,6 +13,7 @@ class NullPlanner:
     name = "null"
     identity = "null-1"
     edit_format = EditFormat.SEARCH_REPLACE
+    question_form = QuestionForm()
     judges = False
     guides_ranking = False
     plans = True

@@ -52,8 +52,11 @@ class PlannerKind:
 
 
 def _gold(inputs: PlannerInputs) -> Planner:
-    windows = inputs.pool.models.windows if inputs.pool else {}
-    return GoldPlanner(inputs.gold(), inputs.edit_format or EditFormat.SEARCH_REPLACE, windows)
+    edit_format = inputs.edit_format or EditFormat.SEARCH_REPLACE
+    if inputs.pool is None:
+        return GoldPlanner(inputs.gold(), edit_format)
+    models = inputs.pool.models
+    return GoldPlanner(inputs.gold(), edit_format, models.windows, models.question_form)
 
 
 def _model(name: str, team: ModelTeam, *, plans: bool = True) -> PlannerKind:

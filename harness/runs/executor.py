@@ -12,6 +12,7 @@ from typing import Protocol
 from harness.planners.registry import TEAMS
 from harness.runs.solving import FullCheck
 from models.edits import EditFormat
+from models.judging import QuestionForm
 from models.outcomes import Validation
 from models.protocols import JUDGING_STAGES, Answer, Planner, Request, Stage
 from models.suite import SuiteReport
@@ -128,6 +129,11 @@ class PlannerProxy:
     def edit_format(self) -> EditFormat:
         """The wrapped planner's edit format."""
         return self.planner.edit_format
+
+    @property
+    def question_form(self) -> QuestionForm:
+        """How the wrapped planner is asked to judge."""
+        return self.planner.question_form
 
     @property
     def judges(self) -> bool:

@@ -56,10 +56,11 @@ class ModelPool:
         return max((self.models.endpoint(name).concurrency for name in names), default=0)
 
     def planner(self, name: str, edit_format: EditFormat | None, temperature: float, seed: int) -> Planner:
-        """A model planner; without an edit format it uses that of its coder's endpoint."""
+        """A model planner; without an edit format it uses that of its coder's endpoint. It is asked to judge as the
+        student is, who is trained on its answers."""
         from agent.planner import ModelPlanner
 
-        return ModelPlanner(name, self.router(name), temperature, seed, edit_format)
+        return ModelPlanner(name, self.router(name), temperature, seed, edit_format, self.models.question_form)
 
 
 def seed_of(instance: str, sample: int) -> int:

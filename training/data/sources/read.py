@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
+from models.errors import PlanError
 from models.protocols import JUDGING_STAGES, Stage
 from models.training import Pair, Preference, TrainingTarget
 from store.database import reading
@@ -134,7 +135,11 @@ def _pairs(
             dropped[UNREADABLE] += 1
             continue
         if call.stage in JUDGING_STAGES and not known_by_gold(call.run):
-            share = worth(call.stage, answer, texts[call.request], wanted[call.run.instance_key])
+            try:
+                share = worth(call.stage, answer, texts[call.request], wanted[call.run.instance_key])
+            except PlanError:  # it judges what was not shown
+                dropped[UNREADABLE] += 1
+                continue
         if share is None:
             dropped[MISSED] += 1
             continue
@@ -160,11 +165,12 @@ def _wanted(connection: "Connection", judged: Sequence[Call], runs: Sequence[Clo
         for call in judged
         if call.stage in JUDGING_STAGES and not known_by_gold(call.run)
     }
-    gold: dict[str, list[tuple[Stage, str]]] = defaultdict(list)
+    gold: dict[str, list[tuple[Stage, str, str]]] = defaultdict(list)
     for run in runs:
         if run.instance_key in instances and known_by_gold(run) and run.passed:
             for call in read_calls(connection, run, JUDGING_STAGES):
-                text = read_texts(connection, [call.response])[call.response]
+                texts = read_texts(connection, [call.response, call.request])
+                text = texts[call.response]
                 if is_readable(call.stage, text):
-                    gold[run.instance_key].append((call.stage, text))
+                    gold[run.instance_key].append((call.stage, text, texts[call.request]))
     return {key: ExpectedScope.of(instance, gold[key]) for key, instance in instances.items()}

@@ -3,7 +3,8 @@
 from agent.answers import read_answer
 from agent.edits.parse import parse_edits
 from agent.plan.parse import parse_meta_plan
-from models.context import PrecisionJudgement, Relevance, ScopeJudgement, SymbolUse, TaskAnalysis
+from agent.retrieve.judgements import precision_classes, scope_classes
+from models.context import Relevance, SymbolUse, TaskAnalysis
 from models.errors import EditError, PlanError
 from models.plans import PartPlan, PlanAdjustment, TestPlan
 from models.protocols import Stage
@@ -51,7 +52,5 @@ def is_readable(stage: Stage, text: str) -> bool:
 
 def classes_of(stage: Stage, text: str) -> list[str]:
     """The classes in an answer of scope or precision, one per judged file or symbol. Raises PlanError."""
-    if stage is Stage.SCOPE:
-        return [relevance.value for relevance in read_answer(ScopeJudgement, text, "files").files.values()]
-    symbols = read_answer(PrecisionJudgement, text, "symbols").symbols
-    return [use.value for uses in symbols.values() for use in uses.values()]
+    classes = scope_classes(text) if stage is Stage.SCOPE else precision_classes(text)
+    return [each.value for each in classes]

@@ -9,6 +9,7 @@ import agent.prompts
 from agent.prompts import render
 from models.chat import Message
 from models.edits import EditFormat
+from models.judging import AnswerForm
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Request, Stage, Task
 
@@ -68,10 +69,11 @@ def _systems(stage: Stage) -> frozenset[str]:
         render(
             Request(
                 stage=stage, task=task, meta=MetaPlan(parts=(part,)), part=part, plan=plan, step=step,
-                edit_format=edit_format,
+                edit_format=edit_format, answers=answers,
             ),
             10**6,
             len,
         )[0].content
         for edit_format in EditFormat
+        for answers in AnswerForm
     )  # fmt: skip
