@@ -5,11 +5,10 @@ from typing import Protocol
 from models.context import CandidateTier, RelevanceEstimate, SymbolOutline
 from models.protocols import Request
 
-_WORDS = ("very likely", "likely", "possible", "unlikely", "very unlikely")
-_CHANCES = (0.7, 0.4, 0.15, 0.04)
-"""Least probabilities of all words but the last."""
-_SCORES = (0.3, 0.12, 0.05, 0.02)
-"""Least shares of the total score of all words but the last, without an estimate."""
+_WORDS = ("very likely to", "likely to", "may", "unlikely to", "very unlikely to")
+_LEAST = (0.7, 0.4, 0.12, 0.02)
+"""Least probabilities of all words but the last. A file's share of the total score is near the rate at which such files
+change: on twelve repositories that the ranking was fitted on, 91%, 74%, 20%, 9% and under 1% of these classes."""
 _FOUND = {
     CandidateTier.MENTIONED: "named in the task",
     CandidateTier.IMPORTS: "found by imports",
@@ -33,9 +32,8 @@ def evidence(file: Ranked) -> str:
     """Rank and likelihood of a file: `rank 2, likely to change`; a calibrated estimate says more, and comes first."""
     rank = f"rank {file.rank}, " if file.rank else ""
     if file.estimate is None:
-        return f"{rank}{_word(file.score, _SCORES)} to change"
-    changed, read = _word(file.estimate.relevant, _CHANCES), _word(file.estimate.supporting, _CHANCES)
-    return f"{rank}{changed} to change, {read} to be only read"
+        return f"{rank}{_in_words(file.score)} change"
+    return f"{rank}{_in_words(file.estimate.relevant)} change, {_in_words(file.estimate.supporting)} be read only"
 
 
 def found_by(tier: CandidateTier) -> str:
@@ -56,5 +54,5 @@ def place_in_all(request: Request) -> str:
     return f" {shown.first}{f' to {shown.last}' if shown.last > shown.first else ''} of {shown.total}"
 
 
-def _word(value: float, least: tuple[float, ...]) -> str:
-    return next((word for word, bound in zip(_WORDS, least, strict=False) if value >= bound), _WORDS[-1])
+def _in_words(chance: float) -> str:
+    return next((word for word, least in zip(_WORDS, _LEAST, strict=False) if chance >= least), _WORDS[-1])

@@ -1,0 +1,359 @@
+"""Forms of the questions of scope and precision, on one small model before any training: tokens, and what it can tell.
+
+    uv run python benchmarks/question_forms.py CLONE... --out FILE.jsonl [--stage scope] [--items 3] [--base FOLDER]
+
+For each repository's newest commits the questions are those of a gold run. The model answers them as under constrained
+decoding: what the form forces is given, and a class is chosen by the probabilities of the classes' first tokens, after
+its own earlier choices. The probability of the sought class (relevant, primary) gives the average precision and the
+area under the ROC curve over all judgements of a repository, averaged over repositories; the ranking's own order of
+files stands beside them. A task's answers are kept in FILE once they are complete: the same command goes on after a
+stop. Without --base, the embedded model's weights are converted, which takes a minute.
+
+Tokens are per judgement: `prompt` as sent, `fresh` those that no earlier question of the task begins with (what a
+server with a prefix cache computes), `answer` as generated.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from agent.retrieve.judgements import read_precision, read_scope, symbols_in
+from agent.retrieve.retrieval import Retrieval
+from evals.retrieval_items import RetrievalItem, items
+from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
+from harness.planners import GoldPlanner
+from models.chat import Message, read_prompt
+from models.context import Relevance, SymbolUse
+from models.edits import EditFormat
+from models.judging import AnswerForm, QuestionForm
+from models.protocols import Answer, Request, Stage, Task
+from repos.git import Git
+from repos.index import IndexCache, build_index
+from repos.sources import GitSource
+from training.bases.chat_format import ChatFormat
+
+WINDOW = 8192
+FORMS = {
+    f"{answers.value}, {f'{at_once} at once' if at_once else 'all'}": QuestionForm(
+        answers=answers, files=at_once, symbols=at_once
+    )
+    for at_once in (None, 6, 1)
+    for answers in AnswerForm
+}
+SOUGHT = {Stage.SCOPE: Relevance.RELEVANT, Stage.PRECISION: SymbolUse.PRIMARY}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One judgement: the probability of the sought class, gold's and the model's class, its share of the tokens."""
+
+    repository: str
+    commit: str
+    form: str
+    item: str
+    gold: str
+    given: str
+    chance: float
+    rank: int
+    prompt: float
+    fresh: float
+    answer: float
+    seconds: float
+
+
+class Questions:
+    """A recorder that keeps the questions of one stage with gold's answers."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.asked: list[tuple[Request, Answer]] = []
+
+    def call(self, request: Request, answer: Answer) -> None:
+        if request.stage is self._stage:
+            self.asked.append((request, answer))
+
+    def plan(self, *_: object) -> None: ...
+    def edits(self, *_: object) -> None: ...
+    def tests(self, *_: object) -> None: ...
+    def decision(self, *_: object) -> None: ...
+
+
+class Chooser:
+    """A base through transformers that chooses classes in forced text; a prompt's known beginning is not computed
+    again."""
+
+    def __init__(self, base: Path) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        self._torch = torch
+        self.chat = ChatFormat.load(base)
+        self._model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.bfloat16, local_files_only=True)
+        self._model.eval()
+        self._cache: Any = None
+        self._known: list[int] = []
+
+    def _read(self, ids: Sequence[int]) -> Any:
+        """The logits after a text that begins with what is known, of which only the rest is computed."""
+        known = next((n for n, (a, b) in enumerate(zip(ids, self._known, strict=False)) if a != b), None)
+        same = min(len(ids) - 1, len(self._known)) if known is None else min(known, len(ids) - 1)
+        if self._cache is not None:
+            self._cache.crop(same)
+        self.fresh = len(ids) - same
+        with self._torch.inference_mode():
+            out = self._model(
+                input_ids=self._torch.tensor([list(ids[same:])]),
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        self._cache, self._known = out.past_key_values, list(ids)
+        return out.logits[0, -1].float()
+
+    def choose(self, messages: Sequence[Message], slots: Sequence[str], classes: Sequence[str]) -> "Chosen":
+        """The probabilities of the classes after each of `slots`, the texts before each class."""
+        prompt = self.chat.prompt_ids([message.model_dump() for message in messages])
+        firsts = [self._ids(name)[0] for name in classes]
+        assert len(set(firsts)) == len(firsts), f"classes {classes} begin with one token"
+        ids = list(prompt)
+        chances, fresh = [], 0
+        for number, slot in enumerate(slots):
+            ids += self._ids(slot)
+            logits = self._read(ids)
+            fresh += self.fresh if number == 0 else 0
+            found = self._torch.softmax(logits[firsts], dim=0).tolist()
+            chances.append(dict(zip(classes, found, strict=True)))
+            ids += self._ids(max(classes, key=chances[-1].__getitem__))
+        return Chosen(chances, len(prompt), fresh, len(ids) - len(prompt) + 2)
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.chat.encoder.ids(text))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Probabilities of the classes at each place; tokens of the prompt, those computed, those of the answer."""
+
+    chances: list[dict[str, float]]
+    prompt: int
+    fresh: int
+    answer: int
+
+
+def slots_of(request: Request) -> list[str]:
+    """The forced text before each class, in the order of the question."""
+    if request.stage is Stage.SCOPE:
+        names = [[candidate.path] for candidate in request.candidates]
+    else:
+        names = [[path, name] for path, name in symbols_in(request.outlines)]
+    if request.answers is AnswerForm.LETTERS:
+        return [('{"' if n == 1 else '", "') + f'{n}": "' for n in range(1, len(names) + 1)]
+    field, before, slots = ("files" if request.stage is Stage.SCOPE else "symbols"), "", []
+    for name in names:
+        head, last = name[:-1], f'{json.dumps(name[-1])}: "'
+        if not slots:
+            slots.append(f'{{"{field}": {{' + "".join(f"{json.dumps(each)}: {{" for each in head) + last)
+        elif head and head[0] != before:
+            slots.append('"}, ' + f"{json.dumps(head[0])}: {{" + last)
+        else:
+            slots.append('", ' + last)
+        before = head[0] if head else ""
+    return slots
+
+
+def golds_of(request: Request, answer: Answer) -> list[Relevance] | list[SymbolUse]:
+    """Gold's classes, in the order of the question."""
+    if request.stage is Stage.SCOPE:
+        return list(read_scope(answer.text, [each.path for each in request.candidates], request.answers).values())
+    return list(read_precision(answer.text, symbols_in(request.outlines), request.answers).values())
+
+
+def ranks_of(request: Request) -> list[tuple[str, int]]:
+    """Names and ranks of what a question shows; a symbol's rank is that in its file, after the file's."""
+    if request.stage is Stage.SCOPE:
+        return [(each.path, each.rank) for each in request.candidates]
+    return [(f"{o.path} {s.name}", 1000 * s.rank + o.rank) for o in request.outlines for s in o.symbols]
+
+
+def judge(
+    chooser: Chooser, repository: str, commit: str, form: str, asked: Sequence[tuple[Request, Answer]]
+) -> Iterator[Judged]:
+    """The model's judgements of one task's questions."""
+    for request, answer in asked:
+        sought = SOUGHT[request.stage]
+        short = request.answers is AnswerForm.LETTERS
+        names = {each: each.letter if short else each.value for each in type(sought)}
+        assert answer.prompt is not None
+        started = time.process_time()
+        chosen = chooser.choose(read_prompt(answer.prompt), slots_of(request), list(names.values()))
+        seconds, count = time.process_time() - started, len(chosen.chances)
+        classes = {text: each.value for each, text in names.items()}
+        for (item, rank), gold, chances in zip(
+            ranks_of(request), golds_of(request, answer), chosen.chances, strict=True
+        ):
+            given = classes[max(chances, key=chances.__getitem__)]
+            tokens = (chosen.prompt / count, chosen.fresh / count, chosen.answer / count)
+            yield Judged(
+                repository,
+                commit,
+                form,
+                item,
+                gold.value,
+                given,
+                chances[names[sought]],
+                rank,
+                *tokens,
+                seconds / count,
+            )
+
+
+def questions(
+    git: Git, item: RetrievalItem, stage: Stage, cache: IndexCache
+) -> dict[str, list[tuple[Request, Answer]]]:
+    """A task's questions in each form. Raises UnsupportedChange."""
+    gold = read_gold_patch(git, item.commit)
+    index = build_index(GitSource(git, item.parent), cache)
+    task = Task(text=item.task, repository="", base=item.parent)
+    found = {}
+    for name, form in FORMS.items():
+        recorder = Questions(stage)
+        windows = dict.fromkeys(Stage, WINDOW)
+        planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE, windows, form)
+        Retrieval(task, planner, index, recorder).run()  # type: ignore[arg-type]
+        found[name] = recorder.asked
+    return found
+
+
+def average_precision(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """Mean precision at each right item, in the order of the scores; equal scores count as one step."""
+    values, labels = np.asarray(scores), np.asarray(right, dtype=float)
+    total, hits, area = 0, 0.0, 0.0
+    for value in sorted(set(scores), reverse=True):
+        same = values == value
+        total, gained = total + int(same.sum()), float(labels[same].sum())
+        hits += gained
+        area += gained * hits / total
+    return area / labels.sum()
+
+
+def area_under_roc(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """The chance that a right item scores higher than a wrong one; ties count half (Mann-Whitney U)."""
+    values, labels = np.asarray(scores), np.asarray(right)
+    gaps = values[labels][:, None] - values[~labels][None, :]
+    return float(np.mean((gaps > 0) + 0.5 * (gaps == 0)))
+
+
+def over_repositories(rows: Sequence[Judged], sought: str, scores: Mapping[Judged, float]) -> tuple[float, float]:
+    """Average precision and area under the ROC curve, averaged over the repositories that have both kinds."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for row in rows:
+        groups[row.repository].append(row)
+    precisions, areas = [], []
+    for group in groups.values():
+        right = [row.gold == sought for row in group]
+        if 0 < sum(right) < len(right):
+            values = [scores[row] for row in group]
+            precisions.append(average_precision(values, right))
+            areas.append(area_under_roc(values, right))
+    return fmean(precisions), fmean(areas)
+
+
+def table(rows: Sequence[Judged], stage: Stage) -> str:
+    """The figures of each form as a Markdown table."""
+    sought = SOUGHT[stage].value
+    lines = [
+        f"| form | judgements | prompt | fresh | answer | AP of {sought} | ROC area | recall | accuracy | ms |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for form in FORMS:
+        mine = [row for row in rows if row.form == form]
+        if not mine:
+            continue
+        precision, area = over_repositories(mine, sought, {row: row.chance for row in mine})
+        recall = fmean(row.given == sought for row in mine if row.gold == sought)
+        accuracy = fmean(row.given == row.gold for row in mine)
+        tokens = " | ".join(
+            f"{fmean(getattr(row, name) for row in mine):.1f}" for name in ("prompt", "fresh", "answer")
+        )
+        ms = 1000 * fmean(row.seconds for row in mine)
+        lines.append(
+            f"| {form} | {len(mine)} | {tokens} | {precision:.3f} | {area:.3f} | {recall:.2f} | {accuracy:.2f} | {ms:.0f} |"
+        )
+    all_at_once = [row for row in rows if row.form == "letters, 1 at once"]
+    if all_at_once:
+        precision, area = over_repositories(all_at_once, sought, {row: -row.rank for row in all_at_once})
+        lines.append(f"| the ranking's order | {len(all_at_once)} | | | | {precision:.3f} | {area:.3f} | | | |")
+    return "\n".join(lines)
+
+
+def read_rows(path: Path) -> list[Judged]:
+    """The judgements that a file holds; a line that was cut off by a stop is dropped with its task."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows += [Judged(**each) for each in json.loads(line)]
+        except ValueError:
+            continue
+    return rows
+
+
+def main() -> None:
+    """Ask all questions that are not answered yet, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clones", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--stage", choices=["scope", "precision"], default="scope")
+    parser.add_argument("--items", type=int, default=3)
+    parser.add_argument("--base", type=Path)
+    given = parser.parse_args()
+    stage = Stage(given.stage)
+    with tempfile.TemporaryDirectory() as folder:
+        base = given.base or Path(folder) / "base"
+        if not base.exists():
+            from training.bases.gguf import EMBEDDED, convert, gguf_file
+
+            base.mkdir(parents=True)
+            convert(gguf_file(Path(EMBEDDED)), base)
+        answer_all(given.clones, stage, given.items, Chooser(base), given.out, IndexCache(Path(folder) / "index"))
+    print(table(read_rows(given.out), stage))
+
+
+def answer_all(clones: Sequence[Path], stage: Stage, most: int, chooser: Chooser, out: Path, cache: IndexCache) -> None:
+    """Answer each task's questions in each form, one line of the file for a form of a task."""
+    done = {(row.repository, row.commit, row.form) for row in read_rows(out)}
+    started = time.monotonic()
+    for number in range(most):  # one commit of each repository in turn: a stop leaves all repositories equal
+        for place, clone in enumerate(clones, start=1):
+            git = Git(clone)
+            repository = clone.name.removesuffix(".git")
+            found = items(git, most)
+            if number >= len(found) or all((repository, found[number].commit, form) in done for form in FORMS):
+                continue
+            try:
+                asked = questions(git, found[number], stage, cache)
+            except UnsupportedChange as error:
+                print(f"{repository}: {error}", file=sys.stderr)
+                continue
+            for form, each in asked.items():
+                if (repository, found[number].commit, form) in done:
+                    continue
+                rows = list(judge(chooser, repository, found[number].commit, form, each))
+                with out.open("a") as file:
+                    file.write(json.dumps([asdict(row) for row in rows]) + "\n")
+            spent = time.monotonic() - started
+            share = (number * len(clones) + place) / (most * len(clones))
+            print(f"{repository} {number + 1}/{most}: {share:.0%}, {spent / share - spent:.0f} s left", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
