@@ -1,13 +1,14 @@
 """Forms of the questions of scope and precision, on one small model before any training: tokens, and what it can tell.
 
-    uv run python benchmarks/question_forms.py CLONE... --out FILE.jsonl [--stage scope] [--items 3] [--base FOLDER]
+    uv run python benchmarks/question_forms.py CLONE... --out FILE.jsonl [--stage scope] [--items 3] [--candidates 30]
+        [--forms FORM...]
 
 For each repository's newest commits the questions are those of a gold run. The model answers them as under constrained
 decoding: what the form forces is given, and a class is chosen by the probabilities of the classes' first tokens, after
 its own earlier choices. The probability of the sought class (relevant, primary) gives the average precision and the
 area under the ROC curve over all judgements of a repository, averaged over repositories; the ranking's own order of
 files stands beside them. A task's answers are kept in FILE once they are complete: the same command goes on after a
-stop. Without --base, the embedded model's weights are converted, which takes a minute.
+stop.
 
 Tokens are per judgement: `prompt` as sent, `fresh` those that no earlier question of the task begins with (what a
 server with a prefix cache computes), `answer` as generated.
@@ -18,6 +19,7 @@ import json
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,20 +29,22 @@ from typing import Any
 
 import numpy as np
 
+from agent.retrieve import rank
 from agent.retrieve.judgements import read_precision, read_scope, symbols_in
-from agent.retrieve.retrieval import Retrieval
+from agent.retrieve.retrieval import JUDGED, Retrieval
 from evals.retrieval_items import RetrievalItem, items
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from harness.planners import GoldPlanner
+from llm.embedded import serve, weights
 from models.chat import Message, read_prompt
 from models.context import Relevance, SymbolUse
 from models.edits import EditFormat
 from models.judging import AnswerForm, QuestionForm
+from models.llm_settings import EMBEDDED_MODEL
 from models.protocols import Answer, Request, Stage, Task
 from repos.git import Git
 from repos.index import IndexCache, build_index
 from repos.sources import GitSource
-from training.bases.chat_format import ChatFormat
 
 WINDOW = 8192
 FORMS = {
@@ -50,6 +54,8 @@ FORMS = {
     for at_once in (None, 6, 1)
     for answers in AnswerForm
 }
+Asked = tuple[Request, Answer]
+"""A question with gold's answer to it."""
 SOUGHT = {Stage.SCOPE: Relevance.RELEVANT, Stage.PRECISION: SymbolUse.PRIMARY}
 
 
@@ -76,7 +82,7 @@ class Questions:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self.asked: list[tuple[Request, Answer]] = []
+        self.asked: list[Asked] = []
 
     def call(self, request: Request, answer: Answer) -> None:
         if request.stage is self._stage:
@@ -89,55 +95,44 @@ class Questions:
 
 
 class Chooser:
-    """A base through transformers that chooses classes in forced text; a prompt's known beginning is not computed
-    again."""
+    """The embedded model, which chooses classes in forced text; a known beginning of a prompt is not computed again."""
 
-    def __init__(self, base: Path) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM
+    def __init__(self) -> None:
+        self._running = serve(weights(), EMBEDDED_MODEL, WINDOW)
+        self._root = self._running.url.removesuffix("/v1")
 
-        self._torch = torch
-        self.chat = ChatFormat.load(base)
-        self._model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.bfloat16, local_files_only=True)
-        self._model.eval()
-        self._cache: Any = None
-        self._known: list[int] = []
+    def _ask(self, path: str, **fields: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._running.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self._root}/{path}", json.dumps(fields).encode(), headers)
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
 
-    def _read(self, ids: Sequence[int]) -> Any:
-        """The logits after a text that begins with what is known, of which only the rest is computed."""
-        known = next((n for n, (a, b) in enumerate(zip(ids, self._known, strict=False)) if a != b), None)
-        same = min(len(ids) - 1, len(self._known)) if known is None else min(known, len(ids) - 1)
-        if self._cache is not None:
-            self._cache.crop(same)
-        self.fresh = len(ids) - same
-        with self._torch.inference_mode():
-            out = self._model(
-                input_ids=self._torch.tensor([list(ids[same:])]),
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        self._cache, self._known = out.past_key_values, list(ids)
-        return out.logits[0, -1].float()
+    def _ids(self, text: str, *, special: bool = False) -> list[int]:
+        return list(self._ask("tokenize", content=text, parse_special=special)["tokens"])
 
     def choose(self, messages: Sequence[Message], slots: Sequence[str], classes: Sequence[str]) -> "Chosen":
         """The probabilities of the classes after each of `slots`, the texts before each class."""
-        prompt = self.chat.prompt_ids([message.model_dump() for message in messages])
-        firsts = [self._ids(name)[0] for name in classes]
-        assert len(set(firsts)) == len(firsts), f"classes {classes} begin with one token"
-        ids = list(prompt)
-        chances, fresh = [], 0
+        prompt = self._ask("apply-template", messages=[message.model_dump() for message in messages])["prompt"]
+        ids = self._ids(prompt, special=True)
+        length, fresh = len(ids), 0
+        firsts = {self._ids(name)[0]: name for name in classes}
+        assert len(firsts) == len(classes), f"classes {classes} begin with one token"
+        chances = []
         for number, slot in enumerate(slots):
             ids += self._ids(slot)
-            logits = self._read(ids)
-            fresh += self.fresh if number == 0 else 0
-            found = self._torch.softmax(logits[firsts], dim=0).tolist()
-            chances.append(dict(zip(classes, found, strict=True)))
-            ids += self._ids(max(classes, key=chances[-1].__getitem__))
-        return Chosen(chances, len(prompt), fresh, len(ids) - len(prompt) + 2)
-
-    def _ids(self, text: str) -> list[int]:
-        return list(self.chat.encoder.ids(text))
+            said = self._ask(
+                "completion", prompt=ids, n_predict=1, n_probs=len(firsts), post_sampling_probs=True, temperature=1.0,
+                top_k=0, top_p=1.0, min_p=0.0, samplers=["temperature"], cache_prompt=True,
+                logit_bias=[[token, 60.0] for token in firsts],  # the same for all: no others
+            )  # fmt: skip
+            fresh += said["timings"]["prompt_n"] if number == 0 else 0
+            [step] = said["completion_probabilities"]
+            found = {firsts[each["id"]]: each["prob"] for each in step["top_probs"] if each["id"] in firsts}
+            assert set(found) == set(classes), f"probabilities of {sorted(found)} alone"
+            chances.append(found)
+            ids += self._ids(max(classes, key=found.__getitem__))
+        return Chosen(chances, length, fresh, len(ids) - length + 2)
 
 
 @dataclass(frozen=True)
@@ -185,51 +180,40 @@ def ranks_of(request: Request) -> list[tuple[str, int]]:
     return [(f"{o.path} {s.name}", 1000 * s.rank + o.rank) for o in request.outlines for s in o.symbols]
 
 
-def judge(
-    chooser: Chooser, repository: str, commit: str, form: str, asked: Sequence[tuple[Request, Answer]]
-) -> Iterator[Judged]:
+def judge(chooser: Chooser, repository: str, commit: str, form: str, asked: Sequence[Asked]) -> Iterator[Judged]:
     """The model's judgements of one task's questions."""
     for request, answer in asked:
         sought = SOUGHT[request.stage]
         short = request.answers is AnswerForm.LETTERS
         names = {each: each.letter if short else each.value for each in type(sought)}
         assert answer.prompt is not None
-        started = time.process_time()
+        started = time.monotonic()
         chosen = chooser.choose(read_prompt(answer.prompt), slots_of(request), list(names.values()))
-        seconds, count = time.process_time() - started, len(chosen.chances)
+        seconds, count = time.monotonic() - started, len(chosen.chances)
         classes = {text: each.value for each, text in names.items()}
-        for (item, rank), gold, chances in zip(
+        for (item, place), gold, chances in zip(
             ranks_of(request), golds_of(request, answer), chosen.chances, strict=True
         ):
             given = classes[max(chances, key=chances.__getitem__)]
-            tokens = (chosen.prompt / count, chosen.fresh / count, chosen.answer / count)
-            yield Judged(
-                repository,
-                commit,
-                form,
-                item,
-                gold.value,
-                given,
-                chances[names[sought]],
-                rank,
-                *tokens,
-                seconds / count,
-            )
+            spent = [each / count for each in (chosen.prompt, chosen.fresh, chosen.answer, seconds)]
+            yield Judged(repository, commit, form, item, gold.value, given, chances[names[sought]], place, *spent)
 
 
-def questions(
-    git: Git, item: RetrievalItem, stage: Stage, cache: IndexCache
-) -> dict[str, list[tuple[Request, Answer]]]:
+def questions(git: Git, item: RetrievalItem, plan: "Plan", cache: IndexCache) -> dict[str, list[Asked]]:
     """A task's questions in each form. Raises UnsupportedChange."""
     gold = read_gold_patch(git, item.commit)
     index = build_index(GitSource(git, item.parent), cache)
     task = Task(text=item.task, repository="", base=item.parent)
+    candidates = rank(item.task, index)[: plan.candidates]
     found = {}
-    for name, form in FORMS.items():
-        recorder = Questions(stage)
-        windows = dict.fromkeys(Stage, WINDOW)
-        planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE, windows, form)
-        Retrieval(task, planner, index, recorder).run()  # type: ignore[arg-type]
+    for name in plan.forms:
+        recorder = Questions(plan.stage)
+        planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE, dict.fromkeys(Stage, WINDOW), FORMS[name])
+        retrieval = Retrieval(task, planner, index, recorder)
+        analysis = retrieval.analyse()
+        kept = retrieval.scope(analysis, candidates)
+        if plan.stage is Stage.PRECISION:
+            retrieval.precision(analysis, kept)
         found[name] = recorder.asked
     return found
 
@@ -287,7 +271,8 @@ def table(rows: Sequence[Judged], stage: Stage) -> str:
         )
         ms = 1000 * fmean(row.seconds for row in mine)
         lines.append(
-            f"| {form} | {len(mine)} | {tokens} | {precision:.3f} | {area:.3f} | {recall:.2f} | {accuracy:.2f} | {ms:.0f} |"
+            f"| {form} | {len(mine)} | {tokens} | {precision:.3f} | {area:.3f} "
+            f"| {recall:.2f} | {accuracy:.2f} | {ms:.0f} |"
         )
     all_at_once = [row for row in rows if row.form == "letters, 1 at once"]
     if all_at_once:
@@ -313,46 +298,49 @@ def main() -> None:
     parser.add_argument("clones", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--stage", choices=["scope", "precision"], default="scope")
-    parser.add_argument("--items", type=int, default=3)
-    parser.add_argument("--base", type=Path)
+    parser.add_argument("--items", type=int, default=3, help="commits of each repository, the newest first")
+    parser.add_argument("--candidates", type=int, default=JUDGED, help="files of each commit's ranking")
+    parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS), metavar="FORM")
     given = parser.parse_args()
-    stage = Stage(given.stage)
+    plan = Plan(Stage(given.stage), given.items, given.candidates, tuple(given.forms))
     with tempfile.TemporaryDirectory() as folder:
-        base = given.base or Path(folder) / "base"
-        if not base.exists():
-            from training.bases.gguf import EMBEDDED, convert, gguf_file
-
-            base.mkdir(parents=True)
-            convert(gguf_file(Path(EMBEDDED)), base)
-        answer_all(given.clones, stage, given.items, Chooser(base), given.out, IndexCache(Path(folder) / "index"))
-    print(table(read_rows(given.out), stage))
+        answer_all(given.clones, plan, Chooser(), given.out, IndexCache(Path(folder)))
+    print(table(read_rows(given.out), plan.stage))
 
 
-def answer_all(clones: Sequence[Path], stage: Stage, most: int, chooser: Chooser, out: Path, cache: IndexCache) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What is asked: the stage, commits of each repository, candidates of each commit, forms of questions."""
+
+    stage: Stage
+    items: int
+    candidates: int
+    forms: tuple[str, ...]
+
+
+def answer_all(clones: Sequence[Path], plan: Plan, chooser: Chooser, out: Path, cache: IndexCache) -> None:
     """Answer each task's questions in each form, one line of the file for a form of a task."""
     done = {(row.repository, row.commit, row.form) for row in read_rows(out)}
-    started = time.monotonic()
-    for number in range(most):  # one commit of each repository in turn: a stop leaves all repositories equal
+    started, total = time.monotonic(), plan.items * len(clones)
+    for number in range(plan.items):  # one commit of each repository in turn: a stop leaves all repositories equal
         for place, clone in enumerate(clones, start=1):
-            git = Git(clone)
-            repository = clone.name.removesuffix(".git")
-            found = items(git, most)
-            if number >= len(found) or all((repository, found[number].commit, form) in done for form in FORMS):
+            git, repository = Git(clone), clone.name.removesuffix(".git")
+            found = items(git, plan.items)
+            if number >= len(found):
                 continue
             try:
-                asked = questions(git, found[number], stage, cache)
+                asked = questions(git, found[number], plan, cache)
             except UnsupportedChange as error:
                 print(f"{repository}: {error}", file=sys.stderr)
                 continue
             for form, each in asked.items():
-                if (repository, found[number].commit, form) in done:
-                    continue
-                rows = list(judge(chooser, repository, found[number].commit, form, each))
-                with out.open("a") as file:
-                    file.write(json.dumps([asdict(row) for row in rows]) + "\n")
-            spent = time.monotonic() - started
-            share = (number * len(clones) + place) / (most * len(clones))
-            print(f"{repository} {number + 1}/{most}: {share:.0%}, {spent / share - spent:.0f} s left", file=sys.stderr)
+                if (repository, found[number].commit, form) not in done:
+                    rows = list(judge(chooser, repository, found[number].commit, form, each))
+                    with out.open("a") as file:
+                        file.write(json.dumps([asdict(row) for row in rows]) + "\n")
+            spent, share = time.monotonic() - started, (number * len(clones) + place) / total
+            left = f"{share:.0%}, {spent / share - spent:.0f} s left"
+            print(f"{repository} {number + 1}/{plan.items}: {left}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""What older code has stored is found by today's: `data/stored_before.tar.xz`, made by `data/make_stored_before.py`.
+"""What older code has stored is found by today's: in the archives that `data/make_stored_before.py` makes.
 
-It holds a campaign of the sample repository with the answers and verdicts that are kept, datasets, a frozen set, and a
-tiny base with an adapter that was trained, measured and promoted. Nothing of it may be done anew. The packages' wheels
-are not in it, so whatever would run a repository's tests again ends in a broken environment.
+Each holds a campaign of the sample repository with the answers and verdicts that are kept, datasets, a frozen set, and
+a tiny base with an adapter that was trained, measured and promoted. Of the newest, nothing may be done anew; of the
+first, all must still be there and be read, though its questions are no longer asked. The packages' wheels are not in
+them, so whatever would run a repository's tests again ends in a broken environment.
 """
 
+import json
 import sqlite3
 import sys
 import tarfile
@@ -20,7 +22,7 @@ pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 
 import torch
-from make_stored_before import ARCHIVE, ROOT, SETTINGS
+from make_stored_before import EXPECTED, FIRST, NEWEST, ROOT, SETTINGS
 
 from evals.sets import latest_set
 from flows.campaign import campaign
@@ -29,6 +31,7 @@ from harness.packages import package as packages
 from harness.packages.package import read_package
 from harness.planners import GoldPlanner, NullPlanner
 from harness.runs import verdicts
+from harness.validation.judge import JUDGE_VERSION
 from host.settings import load_settings
 from models.curation_settings import CurationRequest, CurationSettings
 from models.protocols import Request
@@ -44,16 +47,20 @@ from training.data.curation import curate
 from training.data.datasets import newest_dataset, read_dataset
 from training.fit.job import TrainingJob, job_for
 
-PLAN = "633a009cb3078f4257336a23195aa7061ddd6d417fd7d586c177151f58bb1c62"
-ADAPTER = "32ed3aa8b80ee5874f9123b216e75c01d35e53196c19d588292be6f3857978ce"
-BASE = "bf49fb37ec3e3409d5a9077bf5c36ce47dad14290057b72d3a584c7086cd6a13"
-DATASETS = {TrainingTarget.SCOPE: "8116557a6b38", TrainingTarget.PRECISION: "a89a4594b745"}
+OF_FIRST = {
+    "plan": "633a009cb3078f4257336a23195aa7061ddd6d417fd7d586c177151f58bb1c62",
+    "adapter": "32ed3aa8b80ee5874f9123b216e75c01d35e53196c19d588292be6f3857978ce",
+    "base": "bf49fb37ec3e3409d5a9077bf5c36ce47dad14290057b72d3a584c7086cd6a13",
+    "datasets": {"scope": "8116557a6b38", "precision": "a89a4594b745"},
+}
+in_all = pytest.mark.parametrize("stored", [FIRST, NEWEST], indirect=True, ids=["first", "newest"])
+"""For what must hold in every archive; without it, a test is about the newest."""
 
 
 @pytest.fixture
-def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The archive unpacked, under the settings that it was made with; paths in it lead to where it lies now."""
-    with tarfile.open(ARCHIVE) as archive:
+def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive unpacked, under the settings that it was made with; paths in it lead to where it lies now."""
+    with tarfile.open(getattr(request, "param", NEWEST)) as archive:
         archive.extractall(tmp_path, filter="data")
     for database in (tmp_path / "data").glob("*.sqlite"):
         moved(database, str(tmp_path))
@@ -121,6 +128,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     return found
 
 
+def identities(stored: Path) -> dict[str, Any]:
+    """The identities of what was learned in an archive."""
+    noted = stored / EXPECTED
+    found: dict[str, Any] = json.loads(noted.read_text()) if noted.exists() else OF_FIRST
+    return found
+
+
 def run(stored: Path, name: str) -> CampaignReport:
     return campaign([stored / "corpus" / "spans"], ["gold", "null"], name, limit=1)
 
@@ -132,6 +146,7 @@ def wheels_known(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "known_sha256", lambda wheel: hashes[wheel.name])
 
 
+@in_all
 @pytest.mark.parametrize("kind", ["raw", "curated"])
 def test_a_database_opens_at_the_newest_schema_and_keeps_its_rows(stored: Path, kind: DatabaseKind) -> None:
     before = rows(kind, migrated=False)
@@ -144,6 +159,7 @@ def test_a_database_opens_at_the_newest_schema_and_keeps_its_rows(stored: Path, 
     assert after == before
 
 
+@pytest.mark.parametrize("stored", [FIRST], indirect=True, ids=["first"])
 def test_tests_that_were_not_run_are_no_longer_counted_as_failed(stored: Path) -> None:
     store = open_raw_store(load_settings().raw_url)
     with store.engine.connect() as connection:
@@ -168,7 +184,6 @@ def test_the_same_campaign_is_done_already(stored: Path, prefect_engine: None, a
 def test_another_campaign_finds_every_answer_and_every_verdict(
     stored: Path, wheels_known: None, prefect_engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdicts, "JUDGE_VERSION", 2)  # that of the archive: a raised one is tested below
     monkeypatch.setenv("CRA_CAMPAIGN__STEP_TEST_SECONDS", "60")
     answers, before = sum(calls_of("before").values()), rows()
     report = run(stored, "other")
@@ -185,6 +200,7 @@ def test_another_campaign_finds_every_answer_and_every_verdict(
 def test_a_later_judge_takes_the_answers_and_reaches_its_own_verdicts(
     stored: Path, wheels_known: None, prefect_engine: None, asked: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(verdicts, "JUDGE_VERSION", JUDGE_VERSION + 1)
     monkeypatch.setenv("CRA_CAMPAIGN__STEP_TEST_SECONDS", "60")
     answers, before = sum(calls_of("before").values()), rows()
     report = run(stored, "judged-again")
@@ -194,12 +210,13 @@ def test_a_later_judge_takes_the_answers_and_reaches_its_own_verdicts(
     assert rows()["validations"] == before["validations"]
 
 
-@pytest.mark.parametrize("target", DATASETS)
+@in_all
+@pytest.mark.parametrize("target", [TrainingTarget.SCOPE, TrainingTarget.PRECISION])
 def test_a_dataset_is_read_under_its_id(stored: Path, target: TrainingTarget) -> None:
-    settings = load_settings()
+    settings, expected = load_settings(), identities(stored)["datasets"][target.value]
     directory = newest_dataset(open_raw_store(settings.raw_url), settings.data_dir, target)
-    assert directory == stored / "data" / "datasets" / f"{target.value}-{DATASETS[target]}"
-    assert read_dataset(directory).id.startswith(DATASETS[target])
+    assert directory == stored / "data" / "datasets" / f"{target.value}-{expected}"
+    assert read_dataset(directory).id.startswith(expected)
 
 
 def test_the_same_runs_make_the_same_dataset(stored: Path) -> None:
@@ -211,7 +228,8 @@ def test_the_same_runs_make_the_same_dataset(stored: Path) -> None:
         settings=CurationSettings(),
         campaigns=("c",),
     )
-    assert curate(context.raw, context.curated, request).card.id.startswith(DATASETS[TrainingTarget.PRECISION])
+    expected = identities(stored)["datasets"][TrainingTarget.PRECISION.value]
+    assert curate(context.raw, context.curated, request).card.id.startswith(expected)
     assert rows() == before
 
 
@@ -221,8 +239,7 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
     told: list[tuple[str, int, int | None]] = []
     context = open_context(load_settings(), lambda *what: told.append(what))
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
-    found = find_inputs(context, order)
-    assert job_for(found.card, found.dataset, found.base, "sft", context.settings.training).id == PLAN
+    found, expected = find_inputs(context, order), identities(stored)
 
     def fit(self: TrainingJob, *_: object) -> None:
         raise AssertionError(f"training {self.id} is done, and would be done again")
@@ -231,7 +248,8 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
     before = rows(), rows("curated")
     steps = engine_steps()
     prepared = prepare(context, steps, order)
-    assert (prepared.challenger.name, prepared.challenger.id, prepared.trained.job) == ("scope-v1", ADAPTER, PLAN)
+    assert (prepared.challenger.name, prepared.challenger.id) == ("scope-v1", expected["adapter"])
+    assert prepared.trained.job == expected["plan"]
     evaluate(context, steps, found.evaluation_set, found.base, None)
     assert (rows(), rows("curated")) == before
     assert sorted(told) == [
@@ -242,18 +260,29 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
     ]
 
 
+@in_all
+def test_a_training_has_the_identity_that_it_had(stored: Path) -> None:
+    context = open_context(load_settings())
+    found = find_inputs(context, TrainOrder(target=TrainingTarget.SCOPE, base="tiny"))
+    job = job_for(found.card, found.dataset, found.base, "sft", context.settings.training)
+    assert job.id == identities(stored)["plan"]
+
+
+@in_all
 def test_the_adapter_serves_and_is_what_was_signed(stored: Path) -> None:
     context = open_context(load_settings())
     active = context.registry.active(TrainingTarget.SCOPE)
     assert active is not None
-    assert (active.name, active.id, active.base) == ("scope-v1", ADAPTER, BASE)
+    expected = identities(stored)
+    assert (active.name, active.id, active.base) == ("scope-v1", expected["adapter"], expected["base"])
     assert context.registry.verify("scope-v1") == active
     assert [entry.action for entry in context.registry.log(TrainingTarget.SCOPE)][-1:] == ["promote"]
     assert latest_set(context.curated, TrainingTarget.SCOPE).repositories == ("hidden",)
 
 
+@in_all
 def test_the_base_is_whole(stored: Path) -> None:
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
     base = find_inputs(open_context(load_settings()), order).base
-    assert base.id == BASE
+    assert base.id == identities(stored)["base"]
     verify_base(base, full=True)

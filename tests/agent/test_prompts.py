@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.prompts import answer_schema, render
 from agent.prompts.shorten import one_line, shorten
-from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
+from agent.retrieve.judgements import (
+    form_of,
+    parse_precision,
+    parse_scope,
+    parse_task_analysis,
+    precision_classes,
+    scope_classes,
+)
 from models.chat import prompt_text, read_prompt
 from models.context import (
     Candidate,
@@ -23,6 +30,7 @@ from models.context import (
 )
 from models.edits import EditFormat
 from models.errors import PlanError
+from models.judging import AnswerForm
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, StepResult, StepStatus, Target
 from models.protocols import Request, SourceFile, Stage, Task
 from models.tokens import estimate_tokens
@@ -175,9 +183,10 @@ def test_one_line_folds_and_cuts() -> None:
     assert len(one_line("x" * 500)) == 200
 
 
+@pytest.mark.parametrize("form", AnswerForm)
 @pytest.mark.parametrize("tokens", [300, 4000])
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.CODE])
-def test_a_schema_names_everything_and_bounds_every_list(stage: Stage, tokens: int) -> None:
+def test_a_schema_names_everything_and_bounds_every_list(stage: Stage, tokens: int, form: AnswerForm) -> None:
     def check(schema: dict[str, object]) -> None:
         if schema.get("type") == "object":
             properties = schema["properties"]
@@ -191,10 +200,19 @@ def test_a_schema_names_everything_and_bounds_every_list(stage: Stage, tokens: i
         for each in schema.get("anyOf", []):  # type: ignore[attr-defined]
             check(each)
 
-    schema = answer_schema(request(stage), tokens)
+    schema = answer_schema(request(stage, answers=form), tokens)
     assert schema is not None
     check(schema)
     json.dumps(schema)
+
+
+@pytest.mark.parametrize("form", AnswerForm)
+def test_what_a_judge_is_shown_as_an_answer_is_of_the_form_that_is_read(form: AnswerForm) -> None:
+    for stage, classes in ((Stage.SCOPE, scope_classes), (Stage.PRECISION, precision_classes)):
+        system, _ = render(request(stage, answers=form), ROOM, estimate_tokens)
+        [example] = [line for line in system.content.splitlines() if line.startswith("{")]
+        assert form_of(example) is form
+        assert len(classes(example)) == 2
 
 
 def test_what_the_templates_show_as_answers_is_read_by_the_parsers() -> None:

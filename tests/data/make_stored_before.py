@@ -1,9 +1,12 @@
-"""Makes `stored_before.tar.xz`: a data directory and a cache as a run of this code leaves them. Needs a package index.
+"""Makes an archive of a data directory and a cache as a run of this code leaves them. Needs a package index.
 
-`python tests/data/make_stored_before.py` from the root of a checkout. What is made anew shows nothing about what older
-code has stored, so the archive is made again only when such data can no longer be read, on purpose.
+`python tests/data/make_stored_before.py` from the root of a checkout writes `NEWEST`. What is made anew shows nothing
+about what older code has stored, so `FIRST` stays as it is, for all that later code must still read. `NEWEST` holds the
+same with the answers, verdicts and evaluations that today's prompts and planners ask for: it is made again only when
+these change on purpose, so that earlier ones are not found again.
 """
 
+import json
 import os
 import shutil
 import sqlite3
@@ -12,7 +15,10 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path("/tmp/stored-before")  # stands in databases; the test moves it
-ARCHIVE = Path(__file__).with_name("stored_before.tar.xz")
+FIRST = Path(__file__).with_name("stored_before.tar.xz")
+NEWEST = Path(__file__).with_name("stored_newest.tar.xz")
+EXPECTED = "expected.json"
+"""In the archive: the identities of the training, the adapter, the base and the datasets in it."""
 TESTS = Path(__file__).parents[1]
 SETTINGS = {
     "CUDA_VISIBLE_DEVICES": "",
@@ -62,6 +68,31 @@ def learn() -> None:
     Registry(world.curated, world.folder).promote("scope-v1", override="so that one serves")
 
 
+def note_identities() -> None:
+    """Write the identities of what was learned beside the databases."""
+    from host.settings import load_settings
+    from models.training import TrainingTarget
+    from training.cycle.context import open_context
+    from training.cycle.lifecycle import find_inputs
+    from training.cycle.orders import TrainOrder
+    from training.data.datasets import newest_dataset, read_dataset
+    from training.fit.job import job_for
+
+    context = open_context(load_settings())
+    found = find_inputs(context, TrainOrder(target=TrainingTarget.SCOPE, base="tiny"))
+    active = context.registry.active(TrainingTarget.SCOPE)
+    assert active is not None
+    targets = (TrainingTarget.SCOPE, TrainingTarget.PRECISION)
+    directories = {each: newest_dataset(context.raw, load_settings().data_dir, each) for each in targets}
+    values = {
+        "plan": job_for(found.card, found.dataset, found.base, "sft", context.settings.training).id,
+        "adapter": active.id,
+        "base": active.base,
+        "datasets": {target.value: read_dataset(path).id[:12] for target, path in directories.items()},
+    }
+    (ROOT / EXPECTED).write_text(json.dumps(values, indent=1) + "\n")
+
+
 def pack() -> None:
     """Everything but what no later run needs."""
     for database in (ROOT / "data").glob("*.sqlite"):
@@ -75,8 +106,8 @@ def pack() -> None:
         entry.uname = entry.gname = ""
         return None if any(part in entry.name.rpartition("/")[2] for part in LEFT_OUT) else entry
 
-    with tarfile.open(ARCHIVE, "w:xz", preset=9) as archive:
-        for name in ("data", "cache/engine", "corpus"):
+    with tarfile.open(NEWEST, "w:xz", preset=9) as archive:
+        for name in ("data", "cache/engine", "corpus", EXPECTED):
             archive.add(ROOT / name, name, filter=kept)
 
 
@@ -91,4 +122,5 @@ if __name__ == "__main__":
     with prefect_test_harness(server_startup_timeout=120):
         run_campaign()
         learn()
+        note_identities()
     pack()

@@ -38,7 +38,14 @@ SYMBOLS = st.dictionaries(
     min_size=1, max_size=3,
 )  # fmt: skip
 ANALYSES = st.builds(lambda files: {"summary": "s", "files": files}, st.lists(NAMES, max_size=4, unique=True))
+NUMBERED = {
+    stage: st.lists(st.sampled_from([each.letter for each in kind]), min_size=1, max_size=8).map(
+        lambda letters: {str(number): letter for number, letter in enumerate(letters, start=1)}
+    )
+    for stage, kind in ((Stage.SCOPE, Relevance), (Stage.PRECISION, SymbolUse))
+}
 GOLD = st.one_of(
+    *(st.tuples(st.just(stage), answers) for stage, answers in NUMBERED.items()),
     st.tuples(st.just(Stage.SCOPE), FILES.map(lambda files: {"files": files})),
     st.tuples(st.just(Stage.PRECISION), SYMBOLS.map(lambda symbols: {"symbols": symbols})),
     st.tuples(st.just(Stage.TASK_ANALYSIS), ANALYSES),
@@ -100,6 +107,17 @@ def test_what_an_answer_leaves_out_is_wrong() -> None:
     scores = item_scores(scope(), '{"files": {"a.py": "relevant"}}')
     assert (scores["accuracy"], scores["relevant_recall"]) == (0.25, 1.0)
     assert item_scores(scope(), '{"files": {}}')["accuracy"] == 0.0
+
+
+def test_an_answer_by_number_is_scored_by_number_and_its_schema_has_the_numbers() -> None:
+    asked = item(Stage.SCOPE, {"1": "R", "2": "I", "3": "I", "4": "S"})
+    scores = item_scores(asked, '{"1": "R", "2": "I", "3": "S"}')
+    assert (scores["accuracy"], scores["relevant_recall"], scores["well_formed"]) == (0.5, 1.0, 1.0)
+    assert item_scores(asked, '{"5": "R"}')["well_formed"] == 0.0
+    schema = schema_of(asked, 99)
+    assert schema is not None
+    assert schema["required"] == ["1", "2", "3", "4"]
+    assert {each for value in schema["properties"].values() for each in value["enum"]} == {"R", "S", "I"}
 
 
 def test_naming_a_file_that_was_not_shown_makes_an_answer_unreadable_as_it_does_for_the_agent() -> None:

@@ -1,5 +1,6 @@
 """The gold planner's answers to retrieval: what it says is read by the parsers of a model's answers, and is right."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from harness.planners import GoldPlanner
 from harness.planners.gold_judgements import GoldJudge
 from models.context import Candidate, CandidateTier, FileOutline, Relevance, SymbolOutline, SymbolUse
 from models.edits import EditFormat
+from models.judging import AnswerForm
 from models.protocols import Request, Stage
 from repos.index.symbols import symbols
 from tests.support.gold_material import AFTER, BEFORE, TASK, change, patch, patches
@@ -23,7 +25,8 @@ def outline(path: str, text: str, relevance: Relevance = Relevance.RELEVANT) -> 
     return FileOutline(path=path, relevance=relevance, symbols=tuple(shown))
 
 
-def test_changed_files_are_relevant_and_what_they_import_supports() -> None:
+@pytest.mark.parametrize("form", AnswerForm)
+def test_changed_files_are_relevant_and_what_they_import_supports(form: AnswerForm) -> None:
     gold = patch(
         change("src/p/a.py", "from p import b\n", "from p import b\nfrom p.c import new\nnew()\n"),
         change("src/p/made.py", None, "x = 1\n"),
@@ -33,8 +36,8 @@ def test_changed_files_are_relevant_and_what_they_import_supports() -> None:
     paths = ("src/p/a.py", "src/p/b.py", "src/p/c.py", "src/p/d.py", "src/p/was.py", "tests/test_a.py", "README.md")
     offered = candidates(*paths)
     planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE)
-    answer = planner.answer(Request(stage=Stage.SCOPE, task=TASK, candidates=offered))
-    judged = {each.path: each.relevance for each in parse_scope(answer.text, offered)}
+    answer = planner.answer(Request(stage=Stage.SCOPE, task=TASK, candidates=offered, answers=form))
+    judged = {each.path: each.relevance for each in parse_scope(answer.text, offered, form)}
     assert judged == {
         "src/p/a.py": Relevance.RELEVANT,
         "src/p/was.py": Relevance.RELEVANT,
@@ -46,15 +49,16 @@ def test_changed_files_are_relevant_and_what_they_import_supports() -> None:
     }
 
 
-def test_changed_symbols_are_primary_and_what_they_mention_is_shown() -> None:
+@pytest.mark.parametrize("form", AnswerForm)
+def test_changed_symbols_are_primary_and_what_they_mention_is_shown(form: AnswerForm) -> None:
     before = "LIMIT = 3\n\n\nclass Box:\n    def put(self, x):\n        return check(x)\n\n"
     before += "    def take(self):\n        pass\n\n\n"
     before += "def check(x):\n    return x\n\n\nclass Error(Exception):\n    pass\n\n\ndef other():\n    pass\n"
     after = before.replace("return check(x)", "if x > LIMIT:\n            raise Error(x)\n        return check(x)")
     outlines = (outline("a.py", before),)
     planner = GoldPlanner(patch(change("a.py", before, after)), EditFormat.SEARCH_REPLACE)
-    answer = planner.answer(Request(stage=Stage.PRECISION, task=TASK, outlines=outlines))
-    uses = {each.symbol: each.use for each in parse_precision(answer.text, outlines)}
+    answer = planner.answer(Request(stage=Stage.PRECISION, task=TASK, outlines=outlines, answers=form))
+    uses = {each.symbol: each.use for each in parse_precision(answer.text, outlines, form)}
     assert uses == {
         "Box.put": SymbolUse.PRIMARY,
         "LIMIT": SymbolUse.SUPPORTING,

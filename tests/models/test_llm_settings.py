@@ -6,6 +6,7 @@ import pytest
 
 from host.settings import load_settings, settings_with_sources
 from models.errors import SettingsError
+from models.judging import AnswerForm, QuestionForm
 from models.llm_settings import EMBEDDED, ModelSettings, Price
 from models.protocols import Stage
 
@@ -22,6 +23,14 @@ def test_nothing_configured_is_the_embedded_model() -> None:
     models = ModelSettings()
     assert (models.roles.reasoning, models.roles.coding, models.roles.generalist) == (EMBEDDED, EMBEDDED, None)
     assert models.endpoint(EMBEDDED).window == 8192
+
+
+def test_questions_have_the_form_of_the_students_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = LOCAL + 'questions = { answers = "paths", files = 3 }\n[models.teachers]\nreasoning = "local"\n'
+    assert loaded(text, monkeypatch, tmp_path).question_form == ModelSettings().endpoint(EMBEDDED).questions
+    monkeypatch.setenv("CRA_MODELS__ROLES__REASONING", "local")
+    form = loaded(text, monkeypatch, tmp_path).question_form
+    assert (form.answers, form.files, form.symbols) == (AnswerForm.PATHS, 3, QuestionForm().symbols)
 
 
 def test_what_is_set_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from agent.edits.parse import parse_edits
 from agent.prompts import render
+from agent.retrieve.judgements import write_scope
 from models.attribution import Label
 from models.chat import Message, prompt_text
-from models.context import SymbolUse
+from models.context import Relevance, SymbolUse
 from models.curation_settings import CurationSettings
 from models.edits import CreateFile, EditFormat, SearchReplace, SymbolEdit
 from models.errors import UsageError
+from models.judging import AnswerForm
 from models.outcomes import OracleKind, OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Answer, Request, Stage
@@ -118,6 +120,30 @@ def test_a_persons_solve_is_logged_and_counts_only_if_the_settings_say_so(world:
     assert dropped(read_pairs(world.raw, TrainingTarget.CODE)) == {"no real oracle": 1}
     [pair] = read_pairs(world.raw, TrainingTarget.CODE, CurationSettings(unjudged_weight=0.3)).pairs
     assert (pair.source, pair.weight) == (PairSource.LOGGED, 0.3)
+
+
+@pytest.mark.parametrize("form", AnswerForm)
+def test_a_judgement_in_either_form_is_kept_if_it_finds_what_the_commit_changes(world: World, form: AnswerForm) -> None:
+    first = next(iter(GOOD_SCOPE))
+    assert GOOD_SCOPE[first] == "relevant"
+    classes = {path: Relevance(relevance) for path, relevance in GOOD_SCOPE.items()}
+    world.run("lib-0").scope().close()  # gold's, by path
+    for sample, judged in enumerate((classes, {**classes, first: Relevance.IRRELEVANT})):
+        run = world.run("lib-0", "student", sample=sample)
+        request = run.scope_request().model_copy(update={"answers": form})
+        run.say(request, write_scope(judged, form)).close()
+    harvest = read_pairs(world.raw, TrainingTarget.SCOPE)
+    [pair] = [pair for pair in harvest.pairs if pair.source is PairSource.HARNESS]
+    assert pair.answer == write_scope(classes, form)
+    assert is_current(pair.stage, pair.messages)
+    assert dropped(harvest) == {"missed the change": 1}
+
+
+def test_a_judgement_of_what_was_not_shown_is_not_learned(world: World) -> None:
+    run = world.run("lib-0", "student")
+    request = run.scope_request().model_copy(update={"answers": AnswerForm.LETTERS})
+    run.say(request, '{"99": "R"}').close()
+    assert dropped(read_pairs(world.raw, TrainingTarget.SCOPE)) == {"not readable": 1}
 
 
 def test_a_models_run_is_the_harness_own(world: World) -> None:
