@@ -51,7 +51,7 @@ FORMS = {
     f"{answers.value}, {f'{at_once} at once' if at_once else 'all'}": QuestionForm(
         answers=answers, files=at_once, symbols=at_once
     )
-    for at_once in (None, 6, 1)
+    for at_once in (0, 6, 1)
     for answers in AnswerForm
 }
 Asked = tuple[Request, Answer]
@@ -97,9 +97,16 @@ class Questions:
 class Chooser:
     """The embedded model, which chooses classes in forced text; a known beginning of a prompt is not computed again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, silent: bool) -> None:
+        """Start its server; a `silent` one counts tokens, and gives each class the same probability."""
         self._running = serve(weights(), EMBEDDED_MODEL, WINDOW)
         self._root = self._running.url.removesuffix("/v1")
+        self._silent = silent
+        self._before: list[int] = []
+
+    def begin(self) -> None:
+        """Begin a task's questions in one form: of these, none is known yet."""
+        self._before = []
 
     def _ask(self, path: str, **fields: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._running.key}", "Content-Type": "application/json"}
@@ -115,24 +122,35 @@ class Chooser:
         """The probabilities of the classes after each of `slots`, the texts before each class."""
         prompt = self._ask("apply-template", messages=[message.model_dump() for message in messages])["prompt"]
         ids = self._ids(prompt, special=True)
-        length, fresh = len(ids), 0
+        length = len(ids)
+        fresh = length - common_prefix(ids, self._before)
+        self._before = list(ids)
         firsts = {self._ids(name)[0]: name for name in classes}
         assert len(firsts) == len(classes), f"classes {classes} begin with one token"
         chances = []
-        for number, slot in enumerate(slots):
+        for slot in slots:
             ids += self._ids(slot)
-            said = self._ask(
-                "completion", prompt=ids, n_predict=1, n_probs=len(firsts), post_sampling_probs=True, temperature=1.0,
-                top_k=0, top_p=1.0, min_p=0.0, samplers=["temperature"], cache_prompt=True,
-                logit_bias=[[token, 60.0] for token in firsts],  # the same for all: no others
-            )  # fmt: skip
-            fresh += said["timings"]["prompt_n"] if number == 0 else 0
-            [step] = said["completion_probabilities"]
-            found = {firsts[each["id"]]: each["prob"] for each in step["top_probs"] if each["id"] in firsts}
-            assert set(found) == set(classes), f"probabilities of {sorted(found)} alone"
+            found = dict.fromkeys(classes, 1 / len(classes)) if self._silent else self._chances(ids, firsts)
             chances.append(found)
             ids += self._ids(max(classes, key=found.__getitem__))
         return Chosen(chances, length, fresh, len(ids) - length + 2)
+
+    def _chances(self, ids: Sequence[int], firsts: Mapping[int, str]) -> dict[str, float]:
+        """The probabilities of the classes after a text, by their first tokens."""
+        said = self._ask(
+            "completion", prompt=ids, n_predict=1, n_probs=len(firsts), post_sampling_probs=True, temperature=1.0,
+            top_k=0, top_p=1.0, min_p=0.0, samplers=["temperature"], cache_prompt=True,
+            logit_bias=[[token, 60.0] for token in firsts],  # the same for all: no other token is chosen
+        )  # fmt: skip
+        [step] = said["completion_probabilities"]
+        found = {firsts[each["id"]]: each["prob"] for each in step["top_probs"] if each["id"] in firsts}
+        assert set(found) == set(firsts.values()), f"probabilities of {sorted(found)} alone"
+        return found
+
+
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts have in common at their beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 @dataclass(frozen=True)
@@ -182,6 +200,7 @@ def ranks_of(request: Request) -> list[tuple[str, int]]:
 
 def judge(chooser: Chooser, repository: str, commit: str, form: str, asked: Sequence[Asked]) -> Iterator[Judged]:
     """The model's judgements of one task's questions."""
+    chooser.begin()
     for request, answer in asked:
         sought = SOUGHT[request.stage]
         short = request.answers is AnswerForm.LETTERS
@@ -252,33 +271,37 @@ def over_repositories(rows: Sequence[Judged], sought: str, scores: Mapping[Judge
     return fmean(precisions), fmean(areas)
 
 
-def table(rows: Sequence[Judged], stage: Stage) -> str:
-    """The figures of each form as a Markdown table."""
+def table(rows: Sequence[Judged], stage: Stage, *, answered: bool) -> str:
+    """The figures of each form as a Markdown table; without answers, those of tokens."""
     sought = SOUGHT[stage].value
-    lines = [
-        f"| form | judgements | prompt | fresh | answer | AP of {sought} | ROC area | recall | accuracy | ms |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for form in FORMS:
-        mine = [row for row in rows if row.form == form]
-        if not mine:
-            continue
-        precision, area = over_repositories(mine, sought, {row: row.chance for row in mine})
-        recall = fmean(row.given == sought for row in mine if row.gold == sought)
-        accuracy = fmean(row.given == row.gold for row in mine)
-        tokens = " | ".join(
-            f"{fmean(getattr(row, name) for row in mine):.1f}" for name in ("prompt", "fresh", "answer")
-        )
-        ms = 1000 * fmean(row.seconds for row in mine)
-        lines.append(
-            f"| {form} | {len(mine)} | {tokens} | {precision:.3f} | {area:.3f} "
-            f"| {recall:.2f} | {accuracy:.2f} | {ms:.0f} |"
-        )
-    all_at_once = [row for row in rows if row.form == "letters, 1 at once"]
-    if all_at_once:
-        precision, area = over_repositories(all_at_once, sought, {row: -row.rank for row in all_at_once})
-        lines.append(f"| the ranking's order | {len(all_at_once)} | | | | {precision:.3f} | {area:.3f} | | | |")
+    columns = ["form", "judgements", "prompt", "fresh", "answer"]
+    if answered:
+        columns += [f"AP of {sought}", "ROC area", "recall", "accuracy", "ms"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    by_form = {form: [row for row in rows if row.form == form] for form in FORMS}
+    for form, mine in by_form.items():
+        if mine:
+            cells = [form, str(len(mine)), *token_cells(mine), *(answer_cells(mine, sought) if answered else ())]
+            lines.append(f"| {' | '.join(cells)} |")
+    if answered and rows:
+        most = max(by_form.values(), key=len)
+        precision, area = over_repositories(most, sought, {row: -row.rank for row in most})
+        lines.append(f"| the ranking's order | {len(most)} | | | | {precision:.3f} | {area:.3f} | | | |")
     return "\n".join(lines)
+
+
+def token_cells(rows: Sequence[Judged]) -> list[str]:
+    """Tokens by judgement: prompt, fresh, answer."""
+    return [f"{fmean(getattr(row, name) for row in rows):.1f}" for name in ("prompt", "fresh", "answer")]
+
+
+def answer_cells(rows: Sequence[Judged], sought: str) -> list[str]:
+    """How well the sought class is found, and the milliseconds of a judgement."""
+    precision, area = over_repositories(rows, sought, {row: row.chance for row in rows})
+    recall = fmean(row.given == sought for row in rows if row.gold == sought)
+    accuracy = fmean(row.given == row.gold for row in rows)
+    ms = 1000 * fmean(row.seconds for row in rows)
+    return [f"{precision:.3f}", f"{area:.3f}", f"{recall:.2f}", f"{accuracy:.2f}", f"{ms:.0f}"]
 
 
 def read_rows(path: Path) -> list[Judged]:
@@ -300,12 +323,13 @@ def main() -> None:
     parser.add_argument("--stage", choices=["scope", "precision"], default="scope")
     parser.add_argument("--items", type=int, default=3, help="commits of each repository, the newest first")
     parser.add_argument("--candidates", type=int, default=JUDGED, help="files of each commit's ranking")
+    parser.add_argument("--tokens", action="store_true", help="count tokens alone; no answers, to a FILE of their own")
     parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS), metavar="FORM")
     given = parser.parse_args()
     plan = Plan(Stage(given.stage), given.items, given.candidates, tuple(given.forms))
     with tempfile.TemporaryDirectory() as folder:
-        answer_all(given.clones, plan, Chooser(), given.out, IndexCache(Path(folder)))
-    print(table(read_rows(given.out), plan.stage))
+        answer_all(given.clones, plan, Chooser(silent=given.tokens), given.out, IndexCache(Path(folder)))
+    print(table(read_rows(given.out), plan.stage, answered=not given.tokens))
 
 
 @dataclass(frozen=True)

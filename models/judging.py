@@ -17,9 +17,9 @@ class AnswerForm(StrEnum):
 class QuestionForm(Frozen):
     """The questions of scope and precision. A student is trained on the form that it is asked in."""
 
-    answers: AnswerForm = Field(AnswerForm.PATHS, description="letters: classes by number; paths: names in full")
-    files: int | None = Field(None, ge=1, description="files in a question of scope; unset: as many as fit")
-    symbols: int | None = Field(None, ge=1, description="symbols in a question of precision; unset: as many as fit")
+    answers: AnswerForm = Field(AnswerForm.LETTERS, description="letters: classes by number; paths: names in full")
+    files: int = Field(6, ge=0, description="files in a question of scope, if these fit; 0: as many as fit")
+    symbols: int = Field(0, ge=0, description="symbols in a question of precision, likewise")
 
     @property
     def identity(self) -> str:

@@ -52,7 +52,7 @@ def symbol_questions(
     numbered = planner.question_form.answers is AnswerForm.LETTERS
     at_once = planner.question_form.symbols
     symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
-    if at_once is not None:
+    if at_once:
         symbols = _likeliest(symbols)
 
     def answered(item: OutlinedSymbol) -> str:
@@ -89,14 +89,14 @@ def _budget(task: str, planner: Planner, stage: Stage) -> tuple[int, int]:
 
 
 def _questions(
-    items: Sequence[T], measure: _Measure[T], budget: tuple[int, int], at_once: int | None
+    items: Sequence[T], measure: _Measure[T], budget: tuple[int, int], at_once: int
 ) -> Iterator[tuple[list[T], Slice]]:
     """Batches with their places: as many items as fit, or `at_once`, if these fit."""
-    if at_once is not None:
+    if at_once:
         items = items[:MOST_ITEMS]
     batches = _batches(items, measure, budget, at_once or len(items))
     first = 1
-    for batch in islice(batches, MOST_BATCHES if at_once is None else None):
+    for batch in islice(batches, None if at_once else MOST_BATCHES):
         yield batch, Slice(first=first, last=first + len(batch) - 1, total=len(items))
         first += len(batch)
 

@@ -20,8 +20,8 @@ ENOUGH = 5
 """Closed trajectories of a planner needed to estimate its next ones."""
 PRIOR: dict[Stage, tuple[float, int, int]] = {
     Stage.TASK_ANALYSIS: (1, 3000, 200),
-    Stage.SCOPE: (1, 6000, 800),
-    Stage.PRECISION: (1, 6000, 1000),
+    Stage.SCOPE: (4, 1800, 50),
+    Stage.PRECISION: (1, 6000, 600),
     Stage.META_PLAN: (1.2, 9000, 600),
     Stage.PART_PLAN: (1.8, 9500, 600),
     Stage.CODE: (4, 9500, 900),

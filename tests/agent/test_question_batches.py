@@ -71,16 +71,16 @@ def outlines(*sizes: int) -> list[FileOutline]:
     ]
 
 
-@given(st.integers(0, 40), st.sampled_from([None, 1, 6, 7]), st.sampled_from(AnswerForm), st.integers(200, 9000))
+@given(st.integers(0, 40), st.sampled_from([0, 1, 6, 7]), st.sampled_from(AnswerForm), st.integers(200, 9000))
 def test_questions_show_all_candidates_once_in_order_and_say_which(
-    count: int, at_once: int | None, form: AnswerForm, prompt: int
+    count: int, at_once: int, form: AnswerForm, prompt: int
 ) -> None:
     planner = Asked(QuestionForm(answers=form, files=at_once), prompt=prompt)
     files = candidates(count)
     asked = list(file_questions("task", files, planner))
     shown = [candidate for batch, _ in asked for candidate in batch]
     assert shown == files[: len(shown)]
-    assert len(shown) == count or (len(asked) == MOST_BATCHES and at_once is None)
+    assert len(shown) == count or (len(asked) == MOST_BATCHES and not at_once)
     first = 1
     for batch, place in asked:
         assert place == Slice(first=first, last=first + len(batch) - 1, total=count)
