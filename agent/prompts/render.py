@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from agent.edits.format import INFO_STRINGS
-from agent.prompts.evidence import evidence, found_by, place_in_all, rank_among
 from agent.prompts.shorten import one_line, shorten
 from agent.retrieve import elide
 from models.chat import Message
@@ -97,9 +96,6 @@ def _template(stage: Stage) -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"fenced": fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
-    environment.filters |= {
-        "evidence": evidence, "found_by": found_by, "place_in_all": place_in_all, "rank_among": rank_among,
-    }  # fmt: skip
     return environment.get_template(f"{stage.value}.jinja")
 
 

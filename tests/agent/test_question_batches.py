@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.prompts import render
-from agent.prompts.evidence import evidence
 from agent.retrieve.batches import MOST_BATCHES, MOST_ITEMS, file_questions, symbol_questions
 from models.context import (
     Candidate,
@@ -128,9 +127,11 @@ WORDS = ("very unlikely to", "unlikely to", "may", "likely to", "very likely to"
 
 
 def likelihood(candidate: Candidate) -> int:
-    """The place of a candidate's likelihood of change among the words for it."""
-    [word] = re.findall(r"(?:^|, )((?:very )?(?:un)?likely to|may) change", evidence(candidate))
-    return WORDS.index(word)
+    """The place of a candidate's likelihood of change among the words for it, as a prompt has it."""
+    task = Task(text="do it", repository="r", base="0")
+    _, user = render(Request(stage=Stage.SCOPE, task=task, candidates=(candidate,)), 8000, len)
+    [word] = re.findall(r"^(?:Rank \d+, )?((?:very )?(?:un)?likely to|may) change[;,]", user.content, re.MULTILINE | re.I)
+    return WORDS.index(word.lower())
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 50))
