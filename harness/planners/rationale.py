@@ -58,7 +58,7 @@ def of_tests(changes: Sequence[GoldFileChange], covers: Sequence[str]) -> str:
 
 
 def of_results(part: str, results: Iterable[StepResult], parts: Iterable[MetaPlanPart]) -> str:
-    """Why the plan goes on after a part: what came of its steps, and which parts are left. `parts` are all, in order."""
+    """Why the plan goes on after a part: what came of its steps, and which of all `parts` are left."""
     results = list(results)
     own = [result for result in results if result.part_id == part]
     done = sum(result.status is StepStatus.DONE for result in own)

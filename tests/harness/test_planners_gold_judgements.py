@@ -112,7 +112,7 @@ def test_answers_are_written_as_the_examples_in_the_prompts_are() -> None:
     }
     for request in requests.values():
         prompt = render(request, 32_000, len)[-1].content
-        [example] = [line for line in prompt.splitlines() if line.startswith(("{"))]
+        [example] = [line for line in prompt.splitlines() if line.startswith("{")]
         answer = planner.answer(request).text
         assert "\n" not in answer
         keys = [list(json.loads(text.replace("[...]", "[]"))) for text in (example, answer)]
