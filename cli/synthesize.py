@@ -17,7 +17,6 @@ from harness.synthesis.run import DirectReport, RepositoryReport
 from harness.synthesis.run import synthesize as synthesize_pairs
 from harness.synthesis.worker import DirectCounts, DirectSettings
 from host.settings import load_settings
-from models.edits import EditFormat
 from models.protocols import Stage
 
 

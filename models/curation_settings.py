@@ -57,8 +57,8 @@ class CurationRequest(Frozen):
 
     `campaigns` are labels or ids, none: all. `windows` override the usual windows of the stages, in tokens.
     `min_organisations` and `max_domain_share` override the settings' rules, on record. `limit` is of examples (and of
-    preferences), `max_prompt_tokens` of each prompt, `sources` are those of the pairs, none: all. With `whole_pool` all earlier examples are included, rather than a
-    replay of some.
+    preferences), `max_prompt_tokens` of each prompt. `sources` are those of the pairs, none: all. With `whole_pool` all
+    earlier examples are included, rather than a replay of some.
     """
 
     target: TrainingTarget

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from agent.retrieve.words import STOP_WORDS
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
@@ -145,6 +145,7 @@ def _shown_name(name: str, shown: Collection[str]) -> str | None:
     return _shown_name(name.rpartition(".")[0], shown) if len(parts) > 1 else None
 
 
+@lru_cache(maxsize=64)
 def _touched(change: GoldFileChange) -> frozenset[str]:
     """Names of the symbols that a change touches, new ones included; all of a file that is created or removed."""
     if change.before is None or change.after is None:

@@ -5,6 +5,7 @@ A planner that stands in for the student cuts its prompts by them, so that they 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,11 @@ class RoleTokens:
 
     def count(self, text: str) -> int:
         """Tokens of a text as sent, framing not counted."""
-        return self.counter.text(self.control.neutralise(text))
+        return self._sent.text(text)
+
+    @cached_property
+    def _sent(self) -> TextCounter:
+        return TextCounter(self.counter.how, lambda text: self.counter.text(self.control.neutralise(text)))
 
 
 def estimated() -> RoleTokens:

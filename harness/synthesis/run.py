@@ -168,6 +168,6 @@ def _at_once(own: Worker, chunk: Chunk) -> "Future[DirectCounts]":
     future: Future[DirectCounts] = Future()
     try:
         future.set_result(own.work(chunk))
-    except Exception as error:  # raised again where the result is read, as by a process
+    except Exception as error:  # noqa: BLE001 - raised again where the result is read, as by a process
         future.set_exception(error)
     return future

@@ -1,7 +1,8 @@
-"""A worker process: takes some commits of a repository, and stores the pairs of each in one transaction a trajectory."""
+"""A worker process: takes some commits of a repository, and stores a trajectory's pairs in one transaction."""
 
 import os
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from pathlib import Path
 from harness.planners.student import StudentLimits, student_limits
 from harness.synthesis.commit import CommitPairs, pairs_of
 from models.edits import EditFormat
+from models.errors import InfrastructureError
 from models.llm_settings import ModelSettings
 from models.manifest import Instance
 from models.outcomes import OutcomeKind
@@ -35,6 +37,10 @@ class DirectSettings(Frozen):
     stages: tuple[Stage, ...]
     edit_format: EditFormat
     base: str | None = None
+
+
+FAULT = "bug, tried again by the next run:"
+"""The reason of a commit whose synthesis ended in an error that nobody meant."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,18 @@ class Worker:
         self._held.close()
 
     def _commit(self, chunk: Chunk, instance: Instance, keys: Mapping[int, str], counts: DirectCounts) -> None:
-        asked = self.settings
-        found = pairs_of(
-            Git(chunk.clone), chunk.repository, instance, asked.stages, self.limits, asked.edit_format, self.cache
-        )
+        asked, limits, cache = self.settings, self.limits, self.cache
+        try:
+            found = pairs_of(
+                Git(chunk.clone), chunk.repository, instance, asked.stages, limits, asked.edit_format, cache
+            )
+        except InfrastructureError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours at one commit must not stop the others
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            fault = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
+            counts.refused["commit", f"{FAULT} {fault}"] += 1
+            return
         for sample, key in keys.items():
             self._keep(key, found, sample)
         counts.commits += 1

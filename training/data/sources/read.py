@@ -60,7 +60,8 @@ class StoredExamples:
 
     def of(self, sources: Collection[PairSource]) -> "StoredExamples":
         """The same with the examples of some sources alone. Raises UsageError for one that has no example."""
-        counts = Counter(each.source for each in (*self.pairs, *self.preferences))
+        items: list[Pair | Preference] = [*self.pairs, *self.preferences]
+        counts = Counter(each.source for each in items)
         for source in sources:
             if not counts[source]:
                 there = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "no example at all"
