@@ -35,6 +35,7 @@ from agent.retrieve.retrieval import JUDGED, Retrieval
 from evals.retrieval_items import RetrievalItem, items
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from harness.planners import GoldPlanner
+from harness.planners.student import StudentLimits
 from llm.embedded import serve, weights
 from models.chat import Message, read_prompt
 from models.context import Relevance, SymbolUse
@@ -227,7 +228,9 @@ def questions(git: Git, item: RetrievalItem, plan: "Plan", cache: IndexCache) ->
     found = {}
     for name in plan.forms:
         recorder = Questions(plan.stage)
-        planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE, dict.fromkeys(Stage, WINDOW), FORMS[name])
+        planner = GoldPlanner(
+            gold, EditFormat.SEARCH_REPLACE, StudentLimits(dict.fromkeys(Stage, WINDOW), question_form=FORMS[name])
+        )
         retrieval = Retrieval(task, planner, index, recorder)
         analysis = retrieval.analyse()
         kept = retrieval.scope(analysis, candidates)

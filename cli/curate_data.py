@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cli.options import CountingBaseOption
+from cli.options import CountingBaseOption, parse_names
 from cli.output import console, errors, print_json, table
 from host.settings import load_settings
 from models.curation_settings import CurationRequest
 from models.targets import TrainingTarget
+from models.training import PairSource
 from store.database import open_database
 from store.runs import open_raw_store
 from training.data.curation import Curated, curate
@@ -21,6 +22,9 @@ def curate_data(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be kept, and write nothing.")] = False,
     campaign: Annotated[
         list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs are new; repeat for several.")
+    ] = None,
+    sources: Annotated[
+        str | None, typer.Option("--sources", metavar="NAME,...", help=f"Only pairs of these: {', '.join(PairSource)}.")
     ] = None,
     base: CountingBaseOption = None,
     max_prompt_tokens: Annotated[
@@ -49,6 +53,7 @@ def curate_data(
         data_dir=str(settings.data_dir),
         settings=settings.curation,
         campaigns=tuple(campaign or ()),
+        sources=parse_names(sources, PairSource, "--sources") if sources is not None else (),
         base=base,
         plan=plan,
         windows=settings.models.windows,

@@ -1,11 +1,14 @@
 """Options and arguments that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from models.errors import UsageError
+
+E = TypeVar("E", bound=StrEnum)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SandboxOption = Annotated[
@@ -51,3 +54,14 @@ def parse_temperatures(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"--temperatures {text}: give numbers with commas between them, as in 0.3,0.6,0.9") from error
+
+
+def parse_names(text: str, kind: type[E], option: str) -> tuple[E, ...]:
+    """The members of an enumeration in a list with commas, each once. Raises UsageError for one that is not there."""
+    known = {member.value: member for member in kind}
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"{option} {unknown[0]} is unknown; there are: {', '.join(known)}")
+    if not names:
+        raise UsageError(f"{option} names nothing; there are: {', '.join(known)}")
+    return tuple(dict.fromkeys(known[name] for name in names))

@@ -123,7 +123,7 @@ class ServerCounter(TextCounter):
 def counter(endpoint: str, settings: Endpoint, wire: ServerClient, facts: Callable[[], Facts]) -> TokenCounter:
     """The most exact counter available. Raises SettingsError for a bad tokenizer file, ProviderError."""
     if settings.tokenizer:
-        return TextCounter("tokenizer.json", _file_count(endpoint, settings.tokenizer))
+        return text_counter(endpoint, settings.tokenizer)[0]
     dialect = facts().dialect
     return TextCounter(_ESTIMATE, estimate_tokens) if dialect is None else ServerCounter(wire, dialect, settings.model)
 
@@ -148,10 +148,11 @@ def _tokenizer(endpoint: str, path: str) -> "Tokenizer":
         raise SettingsError(f"models.endpoints.{endpoint}.tokenizer: {path} is no tokenizer.json ({error})") from error
 
 
-def _file_count(endpoint: str, path: str) -> Callable[[str], int]:
+def text_counter(endpoint: str, path: str) -> tuple[TextCounter, str]:
+    """A counter by a tokenizer.json, and the start of the SHA-256 of that file. Raises SettingsError for a bad one."""
     tokenizer = _tokenizer(endpoint, path)
 
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False).ids)
 
-    return count
+    return TextCounter("tokenizer.json", count), hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from pydantic import Field
 from models.plans import Frozen
 from models.protocols import Stage
 from models.tokens import WINDOWS
-from models.training import TrainingTarget
+from models.training import PairSource, TrainingTarget
 
 
 class CurationSettings(Frozen):
@@ -25,6 +25,12 @@ class CurationSettings(Frozen):
     )
     scored_weight: float = Field(
         0.5, ge=0, le=1, description="weight of answers of a solve that a teacher judged, but no hidden test"
+    )
+    direct_weight: float = Field(
+        0.5, ge=0, le=1, description="weight of pairs synthesized from commits without any test run"
+    )
+    direct_share: float = Field(
+        1.0, gt=0, le=1, description="most that such pairs may have of a dataset that has others as well"
     )
     generated_weight: float = Field(0.8, gt=0, le=1, description="weight of a pass that generated tests judged")
     near_duplicate: float = Field(0.9, gt=0, le=1, description="similarity from which two examples count as one")
@@ -51,14 +57,15 @@ class CurationRequest(Frozen):
 
     `campaigns` are labels or ids, none: all. `windows` override the usual windows of the stages, in tokens.
     `min_organisations` and `max_domain_share` override the settings' rules, on record. `limit` is of examples (and of
-    preferences), `max_prompt_tokens` of each prompt. With `whole_pool` all earlier examples are included, rather than a
-    replay of some.
+    preferences), `max_prompt_tokens` of each prompt. `sources` are those of the pairs, none: all. With `whole_pool` all
+    earlier examples are included, rather than a replay of some.
     """
 
     target: TrainingTarget
     data_dir: str
     settings: CurationSettings = CurationSettings()
     campaigns: tuple[str, ...] = ()
+    sources: tuple[PairSource, ...] = ()
     base: str | None = None
     plan: str | None = None
     windows: dict[Stage, int] = Field(default_factory=dict)

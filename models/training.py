@@ -16,10 +16,12 @@ __all__ = ["Pair", "PairSource", "Preference", "Provenance", "Role", "TrainingTa
 
 
 class PairSource(StrEnum):
-    """Where a pair comes from: planners in the harness, gold runs with rendered prompts, or the user's own solves."""
+    """Where a pair comes from: planners in the harness, gold runs with rendered prompts, the same without any test run
+    (direct), or the user's own solves."""
 
     HARNESS = "harness"
     SYNTHETIC = "synthetic"
+    SYNTHETIC_DIRECT = "synthetic-direct"
     LOGGED = "logged"
 
 

@@ -33,6 +33,10 @@ class Texts:
         self._pending[key] = data
         return key
 
+    def update(self, other: "Texts") -> None:
+        """Add the texts of another collection."""
+        self._pending |= other._pending
+
     def compress(self, engine: Engine) -> list[Blob]:
         """Rows for the texts that the database lacks, in key order, so that two writers cannot deadlock."""
         known: set[str] = set()

@@ -21,6 +21,7 @@ from harness import supplement
 from harness.attribution import VERSION as ATTRIBUTION_VERSION
 from harness.packages.prepare import GOLD_VERSION
 from harness.planners import GoldPlanner, NullPlanner
+from harness.planners.student import StudentLimits
 from harness.runs.model_pool import ModelPool, seed_of
 from harness.supplement.module_paths import place
 from harness.supplement.prompt import Brief, ShownFile
@@ -37,6 +38,7 @@ from models.errors import PlanError
 from models.evaluation import EvaluationSet, Subject
 from models.manifest import SCHEMA_VERSION
 from models.protocols import Stage
+from models.tokens import WINDOWS
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from repos.index.parse import PARSER_VERSION
@@ -168,7 +170,9 @@ def planners(folder: Path) -> dict[str, Any]:
         "student, search and replace": ModelPool(MODELS).planner("student", EditFormat.SEARCH_REPLACE, 0.0, 0).identity,
         "gold": GoldPlanner(gold, EditFormat.SEARCH_REPLACE).identity,
         "gold, whole symbols": GoldPlanner(gold, EditFormat.WHOLE_SYMBOL).identity,
-        "gold, own windows": GoldPlanner(gold, EditFormat.SEARCH_REPLACE, {Stage.SCOPE: 1280}).identity,
+        "gold, own windows": GoldPlanner(
+            gold, EditFormat.SEARCH_REPLACE, StudentLimits(WINDOWS | {Stage.SCOPE: 1280})
+        ).identity,
         "gold patch": gold.identity,
         "null": NullPlanner.identity,
         "student's router": ModelPool(MODELS).router("student").identity,

@@ -1,9 +1,10 @@
 """The gold planner: each stage is answered from the gold patch, in text like a model's."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cached_property
 
 from agent.edits.format import format_edits
 from agent.retrieve.judgements import write_precision, write_scope
@@ -13,16 +14,17 @@ from harness.planners.gold_judgements import GoldJudge
 from harness.planners.gold_plan import GoldPlan, derive_plan
 from harness.planners.hunks import FileHunks
 from harness.planners.pieces import changes_inside
+from harness.planners.rationale import of_results
 from harness.planners.rewrite import recreate, rewrite
+from harness.planners.student import StudentLimits
 from models.chat import prompt_text
-from models.control import control_tokens, marked
+from models.control import marked
 from models.edits import CreateFile, DeleteFile, Edit, EditFormat, RenameFile
-from models.judging import QuestionForm
-from models.plans import Action, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
+from models.plans import Action, Frozen, PartPlan, PlanAdjustment, PlanStep, Target, TestPlan, Verdict
 from models.protocols import Answer, Request, Stage
-from models.tokens import ANSWER_TOKENS, SMALLEST_SHARE, WINDOWS, estimate_tokens
 
-_VERSION = "gold-5"
+VERSION = "gold-6"
+"""Raised whenever an answer or a prompt would differ."""
 
 
 @dataclass(frozen=True)
@@ -59,87 +61,84 @@ class GoldPlanner:
     guides_ranking = False
     plans = True
 
-    def __init__(
-        self,
-        gold: GoldPatch,
-        edit_format: EditFormat,
-        windows: Mapping[Stage, int] = MappingProxyType({}),
-        question_form: QuestionForm | None = None,
-    ) -> None:
-        """`windows` are those of the models to be trained on the prompts, where they differ from the stages' own;
-        `question_form` is theirs as well."""
+    def __init__(self, gold: GoldPatch, edit_format: EditFormat, limits: StudentLimits | None = None) -> None:
+        """`limits` are those of the model to be trained on the prompts; None: the stages' own, tokens estimated."""
         self.gold = gold
         self.edit_format = edit_format
-        self.question_form = question_form or QuestionForm()
-        self._windows = {stage: windows.get(stage, tokens) for stage, tokens in WINDOWS.items()}
-        self.plan: GoldPlan = derive_plan(gold)
-        self._own_work = _own_work(self.plan)
+        self.limits = limits or StudentLimits()
+        self.question_form = self.limits.question_form
         self._judge = GoldJudge(gold)
         changes = [*gold.production, *gold.tests]
         self._by_path = {change.path: change for change in changes}
         self._by_old_path = {change.old_path: change for change in changes if change.old_path}
 
+    @cached_property
+    def plan(self) -> GoldPlan:
+        """The plan behind the patch."""
+        return derive_plan(self.gold)
+
+    @cached_property
+    def _own_work(self) -> "dict[tuple[Target, ...], list[_Work]]":
+        return _own_work(self.plan)
+
     @property
     def identity(self) -> str:
-        """Hash of the gold patch, the edit format, the templates, the windows, the form of questions and the version of
-        this planner."""
+        """Hash of the gold patch, the edit format, the templates, the student's limits and this planner's version."""
         from agent.prompts import REVISION
 
-        windows = [f"{stage.value}={tokens}" for stage, tokens in self._windows.items() if tokens != WINDOWS[stage]]
-        forms = self.edit_format.value, self.question_form.identity
-        text = "\0".join((_VERSION, *forms, REVISION, self.gold.identity, *windows))
-        return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
+        text = "\0".join((VERSION, self.edit_format.value, REVISION, self.gold.identity, self.limits.identity))
+        return f"{VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     def max_prompt_tokens(self, stage: Stage) -> int:
-        """The stage's window, less what is reserved for an answer."""
-        return self._windows[stage] - self.max_output_tokens(stage)
+        """Most tokens of a prompt that the student is sent."""
+        return self.limits.max_prompt_tokens(stage)
 
     def max_output_tokens(self, stage: Stage) -> int:
-        """The limit of a model's answer."""
-        return min(ANSWER_TOKENS[stage], self._windows[stage] // SMALLEST_SHARE)
+        """The limit of the student's answer."""
+        return self.limits.max_output_tokens(stage)
 
     def count(self, text: str) -> int:
-        """Tokens of a text, estimated."""
-        return estimate_tokens(text)
+        """Tokens of a text, by the tokenizer of the student's coder, as a model's planner counts."""
+        return self.limits.coding.count(text)
 
     def answer(self, request: Request) -> Answer:
         """The answer of any stage, with the prompt that a model would have been sent."""
         from agent.prompts import render  # the templates' library is loaded on first use
 
         text = self._text(request)
-        messages = marked(render(request, self.max_prompt_tokens(request.stage), self.count), control_tokens())
+        tokens = self.limits.tokens(request.stage)
+        messages = marked(render(request, self.max_prompt_tokens(request.stage), tokens.count), tokens.control)
         return Answer(
             text=text,
             model=self.name,
             prompt=prompt_text(messages),
-            prompt_tokens=sum(self.count(message.content) for message in messages),
-            completion_tokens=self.count(text),
+            prompt_tokens=sum(tokens.counter.text(message.content) for message in messages),
+            completion_tokens=tokens.count(text),
         )
 
     def _text(self, request: Request) -> str:
         part = request.part.id if request.part else ""
         match request.stage:
             case Stage.TASK_ANALYSIS:
-                return self._judge.analysis(request.task.text).model_dump_json(indent=2)
+                return _line(self._judge.analysis(request.task.text, request.overview))
             case Stage.SCOPE:
                 return write_scope(self._judge.scope(request.candidates).files, request.answers)
             case Stage.PRECISION:
                 return write_precision(self._judge.precision(request.outlines).symbols, request.answers)
             case Stage.META_PLAN:
-                return self.plan.meta.model_dump_json(indent=2)
+                return _line(self.plan.meta)
             case Stage.PART_PLAN:
-                plan = self.plan.part_plans.get(part, PartPlan(part_id=part))
-                return plan.model_dump_json(indent=2)
+                return _line(self.plan.part_plans.get(part, PartPlan(part_id=part)))
             case Stage.TEST_PLAN:
-                tests = self.plan.test_plans.get(part, TestPlan(part_id=part))
-                return tests.model_dump_json(indent=2)
+                return _line(self.plan.test_plans.get(part, TestPlan(part_id=part)))
             case Stage.CODE:
                 assert request.step is not None
                 files = {file.path: file.text for file in request.files}
                 return format_edits(self.edits(request.step, files))
             case Stage.ADJUSTMENT:
-                going_on = PlanAdjustment(verdict=Verdict.CONTINUE, reason="The plan holds.")
-                return going_on.model_dump_json(indent=2)
+                parts = request.meta.in_order() if request.meta else ()
+                reason = of_results(part, request.results, parts)
+                return _line(PlanAdjustment(verdict=Verdict.CONTINUE, reason=reason))
 
     def edits(self, step: PlanStep, files: dict[str, str | None]) -> list[Edit]:
         """The gold patch's edits for a step's targets, given the texts of their files (None: no such file).
@@ -203,6 +202,11 @@ class GoldPlanner:
             same = now == after and (change.before is None or change.before.text != after)
             return [*edits, *([] if same else recreate(change.path, after, executable))]
         return [*edits, *rewrite(change.path, now, work.goal(now), self.edit_format, executable)]
+
+
+def _line(answer: Frozen) -> str:
+    """An answer as the examples in the prompts are written: on one line, with their spaces and order of keys."""
+    return json.dumps(answer.model_dump(mode="json"), ensure_ascii=False)
 
 
 def _file_action(target: Target) -> Action:

@@ -1,9 +1,10 @@
 """Retrieval judgements from a gold patch: the files and symbols that a planner has to see to make the change."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cached_property, lru_cache
 
+from agent.retrieve.words import STOP_WORDS
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.planners.imports import imported
@@ -18,6 +19,7 @@ from models.context import (
     SymbolUse,
     TaskAnalysis,
 )
+from repos.index.overview import overview_paths
 from repos.index.symbols import IMPORTS, MODULE, SymbolKind, base_name, symbols
 from repos.text import lines_of
 
@@ -38,21 +40,29 @@ class GoldJudge:
         self._changed = {path for change in gold.production for path in _old_paths(change)}
         self._tested = {path for change in gold.tests for path in _old_paths(change)}
 
-    def analysis(self, task: str) -> TaskAnalysis:
-        """The analysis of the task: existing files that change, their symbols, and words that task and code share."""
+    def analysis(self, task: str, overview: str = "") -> TaskAnalysis:
+        """The analysis of a task: of what changes, only what can be known from the prompt: files that the overview of
+        the repository lists or the task names, symbols whose names occur in either, words that task and code share."""
         changes = self.gold.production or self.gold.tests
         touched = dict.fromkeys(name for change in changes for name in sorted(_touched(change)))
-        asked = {word.lower() for word in WORD.findall(task)}
-        parts = dict.fromkeys(part for name in touched for part in name.split("."))
-        shared = [word for word in self._mentioned if word.lower() in asked]
-        files = [path for change in changes for path in _old_paths(change)]
+        shown = set(WORD.findall(f"{task}\n{overview}"))
+        symbols = dict.fromkeys(found for name in touched if (found := _shown_name(name, shown)))
+        listed = overview_paths(overview)
+        files = [path for change in changes for path in _old_paths(change) if path in listed or path in task]
         return TaskAnalysis(
             kind=self._kind(task),
             summary=next((line.strip() for line in task.splitlines() if line.strip()), ""),
-            terms=tuple(dict.fromkeys([*parts, *sorted(shared)]))[:_MOST_NAMES],
+            terms=tuple(self._terms(task, symbols))[:_MOST_NAMES],
             files=tuple(files[:_MOST_NAMES]),
-            symbols=tuple(touched)[:_MOST_NAMES],
+            symbols=tuple(symbols)[:_MOST_NAMES],
         )
+
+    def _terms(self, task: str, symbols: Iterable[str]) -> list[str]:
+        """Words to look for: the parts of the symbols named, and the task's words that the changed lines contain."""
+        parts = [part for name in symbols for part in name.split(".")]
+        changed = {word.lower() for word in self._mentioned}
+        shared = [word for word in WORD.findall(task) if word.lower() in changed and word.lower() not in STOP_WORDS]
+        return list(dict.fromkeys([*parts, *shared]))
 
     def scope(self, candidates: Iterable[Candidate]) -> ScopeJudgement:
         """Relevant are files that change; supporting those they import, and the tests that change with them."""
@@ -124,6 +134,18 @@ def _old_paths(change: GoldFileChange) -> list[str]:
     return [change.old_path or change.path] if change.before is not None else []
 
 
+def _shown_name(name: str, shown: Collection[str]) -> str | None:
+    """As much of a qualified name as can be known from the words that are shown: all of it, its last part, or the
+    symbol around it; None if none of these is shown."""
+    parts = name.split(".")
+    if all(part in shown for part in parts):
+        return name
+    if parts[-1] in shown:
+        return parts[-1]
+    return _shown_name(name.rpartition(".")[0], shown) if len(parts) > 1 else None
+
+
+@lru_cache(maxsize=64)
 def _touched(change: GoldFileChange) -> frozenset[str]:
     """Names of the symbols that a change touches, new ones included; all of a file that is created or removed."""
     if change.before is None or change.after is None:

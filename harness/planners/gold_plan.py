@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.imports import imported
-from harness.planners.pieces import ChangePiece, pieces, whole
+from harness.planners.pieces import WORD, ChangePiece, pieces, whole
+from harness.planners.rationale import of_part, of_patch, of_tests
 from models.plans import Action, MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target, TestPlan
 from repos.edit_paths import parents
+from repos.index.symbols import IMPORTS, MODULE
 
 T = TypeVar("T")
 _VERBS = {Action.CREATE: "Add", Action.MODIFY: "Change", Action.DELETE: "Remove", Action.RENAME: "Rename"}
@@ -65,12 +67,15 @@ def derive_plan(gold: GoldPatch) -> GoldPlan:
         parts = [MetaPlanPart(id="part-1", title="Tests", description="Change the tests alone.")]
         part_plans["part-1"] = PartPlan(part_id="part-1")
     test_steps: dict[str, list[tuple[ChangePiece, ...]]] = {part.id: [] for part in parts}
+    tested: dict[str, list[GoldFileChange]] = {part.id: [] for part in parts}
     for change in gold.tests:
         steps = [(piece,) for piece in _whole_pieces(change)]
-        test_steps[_tested_part(change, parts)] += steps
+        part = _tested_part(change, parts)
+        test_steps[part] += steps
+        tested[part].append(change)
         work |= {_targets(step): step for step in steps}
-    test_plans = {part.id: _test_plan(part, test_steps[part.id]) for part in parts}
-    meta = MetaPlan(rationale="Derived from the change itself.", parts=tuple(parts))
+    test_plans = {part.id: _test_plan(part, test_steps[part.id], tested[part.id]) for part in parts}
+    meta = MetaPlan(rationale=of_patch(gold.production, gold.tests, parts), parts=tuple(parts))
     return GoldPlan(meta, part_plans, test_plans, work)
 
 
@@ -159,7 +164,7 @@ def _part_plan(name: str, group: _Group) -> PartPlan:
         _step(ids[id(step[0])], step, tuple(ids[id(other)] for other in edges.get(id(step[0]), ())))
         for step in group.steps
     )
-    return PartPlan(part_id=name, steps=steps)
+    return PartPlan(part_id=name, rationale=of_part(group.changes, steps), steps=steps)
 
 
 def _step(name: str, step: Sequence[ChangePiece], depends_on: tuple[str, ...]) -> PlanStep:
@@ -174,7 +179,11 @@ def _tested_part(change: GoldFileChange, parts: Sequence[MetaPlanPart]) -> str:
     return (tested or [parts[-1].id])[-1]
 
 
-def _test_plan(part: MetaPlanPart, steps: Sequence[Sequence[ChangePiece]]) -> TestPlan:
-    covers = tuple(f"{target.path}::{target.symbol}" for target in part.targets if target.symbol)
-    numbered = [_step(f"test-{number}", step, ()) for number, step in enumerate(steps, 1)]
-    return TestPlan(part_id=part.id, steps=tuple(numbered), covers=covers if numbered else ())
+def _test_plan(
+    part: MetaPlanPart, steps: Sequence[Sequence[ChangePiece]], changes: Sequence[GoldFileChange]
+) -> TestPlan:
+    named = dict.fromkeys(target.symbol for target in part.targets if target.symbol not in (None, MODULE, IMPORTS))
+    said = {word for change in changes if change.after for word in WORD.findall(change.after.text)}
+    covers = tuple(name for name in named if name and name.rpartition(".")[2] in said)
+    numbered = tuple(_step(f"test-{number}", step, ()) for number, step in enumerate(steps, 1))
+    return TestPlan(part_id=part.id, rationale=of_tests(changes, covers), steps=numbered, covers=covers)

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from harness.packages.gold_patch import GoldPatch
 from harness.planners.gold import GoldPlanner
 from harness.planners.null import NullPlanner
+from harness.planners.student import StudentLimits
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.protocols import Planner
-
-if TYPE_CHECKING:
-    from models.llm_settings import ModelSettings
 
 ModelTeam = Literal["student", "teacher"]
 
@@ -20,7 +18,10 @@ ModelTeam = Literal["student", "teacher"]
 class PlannerModels(Protocol):
     """What makes planners that are models: `harness.runs.model_pool.ModelPool`."""
 
-    models: "ModelSettings"
+    @property
+    def limits(self) -> StudentLimits:
+        """Those of the student."""
+        ...
 
     def planner(self, name: str, edit_format: EditFormat | None, temperature: float, seed: int) -> Planner:
         """A planner that is a model."""
@@ -52,11 +53,8 @@ class PlannerKind:
 
 
 def _gold(inputs: PlannerInputs) -> Planner:
-    edit_format = inputs.edit_format or EditFormat.SEARCH_REPLACE
-    if inputs.pool is None:
-        return GoldPlanner(inputs.gold(), edit_format)
-    models = inputs.pool.models
-    return GoldPlanner(inputs.gold(), edit_format, models.windows, models.question_form)
+    limits = inputs.pool.limits if inputs.pool else None
+    return GoldPlanner(inputs.gold(), inputs.edit_format or EditFormat.SEARCH_REPLACE, limits)
 
 
 def _model(name: str, team: ModelTeam, *, plans: bool = True) -> PlannerKind:

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.planners.registry import TEAMS, ModelTeam
+from harness.planners.student import StudentLimits, student_limits
 from models.edits import EditFormat
 from models.protocols import Planner
 from store.keys import digest
@@ -24,10 +26,18 @@ class ModelPool:
     def __init__(self, models: "ModelSettings", meter: "Meter | None" = None, curated: str | None = None) -> None:
         from store.active_adapters import PINNED, Aliases
 
-        self.models, self.meter = models, meter
+        self.models, self.meter, self._curated = models, meter, curated
         self.aliases = Aliases(curated, PINNED) if curated else None
         self._routers: dict[ModelTeam, Router] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def limits(self) -> StudentLimits:
+        """The limits of the student, by which gold cuts its prompts. Raises SettingsError as `student_limits` does."""
+        from store.database import open_database
+
+        curated = open_database(self._curated, "curated") if self._curated else None
+        return student_limits(self.models, curated)
 
     def router(self, planner: str) -> "Router":
         """The router of a planner's team, opened at first use. Raises UsageError for bad settings."""

@@ -37,6 +37,24 @@ def overview(files: Sequence[OverviewFile], most: int) -> str:
     return "\n".join([*lines, "..."])[:most]
 
 
+def overview_paths(text: str) -> set[str]:
+    """The paths of the files that an overview lists by name."""
+    found: set[str] = set()
+    folder = ""
+    for line in text.splitlines():
+        if line.startswith("  "):
+            found.add(_joined(folder, line[2:].partition(": ")[0]))
+        elif line.endswith("/"):
+            folder = line[:-1]
+        elif (cut := line.rpartition("/: ")) and cut[1]:
+            found.update(_joined(cut[0], name) for name in cut[2].split(", "))
+    return found
+
+
+def _joined(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
+
+
 def _noted(files: Sequence[OverviewFile]) -> list[str]:
     lines = []
     for folder, inside in _by(files, _folder):

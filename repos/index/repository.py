@@ -121,7 +121,11 @@ class IndexedFile:
 
     def text_of(self, symbol: IndexedSymbol) -> str:
         """A symbol's lines."""
-        return "\n".join(self.text.split("\n")[symbol.start_line - 1 : symbol.end_line])
+        return "\n".join(self._lines[symbol.start_line - 1 : symbol.end_line])
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
 
 
 _NOTED = 8

@@ -166,6 +166,8 @@ def read_runs(connection: Connection) -> Iterator[ClosedRun]:
 
 
 def _source(planner: str, stored: str, kind: str | None) -> PairSource:
+    if stored == PairSource.SYNTHETIC_DIRECT:
+        return PairSource.SYNTHETIC_DIRECT
     if planner == "gold":
         return PairSource.SYNTHETIC
     return PairSource.LOGGED if kind == "solve" or stored == PairSource.LOGGED else PairSource.HARNESS

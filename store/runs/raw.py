@@ -165,12 +165,12 @@ class RawStore(RawCoordination):
                 give_back(connection, [trajectory_id])
             return number
 
-    def recorder(self, trajectory_id: str, attempt: int) -> AttemptRecorder:
-        """The recorder of an attempt that has begun."""
+    def recorder(self, trajectory_id: str, attempt: int, *, buffered: bool = False) -> AttemptRecorder:
+        """The recorder of an attempt that has begun; a `buffered` one stores everything at once, by `flush`."""
         with reading(self._engine) as connection:
             run = _find(connection, trajectory_id)
         _check_begun(run, attempt)
-        return AttemptRecorder(self._engine, run["campaign_id"], trajectory_id, attempt)
+        return AttemptRecorder(self._engine, run["campaign_id"], trajectory_id, attempt, buffered=buffered)
 
     def store_validation(self, instance: str, validation: Validation, report: SuiteReport) -> Validation:
         """Store a verdict under its key, with the test run it rests on.

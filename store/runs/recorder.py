@@ -29,15 +29,19 @@ class AttemptRecorder:
 
     Rows are keyed by their position, counted from 0 for each recorder. Recording the same events in the same order is
     idempotent; another event at a used position raises DatabaseError: an interrupted attempt is not continued, a new
-    one is begun.
+    one is begun. With `buffered`, all events wait for `flush` and are stored in one transaction.
     """
 
-    def __init__(self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int) -> None:
+    def __init__(
+        self, engine: Engine, campaign_id: str, task_run_id: str, attempt: int, *, buffered: bool = False
+    ) -> None:
         self._engine = engine
         self._campaign_id, self._task_run_id, self._attempt = campaign_id, task_run_id, attempt
         self._next = 0
         self._lock = threading.Lock()
-        self._decisions: list[Callable[[_Position], EvidenceColumns]] = []
+        self._waiting: list[Callable[[_Position], EvidenceColumns]] = []
+        self._texts: list[Texts] = []
+        self._buffered = buffered
         self.usage = AttemptUsage()
 
     def call(self, request: Request, answer: Answer) -> None:
@@ -143,25 +147,36 @@ class AttemptRecorder:
     def decision(self, stage: Stage, subject: str, decision: str, reason: str) -> None:
         """A decision that affected the outcome, with its reason. It is stored with the next event, or by `flush`."""
         with self._lock:
-            self._decisions.append(
+            self._waiting.append(
                 lambda at: RetrievalDecision(**at, stage=stage.value, subject=subject, decision=decision, reason=reason)
             )
 
     def flush(self) -> None:
-        """Store the decisions that wait for the next event."""
-        self._store(Texts(), [])
+        """Store what waits: decisions for the next event, or all events of a buffered recorder."""
+        self._write(Texts(), [])
 
     def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], EvidenceColumns]]) -> None:
+        if not self._buffered:
+            self._write(texts, rows)
+            return
+        with self._lock:
+            self._waiting += rows
+            self._texts.append(texts)
+
+    def _write(self, texts: Texts, rows: Sequence[Callable[[_Position], EvidenceColumns]]) -> None:
         with self._lock:  # a position is used only once its rows are stored
-            waiting = [*self._decisions, *rows]
+            waiting = [*self._waiting, *rows]
             if not waiting:
                 return
             made = [row(self._position(self._next + offset)) for offset, row in enumerate(waiting)]
+            for held in self._texts:  # after the rows are made, which adds texts
+                texts.update(held)
             with writing(self._engine, texts) as connection:
                 for row in made:
                     record(connection, row)
             self._next += len(made)
-            self._decisions.clear()
+            self._waiting.clear()
+            self._texts.clear()
 
     def _position(self, seq: int) -> _Position:
         return _Position(campaign_id=self._campaign_id, task_run_id=self._task_run_id, attempt=self._attempt, seq=seq)

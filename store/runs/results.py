@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, select
 
 from models.outcomes import OutcomeKind
+from models.training import PairSource
 from store.database import reading
 from store.runs.attempts import AttemptKey
 from store.runs.report import latest_run
@@ -50,7 +51,10 @@ class RunVerdict(NamedTuple):
 
 
 def solved_instances(connection: Connection, planner: str, repositories: Collection[str]) -> list[SolvedInstance]:
-    """The newest passing trajectory of a planner at each commit of some repositories, by repository and commit."""
+    """The newest passing trajectory of a planner at each commit of some repositories, by repository and commit.
+
+    What was synthesized without any test run has passed nothing.
+    """
     query = (
         select(
             _TRAJECTORIES.c.campaign_id,
@@ -65,6 +69,7 @@ def solved_instances(connection: Connection, planner: str, repositories: Collect
         .where(
             _TRAJECTORIES.c.planner == planner,
             _TRAJECTORIES.c.success,
+            _TRAJECTORIES.c.source != PairSource.SYNTHETIC_DIRECT.value,
             _INSTANCES.c.repository.in_(sorted(set(repositories))),
         )
         .order_by(_TRAJECTORIES.c.closed_at, _TRAJECTORIES.c.id)

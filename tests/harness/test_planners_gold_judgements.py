@@ -1,13 +1,17 @@
 """The gold planner's answers to retrieval: what it says is read by the parsers of a model's answers, and is right."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.prompts import render
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from harness.packages.gold_patch import GoldPatch
 from harness.planners import GoldPlanner
 from harness.planners.gold_judgements import GoldJudge
+from harness.planners.pieces import WORD
 from models.context import Candidate, CandidateTier, FileOutline, Relevance, SymbolOutline, SymbolUse
 from models.edits import EditFormat
 from models.judging import AnswerForm
@@ -79,13 +83,45 @@ def test_symbols_of_other_files_support_if_the_changed_lines_mention_them() -> N
     assert uses == {"helper": SymbolUse.SUPPORTING, "unused": SymbolUse.EXCLUDED}
 
 
-def test_the_analysis_names_files_that_exist_and_symbols_that_change() -> None:
-    gold = patch(change("a.py", BEFORE, AFTER), change("new.py", None, "def fresh():\n    pass\n"))
-    request = Request(stage=Stage.TASK_ANALYSIS, task=TASK.model_copy(update={"text": "Fix size of Thing\n\nMore."}))
+def test_the_analysis_names_of_what_changes_only_what_its_prompt_shows() -> None:
+    gold = patch(change("a.py", BEFORE, AFTER), change("b.py", "x = 1\n", "x = 2\n"), change("new.py", None, "y = 1\n"))
+    task = TASK.model_copy(update={"text": "Fix size of Thing\n\nMore."})
+    request = Request(stage=Stage.TASK_ANALYSIS, task=task, overview="./\n  a.py: first, Thing\nlib/: b.py")
     found = parse_task_analysis(GoldPlanner(gold, EditFormat.SEARCH_REPLACE).answer(request).text)
     assert (found.kind, found.summary, found.files) == ("fix", "Fix size of Thing", ("a.py",))
-    assert {"Thing.size", "helper", "fresh"} <= set(found.symbols)
+    assert set(found.symbols) == {"Thing.size", "Thing", "first"}
     assert "size" in found.terms
+    assert {"helper", "of"}.isdisjoint(found.terms)
+
+
+@settings(max_examples=100, deadline=None)
+@given(patches(), st.text(max_size=40), st.text(max_size=80))
+def test_an_analysis_never_names_what_is_not_shown(gold: GoldPatch, task: str, overview: str) -> None:
+    found = GoldJudge(gold).analysis(task, overview)
+    words = set(WORD.findall(f"{task}\n{overview}"))
+    assert {part for name in (*found.symbols, *found.terms) for part in name.split(".")} <= words
+    assert all(path in task or path.rpartition("/")[2] in overview for path in found.files)
+
+
+def test_answers_are_written_as_the_examples_in_the_prompts_are() -> None:
+    gold = patch(change("a.py", BEFORE, AFTER))
+    planner = GoldPlanner(gold, EditFormat.SEARCH_REPLACE)
+    part = planner.plan.meta.parts[0]
+    requests = {
+        Stage.TASK_ANALYSIS: Request(stage=Stage.TASK_ANALYSIS, task=TASK, overview="./: a.py"),
+        Stage.META_PLAN: Request(stage=Stage.META_PLAN, task=TASK),
+        Stage.PART_PLAN: Request(stage=Stage.PART_PLAN, task=TASK, meta=planner.plan.meta, part=part),
+        Stage.TEST_PLAN: Request(stage=Stage.TEST_PLAN, task=TASK, meta=planner.plan.meta, part=part),
+        Stage.ADJUSTMENT: Request(stage=Stage.ADJUSTMENT, task=TASK, meta=planner.plan.meta, part=part),
+    }
+    for request in requests.values():
+        prompt = render(request, 32_000, len)[-1].content
+        [example] = [line for line in prompt.splitlines() if line.startswith("{")]
+        answer = planner.answer(request).text
+        assert "\n" not in answer
+        keys = [list(json.loads(text.replace("[...]", "[]"))) for text in (example, answer)]
+        assert keys[0] == keys[1]
+        assert answer.startswith(example[: example.index(": ") + 2])
 
 
 def test_the_kind_of_a_task_follows_words_and_change() -> None:
@@ -113,4 +149,4 @@ def test_any_change_is_judged_the_same_way_twice_and_in_full(gold: GoldPatch, da
     assert sum(map(len, one.precision(outlines).symbols.values())) == sum(len(each.symbols) for each in outlines)
     assert one.scope(offered) == two.scope(offered)
     assert one.precision(outlines) == two.precision(outlines)
-    assert one.analysis("Fix a crash in f") == two.analysis("Fix a crash in f")
+    assert one.analysis("Fix a crash in f", "src/p/: a.py") == two.analysis("Fix a crash in f", "src/p/: a.py")

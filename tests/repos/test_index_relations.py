@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repos.index import build_index
-from repos.index.overview import OverviewFile, overview
+from repos.index.overview import OverviewFile, overview, overview_paths
 from repos.index.test_mapping import subject_of
 from repos.sources import GitSource
 from tests.support.index_material import indexed, repository
@@ -137,6 +137,10 @@ def test_an_overview_says_as_much_as_fits(tmp_path: Path) -> None:
     assert index.overview(57) == "src/a/\n  core.py: run\n  x.py\ntests/ (1 file)\n./ (1 file)"
     assert index.overview(50) == "src/a/: core.py, x.py\ntests/ (1 file)\n./ (1 file)"
     assert index.overview(20) == "src/ (2 files)\n..."
+    every = {"src/a/core.py", "src/a/x.py", "tests/test_a.py", "README.md"}
+    assert overview_paths(index.overview(1000)) == every
+    assert overview_paths(index.overview(50)) == {"src/a/core.py", "src/a/x.py"}
+    assert overview_paths(index.overview(20)) == set()
 
 
 FILES = st.lists(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from models.errors import GuardrailError, TrainingError
 from models.protocols import Stage
-from models.training import Pair
+from models.training import Pair, PairSource
 from store.runs.closed_runs import UNKNOWN
 from training.data.curation.examples import Example
 from training.data.sources.reading import CLASSES, SOUGHT, classes_of
@@ -83,6 +83,18 @@ def by_sought(stage: Stage, examples: Sequence[Example], share: float) -> list[E
     if stage not in SOUGHT:
         return list(examples)
     return _few(examples, lambda pair: SOUGHT[stage] not in classes_of(stage, pair.answer), share)
+
+
+def by_direct(examples: Sequence[Example], share: float) -> list[Example]:
+    """Examples of which those synthesized without a test run have at most a share; all of them if there are no
+    others."""
+    direct = [example for example in examples if example.item.source is PairSource.SYNTHETIC_DIRECT]
+    others = len(examples) - len(direct)
+    if share == 1 or not others:
+        return list(examples)
+    most = math.floor(share / (1 - share) * others + 1e-9)
+    dropped = {example.id for example in sorted(direct, key=lambda example: example.rank)[most:]}
+    return [example for example in examples if example.id not in dropped]
 
 
 def _few(examples: Sequence[Example], dull: Callable[[Pair], bool], share: float) -> list[Example]:

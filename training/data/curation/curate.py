@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
 from evals.sets import all_sets, reserved, reserved_repositories
-from models.curation_settings import CurationRequest
+from models.curation_settings import CurationRequest, CurationSettings
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from store.learning.datasets import CONSIDERED, add_dataset
 from store.runs import RawStore, sha256
@@ -97,6 +97,8 @@ class _Curation:
         if self.request.plan is not None and not campaigns:
             campaigns = read_advice(self.raw, self.request.plan)[1].campaigns
         harvest = read_pairs(self.raw, self.request.target, self.request.settings, campaigns)
+        if self.request.sources:
+            harvest = harvest.of(self.request.sources)
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
         pairs = self._filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
@@ -249,7 +251,7 @@ class _Curation:
             if value is not None
         }
         return {
-            "settings": asked.settings.model_dump(mode="json"),
+            "settings": _stated(asked.settings),
             "campaigns": sorted(harvest.campaigns) if asked.campaigns or asked.plan else [],
             "plan": read_advice(self.raw, asked.plan)[0] if asked.plan else None,
             "base": asked.base,
@@ -259,7 +261,7 @@ class _Curation:
             "earlier": [each.dataset for each in before],
             "overrides": past,
             "templates": REVISION,
-        }
+        } | ({"sources": sorted(asked.sources)} if asked.sources else {})
 
     def _record(self, card: Card, considered: str) -> None:
         add_dataset(
@@ -273,3 +275,10 @@ class _Curation:
             content=card.to_json(),
             considered=considered,
         )
+
+
+def _stated(settings: CurationSettings) -> dict[str, Any]:
+    """Settings for a card. Newer ones at their default are left out, so that datasets made before keep their ids."""
+    usual = CurationSettings()
+    newer = {name for name in ("direct_weight", "direct_share") if getattr(settings, name) == getattr(usual, name)}
+    return settings.model_dump(mode="json", exclude=newer)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.curation_settings import CurationRequest
 from models.training import TrainingTarget
-from training.data.curation.balance import by_class, by_sought, by_stage, within_share
+from training.data.curation.balance import by_class, by_direct, by_sought, by_stage, within_share
 from training.data.curation.examples import Example
 from training.data.curation.rounds import EarlierRound, replayed
 from training.data.sources import Funnel
@@ -75,6 +75,9 @@ def mix(
 
 
 def _balanced(examples: list[Example], request: CurationRequest, funnel: Funnel, capped: bool) -> list[Example]:
+    if request.settings.direct_share < 1:
+        few = by_direct(examples, request.settings.direct_share)
+        examples = funnel.kept("synthesized over their share", examples, few)
     share = domain_share(request) if capped else 1.0
     examples = funnel.kept(
         "domain over its share", examples, within_share(examples, lambda each: each.provenance.domain, share)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
-from models.errors import PlanError
+from models.errors import PlanError, UsageError
 from models.protocols import JUDGING_STAGES, Stage
-from models.training import Pair, Preference, TrainingTarget
+from models.training import Pair, PairSource, Preference, TrainingTarget
 from store.database import reading
 from store.learning.answer_scores import AnswerScores, read_scores
 from store.runs import RawStore
@@ -56,6 +56,24 @@ class StoredExamples:
             self,
             pairs=[each for each in self.pairs if each.provenance.repository not in repositories],
             preferences=[each for each in self.preferences if each.chosen_by.repository not in repositories],
+        )
+
+    def of(self, sources: Collection[PairSource]) -> "StoredExamples":
+        """The same with the examples of some sources alone. Raises UsageError for one that has no example."""
+        items: list[Pair | Preference] = [*self.pairs, *self.preferences]
+        counts = Counter(each.source for each in items)
+        for source in sources:
+            if not counts[source]:
+                there = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "no example at all"
+                raise UsageError(
+                    f"--sources {source.value}: there is no such example of {self.target.value}; there is: {there}"
+                )
+        named = frozenset(sources)
+        pairs, preferences = self.pairs, self.preferences
+        return replace(
+            self,
+            pairs=self.funnel.keep("other source", pairs, lambda each: each.source in named),
+            preferences=self.preference_funnel.keep("other source", preferences, lambda each: each.source in named),
         )
 
 

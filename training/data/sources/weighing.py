@@ -14,10 +14,12 @@ def weigh(run: ClosedRun, settings: CurationSettings, score: float | None = None
 
     A teacher may reject an answer that passed, and accept one of a solve without hidden tests. A pass judged only by
     generated tests, which are weaker, with a plan far from the commit counts as luck. Without a plan to compare (None)
-    the alignment counts as half.
+    the alignment counts as half. What was synthesized from a commit, without any test run, has a weight of its own.
     """
     if not run.outcome.succeeded or not run.outcome.trains:
         return NOT_PASSED
+    if run.source is PairSource.SYNTHETIC_DIRECT:
+        return settings.direct_weight or NO_ORACLE
     if score is not None and score < settings.least_score:
         return SCORED_LOW
     if not run.passed:

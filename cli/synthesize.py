@@ -1,0 +1,160 @@
+"""`cra synthesize`: training pairs from mined commits, without any test run."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import JsonOption, parse_names
+from cli.output import console, errors, print_json, table
+from cli.progress import progress
+from cli.stopping import stop_at_once
+from harness.synthesis.run import DirectReport, RepositoryReport
+from harness.synthesis.run import synthesize as synthesize_pairs
+from harness.synthesis.worker import DirectCounts, DirectSettings
+from host.settings import load_settings
+from models.protocols import Stage
+
+
+def synthesize(
+    places: Annotated[
+        list[Path], typer.Argument(metavar="PATH_OR_PACKAGE...", help="Git repositories, or packages of `cra prepare`.")
+    ],
+    stages: Annotated[
+        str | None, typer.Option("--stages", metavar="STAGE,...", help=f"Only these of {', '.join(Stage)}.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Commits of each repository at most, the newest.", min=1)] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="NAME", help="Cut prompts by this base's tokenizer, not by the student's."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; unset: one for each core.", min=1)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make training pairs for all stages from the commits of repositories, without running any test.
+
+    Every kept commit gives the prompts that the student in the settings would be sent (its windows, its tokenizer), and
+    gold's answers to them. Edits that do not give the commit's files byte for byte are refused and counted. The same
+    command goes on where it was stopped; `cra curate-data --sources synthetic-direct` makes datasets of the pairs.
+    """
+    stop_at_once()
+    settings = load_settings()
+    asked = DirectSettings(
+        raw_url=settings.raw_url,
+        curated_url=settings.curated_url,
+        cache_dir=settings.cache_dir,
+        models=settings.models,
+        stages=tuple(Stage) if stages is None else parse_names(stages, Stage, "--stages"),
+        edit_format=settings.models.endpoint(settings.models.roles.coding).edit_format,
+        base=base,
+    )
+    started, before = time.monotonic(), _cpu_seconds()
+    with _display() as show:
+        cores = jobs or os.cpu_count() or 1
+        report = synthesize_pairs(places, asked, settings.mining, limit=limit, jobs=cores, progress=show)
+    seconds, cpu = time.monotonic() - started, _cpu_seconds() - before
+    if as_json:
+        print_json(_described(report, seconds, cpu))
+    else:
+        _print(report, seconds, cpu)
+
+
+@contextmanager
+def _display() -> Iterator[Callable[[RepositoryReport, int], None]]:
+    """A bar over the commits of all repositories mined so far; a line for each repository where this is piped."""
+    with progress() as bars:
+        bar = bars.add_task("commits", total=0, note="mining")
+        known: set[int] = set()
+        before = 0
+
+        def show(report: RepositoryReport, commits: int) -> None:
+            nonlocal before
+            if id(report) not in known:  # what was done before does not count in the rate
+                known.add(id(report))
+                before += commits
+                total = (bars.tasks[bar].total or 0) + report.commits - commits
+                bars.update(bar, total=total, note=report.name)
+                if bars.disable:
+                    done = f", {commits} of them done before" if commits else ""
+                    errors.print(f"{report.name}: {report.commits} commits{done}", markup=False, soft_wrap=True)
+            else:
+                bars.update(bar, advance=commits, note=report.name)
+
+        yield show
+
+
+def _described(report: DirectReport, seconds: float, cpu: float) -> dict[str, Any]:
+    return {
+        "campaign": report.campaign,
+        "exact_tokens": report.exact,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "total": _counts(report.total),
+        "repositories": [
+            {"name": each.name, "kept": each.kept, "not_kept": each.lost, "taken": each.commits, **_counts(each.counts)}
+            for each in report.repositories
+        ],
+    }
+
+
+def _counts(counts: DirectCounts) -> dict[str, Any]:
+    classes: dict[str, dict[str, int]] = {}
+    for (stage, name), count in sorted(counts.classes.items()):
+        classes.setdefault(stage, {})[name] = count
+    return {
+        "commits": counts.commits,
+        "done_before": counts.done_before,
+        "held_by_others": counts.held,
+        "pairs": dict(sorted(counts.calls.items())),
+        "judgements": classes,
+        "refused": [
+            {"stage": stage, "reason": reason, "count": count}
+            for (stage, reason), count in sorted(counts.refused.items())
+        ],
+    }
+
+
+def _print(report: DirectReport, seconds: float, cpu: float) -> None:
+    table(
+        "Repositories",
+        ["repository", "kept", "taken", "new", "done before", "pairs"],
+        [
+            (
+                each.name,
+                each.kept,
+                each.commits,
+                each.counts.commits,
+                each.counts.done_before,
+                each.counts.calls.total(),
+            )
+            for each in report.repositories
+        ],
+        right=["kept", "taken", "new", "done before", "pairs"],
+    )
+    total = report.total
+    rows = []
+    for stage in Stage:
+        classes = {name: count for (of, name), count in total.classes.items() if of == stage.value}
+        shown = ", ".join(f"{name} {count}" for name, count in sorted(classes.items(), key=lambda item: -item[1]))
+        if total.calls[stage.value]:
+            rows.append((stage.value, total.calls[stage.value], sum(classes.values()) or "", shown))
+    table("New pairs", ["stage", "pairs", "judgements", "classes"], rows, right=["pairs", "judgements"])
+    if total.refused:
+        refused = [(stage, reason, count) for (stage, reason), count in sorted(total.refused.items())]
+        table("Refused", ["stage", "reason", "count"], refused, right=["count"])
+    if total.held:
+        console.print(f"{total.held} commits are being synthesized by another process", markup=False)
+    if not report.exact:
+        console.print("tokens are estimated: no tokenizer of the student is known; --base NAME gives one", markup=False)
+    console.print(f"{seconds:.0f} s, {cpu:.0f} CPU-seconds", markup=False)
+    console.print("next: cra curate-data --stage scope --sources synthetic-direct", markup=False)
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

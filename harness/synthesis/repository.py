@@ -1,0 +1,99 @@
+"""A repository to synthesize from: its clone, and its kept commits as instances that no test has judged."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.mining import Mined, mine
+from harness.mining.repository import RepositoryFacts, describe
+from harness.packages.contents import package_content
+from harness.packages.package import MANIFEST, RepoPackage, read_package
+from harness.packages.prepare import name_of, origin_of
+from models.errors import UsageError
+from models.manifest import Commit, Instance, InvalidReason, Manifest
+from models.mining import MiningRules
+from repos.clones import cached_clone
+from repos.git import Git
+from store.runs import RawStore
+
+_WHY = "pairs were synthesized from it; no test was run"
+
+
+@dataclass(frozen=True)
+class DirectRepository:
+    """A clone with the manifest of its kept commits, newest first; `lost` commits were not kept."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def git(self) -> Git:
+        """The clone."""
+        return Git(self.directory / "repo")
+
+    @property
+    def lost(self) -> int:
+        """Commits that mining dropped, or set aside for a better message."""
+        return self.manifest.funnel.total - self.manifest.funnel.kept
+
+    def register(self, store: RawStore) -> dict[str, str]:
+        """Store the repository with its content, by which copies are recognised; instances' keys by their ids."""
+        content = package_content(RepoPackage(self.directory, self.manifest))
+        return store.register_package(self.manifest, content)
+
+
+@contextmanager
+def opened(place: Path, rules: MiningRules, cache: Path, limit: int | None) -> Iterator[DirectRepository]:
+    """The repository at a path, or the one in a repo package; its newest `limit` kept commits.
+
+    Raises RepositoryError, ManifestError, InfrastructureError; UsageError for a path that is neither.
+    """
+    if not place.exists():
+        raise UsageError(f"{place} does not exist; give the path of a git repository or of a repo package")
+    if (place / MANIFEST).is_file():
+        package = read_package(place)
+        known = package.manifest
+        facts = RepositoryFacts(
+            known.license, known.organisation, known.domain, known.lines_of_code, tuple(known.flags)
+        )
+        yield DirectRepository(place, _manifest(package.git, known.name, known.source, facts, rules, limit))
+        return
+    with cached_clone(place, cache) as git:
+        name, source = name_of(git, git.resolve("HEAD"), str(place)), origin_of(str(place))
+        facts = describe(git, name, source)
+        yield DirectRepository(git.directory.parent, _manifest(git, name, source, facts, rules, limit))
+
+
+def _manifest(
+    git: Git, name: str, source: str, facts: RepositoryFacts, rules: MiningRules, limit: int | None
+) -> Manifest:
+    mined: Mined = mine(git, rules, with_symbols=False)
+    return Manifest(
+        name=name,
+        source=source,
+        license=facts.license,
+        organisation=facts.organisation,
+        domain=facts.domain,
+        head=git.resolve("HEAD"),
+        python="",
+        test_command=(),
+        lines_of_code=facts.lines_of_code,
+        flags=facts.flags,
+        funnel=mined.funnel,
+        instances=tuple(_instance(name, commit) for commit in mined.commits[:limit]),
+    )
+
+
+def _instance(name: str, commit: Commit) -> Instance:
+    return Instance(
+        instance_id=f"{name}__{commit.sha[:12]}",
+        commit=commit.sha,
+        base_commit=commit.parent,
+        task=commit.message,
+        planning_types=commit.planning_types,
+        production_files=tuple(sorted(c.path for c in commit.changes if c.kind == "production")),
+        test_files=tuple(sorted(c.path for c in commit.changes if c.kind == "test")),
+        reason=InvalidReason.NOT_TRIED,
+        detail=_WHY,
+    )
