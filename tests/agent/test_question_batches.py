@@ -130,7 +130,9 @@ def likelihood(candidate: Candidate) -> int:
     """The place of a candidate's likelihood of change among the words for it, as a prompt has it."""
     task = Task(text="do it", repository="r", base="0")
     _, user = render(Request(stage=Stage.SCOPE, task=task, candidates=(candidate,)), 8000, len)
-    [word] = re.findall(r"^(?:Rank \d+, )?((?:very )?(?:un)?likely to|may) change[;,]", user.content, re.MULTILINE | re.I)
+    [word] = re.findall(
+        r"^(?:Rank \d+, )?((?:very )?(?:un)?likely to|may) change[;,]", user.content, re.MULTILINE | re.I
+    )
     return WORDS.index(word.lower())
 
 
