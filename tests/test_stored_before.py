@@ -45,7 +45,7 @@ from training.cycle.lifecycle import find_inputs, prepare
 from training.cycle.orders import TrainOrder
 from training.data.curation import curate
 from training.data.datasets import newest_dataset, read_dataset
-from training.fit.job import TrainingJob, job_for
+from training.fit.job import TrainingJob
 
 OF_FIRST = {
     "plan": "633a009cb3078f4257336a23195aa7061ddd6d417fd7d586c177151f58bb1c62",
@@ -258,14 +258,6 @@ def test_a_training_an_adapter_and_its_evaluations_are_found(
         ("evaluate scope tiny: done before", 1, 1),
         ("train scope sft: done before", 1, 1),
     ]
-
-
-@in_all
-def test_a_training_has_the_identity_that_it_had(stored: Path) -> None:
-    context = open_context(load_settings())
-    found = find_inputs(context, TrainOrder(target=TrainingTarget.SCOPE, base="tiny"))
-    job = job_for(found.card, found.dataset, found.base, "sft", context.settings.training)
-    assert job.id == identities(stored)["plan"]
 
 
 @in_all

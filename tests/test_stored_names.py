@@ -57,6 +57,7 @@ from models.evaluation import (
     Subject,
 )
 from models.generated import Failing, GeneratedFile, GeneratedTests
+from models.judging import AnswerForm, QuestionForm, Slice
 from models.manifest import (
     Change,
     Commit,
@@ -104,6 +105,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (Label, "retrieval plan code undetermined"),
     (StepTestMode, "auto on off"),
     (CandidateTier, "mentioned imports co-change lexical"),
+    (AnswerForm, "letters paths"),
     (Relevance, "relevant supporting irrelevant"),
     (SymbolUse, "primary supporting type_context excluded"),
     (EditFormat, "search-replace whole-symbol"),
@@ -168,8 +170,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     ),
     (
         Request,
-        "stage task overview analysis candidates outlines context meta part plan step for_tests files edit_format "
-        "attempt failure results changes",
+        "stage task overview analysis candidates outlines answers shown context meta part plan step for_tests files "
+        "edit_format attempt failure results changes",
     ),
     (SourceFile, "path text"),
     (Task, "text repository base"),
@@ -200,12 +202,14 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (ContextFile, "path relevance text whole tokens reason symbols"),
     (ContextPackage, "files left_out tokens budget"),
     (FileJudgement, "path relevance reason"),
-    (FileOutline, "path relevance symbols"),
+    (FileOutline, "path relevance symbols rank score estimate total_symbols"),
     (LeftOut, "path symbol tokens reason"),
     (PrecisionJudgement, "symbols"),
     (ScopeJudgement, "files"),
     (SymbolJudgement, "path symbol use"),
-    (SymbolOutline, "name kind signature doc tokens"),
+    (SymbolOutline, "name kind signature doc tokens rank"),
+    (Slice, "first last total"),
+    (QuestionForm, "answers files symbols"),
     (TaskAnalysis, "kind summary terms files symbols"),
     (Evaluation, "set_id target subject settings scores seconds"),
     (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
