@@ -5,6 +5,7 @@ from typing import Protocol
 
 from agent.cross_check import opinion
 from agent.prompts import REVISION, answer_schema, render
+from agent.retrieve.relevance.classifier import in_force
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
@@ -20,6 +21,8 @@ class StageModels(Protocol):
 
     @property
     def identity(self) -> str: ...
+    @property
+    def classified(self) -> frozenset[Stage]: ...
     def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int: ...
     def max_output_tokens(self, stage: Stage, wanted: int) -> int: ...
     def count(self, stage: Stage, text: str) -> int: ...
@@ -50,15 +53,28 @@ class ModelPlanner:
         self._models = models
 
     @property
+    def classified(self) -> frozenset[Stage]:
+        """Stages of retrieval that the relevance classifier answers."""
+        return self._models.classified
+
+    @property
     def identity(self) -> str:
-        """Hash of the models, the templates and the edit format; temperature and seed are per trajectory."""
-        text = "\0".join((_VERSION, self.name, self.edit_format.value, REVISION, self._models.identity))
+        """Hash of the models, the templates, the edit format, and of the relevance classifier if it answers stages;
+        temperature and seed are per trajectory. Raises ClassifierError if that cannot be read."""
+        text = "\0".join(
+            (_VERSION, self.name, self.edit_format.value, REVISION, self._models.identity, *self._classifier)
+        )
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def judging_identity(self) -> str:
         """Identity of the judging stages: equal for planners of other names and edit formats with the same models."""
-        return hashlib.sha256("\0".join((_VERSION, REVISION, self._models.identity)).encode()).hexdigest()
+        text = "\0".join((_VERSION, REVISION, self._models.identity, *self._classifier))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _classifier(self) -> tuple[str, ...]:
+        return (in_force().content,) if self.classified else ()
 
     def max_prompt_tokens(self, stage: Stage) -> int:
         """Most tokens of a prompt of this stage."""

@@ -3,7 +3,7 @@
     task_analysis -> candidates by rank -> scope (files, judged in batches) -> precision (their symbols) -> assembly
 
 The deterministic ranking proposes, the planner judges. Where it does not judge, or its answer cannot be parsed, the
-ranking is used; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
+relevance classifier does; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from agent.asking import Asker, Unanswered
-from agent.retrieve import assemble, default_scope, file_outlines, rank, rank_symbols
+from agent.retrieve import assemble, by_worth, default_precision, default_scope, file_outlines, rank
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
     Candidate,
@@ -67,8 +67,7 @@ class Retrieval:
         analysis = self.analyse() if self.planner.judges else None
         candidates = rank(self.task.text, self.index, analysis if self.planner.guides_ranking else None)
         kept = self.scope(analysis, candidates[:JUDGED])
-        judged = [FileJudgement(path=c.path, relevance=relevance, reason=c.reason) for c, relevance in kept]
-        symbols = self.precision(analysis, judged)
+        symbols = self.precision(analysis, kept)
         package = assemble(self.index, kept, symbols, context_budget(self.planner), self.planner.count)
         for left in package.left_out:
             self.recorder.decision(Stage.PRECISION, left.path, "left-out", left.reason)
@@ -86,10 +85,10 @@ class Retrieval:
     def scope(
         self, analysis: TaskAnalysis | None, candidates: Sequence[Candidate]
     ) -> list[tuple[Candidate, Relevance]]:
-        """Candidates that are not irrelevant, best first, by the planner's judgement or by rank."""
+        """Candidates that are not irrelevant, best first, by the planner's judgement or by the classifier's."""
         by_rank = {each.path: each for each in default_scope(candidates)}
         judged: dict[str, FileJudgement] = {}
-        if self.planner.judges:
+        if self._asks(Stage.SCOPE):
             for batch in self._first_batches(
                 candidates, lambda c: f"{c.path} {c.reason}\n{c.outline}", _answered, Stage.SCOPE
             ):
@@ -106,11 +105,13 @@ class Retrieval:
                     relevance=Relevance.SUPPORTING,
                     reason=f"judged irrelevant, but {candidate.reason}",
                 )
-            by = "judge" if candidate.path in judged else "rank"
+            by = "judge" if candidate.path in judged else _likelihood(candidate)
             reason = judgement.reason or candidate.reason
             self.recorder.decision(Stage.SCOPE, candidate.path, judgement.relevance.value, f"{by}: {reason}")
             if judgement.relevance is not Relevance.IRRELEVANT:
                 kept.append((candidate, judgement.relevance))
+        if not judged:
+            return by_worth(kept)
         return sorted(kept, key=lambda pair: pair[1] is not Relevance.RELEVANT)
 
     def _judge_files(self, analysis: TaskAnalysis | None, batch: Sequence[Candidate]) -> dict[str, FileJudgement]:
@@ -121,15 +122,15 @@ class Retrieval:
             self.recorder.decision(Stage.SCOPE, batch[0].path, "unanswered", str(unanswered))
             return {}
 
-    def precision(self, analysis: TaskAnalysis | None, files: Sequence[FileJudgement]) -> list[SymbolJudgement]:
-        """A judgement for each symbol of the files kept, by the planner or by rank."""
-        found = {
-            (each.path, each.symbol): each
-            for file in files
-            for each in rank_symbols(self.task.text, self.index, file.path)
-        }
-        if self.planner.judges:
-            outlines = file_outlines(self.index, files, self.planner.count)
+    def precision(
+        self, analysis: TaskAnalysis | None, files: Sequence[tuple[Candidate, Relevance]]
+    ) -> list[SymbolJudgement]:
+        """A judgement for each symbol of the files kept, by the planner or by the classifier."""
+        by_rank = default_precision(self.task.text, self.index, [candidate for candidate, _ in files])
+        found = {(each.path, each.symbol): each for each in by_rank}
+        if self._asks(Stage.PRECISION):
+            kept = [FileJudgement(path=c.path, relevance=relevance, reason=c.reason) for c, relevance in files]
+            outlines = file_outlines(self.index, kept, self.planner.count)
             symbols = [(outline, symbol) for outline in outlines for symbol in outline.symbols]
             for batch in self._first_batches(symbols, _shown_of, _answered_of, Stage.PRECISION):
                 judged = self._judge_symbols(analysis, _regrouped(batch))
@@ -145,6 +146,10 @@ class Retrieval:
         except (Unanswered, PromptTooLong) as unanswered:
             self.recorder.decision(Stage.PRECISION, batch[0].path, "unanswered", str(unanswered))
             return []
+
+    def _asks(self, stage: Stage) -> bool:
+        """Whether the planner is asked; if not, the relevance classifier answers."""
+        return self.planner.judges and stage not in self.planner.classified
 
     @property
     def _asker(self) -> Asker:
@@ -174,6 +179,13 @@ class Retrieval:
             to_say += says
         if batch:
             yield batch
+
+
+def _likelihood(candidate: Candidate) -> str:
+    estimate = candidate.estimate
+    if estimate is None:
+        return "rank"
+    return f"classifier, relevant {estimate.relevant:.2f}, supporting {estimate.supporting:.2f}"
 
 
 def _answered(candidate: Candidate) -> str:

@@ -95,6 +95,7 @@ class PlantedPlanner:
     identity: str = "planted"
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
     judges: bool = False
+    classified: frozenset[Stage] = frozenset()
     guides_ranking: bool = False
     plans: bool = True
 

@@ -13,6 +13,7 @@ class NullPlanner:
     identity = "null-1"
     edit_format = EditFormat.SEARCH_REPLACE
     judges = False
+    classified: frozenset[Stage] = frozenset()
     guides_ranking = False
     plans = True
 
