@@ -146,7 +146,9 @@ class Judging(ModelPlanner):
         return Answer(text="{}", model="m")
 
 
-@pytest.mark.parametrize("classified", [frozenset(), frozenset({Stage.SCOPE}), frozenset({Stage.SCOPE, Stage.PRECISION})])
+@pytest.mark.parametrize(
+    "classified", [frozenset(), frozenset({Stage.SCOPE}), frozenset({Stage.SCOPE, Stage.PRECISION})]
+)
 def test_a_stage_that_the_classifier_answers_is_asked_of_no_model(
     index: RepositoryIndex, classified: frozenset[Stage]
 ) -> None:
