@@ -61,8 +61,8 @@ def default_precision(task_text: str, index: RepositoryIndex, files: Sequence[Ca
             continue
         file = index.file(candidate.path)
         found = classifier.symbols(query, FileOfSymbols(file, candidate.rank, candidate.score))
-        for name in sorted(found, key=lambda name: -_symbol_worth(found[name])):
-            judged.append(SymbolJudgement(path=candidate.path, symbol=name, use=_use(found[name])))
+        order = sorted(found, key=lambda name: -_symbol_worth(found[name]))
+        judged += [SymbolJudgement(path=candidate.path, symbol=name, use=_use(found[name])) for name in order]
     return judged
 
 

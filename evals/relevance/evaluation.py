@@ -1,4 +1,4 @@
-"""How good a relevance classifier is on repositories: classes and probabilities of files and symbols, recall of ranks."""
+"""How good a relevance classifier is on repositories: classes, probabilities, and the order of files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Fitting of the relevance classifier: weights, temperature and operating point, each on rows that it was not made from.
+"""Fitting of the relevance classifier: weights, temperature and operating point, each on rows it was not made of.
 
 Weights are multinomial logistic regression with an L2 penalty on standardised features, every repository counting the
 same. Its strength and the temperature come from predictions that are cross-fitted over repositories: those of each

@@ -1,7 +1,7 @@
 """Questions to the relevance classifier from a repository's history: features, and gold's answers.
 
-A question is a commit's message asked of its parent's tree, as in `evals.retrieval_items`; gold judges the candidates of
-the ranking and the symbols of the likely files. Features are kept in files, one per question, so that a run that was
+A question is a commit's message asked of its parent's tree, as in `evals.retrieval_items`; gold judges the candidates
+of the ranking and the symbols of the likely files. Features are kept in files, one per question, so that a run that was
 stopped goes on where it was.
 """
 
@@ -52,8 +52,8 @@ class Rows:
 
 @dataclass(frozen=True)
 class LabelledQuestion:
-    """One question. `production` and `other` are its candidates as a judge would see them, `symbols` those of its files;
-    `kept` says which symbols lie in files that gold keeps.
+    """One question. `production` and `other` are its candidates as a judge would see them, `symbols` those of its
+    files; `kept` says which symbols lie in files that gold keeps.
 
     `ours` and `baseline` are the first ten production files by the ranking and by BM25, `changed` those to be found.
     `places` are the ranks of the production candidates, `files` counts production files.

@@ -38,7 +38,8 @@ from tests.support.index_material import indexed
 FILES = {
     "src/shop/__init__.py": "from shop.cart import Cart\n",
     "src/shop/cart.py": (
-        "from shop.prices import total_of\n\n\nclass Cart:\n    def total(self, items):\n        return total_of(items)\n"
+        "from shop.prices import total_of\n\n\n"
+        "class Cart:\n    def total(self, items):\n        return total_of(items)\n"
     ),
     "src/shop/prices.py": "def total_of(items):\n    return sum(items)\n\n\ndef discount(rate):\n    return 1 - rate\n",
     "src/shop/mail.py": "def send(text):\n    return len(text)\n",
