@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from agent.retrieve.relevance.classifier import in_force
 from models.context import Candidate, CandidateTier, FileJudgement, Relevance, RelevanceEstimate
 
+RELEVANT = 0.1
+"""Least probability of being relevant with which a file is shown in full; of one below it the heads are shown."""
 KEPT = 0.015
 """Least probability of being relevant or half of being supporting with which a file is in the context."""
 SHOWN = 20
@@ -16,17 +17,16 @@ _SUPPORTING = 0.25
 def default_scope(candidates: Sequence[Candidate]) -> list[FileJudgement]:
     """A judgement of each candidate by the relevance classifier, for a context.
 
-    Relevant is what the classifier calls so, and the likeliest of all; supporting what may be relevant after all, what
-    is likely to be supporting, and what the task names. Of more than `SHOWN` the likeliest are kept. Candidates need
+    Relevant is what is likely to be so, and the likeliest of all; supporting what may be relevant after all, what is
+    likely to be supporting, and what the task names. Of more than `SHOWN` the likeliest are kept. Candidates need
     estimates.
     """
-    point = in_force().point
     order = sorted(range(len(candidates)), key=lambda number: (-worth(candidates[number]), number))
     judged = [_irrelevant(candidate) for candidate in candidates]
     for place, number in enumerate(order):
         candidate = candidates[number]
         estimate = estimate_of(candidate)
-        if place == 0 or estimate.relevant >= point.relevant:
+        if place == 0 or estimate.relevant >= RELEVANT:
             relevance = Relevance.RELEVANT
         elif (place < SHOWN and worth(candidate) >= KEPT) or candidate.tier is CandidateTier.MENTIONED:
             relevance = Relevance.SUPPORTING
