@@ -189,9 +189,14 @@ def _read(name: str, path: Path) -> LabelledQuestion | None:
     return LabelledQuestion(
         repository=name,
         commit=words["commit"],
+        production=rows["production"],
+        other=rows["other"],
+        symbols=rows["symbols"],
         kept=kept,
         places=places,
+        changed=tuple(words["changed"]),
+        ours=tuple(words["ours"]),
+        baseline=tuple(words["baseline"]),
+        paths=tuple(words["paths"]),
         files=words["files"],
-        **{each: tuple(words[each]) for each in ("changed", "ours", "baseline", "paths")},
-        **rows,
     )
