@@ -5,6 +5,7 @@ from typing import Protocol
 
 from agent.cross_check import opinion
 from agent.prompts import REVISION, answer_schema, render
+from agent.retrieve.relevance.classifier import in_force
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
@@ -21,6 +22,8 @@ class StageModels(Protocol):
 
     @property
     def identity(self) -> str: ...
+    @property
+    def classified(self) -> frozenset[Stage]: ...
     def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int: ...
     def max_output_tokens(self, stage: Stage, wanted: int) -> int: ...
     def count(self, stage: Stage, text: str) -> int: ...
@@ -53,18 +56,27 @@ class ModelPlanner:
         self._models = models
 
     @property
+    def classified(self) -> frozenset[Stage]:
+        """Stages of retrieval that the relevance classifier answers."""
+        return self._models.classified
+
+    @property
     def identity(self) -> str:
-        """Hash of the models, the templates, the edit format and the form of questions; temperature and seed are per
-        trajectory."""
+        """Hash of the models, the templates, the edit format, the form of questions, and of the relevance classifier if
+        it answers stages; temperature and seed are per trajectory. Raises ClassifierError if that cannot be read."""
         forms = self.edit_format.value, self.question_form.identity
-        text = "\0".join((_VERSION, self.name, *forms, REVISION, self._models.identity))
+        text = "\0".join((_VERSION, self.name, *forms, REVISION, self._models.identity, *self._classifier))
         return f"{_VERSION}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def judging_identity(self) -> str:
         """Identity of the judging stages: equal for planners of other names and edit formats with the same models."""
-        parts = (_VERSION, REVISION, self._models.identity, self.question_form.identity)
+        parts = (_VERSION, REVISION, self._models.identity, self.question_form.identity, *self._classifier)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    @property
+    def _classifier(self) -> tuple[str, ...]:
+        return (in_force().content,) if self.classified else ()
 
     def max_prompt_tokens(self, stage: Stage) -> int:
         """Most tokens of a prompt of this stage."""

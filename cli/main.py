@@ -24,6 +24,7 @@ COMMANDS = {
     "retrieve": (
         "List the files that a task is about, best first, each with its reason; with a model, as it judges them."
     ),
+    "relevance": "The classifier that says what files and symbols are to a task, without a language model.",
     "plan": (
         "Show how a task would be done: the files that matter, the parts, and the steps of each part. Changes nothing."
     ),

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from agent.retrieve import rank, retrieve_by_rank
+from agent.retrieve.relevance.classifier import file_class, in_force
 from agent.retrieve.retrieval import Retrieval
+from agent.retrieve.scope import estimate_of
 from cli.options import JsonOption
 from cli.output import console, print_json, spinner, table
 from cli.plan import NullRecorder
@@ -82,7 +84,9 @@ def retrieve(
     task: Annotated[str, typer.Argument(metavar="TASK", help="What is to be done, in your words; - reads it.")],
     repo: Annotated[Path, typer.Option("--repo", help="A git repository; its files are not touched.")] = Path(),
     at: Annotated[str, typer.Option("--at", metavar="REV", help="The revision to look at.")] = "HEAD",
-    no_model: Annotated[bool, typer.Option("--no-model", help="The deterministic ranking alone.")] = False,
+    no_model: Annotated[
+        bool, typer.Option("--no-model", help="The ranking and the relevance classifier alone.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Files to list.")] = 20,
     show_context: Annotated[bool, typer.Option("--show-context", help="Print the context as well.")] = False,
     as_json: JsonOption = False,
@@ -103,17 +107,26 @@ def described(found: Retrieved, limit: int, show_context: bool) -> dict[str, Any
     files = []
     for candidate, relevance in found.files[:limit]:
         entry: dict[str, Any] = candidate.model_dump(mode="json", exclude={"outline"})
-        files.append({**entry, "relevance": relevance.value})
+        files.append({**entry, "class": class_of(candidate), "relevance": relevance.value})
     context = {"context": found.package.model_dump(mode="json")} if show_context else {}
     return {"revision": found.revision, "files": files, **context}
 
 
+def class_of(candidate: Candidate) -> str:
+    """The relevance classifier's class of a candidate."""
+    return file_class(estimate_of(candidate), in_force().point).value
+
+
 def _print(found: Retrieved, limit: int, show_context: bool) -> None:
-    rows = [
-        (candidate.path, f"{candidate.score:.3f}", candidate.tier.value, relevance.value, candidate.reason)
-        for candidate, relevance in found.files[:limit]
-    ]
-    table(f"{found.revision[:10]}", ["file", "score", "tier", "judged", "reason"], rows, right=["score"])
+    rows = []
+    for candidate, relevance in found.files[:limit]:
+        estimate = estimate_of(candidate)
+        chances = f"{estimate.relevant:.3f}", f"{estimate.supporting:.3f}"
+        rows.append(
+            (candidate.path, *chances, class_of(candidate), candidate.tier.value, relevance.value, candidate.reason)
+        )
+    columns = ["file", "P(relevant)", "P(supporting)", "class", "tier", "in context as", "reason"]
+    table(f"{found.revision[:10]}", columns, rows, right=["P(relevant)", "P(supporting)"])
     if show_context:
         _print_context(found.package)
 

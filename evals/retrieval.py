@@ -16,7 +16,6 @@ from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import in_order, weighed
 from agent.retrieve.weights import WEIGHTS
 from evals.retrieval_items import RetrievalItem, gold_symbols, items
-from models.context import SymbolUse
 from models.tokens import estimate_tokens
 from repos.git import Git
 from repos.index import IndexCache, IndexedFile, RepositoryIndex, build_index
@@ -183,16 +182,11 @@ def context_of(git: Git, index: RepositoryIndex, item: RetrievalItem) -> Context
     for path, names in gold_symbols(git, item).items():
         wanted += len(names)
         if path in shown:
-            file = shown[path]
-            uses = {each.symbol: each.use for each in file.symbols}
-            hit += sum(file.whole or _is_shown(name, uses) for name in names)
+            hit += sum(shown[path].whole or _body(index, path, name) in shown[path].text for name in names)
     return Context(package.tokens, set(item.gold) <= set(shown), hit / wanted if wanted else None)
 
 
-def _is_shown(name: str, uses: Mapping[str, SymbolUse]) -> bool:
-    """Whether a symbol, or an enclosing one, is shown with its body."""
-    while name:
-        if uses.get(name) in (SymbolUse.PRIMARY, SymbolUse.SUPPORTING):
-            return True
-        name = name.rpartition(".")[0]
-    return False
+def _body(index: RepositoryIndex, path: str, name: str) -> str:
+    """The whole text of a symbol; of one that the index does not know, a text that occurs nowhere."""
+    symbol = index.file(path).symbol(name)
+    return "\0" if symbol is None else index.file(path).text_of(symbol)

@@ -15,7 +15,7 @@ from llm.router import Router
 from llm.service import Service, open_service
 from models.chat import Message
 from models.errors import CleanRoomError, ProviderError, SettingsError
-from models.llm_settings import EMBEDDED, ModelSettings
+from models.llm_settings import CLASSIFIED_STAGES, EMBEDDED, RELEVANCE, ModelSettings
 from models.plans import Frozen
 from models.protocols import Stage
 from store.active_adapters import Aliases
@@ -50,7 +50,8 @@ class EndpointReport(Frozen):
     window_from: Literal["settings", "server"] | None = None
     adapters: tuple[str, ...] = Field((), description="adapters that the server lists")
     stages: dict[str, str] = Field(
-        default_factory=dict, description="stage = adapter that answers it here, overridden or promoted"
+        default_factory=dict,
+        description="stage = adapter that answers it here, overridden or promoted, or relevance: the classifier",
     )
     json_schema: JsonSchema = "not tried"
     tokenizer: str | None = Field(None, description="how tokens are counted")
@@ -119,14 +120,15 @@ def _report(models: ModelSettings, name: str, uses: Sequence[str], aliases: Alia
 
 
 def _stages(models: ModelSettings, name: str, aliases: Aliases | None) -> dict[str, str]:
-    """Stages of the student that an adapter answers on this endpoint, with the adapter's name."""
-    roles, base = models.roles, models.endpoint(name).base
+    """Stages of the student that an adapter, or the relevance classifier, answers in place of this endpoint's model."""
+    roles, endpoint = models.roles, models.endpoint(name)
     chosen: dict[str, str] = {}
     for stage in Stage:
         if (roles.coding if stage is Stage.CODE else roles.reasoning) == name:
-            promoted = aliases.resolver(stage, base)() if aliases is not None else None
-            if adapter := models.overrides.get(stage, promoted):
-                chosen[stage.value] = adapter
+            promoted = aliases.resolver(stage, endpoint.base)() if aliases is not None else None
+            own = RELEVANCE if endpoint.url == EMBEDDED and stage in CLASSIFIED_STAGES else None
+            if answers := models.overrides.get(stage, promoted or own):
+                chosen[stage.value] = answers
     return chosen
 
 
@@ -141,7 +143,7 @@ def _examine(service: Service, found: dict[str, Any]) -> None:
     found["tokenizer"], found["exact"] = counter.how, counter.exact
     found["window"] = service.window
     found["window_from"] = "server" if settings.window is None else "settings"
-    _check_served(service, set(found["stages"].values()))
+    _check_served(service, set(found["stages"].values()) - {RELEVANCE})
     found["json_schema"] = _ask(service)
 
 

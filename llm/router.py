@@ -4,6 +4,9 @@ Code belongs to the coding role, every other stage to the reasoning role; among 
 may have an endpoint of their own. An override names an adapter (or another model) on the student's endpoint of that
 role; without one, a promoted adapter answers where its own base is served, from the next call on. A prompt too long
 for its model goes to the generalist if there is one, else it is refused with the numbers.
+
+Scope and precision may be answered by the relevance classifier instead: where an override names it, and where the
+model in the process would answer with neither override nor adapter, as it cannot.
 """
 
 import hashlib
@@ -19,7 +22,7 @@ from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.control import ControlTokens, marked
 from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
-from models.llm_settings import ModelSettings
+from models.llm_settings import CLASSIFIED_STAGES, EMBEDDED, RELEVANCE, ModelSettings
 from models.protocols import Stage
 from models.tokens import SMALLEST_SHARE, WINDOWS, estimate_tokens
 
@@ -39,12 +42,21 @@ class Route:
     stage_window: int | None
     override: str | None = None
     promoted: Callable[[], str | None] | None = None
+    classifies: bool = False
+    """Whether the relevance classifier answers where no adapter does and no override says otherwise."""
+
+    @property
+    def classified(self) -> bool:
+        """Whether the relevance classifier answers now."""
+        if self.override is not None:
+            return self.override == RELEVANCE
+        return self.classifies and self.adapter is None
 
     @property
     def adapter(self) -> str | None:
-        """The adapter that answers now; None: the base model."""
+        """The adapter that answers now; None: the base model, or the classifier."""
         if self.override is not None:
-            return self.override or None
+            return self.override if self.override not in ("", RELEVANCE) else None
         return self.promoted() if self.promoted is not None else None
 
     @property
@@ -90,6 +102,11 @@ class Router:
         """Tokens of a text as sent to the stage's model, framing not counted."""
         service = self.routes[stage].service
         return service.counter.text(service.control.neutralise(text))
+
+    @property
+    def classified(self) -> frozenset[Stage]:
+        """Stages that the relevance classifier answers now."""
+        return frozenset(stage for stage, route in self.routes.items() if route.classified)
 
     def edit_format(self, stage: Stage) -> EditFormat:
         """The format in which the stage's model writes changes to code."""
@@ -175,6 +192,8 @@ def _restored(answer: Completion, request: ChatRequest, control: ControlTokens) 
 
 
 def _who(route: Route) -> str:
+    if route.classified:
+        return RELEVANCE
     return (
         f"{route.service.identity} adapter {route.adapter} edits {route.service.settings.edit_format.value} "
         f"window {route.stage_window}"
@@ -234,7 +253,8 @@ def _service(models: ModelSettings, name: str) -> Service:
 
 
 def _route(models: ModelSettings, name: str, stage: Stage, aliases: "Aliases | None") -> Route:
-    promoted = None if aliases is None else aliases.resolver(stage, models.endpoint(name).base)
-    return Route(
-        _service(models, name), models.windows.get(stage, WINDOWS[stage]), models.overrides.get(stage), promoted
-    )
+    endpoint = models.endpoint(name)
+    promoted = None if aliases is None else aliases.resolver(stage, endpoint.base)
+    classifies = endpoint.url == EMBEDDED and stage in CLASSIFIED_STAGES
+    window = models.windows.get(stage, WINDOWS[stage])
+    return Route(_service(models, name), window, models.overrides.get(stage), promoted, classifies)

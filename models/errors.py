@@ -31,6 +31,10 @@ class ManifestError(UsageError):
     """A repo package's manifest is missing, of another version, or inconsistent with its package."""
 
 
+class ClassifierError(UsageError):
+    """A relevance classifier's file is missing, corrupt, or of another version."""
+
+
 class WheelError(CleanRoomError):
     """A wheel is missing, has another hash, or is ambiguous."""
 

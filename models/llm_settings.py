@@ -23,6 +23,10 @@ from models.protocols import Stage
 from models.tokens import THINKING_TOKENS
 
 EMBEDDED = "embedded"
+RELEVANCE = "relevance"
+"""The name of the relevance classifier, where a stage's model is named."""
+CLASSIFIED_STAGES = frozenset({Stage.SCOPE, Stage.PRECISION})
+"""Stages that the relevance classifier can answer."""
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 EMBEDDED_WINDOW = 8192
 EMBEDDED_ANSWER = 384
@@ -131,7 +135,8 @@ class ModelSettings(Frozen):
     teachers: Teachers = Field(default_factory=Teachers, description="the teachers")
     overrides: dict[Stage, str] = Field(
         default_factory=dict,
-        description="stage = name of an adapter (or model) on the student's endpoint; empty: the base alone",
+        description="stage = name of an adapter (or model) on the student's endpoint; empty: the base alone; "
+        "relevance (scope, precision): the relevance classifier",
     )
     windows: dict[Stage, Annotated[int, Field(ge=256)]] = Field(
         default_factory=dict, description="stage = tokens of its window, for the student and for gold; unset: as built"
@@ -159,6 +164,14 @@ class ModelSettings(Frozen):
                         f"models.{group}.{use} names the endpoint {name!r}, which is not under [models.endpoints]; "
                         f"there are: {', '.join(known)}"
                     )
+        if RELEVANCE in self.endpoints:
+            raise ValueError(f"models.endpoints.{RELEVANCE} bears the relevance classifier's name; give it another one")
+        for stage, name in self.overrides.items():
+            if name == RELEVANCE and stage not in CLASSIFIED_STAGES:
+                raise ValueError(
+                    f"models.overrides.{stage.value} names the relevance classifier, which answers only "
+                    f"{' and '.join(sorted(CLASSIFIED_STAGES))}"
+                )
         own = self.endpoints.get(EMBEDDED)
         if own is not None and own.url != EMBEDDED:
             raise ValueError(

@@ -131,6 +131,11 @@ class Planner(Protocol):
         ...
 
     @property
+    def classified(self) -> frozenset[Stage]:
+        """Stages of retrieval that the relevance classifier answers in its place; empty: none."""
+        ...
+
+    @property
     def guides_ranking(self) -> bool:
         """Whether its analysis of the task guides the ranking. False for a planner that knows the answer: later
         prompts, which are trained on, would leak it."""

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         default=None,
         description="repo packages of this machine, which deployments name by their folder; data_dir/corpus when unset",
     )
+    relevance_file: Path | None = Field(
+        default=None, description="relevance classifier made by `cra relevance fit`; the shipped one when unset"
+    )
     raw_database: str | None = Field(
         default=None, description="URL of the raw database; SQLite under data_dir when unset"
     )

@@ -40,6 +40,10 @@ class Corpus:
         ]
         self._exercised = {test.path: index.exercised_by(test.path) for test in self.tests}
 
+    def exercised(self, test: str) -> tuple[str, ...]:
+        """The files that a test exercises, the likeliest first."""
+        return tuple(self._exercised.get(test, ()))
+
     @cached_property
     def names(self) -> Field:
         """Identifiers as written."""

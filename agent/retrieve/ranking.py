@@ -8,6 +8,8 @@ from agent.retrieve.other_files import other_files
 from agent.retrieve.outlines import short_outline
 from agent.retrieve.query import Query, parse_query
 from agent.retrieve.reasons import Reasons
+from agent.retrieve.relevance.classifier import in_force
+from agent.retrieve.relevance.evidence import Evidence
 from agent.retrieve.signals import Signals, neighbours, signals
 from agent.retrieve.weights import WEIGHTS
 from models.context import Candidate, TaskAnalysis
@@ -23,12 +25,23 @@ def rank(
     """At most `limit` candidates, best first; deterministic for a revision and task.
 
     Production files come first, scored by the probability that the task changes them (all of them together have 1);
-    then tests and other files that the task mentions.
+    then tests and other files that the task mentions. Each has an estimate by the relevance classifier in force.
+    Raises ClassifierError if that cannot be read.
     """
+    evidence, candidates = propose(task_text, index, analysis, limit)
+    estimates = in_force().files(evidence, candidates)
+    return [each.model_copy(update={"estimate": estimates[each.path]}) for each in candidates]
+
+
+def propose(
+    task_text: str, index: RepositoryIndex, analysis: TaskAnalysis | None = None, limit: int = 50
+) -> tuple[Evidence, list[Candidate]]:
+    """The candidates of `rank` without estimates, and the evidence that those are made from."""
     query = parse_query(task_text, analysis)
     corpus = corpus_of(index)
     found, chances = weighed(query, corpus)
-    order = in_order(chances, corpus)[: max(limit - BESIDE, 0)]
+    whole_order = in_order(chances, corpus)
+    order = whole_order[: max(limit - BESIDE, 0)]
     reasons = Reasons(query, corpus, found, chances)
     candidates = []
     for number in order:
@@ -40,7 +53,8 @@ def rank(
         )
     least = candidates[-1].score if candidates else 1.0
     candidates += other_files(query, index, corpus, [corpus.paths[n] for n in order[:3]], least)[:BESIDE]
-    return [each.model_copy(update={"rank": place}) for place, each in enumerate(candidates, start=1)]
+    placed = [each.model_copy(update={"rank": place}) for place, each in enumerate(candidates, start=1)]
+    return Evidence(query, corpus, found, chances, whole_order), placed
 
 
 def weighed(query: Query, corpus: Corpus, weights: Mapping[str, float] = WEIGHTS) -> tuple[Signals, list[float]]:

@@ -3,14 +3,15 @@
     task_analysis -> candidates by rank -> scope (files, judged in batches) -> precision (their symbols) -> assembly
 
 The deterministic ranking proposes, the planner judges. Where it does not judge, or its answer cannot be parsed, the
-ranking is used; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
+relevance classifier does; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.asking import Asker, Unanswered
-from agent.retrieve import assemble, default_scope, file_outlines, rank, rank_symbols
+from agent.retrieve import assemble, by_worth, default_precision, default_scope, file_outlines, rank
 from agent.retrieve.batches import FRAMING, file_questions, symbol_questions
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
@@ -76,10 +77,10 @@ class Retrieval:
     def scope(
         self, analysis: TaskAnalysis | None, candidates: Sequence[Candidate]
     ) -> list[tuple[Candidate, Relevance]]:
-        """Candidates that are not irrelevant, best first, by the planner's judgement or by rank."""
+        """Candidates that are not irrelevant, best first, by the planner's judgement or by the classifier's."""
         by_rank = {each.path: each for each in default_scope(candidates)}
         judged: dict[str, FileJudgement] = {}
-        if self.planner.judges:
+        if self._asks(Stage.SCOPE):
             for batch, shown in file_questions(self.task.text, candidates, self.planner):
                 judged |= self._judge_files(analysis, batch, shown)
         kept = []
@@ -94,11 +95,13 @@ class Retrieval:
                     relevance=Relevance.SUPPORTING,
                     reason=f"judged irrelevant, but {candidate.reason}",
                 )
-            by = "judge" if candidate.path in judged else "rank"
+            by = "judge" if candidate.path in judged else _likelihood(candidate)
             reason = judgement.reason or candidate.reason
             self.recorder.decision(Stage.SCOPE, candidate.path, judgement.relevance.value, f"{by}: {reason}")
             if judgement.relevance is not Relevance.IRRELEVANT:
                 kept.append((candidate, judgement.relevance))
+        if not judged:
+            return by_worth(kept)
         return sorted(kept, key=lambda pair: pair[1] is not Relevance.RELEVANT)
 
     def _judge_files(
@@ -117,15 +120,11 @@ class Retrieval:
     def precision(
         self, analysis: TaskAnalysis | None, kept: Sequence[tuple[Candidate, Relevance]]
     ) -> list[SymbolJudgement]:
-        """A judgement for each symbol of the files kept, by the planner or by rank."""
-        found: dict[tuple[str, str], SymbolJudgement] = {}
-        ranks: dict[tuple[str, str], int] = {}
-        for candidate, _ in kept:
-            for place, each in enumerate(rank_symbols(self.task.text, self.index, candidate.path), start=1):
-                found[each.path, each.symbol] = each
-                ranks[each.path, each.symbol] = place
-        if self.planner.judges:
-            outlines = file_outlines(self.index, kept, ranks, self.planner.count)
+        """A judgement for each symbol of the files kept, by the planner or by the classifier."""
+        by_rank = default_precision(self.task.text, self.index, [candidate for candidate, _ in kept])
+        found = {(each.path, each.symbol): each for each in by_rank}
+        if self._asks(Stage.PRECISION):
+            outlines = file_outlines(self.index, kept, _places(by_rank), self.planner.count)
             for batch, shown in symbol_questions(self.task.text, outlines, self.planner):
                 judged = self._judge_symbols(analysis, batch, shown)
                 for each in judged:
@@ -146,6 +145,27 @@ class Retrieval:
             self.recorder.decision(Stage.PRECISION, batch[0].path, "unanswered", str(unanswered))
             return []
 
+    def _asks(self, stage: Stage) -> bool:
+        """Whether the planner is asked; if not, the relevance classifier answers."""
+        return self.planner.judges and stage not in self.planner.classified
+
     @property
     def _asker(self) -> Asker:
         return Asker(self.planner, self.recorder)
+
+
+def _likelihood(candidate: Candidate) -> str:
+    estimate = candidate.estimate
+    if estimate is None:
+        return "rank"
+    return f"classifier, relevant {estimate.relevant:.2f}, supporting {estimate.supporting:.2f}"
+
+
+def _places(ranked: Iterable[SymbolJudgement]) -> dict[tuple[str, str], int]:
+    """Places of symbols in their files, from 1, by path and name."""
+    places: dict[tuple[str, str], int] = {}
+    of_file: Counter[str] = Counter()
+    for each in ranked:
+        of_file[each.path] += 1
+        places[each.path, each.symbol] = of_file[each.path]
+    return places

@@ -97,6 +97,7 @@ class PlantedPlanner:
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
     question_form: QuestionForm = field(default_factory=QuestionForm)
     judges: bool = False
+    classified: frozenset[Stage] = frozenset()
     guides_ranking: bool = False
     plans: bool = True
 

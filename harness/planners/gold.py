@@ -58,6 +58,7 @@ class GoldPlanner:
 
     name = "gold"
     judges = True
+    classified: frozenset[Stage] = frozenset()
     guides_ranking = False
     plans = True
 

@@ -15,6 +15,7 @@ class NullPlanner:
     edit_format = EditFormat.SEARCH_REPLACE
     question_form = QuestionForm()
     judges = False
+    classified: frozenset[Stage] = frozenset()
     guides_ranking = False
     plans = True
 

@@ -141,6 +141,11 @@ class PlannerProxy:
         return self.planner.judges
 
     @property
+    def classified(self) -> frozenset[Stage]:
+        """Stages that the relevance classifier answers in place of the wrapped planner."""
+        return self.planner.classified
+
+    @property
     def guides_ranking(self) -> bool:
         """Whether the wrapped planner's analysis leads the ranking."""
         return self.planner.guides_ranking

@@ -86,6 +86,7 @@ class Scripted:
 
     name, identity, edit_format = "scripted", "1", EditFormat.SEARCH_REPLACE
     judges, guides_ranking, plans = False, False, True
+    classified: frozenset[Stage] = frozenset()
 
     def max_prompt_tokens(self, stage: Stage) -> int:
         return WINDOWS[stage]

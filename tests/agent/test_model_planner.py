@@ -20,6 +20,7 @@ class Scripted:
     """Models that answer from a script and remember what they were asked."""
 
     identity = "scripted"
+    classified: frozenset[Stage] = frozenset()
 
     def __init__(self, script: dict[Stage, object], second: dict[Stage, object] | None = None) -> None:
         self.script, self.second = script, second or {}

@@ -1,5 +1,7 @@
 """Which model answers which stage, and what becomes of prompts that do not fit it."""
 
+from dataclasses import replace
+
 import pytest
 
 from llm import ChatRequest, Router, open_router
@@ -57,6 +59,42 @@ def test_a_teacher_alone_does_everything() -> None:
         teacher = open_router(models, "teacher")
         assert {asked(teacher, stage)[0] for stage in Stage} == {"all"}
         assert teacher.second is None
+
+
+BY_CLASSIFIER = frozenset({Stage.SCOPE, Stage.PRECISION})
+
+
+def test_the_classifier_answers_scope_and_precision_in_place_of_the_model_in_the_process() -> None:
+    student = open_router(ModelSettings(), "student")
+    assert student.classified == BY_CLASSIFIER
+    plain = open_router(ModelSettings(overrides={Stage.SCOPE: "", Stage.PRECISION: ""}), "student")
+    assert plain.classified == frozenset()
+    assert plain.identity != student.identity
+
+
+def test_the_classifier_answers_where_an_override_names_it_and_no_other_endpoint_on_its_own() -> None:
+    with ScriptedServer("fine", models=["base"], strict_models=True) as server:
+        models = ModelSettings(endpoints={"here": endpoint(server, model="base", window=8000)},
+                               roles=Roles(reasoning="here", coding="here"))  # fmt: skip
+        assert open_router(models, "student").classified == frozenset()
+        named = models.model_copy(update={"overrides": {Stage.SCOPE: "relevance"}})
+        student = open_router(named, "student")
+        assert student.classified == {Stage.SCOPE}
+        assert asked(student, Stage.SCOPE) == ("here", None, "base")
+        assert student.identity != open_router(models, "student").identity
+
+
+def test_a_promoted_adapter_answers_before_the_classifier() -> None:
+    route = open_router(ModelSettings(), "student").routes[Stage.SCOPE]
+    assert replace(route, promoted=lambda: "scope-v1-abc").classified is False
+    assert replace(route, promoted=lambda: None).classified is True
+    assert replace(route, override="scope-v1").classified is False
+
+
+def test_a_teacher_is_never_replaced_by_the_classifier() -> None:
+    with ScriptedServer("fine") as server:
+        models = ModelSettings(endpoints={"all": endpoint(server)}, teachers=Teachers(reasoning="all"))
+        assert open_router(models, "teacher").classified == frozenset()
 
 
 def test_no_teacher_is_a_matter_of_settings() -> None:

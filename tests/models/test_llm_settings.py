@@ -63,6 +63,8 @@ def test_each_value_of_an_endpoint_is_shown_with_its_source(monkeypatch: pytest.
         ('[models.endpoints.local]\nurl = "local:8000"\nmodel = "m"\n', "http://"),
         ('[models.endpoints.Local]\nurl = "http://h/v1"\nmodel = "m"\n', "models.endpoints.Local"),
         ('[models.endpoints.embedded]\nurl = "http://h/v1"\nmodel = "m"\n', "another name"),
+        ('[models.endpoints.relevance]\nurl = "http://h/v1"\nmodel = "m"\n', "models.endpoints.relevance"),
+        ('[models.overrides]\ncode = "relevance"\n', "answers only precision and scope"),
         (LOCAL + "window = 0\n", "window"),
         (LOCAL + 'json_schema = "perhaps"\n', "json_schema"),
     ],

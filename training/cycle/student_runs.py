@@ -13,6 +13,7 @@ from llm import open_router
 from models.campaign_settings import Grid, StepTestMode
 from models.errors import EvaluationError
 from models.evaluation import EvaluationItem, EvaluationSet
+from models.llm_settings import RELEVANCE
 from models.protocols import Stage
 from models.training import TrainingTarget
 from runtime.sandbox import open_sandbox
@@ -32,10 +33,10 @@ NO_ADAPTER = ""
 
 
 def active_adapters(context: TrainingContext) -> dict[Stage, str]:
-    """The served names of the student's active adapters by stage. Passed to whole runs, they stay fixed there despite
-    promotions."""
+    """The served names of the student's active adapters by stage, or of the relevance classifier where it answers.
+    Passed to whole runs, they stay fixed there despite promotions."""
     routes = open_router(context.settings.models, STUDENT, aliases=Aliases(context.settings.curated_url, PINNED)).routes
-    return {stage: route.adapter or NO_ADAPTER for stage, route in routes.items()}
+    return {stage: RELEVANCE if route.classified else route.adapter or NO_ADAPTER for stage, route in routes.items()}
 
 
 def student_identity(context: TrainingContext, adapters: Mapping[Stage, str]) -> str:

@@ -1,0 +1,1 @@
+"""The relevance classifier: what files and symbols are to a task, without a language model."""

@@ -1,0 +1,1 @@
+"""The relevance classifier: questions from histories, its fitting, and how good it is."""
