@@ -42,3 +42,21 @@ class TrainingSettings(Frozen):
     validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(42, ge=0, description="for the order of the rows and the initial weights")
+    forced_weight: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="weight in the loss of answer tokens that the schema or the prompt forces; decisions weigh 1. At 0 "
+        "the form is not learned: only for endpoints that enforce the schema",
+    )
+    class_balance: Literal["none", "effective", "inverse"] = Field(
+        "effective",
+        description="weights of the classes of scope and precision: by effective number of samples (Cui et al. 2019), "
+        "or by inverse frequency",
+    )
+    class_beta: float = Field(0.9999, ge=0, lt=1, description="beta of the effective number of samples")
+    class_cap: float = Field(8.0, ge=1, description="most that one class may weigh, as a multiple of the least")
+    early_stopping: Literal["loss", "decision_loss", "macro_f1", "average_precision"] = Field(
+        "decision_loss",
+        description="what early stopping watches on the validation rows; without decisions in them, the loss",
+    )

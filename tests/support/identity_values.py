@@ -223,5 +223,13 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "base": "bb55986ae35c91789f66693fa3bd7b3ef92c1466efd10a62a80a9e49850abe3a",
         "adapter": "abc10412af22c63f4bd467f5ba23848972f552c13d75eaf4cf0f541c92facbc8",
         "adapter to start from": "c3bf65fb99ad2d0895377a5964fe0881130addd6c41095e22e5ba7da167dcde9",
+        "scope weighted sft": "8be6d97ccf5c1b28d289bbef109ea02af2caeb996f8d7400d1689c4ab29bb7f7",
+        "planning weighted sft": "d449ea3a4fd7a04cc02c40d2e9f44ca3cfea422b1c62f539f27ac844faf24256",
+        "scope weighted sft by trl-cpu": "6a47012229ca59490a2dff7714dbb6e1c3a2f223d43859c8ed4d0267a3074457",
+        "scope weighted sft by trl-gpu": "f511966837b715fb3802410f3dbd05877f948c68b57265bd5da17a59cb122526",
+        "scope weighted sft by unsloth-gpu": "70be48004aca641135832474b8b62c684c3bbdd551ad071e08f0562a26484fe1",
+        "planning weighted sft by trl-cpu": "3bcdf243ebfafaabf3d08ca8d67f415276b82d6742af10a78a88cf090228cb4b",
+        "planning weighted sft by trl-gpu": "7aa67fb07af3ccf2038ebc100a358df369fc15801d8da8fa23156bb1fd4811fd",
+        "planning weighted sft by unsloth-gpu": "8211c5a3cc0a6cb7a0d0c794ca1bee005f8a01386e3541c95600b693d335d2a5",
     },
 }

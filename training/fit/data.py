@@ -10,26 +10,36 @@ and ignored. Rows longer than the limit are left out and counted.
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import TrainingError
+from models.protocols import Stage
 from training.bases.chat_format import ChatFormat
+from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
+from training.fit.weights import AnswerTokens, answer_tokens, class_counts, token_weights
 
 IGNORED = -100
 """The label of a token that is excluded from the loss."""
+WEIGHTS = "token_weights"
+"""The column of the tokens' weights."""
 _OPEN_PACKS = 32
 
 
 class TrainingRow(NamedTuple):
-    """One example: ids of prompt and answer together, labels of the same length."""
+    """One example: ids of prompt and answer together, labels of the same length.
+
+    weights: of each token in the loss; None: all 1. decisions: (index of the token, class) of each.
+    """
 
     id: str
     weight: float
     ids: list[int]
     labels: list[int]
+    weights: list[float] | None = None
+    decisions: tuple[tuple[int, str], ...] = ()
 
 
 class PreferenceRow(NamedTuple):
@@ -78,21 +88,39 @@ def read_card(dataset: Path) -> dict[str, Any]:
 def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
     """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
+    roles: dict[str, AnswerTokens] = {}
     answers, too_long = set(), 0
     for number, record in _records(dataset / "sft.jsonl"):
         with _Faults(dataset / "sft.jsonl", number):
+            text = _answer(record["completion"])
             prompt = chat.prompt_ids(record["prompt"])
-            answer = chat.answer_ids(record["prompt"], _answer(record["completion"]))
+            answer = chat.answer_ids(record["prompt"], text)
             weight, split = _weight(record), rows[record["split"]]
+            tokens = answer_tokens(Stage(record["stage"]), text, chat.answer_offsets(answer, text), len(answer))
         if len(prompt) + len(answer) > recipe.max_tokens:
             too_long += 1
             continue
         answers.add(tuple(answer))
-        split.append(TrainingRow(record["id"], weight, prompt + answer, [IGNORED] * len(prompt) + answer))
+        roles[record["id"]] = tokens
+        decisions = tuple((len(prompt) + index, label) for index, label in tokens.decisions)
+        labels = [IGNORED] * len(prompt) + answer
+        split.append(TrainingRow(record["id"], weight, prompt + answer, labels, None, decisions))
     _check(dataset / "sft.jsonl", rows["train"], too_long, recipe)
     if len(answers) == 1 and len(rows["train"]) > 1:
         raise TrainingError(f"{dataset / 'sft.jsonl'}: all answers are the same, so there is nothing to learn")
-    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
+    train = _weighted(rows["train"], roles, recipe) if recipe.weighs else rows["train"]
+    return TrainingRows(train, _validation(rows["validation"], recipe), too_long)
+
+
+def _weighted(rows: list[TrainingRow], roles: Mapping[str, AnswerTokens], recipe: Recipe) -> list[TrainingRow]:
+    """Rows with the weights of their tokens: 1 in the prompt, which its labels exclude."""
+    counts = class_counts((roles[row.id], row.weight) for row in rows)
+    classes = class_weights(counts, recipe.class_balance, recipe.class_beta, recipe.class_cap)
+    weighted = []
+    for row in rows:
+        weights = token_weights(roles[row.id], recipe.forced_weight, classes)
+        weighted.append(row._replace(weights=[1.0] * (len(row.ids) - len(weights)) + weights))
+    return weighted
 
 
 def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
@@ -137,7 +165,7 @@ def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) 
     return order
 
 
-def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[int]]]:
+def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[Any]]]:
     """Rows packed into sequences of up to `limit` tokens, nearly in order: first fit over the open packs.
 
     Each pack has the lengths of its rows, by which positions restart and attention is separated.
@@ -160,9 +188,26 @@ def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> lis
             "input_ids": [token for row in pack for token in row.ids],
             "labels": [label for row in pack for label in row.labels],
             "seq_lengths": [len(row.ids) for row in pack],
+            **_weights_of(pack),
         }
         for pack in done
     ]
+
+
+def columns(rows: Sequence[TrainingRow | PreferenceRow]) -> list[dict[str, list[Any]]]:
+    """Rows in the trainers' column format."""
+    return [
+        {"input_ids": row.ids, "labels": row.labels, **_weights_of([row])}
+        if isinstance(row, TrainingRow)
+        else {"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected}
+        for row in rows
+    ]
+
+
+def _weights_of(pack: Sequence[TrainingRow]) -> dict[str, list[float]]:
+    """The column of weights of rows in one sequence, if they have weights."""
+    weights = [weight for row in pack for weight in row.weights or ()]
+    return {WEIGHTS: weights} if weights else {}
 
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

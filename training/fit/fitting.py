@@ -18,6 +18,7 @@ from training.fit.curve import draw_curve
 from training.fit.data import (
     TrainingRow,
     TrainingRows,
+    columns,
     packed,
     preference_rows,
     read_card,
@@ -151,13 +152,13 @@ class Fitting:
             options["peft_config"] = lora_config(recipe)
         elif recipe.method != "full":
             model = self._adapted(model, recipe)
-        trainer = trainer_class(recipe.method)(
+        trainer = trainer_class(recipe.method, recipe.weighs)(
             model=model,
             args=arguments(
                 recipe, self.backend, self.out / "checkpoints", steps, accumulation, bool(self.rows.validation)
             ),
             train_dataset=data,
-            eval_dataset=Dataset.from_list(_columns(self.rows.validation)) if self.rows.validation else None,
+            eval_dataset=Dataset.from_list(columns(self.rows.validation)) if self.rows.validation else None,
             processing_class=self.chat.tokenizer,
             callbacks=[callback(watch)],
             **options,
@@ -182,7 +183,7 @@ class Fitting:
         if recipe.packing:
             packs = packed(self.rows.train, order, recipe.max_tokens)
             return Dataset.from_list(packs), len(order) / len(packs)
-        return Dataset.from_list(_columns(self.rows.train)).select(order), 1.0
+        return Dataset.from_list(columns(self.rows.train)).select(order), 1.0
 
     def _save(self, model: Any, target: Path) -> None:
         if self.recipe.method == "full":
@@ -237,13 +238,6 @@ class Fitting:
         for folder in ("checkpoints", _BEST):
             shutil.rmtree(self.out / folder, ignore_errors=True)
         return fit
-
-
-def _columns(rows: list[Any]) -> list[dict[str, list[int]]]:
-    """Rows in the trainers' column format."""
-    if rows and isinstance(rows[0], TrainingRow):
-        return [{"input_ids": row.ids, "labels": row.labels} for row in rows]
-    return [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.fit.recipe import Recipe, TrainingBackend
+from training.fit.weighted_loss import weighted_trainer
 
 _KEPT = 2
 _STAGING = ".staging"
@@ -60,11 +61,14 @@ def arguments(
     return SFTConfig(**common, **options)
 
 
-def trainer_class(method: str) -> Any:
-    """The trainer of a method; the library is imported here, after Unsloth where that is used."""
+def trainer_class(method: str, weighted: bool = False) -> Any:
+    """The trainer of a method, for data with weights of tokens if `weighted`; the library is imported here, after
+    Unsloth where that is used."""
     import trl
 
-    return _safe(trl.DPOTrainer if method == "dpo" else trl.SFTTrainer)
+    if method == "dpo":
+        return _safe(trl.DPOTrainer)
+    return _safe(weighted_trainer(trl.SFTTrainer) if weighted else trl.SFTTrainer)
 
 
 @cache
