@@ -19,7 +19,7 @@ from models.protocols import Stage
 from training.bases.chat_format import ChatFormat
 from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
-from training.fit.weights import AnswerTokens, answer_tokens, class_counts, token_weights
+from training.fit.weights import AnswerTokens, answer_tokens, token_weights
 
 IGNORED = -100
 """The label of a token that is excluded from the loss."""
@@ -112,10 +112,18 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
     return TrainingRows(train, _validation(rows["validation"], recipe), too_long)
 
 
+def weights_of_classes(rows: Sequence[TrainingRow], recipe: Recipe) -> dict[str, float]:
+    """The weight of each class that rows decide for, each row counted by its weight in sampling."""
+    counts: dict[str, float] = {}
+    for row in rows:
+        for _, label in row.decisions:
+            counts[label] = counts.get(label, 0.0) + row.weight
+    return class_weights(counts, recipe.class_balance, recipe.class_beta, recipe.class_cap)
+
+
 def _weighted(rows: list[TrainingRow], roles: Mapping[str, AnswerTokens], recipe: Recipe) -> list[TrainingRow]:
     """Rows with the weights of their tokens: 1 in the prompt, which its labels exclude."""
-    counts = class_counts((roles[row.id], row.weight) for row in rows)
-    classes = class_weights(counts, recipe.class_balance, recipe.class_beta, recipe.class_cap)
+    classes = weights_of_classes(rows, recipe)
     weighted = []
     for row in rows:
         weights = token_weights(roles[row.id], recipe.forced_weight, classes)

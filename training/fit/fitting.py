@@ -5,6 +5,7 @@ interrupted training resumes from its last checkpoint, with the same losses; a f
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from models.errors import TrainingError
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
+from training.data.sources.reading import SOUGHT
 from training.fit.adapter import read_adapter, require_effect, write_adapter
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
 from training.fit.curve import draw_curve
@@ -24,7 +26,9 @@ from training.fit.data import (
     read_card,
     supervised_rows,
     training_order,
+    weights_of_classes,
 )
+from training.fit.decision_scores import class_tokens, metrics_of, score_decisions
 from training.fit.lock import target_lock
 from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgress, callback
 from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
@@ -146,7 +150,7 @@ class Fitting:
         accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
         steps = -(-len(data) // (recipe.micro_batch * accumulation))
         steps = min(steps, recipe.max_steps or steps)
-        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best)
+        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best, watched=recipe.early_stopping)
         options: dict[str, Any] = {}
         if recipe.method == "dpo" and self.start is None and self.backend != "unsloth-gpu":
             options["peft_config"] = lora_config(recipe)
@@ -165,6 +169,7 @@ class Fitting:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.save, trainer.load = self._save, self._load
+        trainer.judge = self._judge(recipe)
         trainer.seen = lambda tokens: setattr(watch, "tokens", watch.tokens + tokens)
         return trainer, watch
 
@@ -184,6 +189,20 @@ class Fitting:
             packs = packed(self.rows.train, order, recipe.max_tokens)
             return Dataset.from_list(packs), len(order) / len(packs)
         return Dataset.from_list(columns(self.rows.train)).select(order), 1.0
+
+    def _judge(self, recipe: Recipe) -> Callable[[Any], dict[str, float]] | None:
+        """The metrics of a model's decisions on the validation rows; None: only their loss is watched."""
+        if recipe.early_stopping == "loss" or not any(row.decisions for row in self.rows.validation):
+            return None
+        tokens = class_tokens([*self.rows.train, *self.rows.validation])
+        classes = weights_of_classes(self.rows.train, recipe)
+        sought = next((label for label in SOUGHT.values() if label in tokens), max(classes, key=classes.__getitem__))
+
+        def judge(model: Any) -> dict[str, float]:
+            scores = score_decisions(model, self.rows.validation, tokens)
+            return {"loss": scores.loss} | metrics_of(scores, classes, sought)
+
+        return judge
 
     def _save(self, model: Any, target: Path) -> None:
         if self.recipe.method == "full":

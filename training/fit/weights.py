@@ -1,6 +1,5 @@
 """Weights of an answer's tokens in the loss: little for what is forced, its class's weight for what decides."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -44,12 +43,3 @@ def token_weights(tokens: AnswerTokens, forced: float, classes: Mapping[str, flo
         classes.get(labels[index], 1.0) if index in labels else forced if index in tokens.forced else 1.0
         for index in range(tokens.length)
     ]
-
-
-def class_counts(answers: Iterable[tuple[AnswerTokens, float]]) -> Counter[str]:
-    """Decisions of each class in answers, each counted with the weight of its row in sampling."""
-    counts: Counter[str] = Counter()
-    for tokens, weight in answers:
-        for _, label in tokens.decisions:
-            counts[label] += weight  # type: ignore[assignment]
-    return counts
