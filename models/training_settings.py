@@ -26,6 +26,17 @@ class TrainingSettings(Frozen):
     dpo_learning_rate: float = Field(5e-6, gt=0, lt=1, description="peak of the cosine schedule, for preferences")
     full_learning_rate: float = Field(1e-5, gt=0, lt=1, description="peak of the cosine schedule, for full fine-tuning")
     dpo_beta: float = Field(0.1, gt=0, description="strength of the pull towards the reference model")
+    dpo_loss: Literal["sigmoid", "sigmoid_norm"] = Field(
+        "sigmoid",
+        description="loss of preferences: sigmoid of DPO's margin, or (sigmoid_norm) of the margin per token, so that "
+        "length does not count",
+    )
+    dpo_rpo_alpha: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the supervised loss of the chosen answer beside DPO's (`rpo_alpha`, Pang et al. 2024, "
+        "arXiv 2404.19733); 0: none",
+    )
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
     epochs: int = Field(3, ge=1, le=3, description="passes over the data at most; early stopping may end it sooner")
     dpo_epochs: int = Field(1, ge=1, le=3, description="passes over the preferences")
@@ -42,6 +53,10 @@ class TrainingSettings(Frozen):
     validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(42, ge=0, description="for the order of the rows and the initial weights")
+    answer_logits: bool = Field(
+        True,
+        description="on a processor, compute logits of the answers' tokens only: the same but for rounding, and faster",
+    )
     forced_weight: float = Field(
         0.1,
         ge=0,

@@ -200,7 +200,7 @@ def learning(folder: Path) -> dict[str, Any]:
 
 def trainings(folder: Path) -> dict[str, Any]:
     """With the settings of the first trainings, whose ids no later field may change, and with those of today."""
-    settings = TrainingSettings(forced_weight=1.0, class_balance="none", early_stopping="loss")
+    settings = TrainingSettings(forced_weight=1.0, class_balance="none", early_stopping="loss", answer_logits=False)
     today = {
         f"{target.value} weighted sft": recipe_for(target, "sft", TrainingSettings())
         for target in (TrainingTarget.SCOPE, TrainingTarget.PLANNING)

@@ -64,9 +64,9 @@ def _record(target: str, row: str, split: str, weight: float) -> dict[str, Any]:
     return {"id": row, "stage": target, "source": "harness", "split": split, "weight": weight}
 
 
-def judged_dataset(folder: Path, *, rows: int = 16, validation: int = 0) -> Path:
+def judged_dataset(folder: Path, *, rows: int = 16, validation: int = 0, pairs: int = 0) -> Path:
     """A dataset of scope in which one file of three is relevant, another one in each row, and the rest is not."""
-    write_dataset(folder, rows=rows, validation=validation)
+    write_dataset(folder, rows=rows, validation=validation, pairs=pairs)
     records = [json.loads(line) for line in (folder / "sft.jsonl").read_text().splitlines()]
     for number, record in enumerate(records):
         judged = {

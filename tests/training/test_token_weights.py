@@ -16,10 +16,10 @@ from tests.support.fitting_data import judged_dataset, tiny_base
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
 from training.fit.adapter import CONFIG, WEIGHTS
-from training.fit.data import IGNORED, TrainingRow, supervised_rows
+from training.fit.data import IGNORED, TrainingRow, preference_rows, supervised_rows
 from training.fit.decisions import class_weights, decisions_of, forced_spans, token_at
 from training.fit.fitting import Fit, Fitting, fit_sft
-from training.fit.recipe import Recipe, recipe_for
+from training.fit.recipe import Method, Recipe, recipe_for
 
 _PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 
@@ -87,7 +87,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 
 
 def a_recipe(**changes: Any) -> Recipe:
-    settings = TrainingSettings(batch_size=4, epochs=1, max_tokens=512, learning_rate=2e-3, early_stopping="loss")
+    settings = TrainingSettings(
+        batch_size=4, epochs=1, max_tokens=512, learning_rate=2e-3, early_stopping="loss", answer_logits=False
+    )
     plain = {"quantisation": "none", "precision": "fp32", "optimizer": "adamw_torch", "packing": False}
     plain |= {"gradient_checkpointing": "no", "micro_batch": 2}
     return recipe_for(TrainingTarget.SCOPE, "sft", settings).model_copy(update=plain | changes)
@@ -174,6 +176,33 @@ def test_plain_training_is_the_librarys_own_to_the_last_bit(base: Base, tmp_path
     trainer.train()
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     assert losses == fit.losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["sft", "dpo", "full"])
+def test_logits_of_answers_alone_give_the_losses_of_all(base: Base, tmp_path: Path, method: Method) -> None:
+    import torch
+
+    dataset = judged_dataset(tmp_path / "d", rows=8, pairs=8)
+    projected: dict[bool, list[int]] = {True: [], False: []}
+    fits = {}
+    for answers in (True, False):
+        recipe = a_recipe(method=method, answer_logits=answers, epochs=1)
+        folder = tmp_path / str(answers)
+        folder.mkdir()
+        chat = ChatFormat.load(base.path)
+        rows = (preference_rows if method == "dpo" else supervised_rows)(dataset, chat, recipe)
+        widths, multiply = projected[answers], torch.mm
+
+        def counted(left: Any, *rest: Any, widths: Any = widths, multiply: Any = multiply, **named: Any) -> Any:
+            widths.append(len(left))
+            return multiply(left, *rest, **named)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "mm", counted)
+            fits[answers] = Fitting(base, folder, recipe, lambda progress: None, "trl-cpu", None, chat, rows, ()).run()
+    assert fits[True].losses == pytest.approx(fits[False].losses, rel=2e-3, abs=1e-4)
+    assert 0 < sum(projected[True]) < sum(projected[False])
 
 
 @pytest.mark.slow

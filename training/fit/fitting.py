@@ -15,6 +15,7 @@ from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
 from training.data.sources.reading import SOUGHT
 from training.fit.adapter import read_adapter, require_effect, write_adapter
+from training.fit.answer_head import score_answers_only
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
 from training.fit.curve import draw_curve
 from training.fit.data import (
@@ -169,6 +170,8 @@ class Fitting:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.save, trainer.load = self._save, self._load
+        if recipe.answer_logits:
+            score_answers_only(trainer.model if recipe.method == "full" else trainer.model.get_base_model())
         trainer.judge = self._judge(recipe)
         trainer.seen = lambda tokens: setattr(watch, "tokens", watch.tokens + tokens)
         return trainer, watch

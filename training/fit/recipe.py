@@ -25,7 +25,8 @@ class Recipe(Frozen):
     curriculum: the first epoch follows the order of the file. optimizer: a name of the trainers' library. cpu_bf16: a
     CPU may compute in bf16; the base's weights stay unchanged. forced_weight and class_balance: weights of tokens in
     the loss (`training.fit.decisions`); early_stopping: what it watches. Fields with a default came later: at that
-    default the training is the one that it was before there was such a field, and has the same id.
+    default the training is the one that it was before there was such a field, and has the same id. dpo_loss and
+    rpo_alpha: the loss of preferences (`training.fit.trainers`).
     """
 
     method: Method
@@ -59,6 +60,9 @@ class Recipe(Frozen):
     class_beta: float = 0.0
     class_cap: float = 1.0
     early_stopping: Literal["loss", "decision_loss", "macro_f1", "average_precision"] = "loss"
+    answer_logits: bool = False
+    dpo_loss: Literal["sigmoid", "sigmoid_norm"] = "sigmoid"
+    rpo_alpha: float = 0.0
 
     @property
     def alpha(self) -> int:
@@ -84,7 +88,16 @@ class Recipe(Frozen):
         return bool(getattr(self, name) == type(self).model_fields[name].default)
 
 
-_LATER = ("forced_weight", "class_balance", "class_beta", "class_cap", "early_stopping")
+_LATER = (
+    "forced_weight",
+    "class_balance",
+    "class_beta",
+    "class_cap",
+    "early_stopping",
+    "answer_logits",
+    "dpo_loss",
+    "rpo_alpha",
+)
 """Fields that came after the first trainings."""
 
 
@@ -100,12 +113,13 @@ class BackendOverride(NamedTuple):
 _OVERRIDES: dict[TrainingBackend, dict[str, tuple[Any, str]]] = {
     "unsloth-gpu": {
         "gradient_checkpointing": ("unsloth", "its own checkpointing takes less memory"),
+        "answer_logits": (False, "its fused loss needs no logits"),
         "forced_weight": (1.0, "its fused loss takes no weights of tokens"),
         "class_balance": ("none", "its fused loss takes no weights of tokens"),
         "class_beta": (0.0, "without class_balance"),
         "class_cap": (1.0, "without class_balance"),
     },
-    "trl-gpu": {},
+    "trl-gpu": {"answer_logits": (False, "on a GPU the trainer's own head leaves the others out")},
     "trl-cpu": {
         "optimizer": ("adamw_torch", "8-bit optimizers need a GPU"),
         "precision": ("fp32", "few processors compute bf16; training.cpu_bf16 is for those that do"),
@@ -145,6 +159,9 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
         validation_rows=settings.validation_rows,
         checkpoint_steps=settings.checkpoint_steps,
         seed=settings.seed,
+        answer_logits=settings.answer_logits,
+        dpo_loss=settings.dpo_loss if method == "dpo" else "sigmoid",
+        rpo_alpha=settings.dpo_rpo_alpha if method == "dpo" else 0.0,
         **_weighting(target, method, settings),
     )
 

@@ -53,12 +53,19 @@ def arguments(
         "eval_steps": max(1, steps // (2 * recipe.epochs)) if evaluated else None,
         "report_to": "none",
         "disable_tqdm": True,
-        "loss_type": "sigmoid" if recipe.method == "dpo" else "nll",
     }
     if recipe.method == "dpo":
-        return DPOConfig(**common, beta=recipe.beta)
+        return DPOConfig(**common, beta=recipe.beta, **_preference_loss(recipe))
+    common["loss_type"] = "nll"
     options = {"packing": recipe.packing, "eval_packing": False, "dataset_kwargs": {"skip_prepare_dataset": True}}
     return SFTConfig(**common, **options)
+
+
+def _preference_loss(recipe: Recipe) -> dict[str, Any]:
+    """DPO's loss, and with `rpo_alpha` the supervised loss of the chosen answer with that weight (RPO)."""
+    if not recipe.rpo_alpha:
+        return {"loss_type": [recipe.dpo_loss]}
+    return {"loss_type": [recipe.dpo_loss, "sft"], "loss_weights": [1.0, recipe.rpo_alpha]}
 
 
 def trainer_class(method: str, weighted: bool = False) -> Any:
