@@ -31,6 +31,10 @@ class TrainingSettings(Frozen):
         description="loss of preferences: sigmoid of DPO's margin, or (sigmoid_norm) of the margin per token, so that "
         "length does not count",
     )
+    dpo_margin_weights: bool = Field(
+        False,
+        description="weigh before-and-after pairs less, the more the start prefers their chosen answer already",
+    )
     dpo_rpo_alpha: float = Field(
         0.0,
         ge=0,
@@ -44,6 +48,9 @@ class TrainingSettings(Frozen):
     batch_size: int = Field(16, ge=1, description="rows per optimizer step")
     micro_batch: int = Field(4, ge=1, description="rows in memory at a time; halved when memory runs out")
     max_tokens: int = Field(8192, ge=16, description="longer rows are left out and counted, never cut")
+    max_too_long: float = Field(
+        0.5, ge=0, le=1, description="largest share of rows over max_tokens; above it the training is refused"
+    )
     max_steps: int | None = Field(None, ge=1, description="steps at most; unset: as many as the epochs have")
     packing: bool = Field(True, description="several rows in one sequence, with attention kept within each")
     cpu_bf16: bool = Field(

@@ -10,6 +10,7 @@ and ignored. Rows longer than the limit are left out and counted.
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,21 +44,23 @@ class TrainingRow(NamedTuple):
 
 
 class PreferenceRow(NamedTuple):
-    """One preference: ids of the prompt and of both answers after it."""
+    """One preference: ids of the prompt and of both answers after it; `kind` is the evidence for it."""
 
     id: str
     weight: float
     prompt: list[int]
     chosen: list[int]
     rejected: list[int]
+    kind: str = ""
 
 
 class TrainingRows(NamedTuple):
-    """The rows of a dataset by split, and the number of rows that were too long."""
+    """The rows of a dataset by split, and the number of rows that were too long, in all and by stage."""
 
     train: list[Any]
     validation: list[Any]
     too_long: int
+    too_long_by_stage: dict[str, int]
 
 
 def read_card(dataset: Path) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
     """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
     roles: dict[str, AnswerTokens] = {}
-    answers, too_long = set(), 0
+    answers, too_long = set(), Counter[str]()
     for number, record in _records(dataset / "sft.jsonl"):
         with _Faults(dataset / "sft.jsonl", number):
             text = _answer(record["completion"])
@@ -98,18 +101,18 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
             weight, split = _weight(record), rows[record["split"]]
             tokens = answer_tokens(Stage(record["stage"]), text, chat.answer_offsets(answer, text), len(answer))
         if len(prompt) + len(answer) > recipe.max_tokens:
-            too_long += 1
+            too_long[record["stage"]] += 1
             continue
         answers.add(tuple(answer))
         roles[record["id"]] = tokens
         decisions = tuple((len(prompt) + index, label) for index, label in tokens.decisions)
         labels = [IGNORED] * len(prompt) + answer
         split.append(TrainingRow(record["id"], weight, prompt + answer, labels, None, decisions))
-    _check(dataset / "sft.jsonl", rows["train"], too_long, recipe)
+    _check(dataset / "sft.jsonl", rows, too_long, recipe)
     if len(answers) == 1 and len(rows["train"]) > 1:
         raise TrainingError(f"{dataset / 'sft.jsonl'}: all answers are the same, so there is nothing to learn")
     train = _weighted(rows["train"], roles, recipe) if recipe.weighs else rows["train"]
-    return TrainingRows(train, _validation(rows["validation"], recipe), too_long)
+    return TrainingRows(train, _validation(rows["validation"], recipe), too_long.total(), dict(too_long))
 
 
 def weights_of_classes(rows: Sequence[TrainingRow], recipe: Recipe) -> dict[str, float]:
@@ -134,7 +137,7 @@ def _weighted(rows: list[TrainingRow], roles: Mapping[str, AnswerTokens], recipe
 def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
     """The preferences of `dpo.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[PreferenceRow]] = {"train": [], "validation": []}
-    too_long = 0
+    too_long: Counter[str] = Counter()
     for number, record in _records(dataset / "dpo.jsonl"):
         with _Faults(dataset / "dpo.jsonl", number):
             prompt = chat.prompt_ids(record["prompt"])
@@ -143,11 +146,11 @@ def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
             )
             weight, split = _weight(record), rows[record["split"]]
         if len(prompt) + max(len(chosen), len(rejected)) > recipe.max_tokens:
-            too_long += 1
+            too_long[record["stage"]] += 1
             continue
-        split.append(PreferenceRow(record["id"], weight, prompt, chosen, rejected))
-    _check(dataset / "dpo.jsonl", rows["train"], too_long, recipe)
-    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
+        split.append(PreferenceRow(record["id"], weight, prompt, chosen, rejected, record["kind"]))
+    _check(dataset / "dpo.jsonl", rows, too_long, recipe)
+    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long.total(), dict(too_long))
 
 
 def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) -> list[int]:
@@ -258,10 +261,19 @@ def _weight(record: dict[str, Any]) -> float:
     return weight
 
 
-def _check(file: Path, rows: Sequence[object], too_long: int, recipe: Recipe) -> None:
-    if not rows:
-        longer = f"; all {too_long} are longer than training.max_tokens = {recipe.max_tokens}" if too_long else ""
+def _check(file: Path, rows: Mapping[str, Sequence[object]], too_long: Counter[str], recipe: Recipe) -> None:
+    """Raises TrainingError without rows to train on, or if too large a share of all is too long."""
+    count = too_long.total()
+    if not rows["train"]:
+        longer = f"; all {count} are longer than training.max_tokens = {recipe.max_tokens}" if count else ""
         raise TrainingError(f"{file}: no rows to train on{longer}")
+    every = count + sum(map(len, rows.values()))
+    if count > recipe.max_too_long * every:
+        stages = ", ".join(f"{stage} {number}" for stage, number in sorted(too_long.items()))
+        raise TrainingError(
+            f"{file}: {count} of {every} rows are longer than training.max_tokens = {recipe.max_tokens} ({stages}), "
+            f"more than training.max_too_long = {recipe.max_too_long:.0%}; raise either, or curate with smaller windows"
+        )
 
 
 def _validation(rows: list[Any], recipe: Recipe) -> list[Any]:

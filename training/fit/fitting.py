@@ -6,7 +6,7 @@ interrupted training resumes from its last checkpoint, with the same losses; a f
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from training.fit.answer_head import score_answers_only
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
 from training.fit.curve import draw_curve
 from training.fit.data import (
+    PreferenceRow,
     TrainingRow,
     TrainingRows,
     columns,
@@ -31,6 +32,7 @@ from training.fit.data import (
 )
 from training.fit.decision_scores import class_tokens, metrics_of, score_decisions
 from training.fit.lock import target_lock
+from training.fit.margins import SAMPLE, margins_of, summarised, taught
 from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgress, callback
 from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
@@ -112,6 +114,8 @@ class Fitting:
     chat: ChatFormat
     rows: TrainingRows
     changes: tuple[BackendOverride, ...]
+    margins: dict[str, dict[str, float]] = field(default_factory=dict)
+    margin_weighted: bool = False
 
     def run(self) -> Fit:
         """Train to the end, with smaller micro-batches whenever memory runs out; the effective batch size stays."""
@@ -147,16 +151,18 @@ class Fitting:
         from transformers import PrinterCallback
 
         model = load_base(self.base, recipe, self.backend)
-        data, rows_each = self._data(recipe)
-        accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
-        steps = -(-len(data) // (recipe.micro_batch * accumulation))
-        steps = min(steps, recipe.max_steps or steps)
-        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best, watched=recipe.early_stopping)
         options: dict[str, Any] = {}
         if recipe.method == "dpo" and self.start is None and self.backend != "unsloth-gpu":
             options["peft_config"] = lora_config(recipe)
         elif recipe.method != "full":
             model = self._adapted(model, recipe)
+        if recipe.method == "dpo":
+            self._measure_margins(model, recipe)
+        data, rows_each = self._data(recipe)
+        accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
+        steps = -(-len(data) // (recipe.micro_batch * accumulation))
+        steps = min(steps, recipe.max_steps or steps)
+        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best, watched=recipe.early_stopping)
         trainer = trainer_class(recipe.method, recipe.weighs)(
             model=model,
             args=arguments(
@@ -175,6 +181,14 @@ class Fitting:
         trainer.judge = self._judge(recipe)
         trainer.seen = lambda tokens: setattr(watch, "tokens", watch.tokens + tokens)
         return trainer, watch
+
+    def _measure_margins(self, model: Any, recipe: Recipe) -> None:
+        """Measure the preferences' margins before the first step; weigh the rows by them if the recipe asks for it."""
+        rows: list[PreferenceRow] = self.rows.train if recipe.margin_weights else self.rows.train[:SAMPLE]
+        margins = margins_of(model, rows)
+        self.margins = summarised(rows, margins)
+        if recipe.margin_weights and not self.margin_weighted:
+            self.rows, self.margin_weighted = self.rows._replace(train=taught(rows, margins)), True
 
     def _adapted(self, model: Any, recipe: Recipe) -> Any:
         if self.start is None:
@@ -251,10 +265,12 @@ class Fitting:
             seconds=last["seconds"],
             rows=len(self.rows.train),
             too_long=self.rows.too_long,
+            too_long_by_stage=self.rows.too_long_by_stage,
             micro_batch=recipe.micro_batch,
             losses=watch.losses,
             eval_losses=watch.evaluations,
             overrides=self.changes,
+            margins=self.margins,
         )
         write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):

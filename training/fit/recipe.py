@@ -26,7 +26,7 @@ class Recipe(Frozen):
     CPU may compute in bf16; the base's weights stay unchanged. forced_weight and class_balance: weights of tokens in
     the loss (`training.fit.decisions`); early_stopping: what it watches. Fields with a default came later: at that
     default the training is the one that it was before there was such a field, and has the same id. dpo_loss and
-    rpo_alpha: the loss of preferences (`training.fit.trainers`).
+    rpo_alpha: the loss of preferences (`training.fit.trainers`). max_too_long: the most that may be left out.
     """
 
     method: Method
@@ -63,6 +63,8 @@ class Recipe(Frozen):
     answer_logits: bool = False
     dpo_loss: Literal["sigmoid", "sigmoid_norm"] = "sigmoid"
     rpo_alpha: float = 0.0
+    margin_weights: bool = False
+    max_too_long: float = 1.0
 
     @property
     def alpha(self) -> int:
@@ -77,7 +79,7 @@ class Recipe(Frozen):
     @property
     def values(self) -> dict[str, Any]:
         """Its values for an identity: all but the later fields that are at their defaults."""
-        return self.model_dump(mode="json", exclude={name for name in _LATER if self._is_default(name)})
+        return self.model_dump(mode="json", exclude=_REFUSES.union(filter(self._is_default, _LATER)))
 
     @property
     def weighs(self) -> bool:
@@ -97,8 +99,11 @@ _LATER = (
     "answer_logits",
     "dpo_loss",
     "rpo_alpha",
+    "margin_weights",
 )
 """Fields that came after the first trainings."""
+_REFUSES = frozenset({"max_too_long"})
+"""Fields that may refuse a training, but change nothing of its result."""
 
 
 class BackendOverride(NamedTuple):
@@ -162,6 +167,8 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
         answer_logits=settings.answer_logits,
         dpo_loss=settings.dpo_loss if method == "dpo" else "sigmoid",
         rpo_alpha=settings.dpo_rpo_alpha if method == "dpo" else 0.0,
+        margin_weights=settings.dpo_margin_weights and method == "dpo",
+        max_too_long=settings.max_too_long,
         **_weighting(target, method, settings),
     )
 

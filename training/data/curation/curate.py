@@ -26,7 +26,7 @@ from training.data.curation.card import Card, Rounds, counted
 from training.data.curation.contamination import REASONS, HeldOut
 from training.data.curation.counting import counter_of
 from training.data.curation.duplicates import without_near_duplicates
-from training.data.curation.examples import Example, examples_of
+from training.data.curation.examples import Example, examples_of, is_comparison
 from training.data.curation.mixing import Mix, domain_share, mix, organisations, parted
 from training.data.curation.rounds import EarlierRound, before_this, earlier_rounds
 from training.data.curation.splitting import by_repository, group_of, in_learning_order, splits
@@ -68,7 +68,7 @@ class _Stock:
 class _Made(NamedTuple):
     """A dataset before it is written."""
 
-    texts: tuple[str, str]
+    texts: tuple[str, str, str]
     card: Card
     refused: CleanRoomError | None
 
@@ -185,22 +185,27 @@ class _Curation:
 
     def _made(
         self, sft: Mix, dpo: Mix, before: list[EarlierRound], harvest: StoredExamples, facts: dict[str, Any]
-    ) -> tuple[tuple[str, str], Card]:
-        """The texts of the two files, and the card."""
-        both = [*sft.examples, *dpo.examples]
+    ) -> tuple[tuple[str, str, str], Card]:
+        """The texts of the files of pairs, preferences and comparisons, and the card."""
+        compared = [example for example in dpo.examples if is_comparison(example)]
+        preferred = [example for example in dpo.examples if not is_comparison(example)]
+        both = [*sft.examples, *preferred, *compared]
         repositories = by_repository(both)
         split = splits(both, self.request.settings.validation)
         sft_text = lines_of(in_learning_order(sft.examples), split, repositories)
-        dpo_text = lines_of(in_learning_order(dpo.examples), split, repositories)
-        files = hashed(sft_text, dpo_text)
+        dpo_text = lines_of(in_learning_order(preferred), split, repositories)
+        critic_text = lines_of(in_learning_order(compared), split, repositories)
+        files = hashed(sft_text, dpo_text, critic_text)
         config = self._config(before, harvest) | facts
         held = [example for example in sft.examples if split[group_of(example, repositories)] == "validation"]
         sizes = {
             "sft": len(sft.examples),
-            "dpo": len(dpo.examples),
+            "dpo": len(preferred),
             "train": len(sft.examples) - len(held),
             "validation": len(held),
         }
+        if compared:
+            sizes["critic"] = len(compared)
         classes = Counter[str]()
         for stage in self.request.target.stages:
             classes += class_counts(stage, sft.examples) if stage in CLASSES else Counter[str]()
@@ -235,7 +240,7 @@ class _Curation:
             templates=REVISION,
             window=max(self.request.window(stage) for stage in self.request.target.stages),
         )
-        return (sft_text, dpo_text), card
+        return (sft_text, dpo_text, critic_text), card
 
     def _config(self, before: list[EarlierRound], harvest: StoredExamples) -> dict[str, Any]:
         """The configuration of the dataset, including overridden rules."""
