@@ -213,7 +213,8 @@ class Fitting:
             return None
         tokens = class_tokens([*self.rows.train, *self.rows.validation])
         classes = weights_of_classes(self.rows.train, recipe)
-        sought = next((label for label in SOUGHT.values() if label in tokens), max(classes, key=classes.__getitem__))
+        rarest = max(classes, key=classes.__getitem__, default="")
+        sought = next((label for label in SOUGHT.values() if label in tokens), rarest)
 
         def judge(model: Any) -> dict[str, float]:
             scores = score_decisions(model, self.rows.validation, tokens)
