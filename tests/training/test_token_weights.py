@@ -36,11 +36,15 @@ def test_every_class_of_a_judges_json_is_found_where_it_is_written(
     assert all(text[each.place :].startswith(each.label + '"') for each in found)
 
 
-@given(st.lists(st.sampled_from("ABCD"), min_size=1), st.sampled_from(["{}: {}", "{}. {}", "{} {}", "{}){}"]))
+@given(st.lists(st.sampled_from("PSTE"), min_size=1), st.sampled_from(["{}: {}", "{}. {}", "{} {}", "{}){}"]))
 def test_letters_after_numbers_are_decisions_too(letters: list[str], form: str) -> None:
     text = "\n".join(form.format(number, letter) for number, letter in enumerate(letters, 1))
     found = decisions_of(Stage.PRECISION, text)
-    assert [each.label for each in found] == letters and [text[each.place] for each in found] == letters
+    assert [each.label[0].upper() for each in found] == letters == [text[each.place] for each in found]
+    assert {each.label for each in found} <= {use.value for use in SymbolUse}
+    as_json = json.dumps({str(number): letter for number, letter in enumerate(letters, 1)})
+    again = decisions_of(Stage.PRECISION, as_json)
+    assert [(each.label, as_json[each.place]) for each in again] == [(e.label, text[e.place]) for e in found]
 
 
 def test_the_classes_of_a_stage_differ_in_their_first_letter() -> None:

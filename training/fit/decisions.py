@@ -2,7 +2,7 @@
 
 A judge's answer repeats the paths that it was asked about, and under a JSON schema all of it but the classes is forced.
 Where the classes differ in their first letter, the token with that letter decides and the rest of the word follows.
-Two forms of answers are known: JSON with a class (or its letter) as value, and lines with a letter after a number.
+Two forms of answers are known: JSON with a class or its first letter as value, and lines with a letter after a number.
 """
 
 import re
@@ -15,7 +15,6 @@ from training.data.sources.reading import CLASSES
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
 _NUMBERED = re.compile(r"(?<![\w.])\d+\s*[:.)=]?\s*([A-Z])(?!\w)")
-_LETTER = re.compile(r"[A-Z]")
 _PLAIN = frozenset({Stage.CODE})
 """Stages whose answers are no JSON: nothing in them is forced."""
 
@@ -23,7 +22,7 @@ Span = tuple[int, int]
 
 
 class Decision(NamedTuple):
-    """A class in an answer, by the index of its first character."""
+    """A class in an answer, by the index of its first character; `label` is its whole name."""
 
     place: int
     label: str
@@ -33,13 +32,12 @@ def decisions_of(stage: Stage, answer: str) -> list[Decision]:
     """The decisions in an answer of a classifying stage, in order; none for other stages and for unknown forms."""
     if stage not in CLASSES:
         return []
+    names = {each: each for each in CLASSES[stage]} | {each[0].upper(): each for each in CLASSES[stage]}
     if "{" in answer:
-        known = frozenset(CLASSES[stage])
-        values = [match for match in _STRING.finditer(answer) if match[2] is None]
-        return [
-            Decision(match.start(1), match[1]) for match in values if match[1] in known or _LETTER.fullmatch(match[1])
-        ]
-    return [Decision(match.start(1), match[1]) for match in _NUMBERED.finditer(answer)]
+        values = [match for match in _STRING.finditer(answer) if match[2] is None and match[1] in names]
+    else:
+        values = [match for match in _NUMBERED.finditer(answer) if match[1] in names]
+    return [Decision(match.start(1), names[match[1]]) for match in values]
 
 
 def forced_spans(stage: Stage, answer: str) -> list[Span]:

@@ -144,10 +144,11 @@ class _Curation:
         refused = self._refusal([*new, *old] if request.whole_pool else new, harvest.funnel)
         mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=request, capped=refused is None)
         sft = mixed(stock.pairs, funnel=harvest.funnel)
-        dpo = mixed(stock.preferences, funnel=harvest.preference_funnel)
+        dpo = mixed([e for e in stock.preferences if not is_comparison(e)], funnel=harvest.preference_funnel)
+        critic = mixed([e for e in stock.preferences if is_comparison(e)], funnel=Funnel())
         refused = refused or self._refusal(sft.examples, harvest.funnel)
         facts = {"counter": stock.counter, CONSIDERED: sha256(stock.considered), "whole_pool": request.whole_pool}
-        texts, card = self._made(sft, dpo, before, harvest, facts)
+        texts, card = self._made(sft, dpo, critic, before, harvest, facts)
         return _Made(texts, card, refused)
 
     def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
@@ -184,28 +185,32 @@ class _Curation:
         return None
 
     def _made(
-        self, sft: Mix, dpo: Mix, before: list[EarlierRound], harvest: StoredExamples, facts: dict[str, Any]
+        self,
+        sft: Mix,
+        dpo: Mix,
+        critic: Mix,
+        before: list[EarlierRound],
+        harvest: StoredExamples,
+        facts: dict[str, Any],
     ) -> tuple[tuple[str, str, str], Card]:
         """The texts of the files of pairs, preferences and comparisons, and the card."""
-        compared = [example for example in dpo.examples if is_comparison(example)]
-        preferred = [example for example in dpo.examples if not is_comparison(example)]
-        both = [*sft.examples, *preferred, *compared]
+        both = [*sft.examples, *dpo.examples, *critic.examples]
         repositories = by_repository(both)
         split = splits(both, self.request.settings.validation)
         sft_text = lines_of(in_learning_order(sft.examples), split, repositories)
-        dpo_text = lines_of(in_learning_order(preferred), split, repositories)
-        critic_text = lines_of(in_learning_order(compared), split, repositories)
+        dpo_text = lines_of(in_learning_order(dpo.examples), split, repositories)
+        critic_text = lines_of(in_learning_order(critic.examples), split, repositories)
         files = hashed(sft_text, dpo_text, critic_text)
         config = self._config(before, harvest) | facts
         held = [example for example in sft.examples if split[group_of(example, repositories)] == "validation"]
         sizes = {
             "sft": len(sft.examples),
-            "dpo": len(preferred),
+            "dpo": len(dpo.examples),
             "train": len(sft.examples) - len(held),
             "validation": len(held),
         }
-        if compared:
-            sizes["critic"] = len(compared)
+        if critic.examples:
+            sizes["critic"] = len(critic.examples)
         classes = Counter[str]()
         for stage in self.request.target.stages:
             classes += class_counts(stage, sft.examples) if stage in CLASSES else Counter[str]()
@@ -228,9 +233,9 @@ class _Curation:
             },
             rounds=Rounds(
                 earlier=tuple(each.dataset for each in before),
-                pool=sft.pool + dpo.pool,
-                new=sft.new + dpo.new,
-                replayed=len(both) - sft.new - dpo.new,
+                pool=sft.pool + dpo.pool + critic.pool,
+                new=sft.new + dpo.new + critic.new,
+                replayed=len(both) - sft.new - dpo.new - critic.new,
                 whole=bool(before) and config["whole_pool"],
             ),
             funnel=tuple(harvest.funnel.rows),
