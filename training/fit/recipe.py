@@ -79,7 +79,7 @@ class Recipe(Frozen):
     @property
     def values(self) -> dict[str, Any]:
         """Its values for an identity: all but the later fields that are at their defaults."""
-        return self.model_dump(mode="json", exclude=_REFUSES.union(filter(self._is_default, _LATER)))
+        return self.model_dump(mode="json", exclude={*_REFUSES, *filter(self._is_default, _LATER)})
 
     @property
     def weighs(self) -> bool:
