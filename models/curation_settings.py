@@ -48,7 +48,7 @@ class CurationSettings(Frozen):
     stage_share: float = Field(0.4, ge=0.25, le=1, description="most that one stage may have of a planning dataset")
     validation: float = Field(0.1, gt=0, lt=0.5, description="share of examples kept for validation")
     preferences_per_prompt: int = Field(4, ge=1, description="preferences made of one prompt")
-    both_orders: bool = Field(True, description="also compare code before and after a commit, in both orders")
+    both_orders: bool = Field(True, description="also make comparisons of code before and after a commit, for a critic")
     judging_weight: float = Field(0.25, gt=0, le=1, description="weight of a comparison of `both_orders`")
 
 

@@ -70,11 +70,12 @@ class Pair(Frozen):
 
 
 class Preference(Frozen):
-    """Two answers to one prompt, byte for byte, one better than the other. `kind` is the evidence for it."""
+    """Two answers to one prompt, byte for byte, one better than the other. `kind` is the evidence for it; of a
+    `comparison`, the answers are verdicts of a critic on two changes that its prompt shows."""
 
     stage: Stage
     source: PairSource
-    kind: Literal["attributed", "before-after"]
+    kind: Literal["attributed", "before-after", "comparison"]
     messages: tuple[Message, ...]
     chosen: str
     rejected: str

@@ -26,6 +26,21 @@ class TrainingSettings(Frozen):
     dpo_learning_rate: float = Field(5e-6, gt=0, lt=1, description="peak of the cosine schedule, for preferences")
     full_learning_rate: float = Field(1e-5, gt=0, lt=1, description="peak of the cosine schedule, for full fine-tuning")
     dpo_beta: float = Field(0.1, gt=0, description="strength of the pull towards the reference model")
+    dpo_loss: Literal["sigmoid", "sigmoid_norm"] = Field(
+        "sigmoid",
+        description="loss of preferences: sigmoid of DPO's margin, or (sigmoid_norm) of the margin per token, so that "
+        "length does not count",
+    )
+    dpo_margin_weights: bool = Field(
+        False,
+        description="weigh before-and-after pairs less, the more the start prefers their chosen answer already",
+    )
+    dpo_rpo_alpha: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the supervised loss of the chosen answer beside DPO's (`rpo_alpha`, Pang et al. 2024, "
+        "arXiv 2404.19733); 0: none",
+    )
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
     epochs: int = Field(3, ge=1, le=3, description="passes over the data at most; early stopping may end it sooner")
     dpo_epochs: int = Field(1, ge=1, le=3, description="passes over the preferences")
@@ -33,6 +48,9 @@ class TrainingSettings(Frozen):
     batch_size: int = Field(16, ge=1, description="rows per optimizer step")
     micro_batch: int = Field(4, ge=1, description="rows in memory at a time; halved when memory runs out")
     max_tokens: int = Field(8192, ge=16, description="longer rows are left out and counted, never cut")
+    max_too_long: float = Field(
+        0.5, ge=0, le=1, description="largest share of rows over max_tokens; above it the training is refused"
+    )
     max_steps: int | None = Field(None, ge=1, description="steps at most; unset: as many as the epochs have")
     packing: bool = Field(True, description="several rows in one sequence, with attention kept within each")
     cpu_bf16: bool = Field(
@@ -42,3 +60,25 @@ class TrainingSettings(Frozen):
     validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(42, ge=0, description="for the order of the rows and the initial weights")
+    answer_logits: bool = Field(
+        True,
+        description="on a processor, compute logits of the answers' tokens only: the same but for rounding, and faster",
+    )
+    forced_weight: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="weight in the loss of answer tokens that the schema or the prompt forces; decisions weigh 1. At 0 "
+        "the form is not learned: only for endpoints that enforce the schema",
+    )
+    class_balance: Literal["none", "effective", "inverse"] = Field(
+        "effective",
+        description="weights of the classes of scope and precision: by effective number of samples (Cui et al. 2019), "
+        "or by inverse frequency",
+    )
+    class_beta: float = Field(0.9999, ge=0, lt=1, description="beta of the effective number of samples")
+    class_cap: float = Field(8.0, ge=1, description="most that one class may weigh, as a multiple of the least")
+    early_stopping: Literal["loss", "decision_loss", "macro_f1", "average_precision"] = Field(
+        "decision_loss",
+        description="what early stopping watches on the validation rows; without decisions in them, the loss",
+    )

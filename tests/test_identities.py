@@ -203,7 +203,12 @@ def learning(folder: Path) -> dict[str, Any]:
 
 
 def trainings(folder: Path) -> dict[str, Any]:
-    settings = TrainingSettings()
+    """With the settings of the first trainings, whose ids no later field may change, and with those of today."""
+    settings = TrainingSettings(forced_weight=1.0, class_balance="none", early_stopping="loss", answer_logits=False)
+    today = {
+        f"{target.value} weighted sft": recipe_for(target, "sft", TrainingSettings())
+        for target in (TrainingTarget.SCOPE, TrainingTarget.PLANNING)
+    }
     recipes = {
         f"{target.value} {method}": recipe_for(target, method, settings)  # type: ignore[arg-type]
         for target, method in (
@@ -213,6 +218,7 @@ def trainings(folder: Path) -> dict[str, Any]:
         )
     }
     recipes["planning full"] = recipe_for(TrainingTarget.PLANNING, "full", settings)
+    recipes |= today
     plans = {
         f"{name} by {backend}": job_id(
             dataset="d", base="b", recipe=recipe, backend=backend, start="s", code=FIT_VERSION

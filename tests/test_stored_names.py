@@ -316,10 +316,13 @@ curation.preferences_per_prompt curation.both_orders curation.judging_weight loo
 loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
 serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
 serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
-training.learning_rate training.dpo_learning_rate training.full_learning_rate training.dpo_beta training.warmup
+training.learning_rate training.dpo_learning_rate training.full_learning_rate training.dpo_beta
+training.dpo_loss training.dpo_margin_weights training.dpo_rpo_alpha training.warmup
 training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
-training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
-training.checkpoint_steps training.seed models.endpoints models.roles.reasoning models.roles.coding
+training.max_too_long training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
+training.checkpoint_steps training.seed training.answer_logits training.forced_weight
+training.class_balance training.class_beta training.class_cap training.early_stopping
+models.endpoints models.roles.reasoning models.roles.coding
 models.roles.generalist models.teachers.reasoning models.teachers.planning models.teachers.coding
 models.teachers.check models.overrides models.windows
 """

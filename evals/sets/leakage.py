@@ -12,7 +12,7 @@ from models.errors import TrainingError
 from models.evaluation import EvaluationSet
 from models.plans import Frozen
 
-FILES = ("sft.jsonl", "dpo.jsonl")
+FILES = ("sft.jsonl", "dpo.jsonl", "critic.jsonl")
 
 
 class Contamination(Frozen):

@@ -62,3 +62,27 @@ def write_dataset(
 
 def _record(target: str, row: str, split: str, weight: float) -> dict[str, Any]:
     return {"id": row, "stage": target, "source": "harness", "split": split, "weight": weight}
+
+
+def judged_dataset(folder: Path, *, rows: int = 16, validation: int = 0, pairs: int = 0) -> Path:
+    """A dataset of scope in which one file of three is relevant, another one in each row, and the rest is not."""
+    write_dataset(folder, rows=rows, validation=validation, pairs=pairs)
+    records = [json.loads(line) for line in (folder / "sft.jsonl").read_text().splitlines()]
+    for number, record in enumerate(records):
+        judged = {
+            name: "relevant" if place == number % 3 and number % 2 else "irrelevant"
+            for place, name in enumerate(("parser.py", "lexer.py", "writer.py"))
+        }
+        record["completion"][0]["content"] = json.dumps({"files": judged})
+    return _rewrite(folder, "sft.jsonl", records)
+
+
+def _rewrite(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
+    """The dataset with other records in one of its files."""
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / name).write_text(text)
+    card = json.loads((folder / "card.json").read_text())
+    card["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+    card["id"] = hashlib.sha256(json.dumps(card["files"]).encode()).hexdigest()
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder

@@ -223,5 +223,13 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "base": "bb55986ae35c91789f66693fa3bd7b3ef92c1466efd10a62a80a9e49850abe3a",
         "adapter": "abc10412af22c63f4bd467f5ba23848972f552c13d75eaf4cf0f541c92facbc8",
         "adapter to start from": "c3bf65fb99ad2d0895377a5964fe0881130addd6c41095e22e5ba7da167dcde9",
+        "scope weighted sft": "059ccb20eb4ae08830a205e8e99f049c73fa15f2b181e7f6258424c4f3f8dfb0",
+        "planning weighted sft": "37a849b6022f1eaf8acd2a528e233cff8f51be782d868c1f7fb248c854cf66c7",
+        "scope weighted sft by trl-cpu": "8d862d3c61de21f2f4ac032afd093f9beac2f284f82dd2c0527bbb8afd624848",
+        "scope weighted sft by trl-gpu": "f511966837b715fb3802410f3dbd05877f948c68b57265bd5da17a59cb122526",
+        "scope weighted sft by unsloth-gpu": "70be48004aca641135832474b8b62c684c3bbdd551ad071e08f0562a26484fe1",
+        "planning weighted sft by trl-cpu": "3b478fe4692c42d8ace7a19351b62cff835ee3ff78b862173826b4148ad252ec",
+        "planning weighted sft by trl-gpu": "7aa67fb07af3ccf2038ebc100a358df369fc15801d8da8fa23156bb1fd4811fd",
+        "planning weighted sft by unsloth-gpu": "8211c5a3cc0a6cb7a0d0c794ca1bee005f8a01386e3541c95600b693d335d2a5",
     },
 }

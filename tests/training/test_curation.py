@@ -90,7 +90,7 @@ def test_the_same_runs_give_the_same_bytes_in_whatever_order_they_came(tmp_path:
         ]
     texts = [{p.name: p.read_bytes() for p in each.dataset_dir.iterdir()} for each in made if each.dataset_dir]
     assert len(texts) == 4
-    assert texts[0].keys() == {"sft.jsonl", "dpo.jsonl", "card.json", "card.md"}
+    assert texts[0].keys() == {"sft.jsonl", "dpo.jsonl", "critic.jsonl", "card.json", "card.md"}
     assert all(each == texts[0] for each in texts)
 
 

@@ -135,7 +135,8 @@ def test_a_comparison_in_both_orders_is_no_near_duplicate(world: World) -> None:
     world.add(Repository("one"))
     world.run("one-0").code(edits=[SearchReplace(path="src/lib.py", search=lines_of_code, replace=OLD)]).close()
     made = curate(world.raw, world.curated, world.request(TrainingTarget.CODE))
-    assert sorted(line["chosen"][0]["content"] for line in lines(made, "dpo.jsonl"))[1:] == ["A", "B"]
+    assert sorted(line["chosen"][0]["content"] for line in lines(made, "critic.jsonl")) == ["A", "B"]
+    assert made.card.examples["critic"] == 2 and len(lines(made, "dpo.jsonl")) == made.card.examples["dpo"] == 1
 
 
 # Shares

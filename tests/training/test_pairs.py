@@ -396,7 +396,7 @@ def test_a_prompt_gives_so_many_preferences_and_no_more(world: World) -> None:
 def test_new_code_is_better_than_old_in_the_same_form_and_in_both_orders(world: World) -> None:
     world.run("lib-0").code("    return 2\n").close()
     made = read_pairs(world.raw, TrainingTarget.CODE).preferences
-    assert Counter(each.kind for each in made) == {"before-after": 3}
+    assert Counter(each.kind for each in made) == {"before-after": 1, "comparison": 2}
     [coder] = [each for each in made if is_current(Stage.CODE, each.messages)]
     assert parse_edits(coder.chosen) == [SearchReplace(path="src/lib.py", search=OLD, replace="    return 2\n")]
     assert parse_edits(coder.rejected) == [SearchReplace(path="src/lib.py", search=OLD, replace=OLD)]

@@ -112,6 +112,20 @@ class ChatFormat:
             raise ValueError("its answer has a thinking trace, but thinking is off; set training.thinking")
         return [*self.encoder.ids(self._own(answer, opened=prompt.endswith(THINK))), self.end_id]
 
+    def answer_offsets(self, ids: Sequence[int], answer: str) -> list[tuple[int, int]] | None:
+        """The characters (from, to) of `answer` that each of its `ids`, by `answer_ids`, stands for.
+
+        Tokens that are not of the text, such as the end of the turn, stand for none: (0, 0) before it, (n, n) after it.
+        None if the text is tokenised otherwise as part of the answer, for instance where it holds a control token.
+        """
+        plain = self.tokenizer(answer, add_special_tokens=False, return_offsets_mapping=True)
+        count = len(plain["input_ids"])
+        before = len(ids) - 1 - count
+        if before < 0 or list(ids[before:-1]) != plain["input_ids"]:
+            return None
+        offsets = [(int(start), int(end)) for start, end in plain["offset_mapping"]]
+        return [(0, 0)] * before + offsets + [(len(answer), len(answer))]
+
     def _own(self, answer: str, *, opened: bool) -> str:
         """An answer in which only the tags around its thinking trace are control tokens."""
         thinks = opened or answer.startswith(THINK)

@@ -58,5 +58,6 @@ def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
             "rows": fit.rows,
             "too_long": fit.too_long,
             "micro_batch": fit.micro_batch,
+            **({"margins": fit.margins} if fit.margins else {}),
         },
     )

@@ -11,7 +11,7 @@ from models.training import TrainingTarget
 from store.learning.adapters import list_adapters
 from store.learning.datasets import datasets_since
 from store.runs.attempts import AttemptKey
-from training.data.curation.card import DPO, SFT
+from training.data.curation.card import CRITIC, DPO, SFT
 from training.data.datasets import dataset_dir
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def affected_datasets(
     found = []
     for dataset, stage in datasets_since(raw, since) if wanted else []:
         directory = dataset_dir(data_dir, TrainingTarget(stage), dataset)
-        files = [path for path in (directory / SFT, directory / DPO) if path.is_file()]
+        files = [path for path in (directory / SFT, directory / DPO, directory / CRITIC) if path.is_file()]
         examples = sum(1 for path in files for sources in _sources(path) if sources & wanted) if files else None
         if examples != 0:
             adapters = tuple(trained.get(dataset, ()))

@@ -10,44 +10,57 @@ and ignored. Rows longer than the limit are left out and counted.
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import TrainingError
+from models.protocols import Stage
 from training.bases.chat_format import ChatFormat
+from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
+from training.fit.weights import AnswerTokens, answer_tokens, token_weights
 
 IGNORED = -100
 """The label of a token that is excluded from the loss."""
+WEIGHTS = "token_weights"
+"""The column of the tokens' weights."""
 _OPEN_PACKS = 32
 
 
 class TrainingRow(NamedTuple):
-    """One example: ids of prompt and answer together, labels of the same length."""
+    """One example: ids of prompt and answer together, labels of the same length.
+
+    weights: of each token in the loss; None: all 1. decisions: (index of the token, class) of each.
+    """
 
     id: str
     weight: float
     ids: list[int]
     labels: list[int]
+    weights: list[float] | None = None
+    decisions: tuple[tuple[int, str], ...] = ()
 
 
 class PreferenceRow(NamedTuple):
-    """One preference: ids of the prompt and of both answers after it."""
+    """One preference: ids of the prompt and of both answers after it; `kind` is the evidence for it."""
 
     id: str
     weight: float
     prompt: list[int]
     chosen: list[int]
     rejected: list[int]
+    kind: str = ""
 
 
 class TrainingRows(NamedTuple):
-    """The rows of a dataset by split, and the number of rows that were too long."""
+    """The rows of a dataset by split, and the number of rows that were too long, in all and by stage."""
 
     train: list[Any]
     validation: list[Any]
     too_long: int
+    too_long_by_stage: dict[str, int]
 
 
 def read_card(dataset: Path) -> dict[str, Any]:
@@ -78,27 +91,53 @@ def read_card(dataset: Path) -> dict[str, Any]:
 def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
     """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
-    answers, too_long = set(), 0
+    roles: dict[str, AnswerTokens] = {}
+    answers, too_long = set(), Counter[str]()
     for number, record in _records(dataset / "sft.jsonl"):
         with _Faults(dataset / "sft.jsonl", number):
+            text = _answer(record["completion"])
             prompt = chat.prompt_ids(record["prompt"])
-            answer = chat.answer_ids(record["prompt"], _answer(record["completion"]))
+            answer = chat.answer_ids(record["prompt"], text)
             weight, split = _weight(record), rows[record["split"]]
+            tokens = answer_tokens(Stage(record["stage"]), text, chat.answer_offsets(answer, text), len(answer))
         if len(prompt) + len(answer) > recipe.max_tokens:
-            too_long += 1
+            too_long[record["stage"]] += 1
             continue
         answers.add(tuple(answer))
-        split.append(TrainingRow(record["id"], weight, prompt + answer, [IGNORED] * len(prompt) + answer))
-    _check(dataset / "sft.jsonl", rows["train"], too_long, recipe)
+        roles[record["id"]] = tokens
+        decisions = tuple((len(prompt) + index, label) for index, label in tokens.decisions)
+        labels = [IGNORED] * len(prompt) + answer
+        split.append(TrainingRow(record["id"], weight, prompt + answer, labels, None, decisions))
+    _check(dataset / "sft.jsonl", rows, too_long, recipe)
     if len(answers) == 1 and len(rows["train"]) > 1:
         raise TrainingError(f"{dataset / 'sft.jsonl'}: all answers are the same, so there is nothing to learn")
-    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
+    train = _weighted(rows["train"], roles, recipe) if recipe.weighs else rows["train"]
+    return TrainingRows(train, _validation(rows["validation"], recipe), too_long.total(), dict(too_long))
+
+
+def weights_of_classes(rows: Sequence[TrainingRow], recipe: Recipe) -> dict[str, float]:
+    """The weight of each class that rows decide for, each row counted by its weight in sampling."""
+    counts: dict[str, float] = {}
+    for row in rows:
+        for _, label in row.decisions:
+            counts[label] = counts.get(label, 0.0) + row.weight
+    return class_weights(counts, recipe.class_balance, recipe.class_beta, recipe.class_cap)
+
+
+def _weighted(rows: list[TrainingRow], roles: Mapping[str, AnswerTokens], recipe: Recipe) -> list[TrainingRow]:
+    """Rows with the weights of their tokens: 1 in the prompt, which its labels exclude."""
+    classes = weights_of_classes(rows, recipe)
+    weighted = []
+    for row in rows:
+        weights = token_weights(roles[row.id], recipe.forced_weight, classes)
+        weighted.append(row._replace(weights=[1.0] * (len(row.ids) - len(weights)) + weights))
+    return weighted
 
 
 def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> TrainingRows:
     """The preferences of `dpo.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[PreferenceRow]] = {"train": [], "validation": []}
-    too_long = 0
+    too_long: Counter[str] = Counter()
     for number, record in _records(dataset / "dpo.jsonl"):
         with _Faults(dataset / "dpo.jsonl", number):
             prompt = chat.prompt_ids(record["prompt"])
@@ -107,11 +146,11 @@ def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
             )
             weight, split = _weight(record), rows[record["split"]]
         if len(prompt) + max(len(chosen), len(rejected)) > recipe.max_tokens:
-            too_long += 1
+            too_long[record["stage"]] += 1
             continue
-        split.append(PreferenceRow(record["id"], weight, prompt, chosen, rejected))
-    _check(dataset / "dpo.jsonl", rows["train"], too_long, recipe)
-    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long)
+        split.append(PreferenceRow(record["id"], weight, prompt, chosen, rejected, record["kind"]))
+    _check(dataset / "dpo.jsonl", rows, too_long, recipe)
+    return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long.total(), dict(too_long))
 
 
 def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) -> list[int]:
@@ -137,7 +176,7 @@ def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) 
     return order
 
 
-def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[int]]]:
+def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[Any]]]:
     """Rows packed into sequences of up to `limit` tokens, nearly in order: first fit over the open packs.
 
     Each pack has the lengths of its rows, by which positions restart and attention is separated.
@@ -160,9 +199,26 @@ def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> lis
             "input_ids": [token for row in pack for token in row.ids],
             "labels": [label for row in pack for label in row.labels],
             "seq_lengths": [len(row.ids) for row in pack],
+            **_weights_of(pack),
         }
         for pack in done
     ]
+
+
+def columns(rows: Sequence[TrainingRow | PreferenceRow]) -> list[dict[str, list[Any]]]:
+    """Rows in the trainers' column format."""
+    return [
+        {"input_ids": row.ids, "labels": row.labels, **_weights_of([row])}
+        if isinstance(row, TrainingRow)
+        else {"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected}
+        for row in rows
+    ]
+
+
+def _weights_of(pack: Sequence[TrainingRow]) -> dict[str, list[float]]:
+    """The column of weights of rows in one sequence, if they have weights."""
+    weights = [weight for row in pack for weight in row.weights or ()]
+    return {WEIGHTS: weights} if weights else {}
 
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -205,10 +261,19 @@ def _weight(record: dict[str, Any]) -> float:
     return weight
 
 
-def _check(file: Path, rows: Sequence[object], too_long: int, recipe: Recipe) -> None:
-    if not rows:
-        longer = f"; all {too_long} are longer than training.max_tokens = {recipe.max_tokens}" if too_long else ""
+def _check(file: Path, rows: Mapping[str, Sequence[object]], too_long: Counter[str], recipe: Recipe) -> None:
+    """Raises TrainingError without rows to train on, or if too large a share of all is too long."""
+    count = too_long.total()
+    if not rows["train"]:
+        longer = f"; all {count} are longer than training.max_tokens = {recipe.max_tokens}" if count else ""
         raise TrainingError(f"{file}: no rows to train on{longer}")
+    every = count + sum(map(len, rows.values()))
+    if count > recipe.max_too_long * every:
+        stages = ", ".join(f"{stage} {number}" for stage, number in sorted(too_long.items()))
+        raise TrainingError(
+            f"{file}: {count} of {every} rows are longer than training.max_tokens = {recipe.max_tokens} ({stages}), "
+            f"more than training.max_too_long = {recipe.max_too_long:.0%}; raise either, or curate with smaller windows"
+        )
 
 
 def _validation(rows: list[Any], recipe: Recipe) -> list[Any]:

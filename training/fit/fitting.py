@@ -5,26 +5,34 @@ interrupted training resumes from its last checkpoint, with the same losses; a f
 """
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
+from training.data.sources.reading import SOUGHT
 from training.fit.adapter import read_adapter, require_effect, write_adapter
+from training.fit.answer_head import score_answers_only
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
 from training.fit.curve import draw_curve
 from training.fit.data import (
+    PreferenceRow,
     TrainingRow,
     TrainingRows,
+    columns,
     packed,
     preference_rows,
     read_card,
     supervised_rows,
     training_order,
+    weights_of_classes,
 )
+from training.fit.decision_scores import class_tokens, metrics_of, score_decisions
 from training.fit.lock import target_lock
+from training.fit.margins import SAMPLE, margins_of, summarised, taught
 from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgress, callback
 from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
@@ -106,6 +114,8 @@ class Fitting:
     chat: ChatFormat
     rows: TrainingRows
     changes: tuple[BackendOverride, ...]
+    margins: dict[str, dict[str, float]] = field(default_factory=dict)
+    margin_weighted: bool = False
 
     def run(self) -> Fit:
         """Train to the end, with smaller micro-batches whenever memory runs out; the effective batch size stays."""
@@ -141,31 +151,44 @@ class Fitting:
         from transformers import PrinterCallback
 
         model = load_base(self.base, recipe, self.backend)
-        data, rows_each = self._data(recipe)
-        accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
-        steps = -(-len(data) // (recipe.micro_batch * accumulation))
-        steps = min(steps, recipe.max_steps or steps)
-        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best)
         options: dict[str, Any] = {}
         if recipe.method == "dpo" and self.start is None and self.backend != "unsloth-gpu":
             options["peft_config"] = lora_config(recipe)
         elif recipe.method != "full":
             model = self._adapted(model, recipe)
-        trainer = trainer_class(recipe.method)(
+        if recipe.method == "dpo":
+            self._measure_margins(model, recipe)
+        data, rows_each = self._data(recipe)
+        accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
+        steps = -(-len(data) // (recipe.micro_batch * accumulation))
+        steps = min(steps, recipe.max_steps or steps)
+        watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best, watched=recipe.early_stopping)
+        trainer = trainer_class(recipe.method, recipe.weighs)(
             model=model,
             args=arguments(
                 recipe, self.backend, self.out / "checkpoints", steps, accumulation, bool(self.rows.validation)
             ),
             train_dataset=data,
-            eval_dataset=Dataset.from_list(_columns(self.rows.validation)) if self.rows.validation else None,
+            eval_dataset=Dataset.from_list(columns(self.rows.validation)) if self.rows.validation else None,
             processing_class=self.chat.tokenizer,
             callbacks=[callback(watch)],
             **options,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.save, trainer.load = self._save, self._load
+        if recipe.answer_logits:
+            score_answers_only(trainer.model if recipe.method == "full" else trainer.model.get_base_model())
+        trainer.judge = self._judge(recipe)
         trainer.seen = lambda tokens: setattr(watch, "tokens", watch.tokens + tokens)
         return trainer, watch
+
+    def _measure_margins(self, model: Any, recipe: Recipe) -> None:
+        """Measure the preferences' margins before the first step; weigh the rows by them if the recipe asks for it."""
+        rows: list[PreferenceRow] = self.rows.train if recipe.margin_weights else self.rows.train[:SAMPLE]
+        margins = margins_of(model, rows)
+        self.margins = summarised(rows, margins)
+        if recipe.margin_weights and not self.margin_weighted:
+            self.rows, self.margin_weighted = self.rows._replace(train=taught(rows, margins)), True
 
     def _adapted(self, model: Any, recipe: Recipe) -> Any:
         if self.start is None:
@@ -182,7 +205,22 @@ class Fitting:
         if recipe.packing:
             packs = packed(self.rows.train, order, recipe.max_tokens)
             return Dataset.from_list(packs), len(order) / len(packs)
-        return Dataset.from_list(_columns(self.rows.train)).select(order), 1.0
+        return Dataset.from_list(columns(self.rows.train)).select(order), 1.0
+
+    def _judge(self, recipe: Recipe) -> Callable[[Any], dict[str, float]] | None:
+        """The metrics of a model's decisions on the validation rows; None: only their loss is watched."""
+        if recipe.early_stopping == "loss" or not any(row.decisions for row in self.rows.validation):
+            return None
+        tokens = class_tokens([*self.rows.train, *self.rows.validation])
+        classes = weights_of_classes(self.rows.train, recipe)
+        rarest = max(classes, key=classes.__getitem__, default="")
+        sought = next((label for label in SOUGHT.values() if label in tokens), rarest)
+
+        def judge(model: Any) -> dict[str, float]:
+            scores = score_decisions(model, self.rows.validation, tokens)
+            return {"loss": scores.loss} | metrics_of(scores, classes, sought)
+
+        return judge
 
     def _save(self, model: Any, target: Path) -> None:
         if self.recipe.method == "full":
@@ -228,22 +266,17 @@ class Fitting:
             seconds=last["seconds"],
             rows=len(self.rows.train),
             too_long=self.rows.too_long,
+            too_long_by_stage=self.rows.too_long_by_stage,
             micro_batch=recipe.micro_batch,
             losses=watch.losses,
             eval_losses=watch.evaluations,
             overrides=self.changes,
+            margins=self.margins,
         )
         write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):
             shutil.rmtree(self.out / folder, ignore_errors=True)
         return fit
-
-
-def _columns(rows: list[Any]) -> list[dict[str, list[int]]]:
-    """Rows in the trainers' column format."""
-    if rows and isinstance(rows[0], TrainingRow):
-        return [{"input_ids": row.ids, "labels": row.labels} for row in rows]
-    return [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from models.errors import TrainingError
 
 LOSSES = "losses.jsonl"
+METRICS = ("loss", "decision_loss", "accuracy", "macro_f1", "average_precision")
+"""Metrics of the validation rows; all but the loss need decisions in them."""
 
 
 class TrainingProgress(NamedTuple):
@@ -33,8 +35,10 @@ ReportProgress = Callable[[TrainingProgress], None]
 class TrainingMonitor:
     """The monitor of a running training; its rows are in `losses.jsonl` in `folder`.
 
-    A row is {"step", "loss", "learning_rate", "gradient", "tokens", "seconds"} or {"step", "eval_loss"}. keep_best is
-    called with the step whenever the validation loss is the best so far.
+    A row is {"step", "loss", "learning_rate", "gradient", "tokens", "seconds"} or {"step", "eval_loss"} with the other
+    metrics of the validation rows. `watched` is the one that decides which step is the best, a loss by the least, a
+    metric by the highest; where an evaluation lacks it, its loss decides. keep_best is called with the step whenever an
+    evaluation is the best so far.
     """
 
     folder: Path
@@ -46,6 +50,7 @@ class TrainingMonitor:
     earlier: tuple[int, float] = (0, 0.0)
     tokens: int = 0
     begun_at: int = 0
+    watched: str = "loss"
 
     def begin(self, step: int) -> None:
         """Resume after `step`: rows of later steps are dropped, as those are repeated."""
@@ -90,13 +95,16 @@ class TrainingMonitor:
             )
         )
 
-    def evaluated(self, step: int, loss: float, model: Any) -> bool:
-        """Record an evaluation; keep the weights if it is the best. Returns whether to stop early."""
-        if not math.isfinite(loss):
-            raise TrainingError(f"step {step}: the validation loss is {loss}; lower the learning rate")
-        before = min((value for _, value in self.evaluations), default=math.inf)
-        self._note({"step": step, "eval_loss": loss})
-        if loss < before:
+    def evaluated(self, step: int, metrics: dict[str, float], model: Any) -> bool:
+        """Record an evaluation, its metrics by their names with `eval_`; keep the weights if it is the best. Returns
+        whether to stop early."""
+        found = {name: metrics[name] for name in (f"eval_{each}" for each in METRICS) if name in metrics}
+        for name, value in found.items():
+            if not math.isfinite(value):
+                raise TrainingError(f"step {step}: the validation's {name} is {value}; lower the learning rate")
+        before = min((value for _, value in self._costs), default=math.inf)
+        self._note({"step": step, **found})
+        if self._costs[-1][1] < before:
             self.keep_best(model, step)
         return self.stale() >= self.patience
 
@@ -110,9 +118,19 @@ class TrainingMonitor:
         """Training loss of each step."""
         return [row["loss"] for row in self.rows if "loss" in row]
 
+    @property
+    def _costs(self) -> list[tuple[int, float]]:
+        """(step, what is watched, the lower the better) of each evaluation."""
+        name, sign = f"eval_{self.watched}", 1.0 if self.watched.endswith("loss") else -1.0
+        return [
+            (row["step"], sign * row[name] if name in row else row["eval_loss"])
+            for row in self.rows
+            if "eval_loss" in row
+        ]
+
     def best_step(self) -> int | None:
-        """The step of the lowest validation loss, the first if tied; None without evaluations."""
-        return min(self.evaluations, key=lambda pair: (pair[1], pair[0]))[0] if self.evaluations else None
+        """The step of the best evaluation by what is watched, the first if tied; None without evaluations."""
+        return min(self._costs, key=lambda pair: (pair[1], pair[0]))[0] if self._costs else None
 
     def stale(self) -> int:
         """Evaluations since the best."""
@@ -138,7 +156,7 @@ def callback(watch: TrainingMonitor) -> Any:
                 watch.trained(state.global_step, state.max_steps, logs)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **known: Any) -> None:
-            if watch.evaluated(state.global_step, metrics["eval_loss"], known["model"]):
+            if watch.evaluated(state.global_step, metrics, known["model"]):
                 control.should_training_stop = True  # never False: the last step has already set it
 
     return Watching()

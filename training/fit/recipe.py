@@ -23,7 +23,10 @@ class Recipe(Frozen):
     """Everything that determines the result of a training, given data, base and start.
 
     curriculum: the first epoch follows the order of the file. optimizer: a name of the trainers' library. cpu_bf16: a
-    CPU may compute in bf16; the base's weights stay unchanged.
+    CPU may compute in bf16; the base's weights stay unchanged. forced_weight and class_balance: weights of tokens in
+    the loss (`training.fit.decisions`); early_stopping: what it watches. Fields with a default came later: at that
+    default the training is the one that it was before there was such a field, and has the same id. dpo_loss and
+    rpo_alpha: the loss of preferences (`training.fit.trainers`). max_too_long: the most that may be left out.
     """
 
     method: Method
@@ -52,6 +55,16 @@ class Recipe(Frozen):
     validation_rows: int
     checkpoint_steps: int
     seed: int
+    forced_weight: float = 1.0
+    class_balance: Literal["none", "effective", "inverse"] = "none"
+    class_beta: float = 0.0
+    class_cap: float = 1.0
+    early_stopping: Literal["loss", "decision_loss", "macro_f1", "average_precision"] = "loss"
+    answer_logits: bool = False
+    dpo_loss: Literal["sigmoid", "sigmoid_norm"] = "sigmoid"
+    rpo_alpha: float = 0.0
+    margin_weights: bool = False
+    max_too_long: float = 1.0
 
     @property
     def alpha(self) -> int:
@@ -61,7 +74,36 @@ class Recipe(Frozen):
     @property
     def id(self) -> str:
         """Hash of all its values."""
-        return _digest(self.model_dump(mode="json"))
+        return _digest(self.values)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Its values for an identity: all but the later fields that are at their defaults."""
+        return self.model_dump(mode="json", exclude={*_REFUSES, *filter(self._is_default, _LATER)})
+
+    @property
+    def weighs(self) -> bool:
+        """Whether tokens of an answer have different weights in the loss."""
+        return self.forced_weight != 1.0 or self.class_balance != "none"
+
+    def _is_default(self, name: str) -> bool:
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
+
+
+_LATER = (
+    "forced_weight",
+    "class_balance",
+    "class_beta",
+    "class_cap",
+    "early_stopping",
+    "answer_logits",
+    "dpo_loss",
+    "rpo_alpha",
+    "margin_weights",
+)
+"""Fields that came after the first trainings."""
+_REFUSES = frozenset({"max_too_long"})
+"""Fields that may refuse a training, but change nothing of its result."""
 
 
 class BackendOverride(NamedTuple):
@@ -74,8 +116,15 @@ class BackendOverride(NamedTuple):
 
 
 _OVERRIDES: dict[TrainingBackend, dict[str, tuple[Any, str]]] = {
-    "unsloth-gpu": {"gradient_checkpointing": ("unsloth", "its own checkpointing takes less memory")},
-    "trl-gpu": {},
+    "unsloth-gpu": {
+        "gradient_checkpointing": ("unsloth", "its own checkpointing takes less memory"),
+        "answer_logits": (False, "its fused loss needs no logits"),
+        "forced_weight": (1.0, "its fused loss takes no weights of tokens"),
+        "class_balance": ("none", "its fused loss takes no weights of tokens"),
+        "class_beta": (0.0, "without class_balance"),
+        "class_cap": (1.0, "without class_balance"),
+    },
+    "trl-gpu": {"answer_logits": (False, "on a GPU the trainer's own head leaves the others out")},
     "trl-cpu": {
         "optimizer": ("adamw_torch", "8-bit optimizers need a GPU"),
         "precision": ("fp32", "few processors compute bf16; training.cpu_bf16 is for those that do"),
@@ -115,7 +164,27 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
         validation_rows=settings.validation_rows,
         checkpoint_steps=settings.checkpoint_steps,
         seed=settings.seed,
+        answer_logits=settings.answer_logits,
+        dpo_loss=settings.dpo_loss if method == "dpo" else "sigmoid",
+        rpo_alpha=settings.dpo_rpo_alpha if method == "dpo" else 0.0,
+        margin_weights=settings.dpo_margin_weights and method == "dpo",
+        max_too_long=settings.max_too_long,
+        **_weighting(target, method, settings),
     )
+
+
+def _weighting(target: TrainingTarget, method: Method, settings: TrainingSettings) -> dict[str, Any]:
+    """Weights of tokens, for the supervised adapters whose answers are JSON; classes, for those that judge."""
+    if method != "sft" or target is TrainingTarget.CODE:
+        return {}
+    chosen: dict[str, Any] = {"forced_weight": settings.forced_weight}
+    if target not in (TrainingTarget.SCOPE, TrainingTarget.PRECISION):
+        return chosen
+    if settings.class_balance != "none":
+        chosen |= {"class_balance": settings.class_balance, "class_cap": settings.class_cap}
+    if settings.class_balance == "effective":
+        chosen["class_beta"] = settings.class_beta
+    return chosen | {"early_stopping": settings.early_stopping}
 
 
 def overrides(recipe: Recipe, backend: TrainingBackend) -> tuple[BackendOverride, ...]:
@@ -142,7 +211,7 @@ def job_id(*, dataset: str, base: str, recipe: Recipe, backend: TrainingBackend,
         {
             "dataset": dataset,
             "base": base,
-            "recipe": applied(recipe, backend).model_dump(mode="json"),
+            "recipe": applied(recipe, backend).values,
             "start": start,
             "code": code,
         }

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from host.private import make_directory
 from models.errors import TrainingError
 from models.plans import Frozen
@@ -20,8 +22,9 @@ class Fit(Frozen):
 
     adapter_dir: the adapter, or the base's files after a full fine-tune. tokens and seconds: of all its runs together,
     padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
-    weights these are. rows, too_long: rows to train on, and rows left out for their length. micro_batch: rows in memory
-    at a time in the end.
+    weights these are. rows, too_long: rows to train on, and rows left out for their length, in all and by stage.
+    micro_batch: rows in memory at a time in the end. margins: of preferences before the first step, by kind
+    (`training.fit.margins`).
     """
 
     adapter_dir: Path
@@ -36,6 +39,8 @@ class Fit(Frozen):
     losses: list[float]
     eval_losses: list[tuple[int, float]]
     overrides: tuple[BackendOverride, ...]
+    too_long_by_stage: dict[str, int] = Field(default_factory=dict)
+    margins: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     @property
     def tokens_per_second(self) -> float:

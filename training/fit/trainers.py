@@ -10,6 +10,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.fit.recipe import Recipe, TrainingBackend
+from training.fit.weighted_loss import weighted_trainer
 
 _KEPT = 2
 _STAGING = ".staging"
@@ -52,19 +53,29 @@ def arguments(
         "eval_steps": max(1, steps // (2 * recipe.epochs)) if evaluated else None,
         "report_to": "none",
         "disable_tqdm": True,
-        "loss_type": "sigmoid" if recipe.method == "dpo" else "nll",
     }
     if recipe.method == "dpo":
-        return DPOConfig(**common, beta=recipe.beta)
+        return DPOConfig(**common, beta=recipe.beta, **_preference_loss(recipe))
+    common["loss_type"] = "nll"
     options = {"packing": recipe.packing, "eval_packing": False, "dataset_kwargs": {"skip_prepare_dataset": True}}
     return SFTConfig(**common, **options)
 
 
-def trainer_class(method: str) -> Any:
-    """The trainer of a method; the library is imported here, after Unsloth where that is used."""
+def _preference_loss(recipe: Recipe) -> dict[str, Any]:
+    """DPO's loss, and with `rpo_alpha` the supervised loss of the chosen answer with that weight (RPO)."""
+    if not recipe.rpo_alpha:
+        return {"loss_type": [recipe.dpo_loss]}
+    return {"loss_type": [recipe.dpo_loss, "sft"], "loss_weights": [1.0, recipe.rpo_alpha]}
+
+
+def trainer_class(method: str, weighted: bool = False) -> Any:
+    """The trainer of a method, for data with weights of tokens if `weighted`; the library is imported here, after
+    Unsloth where that is used."""
     import trl
 
-    return _safe(trl.DPOTrainer if method == "dpo" else trl.SFTTrainer)
+    if method == "dpo":
+        return _safe(trl.DPOTrainer)
+    return _safe(weighted_trainer(trl.SFTTrainer) if weighted else trl.SFTTrainer)
 
 
 @cache
@@ -76,6 +87,8 @@ def _safe(parent: Any) -> Any:
         save: SaveCheckpoint
         load: SaveCheckpoint
         seen: Callable[[int], None]
+        judge: Callable[[Any], dict[str, float]] | None = None
+        """In place of the library's evaluation: the metrics of a model on the validation rows."""
 
         def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
             loss = super().training_step(model, inputs, *rest, **named)
@@ -85,6 +98,16 @@ def _safe(parent: Any) -> Any:
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
+
+        def evaluation_loop(self, *rest: Any, **named: Any) -> Any:
+            if self.judge is None:
+                return super().evaluation_loop(*rest, **named)
+            from transformers.trainer_utils import EvalLoopOutput
+
+            self.model.eval()
+            with self.compute_loss_context_manager():
+                metrics = {f"eval_{name}": value for name, value in self.judge(self.model).items()}
+            return EvalLoopOutput(None, None, metrics, len(self.eval_dataset))
 
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             return dataset  # token ids already

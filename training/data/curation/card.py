@@ -11,6 +11,8 @@ from training.data.curation.examples import Example
 from training.data.sources.funnel import FunnelRow
 
 MACHINE, PEOPLE, SFT, DPO = "card.json", "card.md", "sft.jsonl", "dpo.jsonl"
+CRITIC = "critic.jsonl"
+"""Comparisons of two changes, with the verdict that a critic should give: no part of what the target is trained on."""
 
 
 class Rounds(Frozen):
@@ -75,12 +77,13 @@ class Card(Frozen):
 
 
 def _summary(card: Card) -> list[str]:
+    critic = f" Beside them, {card.examples['critic']} comparisons for a critic." if "critic" in card.examples else ""
     train, validation = card.examples["train"], card.examples["validation"]
     sources = ", ".join(f"{count} {name}" for name, count in card.sources.items())
     rounds = card.rounds
     return [
         f"{card.examples['sft']} examples ({train} to train on, {validation} to validate with) and "
-        f"{card.examples['dpo']} preferences for {card.target.value}: {sources}.",
+        f"{card.examples['dpo']} preferences for {card.target.value}: {sources}.{critic}",
         "",
         f"Prompts are as long as {card.tokens['longest_prompt']} tokens, with their answers {card.tokens['longest']}, "
         f"all together {card.tokens['total']} (counted by {card.config['counter']}; window {card.window}). "

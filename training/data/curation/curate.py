@@ -26,7 +26,7 @@ from training.data.curation.card import Card, Rounds, counted
 from training.data.curation.contamination import REASONS, HeldOut
 from training.data.curation.counting import counter_of
 from training.data.curation.duplicates import without_near_duplicates
-from training.data.curation.examples import Example, examples_of
+from training.data.curation.examples import Example, examples_of, is_comparison
 from training.data.curation.mixing import Mix, domain_share, mix, organisations, parted
 from training.data.curation.rounds import EarlierRound, before_this, earlier_rounds
 from training.data.curation.splitting import by_repository, group_of, in_learning_order, splits
@@ -68,7 +68,7 @@ class _Stock:
 class _Made(NamedTuple):
     """A dataset before it is written."""
 
-    texts: tuple[str, str]
+    texts: tuple[str, str, str]
     card: Card
     refused: CleanRoomError | None
 
@@ -146,10 +146,11 @@ class _Curation:
         refused = self._refusal([*new, *old] if request.whole_pool else new, harvest.funnel)
         mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=request, capped=refused is None)
         sft = mixed(stock.pairs, funnel=harvest.funnel)
-        dpo = mixed(stock.preferences, funnel=harvest.preference_funnel)
+        dpo = mixed([e for e in stock.preferences if not is_comparison(e)], funnel=harvest.preference_funnel)
+        critic = mixed([e for e in stock.preferences if is_comparison(e)], funnel=Funnel())
         refused = refused or self._refusal(sft.examples, harvest.funnel)
         facts = {"counter": stock.counter, CONSIDERED: sha256(stock.considered), "whole_pool": request.whole_pool}
-        texts, card = self._made(sft, dpo, before, harvest, facts)
+        texts, card = self._made(sft, dpo, critic, before, harvest, facts)
         return _Made(texts, card, refused)
 
     def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
@@ -186,15 +187,22 @@ class _Curation:
         return None
 
     def _made(
-        self, sft: Mix, dpo: Mix, before: list[EarlierRound], harvest: StoredExamples, facts: dict[str, Any]
-    ) -> tuple[tuple[str, str], Card]:
-        """The texts of the two files, and the card."""
-        both = [*sft.examples, *dpo.examples]
+        self,
+        sft: Mix,
+        dpo: Mix,
+        critic: Mix,
+        before: list[EarlierRound],
+        harvest: StoredExamples,
+        facts: dict[str, Any],
+    ) -> tuple[tuple[str, str, str], Card]:
+        """The texts of the files of pairs, preferences and comparisons, and the card."""
+        both = [*sft.examples, *dpo.examples, *critic.examples]
         repositories = by_repository(both)
         split = splits(both, self.request.settings.validation)
         sft_text = lines_of(in_learning_order(sft.examples), split, repositories)
         dpo_text = lines_of(in_learning_order(dpo.examples), split, repositories)
-        files = hashed(sft_text, dpo_text)
+        critic_text = lines_of(in_learning_order(critic.examples), split, repositories)
+        files = hashed(sft_text, dpo_text, critic_text)
         config = self._config(before, harvest) | facts
         held = [example for example in sft.examples if split[group_of(example, repositories)] == "validation"]
         sizes = {
@@ -203,6 +211,8 @@ class _Curation:
             "train": len(sft.examples) - len(held),
             "validation": len(held),
         }
+        if critic.examples:
+            sizes["critic"] = len(critic.examples)
         classes = Counter[str]()
         for stage in self.request.target.stages:
             classes += class_counts(stage, sft.examples) if stage in CLASSES else Counter[str]()
@@ -225,9 +235,9 @@ class _Curation:
             },
             rounds=Rounds(
                 earlier=tuple(each.dataset for each in before),
-                pool=sft.pool + dpo.pool,
-                new=sft.new + dpo.new,
-                replayed=len(both) - sft.new - dpo.new,
+                pool=sft.pool + dpo.pool + critic.pool,
+                new=sft.new + dpo.new + critic.new,
+                replayed=len(both) - sft.new - dpo.new - critic.new,
                 whole=bool(before) and config["whole_pool"],
             ),
             funnel=tuple(harvest.funnel.rows),
@@ -237,7 +247,7 @@ class _Curation:
             templates=REVISION,
             window=max(self.request.window(stage) for stage in self.request.target.stages),
         )
-        return (sft_text, dpo_text), card
+        return (sft_text, dpo_text, critic_text), card
 
     def _config(self, before: list[EarlierRound], harvest: StoredExamples) -> dict[str, Any]:
         """The configuration of the dataset, including overridden rules."""

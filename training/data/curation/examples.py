@@ -45,6 +45,11 @@ class Example:
         return (self.item.chosen, self.item.rejected)
 
 
+def is_comparison(example: Example) -> bool:
+    """Whether an example asks a critic for a verdict on two changes."""
+    return isinstance(example.item, Preference) and example.item.kind == "comparison"
+
+
 def completion(stage: Stage, answer: str, reasoning: str | None) -> str:
     """An answer in the form for training: for plan stages preceded by its reasoning."""
     if reasoning and stage in _PLANS:

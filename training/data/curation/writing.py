@@ -11,7 +11,7 @@ from typing import Any
 from host.private import make_directory
 from models.errors import InfrastructureError
 from models.training import Pair
-from training.data.curation.card import DPO, MACHINE, PEOPLE, SFT, Card
+from training.data.curation.card import CRITIC, DPO, MACHINE, PEOPLE, SFT, Card
 from training.data.curation.examples import Example
 from training.data.curation.splitting import Split, group_of
 
@@ -46,9 +46,13 @@ def _line(example: Example, split: Split) -> dict[str, Any]:
     }
 
 
-def hashed(sft: str, dpo: str) -> dict[str, str]:
-    """The files' hashes by their names."""
-    return {SFT: _sha256(sft), DPO: _sha256(dpo)}
+def hashed(sft: str, dpo: str, critic: str = "") -> dict[str, str]:
+    """The files' hashes by their names; a dataset without comparisons has no file for them."""
+    return {name: _sha256(text) for name, text in _texts(sft, dpo, critic).items()}
+
+
+def _texts(sft: str, dpo: str, critic: str) -> dict[str, str]:
+    return {SFT: sft, DPO: dpo} | ({CRITIC: critic} if critic else {})
 
 
 def dataset_id(files: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -61,11 +65,11 @@ def directory_of(data_dir: Path, card: Card) -> Path:
     return data_dir / "datasets" / f"{card.target.value}-{card.id[:12]}"
 
 
-def write_dataset(data_dir: Path, card: Card, sft: str, dpo: str) -> Path:
+def write_dataset(data_dir: Path, card: Card, sft: str, dpo: str, critic: str = "") -> Path:
     """Write a dataset atomically; an existing one is kept if equal, else replaced. Raises InfrastructureError if that
     fails."""
     directory = directory_of(data_dir, card)
-    texts = {SFT: sft, DPO: dpo, MACHINE: card.to_json(), PEOPLE: card.to_markdown()}
+    texts = _texts(sft, dpo, critic) | {MACHINE: card.to_json(), PEOPLE: card.to_markdown()}
 
     def there() -> bool:
         return all(_same(directory / name, text) for name, text in texts.items())

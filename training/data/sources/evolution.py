@@ -11,13 +11,13 @@ each answer that the gold planner gives to the code stage:
   edits with the old code instead of the new, so that they differ in code only, not in form. Files that are only added,
   removed or moved have no old code and are left out of the rejected answer; if nothing is left, it is the empty answer.
 - the judge's question in both orders, at a low weight (`both_orders`, `judging_weight`), with a prompt of its own and
-  "A" or "B" as its answer. One step of the recipe is left out: the instruction is not rephrased by a teacher, since
-  the task and the step of the plan already state it.
+  "A" or "B" as its answer. These are for a critic; a coder is not trained on them. One step of the recipe is left out:
+  the instruction is not rephrased by a teacher, since the task and the step of the plan already state it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agent.edits.format import format_edits
 from agent.edits.parse import parse_edits
@@ -90,11 +90,17 @@ def _of_call(connection: "Connection", call: Call, weight: float, settings: Cura
         return []
     provenance = call.run.provenance(call.seq, call.model, call.adapter)
 
-    def preference(messages: tuple[Message, ...], chosen: str, rejected: str, weight: float) -> Preference:
+    def preference(
+        kind: Literal["before-after", "comparison"],
+        messages: tuple[Message, ...],
+        chosen: str,
+        rejected: str,
+        weight: float,
+    ) -> Preference:
         return Preference(
             stage=call.stage,
             source=call.run.source,
-            kind="before-after",
+            kind=kind,
             messages=messages,
             chosen=chosen,
             rejected=rejected,
@@ -103,13 +109,13 @@ def _of_call(connection: "Connection", call: Call, weight: float, settings: Cura
             rejected_by=provenance,
         )
 
-    made = [preference(read_prompt(texts[call.prompt]), texts[call.response], old, weight)]
+    made = [preference("before-after", read_prompt(texts[call.prompt]), texts[call.response], old, weight)]
     if settings.both_orders:
         task, step = question["task"]["text"], question["step"]["description"]
         low = round(weight * settings.judging_weight, 4)
         new = texts[call.response]
-        made.append(preference(_comparison(task, step, new, old), "A", "B", low))
-        made.append(preference(_comparison(task, step, old, new), "B", "A", low))
+        made.append(preference("comparison", _comparison(task, step, new, old), "A", "B", low))
+        made.append(preference("comparison", _comparison(task, step, old, new), "B", "A", low))
     return made
 
 
