@@ -41,13 +41,30 @@ class EvaluationSet(Frozen):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
+class ClassJudgement(Frozen):
+    """One candidate's class: by gold, and as answered (`(none)` if the answer does not name it).
+
+    `probability` is that of the class that must be found (relevant, primary), None where only the class is known.
+    `place` is the candidate's place in the ranking that was shown, from 1.
+    """
+
+    expected: str
+    given: str
+    probability: float | None = Field(default=None, ge=0, le=1)
+    place: int = Field(default=1, ge=1)
+
+
 class ItemScore(Frozen):
-    """Scores of one answer, each metric between 0 and 1. A metric that does not apply to an item is left out."""
+    """Scores of one answer, each metric between 0 and 1. A metric that does not apply to an item is left out.
+
+    `judgements` are those of a stage with classes, from which metrics over many items are computed.
+    """
 
     item: str
     repository: str
     seed: int
     scores: dict[str, float]
+    judgements: tuple[ClassJudgement, ...] = ()
 
 
 class Subject(Frozen):
