@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 POWER = 0.8
 SIMULATIONS = 2_000
-SIGNS = 2_000
+SIGNS = 500
+SIMULATED = 20
+"""Repositories of equal size beyond which the sum is taken for normal."""
 MOST_GROUPS = 300
 """Repositories beyond which no number is named as needed."""
-_EXACT = 11
+_EXACT = 9
 """Groups up to which all signs are enumerated."""
-_WIDEST = 64.0
 _CLOSE = 1e-9
 
 
@@ -50,9 +51,30 @@ def power(effect: float, spread: float, counts: Sequence[int], alpha: float, fre
     return _power(effect / spread, tuple(counts), alpha, len(counts) - 1 if freedom is None else freedom)
 
 
+def _power(ratio: float, counts: tuple[int, ...], alpha: float, freedom: int) -> float:
+    import numpy as np
+
+    if ratio <= 0:
+        return 0.0
+    if len(counts) > SIMULATED and len(set(counts)) == 1:
+        return _many(ratio, len(counts), alpha, freedom)
+    return float(np.interp(math.log(ratio), np.log(_ratios()), _curve(counts, alpha, freedom)))
+
+
 def least_effect(counts: Sequence[int], alpha: float) -> float:
     """The smallest true difference, in units of the spread, that is found with 80% power; infinite if none is."""
-    return _least_effect(tuple(counts), alpha)
+    import numpy as np
+
+    curve = _curve(tuple(counts), alpha, len(counts) - 1)
+    reached = np.flatnonzero(curve >= POWER)
+    if not reached.size:
+        return math.inf
+    last = int(reached[0])
+    logs = np.log(_ratios())
+    if last == 0 or curve[last] <= curve[last - 1]:
+        return float(_ratios()[last])
+    part = (POWER - curve[last - 1]) / (curve[last] - curve[last - 1])
+    return math.exp(logs[last - 1] + part * (logs[last] - logs[last - 1]))
 
 
 def groups_needed(effect: float, spread: float, freedom: int, alpha: float) -> int | None:
@@ -83,42 +105,55 @@ def _equal(ratio: float, groups: int, alpha: float, freedom: int) -> float:
 
 
 @lru_cache(maxsize=512)
-def _least_effect(counts: tuple[int, ...], alpha: float) -> float:
-    freedom = len(counts) - 1
-    low, high = 0.0, 1.0
-    while _power(high, counts, alpha, freedom) < POWER:
-        low, high = high, high * 2
-        if high > _WIDEST:
-            return math.inf
-    for _ in range(12):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _power(middle, counts, alpha, freedom) >= POWER else (middle, high)
-    return high
-
-
-@lru_cache(maxsize=4096)
-def _power(ratio: float, counts: tuple[int, ...], alpha: float, freedom: int) -> float:
-    """The share of simulated experiments that are significant; effect and spread enter by their ratio only."""
+def _curve(counts: tuple[int, ...], alpha: float, freedom: int) -> "Array":
+    """The power at each of `_ratios()`, by simulation; it never falls."""
     import numpy as np
 
-    chance = np.random.default_rng(len(counts))  # the same draws for every effect: power then rises with it
+    chance = np.random.default_rng(len(counts))  # the same draws for every ratio
     noise = chance.standard_normal((SIMULATIONS, len(counts)))
     scale = np.sqrt(freedom / chance.chisquare(freedom, (SIMULATIONS, 1)))
-    sums = (ratio + scale * noise) * np.array(counts, dtype=float)
-    return float(np.mean((_sign_flip(sums) <= alpha + _CLOSE) & (sums.sum(1) > 0)))
+    sizes = np.array(counts, dtype=float)
+    signs = _signs(len(counts))
+    found = [_significant((ratio + scale * noise) * sizes, signs, alpha) for ratio in _ratios()]
+    curve: Array = np.maximum.accumulate(np.array(found))
+    return curve
 
 
-def _sign_flip(sums: "Array") -> "Array":
-    """The two-sided p of the sign-flip test for each row."""
+@lru_cache(maxsize=1)
+def _ratios() -> "Array":
+    """Effects in units of the spread at which power is simulated; between them it is interpolated."""
+    import numpy as np
+
+    found: Array = np.geomspace(0.1, 32.0, 40)
+    return found
+
+
+def _many(ratio: float, groups: int, alpha: float, freedom: int) -> float:
+    """The power with many groups, whose sum is nearly normal: the t-test's, averaged over the spread's distribution."""
+    import numpy as np
+    from scipy.stats import norm, t
+
+    chance = np.random.default_rng(groups)
+    scale = np.sqrt(chance.chisquare(freedom, SIMULATIONS) / freedom)
+    return float(np.mean(norm.cdf(ratio * math.sqrt(groups) * scale - t.ppf(1 - alpha / 2, groups - 1))))
+
+
+def _signs(groups: int) -> "Array":
+    """All signs, but for a flip of all, which changes nothing; of many groups a sample."""
+    import numpy as np
+
+    if groups <= _EXACT:
+        numbers = np.arange(2 ** (groups - 1))[:, None]
+        bits: Array = ((numbers >> np.arange(groups)) & 1).astype(float)
+    else:
+        bits = np.random.default_rng(groups).integers(0, 2, (SIGNS, groups)).astype(float)
+    return 1.0 - 2.0 * bits
+
+
+def _significant(sums: "Array", signs: "Array", alpha: float) -> float:
+    """The share of rows whose sum is positive and significant by the two-sided sign-flip test."""
     import numpy as np
 
     seen = np.abs(sums.sum(1, keepdims=True)) - _CLOSE
-    groups = sums.shape[1]
-    if groups <= _EXACT:
-        numbers = np.arange(2 ** (groups - 1))[:, None]  # the last sign is fixed: a flip of all changes nothing
-        signs = 1.0 - 2.0 * ((numbers >> np.arange(groups)) & 1)
-        exact: Array = np.mean(np.abs(sums @ signs.T) >= seen, axis=1)
-        return exact
-    signs = np.random.default_rng(groups).integers(0, 2, (SIGNS, groups)) * 2.0 - 1.0
-    drawn: Array = (1 + np.sum(np.abs(sums @ signs.T) >= seen, axis=1)) / (1 + SIGNS)
-    return drawn
+    share = np.mean(np.abs(sums @ signs.T) >= seen, axis=1)
+    return float(np.mean((share <= alpha + _CLOSE) & (sums.sum(1) > 0)))

@@ -109,7 +109,8 @@ class MetricTest(Frozen):
     item level (exact McNemar for yes-or-no metrics, sign-flip for others), `p_adjusted` after Holm's correction over
     the targets gated together. The interval is of the difference, by bootstrap clustered by repository (by item when
     there is one repository). `detectable` is the smallest difference that this set would find in four of five cases
-    (None: it would find none).
+    (None: it would find none). `power`, of a primary metric over repositories, is the probability that a difference of
+    0.05 is found, and `needed` the repositories by which it would be 0.8 (None: more than 300, if `power` is known).
     """
 
     metric: str
@@ -126,6 +127,8 @@ class MetricTest(Frozen):
     threshold: float | None
     items: int
     repositories: int
+    power: float | None = None
+    needed: int | None = None
 
 
 class GateReport(Frozen):
