@@ -22,7 +22,9 @@ from models.errors import UsageError
 from repos.clones import cached_clone
 
 if TYPE_CHECKING:
+    from evals.study.contenders import Contender
     from evals.study.run import StudyReport
+    from models.settings import Settings
 
 app = typer.Typer(
     help="Experiments on real repositories, resumable, each with a page of tables and plots.", no_args_is_help=True
@@ -58,6 +60,12 @@ def scope(
     sample: Annotated[
         int, typer.Option(help="Questions of each held-out repository that a model is asked.", min=1)
     ] = 10,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="NAME", help="Also ask this base, one candidate at a time.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="NAME", help="Also ask this adapter, as trained on the base.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure which files a ranking, a classifier and a model know to matter, on repositories held out.
@@ -87,6 +95,7 @@ def scope(
             cache=settings.cache_dir / "index",
             repositories=StudyRepositories(*opened),
             settings=wanted,
+            slow=_models(settings, base, adapter),
             progress=_shown(stack),
         ).run()
     write_page(out / "study.html", study_page(report))
@@ -117,6 +126,23 @@ def print_study(report: "StudyReport") -> None:
     table("Differences over repositories", list(COMPARED), comparison_rows(report.comparisons), right=COMPARED[3:])
     for note in report.notes:
         console.print(f"[yellow]{note}[/]", soft_wrap=True)
+
+
+def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tuple[Contender, ...]":
+    """The base and the adapter as contenders. Raises UsageError, RegistryError for one that cannot be asked."""
+    if base is None and adapter is None:
+        return ()
+    from training.bases.bases import find_base
+    from training.cycle.context import open_context
+    from training.cycle.pointwise import PointwiseModel
+
+    context = open_context(settings)
+    version = context.registry.verify(adapter) if adapter else None
+    found = find_base(context.curated, base or (version.base if version else ""))
+    if version is not None and version.base != found.id:
+        raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
+    alone = PointwiseModel(settings, found)
+    return (alone, PointwiseModel(settings, found, version)) if version else (alone,)
 
 
 def _names(given: str | None, default: Sequence[str]) -> list[str]:

@@ -83,7 +83,10 @@ def decide_together(pairs: Sequence[EvaluationPair], rules: Rules = DEFAULT) -> 
 
 def _primary(champion: Evaluation, challenger: Evaluation, rules: Rules) -> tuple[Metric, ...]:
     need = REQUIREMENTS[champion.target]
-    return need.pooled if pools(champion, challenger, rules) else need.metrics
+    if pools(champion, challenger, rules):
+        return need.pooled
+    scores = [score.scores for each in (champion, challenger) for score in each.scores]
+    return (*need.metrics, *(metric for metric in need.structural if all(metric.name in each for each in scores)))
 
 
 def _held(champion: Evaluation, challenger: Evaluation, rules: Rules) -> tuple[Metric, ...]:

@@ -29,13 +29,14 @@ class Requirement(NamedTuple):
 
     `held` are metrics whose loss vetoes a promotion but whose gain does not promote; one without items in the set is
     skipped. `pooled` are primary in place of `metrics`, which are held then, where all judgements of a repository can
-    be taken together, on enough repositories.
+    be taken together, on enough repositories. `structural` are primary in addition, where every answer has them.
     """
 
     metrics: tuple[Metric, ...]
     items: tuple[int, int]
     held: tuple[Metric, ...] = ()
     pooled: tuple[Metric, ...] = ()
+    structural: tuple[Metric, ...] = ()
 
 
 MARGIN = 0.05
@@ -45,6 +46,7 @@ HELD_ALPHA = 0.20
 """One-sided p over items at which a held metric's fall beyond its margin counts: a veto should be easy, but not caused
 by one item in ten."""
 PASS = "pass@1"
+FILE_COVERAGE, DEPENDENCY_ORDER, PLAN_STRUCTURE = "file_coverage", "dependency_order", "plan_structure"
 
 
 def stage_pass(stage: Stage) -> str:
@@ -70,6 +72,7 @@ REQUIREMENTS: dict[TrainingTarget, Requirement] = {
         (Metric(PASS, None, MARGIN),),
         (50, 200),
         held=tuple(Metric(stage_pass(stage), None, MARGIN) for stage in TrainingTarget.PLANNING.stages),
+        structural=(Metric(PLAN_STRUCTURE, None, MARGIN),),
     ),
 }
 

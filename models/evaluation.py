@@ -131,8 +131,27 @@ class MetricTest(Frozen):
     needed: int | None = None
 
 
+class ClassifierContest(Frozen):
+    """An adapter's answers against a classifier that asks no language model, by average precision over repositories.
+
+    `alone` is the classifier's, `adapter` the adapter's, `together` that of both combined; p-values are of the adapter
+    and of the combination against the classifier, after Holm's correction. `holds`: the adapter beats it or adds to it.
+    None: too few repositories to compare.
+    """
+
+    classifier: str
+    repositories: int
+    reason: str
+    alone: float | None = None
+    adapter: float | None = None
+    together: float | None = None
+    p_beats: float | None = None
+    p_adds: float | None = None
+    holds: bool = False
+
+
 class GateReport(Frozen):
-    """A gate's verdict with the evidence for it."""
+    """A gate's verdict with the evidence for it; `contest` is with a classifier, if one took part."""
 
     target: TrainingTarget
     champion: Subject
@@ -141,3 +160,4 @@ class GateReport(Frozen):
     verdict: GateVerdict
     reason: str
     tests: tuple[MetricTest, ...]
+    contest: ClassifierContest | None = None
