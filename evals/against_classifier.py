@@ -1,7 +1,7 @@
 """An adapter against a classifier that asks no language model: do its answers beat the classifier's, or add to them?
 
-Three contenders on the items of one set, by average precision over all judgements of each repository: the
-classifier, the adapter, and both combined by a logistic regression of their log-odds, cross-fitted by repository (`evals.stacking`).
+Three contenders on the items of one set, by average precision over all judgements of each repository: the classifier,
+the adapter, and both combined by a logistic regression of their log-odds, cross-fitted by repository.
 Adding is shown where the combination beats the classifier. The two tests are corrected by Holm's method. An adapter
 whose answers are classes without probabilities enters the combination with the same odds for and against.
 """
