@@ -7,6 +7,11 @@
 Planning has three kinds of plans under one rate: an overall gain does not promote if the rate of one kind fell by more
 than its margin and its items show this (one-sided, p <= 0.20) or are too few to show it; a significant fall rejects.
 
+Of scope and precision, average precision of what must be found and macro F1 are primary, over all judgements of each
+repository (`evals/classification.py`); accuracy and recall over items may not fall, and their thresholds for a first
+adapter are stated. Average precision sorts by probability where answers have one, else by class and then by rank. On
+too few repositories accuracy and recall over items are primary instead.
+
 Significance is by the sign-flip test over repositories. Fewer than six do not generalise to others, and the verdict
 says so; the tests over items are then reported as such, and promote only if the rules allow it. The chance of
 promoting a challenger that is no better is at most `alpha`: a two-sided p of at most alpha in favour of the challenger
@@ -27,9 +32,11 @@ from evals.paired import (
     no_worse,
     sign_flip_over_repositories,
 )
-from evals.thresholds import HELD_ALPHA, REQUIREMENTS, Metric, Rules
+from evals.pairing import POOLED, Paired, check_comparable, pair_items, pair_repositories, pools
+from evals.power import POWER, deviation, groups_needed, power
+from evals.thresholds import HELD_ALPHA, REQUIREMENTS, WORTH, Metric, Rules
 from models.errors import EvaluationError
-from models.evaluation import Evaluation, GateReport, GateVerdict, ItemScore, MetricTest
+from models.evaluation import Evaluation, GateReport, GateVerdict, MetricTest
 
 EvaluationPair = tuple[Evaluation, Evaluation]
 """Champion and challenger."""
@@ -43,26 +50,6 @@ def shown_p(value: float) -> str:
     return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
 
 
-class _Paired(NamedTuple):
-    """One metric's differences, item by item within each repository, and the two means over the same items; `fallible`
-    items had something to lose."""
-
-    by_repository: dict[str, list[float]]
-    champion: float
-    challenger: float
-    fallible: int
-
-    @property
-    def items(self) -> list[float]:
-        return [value for _, values in sorted(self.by_repository.items()) for value in values]
-
-    def groups(self, rules: Rules) -> list[list[float]]:
-        """The units of resampling: repositories if there are enough, else items."""
-        if len(self.by_repository) >= rules.repositories:
-            return [values for _, values in sorted(self.by_repository.items())]
-        return [[value] for value in self.items]
-
-
 def decide(
     champion: Evaluation, challenger: Evaluation, others: Sequence[EvaluationPair] = (), rules: Rules = DEFAULT
 ) -> GateReport:
@@ -72,8 +59,8 @@ def decide(
     """
     check_comparable(champion, challenger)
     rest = [_target_p(pair, rules) for pair in others]
-    measured = [_test(champion, challenger, metric, rest, rules) for metric in _metrics(champion, challenger)]
-    held = {metric.name for metric in REQUIREMENTS[champion.target].held}
+    measured = [_test(champion, challenger, metric, rest, rules) for metric in _metrics(champion, challenger, rules)]
+    held = {metric.name for metric in _held(champion, challenger, rules)}
     verdict, reason = _verdict(champion, measured, held, len(rest) + 1, rules)
     return GateReport(
         target=champion.target,
@@ -94,82 +81,49 @@ def decide_together(pairs: Sequence[EvaluationPair], rules: Rules = DEFAULT) -> 
     ]
 
 
-def check_comparable(champion: Evaluation, challenger: Evaluation) -> None:
-    """Raise EvaluationError unless two evaluations differ only in their subject."""
-    pair = f"{champion.subject.name} and {challenger.subject.name} cannot be compared"
-    remedy = "evaluate both again on one set with the same settings"
-    for what in ("target", "set_id"):
-        one, other = getattr(champion, what), getattr(challenger, what)
-        if one != other:
-            raise EvaluationError(f"{pair}: {what} {one[:12]} against {other[:12]}; {remedy}")
-    for name in sorted({*champion.settings, *challenger.settings}):
-        before, after = champion.settings.get(name), challenger.settings.get(name)
-        if before != after:
-            raise EvaluationError(f"{pair}: setting {name} is {before!r} against {after!r}; {remedy}")
-    one_keys, other_keys = _by_key(champion).keys(), _by_key(challenger).keys()
-    if one_keys != other_keys:
-        item, seed = min(one_keys ^ other_keys)
-        raise EvaluationError(
-            f"{pair}: {len(one_keys ^ other_keys)} answers have no counterpart, first item {item} seed {seed}; {remedy}"
-        )
-    if not one_keys:
-        raise EvaluationError(f"{pair}: there are no answers in them; {remedy}")
+def _primary(champion: Evaluation, challenger: Evaluation, rules: Rules) -> tuple[Metric, ...]:
+    need = REQUIREMENTS[champion.target]
+    if pools(champion, challenger, rules):
+        return need.pooled
+    scores = [score.scores for each in (champion, challenger) for score in each.scores]
+    return (*need.metrics, *(metric for metric in need.structural if all(metric.name in each for each in scores)))
 
 
-def _by_key(evaluation: Evaluation) -> dict[tuple[str, int], ItemScore]:
-    found = {(score.item, score.seed): score for score in evaluation.scores}
-    if len(found) != len(evaluation.scores):
-        raise EvaluationError(f"the evaluation of {evaluation.subject.name} holds an item twice with one seed")
-    return found
+def _held(champion: Evaluation, challenger: Evaluation, rules: Rules) -> tuple[Metric, ...]:
+    """Metrics that may not fall: the target's, and those over items where pooled ones are primary."""
+    need = REQUIREMENTS[champion.target]
+    return (*need.held, *(need.metrics if pools(champion, challenger, rules) else ()))
 
 
-def _metrics(champion: Evaluation, challenger: Evaluation) -> list[tuple[Metric, bool]]:
+def _metrics(champion: Evaluation, challenger: Evaluation, rules: Rules) -> list[tuple[Metric, bool]]:
     """The metrics to compare, primary ones first, with whether they are primary."""
-    primary = REQUIREMENTS[champion.target].metrics
+    pooled = pools(champion, challenger, rules)
+    primary = _primary(champion, challenger, rules)
     names = {name for each in (champion, challenger) for score in each.scores for name in score.scores}
-    for metric in primary:
+    for metric in REQUIREMENTS[champion.target].metrics:
         if metric.name not in names:
             raise EvaluationError(f"no answer of target {champion.target.value} has the primary metric {metric.name}")
-    held = {metric.name: metric for metric in REQUIREMENTS[champion.target].held}
-    others = sorted(names - {metric.name for metric in primary})
+    held = {metric.name: metric for metric in _held(champion, challenger, rules)}
+    others = [*(POOLED if pooled else ()), *sorted(names)]
+    secondary = [name for name in others if name not in {metric.name for metric in primary}]
     return [(metric, True) for metric in primary] + [
-        (held.get(name, Metric(name, None, 0.0)), False) for name in others
+        (held.get(name, Metric(name, None, 0.0)), False) for name in secondary
     ]
 
 
-def _pair(champion: Evaluation, challenger: Evaluation, metric: str, strict: bool) -> _Paired | None:
-    """The metric's paired differences; None if no item has it on both sides.
-
-    `strict` refuses an item that has it on one side only: leaving it out would favour one of them.
-    """
-    after = _by_key(challenger)
-    seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for key, score in sorted(_by_key(champion).items()):
-        other = after[key]
-        if other.repository != score.repository:
-            raise EvaluationError(f"item {score.item} is of {score.repository} and of {other.repository}")
-        if metric in score.scores and metric in other.scores:
-            both = score.scores[metric], other.scores[metric]
-            seen.setdefault((score.repository, score.item), []).append(both)
-        elif strict and (metric in score.scores or metric in other.scores):
-            raise EvaluationError(f"item {score.item} has {metric} for one of the two only; score it for both")
-    if not seen:
-        return None
-    by_repository: dict[str, list[float]] = {}
-    for (repository, _), values in sorted(seen.items()):
-        by_repository.setdefault(repository, []).append(sum(b - a for a, b in values) / len(values))
-    means = [[sum(value[side] for value in values) / len(values) for values in seen.values()] for side in (0, 1)]
-    first, then = (sum(side) / len(side) for side in means)
-    return _Paired(by_repository, first, then, sum(value > 0 for value in means[0]))
+def _pair(champion: Evaluation, challenger: Evaluation, metric: str, *, strict: bool) -> Paired | None:
+    if metric in POOLED:
+        return pair_repositories(champion, challenger, metric)
+    return pair_items(champion, challenger, metric, strict)
 
 
 class _Measured(NamedTuple):
     test: MetricTest
-    paired: _Paired
+    paired: Paired
     margin: float
 
 
-def _p(paired: _Paired, rules: Rules) -> tuple[float | None, float]:
+def _p(paired: Paired, rules: Rules) -> tuple[float | None, float]:
     """(p over repositories, None if they are too few; p over items)."""
     enough = len(paired.by_repository) >= rules.repositories
     by_repository = sign_flip_over_repositories(paired.by_repository, rules.seed) if enough else None
@@ -180,7 +134,7 @@ def _target_p(pair: EvaluationPair, rules: Rules) -> float:
     """A target's own p-value: the smallest of its primary metrics."""
     check_comparable(*pair)
     values = []
-    for metric in REQUIREMENTS[pair[0].target].metrics:
+    for metric in _primary(*pair, rules):
         if (paired := _pair(*pair, metric.name, strict=True)) is not None:
             by_repository, by_item = _p(paired, rules)
             values.append(by_item if by_repository is None else by_repository)
@@ -193,10 +147,13 @@ def _test(
     metric, primary = which
     paired = _pair(champion, challenger, metric.name, strict=primary)
     if paired is None:  # a secondary metric without common items
-        paired = _Paired({}, 0.0, 0.0, 0)
+        paired = Paired({}, 0.0, 0.0, 0)
     by_repository, by_item = _p(paired, rules)
     decisive = by_item if by_repository is None else by_repository
     low, high = interval(paired.by_repository, rules.seed) if paired.items else (0.0, 0.0)
+    groups = paired.groups(rules)
+    alpha = rules.alpha / (len(rest) + 1)  # Holm's first step
+    chance, needed = _power(paired, alpha) if primary and by_repository is not None else (None, None)
     test = MetricTest(
         metric=metric.name,
         primary=primary,
@@ -208,12 +165,22 @@ def _test(
         p_repository=by_repository,
         p_item=by_item,
         p_adjusted=holm([decisive, *rest])[0],
-        detectable=detectable(paired.groups(rules), rules.alpha / (len(rest) + 1)),  # Holm's first step
+        detectable=detectable(groups, alpha),
+        power=chance,
+        needed=needed,
         threshold=metric.threshold,
         items=len(paired.items),
         repositories=len(paired.by_repository),
     )
     return _Measured(test, paired, metric.margin if rules.margin is None else rules.margin)
+
+
+def _power(paired: Paired, alpha: float) -> tuple[float, int | None]:
+    """The power for a difference of `WORTH` by the spread seen, and the repositories that would give it 80%."""
+    groups = [values for _, values in sorted(paired.by_repository.items())]
+    spread = deviation(groups)
+    found = power(WORTH, spread, [len(values) for values in groups], alpha)
+    return found, groups_needed(WORTH, spread, len(groups) - 1, alpha)
 
 
 def _verdict(
@@ -233,8 +200,9 @@ def _verdict(
     notes.insert(0, what)
     shown = [f"{e.test.detectable:.3f} {e.test.metric}" for e in primary if e.test.detectable is not None]
     notes.append(f"finds 4 in 5 differences of {', '.join(shown)}" if shown else _blind(beyond, targets, rules))
+    notes += [_powered(each.test) for each in primary if each.test.power is not None]
     if champion.subject.adapter is None:
-        notes += [_absolute(each.test) for each in primary if each.test.threshold is not None]
+        notes += [_absolute(each.test) for each in measured if each.test.threshold is not None]
     return verdict, "; ".join(notes)
 
 
@@ -282,6 +250,12 @@ def _hold(held: Sequence[_Measured], verdict: GateVerdict, what: str, rules: Rul
                 f"{margin:.3f}"
             )
     return verdict, what
+
+
+def _powered(test: MetricTest) -> str:
+    most = "more than 300" if test.needed is None else str(test.needed)
+    enough = "" if test.power is not None and test.power >= POWER else f", 0.80 takes {most} repositories"
+    return f"a difference of {WORTH:.2f} {test.metric} is found with power {test.power:.2f}{enough}"
 
 
 def _change(test: MetricTest) -> str:

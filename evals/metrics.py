@@ -29,7 +29,7 @@ from models.context import (
     TaskAnalysis,
 )
 from models.errors import EvaluationError, PlanError
-from models.evaluation import EvaluationItem
+from models.evaluation import ClassJudgement, EvaluationItem
 from models.judging import AnswerForm
 from models.plans import Frozen
 from models.protocols import Request, Stage, Task
@@ -75,6 +75,17 @@ def item_scores(item: EvaluationItem, answer: str) -> dict[str, float]:
     wanted = Relevance.RELEVANT.value if item.stage is Stage.SCOPE else SymbolUse.PRIMARY.value
     scores = {"well_formed": float(given is not None)}
     return scores | _classification(expected, given or {}, wanted)
+
+
+def item_judgements(item: EvaluationItem, answer: str) -> tuple[ClassJudgement, ...]:
+    """The class of each candidate, in the order shown; empty for task analysis. Raises as `item_scores` does."""
+    if item.stage is Stage.TASK_ANALYSIS:
+        return ()
+    given = _read(item, answer) or {}
+    return tuple(
+        ClassJudgement(expected=label, given=given.get(key, NOTHING), place=place)
+        for place, (key, label) in enumerate(_labels(item, item.expected).items(), 1)
+    )
 
 
 def class_counts(pairs: Iterable[tuple[EvaluationItem, str]]) -> dict[str, ClassCount]:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkab
 
 from pydantic import ValidationError
 
-from evals.metrics import class_counts, item_scores, macro_f1, schema_of
+from evals.metrics import class_counts, item_judgements, item_scores, macro_f1, schema_of
 from host.private import make_directory
 from models.chat import Message
 from models.errors import EvaluationError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from store.database import Engine
 
 EvaluationSettings = dict[str, str | int | float]
-SCORING = 3
+SCORING = 4
 """Version of parsing, schemas and scoring: when raised, older evaluations are not reused."""
 ScoringProgress = Callable[[int, int], None]
 """Progress callback: answers so far, and their total."""
@@ -151,7 +151,13 @@ def score(
                 report(len(asked & known.keys()), len(wanted))
     answers = tuple(known[item.id, seed] for item, seed in wanted)
     scores = tuple(
-        ItemScore(item=item.id, repository=item.repository, seed=seed, scores=item_scores(item, answer.text))
+        ItemScore(
+            item=item.id,
+            repository=item.repository,
+            seed=seed,
+            scores=item_scores(item, answer.text),
+            judgements=item_judgements(item, answer.text),
+        )
         for (item, seed), answer in zip(wanted, answers, strict=True)
     )
     evaluation = Evaluation(

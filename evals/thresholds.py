@@ -28,19 +28,25 @@ class Requirement(NamedTuple):
     """How a target is evaluated: primary metrics, and the least and most items of a set.
 
     `held` are metrics whose loss vetoes a promotion but whose gain does not promote; one without items in the set is
-    skipped.
+    skipped. `pooled` are primary in place of `metrics`, which are held then, where all judgements of a repository can
+    be taken together, on enough repositories. `structural` are primary in addition, where every answer has them.
     """
 
     metrics: tuple[Metric, ...]
     items: tuple[int, int]
     held: tuple[Metric, ...] = ()
+    pooled: tuple[Metric, ...] = ()
+    structural: tuple[Metric, ...] = ()
 
 
 MARGIN = 0.05
+WORTH = 0.05
+"""The difference of a primary metric for which power is stated."""
 HELD_ALPHA = 0.20
 """One-sided p over items at which a held metric's fall beyond its margin counts: a veto should be easy, but not caused
 by one item in ten."""
 PASS = "pass@1"
+FILE_COVERAGE, DEPENDENCY_ORDER, PLAN_STRUCTURE = "file_coverage", "dependency_order", "plan_structure"
 
 
 def stage_pass(stage: Stage) -> str:
@@ -48,21 +54,25 @@ def stage_pass(stage: Stage) -> str:
     return f"{PASS} {stage.value}"
 
 
+_JUDGING = (Metric("average_precision", None, MARGIN), Metric("pooled_macro_f1", None, MARGIN))
+"""Of judges: neither rewards calling everything by one class."""
+
 REQUIREMENTS: dict[TrainingTarget, Requirement] = {
     TrainingTarget.TASK_ANALYSIS: Requirement(
         (Metric("recall", 0.80, MARGIN), Metric("precision", 0.60, MARGIN)), (200, 500)
     ),
     TrainingTarget.SCOPE: Requirement(
-        (Metric("accuracy", 0.75, MARGIN), Metric("relevant_recall", 0.85, MARGIN)), (200, 500)
+        (Metric("accuracy", 0.75, MARGIN), Metric("relevant_recall", 0.85, MARGIN)), (200, 500), pooled=_JUDGING
     ),
     TrainingTarget.PRECISION: Requirement(
-        (Metric("accuracy", 0.70, MARGIN), Metric("primary_recall", 0.80, MARGIN)), (200, 500)
+        (Metric("accuracy", 0.70, MARGIN), Metric("primary_recall", 0.80, MARGIN)), (200, 500), pooled=_JUDGING
     ),
     TrainingTarget.CODE: Requirement((Metric(PASS, None, MARGIN),), (100, 300)),
     TrainingTarget.PLANNING: Requirement(
         (Metric(PASS, None, MARGIN),),
         (50, 200),
         held=tuple(Metric(stage_pass(stage), None, MARGIN) for stage in TrainingTarget.PLANNING.stages),
+        structural=(Metric(PLAN_STRUCTURE, None, MARGIN),),
     ),
 }
 

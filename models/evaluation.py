@@ -41,13 +41,30 @@ class EvaluationSet(Frozen):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
+class ClassJudgement(Frozen):
+    """One candidate's class: by gold, and as answered (`(none)` if the answer does not name it).
+
+    `probability` is that of the class that must be found (relevant, primary), None where only the class is known.
+    `place` is the candidate's place in the ranking that was shown, from 1.
+    """
+
+    expected: str
+    given: str
+    probability: float | None = Field(default=None, ge=0, le=1)
+    place: int = Field(default=1, ge=1)
+
+
 class ItemScore(Frozen):
-    """Scores of one answer, each metric between 0 and 1. A metric that does not apply to an item is left out."""
+    """Scores of one answer, each metric between 0 and 1. A metric that does not apply to an item is left out.
+
+    `judgements` are those of a stage with classes, from which metrics over many items are computed.
+    """
 
     item: str
     repository: str
     seed: int
     scores: dict[str, float]
+    judgements: tuple[ClassJudgement, ...] = ()
 
 
 class Subject(Frozen):
@@ -92,7 +109,8 @@ class MetricTest(Frozen):
     item level (exact McNemar for yes-or-no metrics, sign-flip for others), `p_adjusted` after Holm's correction over
     the targets gated together. The interval is of the difference, by bootstrap clustered by repository (by item when
     there is one repository). `detectable` is the smallest difference that this set would find in four of five cases
-    (None: it would find none).
+    (None: it would find none). `power`, of a primary metric over repositories, is the probability that a difference of
+    0.05 is found, and `needed` the repositories by which it would be 0.8 (None: more than 300, if `power` is known).
     """
 
     metric: str
@@ -109,10 +127,31 @@ class MetricTest(Frozen):
     threshold: float | None
     items: int
     repositories: int
+    power: float | None = None
+    needed: int | None = None
+
+
+class ClassifierContest(Frozen):
+    """An adapter's answers against a classifier that asks no language model, by average precision over repositories.
+
+    `alone` is the classifier's, `adapter` the adapter's, `together` that of both combined; p-values are of the adapter
+    and of the combination against the classifier, after Holm's correction. `holds`: the adapter beats it or adds to it.
+    None: too few repositories to compare.
+    """
+
+    classifier: str
+    repositories: int
+    reason: str
+    alone: float | None = None
+    adapter: float | None = None
+    together: float | None = None
+    p_beats: float | None = None
+    p_adds: float | None = None
+    holds: bool = False
 
 
 class GateReport(Frozen):
-    """A gate's verdict with the evidence for it."""
+    """A gate's verdict with the evidence for it; `contest` is with a classifier, if one took part."""
 
     target: TrainingTarget
     champion: Subject
@@ -121,3 +160,4 @@ class GateReport(Frozen):
     verdict: GateVerdict
     reason: str
     tests: tuple[MetricTest, ...]
+    contest: ClassifierContest | None = None

@@ -47,6 +47,8 @@ from models.context import (
 )
 from models.edits import CreateFile, DeleteFile, EditFormat, EditResult, RenameFile, Rung, SearchReplace, SymbolEdit
 from models.evaluation import (
+    ClassifierContest,
+    ClassJudgement,
     Evaluation,
     EvaluationItem,
     EvaluationSet,
@@ -214,12 +216,17 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Evaluation, "set_id target subject settings scores seconds"),
     (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
     (EvaluationSet, "target repositories items"),
-    (GateReport, "target champion challenger set_id verdict reason tests"),
-    (ItemScore, "item repository seed scores"),
+    (GateReport, "target champion challenger set_id verdict reason tests contest"),
+    (ItemScore, "item repository seed scores judgements"),
+    (ClassJudgement, "expected given probability place"),
+    (
+        ClassifierContest,
+        "classifier repositories reason alone adapter together p_beats p_adds holds",
+    ),
     (
         MetricTest,
         "metric primary champion challenger difference low high p_repository p_item p_adjusted detectable "
-        "threshold items repositories",
+        "threshold items repositories power needed",
     ),
     (Subject, "name base adapter"),
     (GeneratedFile, "path sha256"),

@@ -120,10 +120,23 @@ def intervals(
         return to_svg(figure, key, title, words)
 
 
-def curves(key: str, title: str, words: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+def curves(key: str, title: str, words: str, known: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """Losses over steps, a line for each name; the first is plain, further ones have markers."""
+    return lines(key, title, words, known, ("step", "loss"))
+
+
+def lines(
+    key: str,
+    title: str,
+    words: str,
+    known: Mapping[str, Sequence[tuple[float, float]]],
+    axes: tuple[str, str],
+    *,
+    log: bool = False,
+) -> str:
+    """A line for each name; the first is plain, further ones have markers. `axes` names x and y; `log`: of x."""
     with canvas(3.0) as (figure, [axis]):
-        for place, (name, points) in enumerate(lines.items()):
+        for place, (name, points) in enumerate(known.items()):
             axis.plot(
                 [x for x, _ in points],
                 [y for _, y in points],
@@ -132,10 +145,12 @@ def curves(key: str, title: str, words: str, lines: Mapping[str, Sequence[tuple[
                 linestyle="-" if place == 0 else "--",
                 linewidth=1.4,
             )
-        axis.set_xlabel("step")
-        axis.set_ylabel("loss")
+        if log:
+            axis.set_xscale("log")
+        axis.set_xlabel(axes[0])
+        axis.set_ylabel(axes[1])
         axis.grid(axis="y")
-        _legend(figure, axis, list(lines))
+        _legend(figure, axis, list(known))
         return to_svg(figure, key, title, words)
 
 

@@ -1,8 +1,9 @@
 """Scores of code and planning from a campaign, in which the instances' own tests judge the subject."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from evals.thresholds import PASS, stage_pass
+from evals.thresholds import DEPENDENCY_ORDER, FILE_COVERAGE, PASS, PLAN_STRUCTURE, stage_pass
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import Blame, OutcomeKind
@@ -63,6 +64,7 @@ def scores_from_campaign(
                 passed = {PASS: float(run.success)}
                 if evaluation_set.target is TrainingTarget.PLANNING:  # one kind of plan must not hide another's loss
                     passed[stage_pass(item.stage)] = passed[PASS]
+                    passed |= _plan_scores(run.alignment or {})
                 scores.append(ItemScore(item=item.id, repository=item.repository, seed=seed, scores=passed))
                 judged += 1
             elif run.kind is not None:
@@ -73,6 +75,13 @@ def scores_from_campaign(
             why = f"has no verdict ({excluded[-1].kind.value})" if found else f"was not run by {planner}"
             raise EvaluationError(_unfinished(campaign, item.instance, why))
     return InstanceScores(scores=tuple(scores), excluded=tuple(excluded))
+
+
+def _plan_scores(alignment: Mapping[str, float]) -> dict[str, float]:
+    """Structure of a plan against the commit, 0 to 1, without one 0: coverage of files (F1), order of dependent parts,
+    and their mean. Where hardly any run passes, plans still differ in these."""
+    files, order = alignment.get("files", 0.0), alignment.get("order", 0.0)
+    return {FILE_COVERAGE: files, DEPENDENCY_ORDER: order, PLAN_STRUCTURE: (files + order) / 2}
 
 
 def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluation]:

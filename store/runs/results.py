@@ -30,7 +30,7 @@ class SolvedInstance(NamedTuple):
 class SampleResult(NamedTuple):
     """The outcome of one sample of an instance. `success` is None without a verdict; `kind` is the last attempt's
     outcome, None if none has ended, or if the trajectory was opened again since. `identity` is the hash of the
-    planner's identity."""
+    planner's identity, `alignment` its plan's structural measures, None without a plan."""
 
     temperature: float
     sample: int
@@ -39,6 +39,7 @@ class SampleResult(NamedTuple):
     identity: str
     repository: str
     commit: str
+    alignment: dict[str, float] | None = None
 
 
 class RunVerdict(NamedTuple):
@@ -98,6 +99,7 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
                 _TRAJECTORIES.c.planner_hash,
                 _INSTANCES.c.repository,
                 _INSTANCES.c.commit,
+                _OUTCOMES.c.alignment,
             )
             .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
             .outerjoin(

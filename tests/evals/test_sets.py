@@ -226,7 +226,7 @@ def test_plans_have_a_rate_for_each_kind(raw: Engine, store: RawStore) -> None:
     run(store, "one", 2, planner="student")
     stages = {item.id: item.stage.value for item in built.items}
     for score in scores_from_campaign(raw, "c", built).scores:
-        assert score.scores == {"pass@1": 1.0, f"pass@1 {stages[score.item]}": 1.0}
+        assert score.scores.items() >= {"pass@1": 1.0, f"pass@1 {stages[score.item]}": 1.0}.items()
 
 
 def test_two_models_under_one_name_are_told_apart_by_identity(raw: Engine, store: RawStore) -> None:

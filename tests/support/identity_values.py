@@ -13,7 +13,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "manifest": 1,
         "parser": 3,
         "quality": 1,
-        "scoring": 3,
+        "scoring": 4,
         "trial": 2,
         "twins": 2,
     },

@@ -9,7 +9,7 @@ training and serving would differ.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,18 @@ class ChatFormat:
     def encoder(self) -> ControlledEncoder:
         """The encoder that distinguishes the template's control tokens from those in a text."""
         return ControlledEncoder(self.tokenizer, (self.end, self.pad))
+
+    @cached_property
+    def default_thinking(self) -> bool | None:
+        """What the template does where it is told nothing: think, or not; None if it has no such switch."""
+        asked = [{"role": "user", "content": "?"}]
+        untold, on, off = (replace(self, thinking=value).prompt_text(asked) for value in (None, True, False))
+        return None if on == off else untold == on
+
+    @property
+    def thinks(self) -> bool:
+        """Whether answers may begin with a thinking trace, which then needs tokens of its own."""
+        return bool(self.default_thinking) if self.thinking is None else self.thinking
 
     def opens_thinking(self, messages: Sequence[dict[str, str]]) -> bool:
         """Whether the prompt ends inside a thinking block, so that the model's text begins there."""

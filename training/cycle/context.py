@@ -1,8 +1,8 @@
 """Shared context of the learning loop's steps: settings, both databases, the registry, and a progress callback."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from harness.packages.package import MANIFEST, read_package
 from host.locks import process_lock
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import Subject
+from models.contenders import ItemClassifier
 from models.settings import Settings
+from models.training import TrainingTarget
 from store.database import open_database
 from store.runs import RawStore, open_raw_store
 from store.runs.packages import package_paths
@@ -39,6 +41,8 @@ class TrainingContext:
     curated: "Engine"
     registry: Registry
     notify: ProgressCallback = _silent
+    classifiers: Mapping[TrainingTarget, ItemClassifier] = field(default_factory=dict)
+    """What an adapter's answers must beat or add to, by target."""
 
     @property
     def raw_engine(self) -> "Engine":

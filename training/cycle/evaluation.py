@@ -24,6 +24,7 @@ from models.protocols import Stage
 from models.training import TrainingTarget
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
+from training.bases.thinking import base_thinks
 from training.cycle.context import TrainingContext
 from training.cycle.served import evaluation_endpoint, served_answerer, served_terms
 from training.cycle.steps import TrainingSteps
@@ -170,7 +171,7 @@ def _terms(context: TrainingContext, target: TrainingTarget, base: Base) -> Answ
         return served_terms(context.settings, name, base, stage)
     from training.cycle.local_answers import local_terms
 
-    return local_terms(base.path, context.settings.training.thinking)
+    return local_terms(base.path, base_thinks(context.settings, base, target))
 
 
 def _answerer(
@@ -183,4 +184,4 @@ def _answerer(
     from training.cycle.local_answers import LocalAnswerer
 
     directory = adapter.path if adapter else None
-    return LocalAnswerer(base.path, base.name, directory, thinking=context.settings.training.thinking)
+    return LocalAnswerer(base.path, base.name, directory, thinking=base_thinks(context.settings, base, target))

@@ -20,6 +20,8 @@ from training.adapters.registry import AdapterVersion
 from training.adapters.registry.succession import require_current
 from training.adapters.registry.weights import content_hash
 from training.bases.bases import find_base
+from training.bases.thinking import training_settings
+from training.cycle.classifier import gated_by_classifier
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import evaluate, evaluation_ids
 from training.cycle.orders import Prepared, TrainingInputs, TrainOrder, TrainReport
@@ -74,7 +76,17 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
 def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateReport]:
     """What a gate says of each, the targets corrected for each other. One that serves keeps the report it got in by."""
     pairs = [in_common(each.champion_scores, each.challenger_scores) for each in prepared]
-    reports = decide_together(pairs, Rules(item_level=any(each.order.item_level for each in prepared)))
+    rules = Rules(item_level=any(each.order.item_level for each in prepared))
+    reports = [
+        gated_by_classifier(
+            report,
+            each.challenger_scores,
+            each.inputs.evaluation_set,
+            context.classifiers.get(each.order.target),
+            rules,
+        )
+        for each, report in zip(prepared, decide_together(pairs, rules), strict=True)
+    ]
     return [_passed(context, each) or report for each, report in zip(prepared, reports, strict=True)]
 
 
@@ -110,8 +122,9 @@ def _trained(
     context: TrainingContext, steps: TrainingSteps, order: TrainOrder, inputs: TrainingInputs
 ) -> FinishedTraining:
     start, trained = None, None
+    settings = training_settings(context.settings, inputs.base, order.target)
     for method in methods(inputs.card, order.technique):
-        job = job_for(inputs.card, inputs.dataset, inputs.base, method, context.settings.training, start)
+        job = job_for(inputs.card, inputs.dataset, inputs.base, method, settings, start)
         trained = steps.fit(f"{order.target.value} {method}", context, job)
         start = trained.path
     assert trained is not None, "a technique has at least one method"

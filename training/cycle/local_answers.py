@@ -129,6 +129,33 @@ class LocalAnswerer:
         rows = zip(output[:, width:].tolist(), limits, questions, strict=True)
         return [self._text(row[:most], opened=self._opens(question.messages)) for row, most, question in rows]
 
+    def option_probabilities(self, prompts: Sequence[Sequence[Message]], options: Sequence[str]) -> list[list[float]]:
+        """For each prompt the probabilities of the answer's first token among those that begin the options, summing
+        to 1; in one batch.
+
+        Raises UsageError if two options begin with the same token, PromptTooLong.
+        """
+        import torch
+
+        firsts = [self._chat.encoder.ids(option)[0] for option in options]
+        if len(set(firsts)) != len(firsts):
+            raise UsageError(f"two of the options {', '.join(options)} begin with the same token; use other words")
+        rows = [self._ids(messages) for messages in prompts]
+        for ids in rows:
+            self._check_window(len(ids), 1)
+        width = max(map(len, rows))
+        mask = self._padded([[1] * len(ids) for ids in rows], width, 0)
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=self._padded(rows, width, self._chat.pad_id),
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+                logits_to_keep=1,
+                use_cache=False,
+            )
+            found: list[list[float]] = output.logits[:, -1, firsts].float().softmax(-1).tolist()
+        return found
+
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:
         """A left-padded tensor, so that generation continues each row directly."""
         import torch
@@ -145,7 +172,7 @@ class LocalAnswerer:
     def _token_limit(self, prompt: int, answer: int) -> int:
         """The most tokens to generate, as in serving: those of the answer and, if thinking is on, of a trace within the
         window."""
-        trace = THINKING_TOKENS if self._chat.thinking else 0
+        trace = THINKING_TOKENS if self._chat.thinks else 0
         return answer + min(trace, self._window - prompt - answer)
 
     def _ids(self, messages: Sequence[Message]) -> list[int]:

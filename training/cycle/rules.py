@@ -6,6 +6,7 @@ from evals.sets import all_sets, contamination, reserved_repositories
 from evals.tiers import check_tier
 from models.errors import GuardrailError, TrainingError
 from training.bases.bases import Base
+from training.bases.thinking import base_thinks
 from training.cycle import guardrails
 from training.cycle.context import TrainingContext
 from training.cycle.orders import TrainingInputs, TrainOrder
@@ -18,7 +19,8 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
     """Check the guardrails for training an adapter; returns notes on overridden ones.
 
     A refusal for the order of tiers, and an override of it, are written to the registry's log. Raises GuardrailError
-    for a broken rule, TrainingError for a dataset of another target.
+    for a broken rule, TrainingError for a dataset of another target, or where thinking is set differently for training
+    and serving.
     """
     base, card, limits = inputs.base, inputs.card, context.settings.guardrails
     if card.target is not order.target:
@@ -27,6 +29,7 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
     guardrails.check_accumulated(trained_before(context.raw, card, base.id), [*card.rounds.earlier, card.id])
     guardrails.check_held_out(list(card.repositories), _reserved(context))
     guardrails.check_uncontaminated([hit.item for hit in contamination(inputs.dataset, [inputs.evaluation_set])])
+    base_thinks(context.settings, base, order.target)
     total = sum(card.planners.values())
     taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
     guardrails.check_teacher_share(taught, total, int(base.facts["parameters"]), limits)

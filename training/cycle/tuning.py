@@ -4,6 +4,7 @@ from pathlib import Path
 
 from models.targets import Role
 from training.bases.bases import Base, add_tuned_base, find_base
+from training.bases.thinking import training_settings
 from training.cycle.context import TrainingContext
 from training.cycle.rules import check_full_training
 from training.cycle.steps import TrainingSteps
@@ -18,5 +19,9 @@ def tune(context: TrainingContext, steps: TrainingSteps, role: Role, base: str, 
     """
     start, card = find_base(context.curated, base), read_dataset(dataset)
     check_full_training(context, start, dataset, card)
-    done = steps.fit(f"{role} base", context, job_for(card, dataset, start, "full", context.settings.training))
+    done = steps.fit(
+        f"{role} base",
+        context,
+        job_for(card, dataset, start, "full", training_settings(context.settings, start, card.target)),
+    )
     return add_tuned_base(context.curated, context.settings.data_dir, done.path, role)

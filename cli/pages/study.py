@@ -1,0 +1,203 @@
+"""The page of a study of scope: contenders, tests, learning curve, calibration."""
+
+from collections.abc import Sequence
+
+from cli.pages.charts import Interval, intervals, lines
+from cli.pages.render import render
+from cli.pages.section import Section, drawn, make_rows
+from evals.gates import shown_p
+from evals.study.comparison import ALPHA, METRICS, WORTH, Comparison, ContenderFigures
+from evals.study.run import CurvePoint, PartCount, StudyReport
+
+_NAMES = {
+    "average_precision": "average precision",
+    "macro_f1": "macro F1",
+    "recall": "recall of relevant",
+    "recall_at_precision": "recall at precision 0.5",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+}
+FIGURES = ("contender", "sorted by", "judgements", *(_NAMES[name] for name in METRICS), "calibration error")
+COMPARED = (
+    "challenger", "against", "metric", "difference", "95% interval", "p", "p, corrected", "repositories",
+    "found 4 times in 5", f"power for {WORTH:.2f}", "needed for 0.80",
+)  # fmt: skip
+
+
+def study_page(report: StudyReport) -> str:
+    """The page as HTML."""
+    return render(
+        "Study of scope",
+        [
+            "Which files of a repository matter for a task: judged by rankings, classifiers and models, and compared "
+            "with what the commit changed and needed. Contenders are measured on repositories that nothing was fitted "
+            "on.",
+            *report.notes,
+        ],
+        [
+            *contenders("contenders", "Contenders on held-out repositories", report.contenders),
+            *(
+                contenders("sample", "The same on the sample that models were asked", report.sample)
+                if report.sample
+                else []
+            ),
+            compared(report.comparisons),
+            curve(report.curve),
+            reliability(report.contenders),
+            repositories(report.repositories, report.threshold),
+        ],
+    )
+
+
+def contender_rows(found: Sequence[ContenderFigures]) -> list[tuple[str, ...]]:
+    """A row for each contender, in the order of `FIGURES`."""
+    return [
+        (
+            each.name,
+            each.ranked_by,
+            str(each.judgements),
+            *(_shown(each.means.get(name)) for name in METRICS),
+            _shown(each.calibration_error),
+        )
+        for each in found
+    ]
+
+
+def comparison_rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """A row for each test, in the order of `COMPARED`."""
+    return [
+        (
+            each.challenger,
+            each.reference,
+            _NAMES[each.metric],
+            f"{each.difference:+.3f}",
+            f"{each.low:+.3f} to {each.high:+.3f}",
+            shown_p(each.p).removeprefix("= "),
+            shown_p(each.p_adjusted).removeprefix("= "),
+            str(each.repositories),
+            "none" if each.detectable is None else f"{each.detectable:.3f}",
+            f"{each.power:.2f}",
+            "over 300" if each.needed is None else str(each.needed),
+        )
+        for each in found
+    ]
+
+
+def contenders(key: str, title: str, found: Sequence[ContenderFigures]) -> list[Section]:
+    """The contenders' means, and their average precision in each repository."""
+    main = Section(
+        key,
+        title,
+        (
+            "Means over repositories, each counting the same. Average precision sorts by probability where a contender "
+            "has one, else by score, else by its class and, within a class, by rank.",
+        ),
+        FIGURES,
+        make_rows(contender_rows(found)),
+        FIGURES[2:],
+    )
+    names = sorted({repository for each in found for repository in each.by_repository})
+    rows = [
+        (name, *(_shown(each.by_repository.get(name, {}).get("average_precision")) for each in found)) for name in names
+    ]
+    columns = ("repository", *(each.name for each in found))
+    note = ("Average precision of relevant files.",)
+    return [
+        main,
+        Section(f"{key}-repositories", f"{title}, by repository", note, columns, make_rows(rows), columns[1:]),
+    ]
+
+
+def compared(found: Sequence[Comparison]) -> Section:
+    """The tests, and their differences with intervals."""
+    section = Section(
+        "tests",
+        "Differences",
+        (
+            f"Challenger less reference over held-out repositories; right of zero the challenger is better. p is of "
+            f"the two-sided sign-flip test over repositories; corrected by Holm over all {len(found)} tests. Power is "
+            f"simulated at {ALPHA:.2f} with the spread seen here: the difference found four times in five, the power "
+            f"for a difference of {WORTH:.2f}, and the repositories that would raise that power to 0.80.",
+        ),
+        COMPARED,
+        make_rows(comparison_rows(found)),
+        COMPARED[3:],
+    )
+    rows = [f"{each.challenger}: {_NAMES[each.metric]}" for each in found]
+    values = {(row, ""): Interval(each.difference, each.low, each.high) for row, each in zip(rows, found, strict=True)}
+    return drawn(
+        section,
+        bool(found),
+        lambda title, words: intervals(
+            "tests", title, words, rows, [""], values, "difference, with 95% interval", zero=True
+        ),
+    )
+
+
+def curve(found: Sequence[CurvePoint]) -> Section:
+    """The learning curve."""
+    columns = ("learner", "judgements", "seed", "average precision", "macro F1")
+    rows = [(x.learner, x.rows, x.seed, f"{x.average_precision:.4f}", f"{x.macro_f1:.4f}") for x in found]
+    section = Section(
+        "curve",
+        "Learning curve",
+        ("Fitted on so many judgements of the training repositories, whole questions drawn at random by each seed; "
+         "measured on all held-out repositories.",),
+        columns,
+        make_rows(rows),
+        columns[1:],
+    )  # fmt: skip
+    points = {
+        f"{learner}, seed {seed}": [
+            (float(x.rows), x.average_precision) for x in found if (x.learner, x.seed) == (learner, seed)
+        ]
+        for learner, seed in sorted({(x.learner, x.seed) for x in found})
+    }
+    return drawn(
+        section,
+        bool(found),
+        lambda title, words: lines("curve", title, words, points, ("judgements", "average precision"), log=True),
+    )
+
+
+def reliability(found: Sequence[ContenderFigures]) -> Section:
+    """Reliability diagrams of the contenders with probabilities."""
+    known = [each for each in found if each.reliability]
+    columns = ("contender", "judgements", "mean probability", "share relevant")
+    rows = [
+        (each.name, group.count, f"{group.probability:.4f}", f"{group.share:.4f}")
+        for each in known
+        for group in each.reliability
+    ]
+    section = Section(
+        "reliability",
+        "Calibration",
+        ("Held-out judgements in ten groups of equal size by probability; a calibrated one lies on the diagonal.",),
+        columns,
+        make_rows(rows),
+        columns[1:],
+    )
+    points = {each.name: [(g.probability, g.share) for g in each.reliability] for each in known}
+    diagonal = {"calibrated": [(0.0, 0.0), (1.0, 1.0)]}
+    return drawn(
+        section,
+        bool(known),
+        lambda title, words: lines(
+            "reliability", title, words, diagonal | points, ("mean probability", "share relevant")
+        ),
+    )
+
+
+def repositories(found: Sequence[PartCount], threshold: float) -> Section:
+    """The repositories of each part."""
+    columns = ("repository", "part", "read at", "questions", "judgements", "relevant", "supporting")
+    rows = [(x.repository, x.part, x.commit[:12], x.questions, x.judgements, x.relevant, x.supporting) for x in found]
+    note = (
+        f"Training repositories fit the coefficients, validation repositories the threshold ({threshold:.3f}); "
+        "held-out repositories do neither."
+    )
+    return Section("repositories", "Repositories", (note,), columns, make_rows(rows), columns[3:])
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

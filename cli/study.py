@@ -1,0 +1,181 @@
+"""`cra study`: experiments on real repositories, from their histories to a page with tables and plots."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import JsonOption
+from cli.output import console, errors, print_json, table
+from cli.progress import progress
+from evals.study.plan import (
+    StudyRepositories,
+    StudyRepository,
+    StudySettings,
+    default_split,
+    find_clones,
+)
+from host.settings import load_settings
+from models.errors import UsageError
+from repos.clones import cached_clone
+
+if TYPE_CHECKING:
+    from evals.study.contenders import Contender
+    from evals.study.run import StudyReport
+    from models.settings import Settings
+
+app = typer.Typer(
+    help="Experiments on real repositories, resumable, each with a page of tables and plots.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Experiments on real repositories, resumable, each with a page of tables and plots."""
+
+
+@app.command()
+def scope(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where all that it makes is kept.", file_okay=False)
+    ],
+    clones: Annotated[
+        list[Path] | None,
+        typer.Option("--clones", metavar="DIR", help="A folder with repositories by name; repeat it."),
+    ] = None,
+    repositories: Annotated[
+        str | None, typer.Option("--repositories", metavar="A,B,...", help="What is trained on: names or paths.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option("--validation", metavar="A,B,...", help="What thresholds are chosen on.")
+    ] = None,
+    held_out: Annotated[
+        str | None, typer.Option("--held-out", metavar="A,B,...", help="What figures are measured on.")
+    ] = None,
+    rows: Annotated[str, typer.Option(help="Sizes of the learning curve, in judgements.")] = "500,2000,8000",
+    seeds: Annotated[str, typer.Option(help="Seeds that draw the subsets.")] = "0,1,2",
+    commits: Annotated[int, typer.Option(help="Newest kept commits of each repository.", min=1)] = 100,
+    sample: Annotated[
+        int, typer.Option(help="Questions of each held-out repository that a model is asked.", min=1)
+    ] = 10,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="NAME", help="Also ask this base, one candidate at a time.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="NAME", help="Also ask this adapter, as trained on the base.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure which files a ranking, a classifier and a model know to matter, on repositories held out.
+
+    Questions are made from histories; nothing of the repositories is executed. The default split by repository comes
+    with the program: give its clones with --clones. A stopped run goes on with the same command. Writes study.json and
+    study.html to DIR.
+    """
+    from cli.pages.render import write_page
+    from cli.pages.study import study_page
+    from cli.pages.svg import check_drawing
+    from evals.study.run import Study
+
+    check_drawing()
+    settings, split = load_settings(), default_split()
+    wanted = StudySettings(rows=_numbers("rows", rows), seeds=_numbers("seeds", seeds), commits=commits, sample=sample)
+    asked = [
+        _names(repositories, split.training),
+        _names(validation, split.validation),
+        _names(held_out, split.held_out),
+    ]
+    found = [find_clones(names, clones or []) for names in asked]
+    with ExitStack() as stack:
+        opened = [tuple(_open(stack, name, path, settings.cache_dir) for name, path in part) for part in found]
+        report = Study(
+            out=out,
+            cache=settings.cache_dir / "index",
+            repositories=StudyRepositories(*opened),
+            settings=wanted,
+            slow=_models(settings, base, adapter),
+            progress=_shown(stack),
+        ).run()
+    write_page(out / "study.html", study_page(report))
+    if as_json:
+        print_json(report)
+        return
+    print_study(report)
+    errors.print(f"{out / 'study.html'} holds the page, {out / 'study.json'} the figures", markup=False, soft_wrap=True)
+
+
+def print_study(report: "StudyReport") -> None:
+    """Contenders and tests as tables, then the notes."""
+    from cli.pages.study import COMPARED, FIGURES, comparison_rows, contender_rows
+
+    table(
+        "Contenders, means over held-out repositories",
+        list(FIGURES),
+        contender_rows(report.contenders),
+        right=FIGURES[2:],
+    )
+    if report.sample:
+        table(
+            "The same on the sample that models were asked",
+            list(FIGURES),
+            contender_rows(report.sample),
+            right=FIGURES[2:],
+        )
+    table("Differences over repositories", list(COMPARED), comparison_rows(report.comparisons), right=COMPARED[3:])
+    for note in report.notes:
+        console.print(f"[yellow]{note}[/]", soft_wrap=True)
+
+
+def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tuple[Contender, ...]":
+    """The base and the adapter as contenders. Raises UsageError, RegistryError for one that cannot be asked."""
+    if base is None and adapter is None:
+        return ()
+    from training.bases.bases import find_base
+    from training.cycle.context import open_context
+    from training.cycle.pointwise import PointwiseModel
+
+    context = open_context(settings)
+    version = context.registry.verify(adapter) if adapter else None
+    found = find_base(context.curated, base or (version.base if version else ""))
+    if version is not None and version.base != found.id:
+        raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
+    alone = PointwiseModel(settings, found)
+    return (alone, PointwiseModel(settings, found, version)) if version else (alone,)
+
+
+def _names(given: str | None, default: Sequence[str]) -> list[str]:
+    return list(default) if given is None else [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _numbers(option: str, given: str) -> tuple[int, ...]:
+    """Distinct whole numbers, sorted. Raises UsageError."""
+    try:
+        found = sorted({int(each) for each in given.split(",") if each.strip()})
+    except ValueError as error:
+        raise UsageError(f"--{option} {given!r}: give whole numbers with commas between them") from error
+    if not found or found[0] < (1 if option == "rows" else 0):
+        raise UsageError(f"--{option} {given!r}: give at least one, none of them negative")
+    return tuple(found)
+
+
+def _open(stack: ExitStack, name: str, path: Path, cache: Path) -> StudyRepository:
+    git = stack.enter_context(cached_clone(path, cache))
+    return StudyRepository(name, git, git.resolve("HEAD"))
+
+
+def _shown(stack: ExitStack) -> Callable[[str, int, int], None]:
+    """Progress as a bar for each step, or as lines where standard error is no terminal."""
+    display = stack.enter_context(progress())
+    bars: dict[str, object] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if display.disable:
+            errors.print(f"{what}: {done} of {total}", markup=False, soft_wrap=True)
+            return
+        if what not in bars:
+            bars[what] = display.add_task(what, total=total, completed=done, note="")
+        display.update(bars[what], completed=done)  # type: ignore[arg-type]
+
+    return show

@@ -1,0 +1,131 @@
+"""Contenders of the study: what classifies the candidates of a question.
+
+ranking            as retrieval without a judge decides, by score and rank
+first is relevant  the first candidate is relevant, the others are not
+logistic           a multinomial logistic regression over what the ranking knows, fitted on training repositories
+logistic, tuned    the same, with the threshold of `relevant` chosen on validation repositories
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.retrieve.scope import default_scope
+from evals.study.logistic import CLASSES, Logistic
+from evals.study.questions import StudyQuestion
+from models.context import Candidate, Relevance
+
+RANKING = "ranking"
+FIRST = "first is relevant"
+LOGISTIC = "logistic"
+TUNED = "logistic, tuned"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class, and the probability or other score by which candidates are sorted; None: only the class is known."""
+
+    given: Relevance
+    relevant: float | None = None
+
+
+class Contender(Protocol):
+    """What classifies candidates. `identity` changes whenever its answers may; `slow` ones answer a sample."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Text that changes whenever the answers may."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Whether it is asked only the study's sample of questions."""
+        ...
+
+    def classify(self, question: StudyQuestion) -> Sequence[Prediction]:
+        """A prediction for each candidate, in their order. Raises any CleanRoomError."""
+        ...
+
+
+@dataclass(frozen=True)
+class RankingContender:
+    """Retrieval without a judge: `default_scope`; sorted by the ranking's score."""
+
+    name: str = RANKING
+    identity: str = "default scope"
+    slow: bool = False
+
+    def classify(self, question: StudyQuestion) -> list[Prediction]:
+        """By score and rank."""
+        candidates = [Candidate(path=c.path, score=c.score, tier=c.tier, reason="") for c in question.candidates]
+        return [
+            Prediction(judged.relevance, candidate.score)
+            for judged, candidate in zip(default_scope(candidates), candidates, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class FirstContender:
+    """The first candidate is relevant, the others are irrelevant; it has no probabilities."""
+
+    name: str = FIRST
+    identity: str = "first"
+    slow: bool = False
+
+    def classify(self, question: StudyQuestion) -> list[Prediction]:
+        """By place."""
+        return [
+            Prediction(Relevance.RELEVANT if place == 0 else Relevance.IRRELEVANT)
+            for place in range(len(question.candidates))
+        ]
+
+
+@dataclass(frozen=True)
+class LogisticContender:
+    """A fitted logistic regression. With a threshold, a candidate is relevant if its probability reaches that;
+    otherwise the likeliest class is taken."""
+
+    model: Logistic
+    threshold: float | None = None
+    name: str = LOGISTIC
+    slow: bool = False
+
+    @property
+    def identity(self) -> str:
+        """The coefficients, and the threshold."""
+        return f"{self.model.identity} {self.threshold}"
+
+    def classify(self, question: StudyQuestion) -> list[Prediction]:
+        """By the fitted probabilities."""
+        return [self._prediction(row) for row in self.model.probabilities([question])]
+
+    def _prediction(self, row: Mapping[Relevance, float]) -> Prediction:
+        relevant = row[Relevance.RELEVANT]
+        if self.threshold is None:
+            return Prediction(max(CLASSES, key=lambda label: row[label]), relevant)
+        if relevant >= self.threshold:
+            return Prediction(Relevance.RELEVANT, relevant)
+        others = (Relevance.SUPPORTING, Relevance.IRRELEVANT)
+        return Prediction(max(others, key=lambda label: row[label]), relevant)
+
+
+def threshold_for(model: Logistic, questions: Sequence[StudyQuestion], recall: float) -> float:
+    """The largest probability at which at least that share of the relevant candidates is found.
+
+    Raises ValueError without a relevant candidate among them.
+    """
+    rows = model.probabilities(questions)
+    labels = [candidate.relevance for question in questions for candidate in question.candidates]
+    found = sorted(
+        (row[Relevance.RELEVANT] for row, label in zip(rows, labels, strict=True) if label is Relevance.RELEVANT),
+        reverse=True,
+    )
+    if not found:
+        raise ValueError("no validation question has a relevant candidate")
+    wanted = -(-recall * len(found) // 1)  # rounded up
+    return found[min(len(found), max(1, int(wanted))) - 1]

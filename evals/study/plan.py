@@ -1,0 +1,103 @@
+"""What a study asks for: repositories by their part, sizes of training data, seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from evals.study.questions import root_commits
+from models.errors import UsageError
+from models.plans import Frozen
+from repos.git import Git
+
+SPLIT = Path(__file__).parent / "split.toml"
+"""The split by repository, decided before anything was measured."""
+
+
+class Split(Frozen):
+    """Names of repositories by part."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+class StudySettings(Frozen):
+    """The parameters of a study besides its repositories.
+
+    `rows` are sizes of the learning curve, in judgements; all that there are come in addition. `seeds` draw the
+    subsets. `commits` are the newest kept ones of each repository, `sample` the questions of each held-out repository
+    that slow contenders are asked. `recall` is what the tuned threshold reaches on the validation repositories.
+    """
+
+    rows: tuple[int, ...] = (500, 2000, 8000)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    commits: int = Field(100, ge=1)
+    sample: int = Field(10, ge=1)
+    recall: float = Field(0.90, gt=0, le=1)
+
+
+@dataclass(frozen=True)
+class StudyRepository:
+    """A repository of the study: its name, its clone, the commit it is read at."""
+
+    name: str
+    git: Git
+    head: str
+
+
+@dataclass(frozen=True)
+class StudyRepositories:
+    """Repositories by part; no two parts share one, nor a history."""
+
+    training: tuple[StudyRepository, ...]
+    validation: tuple[StudyRepository, ...]
+    held_out: tuple[StudyRepository, ...]
+
+    def parts(self) -> list[tuple[str, tuple[StudyRepository, ...]]]:
+        """Each part with its name."""
+        return [("training", self.training), ("validation", self.validation), ("held-out", self.held_out)]
+
+
+def default_split() -> Split:
+    """The split that comes with the program."""
+    import tomllib
+
+    return Split.model_validate(tomllib.loads(SPLIT.read_text(encoding="utf-8")))
+
+
+def check_apart(repositories: StudyRepositories) -> None:
+    """Raise UsageError if a part is empty, or if two repositories bear one name or share a first commit."""
+    names: dict[str, str] = {}
+    roots: dict[str, str] = {}
+    for part, members in repositories.parts():
+        if not members:
+            raise UsageError(f"no {part} repository was given; name some with --{_option(part)}")
+        for each in members:
+            if each.name in names:
+                raise UsageError(f"{each.name} is {names[each.name]} and {part}; give it once")
+            names[each.name] = part
+            for root in sorted(root_commits(each.git)):
+                if root in roots:
+                    raise UsageError(
+                        f"{each.name} ({part}) and {roots[root]} begin with the same commit {root[:10]}: one is a copy "
+                        "of the other; leave one out"
+                    )
+                roots[root] = f"{each.name} ({part})"
+
+
+def find_clones(names: Sequence[str], folders: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Each name with its repository: a path as given, or NAME or NAME.git in one of the folders. Raises UsageError."""
+    found = []
+    for name in names:
+        places = [Path(name), *(folder / form for folder in folders for form in (f"{name}.git", name))]
+        place = next((each for each in places if each.is_dir()), None)
+        if place is None:
+            raise UsageError(f"no repository {name!r}; give its path, or its folder with --clones")
+        found.append((place.name.removesuffix(".git"), place))
+    return found
+
+
+def _option(part: str) -> str:
+    return {"training": "repositories"}.get(part, part)

@@ -1,0 +1,153 @@
+"""The study of scope on small real histories: what it makes, that it goes on, and what it refuses."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from evals.classification import average_precision
+from evals.stacking import StackRow, stacked
+from evals.study.contenders import Prediction
+from evals.study.files import read_rows
+from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart, find_clones
+from evals.study.questions import StudyQuestion
+from evals.study.run import Study, draw
+from models.context import Relevance
+from models.errors import EvaluationError, UsageError
+from tests.support.mining_history import Entry, write_history
+
+SETTINGS = StudySettings(rows=(10, 10_000), seeds=(0, 1), commits=6, sample=2)
+
+
+def repository(folder: Path, name: str, commits: int = 6) -> StudyRepository:
+    """A history of modules that import each other; each commit changes one of them, and its subject names that."""
+    modules = {f"src/{name}/part{n}.py": f"def part{n}():\n    return {n}\n" for n in range(6)}
+    entries = [Entry("Begin", {**modules, f"src/{name}/__init__.py": f'"""{name}."""\n'})]
+    for number in range(commits):
+        path = f"src/{name}/part{number % 6}.py"
+        text = f"from {name} import part{(number + 1) % 6}\n\n\ndef part{number % 6}():\n    return {number + 10}\n"
+        entries.append(Entry(f"Return another number from part{number % 6} of {name}", {path: text}))
+    git = write_history(folder / f"{name}.git", entries)
+    return StudyRepository(name, git, git.resolve("HEAD"))
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> StudyRepositories:
+    names = ("ant", "bee", "cow"), ("dog",), ("elk", "fox")
+    return StudyRepositories(*(tuple(repository(tmp_path, name) for name in part) for part in names))
+
+
+class Counting:
+    """A slow contender that answers by rank and counts what it was asked; it may stop in the middle."""
+
+    name, identity, slow = "counting", "by rank", True
+
+    def __init__(self, most: int = 1000) -> None:
+        self.asked, self.most = 0, most
+
+    def classify(self, question: StudyQuestion) -> Sequence[Prediction]:
+        if self.asked == self.most:
+            raise KeyboardInterrupt
+        self.asked += 1
+        return [Prediction(Relevance.RELEVANT, 1 / (1 + each.rank)) for each in question.candidates]
+
+
+def study(out: Path, parts: StudyRepositories, slow: tuple[Counting, ...] = ()) -> Study:
+    return Study(out / "study", out / "cache", parts, SETTINGS, slow)
+
+
+def test_a_study_measures_on_held_out_repositories_only(tmp_path: Path, parts: StudyRepositories) -> None:
+    report = study(tmp_path, parts).run()
+    assert {name for each in report.contenders for name in each.by_repository} == {"elk", "fox"}
+    assert {each.name for each in report.contenders} == {"ranking", "first is relevant", "logistic", "logistic, tuned"}
+    assert all(0 <= value <= 1 for each in report.contenders for value in each.means.values())
+    assert {(each.seed, each.rows >= 10) for each in report.curve} == {(0, True), (1, True)}
+    assert any("10000" in note for note in report.notes)
+    assert json.loads((tmp_path / "study" / "study.json").read_text())["threshold"] == report.threshold
+
+
+def test_the_same_repositories_give_the_same_bytes(tmp_path: Path, parts: StudyRepositories) -> None:
+    for place in ("one", "other"):
+        study(tmp_path / place, parts).run()
+    one, other = ((tmp_path / place / "study" / "study.json").read_bytes() for place in ("one", "other"))
+    assert one == other
+
+
+def test_held_out_repositories_do_not_change_what_is_fitted(tmp_path: Path, parts: StudyRepositories) -> None:
+    study(tmp_path / "one", parts).run()
+    others = StudyRepositories(
+        parts.training, parts.validation, (repository(tmp_path, "gnu"), repository(tmp_path, "hen"))
+    )
+    study(tmp_path / "other", others).run()
+    one, other = (
+        {file.name: file.read_bytes() for file in (tmp_path / place / "study" / "fits").iterdir()}
+        for place in ("one", "other")
+    )
+    assert one == other
+
+
+def test_a_stopped_study_asks_nothing_twice(tmp_path: Path, parts: StudyRepositories) -> None:
+    first, second = Counting(most=3), Counting()
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path, parts, (first,)).run()
+    report = study(tmp_path, parts, (second,)).run()
+    assert (first.asked, second.asked) == (3, 1)  # two questions of each of two repositories
+    assert {"counting", "logistic + counting"} <= {each.name for each in report.sample}
+    assert {each.reference for each in report.comparisons if "counting" in each.challenger} == {"logistic"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path, parts: StudyRepositories) -> None:
+    study(tmp_path, parts).run()
+    file = next((tmp_path / "study" / "questions").glob("ant-*"))
+    file.write_text('{"repository": 1}\n')
+    with pytest.raises(EvaluationError, match=file.name):
+        study(tmp_path, parts).run()
+
+
+def test_overlapping_parts_are_refused(tmp_path: Path, parts: StudyRepositories) -> None:
+    with pytest.raises(UsageError, match="elk is training and held-out"):
+        check_apart(StudyRepositories((*parts.training, parts.held_out[0]), parts.validation, parts.held_out))
+    twin = StudyRepository("other-name", parts.training[0].git, "x")
+    with pytest.raises(UsageError, match="begin with the same commit"):
+        check_apart(StudyRepositories(parts.training, parts.validation, (twin,)))
+    with pytest.raises(UsageError, match="no validation repository"):
+        check_apart(StudyRepositories(parts.training, (), parts.held_out))
+
+
+def test_a_repository_without_questions_is_named_and_left_out(tmp_path: Path, parts: StudyRepositories) -> None:
+    alone = repository(tmp_path, "yak", commits=0)
+    report = study(tmp_path, StudyRepositories((*parts.training, alone), parts.validation, parts.held_out)).run()
+    assert any("yak" in note for note in report.notes)
+    with pytest.raises(EvaluationError, match="no validation repository has a commit"):
+        study(tmp_path, StudyRepositories(parts.training, (alone,), parts.held_out)).run()
+
+
+def test_clones_are_found_by_name(tmp_path: Path, parts: StudyRepositories) -> None:
+    assert find_clones(["ant"], [tmp_path]) == [("ant", tmp_path / "ant.git")]
+    with pytest.raises(UsageError, match="'zebra'"):
+        find_clones(["zebra"], [tmp_path])
+
+
+def test_a_subset_is_of_whole_questions_and_depends_on_the_seed(tmp_path: Path, parts: StudyRepositories) -> None:
+    study(tmp_path, parts).run()
+    rows = [r for f in sorted((tmp_path / "study" / "questions").iterdir()) for r in read_rows(f, StudyQuestion)]
+    one, other = draw(rows, 20, 0), draw(rows, 20, 1)
+    assert sum(len(each.candidates) for each in one) >= 20
+    assert one == draw(rows, 20, 0) != other
+
+
+def test_stacking_adds_what_the_second_knows_and_never_fits_on_the_repository_it_predicts() -> None:
+    rows = {
+        name: [StackRow(0.5 + 0.1 * (n % 2), 0.9 if n % 3 == 0 else 0.1, n % 3 == 0) for n in range(12)]
+        for name in "abc"
+    }
+    hits = [row.positive for row in rows["a"]]
+    together = average_precision(stacked(rows)["a"], hits)
+    alone = average_precision([row.first for row in rows["a"]], hits)
+    assert together == 1.0
+    assert alone is not None and alone < 1.0
+    turned = {**rows, "a": [row._replace(positive=not row.positive) for row in rows["a"]]}
+    assert stacked(turned)["a"] == stacked(rows)["a"]
+    with pytest.raises(EvaluationError, match="at least two"):
+        stacked({"a": rows["a"]})

@@ -1,0 +1,79 @@
+"""A classifier of candidates as a contender of gates: it judges frozen items by ranking their repository again."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from agent.retrieve.ranking import rank
+from evals.against_classifier import contest, contested, require_contest
+from evals.metrics import item_judgements
+from evals.thresholds import Rules
+from harness.packages.package import RepoPackage
+from models.errors import EvaluationError
+from models.evaluation import ClassJudgement, Evaluation, EvaluationItem, EvaluationSet, GateReport
+from models.protocols import Stage
+from models.contenders import CandidateClassifier, ItemClassifier
+from repos.index import IndexCache, build_index
+from repos.sources import GitSource
+
+
+class RankedScope:
+    """Judges items of scope: task and tree of the item's commit are taken from its repository's package and ranked, and
+    the classifier's probabilities read off for the files that the item shows."""
+
+    def __init__(self, classifier: CandidateClassifier, packages: Mapping[str, RepoPackage], cache: Path) -> None:
+        self._classifier, self._packages, self._cache = classifier, packages, cache
+        self.name, self.identity = classifier.name, classifier.identity
+
+    @cached_property
+    def _index_cache(self) -> IndexCache:
+        return IndexCache(self._cache)
+
+    def judge(self, item: EvaluationItem) -> tuple[ClassJudgement, ...]:
+        """Judgements of the files that the item shows; relevant is what is likelier relevant than not.
+
+        Raises EvaluationError for another stage, or if package or commit are not there; a file that the ranking
+        does not propose has probability 0.
+        """
+        if item.stage is not Stage.SCOPE:
+            raise EvaluationError(f"{self.name} judges files, and item {item.id[:12]} is of {item.stage.value}")
+        package = self._packages.get(item.repository)
+        instances = package.manifest.instances if package is not None else ()
+        instance = next((each for each in instances if each.commit == item.commit), None)
+        if package is None or instance is None:
+            raise EvaluationError(f"no package has commit {item.commit[:10]} of {item.repository}; prepare it again")
+        index = build_index(GitSource(package.git, instance.base_commit), self._index_cache)
+        candidates = rank(instance.task, index)
+        estimates = self._classifier.estimates(instance.task, candidates)
+        known = {c.path: e.relevant for c, e in zip(candidates, estimates, strict=True)}
+        return tuple(
+            each.model_copy(
+                update={
+                    "probability": known.get(path, 0.0),
+                    "given": "relevant" if known.get(path, 0.0) >= 0.5 else "irrelevant",
+                }
+            )
+            for path, each in zip(shown_files(item), item_judgements(item, item.expected), strict=True)
+        )
+
+
+def shown_files(item: EvaluationItem) -> list[str]:
+    """The files that an item of scope shows, in order."""
+    from models.context import ScopeJudgement
+
+    return list(ScopeJudgement.model_validate_json(item.expected).files)
+
+
+def gated_by_classifier(
+    report: GateReport,
+    challenger: Evaluation,
+    evaluation_set: EvaluationSet,
+    classifier: ItemClassifier | None,
+    rules: Rules,
+) -> GateReport:
+    """The report after the contest with a classifier; as it is for a target without classes, without a classifier, or
+    where evidence about items alone may promote, which a contest over repositories cannot give."""
+    if classifier is None or not contested(report.target) or rules.item_level:
+        return report
+    judged = {item.id: classifier.judge(item) for item in evaluation_set.items}
+    return require_contest(report, contest(challenger, classifier.name, judged, rules))
