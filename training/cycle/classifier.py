@@ -9,10 +9,10 @@ from evals.against_classifier import contest, contested, require_contest
 from evals.metrics import item_judgements
 from evals.thresholds import Rules
 from harness.packages.package import RepoPackage
+from models.contenders import CandidateClassifier, ItemClassifier
 from models.errors import EvaluationError
 from models.evaluation import ClassJudgement, Evaluation, EvaluationItem, EvaluationSet, GateReport
 from models.protocols import Stage
-from models.contenders import CandidateClassifier, ItemClassifier
 from repos.index import IndexCache, build_index
 from repos.sources import GitSource
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from evals.sets import reserved
 from harness.packages.package import MANIFEST, read_package
 from host.locks import process_lock
+from models.contenders import ItemClassifier
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import Subject
-from models.contenders import ItemClassifier
 from models.settings import Settings
 from models.training import TrainingTarget
 from store.database import open_database
