@@ -1,14 +1,17 @@
 """A classifier of candidates as a contender of gates: it judges frozen items by ranking their repository again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from agent.retrieve.ranking import rank
+from agent.retrieve.relevance.classifier import in_force
 from evals.against_classifier import contest, contested, require_contest
 from evals.metrics import item_judgements
+from evals.shown import shown_files
 from evals.thresholds import Rules
-from harness.packages.package import RepoPackage
+from harness.packages.package import RepoPackage, read_package
+from models.context import Candidate, Relevance, RelevanceEstimate
 from models.contenders import CandidateClassifier, ItemClassifier
 from models.errors import EvaluationError
 from models.evaluation import ClassJudgement, Evaluation, EvaluationItem, EvaluationSet, GateReport
@@ -17,13 +20,38 @@ from repos.index import IndexCache, build_index
 from repos.sources import GitSource
 
 
+class RelevanceContender:
+    """The relevance classifier in force, whose estimates the ranking's candidates bear."""
+
+    name = "relevance"
+
+    @property
+    def identity(self) -> str:
+        """The content hash of the classifier. Raises ClassifierError if it cannot be read."""
+        return in_force().content
+
+    def estimates(self, task: str, candidates: Sequence[Candidate]) -> list[RelevanceEstimate]:
+        """The estimates of candidates of the ranking; what was not estimated is irrelevant."""
+        return [each.estimate or RelevanceEstimate(relevant=0, supporting=0) for each in candidates]
+
+
 class RankedScope:
     """Judges items of scope: task and tree of the item's commit are taken from its repository's package and ranked, and
     the classifier's probabilities read off for the files that the item shows."""
 
-    def __init__(self, classifier: CandidateClassifier, packages: Mapping[str, RepoPackage], cache: Path) -> None:
-        self._classifier, self._packages, self._cache = classifier, packages, cache
-        self.name, self.identity = classifier.name, classifier.identity
+    def __init__(self, classifier: CandidateClassifier, packages: Callable[[], Iterable[Path]], cache: Path) -> None:
+        """`packages` gives the directories of packages, read when the first item is judged; `cache` holds indexes."""
+        self._classifier, self._find_packages, self._cache = classifier, packages, cache
+        self.name = classifier.name
+
+    @property
+    def identity(self) -> str:
+        """That of the classifier."""
+        return self._classifier.identity
+
+    @cached_property
+    def _packages(self) -> dict[str, RepoPackage]:
+        return {package.manifest.name: package for package in map(read_package, self._find_packages())}
 
     @cached_property
     def _index_cache(self) -> IndexCache:
@@ -46,22 +74,13 @@ class RankedScope:
         candidates = rank(instance.task, index)
         estimates = self._classifier.estimates(instance.task, candidates)
         known = {c.path: e.relevant for c, e in zip(candidates, estimates, strict=True)}
-        return tuple(
-            each.model_copy(
-                update={
-                    "probability": known.get(path, 0.0),
-                    "given": "relevant" if known.get(path, 0.0) >= 0.5 else "irrelevant",
-                }
-            )
-            for path, each in zip(shown_files(item), item_judgements(item, item.expected), strict=True)
-        )
 
+        def judged(path: str, gold: ClassJudgement) -> ClassJudgement:
+            chance = known.get(path, 0.0)
+            given = Relevance.RELEVANT if chance >= 0.5 else Relevance.IRRELEVANT
+            return gold.model_copy(update={"probability": chance, "given": given.value})
 
-def shown_files(item: EvaluationItem) -> list[str]:
-    """The files that an item of scope shows, in order."""
-    from models.context import ScopeJudgement
-
-    return list(ScopeJudgement.model_validate_json(item.expected).files)
+        return tuple(map(judged, shown_files(item), item_judgements(item, item.expected)))
 
 
 def gated_by_classifier(

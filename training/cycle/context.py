@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from store.runs.packages import package_paths
 from training.adapters.registry import AdapterVersion, Registry
 from training.bases.bases import Base
 from training.cycle import guardrails
+from training.cycle.classifier import RankedScope, RelevanceContender
 
 if TYPE_CHECKING:
     from store.database import Engine
@@ -71,7 +73,7 @@ class TrainingContext:
 
     def known_packages(self) -> list[Path]:
         """Existing packages that campaigns ran on, those of the latest runs last."""
-        return [path for path in map(Path, package_paths(self.raw_engine)) if (path / MANIFEST).exists()]
+        return _known_packages(self.raw_engine)
 
     def require_reserved(self, repositories: Sequence[str]) -> None:
         """Raise GuardrailError if a repository is not reserved for evaluation."""
@@ -95,7 +97,11 @@ class TrainingContext:
 
 def open_context(settings: Settings, notify: ProgressCallback = _silent) -> TrainingContext:
     """The databases and the registry that the settings name, opened."""
-    curated = open_database(settings.curated_url, "curated")
-    return TrainingContext(
-        settings, open_raw_store(settings.raw_url), curated, Registry(curated, settings.data_dir), notify
-    )
+    curated, raw = open_database(settings.curated_url, "curated"), open_raw_store(settings.raw_url)
+    scope = RankedScope(RelevanceContender(), partial(_known_packages, raw.engine), settings.cache_dir / "index")
+    registry = Registry(curated, settings.data_dir)
+    return TrainingContext(settings, raw, curated, registry, notify, {TrainingTarget.SCOPE: scope})
+
+
+def _known_packages(raw: "Engine") -> list[Path]:
+    return [path for path in map(Path, package_paths(raw)) if (path / MANIFEST).exists()]
