@@ -1,24 +1,28 @@
 """Contenders of the study: what classifies the candidates of a question.
 
-ranking            as retrieval without a judge decides, by score and rank
+ranking            by score and rank alone
 first is relevant  the first candidate is relevant, the others are not
 logistic           a multinomial logistic regression over what the ranking knows, fitted on training repositories
 logistic, tuned    the same, with the threshold of `relevant` chosen on validation repositories
+relevance          the relevance classifier in force, by its own operating point
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.retrieve.scope import default_scope
+from agent.retrieve.relevance.classifier import file_class
 from evals.study.logistic import CLASSES, Logistic
-from evals.study.questions import StudyQuestion
-from models.context import Candidate, Relevance
+from evals.study.questions import StudyCandidate, StudyQuestion
+from models.context import CandidateTier, Relevance, RelevanceEstimate
+from models.relevance import OperatingPoint
 
 RANKING = "ranking"
 FIRST = "first is relevant"
 LOGISTIC = "logistic"
 TUNED = "logistic, tuned"
+CLASSIFIER = "relevance"
+_RELEVANT_SCORE, _MOST_RELEVANT, _MOST_SHOWN = 0.08, 5, 12
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,43 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class RankingContender:
-    """Retrieval without a judge: `default_scope`; sorted by the ranking's score."""
+    """The first candidate, and up to four more that have a score of 0.08, are relevant; the next, up to twelve in all,
+    and those that the task names are supporting; sorted by score."""
 
     name: str = RANKING
-    identity: str = "default scope"
+    identity: str = "ranking alone"
     slow: bool = False
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By score and rank."""
-        candidates = [Candidate(path=c.path, score=c.score, tier=c.tier, reason="") for c in question.candidates]
-        return [
-            Prediction(judged.relevance, candidate.score)
-            for judged, candidate in zip(default_scope(candidates), candidates, strict=True)
-        ]
+        return [Prediction(_by_rank(place, each), each.score) for place, each in enumerate(question.candidates)]
+
+
+def _by_rank(place: int, candidate: StudyCandidate) -> Relevance:
+    if place == 0 or (candidate.score >= _RELEVANT_SCORE and place < _MOST_RELEVANT):
+        return Relevance.RELEVANT
+    shown = place < _MOST_SHOWN or candidate.tier is CandidateTier.MENTIONED
+    return Relevance.SUPPORTING if shown else Relevance.IRRELEVANT
+
+
+@dataclass(frozen=True)
+class ClassifierContender:
+    """The relevance classifier; where it did not estimate a candidate, that is irrelevant."""
+
+    point: OperatingPoint
+    content: str
+    name: str = CLASSIFIER
+    slow: bool = False
+
+    @property
+    def identity(self) -> str:
+        """The content of the classifier's file."""
+        return self.content
+
+    def classify(self, question: StudyQuestion) -> list[Prediction]:
+        """By the estimates that the questions hold."""
+        estimates = [each.estimate or RelevanceEstimate(relevant=0, supporting=0) for each in question.candidates]
+        return [Prediction(file_class(each, self.point), each.relevant) for each in estimates]
 
 
 @dataclass(frozen=True)

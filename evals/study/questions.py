@@ -9,12 +9,13 @@ from pathlib import Path
 from pydantic import Field
 
 from agent.retrieve.ranking import rank
+from agent.retrieve.relevance.classifier import in_force
 from agent.retrieve.retrieval import JUDGED
 from agent.retrieve.weights import WEIGHTS
 from harness.mining import mine, task_text
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from harness.planners.gold_judgements import GoldJudge
-from models.context import Candidate, CandidateTier, Relevance
+from models.context import Candidate, CandidateTier, Relevance, RelevanceEstimate
 from models.errors import RepositoryError
 from models.mining import MiningRules
 from models.plans import Frozen
@@ -37,6 +38,7 @@ class StudyCandidate(Frozen):
     reason: str
     kind: str
     relevance: Relevance
+    estimate: RelevanceEstimate | None = None
 
 
 class StudyQuestion(Frozen):
@@ -49,8 +51,9 @@ class StudyQuestion(Frozen):
 
 
 def questions_key(git: Git, commits: int) -> str:
-    """The identity of a repository's questions: its history, how many commits, and the ranking's weights."""
-    return digest("study questions", QUESTIONS_VERSION, git.resolve("HEAD"), commits, JUDGED, dict(WEIGHTS))
+    """The identity of a repository's questions: its history, how many commits, the ranking's weights, the classifier."""
+    ranking = JUDGED, dict(WEIGHTS), in_force().content
+    return digest("study questions", QUESTIONS_VERSION, git.resolve("HEAD"), commits, *ranking)
 
 
 def questions(git: Git, repository: str, commits: int, cache: Path) -> Iterator[StudyQuestion]:
@@ -85,4 +88,5 @@ def _judged(candidate: Candidate, kind: str, relevance: Relevance) -> StudyCandi
         reason=candidate.reason,
         kind=kind,
         relevance=relevance,
+        estimate=candidate.estimate,
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agent.retrieve.relevance.classifier import in_force
 from evals.stacking import StackRow, stacked
 from evals.study.answers import judgements_of, sampled
 from evals.study.comparison import Comparison, ContenderFigures, Judgements, compare, figures
@@ -21,6 +22,7 @@ from evals.study.contenders import (
     LOGISTIC,
     RANKING,
     TUNED,
+    ClassifierContender,
     Contender,
     FirstContender,
     LogisticContender,
@@ -129,7 +131,8 @@ class Study:
         assert isinstance(fitted, LogisticContender)
         threshold = self._threshold(fitted.model, _all(parts["validation"]))
         tuned = LogisticContender(fitted.model, threshold, name=TUNED)
-        contenders: list[Contender] = [RankingContender(), FirstContender(), fitted, tuned]
+        classifier = ClassifierContender(in_force().point, in_force().content)
+        contenders: list[Contender] = [RankingContender(), FirstContender(), fitted, tuned, classifier]
         found = [self._figures(each, held) for each in contenders]
         drawn = sampled(held, self.settings.sample)
         samples = self._sample([*contenders, *self.slow], drawn) if self.slow else []

@@ -11,8 +11,8 @@ from evals.metrics import item_judgements
 from evals.shown import shown_files
 from evals.thresholds import Rules
 from harness.packages.package import RepoPackage, read_package
-from models.context import Candidate, Relevance, RelevanceEstimate
 from models.contenders import CandidateClassifier, ItemClassifier
+from models.context import Candidate, Relevance, RelevanceEstimate
 from models.errors import EvaluationError
 from models.evaluation import ClassJudgement, Evaluation, EvaluationItem, EvaluationSet, GateReport
 from models.protocols import Stage
