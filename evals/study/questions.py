@@ -51,7 +51,7 @@ class StudyQuestion(Frozen):
 
 
 def questions_key(git: Git, commits: int) -> str:
-    """The identity of a repository's questions: its history, how many commits, the ranking's weights, the classifier."""
+    """The identity of a repository's questions: its history, how many commits, ranking and classifier."""
     ranking = JUDGED, dict(WEIGHTS), in_force().content
     return digest("study questions", QUESTIONS_VERSION, git.resolve("HEAD"), commits, *ranking)
 
