@@ -1,4 +1,4 @@
-"""The files that a frozen question of scope shows: from gold's answer, or from the prompt where answers have numbers."""
+"""The files that a frozen question of scope shows: by gold's answer, or by the prompt where answers have numbers."""
 
 import re
 
