@@ -49,8 +49,8 @@ class Recording:
             self.events.append((stage, lambda recorder: recorder.plan(stage, plan)))
 
     def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
-        """Keep the results of edits."""
-        if Stage.CODE in self.stages:
+        """Keep the results of edits, if their call was kept."""
+        if Stage.CODE in self.stages and self._kept:
             self.events.append((Stage.CODE, lambda recorder: recorder.edits(part_id, step_id, attempt, results)))
 
     def tests(self, purpose: str, report: SuiteReport) -> None:

@@ -37,10 +37,9 @@ class DirectRepository:
         """Commits that mining dropped, or set aside for a better message."""
         return self.manifest.funnel.total - self.manifest.funnel.kept
 
-    def register(self, store: RawStore) -> dict[str, str]:
-        """Store the repository with its content, by which copies are recognised; instances' keys by their ids."""
-        content = package_content(RepoPackage(self.directory, self.manifest))
-        return store.register_package(self.manifest, content)
+    def register_content(self, store: RawStore) -> None:
+        """Store the content of the repository, by which copies of it are recognised."""
+        store.register_package(self.manifest, package_content(RepoPackage(self.directory, self.manifest)))
 
 
 @contextmanager

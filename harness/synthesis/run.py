@@ -122,7 +122,7 @@ def _open(
     report = RepositoryReport(manifest.name, manifest.funnel.kept, repository.lost, len(manifest.instances))
     if not manifest.instances:
         return report, []
-    keys = repository.register(store)
+    keys = store.register_package(manifest)
     store.start_run(campaign, RUN_NAME, digest(manifest.identity()), [repository.directory])
     samples = trajectories_of(settings.stages)
     instances = [keys[instance.instance_id] for instance in manifest.instances]
@@ -136,6 +136,8 @@ def _open(
             report.counts.done_before += 1
         else:
             todo.append((instance, own))
+    if todo:
+        repository.register_content(store)
     clone = repository.git.directory
     return report, [
         Chunk(manifest.name, clone, tuple(todo[start : start + _CHUNK])) for start in range(0, len(todo), _CHUNK)

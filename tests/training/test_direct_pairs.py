@@ -53,7 +53,7 @@ def test_sources_are_chosen_and_one_without_examples_is_named(data: Path) -> Non
     card = curated(data, TrainingTarget.PLANNING, PairSource.SYNTHETIC_DIRECT).card
     assert set(card.sources) == {"synthetic-direct"}
     assert card.config["sources"] == ["synthetic-direct"]
-    with pytest.raises(UsageError, match="harness.*synthetic-direct"):
+    with pytest.raises(UsageError, match=r"harness.*synthetic-direct"):
         curated(data, TrainingTarget.PLANNING, PairSource.HARNESS)
 
 
