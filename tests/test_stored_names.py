@@ -151,7 +151,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (SuiteEnd, "completed no-tests usage timeout crashed not-run output-limit"),
     (TrainingTarget, "task_analysis scope precision code planning"),
     (MutantOutcome, "killed survived equivalent left-out"),
-    (PairSource, "harness synthetic logged"),
+    (PairSource, "harness synthetic synthetic-direct logged"),
     (
         Refusal,
         "prompt-too-long no-tests reaches-into-runner not-collected fails-on-commit passes-on-parent flaky timeout "

@@ -14,7 +14,7 @@ from harness.planners.gold import VERSION, GoldPlanner
 from harness.planners.student import StudentLimits, student_limits
 from harness.synthesis import worker
 from harness.synthesis.commit import trajectories_of
-from harness.synthesis.repository import DirectRepository, opened
+from harness.synthesis.repository import DirectRepository, check_places, opened
 from harness.synthesis.worker import Chunk, DirectCounts, DirectSettings, Worker
 from models.errors import InfrastructureError
 from models.manifest import Instance
@@ -73,8 +73,9 @@ def synthesize(
 ) -> DirectReport:
     """Synthesize pairs from the kept commits of repositories and repo packages; what is done is not done again.
 
-    Raises RepositoryError, ManifestError, SettingsError; InfrastructureError if a worker process died.
+    Raises UsageError, RepositoryError, ManifestError, SettingsError; InfrastructureError if a worker process died.
     """
+    check_places(places)
     store = open_raw_store(settings.raw_url)
     limits = student_limits(settings.models, open_database(settings.curated_url, "curated"), settings.base)
     campaign = store.register_campaign(_config(settings, limits))
