@@ -155,7 +155,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (SuiteEnd, "completed no-tests usage timeout crashed not-run output-limit"),
     (TrainingTarget, "task_analysis scope precision code planning"),
     (MutantOutcome, "killed survived equivalent left-out"),
-    (PairSource, "harness synthetic logged"),
+    (PairSource, "harness synthetic synthetic-direct logged"),
     (
         Refusal,
         "prompt-too-long no-tests reaches-into-runner not-collected fails-on-commit passes-on-parent flaky timeout "
@@ -317,7 +317,8 @@ limits.kept_output_bytes campaign.ask_above_cost campaign.trajectories campaign.
 campaign.measure_tests campaign.shard_seconds campaign.provider_failures curation.min_organisations
 curation.max_domain_share
 curation.lucky_alignment curation.lucky_weight curation.unjudged_weight curation.least_score curation.scored_weight
-curation.generated_weight curation.near_duplicate curation.ngram curation.overlap curation.replay
+curation.direct_weight curation.direct_share curation.generated_weight curation.near_duplicate
+curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
 curation.preferences_per_prompt curation.both_orders curation.judging_weight loop.max_parts loop.max_steps
 loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package

@@ -112,7 +112,7 @@ def pairs_of(
         found.events[PLAIN] = recording.of(JUDGING_STAGES)
     recordings = [recording]
     if GUIDED in asked:
-        guided = Recording(frozenset(stages) - {Stage.TASK_ANALYSIS}, limits)
+        guided = Recording(frozenset(stages) - {Stage.TASK_ANALYSIS}, limits, known=recording.prompts)
         retrieve(task, GuidedGold(gold, edit_format, limits), index, guided)
         found.events[GUIDED] = guided.of(JUDGING_STAGES)
         recordings.append(guided)

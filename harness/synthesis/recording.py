@@ -23,19 +23,23 @@ class Recording:
 
     stages: frozenset[Stage]
     limits: StudentLimits
+    known: frozenset[str | None] = frozenset()
+    """Prompts that another recording has, whose calls are not kept again."""
     events: list[tuple[Stage, Event]] = field(default_factory=list)
     calls: list[tuple[Request, Answer]] = field(default_factory=list)
+    _kept: bool = False
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Calls that are left out, by stage and reason."""
 
     def call(self, request: Request, answer: Answer) -> None:
         """Keep a call that a student could be trained on; one that outgrows the window is counted."""
-        stage = request.stage
-        if stage not in self.stages:
+        stage, self._kept = request.stage, False
+        if stage not in self.stages or (answer.prompt in self.known and answer.prompt is not None):
             return
         if self._tokens(answer) > self.limits.windows[stage]:
             self.refused[stage.value, OVER_WINDOW] += 1
             return
+        self._kept = True
         self.calls.append((request, answer))
         self.events.append((stage, lambda recorder: recorder.call(request, answer)))
 
@@ -45,8 +49,8 @@ class Recording:
             self.events.append((stage, lambda recorder: recorder.plan(stage, plan)))
 
     def edits(self, part_id: str, step_id: str, attempt: int, results: list[EditResult]) -> None:
-        """Keep the results of edits."""
-        if Stage.CODE in self.stages:
+        """Keep the results of edits, if their call was kept."""
+        if Stage.CODE in self.stages and self._kept:
             self.events.append((Stage.CODE, lambda recorder: recorder.edits(part_id, step_id, attempt, results)))
 
     def tests(self, purpose: str, report: SuiteReport) -> None:
@@ -56,11 +60,8 @@ class Recording:
         """Keep a decision; the call before one that could not be read is left out, and counted."""
         if stage not in self.stages:
             return
-        if decision == MALFORMED and self.calls and self.calls[-1][0].stage is stage:
-            self.refused[stage.value, UNREADABLE] += 1
-            self.calls.pop()
-            last = max(index for index, (of, _) in enumerate(self.events) if of is stage)
-            del self.events[last]
+        if decision == MALFORMED:
+            self._drop_last(stage)
             return
         self.events.append((stage, lambda recorder: recorder.decision(stage, subject, decision, reason)))
 
@@ -77,6 +78,19 @@ class Recording:
                 self.refused[request.stage.value, reason] += 1
         self.calls = [call for call in self.calls if call[0].stage not in wanted]
         self.events = [event for event in self.events if event[0] not in wanted]
+
+    def _drop_last(self, stage: Stage) -> None:
+        """Leave out the last call, of this stage, whose answer its parser refused, if it was kept."""
+        if self._kept:
+            self._kept = False
+            self.refused[stage.value, UNREADABLE] += 1
+            self.calls.pop()
+            self.events.pop(max(index for index, (of, _) in enumerate(self.events) if of is stage))
+
+    @property
+    def prompts(self) -> frozenset[str | None]:
+        """The prompts of its calls."""
+        return frozenset(answer.prompt for _, answer in self.calls)
 
     def counts(self) -> tuple[Counter[str], Counter[tuple[str, str]]]:
         """Calls by stage, and judgements by stage and class."""

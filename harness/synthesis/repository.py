@@ -1,6 +1,6 @@
 """A repository to synthesize from: its clone, and its kept commits as instances that no test has judged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,20 +37,24 @@ class DirectRepository:
         """Commits that mining dropped, or set aside for a better message."""
         return self.manifest.funnel.total - self.manifest.funnel.kept
 
-    def register(self, store: RawStore) -> dict[str, str]:
-        """Store the repository with its content, by which copies are recognised; instances' keys by their ids."""
-        content = package_content(RepoPackage(self.directory, self.manifest))
-        return store.register_package(self.manifest, content)
+    def register_content(self, store: RawStore) -> None:
+        """Store the content of the repository, by which copies of it are recognised."""
+        store.register_package(self.manifest, package_content(RepoPackage(self.directory, self.manifest)))
+
+
+def check_places(places: Sequence[Path]) -> None:
+    """Raises UsageError for the first path that does not exist, before any work is done on the others."""
+    for place in places:
+        if not place.exists():
+            raise UsageError(f"{place} does not exist; give the path of a git repository or of a repo package")
 
 
 @contextmanager
 def opened(place: Path, rules: MiningRules, cache: Path, limit: int | None) -> Iterator[DirectRepository]:
     """The repository at a path, or the one in a repo package; its newest `limit` kept commits.
 
-    Raises RepositoryError, ManifestError, InfrastructureError; UsageError for a path that is neither.
+    Raises RepositoryError, ManifestError, InfrastructureError.
     """
-    if not place.exists():
-        raise UsageError(f"{place} does not exist; give the path of a git repository or of a repo package")
     if (place / MANIFEST).is_file():
         package = read_package(place)
         known = package.manifest

@@ -14,7 +14,7 @@ from harness.planners.gold import VERSION, GoldPlanner
 from harness.planners.student import StudentLimits, student_limits
 from harness.synthesis import worker
 from harness.synthesis.commit import trajectories_of
-from harness.synthesis.repository import DirectRepository, opened
+from harness.synthesis.repository import DirectRepository, check_places, opened
 from harness.synthesis.worker import Chunk, DirectCounts, DirectSettings, Worker
 from models.errors import InfrastructureError
 from models.manifest import Instance
@@ -73,8 +73,9 @@ def synthesize(
 ) -> DirectReport:
     """Synthesize pairs from the kept commits of repositories and repo packages; what is done is not done again.
 
-    Raises RepositoryError, ManifestError, SettingsError; InfrastructureError if a worker process died.
+    Raises UsageError, RepositoryError, ManifestError, SettingsError; InfrastructureError if a worker process died.
     """
+    check_places(places)
     store = open_raw_store(settings.raw_url)
     limits = student_limits(settings.models, open_database(settings.curated_url, "curated"), settings.base)
     campaign = store.register_campaign(_config(settings, limits))
@@ -122,7 +123,7 @@ def _open(
     report = RepositoryReport(manifest.name, manifest.funnel.kept, repository.lost, len(manifest.instances))
     if not manifest.instances:
         return report, []
-    keys = repository.register(store)
+    keys = store.register_package(manifest)
     store.start_run(campaign, RUN_NAME, digest(manifest.identity()), [repository.directory])
     samples = trajectories_of(settings.stages)
     instances = [keys[instance.instance_id] for instance in manifest.instances]
@@ -136,6 +137,8 @@ def _open(
             report.counts.done_before += 1
         else:
             todo.append((instance, own))
+    if todo:
+        repository.register_content(store)
     clone = repository.git.directory
     return report, [
         Chunk(manifest.name, clone, tuple(todo[start : start + _CHUNK])) for start in range(0, len(todo), _CHUNK)
