@@ -9,7 +9,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from models.context import RelevanceEstimate
 from models.plans import Frozen
 
-FORMAT = "relevance-1"
+FORMAT: Literal["relevance-1"] = "relevance-1"
 """Version of the file's form and of the features' meaning."""
 BIAS = "bias"
 """The feature that is 1 for everything."""

@@ -28,7 +28,7 @@ from evals.retrieval import baseline
 from evals.retrieval_items import RetrievalItem, items
 from harness.packages.gold_patch import UnsupportedChange, read_gold_patch
 from harness.planners.gold_judgements import GoldJudge
-from models.context import Candidate, FileJudgement, Relevance
+from models.context import Candidate, Relevance
 from models.relevance import FILE_CLASSES, FORMAT, SYMBOL_CLASSES
 from models.tokens import estimate_tokens
 from repos.git import Git
@@ -141,7 +141,7 @@ def _symbols(
             continue
         relevance = Relevance(FILE_CLASSES[labels.get(candidate.path, 0)])
         shown = Relevance.SUPPORTING if relevance is Relevance.IRRELEVANT else relevance
-        for outline in file_outlines(index, [FileJudgement(path=candidate.path, relevance=shown)], estimate_tokens):
+        for outline in file_outlines(index, [(candidate, shown)], {}, estimate_tokens):
             uses = judge.precision([outline]).symbols[outline.path]
             judged = FileOfSymbols(index.file(candidate.path), candidate.rank, candidate.score)
             features += symbol_features(query, judged)
