@@ -16,6 +16,7 @@ _LAYERS = {
     InvalidReason.NOT_PYTHON: Layer.COMMIT,
     InvalidReason.UNSUPPORTED_CHANGE: Layer.COMMIT,
     InvalidReason.IMPOSSIBLE_DATE: Layer.COMMIT,
+    InvalidReason.INDISTINCT: Layer.COMMIT,
     InvalidReason.UNRESOLVABLE: Layer.RESOLUTION,
     InvalidReason.NO_WHEEL: Layer.DOWNLOAD,
     InvalidReason.BUILD_FAILED: Layer.BUILD,

@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from harness.mining.indistinct import indistinct
 from harness.packages.package import write_atomically
 from models.errors import EnvironmentFault, RepositoryError, WheelError
 from models.manifest import Commit, Environment, InvalidReason
@@ -90,6 +91,8 @@ def find_environment(
     if commit.committed > _LAST_SECOND:
         why = f"{commit.sha[:12]}: {impossible_date(_FIRST_UPLOADS, commit.committed)}"
         return CommitCandidate(commit, "0", None, InvalidReason.IMPOSSIBLE_DATE, why)
+    if why := indistinct(git, commit):
+        return CommitCandidate(commit, "0", None, InvalidReason.INDISTINCT, why)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
         return _find_node_environment(git, commit, known, packages, cache)
     own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)

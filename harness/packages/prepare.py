@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from harness.mining import Mined
+from harness.mining.indistinct import indistinct
 from harness.mining.repository import describe
 from harness.packages.causes import cause_of
 from harness.packages.checks import values
@@ -117,9 +118,21 @@ def _basename(source: str) -> str:
     return plain if values.component(plain) is None else "repository"
 
 
-def select(mined: Mined, max_commits: int) -> list[Commit]:
-    """The newest kept commits that change production code and tests together, at most `max_commits`."""
-    return [commit for commit in mined.commits if commit.mixed][:max_commits]
+def select(mined: Mined, max_commits: int, git: Git | None = None) -> list[Commit]:
+    """The newest kept commits that change production code and tests together, at most `max_commits`.
+
+    With a repository, those among them that no test can tell from their parents do not count: they become instances
+    with a reason, and cost nothing.
+    """
+    chosen: list[Commit] = []
+    left = max_commits
+    for commit in mined.commits:
+        if left == 0:
+            break
+        if commit.mixed:
+            chosen.append(commit)
+            left -= git is None or not indistinct(git, commit)
+    return chosen
 
 
 def validate_candidate(
