@@ -100,8 +100,8 @@ class Call:
     ) -> list[str]:
         """The command that runs some files (paths from its folder), or all, and writes the report.
 
-        Types are not checked as tests are: that takes minutes, and says nothing about behaviour. `untyped` is a reporter
-        of vitest that sees to it in projects of a workspace.
+        Types are not checked as tests are: that takes minutes, and says nothing about behaviour. `untyped` is a
+        reporter of vitest that sees to it in projects of a workspace.
         """
         start = [node, *self.node_options, entry]
         options = list(self.words.options)
