@@ -5,9 +5,11 @@ import pytest
 from harness.packages.categories import category_of
 from harness.packages.causes import Invalid, cause_of, ended, not_collected
 from harness.packages.funnel import causes_of, excluded_of, funnel_of, lacking_of, layers_of
+from harness.packages.gold_decision import GoldVerdict
+from harness.packages.left_out import naming_python
 from harness.packages.locking import impossible_date
 from models.causes import Cause, Layer, TestCategory
-from models.manifest import ExcludedTest, Instance, InvalidReason, Manifest, MiningFunnel, SampledSuite
+from models.manifest import Environment, ExcludedTest, Instance, InvalidReason, Manifest, MiningFunnel, SampledSuite
 from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
 from runtime.environments.dating import day_of
 
@@ -194,3 +196,17 @@ def test_the_funnel_counts_how_far_commits_came_and_causes_come_by_layer() -> No
     ]  # fmt: skip
     assert excluded_of([manifest]) == {"broken": 1, "missing-network": 1, "unknown": 1}
     assert lacking_of([manifest]) == {"missing-network": 1}
+
+
+@pytest.mark.parametrize(
+    ("day", "remedy"), [("2018-10-26", "before 3.8"), ("2020-03-01", "uv python install 3.8"), ("2022-11-01", "")]
+)
+def test_a_python_younger_than_the_commit_is_named_where_nothing_else_is(day: str, remedy: str) -> None:
+    cause = Cause(layer=Layer.COLLECTION, error="AttributeError", text="module 'time' has no attribute 'clock'")
+    verdict = GoldVerdict(reason=InvalidReason.COLLECTION_ERROR, cause=cause)
+    version, abi = ("3.8", "cp38") if day < "2019" else ("3.11", "cp311")
+    environment = Environment(key="k", python=version, abi=abi, requires=(), cutoff=day, lock="", wheels=())
+    found = naming_python(verdict, environment).cause
+    assert found is not None
+    assert remedy in found.remedy
+    assert bool(remedy) == bool(found.remedy)
