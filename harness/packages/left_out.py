@@ -14,6 +14,7 @@ from runtime.environments import discover_commit, interpreter_for
 from runtime.environments.eras import left_out
 from runtime.environments.interpreters import OLDEST_PYTHON, newest_of, released
 
+_NAMED = re.compile(r"\b(?:C?Python|py)[ -]?3\.(\d{1,2})\b", re.IGNORECASE)
 _PERHAPS_THE_PYTHONS = (InvalidReason.COLLECTION_ERROR, InvalidReason.CRASHED, InvalidReason.GOLD_FAILS)
 
 
@@ -24,7 +25,7 @@ def naming_left_out(verdict: GoldVerdict, git: Git, commit: Commit, environment:
     """
     cause = verdict.cause
     if cause is not None and cause.category is None:
-        return naming_python(verdict, environment)
+        return naming_python(verdict, environment, commit.message)
     if cause is None or cause.category is not TestCategory.MISSING_MODULE:
         return verdict
     project = with_dropped(discover_commit(git, commit.sha), discover_commit(git, commit.parent))
@@ -42,8 +43,13 @@ def naming_left_out(verdict: GoldVerdict, git: Git, commit: Commit, environment:
     return replace(verdict, detail=detail, cause=cause.model_copy(update=update))
 
 
-def naming_python(verdict: GoldVerdict, environment: Environment) -> GoldVerdict:
-    """A verdict; where its environment's Python is younger than its releases, and no remedy is known, that is one."""
+def naming_python(verdict: GoldVerdict, environment: Environment, message: str = "") -> GoldVerdict:
+    """A verdict; where its environment's Python is younger than its releases, and no remedy is known, that is one. So is
+    a newer Python where nothing distinguishes a commit whose message names it."""
+    newer = max((int(minor) for minor in _NAMED.findall(message)), default=0)
+    if verdict.reason is InvalidReason.NO_FAIL_TO_PASS and newer > int(environment.python.partition(".")[2]):
+        remedy = f"the commit is about Python 3.{newer}: run `uv python install 3.{newer}`"
+        return replace(verdict, cause=verdict.cause and verdict.cause.model_copy(update={"remedy": remedy}))
     day, cause = date.fromisoformat(environment.cutoff), verdict.cause
     if cause is None or cause.remedy or verdict.reason not in _PERHAPS_THE_PYTHONS or released(environment.python, day):
         return verdict

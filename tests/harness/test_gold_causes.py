@@ -210,3 +210,15 @@ def test_a_python_younger_than_the_commit_is_named_where_nothing_else_is(day: st
     assert found is not None
     assert remedy in found.remedy
     assert bool(remedy) == bool(found.remedy)
+
+
+@pytest.mark.parametrize(
+    ("message", "named"), [("Handle annotations of Python 3.14", True), ("Drop Python 3.9", False)]
+)
+def test_a_newer_python_that_the_message_names_is_the_remedy(message: str, named: bool) -> None:
+    cause = cause_of(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes")
+    verdict = GoldVerdict(reason=InvalidReason.NO_FAIL_TO_PASS, cause=cause)
+    environment = Environment(key="k", python="3.13", abi="cp313", requires=(), cutoff="2026-05-26", lock="", wheels=())
+    found = naming_python(verdict, environment, message).cause
+    assert found is not None
+    assert ("uv python install 3.14" in found.remedy) == named
