@@ -44,8 +44,8 @@ def naming_left_out(verdict: GoldVerdict, git: Git, commit: Commit, environment:
 
 
 def naming_python(verdict: GoldVerdict, environment: Environment, message: str = "") -> GoldVerdict:
-    """A verdict; where its environment's Python is younger than its releases, and no remedy is known, that is one. So is
-    a newer Python where nothing distinguishes a commit whose message names it."""
+    """A verdict; where its environment's Python is younger than its releases, and no remedy is known, that is one. So
+    is a newer Python where nothing distinguishes a commit whose message names it."""
     newer = max((int(minor) for minor in _NAMED.findall(message)), default=0)
     if verdict.reason is InvalidReason.NO_FAIL_TO_PASS and newer > int(environment.python.partition(".")[2]):
         remedy = f"the commit is about Python 3.{newer}: run `uv python install 3.{newer}`"

@@ -213,7 +213,7 @@ def test_a_python_younger_than_the_commit_is_named_where_nothing_else_is(day: st
 
 
 @pytest.mark.parametrize(
-    ("message", "named"), [("Handle annotations of Python 3.14", True), ("Drop Python 3.9", False)]
+    ("message", "named"), [("Handle what Python 3.14 has", True), ("Drop Python 3.9", False)]
 )
 def test_a_newer_python_that_the_message_names_is_the_remedy(message: str, named: bool) -> None:
     cause = cause_of(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes")
