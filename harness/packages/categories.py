@@ -27,7 +27,8 @@ _RULES = tuple(
         (
             TestCategory.MISSING_MODULE,
             r"ModuleNotFoundError|No module named|could not import|"
-            r"(module|package|library) (is )?not (installed|found)",
+            r"(module|package|library) (is )?not (installed|found)|"
+            r"(^|: )(?!program|executable|binary|command)[\w.-]+ (is |are )?not installed\b",
         ),
         (
             TestCategory.MISSING_DISPLAY,

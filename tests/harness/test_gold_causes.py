@@ -72,6 +72,9 @@ def test_what_a_test_lacks_is_told_from_what_is_broken(failed: CaseResult, categ
     ("message", "category"),
     [
         ("could not import 'trio'", TestCategory.MISSING_MODULE),
+        ("Skipped: Pyramid not installed", TestCategory.MISSING_MODULE),
+        ("the program is not installed", TestCategory.SKIPPED),
+        ("program is not installed", TestCategory.MISSING_PROGRAM),
         ("requires a display", TestCategory.MISSING_DISPLAY),
         ("requires network", TestCategory.MISSING_NETWORK),
         ("Windows only", TestCategory.SKIPPED),
@@ -212,9 +215,7 @@ def test_a_python_younger_than_the_commit_is_named_where_nothing_else_is(day: st
     assert bool(remedy) == bool(found.remedy)
 
 
-@pytest.mark.parametrize(
-    ("message", "named"), [("Handle what Python 3.14 has", True), ("Drop Python 3.9", False)]
-)
+@pytest.mark.parametrize(("message", "named"), [("Handle what Python 3.14 has", True), ("Drop Python 3.9", False)])
 def test_a_newer_python_that_the_message_names_is_the_remedy(message: str, named: bool) -> None:
     cause = cause_of(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes")
     verdict = GoldVerdict(reason=InvalidReason.NO_FAIL_TO_PASS, cause=cause)
