@@ -182,6 +182,9 @@ def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, Exclusion], in_touched
     ):
         why = "the touched test files break as a whole at the parent, and hold no test that the parent did not have"
         return Invalid(InvalidReason.NO_FAIL_TO_PASS, why)
+    if not in_touched:
+        file = min(runs.touched)
+        return Invalid(InvalidReason.NO_TESTS, f"no test is collected in the touched test files, e.g. {file}")
     return Invalid(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes without the commit's production changes")
 
 

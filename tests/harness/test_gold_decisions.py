@@ -40,6 +40,13 @@ def test_tests_that_pass_without_the_commit_make_it_invalid() -> None:
     assert verdict(before=report({OLD: PASS, NEW: PASS})).reason is InvalidReason.NO_FAIL_TO_PASS
 
 
+def test_touched_files_without_any_test_are_told_from_tests_that_pass() -> None:
+    elsewhere = report({ELSEWHERE: PASS})
+    found = verdict(elsewhere, elsewhere, (elsewhere, elsewhere, elsewhere))
+    assert found.reason is InvalidReason.NO_TESTS
+    assert "tests/test_a.py" in found.detail
+
+
 def test_a_module_that_does_not_import_counts_only_its_new_tests() -> None:
     broken = report({}, collection_errors={"tests/test_a.py": "ImportError: no name new"})
     found = verdict(before=broken)
