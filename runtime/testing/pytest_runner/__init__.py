@@ -45,7 +45,7 @@ class PytestRunner:
         return report.output.startswith(UNKNOWN)
 
     def is_doctest(self, test: str) -> bool:
-        """Whether the file is no module, or the name is a place in it, the dotted name of an object, or the module's."""
+        """Whether the file is no module, or the name is a place in it, the dotted name of an object, or its own."""
         file, _, name = test.partition("::")
         if not file.endswith(self.test_suffixes):
             return True
