@@ -176,7 +176,7 @@ def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, Exclusion], in_touched
         return skip
     failing = sorted(i for i in in_touched if i in runs.after[0].ids(CaseStatus.FAILED, CaseStatus.ERROR))
     if failing:
-        return _gold_fails(runs.after[0].cases[failing[0]], len(failing))
+        return _gold_fails(runs, failing)
     if any(
         report.end is not SuiteEnd.COMPLETED or runs.touched & report.collection_errors.keys() for report in runs.before
     ):
@@ -210,12 +210,17 @@ def _skips(detail: str, reason: InvalidReason) -> Invalid:
     return Invalid(reason, detail, cause_of(reason, detail, Fault(error="skipped", text=why or detail)))
 
 
-def _gold_fails(case: CaseResult, failing: int) -> Invalid:
-    """Touched tests fail on the commit: by which exception the first of them began, and in which layer."""
+def _gold_fails(runs: StateRuns, failing: list[str]) -> Invalid:
+    """Touched tests fail on the commit: by which exception the first of them began, in which layer, and whether that
+    has anything to do with the production changes."""
+    case = runs.after[0].cases[failing[0]]
     fault = fault_of(case)
     layer = Layer.FIXTURE if case.status is CaseStatus.ERROR else Layer.TEST
-    more = f" and {failing - 1} more" if failing > 1 else ""
-    detail = f"{case.id}{more} fails on the commit itself: {str(fault).removeprefix(': ') or 'no message'}"
+    more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+    without = runs.before[0].cases
+    alike = all(test in without and fault_of(without[test]) == fault_of(runs.after[0].cases[test]) for test in failing)
+    where = "on the commit itself, and alike without its production changes" if alike else "on the commit itself"
+    detail = f"{case.id}{more} fails {where}: {str(fault).removeprefix(': ') or 'no message'}"
     return Invalid(InvalidReason.GOLD_FAILS, detail, cause_of(InvalidReason.GOLD_FAILS, detail, fault, layer))
 
 

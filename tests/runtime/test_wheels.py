@@ -153,9 +153,7 @@ def test_contents_that_differ_from_record_are_refused(tmp_path: Path, record: st
 def test_hashes_in_hexadecimal_digits_count_as_the_others(tmp_path: Path, changed: bool) -> None:
     with zipfile.ZipFile(make_wheel(tmp_path / "plain", "a", "1.0", {"a.py": "x"})) as archive:
         contents = {name: archive.read(name) for name in archive.namelist() if not name.endswith("RECORD")}
-    record = "".join(
-        f"{name},sha256={hashlib.sha256(data).hexdigest()},{len(data)}\n" for name, data in contents.items()
-    )
+    rows = [f"{name},sha256={hashlib.sha256(data).hexdigest()},{len(data)}\n" for name, data in contents.items()]
     record = "".join([*rows, "a-1.0.dist-info/RECORD,,\n"])
     wheel = make_wheel(tmp_path, "a", "1.0", {"a.py": "y" if changed else "x"}, record=record)
     if changed:
