@@ -8,7 +8,7 @@ from harness.packages.categories import PHRASES, category_of, fault_of, lacking
 from harness.packages.causes import Invalid, cause_of, collection_fault
 from models.causes import Cause, Layer, TestCategory
 from models.manifest import ExcludedTest, InvalidReason, SampledSuite
-from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
+from models.suite import CaseStatus, Fault, SuiteEnd, SuiteReport
 from runtime.testing import NODE_RUNNER, PYTEST, file_of
 from runtime.testing.output import last_line
 
