@@ -26,12 +26,23 @@ WINDOW_DAYS = 30
 requirements nearly always have the same lock, and a lock that is older than the parent cannot contain the answer."""
 REACH_DAYS = 1
 """How many days after the day of the commit's parent a lock may be dated without a warning."""
-OLDEST_RUNNER = Version("3.5")
-"""The first pytest with every option that runs need."""
-_RUNNER = ("attrs", "funcsigs", "more-itertools", "pathlib2", "pluggy", "py", "pytest", "setuptools", "six")
-_RUNNER_DAY = date(2018, 7, 30)
-"""pytest and what it needs, and a day whose releases of them run suites of every earlier day: pytest 3.6 still collects
-`yield` tests and reads the section `[pytest]` of setup.cfg."""
+OLDEST_RUNNER = Version("3.9")
+"""The first pytest with every option that runs need, and that can be kept from loading plugins by itself."""
+_RUNNER = (
+    "atomicwrites",
+    "attrs",
+    "funcsigs",
+    "more-itertools",
+    "pathlib2",
+    "pluggy",
+    "py",
+    "pytest",
+    "setuptools",
+    "six",
+)
+_RUNNER_DAY = date(2018, 11, 12)
+"""pytest and what it needs, and a day whose releases of them run suites of every earlier day: pytest 3.10 collects
+`yield` tests, and reads the section `[pytest]` of setup.cfg."""
 _LONGEST_REASON = 300
 _LAST_DAY = date.max - timedelta(days=1)
 

@@ -39,12 +39,12 @@ def test_a_commit_with_a_pytest_of_its_day_gets_no_later_one() -> None:
     assert not any(era.later for era in eras_of(date(2024, 1, 1), date(2024, 1, 1), frozenset()))
 
 
-@pytest.mark.parametrize("version", ["2.9.2", "3.0.2", "3.4.2"])
+@pytest.mark.parametrize("version", ["2.9.2", "3.0.2", "3.8.2"])
 def test_a_pytest_that_cannot_be_run_here_is_no_environment(version: str) -> None:
     with pytest.raises(EnvironmentFault, match=version):
         check_runner(locked(py="1.4.31", pytest=version))
 
 
-@pytest.mark.parametrize("version", ["3.5.0", "3.10.1", "9.0.2"])
+@pytest.mark.parametrize("version", ["3.9.0", "3.10.1", "9.0.2"])
 def test_every_later_pytest_is(version: str) -> None:
     check_runner(locked(pytest=version))
