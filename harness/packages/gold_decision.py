@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from harness.packages.categories import PHRASES, category_of, fault_of, lacking
+from harness.packages.categories import PHRASES, category_of, fault_of, lacking, wants_absence
 from harness.packages.causes import Invalid, cause_of, collection_fault
 from models.causes import Cause, Layer, TestCategory
 from models.manifest import ExcludedTest, InvalidReason, SampledSuite
@@ -231,7 +231,7 @@ def skipped(report: SuiteReport, touched: frozenset[str]) -> list[tuple[str, str
 
 
 def _missing_module(why: str) -> bool:
-    return bool(
+    return not wants_absence(why) and bool(
         re.search(
             r"could not import|no module named|not installed|is required|requires? \w+ (package|library)",
             why,
