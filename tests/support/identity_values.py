@@ -168,7 +168,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "order": "12eea1daed8c3b35b2797628b9beaad7",
     },
     "environments": {
-        "spec": "183bf7832032d2cd7188",
+        "spec": "817c1d630d5f60f179b0",
         "key": "aa88b3ad5d6df29c1ea6",
         "content": "c1b3de83ed9c4c546a61da906ab64928",
         "identity": "c1b3de83ed9c4c546a61da906ab64928",
