@@ -74,7 +74,7 @@ def test_what_a_test_lacks_is_told_from_what_is_broken(failed: CaseResult, categ
         ("could not import 'trio'", TestCategory.MISSING_MODULE),
         ("Skipped: Pyramid not installed", TestCategory.MISSING_MODULE),
         ("Requires cryptography library not installed", TestCategory.SKIPPED),
-        ("requires the module x, which is not installed", TestCategory.MISSING_MODULE),
+        ("requires x: x is not installed", TestCategory.MISSING_MODULE),
         ("the program is not installed", TestCategory.SKIPPED),
         ("program is not installed", TestCategory.MISSING_PROGRAM),
         ("requires a display", TestCategory.MISSING_DISPLAY),
