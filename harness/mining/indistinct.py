@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeGuard
 
+from harness.mining import Mined
 from host.process import CommandFailed
 from models.errors import RepositoryError
 from models.manifest import Change, Commit
@@ -22,6 +23,23 @@ SAME_CODE = "production code changes in comments and layout only"
 _TYPING = frozenset({"__future__", "typing", "typing_extensions", "collections.abc"})
 _TEST = re.compile(r"[Tt]est")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def select(mined: Mined, max_commits: int, git: Git | None = None) -> list[Commit]:
+    """The newest kept commits that change production code and tests together, at most `max_commits`.
+
+    With a repository, those among them that no test can tell from their parents do not count: they become instances
+    with a reason, and cost nothing.
+    """
+    chosen: list[Commit] = []
+    left = max_commits
+    for commit in mined.commits:
+        if left == 0:
+            break
+        if commit.mixed:
+            chosen.append(commit)
+            left -= git is None or not indistinct(git, commit)
+    return chosen
 
 
 def indistinct(git: Git, commit: Commit) -> str:

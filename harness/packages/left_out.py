@@ -8,7 +8,7 @@ from datetime import date
 from harness.packages.gold_decision import GoldVerdict
 from harness.packages.locking import with_dropped
 from models.causes import Layer, TestCategory
-from models.manifest import Commit, Environment, InvalidReason
+from models.manifest import NODE, Commit, Environment, InvalidReason
 from repos.git import Git
 from runtime.environments import discover_commit, interpreter_for
 from runtime.environments.eras import left_out
@@ -24,6 +24,8 @@ def naming_left_out(verdict: GoldVerdict, git: Git, commit: Commit, environment:
     If one of them is called like the module, the cause lies in the download. Raises EnvironmentFault.
     """
     cause = verdict.cause
+    if environment.language == NODE:
+        return verdict
     if cause is not None and cause.category is None:
         return naming_python(verdict, environment, commit.message)
     if cause is None or cause.category is not TestCategory.MISSING_MODULE:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from harness.mining import Mined
-from harness.mining.indistinct import indistinct
+from harness.mining.indistinct import select as select
 from harness.mining.repository import describe
 from harness.packages.causes import cause_of
 from harness.packages.checks import values
@@ -30,7 +30,7 @@ from harness.packages.package import MANIFEST, TIMINGS, read_package, with_suppl
 from host.process import CommandFailed, run
 from models.causes import Cause, Layer
 from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
-from models.manifest import NODE, Commit, Environment, Instance, InvalidReason, Manifest
+from models.manifest import NODE, Environment, Instance, InvalidReason, Manifest
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
 from runtime.environments.node import archives_of, project_at, script_of
@@ -116,23 +116,6 @@ def _basename(source: str) -> str:
     name = re.sub(r"\.git$", "", parts[-1] if parts else "repository")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()[:100].lstrip("-")
     return plain if values.component(plain) is None else "repository"
-
-
-def select(mined: Mined, max_commits: int, git: Git | None = None) -> list[Commit]:
-    """The newest kept commits that change production code and tests together, at most `max_commits`.
-
-    With a repository, those among them that no test can tell from their parents do not count: they become instances
-    with a reason, and cost nothing.
-    """
-    chosen: list[Commit] = []
-    left = max_commits
-    for commit in mined.commits:
-        if left == 0:
-            break
-        if commit.mixed:
-            chosen.append(commit)
-            left -= git is None or not indistinct(git, commit)
-    return chosen
 
 
 def validate_candidate(

@@ -1,16 +1,28 @@
 """Which categories and causes failures have, without running anything."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.packages.categories import category_of
 from harness.packages.causes import Invalid, cause_of, ended, not_collected
 from harness.packages.funnel import causes_of, excluded_of, funnel_of, lacking_of, layers_of
 from harness.packages.gold_decision import GoldVerdict
-from harness.packages.left_out import naming_python
+from harness.packages.left_out import naming_left_out, naming_python
 from harness.packages.locking import impossible_date
 from models.causes import Cause, Layer, TestCategory
-from models.manifest import Environment, ExcludedTest, Instance, InvalidReason, Manifest, MiningFunnel, SampledSuite
+from models.manifest import (
+    Commit,
+    Environment,
+    ExcludedTest,
+    Instance,
+    InvalidReason,
+    Manifest,
+    MiningFunnel,
+    SampledSuite,
+)
 from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
+from repos.git import Git
 from runtime.environments.dating import day_of
 
 
@@ -225,3 +237,12 @@ def test_a_newer_python_that_the_message_names_is_the_remedy(message: str, named
     found = naming_python(verdict, environment, message).cause
     assert found is not None
     assert ("uv python install 3.14" in found.remedy) == named
+
+
+def test_an_environment_of_node_has_no_python_to_blame(tmp_path: Path) -> None:
+    cause = cause_of(InvalidReason.GOLD_FAILS, "a test fails")
+    verdict = GoldVerdict(reason=InvalidReason.GOLD_FAILS, cause=cause)
+    environment = Environment(key="k", python="", abi="node22", requires=(), cutoff="2026-05-26", lock="", wheels=())
+    commit = Commit(sha="a", parent="b", subject="", message="Python 3.14", author_date="", committed=0, changes=(),
+                    planning_types=())  # fmt: skip
+    assert naming_left_out(verdict, Git(tmp_path), commit, environment) == verdict
