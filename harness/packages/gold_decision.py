@@ -124,6 +124,8 @@ def _excluded(ids: set[str], passes: set[str], wavering: set[str], runs: StateRu
     for test in sorted(ids):
         if _is_doctest(test):
             excluded[test] = TestCategory.DOCTEST, "doctest: its id holds a line number"
+        elif "::" not in test and test in passes:
+            excluded[test] = TestCategory.SKIPPED, "a plugin's check of a whole file, and no test"
         elif test in wavering:
             excluded[test] = TestCategory.FLAKY, "flaky: passed in some runs of the commit and not in others"
         elif test not in passes:

@@ -49,6 +49,13 @@ def test_a_failure_at_the_commit_says_whether_it_is_there_without_the_commit_too
     assert ("without its production changes" in found.detail) == alike
 
 
+def test_a_plugins_check_of_a_whole_file_is_no_test() -> None:
+    whole = report({OLD: PASS, NEW: PASS, "docs/conf.py": PASS})
+    found = verdict(report({OLD: PASS, "docs/conf.py": PASS}), after=(whole, whole, whole))
+    assert (found.fail_to_pass, found.pass_to_pass) == ((NEW,), (OLD,))
+    assert [test.id for test in found.excluded] == ["docs/conf.py"]
+
+
 def test_touched_files_without_any_test_are_told_from_tests_that_pass() -> None:
     elsewhere = report({ELSEWHERE: PASS})
     found = verdict(elsewhere, elsewhere, (elsewhere, elsewhere, elsewhere))
