@@ -67,7 +67,7 @@ def prepare(
     watch.start(f"{origin.name}: mine", 1)
     mined = mine_commits(origin.name, opaque_argument(origin.git), settings.mining)
     watch.advance(f"{origin.name}: mine", f"{mined.funnel.kept} kept")
-    chosen = select(mined, max_commits)
+    chosen = select(mined, max_commits, origin.git)
     packages = origin.directory / "packages"
     watch.start(f"{origin.name}: environments", 1)
     candidates = find_environments(

@@ -140,6 +140,7 @@ class InvalidReason(StrEnum):
     UNSUPPORTED_CHANGE = "unsupported-change"  # binary, symlink or submodule in the gold patch
     GOLD_FAILS = "gold-fails"  # the touched tests fail on the commit itself
     IMPOSSIBLE_DATE = "impossible-date"  # dated where no release of an index can be
+    INDISTINCT = "indistinct"  # by its text no test can tell it from its parent; nothing is installed or run
     # the environment's fault
     UNRESOLVABLE = "unresolvable"
     NO_WHEEL = "no-wheel"

@@ -123,8 +123,8 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (
         InvalidReason,
         "no-fail-to-pass flaky needs-newer-python needs-other-platform no-tests not-python unsupported-change "
-        "gold-fails impossible-date unresolvable no-wheel build-failed collection-error skipped-tests shadowed timeout "
-        "crashed not-tried",
+        "gold-fails impossible-date indistinct unresolvable no-wheel build-failed collection-error skipped-tests "
+        "shadowed timeout crashed not-tried",
     ),
     (Layer, "commit resolution download build configuration collection import fixture test budget"),
     (

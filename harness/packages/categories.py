@@ -14,6 +14,10 @@ from runtime.testing.output import exceptions_in, first_line
 _STARTING = frozenset({"subprocess", "_posixsubprocess", "pty", "asyncio.base_events", "os", "pexpect.pty_spawn"})
 """Modules of which the innermost frame starts a program."""
 _COMPARED = re.compile(r"assert (?:\w+\()?['\"]([^'\"]+)['\"]\)? == (?:\w+\()?['\"]([^'\"]+)['\"]")
+_ABSENT = re.compile(
+    r"\b(?:requires?|needs?) (?:(?!which\b|is\b|are\b|but\b)[\w.-]+ ){1,4}not (?:be )?installed|\bneeds? missing\b",
+    re.IGNORECASE,
+)
 _RULES = tuple(
     (category, re.compile(expression, re.IGNORECASE))
     for category, expression in (
@@ -27,7 +31,8 @@ _RULES = tuple(
         (
             TestCategory.MISSING_MODULE,
             r"ModuleNotFoundError|No module named|could not import|"
-            r"(module|package|library) (is )?not (installed|found)",
+            r"(module|package|library) (is )?not (installed|found)|"
+            r"(^|: )(?!program|executable|binary|command)[\w.-]+ (is |are )?not installed\b",
         ),
         (
             TestCategory.MISSING_DISPLAY,
@@ -75,7 +80,7 @@ def category_of(case: CaseResult) -> TestCategory:
         return TestCategory.EXPECTED
     found = lacking(fault_of(case), case.id)
     if case.status is CaseStatus.SKIPPED:
-        return found if found is not None else TestCategory.SKIPPED
+        return TestCategory.SKIPPED if found is None or wants_absence(fault_of(case).text) else found
     return found if found is not None else TestCategory.BROKEN
 
 
@@ -100,6 +105,11 @@ def lacking(fault: Fault, test: str = "") -> TestCategory | None:
             if pattern.search(text):
                 return category
     return None
+
+
+def wants_absence(why: str) -> bool:
+    """Whether a test skips because something is there: "Requires cryptography library not installed"."""
+    return _ABSENT.search(why) is not None
 
 
 def _versions_differ(text: str, test: str) -> bool:

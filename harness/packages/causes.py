@@ -16,6 +16,7 @@ _LAYERS = {
     InvalidReason.NOT_PYTHON: Layer.COMMIT,
     InvalidReason.UNSUPPORTED_CHANGE: Layer.COMMIT,
     InvalidReason.IMPOSSIBLE_DATE: Layer.COMMIT,
+    InvalidReason.INDISTINCT: Layer.COMMIT,
     InvalidReason.UNRESOLVABLE: Layer.RESOLUTION,
     InvalidReason.NO_WHEEL: Layer.DOWNLOAD,
     InvalidReason.BUILD_FAILED: Layer.BUILD,
@@ -27,7 +28,7 @@ _LAYERS = {
 _REMEDIES = (
     (r"uv python install(?: [\d.]+)?", None),
     (r"no (?:usable )?wheel|has no wheel|no wheels", "only a build from source would give it"),
-    (r"continue-on-collection-errors", "the commit's pytest is older than 3.0, the first that can be run here"),
+    (r"the first that can be run here", "allow a newer pytest in the repository's requirements"),
     (r"unrecognized arguments|required plugins?|Error importing plugin", "name the plugin among the test requirements"),
     (r"requires pytest-|minversion", "pin the pytest of that time in the repository's requirements"),
     (r"memory-limit", "raise limits.memory_bytes"),

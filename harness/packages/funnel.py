@@ -13,7 +13,8 @@ _DISTINGUISHED = (InvalidReason.FLAKY, InvalidReason.SKIPPED_TESTS)
 
 
 class RepositoryFunnel(NamedTuple):
-    """Commits of a repository: kept by mining, tried, with an environment in which the suite runs, with tests that fail
+    """Commits of a repository: kept by mining, tried (not those that nothing can
+    distinguish), with an environment in which the suite runs, with tests that fail
     before and pass after, and those of them whose tests are stable. `sampled` had a part of their suite run.
 
     `twins` are the stable ones whose tests hold a literal that can be varied.
@@ -47,7 +48,7 @@ def funnel_of(manifest: Manifest, twins: int = 0) -> RepositoryFunnel:
     return RepositoryFunnel(
         manifest.name,
         manifest.funnel.kept,
-        len(instances),
+        sum(each.reason is not InvalidReason.INDISTINCT for each in instances),
         sum(_runs(each) for each in instances),
         sum(each.valid or each.reason in _DISTINGUISHED for each in instances),
         sum(each.valid for each in instances),

@@ -4,11 +4,11 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from harness.packages.categories import PHRASES, category_of, fault_of, lacking
+from harness.packages.categories import PHRASES, category_of, fault_of, lacking, wants_absence
 from harness.packages.causes import Invalid, cause_of, collection_fault
 from models.causes import Cause, Layer, TestCategory
 from models.manifest import ExcludedTest, InvalidReason, SampledSuite
-from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
+from models.suite import CaseStatus, Fault, SuiteEnd, SuiteReport
 from runtime.testing import NODE_RUNNER, PYTEST, file_of
 from runtime.testing.output import last_line
 
@@ -124,6 +124,8 @@ def _excluded(ids: set[str], passes: set[str], wavering: set[str], runs: StateRu
     for test in sorted(ids):
         if _is_doctest(test):
             excluded[test] = TestCategory.DOCTEST, "doctest: its id holds a line number"
+        elif "::" not in test and test in passes:
+            excluded[test] = TestCategory.SKIPPED, "a plugin's check of a whole file, and no test"
         elif test in wavering:
             excluded[test] = TestCategory.FLAKY, "flaky: passed in some runs of the commit and not in others"
         elif test not in passes:
@@ -176,12 +178,15 @@ def _no_fail_to_pass(runs: StateRuns, excluded: dict[str, Exclusion], in_touched
         return skip
     failing = sorted(i for i in in_touched if i in runs.after[0].ids(CaseStatus.FAILED, CaseStatus.ERROR))
     if failing:
-        return _gold_fails(runs.after[0].cases[failing[0]], len(failing))
+        return _gold_fails(runs, failing)
     if any(
         report.end is not SuiteEnd.COMPLETED or runs.touched & report.collection_errors.keys() for report in runs.before
     ):
         why = "the touched test files break as a whole at the parent, and hold no test that the parent did not have"
         return Invalid(InvalidReason.NO_FAIL_TO_PASS, why)
+    if not in_touched:
+        file = min(runs.touched)
+        return Invalid(InvalidReason.NO_TESTS, f"no test is collected in the touched test files, e.g. {file}")
     return Invalid(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes without the commit's production changes")
 
 
@@ -207,12 +212,17 @@ def _skips(detail: str, reason: InvalidReason) -> Invalid:
     return Invalid(reason, detail, cause_of(reason, detail, Fault(error="skipped", text=why or detail)))
 
 
-def _gold_fails(case: CaseResult, failing: int) -> Invalid:
-    """Touched tests fail on the commit: by which exception the first of them began, and in which layer."""
+def _gold_fails(runs: StateRuns, failing: list[str]) -> Invalid:
+    """Touched tests fail on the commit: by which exception the first of them began, in which layer, and whether that
+    has anything to do with the production changes."""
+    case = runs.after[0].cases[failing[0]]
     fault = fault_of(case)
     layer = Layer.FIXTURE if case.status is CaseStatus.ERROR else Layer.TEST
-    more = f" and {failing - 1} more" if failing > 1 else ""
-    detail = f"{case.id}{more} fails on the commit itself: {str(fault).removeprefix(': ') or 'no message'}"
+    more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+    without = runs.before[0].cases
+    alike = all(test in without and fault_of(without[test]) == fault_of(runs.after[0].cases[test]) for test in failing)
+    where = "on the commit itself, and alike without its production changes" if alike else "on the commit itself"
+    detail = f"{case.id}{more} fails {where}: {str(fault).removeprefix(': ') or 'no message'}"
     return Invalid(InvalidReason.GOLD_FAILS, detail, cause_of(InvalidReason.GOLD_FAILS, detail, fault, layer))
 
 
@@ -223,7 +233,7 @@ def skipped(report: SuiteReport, touched: frozenset[str]) -> list[tuple[str, str
 
 
 def _missing_module(why: str) -> bool:
-    return bool(
+    return not wants_absence(why) and bool(
         re.search(
             r"could not import|no module named|not installed|is required|requires? \w+ (package|library)",
             why,

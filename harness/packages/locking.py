@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from harness.mining.indistinct import indistinct
 from harness.packages.package import write_atomically
 from models.errors import EnvironmentFault, RepositoryError, WheelError
 from models.manifest import Commit, Environment, InvalidReason
@@ -31,7 +32,7 @@ from runtime.environments import (
     providing,
     spec_key,
 )
-from runtime.environments.eras import left_out
+from runtime.environments.eras import check_runner, left_out
 from runtime.environments.node import lock_node, needs_of
 
 _FIRST_UPLOADS = date(2005, 3, 1)
@@ -84,12 +85,14 @@ def find_environment(
     extended.
 
     Where no release before the parent's day meets the commit's requirements, later releases are considered for the
-    distributions that the commit newly or differently requires, up to its own day; then all releases up to that day.
-    The environment records this.
+    distributions that the commit newly or differently requires, up to its own day; then all releases up to that day;
+    last, a pytest that can be run here. The environment records this.
     """
     if commit.committed > _LAST_SECOND:
         why = f"{commit.sha[:12]}: {impossible_date(_FIRST_UPLOADS, commit.committed)}"
         return CommitCandidate(commit, "0", None, InvalidReason.IMPOSSIBLE_DATE, why)
+    if why := indistinct(git, commit):
+        return CommitCandidate(commit, "0", None, InvalidReason.INDISTINCT, why)
     if not any(c.kind == "production" and c.path.endswith(".py") for c in commit.changes):
         return _find_node_environment(git, commit, known, packages, cache)
     own, parent = discover_commit(git, commit.sha), discover_commit(git, commit.parent)
@@ -198,6 +201,7 @@ def _without_stand_ins(project: Project, era: Era, packages: Path, cache: Path) 
     while True:
         newest = choose_interpreter(project.requires_python, midnight(era.day), installed_interpreters())
         environment = _cached_lock(cache / "locks" / f"{spec_key(project, newest)}-{era.label}.json", project, era)
+        check_runner(environment)
         missing = left_out(project, interpreter_for(environment.abi), environment)
         if era.later_helps(missing):
             raise EnvironmentFault(f"no release before {era.day} has a wheel for {', '.join(sorted(missing))}")

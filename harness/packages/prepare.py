@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from harness.mining import Mined
+from harness.mining.indistinct import select as select
 from harness.mining.repository import describe
 from harness.packages.causes import cause_of
 from harness.packages.checks import values
@@ -29,7 +30,7 @@ from harness.packages.package import MANIFEST, TIMINGS, read_package, with_suppl
 from host.process import CommandFailed, run
 from models.causes import Cause, Layer
 from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
-from models.manifest import NODE, Commit, Environment, Instance, InvalidReason, Manifest
+from models.manifest import NODE, Environment, Instance, InvalidReason, Manifest
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
 from runtime.environments.node import archives_of, project_at, script_of
@@ -39,7 +40,7 @@ _EFFORT = GoldEffort()
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 5
+GOLD_VERSION = 6
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 
@@ -115,11 +116,6 @@ def _basename(source: str) -> str:
     name = re.sub(r"\.git$", "", parts[-1] if parts else "repository")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()[:100].lstrip("-")
     return plain if values.component(plain) is None else "repository"
-
-
-def select(mined: Mined, max_commits: int) -> list[Commit]:
-    """The newest kept commits that change production code and tests together, at most `max_commits`."""
-    return [commit for commit in mined.commits if commit.mixed][:max_commits]
 
 
 def validate_candidate(

@@ -6,8 +6,9 @@ of the commit and the path: the same commit and share give the same files, on ev
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
@@ -16,8 +17,9 @@ from models.suite import SuiteReport
 from repos.git import Git
 from repos.index.paths import is_test_path
 from repos.sources import GitSource
-from runtime.testing import PYTEST, file_of
+from runtime.testing import NODE_RUNNER, PYTEST, file_of
 
+_SCRIPT = re.compile(r"\.(?:test|spec)\.\w+$|^test\b")
 SHARES = tuple(Fraction(1, 2**power) for power in range(1, 8))
 """Shares of the files that the commit does not affect; the largest that fits the budget is taken, or none of them."""
 
@@ -52,10 +54,15 @@ def suite_files(git: Git, commit: Commit, touched: Collection[str], seen: Iterab
     return SuiteFiles(tuple(sorted(touched)), tuple(sorted(affected)), tuple(sorted(every - affected)))
 
 
-def largest_share(files: SuiteFiles, commit: str, first: SuiteReport, seconds: float) -> SampledSuite | None:
+def largest_share(
+    files: SuiteFiles, commit: str, first: SuiteReport, seconds: float, least: float = 0.0
+) -> SampledSuite | None:
     """The largest sample of which a run takes at most so many seconds, by a first run of the suite, whole or cut short;
-    None if even the affected files alone take longer."""
+    None if even the affected files alone take longer. A suite that takes more than `least` seconds is taken to need
+    twice as many."""
     cost = _costs(first)
+    every = len(files.touched) + len(files.affected) + len(files.others)
+    cost = replace(cost, unknown=max(cost.unknown, 2 * least / max(every, 1)))
     for share in (*SHARES, Fraction(0)):
         sample = files.sample(commit, share)
         if cost.of(sample.files) <= seconds:
@@ -98,5 +105,7 @@ def _place(commit: str, path: str) -> Fraction:
 
 def _is_test_module(path: str) -> bool:
     name = PurePosixPath(path).name
+    if path.endswith(NODE_RUNNER.test_suffixes):
+        return is_test_path(path) and bool(_SCRIPT.search(name))
     named = name.startswith("test") or name.removesuffix(".py").endswith("_test")
     return is_test_path(path) and path.endswith(PYTEST.test_suffixes) and named

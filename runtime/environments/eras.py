@@ -26,6 +26,23 @@ WINDOW_DAYS = 30
 requirements nearly always have the same lock, and a lock that is older than the parent cannot contain the answer."""
 REACH_DAYS = 1
 """How many days after the day of the commit's parent a lock may be dated without a warning."""
+OLDEST_RUNNER = Version("3.9")
+"""The first pytest with every option that runs need, and that can be kept from loading plugins by itself."""
+_RUNNER = (
+    "atomicwrites",
+    "attrs",
+    "funcsigs",
+    "more-itertools",
+    "pathlib2",
+    "pluggy",
+    "py",
+    "pytest",
+    "setuptools",
+    "six",
+)
+_RUNNER_DAY = date(2018, 11, 12)
+"""pytest and what it needs, and a day whose releases of them run suites of every earlier day: pytest 3.10 collects
+`yield` tests, and reads the section `[pytest]` of setup.cfg."""
 _LONGEST_REASON = 300
 _LAST_DAY = date.max - timedelta(days=1)
 
@@ -72,12 +89,29 @@ class Era:
 
 
 def eras_of(day: date, own_day: date, changed: frozenset[str]) -> list[Era]:
-    """The eras of a commit of `own_day` whose parent was made on `day`, the narrowest first."""
+    """The eras of a commit of `own_day` whose parent was made on `day`, the narrowest first.
+
+    The last one is for commits from before the first pytest that can be run here: it has a later one. The runner is a
+    tool and holds no answer, unless it is what the commit changes: then it is no requirement.
+    """
     end = min(own_day, _LAST_DAY) + timedelta(days=1)
     eras = [Era(day, day, changed=changed)]
     if changed:
         eras.append(Era(day, day, dict.fromkeys(sorted(changed), end), changed))
-    return [*eras, Era(day, end, changed=changed)]
+    eras.append(Era(day, end, changed=changed))
+    if end < _RUNNER_DAY:
+        eras.append(Era(day, end, dict.fromkeys(_RUNNER, _RUNNER_DAY), changed))
+    return eras
+
+
+def check_runner(environment: Environment) -> None:
+    """Check that the pytest of an environment can be run here. Raises EnvironmentFault if it is too old."""
+    found = [version for name, version in locked(environment.lock) if name == "pytest" and version < OLDEST_RUNNER]
+    if found:
+        raise EnvironmentFault(
+            f"pytest {found[0]} is the newest that the requirements and the day allow, and {OLDEST_RUNNER} the first "
+            "that can be run here"
+        )
 
 
 def lock_for_era(

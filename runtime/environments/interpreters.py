@@ -27,6 +27,7 @@ _RELEASED = {
     (3, 14): date(2025, 10, 7),
     (3, 15): date(2026, 10, 1),
 }
+OLDEST_PYTHON = "3.8"
 _PROBE = """
 import json, os, sys, sysconfig
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -99,13 +100,20 @@ def choose_interpreter(requires_python: str, moment: datetime, installed: Sequen
         )
     newest_first = sorted(fitting, key=lambda i: Version(i.full), reverse=True)
     day = moment.astimezone(UTC).date()
-    released = [i for i in newest_first if _released(i) <= day]
-    return released[0] if released else newest_first[-1]
+    out = [i for i in newest_first if released(i.version, day)]
+    return out[0] if out else newest_first[-1]
 
 
-def _released(interpreter: Interpreter) -> date:
-    major, minor = map(int, interpreter.version.split("."))
-    return _RELEASED.get((major, minor), date.max)
+def released(version: str, day: date) -> bool:
+    """Whether a minor version ("3.12") was out on a day."""
+    major, minor = map(int, version.split("."))
+    return _RELEASED.get((major, minor), date.max) <= day
+
+
+def newest_of(day: date) -> str:
+    """The newest minor version that was out on a day; "" if none that can be used here was."""
+    out = [version for version, first in _RELEASED.items() if first <= day]
+    return "{}.{}".format(*max(out)) if out else ""
 
 
 def interpreter_for(abi: str) -> Interpreter:

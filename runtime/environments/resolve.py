@@ -20,11 +20,13 @@ from runtime.environments.discovery import Project
 from runtime.environments.interpreters import Interpreter
 
 _KEY_SCHEMA = 1
-_SPEC_SCHEMA = 3
+_SPEC_SCHEMA = 4
 """Raised whenever the same requirements would be locked otherwise; cached locks of older schemas are not used."""
 _NEVER = "python_version < '0'"
 _SETUPTOOLS, _WITHOUT_SETUPTOOLS = "setuptools", Version("3.12")
 """The first Python for which `venv` and virtualenv leave setuptools out: before it, what needs it does not say so."""
+_UPLOADED_AGAIN = {"atomicwrites": date(2022, 7, 10)}
+"""Distributions whose releases were deleted and uploaded again, and the day after that: earlier dates say nothing."""
 Later = Mapping[str, date]
 """Distributions (normalised names) with a later cutoff than all others, each with its date."""
 
@@ -107,8 +109,9 @@ class _Releases:
     def options(self) -> list[str]:
         """The resolver's options."""
         found = ["--exclude-newer", _midnight(self.cutoff)]
-        for name in sorted(self.later):
-            found += ["--exclude-newer-package", f"{name}={_midnight(self.later[name])}"]
+        for name, day in sorted({**self.later, **_UPLOADED_AGAIN}.items()):
+            if day > self.cutoff:
+                found += ["--exclude-newer-package", f"{name}={_midnight(day)}"]
         return [*found, "--index-url", self.index_url] if self.index_url else found
 
 

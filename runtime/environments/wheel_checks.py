@@ -37,6 +37,7 @@ _METADATA_BYTES = 16 << 20
 _BUILT_BYTES = 512 << 20
 _RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
 _HASHES = ("sha256", "sha384", "sha512")
+_HEX = re.compile("[0-9a-f]+")
 
 
 def sha256(path: Path) -> str:
@@ -194,7 +195,7 @@ def _check_record(
     for row in csv.reader(content(wheel, stream, infos[record], _RECORD_BYTES).decode().splitlines()):
         if len(row) != 3 or row[0] in rows:
             raise WheelError(f"{wheel} has a malformed line in RECORD: {','.join(row)[:80]!a}")
-        rows[row[0]] = (row[1], row[2])
+        rows[row[0]] = (_in_base64(row[1]), row[2])
     unsigned = {record, *(f"{record}.{suffix}" for suffix in ("jws", "p7s"))}
     if different := (infos.keys() - unsigned) ^ (rows.keys() - unsigned):
         raise WheelError(f"{wheel} and its RECORD disagree about {min(different)[:80]!a}")
@@ -206,6 +207,14 @@ def _check_record(
     return {name: rows[name][0].rstrip("=") for name in signed} | {
         name: f"{wheel}:{name}" for name in unsigned & infos.keys()
     }
+
+
+def _in_base64(hashed: str) -> str:
+    """A row's hash as the specification spells it; early releases of uv_build wrote hexadecimal digits."""
+    algorithm, _, value = hashed.partition("=")
+    if algorithm not in _HASHES or len(value) != 2 * hashlib.new(algorithm).digest_size or not _HEX.fullmatch(value):
+        return hashed
+    return f"{algorithm}={base64.urlsafe_b64encode(bytes.fromhex(value)).decode()}"
 
 
 def _check_row(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo, hashed: str, size: str) -> None:

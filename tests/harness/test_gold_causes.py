@@ -1,14 +1,28 @@
 """Which categories and causes failures have, without running anything."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.packages.categories import category_of
 from harness.packages.causes import Invalid, cause_of, ended, not_collected
 from harness.packages.funnel import causes_of, excluded_of, funnel_of, lacking_of, layers_of
+from harness.packages.gold_decision import GoldVerdict
+from harness.packages.left_out import naming_left_out, naming_python
 from harness.packages.locking import impossible_date
 from models.causes import Cause, Layer, TestCategory
-from models.manifest import ExcludedTest, Instance, InvalidReason, Manifest, MiningFunnel, SampledSuite
+from models.manifest import (
+    Commit,
+    Environment,
+    ExcludedTest,
+    Instance,
+    InvalidReason,
+    Manifest,
+    MiningFunnel,
+    SampledSuite,
+)
 from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
+from repos.git import Git
 from runtime.environments.dating import day_of
 
 
@@ -70,6 +84,11 @@ def test_what_a_test_lacks_is_told_from_what_is_broken(failed: CaseResult, categ
     ("message", "category"),
     [
         ("could not import 'trio'", TestCategory.MISSING_MODULE),
+        ("Skipped: Pyramid not installed", TestCategory.MISSING_MODULE),
+        ("Requires cryptography library not installed", TestCategory.SKIPPED),
+        ("requires x: x is not installed", TestCategory.MISSING_MODULE),
+        ("the program is not installed", TestCategory.SKIPPED),
+        ("program is not installed", TestCategory.MISSING_PROGRAM),
         ("requires a display", TestCategory.MISSING_DISPLAY),
         ("requires network", TestCategory.MISSING_NETWORK),
         ("Windows only", TestCategory.SKIPPED),
@@ -194,3 +213,36 @@ def test_the_funnel_counts_how_far_commits_came_and_causes_come_by_layer() -> No
     ]  # fmt: skip
     assert excluded_of([manifest]) == {"broken": 1, "missing-network": 1, "unknown": 1}
     assert lacking_of([manifest]) == {"missing-network": 1}
+
+
+@pytest.mark.parametrize(
+    ("day", "remedy"), [("2018-10-26", "before 3.8"), ("2020-03-01", "uv python install 3.8"), ("2022-11-01", "")]
+)
+def test_a_python_younger_than_the_commit_is_named_where_nothing_else_is(day: str, remedy: str) -> None:
+    cause = Cause(layer=Layer.COLLECTION, error="AttributeError", text="module 'time' has no attribute 'clock'")
+    verdict = GoldVerdict(reason=InvalidReason.COLLECTION_ERROR, cause=cause)
+    version, abi = ("3.8", "cp38") if day < "2019" else ("3.11", "cp311")
+    environment = Environment(key="k", python=version, abi=abi, requires=(), cutoff=day, lock="", wheels=())
+    found = naming_python(verdict, environment).cause
+    assert found is not None
+    assert remedy in found.remedy
+    assert bool(remedy) == bool(found.remedy)
+
+
+@pytest.mark.parametrize(("message", "named"), [("Handle what Python 3.14 has", True), ("Drop Python 3.9", False)])
+def test_a_newer_python_that_the_message_names_is_the_remedy(message: str, named: bool) -> None:
+    cause = cause_of(InvalidReason.NO_FAIL_TO_PASS, "every touched test passes")
+    verdict = GoldVerdict(reason=InvalidReason.NO_FAIL_TO_PASS, cause=cause)
+    environment = Environment(key="k", python="3.13", abi="cp313", requires=(), cutoff="2026-05-26", lock="", wheels=())
+    found = naming_python(verdict, environment, message).cause
+    assert found is not None
+    assert ("uv python install 3.14" in found.remedy) == named
+
+
+def test_an_environment_of_node_has_no_python_to_blame(tmp_path: Path) -> None:
+    cause = cause_of(InvalidReason.GOLD_FAILS, "a test fails")
+    verdict = GoldVerdict(reason=InvalidReason.GOLD_FAILS, cause=cause)
+    environment = Environment(key="k", python="", abi="node22", requires=(), cutoff="2026-05-26", lock="", wheels=())
+    commit = Commit(sha="a", parent="b", subject="", message="Python 3.14", author_date="", committed=0, changes=(),
+                    planning_types=())  # fmt: skip
+    assert naming_left_out(verdict, Git(tmp_path), commit, environment) == verdict

@@ -40,6 +40,29 @@ def test_tests_that_pass_without_the_commit_make_it_invalid() -> None:
     assert verdict(before=report({OLD: PASS, NEW: PASS})).reason is InvalidReason.NO_FAIL_TO_PASS
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_failure_at_the_commit_says_whether_it_is_there_without_the_commit_too(alike: bool) -> None:
+    after = report({OLD: FAIL, ELSEWHERE: PASS}, "AssertionError: 1")
+    before = report({OLD: FAIL}, "AssertionError: 1" if alike else "AssertionError: 2")
+    found = verdict(before=before, after=(after, after, after))
+    assert found.reason is InvalidReason.GOLD_FAILS
+    assert ("without its production changes" in found.detail) == alike
+
+
+def test_a_plugins_check_of_a_whole_file_is_no_test() -> None:
+    whole = report({OLD: PASS, NEW: PASS, "docs/conf.py": PASS})
+    found = verdict(report({OLD: PASS, "docs/conf.py": PASS}), after=(whole, whole, whole))
+    assert (found.fail_to_pass, found.pass_to_pass) == ((NEW,), (OLD,))
+    assert [test.id for test in found.excluded] == ["docs/conf.py"]
+
+
+def test_touched_files_without_any_test_are_told_from_tests_that_pass() -> None:
+    elsewhere = report({ELSEWHERE: PASS})
+    found = verdict(elsewhere, elsewhere, (elsewhere, elsewhere, elsewhere))
+    assert found.reason is InvalidReason.NO_TESTS
+    assert "tests/test_a.py" in found.detail
+
+
 def test_a_module_that_does_not_import_counts_only_its_new_tests() -> None:
     broken = report({}, collection_errors={"tests/test_a.py": "ImportError: no name new"})
     found = verdict(before=broken)

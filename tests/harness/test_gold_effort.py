@@ -88,6 +88,10 @@ def test_the_largest_share_that_fits_is_taken() -> None:
     guessed = largest_share(files, "c" * 40, cut, 150)
     assert guessed is not None
     assert guessed.share == "1/2", "files that were not reached cost what the others do"
+    alone = timed(dict.fromkeys(TOUCHED, 1.0), end=SuiteEnd.TIMEOUT)
+    slow = largest_share(files, "c" * 40, alone, 150, least=200)
+    assert slow is not None
+    assert Fraction(slow.share) < Fraction(1, 2), "the whole is known to take more than 200 s"
 
 
 @pytest.mark.slow

@@ -34,6 +34,14 @@ def test_the_runner_of_the_scripts(
     assert (call.framework, call.words.options, call.words.rest) == (framework, options, rest)
 
 
+def test_types_are_not_checked_by_vitest_nor_by_the_projects_of_its_workspace() -> None:
+    call = Call.of(("vitest",))
+    command = call.command("node", "vitest.mjs", 4, ["a.test.ts"], "report.json", "/ours.mjs")
+    assert "--typecheck.enabled=false" in command
+    assert command.index("--reporter=/ours.mjs") > command.index("--reporter=json")
+    assert "--reporter=/ours.mjs" not in call.command("node", "vitest.mjs", 0, None, "report.json", "/ours.mjs")
+
+
 def test_variables_and_options_of_node_are_kept() -> None:
     script = found(test="cross-env NODE_ENV=test PATH=/evil node --no-warnings node_modules/.bin/jest")
     assert script is not None

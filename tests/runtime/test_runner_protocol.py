@@ -69,6 +69,7 @@ def test_ids_are_taken_apart_in_one_way() -> None:
         ("tests/test_a.py::tests.test_a.helper", True),
         ("src/pkg/a.py::pkg.a.f", True),
         ("README.md::README.md", True),
+        ("src/pkg/a.py::line:185,column:1", True),
     ],
 )
 def test_doctests_are_told_from_tests_of_modules(test: str, expected: bool) -> None:

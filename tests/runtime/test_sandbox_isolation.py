@@ -98,6 +98,17 @@ def test_the_work_directory_is_writable_and_current(sandbox, sh, tmp_path):
     assert (tmp_path / "file").read_text() == "text\n"
 
 
+def test_the_time_zone_is_utc_by_its_file_as_well(py):
+    script = """
+import time, zoneinfo
+with open("/etc/localtime", "rb") as file:
+    zone = zoneinfo.ZoneInfo.from_file(file)
+import datetime
+print(time.tzname, zone.tzname(datetime.datetime(2026, 7, 1)), zone.utcoffset(datetime.datetime(2026, 7, 1)))
+"""
+    assert py(script).output.strip() == "('UTC', 'UTC') UTC 0:00:00"
+
+
 def test_exit_codes_and_signals_are_told_apart(sh):
     assert (sh("exit 7").ending, sh("exit 7").exit_code) == (ProcessEnd.EXITED, 7)
     assert (sh("kill -SEGV $$").ending, sh("kill -SEGV $$").exit_code) == (ProcessEnd.SIGNALLED, 128 + 11)

@@ -1,5 +1,6 @@
 """Wheels that two installers could read differently are refused; `make_wheel` writes the honest ones."""
 
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -146,6 +147,19 @@ def test_symlinks_are_refused(tmp_path: Path) -> None:
 )
 def test_contents_that_differ_from_record_are_refused(tmp_path: Path, record: str, why: str) -> None:
     refused(make_wheel(tmp_path, "a", "1.0", {"a.py": "x"}, record=record), why)
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["honest", "changed"])
+def test_hashes_in_hexadecimal_digits_count_as_the_others(tmp_path: Path, changed: bool) -> None:
+    with zipfile.ZipFile(make_wheel(tmp_path / "plain", "a", "1.0", {"a.py": "x"})) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist() if not name.endswith("RECORD")}
+    rows = [f"{name},sha256={hashlib.sha256(data).hexdigest()},{len(data)}\n" for name, data in contents.items()]
+    record = "".join([*rows, "a-1.0.dist-info/RECORD,,\n"])
+    wheel = make_wheel(tmp_path, "a", "1.0", {"a.py": "y" if changed else "x"}, record=record)
+    if changed:
+        refused(wheel, "another")
+    else:
+        check_wheel(wheel, digest(wheel))
 
 
 def test_unpacking_puts_purelib_data_at_the_root(tmp_path: Path) -> None:

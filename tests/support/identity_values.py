@@ -7,7 +7,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "templates": "9c849deb0237105b",
         "attribution": 1,
         "fit": "0.1.0+2fef4e8d705f",
-        "gold": 5,
+        "gold": 6,
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
         "judge": 3,
         "manifest": 1,
@@ -157,7 +157,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "keys_of_runs": {
         "verdict": "42478f15ec0443019398a1b51dc9129f",
-        "gold verdict": "c2ddd3cfaaa8125767edf485caf9213cfffa0bbbf7b9a3d59aa2fd3aa5997b54",
+        "gold verdict": "18f577a088f1b5cc822ed600971fb30cdd8758f403b4fd131cb1bcb1c9ea9072",
         "twins": "ff6bff28dabba19bdd26f6088e044278",
         "quality": "eed8fafd58a98e461f19e4c5414b193e",
         "quality conditions": "ae9441fc8d96233e00efe17afa119c83",
@@ -168,7 +168,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "order": "12eea1daed8c3b35b2797628b9beaad7",
     },
     "environments": {
-        "spec": "183bf7832032d2cd7188",
+        "spec": "817c1d630d5f60f179b0",
         "key": "aa88b3ad5d6df29c1ea6",
         "content": "c1b3de83ed9c4c546a61da906ab64928",
         "identity": "c1b3de83ed9c4c546a61da906ab64928",

@@ -95,16 +95,20 @@ class Call:
         number = str(version).partition(".")[0]
         return int(number) if number.isdigit() else 0
 
-    def command(self, node: str, entry: str, major: int, files: Sequence[str] | None, report: str) -> list[str]:
+    def command(
+        self, node: str, entry: str, major: int, files: Sequence[str] | None, report: str, untyped: str = ""
+    ) -> list[str]:
         """The command that runs some files (paths from its folder), or all, and writes the report.
 
-        Types are not checked as tests are: that takes minutes, and says nothing about behaviour.
+        Types are not checked as tests are: that takes minutes, and says nothing about behaviour. `untyped` is a
+        reporter of vitest that sees to it in projects of a workspace.
         """
         start = [node, *self.node_options, entry]
         options = list(self.words.options)
         if self.framework == VITEST:
             ours = ["--reporter=json", f"--outputFile={report}", "--passWithNoTests"]
             ours += ["--coverage.enabled=false", "--typecheck.enabled=false"] if major >= 1 else ["--no-coverage"]
+            ours += [f"--reporter={untyped}"] if untyped and major >= 1 else []
             return [*start, "run", *options, *ours, *(self.words.rest if files is None else files)]
         if self.framework == JEST:
             ours = ["--json", f"--outputFile={report}", "--coverage=false", "--ci", "--passWithNoTests", "--forceExit",

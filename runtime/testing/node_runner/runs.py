@@ -18,10 +18,11 @@ from runtime.sandbox.base import DEFAULT_LIMITS, base_environment
 from runtime.testing.base import Plugin, Selection, SuiteSetup
 from runtime.testing.node_runner.calls import WORKERS, Call
 from runtime.testing.node_runner.reports import BadReport, Outcomes, merged, read_jest, read_mocha, read_node
-from runtime.testing.node_runner.scripts import MOCHA, NODE_TEST
+from runtime.testing.node_runner.scripts import MOCHA, NODE_TEST, VITEST
 from runtime.testing.pytest_runner.records import read_left
 
 _DRIVER = Path(__file__).with_name("_each_file.mjs")
+_UNTYPED = Path(__file__).with_name("_untyped.mjs")
 _ENDS = {ProcessEnd.TIMEOUT: SuiteEnd.TIMEOUT, ProcessEnd.OUTPUT_LIMIT: SuiteEnd.OUTPUT_LIMIT}
 _HEAD = 2000  # characters of an error
 _IN_FOLDER = 'cd "$1" && shift && exec "$@"'
@@ -107,11 +108,15 @@ class _Runs:
             why = f"{self.call.framework} is not among the packages of the environment"
             return SuiteReport(end=SuiteEnd.USAGE, exit_code=None, seconds=0.0, output=why)
         with throwaway("cra-node-") as root:
-            results = _mount(root, "results")
+            results, driver = _mount(root, "results"), _mount(root, "driver")
             inside = self.sandbox.path_of(results) / "report.json"
             major = self.call.major(self.workdir, self.setup.folder, entry)
-            command = self.call.command(str(self.setup.python), entry, major, files, str(inside))
-            done = self._sandboxed(command, [results])
+            untyped = ""
+            if self.call.framework == VITEST and self._asks_for_types():
+                (driver.source / _UNTYPED.name).write_bytes(_UNTYPED.read_bytes())
+                untyped = str(self.sandbox.path_of(driver) / _UNTYPED.name)
+            command = self.call.command(str(self.setup.python), entry, major, files, str(inside), untyped)
+            done = self._sandboxed(command, [results, driver])
             read = read_mocha if self.call.framework == MOCHA else read_jest
             content, outcomes, note = read_left(results.source / "report.json"), None, ""
             if content is not None:
@@ -120,6 +125,12 @@ class _Runs:
                 except BadReport as error:
                     note = str(error)
         return _report(done, outcomes, command, note)
+
+    def _asks_for_types(self) -> bool:
+        """Whether a configuration of vitest may have types checked."""
+        named = (path for path in self._paths() if PurePosixPath(path).name.startswith(("vite.", "vitest.")))
+        folder = self.workdir / self.setup.folder
+        return any(b"typecheck" in (folder / path).read_bytes() for path in named)
 
     def _run_each(self, files: list[str]) -> SuiteReport:
         """Run `node --test` over each file by itself."""

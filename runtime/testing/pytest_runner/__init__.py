@@ -18,6 +18,7 @@ from runtime.testing.pytest_runner.runs import UNKNOWN, refused_options, run_sui
 
 __all__ = ["PytestRunner", "run_measured", "run_observed", "run_suite"]
 
+_PLACE = re.compile(r"line:\d+,column:\d+")  # of an example, by Sybil
 _ASSERTION = re.compile(r"\s*(?:[\w.]*AssertionError\b|assert\b|Failed:|[\w.]*Failed: )")
 _IMPORT = re.compile(r"\s*(?:ImportError|ModuleNotFoundError)\b")
 
@@ -44,9 +45,11 @@ class PytestRunner:
         return report.output.startswith(UNKNOWN)
 
     def is_doctest(self, test: str) -> bool:
-        """Whether the file is no module, or the name is the dotted one of an object, or that of a module itself."""
+        """Whether the file is no module, or the name is a place in it, the dotted name of an object, or its own."""
         file, _, name = test.partition("::")
         if not file.endswith(self.test_suffixes):
+            return True
+        if _PLACE.fullmatch(name):
             return True
         name = without_parameters(name)
         module = PurePosixPath(file).stem
