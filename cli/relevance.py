@@ -17,7 +17,7 @@ from repos.index import IndexCache
 
 FOLDER = "relevance"
 """Folder in cache_dir with the features of questions."""
-app = typer.Typer(help="The classifier that says what files are to a task, without a model.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 _Questions = Annotated[int, typer.Option("--questions", help="Latest commits per repository.", min=1)]
 _Repositories = Annotated[list[Path], typer.Argument(metavar="REPOSITORY...", help="Git repositories.")]
 
