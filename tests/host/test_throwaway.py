@@ -28,13 +28,17 @@ def nest(root: Path, depth: int, name: str = "d") -> None:
 
 
 def wait_for_reapers(place: Path) -> None:
-    """Wait for whoever empties the trash of a place, by taking its lock."""
+    """Wait for the process that empties the trash of a place, by taking its lock."""
     for trash in place.glob(".cra-trash-*"):
         reaper.reap(str(trash))
-        with (
-            os.fdopen(os.open(trash, os.O_RDONLY), "rb", closefd=False) if trash.exists() else open(os.devnull) as held
-        ):
-            fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            folder = os.open(trash, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        finally:
+            os.close(folder)
         reaper.reap(str(trash))
 
 
