@@ -280,11 +280,13 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         Recipe,
         "method rank modules dropout learning_rate warmup weight_decay max_gradient beta optimizer precision "
         "quantisation gradient_checkpointing packing epochs patience batch_size micro_batch max_tokens max_steps "
-        "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed",
+        "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed forced_weight class_balance class_beta "
+        "class_cap early_stopping answer_logits dpo_loss rpo_alpha margin_weights max_too_long",
     ),
     (
         Fit,
-        "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides",
+        "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides "
+        "too_long_by_stage margins",
     ),
     (
         TrainingNeed,

@@ -60,7 +60,8 @@ def study(out: Path, parts: StudyRepositories, slow: tuple[Counting, ...] = ()) 
 def test_a_study_measures_on_held_out_repositories_only(tmp_path: Path, parts: StudyRepositories) -> None:
     report = study(tmp_path, parts).run()
     assert {name for each in report.contenders for name in each.by_repository} == {"elk", "fox"}
-    assert {each.name for each in report.contenders} == {"ranking", "first is relevant", "logistic", "logistic, tuned"}
+    names = {"ranking", "first is relevant", "logistic", "logistic, tuned", "relevance"}
+    assert {each.name for each in report.contenders} == names
     assert all(0 <= value <= 1 for each in report.contenders for value in each.means.values())
     assert {(each.seed, each.rows >= 10) for each in report.curve} == {(0, True), (1, True)}
     assert any("10000" in note for note in report.notes)
