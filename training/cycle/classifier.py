@@ -91,8 +91,12 @@ def gated_by_classifier(
     rules: Rules,
 ) -> GateReport:
     """The report after the contest with a classifier; as it is for a target without classes, without a classifier, or
-    where evidence about items alone may promote, which a contest over repositories cannot give."""
+    where evidence about items alone may promote, which a contest over repositories cannot give. Where the classifier
+    cannot judge the items, because the packages that they were made of are not here, the reason says so."""
     if classifier is None or not contested(report.target) or rules.item_level:
         return report
-    judged = {item.id: classifier.judge(item) for item in evaluation_set.items}
+    try:
+        judged = {item.id: classifier.judge(item) for item in evaluation_set.items}
+    except EvaluationError as error:
+        return report.model_copy(update={"reason": f"{report.reason}; not compared with {classifier.name}: {error}"})
     return require_contest(report, contest(challenger, classifier.name, judged, rules))
