@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(base: Path) -> LocalAnswerer:
-    return LocalAnswerer(base, "tiny")
+    return LocalAnswerer(base, "tiny", thinking=False)
 
 
 def make_adapter(base: Path, out: Path, name: str = "tiny", rank: int = 4) -> Path:
@@ -59,14 +59,16 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_adapter(base, tmp_path_factory.mktemp("adapters") / "one")
 
 
-def by_hand(base: Path, adapter: Path | None, messages: tuple[Message, ...], most: int) -> str:
+def by_hand(
+    base: Path, adapter: Path | None, messages: tuple[Message, ...], most: int, thinking: bool | None = False
+) -> str:
     """Greedy decoding, the plainest way: the whole text through the model for every token."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     from training.bases.chat_format import ChatFormat
 
-    chat = ChatFormat.load(base)
+    chat = ChatFormat.load(base, thinking)
     model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32)
     if adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter))
@@ -94,7 +96,7 @@ def test_a_base_answers_greedily_as_decoding_by_hand_does(
 def test_an_adapter_changes_the_answer_as_decoding_by_hand_does(
     base: Path, plain: LocalAnswerer, adapter: Path
 ) -> None:
-    tuned = LocalAnswerer(base, "tiny", adapter)
+    tuned = LocalAnswerer(base, "tiny", adapter, thinking=False)
     answer = tuned.answer(ASKED, 12, 0, 0.0)
     assert answer == by_hand(base, adapter, ASKED, 12)
     assert answer != plain.answer(ASKED, 12, 0, 0.0)
@@ -129,7 +131,7 @@ def test_a_trace_that_the_prompt_opened_is_no_part_of_the_answer(plain: LocalAns
 def test_a_base_that_is_told_to_think_has_room_for_it_beside_the_answer(base: Path, plain: LocalAnswerer) -> None:
     thinking = LocalAnswerer(base, "tiny", thinking=True)
     thinking._window = thinking.count(ASKED) + 6 + 10
-    assert thinking.answer(ASKED, 6, 0, 0.0) == by_hand(base, None, ASKED, 16)
+    assert thinking.answer(ASKED, 6, 0, 0.0) == by_hand(base, None, ASKED, 16, thinking=True)
     assert plain.answer(ASKED, 6, 0, 0.0) == by_hand(base, None, ASKED, 6)
 
 

@@ -136,7 +136,7 @@ def test_both_answers_of_a_preference_follow_the_same_prompt(base: Path, tmp_pat
 
 def test_too_long_rows_are_left_out_and_counted(qwen3: Path, tmp_path: Path) -> None:
     chat = ChatFormat.load(qwen3)
-    dataset = write_dataset(tmp_path / "d", rows=12)
+    dataset = write_dataset(tmp_path / "d", rows=12, answer="file {0}, since {1:b}")  # one to four digits
     whole = supervised_rows(dataset, chat, a_recipe()).train
     limit = sorted(len(row.ids) for row in whole)[5]
     rows = supervised_rows(dataset, chat, a_recipe(max_tokens=limit))
