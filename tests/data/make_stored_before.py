@@ -47,8 +47,8 @@ def run_campaign() -> None:
 
 def learn() -> None:
     """Datasets of runs on record, a frozen set, and an adapter of a tiny base that is trained, measured, promoted."""
-    from pairs_material import Repository, World, varied_gold_runs
-    from tiny import make_tiny_base
+    from tests.support.pairs_material import Repository, World, varied_gold_runs
+    from tests.support.tiny import make_tiny_base
 
     from evals.sets import build_set, freeze
     from flows.train import TrainOrder, train
@@ -116,7 +116,7 @@ if __name__ == "__main__":
     os.environ |= {name: str(value) for name, value in SETTINGS.items()}
     (ROOT / "corpus").mkdir(parents=True)
     os.chdir(ROOT)  # no cra.toml of a checkout counts
-    sys.path[:0] = [str(TESTS.parent), str(TESTS / "training")]
+    sys.path.insert(0, str(TESTS.parent))
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
