@@ -47,12 +47,11 @@ def run_campaign() -> None:
 
 def learn() -> None:
     """Datasets of runs on record, a frozen set, and an adapter of a tiny base that is trained, measured, promoted."""
-    from tests.support.pairs_material import Repository, World, varied_gold_runs
-    from tests.support.tiny import make_tiny_base
-
     from evals.sets import build_set, freeze
     from flows.train import TrainOrder, train
     from models.training import TrainingTarget
+    from tests.support.pairs_material import Repository, World, varied_gold_runs
+    from tests.support.tiny import make_tiny_base
     from training.adapters.registry import Registry
     from training.bases.bases import add_base
     from training.data.curation import curate
