@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from repos.index.paths import is_test_path
 from runtime.environments.discovery import Project
 from runtime.environments.metadata import generated_files, own_metadata, valid_entry_points
+from runtime.environments.provided import declares_namespace
 
 _NOT_PACKAGED = re.compile(
     r"(?:docs?|\.github|\.circleci|changelog\.d|changelogs?|news|newsfragments|examples?|bench|benchmarks)"
@@ -265,8 +266,17 @@ def _roots(packaged: Mapping[str, bytes], tree: Mapping[str, bytes], hints: Sequ
 
 
 def _modules(packaged: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Dotted names of the outermost packages with an `__init__` module, and of modules beside or above them."""
-    stems = {path: PurePosixPath(path).name.split(".")[0] for path in packaged if path.endswith((".py", ".so"))}
+    """Dotted names of the outermost packages with an `__init__` module, and of modules beside or above them.
+
+    A package whose `__init__` declares a namespace is shared with other distributions: what is below it counts.
+    """
+    shared = {
+        path
+        for path, content in packaged.items()
+        if path.endswith("/__init__.py") and declares_namespace(content.decode(errors="replace"))
+    }
+    found_in = [path for path in packaged if path.endswith((".py", ".so")) and path not in shared]
+    stems = {path: PurePosixPath(path).name.split(".")[0] for path in found_in}
     packages = {path.rpartition("/")[0] for path, stem in stems.items() if stem == "__init__"}
     found: set[str] = set()
     for path, stem in stems.items():
