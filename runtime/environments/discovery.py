@@ -118,7 +118,7 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         ),
         generated=generated_paths(findings.version_files, set(tree.paths)),
         aliases=aliases,
-        modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
+        modules=layout.provided_modules(tree, roots, names),
         build_requires=_spelled(_parsed(findings.build), own),
     )
 

@@ -65,9 +65,18 @@ def installation_from_sources(project: Project, version: str) -> Installation:
         additions={path: (text.encode(), False) for path, text in generated.items()},
         site=own_metadata(project, version),
         scripts=commands("\n".join(["[console_scripts]", *points])),
-        modules=project.import_names,
+        modules=_below_namespaces(project),
         inputs={},
     )
+
+
+def _below_namespaces(project: Project) -> tuple[str, ...]:
+    """The import names; in place of a namespace that other distributions may share, what the project has below it."""
+    found: set[str] = set()
+    for name in project.import_names:
+        below = {each for each in project.modules if each.startswith(f"{name}.")}
+        found |= below if below and name not in project.modules else {name}
+    return tuple(sorted(found))
 
 
 def packaging_key(tree: Mapping[str, bytes]) -> str:
