@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from packaging.utils import canonicalize_name
 
 from runtime.environments.findings import Findings
-from runtime.environments.provided import OTHER_FOLDERS, modules_of
+from runtime.environments.provided import OTHER_FOLDERS, declares_namespace, modules_of
 from runtime.environments.tree import PathTree, is_test
 
 _NOT_MODULES = {
@@ -122,9 +122,9 @@ def _own(path: str) -> bool:
 
 
 def _outermost_package(path: str, files: Mapping[str, str]) -> str:
-    """The folder of the outermost package around a file; "" if there is none."""
-    folders = [str(parent) for parent in PurePosixPath(path).parents]
-    inside = [folder for folder in folders if f"{folder}/__init__.py" in files]
+    """The folder of the outermost package around a file, below those that declare a namespace; "" if there is none."""
+    inits = [(str(parent), f"{parent}/__init__.py") for parent in PurePosixPath(path).parents]
+    inside = [folder for folder, init in inits if init in files and not declares_namespace(files[init])]
     return inside[-1] if inside else ""
 
 

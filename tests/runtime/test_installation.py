@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repos.trees import overlay
-from runtime.environments import Installation, KeptInstallations, installation_of, scripts_of
+from runtime.environments import Installation, KeptInstallations, discover, installation_of, scripts_of
+from runtime.environments.installation import installation_from_sources
 
 INFO = "little-1.0.dist-info"
 METADATA = {f"{INFO}/METADATA": b"Metadata-Version: 2.1\nName: little\nVersion: 1.0\n"}
@@ -52,6 +53,20 @@ def test_namespaces_are_named_by_their_outermost_packages() -> None:
     tree = {"src/wide/one/__init__.py": b"1\n", "src/wide/two.py": b"2\n", "src/wide/deep/er/__init__.py": b"3\n"}
     wheel = {path.removeprefix("src/"): content for path, content in tree.items()}
     assert installation_of({**METADATA, **wheel}, tree).modules == ("wide.deep.er", "wide.one", "wide.two")
+
+
+def test_a_package_that_declares_a_namespace_is_shared() -> None:
+    declared = b"__import__('pkg_resources').declare_namespace(__name__)\n"
+    tree = {
+        "setup.py": b"from setuptools import setup\nsetup(name='wide.one', packages=['wide', 'wide.one'])\n",
+        "wide/__init__.py": declared,
+        "wide/one/__init__.py": b"1\n",
+        "wide/two.py": b"2\n",
+    }
+    wheel = {path: content for path, content in tree.items() if path != "setup.py"}
+    project = discover(tree.get, list(tree), with_requirements=False)
+    assert installation_of({**METADATA, **wheel}, tree).modules == ("wide.one", "wide.two")
+    assert installation_from_sources(project, "1.0").modules == ("wide.one", "wide.two")
 
 
 def test_tests_and_files_beside_the_packages_are_not_written_into_the_tree() -> None:
