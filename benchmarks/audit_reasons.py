@@ -112,8 +112,7 @@ def main() -> int:
             print(
                 f"{found.repository} {found.commit} {found.reason}: {'agrees' if found.agrees else 'LOOK'}; "
                 f"passing {found.at_commit}, before {found.before}, only at the commit {found.commit_only}. "
-                f"{found.detail[:160]}"
-                + (f" | really {' '.join(found.fault.split())[:200]}" if found.fault else ""),
+                f"{found.detail[:160]}" + (f" | really {' '.join(found.fault.split())[:200]}" if found.fault else ""),
                 flush=True,
             )
             if options.json:
