@@ -40,9 +40,9 @@ class Installation:
     holds files of a further folder on the import path: metadata, and modules that no source is equal to. `scripts` are
     the commands' names with their entry points (`module:function`), or the texts of files that are scripts themselves.
 
-    `modules` are the dotted names of the outermost packages and modules, `namespaces` those of packages that the wheel
-    shares with other distributions by start-up code (`-nspkg.pth`), each with its folder in the tree. `inputs` are the
-    SHA-256 of those Python files of the tree, by path, that may change what a build gives. `of_commit` says that it
+    `modules` are the dotted names of the outermost packages and modules, `namespaces` those of packages that are shared
+    with other distributions by start-up code (`-nspkg.pth`), each with its folder in the tree. `inputs` are the SHA-256
+    of those Python files of the tree, by path, that may change what a build gives. `of_commit` says that it
     comes from the build of a commit, not of a candidate.
     """
 
@@ -67,6 +67,7 @@ def installation_from_sources(project: Project, version: str) -> Installation:
         scripts=commands("\n".join(["[console_scripts]", *points])),
         modules=_below_namespaces(project),
         inputs={},
+        namespaces=dict(project.namespaces),
     )
 
 
@@ -174,12 +175,12 @@ sys.exit(target())
 
 
 _SHARED = """\
-import sys, types
+import os, sys, types
 for name, folder in {folders!r}:
     module = sys.modules.setdefault(name, types.ModuleType(name))
-    path = module.__dict__.setdefault("__path__", [])
-    if folder not in path:
-        module.__path__ = [folder, *path]
+    installed = [os.path.join(place, *name.split(".")) for place in sys.path]
+    known = [*module.__dict__.get("__path__", []), *filter(os.path.isdir, installed)]
+    module.__path__ = list(dict.fromkeys([folder, *known]))
     parent, _, child = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], child, module)
@@ -187,8 +188,8 @@ for name, folder in {folders!r}:
 
 
 def start_up(installation: Installation, tree: str) -> Files:
-    """The module that shares an installation's namespaces when an interpreter starts, as its `-nspkg.pth` would; the
-    tree is at `tree` then. Nothing without namespaces."""
+    """The module that shares an installation's namespaces when an interpreter starts, as its `-nspkg.pth` would beside
+    those of the environment; the tree is at `tree` then. Nothing without namespaces."""
     folders = [(name, f"{tree}/{folder}") for name, folder in sorted(installation.namespaces.items())]
     return {"sitecustomize.py": (_SHARED.format(folders=folders).encode(), False)} if folders else {}
 

@@ -117,6 +117,21 @@ def provided_modules(tree: PathTree, roots: tuple[str, ...], import_names: tuple
     return tuple(sorted(name for name in found if all(part.isidentifier() for part in name.split("."))))
 
 
+def shared_namespaces(tree: PathTree, roots: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Dotted names, with folders, of packages that pkg_resources shares with other distributions, sorted."""
+    found: dict[str, str] = {}
+    for root in roots:
+        prefix = f"{root}/" if root else ""
+        for path in tree.paths:
+            folder = path.removesuffix("/__init__.py")
+            if folder == path or not path.startswith(prefix) or "declare_namespace(" not in tree.text(path):
+                continue
+            name = folder[len(prefix) :].replace("/", ".")
+            if all(part.isidentifier() for part in name.split(".")):
+                found.setdefault(name, folder)
+    return tuple(sorted(found.items()))
+
+
 def _own(path: str) -> bool:
     return path.endswith((".py", ".so")) and not is_test(path) and _NOT_THEIR_OWN.isdisjoint(path.split("/")[:-1])
 
