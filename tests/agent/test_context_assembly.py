@@ -1,6 +1,5 @@
 """Context packages: which form each file has, who gives way when the budget is short, and what never vanishes."""
 
-
 import pytest
 
 from agent.retrieve.assembly import FRAME, assemble
