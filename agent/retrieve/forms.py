@@ -40,7 +40,7 @@ def forms(
         yield found.whole
     if file.symbols:
         yield found.elided(found.keep, found.signatures)
-        yield found.elided(found.primary, set())
+        yield found.elided(found.primary, set())  # the last where nothing is primary, as `briefest` has it
         if brief := found.heads(found.primary):
             yield brief
 
@@ -48,8 +48,11 @@ def forms(
 def briefest(
     file: IndexedFile, relevance: Relevance, judged: Sequence[SymbolJudgement], count: Callable[[str], int]
 ) -> Form | None:
-    """The last of a file's forms, if it has any."""
-    return next(reversed(list(forms(file, relevance, judged, count))), None)
+    """The last of a file's forms, if it has any; the others are not made."""
+    if relevance is Relevance.SUPPORTING or not file.symbols:
+        return next(forms(file, relevance, judged, count), None)
+    found = _Forms(file, tuple(judged))
+    return found.heads(found.primary) or found.elided(found.primary, set())
 
 
 class _Forms:
