@@ -18,9 +18,9 @@ class ContextThresholds:
     """Most candidates shown, the likeliest; relevant ones and those that the task names are shown in any case."""
     primary: float = 0.15
     """Least worth of a symbol that counts as one that changes."""
-    whole: float = 0.04
+    whole: float = 0.03
     """Least worth of a symbol that is shown whole."""
-    head: float = 0.08
+    head: float = 0.15
     """Least worth of a symbol of which the head is shown."""
     heads: int = 2
     """Fewest symbols of each file of which at least the head is shown, the likeliest: no file that is kept vanishes."""
