@@ -59,8 +59,10 @@ class StudyQuestion(Frozen):
 
 
 def questions_key(git: Git, commits: int) -> str:
-    """The identity of a repository's questions: its history, how many commits, ranking and classifier."""
-    ranking = JUDGED, dict(WEIGHTS), in_force().content
+    """The identity of a repository's questions: its history, how many commits, ranking and the classifier's weights."""
+    fitted = in_force().file
+    estimates = [each.model_dump(mode="json") for each in (fitted.production, fitted.other)]
+    ranking = JUDGED, dict(WEIGHTS), estimates
     return digest("study questions", QUESTIONS_VERSION, git.resolve("HEAD"), commits, *ranking)
 
 
