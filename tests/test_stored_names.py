@@ -27,6 +27,7 @@ from models.attribution import Attribution, CodePlace, Evidence, Experiment, Lab
 from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
+from models.class_bias import ClassBias
 from models.confirmation import Confirmation
 from models.content import RepositoryContent
 from models.context import (
@@ -286,8 +287,9 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Fit,
         "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides "
-        "too_long_by_stage margins",
+        "too_long_by_stage margins class_bias",
     ),
+    (ClassBias, "offsets tokens decisions macro_f1_without macro_f1_with macro_f1_across note"),
     (
         TrainingNeed,
         "target examples preferences repositories organisations failures answers malformed need advice waits",

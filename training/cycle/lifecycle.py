@@ -14,6 +14,7 @@ from evals.gate_report import unlike_use
 from evals.gates import decide_together
 from evals.sets import in_common, latest_set
 from evals.thresholds import Rules
+from models.class_bias import CLASS_BIAS
 from models.evaluation import Evaluation, GateReport, GateVerdict
 from store.learning.trainings import FinishedTraining
 from training.adapters.registry import AdapterVersion
@@ -151,6 +152,7 @@ def _registered(
             "methods": "+".join(methods(card, order.technique)),
             "steps": trained.steps,
             **_stated_recipe(context, order, card),
+            **{name: value for name, value in trained.metrics.items() if name == CLASS_BIAS},
         },
         FIT_VERSION,
         parents=card.rounds.earlier,

@@ -5,7 +5,7 @@ its token limit, which includes a thinking trace if thinking is on.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from evals.scoring import Question
 from llm.thinking import split_trace
 from models.chat import Message
+from models.class_bias import ClassBias, asks_for_letters
 from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
@@ -59,15 +60,23 @@ class LocalAnswerer:
 
     Without a GPU the adapter is merged into the weights in memory, which is equivalent in fp32 and as fast as the
     base; nothing is written. Answers are free text: transformers enforces no JSON schema, so base and
-    adapter are compared without one (`constrained` is 0).
+    adapter are compared without one (`constrained` is 0). A class bias is added to the logits of its tokens, as servers
+    add it, where classes are asked for as letters.
     """
 
     def __init__(
-        self, base: Path, base_name: str, adapter: Path | None = None, *, thinking: bool | None = None
+        self,
+        base: Path,
+        base_name: str,
+        adapter: Path | None = None,
+        *,
+        thinking: bool | None = None,
+        bias: ClassBias | None = None,
     ) -> None:
         """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
         one whose weights do not fit."""
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
+        self._bias = bias.by_token if bias is not None and not self._chat.thinks else {}
         self._device, self._dtype = _device()
         self.settings: LocalSettings = _settings(self._chat, self._dtype)
         model = _load(base, self._dtype)
@@ -125,13 +134,33 @@ class LocalAnswerer:
                 input_ids=self._padded(prompts, width, self._chat.pad_id),
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
                 generation_config=_generation(self._chat, max(limits), chosen),
+                logits_processor=self._processors(questions),
             )
         rows = zip(output[:, width:].tolist(), limits, questions, strict=True)
         return [self._text(row[:most], opened=self._opens(question.messages)) for row, most, question in rows]
 
-    def option_probabilities(self, prompts: Sequence[Sequence[Message]], options: Sequence[str]) -> list[list[float]]:
+    def _processors(self, questions: Sequence[Question]) -> list[Callable[[Any, Any], Any]]:
+        """The class bias as a step of decoding, for the questions that are answered in letters."""
+        rows = [number for number, each in enumerate(questions) if asks_for_letters(each.schema)]
+        if not self._bias or not rows:
+            return []
+        import torch
+
+        tokens, values = list(self._bias), torch.tensor(list(self._bias.values()), device=self._device)
+
+        def add(ids: Any, scores: Any) -> Any:
+            changed = scores.clone()
+            for row in rows:
+                changed[row, tokens] += values
+            return changed
+
+        return [add]
+
+    def option_probabilities(
+        self, prompts: Sequence[Sequence[Message]], options: Sequence[str], offsets: Sequence[float] = ()
+    ) -> list[list[float]]:
         """For each prompt the probabilities of the answer's first token among those that begin the options, summing
-        to 1; in one batch.
+        to 1; in one batch. `offsets` are added to the options' log-probabilities; none: all 0.
 
         Raises UsageError if two options begin with the same token, PromptTooLong.
         """
@@ -153,7 +182,8 @@ class LocalAnswerer:
                 logits_to_keep=1,
                 use_cache=False,
             )
-            found: list[list[float]] = output.logits[:, -1, firsts].float().softmax(-1).tolist()
+            added = torch.tensor(list(offsets) or [0.0] * len(firsts), device=self._device)
+            found: list[list[float]] = (output.logits[:, -1, firsts].float() + added).softmax(-1).tolist()
         return found
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:

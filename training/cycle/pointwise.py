@@ -40,7 +40,8 @@ Answer with one letter."""
 
 
 class PointwiseModel:
-    """A contender of the study of scope; its weights are loaded when it is first asked."""
+    """A contender of the study of scope, with the class bias of its adapter; its weights are loaded when it is first
+    asked."""
 
     slow = True
 
@@ -49,7 +50,10 @@ class PointwiseModel:
         self.name = adapter.name if adapter else base.name
         self._base, self._adapter = base, adapter
         self._thinking = base_thinks(settings, base, TrainingTarget.SCOPE)
-        self.identity = digest("pointwise", PROMPT_VERSION, base.id, adapter.id if adapter else None, self._thinking)
+        bias = adapter.class_bias if adapter else None
+        self._offsets = [bias.offsets.get(label.value, 0.0) for label in OPTIONS.values()] if bias else []
+        parts = [PROMPT_VERSION, base.id, adapter.id if adapter else None, self._thinking]
+        self.identity = digest("pointwise", *parts, *([self._offsets] if any(self._offsets) else []))
         self._model: LocalAnswerer | None = None
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
@@ -63,7 +67,7 @@ class PointwiseModel:
         prompts = [pointwise_prompt(question, candidate) for candidate in question.candidates]
         found = []
         for start in range(0, len(prompts), BATCH):
-            found += self._model.option_probabilities(prompts[start : start + BATCH], list(OPTIONS))
+            found += self._model.option_probabilities(prompts[start : start + BATCH], list(OPTIONS), self._offsets)
         return [_prediction(row) for row in found]
 
 
