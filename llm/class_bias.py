@@ -30,6 +30,8 @@ def unapplied(settings: Endpoint, dialect: Dialect | None) -> str:
         return "its server is neither vLLM nor llama.cpp, so it may not take logit_bias"
     if settings.thinking:
         return "thinking is on, and the classes' tokens are words in a thinking trace"
+    if settings.json_schema is False:
+        return "its answers are not held to a JSON schema, so the classes' tokens may occur anywhere"
     if FIELD in settings.extra_body:
         return "its extra_body sets logit_bias itself"
     return ""

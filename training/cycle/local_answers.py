@@ -18,6 +18,7 @@ from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
 from training.bases.chat_format import THINK, ChatFormat
+from training.cycle.biased_decoding import add_class_bias
 
 BATCH, BATCH_TOKENS = 8, 16_384
 """Questions per batch, and tokens of their prompts with padding: what fits on a 24 GB card with a 4B base."""
@@ -60,8 +61,8 @@ class LocalAnswerer:
 
     Without a GPU the adapter is merged into the weights in memory, which is equivalent in fp32 and as fast as the
     base; nothing is written. Answers are free text: transformers enforces no JSON schema, so base and
-    adapter are compared without one (`constrained` is 0). A class bias is added to the logits of its tokens, as servers
-    add it, where classes are asked for as letters.
+    adapter are compared without one (`constrained` is 0). A class bias is added where an answer in
+    letters decides for a class.
     """
 
     def __init__(
@@ -134,27 +135,15 @@ class LocalAnswerer:
                 input_ids=self._padded(prompts, width, self._chat.pad_id),
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
                 generation_config=_generation(self._chat, max(limits), chosen),
-                logits_processor=self._processors(questions),
+                logits_processor=self._processors(questions, width),
             )
         rows = zip(output[:, width:].tolist(), limits, questions, strict=True)
         return [self._text(row[:most], opened=self._opens(question.messages)) for row, most, question in rows]
 
-    def _processors(self, questions: Sequence[Question]) -> list[Callable[[Any, Any], Any]]:
+    def _processors(self, questions: Sequence[Question], width: int) -> list[Callable[[Any, Any], Any]]:
         """The class bias as a step of decoding, for the questions that are answered in letters."""
         rows = [number for number, each in enumerate(questions) if asks_for_letters(each.schema)]
-        if not self._bias or not rows:
-            return []
-        import torch
-
-        tokens, values = list(self._bias), torch.tensor(list(self._bias.values()), device=self._device)
-
-        def add(ids: Any, scores: Any) -> Any:
-            changed = scores.clone()
-            for row in rows:
-                changed[row, tokens] += values
-            return changed
-
-        return [add]
+        return [add_class_bias(self._bias, rows, width, self._chat.text)] if self._bias and rows else []
 
     def option_probabilities(
         self, prompts: Sequence[Sequence[Message]], options: Sequence[str], offsets: Sequence[float] = ()
