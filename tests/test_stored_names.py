@@ -50,6 +50,7 @@ from models.edits import CreateFile, DeleteFile, EditFormat, EditResult, RenameF
 from models.evaluation import (
     ClassifierContest,
     ClassJudgement,
+    ControlReport,
     Evaluation,
     EvaluationItem,
     EvaluationSet,
@@ -217,7 +218,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Evaluation, "set_id target subject settings scores seconds"),
     (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
     (EvaluationSet, "target repositories items"),
-    (GateReport, "target champion challenger set_id verdict reason tests contest"),
+    (GateReport, "target champion challenger set_id verdict reason tests contest control"),
+    (ControlReport, "examples matched note beaten tests"),
     (ItemScore, "item repository seed scores judgements"),
     (ClassJudgement, "expected given probability place"),
     (
@@ -332,7 +334,7 @@ training.learning_rate training.dpo_learning_rate training.full_learning_rate tr
 training.dpo_loss training.dpo_margin_weights training.dpo_rpo_alpha training.warmup
 training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
 training.max_too_long training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
-training.checkpoint_steps training.seed training.answer_logits training.forced_weight
+training.checkpoint_steps training.seed training.control_arm training.answer_logits training.forced_weight
 training.class_balance training.class_beta training.class_cap training.early_stopping
 models.endpoints models.roles.reasoning models.roles.coding
 models.roles.generalist models.teachers.reasoning models.teachers.planning models.teachers.coding
