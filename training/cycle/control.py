@@ -14,7 +14,7 @@ from evals.sets import in_common
 from evals.thresholds import Rules
 from models.class_bias import CLASS_BIAS
 from models.curation_settings import CurationRequest
-from models.errors import CleanRoomError, GuardrailError, TrainingError
+from models.errors import CleanRoomError, GuardrailError, RegistryError, TrainingError
 from models.evaluation import ControlReport, Evaluation, GateReport, GateVerdict
 from store.learning.adapters import AdapterVersion
 from store.learning.trainings import FinishedTraining
@@ -64,7 +64,7 @@ def run_control(
     place = context.settings.data_dir / CONTROLS / trained.job
     try:
         adapter, rows = _trained(context, inputs, place)
-    except (TrainingError, GuardrailError) as error:
+    except (TrainingError, GuardrailError, RegistryError) as error:
         return Control(note=str(error))
     return Control(evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter), rows)
 
