@@ -95,11 +95,19 @@ class Real:
         return {**plain, "PATH": f"{self.python.parent}:{plain['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def really_installed(git: Git, instance: Instance, environment: Environment, wheels: Path, folder: Path) -> Real:
-    """Install a commit's own wheel beside its locked dependencies. Raises Failed."""
+def really_installed(
+    git: Git, instance: Instance, environment: Environment, wheels: Path, folder: Path, *, parent: bool = False
+) -> Real:
+    """Install a commit's own wheel, or its parent's with the commit's test files in the tree, beside its locked
+    dependencies. Raises Failed."""
     tree, out, lock = folder / "tree", folder / "wheel", folder / "lock.txt"
-    tree.mkdir()
-    git.export(instance.commit, tree)
+    tree.mkdir(parents=True)
+    git.export(instance.base_commit if parent else instance.commit, tree)
+    for path in instance.test_files if parent else ():
+        (tree / path).unlink(missing_ok=True)
+        if (content := git.read(instance.commit, path)) is not None:
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_bytes(content)
     version = instance.version
     named = git.last_tag(instance.base_commit) or f"v{version}"
     for words in (["init", "-q"], ["add", "-Af"], ["commit", "-qm", "x", "--no-verify"], ["tag", named]):
@@ -202,15 +210,16 @@ def read(output: str) -> dict[str, Any]:
     return answer
 
 
-def real_passes(real: Real, seconds: float) -> set[str]:
-    """The tests that pass in the real installation. Raises Failed."""
+def real_passes(real: Real, seconds: float, files: Sequence[str] = ()) -> set[str]:
+    """The tests (of some files) that pass in the real installation. Raises Failed."""
     tree, report = real.folder / "tree", real.folder / "outcomes.json"
     variables = {**real.variables(), "PYTHONPATH": str(PROGRAMS), "OUTCOMES": str(report)}
     argv = [str(real.python), "-m", "pytest", "-q", "-p", "outcomes_plugin", "-p", "no:randomly"]
-    argv.append("--continue-on-collection-errors")
-    subprocess.run(argv, cwd=tree, env=variables, capture_output=True, timeout=seconds, check=False)
+    argv += ["--continue-on-collection-errors", *(file for file in files if (tree / file).is_file())]
+    done = subprocess.run(argv, cwd=tree, env=variables, capture_output=True, timeout=seconds, check=False)
     if not report.is_file():
-        raise Failed("the real suite did not end")
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
+        raise Failed(f"the real suite did not end: {said[-300:]}")
     return set(json.loads(report.read_text()))
 
 

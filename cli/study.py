@@ -22,8 +22,8 @@ from models.errors import UsageError
 from repos.clones import cached_clone
 
 if TYPE_CHECKING:
-    from evals.study.contenders import Contender
-    from evals.study.run import StudyReport
+    from evals.study.asked import ClassModel, ModelLearner
+    from evals.study.report import StudyReport
     from models.settings import Settings
 
 app = typer.Typer(
@@ -60,9 +60,13 @@ def scope(
     sample: Annotated[
         int, typer.Option(help="Questions of each held-out repository that a model is asked.", min=1)
     ] = 10,
+    curve_sample: Annotated[int, typer.Option(help="The same for the points of a model's learning curve.", min=1)] = 4,
     base: Annotated[
         str | None, typer.Option("--base", metavar="NAME", help="Also ask this base, one candidate at a time.")
     ] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Also train adapters of the base, one for each size and seed.")
+    ] = False,
     adapter: Annotated[
         str | None, typer.Option("--adapter", metavar="NAME", help="Also ask this adapter, as trained on the base.")
     ] = None,
@@ -81,7 +85,15 @@ def scope(
 
     check_drawing()
     settings, split = load_settings(), default_split()
-    wanted = StudySettings(rows=_numbers("rows", rows), seeds=_numbers("seeds", seeds), commits=commits, sample=sample)
+    wanted = StudySettings(
+        rows=_numbers("rows", rows),
+        seeds=_numbers("seeds", seeds),
+        commits=commits,
+        sample=sample,
+        curve_sample=min(sample, curve_sample),
+    )
+    if train and base is None:
+        raise UsageError("--train needs a base to train on; name it with --base")
     asked = [
         _names(repositories, split.training),
         _names(validation, split.validation),
@@ -95,7 +107,8 @@ def scope(
             cache=settings.cache_dir / "index",
             repositories=StudyRepositories(*opened),
             settings=wanted,
-            slow=_models(settings, base, adapter),
+            models=_models(settings, base, adapter),
+            learner=_learner(settings, base) if train and base else None,
             progress=_shown(stack),
         ).run()
     write_page(out / "study.html", study_page(report))
@@ -128,13 +141,13 @@ def print_study(report: "StudyReport") -> None:
         console.print(f"[yellow]{note}[/]", soft_wrap=True)
 
 
-def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tuple[Contender, ...]":
-    """The base and the adapter as contenders. Raises UsageError, RegistryError for one that cannot be asked."""
+def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tuple[ClassModel, ...]":
+    """The base and the adapter, to be asked. Raises UsageError, RegistryError for one that cannot be asked."""
     if base is None and adapter is None:
         return ()
     from training.bases.bases import find_base
     from training.cycle.context import open_context
-    from training.cycle.pointwise import PointwiseModel
+    from training.pointwise.model import PointwiseModel
 
     context = open_context(settings)
     version = context.registry.verify(adapter) if adapter else None
@@ -142,7 +155,19 @@ def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tup
     if version is not None and version.base != found.id:
         raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
     alone = PointwiseModel(settings, found)
-    return (alone, PointwiseModel(settings, found, version)) if version else (alone,)
+    if version is None:
+        return (alone,)
+    adapted = PointwiseModel(settings, found, version.name, version.path, version.id, version.class_bias)
+    return alone, adapted
+
+
+def _learner(settings: "Settings", base: str) -> "ModelLearner":
+    """What trains adapters of the base. Raises UsageError for an unknown base."""
+    from training.bases.bases import find_base
+    from training.cycle.context import open_context
+    from training.pointwise.learner import PointwiseLearner
+
+    return PointwiseLearner(settings, find_base(open_context(settings).curated, base))
 
 
 def _names(given: str | None, default: Sequence[str]) -> list[str]:

@@ -57,14 +57,20 @@ def _named(source: Path) -> str:
 
 
 def _clone_once(place: Path, folder: Path, lock: int) -> None:
-    """Clone unless done already, under an exclusive lock that becomes shared afterwards."""
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    if not (folder / _DONE).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        clone(str(place), folder / "repo")
-        (folder / _DONE).touch()
-    fcntl.flock(lock, fcntl.LOCK_SH)
+    """Clone unless done already, under an exclusive lock; a shared one is held afterwards.
+
+    A lock is not turned into another at once, and in between a clone may be removed: it is looked for again.
+    """
+    while True:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if (folder / _DONE).exists():
+            return
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / _DONE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            clone(str(place), folder / "repo")
+            (folder / _DONE).touch()
 
 
 def _sweep(siblings: Path, state: str) -> None:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
@@ -15,7 +16,7 @@ from agent.edits.format import INFO_STRINGS
 from agent.prompts.shorten import one_line, shorten
 from agent.retrieve import elide
 from models.chat import Message
-from models.context import ContextPackage
+from models.context import ContextPackage, RelevanceEstimate
 from models.judging import AnswerForm
 from models.plans import Action, Target
 from models.protocols import Request, SourceFile, Stage
@@ -86,8 +87,38 @@ def _tidy(text: str) -> str:
     return text.strip("\n") + "\n"
 
 
+class Evidence(Protocol):
+    """What the ranking and the relevance classifier know of a file."""
+
+    @property
+    def rank(self) -> int:
+        """Its place among all candidates, from 1; 0 if unknown."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """Its share of the ranking's scores."""
+        ...
+
+    @property
+    def estimate(self) -> RelevanceEstimate | None:
+        """The classifier's probabilities, if it ran."""
+        ...
+
+
+def evidence(candidate: Evidence) -> str:
+    """What the ranking knows of a candidate, in the words of the prompts of scope."""
+    macros: Any = _environment().get_template("_evidence.jinja").module
+    return str(macros.evidence(candidate))
+
+
 @lru_cache
 def _template(stage: Stage) -> Template:
+    return _environment().get_template(f"{stage.value}.jinja")
+
+
+@lru_cache
+def _environment() -> Environment:
     environment = Environment(  # noqa: S701 - prompts are no HTML
         loader=FileSystemLoader(_FOLDER),
         undefined=StrictUndefined,
@@ -96,7 +127,7 @@ def _template(stage: Stage) -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"fenced": fenced, "trimmed": shorten, "oneline": one_line, "place": place_of}
-    return environment.get_template(f"{stage.value}.jinja")
+    return environment
 
 
 def fenced(text: str, language: str) -> str:

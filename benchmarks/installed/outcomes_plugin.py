@@ -1,4 +1,9 @@
-"""A pytest plugin that writes the ids of the tests that passed to the file that OUTCOMES names."""
+"""A pytest plugin that writes the ids of the tests that passed to the file that OUTCOMES names.
+
+The Python that runs it may be the oldest that has an environment.
+"""
+
+from __future__ import annotations
 
 import json
 import os

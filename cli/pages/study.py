@@ -7,7 +7,7 @@ from cli.pages.render import render
 from cli.pages.section import Section, drawn, make_rows
 from evals.gates import shown_p
 from evals.study.comparison import ALPHA, METRICS, WORTH, Comparison, ContenderFigures
-from evals.study.run import CurvePoint, PartCount, StudyReport
+from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
 
 _NAMES = {
     "average_precision": "average precision",
@@ -42,6 +42,7 @@ def study_page(report: StudyReport) -> str:
                 else []
             ),
             compared(report.comparisons),
+            *([offsets(report.offsets)] if report.offsets else []),
             curve(report.curve),
             reliability(report.contenders),
             repositories(report.repositories, report.threshold),
@@ -134,22 +135,33 @@ def compared(found: Sequence[Comparison]) -> Section:
     )
 
 
+def offsets(found: Sequence[ModelOffsets]) -> Section:
+    """What is added to each model's log-probabilities before the likeliest class is taken."""
+    columns = ("model", "relevant", "supporting", "irrelevant", "balanced accuracy", "judgements")
+    rows = [
+        (x.model, *(f"{v:+.2f}" for v in x.offsets.values), f"{x.offsets.balanced_accuracy:.3f}", x.offsets.judgements)
+        for x in found
+    ]
+    note = "Chosen on the validation repositories for the best balanced accuracy, which is given, for all models alike."
+    return Section("offsets", "Offsets of the classes", (note,), columns, make_rows(rows), columns[1:])
+
+
 def curve(found: Sequence[CurvePoint]) -> Section:
     """The learning curve."""
-    columns = ("learner", "judgements", "seed", "average precision", "macro F1")
-    rows = [(x.learner, x.rows, x.seed, f"{x.average_precision:.4f}", f"{x.macro_f1:.4f}") for x in found]
+    columns = ("learner", "judgements", "seed", "average precision", "macro F1", "questions")
+    rows = [(x.learner, x.rows, x.seed, f"{x.average_precision:.4f}", _shown(x.macro_f1), x.questions) for x in found]
     section = Section(
         "curve",
         "Learning curve",
         ("Fitted on so many judgements of the training repositories, whole questions drawn at random by each seed; "
-         "measured on all held-out repositories.",),
+         "measured on the given number of questions of all held-out repositories. A model at 0 is its base.",),
         columns,
         make_rows(rows),
         columns[1:],
     )  # fmt: skip
     points = {
         f"{learner}, seed {seed}": [
-            (float(x.rows), x.average_precision) for x in found if (x.learner, x.seed) == (learner, seed)
+            (float(x.rows or 1), x.average_precision) for x in found if (x.learner, x.seed) == (learner, seed)
         ]
         for learner, seed in sorted({(x.learner, x.seed) for x in found})
     }

@@ -34,21 +34,11 @@ class Prediction:
 
 
 class Contender(Protocol):
-    """What classifies candidates. `identity` changes whenever its answers may; `slow` ones answer a sample."""
+    """What classifies candidates at once, without a language model."""
 
     @property
     def name(self) -> str:
         """What tables call it."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Text that changes whenever the answers may."""
-        ...
-
-    @property
-    def slow(self) -> bool:
-        """Whether it is asked only the study's sample of questions."""
         ...
 
     def classify(self, question: StudyQuestion) -> Sequence[Prediction]:
@@ -62,8 +52,6 @@ class RankingContender:
     and those that the task names are supporting; sorted by score."""
 
     name: str = RANKING
-    identity: str = "ranking alone"
-    slow: bool = False
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By score and rank."""
@@ -82,14 +70,7 @@ class ClassifierContender:
     """The relevance classifier; where it did not estimate a candidate, that is irrelevant."""
 
     point: OperatingPoint
-    content: str
     name: str = CLASSIFIER
-    slow: bool = False
-
-    @property
-    def identity(self) -> str:
-        """The content of the classifier's file."""
-        return self.content
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By the estimates that the questions hold."""
@@ -102,8 +83,6 @@ class FirstContender:
     """The first candidate is relevant, the others are irrelevant; it has no probabilities."""
 
     name: str = FIRST
-    identity: str = "first"
-    slow: bool = False
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By place."""
@@ -121,12 +100,6 @@ class LogisticContender:
     model: Logistic
     threshold: float | None = None
     name: str = LOGISTIC
-    slow: bool = False
-
-    @property
-    def identity(self) -> str:
-        """The coefficients, and the threshold."""
-        return f"{self.model.identity} {self.threshold}"
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By the fitted probabilities."""

@@ -11,7 +11,6 @@ from evals.study.questions import StudyCandidate, StudyQuestion
 from models.context import CandidateTier, Relevance
 from models.errors import EvaluationError
 from models.plans import Frozen
-from store.keys import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,11 +36,6 @@ class Logistic(Frozen):
     coefficients: tuple[tuple[float, ...], ...]
     rows: int
     repositories: tuple[str, ...]
-
-    @property
-    def identity(self) -> str:
-        """A hash of everything."""
-        return digest("study logistic", self.model_dump(mode="json"))
 
     def probabilities(self, questions: Sequence[StudyQuestion]) -> list[dict[Relevance, float]]:
         """The probability of each class for all candidates of the questions, in order.

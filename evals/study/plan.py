@@ -26,15 +26,18 @@ class Split(Frozen):
 class StudySettings(Frozen):
     """The parameters of a study besides its repositories.
 
-    `rows` are sizes of the learning curve, in judgements; all that there are come in addition. `seeds` draw the
-    subsets. `commits` are the newest kept ones of each repository, `sample` the questions of each held-out repository
-    that slow contenders are asked. `recall` is what the tuned threshold reaches on the validation repositories.
+    rows: sizes of the learning curve, in judgements; the logistic regression gets all that there are in addition.
+    seeds: draw the subsets; models get the largest size with the first seed only. commits: the newest kept ones of each
+    repository. sample: the questions of each held-out and each validation repository that models are asked; those of
+    the learning curve's other points `curve_sample`. recall: what the tuned threshold reaches on the validation
+    repositories.
     """
 
     rows: tuple[int, ...] = (500, 2000, 8000)
     seeds: tuple[int, ...] = (0, 1, 2)
     commits: int = Field(100, ge=1)
     sample: int = Field(10, ge=1)
+    curve_sample: int = Field(4, ge=1)
     recall: float = Field(0.90, gt=0, le=1)
 
 

@@ -3,6 +3,7 @@
 Nothing is executed: a class follows from the commit's own change, as the gold planner judges it.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,12 +25,18 @@ from repos.index import IndexCache, build_index
 from repos.sources import GitSource
 from store.keys import digest
 
-QUESTIONS_VERSION = 1
+QUESTIONS_VERSION = 2
 """Raised when the same commits would give other questions."""
+SYMBOL_CHARS = 120
+"""Most characters of a candidate's symbols."""
+_DEFINED = re.compile(r"\s*(?:async def |def |class )?([A-Za-z_]\w*)\s*(?:[(:=]|$)")
 
 
 class StudyCandidate(Frozen):
-    """A candidate as the ranking sees it, and gold's class of it; `kind` is production, test or other."""
+    """A candidate as the ranking sees it, and gold's class of it.
+
+    kind: production, test or other. symbols: the outline's first names, for a model.
+    """
 
     path: str
     rank: int = Field(ge=1)
@@ -37,6 +44,7 @@ class StudyCandidate(Frozen):
     tier: CandidateTier
     reason: str
     kind: str
+    symbols: str = ""
     relevance: Relevance
     estimate: RelevanceEstimate | None = None
 
@@ -87,6 +95,19 @@ def _judged(candidate: Candidate, kind: str, relevance: Relevance) -> StudyCandi
         tier=candidate.tier,
         reason=candidate.reason,
         kind=kind,
+        symbols=_symbols(candidate.outline),
         relevance=relevance,
         estimate=candidate.estimate,
     )
+
+
+def _symbols(outline: str) -> str:
+    """The names that an outline's lines define, as many whole ones as fit in `SYMBOL_CHARS`."""
+    names: list[str] = []
+    for line in outline.splitlines():
+        found = _DEFINED.match(line)
+        if found and found[1] not in names:
+            if len(", ".join([*names, found[1]])) > SYMBOL_CHARS:
+                break
+            names.append(found[1])
+    return ", ".join(names)

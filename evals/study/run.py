@@ -1,26 +1,25 @@
 """The study from end to end: questions, fits, the learning curve, contenders on held-out repositories, tests.
 
-    repositories ──► questions ──► fits by size and seed ──► threshold (validation) ──► held-out figures ──► tests
-                       a file per     a file per fit                                      a file per slow
-                       repository                                                         contender
+    repositories ──► questions ──► fits by size and seed ──► thresholds, offsets ──► held-out figures ──► tests
+                       a file per     a folder per fit         (validation)            a file per model
+                       repository
 
 Held-out repositories are read by the last two steps only. Every file is named by the key of what it depends on: a run
-that was stopped goes on, and the same inputs give the same bytes.
+that was stopped goes on, and the same inputs give the same bytes (but for trainings, whose arithmetic is a machine's).
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from agent.retrieve.relevance.classifier import in_force
-from evals.stacking import StackRow, stacked
-from evals.study.answers import judgements_of, sampled
-from evals.study.comparison import Comparison, ContenderFigures, Judgements, compare, figures
+from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Progress, sampled
+from evals.study.comparison import ContenderFigures, compare, figures
 from evals.study.contenders import (
+    CLASSIFIER,
     LOGISTIC,
-    RANKING,
     TUNED,
     ClassifierContender,
     Contender,
@@ -30,124 +29,76 @@ from evals.study.contenders import (
     threshold_for,
 )
 from evals.study.files import kept_rows, kept_value, write_whole
+from evals.study.judging import (
+    ModelJudge,
+    combined,
+    figures_of,
+    judgements_of,
+    learned,
+    relevant_among,
+    together,
+)
 from evals.study.logistic import FEATURES, PENALTY, Logistic, fit_logistic
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart
 from evals.study.questions import StudyQuestion, questions, questions_key
+from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
 from models.context import Relevance
 from models.errors import EvaluationError
-from models.evaluation import ClassJudgement
-from models.plans import Frozen
 from store.keys import digest
 
 FIT_VERSION = 1
-StudyProgress = Callable[[str, int, int], None]
-"""Called with the name of a step, the units done, and their total."""
+"""Raised when the same judgements would give another logistic regression."""
 Questions = dict[str, list[StudyQuestion]]
-
-
-class PartCount(Frozen):
-    """A repository of the study: questions and judgements, relevant and supporting ones among them."""
-
-    repository: str
-    part: str
-    commit: str
-    questions: int
-    judgements: int
-    relevant: int
-    supporting: int
-
-
-class CurvePoint(Frozen):
-    """A fit on so many judgements, drawn with a seed, and its means over the held-out repositories."""
-
-    learner: str
-    rows: int
-    seed: int
-    average_precision: float
-    macro_f1: float
-
-
-class StudyReport(Frozen):
-    """Everything a study found; the page shows it. `notes` say what was left out and what limits the figures."""
-
-    settings: StudySettings
-    repositories: tuple[PartCount, ...]
-    threshold: float
-    contenders: tuple[ContenderFigures, ...]
-    sample: tuple[ContenderFigures, ...]
-    comparisons: tuple[Comparison, ...]
-    curve: tuple[CurvePoint, ...]
-    notes: tuple[str, ...]
-
-
-class Learner(Protocol):
-    """What is fitted on judgements; a point of the learning curve for each size and seed."""
-
-    @property
-    def name(self) -> str:
-        """What the curve calls it."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Text that changes whenever the same judgements would give another fit."""
-        ...
-
-    def learn(self, data: Sequence[StudyQuestion], seed: int, path: Path) -> Contender:
-        """The fitted contender, kept at `path` and read from there if it exists. Raises any CleanRoomError."""
-        ...
-
-
-class LogisticLearner:
-    """Fits the logistic regression."""
-
-    name = LOGISTIC
-    identity = digest("logistic learner", FIT_VERSION, FEATURES, PENALTY)
-
-    def learn(self, data: Sequence[StudyQuestion], seed: int, path: Path) -> LogisticContender:
-        """The fit has no randomness of its own: `seed` is not used."""
-        return LogisticContender(kept_value(path.with_suffix(".json"), Logistic, lambda: fit_logistic(data)))
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study in a folder. `slow` contenders (models) are asked a sample and compared on it with all others."""
+    """A study in a folder.
+
+    models: asked a sample, and compared on it with all others. learner: trains a model on each subset of the learning
+    curve; the one of the largest is compared as well. A learner needs its untrained base, the first of the models.
+    """
 
     out: Path
     cache: Path
     repositories: StudyRepositories
     settings: StudySettings
-    slow: tuple[Contender, ...] = ()
-    learners: tuple[Learner, ...] = ()
-    progress: StudyProgress = lambda what, done, total: None
+    models: tuple[ClassModel, ...] = ()
+    learner: ModelLearner | None = None
+    progress: Progress = lambda what, done, total: None
 
     def run(self) -> StudyReport:
         """Do what is not done yet and write study.json. Raises UsageError for parts that overlap, EvaluationError if a
         part has no question or no relevant candidate."""
         check_apart(self.repositories)
-        parts = {part: self._questions(part, members) for part, members in self.repositories.parts()}
-        train, held = _all(parts["training"]), parts["held-out"]
-        fitted = self._fit(LogisticLearner(), train, 0)
-        assert isinstance(fitted, LogisticContender)
-        threshold = self._threshold(fitted.model, _all(parts["validation"]))
-        tuned = LogisticContender(fitted.model, threshold, name=TUNED)
-        classifier = ClassifierContender(in_force().point, in_force().content)
-        contenders: list[Contender] = [RankingContender(), FirstContender(), fitted, tuned, classifier]
-        found = [self._figures(each, held) for each in contenders]
-        drawn = sampled(held, self.settings.sample)
-        samples = self._sample([*contenders, *self.slow], drawn) if self.slow else []
+        curve = [*self._logistic_curve(), *self._model_curve()]
+        found = [figures_of(each, self._held) for each in self._fast]
+        sample = self._sample() if self._all_models else []
         report = StudyReport(
             settings=self.settings,
-            repositories=tuple(self._counts(parts)),
-            threshold=threshold,
+            repositories=tuple(self._counts()),
+            threshold=self._threshold,
             contenders=tuple(found),
-            sample=tuple(samples),
-            comparisons=tuple(compare([*_pairs(found), *_sample_pairs(samples)])),
-            curve=tuple(self._curve(train, held)),
-            notes=tuple(self._notes(parts, drawn)),
+            sample=tuple(sample),
+            offsets=tuple(self._offsets()),
+            comparisons=tuple(compare([*_pairs(found), *self._sample_pairs(sample)])),
+            curve=tuple(curve),
+            notes=tuple(self._notes()),
         )
         write_whole(self.out / "study.json", report.model_dump_json(indent=1) + "\n")
         return report
+
+    @cached_property
+    def _parts(self) -> dict[str, Questions]:
+        return {part: self._questions(part, members) for part, members in self.repositories.parts()}
+
+    @property
+    def _held(self) -> Questions:
+        return self._parts["held-out"]
+
+    @property
+    def _train(self) -> list[StudyQuestion]:
+        return together(self._parts["training"])
 
     def _questions(self, part: str, members: Sequence[StudyRepository]) -> Questions:
         found: Questions = {}
@@ -158,82 +109,132 @@ class Study:
             made = lambda each=each: questions(each.git, each.name, self.settings.commits, self.cache)  # noqa: E731
             found[each.name] = kept_rows(path, StudyQuestion, made)
             self.progress(f"questions, {part}", number, len(members))
-        if not _all(found):
+        if not together(found):
             raise EvaluationError(f"no {part} repository has a commit that can be asked about; give others")
         return {name: rows for name, rows in found.items() if rows}
 
-    def _fit(self, learner: Learner, data: Sequence[StudyQuestion], seed: int) -> Contender:
-        key = digest("study fit", learner.identity, seed, [(q.repository, q.commit) for q in data], self._inputs)
-        return learner.learn(data, seed, self.out / "fits" / key[:16])
+    def _logistic(self, data: Sequence[StudyQuestion]) -> Logistic:
+        inputs = [questions_key(each.git, self.settings.commits) for each in self.repositories.training]
+        asked = [(question.repository, question.commit) for question in data]
+        key = digest("study fit", FIT_VERSION, FEATURES, PENALTY, asked, inputs)
+        return kept_value(self.out / "fits" / f"{key[:16]}.json", Logistic, lambda: fit_logistic(data))
 
-    @property
-    def _inputs(self) -> list[str]:
-        """The keys of the training repositories' questions."""
-        return [questions_key(each.git, self.settings.commits) for each in self.repositories.training]
-
-    def _threshold(self, model: Logistic, validation: Sequence[StudyQuestion]) -> float:
+    @cached_property
+    def _threshold(self) -> float:
         try:
-            return threshold_for(model, validation, self.settings.recall)
+            validation = together(self._parts["validation"])
+            return threshold_for(self._logistic(self._train), validation, self.settings.recall)
         except ValueError as error:
             raise EvaluationError(f"the threshold cannot be chosen: {error}; give other --validation") from error
 
-    def _figures(self, contender: Contender, held: Questions) -> ContenderFigures:
-        return _figures_of(contender, judgements_of(contender, held, self.out, self.progress))
+    @cached_property
+    def _fast(self) -> list[Contender]:
+        fitted = self._logistic(self._train)
+        tuned = LogisticContender(fitted, self._threshold, name=TUNED)
+        classifier = ClassifierContender(in_force().point)
+        return [RankingContender(), FirstContender(), LogisticContender(fitted), tuned, classifier]
 
-    def _sample(self, contenders: Sequence[Contender], drawn: Questions) -> list[ContenderFigures]:
-        """All contenders on the sample; each slow one also combined with the logistic regression."""
-        judged = {each.name: judgements_of(each, drawn, self.out, self.progress) for each in contenders}
-        found = [_figures_of(each, judged[each.name]) for each in contenders]
-        for each in self.slow:
-            name = f"{LOGISTIC} + {each.name}"
-            found.append(figures(name, combined(judged[LOGISTIC], judged[each.name]), probabilities=True))
+    @cached_property
+    def _judge(self) -> ModelJudge:
+        return ModelJudge(self.out, self._parts["validation"], self._held, self.progress)
+
+    @cached_property
+    def _all_models(self) -> list[ClassModel]:
+        """The models given, and the one that was trained on the most judgements."""
+        wanted = self._wanted()
+        return [*self.models, *([self._learned(*wanted[-1])] if self.learner and wanted else [])]
+
+    def _learned(self, rows: int, seed: int) -> ClassModel:
+        assert self.learner is not None
+        return learned(self.learner, draw(self._train, rows, seed), seed, self.out / "fits", self.progress)
+
+    def _offsets(self) -> list[ModelOffsets]:
+        most = self.settings.sample
+        return [ModelOffsets(model=each.name, offsets=self._judge.offsets(each, most)) for each in self._all_models]
+
+    def _sample(self) -> list[ContenderFigures]:
+        """All contenders on the sample; each model also combined with the relevance classifier."""
+        drawn = sampled(self._held, self.settings.sample)
+        found = [figures_of(each, drawn) for each in self._fast]
+        classifier = judgements_of(next(each for each in self._fast if each.name == CLASSIFIER), drawn)
+        for each in self._all_models:
+            offsets = self._judge.offsets(each, self.settings.sample)
+            judged = self._judge.judgements(each, self.settings.sample, offsets)
+            found.append(figures(each.name, judged, probabilities=True))
+            found.append(figures(f"{CLASSIFIER} + {each.name}", combined(classifier, judged), probabilities=True))
         return found
 
-    def _curve(self, train: Sequence[StudyQuestion], held: Questions) -> list[CurvePoint]:
+    def _sample_pairs(self, found: Sequence[ContenderFigures]) -> list[tuple[ContenderFigures, ContenderFigures]]:
+        """Each model against the classifier, alone and added to it; the trained one against its base."""
+        by_name = {each.name: each for each in found}
+        pairs = []
+        for each in self._all_models if found else []:
+            pairs.append((by_name[each.name], by_name[CLASSIFIER]))
+            pairs.append((by_name[f"{CLASSIFIER} + {each.name}"], by_name[CLASSIFIER]))
+        if self.models:
+            base = by_name[self.models[0].name]
+            pairs += [(by_name[each.name], base) for each in self._all_models[1:]]
+        return pairs
+
+    @property
+    def _available(self) -> int:
+        return sum(len(question.candidates) for question in self._train)
+
+    def _wanted(self) -> list[tuple[int, int]]:
+        """Sizes and seeds of a model's learning curve: all seeds, but of the largest size only the first."""
+        rows = sorted({min(each, self._available) for each in self.settings.rows})
+        seeds = self.settings.seeds
+        return [(size, seed) for size in rows[:-1] for seed in seeds] + [(size, seeds[0]) for size in rows[-1:]]
+
+    def _logistic_curve(self) -> list[CurvePoint]:
+        sizes = [rows for rows in self.settings.rows if rows < self._available]
+        wanted = [(rows, seed) for rows in sizes for seed in self.settings.seeds]
         points = []
-        learners: list[Learner] = [LogisticLearner(), *self.learners]
-        available = sum(len(q.candidates) for q in train)
-        wanted = [(rows, seed) for rows in self.settings.rows if rows < available for seed in self.settings.seeds]
-        wanted += [(available, self.settings.seeds[0])]
-        total = len(wanted) * len(learners)
-        for learner in learners:
-            for rows, seed in wanted:
-                subset = train if rows == available else draw(train, rows, seed)
-                means = self._figures(self._fit(learner, subset, seed), held).means
-                if "average_precision" not in means:
-                    raise EvaluationError("no held-out question has a relevant candidate; give other --held-out")
-                points.append(
-                    CurvePoint(
-                        learner=learner.name,
-                        rows=sum(len(q.candidates) for q in subset),
-                        seed=seed,
-                        average_precision=means["average_precision"],
-                        macro_f1=means["macro_f1"],
-                    )
-                )
-                self.progress("learning curve", len(points), total)
+        for rows, seed in [*wanted, (self._available, self.settings.seeds[0])]:
+            subset = draw(self._train, rows, seed)
+            found = figures_of(LogisticContender(self._logistic(subset)), self._held)
+            points.append(_point(LOGISTIC, subset, seed, found, self._held))
+            self.progress("learning curve", len(points), len(wanted) + 1)
         return points
 
-    def _counts(self, parts: dict[str, Questions]) -> list[PartCount]:
+    def _model_curve(self) -> list[CurvePoint]:
+        if self.learner is None:
+            return []
+        drawn = sampled(self._held, self.settings.curve_sample)
+
+        def point(model: ClassModel, subset: Sequence[StudyQuestion], seed: int) -> CurvePoint:
+            judged = self._judge.judgements(model, self.settings.curve_sample, NO_OFFSETS)
+            found = figures(model.name, judged, probabilities=True)
+            return _point(model.name, subset, seed, found, drawn).model_copy(update={"macro_f1": None})
+
+        points = [
+            point(self._learned(rows, seed), draw(self._train, rows, seed), seed) for rows, seed in self._wanted()
+        ]
+        if self.models:
+            points.insert(0, point(self.models[0], [], 0).model_copy(update={"learner": points[0].learner}))
+        return points
+
+    def _counts(self) -> list[PartCount]:
         return [
-            _count(each, part, parts[part].get(each.name, []))
+            _count(each, part, self._parts[part].get(each.name, []))
             for part, members in self.repositories.parts()
             for each in members
         ]
 
-    def _notes(self, parts: dict[str, Questions], drawn: Questions) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = []
         for part, members in self.repositories.parts():
-            if empty := [each.name for each in members if each.name not in parts[part]]:
+            if empty := [each.name for each in members if each.name not in self._parts[part]]:
                 notes.append(f"{part}: no commit of {', '.join(empty)} can be asked about; left out")
-        available = sum(len(q.candidates) for q in _all(parts["training"]))
-        if beyond := [rows for rows in self.settings.rows if rows >= available]:
+        if beyond := [rows for rows in self.settings.rows if rows >= self._available]:
             notes.append(
-                f"the training repositories have {available} judgements: no point for {', '.join(map(str, beyond))}"
+                f"the training repositories have {self._available} judgements: no point for "
+                f"{', '.join(map(str, beyond))}"
             )
-        if self.slow:
+        if self._all_models:
+            drawn = sampled(self._held, self.settings.sample)
             notes.append(f"models were asked {sum(map(len, drawn.values()))} questions, at random, of each repository")
-        without = [name for name, rows in parts["held-out"].items() if not _relevant(rows)]
+        without = [name for name, rows in self._held.items() if not relevant_among(rows)]
         if without:
             notes.append(f"no relevant candidate in {', '.join(without)}: it has no average precision and no recall")
         return notes
@@ -252,53 +253,25 @@ def draw(data: Sequence[StudyQuestion], rows: int, seed: int) -> list[StudyQuest
     return [data[place] for place in sorted(taken)]
 
 
-def combined(first: Judgements, second: Judgements) -> dict[str, list[ClassJudgement]]:
-    """Two contenders' probabilities combined, cross-fitted by repository; relevant if that is likelier than not, else
-    the class that the first gives (irrelevant where that is relevant).
-
-    Raises EvaluationError without probabilities.
-    """
-    rows = {name: [_row(a, b) for a, b in zip(first[name], second[name], strict=True)] for name in sorted(first)}
-    relevant = Relevance.RELEVANT.value
-    found: dict[str, list[ClassJudgement]] = {}
-    for name, probabilities in stacked(rows).items():
-        found[name] = []
-        for each, p in zip(first[name], probabilities, strict=True):
-            other = each.given if each.given != relevant else Relevance.IRRELEVANT.value
-            given = relevant if p >= 0.5 else other
-            found[name].append(each.model_copy(update={"probability": p, "given": given}))
-    return found
-
-
-def _row(first: ClassJudgement, second: ClassJudgement) -> StackRow:
-    if first.probability is None or second.probability is None:
-        raise EvaluationError("answers without probabilities cannot be combined; ask for log-probabilities")
-    return StackRow(first.probability, second.probability, first.expected == Relevance.RELEVANT.value)
-
-
-def _figures_of(contender: Contender, judged: Judgements) -> ContenderFigures:
-    return figures(contender.name, judged, probabilities=contender.name != RANKING)
-
-
 def _pairs(found: Sequence[ContenderFigures]) -> list[tuple[ContenderFigures, ContenderFigures]]:
-    """Each contender against the ranking."""
-    ranking = next(each for each in found if each.name == RANKING)
-    return [(each, ranking) for each in found if each is not ranking]
+    """Each contender against the ranking; not the tuned threshold, which sorts as the untuned one does."""
+    ranking, *others = found
+    return [(each, ranking) for each in others if each.name != TUNED]
 
 
-def _sample_pairs(found: Sequence[ContenderFigures]) -> list[tuple[ContenderFigures, ContenderFigures]]:
-    """Models and combinations against the logistic regression, on the sample."""
-    reference = next((each for each in found if each.name == LOGISTIC), None)
-    plain = {RANKING, LOGISTIC, TUNED, FirstContender().name}
-    return [(each, reference) for each in found if reference is not None and each.name not in plain]
-
-
-def _all(found: Questions) -> list[StudyQuestion]:
-    return [question for _, rows in sorted(found.items()) for question in rows]
-
-
-def _relevant(rows: Sequence[StudyQuestion]) -> int:
-    return sum(c.relevance is Relevance.RELEVANT for q in rows for c in q.candidates)
+def _point(
+    learner: str, subset: Sequence[StudyQuestion], seed: int, found: ContenderFigures, asked: Questions
+) -> CurvePoint:
+    if "average_precision" not in found.means:
+        raise EvaluationError("no held-out question has a relevant candidate; give other --held-out")
+    return CurvePoint(
+        learner=learner,
+        rows=sum(len(question.candidates) for question in subset),
+        seed=seed,
+        average_precision=found.means["average_precision"],
+        macro_f1=found.means["macro_f1"],
+        questions=sum(map(len, asked.values())),
+    )
 
 
 def _count(repository: StudyRepository, part: str, rows: Sequence[StudyQuestion]) -> PartCount:
@@ -308,6 +281,6 @@ def _count(repository: StudyRepository, part: str, rows: Sequence[StudyQuestion]
         commit=repository.head,
         questions=len(rows),
         judgements=sum(len(q.candidates) for q in rows),
-        relevant=_relevant(rows),
+        relevant=relevant_among(rows),
         supporting=sum(c.relevance is Relevance.SUPPORTING for q in rows for c in q.candidates),
     )

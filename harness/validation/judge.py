@@ -11,7 +11,7 @@ from models.outcomes import OutcomeKind, Validation, judge, oracle_of
 from models.suite import SuiteEnd, SuiteReport
 from runtime.trees import BuildFailed, Runtime
 
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 """Raised whenever a verdict could come out differently; verdicts of older versions are not used."""
 
 

@@ -69,6 +69,7 @@ class Project:
     aliases: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     build_requires: tuple[str, ...] = ()
+    namespaces: tuple[tuple[str, str], ...] = ()
 
 
 def discover_commit(git: Git, commit: str) -> Project:
@@ -118,7 +119,8 @@ def discover(read: Callable[[str], bytes | None], paths: Sequence[str], *, with_
         ),
         generated=generated_paths(findings.version_files, set(tree.paths)),
         aliases=aliases,
-        modules=layout.provided_modules(tree, roots, names) if with_requirements else (),
+        modules=layout.provided_modules(tree, roots, names),
+        namespaces=layout.shared_namespaces(tree, roots),
         build_requires=_spelled(_parsed(findings.build), own),
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from repos.index.paths import is_test_path
 from runtime.environments.discovery import Project
 from runtime.environments.metadata import generated_files, own_metadata, valid_entry_points
+from runtime.environments.provided import declares_namespace
 
 _NOT_PACKAGED = re.compile(
     r"(?:docs?|\.github|\.circleci|changelog\.d|changelogs?|news|newsfragments|examples?|bench|benchmarks)"
@@ -39,9 +40,9 @@ class Installation:
     holds files of a further folder on the import path: metadata, and modules that no source is equal to. `scripts` are
     the commands' names with their entry points (`module:function`), or the texts of files that are scripts themselves.
 
-    `modules` are the dotted names of the outermost packages and modules, `namespaces` those of packages that the wheel
-    shares with other distributions by start-up code (`-nspkg.pth`), each with its folder in the tree. `inputs` are the
-    SHA-256 of those Python files of the tree, by path, that may change what a build gives. `of_commit` says that it
+    `modules` are the dotted names of the outermost packages and modules, `namespaces` those of packages that are shared
+    with other distributions by start-up code (`-nspkg.pth`), each with its folder in the tree. `inputs` are the SHA-256
+    of those Python files of the tree, by path, that may change what a build gives. `of_commit` says that it
     comes from the build of a commit, not of a candidate.
     """
 
@@ -64,9 +65,19 @@ def installation_from_sources(project: Project, version: str) -> Installation:
         additions={path: (text.encode(), False) for path, text in generated.items()},
         site=own_metadata(project, version),
         scripts=commands("\n".join(["[console_scripts]", *points])),
-        modules=project.import_names,
+        modules=_below_namespaces(project),
         inputs={},
+        namespaces=dict(project.namespaces),
     )
+
+
+def _below_namespaces(project: Project) -> tuple[str, ...]:
+    """The import names; in place of a namespace that other distributions may share, what the project has below it."""
+    found: set[str] = set()
+    for name in project.import_names:
+        below = {each for each in project.modules if each.startswith(f"{name}.")}
+        found |= below if below and name not in project.modules else {name}
+    return tuple(sorted(found))
 
 
 def packaging_key(tree: Mapping[str, bytes]) -> str:
@@ -164,12 +175,12 @@ sys.exit(target())
 
 
 _SHARED = """\
-import sys, types
+import os, sys, types
 for name, folder in {folders!r}:
     module = sys.modules.setdefault(name, types.ModuleType(name))
-    path = module.__dict__.setdefault("__path__", [])
-    if folder not in path:
-        module.__path__ = [folder, *path]
+    installed = [os.path.join(place, *name.split(".")) for place in sys.path]
+    known = [*module.__dict__.get("__path__", []), *filter(os.path.isdir, installed)]
+    module.__path__ = list(dict.fromkeys([folder, *known]))
     parent, _, child = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], child, module)
@@ -177,8 +188,8 @@ for name, folder in {folders!r}:
 
 
 def start_up(installation: Installation, tree: str) -> Files:
-    """The module that shares an installation's namespaces when an interpreter starts, as its `-nspkg.pth` would; the
-    tree is at `tree` then. Nothing without namespaces."""
+    """The module that shares an installation's namespaces when an interpreter starts, as its `-nspkg.pth` would beside
+    those of the environment; the tree is at `tree` then. Nothing without namespaces."""
     folders = [(name, f"{tree}/{folder}") for name, folder in sorted(installation.namespaces.items())]
     return {"sitecustomize.py": (_SHARED.format(folders=folders).encode(), False)} if folders else {}
 
@@ -265,8 +276,17 @@ def _roots(packaged: Mapping[str, bytes], tree: Mapping[str, bytes], hints: Sequ
 
 
 def _modules(packaged: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Dotted names of the outermost packages with an `__init__` module, and of modules beside or above them."""
-    stems = {path: PurePosixPath(path).name.split(".")[0] for path in packaged if path.endswith((".py", ".so"))}
+    """Dotted names of the outermost packages with an `__init__` module, and of modules beside or above them.
+
+    A package whose `__init__` declares a namespace is shared with other distributions: what is below it counts.
+    """
+    shared = {
+        path
+        for path, content in packaged.items()
+        if path.endswith("/__init__.py") and declares_namespace(content.decode(errors="replace"))
+    }
+    found_in = [path for path in packaged if path.endswith((".py", ".so")) and path not in shared]
+    stems = {path: PurePosixPath(path).name.split(".")[0] for path in found_in}
     packages = {path.rpartition("/")[0] for path, stem in stems.items() if stem == "__init__"}
     found: set[str] = set()
     for path, stem in stems.items():

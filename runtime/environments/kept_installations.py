@@ -19,7 +19,7 @@ from models.errors import InfrastructureError
 from runtime.environments.installation import Files, Installation, packaging_key, still_holds, tree_key
 
 _FACTS = "installation.json"
-_SCHEMA = 3
+_SCHEMA = 4
 """Raised whenever the same wheel would be laid out otherwise; installations of older schemas are not used."""
 
 

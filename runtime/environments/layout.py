@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from packaging.utils import canonicalize_name
 
 from runtime.environments.findings import Findings
-from runtime.environments.provided import OTHER_FOLDERS, modules_of
+from runtime.environments.provided import OTHER_FOLDERS, declares_namespace, modules_of
 from runtime.environments.tree import PathTree, is_test
 
 _NOT_MODULES = {
@@ -117,14 +117,29 @@ def provided_modules(tree: PathTree, roots: tuple[str, ...], import_names: tuple
     return tuple(sorted(name for name in found if all(part.isidentifier() for part in name.split("."))))
 
 
+def shared_namespaces(tree: PathTree, roots: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Dotted names, with folders, of packages that pkg_resources shares with other distributions, sorted."""
+    found: dict[str, str] = {}
+    for root in roots:
+        prefix = f"{root}/" if root else ""
+        for path in tree.paths:
+            folder = path.removesuffix("/__init__.py")
+            if folder == path or not path.startswith(prefix) or "declare_namespace(" not in tree.text(path):
+                continue
+            name = folder[len(prefix) :].replace("/", ".")
+            if all(part.isidentifier() for part in name.split(".")):
+                found.setdefault(name, folder)
+    return tuple(sorted(found.items()))
+
+
 def _own(path: str) -> bool:
     return path.endswith((".py", ".so")) and not is_test(path) and _NOT_THEIR_OWN.isdisjoint(path.split("/")[:-1])
 
 
 def _outermost_package(path: str, files: Mapping[str, str]) -> str:
-    """The folder of the outermost package around a file; "" if there is none."""
-    folders = [str(parent) for parent in PurePosixPath(path).parents]
-    inside = [folder for folder in folders if f"{folder}/__init__.py" in files]
+    """The folder of the outermost package around a file, below those that declare a namespace; "" if there is none."""
+    inits = [(str(parent), f"{parent}/__init__.py") for parent in PurePosixPath(path).parents]
+    inside = [folder for folder, init in inits if init in files and not declares_namespace(files[init])]
     return inside[-1] if inside else ""
 
 

@@ -25,6 +25,11 @@ _LARGEST, _DEEPEST = 64 * 1024, 4
 """Limits, in bytes and in parent folders, of an `__init__.py` that may declare a namespace."""
 
 
+def declares_namespace(text: str) -> bool:
+    """Whether the text of an `__init__.py` shares its package with other distributions (pkg_resources, pkgutil)."""
+    return _NAMESPACE.search(text) is not None
+
+
 def modules_of(files: Mapping[str, str]) -> frozenset[str]:
     """The outermost packages and modules among files by path: dotted names, below namespace packages.
 
@@ -32,7 +37,7 @@ def modules_of(files: Mapping[str, str]) -> frozenset[str]:
     """
     regular = {
         path.removesuffix("/__init__.py") for path, text in files.items()
-        if path.endswith("/__init__.py") and not _NAMESPACE.search(text)
+        if path.endswith("/__init__.py") and not declares_namespace(text)
     }  # fmt: skip
     found = set()
     for path in files:

@@ -20,13 +20,16 @@ from runtime.environments.discovery import Project
 from runtime.environments.interpreters import Interpreter
 
 _KEY_SCHEMA = 1
-_SPEC_SCHEMA = 4
+_SPEC_SCHEMA = 5
 """Raised whenever the same requirements would be locked otherwise; cached locks of older schemas are not used."""
 _NEVER = "python_version < '0'"
 _SETUPTOOLS, _WITHOUT_SETUPTOOLS = "setuptools", Version("3.12")
 """The first Python for which `venv` and virtualenv leave setuptools out: before it, what needs it does not say so."""
 _UPLOADED_AGAIN = {"atomicwrites": date(2022, 7, 10)}
 """Distributions whose releases were deleted and uploaded again, and the day after that: earlier dates say nothing."""
+_BACKPORTS = {"importlib-metadata": date(2020, 1, 12)}
+"""Distributions that take part in a module of the interpreter, and the day after their first release that works with
+the oldest Python here: earlier ones fail on import (3.8's patches changed what finders are given)."""
 Later = Mapping[str, date]
 """Distributions (normalised names) with a later cutoff than all others, each with its date."""
 
@@ -109,7 +112,7 @@ class _Releases:
     def options(self) -> list[str]:
         """The resolver's options."""
         found = ["--exclude-newer", _midnight(self.cutoff)]
-        for name, day in sorted({**self.later, **_UPLOADED_AGAIN}.items()):
+        for name, day in sorted({**_BACKPORTS, **self.later, **_UPLOADED_AGAIN}.items()):
             if day > self.cutoff:
                 found += ["--exclude-newer-package", f"{name}={_midnight(day)}"]
         return [*found, "--index-url", self.index_url] if self.index_url else found

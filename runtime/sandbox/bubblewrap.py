@@ -38,11 +38,12 @@ _ETC = (
     "/etc/services",
 )
 _UTC = b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + bytes(6) + b"UTC\0"  # RFC 8536
-_OWN_ETC = {
+_OWN_ETC = {  # git's, because tests commit in repositories of their own
     "/etc/passwd": b"sandbox:x:1000:1000:sandbox:/tmp/home:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
     "/etc/group": b"sandbox:x:1000:\nnogroup:x:65534:\n",
     "/etc/hosts": b"127.0.0.1 localhost\n::1 localhost\n",
     "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
+    "/etc/gitconfig": b"[user]\n\tname = Sandbox\n\temail = sandbox@localhost\n",
     "/etc/localtime": _UTC * 2 + b"\nUTC0\n",
 }
 _ISOLATION = (

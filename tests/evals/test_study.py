@@ -1,14 +1,14 @@
 """The study of scope on small real histories: what it makes, that it goes on, and what it refuses."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from evals.classification import average_precision
 from evals.stacking import StackRow, stacked
-from evals.study.contenders import Prediction
+from evals.study.asked import ClassModel, Distribution, Offsets, fit_offsets, judged
 from evals.study.files import read_rows
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart, find_clones
 from evals.study.questions import StudyQuestion
@@ -17,7 +17,7 @@ from models.context import Relevance
 from models.errors import EvaluationError, UsageError
 from tests.support.mining_history import Entry, write_history
 
-SETTINGS = StudySettings(rows=(10, 10_000), seeds=(0, 1), commits=6, sample=2)
+SETTINGS = StudySettings(rows=(10, 10_000), seeds=(0, 1), commits=6, sample=2, curve_sample=1)
 
 
 def repository(folder: Path, name: str, commits: int = 6) -> StudyRepository:
@@ -39,22 +39,42 @@ def parts(tmp_path: Path) -> StudyRepositories:
 
 
 class Counting:
-    """A slow contender that answers by rank and counts what it was asked; it may stop in the middle."""
+    """A model that answers by rank and counts what it was asked; it may stop in the middle."""
 
-    name, identity, slow = "counting", "by rank", True
+    name, identity = "counting", "by rank"
 
     def __init__(self, most: int = 1000) -> None:
         self.asked, self.most = 0, most
 
-    def classify(self, question: StudyQuestion) -> Sequence[Prediction]:
+    def distributions(self, question: StudyQuestion) -> Sequence[Distribution]:
         if self.asked == self.most:
             raise KeyboardInterrupt
         self.asked += 1
-        return [Prediction(Relevance.RELEVANT, 1 / (1 + each.rank)) for each in question.candidates]
+        return [(1 / (1 + each.rank), 0.0, each.rank / (1 + each.rank)) for each in question.candidates]
 
 
-def study(out: Path, parts: StudyRepositories, slow: tuple[Counting, ...] = ()) -> Study:
-    return Study(out / "study", out / "cache", parts, SETTINGS, slow)
+class Remembering:
+    """A learner whose model knows how many judgements it saw."""
+
+    name, identity = "counting + adapter", "remembers"
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[int, int]] = []
+
+    def learn(
+        self, data: Sequence[StudyQuestion], seed: int, path: Path, progress: Callable[[int, int], None]
+    ) -> ClassModel:
+        self.learned.append((sum(len(each.candidates) for each in data), seed))
+        assert {each.repository for each in data} <= {"ant", "bee", "cow"}
+        model = Counting()
+        model.name, model.identity = self.name, f"{path.name}"  # type: ignore[misc]
+        return model
+
+
+def study(
+    out: Path, parts: StudyRepositories, models: tuple[Counting, ...] = (), learner: Remembering | None = None
+) -> Study:
+    return Study(out / "study", out / "cache", parts, SETTINGS, models, learner)
 
 
 def test_a_study_measures_on_held_out_repositories_only(tmp_path: Path, parts: StudyRepositories) -> None:
@@ -93,9 +113,42 @@ def test_a_stopped_study_asks_nothing_twice(tmp_path: Path, parts: StudyReposito
     with pytest.raises(KeyboardInterrupt):
         study(tmp_path, parts, (first,)).run()
     report = study(tmp_path, parts, (second,)).run()
-    assert (first.asked, second.asked) == (3, 1)  # two questions of each of two repositories
-    assert {"counting", "logistic + counting"} <= {each.name for each in report.sample}
-    assert {each.reference for each in report.comparisons if "counting" in each.challenger} == {"logistic"}
+    assert (first.asked, second.asked) == (3, 3)  # two questions of each of two held-out and one validation repository
+    assert {"counting", "relevance + counting"} <= {each.name for each in report.sample}
+    assert {each.reference for each in report.comparisons if "counting" in each.challenger} == {"relevance"}
+
+
+def test_a_learner_is_trained_on_training_repositories_and_compared_with_its_base(
+    tmp_path: Path, parts: StudyRepositories
+) -> None:
+    learner = Remembering()
+    report = study(tmp_path, parts, (Counting(),), learner).run()
+    points = [(each.rows, each.seed, each.questions) for each in report.curve if each.learner == learner.name]
+    assert points[0] == (0, 0, 2)  # the base, asked one question of each held-out repository
+    assert [seed for _, seed, _ in points[1:]] == [0, 1, 0]
+    assert points[1][0] < points[-1][0]
+    trained = [each for each in report.comparisons if each.challenger == learner.name]
+    assert {each.reference for each in trained} == {"counting", "relevance"}
+    assert f"relevance + {learner.name}" in {each.challenger for each in report.comparisons}
+    assert {each.model for each in report.offsets} == {"counting", learner.name}
+
+
+def test_offsets_undo_a_model_that_never_says_a_class(tmp_path: Path, parts: StudyRepositories) -> None:
+    study(tmp_path, parts).run()
+    file = next((tmp_path / "study" / "questions").glob("dog-*"))
+    questions = {"dog": read_rows(file, StudyQuestion)}
+    asked: dict[str, list[list[Distribution]]] = {
+        "dog": [
+            [(0.2, 0.1, 0.7) if c.relevance is Relevance.RELEVANT else (0.05, 0.05, 0.9) for c in q.candidates]
+            for q in questions["dog"]
+        ]
+    }
+    before = judged(asked, questions, Offsets(values=(0, 0, 0), balanced_accuracy=0, judgements=1))
+    assert {each.given for each in before["dog"]} == {"irrelevant"}
+    found = fit_offsets(asked, questions)
+    after = judged(asked, questions, found)["dog"]
+    assert all((each.given == "relevant") == (each.expected == "relevant") for each in after)
+    assert found.values[0] > 0 == found.values[2]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, parts: StudyRepositories) -> None:

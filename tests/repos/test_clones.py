@@ -1,6 +1,7 @@
 """Kept clones of people's repositories."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,20 @@ def test_a_file_that_is_no_repository_is_named_with_what_git_found(tmp_path: Pat
         clone(str(tmp_path / "notes.txt"), tmp_path / "clone")
     assert "notes.txt" in str(raised.value)
     assert "invalid gitfile" in str(raised.value)
+
+
+def test_a_kept_clone_is_shared_with_another_process_at_once(mine: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    program = (
+        "import sys; from pathlib import Path; from repos.clones import cached_clone\n"
+        "with cached_clone(Path(sys.argv[1]), Path(sys.argv[2])) as git: print(git.directory)"
+    )
+    with cached_clone(mine, cache) as here:
+        other = subprocess.run(
+            [sys.executable, "-c", program, str(mine), str(cache)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert other.stdout.strip() == str(here.directory)

@@ -290,3 +290,12 @@ def test_a_test_tool_is_left_out_for_what_it_needs_and_when_it_was_not_yet_relea
     ]
     with pytest.raises(EnvironmentFault, match="coverage"):
         lock(replace(tools, runtime=("pytest-cov>=2.0,<3",)), python, date(2018, 2, 20))
+
+
+@pytest.mark.index
+def test_what_extends_the_interpreter_s_own_modules_is_not_older_than_it_can_bear() -> None:
+    project, python = discover(lambda _: None, []), installed_interpreters()[0]
+    needing = replace(project, requires=("importlib-metadata", "more-itertools"))
+    found = lock(needing, python, date(2019, 7, 1)).lock
+    assert "importlib-metadata==1.4.0" in found
+    assert "more-itertools==7.1.0" in found

@@ -1,6 +1,7 @@
 """What an installation gives over its sources, and when one that was built before still holds."""
 
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repos.trees import overlay
-from runtime.environments import Installation, KeptInstallations, installation_of, scripts_of
+from runtime.environments import Installation, KeptInstallations, discover, installation_of, scripts_of
+from runtime.environments.installation import installation_from_sources, start_up
 
 INFO = "little-1.0.dist-info"
 METADATA = {f"{INFO}/METADATA": b"Metadata-Version: 2.1\nName: little\nVersion: 1.0\n"}
@@ -52,6 +54,47 @@ def test_namespaces_are_named_by_their_outermost_packages() -> None:
     tree = {"src/wide/one/__init__.py": b"1\n", "src/wide/two.py": b"2\n", "src/wide/deep/er/__init__.py": b"3\n"}
     wheel = {path.removeprefix("src/"): content for path, content in tree.items()}
     assert installation_of({**METADATA, **wheel}, tree).modules == ("wide.deep.er", "wide.one", "wide.two")
+
+
+def test_a_package_that_declares_a_namespace_is_shared() -> None:
+    declared = b"__import__('pkg_resources').declare_namespace(__name__)\n"
+    tree = {
+        "setup.py": b"from setuptools import setup\nsetup(name='wide.one', packages=['wide', 'wide.one'])\n",
+        "wide/__init__.py": declared,
+        "wide/one/__init__.py": b"1\n",
+        "wide/two.py": b"2\n",
+    }
+    wheel = {path: content for path, content in tree.items() if path != "setup.py"}
+    project = discover(tree.get, list(tree), with_requirements=False)
+    assert installation_of({**METADATA, **wheel}, tree).modules == ("wide.one", "wide.two")
+    found = installation_from_sources(project, "1.0")
+    assert found.modules == ("wide.one", "wide.two")
+    assert found.namespaces == {"wide": "wide"}
+
+
+def test_a_shared_namespace_has_the_tree_and_what_is_installed(tmp_path: Path) -> None:
+    """Another distribution's start-up code has made the package already, without the tree."""
+    for place in ("tree/wide/one.py", "site/wide/two.py"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text("")
+    found = replace(installation_of(WHEEL, TREE), namespaces={"wide": "wide"})
+    for path, (content, _) in start_up(found, str(tmp_path / "tree")).items():
+        (tmp_path / "site" / path).write_bytes(content)
+    program = "import wide.one, wide.two, wide; print(len(wide.__path__))"
+    for before in (
+        "",
+        "import sys, types; made = sys.modules['wide'] = types.ModuleType('wide'); made.__path__ = []\n",
+    ):
+        start = f"{before}import runpy; runpy.run_path({str(tmp_path / 'site' / 'sitecustomize.py')!r})\n{program}"
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", start],
+            env={"PYTHONPATH": str(tmp_path / "site")},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.strip() == "2", done.stderr
 
 
 def test_tests_and_files_beside_the_packages_are_not_written_into_the_tree() -> None:

@@ -109,6 +109,11 @@ print(time.tzname, zone.tzname(datetime.datetime(2026, 7, 1)), zone.utcoffset(da
     assert py(script).output.strip() == "('UTC', 'UTC') UTC 0:00:00"
 
 
+def test_git_knows_an_author_in_the_sandbox(sh):
+    done = sh("git init -q own && cd own && git commit -q --allow-empty -m First && git log --format='%an, %s'")
+    assert done.output.splitlines()[-1] == "Sandbox, First"
+
+
 def test_exit_codes_and_signals_are_told_apart(sh):
     assert (sh("exit 7").ending, sh("exit 7").exit_code) == (ProcessEnd.EXITED, 7)
     assert (sh("kill -SEGV $$").ending, sh("kill -SEGV $$").exit_code) == (ProcessEnd.SIGNALLED, 128 + 11)

@@ -1,4 +1,4 @@
-"""A suite that leaves a tree which is hard to delete still has its verdict, and nobody waits for the deletion."""
+"""A suite that leaves something behind, a tree that is hard to delete or a waiting thread, still has its verdict."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from host.throwaway import discard
 from models.limits import Limits
-from models.suite import SuiteEnd
+from models.suite import CaseStatus, SuiteEnd
 from repos.git import Git
 from runtime.sandbox import Mount, open_sandbox
 from runtime.testing import Selection, SuiteSetup
@@ -64,3 +64,21 @@ def test_each_run_over_it_has_an_end_and_it_is_out_of_the_way_at_once(git, tmp_p
             project_in(tree)
     assert [path.name for path in scratch.iterdir() if not path.name.startswith(".cra-trash-")] == []
     discard(scratch)
+
+
+def test_a_thread_that_waits_for_ever_takes_nothing_from_the_results(git, tmp_path):
+    test = """
+import os, threading
+def test_it():
+    os.mkfifo("pipe")
+    threading.Thread(target=lambda: open("pipe", "w")).start()
+    assert 1 == 2
+def test_that():
+    print("fine")
+"""
+    with checked_out(git, git.resolve("HEAD"), tmp_path / "scratch") as tree:
+        (tree / "test_it.py").write_text(test)
+        report = run_suite(open_sandbox("bubblewrap"), tree, SETUP, Selection(), Limits(wall_seconds=300))
+    assert report.end is SuiteEnd.COMPLETED
+    assert report.passed == {"test_it.py::test_that"}
+    assert report.ids(CaseStatus.FAILED) == {"test_it.py::test_it"}

@@ -9,7 +9,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "fit": "0.1.0+2fef4e8d705f",
         "gold": 6,
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
-        "judge": 3,
+        "judge": 4,
         "manifest": 1,
         "parser": 3,
         "quality": 1,

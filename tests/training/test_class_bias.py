@@ -19,8 +19,6 @@ from models.errors import RegistryError
 from models.settings import Settings
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
-from store.learning.adapters import AdapterVersion
-from store.tables import utc_now
 from tests.support.fitting_data import judged_dataset, lettered_dataset, tiny_base
 from tests.support.registry_material import make_adapter, register
 from training.adapters.registry import Registry
@@ -28,11 +26,12 @@ from training.adapters.registry.statement import read_statement
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
 from training.cycle.local_answers import LocalAnswerer
-from training.cycle.pointwise import OPTIONS, PointwiseModel, pointwise_prompt
 from training.fit.class_bias import FOLDS, fit_bias
 from training.fit.decision_scores import DecisionScores, macro_f1
 from training.fit.fitting import Fit, fit_sft
 from training.fit.recipe import Recipe, recipe_for
+from training.pointwise.model import PointwiseModel
+from training.pointwise.prompt import OPTIONS, candidate_prompt
 
 LABELS = ("irrelevant", "relevant", "supporting")
 TOKENS = {"irrelevant": (3,), "relevant": (4,), "supporting": (5,)}
@@ -184,15 +183,6 @@ def test_answers_in_this_process_are_those_of_logits_with_offsets(base: Base, tm
     assert unbiased.answer(asked, 40, 0, 0.0, LETTERS) == said
 
 
-def version(base: Base, adapter: Path, bias: ClassBias | None) -> AdapterVersion:
-    """An adapter as the registry gives it."""
-    stated = {} if bias is None else {CLASS_BIAS: bias.model_dump(mode="json")}
-    return AdapterVersion(
-        id="a" * 64, target=TrainingTarget.SCOPE, version=1, base=base.id, base_name=base.name, path=adapter,
-        dataset_id="d", plan_id="p", metrics=stated, active=False, trained_at=utc_now(), created_at=utc_now(),
-    )  # fmt: skip
-
-
 @pytest.mark.slow
 def test_options_of_a_pointwise_question_have_the_offsets_of_their_classes(base: Base, fit: Fit) -> None:
     given = ClassBias(offsets={"relevant": 3.0, "supporting": -1.0}, tokens={"relevant": (1,), "supporting": (2,)})
@@ -202,16 +192,16 @@ def test_options_of_a_pointwise_question_have_the_offsets_of_their_classes(base:
     )  # fmt: skip
     question = StudyQuestion(repository="r", commit="c", task="Fix it", candidates=(candidate,))
     plain, biased, idle = (
-        PointwiseModel(Settings(), base, version(base, fit.adapter_dir, each))
+        PointwiseModel(Settings(), base, "scope-v1", fit.adapter_dir, "a" * 64, each)
         for each in (None, given, ClassBias(note="no gain"))
     )
     assert plain.identity == idle.identity != biased.identity
-    [before], [after] = plain.classify(question), biased.classify(question)
-    assert idle.classify(question) == [before] and plain._model is not None
-    [row] = plain._model.option_probabilities([pointwise_prompt(question, candidate)], list(OPTIONS))
-    odds = [p * math.exp(given.offsets.get(label.value, 0.0)) for p, label in zip(row, OPTIONS.values(), strict=True)]
-    assert after.relevant == pytest.approx(odds[0] / sum(odds), abs=1e-5)
-    assert after.given is list(OPTIONS.values())[odds.index(max(odds))]
+    [before], [after] = plain.distributions(question), biased.distributions(question)
+    assert list(idle.distributions(question)) == [before] and plain._model is not None
+    [row] = plain._model.option_probabilities([candidate_prompt(question, candidate)], list(OPTIONS.values()))
+    odds = [p * math.exp(given.offsets.get(label.value, 0.0)) for p, label in zip(row, OPTIONS, strict=True)]
+    assert after == pytest.approx([each / sum(odds) for each in odds], abs=1e-5)
+    assert before == pytest.approx(row, abs=1e-6)
 
 
 def test_a_bias_is_signed_with_its_adapter_and_its_row_may_not_differ(local: Registry, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
 from training.bases.chat_format import THINK, ChatFormat
+from training.bases.shared_prefix import ROWS, next_token_logits, share
 from training.cycle.biased_decoding import add_class_bias
 
 BATCH, BATCH_TOKENS = 8, 16_384
@@ -73,12 +74,17 @@ class LocalAnswerer:
         *,
         thinking: bool | None = None,
         bias: ClassBias | None = None,
+        half: bool = False,
     ) -> None:
-        """Load the weights. Raises UsageError for an unusable base, RegistryError for an adapter of another base, or
-        one whose weights do not fit."""
+        """Load the weights. With `half`, probabilities of options are computed in bf16 from weights in fp32.
+
+        Raises UsageError for an unusable base, RegistryError for an adapter of another base, or one whose weights do
+        not fit.
+        """
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
         self._bias = bias.by_token if bias is not None and not self._chat.thinks else {}
         self._device, self._dtype = _device()
+        self._half = half
         self.settings: LocalSettings = _settings(self._chat, self._dtype)
         model = _load(base, self._dtype)
         if adapter is not None:
@@ -149,7 +155,8 @@ class LocalAnswerer:
         self, prompts: Sequence[Sequence[Message]], options: Sequence[str], offsets: Sequence[float] = ()
     ) -> list[list[float]]:
         """For each prompt the probabilities of the answer's first token among those that begin the options, summing
-        to 1; in one batch. `offsets` are added to the options' log-probabilities; none: all 0.
+        to 1. What the prompts begin with alike is computed once for `ROWS` of them. `offsets` are added to the options'
+        log-probabilities; none: all 0.
 
         Raises UsageError if two options begin with the same token, PromptTooLong.
         """
@@ -159,20 +166,14 @@ class LocalAnswerer:
         if len(set(firsts)) != len(firsts):
             raise UsageError(f"two of the options {', '.join(options)} begin with the same token; use other words")
         rows = [self._ids(messages) for messages in prompts]
-        for ids in rows:
-            self._check_window(len(ids), 1)
-        width = max(map(len, rows))
-        mask = self._padded([[1] * len(ids) for ids in rows], width, 0)
+        found: list[list[float]] = []
+        added = torch.tensor(list(offsets) or [0.0] * len(firsts), device=self._device)
         with torch.inference_mode():
-            output = self._model(
-                input_ids=self._padded(rows, width, self._chat.pad_id),
-                attention_mask=mask,
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-                logits_to_keep=1,
-                use_cache=False,
-            )
-            added = torch.tensor(list(offsets) or [0.0] * len(firsts), device=self._device)
-            found: list[list[float]] = (output.logits[:, -1, firsts].float() + added).softmax(-1).tolist()
+            for start in range(0, len(rows), ROWS):
+                shared = share(rows[start : start + ROWS])
+                self._check_window(shared.longest, 1)
+                logits = next_token_logits(self._model, shared, self._chat.pad_id, half=self._half)
+                found += (logits[:, firsts].float() + added).softmax(-1).tolist()
         return found
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:

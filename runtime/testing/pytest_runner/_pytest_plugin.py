@@ -14,11 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from _thread import start_new_thread
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import copy
 from importlib import import_module
-from os import environ, getpid
+from os import _exit, environ, getpid
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -32,6 +35,8 @@ _RESULTS = Path(_WANTED["results"])
 _FIRST, _REQUIRED = frozenset(_WANTED["first"]), frozenset(_WANTED["required"])
 _KEY = bytes.fromhex(_WANTED["key"])
 _PID = getpid()
+_GRACE = 10.0
+"""Seconds after the seal by which the process has to have ended."""
 
 
 class _Run:
@@ -274,7 +279,8 @@ def pytest_runtest_logfinish(nodeid: str, location: Any) -> None:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: Any) -> Iterator[None]:
-    """Seal the report once all other hooks have written theirs."""
+    """Seal the report once all other hooks have written theirs, and see to it that the process ends: a thread that a
+    test left waiting would keep it, and all results are there."""
     yield
     report = _RESULTS / "report.xml"
     if _WORKER or getpid() != _PID or not report.exists():
@@ -282,3 +288,13 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
     digest = hashlib.sha256(report.read_bytes()).hexdigest()
     whole = _run.stopped or _run.unfinished <= 0
     _send("seal", int(session.exitstatus), whole, digest)
+    start_new_thread(_end, (int(session.exitstatus),))
+
+
+def _end(code: int) -> None:
+    """End the process some time after the seal, as it would have ended."""
+    sleep(_GRACE)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    _exit(code)

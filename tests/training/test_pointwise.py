@@ -1,0 +1,130 @@
+"""One candidate per prompt: common beginnings computed once, training that goes on, an adapter that is asked."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.study.questions import StudyCandidate, StudyQuestion
+from models.context import CandidateTier, Relevance
+from models.settings import Settings
+from tests.support.fitting_data import tiny_base
+from training.bases.bases import Base
+from training.bases.shared_prefix import next_token_logits, share
+from training.pointwise import fitting
+from training.pointwise.learner import PointwiseLearner
+from training.pointwise.prompt import candidate_prompt
+
+
+def candidate(rank: int, relevance: Relevance) -> StudyCandidate:
+    return StudyCandidate(
+        path=f"src/{'part' * (rank % 3 + 1)}{rank}.py",
+        rank=rank,
+        score=1 / rank,
+        tier=CandidateTier.LEXICAL,
+        reason="shares words with the task",
+        kind="production",
+        symbols="run, stop" if rank % 2 else "",
+        relevance=relevance,
+    )
+
+
+def questions(number: int) -> list[StudyQuestion]:
+    """Questions in which the first candidate is relevant, the second supporting, and the others are neither."""
+    classes = [Relevance.RELEVANT, Relevance.SUPPORTING, *[Relevance.IRRELEVANT] * 10]
+    return [
+        StudyQuestion(
+            repository="ant",
+            commit=f"{n:040x}",
+            task=f"Stop the run of part {n} when the queue is empty",
+            candidates=tuple(candidate(rank, label) for rank, label in enumerate(classes, 1)),
+        )
+        for n in range(number)
+    ]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    return tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=5))
+def test_shared_prompts_are_the_prompts(prompts: list[list[int]]) -> None:
+    shared = share(prompts)
+    assert [shared.prefix + rest for rest in shared.rests] == prompts
+    assert all(shared.rests)
+    assert shared.longest == max(map(len, prompts))
+    assert shared.tokens <= sum(map(len, prompts))
+
+
+@pytest.mark.slow
+def test_logits_after_a_common_beginning_are_those_of_whole_prompts(base: Base) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(str(base.path), dtype=torch.float32).eval()
+    prompts = [[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 9], [1, 2, 3, 4, 8, 8, 8, 8, 8, 8]]
+    with torch.no_grad():
+        found = next_token_logits(model, share(prompts), 0)
+        alone = torch.stack([model(input_ids=torch.tensor([each])).logits[0, -1] for each in prompts])
+        single = next_token_logits(model, share(prompts[:1]), 0)
+        apart = next_token_logits(model, share([[4, 5], [6, 7, 8]]), 0)
+        whole = torch.stack([model(input_ids=torch.tensor([each])).logits[0, -1] for each in ([4, 5], [6, 7, 8])])
+    torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(single[0], alone[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(apart, whole, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_stopped_training_goes_on_with_the_same_losses(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "CHECKPOINT_STEPS", 2)
+    learner = PointwiseLearner(Settings(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache"), base)
+    data = questions(8)
+
+    def stop_at(step: int) -> Callable[[int, int], None]:
+        def progress(done: int, total: int) -> None:
+            assert total == 6  # sixteen groups, three in a step
+            if done == step:
+                raise KeyboardInterrupt
+
+        return progress
+
+    learner.learn(data, 3, tmp_path / "whole", stop_at(0))
+    for step in (1, 4, 5):
+        with pytest.raises(KeyboardInterrupt):
+            learner.learn(data, 3, tmp_path / "stopped", stop_at(step))
+    learner.learn(data, 3, tmp_path / "stopped", stop_at(0))
+    whole, stopped = (json.loads((tmp_path / place / "fit.json").read_text()) for place in ("whole", "stopped"))
+    assert whole["losses"] == stopped["losses"]
+    assert (whole["rows"], whole["tokens"]) == (96, stopped["tokens"])
+    assert whole["tokens"] < whole["whole_tokens"]
+    files = [(tmp_path / place / "adapter/adapter_model.safetensors").read_bytes() for place in ("whole", "stopped")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.slow
+def test_an_adapter_learns_a_class_that_its_prompts_show(base: Base, tmp_path: Path) -> None:
+    learner = PointwiseLearner(Settings(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache"), base)
+    model = learner.learn(questions(60), 0, tmp_path / "fit", lambda done, total: None)
+    losses = json.loads((tmp_path / "fit" / "fit.json").read_text())["losses"]
+    assert sum(losses[-5:]) < sum(losses[:5])
+    [first, *_], [again, *_] = (model.distributions(questions(1)[0]) for _ in range(2))
+    assert first == again
+    assert sum(first) == pytest.approx(1)
+    other = learner.learn(questions(60), 1, tmp_path / "other", lambda done, total: None)
+    assert other.identity != model.identity
+
+
+def test_the_candidate_comes_last() -> None:
+    [question] = questions(1)
+    texts = [candidate_prompt(question, each)[0].content for each in question.candidates]
+    shared = share([list(text.encode()) for text in texts])
+    assert question.task in bytes(shared.prefix).decode()
+    assert all(
+        text.index(each.path) > text.index(question.task) for each, text in zip(question.candidates, texts, strict=True)
+    )
