@@ -167,7 +167,10 @@ def _print_facts(file: ClassifierFile, path: Path) -> None:
         ("content", file.content),
         ("trained on", f"{file.questions} questions, {file.rows} rows of {', '.join(file.trained_on)}"),
         ("operating point chosen on", ", ".join(file.calibrated_on) or "cross-fitted training repositories"),
-        ("relevant from", f"{file.point.relevant:g}"),
+        (
+            "relevant from",
+            f"{file.point.relevant:g} where one candidate in ten is relevant, else in proportion to the root",
+        ),
         ("primary from", f"{file.point.primary:g}"),
     ]
     if file.calibration:

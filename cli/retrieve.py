@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.retrieve import rank, retrieve_by_rank
-from agent.retrieve.relevance.classifier import file_class, in_force
+from agent.retrieve.relevance.classifier import file_classes, in_force
 from agent.retrieve.retrieval import Retrieval
 from agent.retrieve.scope import estimate_of
 from cli.options import JsonOption
@@ -105,25 +105,28 @@ def retrieve(
 def described(found: Retrieved, limit: int, show_context: bool) -> dict[str, Any]:
     """What was found, for machines; the same for the same task and revision."""
     files = []
+    classes = classes_of(found)
     for candidate, relevance in found.files[:limit]:
         entry: dict[str, Any] = candidate.model_dump(mode="json", exclude={"outline"})
-        files.append({**entry, "class": class_of(candidate), "relevance": relevance.value})
+        files.append({**entry, "class": classes[candidate.path], "relevance": relevance.value})
     context = {"context": found.package.model_dump(mode="json")} if show_context else {}
     return {"revision": found.revision, "files": files, **context}
 
 
-def class_of(candidate: Candidate) -> str:
-    """The relevance classifier's class of a candidate."""
-    return file_class(estimate_of(candidate), in_force().point).value
+def classes_of(found: Retrieved) -> dict[str, str]:
+    """The relevance classifier's class of each candidate, by path."""
+    classes = file_classes([estimate_of(candidate) for candidate, _ in found.files], in_force().point)
+    return {candidate.path: each.value for (candidate, _), each in zip(found.files, classes, strict=True)}
 
 
 def _print(found: Retrieved, limit: int, show_context: bool) -> None:
     rows = []
+    classes = classes_of(found)
     for candidate, relevance in found.files[:limit]:
         estimate = estimate_of(candidate)
         chances = f"{estimate.relevant:.3f}", f"{estimate.supporting:.3f}"
         rows.append(
-            (candidate.path, *chances, class_of(candidate), candidate.tier.value, relevance.value, candidate.reason)
+            (candidate.path, *chances, classes[candidate.path], candidate.tier.value, relevance.value, candidate.reason)
         )
     columns = ["file", "P(relevant)", "P(supporting)", "class", "tier", "in context as", "reason"]
     table(f"{found.revision[:10]}", columns, rows, right=["P(relevant)", "P(supporting)"])

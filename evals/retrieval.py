@@ -16,6 +16,7 @@ from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import in_order, weighed
 from agent.retrieve.weights import WEIGHTS
 from evals.retrieval_items import RetrievalItem, gold_symbols, items
+from models.context import ContextPackage
 from models.tokens import estimate_tokens
 from repos.git import Git
 from repos.index import IndexCache, IndexedFile, RepositoryIndex, build_index
@@ -177,13 +178,18 @@ def _content_terms(file: IndexedFile) -> Counter[str]:
 def context_of(git: Git, index: RepositoryIndex, item: RetrievalItem) -> Context:
     """How much of an item's change its deterministic context holds."""
     package = retrieve_by_rank(item.task, index, count=estimate_tokens).package
+    return compared(package, index, gold_symbols(git, item))
+
+
+def compared(package: ContextPackage, index: RepositoryIndex, changed: Mapping[str, Collection[str]]) -> Context:
+    """A context compared with the symbols that change, by the path of each file that changes."""
     shown = {file.path: file for file in package.files}
     wanted = hit = 0
-    for path, names in gold_symbols(git, item).items():
+    for path, names in changed.items():
         wanted += len(names)
         if path in shown:
             hit += sum(shown[path].whole or _body(index, path, name) in shown[path].text for name in names)
-    return Context(package.tokens, set(item.gold) <= set(shown), hit / wanted if wanted else None)
+    return Context(package.tokens, set(changed) <= set(shown), hit / wanted if wanted else None)
 
 
 def _body(index: RepositoryIndex, path: str, name: str) -> str:

@@ -13,6 +13,8 @@ FORMAT: Literal["relevance-1"] = "relevance-1"
 """Version of the file's form and of the features' meaning."""
 BIAS = "bias"
 """The feature that is 1 for everything."""
+USUAL = 0.1
+"""Mean P(relevant) of a question's candidates for which an operating point is stated."""
 FILE_CLASSES = ("irrelevant", "supporting", "relevant")
 SYMBOL_CLASSES = ("excluded", "type_context", "supporting", "primary")
 
@@ -55,7 +57,11 @@ class LinearModel(Frozen):
 
 
 class OperatingPoint(Frozen):
-    """Least probabilities: of `relevant` for a file and `primary` for a symbol, chosen on validation repositories."""
+    """Least probabilities: of `relevant` for a file and `primary` for a symbol, chosen on validation repositories.
+
+    That of `relevant` holds where the mean over a question's candidates is `USUAL`, and goes with the root of the mean:
+    one value for all finds nearly everything where few files make every one likely, and too little where many share.
+    """
 
     relevant: float = Field(gt=0, lt=1)
     primary: float = Field(gt=0, lt=1)

@@ -1,16 +1,11 @@
 """The context package: files in order of relevance, each as complete as the token budget allows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
-from agent.retrieve.elide import elide, heads
-from models.context import Candidate, ContextFile, ContextPackage, LeftOut, Relevance, SymbolJudgement, SymbolUse
+from agent.retrieve.forms import Form, briefest, forms
+from models.context import Candidate, ContextFile, ContextPackage, LeftOut, Relevance, SymbolJudgement
 from repos.index import RepositoryIndex
 
-WHOLE = 1500
-"""Tokens up to which a relevant file is shown whole."""
-SMALL = 300
-"""Tokens up to which a supporting file is shown whole."""
 SUPPORTING_SHARE = 0.25
 """Share of the budget for all supporting files together."""
 FRAME = 24
@@ -28,23 +23,19 @@ def assemble(
     """The package of at most `budget` tokens by `count`, framing of files included.
 
     Relevant files come first, each in the fullest of these forms that fits: whole (if small, or nothing of it is
-    excluded), elided to the symbols that matter with the heads of the others, only the symbols that matter.
-    Supporting files are reduced to heads and docstrings of the symbols that matter. A form is never truncated: what
-    does not fit is left out and listed, with the reason. Files keep their input order.
+    excluded), elided to the symbols that matter with the heads of the others, only the symbols that matter. Room is
+    left for the briefest form of each file that follows. Supporting files are reduced to heads and docstrings of the
+    symbols that matter. A form is never truncated: what does not fit is left out and listed, with the reason. Files
+    keep their input order.
     """
     packer = _Packer(index, _by_path(symbols), budget, count)
-    for relevance in (Relevance.RELEVANT, Relevance.SUPPORTING):
-        for candidate, judged in files:
-            if judged is relevance:
-                packer.add(candidate, relevance)
+    ordered = [
+        pair for relevance in (Relevance.RELEVANT, Relevance.SUPPORTING) for pair in files if pair[1] is relevance
+    ]
+    reserves = packer.reserved(ordered)
+    for (candidate, relevance), reserved in zip(ordered, reserves, strict=True):
+        packer.add(candidate, relevance, reserved)
     return packer.package()
-
-
-@dataclass(frozen=True)
-class _Form:
-    text: str
-    whole: bool
-    left: tuple[SymbolJudgement, ...]
 
 
 class _Packer:
@@ -57,33 +48,54 @@ class _Packer:
         self._used = 0
         self._supporting = 0
 
-    def add(self, candidate: Candidate, relevance: Relevance) -> None:
-        """Add a file in its fullest form that fits, or note why not."""
-        if candidate.path not in self._index:
-            self._left.append(LeftOut(path=candidate.path, tokens=0, reason="there is no such text file"))
-            return
-        judged = self._judged.get(candidate.path, ())
-        max_prompt_tokens = self._budget - self._used
-        if relevance is Relevance.SUPPORTING:
-            max_prompt_tokens = min(max_prompt_tokens, int(self._budget * SUPPORTING_SHARE) - self._supporting)
-        tokens = None
-        for form in self._forms(candidate.path, relevance, judged):
-            tokens = self._count(form.text) + FRAME
-            if tokens <= max_prompt_tokens:
-                self._take(candidate, relevance, form, tokens, judged)
-                return
-        left = max(max_prompt_tokens, 0)
-        reason = "no symbol of it matters" if tokens is None else f"{tokens} tokens, and room for {left}"
-        self._left.append(LeftOut(path=candidate.path, tokens=tokens or 0, reason=reason))
+    def reserved(self, files: Sequence[tuple[Candidate, Relevance]]) -> list[int]:
+        """For each file, the tokens of all files after it in their briefest forms; of supporting ones their share."""
+        found = [0]
+        supporting = relevant = 0
+        for candidate, relevance in reversed(files[1:]):
+            if relevance is Relevance.SUPPORTING:
+                supporting = min(supporting + self._least(candidate.path, relevance), self._supporting_budget)
+            else:
+                relevant += self._least(candidate.path, relevance)
+            found.append(supporting + relevant)
+        return found[::-1]
 
-    def _take(
-        self,
-        candidate: Candidate,
-        relevance: Relevance,
-        form: _Form,
-        tokens: int,
-        judged: tuple[SymbolJudgement, ...],
-    ) -> None:
+    def add(self, candidate: Candidate, relevance: Relevance, reserved: int) -> None:
+        """Add a file in its fullest form that fits, or note why not; `reserved` tokens are left, if any form allows."""
+        path = candidate.path
+        if path not in self._index:
+            self._left.append(LeftOut(path=path, tokens=0, reason="there is no such text file"))
+            return
+        most = self._budget - self._used
+        if relevance is Relevance.SUPPORTING:
+            most = min(most, self._supporting_budget - self._supporting)
+        tokens, brief = None, None
+        for form in self._forms(path, relevance):
+            tokens, brief = self._count(form.text) + FRAME, form
+            if tokens <= min(most, self._budget - self._used - reserved):
+                self._take(candidate, relevance, form, tokens)
+                return
+        if tokens is not None and brief is not None and tokens <= most:
+            self._take(candidate, relevance, brief, tokens)
+            return
+        reason = "no symbol of it matters" if tokens is None else f"{tokens} tokens, and room for {max(most, 0)}"
+        self._left.append(LeftOut(path=path, tokens=tokens or 0, reason=reason))
+
+    @property
+    def _supporting_budget(self) -> int:
+        return int(self._budget * SUPPORTING_SHARE)
+
+    def _forms(self, path: str, relevance: Relevance) -> Iterator[Form]:
+        return forms(self._index.file(path), relevance, self._judged.get(path, ()), self._count)
+
+    def _least(self, path: str, relevance: Relevance) -> int:
+        """The tokens of a file in its briefest form."""
+        if path not in self._index:
+            return 0
+        brief = briefest(self._index.file(path), relevance, self._judged.get(path, ()), self._count)
+        return 0 if brief is None else self._count(brief.text) + FRAME
+
+    def _take(self, candidate: Candidate, relevance: Relevance, form: Form, tokens: int) -> None:
         self._used += tokens
         if relevance is Relevance.SUPPORTING:
             self._supporting += tokens
@@ -95,7 +107,7 @@ class _Packer:
                 whole=form.whole,
                 tokens=tokens,
                 reason=candidate.reason,
-                symbols=judged,
+                symbols=self._judged.get(candidate.path, ()),
             )
         )
         file = self._index.file(candidate.path)
@@ -104,35 +116,6 @@ class _Packer:
             size = self._count(file.text_of(symbol)) if symbol else 0
             reason = f"{each.use.value}: its body is left out"
             self._left.append(LeftOut(path=candidate.path, symbol=each.symbol, tokens=size, reason=reason))
-
-    def _forms(self, path: str, relevance: Relevance, judged: tuple[SymbolJudgement, ...]) -> Iterator[_Form]:
-        """A file's forms, the fullest first."""
-        file = self._index.file(path)
-        text = file.text
-        keep = {each.symbol for each in judged if each.use in (SymbolUse.PRIMARY, SymbolUse.SUPPORTING)}
-        primary = {each.symbol for each in judged if each.use is SymbolUse.PRIMARY}
-        signatures = {each.symbol for each in judged if each.use is SymbolUse.TYPE_CONTEXT}
-        if relevance is Relevance.SUPPORTING:
-            left = tuple(each for each in judged if each.use is not SymbolUse.EXCLUDED)
-            if not file.symbols or self._count(text) <= SMALL:
-                yield _Form(text, True, ())
-            elif shown := heads(text, path, keep) or heads(text, path, signatures):
-                yield _Form(shown, False, left)
-            return
-        if not file.symbols or self._count(text) <= WHOLE or keep >= {each.name for each in file.symbols}:
-            yield _Form(text, True, ())
-        if file.symbols:
-            yield self._elided(text, path, judged, keep, signatures)
-            yield self._elided(text, path, judged, primary, set())
-            if primary:
-                yield _Form(heads(text, path, primary), False, judged)
-
-    @staticmethod
-    def _elided(
-        text: str, path: str, judged: tuple[SymbolJudgement, ...], keep: set[str], signatures: set[str]
-    ) -> _Form:
-        shown = elide(text, path, keep, signatures)
-        return _Form(shown, shown == text, tuple(each for each in judged if each.symbol not in keep))
 
     def package(self) -> ContextPackage:
         """The packed context."""

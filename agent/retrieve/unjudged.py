@@ -1,6 +1,6 @@
 """Retrieval without a judge: by the ranking and the relevance classifier alone."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.retrieve.assembly import assemble
@@ -9,6 +9,7 @@ from agent.retrieve.ranking import rank
 from agent.retrieve.relevance.classifier import in_force
 from agent.retrieve.relevance.symbols import FileOfSymbols
 from agent.retrieve.scope import default_scope, worth
+from agent.retrieve.thresholds import IN_USE, ContextThresholds
 from models.context import Candidate, ContextPackage, Relevance, SymbolJudgement, SymbolUse
 from models.protocols import Stage
 from models.relevance import SymbolEstimate
@@ -17,8 +18,8 @@ from repos.index import RepositoryIndex
 
 BUDGET = (WINDOWS[Stage.CODE] - ANSWER_TOKENS[Stage.CODE]) * 3 // 4
 """Default tokens of a context without a planner: a quarter of the window is left for plan and instructions."""
-PRIMARY, WHOLE, HEAD = 0.15, 0.04, 0.08
-"""Least worth of a symbol that counts as one that changes, that is shown whole, and of which the head is shown."""
+Estimates = Mapping[str, Mapping[str, SymbolEstimate]]
+"""Of symbols, by path and name."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,24 @@ def retrieve_by_rank(
 ) -> Ranked:
     """Rank files, take the likely ones, judge their symbols, assemble at most `budget` tokens by `count`."""
     candidates = rank(task_text, index)
+    return context(index, candidates, lambda kept: estimate_symbols(task_text, index, kept), budget, count)
+
+
+def context(
+    index: RepositoryIndex,
+    candidates: Sequence[Candidate],
+    estimates: Callable[[Sequence[Candidate]], Estimates],
+    budget: int,
+    count: Callable[[str], int],
+    least: ContextThresholds = IN_USE,
+) -> Ranked:
+    """The context of ranked candidates; `estimates` gives those of the symbols of candidates that are kept."""
     files = tuple(
         (candidate, judgement.relevance)
-        for candidate, judgement in zip(candidates, default_scope(candidates), strict=True)
+        for candidate, judgement in zip(candidates, default_scope(candidates, least), strict=True)
     )
     kept = by_worth(pair for pair in files if pair[1] is not Relevance.IRRELEVANT)
-    symbols = default_precision(task_text, index, [candidate for candidate, _ in kept])
+    symbols = judge_symbols(estimates([candidate for candidate, _ in kept]), least)
     return Ranked(files, assemble(index, kept, symbols, budget, count))
 
 
@@ -54,15 +67,31 @@ def by_worth(files: Iterable[tuple[Candidate, Relevance]]) -> list[tuple[Candida
 def default_precision(task_text: str, index: RepositoryIndex, files: Sequence[Candidate]) -> list[SymbolJudgement]:
     """A judgement of every symbol of some candidates by the relevance classifier, for a context; the likeliest to
     change first in each file."""
+    return judge_symbols(estimate_symbols(task_text, index, files))
+
+
+def estimate_symbols(task_text: str, index: RepositoryIndex, files: Iterable[Candidate]) -> Estimates:
+    """What the relevance classifier estimates of the symbols of some candidates, those that are indexed."""
     query, classifier = parse_query(task_text), in_force()
+    return {
+        candidate.path: classifier.symbols(
+            query, FileOfSymbols(index.file(candidate.path), candidate.rank, candidate.score)
+        )
+        for candidate in files
+        if candidate.path in index
+    }
+
+
+def judge_symbols(estimates: Estimates, least: ContextThresholds = IN_USE) -> list[SymbolJudgement]:
+    """The use of each symbol in a context; the likeliest to change first in each file."""
     judged = []
-    for candidate in files:
-        if candidate.path not in index:
-            continue
-        file = index.file(candidate.path)
-        found = classifier.symbols(query, FileOfSymbols(file, candidate.rank, candidate.score))
+    for path, found in estimates.items():
         order = sorted(found, key=lambda name: -_symbol_worth(found[name]))
-        judged += [SymbolJudgement(path=candidate.path, symbol=name, use=_use(found[name])) for name in order]
+        for place, name in enumerate(order):
+            use = _use(found[name], least)
+            if use is SymbolUse.EXCLUDED and place < least.heads:
+                use = SymbolUse.TYPE_CONTEXT
+            judged.append(SymbolJudgement(path=path, symbol=name, use=use))
     return judged
 
 
@@ -70,10 +99,10 @@ def _symbol_worth(estimate: SymbolEstimate) -> float:
     return estimate.primary + estimate.supporting / 4
 
 
-def _use(estimate: SymbolEstimate) -> SymbolUse:
+def _use(estimate: SymbolEstimate, least: ContextThresholds) -> SymbolUse:
     worth = _symbol_worth(estimate)
-    if worth >= PRIMARY:
+    if worth >= least.primary:
         return SymbolUse.PRIMARY
-    if worth >= WHOLE:
+    if worth >= least.whole:
         return SymbolUse.SUPPORTING
-    return SymbolUse.TYPE_CONTEXT if worth + estimate.type_context / 4 >= HEAD else SymbolUse.EXCLUDED
+    return SymbolUse.TYPE_CONTEXT if worth + estimate.type_context / 4 >= least.head else SymbolUse.EXCLUDED

@@ -62,7 +62,9 @@ class Figures:
         ]
         rows.append(("mean", sum(each.questions for each in self.repositories), "", *_cells(means)))
         columns = ["repository", "questions", "files", *_COLUMNS]
-        table(f"At P(relevant) >= {file.point.relevant:g}", columns, rows, right=columns[1:])
+        table(
+            f"At P(relevant) >= {file.point.relevant:g} x root of ten times its mean", columns, rows, right=columns[1:]
+        )
         table(
             "recall of changed files",
             ["order", "@1", "@5", "@10"],

@@ -8,13 +8,14 @@ from pathlib import Path
 from statistics import fmean, median
 
 from agent.retrieve.relevance.classifier import in_force
+from agent.retrieve.thresholds import IN_USE
 from evals.retrieval import Context, context_of
 from evals.retrieval_items import RetrievalItem, items
 from repos.git import Git
 from repos.index import IndexCache, build_index
 from repos.sources import GitSource
 
-_VERSION = "context-1"
+_VERSION = "context-2"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def context_figures(found: Sequence[Context]) -> ContextFigures:
 
 
 def _key(name: str, item: RetrievalItem) -> str:
-    parts = [_VERSION, in_force().content, name, item.commit, item.parent, item.task]
+    parts = [_VERSION, in_force().content, asdict(IN_USE), name, item.commit, item.parent, item.task]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -7,8 +7,9 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.retrieve.relevance.features import OTHER_FEATURES, PRODUCTION_FEATURES, SYMBOL_FEATURES
-from evals.relevance.fitting import probabilities
+from agent.retrieve.relevance.classifier import least_relevant
+from agent.retrieve.relevance.features import PRODUCTION_FEATURES, SYMBOL_FEATURES
+from evals.relevance.fitting import candidate_chances, probabilities
 from evals.relevance.metrics import Bin, ClassFigures, class_figures, reliability
 from evals.relevance.questions import LabelledQuestion
 from evals.retrieval import MeanScores, RankingScores
@@ -68,15 +69,10 @@ def repository_figures(file: ClassifierFile, questions: Sequence[LabelledQuestio
 
 def judged_candidates(file: ClassifierFile, questions: Sequence[LabelledQuestion]) -> Judged:
     """All candidates that a judge would see, with the classes at the operating point."""
-    chances, labels = [], []
-    for question in questions:
-        for model, names, rows in (
-            (file.production, PRODUCTION_FEATURES, question.production),
-            (file.other, OTHER_FEATURES, question.other),
-        ):
-            chances.append(probabilities(model, names, rows.features.astype(np.float64)))
-            labels.append(rows.labels.astype(np.int64))
-    return _chosen(np.concatenate(chances), np.concatenate(labels), file.point.relevant)
+    found = [candidate_chances(file.production, file.other, question) for question in questions]
+    least = [np.full(len(chances), least_relevant(chances[:, -1].tolist(), file.point)) for chances, _ in found]
+    chances, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return _chosen(chances, labels, np.concatenate(least))
 
 
 def judged_symbols(file: ClassifierFile, questions: Sequence[LabelledQuestion]) -> Judged:
@@ -93,7 +89,7 @@ def by_relevance(file: ClassifierFile, question: LabelledQuestion) -> list[str]:
     return [question.paths[number] for number in np.argsort(-relevant, kind="stable")]
 
 
-def _chosen(chances: Array, labels: Ints, least: float) -> Judged:
-    """As `file_class` and `symbol_class` choose: the last class from `least` on, else the likeliest other one."""
+def _chosen(chances: Array, labels: Ints, least: Array | float) -> Judged:
+    """As `file_classes` and `symbol_class` choose: the last class from `least` on, else the likeliest other one."""
     last = chances.shape[1] - 1
     return Judged(chances, np.where(chances[:, last] >= least, last, chances[:, :last].argmax(1)), labels)

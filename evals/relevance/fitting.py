@@ -6,7 +6,7 @@ repository by weights of the others. The operating point is chosen on validation
 on the cross-fitted predictions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from agent.retrieve.relevance.features import OTHER_FEATURES, PRODUCTION_FEATURES, SYMBOL_FEATURES
 from evals.relevance.metrics import calibration_error, error_of, reliability
+from evals.relevance.operating_point import Judged, primary_point, relevant_point
 from evals.relevance.questions import LabelledQuestion, Rows
 from models.errors import UsageError
 from models.relevance import (
@@ -29,13 +30,8 @@ from models.relevance import (
 Array = NDArray[np.float64]
 FOLDS = 4
 PENALTIES = (10.0, 40.0, 160.0)
-RECALL = 0.90
-"""Share of the files that change which the operating point shall find."""
-MARGIN = 0.02
-"""By how much the operating point exceeds that on the repositories it is chosen on."""
 _DIGITS = 6
 """Significant digits of a weight."""
-_CLIP = (1e-3, 1 - 1e-3)
 Groups = Mapping[str, Sequence[LabelledQuestion]]
 Pick = Callable[[LabelledQuestion], Rows]
 
@@ -56,6 +52,13 @@ class _Fitted:
     crossed: Array
     """Cross-fitted and calibrated probabilities, rows x classes."""
     table: _Table
+
+
+@dataclass(frozen=True)
+class _Models:
+    production: _Fitted
+    other: _Fitted
+    symbols: _Fitted
 
 
 def fit(training: Groups, validation: Groups, notify: Callable[[str], None]) -> ClassifierFile:
@@ -83,7 +86,7 @@ def fit(training: Groups, validation: Groups, notify: Callable[[str], None]) -> 
         production=production.model,
         other=other.model,
         symbols=symbols.model,
-        point=_point(production, symbols, calibrated),
+        point=_point(_Models(production, other, symbols), training, calibrated),
         calibration=Calibration(
             files=round(calibration_error(files, classes), 4),
             relevant=round(error_of(reliability(files[:, -1], classes == FILE_CLASSES.index("relevant"))), 4),
@@ -98,30 +101,43 @@ def probabilities(model: LinearModel, features: Sequence[str], rows: Array) -> A
     return _softmax((rows @ weights + np.array(model.weights[BIAS])) / model.temperature)
 
 
-def _point(production: _Fitted, symbols: _Fitted, validation: Groups) -> OperatingPoint:
-    """The highest probability from which on enough relevant files are found, and that with the best F1 of primary."""
-    files, file_labels = production.crossed, production.table.labels
-    chances, labels = symbols.crossed, symbols.table.labels
-    if validation:
-        held, held_symbols = (_table(validation, pick) for pick in (lambda q: q.production, lambda q: q.symbols))
-        files, file_labels = probabilities(production.model, PRODUCTION_FEATURES, held.features), held.labels
-        chances, labels = probabilities(symbols.model, SYMBOL_FEATURES, held_symbols.features), held_symbols.labels
-    found = files[file_labels == FILE_CLASSES.index("relevant"), 2]
-    relevant = np.quantile(found, 1 - RECALL - MARGIN, method="lower") if len(found) else 0.5
+def candidate_chances(production: LinearModel, other: LinearModel, question: LabelledQuestion) -> Judged:
+    """Class probabilities of a question's candidates, production files first, and their classes by gold."""
+    pairs = ((production, PRODUCTION_FEATURES, question.production), (other, OTHER_FEATURES, question.other))
+    chances = [probabilities(model, names, rows.features.astype(np.float64)) for model, names, rows in pairs]
+    return np.concatenate(chances), np.concatenate([rows.labels for _, _, rows in pairs]).astype(np.int64)
+
+
+def _point(fitted: _Models, training: Groups, validation: Groups) -> OperatingPoint:
+    """The operating point by the validation repositories, else by cross-fitted predictions of the training ones."""
+    production, other, symbols = fitted.production, fitted.other, fitted.symbols
+    if not validation:
+        is_primary = symbols.table.labels == SYMBOL_CLASSES.index("primary")
+        return OperatingPoint(
+            relevant=relevant_point(_crossed_questions(training, production.crossed, other.crossed)),
+            primary=primary_point(symbols.crossed[:, -1], is_primary),
+        )
+    held = _table(validation, lambda q: q.symbols)
+    chances = probabilities(symbols.model, SYMBOL_FEATURES, held.features)
+    judged = [[candidate_chances(production.model, other.model, q) for q in group] for group in validation.values()]
     return OperatingPoint(
-        relevant=float(np.clip(np.floor(relevant * 1000) / 1000, *_CLIP)),
-        primary=_best_f1(chances[:, -1], labels == SYMBOL_CLASSES.index("primary")),
+        relevant=relevant_point(judged),
+        primary=primary_point(chances[:, -1], held.labels == SYMBOL_CLASSES.index("primary")),
     )
 
 
-def _best_f1(chances: Array, is_primary: NDArray[np.bool_]) -> float:
-    """The threshold with the highest F1, in steps of a hundredth."""
-
-    def f1(least: float) -> float:
-        chosen = chances >= least
-        return float(2 * (chosen & is_primary).sum() / max(1, chosen.sum() + is_primary.sum()))
-
-    return max((step / 100 for step in range(1, 100)), key=f1)
+def _crossed_questions(groups: Groups, production: Array, other: Array) -> Iterator[list[Judged]]:
+    """The questions of each repository from the rows of all of them."""
+    first = second = 0
+    for questions in groups.values():
+        judged = []
+        for question in questions:
+            own, others = len(question.production.labels), len(question.other.labels)
+            chances = np.concatenate([production[first : first + own], other[second : second + others]])
+            labels = np.concatenate([question.production.labels, question.other.labels]).astype(np.int64)
+            judged.append((chances, labels))
+            first, second = first + own, second + others
+        yield judged
 
 
 def _fit(groups: Groups, pick: Pick, names: Sequence[str], classes: Sequence[str]) -> _Fitted:

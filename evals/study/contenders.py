@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.retrieve.relevance.classifier import file_class
+from agent.retrieve.relevance.classifier import file_classes
 from evals.study.logistic import CLASSES, Logistic
 from evals.study.questions import StudyCandidate, StudyQuestion
 from models.context import CandidateTier, Relevance, RelevanceEstimate
@@ -75,7 +75,8 @@ class ClassifierContender:
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By the estimates that the questions hold."""
         estimates = [each.estimate or RelevanceEstimate(relevant=0, supporting=0) for each in question.candidates]
-        return [Prediction(file_class(each, self.point), each.relevant) for each in estimates]
+        classes = file_classes(estimates, self.point)
+        return [Prediction(found, each.relevant) for found, each in zip(classes, estimates, strict=True)]
 
 
 @dataclass(frozen=True)

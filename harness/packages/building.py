@@ -25,7 +25,7 @@ from runtime.installs import BuildFailed, Runtime, further_requirements
 from runtime.trees import checked_out
 
 _PACKAGING = ("pyproject.toml", "setup.py", "setup.cfg", "meson.build", "CMakeLists.txt", "hatch.toml")
-_SCHEMA = 2
+_SCHEMA = 3
 """Raised whenever the same commit would get another environment; those of older schemas are not used."""
 
 

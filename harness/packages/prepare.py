@@ -40,7 +40,7 @@ _EFFORT = GoldEffort()
 _PERHAPS_THE_MACHINES = (InvalidReason.TIMEOUT, InvalidReason.CRASHED, InvalidReason.UNRESOLVABLE)
 """Reasons that load or a lack of memory can cause; verdicts with one of them are not cached."""
 
-GOLD_VERSION = 6
+GOLD_VERSION = 7
 """Raised whenever gold validation would decide differently; cached verdicts of older versions are not used."""
 
 

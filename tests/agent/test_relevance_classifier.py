@@ -16,7 +16,8 @@ from agent.retrieve.ranking import propose
 from agent.retrieve.relevance.classifier import (
     SHIPPED,
     RelevanceClassifier,
-    file_class,
+    file_classes,
+    least_relevant,
     probabilities,
     read_classifier,
     symbol_class,
@@ -111,15 +112,25 @@ def test_candidates_without_estimates_are_refused(index: RepositoryIndex) -> Non
 
 def test_classes_follow_the_operating_point() -> None:
     point = OperatingPoint(relevant=0.1, primary=0.2)
-    assert file_class(RelevanceEstimate(relevant=0.1, supporting=0.8), point) is Relevance.RELEVANT
-    assert file_class(RelevanceEstimate(relevant=0.09, supporting=0.8), point) is Relevance.SUPPORTING
-    assert file_class(RelevanceEstimate(relevant=0.09, supporting=0.3), point) is Relevance.IRRELEVANT
+    chances = ((0.1, 0.8), (0.2, 0.8), (0.05, 0.7), (0.05, 0.3))  # their mean is that for which a point is stated
+    estimates = [RelevanceEstimate(relevant=relevant, supporting=supporting) for relevant, supporting in chances]
+    assert file_classes(estimates, point) == [
+        Relevance.RELEVANT, Relevance.RELEVANT, Relevance.SUPPORTING, Relevance.IRRELEVANT,
+    ]  # fmt: skip
     use = symbol_class(SymbolEstimate(primary=0.2, supporting=0.7, type_context=0.1), point)
     assert use is SymbolUse.PRIMARY
     use = symbol_class(SymbolEstimate(primary=0.1, supporting=0.2, type_context=0.4), point)
     assert use is SymbolUse.TYPE_CONTEXT
     use = symbol_class(SymbolEstimate(primary=0.1, supporting=0.0, type_context=0.1), point)
     assert use is SymbolUse.EXCLUDED
+
+
+def test_less_is_asked_of_a_file_where_relevant_ones_are_rare() -> None:
+    point = OperatingPoint(relevant=0.1, primary=0.2)
+    assert least_relevant([0.1] * 5, point) == pytest.approx(0.1)
+    assert least_relevant([0.025] * 20, point) == pytest.approx(0.05)
+    assert least_relevant([0.4, 0.4], point) == pytest.approx(0.2)
+    assert file_classes([], point) == []
 
 
 def test_frozen_estimates_are_those_of_the_ranking_and_survive_json(index: RepositoryIndex) -> None:

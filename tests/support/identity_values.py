@@ -7,7 +7,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "templates": "9c849deb0237105b",
         "attribution": 1,
         "fit": "0.1.0+2fef4e8d705f",
-        "gold": 6,
+        "gold": 7,
         "heads": {"raw": "raw_0009", "curated": "curated_0004"},
         "judge": 4,
         "manifest": 1,
@@ -156,8 +156,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "supplement round": "955a3bf8e1ae306e98b5b25a6406b8c0",
     },
     "keys_of_runs": {
-        "verdict": "42478f15ec0443019398a1b51dc9129f",
-        "gold verdict": "18f577a088f1b5cc822ed600971fb30cdd8758f403b4fd131cb1bcb1c9ea9072",
+        "verdict": "7fd586e94dd8e3e00876f590e1d44eeb",
+        "gold verdict": "33542c4812f389b66d56873b18d5b63c3626b50af3ab71005307898f527ece76",
         "twins": "ff6bff28dabba19bdd26f6088e044278",
         "quality": "eed8fafd58a98e461f19e4c5414b193e",
         "quality conditions": "ae9441fc8d96233e00efe17afa119c83",
@@ -168,7 +168,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "order": "12eea1daed8c3b35b2797628b9beaad7",
     },
     "environments": {
-        "spec": "817c1d630d5f60f179b0",
+        "spec": "fc61900d85200fbe5ee6",
         "key": "aa88b3ad5d6df29c1ea6",
         "content": "c1b3de83ed9c4c546a61da906ab64928",
         "identity": "c1b3de83ed9c4c546a61da906ab64928",

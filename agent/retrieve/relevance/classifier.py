@@ -25,6 +25,7 @@ from models.relevance import (
     FILE_CLASSES,
     FORMAT,
     SYMBOL_CLASSES,
+    USUAL,
     ClassifierFile,
     LinearModel,
     OperatingPoint,
@@ -87,9 +88,20 @@ def probabilities(model: LinearModel, features: Features) -> list[float]:
     return [each / whole for each in raised]
 
 
-def file_class(estimate: RelevanceEstimate, point: OperatingPoint) -> Relevance:
-    """The class of a file: relevant from the operating point on, else the likelier of the others."""
-    if estimate.relevant >= point.relevant:
+def least_relevant(chances: Sequence[float], point: OperatingPoint) -> float:
+    """The probability from which on a file is relevant, for those of all candidates of a question."""
+    mean = sum(chances) / len(chances) if chances else USUAL
+    return point.relevant * math.sqrt(mean / USUAL)
+
+
+def file_classes(estimates: Sequence[RelevanceEstimate], point: OperatingPoint) -> list[Relevance]:
+    """The classes of a question's candidates: relevant from `least_relevant` on, else the likelier of the others."""
+    least = least_relevant([each.relevant for each in estimates], point)
+    return [_file_class(each, least) for each in estimates]
+
+
+def _file_class(estimate: RelevanceEstimate, least: float) -> Relevance:
+    if estimate.relevant >= least:
         return Relevance.RELEVANT
     neither = 1 - estimate.relevant - estimate.supporting
     return Relevance.SUPPORTING if estimate.supporting > neither else Relevance.IRRELEVANT
