@@ -8,9 +8,11 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from cli.class_bias import bias_rows, where_applied
 from cli.options import JsonOption
 from cli.output import console, errors, print_json, spinner, table
 from host.settings import load_settings
+from models.class_bias import CLASS_BIAS
 from models.errors import RegistryError, UsageError
 from models.targets import TrainingTarget
 from store.database import open_database
@@ -66,9 +68,11 @@ def show(name: AdapterName, as_json: JsonOption = False) -> None:
     decisions = [row for row in registry.log(version.target) if version.id in (row.adapter, row.serving)]
     if as_json:
         said = {"lineage": lineage, "decisions": [_decision(row, names) for row in decisions]}
-        print_json(_shown(version) | said)
+        bias = version.class_bias
+        applied = {"class_bias_applied": where_applied(version)} if bias and bias.active else {}
+        print_json(_shown(version) | said | applied)
         return
-    config = ", ".join(f"{key} {value}" for key, value in sorted(lineage.config.items()))
+    config = ", ".join(f"{key} {value}" for key, value in sorted(lineage.config.items()) if key != CLASS_BIAS)
     rows = [
         ("served as", version.served),
         ("serves now", "yes" if version.active else "no"),
@@ -77,6 +81,7 @@ def show(name: AdapterName, as_json: JsonOption = False) -> None:
         ("grown out of", ", ".join(lineage.parents) or "-"),
         ("training plan", version.plan_id),
         ("settings", config or "-"),
+        *bias_rows(version),
         ("code", lineage.code_revision),
         ("trained", f"{version.trained_at:%Y-%m-%d %H:%M}"),
         ("metrics", _metrics(version.metrics)),

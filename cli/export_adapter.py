@@ -8,7 +8,9 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, print_json, waiting
 from host.settings import load_settings
+from models.class_bias import ClassBias
 from models.errors import RegistryError, UsageError
+from store.active_adapters import read_bias
 from store.database import open_database
 from training.adapters.export.exporting import ExportSource, Format, embed, export
 from training.adapters.export.sources import find_trained
@@ -35,7 +37,7 @@ def export_adapter(
 
     gguf: an adapter for llama.cpp; ollama: base, adapter and Modelfile; merged: weights in Hugging Face's layout.
     """
-    found = _outside(name, adapter_dir, base_dir) if adapter_dir or base_dir else _registered(name, embedded)
+    found, bias = _outside(name, adapter_dir, base_dir) if adapter_dir or base_dir else _registered(name, embedded)
     with waiting(f"exporting {name}{', and comparing it with what was trained' if check else ''}"):
         if embedded:
             file = embed(found, load_settings().data_dir / "adapters-gguf", check=check)
@@ -45,27 +47,38 @@ def export_adapter(
             done = export(found, form, target, check=check, precision=precision, overwrite=overwrite)
             written, compared = [done.directory / each for each in done.files], done.comparison
     if as_json:
-        print_json({"name": found.name, "files": written, "comparison": compared and compared.as_dict()})
+        said = {"name": found.name, "files": written, "comparison": compared and compared.as_dict()}
+        print_json(said | ({"logit_bias": bias.by_token} if bias else {}))
         return
     for path in written:
         console.print(path, markup=False, soft_wrap=True)
     if compared is not None:
         console.print(f"the same as trained: {compared}", markup=False, soft_wrap=True)
+    if bias is not None and not embedded:
+        sent = ", ".join(f'"{token}": {value:g}' for token, value in sorted(bias.by_token.items()))
+        console.print(
+            f"no file holds its class bias: send logit_bias {{{sent}}} with questions that are answered in letters",
+            markup=False,
+            soft_wrap=True,
+        )
     if form == "ollama" and not embedded:
         console.print(f"ollama create {found.name} -f {written[0].parent / 'Modelfile'}", markup=False, soft_wrap=True)
 
 
-def _registered(name: str, embedded: bool) -> ExportSource:
+def _registered(name: str, embedded: bool) -> tuple[ExportSource, ClassBias | None]:
+    """The adapter, and its class bias if it has offsets."""
     settings = load_settings()
-    found = find_trained(open_database(settings.curated_url, "curated"), settings.data_dir, name)
+    curated = open_database(settings.curated_url, "curated")
+    found = find_trained(curated, settings.data_dir, name)
+    bias = read_bias(curated, found.name)
     if embedded and found.original is None:
         raise RegistryError(
             f"{name} was not trained on the embedded model; train on `cra bases add embedded --gguf --name smollm2`"
         )
-    return found
+    return found, bias if bias is not None and bias.active else None
 
 
-def _outside(name: str, adapter_dir: Path | None, base_dir: Path | None) -> ExportSource:
+def _outside(name: str, adapter_dir: Path | None, base_dir: Path | None) -> tuple[ExportSource, None]:
     if adapter_dir is None or base_dir is None:
         raise UsageError("--adapter-dir and --base-dir go together; give both, or neither for the registry's")
-    return ExportSource(name, base_dir, adapter_dir)
+    return ExportSource(name, base_dir, adapter_dir), None

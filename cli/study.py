@@ -155,7 +155,10 @@ def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tup
     if version is not None and version.base != found.id:
         raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
     alone = PointwiseModel(settings, found)
-    return (alone, PointwiseModel(settings, found, version.name, version.path, version.id)) if version else (alone,)
+    if version is None:
+        return (alone,)
+    adapted = PointwiseModel(settings, found, version.name, version.path, version.id, version.class_bias)
+    return alone, adapted
 
 
 def _learner(settings: "Settings", base: str) -> "ModelLearner":

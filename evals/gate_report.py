@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from evals.gates import shown_p
-from models.evaluation import Evaluation, GateReport, MetricTest
+from models.evaluation import Evaluation, GateReport, GateVerdict, MetricTest
 
 COLUMNS = ("metric", "champion", "challenger", "difference", "95% interval", "p", "over", "detectable", "threshold")
 SHORT = ("metric", "old", "new", "95% interval", "p", "over", "threshold")
 """Columns of a table for a terminal of 80 columns: what the gate's decision rests on."""
+NO_CONTROL = "no control arm was run"
 NUMBERS = ("old", "new", "champion", "challenger", "difference", "p", "detectable", "threshold")
 
 
@@ -47,7 +48,33 @@ def short_rows(report: GateReport) -> list[list[str]]:
 def verdict_lines(report: GateReport) -> list[str]:
     """The verdict with its reason, then the notes, one line each."""
     why, *rest = report.reason.split("; ")
-    return [f"{report.verdict.value}: {why}", *(f"  {each}" for each in rest)]
+    return [f"{report.verdict.value}: {why}", *(f"  {each}" for each in (*rest, *control_lines(report)))]
+
+
+def control_lines(report: GateReport) -> list[str]:
+    """What a control says of the challenger, one line; of a claim of improvement without one, that none was run."""
+    control = report.control
+    if control is None or not control.tests:
+        why = control.note if control is not None else "training.control_arm is off"
+        claimed = report.verdict is GateVerdict.PROMOTE or control is not None
+        return [f"{NO_CONTROL}: {why}"] if claimed else []
+    tests = ", ".join(
+        f"{test.metric} {test.champion:.3f} against {test.challenger:.3f} (p {shown_p(test.p_adjusted)})"
+        for test in control.tests
+        if test.primary
+    )
+    verdict = "better than" if control.beaten else "not shown to be better than"
+    return [
+        f"control: the adapter is {verdict} the same training on {control.examples} of the student's unverified "
+        f"answers (its own has {control.matched} examples): {tests}"
+    ]
+
+
+def control_cell(report: GateReport) -> str:
+    """`control_lines` in a word or two."""
+    if report.control is None or not report.control.tests:
+        return NO_CONTROL
+    return "beaten" if report.control.beaten else "not shown to be beaten"
 
 
 def unlike_use(evaluation: Evaluation) -> list[str]:
@@ -70,7 +97,8 @@ def gate_markdown(reports: Sequence[GateReport]) -> str:
         rule = ["---:" if name in NUMBERS else "---" for name in COLUMNS]
         rows = [list(COLUMNS), rule, *gate_rows(report)]
         grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-        parts.append(f"### {_title(report)}\n\n**{report.verdict.value}**: {report.reason}\n\n{grid}\n")
+        why = "; ".join([report.reason, *control_lines(report)])
+        parts.append(f"### {_title(report)}\n\n**{report.verdict.value}**: {why}\n\n{grid}\n")
     return "\n".join(parts)
 
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
+from llm.class_bias import bias_fields
 from llm.meter import Meter
 from llm.service import Service, open_service
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
+from models.class_bias import ClassBias
 from models.control import ControlTokens, marked
 from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
@@ -44,6 +46,8 @@ class Route:
     promoted: Callable[[], str | None] | None = None
     classifies: bool = False
     """Whether the relevance classifier answers where no adapter does and no override says otherwise."""
+    biased: Callable[[str], ClassBias | None] | None = None
+    """The class bias of an adapter by its served name; None: no adapter has one."""
 
     @property
     def classified(self) -> bool:
@@ -58,6 +62,10 @@ class Route:
         if self.override is not None:
             return self.override if self.override not in ("", RELEVANCE) else None
         return self.promoted() if self.promoted is not None else None
+
+    def bias(self, adapter: str | None) -> ClassBias | None:
+        """The class bias of an adapter; None: it has none, or the base answers."""
+        return None if adapter is None or self.biased is None else self.biased(adapter)
 
     @property
     def limit(self) -> int:
@@ -157,6 +165,8 @@ class Router:
         service, request = fitted.route.service, fitted.request
         adapter = fitted.route.adapter  # read once: a promotion may change it
         model, extra = service.adapter_fields(adapter)
+        if bias := fitted.route.bias(adapter):
+            extra = extra | bias_fields(bias, service.settings, service.facts().dialect, request.schema_)
         completion = (request.max_tokens + service.settings.trace_tokens) * request.n
         cost = service.settings.price.of(fitted.prompt_tokens, 0, completion)
         with self.meter.aside(fitted.prompt_tokens + completion, cost):
@@ -194,9 +204,11 @@ def _restored(answer: Completion, request: ChatRequest, control: ControlTokens) 
 def _who(route: Route) -> str:
     if route.classified:
         return RELEVANCE
+    adapter = route.adapter
+    bias = route.bias(adapter)
     return (
-        f"{route.service.identity} adapter {route.adapter} edits {route.service.settings.edit_format.value} "
-        f"window {route.stage_window}"
+        f"{route.service.identity} adapter {adapter} edits {route.service.settings.edit_format.value} "
+        f"window {route.stage_window}{f' class bias {bias.identity}' if bias and bias.active else ''}"
     )
 
 
@@ -257,4 +269,5 @@ def _route(models: ModelSettings, name: str, stage: Stage, aliases: "Aliases | N
     promoted = None if aliases is None else aliases.resolver(stage, endpoint.base)
     classifies = endpoint.url == EMBEDDED and stage in CLASSIFIED_STAGES
     window = models.windows.get(stage, WINDOWS[stage])
-    return Route(_service(models, name), window, models.overrides.get(stage), promoted, classifies)
+    biased = None if aliases is None else aliases.class_bias
+    return Route(_service(models, name), window, models.overrides.get(stage), promoted, classifies, biased)

@@ -150,8 +150,23 @@ class ClassifierContest(Frozen):
     holds: bool = False
 
 
+class ControlReport(Frozen):
+    """An adapter against its control: the same training on the student's own answers, whatever came of their runs.
+
+    `examples` were the control trained on, the adapter on `matched`. `note`: why no control was run, if so. `tests` are
+    those of a gate with the control as champion; `beaten`: that gate promotes the adapter.
+    """
+
+    examples: int = 0
+    matched: int = 0
+    note: str = ""
+    beaten: bool = False
+    tests: tuple[MetricTest, ...] = ()
+
+
 class GateReport(Frozen):
-    """A gate's verdict with the evidence for it; `contest` is with a classifier, if one took part."""
+    """A gate's verdict with the evidence for it; `contest` is with a classifier, if one took part, `control` with a
+    training on unverified answers, if one was asked for. A control changes no verdict."""
 
     target: TrainingTarget
     champion: Subject
@@ -161,3 +176,4 @@ class GateReport(Frozen):
     reason: str
     tests: tuple[MetricTest, ...]
     contest: ClassifierContest | None = None
+    control: ControlReport | None = None

@@ -60,6 +60,11 @@ class TrainingSettings(Frozen):
     validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(42, ge=0, description="for the order of the rows and the initial weights")
+    control_arm: bool = Field(
+        False,
+        description="train and evaluate a control beside each adapter, on as many of the student's own answers, "
+        "whatever tests said of them; it doubles the time of a training",
+    )
     answer_logits: bool = Field(
         True,
         description="on a processor, compute logits of the answers' tokens only: the same but for rounding, and faster",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from models.class_bias import ClassBias, read_class_bias
 from models.protocols import Stage
 from models.training import TrainingTarget
 
@@ -55,6 +56,7 @@ class Aliases:
         self._engine: Engine | None = None
         self._table: AdapterTable = {}
         self._read_at = float("-inf")
+        self._biases: dict[str, ClassBias | None] = {}
 
     def table(self) -> AdapterTable:
         """The active adapters by stage, at most `fresh` seconds old. Raises DatabaseError if they cannot be read:
@@ -75,14 +77,50 @@ class Aliases:
 
         return ask
 
+    def class_bias(self, served: str) -> ClassBias | None:
+        """The class bias of an adapter by its served name, promoted or not; None: it has none, or is not registered.
+
+        Read once, as it never changes. Raises DatabaseError as `table` does.
+        """
+        with self._lock:
+            if served not in self._biases:
+                engine = self._opened()
+                self._biases[served] = None if engine is None else read_bias(engine, served)
+            return self._biases[served]
+
     def _read(self) -> AdapterTable:
+        engine = self._opened()
+        aliases = [] if engine is None else read_aliases(engine)
+        return {stage: alias for alias in aliases for stage in alias.target.stages}
+
+    def _opened(self) -> "Engine | None":
+        """The database; None if there is no file of it yet."""
         if self._engine is None:
             if self._url.startswith(_SQLITE) and not Path(self._url.removeprefix(_SQLITE)).exists():
-                return {}
+                return None
             from store.database import open_database
 
             self._engine = open_database(self._url, "curated")
-        return {stage: alias for alias in read_aliases(self._engine) for stage in alias.target.stages}
+        return self._engine
+
+
+def read_bias(curated: "Engine", served: str) -> ClassBias | None:
+    """The class bias of the adapter of a served name; None: it has none, or there is no such adapter."""
+    from sqlalchemy import select
+    from sqlmodel import col
+
+    from store.database import reading
+    from store.tables import AdapterMetadata
+
+    query = select(
+        col(AdapterMetadata.stage), col(AdapterMetadata.version), col(AdapterMetadata.id), col(AdapterMetadata.metrics)
+    )
+    with reading(curated) as connection:
+        rows = connection.execute(query.where(col(AdapterMetadata.id).like(f"{served.rpartition('-')[2]}%"))).all()
+    found = [
+        metrics for stage, version, id_, metrics in rows if served_name(TrainingTarget(stage), version, id_) == served
+    ]
+    return read_class_bias(found[0]) if found else None
 
 
 def read_aliases(curated: "Engine") -> list[Alias]:

@@ -27,6 +27,7 @@ from models.attribution import Attribution, CodePlace, Evidence, Experiment, Lab
 from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
+from models.class_bias import ClassBias
 from models.confirmation import Confirmation
 from models.content import RepositoryContent
 from models.context import (
@@ -49,6 +50,7 @@ from models.edits import CreateFile, DeleteFile, EditFormat, EditResult, RenameF
 from models.evaluation import (
     ClassifierContest,
     ClassJudgement,
+    ControlReport,
     Evaluation,
     EvaluationItem,
     EvaluationSet,
@@ -216,7 +218,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Evaluation, "set_id target subject settings scores seconds"),
     (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
     (EvaluationSet, "target repositories items"),
-    (GateReport, "target champion challenger set_id verdict reason tests contest"),
+    (GateReport, "target champion challenger set_id verdict reason tests contest control"),
+    (ControlReport, "examples matched note beaten tests"),
     (ItemScore, "item repository seed scores judgements"),
     (ClassJudgement, "expected given probability place"),
     (
@@ -286,8 +289,9 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Fit,
         "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides "
-        "too_long_by_stage margins",
+        "too_long_by_stage margins class_bias",
     ),
+    (ClassBias, "offsets tokens decisions macro_f1_without macro_f1_with macro_f1_across note"),
     (
         TrainingNeed,
         "target examples preferences repositories organisations failures answers malformed need advice waits",
@@ -330,7 +334,7 @@ training.learning_rate training.dpo_learning_rate training.full_learning_rate tr
 training.dpo_loss training.dpo_margin_weights training.dpo_rpo_alpha training.warmup
 training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
 training.max_too_long training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
-training.checkpoint_steps training.seed training.answer_logits training.forced_weight
+training.checkpoint_steps training.seed training.control_arm training.answer_logits training.forced_weight
 training.class_balance training.class_beta training.class_cap training.early_stopping
 models.endpoints models.roles.reasoning models.roles.coding
 models.roles.generalist models.teachers.reasoning models.teachers.planning models.teachers.coding

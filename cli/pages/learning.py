@@ -5,7 +5,7 @@ from itertools import pairwise
 from cli.pages.charts import MOST_ROWS, Interval, Span, curves, intervals, timeline
 from cli.pages.render import render
 from cli.pages.section import Section, drawn, make_rows
-from evals.gate_report import COLUMNS, NUMBERS, gate_rows
+from evals.gate_report import COLUMNS, NUMBERS, control_cell, gate_rows
 from training.cycle.history import BASE, Decision, LearningHistory, TrainingCurve
 
 _TIME = "%Y-%m-%d %H:%M"
@@ -91,7 +91,15 @@ def gates(decisions: tuple[Decision, ...]) -> Section:
     """Gates' verdicts, with the metrics that they rest on."""
     judged = [(each, each.report) for each in decisions if each.report is not None]
     rows = [
-        (each.number, each.target, report.challenger.name, report.champion.name, report.verdict.value, *cells)
+        (
+            each.number,
+            each.target,
+            report.challenger.name,
+            report.champion.name,
+            report.verdict.value,
+            control_cell(report),
+            *cells,
+        )
         for each, report in judged
         for cells in gate_rows(report)
     ]
@@ -108,8 +116,10 @@ def gates(decisions: tuple[Decision, ...]) -> Section:
         (
             "The difference that a challenger makes to each primary metric, with its 95% interval; right of zero it is "
             "better than the champion. Primary metrics have a star in the table.",
+            "A control is the same training on the student's own unverified answers: an adapter that does not beat it "
+            "owes its gain to more training, not to what was verified.",
         ),
-        ("decision", "target", "adapter", "against", "verdict", *COLUMNS),
+        ("decision", "target", "adapter", "against", "verdict", "control", *COLUMNS),
         make_rows(rows),
         ("decision", *NUMBERS, "95% interval"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
+from models.class_bias import ClassBias, read_class_bias
 from models.plans import Frozen
 from models.training import TrainingTarget
 from store.active_adapters import served_name
@@ -43,6 +44,11 @@ class AdapterVersion(Frozen):
     def served(self) -> str:
         """The name under which it is served, which contains its hash."""
         return served_name(self.target, self.version, self.id)
+
+    @property
+    def class_bias(self) -> ClassBias | None:
+        """The offsets of its classes, as in its signed statement; None: none were fitted."""
+        return read_class_bias(self.metrics)
 
 
 def list_adapters(curated: Engine, target: TrainingTarget | None = None) -> list[AdapterVersion]:

@@ -7,10 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from models.class_bias import CLASS_BIAS, ClassBias
 from models.errors import GuardrailError, UsageError
 from models.training import TrainingTarget
 from store.database import open_database
-from tests.support.registry_material import fresh, make_base, report
+from tests.support.registry_material import fresh, make_adapter, make_base, report
 from training.adapters.registry import Registry
 
 runner = CliRunner()
@@ -96,3 +97,26 @@ def test_verification_ends_with_one_where_something_is_wrong(registry: Registry)
 
 def test_there_is_no_way_to_delete() -> None:
     assert "delete" not in said("--help").replace("deleted", "")
+
+
+def test_a_class_bias_is_shown_with_where_it_is_applied(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bias = ClassBias(
+        offsets={"irrelevant": 0.0, "relevant": 1.25}, tokens={"irrelevant": (57,), "relevant": (66,)}, decisions=120,
+        macro_f1_without=0.4, macro_f1_with=0.55, macro_f1_across=0.5,
+    )  # fmt: skip
+    for mark, each in ((3.0, bias), (4.0, ClassBias(note="4 validation rows have decisions, and 5 are needed"))):
+        stated = {CLASS_BIAS: each.model_dump(mode="json")}
+        folder = make_adapter(tmp_path / f"trained-{mark}", mark)
+        registry.register(folder, TrainingTarget.SCOPE, "tiny", "d" * 64, "p" * 64, stated, {"r": 4} | stated, "abc")
+    monkeypatch.setenv("COLUMNS", "400")
+    assert "class bias" not in said("show", "scope-v1")
+    assert "none: 4 validation rows" in said("show", "scope-v4")
+    shown = said("show", "scope-v3")
+    assert "relevant +1.25" in shown and "0.500" in shown and "not set to serve base tiny" in shown
+    for questions, applied in (({}, "as logit_bias"), ({"answers": "paths"}, "name classes in full")):
+        here = {"base": "tiny", "questions": questions}
+        monkeypatch.setenv("CRA_MODELS__ENDPOINTS", json.dumps({"embedded": here}))
+        told = json.loads(said("show", "scope-v3", "--json"))["class_bias_applied"]
+        assert applied in told

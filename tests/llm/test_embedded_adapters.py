@@ -1,14 +1,17 @@
 """Adapters on the model inside the process: loaded with it, chosen per request, taken up when promoted later."""
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 
-from llm import ChatRequest, Message, embedded, open_router, service
+from llm import ChatRequest, Message, Router, embedded, open_router, service
+from models.class_bias import ClassBias
 from models.errors import ProviderError, SettingsError
 from models.llm_settings import ModelSettings
 from models.protocols import Stage
@@ -16,6 +19,7 @@ from models.protocols import Stage
 pytestmark = pytest.mark.slow
 
 WIDTH, LAYERS, RANK = 576, 30, 4
+NAMES = ("relevant", "supporting", "irrelevant")
 
 
 def write_adapter(folder: Path, name: str, seed: int) -> Path:
@@ -102,3 +106,22 @@ def test_a_damaged_adapter_is_named(folder: Path) -> None:
     (folder / "scope-v1-aaaaaaaaaaaa.gguf").write_bytes(b"rubbish")
     with pytest.raises(ProviderError, match="scope-v1-aaaaaaaaaaaa"):
         say(None)
+
+
+def test_a_class_bias_moves_the_classes_that_are_chosen(folder: Path) -> None:
+    write_adapter(folder, "scope-v1-aaaaaaaaaaaa", 1)
+    models = ModelSettings(overrides={Stage.SCOPE: "scope-v1-aaaaaaaaaaaa"})
+    plain = open_router(models, "student").routes[Stage.SCOPE]
+    letters = {str(number): {"enum": ["R", "S", "I"]} for number in (1, 2)}
+    schema = {"type": "object", "properties": letters, "required": ["1", "2"], "additionalProperties": False}
+    messages = (Message(role="user", content="Judge 1: a.py and 2: b.py as R, S or I, in JSON."),)
+    tokens = {name: (plain.service.wire.ask("/tokenize", {"content": name[0].upper()})["tokens"][0],) for name in NAMES}
+    said = {}
+    for name in ("", *NAMES):
+        bias = ClassBias(offsets={name: 25.0}, tokens=tokens) if name else None
+        router = Router({Stage.SCOPE: replace(plain, biased=lambda _, bias=bias: bias)})
+        request = ChatRequest(messages=messages, max_tokens=40, schema_=schema)
+        said[name] = json.loads(router.complete(Stage.SCOPE, request)[0].text)
+    assert [said[name] for name in NAMES] == [dict.fromkeys("12", name[0].upper()) for name in NAMES]
+    [again] = open_router(models, "student").complete(Stage.SCOPE, request)
+    assert json.loads(again.text) == said[""]

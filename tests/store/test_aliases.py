@@ -1,15 +1,18 @@
 """Promoted adapters: a running router follows them, where their base is served, and work that is under way does not."""
 
+import json
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from harness.runs.model_pool import ModelPool
 from llm import Router, open_router, service
 from llm.check import check
+from models.class_bias import CLASS_BIAS, ClassBias
 from models.errors import SettingsError
 from models.llm_settings import ModelSettings, Roles
 from models.protocols import Stage
@@ -211,3 +214,63 @@ def _until(question: object, wanted: str) -> None:
     assert callable(question)
     while question() != wanted:
         time.sleep(0.01)
+
+
+SCHEMA = {"type": "object", "properties": {"1": {"enum": ["R", "S", "I"]}}}
+PATHS = {"type": "object", "properties": {"files": {"type": "object"}}}
+
+
+def bias_in_row(curated: "Engine", offsets: dict[str, float]) -> None:
+    bias = ClassBias(offsets=offsets, tokens={"relevant": (66,), "supporting": (67, 1067)})
+    with curated.begin() as connection:
+        connection.execute(
+            text("UPDATE adapter_metadata SET metrics = :metrics WHERE id = :id"),
+            {"metrics": json.dumps({CLASS_BIAS: bias.model_dump()}), "id": content(TrainingTarget.SCOPE, 1)},
+        )
+
+
+@pytest.mark.parametrize(
+    ("flavour", "schema", "more", "sent"),
+    [
+        ("vllm", SCHEMA, {}, True),
+        ("llama.cpp", SCHEMA, {}, True),
+        ("openai", SCHEMA, {}, False),
+        ("vllm", PATHS, {}, False),
+        ("vllm", None, {}, False),
+        ("vllm", SCHEMA, {"thinking": True, "window": 20000}, False),
+        ("vllm", SCHEMA, {"json_schema": False}, False),
+        ("vllm", SCHEMA, {"extra_body": {"logit_bias": {"7": 1}}}, False),
+    ],
+)
+def test_a_class_bias_is_sent_where_it_can_be_applied(
+    curated: "Engine", database_target: str, flavour: Any, schema: Any, more: dict[str, Any], sent: bool
+) -> None:
+    one = promote(curated, TrainingTarget.SCOPE, 1)
+    with ScriptedServer("fine", models=everything(), flavour=flavour) as server:
+        here = endpoint(server, **({"model": "base", "window": 8000, "base": "tiny"} | more))
+        served = ModelSettings(endpoints={"here": here}, roles=Roles(reasoning="here", coding="here"))
+
+        def ask() -> tuple[str, dict[str, Any]]:
+            router = open_router(served, "student", aliases=Aliases(url(database_target)))
+            [said] = router.complete(Stage.SCOPE, request(schema_=schema))
+            assert said.adapter == one
+            return router.identity, server.requests[-1]
+
+        plain, before = ask()
+        bias_in_row(curated, {"relevant": 0.0, "supporting": 0.0})
+        assert ask() == (plain, before)
+        bias_in_row(curated, {"relevant": 1.5, "supporting": -0.25})
+        biased, request_sent = ask()
+        assert biased != plain
+        added = {"66": 1.5, "67": -0.25, "1067": -0.25}
+        assert request_sent == (before | {"logit_bias": added} if sent else before)
+
+
+def test_a_name_that_is_not_registered_has_no_class_bias(curated: "Engine", database_target: str) -> None:
+    bias_in_row(curated, {"relevant": 1.5})
+    aliases = Aliases(url(database_target))
+    one = served_name(TrainingTarget.SCOPE, 1, content(TrainingTarget.SCOPE, 1))
+    found = aliases.class_bias(one)
+    assert found is not None and found.by_token == {66: 1.5}
+    others = ("mine", "", "scope-v7-" + one.rpartition("-")[2], served_name(TrainingTarget.SCOPE, 2, "0" * 64))
+    assert [aliases.class_bias(each) for each in others] == [None] * 4

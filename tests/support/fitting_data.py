@@ -86,3 +86,15 @@ def _rewrite(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
     card["id"] = hashlib.sha256(json.dumps(card["files"]).encode()).hexdigest()
     (folder / "card.json").write_text(json.dumps(card))
     return folder
+
+
+def lettered_dataset(folder: Path, *, rows: int = 16, validation: int = 8) -> Path:
+    """A dataset of scope that is answered in letters: of six files one in each other row is relevant, the last one
+    supporting in every third row, and the rest irrelevant."""
+    write_dataset(folder, rows=rows, validation=validation)
+    records = [json.loads(line) for line in (folder / "sft.jsonl").read_text().splitlines()]
+    for number, record in enumerate(records):
+        letters = ["R" if place == number % 5 and number % 2 else "I" for place in range(5)]
+        letters.append("S" if number % 3 == 0 else "I")
+        record["completion"][0]["content"] = json.dumps({str(place): each for place, each in enumerate(letters, 1)})
+    return _rewrite(folder, "sft.jsonl", records)

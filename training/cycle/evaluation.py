@@ -184,4 +184,5 @@ def _answerer(
     from training.cycle.local_answers import LocalAnswerer
 
     directory = adapter.path if adapter else None
-    return LocalAnswerer(base.path, base.name, directory, thinking=base_thinks(context.settings, base, target))
+    thinking, bias = base_thinks(context.settings, base, target), adapter.class_bias if adapter else None
+    return LocalAnswerer(base.path, base.name, directory, thinking=thinking, bias=bias)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from evals.gate_report import control_lines
 from evals.sets import all_sets, copy_of_reserved, reserved_repositories
 from harness.packages.contents import package_content
 from harness.packages.package import read_package
@@ -259,5 +260,5 @@ def _promote(context: TrainingContext, steps: TrainingSteps, wanted: TrainOrder,
             raise
         context.registry.withhold(adapter, report, str(error))
         settled = PromotionOutcome(SKIPPED, (str(error),))
-    notes = "; ".join([report.reason, *gated["notes"], *settled.notes])
+    notes = "; ".join([report.reason, *control_lines(report), *gated["notes"], *settled.notes])
     return {"verdict": settled.outcome, "reason": notes, "adapter": adapter.name}

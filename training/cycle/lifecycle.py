@@ -14,6 +14,7 @@ from evals.gate_report import unlike_use
 from evals.gates import decide_together
 from evals.sets import in_common, latest_set
 from evals.thresholds import Rules
+from models.class_bias import CLASS_BIAS
 from models.evaluation import Evaluation, GateReport, GateVerdict
 from store.learning.trainings import FinishedTraining
 from training.adapters.registry import AdapterVersion
@@ -23,6 +24,7 @@ from training.bases.bases import find_base
 from training.bases.thinking import training_settings
 from training.cycle.classifier import gated_by_classifier
 from training.cycle.context import TrainingContext
+from training.cycle.control import run_control, with_control
 from training.cycle.evaluation import evaluate, evaluation_ids
 from training.cycle.orders import Prepared, TrainingInputs, TrainOrder, TrainReport
 from training.cycle.promotion import settle
@@ -60,7 +62,7 @@ def find_inputs(context: TrainingContext, order: TrainOrder) -> TrainingInputs:
 
 
 def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> Prepared:
-    """Evaluate the champion; train, register and evaluate the challenger. Finished steps are reused."""
+    """Evaluate the champion; train, register and evaluate the challenger, and a control. Finished steps are reused."""
     inputs = find_inputs(context, order)
     notes = check_training(context, order, inputs)
     active = context.registry.active(order.target)
@@ -70,7 +72,8 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
     trained = _trained(context, steps, order, inputs)
     adapter = _registered(context, order, inputs, trained, baseline)
     challenger = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
-    return Prepared(order, inputs, trained, adapter, champion, baseline, challenger, tuple(notes))
+    control = run_control(context, steps, order, inputs, trained)
+    return Prepared(order, inputs, trained, adapter, champion, baseline, challenger, tuple(notes), control)
 
 
 def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateReport]:
@@ -87,7 +90,11 @@ def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateRep
         )
         for each, report in zip(prepared, decide_together(pairs, rules), strict=True)
     ]
-    return [_passed(context, each) or report for each, report in zip(prepared, reports, strict=True)]
+    return [
+        _passed(context, each)
+        or with_control(report, each.control, each.challenger_scores, each.inputs.card.examples["sft"], rules)
+        for each, report in zip(prepared, reports, strict=True)
+    ]
 
 
 def conclude(context: TrainingContext, steps: TrainingSteps, prepared: Prepared, report: GateReport) -> TrainReport:
@@ -151,6 +158,7 @@ def _registered(
             "methods": "+".join(methods(card, order.technique)),
             "steps": trained.steps,
             **_stated_recipe(context, order, card),
+            **{name: value for name, value in trained.metrics.items() if name == CLASS_BIAS},
         },
         FIT_VERSION,
         parents=card.rounds.earlier,

@@ -5,7 +5,7 @@ its token limit, which includes a thinking trace if thinking is on.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 from evals.scoring import Question
 from llm.thinking import split_trace
 from models.chat import Message
+from models.class_bias import ClassBias, asks_for_letters
 from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
 from training.bases.chat_format import THINK, ChatFormat
 from training.bases.shared_prefix import ROWS, next_token_logits, share
+from training.cycle.biased_decoding import add_class_bias
 
 BATCH, BATCH_TOKENS = 8, 16_384
 """Questions per batch, and tokens of their prompts with padding: what fits on a 24 GB card with a 4B base."""
@@ -60,7 +62,8 @@ class LocalAnswerer:
 
     Without a GPU the adapter is merged into the weights in memory, which is equivalent in fp32 and as fast as the
     base; nothing is written. Answers are free text: transformers enforces no JSON schema, so base and
-    adapter are compared without one (`constrained` is 0).
+    adapter are compared without one (`constrained` is 0). A class bias is added where an answer in
+    letters decides for a class.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class LocalAnswerer:
         adapter: Path | None = None,
         *,
         thinking: bool | None = None,
+        bias: ClassBias | None = None,
         half: bool = False,
     ) -> None:
         """Load the weights. With `half`, probabilities of options are computed in bf16 from weights in fp32.
@@ -78,6 +82,7 @@ class LocalAnswerer:
         not fit.
         """
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
+        self._bias = bias.by_token if bias is not None and not self._chat.thinks else {}
         self._device, self._dtype = _device()
         self._half = half
         self.settings: LocalSettings = _settings(self._chat, self._dtype)
@@ -136,13 +141,22 @@ class LocalAnswerer:
                 input_ids=self._padded(prompts, width, self._chat.pad_id),
                 attention_mask=self._padded([[1] * len(ids) for ids in prompts], width, 0),
                 generation_config=_generation(self._chat, max(limits), chosen),
+                logits_processor=self._processors(questions, width),
             )
         rows = zip(output[:, width:].tolist(), limits, questions, strict=True)
         return [self._text(row[:most], opened=self._opens(question.messages)) for row, most, question in rows]
 
-    def option_probabilities(self, prompts: Sequence[Sequence[Message]], options: Sequence[str]) -> list[list[float]]:
+    def _processors(self, questions: Sequence[Question], width: int) -> list[Callable[[Any, Any], Any]]:
+        """The class bias as a step of decoding, for the questions that are answered in letters."""
+        rows = [number for number, each in enumerate(questions) if asks_for_letters(each.schema)]
+        return [add_class_bias(self._bias, rows, width, self._chat.text)] if self._bias and rows else []
+
+    def option_probabilities(
+        self, prompts: Sequence[Sequence[Message]], options: Sequence[str], offsets: Sequence[float] = ()
+    ) -> list[list[float]]:
         """For each prompt the probabilities of the answer's first token among those that begin the options, summing
-        to 1. What the prompts begin with alike is computed once for `ROWS` of them.
+        to 1. What the prompts begin with alike is computed once for `ROWS` of them. `offsets` are added to the options'
+        log-probabilities; none: all 0.
 
         Raises UsageError if two options begin with the same token, PromptTooLong.
         """
@@ -153,12 +167,13 @@ class LocalAnswerer:
             raise UsageError(f"two of the options {', '.join(options)} begin with the same token; use other words")
         rows = [self._ids(messages) for messages in prompts]
         found: list[list[float]] = []
+        added = torch.tensor(list(offsets) or [0.0] * len(firsts), device=self._device)
         with torch.inference_mode():
             for start in range(0, len(rows), ROWS):
                 shared = share(rows[start : start + ROWS])
                 self._check_window(shared.longest, 1)
                 logits = next_token_logits(self._model, shared, self._chat.pad_id, half=self._half)
-                found += logits[:, firsts].float().softmax(-1).tolist()
+                found += (logits[:, firsts].float() + added).softmax(-1).tolist()
         return found
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:

@@ -43,6 +43,15 @@ class TrainingInputs:
 
 
 @dataclass(frozen=True)
+class Control:
+    """The evaluation of a control that was trained on so many examples; or None, and a note why there is none."""
+
+    evaluation: Evaluation | None = None
+    examples: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A trained and evaluated adapter with its champion, before a gate decides."""
 
@@ -54,6 +63,7 @@ class Prepared:
     champion_scores: Evaluation
     challenger_scores: Evaluation
     notes: tuple[str, ...]
+    control: Control | None = None
 
 
 class TrainReport(Frozen):

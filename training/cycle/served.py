@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.scoring import Question
 from models.chat import Message
+from models.class_bias import ClassBias
 from models.errors import EvaluationError, NoAnswer, ServingError, SettingsError
 from models.llm_settings import EMBEDDED
 from models.protocols import Stage
@@ -48,7 +49,7 @@ def served_answerer(
     if adapter is None:
         return terms
     load_adapter(settings, name, curated, base, adapter)
-    return EndpointAnswerer(terms.service, stage, adapter.served)
+    return EndpointAnswerer(terms.service, stage, adapter.served, adapter.class_bias)
 
 
 def served_terms(settings: Settings, name: str, base: Base, stage: Stage) -> "EndpointAnswerer":
@@ -97,13 +98,16 @@ def load_adapter(settings: Settings, name: str, curated: "Engine", base: Base, a
 
 
 class EndpointAnswerer:
-    """A served base, or an adapter by its served name; constrained to the JSON schema if the endpoint supports it."""
+    """A served base, or an adapter by its served name, with its class bias; constrained to the JSON schema if the
+    endpoint supports it."""
 
-    def __init__(self, service: "Service", stage: Stage, adapter: str | None = None) -> None:
+    def __init__(
+        self, service: "Service", stage: Stage, adapter: str | None = None, bias: ClassBias | None = None
+    ) -> None:
         from llm.router import Route, Router
 
         self.service, self._stage = service, stage
-        self._router = Router({stage: Route(service, None, adapter)})
+        self._router = Router({stage: Route(service, None, adapter, biased=lambda _: bias)})
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from evals.sets import reserved_repositories
+from models.class_bias import CLASS_BIAS
 from models.curation_settings import CurationRequest
 from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
 from training.cycle import guardrails
@@ -59,5 +60,6 @@ def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
             "too_long": fit.too_long,
             "micro_batch": fit.micro_batch,
             **({"margins": fit.margins} if fit.margins else {}),
+            **({CLASS_BIAS: fit.class_bias.model_dump(mode="json")} if fit.class_bias else {}),
         },
     )

@@ -17,6 +17,7 @@ from training.data.sources.reading import SOUGHT
 from training.fit.adapter import read_adapter, require_effect, write_adapter
 from training.fit.answer_head import score_answers_only
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
+from training.fit.class_bias import bias_after
 from training.fit.curve import draw_curve
 from training.fit.data import (
     PreferenceRow,
@@ -272,6 +273,7 @@ class Fitting:
             eval_losses=watch.evaluations,
             overrides=self.changes,
             margins=self.margins,
+            class_bias=bias_after(model, self.rows, self.chat) if recipe.method == "sft" else None,
         )
         write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):

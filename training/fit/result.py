@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from host.private import make_directory
+from models.class_bias import ClassBias
 from models.errors import TrainingError
 from models.plans import Frozen
 from training.fit.adapter import CONFIG, WEIGHTS
@@ -24,7 +25,7 @@ class Fit(Frozen):
     padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
     weights these are. rows, too_long: rows to train on, and rows left out for their length, in all and by stage.
     micro_batch: rows in memory at a time in the end. margins: of preferences before the first step, by kind
-    (`training.fit.margins`).
+    (`training.fit.margins`). class_bias: of a judge's decisions (`training.fit.class_bias`); None for others.
     """
 
     adapter_dir: Path
@@ -41,6 +42,7 @@ class Fit(Frozen):
     overrides: tuple[BackendOverride, ...]
     too_long_by_stage: dict[str, int] = Field(default_factory=dict)
     margins: dict[str, dict[str, float]] = Field(default_factory=dict)
+    class_bias: ClassBias | None = None
 
     @property
     def tokens_per_second(self) -> float:

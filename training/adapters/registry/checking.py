@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from models.class_bias import CLASS_BIAS
 from models.errors import RegistryError
 from store.learning.adapters import AdapterVersion
 from training.adapters.registry.signing import check_signature
@@ -38,6 +39,7 @@ def _check_statement(version: AdapterVersion, statement: Statement, base: Base) 
         ("base", predicate.base, base.id),
         ("dataset", predicate.dataset, version.dataset_id),
         ("plan", predicate.plan, version.plan_id),
+        ("class bias", predicate.config.get(CLASS_BIAS), version.metrics.get(CLASS_BIAS)),
     ):
         if stated != recorded:
             raise RegistryError(f"its statement says {what} {stated}, the database {recorded}")

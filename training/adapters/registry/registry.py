@@ -162,7 +162,8 @@ class Registry:
         check_subject(chosen, report)
         with deciding(self._curated) as connection:
             last = next((r for r in reversed(read_log(connection, chosen.target)) if r.adapter == chosen.id), None)
-            if last is None or (last.action, last.report) != (action, report.model_dump(mode="json")):
+            noted = last and last.action == action and last.report
+            if not noted or GateReport.model_validate(noted) != report:
                 log_decision(
                     connection,
                     RegistryDecision(chosen.target, action, chosen.id, reason or report.reason, None, report),

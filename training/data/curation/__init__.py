@@ -3,5 +3,15 @@
 from training.data.curation.advice import TrainingAdvice, advise, read_advice
 from training.data.curation.card import Card
 from training.data.curation.curate import Curated, curate
+from training.data.curation.unverified import UnverifiedDraw, curate_unverified
 
-__all__ = ["Card", "Curated", "TrainingAdvice", "advise", "curate", "read_advice"]
+__all__ = [
+    "Card",
+    "Curated",
+    "TrainingAdvice",
+    "UnverifiedDraw",
+    "advise",
+    "curate",
+    "curate_unverified",
+    "read_advice",
+]

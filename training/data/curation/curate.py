@@ -81,11 +81,11 @@ def curate(
     Raises GuardrailError for a broken rule, TrainingError without anything to learn, RegistryError for an unknown base,
     UsageError for an unknown campaign; in a dry run the first two are part of the result.
     """
-    return _Curation(raw, curated, request, progress).run()
+    return Curation(raw, curated, request, progress).run()
 
 
 @dataclass(frozen=True)
-class _Curation:
+class Curation:
     raw: RawStore
     curated: "Engine"
     request: CurationRequest
@@ -101,8 +101,8 @@ class _Curation:
             harvest = harvest.of(self.request.sources)
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
-        pairs = self._filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
-        preferences = self._filtered(
+        pairs = self.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
+        preferences = self.filtered(
             "preferences", examples_of(harvest.preferences, counter), held, harvest.preference_funnel
         )
         meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
@@ -150,10 +150,10 @@ class _Curation:
         critic = mixed([e for e in stock.preferences if is_comparison(e)], funnel=Funnel())
         refused = refused or self._refusal(sft.examples, harvest.funnel)
         facts = {"counter": stock.counter, CONSIDERED: sha256(stock.considered), "whole_pool": request.whole_pool}
-        texts, card = self._made(sft, dpo, critic, before, harvest, facts)
+        texts, card = self.made(sft, dpo, critic, before, harvest, facts)
         return _Made(texts, card, refused)
 
-    def _filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
+    def filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
         """Examples that pass all filters."""
         settings, most = self.request.settings, self.request.max_prompt_tokens
         self.progress(f"filtering {len(examples)} {what}")
@@ -186,7 +186,7 @@ class _Curation:
             return error
         return None
 
-    def _made(
+    def made(
         self,
         sft: Mix,
         dpo: Mix,

@@ -7,17 +7,18 @@ Filters work on hashes first and texts are loaded last, so that dropped texts ar
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from harness.planners.registry import TEAMS
 from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.errors import PlanError, UsageError
 from models.protocols import JUDGING_STAGES, Stage
 from models.training import Pair, PairSource, Preference, TrainingTarget
 from store.database import reading
-from store.learning.answer_scores import AnswerScores, read_scores
+from store.learning.answer_scores import read_scores
 from store.runs import RawStore
 from store.runs.closed_runs import ClosedRun, campaign_ids, read_runs
 from store.texts import read_texts
@@ -91,7 +92,8 @@ def read_pairs(
         runs = list(read_runs(connection))
         harvest = StoredExamples(target, frozenset(meant or {run.campaign for run in runs}), [], [])
         calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
-        good = _positives(calls, settings, harvest, read_scores(connection))
+        scores = read_scores(connection)
+        good = _positives(calls, lambda call: weigh(call.run, settings, score_of(call, scores)), harvest)
         harvest.pairs = _pairs(connection, good, runs, harvest.funnel)
         kept = {(pair.provenance.trajectory, pair.provenance.seq) for pair in harvest.pairs}
         chosen = [(call, weight) for call, weight in good if (call.run.trajectory, call.seq) in kept]
@@ -103,11 +105,26 @@ def read_pairs(
     return harvest
 
 
+def read_unverified(raw: RawStore, target: TrainingTarget, weight: float) -> StoredExamples:
+    """The student's own answers for a target as pairs of one weight, sorted by id, whatever came of their runs.
+
+    They can be parsed and were not cut off, as an answer can be told to be without a test or gold.
+    """
+    with reading(raw.engine) as connection:
+        runs = [run for run in read_runs(connection) if TEAMS.get(run.planner) == "student"]
+        harvest = StoredExamples(target, frozenset(run.campaign for run in runs), [], [])
+        calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
+        harvest.pairs = _pairs(
+            connection, _positives(calls, lambda call: weight, harvest), runs, harvest.funnel, verified=False
+        )
+    return harvest
+
+
 def _positives(
-    calls: Sequence[Call], settings: CurationSettings, harvest: StoredExamples, scores: AnswerScores
+    calls: Sequence[Call], weigher: Callable[[Call], float | str], harvest: StoredExamples
 ) -> list[tuple[Call, float]]:
     """Accepted answers of runs that count, with their weights. Each (prompt, answer) occurs once, with its largest
-    weight, preferably from a selected campaign."""
+    weight, preferably from a selected campaign. `weigher` gives an answer's weight, or why it does not count."""
 
     def rank(call: Call, weight: float) -> tuple[bool, float, str, str, int]:
         run = call.run
@@ -116,7 +133,7 @@ def _positives(
     dropped: Counter[str] = Counter()
     best: dict[object, tuple[Call, float]] = {}
     for call in calls:
-        weight = weigh(call.run, settings, score_of(call, scores))
+        weight = weigher(call)
         fault = NO_PROMPT if call.prompt is None else weight if isinstance(weight, str) else call.fault
         if fault is not None:
             dropped[fault] += 1
@@ -132,12 +149,18 @@ def _positives(
 
 
 def _pairs(
-    connection: "Connection", good: Iterable[tuple[Call, float]], runs: Sequence[ClosedRun], funnel: Funnel
+    connection: "Connection",
+    good: Iterable[tuple[Call, float]],
+    runs: Sequence[ClosedRun],
+    funnel: Funnel,
+    *,
+    verified: bool = True,
 ) -> list[Pair]:
-    """Positives with their texts, except those that current templates or parsers reject, and a judge's misses."""
+    """Positives with their texts, except those that current templates or parsers reject, and, if `verified`, a judge's
+    misses."""
     good = list(good)
     dropped: Counter[str] = Counter()
-    wanted = _wanted(connection, [call for call, _ in good], runs)
+    wanted = _wanted(connection, [call for call, _ in good] if verified else [], runs)
     pairs = []
     for call, weight in good:
         assert call.prompt is not None
@@ -152,7 +175,7 @@ def _pairs(
         if not is_readable(call.stage, answer) or not is_text(*(m.content for m in messages), answer, reasoning):
             dropped[UNREADABLE] += 1
             continue
-        if call.stage in JUDGING_STAGES and not known_by_gold(call.run):
+        if verified and call.stage in JUDGING_STAGES and not known_by_gold(call.run):
             try:
                 share = worth(call.stage, answer, texts[call.request], wanted[call.run.instance_key])
             except PlanError:  # it judges what was not shown

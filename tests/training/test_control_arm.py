@@ -1,0 +1,179 @@
+"""A control arm: drawn from the student's own answers, trained outside the registry, shown beside a gate's verdict."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from benchmarks.attacks._package import honest_package
+from evals.gate_report import NO_CONTROL, control_cell, control_lines, gate_markdown, verdict_lines
+from evals.sets import build_set, freeze
+from models.errors import TrainingError
+from models.evaluation import ControlReport, Evaluation, EvaluationSet, GateReport, GateVerdict, MetricTest, Subject
+from models.outcomes import OracleKind, OutcomeKind
+from models.protocols import Stage
+from models.training import TrainingTarget
+from store.learning.datasets import newest_dataset_id, trained_datasets, trained_repositories
+from tests.support.bad_server import ScriptedServer
+from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_gold_runs
+from tests.support.plain_steps import plain_steps, student_settings
+from tests.support.tiny import make_tiny_base
+from training.bases.bases import Base, add_base, find_base
+from training.cycle.context import TrainingContext, open_context
+from training.cycle.control import CONTROLS
+from training.cycle.evaluation import answer_set
+from training.cycle.improvement import ImproveOrder, improve
+from training.cycle.lifecycle import train
+from training.cycle.orders import TrainOrder
+from training.cycle.steps import StudentCampaign, TrainingSteps
+from training.data.curation import UnverifiedDraw, curate, curate_unverified
+
+FEW = {"max_steps": 2, "batch_size": 2, "validation_rows": 6, "checkpoint_steps": 1, "rank": 4}
+CLASSES = ("relevant", "supporting", "irrelevant")
+
+
+def student_runs(world: World, campaign: str = "own") -> None:
+    """Runs of the student on every known instance, one of which passed, and an answer that cannot be read."""
+    for number, instance in enumerate(sorted(world.repositories)):
+        judged = {path: CLASSES[(number + place) % 3] for place, path in enumerate(GOOD_SCOPE)}
+        outcome = OutcomeKind.PASSED if number == 0 else OutcomeKind.EMPTY_PATCH
+        world.run(instance, "student", campaign=campaign).scope(judged).close(outcome, OracleKind.F2P_P2P, 0.1)
+    first = sorted(world.repositories)[0]
+    world.run(first, "student", campaign=campaign, sample=1).scope().malformed(Stage.SCOPE).close(
+        OutcomeKind.EMPTY_PATCH
+    )
+
+
+@pytest.fixture
+def world(short_answers: None, tmp_path: Path) -> World:
+    made = World(tmp_path / "data")
+    varied_gold_runs(made, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
+    student_runs(made)
+    add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
+    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1))
+    return made
+
+
+def draw(world: World, rows: int, seed: int = 1, weight: float = 0.75, folder: str = "own") -> tuple[Path, list[Any]]:
+    request = world.request(TrainingTarget.SCOPE).model_copy(update={"data_dir": str(world.folder / folder)})
+    made = curate_unverified(world.raw, world.curated, request, UnverifiedDraw(rows, seed, weight), lambda step: None)
+    assert made.dataset_dir is not None
+    return made.dataset_dir, [json.loads(line) for line in (made.dataset_dir / "sft.jsonl").read_text().splitlines()]
+
+
+def test_a_control_learns_from_the_students_answers_whatever_came_of_them(world: World) -> None:
+    folder, rows = draw(world, 100)
+    assert len(rows) == 12, "four answers about each repository that is not reserved, and none that cannot be read"
+    found = [row["provenance"] for row in rows]
+    assert {each["planner"] for each in found} == {"student"}
+    assert {each["repository"] for each in found} == {"alpha", "beta", "gamma"}
+    assert sum(each["outcome"] == "empty-patch" for each in found) == 11 and {row["weight"] for row in rows} == {0.75}
+    again, same = draw(world, 100, folder="again")
+    assert (again.name, same) == (folder.name, rows)
+    some = [{row["id"] for row in draw(world, 5, seed)[1]} for seed in (1, 1, 2)]
+    assert len(some[0]) == 5 and some[0] == some[1] != some[2]
+    assert newest_dataset_id(world.raw.engine, TrainingTarget.SCOPE) is None
+
+
+def test_without_an_answer_of_the_student_there_is_no_control(tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    varied_gold_runs(world, Repository("alpha"))
+    with pytest.raises(TrainingError, match="the student has given no answer for scope"):
+        draw(world, 3)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(lambda request: "I cannot say.", flavour="openai") as running:
+        yield running
+
+
+def steps_at(server: ScriptedServer, asked: list[str]) -> TrainingSteps:
+    """Plain steps, with a server that has each adapter when it is asked for; `asked` gets the names of subjects."""
+
+    def answer(label: str, context: TrainingContext, items: EvaluationSet, base: Base, adapter: Any) -> Evaluation:
+        server.models = ("scripted", adapter.served) if adapter else ("scripted",)
+        asked.append(adapter.name if adapter else base.name)
+        return answer_set(label, context, items, base, adapter)
+
+    def run_campaign(campaign: StudentCampaign) -> str:
+        return "the campaign's id"
+
+    return replace(plain_steps(run_campaign), answer=answer)
+
+
+@pytest.mark.slow
+def test_a_control_is_trained_alike_and_is_known_to_nothing(world: World, server: ScriptedServer) -> None:
+    settings = {"endpoint": "here", "control_arm": True, **FEW}
+    context = open_context(student_settings(world.folder, server.url, training=settings))
+    request = world.request(TrainingTarget.SCOPE).model_copy(update={"data_dir": str(world.folder)})
+    made = curate(world.raw, world.curated, request)
+    asked = list[str]()
+    steps, order = steps_at(server, asked), TrainOrder(target=TrainingTarget.SCOPE, base="tiny")
+    report = train(context, steps, order)
+    assert asked == ["tiny", "scope-v1", "scope-control"]
+    control = report.gate.control
+    assert control is not None and control.note == "" and {test.champion for test in control.tests} == {0.0}
+    assert control.matched == made.card.examples["sft"] and control.examples == min(12, control.matched)
+    [place] = (world.folder / CONTROLS).iterdir()
+    [card] = [json.loads(file.read_text()) for file in place.glob("datasets/*/card.json")]
+    assert card["planners"] == {"student": control.examples} and card["config"]["unverified"]["seed"] == 42
+    [fitted] = [json.loads(file.read_text()) for file in place.glob("*/fit.json")]
+    [job] = [json.loads(file.read_text()) for file in place.glob("*/training.json")]
+    [own] = [json.loads(file.read_text()) for file in (world.folder / "trainings").glob("*/training.json")]
+    assert (job["recipe"], job["base"]) == (own["recipe"], own["base"])
+    assert job["dataset"] == card["id"] and own["dataset"] == made.card.id != card["id"]
+    assert fitted["steps"] == FEW["max_steps"]
+    assert [each.name for each in context.registry.list()] == ["scope-v1"]
+    base = find_base(world.curated, "tiny").id
+    assert list(trained_datasets(world.raw.engine, TrainingTarget.SCOPE, base)) == [made.card.id]
+    assert set(trained_repositories(world.raw.engine).values()) == {made.card.id}
+    assert newest_dataset_id(world.raw.engine, TrainingTarget.SCOPE) == made.card.id
+
+    def files() -> dict[Path, int]:
+        return {file: file.stat().st_mtime_ns for file in place.rglob("[!.]*") if file.is_file()}
+
+    before = files()
+    student_runs(world, "later")
+    assert train(context, steps, order).gate == report.gate and files() == before
+    assert len(context.registry.log()) == 1
+
+
+@pytest.mark.slow
+def test_a_round_shows_its_control_and_why_there_is_none(world: World, server: ScriptedServer, tmp_path: Path) -> None:
+    settings = {"endpoint": "here", "control_arm": True, **FEW}
+    context = open_context(student_settings(world.folder, server.url, training=settings))
+    order = ImproveOrder(packages=(honest_package(tmp_path),), min_organisations=1, samples=1, limit=1)
+    [line] = improve(context, steps_at(server, []), order, 1).lines
+    assert line.adapter == "scope-v1" and "control: the adapter is not shown to be better than" in line.reason
+
+
+def a_report(verdict: GateVerdict, control: ControlReport | None) -> GateReport:
+    return GateReport(
+        target=TrainingTarget.SCOPE, champion=Subject(name="tiny", base="b"), challenger=Subject(name="v1", base="b"),
+        set_id="s", verdict=verdict, reason="macro_f1 0.3 to 0.5", tests=(), control=control,
+    )  # fmt: skip
+
+
+def test_a_claim_without_a_control_says_so() -> None:
+    test = MetricTest(
+        metric="macro_f1", primary=True, champion=0.41, challenger=0.5, difference=0.09, low=0.0, high=0.2,
+        p_repository=0.03, p_item=0.01, p_adjusted=0.03, detectable=0.05, threshold=None, items=60, repositories=6,
+    )  # fmt: skip
+    promoted = a_report(GateVerdict.PROMOTE, None)
+    assert control_lines(promoted) == [f"{NO_CONTROL}: training.control_arm is off"]
+    assert NO_CONTROL in verdict_lines(promoted)[-1] and NO_CONTROL in gate_markdown([promoted])
+    assert control_lines(a_report(GateVerdict.REJECT, None)) == []
+    failed = a_report(GateVerdict.REJECT, ControlReport(matched=9, note="no answer"))
+    assert control_lines(failed) == [f"{NO_CONTROL}: no answer"] and control_cell(failed) == NO_CONTROL
+    for beaten in (True, False):
+        report = a_report(GateVerdict.PROMOTE, ControlReport(examples=8, matched=9, beaten=beaten, tests=(test, test)))
+        [line] = control_lines(report)
+        assert all(part in line for part in ("0.410 against 0.500", "p = 0.0300", "8 of the student's", "9 examples"))
+        assert ("not shown" in line, "not shown" in control_cell(report)) == (not beaten, not beaten)
+        assert line in gate_markdown([report])

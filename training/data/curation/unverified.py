@@ -1,0 +1,62 @@
+"""The dataset of a control: the student's own answers, drawn without regard to what tests or gold say of them.
+
+They pass the filters of any dataset (reserved repositories, evaluation items, window, near-duplicates) and are neither
+balanced nor mixed with older ones. It is written but not recorded, so it is no target's newest dataset, reserves
+nothing and belongs to no round.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evals.sets import all_sets
+from models.curation_settings import CurationRequest
+from models.errors import TrainingError
+from store.learning.datasets import CONSIDERED
+from store.runs import RawStore, sha256
+from training.data.curation.contamination import HeldOut
+from training.data.curation.counting import counter_of
+from training.data.curation.curate import Curated, Curation, CurationProgress
+from training.data.curation.examples import examples_of
+from training.data.curation.mixing import Mix
+from training.data.curation.writing import write_dataset
+from training.data.sources import read_unverified
+
+if TYPE_CHECKING:
+    from store.database import Engine
+
+
+@dataclass(frozen=True)
+class UnverifiedDraw:
+    """How many answers are drawn, by which seed, and the weight of each."""
+
+    rows: int
+    seed: int
+    weight: float
+
+
+def curate_unverified(
+    raw: RawStore, curated: "Engine", request: CurationRequest, draw: UnverifiedDraw, progress: CurationProgress
+) -> Curated:
+    """Make such a dataset; of fewer answers than are to be drawn it has all. Raises TrainingError if there is none."""
+    harvest = read_unverified(raw, request.target, draw.weight)
+    counter, counted_by = counter_of(curated, request.base)
+    making = Curation(raw, curated, request, progress)
+    held = HeldOut(all_sets(curated), request.settings)
+    pairs = making.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
+    ordered = sorted(pairs, key=lambda example: sha256(f"{draw.seed} {example.id}"))
+    drawn = harvest.funnel.kept("not drawn", pairs, ordered[: draw.rows])
+    if not drawn:
+        raise TrainingError(
+            f"the student has given no answer for {request.target.value} to train on ({harvest.funnel.summary()}); "
+            "run a campaign of the student: cra campaign PACKAGE --planner student"
+        )
+    facts = {
+        "counter": counted_by,
+        CONSIDERED: sha256("\n".join(sorted(example.id for example in pairs))),
+        "whole_pool": False,
+        "unverified": vars(draw),
+    }
+    nothing = Mix([], 0, 0)
+    texts, card = making.made(Mix(drawn, len(drawn), 0), nothing, nothing, [], harvest, facts)
+    return Curated(write_dataset(Path(request.data_dir), card, *texts), card)
