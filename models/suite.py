@@ -62,7 +62,8 @@ class SuiteEnd(StrEnum):
 
 class SuiteReport(Frozen):
     """A test run. `collection_errors` maps a file to the head of its error, `faults` to the exception with which it
-    began (under the empty name that of a run that did not come to its tests). `output` is capped: head and tail."""
+    began (under the empty name that of a run that did not come to its tests). `unfinished` are the tests that had begun
+    when a run was cut short. `output` is capped: head and tail."""
 
     end: SuiteEnd
     exit_code: int | None
@@ -72,6 +73,7 @@ class SuiteReport(Frozen):
     output: str = ""
     command: tuple[str, ...] = ()
     faults: dict[str, Fault] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    unfinished: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     def ids(self, *statuses: CaseStatus) -> set[str]:
         """Node ids of the tests whose outcome is one of `statuses`."""

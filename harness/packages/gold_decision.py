@@ -142,8 +142,11 @@ def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
     """Whether a test was seen to fail without the commit's production changes.
 
     A module (or a conftest) that no longer imports fails as a whole: that counts only for tests that the parent did not
-    have. A run that was cut short is no evidence about tests that it did not reach.
+    have. A run that was cut short for its time is evidence about the test that was running, none about tests that it
+    did not reach.
     """
+    if test in before.unfinished:
+        return before.end is SuiteEnd.TIMEOUT
     if test in before.cases:
         return test not in before.passed
     broken = file_of(test) in before.collection_errors or before.end is SuiteEnd.USAGE

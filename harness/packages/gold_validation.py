@@ -9,6 +9,7 @@ cheap comes first: when no test is left that could be FAIL_TO_PASS, the whole su
 suite costs more than the budget, all runs are of the same part of it (`harness.packages.sampling`).
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -39,6 +40,8 @@ _EFFORT = GoldEffort()
 _WORTH_SAYING = 60.0
 """Seconds of further runs from which on they are announced."""
 _FOUND = "module:"
+_SLOWER_BEFORE = 10
+"""How many times as long as at the commit its tests may take at the parent."""
 _WHERE_ARE = """\
 import importlib.util, sys
 for name in sys.argv[1:]:
@@ -146,7 +149,8 @@ def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
     _check_ran(first, files, UNCOLLECTED_SCRIPTS if scripts else UNCOLLECTED_SHARE)
     if not scripts:
         _check_imports(runs)
-    before = [runs.before("before-1", first_only)]
+    slow = runs.within(_longest_before(first))
+    before = [slow.before("before-1", first_only)]
     if not candidates(tuple(before), (first,), files):
         # No repeat can show a difference. A skip of a new test needs the parent as explanation.
         parent = runs.parent("parent") if skipped(first, files) else first
@@ -154,7 +158,7 @@ def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
         return StateRuns(parent, tuple(before), (first,), files)
     again: list[SuiteReport] = []
     for repeat in range(2, REPEATS + 1):
-        before.append(runs.before(f"before-{repeat}", first_only))
+        before.append(slow.before(f"before-{repeat}", first_only))
         if repeat > 2:  # the second run of the commit is one of the whole suite
             again.append(runs.after(f"after-{repeat}", first_only))
             _check_ended(again[-1], "the commit, repeated,")
@@ -166,6 +170,12 @@ def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
     _check_ended(parent, "the parent")
     _check_same_errors(first, parent)
     return StateRuns(parent, tuple(before), (first, second, *again), files)
+
+
+def _longest_before(first: SuiteReport) -> float:
+    """Seconds for the commit's tests on its parent: many times the commit's, in whole minutes. Where the commit mends
+    what does not end, they do not end."""
+    return 60.0 * math.ceil(max(60.0, _SLOWER_BEFORE * first.seconds) / 60)
 
 
 def _second_run(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) -> tuple[SuiteReport, int]:

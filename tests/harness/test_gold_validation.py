@@ -52,6 +52,22 @@ def test_a_feature_with_its_test_is_valid(runtime: Runtime, provided: Provisione
     assert found.pass_to_pass == ("tests/test_one.py::test_one",)
 
 
+def test_what_does_not_end_at_the_parent_is_what_the_commit_mends(
+    runtime: Runtime, provided: Provisioned, tmp_path: Path
+) -> None:
+    endless = "def one():\n    return 1\n\n\ndef two():\n    while True:\n        pass\n"
+    after = "def test_first():\n    pass\n\n\n" + TEST_TWO + "\n\ndef test_later():\n    pass\n"
+    found = validate(
+        runtime,
+        provided,
+        tmp_path,
+        {"src/little/__init__.py": TWO, "tests/test_two.py": after},
+        {"src/little/__init__.py": endless},
+    )
+    assert found.reason is None, found.detail
+    assert found.fail_to_pass == ("tests/test_two.py::test_two",)  # test_later was not reached
+
+
 def test_a_test_that_passes_at_the_parent_tells_nothing(
     runtime: Runtime, provided: Provisioned, tmp_path: Path
 ) -> None:

@@ -254,7 +254,9 @@ def pytest_runtest_logreport(report: Any) -> None:
     """Record each phase of each test."""
     outcome = "xfailed" if report.outcome == "skipped" and hasattr(report, "wasxfail") else report.outcome
     message = "" if outcome == "passed" else _text(report)
-    if report.when != "setup" or message:  # a successful set-up is followed by the call
+    if report.when == "setup" and not message:  # a successful set-up is followed by the call, if that ends
+        _record("begun", report.nodeid)
+    else:
         _record(
             "test", report.nodeid, report.when, outcome, report.duration, message, getattr(report, "cra_fault", None)
         )

@@ -24,7 +24,8 @@ class Records:
     `exit_code` is the one with which pytest meant to end; `whole` means that it ran every test, or all up to a
     requested stop. `not_collected` maps files to the head of the error, `faults` to the exception with which it began;
     under the empty name it is that of a run that did not come to its tests. `unknown` are the repository's options that
-    the runner did not know, and `removed` those that would break isolation or determinism, by reason.
+    the runner did not know, and `removed` those that would break isolation or determinism, by reason. `unfinished` are
+    tests that had begun, and have no outcome.
     """
 
     sealed: bool
@@ -36,6 +37,7 @@ class Records:
     unknown: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     faults: dict[str, Fault] = field(default_factory=dict)
+    unfinished: tuple[str, ...] = ()
 
 
 def read_records(results: Path, received: Received) -> Records:
@@ -44,7 +46,7 @@ def read_records(results: Path, received: Received) -> Records:
     A test counts with the worse of the line sent during the run and its entry in the report; one without a line does
     not count. A run with lines of another sender on its channel is not sealed.
     """
-    cases, not_collected, faults = _progress(received.lines)
+    cases, not_collected, faults, unfinished = _progress(received.lines)
     seal = _seal(received)
     report = read_left(results / "report.xml") if seal else None
     note = "something else than the runner wrote to the runner's channel" if received.forged else ""
@@ -57,7 +59,8 @@ def read_records(results: Path, received: Received) -> Records:
         except BadReport as error:
             note = str(error)
     faulty, left = _with_faults(cases, faults), _of_files(faults, not_collected)
-    return Records(False, None, False, faulty, not_collected, note, *_options(received.lines), faults=left)
+    options = _options(received.lines)
+    return Records(False, None, False, faulty, not_collected, note, *options, faults=left, unfinished=unfinished)
 
 
 def _with_faults(cases: dict[str, CaseResult], faults: dict[str, Fault]) -> dict[str, CaseResult]:
@@ -105,8 +108,11 @@ def read_left(path: Path) -> bytes | None:
     return read_regular(path, _MOST)
 
 
-def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[str, str], dict[str, Fault]]:
-    """Finished tests with their outcome, files that could not be collected, and how the failures of both began."""
+def _progress(
+    lines: Sequence[list[Any]],
+) -> tuple[dict[str, CaseResult], dict[str, str], dict[str, Fault], tuple[str, ...]]:
+    """Finished tests with their outcome, files that could not be collected, how the failures of both began, and tests
+    that have begun and not finished."""
     running: dict[str, list[tuple[CaseStatus, float, str]]] = {}
     finished: list[CaseResult] = []
     not_collected: dict[str, str] = {}
@@ -118,6 +124,8 @@ def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[s
                 _note(faults, file_of(node), rest)
             case ["run", *rest]:
                 _note(faults, "", rest)
+            case ["begun", str(node)]:
+                running.setdefault(node, [])
             case ["collect", str(node), "skipped", str(message), *_]:
                 finished.append(CaseResult(id=node, status=CaseStatus.SKIPPED, message=message))
             case ["test", str(node), str(when), str(outcome), float(seconds), str(message), *rest] if math.isfinite(
@@ -129,7 +137,7 @@ def _progress(lines: Sequence[list[Any]]) -> tuple[dict[str, CaseResult], dict[s
                 if when == "teardown":
                     finished.extend(CaseResult(id=node, status=s, seconds=t, message=m) for s, t, m in phases)
                     del running[node]
-    return worst(finished), not_collected, faults
+    return worst(finished), not_collected, faults, tuple(running)
 
 
 def _note(faults: dict[str, Fault], of: str, rest: Sequence[Any]) -> None:

@@ -87,6 +87,7 @@ def run_suite(
         output=_output(done, records),
         command=tuple(command),
         faults=records.faults,
+        unfinished=records.unfinished,
     )
 
 
