@@ -21,7 +21,7 @@ from training.pointwise.model import PointwiseModel
 from training.pointwise.prompt import PROMPT_VERSION
 from training.quiet import quiet_libraries
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 5e-4
 """Peak of the cosine schedule, above that of long trainings: a point of the learning curve has few steps."""
 
 
