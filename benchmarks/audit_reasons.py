@@ -7,7 +7,7 @@ virtual environment with the locked dependencies and the wheel that `uv build` m
 for the commit, once for its parent with the commit's test files. Printed: the reason, what passes in either state, and
 whether the reason agrees:
 
-    no-fail-to-pass     agrees if no test passes at the commit only, and both states ran
+    no-fail-to-pass     agrees if tests pass at the commit, and none of them only there
     build-failed        agrees if the real build fails
     any other           agrees if no test passes at the commit only, or the named tests do not pass there
 
@@ -86,7 +86,7 @@ def _agrees(instance: Instance, passed: set[str], only: set[str], fault: str) ->
     if instance.reason is InvalidReason.BUILD_FAILED:
         return fault.startswith("at the commit")
     if instance.reason is InvalidReason.NO_FAIL_TO_PASS:
-        return not (only or fault)
+        return bool(passed) and not (only or fault)
     return not only or not any(test in instance.detail for test in passed)
 
 
