@@ -9,7 +9,7 @@ whether the reason agrees:
 
     no-fail-to-pass     agrees if tests pass at the commit, and none of them only there
     build-failed        agrees if the real build fails
-    any other           agrees if no test passes at the commit only, or the named tests do not pass there
+    any other           agrees if both states ran, and no test passes only at the commit or those named fail there
 
 What does not agree has to be looked at: a suite that fails here may fail for want of this machine's own things. Use
 packages that you trust.
@@ -17,6 +17,7 @@ packages that you trust.
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -84,10 +85,11 @@ def _passing(package: RepoPackage, instance: Instance, folder: Path, *, parent: 
 
 def _agrees(instance: Instance, passed: set[str], only: set[str], fault: str) -> bool:
     if instance.reason is InvalidReason.BUILD_FAILED:
-        return fault.startswith("at the commit")
+        return fault.startswith("at the commit: uv build")
     if instance.reason is InvalidReason.NO_FAIL_TO_PASS:
         return bool(passed) and not (only or fault)
-    return not only or not any(test in instance.detail for test in passed)
+    named = {test for test in passed if re.search(rf"{re.escape(test)}(?![\w\[])", instance.detail)}
+    return not fault and not (only and named)
 
 
 def main() -> int:

@@ -40,6 +40,11 @@ def stacked(rows: Mapping[str, Sequence[StackRow]]) -> dict[str, list[float]]:
     }
 
 
+def stacked_by(known: Sequence[StackRow], rows: Sequence[StackRow]) -> list[float]:
+    """The combined probability of each row by a fit on the known ones. Raises EvaluationError as `stacked` does."""
+    return _predicted(_fit(known), rows)
+
+
 def _matrix(rows: Sequence[StackRow]) -> "Array":
     import numpy as np
 

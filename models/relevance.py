@@ -17,6 +17,10 @@ USUAL = 0.1
 """Mean P(relevant) of a question's candidates for which an operating point is stated."""
 FILE_CLASSES = ("irrelevant", "supporting", "relevant")
 SYMBOL_CLASSES = ("excluded", "type_context", "supporting", "primary")
+LEAST_MEAN = 1e-9
+"""The least mean probability of a question's candidates that its threshold goes by."""
+MEASURED = 30
+"""Candidates, the best of a question, whose mean its threshold goes by: as many as it was chosen on."""
 
 
 class SymbolEstimate(Frozen):

@@ -62,8 +62,8 @@ class SuiteEnd(StrEnum):
 
 class SuiteReport(Frozen):
     """A test run. `collection_errors` maps a file to the head of its error, `faults` to the exception with which it
-    began (under the empty name that of a run that did not come to its tests). `unfinished` are the tests that had begun
-    when a run was cut short. `output` is capped: head and tail."""
+    began (under the empty name that of a run that did not come to its tests). `unfinished` are the tests whose call had
+    begun when a run was cut short. `output` is capped: head and tail."""
 
     end: SuiteEnd
     exit_code: int | None

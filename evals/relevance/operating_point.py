@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from models.relevance import USUAL
+from models.relevance import LEAST_MEAN, USUAL
 
 Array = NDArray[np.float64]
 Judged = tuple[Array, NDArray[np.int64]]
@@ -37,7 +37,7 @@ def relevant_point(repositories: Iterable[Sequence[Judged]]) -> float:
 def _scaled(judged: Sequence[Judged]) -> Array:
     """P(relevant) of the relevant files, relative to the mean of their questions, as `least_relevant` has it."""
     found = [
-        chances[labels == chances.shape[1] - 1, -1] / sqrt(max(float(chances[:, -1].mean()), 1e-9) / USUAL)
+        chances[labels == chances.shape[1] - 1, -1] / sqrt(max(float(chances[:, -1].mean()), LEAST_MEAN) / USUAL)
         for chances, labels in judged
         if len(labels)
     ]

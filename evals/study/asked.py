@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
+from evals.study.files import read_rows
 from evals.study.logistic import CLASSES
 from evals.study.questions import StudyQuestion
 from host.private import make_directory
@@ -85,9 +84,9 @@ NO_OFFSETS = Offsets(values=(0.0, 0.0, 0.0), balanced_accuracy=0.0, judgements=0
 
 
 class KeptAnswer(Frozen):
-    """A model's distributions for the candidates of one commit's question."""
+    """A model's distributions for the candidates of one question, which is named by a hash of all that it holds."""
 
-    commit: str
+    question: str
     probabilities: tuple[Distribution, ...]
 
 
@@ -104,6 +103,11 @@ def sampled(questions: Questions, most: int) -> dict[str, list[StudyQuestion]]:
     return {name: sorted(rows, key=place)[:most] for name, rows in questions.items()}
 
 
+def content(question: StudyQuestion) -> str:
+    """A hash of all that a question holds."""
+    return digest("study question", question.model_dump(mode="json"))
+
+
 def ask(model: ClassModel, questions: Questions, out: Path, progress: Progress) -> Asked:
     """The model's distributions for all questions; what an earlier run had appended is read, not asked again."""
     total, done = sum(map(len, questions.values())), 0
@@ -111,13 +115,14 @@ def ask(model: ClassModel, questions: Questions, out: Path, progress: Progress) 
     found: Asked = {}
     for repository, rows in sorted(questions.items()):
         path = folder / f"{repository}.jsonl"
-        known = {each.commit: each for each in _read(path)}
+        known = {each.question: each for each in _read(path)}
         found[repository] = []
         for row in rows:
-            if row.commit not in known:
-                known[row.commit] = KeptAnswer(commit=row.commit, probabilities=tuple(model.distributions(row)))
-                _append(path, known[row.commit])
-            found[repository].append(list(known[row.commit].probabilities))
+            key = content(row)
+            if key not in known:
+                known[key] = KeptAnswer(question=key, probabilities=tuple(model.distributions(row)))
+                _append(path, known[key])
+            found[repository].append(list(known[key].probabilities))
             done += 1
             progress(f"asking {model.name}", done, total)
     return found
@@ -183,18 +188,11 @@ def _append(path: Path, answer: KeptAnswer) -> None:
 
 
 def _read(path: Path) -> list[KeptAnswer]:
-    """The answers of a file; an incomplete last line is removed."""
+    """The answers of a file; an incomplete last line is removed. Raises EvaluationError for a line that is none."""
     if not path.exists():
         return []
-    found, whole = [], 0
-    for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            answer = KeptAnswer.model_validate_json(line)
-        except ValidationError:
-            break
-        if not line.endswith(b"\n"):
-            break
-        found.append(answer)
-        whole += len(line)
-    os.truncate(path, whole)
-    return found
+    text = path.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        os.truncate(path, whole)
+    return read_rows(path, KeptAnswer)

@@ -6,6 +6,7 @@ its differences, every repository counting the same.
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from evals.classification import (
     CalibrationBin,
@@ -100,11 +101,17 @@ def figures(name: str, judged: Judgements, *, probabilities: bool) -> ContenderF
     )
 
 
-def compare(pairs: Sequence[tuple[ContenderFigures, ContenderFigures]]) -> list[Comparison]:
-    """Each (challenger, reference) by each tested metric, corrected together."""
-    found = [
-        one for challenger, reference in pairs for metric in TESTED if (one := _test(challenger, reference, metric))
-    ]
+class Pair(NamedTuple):
+    """A challenger, a reference, and the metrics by which they are compared."""
+
+    challenger: ContenderFigures
+    reference: ContenderFigures
+    metrics: tuple[str, ...] = TESTED
+
+
+def compare(pairs: Sequence[Pair]) -> list[Comparison]:
+    """Each pair by each of its metrics, corrected together."""
+    found = [one for a, b, metrics in pairs for metric in metrics if (one := _test(a, b, metric))]
     adjusted = holm([each.p for each in found])
     return [each.model_copy(update={"p_adjusted": p}) for each, p in zip(found, adjusted, strict=True)]
 

@@ -4,8 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.stacking import StackRow, stacked
-from evals.study.asked import ClassModel, ModelLearner, Offsets, Progress, Questions, ask, fit_offsets, judged, sampled
+from evals.stacking import StackRow, stacked_by
+from evals.study.asked import (
+    NO_OFFSETS,
+    ClassModel,
+    ModelLearner,
+    Offsets,
+    Progress,
+    Questions,
+    ask,
+    content,
+    fit_offsets,
+    judged,
+    sampled,
+)
 from evals.study.comparison import ContenderFigures, Judgements, figures
 from evals.study.contenders import RANKING, Contender
 from evals.study.files import kept_value
@@ -50,7 +62,7 @@ class ModelJudge:
     def offsets(self, model: ClassModel, most: int) -> Offsets:
         """The offsets of a model, by at most `most` questions of each validation repository."""
         drawn = sampled(self.validation, most)
-        asked = {name: [row.commit for row in rows] for name, rows in drawn.items()}
+        asked = {name: [content(row) for row in rows] for name, rows in drawn.items()}
         path = self.out / "offsets" / f"{digest('study offsets', model.identity, asked)[:16]}.json"
         return kept_value(path, Offsets, lambda: fit_offsets(ask(model, drawn, self.out, self.progress), drawn))
 
@@ -59,33 +71,45 @@ class ModelJudge:
         drawn = sampled(self.held, most)
         return judged(ask(model, drawn, self.out, self.progress), drawn, offsets)
 
+    def with_classifier(self, model: ClassModel, classifier: Contender, most: int) -> dict[str, list[ClassJudgement]]:
+        """The held-out judgements with the classifier's and the model's probabilities combined; fitted on validation
+        repositories. Their classes are the classifier's."""
+        first, second = [], []
+        for part in (self.validation, self.held):
+            drawn = sampled(part, most)
+            first.append(judgements_of(classifier, drawn))
+            second.append(judged(ask(model, drawn, self.out, self.progress), drawn, NO_OFFSETS))
+        return combined((first[0], second[0]), (first[1], second[1]))
+
 
 def learned(
     learner: ModelLearner, data: Sequence[StudyQuestion], seed: int, folder: Path, progress: Progress
 ) -> ClassModel:
     """The model that a learner trains on the questions; kept in a folder named by what it depends on."""
     rows = sum(len(question.candidates) for question in data)
-    key = digest("study model", learner.identity, seed, [question.model_dump(mode="json") for question in data])
+    key = digest("study model", learner.identity, seed, [content(question) for question in data])
     step = f"training {learner.name}, {rows} judgements, seed {seed}"
     return learner.learn(data, seed, folder / key[:16], lambda done, total: progress(step, done, total))
 
 
-def combined(first: Judgements, second: Judgements) -> dict[str, list[ClassJudgement]]:
-    """Two contenders' probabilities combined, cross-fitted by repository; relevant if that is likelier than not, else
-    the class that the first gives (irrelevant where that is relevant).
+def combined(
+    fitted: tuple[Judgements, Judgements], applied: tuple[Judgements, Judgements]
+) -> dict[str, list[ClassJudgement]]:
+    """Two contenders' probabilities combined by a fit on some repositories, applied to others; classes are the first's.
 
-    Raises EvaluationError without probabilities.
+    Raises EvaluationError without probabilities, or where the fit has no positive or nothing else.
     """
-    rows = {name: [_row(a, b) for a, b in zip(first[name], second[name], strict=True)] for name in sorted(first)}
-    relevant = Relevance.RELEVANT.value
+    known = [row for rows in _rows(*fitted).values() for row in rows]
     found: dict[str, list[ClassJudgement]] = {}
-    for name, probabilities in stacked(rows).items():
-        found[name] = []
-        for each, p in zip(first[name], probabilities, strict=True):
-            other = each.given if each.given != relevant else Relevance.IRRELEVANT.value
-            given = relevant if p >= 0.5 else other
-            found[name].append(each.model_copy(update={"probability": p, "given": given}))
+    for name, rows in _rows(*applied).items():
+        chances = stacked_by(known, rows)
+        each = zip(applied[0][name], chances, strict=True)
+        found[name] = [judgement.model_copy(update={"probability": p}) for judgement, p in each]
     return found
+
+
+def _rows(first: Judgements, second: Judgements) -> dict[str, list[StackRow]]:
+    return {name: [_row(a, b) for a, b in zip(first[name], second[name], strict=True)] for name in sorted(first)}
 
 
 def _row(first: ClassJudgement, second: ClassJudgement) -> StackRow:

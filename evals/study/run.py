@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agent.retrieve.relevance.classifier import in_force
 from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Progress, sampled
-from evals.study.comparison import ContenderFigures, compare, figures
+from evals.study.comparison import ContenderFigures, Pair, compare, figures
 from evals.study.contenders import (
     CLASSIFIER,
     LOGISTIC,
@@ -29,15 +29,7 @@ from evals.study.contenders import (
     threshold_for,
 )
 from evals.study.files import kept_rows, kept_value, write_whole
-from evals.study.judging import (
-    ModelJudge,
-    combined,
-    figures_of,
-    judgements_of,
-    learned,
-    relevant_among,
-    together,
-)
+from evals.study.judging import ModelJudge, figures_of, learned, relevant_among, together
 from evals.study.logistic import FEATURES, PENALTY, Logistic, fit_logistic
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart
 from evals.study.questions import StudyQuestion, questions, questions_key
@@ -154,26 +146,29 @@ class Study:
 
     def _sample(self) -> list[ContenderFigures]:
         """All contenders on the sample; each model also combined with the relevance classifier."""
-        drawn = sampled(self._held, self.settings.sample)
+        drawn, most = sampled(self._held, self.settings.sample), self.settings.sample
         found = [figures_of(each, drawn) for each in self._fast]
-        classifier = judgements_of(next(each for each in self._fast if each.name == CLASSIFIER), drawn)
         for each in self._all_models:
-            offsets = self._judge.offsets(each, self.settings.sample)
-            judged = self._judge.judgements(each, self.settings.sample, offsets)
+            judged = self._judge.judgements(each, most, self._judge.offsets(each, most))
             found.append(figures(each.name, judged, probabilities=True))
-            found.append(figures(f"{CLASSIFIER} + {each.name}", combined(classifier, judged), probabilities=True))
+            both = self._judge.with_classifier(each, self._classifier, most)
+            found.append(figures(f"{CLASSIFIER} + {each.name}", both, probabilities=True))
         return found
 
-    def _sample_pairs(self, found: Sequence[ContenderFigures]) -> list[tuple[ContenderFigures, ContenderFigures]]:
-        """Each model against the classifier, alone and added to it; the trained one against its base."""
+    @property
+    def _classifier(self) -> Contender:
+        return next(each for each in self._fast if each.name == CLASSIFIER)
+
+    def _sample_pairs(self, found: Sequence[ContenderFigures]) -> list[Pair]:
+        """Each model against the classifier, alone and (by how it sorts) added to it; others against the first."""
         by_name = {each.name: each for each in found}
         pairs = []
         for each in self._all_models if found else []:
-            pairs.append((by_name[each.name], by_name[CLASSIFIER]))
-            pairs.append((by_name[f"{CLASSIFIER} + {each.name}"], by_name[CLASSIFIER]))
+            pairs.append(Pair(by_name[each.name], by_name[CLASSIFIER]))
+            pairs.append(Pair(by_name[f"{CLASSIFIER} + {each.name}"], by_name[CLASSIFIER], ("average_precision",)))
         if self.models:
             base = by_name[self.models[0].name]
-            pairs += [(by_name[each.name], base) for each in self._all_models[1:]]
+            pairs += [Pair(by_name[each.name], base) for each in self._all_models[1:]]
         return pairs
 
     @property
@@ -233,7 +228,9 @@ class Study:
             )
         if self._all_models:
             drawn = sampled(self._held, self.settings.sample)
-            notes.append(f"models were asked {sum(map(len, drawn.values()))} questions, at random, of each repository")
+            notes.append(
+                f"models were asked {sum(map(len, drawn.values()))} questions of the held-out repositories, at random"
+            )
         without = [name for name, rows in self._held.items() if not relevant_among(rows)]
         if without:
             notes.append(f"no relevant candidate in {', '.join(without)}: it has no average precision and no recall")
@@ -253,10 +250,10 @@ def draw(data: Sequence[StudyQuestion], rows: int, seed: int) -> list[StudyQuest
     return [data[place] for place in sorted(taken)]
 
 
-def _pairs(found: Sequence[ContenderFigures]) -> list[tuple[ContenderFigures, ContenderFigures]]:
+def _pairs(found: Sequence[ContenderFigures]) -> list[Pair]:
     """Each contender against the ranking; not the tuned threshold, which sorts as the untuned one does."""
     ranking, *others = found
-    return [(each, ranking) for each in others if each.name != TUNED]
+    return [Pair(each, ranking) for each in others if each.name != TUNED]
 
 
 def _point(

@@ -146,7 +146,7 @@ def _fails(test: str, before: SuiteReport, parent: SuiteReport) -> bool:
     did not reach.
     """
     if test in before.unfinished:
-        return before.end is SuiteEnd.TIMEOUT
+        return before.end is SuiteEnd.TIMEOUT and test not in parent.passed
     if test in before.cases:
         return test not in before.passed
     broken = file_of(test) in before.collection_errors or before.end is SuiteEnd.USAGE

@@ -149,14 +149,14 @@ def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
     _check_ran(first, files, UNCOLLECTED_SCRIPTS if scripts else UNCOLLECTED_SHARE)
     if not scripts:
         _check_imports(runs)
-    slow = runs.within(_longest_before(first))
-    before = [slow.before("before-1", first_only)]
+    before = [runs.before("before-1", first_only)]
     if not candidates(tuple(before), (first,), files):
         # No repeat can show a difference. A skip of a new test needs the parent as explanation.
         parent = runs.parent("parent") if skipped(first, files) else first
         _check_ended(parent, "the parent")
         return StateRuns(parent, tuple(before), (first,), files)
     again: list[SuiteReport] = []
+    slow = runs.within(_longest_before(first)) if before[0].end is SuiteEnd.TIMEOUT else runs
     for repeat in range(2, REPEATS + 1):
         before.append(slow.before(f"before-{repeat}", first_only))
         if repeat > 2:  # the second run of the commit is one of the whole suite
@@ -173,8 +173,8 @@ def _run_states(runs: GoldRuns, first: SuiteReport, touched: tuple[str, ...]) ->
 
 
 def _longest_before(first: SuiteReport) -> float:
-    """Seconds for the commit's tests on its parent: many times the commit's, in whole minutes. Where the commit mends
-    what does not end, they do not end."""
+    """Seconds for the commit's tests on its parent, once they did not end in the time that a candidate's have: many
+    times the commit's, in whole minutes."""
     return 60.0 * math.ceil(max(60.0, _SLOWER_BEFORE * first.seconds) / 60)
 
 

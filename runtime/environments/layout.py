@@ -1,5 +1,6 @@
 """Layout of a repository: the folders of its packages, and whether they must be built."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -9,6 +10,8 @@ from packaging.utils import canonicalize_name
 from runtime.environments.findings import Findings
 from runtime.environments.provided import OTHER_FOLDERS, declares_namespace, modules_of
 from runtime.environments.tree import PathTree, is_test
+
+_DECLARED = re.compile(r"declare_namespace\s*\(\s*__name__")
 
 _NOT_MODULES = {
     "setup",
@@ -118,16 +121,22 @@ def provided_modules(tree: PathTree, roots: tuple[str, ...], import_names: tuple
 
 
 def shared_namespaces(tree: PathTree, roots: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Dotted names, with folders, of packages that pkg_resources shares with other distributions, sorted."""
+    """Dotted names, with folders, of packages that pkg_resources shares with other distributions, sorted; each with all
+    packages above it."""
     found: dict[str, str] = {}
     for root in roots:
         prefix = f"{root}/" if root else ""
-        for path in tree.paths:
+        for path in sorted(tree.paths, key=lambda path: path.count("/")):
             folder = path.removesuffix("/__init__.py")
-            if folder == path or not path.startswith(prefix) or "declare_namespace(" not in tree.text(path):
+            if folder == path or not path.startswith(prefix) or is_test(path):
                 continue
             name = folder[len(prefix) :].replace("/", ".")
-            if all(part.isidentifier() for part in name.split(".")):
+            above = name.rpartition(".")[0]
+            if (
+                name.split(".")[-1].isidentifier()
+                and (not above or above in found)
+                and _DECLARED.search(tree.text(path))
+            ):
                 found.setdefault(name, folder)
     return tuple(sorted(found.items()))
 

@@ -19,7 +19,7 @@ OTHER_FOLDERS = frozenset(
 )  # fmt: skip
 """Folders next to the packages of a repository that some wheels contain by mistake."""
 _MODULE = re.compile(r"^([^\W\d]\w*)(?:\.py|(?:\.[\w-]+)*\.(?:so|pyd))$")
-_NAMESPACE = re.compile(r"declare_namespace\s*\(|extend_path\s*\(")
+_NAMESPACE = re.compile(r"declare_namespace\s*\(\s*__name__|extend_path\s*\(\s*__path__")
 _DATA = re.compile(r"^[^/]+\.data/(?:purelib|platlib)/")
 _LARGEST, _DEEPEST = 64 * 1024, 4
 """Limits, in bytes and in parent folders, of an `__init__.py` that may declare a namespace."""

@@ -130,6 +130,8 @@ def test_less_is_asked_of_a_file_where_relevant_ones_are_rare() -> None:
     assert least_relevant([0.1] * 5, point) == pytest.approx(0.1)
     assert least_relevant([0.025] * 20, point) == pytest.approx(0.05)
     assert least_relevant([0.4, 0.4], point) == pytest.approx(0.2)
+    nothing = RelevanceEstimate(relevant=0, supporting=0)
+    assert file_classes([nothing] * 3, point) == [Relevance.IRRELEVANT] * 3
     assert file_classes([], point) == []
 
 

@@ -68,6 +68,20 @@ def test_what_does_not_end_at_the_parent_is_what_the_commit_mends(
     assert found.fail_to_pass == ("tests/test_two.py::test_two",)  # test_later was not reached
 
 
+def test_what_only_takes_longer_at_the_parent_tells_nothing(
+    runtime: Runtime, provided: Provisioned, tmp_path: Path
+) -> None:
+    slow = "import time\n\n\ndef one():\n    return 1\n\n\ndef two():\n    time.sleep(4)\n    return 2\n"
+    found = validate(
+        runtime,
+        provided,
+        tmp_path,
+        {"src/little/__init__.py": TWO, "tests/test_two.py": TEST_TWO},
+        {"src/little/__init__.py": slow},
+    )
+    assert found.reason is InvalidReason.NO_FAIL_TO_PASS
+
+
 def test_a_test_that_passes_at_the_parent_tells_nothing(
     runtime: Runtime, provided: Provisioned, tmp_path: Path
 ) -> None:

@@ -72,6 +72,21 @@ def test_a_package_that_declares_a_namespace_is_shared() -> None:
     assert found.namespaces == {"wide": "wide"}
 
 
+def test_only_packages_that_declare_themselves_are_shared_with_all_above_them() -> None:
+    declared = b"__import__('pkg_resources').declare_namespace(__name__)\n"
+    tree = {
+        "wide/__init__.py": declared,
+        "wide/deep/__init__.py": declared,
+        "plain/__init__.py": b"",
+        "plain/inner/__init__.py": declared,
+        "tests/data/ns/__init__.py": declared,
+        "pkg_resources/__init__.py": b"def declare_namespace(packageName):\n    declare_namespace(parent)\n",
+    }
+    project = discover(tree.get, list(tree), with_requirements=False)
+    assert project.namespaces == (("wide", "wide"), ("wide.deep", "wide/deep"))
+    assert "pkg_resources" in project.modules
+
+
 def test_a_shared_namespace_has_the_tree_and_what_is_installed(tmp_path: Path) -> None:
     """Another distribution's start-up code has made the package already, without the tree."""
     for place in ("tree/wide/one.py", "site/wide/two.py"):

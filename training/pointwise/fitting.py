@@ -1,8 +1,8 @@
 """Trains a LoRA adapter on judgements, one candidate per prompt.
 
 Batches are groups of candidates of one task, whose common beginning is computed once. The loss is the cross-entropy of
-the letter over the whole vocabulary, weighted by class (`training.fit.decisions.class_weights`). Given the same data,
-base, recipe and machine, a stopped training goes on from its last checkpoint with the same losses.
+the letter over the whole vocabulary, weighted by class within a step (`training.fit.decisions.class_weights`). Given
+the same data, base, recipe and machine, a stopped training goes on from its last checkpoint with the same losses.
 """
 
 import math

@@ -24,6 +24,8 @@ from models.relevance import (
     BIAS,
     FILE_CLASSES,
     FORMAT,
+    LEAST_MEAN,
+    MEASURED,
     SYMBOL_CLASSES,
     USUAL,
     ClassifierFile,
@@ -89,9 +91,10 @@ def probabilities(model: LinearModel, features: Features) -> list[float]:
 
 
 def least_relevant(chances: Sequence[float], point: OperatingPoint) -> float:
-    """The probability from which on a file is relevant, for those of all candidates of a question."""
-    mean = sum(chances) / len(chances) if chances else USUAL
-    return point.relevant * math.sqrt(mean / USUAL)
+    """The probability from which on a file is relevant, for those of all candidates of a question, best first."""
+    measured = chances[:MEASURED]
+    mean = sum(measured) / len(measured) if measured else USUAL
+    return point.relevant * math.sqrt(max(mean, LEAST_MEAN) / USUAL)
 
 
 def file_classes(estimates: Sequence[RelevanceEstimate], point: OperatingPoint) -> list[Relevance]:

@@ -290,13 +290,11 @@ def pytest_sessionfinish(session: Any) -> Iterator[None]:
     digest = hashlib.sha256(report.read_bytes()).hexdigest()
     whole = _run.stopped or _run.unfinished <= 0
     _send("seal", int(session.exitstatus), whole, digest)
-    start_new_thread(_end, (int(session.exitstatus),))
+    with suppress(RuntimeError):  # no further thread can be had: then the limit of time ends what stays
+        start_new_thread(_end, (int(session.exitstatus),))
 
 
 def _end(code: int) -> None:
-    """End the process some time after the seal, as it would have ended."""
+    """End the process some time after the seal, as it would have ended. What it has printed since is not waited for."""
     sleep(_GRACE)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
     _exit(code)

@@ -25,7 +25,7 @@ class Records:
     requested stop. `not_collected` maps files to the head of the error, `faults` to the exception with which it began;
     under the empty name it is that of a run that did not come to its tests. `unknown` are the repository's options that
     the runner did not know, and `removed` those that would break isolation or determinism, by reason. `unfinished` are
-    tests that had begun, and have no outcome.
+    tests whose call had begun, and not ended.
     """
 
     sealed: bool
@@ -112,7 +112,7 @@ def _progress(
     lines: Sequence[list[Any]],
 ) -> tuple[dict[str, CaseResult], dict[str, str], dict[str, Fault], tuple[str, ...]]:
     """Finished tests with their outcome, files that could not be collected, how the failures of both began, and tests
-    that have begun and not finished."""
+    whose call has begun and not ended."""
     running: dict[str, list[tuple[CaseStatus, float, str]]] = {}
     finished: list[CaseResult] = []
     not_collected: dict[str, str] = {}
@@ -137,7 +137,7 @@ def _progress(
                 if when == "teardown":
                     finished.extend(CaseResult(id=node, status=s, seconds=t, message=m) for s, t, m in phases)
                     del running[node]
-    return worst(finished), not_collected, faults, tuple(running)
+    return worst(finished), not_collected, faults, tuple(test for test, phases in running.items() if not phases)
 
 
 def _note(faults: dict[str, Fault], of: str, rest: Sequence[Any]) -> None:
