@@ -68,11 +68,15 @@ class ItemScore(Frozen):
 
 
 class Subject(Frozen):
-    """The model evaluated: a base by its hash, with or without an adapter by its content hash. `name` is for people."""
+    """The model evaluated: a base by its hash, with or without an adapter by its content hash. `name` is for people.
+
+    `class_bias` is the identity of the adapter's class bias, which its content hash does not cover; empty: none.
+    """
 
     name: str
     base: str
     adapter: str | None = None
+    class_bias: str = ""
 
 
 class Evaluation(Frozen):

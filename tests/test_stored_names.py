@@ -231,7 +231,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "metric primary champion challenger difference low high p_repository p_item p_adjusted detectable "
         "threshold items repositories power needed",
     ),
-    (Subject, "name base adapter"),
+    (Subject, "name base adapter class_bias"),
     (GeneratedFile, "path sha256"),
     (GeneratedTests, "oracle files told_apart instead_of instead_of_detail model prompt_hash answer_hash round"),
     (Change, "path old_path added deleted kind"),

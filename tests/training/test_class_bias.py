@@ -10,21 +10,26 @@ from typing import Any
 
 import pytest
 
-from evals.scoring import Question
+from evals.scoring import Question, evaluation_id
 from evals.study.questions import StudyCandidate, StudyQuestion
 from models.chat import Message
 from models.class_bias import CLASS_BIAS, ClassBias, asks_for_letters, read_class_bias
 from models.context import CandidateTier, Relevance
 from models.errors import RegistryError
+from models.evaluation import Evaluation
 from models.settings import Settings
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
+from store.keys import digest
+from store.runs import open_raw_store
 from tests.support.fitting_data import judged_dataset, lettered_dataset, tiny_base
 from tests.support.registry_material import make_adapter, register
-from training.adapters.registry import Registry
+from training.adapters.registry import AdapterVersion, Registry
 from training.adapters.registry.statement import read_statement
-from training.bases.bases import Base
+from training.bases.bases import Base, find_base
 from training.bases.chat_format import ChatFormat
+from training.cycle.context import TrainingContext
+from training.cycle.evaluation import evaluation_ids
 from training.cycle.local_answers import LocalAnswerer
 from training.fit.class_bias import FOLDS, fit_bias
 from training.fit.decision_scores import DecisionScores, macro_f1
@@ -217,3 +222,41 @@ def test_a_bias_is_signed_with_its_adapter_and_its_row_may_not_differ(local: Reg
         connection.exec_driver_sql("UPDATE adapter_metadata SET metrics = '{}' WHERE version = 1")
     with pytest.raises(RegistryError, match="class bias"):
         local.verify("scope-v1")
+
+
+def test_weights_that_are_registered_are_refused_with_other_offsets(local: Registry, tmp_path: Path) -> None:
+    folder = make_adapter(tmp_path / "trained")
+    first, second = (ClassBias(offsets={"relevant": each}, tokens={"relevant": (4,)}) for each in (1.0, 2.0))
+
+    def add(bias: ClassBias | None) -> AdapterVersion:
+        stated = {} if bias is None else {CLASS_BIAS: bias.model_dump(mode="json")}
+        return local.register(folder, TrainingTarget.SCOPE, "tiny", "d" * 64, "p" * 64, stated, stated, "abc")
+
+    made = add(first)
+    assert add(first) == made == add(first.model_copy(update={"macro_f1_with": 0.5}))
+    for other in (second, None):
+        with pytest.raises(RegistryError, match=r"scope-v1 with class bias relevant \+1.00"):
+            add(other)
+    assert local.show("scope-v1").class_bias == first and len(local.list()) == 1
+
+
+def test_an_evaluation_is_of_the_offsets_as_well(local: Registry, tmp_path: Path) -> None:
+    known = register(local, make_adapter(tmp_path / "trained"))
+    base = find_base(local._curated, "tiny")
+    context = TrainingContext(Settings(), open_raw_store(str(tmp_path / "raw.sqlite")), local._curated, local)
+
+    def asked(bias: ClassBias | None) -> str:
+        metrics = {} if bias is None else {CLASS_BIAS: bias.model_dump(mode="json")}
+        subject = context.subject(base, known.model_copy(update={"metrics": metrics}))
+        baseline = Evaluation(
+            set_id="s", target=TrainingTarget.SCOPE, subject=context.subject(base, None), settings={}, scores=(),
+            seconds=0.0,
+        )  # fmt: skip
+        found = evaluation_id("s", subject, {})
+        assert evaluation_ids(baseline, known.id, bias)[1] == found
+        return found
+
+    plain = asked(None)
+    assert asked(ClassBias(note="no gain")) == plain == digest("evaluation", "s", base.id, known.id, {})
+    given = [asked(ClassBias(offsets={"relevant": each}, tokens={"relevant": (4,)})) for each in (1.0, 2.0)]
+    assert len({plain, *given}) == 3
