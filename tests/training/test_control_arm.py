@@ -12,23 +12,24 @@ pytest.importorskip("torch")
 
 from benchmarks.attacks._package import honest_package
 from evals.gate_report import NO_CONTROL, control_cell, control_lines, gate_markdown, verdict_lines
-from evals.sets import build_set, freeze
+from evals.sets import build_set, freeze, reserve
 from models.errors import TrainingError
 from models.evaluation import ControlReport, Evaluation, EvaluationSet, GateReport, GateVerdict, MetricTest, Subject
 from models.outcomes import OracleKind, OutcomeKind
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.datasets import newest_dataset_id, trained_datasets, trained_repositories
+from store.learning.trainings import FinishedTraining
 from tests.support.bad_server import ScriptedServer
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_gold_runs
 from tests.support.plain_steps import plain_steps, student_settings
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import Base, add_base, find_base
 from training.cycle.context import TrainingContext, open_context
-from training.cycle.control import CONTROLS
+from training.cycle.control import CONTROLS, run_control
 from training.cycle.evaluation import answer_set
 from training.cycle.improvement import ImproveOrder, improve
-from training.cycle.lifecycle import train
+from training.cycle.lifecycle import find_inputs, train
 from training.cycle.orders import TrainOrder
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.data.curation import UnverifiedDraw, curate, curate_unverified
@@ -142,6 +143,29 @@ def test_a_control_is_trained_alike_and_is_known_to_nothing(world: World, server
     student_runs(world, "later")
     assert train(context, steps, order).gate == report.gate and files() == before
     assert len(context.registry.log()) == 1
+
+
+@pytest.mark.slow
+def test_a_control_is_drawn_again_when_what_it_learned_from_is_held_out(world: World, server: ScriptedServer) -> None:
+    settings = {"endpoint": "here", "control_arm": True, **FEW}
+    context = open_context(student_settings(world.folder, server.url, training=settings))
+    scope = TrainingTarget.SCOPE
+    request = world.request(scope).model_copy(update={"data_dir": str(world.folder)})
+    curate(world.raw, world.curated, request)
+    steps, order = steps_at(server, []), TrainOrder(target=scope, base="tiny")
+    inputs = find_inputs(context, order)
+    trained = FinishedTraining("j" * 64, "r" * 64, world.folder, "trl-cpu", 2, 1, 1.0, {})
+
+    def repositories() -> list[set[str]]:
+        cards = sorted((world.folder / CONTROLS).glob("*/datasets/*/card.json"), key=lambda file: file.stat().st_ctime)
+        return [set(json.loads(file.read_text())["repositories"]) for file in cards]
+
+    first, same = (run_control(context, steps, order, inputs, trained) for _ in range(2))
+    assert first is not None and first == same and repositories() == [{"alpha", "beta", "gamma"}]
+    reserve(world.curated, world.raw.engine, ["alpha"], "to be measured on")
+    again = run_control(context, steps, order, inputs, trained)
+    assert again is not None and again.evaluation is not None and repositories()[1:] == [{"beta", "gamma"}]
+    assert run_control(context, steps, order, inputs, trained) == again and len(repositories()) == 2
 
 
 @pytest.mark.slow

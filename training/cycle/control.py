@@ -23,6 +23,7 @@ from training.bases.thinking import training_settings
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import evaluate
 from training.cycle.orders import Control, TrainingInputs, TrainOrder
+from training.cycle.rules import check_training_data
 from training.cycle.steps import TrainingSteps
 from training.data.curation import UnverifiedDraw, curate_unverified
 from training.data.datasets import read_dataset
@@ -97,10 +98,18 @@ def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path) -> t
 
 
 def _dataset(context: TrainingContext, inputs: TrainingInputs, place: Path) -> Path:
-    """The directory of the control's dataset; what was drawn once stays, though the student has answered more since."""
+    """The directory of the control's dataset; what was drawn once stays, though the student has answered more since.
+
+    It is drawn again if a repository or an item of it has been held out since. Raises GuardrailError if what is drawn
+    then breaks that rule too.
+    """
     card, settings = inputs.card, context.settings
-    if drawn := sorted((place / "datasets").glob(f"{card.target.value}-*")):
-        return drawn[0]
+    for drawn in sorted((place / "datasets").glob(f"{card.target.value}-*")):
+        try:
+            check_training_data(context, drawn, read_dataset(drawn), inputs.evaluation_set)
+        except GuardrailError:
+            continue
+        return drawn
     request = CurationRequest(
         target=card.target,
         data_dir=str(place),
@@ -118,6 +127,7 @@ def _dataset(context: TrainingContext, inputs: TrainingInputs, place: Path) -> P
         lambda step: context.notify(f"curate control of {card.target.value}: {step}", 0, None),
     )
     assert made.dataset_dir is not None, "it is no dry run"
+    check_training_data(context, made.dataset_dir, made.card, inputs.evaluation_set)
     return made.dataset_dir
 
 
