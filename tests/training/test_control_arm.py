@@ -26,7 +26,7 @@ from tests.support.plain_steps import plain_steps, student_settings
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import Base, add_base, find_base
 from training.cycle.context import TrainingContext, open_context
-from training.cycle.control import CONTROLS, run_control
+from training.cycle.control import CONTROLS, PREFERENCES, run_control
 from training.cycle.evaluation import answer_set
 from training.cycle.improvement import ImproveOrder, improve
 from training.cycle.lifecycle import find_inputs, train
@@ -196,8 +196,31 @@ def test_a_claim_without_a_control_says_so() -> None:
     failed = a_report(GateVerdict.REJECT, ControlReport(matched=9, note="no answer"))
     assert control_lines(failed) == [f"{NO_CONTROL}: no answer"] and control_cell(failed) == NO_CONTROL
     for beaten in (True, False):
-        report = a_report(GateVerdict.PROMOTE, ControlReport(examples=8, matched=9, beaten=beaten, tests=(test, test)))
+        report = a_report(GateVerdict.PROMOTE, ControlReport(examples=9, matched=9, beaten=beaten, tests=(test, test)))
         [line] = control_lines(report)
-        assert all(part in line for part in ("0.410 against 0.500", "p = 0.0300", "8 of the student's", "9 examples"))
+        assert all(part in line for part in ("0.410 against 0.500", "p = 0.0300", "9 of the student's", "9 examples"))
         assert ("not shown" in line, "not shown" in control_cell(report)) == (not beaten, not beaten)
-        assert line in gate_markdown([report])
+        assert line in gate_markdown([report]) and "not matched" not in line + control_cell(report)
+
+
+@pytest.mark.parametrize("beaten", [True, False])
+@pytest.mark.parametrize(
+    ("examples", "lacks", "said"),
+    [
+        (8, "", "8 of 9 examples"),
+        (9, PREFERENCES, "without the preferences stage"),
+        (8, PREFERENCES, "8 of 9 examples, without the preferences stage"),
+    ],
+)
+def test_a_control_that_was_trained_less_is_never_called_beaten(
+    beaten: bool, examples: int, lacks: str, said: str
+) -> None:
+    test = MetricTest(
+        metric="macro_f1", primary=True, champion=0.41, challenger=0.5, difference=0.09, low=0.0, high=0.2,
+        p_repository=0.03, p_item=0.01, p_adjusted=0.03, detectable=0.05, threshold=None, items=60, repositories=6,
+    )  # fmt: skip
+    control = ControlReport(examples=examples, matched=9, beaten=beaten, tests=(test,), lacks=lacks)
+    report = a_report(GateVerdict.PROMOTE, control)
+    [line] = control_lines(report)
+    assert f"not matched ({said})" in line and "the same training" not in line
+    assert f"not matched: {said}" in control_cell(report) and "beaten" not in control_cell(report)

@@ -32,6 +32,8 @@ from training.fit.job import job_for, methods
 CONTROLS = "controls"
 """Folder under the data directory: a folder for each training, with the dataset and the result of its control."""
 
+PREFERENCES = "the preferences stage"
+
 
 class ControlAdapter(AdapterVersion):
     """A control as what is evaluated; its names are those of no version."""
@@ -60,14 +62,16 @@ def run_control(
     """
     if not context.settings.training.control_arm:
         return None
-    if "sft" not in methods(inputs.card, order.technique):
+    used = methods(inputs.card, order.technique)
+    if "sft" not in used:
         return Control(note="the adapter was trained on preferences, which have no unverified counterpart")
     place = context.settings.data_dir / CONTROLS / trained.job
     try:
         adapter, rows = _trained(context, inputs, place)
     except (TrainingError, GuardrailError, RegistryError) as error:
         return Control(note=str(error))
-    return Control(evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter), rows)
+    evaluation = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
+    return Control(evaluation, rows, lacks=PREFERENCES if "dpo" in used else "")
 
 
 def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path) -> tuple[ControlAdapter, int]:
@@ -156,6 +160,7 @@ def with_control(
                 matched=matched,
                 beaten=against.verdict is GateVerdict.PROMOTE,
                 tests=against.tests,
+                lacks=control.lacks,
             )
         }
     )
