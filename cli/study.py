@@ -157,8 +157,7 @@ def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tup
     alone = PointwiseModel(settings, found)
     if version is None:
         return (alone,)
-    adapted = PointwiseModel(settings, found, version.name, version.path, version.id, version.class_bias)
-    return alone, adapted
+    return alone, PointwiseModel(settings, found, version.name, version.path, version.id)
 
 
 def _learner(settings: "Settings", base: str) -> "ModelLearner":

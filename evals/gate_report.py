@@ -64,17 +64,21 @@ def control_lines(report: GateReport) -> list[str]:
         if test.primary
     )
     verdict = "better than" if control.beaten else "not shown to be better than"
+    training = f"a training that is not matched ({control.unmatched})" if control.unmatched else "the same training"
     return [
-        f"control: the adapter is {verdict} the same training on {control.examples} of the student's unverified "
+        f"control: the adapter is {verdict} {training} on {control.examples} of the student's unverified "
         f"answers (its own has {control.matched} examples): {tests}"
     ]
 
 
 def control_cell(report: GateReport) -> str:
-    """`control_lines` in a word or two."""
-    if report.control is None or not report.control.tests:
+    """`control_lines` in a word or two; a control that was trained less than the adapter is never called beaten."""
+    control = report.control
+    if control is None or not control.tests:
         return NO_CONTROL
-    return "beaten" if report.control.beaten else "not shown to be beaten"
+    if control.unmatched:
+        return f"not matched: {control.unmatched}; {'scores lower' if control.beaten else 'not shown to score lower'}"
+    return "beaten" if control.beaten else "not shown to be beaten"
 
 
 def unlike_use(evaluation: Evaluation) -> list[str]:

@@ -118,8 +118,9 @@ def settings_of(answerer: AnsweringTerms, *, seeds: int = 1, temperature: float 
 
 
 def evaluation_id(set_id: str, subject: Subject, settings: EvaluationSettings) -> str:
-    """The identity of an evaluation: set, weights and settings; the subject's name is a label."""
-    return digest("evaluation", set_id, subject.base, subject.adapter, settings)
+    """The identity of an evaluation: set, weights, class bias if any, and settings; the subject's name is a label."""
+    bias = [subject.class_bias] if subject.class_bias else []
+    return digest("evaluation", set_id, subject.base, subject.adapter, settings, *bias)
 
 
 def score(

@@ -68,11 +68,15 @@ class ItemScore(Frozen):
 
 
 class Subject(Frozen):
-    """The model evaluated: a base by its hash, with or without an adapter by its content hash. `name` is for people."""
+    """The model evaluated: a base by its hash, with or without an adapter by its content hash. `name` is for people.
+
+    `class_bias` is the identity of the adapter's class bias, which its content hash does not cover; empty: none.
+    """
 
     name: str
     base: str
     adapter: str | None = None
+    class_bias: str = ""
 
 
 class Evaluation(Frozen):
@@ -154,7 +158,8 @@ class ControlReport(Frozen):
     """An adapter against its control: the same training on the student's own answers, whatever came of their runs.
 
     `examples` were the control trained on, the adapter on `matched`. `note`: why no control was run, if so. `tests` are
-    those of a gate with the control as champion; `beaten`: that gate promotes the adapter.
+    those of a gate with the control as champion; `beaten`: that gate promotes the adapter. `lacks`: a stage of the
+    adapter's training that the control has no counterpart of.
     """
 
     examples: int = 0
@@ -162,6 +167,13 @@ class ControlReport(Frozen):
     note: str = ""
     beaten: bool = False
     tests: tuple[MetricTest, ...] = ()
+    lacks: str = ""
+
+    @property
+    def unmatched(self) -> str:
+        """In what the control's training is less than the adapter's; empty if they are alike."""
+        fewer = [f"{self.examples} of {self.matched} examples"] if self.examples < self.matched else []
+        return ", ".join([*fewer, *([f"without {self.lacks}"] if self.lacks else [])])
 
 
 class GateReport(Frozen):

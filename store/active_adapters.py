@@ -56,7 +56,7 @@ class Aliases:
         self._engine: Engine | None = None
         self._table: AdapterTable = {}
         self._read_at = float("-inf")
-        self._biases: dict[str, ClassBias | None] = {}
+        self._biases: dict[str, ClassBias] = {}
 
     def table(self) -> AdapterTable:
         """The active adapters by stage, at most `fresh` seconds old. Raises DatabaseError if they cannot be read:
@@ -80,13 +80,14 @@ class Aliases:
     def class_bias(self, served: str) -> ClassBias | None:
         """The class bias of an adapter by its served name, promoted or not; None: it has none, or is not registered.
 
-        Read once, as it never changes. Raises DatabaseError as `table` does.
+        One that was found is kept, as it never changes; none is asked for again, as the adapter may be registered
+        later. Raises DatabaseError as `table` does.
         """
         with self._lock:
-            if served not in self._biases:
-                engine = self._opened()
-                self._biases[served] = None if engine is None else read_bias(engine, served)
-            return self._biases[served]
+            known = self._biases.get(served)
+            if known is None and (engine := self._opened()) is not None and (found := read_bias(engine, served)):
+                known = self._biases[served] = found
+            return known
 
     def _read(self) -> AdapterTable:
         engine = self._opened()

@@ -219,7 +219,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
     (EvaluationSet, "target repositories items"),
     (GateReport, "target champion challenger set_id verdict reason tests contest control"),
-    (ControlReport, "examples matched note beaten tests"),
+    (ControlReport, "examples matched note beaten tests lacks"),
     (ItemScore, "item repository seed scores judgements"),
     (ClassJudgement, "expected given probability place"),
     (
@@ -231,7 +231,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "metric primary champion challenger difference low high p_repository p_item p_adjusted detectable "
         "threshold items repositories power needed",
     ),
-    (Subject, "name base adapter"),
+    (Subject, "name base adapter class_bias"),
     (GeneratedFile, "path sha256"),
     (GeneratedTests, "oracle files told_apart instead_of instead_of_detail model prompt_hash answer_hash round"),
     (Change, "path old_path added deleted kind"),

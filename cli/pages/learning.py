@@ -117,7 +117,8 @@ def gates(decisions: tuple[Decision, ...]) -> Section:
             "The difference that a challenger makes to each primary metric, with its 95% interval; right of zero it is "
             "better than the champion. Primary metrics have a star in the table.",
             "A control is the same training on the student's own unverified answers: an adapter that does not beat it "
-            "owes its gain to more training, not to what was verified.",
+            "owes its gain to more training, not to what was verified. One that is not matched had less training than "
+            "the adapter, so that scoring above it shows nothing of the kind.",
         ),
         ("decision", "target", "adapter", "against", "verdict", "control", *COLUMNS),
         make_rows(rows),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import Session
 
 from harness.runs.model_pool import ModelPool
 from llm import Router, open_router, service
@@ -37,8 +38,6 @@ def loading_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def curated(database_target: str) -> "Engine":
-    from sqlmodel import Session
-
     engine = open_database(database_target, "curated")
     with Session(engine) as session:
         session.add(BaseModel(id=BASE, name="tiny", role=None, version=None, tuned=False, path="/", facts={}))
@@ -274,3 +273,20 @@ def test_a_name_that_is_not_registered_has_no_class_bias(curated: "Engine", data
     assert found is not None and found.by_token == {66: 1.5}
     others = ("mine", "", "scope-v7-" + one.rpartition("-")[2], served_name(TrainingTarget.SCOPE, 2, "0" * 64))
     assert [aliases.class_bias(each) for each in others] == [None] * 4
+
+
+def test_a_class_bias_is_found_though_it_was_asked_for_before_its_adapter_was_registered(tmp_path: Path) -> None:
+    path = tmp_path / "curated.sqlite"
+    aliases, version = Aliases(url(str(path))), (TrainingTarget.SCOPE, 1)
+    served = served_name(*version, content(*version))
+    assert aliases.class_bias(served) is None
+    engine = open_database(url(str(path)), "curated")
+    assert aliases.class_bias(served) is None
+    bias = ClassBias(offsets={"relevant": 1.5}, tokens={"relevant": (66,)})
+    with Session(engine) as session:
+        session.add(BaseModel(id=BASE, name="tiny", role=None, version=None, tuned=False, path="/", facts={}))
+        row = {"id": content(*version), "stage": "scope", "version": 1, "base": BASE, "path": "/"}
+        metrics = {CLASS_BIAS: bias.model_dump(mode="json")}
+        session.add(AdapterMetadata(**row, metrics=metrics, trained_at=utc_now()))
+        session.commit()
+    assert aliases.class_bias(served) == bias

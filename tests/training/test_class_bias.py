@@ -8,30 +8,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from evals.scoring import Question
-from evals.study.questions import StudyCandidate, StudyQuestion
+from evals.scoring import Question, evaluation_id
 from models.chat import Message
 from models.class_bias import CLASS_BIAS, ClassBias, asks_for_letters, read_class_bias
-from models.context import CandidateTier, Relevance
 from models.errors import RegistryError
+from models.evaluation import Evaluation
 from models.settings import Settings
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
+from store.keys import digest
+from store.runs import open_raw_store
 from tests.support.fitting_data import judged_dataset, lettered_dataset, tiny_base
 from tests.support.registry_material import make_adapter, register
-from training.adapters.registry import Registry
+from training.adapters.registry import AdapterVersion, Registry
 from training.adapters.registry.statement import read_statement
-from training.bases.bases import Base
+from training.bases.bases import Base, find_base
 from training.bases.chat_format import ChatFormat
+from training.cycle.context import TrainingContext
+from training.cycle.evaluation import evaluation_ids
 from training.cycle.local_answers import LocalAnswerer
-from training.fit.class_bias import FOLDS, fit_bias
+from training.fit.class_bias import FOLDS, _best, fit_bias
 from training.fit.decision_scores import DecisionScores, macro_f1
 from training.fit.fitting import Fit, fit_sft
 from training.fit.recipe import Recipe, recipe_for
-from training.pointwise.model import PointwiseModel
-from training.pointwise.prompt import OPTIONS, candidate_prompt
 
 LABELS = ("irrelevant", "relevant", "supporting")
 TOKENS = {"irrelevant": (3,), "relevant": (4,), "supporting": (5,)}
@@ -81,14 +83,23 @@ def test_a_class_that_no_row_decides_for_has_no_offset() -> None:
     assert bias.by_token == {4: bias.offsets["relevant"]} and bias.active and bias.identity
 
 
-def test_offsets_that_gain_only_where_they_were_fitted_are_not_kept() -> None:
-    generator = random.Random(3)
-    noise = [(generator.choice((0, 0, 0, 1)), [2.0, generator.gauss(0, 1), -9.0]) for _ in range(20)]
-    right = [(gold, [float(label == gold) for label in range(3)]) for gold, _ in noise]
-    for rows in (noise, right):
-        bias = fit_bias(scored(rows), range(20), TOKENS)
-        assert bias.active == (bias.macro_f1_across > bias.macro_f1_without)  # type: ignore[operator]
-    assert not bias.active and set(bias.offsets.values()) == {0.0} and "no gain" in bias.note and bias.identity == ""
+def noise(seed: int, count: int = 60) -> DecisionScores:
+    """A judge whose scores say nothing of the right class."""
+    generator = random.Random(seed)
+    drawn = [generator.choices((0, 1, 2))[0] for _ in range(count)]
+    return scored([(gold, [generator.gauss(0.0, 1.0) for _ in LABELS]) for gold in drawn])
+
+
+@pytest.mark.parametrize("seed", [2, 5, 11, 14])
+def test_offsets_that_gain_only_where_they_were_fitted_are_not_kept(seed: int) -> None:
+    scores = noise(seed)
+    offsets = _best(np.asarray(scores.log_probs), np.asarray(scores.gold))
+    fitted = ClassBias(offsets=dict(zip(LABELS, map(float, offsets), strict=True)))
+    assert macro_f1(chosen(scores, fitted), scores.gold) > macro_f1(scores.chosen, scores.gold) + 0.05
+    bias = fit_bias(scores, range(60), TOKENS)
+    assert not bias.active and set(bias.offsets.values()) == {0.0} and bias.identity == ""
+    assert bias.macro_f1_with == bias.macro_f1_without >= bias.macro_f1_across  # type: ignore[operator]
+    assert "no gain" in bias.note
 
 
 def test_questions_answered_in_letters_are_told_by_their_schema() -> None:
@@ -183,27 +194,6 @@ def test_answers_in_this_process_are_those_of_logits_with_offsets(base: Base, tm
     assert unbiased.answer(asked, 40, 0, 0.0, LETTERS) == said
 
 
-@pytest.mark.slow
-def test_options_of_a_pointwise_question_have_the_offsets_of_their_classes(base: Base, fit: Fit) -> None:
-    given = ClassBias(offsets={"relevant": 3.0, "supporting": -1.0}, tokens={"relevant": (1,), "supporting": (2,)})
-    candidate = StudyCandidate(
-        path="src/a.py", rank=1, score=1.0, tier=CandidateTier.LEXICAL, reason="named", kind="production",
-        relevance=Relevance.RELEVANT,
-    )  # fmt: skip
-    question = StudyQuestion(repository="r", commit="c", task="Fix it", candidates=(candidate,))
-    plain, biased, idle = (
-        PointwiseModel(Settings(), base, "scope-v1", fit.adapter_dir, "a" * 64, each)
-        for each in (None, given, ClassBias(note="no gain"))
-    )
-    assert plain.identity == idle.identity != biased.identity
-    [before], [after] = plain.distributions(question), biased.distributions(question)
-    assert list(idle.distributions(question)) == [before] and plain._model is not None
-    [row] = plain._model.option_probabilities([candidate_prompt(question, candidate)], list(OPTIONS.values()))
-    odds = [p * math.exp(given.offsets.get(label.value, 0.0)) for p, label in zip(row, OPTIONS, strict=True)]
-    assert after == pytest.approx([each / sum(odds) for each in odds], abs=1e-5)
-    assert before == pytest.approx(row, abs=1e-6)
-
-
 def test_a_bias_is_signed_with_its_adapter_and_its_row_may_not_differ(local: Registry, tmp_path: Path) -> None:
     bias = ClassBias(offsets={"relevant": 1.0}, tokens={"relevant": (4,)}, decisions=9)
     stated = {CLASS_BIAS: bias.model_dump(mode="json")}
@@ -217,3 +207,41 @@ def test_a_bias_is_signed_with_its_adapter_and_its_row_may_not_differ(local: Reg
         connection.exec_driver_sql("UPDATE adapter_metadata SET metrics = '{}' WHERE version = 1")
     with pytest.raises(RegistryError, match="class bias"):
         local.verify("scope-v1")
+
+
+def test_weights_that_are_registered_are_refused_with_other_offsets(local: Registry, tmp_path: Path) -> None:
+    folder = make_adapter(tmp_path / "trained")
+    first, second = (ClassBias(offsets={"relevant": each}, tokens={"relevant": (4,)}) for each in (1.0, 2.0))
+
+    def add(bias: ClassBias | None) -> AdapterVersion:
+        stated = {} if bias is None else {CLASS_BIAS: bias.model_dump(mode="json")}
+        return local.register(folder, TrainingTarget.SCOPE, "tiny", "d" * 64, "p" * 64, stated, stated, "abc")
+
+    made = add(first)
+    assert add(first) == made == add(first.model_copy(update={"macro_f1_with": 0.5}))
+    for other in (second, None):
+        with pytest.raises(RegistryError, match=r"scope-v1 with class bias relevant \+1.00"):
+            add(other)
+    assert local.show("scope-v1").class_bias == first and len(local.list()) == 1
+
+
+def test_an_evaluation_is_of_the_offsets_as_well(local: Registry, tmp_path: Path) -> None:
+    known = register(local, make_adapter(tmp_path / "trained"))
+    base = find_base(local._curated, "tiny")
+    context = TrainingContext(Settings(), open_raw_store(str(tmp_path / "raw.sqlite")), local._curated, local)
+
+    def asked(bias: ClassBias | None) -> str:
+        metrics = {} if bias is None else {CLASS_BIAS: bias.model_dump(mode="json")}
+        subject = context.subject(base, known.model_copy(update={"metrics": metrics}))
+        baseline = Evaluation(
+            set_id="s", target=TrainingTarget.SCOPE, subject=context.subject(base, None), settings={}, scores=(),
+            seconds=0.0,
+        )  # fmt: skip
+        found = evaluation_id("s", subject, {})
+        assert evaluation_ids(baseline, known.id, bias)[1] == found
+        return found
+
+    plain = asked(None)
+    assert asked(ClassBias(note="no gain")) == plain == digest("evaluation", "s", base.id, known.id, {})
+    given = [asked(ClassBias(offsets={"relevant": each}, tokens={"relevant": (4,)})) for each in (1.0, 2.0)]
+    assert len({plain, *given}) == 3

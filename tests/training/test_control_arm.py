@@ -12,23 +12,24 @@ pytest.importorskip("torch")
 
 from benchmarks.attacks._package import honest_package
 from evals.gate_report import NO_CONTROL, control_cell, control_lines, gate_markdown, verdict_lines
-from evals.sets import build_set, freeze
+from evals.sets import build_set, freeze, reserve
 from models.errors import TrainingError
 from models.evaluation import ControlReport, Evaluation, EvaluationSet, GateReport, GateVerdict, MetricTest, Subject
 from models.outcomes import OracleKind, OutcomeKind
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.datasets import newest_dataset_id, trained_datasets, trained_repositories
+from store.learning.trainings import FinishedTraining
 from tests.support.bad_server import ScriptedServer
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_gold_runs
 from tests.support.plain_steps import plain_steps, student_settings
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import Base, add_base, find_base
 from training.cycle.context import TrainingContext, open_context
-from training.cycle.control import CONTROLS
+from training.cycle.control import CONTROLS, PREFERENCES, run_control
 from training.cycle.evaluation import answer_set
 from training.cycle.improvement import ImproveOrder, improve
-from training.cycle.lifecycle import train
+from training.cycle.lifecycle import find_inputs, train
 from training.cycle.orders import TrainOrder
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.data.curation import UnverifiedDraw, curate, curate_unverified
@@ -145,6 +146,29 @@ def test_a_control_is_trained_alike_and_is_known_to_nothing(world: World, server
 
 
 @pytest.mark.slow
+def test_a_control_is_drawn_again_when_what_it_learned_from_is_held_out(world: World, server: ScriptedServer) -> None:
+    settings = {"endpoint": "here", "control_arm": True, **FEW}
+    context = open_context(student_settings(world.folder, server.url, training=settings))
+    scope = TrainingTarget.SCOPE
+    request = world.request(scope).model_copy(update={"data_dir": str(world.folder)})
+    curate(world.raw, world.curated, request)
+    steps, order = steps_at(server, []), TrainOrder(target=scope, base="tiny")
+    inputs = find_inputs(context, order)
+    trained = FinishedTraining("j" * 64, "r" * 64, world.folder, "trl-cpu", 2, 1, 1.0, {})
+
+    def repositories() -> list[set[str]]:
+        cards = sorted((world.folder / CONTROLS).glob("*/datasets/*/card.json"), key=lambda file: file.stat().st_ctime)
+        return [set(json.loads(file.read_text())["repositories"]) for file in cards]
+
+    first, same = (run_control(context, steps, order, inputs, trained) for _ in range(2))
+    assert first is not None and first == same and repositories() == [{"alpha", "beta", "gamma"}]
+    reserve(world.curated, world.raw.engine, ["alpha"], "to be measured on")
+    again = run_control(context, steps, order, inputs, trained)
+    assert again is not None and again.evaluation is not None and repositories()[1:] == [{"beta", "gamma"}]
+    assert run_control(context, steps, order, inputs, trained) == again and len(repositories()) == 2
+
+
+@pytest.mark.slow
 def test_a_round_shows_its_control_and_why_there_is_none(world: World, server: ScriptedServer, tmp_path: Path) -> None:
     settings = {"endpoint": "here", "control_arm": True, **FEW}
     context = open_context(student_settings(world.folder, server.url, training=settings))
@@ -172,8 +196,31 @@ def test_a_claim_without_a_control_says_so() -> None:
     failed = a_report(GateVerdict.REJECT, ControlReport(matched=9, note="no answer"))
     assert control_lines(failed) == [f"{NO_CONTROL}: no answer"] and control_cell(failed) == NO_CONTROL
     for beaten in (True, False):
-        report = a_report(GateVerdict.PROMOTE, ControlReport(examples=8, matched=9, beaten=beaten, tests=(test, test)))
+        report = a_report(GateVerdict.PROMOTE, ControlReport(examples=9, matched=9, beaten=beaten, tests=(test, test)))
         [line] = control_lines(report)
-        assert all(part in line for part in ("0.410 against 0.500", "p = 0.0300", "8 of the student's", "9 examples"))
+        assert all(part in line for part in ("0.410 against 0.500", "p = 0.0300", "9 of the student's", "9 examples"))
         assert ("not shown" in line, "not shown" in control_cell(report)) == (not beaten, not beaten)
-        assert line in gate_markdown([report])
+        assert line in gate_markdown([report]) and "not matched" not in line + control_cell(report)
+
+
+@pytest.mark.parametrize("beaten", [True, False])
+@pytest.mark.parametrize(
+    ("examples", "lacks", "said"),
+    [
+        (8, "", "8 of 9 examples"),
+        (9, PREFERENCES, "without the preferences stage"),
+        (8, PREFERENCES, "8 of 9 examples, without the preferences stage"),
+    ],
+)
+def test_a_control_that_was_trained_less_is_never_called_beaten(
+    beaten: bool, examples: int, lacks: str, said: str
+) -> None:
+    test = MetricTest(
+        metric="macro_f1", primary=True, champion=0.41, challenger=0.5, difference=0.09, low=0.0, high=0.2,
+        p_repository=0.03, p_item=0.01, p_adjusted=0.03, detectable=0.05, threshold=None, items=60, repositories=6,
+    )  # fmt: skip
+    control = ControlReport(examples=examples, matched=9, beaten=beaten, tests=(test,), lacks=lacks)
+    report = a_report(GateVerdict.PROMOTE, control)
+    [line] = control_lines(report)
+    assert f"not matched ({said})" in line and "the same training" not in line
+    assert f"not matched: {said}" in control_cell(report) and "beaten" not in control_cell(report)

@@ -92,7 +92,10 @@ class TrainingContext:
         """The subject of an evaluation: a base, with an adapter or alone."""
         if adapter is None:
             return Subject(name=base.name, base=base.id)
-        return Subject(name=adapter.name, base=base.id, adapter=adapter.id)
+        bias = adapter.class_bias
+        return Subject(
+            name=adapter.name, base=base.id, adapter=adapter.id, class_bias="" if bias is None else bias.identity
+        )
 
 
 def open_context(settings: Settings, notify: ProgressCallback = _silent) -> TrainingContext:

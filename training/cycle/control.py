@@ -23,6 +23,7 @@ from training.bases.thinking import training_settings
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import evaluate
 from training.cycle.orders import Control, TrainingInputs, TrainOrder
+from training.cycle.rules import check_training_data
 from training.cycle.steps import TrainingSteps
 from training.data.curation import UnverifiedDraw, curate_unverified
 from training.data.datasets import read_dataset
@@ -30,6 +31,8 @@ from training.fit.job import job_for, methods
 
 CONTROLS = "controls"
 """Folder under the data directory: a folder for each training, with the dataset and the result of its control."""
+
+PREFERENCES = "the preferences stage"
 
 
 class ControlAdapter(AdapterVersion):
@@ -59,14 +62,16 @@ def run_control(
     """
     if not context.settings.training.control_arm:
         return None
-    if "sft" not in methods(inputs.card, order.technique):
+    used = methods(inputs.card, order.technique)
+    if "sft" not in used:
         return Control(note="the adapter was trained on preferences, which have no unverified counterpart")
     place = context.settings.data_dir / CONTROLS / trained.job
     try:
         adapter, rows = _trained(context, inputs, place)
     except (TrainingError, GuardrailError, RegistryError) as error:
         return Control(note=str(error))
-    return Control(evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter), rows)
+    evaluation = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
+    return Control(evaluation, rows, lacks=PREFERENCES if "dpo" in used else "")
 
 
 def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path) -> tuple[ControlAdapter, int]:
@@ -97,10 +102,18 @@ def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path) -> t
 
 
 def _dataset(context: TrainingContext, inputs: TrainingInputs, place: Path) -> Path:
-    """The directory of the control's dataset; what was drawn once stays, though the student has answered more since."""
+    """The directory of the control's dataset; what was drawn once stays, though the student has answered more since.
+
+    It is drawn again if a repository or an item of it has been held out since. Raises GuardrailError if what is drawn
+    then breaks that rule too.
+    """
     card, settings = inputs.card, context.settings
-    if drawn := sorted((place / "datasets").glob(f"{card.target.value}-*")):
-        return drawn[0]
+    for drawn in sorted((place / "datasets").glob(f"{card.target.value}-*")):
+        try:
+            check_training_data(context, drawn, read_dataset(drawn), inputs.evaluation_set)
+        except GuardrailError:
+            continue
+        return drawn
     request = CurationRequest(
         target=card.target,
         data_dir=str(place),
@@ -118,6 +131,7 @@ def _dataset(context: TrainingContext, inputs: TrainingInputs, place: Path) -> P
         lambda step: context.notify(f"curate control of {card.target.value}: {step}", 0, None),
     )
     assert made.dataset_dir is not None, "it is no dry run"
+    check_training_data(context, made.dataset_dir, made.card, inputs.evaluation_set)
     return made.dataset_dir
 
 
@@ -146,6 +160,7 @@ def with_control(
                 matched=matched,
                 beaten=against.verdict is GateVerdict.PROMOTE,
                 tests=against.tests,
+                lacks=control.lacks,
             )
         }
     )

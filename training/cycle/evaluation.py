@@ -18,6 +18,7 @@ from evals.scoring import (
     score_once,
     settings_of,
 )
+from models.class_bias import ClassBias
 from models.evaluation import Evaluation, EvaluationSet, Subject
 from models.outcomes import Blame
 from models.protocols import Stage
@@ -99,10 +100,11 @@ def evaluation_key(
     return EvaluationKey(evaluation_set.id, subject, settings, answered)
 
 
-def evaluation_ids(baseline: Evaluation, adapter: str) -> list[str]:
+def evaluation_ids(baseline: Evaluation, adapter: str, bias: ClassBias | None = None) -> list[str]:
     """The ids of a baseline and of the challenger's evaluation with the same settings, which need not exist yet;
-    `adapter` is the challenger's hash."""
-    challenger = Subject(name="", base=baseline.subject.base, adapter=adapter)
+    `adapter` is the challenger's hash, `bias` its class bias."""
+    offsets = "" if bias is None else bias.identity
+    challenger = Subject(name="", base=baseline.subject.base, adapter=adapter, class_bias=offsets)
     return [evaluation_id(baseline.set_id, each, dict(baseline.settings)) for each in (baseline.subject, challenger)]
 
 

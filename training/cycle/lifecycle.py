@@ -14,7 +14,7 @@ from evals.gate_report import unlike_use
 from evals.gates import decide_together
 from evals.sets import in_common, latest_set
 from evals.thresholds import Rules
-from models.class_bias import CLASS_BIAS
+from models.class_bias import CLASS_BIAS, read_class_bias
 from models.evaluation import Evaluation, GateReport, GateVerdict
 from store.learning.trainings import FinishedTraining
 from training.adapters.registry import AdapterVersion
@@ -162,7 +162,7 @@ def _registered(
         },
         FIT_VERSION,
         parents=card.rounds.earlier,
-        evaluations=evaluation_ids(baseline, content_hash(trained.path)),
+        evaluations=evaluation_ids(baseline, content_hash(trained.path), read_class_bias(trained.metrics)),
     )
 
 

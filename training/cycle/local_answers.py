@@ -151,12 +151,9 @@ class LocalAnswerer:
         rows = [number for number, each in enumerate(questions) if asks_for_letters(each.schema)]
         return [add_class_bias(self._bias, rows, width, self._chat.text)] if self._bias and rows else []
 
-    def option_probabilities(
-        self, prompts: Sequence[Sequence[Message]], options: Sequence[str], offsets: Sequence[float] = ()
-    ) -> list[list[float]]:
+    def option_probabilities(self, prompts: Sequence[Sequence[Message]], options: Sequence[str]) -> list[list[float]]:
         """For each prompt the probabilities of the answer's first token among those that begin the options, summing
-        to 1. What the prompts begin with alike is computed once for `ROWS` of them. `offsets` are added to the options'
-        log-probabilities; none: all 0.
+        to 1. What the prompts begin with alike is computed once for `ROWS` of them.
 
         Raises UsageError if two options begin with the same token, PromptTooLong.
         """
@@ -167,13 +164,12 @@ class LocalAnswerer:
             raise UsageError(f"two of the options {', '.join(options)} begin with the same token; use other words")
         rows = [self._ids(messages) for messages in prompts]
         found: list[list[float]] = []
-        added = torch.tensor(list(offsets) or [0.0] * len(firsts), device=self._device)
         with torch.inference_mode():
             for start in range(0, len(rows), ROWS):
                 shared = share(rows[start : start + ROWS])
                 self._check_window(shared.longest, 1)
                 logits = next_token_logits(self._model, shared, self._chat.pad_id, half=self._half)
-                found += (logits[:, firsts].float() + added).softmax(-1).tolist()
+                found += logits[:, firsts].float().softmax(-1).tolist()
         return found
 
     def _padded(self, rows: list[list[int]], width: int, fill: int) -> Any:

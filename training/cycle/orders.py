@@ -44,11 +44,15 @@ class TrainingInputs:
 
 @dataclass(frozen=True)
 class Control:
-    """The evaluation of a control that was trained on so many examples; or None, and a note why there is none."""
+    """The evaluation of a control that was trained on so many examples; or None, and a note why there is none.
+
+    `lacks`: a stage of the adapter's training that the control's has not.
+    """
 
     evaluation: Evaluation | None = None
     examples: int = 0
     note: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from evals.sets import all_sets, contamination, reserved_repositories
 from evals.tiers import check_tier
 from models.errors import GuardrailError, TrainingError
+from models.evaluation import EvaluationSet
 from training.bases.bases import Base
 from training.bases.thinking import base_thinks
 from training.cycle import guardrails
@@ -27,8 +28,7 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
         raise TrainingError(f"{inputs.dataset} is a dataset of {card.target.value}, not of {order.target.value}")
     guardrails.check_frozen_base(base.name, base.facts)
     guardrails.check_accumulated(trained_before(context.raw, card, base.id), [*card.rounds.earlier, card.id])
-    guardrails.check_held_out(list(card.repositories), _reserved(context))
-    guardrails.check_uncontaminated([hit.item for hit in contamination(inputs.dataset, [inputs.evaluation_set])])
+    check_training_data(context, inputs.dataset, card, inputs.evaluation_set)
     base_thinks(context.settings, base, order.target)
     total = sum(card.planners.values())
     taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
@@ -44,6 +44,12 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
     if note:
         context.registry.refuse(order.target, note, override=order.override)
     return [f"{note} ({order.override})"] if note else []
+
+
+def check_training_data(context: TrainingContext, dataset: Path, card: Card, evaluation_set: EvaluationSet) -> None:
+    """Raise GuardrailError if a dataset holds reserved repositories, or items of the frozen set."""
+    guardrails.check_held_out(list(card.repositories), _reserved(context))
+    guardrails.check_uncontaminated([hit.item for hit in contamination(dataset, [evaluation_set])])
 
 
 def check_full_training(context: TrainingContext, base: Base, dataset: Path, card: Card) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from evals.study.asked import Distribution
 from evals.study.questions import StudyQuestion
-from models.class_bias import ClassBias
 from models.settings import Settings
 from models.training import TrainingTarget
 from store.keys import digest
@@ -25,18 +24,13 @@ class PointwiseModel:
         name: str = "",
         adapter: Path | None = None,
         adapter_id: str = "",
-        bias: ClassBias | None = None,
     ) -> None:
-        """`bias` is the adapter's: its offsets are added to the classes' log-probabilities.
-
-        Raises TrainingError where thinking is set differently for training and serving."""
+        """Raises TrainingError where thinking is set differently for training and serving."""
         self.name = name or base.name
         self._base, self._adapter = base, adapter
         self._thinking = base_thinks(settings, base, TrainingTarget.SCOPE)
         self._half = settings.training.cpu_bf16
-        self._offsets = [bias.offsets.get(label.value, 0.0) for label in OPTIONS] if bias and bias.active else []
-        parts = (PROMPT_VERSION, base.id, adapter_id, self._thinking, self._half)
-        self.identity = digest("pointwise", *parts, *([self._offsets] if self._offsets else []))
+        self.identity = digest("pointwise", PROMPT_VERSION, base.id, adapter_id, self._thinking, self._half)
         self._model: LocalAnswerer | None = None
 
     def distributions(self, question: StudyQuestion) -> Sequence[Distribution]:
@@ -46,5 +40,5 @@ class PointwiseModel:
                 self._base.path, self._base.name, self._adapter, thinking=self._thinking, half=self._half
             )
         prompts = [candidate_prompt(question, candidate) for candidate in question.candidates]
-        found = self._model.option_probabilities(prompts, list(OPTIONS.values()), self._offsets)
+        found = self._model.option_probabilities(prompts, list(OPTIONS.values()))
         return [(relevant, supporting, irrelevant) for relevant, supporting, irrelevant in found]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.class_bias import CLASS_BIAS
+from models.class_bias import CLASS_BIAS, ClassBias
 from models.errors import RegistryError
 from store.learning.adapters import AdapterVersion
 from training.adapters.registry.signing import check_signature
@@ -25,6 +25,23 @@ def check_version(version: AdapterVersion, base: Base, keys: Path, *, full: bool
         verify_base(base, full=full)
     except RegistryError as error:
         raise RegistryError(f"adapter {version.name}: {error}") from error
+
+
+def check_same_bias(known: AdapterVersion, bias: ClassBias | None) -> None:
+    """Raise RegistryError if weights that are registered come with a class bias of other offsets: a version never
+    changes, and its weights have one version."""
+    registered, given = ("" if each is None else each.identity for each in (known.class_bias, bias))
+    if registered != given:
+        raise RegistryError(
+            f"these weights are already registered as {known.name} with {_offsets(known.class_bias)}, and now have "
+            f"{_offsets(bias)}; train others, for example with another training.seed"
+        )
+
+
+def _offsets(bias: ClassBias | None) -> str:
+    if bias is None or not bias.active:
+        return "no class bias"
+    return "class bias " + ", ".join(f"{label} {value:+.2f}" for label, value in sorted(bias.offsets.items()))
 
 
 def _check_statement(version: AdapterVersion, statement: Statement, base: Base) -> None:

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.class_bias import read_class_bias
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
 from models.training import Role, TrainingTarget
 from store.learning.adapters import AdapterVersion, add_adapter, deciding, list_adapters, move, serving
 from store.learning.promotions import LoggedDecision, RegistryDecision, log_decision, promotion_log, read_log
 from training.adapters.registry.artifacts import add_artifact
-from training.adapters.registry.checking import check_version
+from training.adapters.registry.checking import check_same_bias, check_version
 from training.adapters.registry.evidence import check_report, check_same_base, check_subject, on_record
 from training.adapters.registry.log import adopted, served_before
 from training.adapters.registry.statement import Lineage
@@ -58,7 +59,8 @@ class Registry:
     ) -> AdapterVersion:
         """Register a trained adapter (PEFT layout) of a base (name or hash). Idempotent for the same files.
 
-        Raises RegistryError if it is damaged, not a plain LoRA, does not fit the base, or has another target.
+        Raises RegistryError if it is damaged, not a plain LoRA, does not fit the base, or has another target; or if
+        its weights are known with another class bias.
         """
         found = find_base(self._curated, base)
         check_adapter(adapter_dir, found)
@@ -94,6 +96,7 @@ class Registry:
             raise RegistryError(
                 f"these weights are already registered as {known.name} on base {known.base_name}; train others"
             )
+        check_same_bias(known, read_class_bias(metrics))
         return known
 
     def promote(
