@@ -179,7 +179,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     ),
     (SourceFile, "path text"),
     (Task, "text repository base"),
-    (SuiteReport, "end exit_code seconds cases collection_errors output command faults"),
+    (SuiteReport, "end exit_code seconds cases collection_errors output command faults unfinished"),
     (CaseResult, "id status seconds message fault"),
     (Fault, "error text module then"),
     (Validation, "key oracle kind f2p_passed f2p_failed p2p_failed p2p_not_run seconds detail confirmation"),
