@@ -90,16 +90,20 @@ def noise(seed: int, count: int = 60) -> DecisionScores:
     return scored([(gold, [generator.gauss(0.0, 1.0) for _ in LABELS]) for gold in drawn])
 
 
-@pytest.mark.parametrize("seed", [2, 5, 11, 14])
-def test_offsets_that_gain_only_where_they_were_fitted_are_not_kept(seed: int) -> None:
-    scores = noise(seed)
-    offsets = _best(np.asarray(scores.log_probs), np.asarray(scores.gold))
-    fitted = ClassBias(offsets=dict(zip(LABELS, map(float, offsets), strict=True)))
-    assert macro_f1(chosen(scores, fitted), scores.gold) > macro_f1(scores.chosen, scores.gold) + 0.05
-    bias = fit_bias(scores, range(60), TOKENS)
-    assert not bias.active and set(bias.offsets.values()) == {0.0} and bias.identity == ""
-    assert bias.macro_f1_with == bias.macro_f1_without >= bias.macro_f1_across  # type: ignore[operator]
-    assert "no gain" in bias.note
+def test_offsets_that_gain_only_where_they_were_fitted_are_hardly_ever_kept() -> None:
+    kept = 0
+    for seed in range(40):
+        scores = noise(seed)
+        offsets = _best(np.asarray(scores.log_probs), np.asarray(scores.gold))
+        fitted = ClassBias(offsets=dict(zip(LABELS, map(float, offsets), strict=True)))
+        assert macro_f1(chosen(scores, fitted), scores.gold) >= macro_f1(scores.chosen, scores.gold)
+        bias = fit_bias(scores, range(60), TOKENS)
+        kept += bias.active
+        if not bias.active:
+            assert set(bias.offsets.values()) == {0.0} and bias.identity == "" and bias.note
+            assert bias.macro_f1_with == bias.macro_f1_without
+    assert kept <= 4
+    assert all(fit_bias(shy(seed=seed), range(120), TOKENS).active for seed in range(10))
 
 
 def test_questions_answered_in_letters_are_told_by_their_schema() -> None:

@@ -4,7 +4,8 @@ Vector scaling (Guo et al., "On Calibration of Modern Neural Networks", 2017) wi
 the thresholds between classes move. What is maximised is macro F1 on the validation rows, which gates measure, and not
 a likelihood: training has weighted the classes already, and the threshold that is best for macro F1 lies between those
 of a balanced and of a plain likelihood. The search is coordinate ascent on a grid, deterministic and coarse, and of
-equal offsets it takes the smallest. The offsets are kept only if they gain on rows that they were not fitted to.
+equal offsets it takes the smallest. The offsets are kept only if they gain on rows that they were not fitted to: in all
+and in four of five folds, with a loss in none. On noise that leaves few of them.
 """
 
 import re
@@ -65,19 +66,22 @@ def fit_bias(scores: DecisionScores, rows: Sequence[int], tokens: Mapping[str, t
     logs, gold = np.asarray(scores.log_probs, dtype=np.float64), np.asarray(scores.gold)
     fold = np.asarray(rows) % FOLDS
     offsets = _best(logs, gold)
-    across = logs.argmax(1)
+    across, gains = logs.argmax(1), []
     for each in range(FOLDS):
         out = fold == each
         if out.any() and not out.all():
-            across[out] = (logs[out] + _best(logs[~out], gold[~out])).argmax(1)
+            shifted = logs[out] + _best(logs[~out], gold[~out])
+            across[out] = shifted.argmax(1)
+            gains.append(_macro_f1(shifted, gold[out]) - _macro_f1(logs[out], gold[out]))
     before, after, held = (
         round(macro_f1(chosen.tolist(), scores.gold), _DIGITS)
         for chosen in (logs.argmax(1), (logs + offsets).argmax(1), across)
     )
     note = ""
-    if held <= before:
+    steady = len(gains) == FOLDS and min(gains) >= 0 and sum(gain > 0 for gain in gains) >= FOLDS - 1
+    if held <= before or not steady:
         offsets, after = np.zeros(len(scores.labels)), before
-        note = f"no gain on rows that it was not fitted to: macro F1 {before:.3f} without, {held:.3f} with"
+        note = f"no steady gain on rows that it was not fitted to: macro F1 {before:.3f} without, {held:.3f} with"
     return ClassBias(
         offsets=dict(zip(scores.labels, map(float, offsets), strict=True)),
         tokens=dict(tokens),
