@@ -124,7 +124,7 @@ def compared(found: Sequence[Comparison]) -> Section:
         make_rows(comparison_rows(found)),
         COMPARED[3:],
     )
-    rows = [f"{each.challenger}: {_NAMES[each.metric]}" for each in found]
+    rows = [f"{each.challenger} against {each.reference}: {_NAMES[each.metric]}" for each in found]
     values = {(row, ""): Interval(each.difference, each.low, each.high) for row, each in zip(rows, found, strict=True)}
     return drawn(
         section,
