@@ -147,6 +147,7 @@ def lines(
             )
         if log:
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axis.set_xlabel(axes[0])
         axis.set_ylabel(axes[1])
         axis.grid(axis="y")

@@ -17,6 +17,7 @@ _NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
 }
+_SHORT = {"average_precision": "AP", "macro_f1": "F1", "recall": "recall"}
 FIGURES = ("contender", "sorted by", "judgements", *(_NAMES[name] for name in METRICS), "calibration error")
 COMPARED = (
     "challenger", "against", "metric", "difference", "95% interval", "p", "p, corrected", "repositories",
@@ -124,13 +125,19 @@ def compared(found: Sequence[Comparison]) -> Section:
         make_rows(comparison_rows(found)),
         COMPARED[3:],
     )
-    rows = [f"{each.challenger} against {each.reference}: {_NAMES[each.metric]}" for each in found]
-    values = {(row, ""): Interval(each.difference, each.low, each.high) for row, each in zip(rows, found, strict=True)}
+    rows = list(dict.fromkeys(f"{each.challenger}: {_SHORT[each.metric]}" for each in found))
+    references = list(dict.fromkeys(f"against {each.reference}" for each in found))
+    values = {
+        (f"{each.challenger}: {_SHORT[each.metric]}", f"against {each.reference}"): Interval(
+            each.difference, each.low, each.high
+        )
+        for each in found
+    }
     return drawn(
         section,
         bool(found),
         lambda title, words: intervals(
-            "tests", title, words, rows, [""], values, "difference, with 95% interval", zero=True
+            "tests", title, words, rows, references, values, "difference, with 95% interval", zero=True
         ),
     )
 
