@@ -1,5 +1,7 @@
 """What of a wheel can be found and imported here: a JSON object after a record separator. Runs on any Python 3.8."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import importlib.metadata
