@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from evals.study.files import read_rows
+from evals.study.files import append_line, read_rows
 from evals.study.logistic import CLASSES
 from evals.study.questions import StudyQuestion
-from host.private import make_directory
 from models.context import Relevance
 from models.errors import EvaluationError
 from models.evaluation import ClassJudgement
@@ -121,7 +120,7 @@ def ask(model: ClassModel, questions: Questions, out: Path, progress: Progress) 
             key = content(row)
             if key not in known:
                 known[key] = KeptAnswer(question=key, probabilities=tuple(model.distributions(row)))
-                _append(path, known[key])
+                append_line(path, known[key].model_dump_json())
             found[repository].append(list(known[key].probabilities))
             done += 1
             progress(f"asking {model.name}", done, total)
@@ -177,14 +176,6 @@ def chosen(distribution: Distribution, offsets: Offsets) -> Relevance:
     """The likeliest class once the offsets are added, the first if tied."""
     values = [math.log(max(p, _LEAST)) + shift for p, shift in zip(distribution, offsets.values, strict=True)]
     return CLASSES[values.index(max(values))]
-
-
-def _append(path: Path, answer: KeptAnswer) -> None:
-    make_directory(path.parent)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(answer.model_dump_json() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> list[KeptAnswer]:

@@ -14,7 +14,7 @@ from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, 
 from evals.study.questions import StudyQuestion
 from evals.study.run import Study, draw
 from models.context import Relevance
-from models.errors import EvaluationError, UsageError
+from models.errors import EvaluationError, InfrastructureError, UsageError
 from tests.support.mining_history import Entry, write_history
 
 SETTINGS = StudySettings(rows=(10, 10_000), seeds=(0, 1), commits=6, sample=2, curve_sample=1)
@@ -205,3 +205,9 @@ def test_stacking_adds_what_the_second_knows_and_never_fits_on_the_repository_it
     assert stacked(turned)["a"] == stacked(rows)["a"]
     with pytest.raises(EvaluationError, match="at least two"):
         stacked({"a": rows["a"]})
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, parts: StudyRepositories) -> None:
+    (tmp_path / "study").write_text("a file\n")
+    with pytest.raises(InfrastructureError, match="questions/ant"):
+        study(tmp_path, parts).run()

@@ -26,6 +26,7 @@ from training.fit.adapter import write_adapter
 from training.fit.backends import add_adapter, choose_backend, load_base
 from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
+from training.fit.trainers import unwritable
 from training.pointwise.checkpoint import CHECKPOINT, Training, read_checkpoint, write_checkpoint
 from training.pointwise.prompt import OPTIONS, candidate_prompt
 
@@ -104,7 +105,10 @@ class PointwiseTraining:
             self.progress(training.done, len(steps))
             if training.done % CHECKPOINT_STEPS == 0 and training.done < len(steps):
                 write_checkpoint(self.path, training)
-        self._finish(training, sum(counts.values()), weights)
+        try:
+            self._finish(training, sum(counts.values()), weights)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def _weights(self, counts: Counter[Relevance]) -> dict[Relevance, float]:
         recipe = self.recipe
