@@ -40,7 +40,7 @@ def read_rows(path: Path, kind: type[M]) -> list[M]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file in place of what was there, whole or not at all. Raises InfrastructureError if that is impossible."""
+    """Write a file in place of what was there, whole or not at all. Raises InfrastructureError if it cannot."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         make_directory(path.parent)
