@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from host.locks import share_once_made
 from host.private import make_directory
 from models.errors import InfrastructureError, RepositoryError
 from repos.git import Git, clone
@@ -41,7 +42,7 @@ def cached_clone(source: Path, cache: Path) -> Iterator[Git]:
         try:
             make_directory(folder)
             lock = stack.enter_context((siblings / f"{state}.lock").open("a"))
-            _clone_once(place, folder, lock.fileno())
+            share_once_made(lock.fileno(), (folder / _DONE).exists, lambda: _clone(place, folder))
             _sweep(siblings, state)
         except OSError as error:
             raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
@@ -56,21 +57,11 @@ def _named(source: Path) -> str:
     return text if text.isprintable() and len(text) <= 200 else f"{text[:200]!a}"
 
 
-def _clone_once(place: Path, folder: Path, lock: int) -> None:
-    """Clone unless done already, under an exclusive lock; a shared one is held afterwards.
-
-    A lock is not turned into another at once, and in between a clone may be removed: it is looked for again.
-    """
-    while True:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        if (folder / _DONE).exists():
-            return
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / _DONE).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            clone(str(place), folder / "repo")
-            (folder / _DONE).touch()
+def _clone(place: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    clone(str(place), folder / "repo")
+    (folder / _DONE).touch()
 
 
 def _sweep(siblings: Path, state: str) -> None:

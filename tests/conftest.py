@@ -70,10 +70,21 @@ def no_process_is_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server of this process."""
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> str:
+    """URL of a PostgreSQL database that holds nothing yet."""
+    import psycopg
+
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return postgres.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -81,13 +92,8 @@ def database_target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A target for `open_database` that holds nothing yet: once a SQLite file, once a PostgreSQL database."""
     if request.param == "sqlite":
         return str(tmp_path / "new" / "raw.db")
-    import psycopg
-
     url: str = request.getfixturevalue("postgres_url")
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return url.replace("/postgres?", f"/{name}?")
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.locks import share_once_made
 from host.process import CommandFailed, run
 from models.errors import DiskFull, EnvironmentFault, InfrastructureError, WheelError
 from models.manifest import NODE, PYTHON, Environment
@@ -107,15 +108,9 @@ class EnvironmentStore:
     def _held(self, built: BuiltEnvironment, release: str, make: Callable[[], None]) -> Iterator[BuiltEnvironment]:
         """The environment, made by `make` if missing; `release` of its interpreter is what its marker holds."""
         with self._lock(built.key) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            fresh = False
-            while not self._complete(built, release):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if not self._complete(built, release):
-                    self._build(built, release, make)
-                    fresh = True
-                # Not atomic: the environment may be evicted in between, and is then built again.
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            fresh = share_once_made(
+                descriptor, lambda: self._complete(built, release), lambda: self._build(built, release, make)
+            )
             now = time.time_ns()  # the clock behind a plain utime is too coarse to order uses
             os.utime(built.prefix.parent / _COMPLETE, ns=(now, now))
             yield built

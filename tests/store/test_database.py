@@ -38,14 +38,9 @@ def test_the_declared_head_is_the_newest_migration(kind: DatabaseKind) -> None:
     assert ScriptDirectory.from_config(alembic_config(kind)).get_heads() == [HEADS[kind]]
 
 
-def test_raw_and_curated_can_share_a_postgresql_database(postgres_url: str, request: pytest.FixtureRequest) -> None:
-    import psycopg
-
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE shared")
-    url = postgres_url.replace("/postgres?", "/shared?")
-    open_database(url, "raw").dispose()
-    tables = inspect(open_database(url, "curated")).get_table_names()
+def test_raw_and_curated_can_share_a_postgresql_database(postgres_url: str) -> None:
+    open_database(postgres_url, "raw").dispose()
+    tables = inspect(open_database(postgres_url, "curated")).get_table_names()
     assert {"task_runs", "adapter_metadata"} <= set(tables)
 
 

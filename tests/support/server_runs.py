@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tests.support.doubles import free_port
@@ -45,15 +47,26 @@ class ServerRuns:
         )  # fmt: skip
 
     def ask(self, path: str, **body: Any) -> Any:
-        """The server's answer to a POST, or to a GET if there is no body."""
+        """The server's answer to a POST, or to a GET if there is no body.
+
+        It is asked again while it says that its database is busy, as Prefect's own client does.
+        """
         password = (self.folder / "data" / "server" / "password").read_text().strip()
         headers = {
             "Authorization": "Basic " + base64.b64encode(password.encode()).decode(),
             "Content-Type": "application/json",
         }
         data = json.dumps(body).encode() if body else None
-        with urlopen(Request(f"http://127.0.0.1:{self.port}/api{path}", data, headers), timeout=30) as answer:
-            return json.loads(answer.read())
+        request = Request(f"http://127.0.0.1:{self.port}/api{path}", data, headers)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with urlopen(request, timeout=30) as answer:
+                    return json.loads(answer.read())
+            except HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def begin(self, deployment: str, **parameters: Any) -> str:
         """Start a deployment; the id of its flow run."""
