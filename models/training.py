@@ -16,13 +16,29 @@ __all__ = ["Pair", "PairSource", "Preference", "Provenance", "Role", "TrainingTa
 
 
 class PairSource(StrEnum):
-    """Where a pair comes from: planners in the harness, gold runs with rendered prompts, the same without any test run
-    (direct), or the user's own solves."""
+    """Where a pair comes from: runs on record (planners in the harness, gold runs with rendered prompts, the same
+    without any test run, the user's own solves), a recipe over code and histories, or a public dataset."""
 
     HARNESS = "harness"
     SYNTHETIC = "synthetic"
     SYNTHETIC_DIRECT = "synthetic-direct"
     LOGGED = "logged"
+
+    LINTSEQ = "lintseq"
+    RANDOM_DELETION = "random-deletion"
+    SEARCH_REPLACE = "search-replace-infilling"
+    FAIL_FAST = "fail-fast"
+    PLAN_ARTIFACTS = "plan-artifacts"
+
+    OPEN_CODE_INSTRUCT = "open-code-instruct"
+    COMMIT_PACK_FT = "commitpackft"
+    CODE_FEEDBACK = "code-feedback"
+    OSS_INSTRUCT = "oss-instruct"
+    EVOL_INSTRUCT = "evol-instruct"
+    EVOL_INSTRUCT_80K = "evol-instruct-80k"
+    OPEN_CODER = "open-coder"
+    D3 = "d3"
+    SWE_BENCH = "swe-bench"
 
 
 class Provenance(Frozen):

@@ -157,7 +157,12 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (SuiteEnd, "completed no-tests usage timeout crashed not-run output-limit"),
     (TrainingTarget, "task_analysis scope precision code planning"),
     (MutantOutcome, "killed survived equivalent left-out"),
-    (PairSource, "harness synthetic synthetic-direct logged"),
+    (
+        PairSource,
+        "harness synthetic synthetic-direct logged lintseq random-deletion search-replace-infilling fail-fast "
+        "plan-artifacts open-code-instruct commitpackft code-feedback oss-instruct evol-instruct evol-instruct-80k "
+        "open-coder d3 swe-bench",
+    ),
     (
         Refusal,
         "prompt-too-long no-tests reaches-into-runner not-collected fails-on-commit passes-on-parent flaky timeout "

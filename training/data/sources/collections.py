@@ -1,0 +1,214 @@
+"""Collections: pairs and preferences of one recipe or dataset, in a folder of their own that curation reads.
+
+    collections/NAME-ID/  pairs.jsonl  preferences.jsonl  card.json
+
+A collection is written row by row, in the order in which its recipe gives them, and holds no more than one row in
+memory. Its id is the hash of its files and of what they were made from. The same inputs give the same bytes.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import ValidationError
+
+from host.private import make_directory
+from models.errors import InfrastructureError, TrainingError
+from models.plans import Frozen
+from models.training import Pair, PairSource, Preference, Provenance
+
+PAIRS, PREFERENCES, CARD = "pairs.jsonl", "preferences.jsonl", "card.json"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What a recipe was offered and did not keep. `example` is the first of its reason that is shown: the row and its
+    fault."""
+
+    reason: str
+    example: str = ""
+
+
+class CollectionCard(Frozen):
+    """`card.json`: `made_from` names the recipe, its settings and the hashes of its inputs; `terms` are those of a
+    generator or a licence that a reader must know. `offered` rows (programs, commits, lines) gave the examples."""
+
+    id: str
+    source: PairSource
+    made_from: dict[str, Any]
+    offered: int
+    pairs: int
+    preferences: int
+    dropped: dict[str, int]
+    examples_of_dropped: dict[str, str]
+    licenses: dict[str, int]
+    repositories: int
+    characters: int
+    terms: tuple[str, ...] = ()
+    files: dict[str, str]
+
+
+Offered = Pair | Preference | Dropped
+
+
+@dataclass
+class _File:
+    stream: IO[bytes]
+    digest: Any = field(default_factory=hashlib.sha256)
+    rows: int = 0
+
+    def write(self, row: Pair | Preference) -> None:
+        line = row.model_dump_json().encode() + b"\n"
+        self.stream.write(line)
+        self.digest.update(line)
+        self.rows += 1
+
+
+def write_collection(
+    data_dir: Path,
+    source: PairSource,
+    made_from: Mapping[str, Any],
+    offers: Iterable[Iterable[Offered]],
+    terms: tuple[str, ...] = (),
+) -> tuple[Path, CollectionCard]:
+    """Write a collection from what a recipe makes of each row that it is offered (one inner iterable for each row).
+
+    An equal collection that is there already is kept. Raises TrainingError if nothing was kept, InfrastructureError if
+    the disk is full, and whatever the recipe raises; nothing is left behind then.
+    """
+    folder = data_dir / "collections"
+    try:
+        make_directory(folder)
+        staging = Path(tempfile.mkdtemp(prefix=f".{source.value}-", dir=folder))
+    except OSError as error:
+        raise InfrastructureError(f"{folder} cannot be written: {error.strerror}; free disk space") from error
+    try:
+        card = _written(staging, source, made_from, offers, terms)
+        place = folder / f"{source.value}-{card.id[:12]}"
+        if place.exists():
+            shutil.rmtree(staging)
+        else:
+            staging.replace(place)
+        return place, card
+    except OSError as error:
+        raise InfrastructureError(f"{folder} cannot be written: {error.strerror}; free disk space") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _written(
+    staging: Path,
+    source: PairSource,
+    made_from: Mapping[str, Any],
+    offers: Iterable[Iterable[Offered]],
+    terms: tuple[str, ...],
+) -> CollectionCard:
+    dropped: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    licenses: Counter[str] = Counter()
+    repositories: set[str] = set()
+    offered = characters = 0
+    with (staging / PAIRS).open("wb") as pairs, (staging / PREFERENCES).open("wb") as preferences:
+        files = {PAIRS: _File(pairs), PREFERENCES: _File(preferences)}
+        for row in offers:
+            offered += 1
+            for item in row:
+                if isinstance(item, Dropped):
+                    dropped[item.reason] += 1
+                    examples.setdefault(item.reason, item.example)
+                    continue
+                files[PAIRS if isinstance(item, Pair) else PREFERENCES].write(item)
+                provenance = item.provenance if isinstance(item, Pair) else item.chosen_by
+                licenses[provenance.license] += 1
+                repositories.add(provenance.repository)
+                characters += sum(len(message.content) for message in item.messages)
+    if not any(file.rows for file in files.values()):
+        why = ", ".join(f"{reason} {count}" for reason, count in dropped.most_common(3)) or "nothing was offered"
+        raise TrainingError(f"{source.value}: none of {offered} rows gave an example ({why})")
+    hashes = {name: file.digest.hexdigest() for name, file in files.items()}
+    made = json.loads(json.dumps(dict(made_from), sort_keys=True))
+    card = CollectionCard(
+        id=hashlib.sha256(json.dumps([source.value, hashes, made], sort_keys=True).encode()).hexdigest(),
+        source=source,
+        made_from=made,
+        offered=offered,
+        pairs=files[PAIRS].rows,
+        preferences=files[PREFERENCES].rows,
+        dropped=dict(sorted(dropped.items())),
+        examples_of_dropped=dict(sorted(examples.items())),
+        licenses=dict(sorted(licenses.items())),
+        repositories=len(repositories),
+        characters=characters,
+        terms=terms,
+        files=hashes,
+    )
+    (staging / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    staging.chmod(0o755)
+    return card
+
+
+def read_card(folder: Path) -> CollectionCard:
+    """A collection's card. Raises TrainingError if it is missing or cannot be read."""
+    try:
+        return CollectionCard.model_validate_json((folder / CARD).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise TrainingError(f"{folder} holds no collection that can be read; make it again") from error
+
+
+def read_collection(folder: Path) -> Iterator[Pair | Preference]:
+    """The rows of a collection. Raises TrainingError, at the end at the latest, if a file was changed since."""
+    card = read_card(folder)
+    models: tuple[tuple[str, type[Pair] | type[Preference]], ...] = ((PAIRS, Pair), (PREFERENCES, Preference))
+    for name, model in models:
+        digest = hashlib.sha256()
+        try:
+            with (folder / name).open("rb") as lines:
+                for line in lines:
+                    digest.update(line)
+                    yield model.model_validate_json(line)
+        except (OSError, ValidationError) as error:
+            raise TrainingError(f"{folder / name} cannot be read; make the collection again") from error
+        if digest.hexdigest() != card.files.get(name):
+            raise TrainingError(f"{folder / name} was changed since it was made; make the collection again")
+
+
+def recipe_provenance(
+    source: PairSource,
+    row: str,
+    *,
+    repository: str,
+    organisation: str,
+    domain: str,
+    license: str,
+    commit: str = "",
+    base_commit: str = "",
+    model: str = "",
+) -> Provenance:
+    """Provenance of an example that no attempt gave. `row` identifies what it was made from; `model` wrote it, if any
+    did."""
+    return Provenance(
+        campaign=source.value,
+        trajectory=row,
+        attempt=1,
+        seq=0,
+        instance=row,
+        repository=repository,
+        organisation=organisation,
+        domain=domain,
+        license=license,
+        commit=commit,
+        base_commit=base_commit,
+        planner="recipe",
+        model=model,
+        adapter=None,
+        outcome="not-run",
+        oracle=None,
+        attribution=None,
+        alignment=None,
+    )
