@@ -1,6 +1,7 @@
 """`cra curate-data`: a dataset of one stage from the runs on record."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,11 +10,14 @@ from cli.options import CountingBaseOption, parse_names
 from cli.output import console, errors, print_json, table
 from host.settings import load_settings
 from models.curation_settings import CurationRequest
+from models.errors import UsageError
 from models.targets import TrainingTarget
 from models.training import PairSource
 from store.database import open_database
 from store.runs import open_raw_store
 from training.data.curation import Curated, curate
+from training.data.curation.blending import read_mix
+from training.data.curation.card import mixed_cells
 
 
 def curate_data(
@@ -25,6 +29,9 @@ def curate_data(
     ] = None,
     sources: Annotated[
         str | None, typer.Option("--sources", metavar="NAME,...", help=f"Only pairs of these: {', '.join(PairSource)}.")
+    ] = None,
+    mix: Annotated[
+        Path | None, typer.Option("--mix", metavar="FILE", help="Sources with shares, caps and order, as TOML.")
     ] = None,
     base: CountingBaseOption = None,
     max_prompt_tokens: Annotated[
@@ -48,12 +55,19 @@ def curate_data(
     The same runs and settings give the same dataset. What is dropped on the way is counted, with the reason.
     """
     settings = load_settings()
+    if mix is not None and sources is not None:
+        raise UsageError("--mix and --sources both say which examples are used; give one of them")
+    mixed = read_mix(mix) if mix is not None else None
+    curation = settings.curation
+    if mixed is not None and mixed.replay is not None:
+        curation = curation.model_copy(update={"replay": mixed.replay})
     request = CurationRequest(
         target=stage,
         data_dir=str(settings.data_dir),
-        settings=settings.curation,
+        settings=curation,
         campaigns=tuple(campaign or ()),
         sources=parse_names(sources, PairSource, "--sources") if sources is not None else (),
+        mix=mixed,
         base=base,
         plan=plan,
         windows=settings.models.windows,
@@ -82,6 +96,9 @@ def _print(made: Curated) -> None:
     card = made.card
     for name, funnel in (("examples", card.funnel), ("preferences", card.preference_funnel)):
         _print_funnel(f"{card.target.value}: {name}", funnel)
+    if card.mixed:
+        columns = ["source", "offered", "kept", "tokens", "licences", "why not"]
+        table("Sources of the mix", columns, [mixed_cells(row) for row in card.mixed], right=columns[1:4])
     sources = ", ".join(f"{count} {name}" for name, count in card.sources.items()) or "nothing"
     counts = card.examples
     rows: list[tuple[str, object]] = [

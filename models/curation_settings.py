@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from models.mix import MixSettings
 from models.plans import Frozen
 from models.protocols import Stage
 from models.tokens import WINDOWS
@@ -57,7 +58,8 @@ class CurationRequest(Frozen):
 
     `campaigns` are labels or ids, none: all. `windows` override the usual windows of the stages, in tokens.
     `min_organisations` and `max_domain_share` override the settings' rules, on record. `limit` is of examples (and of
-    preferences), `max_prompt_tokens` of each prompt. `sources` are those of the pairs, none: all. With `whole_pool` all
+    preferences), `max_prompt_tokens` of each prompt. `sources` are those of the pairs, none: all; a `mix` has its
+    own. With `whole_pool` all
     earlier examples are included, rather than a replay of some.
     """
 
@@ -66,6 +68,7 @@ class CurationRequest(Frozen):
     settings: CurationSettings = CurationSettings()
     campaigns: tuple[str, ...] = ()
     sources: tuple[PairSource, ...] = ()
+    mix: MixSettings | None = None
     base: str | None = None
     plan: str | None = None
     windows: dict[Stage, int] = Field(default_factory=dict)

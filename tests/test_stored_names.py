@@ -308,7 +308,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Card,
         "id target examples sources stages classes repositories organisations domains licenses planners tokens "
-        "rounds funnel preference_funnel files config templates window",
+        "rounds funnel preference_funnel files config templates window mixed",
     ),
     (Rounds, "earlier pool new replayed whole"),
     (Lineage, "target adapter base base_name dataset parents plan config code_revision evaluations trained_at"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from models.plans import Frozen
-from models.training import TrainingTarget
+from models.training import PairSource, TrainingTarget
 from training.data.curation.examples import Example
 from training.data.sources.funnel import FunnelRow
 
@@ -26,8 +26,21 @@ class Rounds(Frozen):
     whole: bool = False
 
 
+class MixedRow(Frozen):
+    """What became of one source of a mix: examples offered for the target, kept, and why others were dropped; tokens
+    and licences are of those kept."""
+
+    source: PairSource
+    offered: int
+    kept: int
+    tokens: int
+    licenses: dict[str, int]
+    dropped: dict[str, int]
+
+
 class Card(Frozen):
-    """`card.json`. Counts are of pairs and preferences together, except in `examples` and `classes`."""
+    """`card.json`. Counts are of pairs and preferences together, except in `examples` and `classes`. `mixed` is empty
+    for a dataset that no mix made."""
 
     id: str
     target: TrainingTarget
@@ -48,14 +61,22 @@ class Card(Frozen):
     config: dict[str, Any]
     templates: str
     window: int
+    mixed: tuple[MixedRow, ...] = ()
 
     def to_json(self) -> str:
         """The text of `card.json`; the same card gives the same bytes."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        content = self.model_dump(mode="json")
+        if not self.mixed:  # as cards were before there were mixes
+            del content["mixed"]
+        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     def to_markdown(self) -> str:
         """The text of `card.md`."""
         lines = [f"# {self.target.value}-{self.id[:12]}", "", *_summary(self), ""]
+        if self.mixed:
+            lines += ["## Sources of the mix", "", "| source | offered | kept | tokens | licences | why not |"]
+            lines += ["|---|---:|---:|---:|---|---|"]
+            lines += [f"| {' | '.join(map(str, mixed_cells(row)))} |" for row in self.mixed] + [""]
         for name, funnel in (("examples", self.funnel), ("preferences", self.preference_funnel)):
             if funnel:
                 lines += [f"## Why what was dropped: {name}", "", "| step | kept | dropped |", "|---|---:|---:|"]
@@ -74,6 +95,13 @@ class Card(Frozen):
         lines += ["## Files and configuration", "", "```json"]
         lines += [json.dumps({"files": self.files, "config": self.config}, indent=1, sort_keys=True), "```", ""]
         return "\n".join(lines)
+
+
+def mixed_cells(row: MixedRow) -> tuple[object, ...]:
+    """The cells of a source's row: source, offered, kept, tokens, licences, why not."""
+    licenses = ", ".join(f"{name} {count}" for name, count in row.licenses.items())
+    why = ", ".join(f"{reason} {count}" for reason, count in row.dropped.items())
+    return (row.source.value, row.offered, row.kept, row.tokens, licenses, why)
 
 
 def _summary(card: Card) -> list[str]:

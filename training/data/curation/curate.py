@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
 from evals.sets import all_sets, reserved, reserved_repositories
-from models.curation_settings import CurationRequest, CurationSettings
+from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from store.learning.datasets import CONSIDERED, add_dataset
 from store.runs import RawStore, sha256
 from training.bases.bases import find_base
 from training.data.curation.advice import read_advice
 from training.data.curation.balance import check_classes, check_spread, class_counts
+from training.data.curation.blending import Blend, blend
 from training.data.curation.card import Card, Rounds, counted
+from training.data.curation.configuration import configuration
 from training.data.curation.contamination import REASONS, HeldOut
 from training.data.curation.counting import counter_of
 from training.data.curation.duplicates import without_near_duplicates
@@ -63,6 +65,7 @@ class _Stock:
     harvest: StoredExamples
     counter: str
     considered: str
+    blended: Blend | None
 
 
 class _Made(NamedTuple):
@@ -99,6 +102,11 @@ class Curation:
         harvest = read_pairs(self.raw, self.request.target, self.request.settings, campaigns)
         if self.request.sources:
             harvest = harvest.of(self.request.sources)
+        blended = None
+        if self.request.mix is not None:
+            self.progress("reading collections")
+            blended = blend(harvest, self.request.mix, Path(self.request.data_dir))
+            harvest = blended.examples
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
         pairs = self.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
@@ -107,7 +115,7 @@ class Curation:
         )
         meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
         self.progress("mixing")
-        stock = _Stock(pairs, preferences, harvest, counted_by, "\n".join(sorted(meant)))
+        stock = _Stock(pairs, preferences, harvest, counted_by, "\n".join(sorted(meant)), blended)
         base = None if self.request.base is None else find_base(self.curated, self.request.base).id
         rounds = earlier_rounds(self.raw, self.request.target, base)
         known = {each.dataset for each in rounds}
@@ -139,8 +147,8 @@ class Curation:
     def _mixed(self, stock: _Stock, before: list[EarlierRound], request: CurationRequest) -> _Made:
         harvest = replace(
             stock.harvest,
-            funnel=Funnel(stock.harvest.funnel.rows),
-            preference_funnel=Funnel(stock.harvest.preference_funnel.rows),
+            funnel=stock.harvest.funnel.copy(),
+            preference_funnel=stock.harvest.preference_funnel.copy(),
         )
         new, old = parted(stock.pairs, before, harvest.campaigns)
         refused = self._refusal([*new, *old] if request.whole_pool else new, harvest.funnel)
@@ -149,8 +157,17 @@ class Curation:
         dpo = mixed([e for e in stock.preferences if not is_comparison(e)], funnel=harvest.preference_funnel)
         critic = mixed([e for e in stock.preferences if is_comparison(e)], funnel=Funnel())
         refused = refused or self._refusal(sft.examples, harvest.funnel)
-        facts = {"counter": stock.counter, CONSIDERED: sha256(stock.considered), "whole_pool": request.whole_pool}
+        facts: dict[str, Any] = {
+            "counter": stock.counter,
+            CONSIDERED: sha256(stock.considered),
+            "whole_pool": request.whole_pool,
+        }
+        if stock.blended is not None:
+            facts["mix"] = stock.blended.described(request.mix)
         texts, card = self.made(sft, dpo, critic, before, harvest, facts)
+        if stock.blended is not None:
+            both = [*sft.examples, *dpo.examples, *critic.examples]
+            card = card.model_copy(update={"mixed": stock.blended.table(both, harvest)})
         return _Made(texts, card, refused)
 
     def filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
@@ -199,11 +216,12 @@ class Curation:
         both = [*sft.examples, *dpo.examples, *critic.examples]
         repositories = by_repository(both)
         split = splits(both, self.request.settings.validation)
-        sft_text = lines_of(in_learning_order(sft.examples), split, repositories)
-        dpo_text = lines_of(in_learning_order(dpo.examples), split, repositories)
-        critic_text = lines_of(in_learning_order(critic.examples), split, repositories)
+        ordered = partial(in_learning_order, order=self.request.mix.order if self.request.mix else "usual")
+        sft_text = lines_of(ordered(sft.examples), split, repositories)
+        dpo_text = lines_of(ordered(dpo.examples), split, repositories)
+        critic_text = lines_of(ordered(critic.examples), split, repositories)
         files = hashed(sft_text, dpo_text, critic_text)
-        config = self._config(before, harvest) | facts
+        config = configuration(self.request, before, harvest, self.raw) | facts
         held = [example for example in sft.examples if split[group_of(example, repositories)] == "validation"]
         sizes = {
             "sft": len(sft.examples),
@@ -249,30 +267,6 @@ class Curation:
         )
         return (sft_text, dpo_text, critic_text), card
 
-    def _config(self, before: list[EarlierRound], harvest: StoredExamples) -> dict[str, Any]:
-        """The configuration of the dataset, including overridden rules."""
-        asked = self.request
-        past = {
-            name: value
-            for name, value in (
-                ("min_organisations", asked.min_organisations),
-                ("max_domain_share", asked.max_domain_share),
-            )
-            if value is not None
-        }
-        return {
-            "settings": _stated(asked.settings),
-            "campaigns": sorted(harvest.campaigns) if asked.campaigns or asked.plan else [],
-            "plan": read_advice(self.raw, asked.plan)[0] if asked.plan else None,
-            "base": asked.base,
-            "windows": {stage.value: asked.window(stage) for stage in asked.target.stages},
-            "max_prompt_tokens": asked.max_prompt_tokens,
-            "limit": asked.limit,
-            "earlier": [each.dataset for each in before],
-            "overrides": past,
-            "templates": REVISION,
-        } | ({"sources": sorted(asked.sources)} if asked.sources else {})
-
     def _record(self, card: Card, considered: str) -> None:
         add_dataset(
             self.raw.engine,
@@ -285,10 +279,3 @@ class Curation:
             content=card.to_json(),
             considered=considered,
         )
-
-
-def _stated(settings: CurationSettings) -> dict[str, Any]:
-    """Settings for a card. Newer ones at their default are left out, so that datasets made before keep their ids."""
-    usual = CurationSettings()
-    newer = {name for name in ("direct_weight", "direct_share") if getattr(settings, name) == getattr(usual, name)}
-    return settings.model_dump(mode="json", exclude=newer)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from llm.tokens import MESSAGE_FRAME, TextCounter
 from models.protocols import Stage
-from models.training import Pair, Preference, Provenance, TrainingTarget
+from models.training import Pair, PairSource, Preference, Provenance, TrainingTarget
 
 _PLANS = frozenset(TrainingTarget.PLANNING.stages)
 
@@ -24,6 +24,11 @@ class Example:
     def provenance(self) -> Provenance:
         """Its provenance; for a preference, that of the chosen answer."""
         return self.item.provenance if isinstance(self.item, Pair) else self.item.chosen_by
+
+    @property
+    def source(self) -> PairSource:
+        """Where it comes from."""
+        return self.item.source
 
     @property
     def campaigns(self) -> frozenset[str]:

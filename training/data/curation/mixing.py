@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from models.curation_settings import CurationRequest
 from models.training import TrainingTarget
 from training.data.curation.balance import by_class, by_direct, by_sought, by_stage, within_share
+from training.data.curation.blending import within_shares
 from training.data.curation.examples import Example
 from training.data.curation.rounds import EarlierRound, replayed
 from training.data.sources import Funnel
@@ -75,6 +76,15 @@ def mix(
 
 
 def _balanced(examples: list[Example], request: CurationRequest, funnel: Funnel, capped: bool) -> list[Example]:
+    examples = _balanced_by_content(examples, request, funnel, capped)
+    if request.mix is None:
+        return examples
+    return funnel.kept("source over its share", examples, within_shares(examples, request.mix))
+
+
+def _balanced_by_content(
+    examples: list[Example], request: CurationRequest, funnel: Funnel, capped: bool
+) -> list[Example]:
     if request.settings.direct_share < 1:
         few = by_direct(examples, request.settings.direct_share)
         examples = funnel.kept("synthesized over their share", examples, few)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from models.mix import LearningOrder
 from models.protocols import Stage
 from models.training import Pair
 from training.data.curation.examples import Example
@@ -45,13 +46,18 @@ def group_of(example: Example, repositories: bool) -> str:
     return name if repositories else f"{name} {example.provenance.instance}"
 
 
-def in_learning_order(examples: Sequence[Example]) -> list[Example]:
-    """Precision from easy to hard, by the symbols to judge; all others by id, which is effectively shuffled."""
+def in_learning_order(examples: Sequence[Example], order: LearningOrder = "usual") -> list[Example]:
+    """Examples in the order of the dataset's file, ties by id, which is effectively shuffled.
+
+    usual: precision from easy to hard, by the symbols to judge; all others by id. easy-to-hard, hard-to-easy: by the
+    tokens of prompt and answer. random: by id.
+    """
 
     def place(example: Example) -> tuple[int, str]:
         item = example.item
         judged = len(classes_of(item.stage, item.answer)) if isinstance(item, Pair) and _graded(item) else 0
-        return (judged, example.id)
+        size = {"usual": judged, "random": 0, "easy-to-hard": example.tokens, "hard-to-easy": -example.tokens}[order]
+        return (size, example.id)
 
     return sorted(examples, key=place)
 

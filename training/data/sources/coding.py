@@ -33,6 +33,8 @@ def code_pair(
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE,
 ) -> Pair | Dropped:
     """The pair that turns a file from `before` (None: there is none) into `after`, or why there is none."""
+    if not is_text(task, step, before or "", after):
+        return Dropped(NOT_TEXT, provenance.trajectory)
     request = code_request(task, step, path, before, provenance, edit_format)
     edits: list[Edit] = [CreateFile(path=path, content=after)]
     if before is not None:
@@ -41,8 +43,6 @@ def code_pair(
     if replayed(answer, path, before) != after:
         return Dropped(REPLAY, provenance.trajectory)
     messages = render(request, WINDOWS[Stage.CODE], estimate_tokens)
-    if not is_text(*(message.content for message in messages), answer):
-        return Dropped(NOT_TEXT, provenance.trajectory)
     return Pair(stage=Stage.CODE, source=source, messages=messages, answer=answer, provenance=provenance)
 
 

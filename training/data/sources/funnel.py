@@ -2,17 +2,36 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
-T = TypeVar("T")
+from models.training import PairSource
+
+
+class Sourced(Protocol):
+    """A pair, a preference, or an example of one."""
+
+    @property
+    def source(self) -> PairSource:
+        """Where it comes from."""
+        ...
+
+
+T = TypeVar("T", bound=Sourced)
 FunnelRow = tuple[str, int, int]
 
 
 class Funnel:
-    """Rows of (name, kept, dropped), in the order of the steps."""
+    """Rows of (name, kept, dropped), in the order of the steps; `sources` counts the drops by source and step."""
 
     def __init__(self, rows: Iterable[FunnelRow] = ()) -> None:
         self.rows: list[FunnelRow] = list(rows)
+        self.sources: Counter[tuple[PairSource, str]] = Counter()
+
+    def copy(self) -> Self:
+        """The same counts, to go on with."""
+        made = type(self)(self.rows)
+        made.sources = self.sources.copy()
+        return made
 
     def begin(self, name: str, count: int) -> None:
         """Record the initial count."""
@@ -31,6 +50,9 @@ class Funnel:
     def kept(self, name: str, before: list[T], after: list[T]) -> list[T]:
         """Record a step that reduced `before` to `after`; returns `after`."""
         self.rows.append((name, len(after), len(before) - len(after)))
+        if len(after) < len(before):
+            left = {id(item) for item in after}
+            self.sources.update((item.source, name) for item in before if id(item) not in left)
         return after
 
     def summary(self) -> str:

@@ -1,0 +1,171 @@
+"""A mix: sources with caps, shares and an order, told apart to the last example."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from models.errors import TrainingError, UsageError
+from models.mix import MixSettings
+from models.training import Pair, PairSource, TrainingTarget
+from tests.support.curation_material import lines
+from tests.support.pairs_material import World
+from tests.support.recipe_material import a_pair
+from training.data.curation import Curated, curate
+from training.data.curation.blending import OVER_CAP, TWICE, blend, read_mix
+from training.data.sources import StoredExamples
+from training.data.sources.collections import write_collection
+
+LINTSEQ, D3, EVOL, EVOL_80K = PairSource.LINTSEQ, PairSource.D3, PairSource.EVOL_INSTRUCT, PairSource.EVOL_INSTRUCT_80K
+
+
+def collection(data: Path, source: PairSource, pairs: Sequence[Pair], **made_from: int) -> str:
+    return write_collection(data, source, made_from, [[pair] for pair in pairs])[0].name
+
+
+def pairs(source: PairSource, count: int, **how: int) -> list[Pair]:
+    return [a_pair(source, number, **how) for number in range(count)]
+
+
+def mixed(world: World, mix: MixSettings) -> Curated:
+    return curate(world.raw, world.curated, world.request(TrainingTarget.CODE, mix=mix, max_domain_share=1.0))
+
+
+def a_mix(**sources: dict[str, object]) -> dict[str, object]:
+    return {name.replace("_", "-"): how for name, how in sources.items()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_shares_caps_and_weights_hold_and_every_example_is_accounted_for(world: World) -> None:
+    data = world.folder / "data"
+    collection(data, LINTSEQ, pairs(LINTSEQ, 30))
+    collection(data, D3, pairs(D3, 40))
+    collection(data, EVOL, pairs(EVOL, 20))
+    sources = a_mix(lintseq={}, d3={"share": 0.25, "weight": 0.5}, evol_instruct={"cap": 5})
+    made = mixed(world, MixSettings.model_validate({"sources": sources}))
+    rows = {row.source: row for row in made.card.mixed}
+    assert list(rows) == [LINTSEQ, D3, EVOL]
+    assert {source: row.offered for source, row in rows.items()} == {LINTSEQ: 30, D3: 40, EVOL: 20}
+    for row in rows.values():
+        assert row.kept + sum(row.dropped.values()) == row.offered
+    assert rows[EVOL].kept == 5
+    assert rows[EVOL].dropped == {OVER_CAP: 15}
+    assert rows[D3].kept == 11  # a quarter of 46
+    assert rows[LINTSEQ].kept == 30
+    written = lines(made)
+    assert Counter(line["source"] for line in written) == {"lintseq": 30, "d3": 11, "evol-instruct": 5}
+    assert {line["weight"] for line in written if line["source"] == "d3"} == {0.5}
+    assert sum(row.tokens for row in rows.values()) == made.card.tokens["total"]
+
+
+def test_the_same_mix_gives_the_same_bytes_and_its_cap_the_same_examples_in_any_order(world: World) -> None:
+    data = world.folder / "data"
+    name = collection(data, LINTSEQ, pairs(LINTSEQ, 30))
+    turned = collection(data, LINTSEQ, pairs(LINTSEQ, 30)[::-1], turned=1)
+    texts = []
+    for each in (name, turned, name):
+        mix = MixSettings.model_validate({"sources": {LINTSEQ: {"cap": 7, "collections": (each,)}}})
+        made = mixed(world, mix)
+        assert made.dataset_dir is not None
+        texts.append((made.dataset_dir / "sft.jsonl").read_bytes())
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_what_two_sources_have_is_trained_on_once(world: World) -> None:
+    data = world.folder / "data"
+    same = [pair.model_copy(update={"source": EVOL_80K}) for pair in pairs(EVOL, 6)]
+    collection(data, EVOL, pairs(EVOL, 6))
+    collection(data, EVOL_80K, [*same, *pairs(EVOL_80K, 3, lines=4)])
+    made = mixed(world, MixSettings.model_validate({"sources": {EVOL: {}, EVOL_80K: {}}}))
+    assert [(row.source, row.kept) for row in made.card.mixed] == [(EVOL, 6), (EVOL_80K, 3)]
+    assert made.card.mixed[1].dropped == {TWICE: 6}
+    assert len({line["id"] for line in lines(made)}) == 9
+
+
+@pytest.mark.parametrize(("order", "sign"), [("easy-to-hard", 1), ("hard-to-easy", -1)])
+def test_an_order_by_size_is_that_of_the_file(world: World, order: str, sign: int) -> None:
+    long = [a_pair(LINTSEQ, number, lines=1 + number * 5 % 17 * 4) for number in range(12)]
+    collection(world.folder / "data", LINTSEQ, long)
+    made = mixed(world, MixSettings.model_validate({"sources": {LINTSEQ: {}}, "order": order}))
+    sizes = [sign * len(line["completion"][0]["content"].splitlines()) for line in lines(made)]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 6
+
+
+def test_templates_of_another_version_are_not_trained_on(world: World) -> None:
+    old = a_pair(LINTSEQ, 1)
+    system = old.messages[0].model_copy(update={"content": "You write code in an older way.\n"})
+    collection(
+        world.folder / "data",
+        LINTSEQ,
+        [a_pair(LINTSEQ, 2), old.model_copy(update={"messages": (system, old.messages[1])})],
+    )
+    made = mixed(world, MixSettings.model_validate({"sources": {LINTSEQ: {}}}))
+    [row] = made.card.mixed
+    assert (row.offered, row.kept, sum(row.dropped.values())) == (2, 1, 1)
+
+
+def test_a_source_without_examples_and_ambiguous_collections_are_named(world: World) -> None:
+    data = world.folder / "data"
+    stored = StoredExamples(TrainingTarget.CODE, frozenset(), [], [])
+
+    def blended(sources: dict[str, object]) -> None:
+        blend(stored, MixSettings.model_validate({"sources": sources}), data)
+
+    with pytest.raises(UsageError, match="lintseq"):
+        blended({"lintseq": {}})
+    first = collection(data, LINTSEQ, pairs(LINTSEQ, 2))
+    collection(data, LINTSEQ, pairs(LINTSEQ, 3))
+    with pytest.raises(UsageError, match=first):
+        blended({"lintseq": {}})
+    for name in ("lintseq-000000000000", "../lintseq-0", first.replace("lintseq", "d3")):
+        with pytest.raises(UsageError, match="lintseq has no collection"):
+            blended({"lintseq": {"collections": [name]}})
+    with pytest.raises(UsageError, match="harness has no example"):
+        blended({"harness": {}})
+    with pytest.raises(UsageError, match="harness has no collections"):
+        blended({"harness": {"collections": [first]}})
+
+
+def test_shares_that_cannot_be_kept_are_refused(world: World) -> None:
+    data = world.folder / "data"
+    collection(data, LINTSEQ, pairs(LINTSEQ, 4))
+    same = [pair.model_copy(update={"source": D3}) for pair in pairs(LINTSEQ, 4)]
+    collection(data, D3, same)
+    mix = MixSettings.model_validate({"sources": {LINTSEQ: {"share": 0.5}, D3: {"share": 0.5}}})
+    with pytest.raises(TrainingError, match=r"lintseq 0\.50"):
+        mixed(world, mix)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[sources.lintsec]\n", "lintsec"),
+        ("[sources.lintseq]\nshares = 0.5\n", "sources.lintseq.shares"),
+        ("[sources.lintseq]\nshare = 0\n", "sources.lintseq.share"),
+        ("[sources.lintseq]\nshare = 0.5\n", "0.50"),
+        ("order = 'up'\n[sources.lintseq]\n", "order"),
+        ("replay = 0.5\n[sources.lintseq]\n", "replay"),
+        ("", "sources"),
+        ("[sources", "TOML"),
+    ],
+)
+def test_a_mix_that_is_wrong_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "mix.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=named) as refused:
+        read_mix(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_mix_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mix"):
+        read_mix(tmp_path / "mix.toml")
+    (tmp_path / "mix.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="TOML"):
+        read_mix(tmp_path / "mix.toml")
