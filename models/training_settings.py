@@ -60,6 +60,19 @@ class TrainingSettings(Frozen):
     validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")
     checkpoint_steps: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(42, ge=0, description="for the order of the rows and the initial weights")
+    pacing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="curriculum: the share of a training over which rows become available in the order of the dataset "
+        "(competence-based, Platanios et al. 2019), each row as often as without; 0: every epoch is shuffled",
+    )
+    reasoning_weight: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="weight in the loss of reasoning in plans (traces and rationales); the plan itself weighs 1",
+    )
     control_arm: bool = Field(
         False,
         description="train and evaluate a control beside each adapter, on as many of the student's own answers, "

@@ -289,7 +289,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "method rank modules dropout learning_rate warmup weight_decay max_gradient beta optimizer precision "
         "quantisation gradient_checkpointing packing epochs patience batch_size micro_batch max_tokens max_steps "
         "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed forced_weight class_balance class_beta "
-        "class_cap early_stopping answer_logits dpo_loss rpo_alpha margin_weights max_too_long",
+        "class_cap early_stopping answer_logits dpo_loss rpo_alpha margin_weights max_too_long pacing "
+        "reasoning_weight",
     ),
     (
         Fit,
@@ -339,7 +340,8 @@ training.learning_rate training.dpo_learning_rate training.full_learning_rate tr
 training.dpo_loss training.dpo_margin_weights training.dpo_rpo_alpha training.warmup
 training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
 training.max_too_long training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
-training.checkpoint_steps training.seed training.control_arm training.answer_logits training.forced_weight
+training.checkpoint_steps training.seed training.pacing training.reasoning_weight
+training.control_arm training.answer_logits training.forced_weight
 training.class_balance training.class_beta training.class_cap training.early_stopping
 models.endpoints models.roles.reasoning models.roles.coding
 models.roles.generalist models.teachers.reasoning models.teachers.planning models.teachers.coding

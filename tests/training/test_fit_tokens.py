@@ -1,6 +1,7 @@
 """The ids that a training sees are those that serving sends and gets, and only the answer is learned."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,18 @@ def test_a_curriculum_keeps_its_order_in_the_first_epoch() -> None:
     order = training_order(rows, a_recipe(epochs=2, curriculum=True))
     assert order[:20] == list(range(20)) and order[20:] != order[:20] and sorted(order[20:]) == order[:20]
     assert training_order(rows, a_recipe(epochs=2)) == training_order(rows, a_recipe(epochs=2)) != order
+
+
+def test_pacing_makes_rows_available_in_order_and_trains_on_each_as_often_as_without() -> None:
+    rows = rows_of([1.0] * 30 + [0.4] * 30)
+    paced = training_order(rows, a_recipe(epochs=3, pacing=0.6))
+    assert Counter(paced) == Counter(training_order(rows, a_recipe(epochs=3)))
+    first = {index: paced.index(index) for index in paced}
+    for index, place in first.items():  # no row comes much before its share of the training
+        assert place / len(paced) >= 0.6 * index / 60 * 0.5
+    assert max(paced[:20]) < 40
+    assert training_order(rows, a_recipe(epochs=3, pacing=0.6)) == paced
+    assert training_order(rows, a_recipe(epochs=3, pacing=0.6, seed=1)) != paced
 
 
 def test_packs_hold_every_row_once_and_none_is_cut() -> None:

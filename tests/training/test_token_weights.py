@@ -17,9 +17,10 @@ from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.data import IGNORED, TrainingRow, preference_rows, supervised_rows
-from training.fit.decisions import class_weights, decisions_of, forced_spans, token_at
+from training.fit.decisions import class_weights, decisions_of, forced_spans, reasoning_spans, token_at
 from training.fit.fitting import Fit, Fitting, fit_sft
 from training.fit.recipe import Method, Recipe, recipe_for
+from training.fit.weights import answer_tokens, token_weights
 
 _PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 
@@ -62,6 +63,23 @@ def test_other_stages_have_no_decisions_but_names_of_their_json_are_forced() -> 
         '"id":',
     ]
     assert forced_spans(Stage.CODE, '{"a": 1}') == []
+
+
+def test_reasoning_of_a_plan_is_its_trace_and_its_rationales_and_weighs_what_it_is_given() -> None:
+    plan = '<think>\n{"rationale": "no"}\n</think>\n\n{"rationale": "says \\"id\\": twice", "parts": [{"id": "p1"}]}'
+    spans = reasoning_spans(Stage.META_PLAN, plan)
+    trace, rationale = (plan[start:end] for start, end in spans)
+    assert trace == plan[: plan.index("</think>") + len("</think>")]
+    assert rationale == 'says \\"id\\": twice'
+    assert reasoning_spans(Stage.CODE, plan) == reasoning_spans(Stage.SCOPE, plan) == []
+    offsets = [(place, place + 1) for place in range(len(plan))]
+    tokens = answer_tokens(Stage.META_PLAN, plan, offsets, len(plan))
+    weights = token_weights(tokens, 0.1, {}, 0.25)
+    assert {plan[place] for place, weight in enumerate(weights) if weight == 0.25} == set(trace + rationale)
+    assert weights.count(0.25) == len(trace) + len(rationale)
+    assert weights[plan.index('"parts"')] == 0.1
+    assert weights[plan.index("p1")] == 1.0
+    assert token_weights(tokens, 1.0, {}) == [1.0] * len(plan)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.integers(1, 20_000), min_size=1), st.floats(1, 20))

@@ -129,7 +129,7 @@ def _weighted(rows: list[TrainingRow], roles: Mapping[str, AnswerTokens], recipe
     classes = weights_of_classes(rows, recipe)
     weighted = []
     for row in rows:
-        weights = token_weights(roles[row.id], recipe.forced_weight, classes)
+        weights = token_weights(roles[row.id], recipe.forced_weight, classes, recipe.reasoning_weight)
         weighted.append(row._replace(weights=[1.0] * (len(row.ids) - len(weights)) + weights))
     return weighted
 
@@ -158,11 +158,15 @@ def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) 
 
     Each epoch is shuffled, except the first of a curriculum. A row of weight w is included whenever its running total,
     which starts at a row-specific offset, passes an integer.
+
+    With pacing (competence-based curriculum, Platanios et al. 2019, with linear competence) the row at share r of the
+    file becomes available at share r * pacing of the training, and its occurrences are spread evenly over the rest, so
+    that every row is trained on as often as without.
     """
     generator = random.Random(recipe.seed)
     starts = [generator.random() for _ in rows]
-    order: list[int] = []
-    for epoch in range(recipe.epochs):
+    order: list[int] = _paced(rows, starts, recipe, generator) if recipe.pacing else []
+    for epoch in range(recipe.epochs) if not recipe.pacing else ():
         part = [
             index
             for index, (row, start) in enumerate(zip(rows, starts, strict=True))
@@ -174,6 +178,17 @@ def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) 
     if not order:  # few rows of small weight
         order.append(max(range(len(rows)), key=lambda index: rows[index].weight))
     return order
+
+
+def _paced(
+    rows: Sequence[TrainingRow | PreferenceRow], starts: Sequence[float], recipe: Recipe, generator: random.Random
+) -> list[int]:
+    places: list[tuple[float, int]] = []
+    for index, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        available = recipe.pacing * index / len(rows)
+        times = int(start + recipe.epochs * row.weight)
+        places += [(available + (1 - available) * (n + generator.random()) / times, index) for n in range(times)]
+    return [index for _, index in sorted(places)]
 
 
 def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[Any]]]:

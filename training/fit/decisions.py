@@ -14,6 +14,7 @@ from models.protocols import Stage
 from training.data.sources.reading import CLASSES
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
+_RATIONALE = re.compile(r'"(?:rationale|reason)"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _NUMBERED = re.compile(r"(?<![\w.])\d+\s*[:.)=]?\s*([A-Z])(?!\w)")
 _PLAIN = frozenset({Stage.CODE})
 """Stages whose answers are no JSON: nothing in them is forced."""
@@ -52,6 +53,16 @@ def forced_spans(stage: Stage, answer: str) -> list[Span]:
     if begin < 0:
         return []
     return [match.span() for match in _STRING.finditer(answer, begin) if match[2] is not None]
+
+
+def reasoning_spans(stage: Stage, answer: str) -> list[Span]:
+    """The characters (from, to) of the reasoning in a plan: its thinking trace, and the values of its rationales."""
+    if stage in _PLAIN or stage in CLASSES:
+        return []
+    end = answer.find("</think>")
+    begin = end + len("</think>") if end >= 0 else 0
+    found = [match.span(1) for match in _RATIONALE.finditer(answer, begin)]
+    return [(0, begin), *found] if begin else found
 
 
 def token_at(offsets: Sequence[Span], place: int) -> int:

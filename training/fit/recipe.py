@@ -26,7 +26,9 @@ class Recipe(Frozen):
     CPU may compute in bf16; the base's weights stay unchanged. forced_weight and class_balance: weights of tokens in
     the loss (`training.fit.decisions`); early_stopping: what it watches. Fields with a default came later: at that
     default the training is the one that it was before there was such a field, and has the same id. dpo_loss and
-    rpo_alpha: the loss of preferences (`training.fit.trainers`). max_too_long: the most that may be left out.
+    rpo_alpha: the loss of preferences (`training.fit.trainers`). max_too_long: the most that may be left out. pacing:
+    share of the training after which all rows are available, in the order of the file (`training_order`).
+    reasoning_weight: of the tokens of reasoning in a plan, in the loss.
     """
 
     method: Method
@@ -65,6 +67,8 @@ class Recipe(Frozen):
     rpo_alpha: float = 0.0
     margin_weights: bool = False
     max_too_long: float = 1.0
+    pacing: float = 0.0
+    reasoning_weight: float = 1.0
 
     @property
     def alpha(self) -> int:
@@ -84,7 +88,7 @@ class Recipe(Frozen):
     @property
     def weighs(self) -> bool:
         """Whether tokens of an answer have different weights in the loss."""
-        return self.forced_weight != 1.0 or self.class_balance != "none"
+        return self.forced_weight != 1.0 or self.reasoning_weight != 1.0 or self.class_balance != "none"
 
     def _is_default(self, name: str) -> bool:
         return bool(getattr(self, name) == type(self).model_fields[name].default)
@@ -100,6 +104,8 @@ _LATER = (
     "dpo_loss",
     "rpo_alpha",
     "margin_weights",
+    "pacing",
+    "reasoning_weight",
 )
 """Fields that came after the first trainings."""
 _REFUSES = frozenset({"max_too_long"})
@@ -123,6 +129,7 @@ _OVERRIDES: dict[TrainingBackend, dict[str, tuple[Any, str]]] = {
         "class_balance": ("none", "its fused loss takes no weights of tokens"),
         "class_beta": (0.0, "without class_balance"),
         "class_cap": (1.0, "without class_balance"),
+        "reasoning_weight": (1.0, "its fused loss takes no weights of tokens"),
     },
     "trl-gpu": {"answer_logits": (False, "on a GPU the trainer's own head leaves the others out")},
     "trl-cpu": {
@@ -169,6 +176,7 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
         rpo_alpha=settings.dpo_rpo_alpha if method == "dpo" else 0.0,
         margin_weights=settings.dpo_margin_weights and method == "dpo",
         max_too_long=settings.max_too_long,
+        pacing=settings.pacing,
         **_weighting(target, method, settings),
     )
 
@@ -178,6 +186,8 @@ def _weighting(target: TrainingTarget, method: Method, settings: TrainingSetting
     if method != "sft" or target is TrainingTarget.CODE:
         return {}
     chosen: dict[str, Any] = {"forced_weight": settings.forced_weight}
+    if target is TrainingTarget.PLANNING:
+        chosen["reasoning_weight"] = settings.reasoning_weight
     if target not in (TrainingTarget.SCOPE, TrainingTarget.PRECISION):
         return chosen
     if settings.class_balance != "none":
