@@ -77,12 +77,13 @@ def check_fresh_repositories(rounds: Sequence[Collection[str]], settings: Guardr
 
 
 def check_teacher_share(taught: int, total: int, parameters: int, settings: GuardrailSettings) -> None:
-    """Require a share of a teacher's or gold's examples for a small base: `taught` of `total` examples."""
+    """Require a share of examples that no student wrote for a small base: `taught` of `total` are gold's, a teacher's,
+    or of a recipe over people's code."""
     share = taught / total if total else 0.0
     if parameters < settings.small_base and share < settings.teacher_share:
         raise GuardrailError(
             TEACHER_SHARE,
-            f"{taught} of {total} examples ({share:.0%}) are a teacher's or gold's, and a base of "
+            f"{taught} of {total} examples ({share:.0%}) are not the student's own, and a base of "
             f"{parameters / 1e9:.2f}B parameters needs {settings.teacher_share:.0%}; run a teacher or gold campaign",
         )
 

@@ -14,6 +14,7 @@ from training.cycle.orders import TrainingInputs, TrainOrder
 from training.cycle.tier_status import measure_tier_status
 from training.data.curation import Card
 from training.data.datasets import trained_before
+from training.data.sources.collections import RECIPE
 
 
 def check_training(context: TrainingContext, order: TrainOrder, inputs: TrainingInputs) -> list[str]:
@@ -31,7 +32,7 @@ def check_training(context: TrainingContext, order: TrainOrder, inputs: Training
     check_training_data(context, inputs.dataset, card, inputs.evaluation_set)
     base_thinks(context.settings, base, order.target)
     total = sum(card.planners.values())
-    taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher"))
+    taught = sum(card.planners.get(name, 0) for name in ("gold", "teacher", RECIPE))
     guardrails.check_teacher_share(taught, total, int(base.facts["parameters"]), limits)
     guardrails.check_replay(card.rounds.replayed, total, len(card.rounds.earlier), limits, card.rounds.whole)
     now = measure_tier_status(context.raw_engine, context.curated, context.registry, limits)

@@ -23,6 +23,8 @@ from models.errors import InfrastructureError, TrainingError
 from models.plans import Frozen
 from models.training import Pair, PairSource, Preference, Provenance
 
+RECIPE = "recipe"
+"""What provenance has for a planner where no planner answered: people, or a dataset's model, wrote the answer."""
 PAIRS, PREFERENCES, CARD = "pairs.jsonl", "preferences.jsonl", "card.json"
 
 
@@ -204,7 +206,7 @@ def recipe_provenance(
         license=license,
         commit=commit,
         base_commit=base_commit,
-        planner="recipe",
+        planner=RECIPE,
         model=model,
         adapter=None,
         outcome="not-run",
