@@ -204,7 +204,11 @@ def clone(source: str, destination: Path) -> Git:
     try:
         git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except CommandFailed as error:
-        raise RepositoryError(f"{source} has no commits") from error
+        if not git.text("for-each-ref", "--count=1", "refs/heads"):
+            raise RepositoryError(f"{source} has no commits") from error
+        raise RepositoryError(
+            f"HEAD of {source} names no branch; run `git symbolic-ref HEAD refs/heads/BRANCH` in it"
+        ) from error
     git.output("config", "--remove-section", "remote.origin")  # its URL may contain a password
     return git
 
