@@ -6,13 +6,13 @@ Each repository's latest N (40) commits are questions (`evals/retrieval_items.py
 combination of the values given is a row; fields of `agent/retrieve/thresholds.py` that are not named stay as they are
 in use. Columns: share of the contexts that hold all changed files; median and ninth decile of tokens; mean share of the
 changed symbols that are shown whole; share of the contexts that show every changed symbol whole. The figures are the
-same for the same repositories and code. Repositories that are held out (`evals/study/split.toml`) are refused.
+same for the same repositories and code. Repositories that are held out (`evals/study/split.toml`) are refused, by name
+and, under other names, by their first commits.
 """
 
 import argparse
 import tempfile
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
@@ -23,13 +23,13 @@ from agent.retrieve.thresholds import IN_USE, ContextThresholds
 from agent.retrieve.unjudged import BUDGET, Estimates, context, estimate_symbols
 from evals.retrieval import Context, compared
 from evals.retrieval_items import gold_symbols, items
+from evals.study.plan import SPLIT, default_split, held_out_name
 from models.context import Candidate
 from models.tokens import estimate_tokens
 from repos.git import clone
 from repos.index import IndexCache, build_index
 from repos.sources import GitSource
 
-SPLIT = Path(__file__).parents[1] / "evals" / "study" / "split.toml"
 _KINDS = {field.name: type(getattr(IN_USE, field.name)) for field in fields(ContextThresholds)}
 
 
@@ -45,9 +45,14 @@ def varied(given: Sequence[str]) -> list[ContextThresholds]:
 
 
 def asked(source: str, most: int, points: Sequence[ContextThresholds]) -> Iterator[list[Context]]:
-    """The contexts of each question of a repository, one for each of the thresholds."""
+    """The contexts of each question of a repository, one for each of the thresholds.
+
+    Ends the program at a clone of a repository held out.
+    """
     with tempfile.TemporaryDirectory() as directory:
         git = clone(source, Path(directory) / "repo")
+        if name := held_out_name(git):
+            raise _refused(name, source)
         cache = IndexCache(Path(directory) / "index")
         for item in items(git, most):
             index = build_index(GitSource(git, item.parent), cache)
@@ -80,7 +85,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=40)
     parser.add_argument("--vary", action="append", default=[], metavar="FIELD=VALUE,VALUE")
     given = parser.parse_args()
-    _refuse_held_out(given.repositories, tomllib.loads(SPLIT.read_text(encoding="utf-8")))
+    _refuse_held_out(given.repositories)
     points = varied(given.vary)
     contexts: list[list[Context]] = [[] for _ in points]
     for source in given.repositories:
@@ -93,13 +98,18 @@ def main() -> None:
         print(" ".join(f"{getattr(point, name):8g}" for name in names), described(found), flush=True)
 
 
-def _refuse_held_out(sources: Sequence[str], split: Mapping[str, Sequence[str]]) -> None:
+def _refuse_held_out(sources: Sequence[str]) -> None:
+    """End the program, before anything is cloned, at a path with the name of a repository held out."""
     for source in sources:
         name = Path(source).resolve().name.removesuffix(".git")
-        if name in split["held_out"]:
-            raise SystemExit(
-                f"{name} is held out: nothing is tuned on it; name validation repositories of {SPLIT.name}"
-            )
+        if name in default_split().held_out:
+            raise _refused(name, source)
+
+
+def _refused(name: str, source: str) -> SystemExit:
+    return SystemExit(
+        f"{source}: {name} is held out, and nothing is tuned on it; name validation repositories of {SPLIT.name}"
+    )
 
 
 if __name__ == "__main__":

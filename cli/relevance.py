@@ -35,7 +35,9 @@ def fit(
         typer.Option("--validation", metavar="REPOSITORY", help="Chooses the operating point; repeat for several."),
     ] = None,
     questions: _Questions = 100,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")] = Path("relevance.json"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.", dir_okay=False)] = Path(
+        "relevance.json"
+    ),
     as_json: JsonOption = False,
 ) -> None:
     """Fit a classifier on the histories of repositories; `relevance_file` in the settings puts it in force.

@@ -121,15 +121,17 @@ def print_report(result: CampaignReport, qualities: Sequence[PlannerQuality] = (
 
 def print_quality(qualities: Sequence[PlannerQuality]) -> None:
     """pass@k with intervals, what each stage asked and cost, and which stages failed."""
-    table(
-        "Solved at the first try (pass@1, instances counting alike), with 95% intervals",
-        ["planner", "temperature", "pass@1", "95% interval", "instances", "repositories", "pass@k, all samples"],
-        [row for each in qualities for row in _rates(each)],
-        right=["pass@1", "instances", "repositories"],
-    )
-    for method in sorted({each.pass_at_1.method for each in qualities}):
+    rates = [each.pass_at_1 for each in qualities if each.pass_at_1 is not None]
+    if rates:
+        table(
+            "Solved at the first try (pass@1, instances counting alike), with 95% intervals",
+            ["planner", "temperature", "pass@1", "95% interval", "instances", "repositories", "pass@k, all samples"],
+            [row for each in qualities for row in _rates(each)],
+            right=["pass@1", "instances", "repositories"],
+        )
+    for method in sorted({rate.method for rate in rates}):
         console.print(f"[dim]intervals: {method}[/]")
-    if any(each.pass_at_1.weak for each in qualities):
+    if any(rate.weak for rate in rates):
         console.print("[yellow]few repositories: these intervals are weak, and say little about other repositories[/]")
     asked = [row for each in qualities for row in _stages(each)]
     if asked:
@@ -157,6 +159,8 @@ def print_quality(qualities: Sequence[PlannerQuality]) -> None:
 
 
 def _rates(quality: PlannerQuality) -> list[tuple[object, ...]]:
+    if quality.pass_at_1 is None:
+        return []
     at_k = ", ".join(f"{k}: {value:.3f}" for k, value in quality.pass_at_k.items())
     rows: list[tuple[object, ...]] = [(quality.planner, "all", *_rate(quality.pass_at_1), at_k)]
     if len(quality.by_temperature) > 1:

@@ -78,13 +78,6 @@ def scope(
     with the program: give its clones with --clones. A stopped run goes on with the same command. Writes study.json and
     study.html to DIR.
     """
-    from cli.pages.render import write_page
-    from cli.pages.study import study_page
-    from cli.pages.svg import check_drawing
-    from evals.study.run import Study
-
-    check_drawing()
-    settings, split = load_settings(), default_split()
     wanted = StudySettings(
         rows=_numbers("rows", rows),
         seeds=_numbers("seeds", seeds),
@@ -92,17 +85,43 @@ def scope(
         sample=sample,
         curve_sample=min(sample, curve_sample),
     )
-    if train and base is None:
-        raise UsageError("--train needs a base to train on; name it with --base")
+    places = _places(clones or [], repositories, validation, held_out)
+    _tell(out, _measured(out, places, wanted, base, adapter, train), as_json)
+
+
+def _places(
+    clones: Sequence[Path], repositories: str | None, validation: str | None, held_out: str | None
+) -> list[list[tuple[str, Path]]]:
+    """The names and paths of the repositories of each part, the default split's where none are named. Raises
+    UsageError for one that is not found."""
+    split = default_split()
     asked = [
         _names(repositories, split.training),
         _names(validation, split.validation),
         _names(held_out, split.held_out),
     ]
-    found = [find_clones(names, clones or []) for names in asked]
+    return [find_clones(names, clones) for names in asked]
+
+
+def _measured(
+    out: Path,
+    places: Sequence[Sequence[tuple[str, Path]]],
+    wanted: StudySettings,
+    base: str | None,
+    adapter: str | None,
+    train: bool,
+) -> "StudyReport":
+    """Run the study, or what is left of it. Raises UsageError, and what `Study.run` raises."""
+    from cli.pages.svg import check_drawing
+    from evals.study.run import Study
+
+    check_drawing()
+    settings = load_settings()
+    if train and base is None:
+        raise UsageError("--train needs a base to train on; name it with --base")
     with ExitStack() as stack:
-        opened = [tuple(_open(stack, name, path, settings.cache_dir) for name, path in part) for part in found]
-        report = Study(
+        opened = [tuple(_open(stack, name, path, settings.cache_dir) for name, path in part) for part in places]
+        return Study(
             out=out,
             cache=settings.cache_dir / "index",
             repositories=StudyRepositories(*opened),
@@ -111,6 +130,13 @@ def scope(
             learner=_learner(settings, base) if train and base else None,
             progress=_shown(stack),
         ).run()
+
+
+def _tell(out: Path, report: "StudyReport", as_json: bool) -> None:
+    """Write the page, and print the tables or their JSON."""
+    from cli.pages.render import write_page
+    from cli.pages.study import study_page
+
     write_page(out / "study.html", study_page(report))
     if as_json:
         print_json(report)

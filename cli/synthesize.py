@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,6 +61,7 @@ def synthesize(
         print_json(_described(report, seconds, cpu))
     else:
         _print(report, seconds, cpu)
+        _print_next(report, asked.stages)
 
 
 @contextmanager
@@ -149,9 +150,23 @@ def _print(report: DirectReport, seconds: float, cpu: float) -> None:
     if total.held:
         console.print(f"{total.held} commits are being synthesized by another process", markup=False)
     if not report.exact:
-        console.print("tokens are estimated: no tokenizer of the student is known; --base NAME gives one", markup=False)
+        console.print(
+            "tokens are estimated: no tokenizer of the student is known; --base NAME gives one",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(f"{seconds:.0f} s, {cpu:.0f} CPU-seconds", markup=False)
-    console.print("next: cra curate-data --stage scope --sources synthetic-direct", markup=False)
+
+
+def _print_next(report: DirectReport, stages: Sequence[Stage]) -> None:
+    """The command that makes a dataset of the pairs, if there are any."""
+    if not report.total.calls and not report.total.done_before:
+        console.print("no pairs; cra mine PATH says why commits are not kept", markup=False, soft_wrap=True)
+        return
+    stage = Stage.SCOPE if Stage.SCOPE in stages else stages[0]
+    console.print(
+        f"next: cra curate-data --stage {stage} --sources synthetic-direct --dry-run", markup=False, soft_wrap=True
+    )
 
 
 def _cpu_seconds() -> float:

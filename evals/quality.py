@@ -30,13 +30,14 @@ class OwnTestsQuality(Frozen):
 class PlannerQuality(Frozen):
     """One planner's figures. `trajectories` are the closed ones; those without a verdict do not count.
 
-    pass@k takes an instance's samples at all temperatures together. `attribution` counts failures by the stage at
+    pass@k takes an instance's samples at all temperatures together; where all trajectories are pairs synthesized from
+    commits there are no rates, and `pass_at_1` is None. `attribution` counts failures by the stage at
     fault. `context_tokens` is the median size of the retrieved context. `own_tests` is None if none were measured.
     """
 
     planner: str
     trajectories: int
-    pass_at_1: Rate
+    pass_at_1: Rate | None
     by_temperature: dict[str, Rate]
     by_repository: dict[str, Rate]
     pass_at_k: dict[int, float]
@@ -60,21 +61,20 @@ def qualities(usage: Usage) -> list[PlannerQuality]:
 
 def _quality(planner: str, usage: Usage) -> PlannerQuality:
     results = [result for result in usage.results if result.planner == planner]
-    temperatures = sorted({result.temperature for result in results})
     contexts = [result.context_tokens for result in results if result.context_tokens is not None]
+    judged = [result for result in results if not result.synthesized]
+    temperatures = sorted({result.temperature for result in judged})
     failures = [result for result in results if OutcomeKind(result.outcome).failed]
     return PlannerQuality(
         planner=planner,
         trajectories=len(results),
-        pass_at_1=pass_rate(_solved(results)),
+        pass_at_1=pass_rate(_solved(judged)) if judged else None,
         by_temperature={
-            f"{temperature:g}": pass_rate(_solved(r for r in results if r.temperature == temperature))
+            f"{temperature:g}": pass_rate(_solved(r for r in judged if r.temperature == temperature))
             for temperature in temperatures
         },
-        by_repository={
-            repository: pass_rate({repository: samples}) for repository, samples in _solved(results).items()
-        },
-        pass_at_k=_pass_at_k([each for group in _solved(results).values() for each in group]),
+        by_repository={repository: pass_rate({repository: samples}) for repository, samples in _solved(judged).items()},
+        pass_at_k=_pass_at_k([each for group in _solved(judged).values() for each in group]) if judged else {},
         attribution=dict(sorted(Counter(result.label or UNATTRIBUTED for result in failures).items())),
         context_tokens=statistics.median(contexts) if contexts else None,
         rungs=usage.rungs.get(planner, {}),

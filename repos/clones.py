@@ -45,7 +45,9 @@ def cached_clone(source: Path, cache: Path) -> Iterator[Git]:
             share_once_made(lock.fileno(), (folder / _DONE).exists, lambda: _clone(place, folder))
             _sweep(siblings, state)
         except OSError as error:
-            raise InfrastructureError(f"{folder} cannot be used: {error.strerror}; free disk space") from error
+            raise InfrastructureError(
+                f"{folder} cannot be used: {error.strerror}; free disk space, or name another folder by CRA_CACHE_DIR"
+            ) from error
         yield Git(folder / "repo")
 
 

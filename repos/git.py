@@ -5,6 +5,7 @@ first cloned (`--no-local --bare`, which leaves configuration and hooks behind);
 clones.
 """
 
+import errno
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.process import CommandFailed, run, start
-from models.errors import InfrastructureError, RepositoryError
+from models.errors import DiskFull, InfrastructureError, RepositoryError
 from repos.git_folders import odd_entries, refuse_leading_elsewhere, small_text
 from repos.transports import ALLOWED, local_path
 from repos.transports import refuse_credentials as refuse_credentials
@@ -165,7 +166,7 @@ def clone(source: str, destination: Path) -> Git:
 
     A hostile server or pack costs at most half an hour. Raises RepositoryError if the source is no repository, is
     empty, is shallow, is damaged, uses sha256, borrows objects or contains links, or needs a transport other than
-    file, https and ssh.
+    file, https and ssh; DiskFull.
     """
     local = local_path(source)
     if local is not None:
@@ -195,6 +196,8 @@ def clone(source: str, destination: Path) -> Git:
     except CommandFailed as error:
         if local is not None and "does not exist" in error.stderr:
             raise RepositoryError(f"{local} is no git repository; give a path or a URL of one") from error
+        if os.strerror(errno.ENOSPC) in error.stderr:
+            raise DiskFull(f"{source} cannot be cloned: the disk of {destination} is full; free some space") from error
         raise RepositoryError(f"{source} cannot be cloned: {_reason(error.stderr)}") from error
     git = Git(destination)
     if (algorithm := git.text("rev-parse", "--show-object-format")) != "sha1":
@@ -204,7 +207,11 @@ def clone(source: str, destination: Path) -> Git:
     try:
         git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except CommandFailed as error:
-        raise RepositoryError(f"{source} has no commits") from error
+        if not git.text("for-each-ref", "--count=1", "refs/heads"):
+            raise RepositoryError(f"{source} has no commits") from error
+        raise RepositoryError(
+            f"HEAD of {source} names no branch; run `git symbolic-ref HEAD refs/heads/BRANCH` in it"
+        ) from error
     git.output("config", "--remove-section", "remote.origin")  # its URL may contain a password
     return git
 

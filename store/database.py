@@ -39,6 +39,7 @@ _REMEDIES = (
     ("not a database", "give another path, or move that file away"),
     ("full", "free some space; nothing stored is lost"),
     ("No space left", "free some space; nothing stored is lost"),
+    ("disk I/O", "check that its disk has free space and no faults; nothing stored is lost"),
     ("readonly", "make the file and its directory writable"),
     ("unable to open", "check that its directory exists and is writable"),
     ("locked", f"another process has held the lock for over {BUSY_SECONDS} s; stop that process or try again"),

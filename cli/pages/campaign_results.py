@@ -16,9 +16,9 @@ _LEAST_REPOSITORIES, _MOST_MARKERS = 10, 80
 
 def rates(qualities: Sequence[PlannerQuality]) -> Section:
     """pass@1 by planner and repository, with intervals."""
-    told = [(each.planner, ALL, each.pass_at_1) for each in qualities]
-    told += [(each.planner, name, rate) for each in qualities for name, rate in each.by_repository.items()]
-    names = sorted({name for _, name, _ in told[len(qualities) :]}, key=lambda name: (-_instances(told, name), name))
+    over_all = [(each.planner, ALL, each.pass_at_1) for each in qualities if each.pass_at_1 is not None]
+    told = over_all + [(each.planner, name, rate) for each in qualities for name, rate in each.by_repository.items()]
+    names = sorted({name for _, name, _ in told[len(over_all) :]}, key=lambda name: (-_instances(told, name), name))
     most = max(_LEAST_REPOSITORIES, _MOST_MARKERS // max(1, len(qualities)))
     shown = [ALL, *names[:most]] if len(names) > 1 else names
     values = {(name, planner): Interval(rate.value, rate.low, rate.high) for planner, name, rate in told}
@@ -26,7 +26,7 @@ def rates(qualities: Sequence[PlannerQuality]) -> Section:
         "Share of instances that a planner solves at the first try; instances count alike, the samples of one are "
         "averaged. Whiskers are 95% intervals."
     ]
-    if any(each.pass_at_1.weak for each in qualities):
+    if any(rate.weak for _, _, rate in over_all):
         notes.append("There are few repositories: these intervals say little about other repositories.")
     if len(names) > most:
         notes.append(f"The picture shows the {most} repositories with most instances; the table has them all.")

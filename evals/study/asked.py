@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from evals.study.files import append_line, read_rows
+from evals.study.files import read_rows
 from evals.study.logistic import CLASSES
 from evals.study.questions import StudyQuestion
+from host.files import append_line
 from models.context import Relevance
 from models.errors import EvaluationError
 from models.evaluation import ClassJudgement

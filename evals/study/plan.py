@@ -1,5 +1,6 @@
 """What a study asks for: repositories by their part, sizes of training data, seeds."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from repos.git import Git
 
 SPLIT = Path(__file__).parent / "split.toml"
 """The split by repository, decided before anything was measured."""
+HELD_OUT_ROOTS = Path(__file__).parent / "held_out_roots.toml"
+"""The first commits of what the split holds out."""
 
 
 class Split(Frozen):
@@ -65,9 +68,14 @@ class StudyRepositories:
 
 def default_split() -> Split:
     """The split that comes with the program."""
-    import tomllib
-
     return Split.model_validate(tomllib.loads(SPLIT.read_text(encoding="utf-8")))
+
+
+def held_out_name(git: Git) -> str | None:
+    """The repository held out by the default split of which this is a clone, under whatever name; None for others."""
+    known = tomllib.loads(HELD_OUT_ROOTS.read_text(encoding="utf-8"))["roots"]
+    roots = root_commits(git)
+    return next((name for name, commits in known.items() if not roots.isdisjoint(commits)), None)
 
 
 def check_apart(repositories: StudyRepositories) -> None:

@@ -28,12 +28,13 @@ from evals.study.contenders import (
     RankingContender,
     threshold_for,
 )
-from evals.study.files import kept_rows, kept_value, write_whole
+from evals.study.files import kept_rows, kept_value
 from evals.study.judging import ModelJudge, figures_of, learned, relevant_among, together
 from evals.study.logistic import FEATURES, PENALTY, Logistic, fit_logistic
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart
 from evals.study.questions import StudyQuestion, questions, questions_key
 from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
+from host.files import write_whole
 from models.context import Relevance
 from models.errors import EvaluationError
 from store.keys import digest

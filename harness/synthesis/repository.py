@@ -1,5 +1,6 @@
 """A repository to synthesize from: its clone, and its kept commits as instances that no test has judged."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,9 +44,14 @@ class DirectRepository:
 
 
 def check_places(places: Sequence[Path]) -> None:
-    """Raises UsageError for the first path that does not exist, before any work is done on the others."""
+    """Raises UsageError for the first path that does not exist, before any work is done on the others.
+
+    A URL that came as a path has lost a slash and may hold a password, so it is not repeated.
+    """
     for place in places:
         if not place.exists():
+            if re.match(r"[\w.+-]+:/|[^/]*:[^/]*@|[^/]+@[^/]+:", str(place)):
+                raise UsageError("a URL is no path; clone it with `git clone --bare`, and give the path of the clone")
             raise UsageError(f"{place} does not exist; give the path of a git repository or of a repo package")
 
 

@@ -80,11 +80,12 @@ def synthesize(
     limits = student_limits(settings.models, open_database(settings.curated_url, "curated"), settings.base)
     campaign = store.register_campaign(_config(settings, limits))
     report = DirectReport(campaign, limits.exact)
+    handed_out: set[str] = set()
     with ExitStack() as clones, _pool(settings, jobs) as submit:
         waiting: dict[Future[DirectCounts], tuple[RepositoryReport, int]] = {}
         for place in places:
             repository = clones.enter_context(opened(place, rules, settings.cache_dir, limit))
-            each, chunks = _open(store, campaign, repository, settings)
+            each, chunks = _open(store, campaign, repository, settings, handed_out)
             report.repositories.append(each)
             progress(each, each.counts.done_before)
             for chunk in chunks:
@@ -116,9 +117,12 @@ def _config(settings: DirectSettings, limits: StudentLimits) -> dict[str, Any]:
 
 
 def _open(
-    store: RawStore, campaign: str, repository: DirectRepository, settings: DirectSettings
+    store: RawStore, campaign: str, repository: DirectRepository, settings: DirectSettings, handed_out: set[str]
 ) -> tuple[RepositoryReport, list[Chunk]]:
-    """The report of a repository, and its commits that are open, oldest first, in chunks."""
+    """The report of a repository, and its commits that are open, oldest first, in chunks.
+
+    Trajectories `handed_out` for another copy of the repository are not handed out again; they count as done before.
+    """
     manifest = repository.manifest
     report = RepositoryReport(manifest.name, manifest.funnel.kept, repository.lost, len(manifest.instances))
     if not manifest.instances:
@@ -129,7 +133,8 @@ def _open(
     instances = [keys[instance.instance_id] for instance in manifest.instances]
     identity = f"{VERSION} {REVISION} {campaign}"
     opened_keys = open_direct(store.engine, campaign, instances, GoldPlanner.name, identity, samples)
-    closed = store.closed(opened_keys.values())
+    closed = store.closed(opened_keys.values()) | handed_out
+    handed_out.update(opened_keys.values())
     todo: list[tuple[Instance, dict[int, str]]] = []
     for instance in reversed(manifest.instances):
         own = {sample: opened_keys[keys[instance.instance_id], sample] for sample in samples}

@@ -25,6 +25,7 @@ from repos.git import Git
 from repos.index import IndexCache
 from store.database import open_database
 from store.runs import RawStore, open_raw_store
+from store.runs.direct import store_direct
 
 
 class DirectSettings(Frozen):
@@ -141,16 +142,9 @@ class Worker:
 
     def _keep(self, key: str, found: CommitPairs, sample: int) -> None:
         """Store a trajectory's events and close it. Closed first by another process, it keeps what that one stored."""
-        number = self.store.begin_attempt(key)
-        if number is None:
-            return
-        recorder = self.store.recorder(key, number, buffered=True)
-        for event in found.events.get(sample, ()):
-            event(recorder)
-        recorder.flush()
         why = found.why.get(sample, "")
         kind = OutcomeKind.EDIT_REJECTED if why else OutcomeKind.UNTESTED
-        self.store.close_trajectory(key, number, kind, detail=why or "no test was run")
+        store_direct(self.store.engine, key, found.events.get(sample, ()), kind, why or "no test was run")
 
 
 _worker: Worker | None = None

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 
+from models.outcomes import OutcomeKind
 from models.plans import Frozen
 from store.database import reading
 from store.leases import LEASES, database_time
@@ -14,7 +15,10 @@ _RUNS, _TRAJECTORIES = table_of(CampaignRun), table_of(TaskRun)
 
 
 class CampaignLine(Frozen):
-    """A campaign that ran lately: its trajectories; those with an attempt, closed, passed; and those worked on now."""
+    """A campaign that ran lately: its trajectories; those with an attempt, closed, passed; and those worked on now.
+
+    What no hidden test judged has not passed.
+    """
 
     name: str
     started_at: datetime
@@ -33,7 +37,7 @@ def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
         func.count(),
         func.count().filter(_TRAJECTORIES.c.attempts > 0),
         func.count(_TRAJECTORIES.c.closed_at),
-        func.count().filter(_TRAJECTORIES.c.success.is_(True)),
+        func.count().filter(_TRAJECTORIES.c.outcome == OutcomeKind.PASSED.value),
     )
     open_ones = select(LEASES.c.name).join(_TRAJECTORIES, _TRAJECTORIES.c.id == LEASES.c.name)
     lines: dict[str, CampaignLine] = {}

@@ -155,6 +155,12 @@ class AttemptRecorder:
         """Store what waits: decisions for the next event, or all events of a buffered recorder."""
         self._write(Texts(), [])
 
+    def waiting(self) -> tuple[Texts, list[EvidenceColumns]]:
+        """The rows of all events of a buffered recorder, with their texts, for a transaction of the caller's."""
+        texts = Texts()
+        with self._lock:
+            return texts, self._made(texts, self._waiting)
+
     def _store(self, texts: Texts, rows: Sequence[Callable[[_Position], EvidenceColumns]]) -> None:
         if not self._buffered:
             self._write(texts, rows)
@@ -168,15 +174,20 @@ class AttemptRecorder:
             waiting = [*self._waiting, *rows]
             if not waiting:
                 return
-            made = [row(self._position(self._next + offset)) for offset, row in enumerate(waiting)]
-            for held in self._texts:  # after the rows are made, which adds texts
-                texts.update(held)
+            made = self._made(texts, waiting)
             with writing(self._engine, texts) as connection:
                 for row in made:
                     record(connection, row)
             self._next += len(made)
             self._waiting.clear()
             self._texts.clear()
+
+    def _made(self, texts: Texts, waiting: Sequence[Callable[[_Position], EvidenceColumns]]) -> list[EvidenceColumns]:
+        """The rows that wait; their texts are added to `texts`."""
+        made = [row(self._position(self._next + offset)) for offset, row in enumerate(waiting)]
+        for held in self._texts:  # after the rows are made, which adds texts
+            texts.update(held)
+        return made
 
     def _position(self, seq: int) -> _Position:
         return _Position(campaign_id=self._campaign_id, task_run_id=self._task_run_id, attempt=self._attempt, seq=seq)

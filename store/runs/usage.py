@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, sel
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from models.training import PairSource
 from store.runs.funnel import CampaignFunnel, read_funnel
 from store.runs.latencies import StageLatency, read_latencies
 from store.runs.measurements import OwnTests, read_own_tests
@@ -52,7 +53,8 @@ class StageUse(Frozen):
 class ClosedTrajectory(Frozen):
     """The outcome of a closed trajectory. `context_tokens` is the size of the retrieved context, if any.
 
-    `label` is the stage to which its failure was attributed, if any.
+    `label` is the stage to which its failure was attributed, if any. `synthesized` ones are pairs made from a commit
+    without any test run, which say nothing of how often a planner passes.
     """
 
     planner: str
@@ -62,6 +64,7 @@ class ClosedTrajectory(Frozen):
     sample: int
     outcome: str
     passed: bool
+    synthesized: bool
     label: str | None
     context_tokens: int | None
 
@@ -157,6 +160,7 @@ def _results(connection: Connection, campaign_id: str) -> list[ClosedTrajectory]
             _TRAJECTORIES.c.sample,
             _TRAJECTORIES.c.outcome,
             (_TRAJECTORIES.c.outcome == OutcomeKind.PASSED.value).label("passed"),
+            (_TRAJECTORIES.c.source == PairSource.SYNTHETIC_DIRECT.value).label("synthesized"),
             attributions.c.label,
             contexts.c.context_tokens,
         )

@@ -123,3 +123,8 @@ def test_likely_files_are_relevant_and_less_likely_ones_supporting_as_far_as_the
 
 def test_no_file_that_the_classifier_keeps_can_vanish_for_want_of_symbols() -> None:
     assert IN_USE.heads >= 1
+
+
+def test_where_no_file_matters_the_package_is_empty(index: RepositoryIndex) -> None:
+    package = packed(index, {FIRST: Relevance.IRRELEVANT}, [], AMPLE)
+    assert (package.files, package.left_out, package.tokens) == ((), (), 0)

@@ -1,12 +1,16 @@
 """The table of contexts at other thresholds: its rows, its figures, and which repositories it refuses."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from agent.retrieve.thresholds import IN_USE
 from benchmarks.context_thresholds import asked, main, varied
+from evals.study import plan
+from evals.study.questions import root_commits
+from repos.git import Git
 from tests.support.index_material import repository
 
 BODY = "".join(f"    step_{line} = x + {line}\n" for line in range(200))
@@ -42,3 +46,21 @@ def test_a_repository_that_is_held_out_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "argv", ["context_thresholds.py", "/clones/marko.git"])
     with pytest.raises(SystemExit, match="marko is held out"):
         main()
+
+
+def test_a_renamed_clone_of_a_repository_that_is_held_out_is_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    [root] = root_commits(Git(source))
+    roots = tmp_path / "roots.toml"
+    roots.write_text(f'[roots]\nmarko = ["{root}"]\n')
+    monkeypatch.setattr(plan, "HELD_OUT_ROOTS", roots)
+    with pytest.raises(SystemExit, match="marko is held out"):
+        next(asked(str(source), 5, varied([])))
+
+
+def test_the_first_commits_of_every_repository_that_is_held_out_are_known() -> None:
+    roots = tomllib.loads(plan.HELD_OUT_ROOTS.read_text())["roots"]
+    assert sorted(roots) == sorted(plan.default_split().held_out)
+    assert all(len(each) == 40 for commits in roots.values() for each in commits)
+    assert all(roots.values())

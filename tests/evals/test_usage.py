@@ -75,7 +75,7 @@ def test_rates_count_instances_alike_and_leave_out_what_has_no_verdict(store: Ra
     campaign(store)
     [student] = qualities(store.usage("c"))
     assert student.trajectories == 3
-    assert student.pass_at_1.value == 0.25
+    assert student.pass_at_1 is not None and student.pass_at_1.value == 0.25
     assert student.pass_at_k == {1: 0.25}
     assert {name: rate.value for name, rate in student.by_temperature.items()} == {"0.3": 0.5, "0.6": 0.0}
     assert student.attribution == {"code": 1, UNATTRIBUTED: 1}

@@ -18,6 +18,7 @@ from agent.retrieve.query import Query
 from agent.retrieve.relevance.evidence import Evidence, Features
 from agent.retrieve.relevance.features import OTHER_FEATURES, PRODUCTION_FEATURES, SYMBOL_FEATURES
 from agent.retrieve.relevance.symbols import FileOfSymbols, symbol_features
+from host.files import write_whole
 from models.context import Candidate, Relevance, RelevanceEstimate, SymbolUse
 from models.errors import ClassifierError
 from models.relevance import (
@@ -183,8 +184,10 @@ def _check_models(path: Path, file: ClassifierFile) -> None:
 
 
 def write_classifier(file: ClassifierFile, path: Path) -> str:
-    """Write a classifier with its hash, the same bytes for the same content; returns the hash."""
+    """Write a classifier with its hash, the same bytes for the same content; returns the hash.
+
+    A killed process leaves what was there before. Raises InfrastructureError if it cannot be written.
+    """
     text = json.dumps({**file.model_dump(mode="json"), "content": file.content}, indent=1, sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_whole(path, text + "\n")
     return file.content
