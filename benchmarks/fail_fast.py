@@ -3,9 +3,9 @@
     uv run python benchmarks/fail_fast.py CLONE... [--labels evals/fail_fast_labels.csv]
 
 Scores each clone (a git repository whose name is the label's, with or without `.git`) at its HEAD, sets the scores
-against the labels (1 swallows errors, 5 fails fast), and prints a Markdown table, Spearman's rank correlation with a 95%
-bootstrap interval over repositories, and that of each measure alone. Labels were given by reading samples of handlers,
-raises and look-ups before any of the repositories was scored; weights and priors were not changed afterwards.
+against the labels (1 swallows errors, 5 fails fast), and prints a Markdown table, Spearman's rank correlation with a
+95% bootstrap interval over repositories, and that of each measure alone. Labels were given by reading samples of
+handlers, raises and look-ups before any of the repositories was scored; weights and priors were not changed afterwards.
 """
 
 import argparse

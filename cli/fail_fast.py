@@ -1,19 +1,25 @@
 """`cra fail-fast`: how Python code handles errors."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.options import JsonOption
-from cli.output import console, print_json, printable, table
+from cli.output import console, errors, print_json, printable, table
 from cli.progress import progress
 from harness.mining.fail_fast import ScoredTree, score_place
 from host.settings import load_settings
 from repos.index.error_handling import Measure
 from repos.index.fail_fast import MIXED, STRONG, WEIGHTS, measured
 
+if TYPE_CHECKING:
+    from training.data.sources.collections import CollectionCard
+
 app = typer.Typer(no_args_is_help=True)
+corpus = typer.Typer(no_args_is_help=True)
+app.add_typer(corpus, name="corpus")
 
 
 @app.callback()
@@ -49,6 +55,41 @@ def score(
         _print(each, lines)
     if len(found) > 1:
         _print_all(found)
+
+
+@corpus.callback()
+def _corpus_group() -> None:
+    """Training examples of commits that improve error handling."""
+
+
+@corpus.command()
+def build(
+    places: Annotated[list[Path], typer.Argument(metavar="REPOSITORY...", help="Git repositories.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a collection of examples from commits that improve how Python code handles errors. Runs no code.
+
+    Each file whose functions score higher after a commit gives a pair and a preference, with the kind of improvement
+    in its step. The collection lies in the data directory; its card counts kinds, domains and organisations.
+    """
+    from harness.synthesis.repository import check_places
+    from training.data.sources.fail_fast_corpus import build_corpus
+
+    check_places(places)
+    settings = load_settings()
+    with progress() as bars:
+        bar = bars.add_task("commits", total=0, note="mining")
+
+        def show(name: str, more: int, done: int) -> None:
+            bars.update(bar, total=(bars.tasks[bar].total or 0) + more, advance=done, note=name)
+            if more and bars.disable:
+                errors.print(f"{name}: {more} commits", markup=False, soft_wrap=True)
+
+        place, card = build_corpus(places, settings.data_dir, settings.cache_dir, settings.mining, show)
+    if as_json:
+        print_json({"place": place, "card": card})
+    else:
+        _print_card(place, card)
 
 
 def verdict(points: float) -> str:
@@ -135,6 +176,25 @@ def _print(tree: ScoredTree, lines: int) -> None:
     if tree.left_out:
         told = ", ".join(f"{what} {count}" for what, count in sorted(tree.left_out.items()))
         console.print(f"Python files left out: {told}", markup=False, soft_wrap=True)
+
+
+def _print_card(place: Path, card: "CollectionCard") -> None:
+    for what in ("kinds", "domains", "organisations"):
+        counts: dict[str, int] = card.made_from[what]
+        table(f"pairs by {what}", [what, "pairs"], Counter(counts).most_common(), right=["pairs"])
+    dropped = Counter(card.dropped).most_common()
+    table(
+        "left out",
+        ["reason", "count", "e.g."],
+        [(reason, count, printable(card.examples_of_dropped[reason])) for reason, count in dropped],
+        right=["count"],
+    )
+    for rule in card.made_from["broken_rules"]:
+        console.print(f"[yellow]spread:[/] {printable(rule)}", soft_wrap=True)
+    told = f"{card.offered} commits of {card.repositories} repositories with examples"
+    console.print(
+        f"{place}: {card.pairs} pairs and {card.preferences} preferences of {told}", markup=False, soft_wrap=True
+    )
 
 
 def _print_all(found: list[ScoredTree]) -> None:

@@ -44,7 +44,7 @@ _REMEDIES = {
 }
 _CATCH_ALL = frozenset({"Exception", "BaseException"})
 _GENERIC = frozenset({"Exception", "BaseException", "RuntimeError", "StandardError", "SystemError"})
-_CONTROL = frozenset(
+CONTROL = frozenset(
     {
         "NotImplementedError", "StopIteration", "StopAsyncIteration", "GeneratorExit", "SystemExit",
         "KeyboardInterrupt",
@@ -161,7 +161,7 @@ def _count_handler(node: ast.ExceptHandler, found: Handling) -> None:
     silent = is_silent(node)
     found.note(Measure.BARE, node.type is not None, node.lineno, "except:")
     if node.type is not None:
-        caught = f"except {_brief(node.type)}:"
+        caught = f"except {brief(node.type)}:"
         found.note(Measure.BLIND, not is_blind(node), node.lineno, caught)
         found.note(Measure.SILENT, not silent, node.lineno, f"{caught} pass")
     elif silent:
@@ -173,9 +173,9 @@ def _count_suppression(node: ast.With | ast.AsyncWith, found: Handling) -> None:
     for item in node.items:
         call = item.context_expr
         if isinstance(call, ast.Call) and _last_name(call.func) == "suppress":
-            shown = _brief(call)
+            shown = brief(call)
             found.note(Measure.BARE, True, node.lineno, shown)
-            found.note(Measure.BLIND, not any(map(_catches_all, call.args)), node.lineno, shown)
+            found.note(Measure.BLIND, not any(map(catches_all, call.args)), node.lineno, shown)
             found.note(Measure.SILENT, False, node.lineno, shown)
 
 
@@ -183,9 +183,9 @@ def _count_raise(node: ast.Raise, place: _Place, found: Handling) -> None:
     found.good[Measure.RAISES] += place.in_function
     if node.exc is None or (isinstance(node.exc, ast.Name) and node.exc.id in place.caught):
         return
-    shown = f"raise {_brief(node.exc)}"
+    shown = f"raise {brief(node.exc)}"
     name = raised_type(node)
-    if name is not None and name not in _CONTROL:
+    if name is not None and name not in CONTROL:
         found.note(Measure.SPECIFIC, name not in _GENERIC, node.lineno, shown)
     if place.in_handler:
         found.note(Measure.CHAINING, node.cause is not None, node.lineno, shown)
@@ -199,7 +199,7 @@ def _count_key(node: ast.Subscript | ast.Call, found: Handling) -> None:
     elif isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
         key = _key(node.args[0])
         if key is not None and "/" not in key:  # a client's `get("/path")` asks no dictionary
-            found.note(Measure.KEYS, False, node.lineno, _brief(node))
+            found.note(Measure.KEYS, False, node.lineno, brief(node))
 
 
 def is_silent(handler: ast.ExceptHandler) -> bool:
@@ -211,8 +211,7 @@ def is_blind(handler: ast.ExceptHandler) -> bool:
     """Whether a handler catches Exception or BaseException, and raises nothing."""
     if handler.type is None:
         return False
-    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(map(_catches_all, types)) and not _raises(handler.body)
+    return catches_all(handler.type) and not raises(handler.body)
 
 
 def raised_type(node: ast.Raise) -> str | None:
@@ -227,7 +226,7 @@ def is_generic(node: ast.Raise) -> bool:
     return raised_type(node) in _GENERIC
 
 
-def _raises(body: Iterable[ast.stmt]) -> bool:
+def raises(body: Iterable[ast.stmt]) -> bool:
     """Whether statements raise, outside functions of their own."""
     stack: list[ast.AST] = list(body)
     while stack:
@@ -239,7 +238,10 @@ def _raises(body: Iterable[ast.stmt]) -> bool:
     return False
 
 
-def _catches_all(node: ast.expr) -> bool:
+def catches_all(node: ast.expr) -> bool:
+    """Whether an expression after `except` names Exception or BaseException, alone or among others."""
+    if isinstance(node, ast.Tuple):
+        return any(map(catches_all, node.elts))
     plain = isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _last_name(node.value) == "builtins")
     return plain and _last_name(node) in _CATCH_ALL
 
@@ -261,7 +263,7 @@ def _is_dots(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
 
 
-def _brief(node: ast.expr) -> str:
+def brief(node: ast.AST) -> str:
     """Code of one line, shortened; what is nested too deeply is left out."""
     try:
         text = " ".join(ast.unparse(node).split())
