@@ -63,8 +63,14 @@ class Comparison:
     after: float = 0.0
     improvements: list[Improvement] = field(default_factory=list)
     new_faults: tuple[Measure, ...] = ()
-    """Measures by which these functions have more faults than before."""
+    fewer_faults: tuple[Measure, ...] = ()
+    """Measures by which these functions have more faults than before, and fewer."""
     others: list[str] = field(default_factory=list)
+
+    @property
+    def better(self) -> bool:
+        """Whether the score rises, or faults go and none comes: a handler that goes takes its good forms with it."""
+        return self.after > self.before or bool(self.fewer_faults and not self.new_faults)
 
 
 @dataclass
@@ -107,7 +113,9 @@ def compare_files(before: str, after: str) -> Comparison:
         return found
     handled, handles = (read_handling(*(side[name][0] for name in touched)) for side in (old, new))
     found.before, found.after = score(handled), score(handles)
-    found.new_faults = tuple(m for m in Measure if m not in DENSITIES and handles.bad(m) > handled.bad(m))
+    more = {m: handles.bad(m) - handled.bad(m) for m in Measure if m not in DENSITIES}
+    found.new_faults = tuple(measure for measure, change in more.items() if change > 0)
+    found.fewer_faults = tuple(measure for measure, change in more.items() if change < 0)
     whole = _forms(old_tree), _forms(new_tree)
     for name in touched:
         improved = list(_improvements(name, _forms(old[name][0]), _forms(new[name][0]), *whole))

@@ -1,9 +1,9 @@
 """Examples of commits that improve how Python code handles errors, mined from histories, file by file.
 
 A kept commit's modified production files are compared before and after: the functions that both sides have must score
-higher together after the commit, without more faults by any measure, and at least one must improve in a known kind.
-Each such file gives a pair of the code stage (the task is the commit's message, the step names the improvements) and a
-preference for its new code over the old. Nothing is run.
+higher together after the commit (or have fewer faults), without more faults by any measure, and at least one must
+improve in a known kind. Each such file gives a pair of the code stage (the task is the commit's message, the step names
+the improvements) and a preference for its new code over the old. Nothing is run.
 """
 
 import re
@@ -183,7 +183,7 @@ def _of_file(
         return lost("file does not parse by this Python")
     if not compared.improvements:
         return lost("no kind of improvement")
-    if compared.after <= compared.before:
+    if not compared.better:
         return lost("score does not rise")
     if compared.new_faults:
         return lost("new faults beside the improvement")
