@@ -9,6 +9,7 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, errors, print_json, printable, table
 from cli.progress import progress
+from cli.stopping import stopped_by_interrupt
 from harness.mining.fail_fast import ScoredTree, score_place
 from host.settings import load_settings
 from repos.index.error_handling import Measure
@@ -77,7 +78,7 @@ def build(
 
     check_places(places)
     settings = load_settings()
-    with progress() as bars:
+    with stopped_by_interrupt(), progress() as bars:
         bar = bars.add_task("commits", total=0, note="mining")
 
         def show(name: str, more: int, done: int) -> None:
