@@ -4,13 +4,13 @@ Of a git repository the files at HEAD are read, of a folder those that lie in it
 and what is not Python are left out and counted; a file that cannot be read is skipped with its reason.
 """
 
-import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host.folders import walk
 from models.errors import UsageError
 from repos.clones import cached_clone
 from repos.git import Git
@@ -143,18 +143,18 @@ def _add(found: ScoredTree, path: str, content: bytes | None) -> None:
 
 
 def _python_files(folder: Path) -> Iterator[str]:
-    """Regular files with Python's suffix below a folder, sorted; links, hidden folders and environments are passed."""
-    for current, folders, files in os.walk(folder, followlinks=False):
-        here = Path(current)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and name not in _PRIVATE and not (here / name / "pyvenv.cfg").exists()
-        )
-        for name in sorted(files):
-            path = here / name
-            if name.endswith(SUFFIX) and path.is_file() and not path.is_symlink():
-                yield path.relative_to(folder).as_posix()
+    """Regular files with Python's suffix below a folder; links, hidden folders and environments are passed."""
+    passed = "\0"  # the path of the folder that was passed last; those below it come next
+    for each in walk(folder):
+        if each.path is None or each.path.startswith(passed):
+            continue
+        names = {entry.name for entry in each.entries}
+        if each.path and (each.name.startswith(".") or each.name in _PRIVATE or "pyvenv.cfg" in names):
+            passed = each.path
+            continue
+        for entry in each.entries:
+            if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+                yield f"{each.path}{entry.name}"
 
 
 def _bytes_of(path: Path) -> bytes | None:

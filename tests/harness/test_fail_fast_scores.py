@@ -94,6 +94,16 @@ def test_links_and_submodules_of_a_repository_are_passed(tmp_path: Path) -> None
     assert paths(score_place(git.directory, tmp_path / "cache")) == ["a.py"]
 
 
+def test_folders_of_any_depth_are_read(tmp_path: Path) -> None:
+    """As far as the system takes their paths."""
+    inner = "a/" * 1200
+    subprocess.run(["mkdir", "-p", tmp_path / "folder" / inner], check=True)
+    (tmp_path / "folder" / inner / "b.py").write_text(SILENT)
+    found = paths(score_place(tmp_path / "folder", tmp_path / "cache"))
+    subprocess.run(["rm", "-r", tmp_path / "folder"], check=True)  # deeper than pytest removes
+    assert found == [f"{inner}b.py"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
