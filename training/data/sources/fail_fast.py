@@ -56,18 +56,16 @@ class Spread:
         self.organisations[provenance.organisation] += 1
 
     def described(self) -> dict[str, Any]:
-        """For the card, with the rules that are broken. An unknown domain or organisation counts for none."""
-        known = {name: count for name, count in self.domains.items() if name != UNKNOWN}
+        """For the card, with the rules that are broken. What is unknown counts as one domain that might be any."""
+        domains, organisations = (len(each.keys() - {UNKNOWN}) for each in (self.domains, self.organisations))
         total = self.domains.total()
-        organisations = len(self.organisations.keys() - {UNKNOWN})
-        broken = []
-        if len(known) < FEWEST_DOMAINS:
-            broken.append(f"{len(known)} domains, fewer than {FEWEST_DOMAINS}")
-        broken += [
+        broken = [
             f"domain {name} has {count / total:.0%} of the pairs, over {LARGEST_DOMAIN:.0%}"
-            for name, count in sorted(known.items())
+            for name, count in sorted(self.domains.items())
             if count > LARGEST_DOMAIN * total
         ]
+        if domains < FEWEST_DOMAINS:
+            broken.append(f"{domains} domains, fewer than {FEWEST_DOMAINS}")
         if organisations < FEWEST_ORGANISATIONS:
             broken.append(f"{organisations} organisations, fewer than {FEWEST_ORGANISATIONS}")
         return {
