@@ -53,6 +53,12 @@ def is_binary(content: bytes) -> bool:
     return b"\0" in head or head.decode("utf-8", "replace").count("\ufffd") > len(head) // 4
 
 
+def declares_generated(text: str) -> bool:
+    """Whether the beginning of a file says that a program wrote it."""
+    head = text[:2000].lower()
+    return any(mark in head for mark in _GENERATED)
+
+
 def parse_content(content: bytes, form: str, store: PieceStore | None = None) -> Record:
     """The record of content of at most MAX_BYTES. Never raises: what does not parse, or is not UTF-8, gives less.
 
@@ -62,8 +68,7 @@ def parse_content(content: bytes, form: str, store: PieceStore | None = None) ->
     text = content.decode("utf-8", "replace")
     source = text.encode()
     lines = source.count(b"\n") + (not source.endswith(b"\n") and bool(source))
-    head = text[:2000].lower()
-    generated = any(mark in head for mark in _GENERATED)
+    generated = declares_generated(text)
     if form in (TEXT, SETTINGS) or len(source) > _MINIFIED_LINE * max(lines, 4):
         outline = Outline(lines=lines, generated=generated, settings=text if form == SETTINGS else "")
         return Record.of(outline, Tokens(Counter(), Counter(), _sorted(prose_subtokens([text]))), {})

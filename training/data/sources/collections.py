@@ -81,7 +81,8 @@ def write_collection(
 ) -> tuple[Path, CollectionCard]:
     """Write a collection from what a recipe makes of each row that it is offered (one inner iterable for each row).
 
-    An equal collection that is there already is kept. Raises TrainingError if nothing was kept, InfrastructureError if
+    An equal collection that is there already is kept. `made_from` is read after the last row, so that a recipe may add
+    what it has counted. Raises TrainingError if nothing was kept, InfrastructureError if
     the disk is full, and whatever the recipe raises; nothing is left behind then.
     """
     folder = data_dir / "collections"

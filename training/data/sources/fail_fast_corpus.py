@@ -1,0 +1,69 @@
+"""The collection of fail-fast examples over several repositories."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.mining import mine
+from harness.mining.owners import owner_by_urls
+from harness.mining.repository import describe
+from harness.packages.prepare import name_of, origin_of
+from models.errors import RepositoryError
+from models.mining import MiningRules
+from models.training import PairSource
+from repos.clones import cached_clone
+from training.data.sources.collections import CollectionCard, Dropped, Offered, write_collection
+from training.data.sources.fail_fast import UNKNOWN, MinedRepository, Spread, offers
+
+Progress = Callable[[str, int, int], None]
+"""Called with a repository's name, its commits (once, as it is opened), and commits done since."""
+
+
+@dataclass
+class _Build:
+    places: Sequence[Path]
+    cache: Path
+    rules: MiningRules
+    progress: Progress
+    spread: Spread = field(default_factory=Spread)
+    made_from: dict[str, Any] = field(default_factory=dict)
+    """Complete when all repositories were read."""
+
+    def offers(self) -> Iterator[list[Offered]]:
+        heads: dict[str, str] = {}
+        known: set[str] = set()
+        for place in self.places:
+            try:
+                yield from self._of(place, heads, known)
+            except RepositoryError as error:
+                yield [Dropped("repository cannot be read", str(error))]
+        self.made_from.update(
+            recipe="fail-fast", rules=self.rules.model_dump(), repositories=heads, **self.spread.described()
+        )
+
+    def _of(self, place: Path, heads: dict[str, str], known: set[str]) -> Iterator[list[Offered]]:
+        with cached_clone(place, self.cache) as git:
+            head = git.resolve("HEAD")
+            name, source = name_of(git, head, str(place)), origin_of(str(place))
+            facts = describe(git, name, source)
+            owner = facts.organisation or owner_by_urls(git, head, name) or UNKNOWN
+            mined = mine(git, self.rules, with_symbols=False)
+            heads[name] = head
+            self.progress(name, mined.funnel.total, 0)
+            for row in offers(MinedRepository(git, name, owner, facts, mined), self.spread, known):
+                yield row
+                self.progress(name, 0, 1)
+
+
+def build_corpus(
+    places: Sequence[Path], data_dir: Path, cache: Path, rules: MiningRules, progress: Progress
+) -> tuple[Path, CollectionCard]:
+    """Write the collection of the examples in the histories of repositories.
+
+    What its card is `made_from` names the repositories with their commits, the pairs by kind, domain and organisation,
+    and the rules for a corpus that they break. A repository that cannot be read is counted as dropped. Raises
+    TrainingError if there is no example, InfrastructureError if the disk is full.
+    """
+    build = _Build(places, cache, rules, progress)
+    return write_collection(data_dir, PairSource.FAIL_FAST, build.made_from, build.offers())
