@@ -98,7 +98,10 @@ _KNOWN = (
     ),
     OpenDataset(
         PairSource.D3, "upiter/d3", 3_673_873, None, CHANGES, (D3,),
-        (_MODEL, "no licence of the whole is named; each row has those of its repository"),
+        (
+            "instructions written by a language model, whose terms apply beside the licence",
+            "no licence of the whole is named; each row has those of its repository",
+        ),
     ),
     OpenDataset(
         PairSource.SWE_BENCH, "princeton-nlp/SWE-bench", 21_527, "MIT", "instances, by `cra import`", (_SWE_BENCH,),

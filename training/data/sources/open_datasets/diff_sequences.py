@@ -30,7 +30,7 @@ def after_diffs(start: str, completion: str) -> str:
     tail = start[len(start.rstrip()) :] if core else "\n"
     if lead.rpartition("\n")[2]:
         raise NotKept(INDENTED)
-    if core.splitlines() != (core.split("\n") if core else []):
+    if start.splitlines() != (start.removesuffix("\n").split("\n") if start else []):
         raise NotKept(LINE_ENDS)
     lines = core.split("\n") if core else []
     told = completion.strip("\n").removesuffix(END).removesuffix("\n").split("\n")

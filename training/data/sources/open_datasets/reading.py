@@ -41,11 +41,14 @@ class DatasetReader:
         """What a row becomes; `fault` says why there is none. Raises UsageError where too many do not fit."""
         self.rows += 1
         try:
-            return self._converted(place, row, fault)
+            found = self._converted(place, row, fault)
         except Misfit as misfit:
-            return self._misfit(place, str(misfit))
+            found = self._misfit(place, str(misfit))
         except NotKept as reason:
-            return Dropped(str(reason), place)
+            found = Dropped(str(reason), place)
+        if self.rows >= JUDGED_FROM and self.misfits > MOST_MISFITS * self.rows:
+            raise self._too_many()
+        return found
 
     def finish(self) -> None:
         """Raise UsageError if no row fitted, or if columns are confused in a file of few rows."""
@@ -73,8 +76,6 @@ class DatasetReader:
         self.misfits += 1
         if len(self.first_misfits) < _SHOWN:
             self.first_misfits.append(f"{place}: {fault}")
-        if self.rows >= JUDGED_FROM and self.misfits > MOST_MISFITS * self.rows:
-            raise self._too_many()
         return Dropped(MISFIT, f"{place}: {fault}")
 
     def _too_many(self) -> CleanRoomError:
