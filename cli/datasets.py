@@ -7,6 +7,7 @@ import typer
 
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, printable, table
+from cli.progress import stages
 from exchange.open_datasets import Inspection, import_dataset, inspect_dataset
 from host.settings import load_settings
 from models.edits import EditFormat
@@ -77,9 +78,16 @@ def import_(
     are read one by one, so that files may be larger than the memory.
     """
     settings = load_settings()
-    folder, card = import_dataset(
-        settings.data_dir, name, source, limit=limit, accepted=accept_licence, edit_format=edit_format
-    )
+    with stages(f"importing {name}") as show:
+        folder, card = import_dataset(
+            settings.data_dir,
+            name,
+            source,
+            limit=limit,
+            accepted=accept_licence,
+            edit_format=edit_format,
+            show=show,
+        )
     if as_json:
         print_json({"collection": folder, **card.model_dump(mode="json")})
     else:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -23,6 +23,7 @@ from training.data.sources.open_datasets.recognition import Likeness, likeness, 
 LONG = "row too long"
 _LOOKED_AT = 100
 """Rows by which a dataset is recognised."""
+_SHOWN_EVERY = 20_000
 
 
 class PlacedRow(NamedTuple):
@@ -33,12 +34,20 @@ class PlacedRow(NamedTuple):
 
 
 def import_dataset(
-    data_dir: Path, name: str, place: Path, *, limit: int | None, accepted: bool, edit_format: EditFormat
+    data_dir: Path,
+    name: str,
+    place: Path,
+    *,
+    limit: int | None,
+    accepted: bool,
+    edit_format: EditFormat,
+    show: Callable[[str], None] = lambda progress: None,
 ) -> tuple[Path, CollectionCard]:
     """Make a collection of the rows of a dataset that are kept, at most `limit` of them; its folder and card.
 
-    `accepted`: a person accepts the dataset's licence. Raises UsageError for a licence that was not accepted, for
-    SWE-bench, and for files that are not of this dataset; TrainingError if no row is kept.
+    `accepted`: a person accepts the dataset's licence. `show` is told now and then how far the import is. Raises
+    UsageError for a licence that was not accepted, for SWE-bench, and for files that are not of this dataset;
+    TrainingError if no row is kept.
     """
     dataset = find_dataset(name)
     files = data_files(place)
@@ -61,20 +70,23 @@ def import_dataset(
         "limit": limit,
         "files": hashes,  # filled as files are opened: those beyond the limit are not read
     }
-    offers = _offers(DatasetReader(dataset, edit_format), place, files, hashes, limit)
+    rows = _rows(place, files, hashes)
+    offers = _offers(DatasetReader(dataset, edit_format), rows, limit, show)
     return write_collection(data_dir, dataset.source, made_from, offers, dataset.terms)
 
 
 def _offers(
-    reader: DatasetReader, place: Path, files: list[Path], hashes: dict[str, str], limit: int | None
+    reader: DatasetReader, rows: Iterator[PlacedRow], limit: int | None, show: Callable[[str], None]
 ) -> Iterator[list[Offered]]:
     kept = 0
-    for placed in _rows(place, files, hashes):
+    for number, placed in enumerate(rows, 1):
         found = _read(reader, placed)
         kept += isinstance(found, Pair)
         yield [found]
         if kept == limit:
             return
+        if number % _SHOWN_EVERY == 0:
+            show(f"{number:,} rows, {kept:,} kept")
     reader.finish()
 
 

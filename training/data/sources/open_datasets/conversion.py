@@ -8,7 +8,8 @@ from models.errors import CleanRoomError
 from models.training import Pair, PairSource
 from training.data.sources.coding import code_pair
 from training.data.sources.collections import Dropped, recipe_provenance
-from training.data.sources.open_datasets.programs import MOST_CHARACTERS, is_python
+from training.data.sources.open_datasets.programs import MOST_CHARACTERS, MOST_LINES, is_python
+from training.data.sources.reading import is_text
 
 NEW_FILE = "solution.py"
 
@@ -58,6 +59,8 @@ class Conversion:
             raise NotKept("nothing changes")
         if max(len(task), len(before or ""), len(after)) > MOST_CHARACTERS:
             raise NotKept(f"over {MOST_CHARACTERS} characters")
+        if max((before or "").count("\n"), after.count("\n")) > MOST_LINES:
+            raise NotKept(f"over {MOST_LINES} lines")
         if not is_python(after):
             raise NotKept("program does not parse")
         provenance = recipe_provenance(
@@ -75,16 +78,12 @@ class Conversion:
 
 
 def check_characters(values: Iterable[object]) -> None:
-    """Raise NotKept for texts that no file may hold: a NUL, half a surrogate pair."""
+    """Raise NotKept for texts, or lists and objects of texts, that hold what no file may: a NUL, half a surrogate
+    pair."""
     for value in values:
-        if isinstance(value, str):
-            if "\0" in value:
-                raise NotKept("NUL character")
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise NotKept("half a surrogate pair") from None
-        elif isinstance(value, dict):
-            check_characters(value.values())
-        elif isinstance(value, list):
-            check_characters(value)
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
+        text = "".join(each for each in inner if isinstance(each, str))
+        if "\0" in text:
+            raise NotKept("NUL character")
+        if not is_text(text):
+            raise NotKept("half a surrogate pair")

@@ -20,7 +20,7 @@ from training.data.sources.open_datasets.schema import Column, Kind, Schema, tex
 DIFF, END = "<|diff|>", "<|endoftext|>"
 MALFORMED, MISMATCH = "diffs cannot be read", "diffs do not apply"
 LINE_ENDS, INDENTED = "line ends other than LF", "first line is indented"
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(?: .*)?$")
+_HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(?: .*)?$")
 
 
 def after_diffs(start: str, completion: str) -> str:

@@ -11,15 +11,19 @@ from training.data.sources.open_datasets.conversion import NotKept
 UNKNOWN, RESTRICTED = "licence unknown", "licence forbids commercial use or changes"
 _RESTRICTING = {"NC", "ND", "NONCOMMERCIAL", "BUSL", "SSPL", "ELASTIC"}
 """Parts of SPDX identifiers."""
-_BETWEEN = re.compile(r"\s*[,;|/]\s*")
+_BETWEEN = re.compile(r"[,;|/]")
+_LONGEST = 1000
+"""Limit of a licence field in characters; longer ones are texts and no names."""
 
 
 def row_license(values: str | Iterable[str] | None) -> str:
     """The SPDX expression of a row's licences, each of which applies: a text, several with commas between them, or a
     list. Raises NotKept if there is none, if one of them is unknown, or if one restricts the use."""
     told = [values] if isinstance(values, str) else list(values or ())
-    parts = [part for text in told for part in _BETWEEN.split(text.strip(" []()")) if part]
-    found = sorted({spdx(part.strip(" '\"")) for part in parts})
+    if any(len(text) > _LONGEST for text in told):
+        raise NotKept(UNKNOWN)
+    parts = [part.strip(" []'\"") for text in told for part in _BETWEEN.split(text)]
+    found = sorted({spdx(part) for part in parts if part})
     if not found or "" in found:
         raise NotKept(UNKNOWN)
     if any(restricts(license) for license in found):

@@ -10,10 +10,12 @@ from repos.text import lines_of
 
 MOST_CHARACTERS = 50_000
 """Limit of a program and of a task, that of CommitPackFT."""
+MOST_LINES = 5000
+"""Limit of a program: comparing two of as many equal lines takes half a minute."""
 NO_FENCE, NO_LANGUAGE, SEVERAL = "no code fence", "code fence without a language", "several programs"
 OTHER_LANGUAGE, UNCLOSED = "another language", "code fence without an end"
 _PYTHON = ("python", "py", "python3")
-_OPEN = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\{?\.?([^\s`,}]*)[^`\n]*$")
+_OPEN = re.compile(r" {0,3}(`{3,}+|~{3,}+)[ \t]*+\{?+\.?+([^\s`,}]*+)[^`\n]*+$")
 _CODE = re.compile(
     r"^(?:```|~~~|@@ -\d|diff --git )|"
     r"^[ \t]*(?:def \w+\(|class \w+[(:]|import \w+|from [\w.]+ import |return\b|#include|(?:if|for|while) .*[:{]$|"

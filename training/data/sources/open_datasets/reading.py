@@ -33,13 +33,14 @@ class DatasetReader:
     rows: int = 0
     misfits: int = 0
     first_misfits: list[str] = field(default_factory=list)
+    _place: str = ""
     _fitting: int = 0
     _with_code: Counter[str] = field(default_factory=Counter)
     """How many of the first rows that fit have code in which of the two columns that are easily confused."""
 
     def read(self, place: str, row: Mapping[str, Any] | None, fault: str = "") -> Pair | Dropped:
         """What a row becomes; `fault` says why there is none. Raises UsageError where too many do not fit."""
-        self.rows += 1
+        self.rows, self._place = self.rows + 1, place
         try:
             found = self._converted(place, row, fault)
         except Misfit as misfit:
@@ -69,7 +70,7 @@ class DatasetReader:
             self._with_code["code"] += looks_like_code(row[schema.code])
             if self._fitting == JUDGED_FROM:
                 self._check_columns()
-        check_characters(row.values())
+        check_characters(row.get(column.name) for column in schema.columns)
         return schema.convert(row, replace(self.dataset.conversion(self.edit_format), place=place))
 
     def _misfit(self, place: str, fault: str) -> Dropped:
@@ -90,7 +91,7 @@ class DatasetReader:
         if code < _HALF <= prose:
             schema = self.dataset.schemas[0]
             raise UsageError(
-                f"{self.dataset.source}: of the first {judged} rows, column {schema.code} has code in "
+                f"{self._place}: of {judged} rows of {self.dataset.source}, column {schema.code} has code in "
                 f"{self._with_code['code']} and column {schema.prose} in {self._with_code['prose']}; they are "
                 "confused: rename the columns in the file"
             )
