@@ -12,7 +12,7 @@ from training.data.sources.collections import Dropped
 from training.data.sources.open_datasets.catalogue import OpenDataset
 from training.data.sources.open_datasets.conversion import NotKept, check_characters
 from training.data.sources.open_datasets.programs import looks_like_code
-from training.data.sources.open_datasets.schema import Misfit
+from training.data.sources.open_datasets.schema import Misfit, Schema
 
 MISFIT = "does not fit the schema"
 MOST_MISFITS = 0.01
@@ -34,6 +34,7 @@ class DatasetReader:
     misfits: int = 0
     first_misfits: list[str] = field(default_factory=list)
     _place: str = ""
+    _schema: Schema | None = None
     _fitting: int = 0
     _with_code: Counter[str] = field(default_factory=Counter)
     """How many of the first rows that fit have code in which of the two columns that are easily confused."""
@@ -64,7 +65,7 @@ class DatasetReader:
         schema = self.dataset.schema_of(row)
         for misfit in schema.faults(row):
             raise misfit
-        self._fitting += 1
+        self._fitting, self._schema = self._fitting + 1, schema
         if self._fitting <= JUDGED_FROM:
             self._with_code["prose"] += looks_like_code(row[schema.prose])
             self._with_code["code"] += looks_like_code(row[schema.code])
@@ -88,10 +89,9 @@ class DatasetReader:
     def _check_columns(self) -> None:
         judged = min(self._fitting, JUDGED_FROM)
         code, prose = (self._with_code[each] / judged for each in ("code", "prose"))
-        if code < _HALF <= prose:
-            schema = self.dataset.schemas[0]
+        if code < _HALF <= prose and self._schema is not None:
             raise UsageError(
-                f"{self._place}: of {judged} rows of {self.dataset.source}, column {schema.code} has code in "
-                f"{self._with_code['code']} and column {schema.prose} in {self._with_code['prose']}; they are "
+                f"{self._place}: of {judged} rows of {self.dataset.source}, column {self._schema.code} has code in "
+                f"{self._with_code['code']} and column {self._schema.prose} in {self._with_code['prose']}; they are "
                 "confused: rename the columns in the file"
             )
