@@ -141,7 +141,7 @@ def _print_inspection(found: Inspection) -> None:
         )
         for each in (found.alike[:3] if found.dataset is None else [best])
     ]
-    table("Looks like", ["dataset", "rows that fit", "faults", "further columns"], rows)
+    table("Compared with schemas", ["dataset", "rows that fit", "faults", "further columns"], rows)
     if found.dataset is None:
         return
     _print_dropped(found.dropped, found.examples)

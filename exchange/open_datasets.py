@@ -105,8 +105,11 @@ def _name(file: Path, place: Path) -> str:
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
 
 
 def _read(reader: DatasetReader, placed: PlacedRow) -> Pair | Dropped:

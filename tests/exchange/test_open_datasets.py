@@ -242,6 +242,7 @@ def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         ("open-code-instruct", {"llm_judgement": "{}"}, "field llm_judgement.requirement_conformance: is no number"),
         ("open-code-instruct", {"tests_execution_status": "pass"}, "field tests_execution_status: holds no JSON"),
         ("open-code-instruct", {"tests_execution_status": '"a"'}, "field tests_execution_status: holds no JSON list"),
+        ("open-code-instruct", {"unit_tests": "['assert f()']"}, "field unit_tests: holds no JSON"),
         ("open-code-instruct", {"average_test_score": "high"}, "field average_test_score: is no number: 'high'"),
         ("open-code-instruct", {"average_test_score": "nan"}, "field average_test_score: is no number"),
         ("d3", {"metadata": {"max_stars_repo_licenses": "MIT"}}, "field max_stars_repo_licenses: is no list of texts"),

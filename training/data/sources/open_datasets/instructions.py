@@ -51,6 +51,7 @@ def open_code_instruct(values: Mapping[str, Any], conversion: Conversion) -> Pai
     score = _score("average_test_score", values["average_test_score"])
     status = _json("tests_execution_status", values["tests_execution_status"], list)
     judgement = _json("llm_judgement", values["llm_judgement"], dict)
+    _json("unit_tests", values["unit_tests"], list)
     if score < LEAST_SCORE or not status or any(each != "pass" for each in status):
         raise NotKept("tests fail")
     if any(_judged(judgement, name) < LEAST_JUDGEMENT for name in _JUDGED):
