@@ -35,6 +35,7 @@ COMMANDS = {
     "export": "Print the valid instances of a campaign or a repo package as JSON lines, or export what a campaign did.",
     "import": "Read instances in the SWE-bench format, check them, and show what they are.",
     "synthesize": "Make training pairs for all stages from the commits of repositories, without running any test.",
+    "datasets": "Public datasets: which are known, what a file holds, examples made of them.",
     "score-answers": "Have the teacher score the student's own answers in runs that passed.",
     "fail-fast": "How Python code handles errors: a score with the lines that lower it.",
     "curate-data": "Make a versioned dataset of what runs have shown: examples, preferences, a card.",

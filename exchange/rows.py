@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,10 +25,9 @@ _UNUSABLE = {
     b"BZh": "is packed by bzip2; unpack it first",
     b"PK\x03\x04": "is a zip archive; unpack it first",
     b"version https://git-lfs": "is a pointer of Git LFS and not the data; get the data with `git lfs pull`",
-    b"<!DOCTYPE": "is a page and not the data; download the file itself",
-    b"<html": "is a page and not the data; download the file itself",
 }
 """What other files begin with, and what is to be done about them."""
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head)\b", re.IGNORECASE)
 _MOST_BYTES = 4 * 1024**3
 """Limit of a decompressed file in bytes."""
 _TABLES = {".csv": ",", ".tsv": "\t"}
@@ -53,9 +53,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if data.startswith((_PARQUET, _ARROW)):
         return _columns(data, path)
-    for start, problem in _UNUSABLE.items():
-        if data.startswith(start):
-            raise UsageError(f"{path}: {problem}")
+    refuse_unusable(data, path)
     if not data.strip():
         raise UsageError(f"{path}: holds no rows; give JSON lines, JSON, CSV or Parquet")
     if suffix in _TABLES:
@@ -68,22 +66,35 @@ def read_rows(path: Path) -> Iterator[Row]:
     return rows_of_lines(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
 
 
+def refuse_unusable(start: bytes, path: Path) -> None:
+    """Raise UsageError, with what is to be done, for a file whose first bytes show that it holds no rows."""
+    for known, problem in _UNUSABLE.items():
+        if start.startswith(known):
+            raise UsageError(f"{path}: {problem}")
+    if _PAGE.match(start[:256]):
+        raise UsageError(f"{path}: is a page and not the data; download the file itself")
+
+
 def rows_of_lines(lines: Iterable[str | bytes]) -> Iterator[Row]:
     """The rows of JSON lines."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        place = f"line {number}"
-        try:
-            yield row_of(json.loads(line), place)
-        except RecursionError:
-            yield Row(place, None, f"{place} is nested too deeply")
-        except UnicodeDecodeError as error:
-            yield Row(place, None, f"{place} is not UTF-8 (its byte {error.start}); convert the file to UTF-8")
-        except json.JSONDecodeError as error:
-            yield Row(place, None, f"{place} is not JSON: {error.msg} at column {error.colno}")
-        except ValueError:
-            yield Row(place, None, f"{place} holds a number that is too long; leave it out")
+        yield row_of_json(line, f"line {number}")
+
+
+def row_of_json(text: str | bytes, place: str) -> Row:
+    """The row that a line, or an element of an array, of JSON holds."""
+    try:
+        return row_of(json.loads(text), place)
+    except RecursionError:
+        return Row(place, None, f"{place} is nested too deeply")
+    except UnicodeDecodeError as error:
+        return Row(place, None, f"{place} is not UTF-8 (its byte {error.start}); convert the file to UTF-8")
+    except json.JSONDecodeError as error:
+        return Row(place, None, f"{place} is not JSON: {error.msg} at column {error.colno}")
+    except ValueError:
+        return Row(place, None, f"{place} holds a number that is too long; leave it out")
 
 
 def row_of(value: object, place: str) -> Row:

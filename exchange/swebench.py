@@ -134,7 +134,7 @@ def _imported(rows: Iterable[Row], most_refused: int | None = None) -> Imported:
     imported = Imported([], [])
     for row in rows:
         try:
-            instance = _instance(row)
+            instance = instance_of(row)
             if (first := seen.get(instance.instance_id)) is not None:
                 raise UsageError(
                     f"{row.place}: field instance_id: {ascii(instance.instance_id[:200])[1:-1]} is on {first} as well"
@@ -149,7 +149,8 @@ def _imported(rows: Iterable[Row], most_refused: int | None = None) -> Imported:
     return imported
 
 
-def _instance(row: Row) -> SweInstance:
+def instance_of(row: Row) -> SweInstance:
+    """The instance of a row in any spelling. Raises UsageError that names the row's place and the field."""
     if row.value is None:
         raise UsageError(row.fault)
     try:
