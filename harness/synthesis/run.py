@@ -74,7 +74,8 @@ def synthesize(
 ) -> DirectReport:
     """Synthesize pairs from the kept commits of repositories and repo packages; what is done is not done again.
 
-    Raises UsageError, RepositoryError, ManifestError, SettingsError, ClassifierError; InfrastructureError if a worker process died.
+    Raises UsageError, RepositoryError, ManifestError, SettingsError, ClassifierError; InfrastructureError if a worker
+    process died.
     """
     check_places(places)
     in_force()  # one that cannot be read is an error of the run, not of each commit
