@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.prompts import REVISION
+from agent.retrieve.relevance.classifier import in_force
 from harness.planners.gold import VERSION, GoldPlanner
 from harness.planners.student import StudentLimits, student_limits
 from harness.synthesis import worker
@@ -73,9 +74,11 @@ def synthesize(
 ) -> DirectReport:
     """Synthesize pairs from the kept commits of repositories and repo packages; what is done is not done again.
 
-    Raises UsageError, RepositoryError, ManifestError, SettingsError; InfrastructureError if a worker process died.
+    Raises UsageError, RepositoryError, ManifestError, SettingsError, ClassifierError; InfrastructureError if a worker
+    process died.
     """
     check_places(places)
+    in_force()  # one that cannot be read is an error of the run, not of each commit
     store = open_raw_store(settings.raw_url)
     limits = student_limits(settings.models, open_database(settings.curated_url, "curated"), settings.base)
     campaign = store.register_campaign(_config(settings, limits))

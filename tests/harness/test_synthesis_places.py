@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.synthesis.repository import check_places
-from models.errors import RepositoryError, UsageError
+from models.errors import ClassifierError, RepositoryError, UsageError
 from repos.git import Git
 from tests.support.direct_material import repository, run
 
@@ -38,3 +38,13 @@ def test_a_repository_whose_head_names_no_branch_is_told_from_an_empty_one(tmp_p
     Git(empty).output("init", "--quiet", "--bare")
     with pytest.raises(RepositoryError, match="no commits"):
         run(tmp_path, empty)
+
+
+def test_a_classifier_that_cannot_be_read_ends_the_run_before_any_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half.json").write_text('{"format": ')
+    monkeypatch.setenv("CRA_RELEVANCE_FILE", str(tmp_path / "half.json"))
+    with pytest.raises(ClassifierError, match=r"half\.json"):
+        run(tmp_path, repository(tmp_path / "spans.git"))
+    assert not (tmp_path / "raw.sqlite").exists()
