@@ -1,4 +1,4 @@
-"""`cra synthesize`: training pairs from mined commits, without any test run."""
+"""`cra synthesize`: training pairs from mined commits, without any test run; or from programs, by a recipe."""
 
 import os
 import time
@@ -12,27 +12,48 @@ import typer
 from cli.options import JsonOption, parse_names
 from cli.output import console, errors, print_json, table
 from cli.progress import progress
+from cli.recipes import RECIPES, recipe_named, run_recipe
 from cli.stopping import stop_at_once
 from harness.synthesis.run import DirectReport, RepositoryReport
 from harness.synthesis.run import synthesize as synthesize_pairs
 from harness.synthesis.worker import DirectCounts, DirectSettings
 from host.settings import load_settings
+from models.edits import EditFormat
+from models.errors import UsageError
 from models.protocols import Stage
+from training.data.sources.lintseq.recipe import RecipeSettings
 
 
 def synthesize(
     places: Annotated[
-        list[Path], typer.Argument(metavar="PATH_OR_PACKAGE...", help="Git repositories, or packages of `cra prepare`.")
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Git repositories, or packages of `cra prepare`; with --recipe also Python files, folders of "
+            "them, and rows (JSON lines, Parquet) with an instruction and its code.",
+        ),
     ],
     stages: Annotated[
         str | None, typer.Option("--stages", metavar="STAGE,...", help=f"Only these of {', '.join(Stage)}.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Commits of each repository at most, the newest.", min=1)] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help=f"Of programs instead: {', '.join(RECIPES)}.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="With --recipe: ways to take each program apart.", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="With --recipe: another seed takes programs apart in other ways.")] = 0,
+    edit_format: Annotated[
+        EditFormat | None, typer.Option("--edit-format", help="With --recipe: of the edits; unset: the student's.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Commits of each repository at most, the newest; programs with --recipe.", min=1)
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option("--base", metavar="NAME", help="Cut prompts by this base's tokenizer, not by the student's."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; unset: one for each core.", min=1)] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; unset: one for each core, or one with --recipe.", min=1)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make training pairs for all stages from the commits of repositories, without running any test.
@@ -40,16 +61,28 @@ def synthesize(
     Every kept commit gives the prompts that the student in the settings would be sent (its windows, its tokenizer), and
     gold's answers to them. Edits that do not give the commit's files byte for byte are refused and counted. The same
     command goes on where it was stopped; `cra curate-data --sources synthetic-direct` makes datasets of the pairs.
+
+    With --recipe, programs instead of commits: each is taken apart statement by statement, and read backwards every
+    state is an example of the code stage. The examples become a collection below the data directory.
     """
-    stop_at_once()
     settings = load_settings()
+    student = settings.models.endpoint(settings.models.roles.coding).edit_format
+    if recipe is not None:
+        if stages is not None or base is not None:
+            raise UsageError("--stages and --base are for commits; leave them out with --recipe")
+        how = RecipeSettings(
+            recipe=recipe_named(recipe), samples=samples, seed=seed, edit_format=edit_format or student
+        )
+        run_recipe(places, how, limit, jobs or 1, as_json)
+        return
+    stop_at_once()
     asked = DirectSettings(
         raw_url=settings.raw_url,
         curated_url=settings.curated_url,
         cache_dir=settings.cache_dir,
         models=settings.models,
         stages=tuple(Stage) if stages is None else parse_names(stages, Stage, "--stages"),
-        edit_format=settings.models.endpoint(settings.models.roles.coding).edit_format,
+        edit_format=student,
         base=base,
     )
     started, before = time.monotonic(), _cpu_seconds()

@@ -1,8 +1,8 @@
 """What is wrong with a Python text, by the compiler and by pyflakes, in this process.
 
 Only faults that a deletion can cause count: syntax, names that are undefined, exported in vain or defined twice,
-statements outside of what they need. Nothing is imported, so the result does not depend on what is installed. It depends
-on the version of Python, whose grammar and builtins apply.
+statements outside of what they need. Nothing is imported, so the result does not depend on what is installed. It
+depends on the version of Python, whose grammar and builtins apply.
 """
 
 import warnings
@@ -63,7 +63,7 @@ def complaints(text: str) -> list[Complaint]:
         found = checker.Checker(tree, withDoctest=False).messages
     except RecursionError as error:
         raise LintFailed("nested too deeply for the linter") from error
-    except Exception as error:  # noqa: BLE001 - the text is untrusted and the linter another's: one text, not the run
+    except Exception as error:
         raise LintFailed(f"the linter failed ({type(error).__name__})") from error
     return [
         Complaint(type(each).__name__, str(each.message_args[0]) if each.message_args else "", each.lineno)

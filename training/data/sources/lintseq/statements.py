@@ -1,8 +1,8 @@
 """A Python program as statements that own whole lines, by its tokens.
 
-A unit is a logical line with what belongs to it: decorators, the comments and blank lines before it, and the suite below
-it. `else`, `elif`, `except` and `finally` are units of their own. Statements that share a line are one unit. Comments that
-stand apart at the head of the module, and at its end, belong to no unit.
+A unit is a logical line with what belongs to it: decorators, the comments and blank lines before it, and the suite
+below it. `else`, `elif`, `except` and `finally` are units of their own. Statements that share a line are one unit.
+Comments that stand apart at the head of the module, and at its end, belong to no unit.
 """
 
 import re
@@ -39,7 +39,7 @@ class LogicalLine:
 
 @dataclass
 class Unit:
-    """A statement or clause. `first` is its first line, gap included; `[head, end)` its own logical line and decorators.
+    """A statement or clause. `first` is its first line, gap included; `[head, end)` its logical line and decorators.
 
     `suite` is the unit in whose suite it lies (MODULE: none); `stop` the number after its last descendant; `clause_of`
     the statement that a clause continues; `words` the first three words behind the decorators.

@@ -1,0 +1,133 @@
+"""Programs that arrive from a file, a folder, a git repository, or rows of a dataset, to be taken apart by a recipe."""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from exchange.rows import read_rows
+from harness.mining.repository import describe
+from harness.packages.prepare import name_of, origin_of
+from host.folders import walk
+from models.errors import UsageError
+from repos.clones import cached_clone
+from training.data.sources.collections import Dropped
+from training.data.sources.lintseq.programs import (
+    LINK,
+    MOST_CHARACTERS,
+    NOT_A_ROW,
+    SUFFIX,
+    Origin,
+    program_of_row,
+    programs_of_repository,
+)
+from training.data.sources.lintseq.recipe import SourceProgram
+
+_ROWS = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".csv", ".tsv")
+_UNREADABLE = "cannot be read"
+_MOST_BYTES = 4 * MOST_CHARACTERS + 1
+Offer = SourceProgram | Dropped
+
+
+@dataclass(frozen=True)
+class Programs:
+    """A source: its name, what identifies its content (a commit, or a hash), and what it offers, in a fixed order."""
+
+    name: str
+    content: str
+    offers: Iterator[Offer]
+
+
+@contextmanager
+def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
+    """The programs at a path. Raises UsageError for a path without any, and what reading a repository raises."""
+    if not place.exists():
+        raise UsageError(f"{place} does not exist; give Python files, a folder, a git repository or rows (JSON lines)")
+    if _is_repository(place):
+        with cached_clone(place, cache) as git:
+            head = git.resolve("HEAD")
+            name, source = name_of(git, head, str(place)), origin_of(str(place))
+            origin = Origin.of_repository(name, describe(git, name, source), head)
+            yield Programs(name, head, programs_of_repository(git, origin))
+    elif place.is_dir():
+        origin = Origin(_name(place))
+        yield Programs(origin.name, _digest_of_files(place), _of_folder(place, origin))
+    elif place.suffix == SUFFIX:
+        data = _start_of(place)
+        yield Programs(
+            _name(place), hashlib.sha256(data).hexdigest(), iter([Origin(_name(place)).program(place.name, data)])
+        )
+    elif Path(place.name.lower().removesuffix(".gz")).suffix in _ROWS:
+        with place.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        yield Programs(_name(place), content, _of_rows(place))
+    else:
+        raise UsageError(
+            f"{place}: is neither Python nor rows; give *{SUFFIX}, a folder, a git repository, or *{_ROWS[0]}"
+        )
+
+
+def _is_repository(place: Path) -> bool:
+    return place.is_dir() and (
+        (place / ".git").exists() or all((place / each).exists() for each in ("HEAD", "objects"))
+    )
+
+
+def _name(place: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(place.resolve()).name.removesuffix(".gz")).strip("-.")
+    return Path(name).stem if place.is_file() and name else name or "programs"
+
+
+def _start_of(place: Path) -> bytes:
+    try:
+        with place.open("rb") as stream:
+            return stream.read(_MOST_BYTES)
+    except OSError as error:
+        raise UsageError(f"{place}: cannot be read ({error.strerror})") from error
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes | str]]:
+    """The Python files below a folder, links not followed: path, and content (cut if too long) or why there is none."""
+    for level in walk(folder):
+        for entry in level.entries:
+            if not entry.name.endswith(SUFFIX) or level.path is None:
+                continue
+            path = f"{level.path}{entry.name}"
+            try:
+                handle = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=level.descriptor)
+            except OSError:
+                yield path, LINK if entry.is_symlink() else _UNREADABLE
+                continue
+            with os.fdopen(handle, "rb") as stream:
+                if stat.S_ISREG(os.fstat(handle).st_mode):
+                    yield path, stream.read(_MOST_BYTES)
+                elif not entry.is_dir(follow_symlinks=False):
+                    yield path, _UNREADABLE
+
+
+def _of_folder(folder: Path, origin: Origin) -> Iterator[Offer]:
+    for path, found in _files(folder):
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        yield origin.program(shown, found) if isinstance(found, bytes) else Dropped(found, shown)
+
+
+def _digest_of_files(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path, found in _files(folder):
+        content = hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else found
+        digest.update(json.dumps([path, content]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _of_rows(place: Path) -> Iterator[Offer]:
+    origin = Origin(_name(place))
+    for row in read_rows(place):
+        if row.value is None:
+            yield Dropped(NOT_A_ROW, f"{origin.name}: {row.fault}")
+        else:
+            yield program_of_row(row.value, row.place.replace(" ", "-"), origin)
