@@ -1,5 +1,6 @@
 """Recipes of `cra synthesize --recipe`: programs taken apart into examples of the code stage."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from rich.progress import Progress
 
 from cli.output import console, counted, print_json, printable, table
 from cli.progress import progress
+from cli.stopping import stopped_by_interrupt
 from exchange.programs import Programs, opened_programs
 from host.settings import load_settings
 from models.errors import UsageError
@@ -56,8 +58,8 @@ def run_recipe(places: Sequence[Path], asked: RecipeSettings, limit: int | None,
     """Take the programs at these paths apart, write the collection, and print what became of them."""
     settings = load_settings()
     totals = Totals()
-    started, cpu = time.monotonic(), time.process_time()
-    with ExitStack() as stack:
+    started, cpu = time.monotonic(), cpu_seconds()
+    with stopped_by_interrupt(), ExitStack() as stack:
         sources = [stack.enter_context(opened_programs(place, settings.cache_dir)) for place in places]
         told = _told(stack.enter_context(progress()), totals)
         made_from = {
@@ -67,8 +69,14 @@ def run_recipe(places: Sequence[Path], asked: RecipeSettings, limit: int | None,
         }
         offers = all_examples(_offers(sources, limit), asked, told, jobs)
         place, card = write_collection(settings.data_dir, asked.recipe, made_from, offers)
-    spent = time.process_time() - cpu
+    spent = cpu_seconds() - cpu
     _print(place, card, totals, time.monotonic() - started, spent, as_json)
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _offers(sources: Sequence[Programs], limit: int | None) -> Iterator[Any]:

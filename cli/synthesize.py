@@ -12,7 +12,7 @@ import typer
 from cli.options import JsonOption, parse_names
 from cli.output import console, errors, print_json, table
 from cli.progress import progress
-from cli.recipes import RECIPES, recipe_named, run_recipe
+from cli.recipes import RECIPES, cpu_seconds, recipe_named, run_recipe
 from cli.stopping import stop_at_once
 from harness.synthesis.run import DirectReport, RepositoryReport
 from harness.synthesis.run import synthesize as synthesize_pairs
@@ -85,11 +85,11 @@ def synthesize(
         edit_format=student,
         base=base,
     )
-    started, before = time.monotonic(), _cpu_seconds()
+    started, before = time.monotonic(), cpu_seconds()
     with _display() as show:
         cores = jobs or os.cpu_count() or 1
         report = synthesize_pairs(places, asked, settings.mining, limit=limit, jobs=cores, progress=show)
-    seconds, cpu = time.monotonic() - started, _cpu_seconds() - before
+    seconds, cpu = time.monotonic() - started, cpu_seconds() - before
     if as_json:
         print_json(_described(report, seconds, cpu))
     else:
@@ -185,9 +185,3 @@ def _print(report: DirectReport, seconds: float, cpu: float) -> None:
         console.print("tokens are estimated: no tokenizer of the student is known; --base NAME gives one", markup=False)
     console.print(f"{seconds:.0f} s, {cpu:.0f} CPU-seconds", markup=False)
     console.print("next: cra curate-data --stage scope --sources synthetic-direct", markup=False)
-
-
-def _cpu_seconds() -> float:
-    """CPU time of this process and of its finished children."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

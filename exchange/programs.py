@@ -29,6 +29,8 @@ from training.data.sources.lintseq.programs import (
 from training.data.sources.lintseq.recipe import SourceProgram
 
 _ROWS = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".csv", ".tsv")
+_SHORT = 12
+"""Characters of a content's hash in the names of its programs."""
 _UNREADABLE = "cannot be read"
 _MOST_BYTES = 4 * MOST_CHARACTERS + 1
 Offer = SourceProgram | Dropped
@@ -55,17 +57,16 @@ def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
             origin = Origin.of_repository(name, describe(git, name, source), head)
             yield Programs(name, head, programs_of_repository(git, origin))
     elif place.is_dir():
-        origin = Origin(_name(place))
-        yield Programs(origin.name, _digest_of_files(place), _of_folder(place, origin))
+        content = _digest_of_files(place)
+        yield Programs(_name(place), content, _of_folder(place, _origin(place, content)))
     elif place.suffix == SUFFIX:
         data = _start_of(place)
-        yield Programs(
-            _name(place), hashlib.sha256(data).hexdigest(), iter([Origin(_name(place)).program(place.name, data)])
-        )
+        content = hashlib.sha256(data).hexdigest()
+        yield Programs(_name(place), content, iter([_origin(place, content).program(place.name, data)]))
     elif Path(place.name.lower().removesuffix(".gz")).suffix in _ROWS:
         with place.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        yield Programs(_name(place), content, _of_rows(place))
+        yield Programs(_name(place), content, _of_rows(place, _origin(place, content)))
     else:
         raise UsageError(
             f"{place}: is neither Python nor rows; give *{SUFFIX}, a folder, a git repository, or *{_ROWS[0]}"
@@ -81,6 +82,10 @@ def _is_repository(place: Path) -> bool:
 def _name(place: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(place.resolve()).name.removesuffix(".gz")).strip("-.")
     return Path(name).stem if place.is_file() and name else name or "programs"
+
+
+def _origin(place: Path, content: str) -> Origin:
+    return Origin(_name(place), content[:_SHORT])
 
 
 def _start_of(place: Path) -> bytes:
@@ -113,7 +118,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes | str]]:
 def _of_folder(folder: Path, origin: Origin) -> Iterator[Offer]:
     for path, found in _files(folder):
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        yield origin.program(shown, found) if isinstance(found, bytes) else Dropped(found, shown)
+        yield origin.program(shown, found) if isinstance(found, bytes) else Dropped(found, origin.row(shown))
 
 
 def _digest_of_files(folder: Path) -> str:
@@ -124,10 +129,9 @@ def _digest_of_files(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _of_rows(place: Path) -> Iterator[Offer]:
-    origin = Origin(_name(place))
+def _of_rows(place: Path, origin: Origin) -> Iterator[Offer]:
     for row in read_rows(place):
         if row.value is None:
-            yield Dropped(NOT_A_ROW, f"{origin.name}: {row.fault}")
+            yield Dropped(NOT_A_ROW, origin.row(row.fault))
         else:
             yield program_of_row(row.value, row.place.replace(" ", "-"), origin)

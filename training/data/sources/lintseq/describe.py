@@ -17,7 +17,7 @@ _CALL = re.compile(r"(?:await )?([\w.]+)\(")
 _TARGET = re.compile(r"([\w.]+)\s*(?::[^=]*)?(?:[-+*/%@&|^]|//|\*\*|<<|>>)?=(?!=)")
 _BARE_ANNOTATION = re.compile(r"([\w.]+)\s*:")
 _STRING = re.compile(r"[A-Za-z]{0,2}[\"']")
-_KEYWORDS = frozenset(keyword.kwlist) | {"match", "case", "type"}
+_KEYWORDS = frozenset(keyword.kwlist) - {"await"}
 _CLAUSES = frozenset({"elif", "else", "except", "finally"})
 
 
@@ -114,8 +114,10 @@ def _statement(program: Program, unit: Unit, word: str, line: str) -> str:
     if (unit.end - unit.head == 1 and _STRING.match(line)) or line.startswith(('"""', "'''", 'r"""', "r'''")):
         siblings = program.units[unit.suite].children if unit.suite != MODULE else [0]
         return "the docstring" if siblings[0] == unit.number else "a string"
-    if found := _TARGET.match(line) or (word not in _KEYWORDS and _BARE_ANNOTATION.match(line)):
+    if word in _KEYWORDS or (word in ("match", "case") and unit.children):
+        return f"{'an' if word[0] in 'aeiou' else 'a'} `{word}` statement"
+    if found := _TARGET.match(line) or _BARE_ANNOTATION.match(line):
         return f"the assignment of `{found[1]}`"
-    if word not in _KEYWORDS and (found := _CALL.match(line)):
+    if found := _CALL.match(line):
         return f"a call of `{found[1]}`"
-    return f"{'an' if word[0] in 'aeiou' else 'a'} `{word}` statement" if word in _KEYWORDS else "a statement"
+    return "a statement"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,9 +33,11 @@ _PYTHON = frozenset({"", "python", "python3", "py"})
 
 @dataclass(frozen=True)
 class Origin:
-    """Where programs come from: the name that begins their rows, and what their provenance says."""
+    """Where programs come from: the name and the state (a commit, or a hash of the content) that begin their rows, and
+    what their provenance says."""
 
     name: str
+    state: str
     organisation: str = _UNKNOWN
     domain: str = _UNKNOWN
     license: str = _UNKNOWN
@@ -46,15 +48,20 @@ class Origin:
         """A repository at a commit; its owner in lower case, as everywhere."""
         return cls(
             name,
+            commit,
             facts.organisation.lower() if facts.organisation else _UNKNOWN,
             facts.domain or _UNKNOWN,
             facts.license or _UNKNOWN,
             commit,
         )
 
+    def row(self, place: str) -> str:
+        """The name of a program."""
+        return f"{self.name}@{self.state}:{place}"
+
     def program(self, path: str, data: bytes) -> SourceProgram | Dropped:
         """The program in a file."""
-        row = f"{self.name}@{self.commit}:{path}" if self.commit else f"{self.name}:{path}"
+        row = self.row(path)
         if len(data) > 4 * MOST_CHARACTERS:
             return Dropped(TOO_LONG, row)
         if b"\0" in data:
@@ -89,12 +96,12 @@ def programs_of_repository(git: Git, origin: Origin) -> Iterator[SourceProgram |
             if each.mode in _REGULAR:
                 yield origin.program(path, contents[each.blob])
             else:
-                yield Dropped(LINK, f"{origin.name}:{path}")
+                yield Dropped(LINK, origin.row(path))
 
 
 def program_of_row(row: Mapping[str, Any], place: str, origin: Origin) -> SourceProgram | Dropped:
     """The program in a row of an instruction and its code, which may stand in the one fence of a Markdown text."""
-    name = f"{origin.name}:{place}"
+    name = origin.row(place)
     code = next((row[column] for column in CODES if isinstance(row.get(column), str) and row[column].strip()), None)
     if code is None:
         return Dropped(NO_CODE, f"{name}: columns {', '.join(sorted(map(str, row)))[:200]}; needed: one of {CODES}")
@@ -105,5 +112,5 @@ def program_of_row(row: Mapping[str, Any], place: str, origin: Origin) -> Source
             return Dropped(SEVERAL if python else NO_PYTHON, name)
         code = python[0]
     if isinstance(row.get("license"), str) and row["license"].strip():
-        origin = Origin(origin.name, origin.organisation, origin.domain, row["license"].strip())
+        origin = replace(origin, license=row["license"].strip())
     return origin.checked(code, _ROW_PATH, name, task)

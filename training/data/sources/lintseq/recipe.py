@@ -24,7 +24,7 @@ UNPARSABLE, UNREADABLE, NO_STATEMENT = "does not parse", "lines cannot be told a
 MOST_STATEMENTS = 1_000
 """Limit of a program: the work grows with the square of their number."""
 TOO_MANY = f"more than {MOST_STATEMENTS} statements"
-LINTER, REPEATED = "linter failed", "step of an earlier sample"
+LINTER, REPEATED, BUG = "linter failed", "step of an earlier sample", "bug"
 
 _AHEAD = 4
 """Programs for each process that are read ahead."""
@@ -97,7 +97,11 @@ def _examples(program: SourceProgram, settings: RecipeSettings, deletions: Delet
     found: list[Offered] = []
     for sample in range(settings.samples):
         generator = generator_of(settings.seed, sample, program.text)
-        states = list(deletions.states(generator))
+        try:
+            states = list(deletions.states(generator))
+        except LintFailed as error:
+            found.append(Dropped(LINTER, f"{program.row}#{sample}: {error}"))
+            continue
         steps: Callable[[Program, State, State], str] = _step
         if settings.recipe is PairSource.RANDOM_DELETION:
             sizes = [len(before.kept) - len(after.kept) for before, after in pairwise(states)]
@@ -190,4 +194,9 @@ def all_examples(
 
 
 def _made(program: SourceProgram | Dropped, settings: RecipeSettings) -> Made:
-    return Made([program]) if isinstance(program, Dropped) else examples_of(program, settings)
+    if isinstance(program, Dropped):
+        return Made([program])
+    try:
+        return examples_of(program, settings)
+    except Exception as error:  # noqa: BLE001 - a defect here costs the program that shows it, and is counted as one
+        return _dropped(program, BUG, f"{type(error).__name__}: {error}")

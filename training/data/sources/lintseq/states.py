@@ -31,18 +31,17 @@ class Deletions:
     """
 
     def __init__(self, text: str) -> None:
-        self.program = Program(text)
-        self.checked = 0
-        self._everything = [True] * len(self.program.units)
         faults = complaints(text)
         if any(fault.kind == SYNTAX for fault in faults):
             raise Unsound(f"line {faults[0].line}: {faults[0].name}")
+        self.program = Program(text)
+        self.checked = 0
         whole = range(len(self.program.lines))
         self._own = {self._fault(each, whole) for each in faults}
 
     def states(self, generator: random.Random) -> Iterator[State]:
         """One way to the empty text. Raises LintFailed."""
-        alive = list(self._everything)
+        alive = [True] * len(self.program.units)
         kept = self.program.kept(alive)
         yield self._state(kept)
         while kept:
