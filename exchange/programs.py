@@ -100,19 +100,19 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes | str]]:
     """The Python files below a folder, links not followed: path, and content (cut if too long) or why there is none."""
     for level in walk(folder):
         for entry in level.entries:
-            if not entry.name.endswith(SUFFIX) or level.path is None:
-                continue
-            path = f"{level.path}{entry.name}"
-            try:
-                handle = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=level.descriptor)
-            except OSError:
-                yield path, LINK if entry.is_symlink() else _UNREADABLE
-                continue
-            with os.fdopen(handle, "rb") as stream:
-                if stat.S_ISREG(os.fstat(handle).st_mode):
-                    yield path, stream.read(_MOST_BYTES)
-                elif not entry.is_dir(follow_symlinks=False):
-                    yield path, _UNREADABLE
+            if entry.name.endswith(SUFFIX) and level.path is not None and not entry.is_dir(follow_symlinks=False):
+                yield f"{level.path}{entry.name}", _content(entry, level.descriptor)
+
+
+def _content(entry: "os.DirEntry[str]", folder: int) -> bytes | str:
+    if entry.is_symlink():
+        return LINK
+    try:
+        handle = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return _UNREADABLE
+    with os.fdopen(handle, "rb") as stream:
+        return stream.read(_MOST_BYTES) if stat.S_ISREG(os.fstat(handle).st_mode) else _UNREADABLE
 
 
 def _of_folder(folder: Path, origin: Origin) -> Iterator[Offer]:
