@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from training.data.sources.lintseq.lint import SYNTAX, Complaint, LintFailed, complaints
@@ -24,14 +24,15 @@ class Unsound(LintFailed):
 
 
 class Deletions:
-    """Takes a program apart by statements, again and again. `checked` counts the states that were linted.
+    """Takes a program apart by statements, again and again. `checked` counts the states that were linted, by `lint`.
 
     Raises Unsound for a program that does not compile, LintFailed for one that the linter cannot read,
     UnreadableProgram for one that has no lines of its own.
     """
 
-    def __init__(self, text: str) -> None:
-        faults = complaints(text)
+    def __init__(self, text: str, lint: Callable[[str], list[Complaint]] = complaints) -> None:
+        self._lint = lint
+        faults = lint(text)
         if any(fault.kind == SYNTAX for fault in faults):
             raise Unsound(f"line {faults[0].line}: {faults[0].name}")
         self.program = Program(text)
@@ -58,7 +59,7 @@ class Deletions:
             if not kept:
                 return []
             self.checked += 1
-            faults = [self._fault(each, kept) for each in complaints(self.program.text(kept))]
+            faults = [self._fault(each, kept) for each in self._lint(self.program.text(kept))]
             guilty = {owner for fault in faults if fault not in self._own and (owner := fault[2]) >= 0}
             if not guilty:
                 new = [fault for fault in faults if fault not in self._own]
