@@ -27,9 +27,10 @@ from training.data.sources.coding import replayed
 from training.data.sources.collections import Dropped
 from training.data.sources.lintseq.lint import Complaint, LintFailed, complaints
 from training.data.sources.lintseq.programs import Origin, programs_of_repository
-from training.data.sources.lintseq.recipe import RecipeSettings, SourceProgram, examples_of
+from training.data.sources.lintseq.recipe import SourceProgram, examples_of
 from training.data.sources.lintseq.statements import UnreadableProgram
 from training.data.sources.lintseq.states import Deletions, generator_of
+from training.data.sources.recipes import RecipeSettings
 
 TARGET = 20.0
 T = TypeVar("T")
@@ -127,7 +128,7 @@ def main(arguments: list[str]) -> int:
             each.pylint, _ = timed(partial(pylint_all, each.texts, directory))
             lines = each.program.text.count("\n")
             print(
-                f"{each.program.repository:12} {each.program.path[-36:]:36} {lines:4} lines {len(each.texts):4} states  "
+                f"{each.program.repository:12} {each.program.path[-36:]:36} {lines:4} lines {len(each.texts):4} states "
                 f"{each.states:6.2f} s  examples {each.whole:6.2f} s  pylint {each.pylint:7.2f} s  "
                 f"{each.pylint / each.states:6.1f}x",
                 flush=True,

@@ -1,4 +1,4 @@
-"""Recipes of `cra synthesize --recipe`: programs taken apart into examples of the code stage."""
+"""Recipes of `cra synthesize --recipe`: programs or commits turned into examples of the code stage."""
 
 import os
 import time
@@ -15,19 +15,21 @@ from rich.progress import Progress
 from cli.output import console, counted, print_json, printable, table
 from cli.progress import progress
 from cli.stopping import stopped_by_interrupt
-from exchange.programs import Programs, opened_programs
+from exchange.programs import Commits, Programs, opened_commits, opened_programs
 from host.settings import load_settings
 from models.errors import UsageError
 from models.training import Pair, PairSource
 from training.data.sources.collections import CollectionCard, Dropped, write_collection
-from training.data.sources.lintseq.recipe import Made, RecipeSettings, all_examples
+from training.data.sources.infilling import infillings_of
+from training.data.sources.lintseq.recipe import examples_of
+from training.data.sources.recipes import Made, RecipeSettings, run_recipe
 
-RECIPES = (PairSource.LINTSEQ, PairSource.RANDOM_DELETION)
+RECIPES = (PairSource.LINTSEQ, PairSource.RANDOM_DELETION, PairSource.SEARCH_REPLACE)
 
 
 @dataclass
 class Totals:
-    """What became of the programs so far; `seconds` of work, reading included."""
+    """What became of the rows (programs, commits) so far; `seconds` of work, reading included."""
 
     offered: int = 0
     kept: int = 0
@@ -36,7 +38,7 @@ class Totals:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, made: Made) -> None:
-        """Count what came of a program."""
+        """Count what came of a row."""
         self.offered += 1
         self.kept += made.kept
         self.states += made.checked
@@ -54,20 +56,28 @@ def recipe_named(name: str) -> PairSource:
     return found
 
 
-def run_recipe(places: Sequence[Path], asked: RecipeSettings, limit: int | None, jobs: int, as_json: bool) -> None:
-    """Take the programs at these paths apart, write the collection, and print what became of them."""
+def make_collection(places: Sequence[Path], asked: RecipeSettings, limit: int | None, jobs: int, as_json: bool) -> None:
+    """Make the examples of what is at these paths, write the collection, and print what became of them."""
     settings = load_settings()
     totals = Totals()
     started, cpu = time.monotonic(), cpu_seconds()
     with stopped_by_interrupt(), ExitStack() as stack:
-        sources = [stack.enter_context(opened_programs(place, settings.cache_dir)) for place in places]
+        examples: Callable[..., Made] = examples_of
+        sources: list[Programs] | list[Commits]
+        if asked.recipe is PairSource.SEARCH_REPLACE:
+            examples = infillings_of
+            sources = [
+                stack.enter_context(opened_commits(place, settings.cache_dir, settings.mining)) for place in places
+            ]
+        else:
+            sources = [stack.enter_context(opened_programs(place, settings.cache_dir)) for place in places]
         told = _told(stack.enter_context(progress()), totals)
         made_from = {
             **asked.model_dump(mode="json"),
             "limit": limit,
             "sources": [{"name": each.name, "content": each.content} for each in sources],
         }
-        offers = all_examples(_offers(sources, limit), asked, told, jobs)
+        offers = run_recipe(examples, _offers(sources, limit), asked, told, jobs)
         place, card = write_collection(settings.data_dir, asked.recipe, made_from, offers)
     spent = cpu_seconds() - cpu
     _print(place, card, totals, time.monotonic() - started, spent, as_json)
@@ -79,13 +89,13 @@ def cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _offers(sources: Sequence[Programs], limit: int | None) -> Iterator[Any]:
+def _offers(sources: Sequence[Programs | Commits], limit: int | None) -> Iterator[Any]:
     for source in sources:
         yield from islice(source.offers, limit)
 
 
 def _told(bars: Progress, totals: Totals) -> Callable[[Made], None]:
-    bar = bars.add_task("programs", total=None, note="")
+    bar = bars.add_task("rows", total=None, note="")
 
     def told(made: Made) -> None:
         totals.add(made)
@@ -101,7 +111,7 @@ def _print(place: Path, card: CollectionCard, totals: Totals, seconds: float, cp
             {
                 "collection": place,
                 "recipe": card.source.value,
-                "programs": {"offered": totals.offered, "kept": totals.kept},
+                "rows": {"offered": totals.offered, "kept": totals.kept},
                 "states_checked": totals.states,
                 "examples": totals.examples,
                 "dropped": dict(totals.dropped.most_common()),
@@ -109,17 +119,17 @@ def _print(place: Path, card: CollectionCard, totals: Totals, seconds: float, cp
                 "licenses": card.licenses,
                 "seconds": round(seconds, 1),
                 "cpu_seconds": round(cpu, 1),
-                "programs_per_minute_per_core": rate,
+                "rows_per_minute_per_core": rate,
             }
         )
         return
     rows = [
-        ("programs offered", totals.offered),
-        ("programs kept", totals.kept),
+        ("rows offered", totals.offered),
+        ("rows kept", totals.kept),
         ("states checked", totals.states),
         ("examples", totals.examples),
         ("seconds", f"{seconds:.1f}"),
-        ("programs per minute and core", rate),
+        ("rows per minute and core", rate),
     ]
     table(card.source.value, ["what", "count"], rows, right=["count"])
     if totals.dropped:

@@ -12,7 +12,7 @@ import typer
 from cli.options import JsonOption, parse_names
 from cli.output import console, errors, print_json, table
 from cli.progress import progress
-from cli.recipes import RECIPES, cpu_seconds, recipe_named, run_recipe
+from cli.recipes import RECIPES, cpu_seconds, make_collection, recipe_named
 from cli.stopping import stop_at_once
 from harness.synthesis.run import DirectReport, RepositoryReport
 from harness.synthesis.run import synthesize as synthesize_pairs
@@ -21,7 +21,8 @@ from host.settings import load_settings
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.protocols import Stage
-from training.data.sources.lintseq.recipe import RecipeSettings
+from models.training import PairSource
+from training.data.sources.recipes import RecipeSettings
 
 
 def synthesize(
@@ -37,9 +38,11 @@ def synthesize(
         str | None, typer.Option("--stages", metavar="STAGE,...", help=f"Only these of {', '.join(Stage)}.")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME", help=f"Of programs instead: {', '.join(RECIPES)}.")
+        str | None, typer.Option("--recipe", metavar="NAME", help=f"By a recipe instead: {', '.join(RECIPES)}.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="With --recipe: ways to take each program apart.", min=1)] = 5,
+    samples: Annotated[
+        int, typer.Option(help="With --recipe: ways to take each program apart, or places of a commit.", min=1)
+    ] = 5,
     seed: Annotated[int, typer.Option(help="With --recipe: another seed takes programs apart in other ways.")] = 0,
     edit_format: Annotated[
         EditFormat | None, typer.Option("--edit-format", help="With --recipe: of the edits; unset: the student's.")
@@ -62,18 +65,21 @@ def synthesize(
     gold's answers to them. Edits that do not give the commit's files byte for byte are refused and counted. The same
     command goes on where it was stopped; `cra curate-data --sources synthetic-direct` makes datasets of the pairs.
 
-    With --recipe, programs instead of commits: each is taken apart statement by statement, and read backwards every
-    state is an example of the code stage. The examples become a collection below the data directory.
+    With --recipe, a collection of examples of the code stage below the data directory. lintseq: programs are taken
+    apart statement by statement, and read backwards every state is an example; random-deletion: the same blindly, its
+    control; search-replace-infilling: what commits added is to be written at a marked place.
     """
     settings = load_settings()
     student = settings.models.endpoint(settings.models.roles.coding).edit_format
     if recipe is not None:
         if stages is not None or base is not None:
             raise UsageError("--stages and --base are for commits; leave them out with --recipe")
+        if edit_format is EditFormat.WHOLE_SYMBOL and recipe == PairSource.SEARCH_REPLACE:
+            raise UsageError(f"--edit-format {edit_format}: the examples of --recipe {recipe} are search-replace")
         how = RecipeSettings(
             recipe=recipe_named(recipe), samples=samples, seed=seed, edit_format=edit_format or student
         )
-        run_recipe(places, how, limit, jobs or 1, as_json)
+        make_collection(places, how, limit, jobs or 1, as_json)
         return
     stop_at_once()
     asked = DirectSettings(

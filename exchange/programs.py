@@ -1,4 +1,5 @@
-"""Programs that arrive from a file, a folder, a git repository, or rows of a dataset, to be taken apart by a recipe."""
+"""Programs that arrive from a file, a folder, a git repository, or rows of a dataset, and commits of a repository, for
+recipes."""
 
 import hashlib
 import json
@@ -11,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from exchange.rows import read_rows
+from harness.mining import mine
 from harness.mining.repository import describe
 from harness.packages.prepare import name_of, origin_of
 from host.folders import walk
 from models.errors import UsageError
+from models.mining import MiningRules
 from repos.clones import cached_clone
+from repos.git import Git
 from training.data.sources.collections import Dropped
+from training.data.sources.infilling import SourceCommit, commits_of_repository
 from training.data.sources.lintseq.programs import (
     LINK,
     MOST_CHARACTERS,
@@ -45,6 +50,24 @@ class Programs:
     offers: Iterator[Offer]
 
 
+@dataclass(frozen=True)
+class Commits:
+    """A repository: its name, its newest commit, and its kept commits, newest first."""
+
+    name: str
+    content: str
+    offers: Iterator[SourceCommit | Dropped]
+
+
+@contextmanager
+def opened_commits(place: Path, cache: Path, rules: MiningRules) -> Iterator[Commits]:
+    """The kept commits of the repository at a path. Raises RepositoryError, InfrastructureError."""
+    with cached_clone(place, cache) as git:
+        origin = _origin_of(git, place)
+        commits = mine(git, rules, with_symbols=False).commits
+        yield Commits(origin.name, origin.state, commits_of_repository(git, origin, commits))
+
+
 @contextmanager
 def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
     """The programs at a path. Raises UsageError for a path without any, and what reading a repository raises."""
@@ -52,10 +75,8 @@ def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
         raise UsageError(f"{place} does not exist; give Python files, a folder, a git repository or rows (JSON lines)")
     if _is_repository(place):
         with cached_clone(place, cache) as git:
-            head = git.resolve("HEAD")
-            name, source = name_of(git, head, str(place)), origin_of(str(place))
-            origin = Origin.of_repository(name, describe(git, name, source), head)
-            yield Programs(name, head, programs_of_repository(git, origin))
+            origin = _origin_of(git, place)
+            yield Programs(origin.name, origin.state, programs_of_repository(git, origin))
     elif place.is_dir():
         content = _digest_of_files(place)
         yield Programs(_name(place), content, _of_folder(place, _origin(place, content)))
@@ -82,6 +103,12 @@ def _is_repository(place: Path) -> bool:
 def _name(place: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(place.resolve()).name.removesuffix(".gz")).strip("-.")
     return Path(name).stem if place.is_file() and name else name or "programs"
+
+
+def _origin_of(git: Git, place: Path) -> Origin:
+    head = git.resolve("HEAD")
+    name, source = name_of(git, head, str(place)), origin_of(str(place))
+    return Origin.of_repository(name, describe(git, name, source), head)
 
 
 def _origin(place: Path, content: str) -> Origin:

@@ -27,7 +27,7 @@ def test_a_collection_is_written_and_the_same_again(tmp_path: Path) -> None:
         for more in ([], [], ["--jobs", "2"])
     )
     assert first["collection"] == second["collection"] == parallel["collection"]
-    assert first["programs"] == {"offered": 2, "kept": 1}
+    assert first["rows"] == {"offered": 2, "kept": 1}
     assert first["dropped"]["does not parse"] == 1
     rows = list(read_collection(Path(first["collection"])))
     assert len(rows) == first["examples"]
@@ -56,7 +56,7 @@ def test_a_repository_is_taken_apart_by_both_recipes_in_both_formats(tmp_path: P
             options = ["--recipe", recipe, "--edit-format", edit_format, "--samples", "1", "--limit", "2"]
             shown = cra("synthesize", sample, *options, cwd=tmp_path)
             assert shown.returncode == 0, shown.stderr
-            assert "programs offered" in shown.stdout
+            assert "rows offered" in shown.stdout
     assert len(list((tmp_path / "data" / "collections").iterdir())) == 4
 
 

@@ -20,12 +20,12 @@ from training.data.sources.lintseq.recipe import (
     NOT_TEXT,
     TOO_MANY,
     UNPARSABLE,
-    RecipeSettings,
     SourceProgram,
     examples_of,
 )
 from training.data.sources.lintseq.statements import MODULE, Program
 from training.data.sources.lintseq.states import Deletions, generator_of
+from training.data.sources.recipes import RecipeSettings
 
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]

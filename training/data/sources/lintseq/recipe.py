@@ -1,16 +1,9 @@
 """Programs to pairs of the code stage: every step of every sample is a prompt, and edits as its answer."""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing import get_context
 
-from models.edits import EditFormat
-from models.errors import InfrastructureError
-from models.plans import Frozen
 from models.training import Pair, PairSource
 from training.data.sources.coding import NOT_TEXT, REPLAY, code_pair
 from training.data.sources.collections import Dropped, Offered, recipe_provenance
@@ -19,24 +12,13 @@ from training.data.sources.lintseq.lint import LintFailed
 from training.data.sources.lintseq.statements import MODULE, Program, UnreadableProgram
 from training.data.sources.lintseq.states import Deletions, State, Unsound, generator_of, random_states
 from training.data.sources.reading import is_text
+from training.data.sources.recipes import Made, RecipeSettings
 
 UNPARSABLE, UNREADABLE, NO_STATEMENT = "does not parse", "lines cannot be told apart", "no statement"
 MOST_STATEMENTS = 1_000
 """Limit of a program: the work grows with the square of their number."""
 TOO_MANY = f"more than {MOST_STATEMENTS} statements"
-LINTER, REPEATED, BUG = "linter failed", "step of an earlier sample", "bug"
-
-_AHEAD = 4
-"""Programs for each process that are read ahead."""
-
-
-class RecipeSettings(Frozen):
-    """`recipe` is LINTSEQ or RANDOM_DELETION, which deletes lines blindly, as many at a time as LintSeq would."""
-
-    recipe: PairSource
-    samples: int = 5
-    seed: int = 0
-    edit_format: EditFormat = EditFormat.SEARCH_REPLACE
+LINTER, REPEATED = "linter failed", "step of an earlier sample"
 
 
 @dataclass(frozen=True)
@@ -52,19 +34,6 @@ class SourceProgram:
     license: str
     commit: str = ""
     task: str | None = None
-
-
-@dataclass
-class Made:
-    """What came of one program: its examples, and how many states were linted."""
-
-    examples: list[Offered] = field(default_factory=list)
-    checked: int = 0
-
-    @property
-    def kept(self) -> bool:
-        """Whether it gave any example."""
-        return any(isinstance(example, Pair) for example in self.examples)
 
 
 def examples_of(program: SourceProgram, settings: RecipeSettings) -> Made:
@@ -158,45 +127,3 @@ def _lines_step(program: Program, before: State, after: State) -> str:
 
 def _units(program: Program, state: State) -> set[int]:
     return {program.owner[line] for line in state.kept} - {MODULE}
-
-
-def all_examples(
-    programs: Iterator[SourceProgram | Dropped],
-    settings: RecipeSettings,
-    told: Callable[[Made], None],
-    jobs: int = 1,
-) -> Iterator[list[Offered]]:
-    """The examples of each program in order, each told about; for the writer of collections.
-
-    The result does not depend on `jobs`, the number of processes. Raises InfrastructureError if one of them is killed.
-    """
-    if jobs == 1:
-        for program in programs:
-            made = _made(program, settings)
-            told(made)
-            yield made.examples
-        return
-    waiting: deque[Future[Made]] = deque()
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        try:
-            for program in programs:
-                waiting.append(pool.submit(_made, program, settings))
-                if len(waiting) >= _AHEAD * jobs:
-                    made = waiting.popleft().result()
-                    told(made)
-                    yield made.examples
-            while waiting:
-                made = waiting.popleft().result()
-                told(made)
-                yield made.examples
-        except BrokenProcessPool as error:
-            raise InfrastructureError("a process of --jobs was killed; free memory, or run with --jobs 1") from error
-
-
-def _made(program: SourceProgram | Dropped, settings: RecipeSettings) -> Made:
-    if isinstance(program, Dropped):
-        return Made([program])
-    try:
-        return examples_of(program, settings)
-    except Exception as error:  # noqa: BLE001 - a defect here costs the program that shows it, and is counted as one
-        return _dropped(program, BUG, f"{type(error).__name__}: {error}")
