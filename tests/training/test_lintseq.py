@@ -1,7 +1,9 @@
 """Programs taken apart: every state is as clean as the program, and the edits give the program back byte for byte."""
 
 import random
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,6 +14,7 @@ from models.training import Pair, PairSource
 from tests.support.python_programs import programs
 from training.data.sources.coding import replayed
 from training.data.sources.collections import Dropped
+from training.data.sources.lintseq import statements
 from training.data.sources.lintseq.describe import step_of
 from training.data.sources.lintseq.lint import SYNTAX, complaints
 from training.data.sources.lintseq.recipe import (
@@ -127,6 +130,17 @@ def test_what_uses_a_deleted_name_goes_with_it() -> None:
             owners = {program.owner[line] for line in state.kept}
             assert use not in owners or json_import in owners
             assert ("main()\n" in state.text.splitlines(True)) <= ("def main" in state.text)
+
+
+def test_another_linter_finds_no_new_fault(tmp_path: Path) -> None:
+    text = Path(statements.__file__).read_text()
+    for number, state in enumerate(list(Deletions(text).states(random.Random(0)))[:-1]):
+        (tmp_path / f"{number}.py").write_text(state.text)
+    command = ["ruff", "check", "--isolated", "--no-cache", "--select", "F821,F811,F822,F823,F7,E9", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "bad.py").write_text("print(undefined)\n")
+    assert subprocess.run(command, capture_output=True, text=True, check=False).returncode == 1
 
 
 def test_faults_of_the_program_itself_do_not_count() -> None:
