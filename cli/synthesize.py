@@ -1,4 +1,4 @@
-"""`cra synthesize`: training pairs from mined commits, without any test run."""
+"""`cra synthesize`: training pairs from mined commits, without any test run; or from programs, by a recipe."""
 
 import os
 import time
@@ -12,27 +12,51 @@ import typer
 from cli.options import JsonOption, parse_names
 from cli.output import console, errors, print_json, table
 from cli.progress import progress
+from cli.recipes import RECIPES, cpu_seconds, make_collection, recipe_named
 from cli.stopping import stop_at_once
 from harness.synthesis.run import DirectReport, RepositoryReport
 from harness.synthesis.run import synthesize as synthesize_pairs
 from harness.synthesis.worker import DirectCounts, DirectSettings
 from host.settings import load_settings
+from models.edits import EditFormat
+from models.errors import UsageError
 from models.protocols import Stage
+from models.training import PairSource
+from training.data.sources.recipes import RecipeSettings
 
 
 def synthesize(
     places: Annotated[
-        list[Path], typer.Argument(metavar="PATH_OR_PACKAGE...", help="Git repositories, or packages of `cra prepare`.")
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Git repositories, or packages of `cra prepare`; with --recipe also Python files, folders of "
+            "them, and rows (JSON lines, Parquet) with an instruction and its code.",
+        ),
     ],
     stages: Annotated[
         str | None, typer.Option("--stages", metavar="STAGE,...", help=f"Only these of {', '.join(Stage)}.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Commits of each repository at most, the newest.", min=1)] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help=f"By a recipe instead: {', '.join(RECIPES)}.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(help="With --recipe: ways to take each program apart, or places of a commit.", min=1)
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="With --recipe: another seed takes programs apart in other ways.")] = 0,
+    edit_format: Annotated[
+        EditFormat | None, typer.Option("--edit-format", help="With --recipe: of the edits; unset: the student's.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Commits of each repository at most, the newest; programs with --recipe.", min=1)
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option("--base", metavar="NAME", help="Cut prompts by this base's tokenizer, not by the student's."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; unset: one for each core.", min=1)] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes; unset: one for each core, or one with --recipe.", min=1)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make training pairs for all stages from the commits of repositories, without running any test.
@@ -40,23 +64,38 @@ def synthesize(
     Every kept commit gives the prompts that the student in the settings would be sent (its windows, its tokenizer), and
     gold's answers to them. Edits that do not give the commit's files byte for byte are refused and counted. The same
     command goes on where it was stopped; `cra curate-data --sources synthetic-direct` makes datasets of the pairs.
+
+    With --recipe, a collection of examples of the code stage below the data directory. lintseq: programs are taken
+    apart statement by statement, and read backwards every state is an example; random-deletion: the same blindly, its
+    control; search-replace-infilling: what commits added is to be written at a marked place.
     """
-    stop_at_once()
     settings = load_settings()
+    student = settings.models.endpoint(settings.models.roles.coding).edit_format
+    if recipe is not None:
+        if stages is not None or base is not None:
+            raise UsageError("--stages and --base are for commits; leave them out with --recipe")
+        if edit_format is EditFormat.WHOLE_SYMBOL and recipe == PairSource.SEARCH_REPLACE:
+            raise UsageError(f"--edit-format {edit_format}: the examples of --recipe {recipe} are search-replace")
+        how = RecipeSettings(
+            recipe=recipe_named(recipe), samples=samples, seed=seed, edit_format=edit_format or student
+        )
+        make_collection(places, how, limit, jobs or 1, as_json)
+        return
+    stop_at_once()
     asked = DirectSettings(
         raw_url=settings.raw_url,
         curated_url=settings.curated_url,
         cache_dir=settings.cache_dir,
         models=settings.models,
         stages=tuple(Stage) if stages is None else parse_names(stages, Stage, "--stages"),
-        edit_format=settings.models.endpoint(settings.models.roles.coding).edit_format,
+        edit_format=student,
         base=base,
     )
-    started, before = time.monotonic(), _cpu_seconds()
+    started, before = time.monotonic(), cpu_seconds()
     with _display() as show:
         cores = jobs or os.cpu_count() or 1
         report = synthesize_pairs(places, asked, settings.mining, limit=limit, jobs=cores, progress=show)
-    seconds, cpu = time.monotonic() - started, _cpu_seconds() - before
+    seconds, cpu = time.monotonic() - started, cpu_seconds() - before
     if as_json:
         print_json(_described(report, seconds, cpu))
     else:
@@ -167,9 +206,3 @@ def _print_next(report: DirectReport, stages: Sequence[Stage]) -> None:
     console.print(
         f"next: cra curate-data --stage {stage} --sources synthetic-direct --dry-run", markup=False, soft_wrap=True
     )
-
-
-def _cpu_seconds() -> float:
-    """CPU time of this process and of its finished children."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

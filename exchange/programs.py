@@ -1,0 +1,164 @@
+"""Programs that arrive from a file, a folder, a git repository, or rows of a dataset, and commits of a repository, for
+recipes."""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from exchange.rows import read_rows
+from harness.mining import mine
+from harness.mining.repository import describe
+from harness.packages.prepare import name_of, origin_of
+from host.folders import walk
+from models.errors import UsageError
+from models.mining import MiningRules
+from repos.clones import cached_clone
+from repos.git import Git
+from training.data.sources.collections import Dropped
+from training.data.sources.infilling import SourceCommit, commits_of_repository
+from training.data.sources.lintseq.programs import (
+    LINK,
+    MOST_CHARACTERS,
+    NOT_A_ROW,
+    SUFFIX,
+    Origin,
+    program_of_row,
+    programs_of_repository,
+)
+from training.data.sources.lintseq.recipe import SourceProgram
+
+_ROWS = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".csv", ".tsv")
+_SHORT = 12
+"""Characters of a content's hash in the names of its programs."""
+_UNREADABLE = "cannot be read"
+_MOST_BYTES = 4 * MOST_CHARACTERS + 1
+Offer = SourceProgram | Dropped
+
+
+@dataclass(frozen=True)
+class Programs:
+    """A source: its name, what identifies its content (a commit, or a hash), and what it offers, in a fixed order."""
+
+    name: str
+    content: str
+    offers: Iterator[Offer]
+
+
+@dataclass(frozen=True)
+class Commits:
+    """A repository: its name, its newest commit, and its kept commits, newest first."""
+
+    name: str
+    content: str
+    offers: Iterator[SourceCommit | Dropped]
+
+
+@contextmanager
+def opened_commits(place: Path, cache: Path, rules: MiningRules) -> Iterator[Commits]:
+    """The kept commits of the repository at a path. Raises RepositoryError, InfrastructureError."""
+    with cached_clone(place, cache) as git:
+        origin = _origin_of(git, place)
+        commits = mine(git, rules, with_symbols=False).commits
+        yield Commits(origin.name, origin.state, commits_of_repository(git, origin, commits))
+
+
+@contextmanager
+def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
+    """The programs at a path. Raises UsageError for a path without any, and what reading a repository raises."""
+    if not place.exists():
+        raise UsageError(f"{place} does not exist; give Python files, a folder, a git repository or rows (JSON lines)")
+    if _is_repository(place):
+        with cached_clone(place, cache) as git:
+            origin = _origin_of(git, place)
+            yield Programs(origin.name, origin.state, programs_of_repository(git, origin))
+    elif place.is_dir():
+        content = _digest_of_files(place)
+        yield Programs(_name(place), content, _of_folder(place, _origin(place, content)))
+    elif place.suffix == SUFFIX:
+        data = _start_of(place)
+        content = hashlib.sha256(data).hexdigest()
+        yield Programs(_name(place), content, iter([_origin(place, content).program(place.name, data)]))
+    elif Path(place.name.lower().removesuffix(".gz")).suffix in _ROWS:
+        with place.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        yield Programs(_name(place), content, _of_rows(place, _origin(place, content)))
+    else:
+        raise UsageError(
+            f"{place}: is neither Python nor rows; give *{SUFFIX}, a folder, a git repository, or *{_ROWS[0]}"
+        )
+
+
+def _is_repository(place: Path) -> bool:
+    return place.is_dir() and (
+        (place / ".git").exists() or all((place / each).exists() for each in ("HEAD", "objects"))
+    )
+
+
+def _name(place: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(place.resolve()).name.removesuffix(".gz")).strip("-.")
+    return Path(name).stem if place.is_file() and name else name or "programs"
+
+
+def _origin_of(git: Git, place: Path) -> Origin:
+    head = git.resolve("HEAD")
+    name, source = name_of(git, head, str(place)), origin_of(str(place))
+    return Origin.of_repository(name, describe(git, name, source), head)
+
+
+def _origin(place: Path, content: str) -> Origin:
+    return Origin(_name(place), content[:_SHORT])
+
+
+def _start_of(place: Path) -> bytes:
+    try:
+        with place.open("rb") as stream:
+            return stream.read(_MOST_BYTES)
+    except OSError as error:
+        raise UsageError(f"{place}: cannot be read ({error.strerror})") from error
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes | str]]:
+    """The Python files below a folder, links not followed: path, and content (cut if too long) or why there is none."""
+    for level in walk(folder):
+        for entry in level.entries:
+            if entry.name.endswith(SUFFIX) and level.path is not None and not entry.is_dir(follow_symlinks=False):
+                yield f"{level.path}{entry.name}", _content(entry, level.descriptor)
+
+
+def _content(entry: "os.DirEntry[str]", folder: int) -> bytes | str:
+    if entry.is_symlink():
+        return LINK
+    try:
+        handle = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return _UNREADABLE
+    with os.fdopen(handle, "rb") as stream:
+        return stream.read(_MOST_BYTES) if stat.S_ISREG(os.fstat(handle).st_mode) else _UNREADABLE
+
+
+def _of_folder(folder: Path, origin: Origin) -> Iterator[Offer]:
+    for path, found in _files(folder):
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        yield origin.program(shown, found) if isinstance(found, bytes) else Dropped(found, origin.row(shown))
+
+
+def _digest_of_files(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path, found in _files(folder):
+        content = hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else found
+        digest.update(json.dumps([path, content]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _of_rows(place: Path, origin: Origin) -> Iterator[Offer]:
+    for row in read_rows(place):
+        if row.value is None:
+            yield Dropped(NOT_A_ROW, origin.row(row.fault))
+        else:
+            yield program_of_row(row.value, row.place.replace(" ", "-"), origin)

@@ -1,0 +1,116 @@
+"""Programs to be taken apart: from files of Python, and from rows that hold an instruction and its code."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from harness.mining.repository import RepositoryFacts
+from repos.git import Git
+from training.data.sources.collections import Dropped
+from training.data.sources.lintseq.recipe import SourceProgram
+
+SUFFIX = ".py"
+MOST_CHARACTERS = 50_000
+"""Limit of a program: the edits and the file before them must fit into a window of the code stage."""
+TOO_LONG = f"longer than {MOST_CHARACTERS} characters"
+LINK, NUL, NOT_UTF8, EMPTY = "a link", "holds a NUL", "not UTF-8", "empty"
+NO_CODE, NO_PYTHON, SEVERAL, NOT_A_ROW = "no column with code", "no Python code", "several blocks of code", "not a row"
+TASKS = ("instruction", "prompt", "problem", "query", "input")
+CODES = ("output", "solution", "response", "answer", "code")
+"""Columns in the order in which they are looked for; the first that holds text applies."""
+_ROW_PATH = "program.py"
+_UNKNOWN = "unknown"
+_BATCH = 200
+"""Files of a repository that are held in memory at a time."""
+_REGULAR = ("100644", "100755")
+_FENCED = re.compile(
+    r"^(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n]*\n(?P<code>.*?)^(?P=fence)[ \t]*$", re.M | re.S
+)
+_PYTHON = frozenset({"", "python", "python3", "py"})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where programs come from: the name and the state (a commit, or a hash of the content) that begin their rows, and
+    what their provenance says."""
+
+    name: str
+    state: str
+    organisation: str = _UNKNOWN
+    domain: str = _UNKNOWN
+    license: str = _UNKNOWN
+    commit: str = ""
+
+    @classmethod
+    def of_repository(cls, name: str, facts: RepositoryFacts, commit: str) -> "Origin":
+        """A repository at a commit; its owner in lower case, as everywhere."""
+        return cls(
+            name,
+            commit,
+            facts.organisation.lower() if facts.organisation else _UNKNOWN,
+            facts.domain or _UNKNOWN,
+            facts.license or _UNKNOWN,
+            commit,
+        )
+
+    def row(self, place: str) -> str:
+        """The name of a program."""
+        return f"{self.name}@{self.state}:{place}"
+
+    def program(self, path: str, data: bytes) -> SourceProgram | Dropped:
+        """The program in a file."""
+        row = self.row(path)
+        if len(data) > 4 * MOST_CHARACTERS:
+            return Dropped(TOO_LONG, row)
+        if b"\0" in data:
+            return Dropped(NUL, row)
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            return Dropped(NOT_UTF8, f"{row}: byte {error.start}")
+        return self.checked(text, path, row, None)
+
+    def checked(self, text: str, path: str, row: str, task: str | None) -> SourceProgram | Dropped:
+        """A program of a length that can be taught."""
+        if not text.strip():
+            return Dropped(EMPTY, row)
+        if len(text) > MOST_CHARACTERS:
+            return Dropped(TOO_LONG, row)
+        if "\0" in text:
+            return Dropped(NUL, row)
+        return SourceProgram(
+            text, path, row, self.name, self.organisation, self.domain, self.license, self.commit, task
+        )
+
+
+def programs_of_repository(git: Git, origin: Origin) -> Iterator[SourceProgram | Dropped]:
+    """The Python files of a commit, in the order of their paths."""
+    entries = [each for each in git.tree(origin.commit) if PurePosixPath(each.path).suffix == SUFFIX]
+    for start in range(0, len(entries), _BATCH):
+        batch = entries[start : start + _BATCH]
+        contents = git.blobs(sorted({each.blob for each in batch if each.mode in _REGULAR}))
+        for each in batch:
+            path = each.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if each.mode in _REGULAR:
+                yield origin.program(path, contents[each.blob])
+            else:
+                yield Dropped(LINK, origin.row(path))
+
+
+def program_of_row(row: Mapping[str, Any], place: str, origin: Origin) -> SourceProgram | Dropped:
+    """The program in a row of an instruction and its code, which may stand in the one fence of a Markdown text."""
+    name = origin.row(place)
+    code = next((row[column] for column in CODES if isinstance(row.get(column), str) and row[column].strip()), None)
+    if code is None:
+        return Dropped(NO_CODE, f"{name}: columns {', '.join(sorted(map(str, row)))[:200]}; needed: one of {CODES}")
+    task = next((row[column] for column in TASKS if isinstance(row.get(column), str) and row[column].strip()), None)
+    if blocks := list(_FENCED.finditer(code)):
+        python = [block["code"] for block in blocks if block["language"].lower() in _PYTHON]
+        if len(python) != 1:
+            return Dropped(SEVERAL if python else NO_PYTHON, name)
+        code = python[0]
+    if isinstance(row.get("license"), str) and row["license"].strip():
+        origin = replace(origin, license=row["license"].strip())
+    return origin.checked(code, _ROW_PATH, name, task)
