@@ -1,6 +1,8 @@
 """Collections: examples of one recipe, written row by row, and read back only as they were written."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,41 @@ def test_nothing_is_left_of_a_recipe_that_fails_or_keeps_nothing(tmp_path: Path)
     with pytest.raises(TrainingError, match="does not parse 2"):
         write_collection(tmp_path, PairSource.LINTSEQ, MADE_FROM, [[Dropped("does not parse")]] * 2)
     assert list((tmp_path / "collections").iterdir()) == []
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from models.training import PairSource
+from tests.support.recipe_material import a_pair
+from training.data.sources.collections import write_collection
+
+def rows():
+    yield [a_pair(PairSource.LINTSEQ, 1)]
+    print("begun", flush=True)
+    time.sleep(600)
+
+write_collection(Path(sys.argv[1]), PairSource.LINTSEQ, {}, rows())
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    processes = [
+        subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    try:
+        assert [process.stdout.readline() for process in processes if process.stdout] == ["begun\n"] * 2
+        assert len(list((tmp_path / "collections").iterdir())) == 2
+        processes[0].kill()
+        processes[0].wait()
+        place = written(tmp_path)
+        left = {path for path in (tmp_path / "collections").iterdir() if path != place}
+        assert len(left) == 1  # the living one's
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 @pytest.mark.parametrize("edit_format", list(EditFormat))

@@ -6,6 +6,8 @@ A collection is written row by row, in the order in which its recipe gives them,
 memory. Its id is the hash of its files and of what they were made from. The same inputs give the same bytes.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
@@ -25,6 +27,7 @@ from models.training import Pair, PairSource, Preference, Provenance
 
 RECIPE = "recipe"
 """What provenance has for a planner where no planner answered: people, or a dataset's model, wrote the answer."""
+_STAGING, _LOCK = ".unfinished-", "lock"
 PAIRS, PREFERENCES, CARD = "pairs.jsonl", "preferences.jsonl", "card.json"
 
 
@@ -88,21 +91,36 @@ def write_collection(
     folder = data_dir / "collections"
     try:
         make_directory(folder)
-        staging = Path(tempfile.mkdtemp(prefix=f".{source.value}-", dir=folder))
+        _sweep(folder)
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
     except OSError as error:
         raise InfrastructureError(f"{folder} cannot be written: {error.strerror}; free disk space") from error
     try:
-        card = _written(staging, source, made_from, offers, terms)
-        place = folder / f"{source.value}-{card.id[:12]}"
-        if place.exists():
-            shutil.rmtree(staging)
-        else:
-            staging.replace(place)
+        with (staging / _LOCK).open(
+            "w"
+        ) as lock:  # held while it is written, so that what a killed process left is known
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            card = _written(staging, source, made_from, offers, terms)
+            place = folder / f"{source.value}-{card.id[:12]}"
+            (staging / _LOCK).unlink()
+            if not place.exists():
+                staging.replace(place)
         return place, card
     except OSError as error:
         raise InfrastructureError(f"{folder} cannot be written: {error.strerror}; free disk space") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished. Raises OSError."""
+    for left in folder.glob(f"{_STAGING}*"):
+        with contextlib.suppress(FileNotFoundError), (left / _LOCK).open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _written(
