@@ -36,6 +36,7 @@ COMMANDS = {
     "import": "Read instances in the SWE-bench format, check them, and show what they are.",
     "synthesize": "Make training pairs for all stages from the commits of repositories, without running any test.",
     "score-answers": "Have the teacher score the student's own answers in runs that passed.",
+    "plans": "Plans in histories: found, followed to the commits that did them, labelled by what came of them.",
     "curate-data": "Make a versioned dataset of what runs have shown: examples, preferences, a card.",
     "train-plan": "Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints.",
     "train": "Measure the champion, train an adapter, measure it, and let it serve if a gate says so.",

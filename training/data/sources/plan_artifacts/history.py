@@ -1,5 +1,6 @@
 """A whole history, of every ref: commits with the files that they change, and what comes after a commit."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,18 @@ from repos.commits import seconds_of, split_message
 from repos.git import Git
 
 DAY = 86_400
-_LOG = ("log", "--all", "--topo-order", "--reverse", "-z", "-M", "--raw", "--no-abbrev", "--format=%H%x00%P%x00%ct%x00%B")
+_VENDORED = re.compile(r"(?:^|/)(?:vendor|node_modules|third_party|dist|site-packages)/")
+_LOG = (
+    "log",
+    "--all",
+    "--topo-order",
+    "--reverse",
+    "-z",
+    "-M",
+    "--raw",
+    "--no-abbrev",
+    "--format=%H%x00%P%x00%ct%x00%B",
+)
 
 
 @dataclass(frozen=True)
@@ -36,9 +48,12 @@ class Commit:
     @property
     def paths(self) -> frozenset[str]:
         """Every path that it changes, before and after renames."""
-        return frozenset(
-            path for change in self.changes for path in (change.path, change.old_path) if path is not None
-        )
+        return frozenset(path for change in self.changes for path in (change.path, change.old_path) if path is not None)
+
+    @cached_property
+    def size(self) -> int:
+        """How many files it changes, vendored code left out."""
+        return sum(not _VENDORED.search(change.path) for change in self.changes)
 
 
 class History:
@@ -102,9 +117,7 @@ def _parsed(output: bytes) -> Iterator[Commit]:
         except (ValueError, IndexError) as error:
             raise InfrastructureError("git log printed an unknown format; upgrade git") from error
         subject, body = split_message(message)
-        yield Commit(
-            sha.decode(), tuple(parents.decode().split()), seconds_of(when), subject, body, tuple(changes)
-        )
+        yield Commit(sha.decode(), tuple(parents.decode().split()), seconds_of(when), subject, body, tuple(changes))
 
 
 def _changes(tokens: list[bytes], position: int) -> tuple[list[FileChange], int]:

@@ -12,12 +12,13 @@ _LINES = re.compile(r"(?:::?[\w.()]+|:\d[\d,\s–-]*|#L\d[\dL-]*|\s*\(.*\))+$")
 _PATH = re.compile(r"[\w@.+()\[\]-]+(?:/[\w@.+()\[\]-]+)*")
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _SYMBOL = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*(?:\(.*\))?")
-_ORDINARY = frozenset("e.g i.e etc vs node.js next.js vue.js three.js d3.js".split())
-WORKS_WITH_EXTENSION = frozenset(
-    "py pyi js jsx ts tsx mjs cjs go rs java kt rb php c h cc cpp hpp cs swift m scala sh bash zsh ps1 bat sql html css "
-    "scss vue svelte toml yaml yml json ini cfg conf proto tf lua ex exs erl hs ml r jl zig nim dart md mdx rst txt tmpl "
-    "jinja j2 gotmpl xml gradle mod sum lock lisp el clj graphql env dockerfile plist".split()
-)
+_ORDINARY = frozenset(["e.g", "i.e", "etc", "node.js", "next.js", "vue.js", "three.js", "d3.js"])
+_EXTENSIONS = """
+    py pyi js jsx ts tsx mjs cjs go rs java kt rb php c h cc cpp hpp cs swift m scala sh bash zsh ps1 bat sql html css
+    scss vue svelte toml yaml yml json ini cfg conf proto tf lua ex exs erl hs ml r jl zig nim dart md mdx rst txt tmpl
+    jinja j2 gotmpl xml gradle mod sum lock lisp el clj graphql env dockerfile plist
+"""
+FILE_EXTENSIONS = frozenset(_EXTENSIONS.split())
 """Extensions by which a word without a folder is taken for a file; `time.sleep` is none."""
 
 
@@ -41,7 +42,7 @@ def as_path(word: str) -> str | None:
     if not _EXTENSION.search(word):
         return word if PurePosixPath(word).name in ("Dockerfile", "Makefile", "Justfile") else None
     extension = word.rpartition(".")[2].lower()
-    if extension not in WORKS_WITH_EXTENSION or word.lower() in _ORDINARY:
+    if extension not in FILE_EXTENSIONS or word.lower() in _ORDINARY:
         return None
     return word
 
@@ -78,7 +79,9 @@ class KnownPaths:
 
     def ambiguous(self, word: str) -> bool:
         """Whether several paths end in a word that is none of them."""
-        return word not in self.paths and sum(p.endswith(f"/{word}") for p in self._by_name[word.rpartition("/")[2]]) > 1
+        return (
+            word not in self.paths and sum(p.endswith(f"/{word}") for p in self._by_name[word.rpartition("/")[2]]) > 1
+        )
 
     @cached_property
     def folders(self) -> frozenset[str]:

@@ -37,6 +37,7 @@ class Plan:
     commit: Commit
     text: str
     score: PlanScore
+    last_text: str
     later: list[Version] = field(default_factory=list)
     next: "Plan | None" = None
     reached: bool = True
@@ -119,13 +120,14 @@ def _plans_of(history: History, life: FileLife, texts: _Texts, met: Counter[str]
         text = texts.texts[version.blob]
         if current is not None and kept(current.text, text) >= SAME:
             current.later.append(version)
+            current.last_text = text
             continue
         points = score(version.path, outline(text))
         if not points.is_plan:
             if current is not None:
                 current.later.append(version)
             continue
-        plan = Plan(version, history.commit(version.commit), text, points, reached=bool(reached))
+        plan = Plan(version, history.commit(version.commit), text, points, text, reached=bool(reached))
         if current is not None:
             met[REWRITTEN] += 1
             current.next = plan

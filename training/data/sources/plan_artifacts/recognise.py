@@ -84,9 +84,7 @@ def score(path: str, sections: Sequence[Section]) -> PlanScore:
     low = path.lower()
     items = [item for section in sections for item in section.all_items()]
     boxes = sum(item.checked is not None for item in items)
-    numbered = sum(
-        item.number is not None and bool(paths_in(item.text) or symbols_in(item.text)) for item in items
-    )
+    numbered = sum(item.number is not None and bool(paths_in(item.text) or symbols_in(item.text)) for item in items)
     work = sum(bool(WORK.match(section.title)) for section in sections)
     framed = any(_FRAME.search(section.title) for section in sections)
     places = {path for section in sections for text in _texts(section) for path in paths_in(text)}
