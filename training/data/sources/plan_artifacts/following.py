@@ -20,7 +20,7 @@ _FIX = re.compile(
     re.IGNORECASE,
 )
 _DOCUMENT = (".md", ".markdown", ".mdx", ".mdc", ".rst", ".txt", ".adoc")
-_ARCHIVE = re.compile(r"(?:^|/)(?:completed?|done|archived?|finished|implemented|old)(?:/|$)", re.IGNORECASE)
+ARCHIVE = re.compile(r"(?:^|/)(?:completed?|done|archived?|finished|implemented|old)(?:/|$)", re.IGNORECASE)
 
 
 @dataclass
@@ -41,6 +41,7 @@ class Trajectory:
     with_plan: bool = False
     ticked: bool = False
     written_after: bool = False
+    archived: bool = False
     closed: bool = False
     fixes: list[Commit] = field(default_factory=list)
     reworked_by: list[tuple[Commit, int]] = field(default_factory=list)
@@ -61,6 +62,7 @@ def follow(history: History, plan: Plan, patches: Patches) -> Trajectory:
     found.with_plan = bool(found.targets & plan.commit.paths)
     found.written_after = ticked(plan.sections) >= rules.TICKED_BEFORE and not found.with_plan
     found.ticked = ticked(outline(plan.last_text)) == 1.0
+    found.archived = any(ARCHIVE.search(path.rpartition("/")[0]) for path in plan.paths)
     if not found.targets or len(found.targets) > rules.MOST_TARGETS:
         return found
     last = _work(found, plan, window)
@@ -135,7 +137,7 @@ def _work(found: Trajectory, plan: Plan, window: Sequence[Commit]) -> int:
     candidates: list[int] = []
     last, when = -1, plan.commit.when
     deleted = {version.commit for version in plan.later if not version.blob}
-    archived = {version.commit for version in plan.later if _ARCHIVE.search(version.path.rpartition("/")[0])}
+    archived = {version.commit for version in plan.later if ARCHIVE.search(version.path.rpartition("/")[0])}
     end = plan.next.introduced.commit if plan.next else None
     for index, commit in enumerate(window):
         if commit.sha == end or index - last > rules.GAP_COMMITS or commit.when - when > rules.GAP_DAYS * DAY:
@@ -149,7 +151,7 @@ def _work(found: Trajectory, plan: Plan, window: Sequence[Commit]) -> int:
         if hit - touched or (edits and commit.sha not in deleted):
             touched |= hit
             last, when = index, commit.when
-        if commit.sha in deleted or (commit.sha in archived and not _ARCHIVE.search(plan.path)):
+        if commit.sha in deleted or (commit.sha in archived and not ARCHIVE.search(plan.path)):
             touched |= hit
             found.closed = True
             last = index if hit else last

@@ -163,16 +163,17 @@ def lives(commits: Iterable[Commit], wanted: Callable[[str], bool]) -> list[File
     ended: dict[str, FileLife] = {}
     found: list[FileLife] = []
     for commit in commits:
+        gone: dict[str, FileLife] = {}  # by name, of this commit: a file that is added elsewhere was moved, and edited
         for change in sorted(commit.changes, key=lambda each: each.status != "D"):
             old = change.old_path or change.path
             life = living.pop(old, None)
             if change.status == "D":
                 if life is not None:
-                    ended[life.versions[-1].blob] = life
+                    ended[life.versions[-1].blob] = gone[_name(change.path)] = life
                     life.versions.append(Version(commit.sha, change.path, ""))
                 continue
             if life is None and wanted(change.path):
-                life = ended.pop(change.blob, None)
+                life = ended.pop(change.blob, None) or gone.pop(_name(change.path), None)
                 if life is not None:
                     life.returned += change.path == life.path
                     life.moved += change.path != life.path
@@ -184,3 +185,7 @@ def lives(commits: Iterable[Commit], wanted: Callable[[str], bool]) -> list[File
                 life.versions.append(Version(commit.sha, change.path, change.blob))
                 living[change.path] = life
     return found
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

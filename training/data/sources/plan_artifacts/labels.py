@@ -75,7 +75,7 @@ def label(trajectory: Trajectory) -> tuple[Label, str]:
 
 
 def _done(trajectory: Trajectory) -> bool:
-    enough = rules.DONE_IF_TICKED if trajectory.ticked or trajectory.closed else rules.DONE
+    enough = rules.DONE_IF_TICKED if trajectory.ticked or trajectory.archived else rules.DONE
     return trajectory.coverage >= enough
 
 
@@ -83,6 +83,8 @@ def _partly(trajectory: Trajectory, share: str) -> tuple[Label, str]:
     commits, days = trajectory.since
     if trajectory.coverage >= rules.ABANDONED:
         return Label.UNCLEAR, f"{share}: neither done nor left"
+    if trajectory.ticked or trajectory.archived:
+        return Label.UNCLEAR, f"{share}, though it is marked as done"
     if commits < rules.GAP_COMMITS and days < rules.GAP_DAYS:
         return Label.UNCLEAR, f"{share}; in progress when its history ends"
     return Label.ABANDONED, f"{share}; nothing of it in {commits} commits and {days:.0f} days after"

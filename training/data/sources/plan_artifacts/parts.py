@@ -10,7 +10,8 @@ from training.data.sources.plan_artifacts.recognise import WORK
 
 _LIST = re.compile(
     r"(?:\d+[.)] )?\W*(?:implementation(?: (?:plan|steps|tasks|order))?|action plan|tasks?|to-?dos?|steps|plan"
-    r"|work items|proposed changes|changes|migration steps|files? to (?:change|modify|create|be modified)|files changed)\W*",
+    r"|work items|proposed changes|changes|migration steps|files? to (?:change|modify|create|be modified)"
+    r"|files changed)\W*",
     re.IGNORECASE,
 )
 _NO_WORK = re.compile(
