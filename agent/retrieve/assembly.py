@@ -50,6 +50,8 @@ class _Packer:
 
     def reserved(self, files: Sequence[tuple[Candidate, Relevance]]) -> list[int]:
         """For each file, the tokens of all files after it in their briefest forms; of supporting ones their share."""
+        if not files:
+            return []
         found = [0]
         supporting = relevant = 0
         for candidate, relevance in reversed(files[1:]):
