@@ -1,6 +1,7 @@
 """`cra plans`: plans that people followed, found in histories."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +12,13 @@ from cli.options import JsonOption
 from cli.output import console, errors, print_json, printable, table
 from cli.progress import progress
 from host.settings import load_settings
+from models.training import PairSource
 from repos.clones import cached_clone
+from repos.index import IndexCache
+from training.data.sources.collections import Offered, write_collection
 from training.data.sources.plan_artifacts.history import History
 from training.data.sources.plan_artifacts.labels import Label, Labelled, label_all
+from training.data.sources.plan_artifacts.pairs import RECIPE, Collector, origin_of_place
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -54,6 +59,42 @@ def find(
             bars.advance(bar)
     if as_json:
         print_json(described)
+
+
+@app.command()
+def collect(
+    places: PlacesArgument,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a collection of training pairs from plans that people followed, for a mix of `cra curate-data`.
+
+    A good or fine plan gives a pair for the parts and one for the steps of each part that can be placed; a bad plan
+    that another replaced gives a preference. The context is that of the commit before the plan. What gives nothing is
+    counted with its reason.
+    """
+    settings = load_settings()
+    cache = IndexCache(settings.cache_dir / "index")
+    heads: dict[str, str] = {}
+    with progress() as bars:
+        bar = bars.add_task("collecting plans", total=len(places), note="")
+
+        def offers() -> Iterator[list[Offered]]:
+            for place in places:
+                bars.update(bar, note=str(place))
+                with cached_clone(place, settings.cache_dir) as git:
+                    history, origin = History(git), origin_of_place(git, place)
+                    heads[origin.repository] = history.head
+                    yield from Collector(history, origin, cache).offers(label_all(history)[0])
+                bars.advance(bar)
+
+        made_from = {"recipe": RECIPE, "repositories": heads}
+        folder, card = write_collection(settings.data_dir, PairSource.PLAN_ARTIFACTS, made_from, offers())
+    if as_json:
+        print_json({"collection": folder, **card.model_dump(mode="json")})
+        return
+    console.print(f"{folder}: {card.pairs} pairs, {card.preferences} preferences of {card.offered} plans", markup=False)
+    rows = [(reason, count, printable(card.examples_of_dropped[reason])) for reason, count in card.dropped.items()]
+    table("Not kept", ["reason", "count", "first"], rows, right=["count"])
 
 
 def _described(place: Path, labelled: list[Labelled], met: Counter[str]) -> dict[str, Any]:

@@ -79,3 +79,8 @@ def _units(sections: Sequence[Section], level: int) -> Iterator[Part]:
             current.sections.append(section)
     if current is not None:
         yield current
+
+
+def is_no_work(title: str) -> bool:
+    """Whether a heading inside a part begins what is not to be done: background, verification, risks."""
+    return bool(_NO_WORK.search(title) or re.match(r"verif|accept|expected|test(?:s|ing)?\b", title, re.IGNORECASE))
