@@ -92,13 +92,15 @@ class Collector:
             return [Dropped(UNCLEAR, f"{self._row(each.plan)}: {each.reason}")]
         if not each.plan.commit.parents:
             return [Dropped(FIRST, self._row(each.plan))]
+        if each.label not in WEIGHTS and replaced_by is None:
+            return [Dropped(ALONE, f"{self._row(each.plan)}: {each.reason}")]
         before = _Before(self._history, each.plan, self._cache)
         if before.holds_plan:
             return [Dropped(THERE_BEFORE, self._row(each.plan))]
         mapped = map_plan(each.plan, before.repository(each))
         if mapped.meta is None:
             return [Dropped(f"not mapped: {mapped.reason}", self._row(each.plan))]
-        if each.label not in WEIGHTS:
+        if replaced_by is not None:
             return [self._preference(each, mapped.meta, replaced_by, before)]
         task = task_of(each.plan, before.paths, [mapped.meta, *mapped.part_plans.values()])
         if task is None:
@@ -136,9 +138,7 @@ class Collector:
             provenance=self._provenance(each.plan),
         )
 
-    def _preference(self, each: Labelled, meta: MetaPlan, better: Labelled | None, before: "_Before") -> Offered:
-        if better is None:
-            return Dropped(ALONE, f"{self._row(each.plan)}: {each.reason}")
+    def _preference(self, each: Labelled, meta: MetaPlan, better: Labelled, before: "_Before") -> Offered:
         other = map_plan(better.plan, before.repository(better))
         if other.meta is None or better.label in (Label.BAD, Label.ABANDONED):
             return Dropped(REPLACEMENT, f"{self._row(each.plan)}: {other.reason or better.reason}")
@@ -212,8 +212,11 @@ class _Before:
         return build_index(GitSource(self._history.git, self.commit), self._cache)
 
     def repository(self, of: Labelled) -> Repository:
-        """What a plan is mapped against: this state, and the files that the plan's own commits made."""
+        """What a plan is mapped against: this state, and the files that the plan's own commits made; of a plan that
+        serves as a bad example also those that it named and nobody made."""
         made = {path for commit in of.trajectory.work for path in commit.paths} - self.paths.paths
+        if of.label not in WEIGHTS:
+            made |= of.trajectory.missing
         return Repository(self.paths, KnownPaths(made), self._symbols, self._holds)
 
     def _symbols(self, path: str) -> list[str]:

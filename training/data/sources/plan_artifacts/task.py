@@ -12,6 +12,7 @@ from models.plans import MetaPlan, PartPlan
 from training.data.sources.plan_artifacts.parts import parts_of
 from training.data.sources.plan_artifacts.places import KnownPaths, paths_in
 from training.data.sources.plan_artifacts.plans import Plan
+from training.data.sources.plan_artifacts.recognise import WORK
 from training.data.sources.plan_artifacts.steps import plain, shortened
 
 _HEADS = re.compile(
@@ -36,7 +37,7 @@ def task_of(plan: Plan, before: KnownPaths, answers: Collection[MetaPlan | PartP
     """The task, or None if neither header nor commit says enough."""
     said = _told(answers)
     lines = [line for line in _header(plan) if _may_say(line, before, said)]
-    title = _TITLE.sub("", plain(plan.title)).strip()
+    title = "" if WORK.match(plan.title) else _TITLE.sub("", plain(plan.title)).strip()
     parts = [title, *lines] if title and _may_say(title, before, said) else lines
     text = shortened("\n\n".join(dict.fromkeys(filter(None, parts))), LONGEST)
     if len(text.split()) >= LEAST_WORDS:
