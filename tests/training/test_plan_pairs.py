@@ -28,6 +28,7 @@ from tests.support.plan_histories import (
     work,
 )
 from training.data.sources.collections import Dropped, Offered, read_collection
+from training.data.sources.plan_artifacts.history import Commit, Version
 from training.data.sources.plan_artifacts.labels import label_all
 from training.data.sources.plan_artifacts.mapping import (
     NO_PARTS,
@@ -199,6 +200,17 @@ def test_lines_of_the_header_that_tell_the_plan_are_no_task(tmp_path: Path) -> N
     assert task is not None
     assert "Prices fall with loyalty." in task
     assert "customers.py" not in task
+
+
+def test_the_message_of_a_commit_that_brings_the_work_is_no_task_beyond_its_subject(tmp_path: Path) -> None:
+    first, plan = begun("### Task 1" + PLAN.partition("### Task 1")[2])
+    message = "Give discounts to those who come back\n\nA table of discounts, counted in customers.py."
+    together = Entry(message, {**plan.files, **work()[0].files, **work()[1].files})
+    offers = offered(tmp_path, [first, together], quiet())
+    prompts = [pair.messages[1].content for pair in offers if isinstance(pair, Pair)]
+    assert prompts
+    assert all("Give discounts to those who come back" in prompt for prompt in prompts)
+    assert not any("counted in customers.py" in prompt for prompt in prompts)
 
 
 def test_a_replaced_plan_gives_a_preference_for_the_one_that_was_done(tmp_path: Path) -> None:

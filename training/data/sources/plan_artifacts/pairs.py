@@ -102,7 +102,8 @@ class Collector:
             return [Dropped(f"not mapped: {mapped.reason}", self._row(each.plan))]
         if replaced_by is not None:
             return [self._preference(each, mapped.meta, replaced_by, before)]
-        task = task_of(each.plan, before.paths, [mapped.meta, *mapped.part_plans.values()])
+        answers = [mapped.meta, *mapped.part_plans.values()]
+        task = task_of(each.plan, before.paths, answers, with_work=each.trajectory.with_plan)
         if task is None:
             return [Dropped(NO_TASK, self._row(each.plan))]
         return self._pairs(each, mapped, _Asked(task, before, self._origin.repository, self._limits))
@@ -142,7 +143,7 @@ class Collector:
         other = map_plan(better.plan, before.repository(better))
         if other.meta is None or better.label in (Label.BAD, Label.ABANDONED):
             return Dropped(REPLACEMENT, f"{self._row(each.plan)}: {other.reason or better.reason}")
-        task = task_of(each.plan, before.paths, [meta, other.meta])
+        task = task_of(each.plan, before.paths, [meta, other.meta], with_work=each.trajectory.with_plan)
         if task is None:
             return Dropped(NO_TASK, self._row(each.plan))
         asked = _Asked(task, before, self._origin.repository, self._limits)

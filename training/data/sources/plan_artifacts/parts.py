@@ -14,6 +14,8 @@ _LIST = re.compile(
     r"|files changed)\W*",
     re.IGNORECASE,
 )
+_STATE = re.compile(r"\[[\w /-]{1,20}\]|[✅✓☑❌⏳🚧]")
+"""Marks of state in a heading: `[Final]`, `[COMPLETED]`, ticks."""
 _NO_WORK = re.compile(
     r"\b(?:overview|summary|background|context|risks?|open questions|success criteria|out of scope|future|timeline"
     r"|effort|references|conventions|testing strategy|post-completion|acceptance criteria|notes)\b",
@@ -73,7 +75,7 @@ def _units(sections: Sequence[Section], level: int) -> Iterator[Part]:
             match = WORK.match(section.title)
             assert match is not None
             number = re.search(r"\d{1,3}[a-zA-Z]?(?:\.\d+)*", section.title[: match.start(1)])
-            title = match[1].strip(" *`[]:") or section.title
+            title = _STATE.sub("", match[1]).strip(" *:") or section.title
             current = Part(title, number[0].lower() if number else "", [section])
         elif current is not None:
             current.sections.append(section)

@@ -27,6 +27,11 @@ _PROSE = re.compile(
     r"(?:readme|change(?:s|log)|history|news|license|contributing|code_of_conduct|security|authors|claude|agents|gemini"
     r"|skill|copilot-instructions|constitution|pull_request_template|issue_template)(?:[._-].*)?"
 )
+_PROSE_AT_END = re.compile(
+    r"(?:^|.*[_-])(?:decisions?|tracker|process|progress|status|guide|architecture|maintenance|logs?(?:[_-]\d+)?"
+    r"|investigation|checks)"
+)
+"""Names of records and instructions: `Decisions`, `review_log_2`, `part_d_status`."""
 _NOT_HERE = re.compile(
     r"(?:^|/)(?:vendor|node_modules|third_party|testdata|fixtures?|commands|skills|templates?|prompts|agents|examples?"
     r"|site-packages|\.github|\.?conversations?|tests?|test_data|knowledge_base)/"
@@ -75,7 +80,8 @@ def may_be_plan(path: str) -> bool:
     low = path.lower()
     if not low.endswith(_EXTENSIONS) or _NOT_HERE.search(low):
         return False
-    return not _PROSE.fullmatch(PurePosixPath(low).stem)
+    stem = PurePosixPath(low).stem
+    return not _PROSE.fullmatch(stem) and not _PROSE_AT_END.fullmatch(stem)
 
 
 def score(path: str, sections: Sequence[Section]) -> PlanScore:

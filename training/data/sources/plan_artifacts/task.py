@@ -33,16 +33,22 @@ LONGEST = 1500
 LEAST_WORDS = 5
 
 
-def task_of(plan: Plan, before: KnownPaths, answers: Collection[MetaPlan | PartPlan]) -> str | None:
-    """The task, or None if neither header nor commit says enough."""
+def task_of(
+    plan: Plan, before: KnownPaths, answers: Collection[MetaPlan | PartPlan], *, with_work: bool = False
+) -> str | None:
+    """The task, or None if neither header nor commit says enough.
+
+    Of a commit that brings the work together with the plan (`with_work`) only the subject is taken: its body tells how it was done.
+    """
     said = _told(answers)
-    lines = [line for line in _header(plan) if _may_say(line, before, said)]
+    lines = [_allowed(line, before, said) for line in _header(plan)]
     title = "" if WORK.match(plan.title) else _TITLE.sub("", plain(plan.title)).strip()
     parts = [title, *lines] if title and _may_say(title, before, said) else lines
     text = shortened("\n\n".join(dict.fromkeys(filter(None, parts))), LONGEST)
     if len(text.split()) >= LEAST_WORDS:
         return text
-    message = task_text(f"{plan.commit.subject}\n\n{plan.commit.body}")
+    body = "" if with_work else plan.commit.body
+    message = task_text(f"{plan.commit.subject}\n\n{body}")
     kept = [line for line in message.splitlines() if not line.strip() or _may_say(line, before, said)]
     text = shortened("\n".join(kept).strip(), LONGEST)
     enough = len(bare_subject(text).split()) >= LEAST_WORDS
@@ -74,6 +80,11 @@ def _told(answers: Collection[MetaPlan | PartPlan]) -> list[str]:
         else:
             texts += [step.description for step in answer.steps]
     return [_essence(text) for text in texts if len(text) >= 25]
+
+
+def _allowed(line: str, before: KnownPaths, said: list[str]) -> str:
+    """The sentences of a line that may be said."""
+    return " ".join(each for each in re.split(r"(?<=[.!?:])\s+", line) if _may_say(each, before, said))
 
 
 def _may_say(line: str, before: KnownPaths, said: list[str]) -> bool:
