@@ -119,6 +119,17 @@ def test_a_plan_that_came_with_its_work_is_followed_from_there(tmp_path: Path) -
     assert found.trajectory.with_plan
 
 
+def test_a_plan_in_several_files_is_not_rewritten_by_its_own_next_step(tmp_path: Path) -> None:
+    step = "# Step {}: Prices\n\n## Tasks\n\n- [ ] change `shop/prices.py`{}\n- [ ] look\n- [ ] commit\n"
+    files = {"docs/plans/step_1.md": step.format(1, ""), "docs/plans/step_2.md": step.format(2, ", `shop/orders.py`")}
+    steps = [
+        entry("First prices", {"shop/prices.py": "def price_of(amount):\n    return amount * 12\n"}),
+        entry("Then discounts", {"shop/prices.py": DISCOUNTS, "shop/orders.py": "ORDERS = []\n"}),
+    ]
+    found, _ = labelled(tmp_path, begun()[:1], [entry("docs: plan", files)], steps, quiet())
+    assert [each.trajectory.rework for each in found] == [0.0, 0.0]
+
+
 def test_a_plan_is_recognised_by_what_it_holds_and_prose_is_none() -> None:
     assert score(PLAN_PATH, outline(PLAN)).is_plan
     assert score("notes/discounts.md", outline(PLAN)).is_plan

@@ -1,7 +1,7 @@
 """A plan followed through its history: the commits that do it, and what becomes of the lines that they wrote."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -43,6 +43,7 @@ class Trajectory:
     written_after: bool = False
     archived: bool = False
     closed: bool = False
+    after: list[Commit] = field(default_factory=list)
     fixes: list[Commit] = field(default_factory=list)
     reworked_by: list[tuple[Commit, int]] = field(default_factory=list)
     rework: float | None = None
@@ -55,8 +56,8 @@ class Trajectory:
         return len(self.touched) / max(1, len(self.targets) + len(self.missing))
 
 
-def follow(history: History, plan: Plan, patches: Patches) -> Trajectory:
-    """The trajectory of a plan, without its replacement. Raises RepositoryError."""
+def follow(history: History, plan: Plan) -> Trajectory:
+    """The trajectory of a plan up to the end of its work. Raises RepositoryError."""
     window = history.after(plan.introduced.commit, rules.WINDOW_DAYS, rules.WINDOW_COMMITS)
     found = _named(history, plan, window)
     found.with_plan = bool(found.targets & plan.commit.paths)
@@ -67,9 +68,9 @@ def follow(history: History, plan: Plan, patches: Patches) -> Trajectory:
         return found
     last = _work(found, plan, window)
     found.since = _since(history, found, window, last)
-    later = window[last + 1 :]
     if found.work:
-        _outcome(found, later, patches)
+        end = found.work[-1].when + rules.AFTER_DAYS * DAY
+        found.after = [commit for commit in window[last + 1 :] if commit.when <= end][: rules.AFTER_COMMITS]
     return found
 
 
@@ -171,17 +172,18 @@ def _since(history: History, found: Trajectory, window: Sequence[Commit], last: 
     return len(rest), max(0.0, latest - end) / DAY
 
 
-def _outcome(found: Trajectory, later: Sequence[Commit], patches: Patches) -> None:
-    """Fill in fixes and rework from the commits after the work."""
-    end = found.work[-1].when
-    after = [commit for commit in later if commit.when - end <= rules.AFTER_DAYS * DAY][: rules.AFTER_COMMITS]
-    read = patches.of([*found.work, *after])
+def outcome(found: Trajectory, patches: Patches, same: Collection[str]) -> None:
+    """Fill in fixes and rework from the commits after the work, except those of the `same` undertaking: the work of
+    plans that came in one commit and folder with this one, as `step_2.md` with `step_1.md`."""
+    read = patches.of([*found.work, *found.after])
     written = Written()
     for commit in found.work:
         written.write(read[commit.sha])
     total = written.total
-    for commit in after:
+    for commit in found.after:
         lost, inside = written.change(read[commit.sha])
+        if commit.sha in same:
+            continue
         if lost:
             found.reworked_by.append((commit, lost))
         if inside and _FIX.search(commit.subject):

@@ -6,11 +6,12 @@ done, then rewritten; or begun and replaced by a plan        bad
 begun, a part done, and left                                 abandoned
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
 from training.data.sources.plan_artifacts import rules
-from training.data.sources.plan_artifacts.following import Trajectory, follow, replacement
+from training.data.sources.plan_artifacts.following import Trajectory, follow, outcome, replacement
 from training.data.sources.plan_artifacts.history import DAY, History
 from training.data.sources.plan_artifacts.hunks import Patches
 from training.data.sources.plan_artifacts.plans import Found, Plan, find_plans
@@ -94,7 +95,12 @@ def label_all(history: History) -> tuple[list[Labelled], Found]:
     """Every plan of a history with its label, oldest first. Raises RepositoryError, InfrastructureError."""
     found = find_plans(history)
     patches = Patches(history.git)
-    trajectories = [follow(history, plan, patches) for plan in found.plans]
+    trajectories = [follow(history, plan) for plan in found.plans]
+    together: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for each in trajectories:
+        together[_came_with(each)].update(commit.sha for commit in each.work)
+    for each in trajectories:
+        outcome(each, patches, together[_came_with(each)])
     labelled = []
     for index, trajectory in enumerate(trajectories):
         limit = (trajectory.work[-1] if trajectory.work else trajectory.plan.commit).when + rules.AFTER_DAYS * DAY
@@ -102,3 +108,8 @@ def label_all(history: History) -> tuple[list[Labelled], Found]:
         trajectory.replaced_by = replacement(trajectory, later)
         labelled.append(Labelled(trajectory, *label(trajectory)))
     return labelled, found
+
+
+def _came_with(trajectory: Trajectory) -> tuple[str, str]:
+    plan = trajectory.plan
+    return plan.introduced.commit, plan.path.rpartition("/")[0]

@@ -27,7 +27,8 @@ _CHORE = re.compile(
 )
 _TESTS = re.compile(
     r"(?:write|add|update|create|extend|adjust|fix|implement|port)?\s*(?:the |a |some |new |failing |unit |regression "
-    r"|integration |e2e |existing |more |comprehensive |table-driven |`[^`]*` )*(?:tests?|test cases?|coverage|mocks?)\b",
+    r"|integration |e2e |existing |more |comprehensive |table-driven |`[^`]*` )*"
+    r"(?:tests?|test cases?|coverage|mocks?)\b",
     re.IGNORECASE,
 )
 _NEVER = re.compile(r"\b(?:skipped|not needed|n/a|won't do|deferred)\b", re.IGNORECASE)

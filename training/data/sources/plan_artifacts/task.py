@@ -38,7 +38,8 @@ def task_of(
 ) -> str | None:
     """The task, or None if neither header nor commit says enough.
 
-    Of a commit that brings the work together with the plan (`with_work`) only the subject is taken: its body tells how it was done.
+    Of a commit that brings the work together with the plan (`with_work`) only the subject is taken: its body tells how
+    it was done.
     """
     said = _told(answers)
     lines = [_allowed(line, before, said) for line in _header(plan)]
