@@ -84,6 +84,13 @@ def test_a_plan_that_another_replaces_is_bad(tmp_path: Path) -> None:
     assert found[0].trajectory.replaced_by is found[1].plan
 
 
+def test_a_plan_made_from_a_design_does_not_replace_it(tmp_path: Path) -> None:
+    design = begun(PLAN, "docs/specs/2026-01-05-discounts-design.md")
+    plan = entry("docs: plan", {PLAN_PATH: PLAN.replace("[ ] let", "[ ] first let")})
+    found, _ = labelled(tmp_path, design, [plan], work(), quiet())
+    assert [each.trajectory.replaced_by for each in found] == [None, None]
+
+
 def test_a_plan_that_was_left_halfway_is_abandoned(tmp_path: Path) -> None:
     found = one(tmp_path, begun(), work()[:1], quiet(40))
     assert found.label is Label.ABANDONED

@@ -201,9 +201,11 @@ def title_words(plan: Plan) -> set[str]:
 
 def replacement(one: Trajectory, others: Sequence[Trajectory]) -> Plan | None:
     """The first of the later trajectories whose plan replaces this one's: it says so, its file was used for it, or it
-    is about the same files under much the same title."""
+    is about the same files under much the same title. A plan made from a design does not replace it."""
     for other in others:
         plan, later = one.plan, other.plan
+        if _builds_on(plan, later):
+            continue
         if plan.next is later or _says_so(plan, later):
             if plan.next is not later or _alike(one.targets, other.targets) >= rules.SAME_TARGETS:
                 return later
@@ -214,6 +216,15 @@ def replacement(one: Trajectory, others: Sequence[Trajectory]) -> Plan | None:
         ):
             return later
     return None
+
+
+def _builds_on(plan: Plan, later: Plan) -> bool:
+    """Whether a later plan names the file of an earlier one as what it is made from, or has the name of its design."""
+    name, stem = PurePosixPath(plan.path).name, PurePosixPath(plan.path).stem
+    bare = re.sub(r"[_-]?(?:design|spec|requirements)$", "", stem)
+    named = name in later.text and not _says_so(plan, later)
+    same = bare != stem and PurePosixPath(later.path).stem.startswith(bare)
+    return plan.next is not later and name != PurePosixPath(later.path).name and (named or same)
 
 
 def _says_so(plan: Plan, later: Plan) -> bool:
