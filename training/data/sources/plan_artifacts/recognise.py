@@ -34,7 +34,7 @@ _PROSE_AT_END = re.compile(
 """Names of records and instructions: `Decisions`, `review_log_2`, `part_d_status`."""
 _NOT_HERE = re.compile(
     r"(?:^|/)(?:vendor|node_modules|third_party|testdata|fixtures?|commands|skills|templates?|prompts|agents|examples?"
-    r"|site-packages|\.github|\.?conversations?|tests?|test_data|knowledge_base)/"
+    r"|site-packages|\.github|\.?conversations?|tests?|test_data|rules|knowledge_base)/"
 )
 WORK = re.compile(
     r"(?:(?:task|phase|step|part|iteration|milestone|stage|chunk|pr|story|slice|commit|change)\s*#?[\dA-Z]{1,3}(?:\.\d+)*"
