@@ -45,6 +45,7 @@ from training.data.sources.plan_artifacts.pairs import (
     NO_TASK,
     THERE_BEFORE,
     UNCLEAR,
+    UNSEEN,
     Collector,
     Origin,
 )
@@ -234,6 +235,21 @@ def test_what_gives_nothing_is_counted_with_its_reason(tmp_path: Path) -> None:
     stub = "\n".join(line for line in PLAN.splitlines() if not line.startswith(("#", "- [ ]")))
     again = offered(tmp_path / "e", [first, entry("Notes", {PLAN_PATH: stub}), plan], work(), quiet())
     assert reasons(again) == [THERE_BEFORE]
+
+
+def test_a_plan_for_files_that_the_prompt_does_not_show_is_not_learned(tmp_path: Path) -> None:
+    def in_go(entries: list[Entry]) -> list[Entry]:
+        return [
+            Entry(
+                each.message,
+                {str(path).replace(".py", ".go"): str(text).replace(".py", ".go") for path, text in each.files.items()},
+            )
+            for each in entries
+        ]
+
+    offers = offered(tmp_path, in_go(begun()), in_go(work()), in_go(quiet()))
+    assert set(reasons(offers)) == {UNSEEN, f"part not mapped: {UNPLACED}"}
+    assert not any(isinstance(each, Pair) for each in offers)
 
 
 def test_the_command_writes_a_collection_that_is_read_back(tmp_path: Path) -> None:

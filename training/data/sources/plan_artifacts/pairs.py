@@ -23,7 +23,7 @@ from harness.planners.student import StudentLimits
 from models.chat import Message
 from models.context import ContextPackage
 from models.errors import PlanError
-from models.plans import Frozen, MetaPlan, MetaPlanPart
+from models.plans import Action, Frozen, MetaPlan, MetaPlanPart, PartPlan, Target
 from models.protocols import Request, Stage, Task
 from models.training import Pair, PairSource, Preference, Provenance
 from repos.git import Git
@@ -41,7 +41,7 @@ from training.data.sources.reading import is_text
 UNKNOWN = "unknown"
 WEIGHTS = {Label.GOOD: 1.0, Label.FINE: 0.8}
 """Weights of pairs: a plan whose work was fixed later is still sound, and less sure."""
-UNCLEAR, FIRST, THERE_BEFORE, NO_TASK, TOO_LONG, NOT_TEXT, ALONE, REPLACEMENT, NOT_READ = (
+UNCLEAR, FIRST, THERE_BEFORE, NO_TASK, TOO_LONG, NOT_TEXT, ALONE, REPLACEMENT, NOT_READ, UNSEEN = (
     "label unclear",
     "introduced by the first commit: there is nothing to plan from",
     "the plan, in an earlier form, was in the files before it",
@@ -51,6 +51,7 @@ UNCLEAR, FIRST, THERE_BEFORE, NO_TASK, TOO_LONG, NOT_TEXT, ALONE, REPLACEMENT, N
     "bad or abandoned, and nothing replaced it",
     "the plan that replaced it cannot be mapped before it",
     "the stage's parser refuses the answer",
+    "the prompt shows none of the files that the plan changes",
 )
 RECIPE = "plan-artifacts-1"
 """Raised whenever the same histories would give other pairs."""
@@ -128,7 +129,7 @@ class Collector:
         part: MetaPlanPart | None = None,
     ) -> Offered:
         answer = line(plan)
-        if fault := self._fault(stage, messages, answer) or _unread(answer, part):
+        if fault := self._fault(stage, messages, answer, _targets(plan)) or _unread(answer, part):
             return Dropped(fault, self._row(each.plan))
         return Pair(
             stage=stage,
@@ -149,7 +150,8 @@ class Collector:
         asked = _Asked(task, before, self._origin.repository, self._limits)
         messages, chosen, rejected = asked.meta_plan(), line(other.meta), line(meta)
         longest = max(chosen, rejected, key=len)
-        if fault := self._fault(Stage.META_PLAN, messages, longest) or _unread(chosen) or _unread(rejected):
+        fault = self._fault(Stage.META_PLAN, messages, longest, _targets(other.meta))
+        if fault := fault or _unread(chosen) or _unread(rejected):
             return Dropped(fault, self._row(each.plan))
         return Preference(
             stage=Stage.META_PLAN,
@@ -162,10 +164,13 @@ class Collector:
             rejected_by=self._provenance(each.plan),
         )
 
-    def _fault(self, stage: Stage, messages: tuple[Message, ...], answer: str) -> str:
+    def _fault(self, stage: Stage, messages: tuple[Message, ...], answer: str, targets: Iterable[Target]) -> str:
+        """Why nobody should learn this answer to this prompt, "" if nothing speaks against it."""
         if not is_text(answer, *(message.content for message in messages)):
             return NOT_TEXT
         count = self._limits.tokens(stage).count
+        if not _shows(messages, targets):
+            return UNSEEN
         prompt = sum(count(message.content) + FRAME for message in messages)
         fits = prompt <= self._limits.max_prompt_tokens(stage) and count(answer) <= self._limits.max_output_tokens(
             stage
@@ -257,6 +262,18 @@ class _Asked:
 def line(plan: Frozen) -> str:
     """A plan as the prompts ask for it: one JSON object on a line."""
     return json.dumps(plan.model_dump(mode="json"), ensure_ascii=False)
+
+
+def _targets(plan: MetaPlan | PartPlan) -> list[Target]:
+    nodes = plan.parts if isinstance(plan, MetaPlan) else plan.steps
+    return [target for node in nodes for target in node.targets]
+
+
+def _shows(messages: tuple[Message, ...], targets: Iterable[Target]) -> bool:
+    """Whether a prompt has at least one of the files that an answer changes, if it changes any that was there: paths
+    that a prompt does not tell can only be guessed. Retrieval finds no files of languages that are not indexed."""
+    there = [target.path for target in targets if target.action is not Action.CREATE]
+    return not there or any(f"\n## {path} (" in message.content for message in messages for path in there)
 
 
 def _unread(answer: str, part: MetaPlanPart | None = None) -> str:
