@@ -65,7 +65,7 @@ class Patches:
 
 
 def _patches(output: bytes) -> Iterator[tuple[str, list[FilePatch]]]:
-    for record in output.split(b"\n\0" if not output.startswith(b"\0") else b"\0"):
+    for record in output.split(b"\0"):
         sha, _, patch = record.partition(b"\n")
         if len(sha) == 40:
             yield sha.decode(), list(_files(patch.split(b"\n")))

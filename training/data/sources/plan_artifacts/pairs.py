@@ -103,7 +103,7 @@ class Collector:
             return [Dropped(f"not mapped: {mapped.reason}", self._row(each.plan))]
         if replaced_by is not None:
             return [self._preference(each, mapped.meta, replaced_by, before)]
-        answers = [mapped.meta, *mapped.part_plans.values()]
+        answers: list[MetaPlan | PartPlan] = [mapped.meta, *mapped.part_plans.values()]
         task = task_of(each.plan, before.paths, answers, with_work=each.trajectory.with_plan)
         if task is None:
             return [Dropped(NO_TASK, self._row(each.plan))]
@@ -125,7 +125,7 @@ class Collector:
         each: Labelled,
         stage: Stage,
         messages: tuple[Message, ...],
-        plan: Frozen,
+        plan: MetaPlan | PartPlan,
         part: MetaPlanPart | None = None,
     ) -> Offered:
         answer = line(plan)
