@@ -50,6 +50,10 @@ def packed(
     return package
 
 
+def test_without_any_file_the_package_is_empty(index: RepositoryIndex) -> None:
+    assert packed(index, {}, [], AMPLE).files == ()
+
+
 def test_a_relevant_file_shows_the_bodies_that_matter_and_the_heads_of_the_others(index: RepositoryIndex) -> None:
     symbols = judged(FIRST, a=SymbolUse.PRIMARY, b=SymbolUse.EXCLUDED)
     (file,) = packed(index, {FIRST: Relevance.RELEVANT}, symbols, AMPLE).files
