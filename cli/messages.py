@@ -98,10 +98,8 @@ def _print(report: RegenerationReport, cost: float) -> None:
         rows.append((line.commit.sha[:10], state, mean, printable(line.commit.subject), printable(new)))
     table("Messages", ["commit", "state", "score", "original", "description"], rows, right=["score"])
     states = ", ".join(f"{state} {count}" for state, count in report.counts().items()) or "none tried"
-    console.print(
-        f"{counted(report.aside, 'commit')} set aside, {report.decided_before} decided before: {states}; cost {cost:.4f}",
-        markup=False,
-    )
+    aside = f"{counted(report.aside, 'commit')} set aside, {report.decided_before} decided before"
+    console.print(f"{aside}: {states}; cost {cost:.4f}", markup=False)
 
 
 @app.command()

@@ -78,17 +78,11 @@ class MessageLedger:
 
 def read_records(path: Path, kind: type[M]) -> list[M]:
     """The lines of a file as records, the unfinished last one left out. Raises InfrastructureError for a bad one."""
-    records = []
     try:
-        for number, line in enumerate(read_lines(path), 1):
-            records.append(kind.model_validate_json(line))
-    except ValidationError as error:
-        raise InfrastructureError(
-            f"{path} line {number} is no {kind.__name__}; remove the line, and what it held is done again"
-        ) from error
+        lines = read_lines(path)
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be read: {error.strerror}; correct its permissions") from error
-    return records
+    return [_parsed(path, number, line, kind) for number, line in enumerate(lines, 1)]
 
 
 def add_record(path: Path, record: Frozen) -> None:
@@ -97,3 +91,12 @@ def add_record(path: Path, record: Frozen) -> None:
         append_line(path, record.model_dump_json().encode())
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space") from error
+
+
+def _parsed(path: Path, number: int, line: bytes, kind: type[M]) -> M:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        raise InfrastructureError(
+            f"{path} line {number} is no {kind.__name__}; remove the line, and what it held is done again"
+        ) from error

@@ -13,12 +13,21 @@ from repos.index.words import subtokens
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:", re.IGNORECASE)
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _MARKUP = re.compile(r"^(?:@@ |diff --git |\+\+\+ |--- |```|~~~)", re.MULTILINE)
-_QUOTED = 25
+_QUOTED = 20
 """Characters from which on a line of the change may not stand in its description."""
 _SHARED_WORDS = 2
 _COMMON = frozenset(
-    ["the", "and", "for", "that", "this", "with", "from", "into", "when", "not", "but", "are", "was", "has", "have", "its", "all", "any", "one", "two", "can", "must", "should", "will", "add", "adds", "fix", "fixes", "make", "makes", "use", "uses", "using", "used", "change", "changes", "update", "updates", "remove", "removes", "set", "get", "let", "new", "code", "file", "files", "function", "functions", "method", "methods", "class", "classes", "module", "value", "values", "name", "names", "line", "lines"]
-) | frozenset(each.lower() for each in keyword.kwlist) | {"self", "cls", "test", "tests"}  # fmt: skip
+    re.findall(
+        r"\w+",
+        """
+        the and for that this with from into when not but are was has have its all any one two can must should will
+        add adds fix fixes make makes use uses using used change changes update updates remove removes set get let new
+        code file files function functions method methods class classes module value values name names line lines
+        self cls test tests
+        """,
+    )
+) | {each.lower() for each in keyword.kwlist}
+"""Words that say nothing of what a change is about."""
 
 
 def refuse(written: Description, change: CodeChange, min_words: int) -> tuple[MessageRefusal, str] | None:
