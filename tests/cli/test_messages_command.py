@@ -39,13 +39,12 @@ def test_texts_are_written_shown_counted_and_used(tmp_path: Path) -> None:
         ("wip", "accepted", "scripted"),
     ]
     mined = json.loads(invoke("mine", place, "--json", cwd=tmp_path).stdout)
-    assert [commit["described"].partition("\n")[0] for commit in mined["needs_message"]][0] == SIGN["subject"]
-    taken = [
-        json.loads(
-            invoke("synthesize", place, "--stages", "scope", "--jobs", "1", "--json", *more, cwd=tmp_path).stdout
-        )
-        for more in ((), ("--with-messages",))
+    assert [commit["described"].partition("\n")[0] for commit in mined["needs_message"]] == [
+        SIGN["subject"],
+        STRIP["subject"],
     ]
+    command = ("synthesize", place, "--stages", "scope", "--jobs", "1", "--json")
+    taken = [json.loads(invoke(*command, *more, cwd=tmp_path).stdout) for more in ((), ("--with-messages",))]
     assert [each["repositories"][0]["taken"] for each in taken] == [1, 3]
 
 

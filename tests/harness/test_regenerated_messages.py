@@ -143,11 +143,12 @@ def test_a_description_that_is_no_task_about_the_change_is_refused_before_it_is_
     assert [found for found, _ in refusals(tmp_path, json.dumps({"subject": subject, "body": ""}))] == [reason]
 
 
-def test_half_a_surrogate_pair_in_an_answer_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", ["\\ud800", "\ud800"], ids=["as an escape", "as it is"])
+def test_half_a_surrogate_pair_in_an_answer_is_refused_and_nothing_is_lost(tmp_path: Path, half: str) -> None:
     place = repository(tmp_path / "spans.git", SPEECHLESS)
 
     def write(request: dict[str, Any]) -> str:
-        bad = '{"subject": "Strip \\ud800 the text before parse", "body": ""}'
+        bad = '{"subject": "Strip HALF the text before parse", "body": ""}'.replace("HALF", half)
         return json.dumps(described(request)) if "sign * int" in prompt_of(request) else bad
 
     with ScriptedServer(model(write)) as server:

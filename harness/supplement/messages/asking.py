@@ -97,8 +97,8 @@ class Endpoint:
             raise ProviderError(f"endpoint {self.name!r} gave an empty answer; check it with `cra models check`")
         first = completions[0]
         return TeacherReply(
-            text=first.text,
-            model=first.model,
+            text=_encodable(first.text),
+            model=_encodable(first.model),
             finish_reason=first.finish_reason,
             prompt_tokens=first.prompt_tokens,
             cached_tokens=first.cached_tokens,
@@ -108,6 +108,11 @@ class Endpoint:
             retries=first.retries,
             seed=first.seed,
         )
+
+
+def _encodable(text: str) -> str:
+    """A text with half surrogate pairs as escapes, so that it can be stored; as JSON it means the same."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def ask(

@@ -61,8 +61,8 @@ def _quoted(text: str, lines: Iterable[str]) -> str:
 
 
 def _related(text: str, change: CodeChange) -> bool:
-    """Whether a text names an identifier or a path of the change, or shares words with it."""
-    shown = "\n".join((*change.changed_lines, *change.paths))
+    """Whether a text names an identifier or a path of the change, or shares words with it; lines around it count."""
+    shown = "\n".join(file.diff for file in change.files)
     names = {name for name in _NAME.findall(shown) if name.lower() not in _COMMON and _is_code(name)}
     if names & set(_NAME.findall(text)) or any(path in text for path in change.paths):
         return True
