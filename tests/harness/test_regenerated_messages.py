@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.attacks._package import honest_package
 from harness.mining import mine
 from harness.mining.regenerated import MessageLedger
 from harness.supplement.messages.asking import Answers
+from harness.supplement.messages.run import clone_of
 from harness.synthesis.run import synthesize
 from models.errors import InfrastructureError, UsageError
 from models.messages import MessageRecord, MessageRefusal
@@ -301,6 +303,15 @@ def test_a_run_that_is_killed_goes_on_and_pays_for_no_answer_twice(tmp_path: Pat
 def test_a_place_that_is_not_there_is_named(tmp_path: Path) -> None:
     with ScriptedServer(model()) as server, pytest.raises(UsageError, match="nowhere"):
         run(tmp_path, tmp_path / "nowhere", models_of(server))
+
+
+def test_a_package_and_its_repository_share_their_files(tmp_path: Path) -> None:
+    package = honest_package(tmp_path)
+    with clone_of(package, tmp_path / "cache") as of_package, clone_of(package / "repo", tmp_path / "cache") as clone:
+        assert of_package.directory != clone.directory
+        assert MessageLedger.of(tmp_path, of_package) == MessageLedger.of(tmp_path, clone)
+    with ScriptedServer(model()) as server:
+        assert run(tmp_path, package, models_of(server)).stopped == ""
 
 
 def test_accepted_descriptions_become_tasks_of_pairs_that_name_their_model(tmp_path: Path) -> None:
