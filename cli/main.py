@@ -14,6 +14,7 @@ COMMANDS = {
         "Build a sample repository, mine, package and gold-validate it, and run a gold and a null campaign over it."
     ),
     "mine": "Show the funnel: how many commits, why each was dropped, what is kept.",
+    "messages": "Describe the changes of commits whose own messages are no tasks.",
     "prepare": "Make repo packages: mine, lock environments, fetch wheels, gold-validate, write the manifest.",
     "supplement": "Let the teacher write tests for commits that have none which fail before and pass after.",
     "campaign": "Run planners over the valid instances of repo packages and judge each by the repository's own tests.",

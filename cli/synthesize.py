@@ -54,6 +54,10 @@ def synthesize(
         str | None,
         typer.Option("--base", metavar="NAME", help="Cut prompts by this base's tokenizer, not by the student's."),
     ] = None,
+    with_messages: Annotated[
+        bool,
+        typer.Option("--with-messages", help="Also commits set aside, with the tasks of `cra messages regenerate`."),
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(help="Processes; unset: one for each core, or one with --recipe.", min=1)
     ] = None,
@@ -63,7 +67,8 @@ def synthesize(
 
     Every kept commit gives the prompts that the student in the settings would be sent (its windows, its tokenizer), and
     gold's answers to them. Edits that do not give the commit's files byte for byte are refused and counted. The same
-    command goes on where it was stopped; `cra curate-data --sources synthetic-direct` makes datasets of the pairs.
+    command goes on where it was stopped, and gives the same pairs whatever else was run before, so tasks that a model
+    wrote are taken only --with-messages; `cra curate-data --sources synthetic-direct` makes datasets of the pairs.
 
     With --recipe, a collection of examples of the code stage below the data directory. lintseq: programs are taken
     apart statement by statement, and read backwards every state is an example; random-deletion: the same blindly, its
@@ -72,8 +77,8 @@ def synthesize(
     settings = load_settings()
     student = settings.models.endpoint(settings.models.roles.coding).edit_format
     if recipe is not None:
-        if stages is not None or base is not None:
-            raise UsageError("--stages and --base are for commits; leave them out with --recipe")
+        if stages is not None or base is not None or with_messages:
+            raise UsageError("--stages, --base and --with-messages are for commits; leave them out with --recipe")
         if edit_format is EditFormat.WHOLE_SYMBOL and recipe == PairSource.SEARCH_REPLACE:
             raise UsageError(f"--edit-format {edit_format}: the examples of --recipe {recipe} are search-replace")
         how = RecipeSettings(
@@ -94,7 +99,10 @@ def synthesize(
     started, before = time.monotonic(), cpu_seconds()
     with _display() as show:
         cores = jobs or os.cpu_count() or 1
-        report = synthesize_pairs(places, asked, settings.mining, limit=limit, jobs=cores, progress=show)
+        messages = settings.data_dir if with_messages else None
+        report = synthesize_pairs(
+            places, asked, settings.mining, limit=limit, jobs=cores, messages=messages, progress=show
+        )
     seconds, cpu = time.monotonic() - started, cpu_seconds() - before
     if as_json:
         print_json(_described(report, seconds, cpu))
@@ -135,7 +143,14 @@ def _described(report: DirectReport, seconds: float, cpu: float) -> dict[str, An
         "cpu_seconds": round(cpu, 1),
         "total": _counts(report.total),
         "repositories": [
-            {"name": each.name, "kept": each.kept, "not_kept": each.lost, "taken": each.commits, **_counts(each.counts)}
+            {
+                "name": each.name,
+                "kept": each.kept,
+                "not_kept": each.lost,
+                "taken": each.commits,
+                "described": each.described,
+                **_counts(each.counts),
+            }
             for each in report.repositories
         ],
     }
@@ -186,6 +201,8 @@ def _print(report: DirectReport, seconds: float, cpu: float) -> None:
     if total.refused:
         refused = [(stage, reason, count) for (stage, reason), count in sorted(total.refused.items())]
         table("Refused", ["stage", "reason", "count"], refused, right=["count"])
+    if described := sum(each.described for each in report.repositories):
+        console.print(f"{described} of the commits taken have a task that a model wrote", markup=False)
     if total.held:
         console.print(f"{total.held} commits are being synthesized by another process", markup=False)
     if not report.exact:

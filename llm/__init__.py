@@ -2,7 +2,7 @@
 
 from llm.chat import ChatRequest, Completion
 from llm.meter import Meter, Spent
-from llm.router import Router, open_router
+from llm.router import Router, open_endpoint, open_router
 from models.chat import Message
 
-__all__ = ["ChatRequest", "Completion", "Message", "Meter", "Router", "Spent", "open_router"]
+__all__ = ["ChatRequest", "Completion", "Message", "Meter", "Router", "Spent", "open_endpoint", "open_router"]

@@ -260,6 +260,18 @@ def open_router(
     return Router(routes, None, meter, second)
 
 
+def open_endpoint(models: ModelSettings, name: str, meter: Meter | None = None) -> Router:
+    """A router to the base of one endpoint, for every stage, with its whole window; made without any traffic.
+
+    Raises SettingsError for an endpoint that is not configured, and as `open_router` does.
+    """
+    if name not in {EMBEDDED, *models.endpoints}:
+        known = ", ".join(sorted({EMBEDDED, *models.endpoints}))
+        raise SettingsError(f"endpoint {name!r} is not under [models.endpoints]; there are: {known}")
+    route = Route(_service(models, name), None, "")
+    return Router(dict.fromkeys(Stage, route), None, meter or Meter())
+
+
 def _service(models: ModelSettings, name: str) -> Service:
     return open_service(name, models.endpoint(name))
 

@@ -9,6 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from models.causes import Cause, TestCategory
 from models.generated import GeneratedTests
+from models.messages import TaskSource
 from models.plans import Frozen
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -192,7 +193,7 @@ class SampledSuite(Frozen):
     of: int = 0
 
 
-_MAY_BE_UNSET = frozenset({"build", "generated", "cause", "sampled"})
+_MAY_BE_UNSET = frozenset({"build", "generated", "cause", "sampled", "message"})
 
 
 class Instance(Frozen):
@@ -201,7 +202,8 @@ class Instance(Frozen):
 
     `build` is the environment in which the repository's distribution is built; without one it is used from its sources.
     `generated` are tests added to the commit's own, which distinguish nothing without them. `cause` says more of
-    `reason`. With `sampled`, the tests are those of some files, and no others are run.
+    `reason`. With `sampled`, the tests are those of some files, and no others are run. `message` is the source of a
+    task that a model wrote; without one, the task is the commit's own message.
     """
 
     instance_id: str
@@ -223,6 +225,7 @@ class Instance(Frozen):
     generated: GeneratedTests | None = None
     cause: Cause | None = None
     sampled: SampledSuite | None = None
+    message: TaskSource | None = None
 
     @model_serializer(mode="wrap")
     def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class Provenance(Frozen):
     """The call that a pair was made from, and how its attempt ended.
 
     `attempt` and `seq` identify the call's row. `oracle` judged the attempt (None: nothing did), `attribution` is the
-    stage that an experiment found at fault, `alignment` the mean of the structural measures, 0 to 1.
+    stage that an experiment found at fault, `alignment` the mean of the structural measures, 0 to 1. `task_model` wrote
+    the task, where it is not the commit's own message.
     """
 
     campaign: str
@@ -66,6 +67,7 @@ class Provenance(Frozen):
     oracle: str | None
     attribution: str | None
     alignment: float | None
+    task_model: str | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class Pair(Frozen):

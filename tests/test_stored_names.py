@@ -21,6 +21,7 @@ from flows.validate import validate
 from harness.mining.messages import MessageFault
 from harness.runs.attempt import AttemptResult, File
 from harness.runs.solving import FullCheck, SolveOrder
+from harness.supplement.messages.asking import KeptAnswer
 from harness.validation.confirmation.recorded import GoldGuardEvents, KeptTwin, Module, TwinSet, keep_recorded
 from host.settings import settings_with_sources
 from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
@@ -75,6 +76,7 @@ from models.manifest import (
     PlanningType,
     SampledSuite,
 )
+from models.messages import MessageRecord, MessageRefusal, MessageState, RubricScores, TaskSource
 from models.outcomes import Blame, OracleKind, OutcomeKind, Validation
 from models.plans import (
     Action,
@@ -169,6 +171,11 @@ VALUES: list[tuple[type[StrEnum], str]] = [
         "crashed disturbs-suite suite-broken",
     ),
     (MessageFault, "short generic no-action"),
+    (MessageState, "accepted refused"),
+    (
+        MessageRefusal,
+        "no-diff malformed short generic no-action url trailer quotes-diff unrelated below-threshold",
+    ),
 ]
 
 FIELDS: list[tuple[type[BaseModel], str]] = [
@@ -245,12 +252,20 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (ExcludedTest, "id reason category"),
     (Cause, "layer error text remedy category"),
     (SampledSuite, "files affected share of"),
+    (
+        MessageRecord,
+        "commit original fault text state reason detail scores threshold model judge prompt_hashes judge_prompt_hash "
+        "cost key",
+    ),
+    (RubricScores, "fidelity specificity task_form no_invention"),
+    (TaskSource, "model judge score prompt_hash"),
+    (KeptAnswer, "key reply"),
     (MiningFunnel, "total dropped needs_message kept mixed"),
     (
         Instance,
         "instance_id commit base_commit task planning_types production_files test_files symbols version "
         "environment build fail_to_pass pass_to_pass excluded reason detail generated cause "
-        "sampled",
+        "sampled message",
     ),
     (
         Manifest,
@@ -262,7 +277,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Provenance,
         "campaign trajectory attempt seq instance repository organisation domain license commit base_commit "
-        "planner model adapter outcome oracle attribution alignment",
+        "planner model adapter outcome oracle attribution alignment task_model",
     ),
     (Mutant, "path start end names fate by how"),
     (TestQuality, "tests unsteady changed missed mutants seconds note"),

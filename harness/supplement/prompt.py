@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from agent.retrieve import elide
 from harness.packages.gold_patch import GoldFileChange, GoldPatch
 from harness.planners.hunks import FileHunks
 from harness.supplement.module_paths import is_module
+from harness.supplement.templates import block
 from models.chat import Message
 from models.errors import EditError, PromptTooLong
 from models.manifest import Instance
@@ -21,7 +19,7 @@ from repos.index.symbols import IMPORTS, MODULE
 
 FRAME = 8
 """Most tokens that a chat format adds to a message."""
-_FOLDER = Path(__file__).parent
+_FOLDER, _TEMPLATE = Path(__file__).parent, "write_tests.jinja"
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def render(
     size = 0
     for shorter in _shorter(brief):
         messages = (
-            Message(role="system", content=_block("system", shorter, before)),
-            Message(role="user", content=_block("user", shorter, before)),
+            Message(role="system", content=block(_FOLDER, _TEMPLATE, "system", brief=shorter, before=before)),
+            Message(role="user", content=block(_FOLDER, _TEMPLATE, "user", brief=shorter, before=before)),
         )
         size = sum(count(message.content) + FRAME for message in messages)
         if size <= max_prompt_tokens:
@@ -131,25 +129,3 @@ def _lessened(shown: tuple[ShownFile, ...]) -> Iterator[tuple[tuple[ShownFile, .
         gone = largest[: number + 1]
         kept = tuple(replace(each, text=each.shorter) for each in shown if each.path not in gone)
         yield kept, tuple(gone)
-
-
-def _block(name: str, brief: Brief, before: EarlierAnswer | None) -> str:
-    template = _template()
-    text = "".join(template.blocks[name](template.new_context({"brief": brief, "before": before})))
-    return text.strip() + "\n"
-
-
-@lru_cache
-def _template() -> Template:
-    environment = Environment(  # noqa: S701 - prompts are no HTML
-        loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["fenced"] = _fenced
-    return environment.get_template("write_tests.jinja")
-
-
-def _fenced(text: str, info: str) -> str:
-    """Text in a fence that none of its lines can close."""
-    longest = max((len(line) - len(line.lstrip("`")) for line in text.split("\n")), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{info}\n{text if text.endswith(chr(10)) else text + chr(10)}{fence}"

@@ -33,12 +33,14 @@ _AHEAD = 3
 
 @dataclass
 class RepositoryReport:
-    """The result of one repository: its kept commits, and the counts of this run."""
+    """The result of one repository: its kept commits, those taken in this run, those of them whose task a model wrote,
+    and the counts of this run."""
 
     name: str
     kept: int
     lost: int
     commits: int
+    described: int = 0
     counts: DirectCounts = field(default_factory=DirectCounts)
 
 
@@ -70,9 +72,12 @@ def synthesize(
     *,
     limit: int | None = None,
     jobs: int = 1,
+    messages: Path | None = None,
     progress: Progress = lambda report, commits: None,
 ) -> DirectReport:
     """Synthesize pairs from the kept commits of repositories and repo packages; what is done is not done again.
+
+    `messages` is the data directory whose accepted descriptions are tasks of commits that are set aside; None: of none.
 
     Raises UsageError, RepositoryError, ManifestError, SettingsError, ClassifierError; InfrastructureError if a worker
     process died.
@@ -87,7 +92,7 @@ def synthesize(
     with ExitStack() as clones, _pool(settings, jobs) as submit:
         waiting: dict[Future[DirectCounts], tuple[RepositoryReport, int]] = {}
         for place in places:
-            repository = clones.enter_context(opened(place, rules, settings.cache_dir, limit))
+            repository = clones.enter_context(opened(place, rules, settings.cache_dir, limit, messages))
             each, chunks = _open(store, campaign, repository, settings, handed_out)
             report.repositories.append(each)
             progress(each, each.counts.done_before)
@@ -127,7 +132,8 @@ def _open(
     Trajectories `handed_out` for another copy of the repository are not handed out again; they count as done before.
     """
     manifest = repository.manifest
-    report = RepositoryReport(manifest.name, manifest.funnel.kept, repository.lost, len(manifest.instances))
+    described = sum(instance.message is not None for instance in manifest.instances)
+    report = RepositoryReport(manifest.name, manifest.funnel.kept, repository.lost, len(manifest.instances), described)
     if not manifest.instances:
         return report, []
     keys = store.register_package(manifest)

@@ -88,6 +88,7 @@ class ClosedRun:
             oracle=self.oracle,
             attribution=self.label,
             alignment=self.alignment,
+            task_model=self.instance.message.model if self.instance.message else None,
         )
 
 

@@ -214,6 +214,15 @@ def strings(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[s
 
 def test_no_text_of_a_manifest_may_hold_a_nul(package: Path) -> None:
     honest = manifest_of(package)
+    described = {
+        "model": "m",
+        "judge": "j",
+        "score": 4.5,
+        "prompt_hash": honest["wheels"][next(iter(honest["wheels"]))],
+    }
+    honest["instances"][0]["message"] = described
+    write_manifest(package, honest)
+    assert read_package(package).manifest.instances[0].message is not None
     for path in strings(honest):
         manifest = manifest_of(package)
         place: object = manifest

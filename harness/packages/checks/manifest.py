@@ -158,6 +158,9 @@ def _instance(field: str, instance: Instance, environments: set[str]) -> Iterato
         yield from _check(f"{field}.sampled.files", values.path, *instance.sampled.files)
         yield from _check(f"{field}.sampled.share", values.share, instance.sampled.share)
         yield from _not_sampled(f"{field}.sampled.files", instance, set(instance.sampled.files))
+    if instance.message is not None:
+        yield from _check(f"{field}.message", values.text, instance.message.model, instance.message.judge)
+        yield from _check(f"{field}.message.prompt_hash", values.sha256, instance.message.prompt_hash)
     if instance.generated is not None:
         yield from _generated(f"{field}.generated", instance.generated, instance)
 
