@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from models.chat import Message
 from models.errors import TrainingError, UsageError
 from models.mix import MixSettings
-from models.training import Pair, PairSource, TrainingTarget
+from models.protocols import Stage
+from models.training import Pair, PairSource, Preference, TrainingTarget
 from tests.support.curation_material import lines
 from tests.support.pairs_material import World
 from tests.support.recipe_material import a_pair
@@ -108,6 +110,28 @@ def test_templates_of_another_version_are_not_trained_on(world: World) -> None:
     made = mixed(world, MixSettings.model_validate({"sources": {LINTSEQ: {}}}))
     [row] = made.card.mixed
     assert (row.offered, row.kept, sum(row.dropped.values())) == (2, 1, 1)
+
+
+def test_comparisons_for_a_critic_are_mixed_as_well(world: World) -> None:
+    provenance = a_pair(LINTSEQ, 1).provenance
+    comparisons = [
+        Preference(
+            stage=Stage.CODE,
+            source=PairSource.FAIL_FAST,
+            kind="comparison",
+            messages=(Message(role="user", content=f"Which change is better, number {number}?"),),
+            chosen="A",
+            rejected="B",
+            chosen_by=provenance,
+            rejected_by=provenance,
+        )
+        for number in range(3)
+    ]
+    collection(world.folder / "data", LINTSEQ, pairs(LINTSEQ, 6))
+    write_collection(world.folder / "data", PairSource.FAIL_FAST, {}, [comparisons])
+    made = mixed(world, MixSettings.model_validate({"sources": {LINTSEQ: {}, PairSource.FAIL_FAST: {}}}))
+    assert made.card.examples["critic"] == 3
+    assert [(row.kept, row.dropped) for row in made.card.mixed] == [(6, {}), (3, {})]
 
 
 def test_a_source_without_examples_and_ambiguous_collections_are_named(world: World) -> None:

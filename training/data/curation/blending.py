@@ -72,7 +72,9 @@ class Blend:
             mine = [example for example in kept if example.source is source]
             dropped = counts.dropped.copy()
             for funnel in (harvest.funnel, harvest.preference_funnel):
-                dropped.update({name: n for (of, name), n in funnel.sources.items() if of is source})
+                for (of, name), count in funnel.sources.items():
+                    if of is source:
+                        dropped[name.partition(" (")[0]] += count
             rows.append(
                 MixedRow(
                     source=source,
@@ -166,7 +168,7 @@ def _capped(
             counts.dropped[OTHER_TARGET] += 1
             continue
         counts.offered += 1
-        if not is_current(item.stage, item.messages):
+        if not _asks_as_now(item):
             counts.dropped[OTHER_TEMPLATE] += 1
             continue
         heap = kept[type(item)]
@@ -177,6 +179,13 @@ def _capped(
             heapq.heappushpop(heap, entry)
             counts.dropped[OVER_CAP] += 1
     return [item for heap in kept.values() for _, _, item in sorted(heap, key=lambda entry: entry[:2], reverse=True)]
+
+
+def _asks_as_now(item: Pair | Preference) -> bool:
+    """Whether the prompt is of the templates in force; that of a comparison for a critic is of no stage's template."""
+    if isinstance(item, Preference) and item.kind == "comparison":
+        return True
+    return is_current(item.stage, item.messages)
 
 
 def within_shares(examples: Sequence[Example], mix: MixSettings) -> list[Example]:
