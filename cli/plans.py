@@ -12,13 +12,15 @@ from cli.options import JsonOption
 from cli.output import console, errors, print_json, printable, table
 from cli.progress import progress
 from host.settings import load_settings
+from models.content import RepositoryContent
 from models.training import PairSource
 from repos.clones import cached_clone
 from repos.index import IndexCache
 from training.data.sources.collections import Offered, write_collection
 from training.data.sources.plan_artifacts.history import History
 from training.data.sources.plan_artifacts.labels import Label, Labelled, label_all
-from training.data.sources.plan_artifacts.pairs import RECIPE, Collector, origin_of_place
+from training.data.sources.plan_artifacts.pairs import RECIPE, Collector
+from training.data.sources.repository_origin import origin_of_clone
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -75,6 +77,7 @@ def collect(
     settings = load_settings()
     cache = IndexCache(settings.cache_dir / "index")
     heads: dict[str, str] = {}
+    contents: dict[str, RepositoryContent] = {}
     with progress() as bars:
         bar = bars.add_task("collecting plans", total=len(places), note="")
 
@@ -82,13 +85,16 @@ def collect(
             for place in places:
                 bars.update(bar, note=str(place))
                 with cached_clone(place, settings.cache_dir) as git:
-                    history, origin = History(git), origin_of_place(git, place)
-                    heads[origin.repository] = history.head
+                    history, origin = History(git), origin_of_clone(git, place)
+                    heads[origin.name] = history.head
+                    contents[origin.name] = origin.content
                     yield from Collector(history, origin, cache).offers(label_all(history)[0])
                 bars.advance(bar)
 
         made_from = {"recipe": RECIPE, "repositories": heads}
-        folder, card = write_collection(settings.data_dir, PairSource.PLAN_ARTIFACTS, made_from, offers())
+        folder, card = write_collection(
+            settings.data_dir, PairSource.PLAN_ARTIFACTS, made_from, offers(), contents=contents
+        )
     if as_json:
         print_json({"collection": folder, **card.model_dump(mode="json")})
         return

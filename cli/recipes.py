@@ -75,10 +75,11 @@ def make_collection(places: Sequence[Path], asked: RecipeSettings, limit: int | 
         made_from = {
             **asked.model_dump(mode="json"),
             "limit": limit,
-            "sources": [{"name": each.name, "content": each.content} for each in sources],
+            "sources": [{"name": each.name, "state": each.state} for each in sources],
         }
         offers = run_recipe(examples, _offers(sources, limit), asked, told, jobs)
-        place, card = write_collection(settings.data_dir, asked.recipe, made_from, offers)
+        contents = {each.name: each.content for each in sources if each.content is not None}
+        place, card = write_collection(settings.data_dir, asked.recipe, made_from, offers, contents=contents)
     spent = cpu_seconds() - cpu
     _print(place, card, totals, time.monotonic() - started, spent, as_json)
 

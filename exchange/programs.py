@@ -13,13 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from exchange.rows import read_rows
 from harness.mining import mine
-from harness.mining.repository import describe
-from harness.packages.prepare import name_of, origin_of
 from host.folders import walk
+from models.content import RepositoryContent
 from models.errors import UsageError
 from models.mining import MiningRules
 from repos.clones import cached_clone
-from repos.git import Git
 from training.data.sources.collections import Dropped
 from training.data.sources.infilling import SourceCommit, commits_of_repository
 from training.data.sources.lintseq.programs import (
@@ -32,6 +30,7 @@ from training.data.sources.lintseq.programs import (
     programs_of_repository,
 )
 from training.data.sources.lintseq.recipe import SourceProgram
+from training.data.sources.repository_origin import origin_of_clone
 
 _ROWS = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".csv", ".tsv")
 _SHORT = 12
@@ -43,29 +42,32 @@ Offer = SourceProgram | Dropped
 
 @dataclass(frozen=True)
 class Programs:
-    """A source: its name, what identifies its content (a commit, or a hash), and what it offers, in a fixed order."""
+    """A source: its name, what identifies its state (a commit, or a hash), what it offers, in a fixed order, and of a
+    repository its content."""
 
     name: str
-    content: str
+    state: str
     offers: Iterator[Offer]
+    content: RepositoryContent | None = None
 
 
 @dataclass(frozen=True)
 class Commits:
-    """A repository: its name, its newest commit, and its kept commits, newest first."""
+    """A repository: its name, its newest commit, its kept commits, newest first, and its content."""
 
     name: str
-    content: str
+    state: str
     offers: Iterator[SourceCommit | Dropped]
+    content: RepositoryContent
 
 
 @contextmanager
 def opened_commits(place: Path, cache: Path, rules: MiningRules) -> Iterator[Commits]:
     """The kept commits of the repository at a path. Raises RepositoryError, InfrastructureError."""
     with cached_clone(place, cache) as git:
-        origin = _origin_of(git, place)
-        commits = mine(git, rules, with_symbols=False).commits
-        yield Commits(origin.name, origin.state, commits_of_repository(git, origin, commits))
+        found = origin_of_clone(git, place)
+        commits = commits_of_repository(git, Origin.of_repository(found), mine(git, rules, with_symbols=False).commits)
+        yield Commits(found.name, found.commit, commits, found.content)
 
 
 @contextmanager
@@ -75,8 +77,9 @@ def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
         raise UsageError(f"{place} does not exist; give Python files, a folder, a git repository or rows (JSON lines)")
     if _is_repository(place):
         with cached_clone(place, cache) as git:
-            origin = _origin_of(git, place)
-            yield Programs(origin.name, origin.state, programs_of_repository(git, origin))
+            found = origin_of_clone(git, place)
+            programs = programs_of_repository(git, Origin.of_repository(found))
+            yield Programs(found.name, found.commit, programs, found.content)
     elif place.is_dir():
         content = _digest_of_files(place)
         yield Programs(_name(place), content, _of_folder(place, _origin(place, content)))
@@ -103,12 +106,6 @@ def _is_repository(place: Path) -> bool:
 def _name(place: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(place.resolve()).name.removesuffix(".gz")).strip("-.")
     return Path(name).stem if place.is_file() and name else name or "programs"
-
-
-def _origin_of(git: Git, place: Path) -> Origin:
-    head = git.resolve("HEAD")
-    name, source = name_of(git, head, str(place)), origin_of(str(place))
-    return Origin.of_repository(name, describe(git, name, source), head)
 
 
 def _origin(place: Path, content: str) -> Origin:

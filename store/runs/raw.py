@@ -21,7 +21,7 @@ from store.leases import give_back
 from store.rows import add, record, writing
 from store.runs.attributions import attribution_row, keep_attribution, read_attribution
 from store.runs.coordination import RawCoordination
-from store.runs.corpus import register_package
+from store.runs.corpus import add_content, register_package
 from store.runs.recorder import AttemptRecorder
 from store.runs.report import latest_run
 from store.tables import Blob, Campaign, CampaignRun, OutcomeRow, TaskRun, ValidationRow, table_of, utc_now
@@ -62,6 +62,12 @@ class RawStore(RawCoordination):
         `content` describes its clone; by it, copies of a repository under other names are recognised.
         """
         return register_package(self._engine, manifest, content)
+
+    def register_contents(self, contents: Mapping[str, RepositoryContent]) -> None:
+        """Store contents of repositories by name; by them, copies under other names are recognised."""
+        with writing(self._engine) as connection:
+            for name, content in sorted(contents.items()):
+                add_content(connection, name, content)
 
     def register_campaign(self, config: Mapping[str, Any]) -> str:
         """Store a campaign's configuration (JSON-like); its key, which is the hash of it."""

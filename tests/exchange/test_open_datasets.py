@@ -80,7 +80,7 @@ def test_a_program_becomes_a_new_file(tmp_path: Path) -> None:
     assert pair.answer == f"### create solution.py\n```python\n{CODE}```\n"
     assert "Double, variant 7." in pair.messages[-1].content
     known = pair.provenance
-    assert (known.repository, known.organisation) == ("ise-uiuc/Magicoder-OSS-Instruct-75K", "ise-uiuc")
+    assert (known.repository, known.organisation) == ("magicoder-oss-instruct-75k", "ise-uiuc")
     assert (known.domain, known.license, known.model) == ("general", "MIT", "gpt-3.5-turbo")
 
 
@@ -89,14 +89,14 @@ def test_a_commit_becomes_edits_with_its_own_licence(tmp_path: Path) -> None:
     assert pair.answer.startswith("### edit pkg/a.py\n<<<<<<< SEARCH\n")
     assert "It was wrong." in pair.messages[-1].content
     known = pair.provenance
-    assert (known.repository, known.organisation, known.license) == ("me/lib", "me", "MIT")
+    assert (known.repository, known.organisation, known.license) == ("lib", "me", "MIT")
     assert known.commit == f"{3:040x}"
 
 
 def test_diffs_become_the_edits_from_first_to_last_state(tmp_path: Path) -> None:
     (pair,) = pairs(tmp_path, "d3", [dataset_rows.d3(1)], edit_format=EditFormat.WHOLE_SYMBOL)
     assert "def two():\n    return 1\n" in pair.answer
-    assert pair.provenance.repository == "someone/maths"
+    assert (pair.provenance.repository, pair.provenance.organisation) == ("maths", "someone")
     (new,) = pairs(tmp_path, "d3", [dataset_rows.d3(program_start="", completion="@@ -0,0 +1 @@\n+x = 1")])
     assert new.answer == "### create pkg/maths.py\n```python\nx = 1\n```\n"
 

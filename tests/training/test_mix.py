@@ -16,6 +16,7 @@ from tests.support.pairs_material import World
 from tests.support.recipe_material import a_pair
 from training.data.curation import Curated, curate
 from training.data.curation.blending import OVER_CAP, TWICE, blend, read_mix
+from training.data.curation.curate import COPY
 from training.data.sources import StoredExamples
 from training.data.sources.collections import write_collection
 
@@ -97,6 +98,26 @@ def test_an_order_by_size_is_that_of_the_file(world: World, order: str, sign: in
     sizes = [sign * len(line["completion"][0]["content"].splitlines()) for line in lines(made)]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) > 6
+
+
+def test_copies_of_a_reserved_repository_in_a_collection_are_refused_under_any_name(
+    world: World, tmp_path: Path
+) -> None:
+    from evals.sets import reserve
+    from harness.packages.contents import sketch_of
+
+    code = "".join(f"def function_{n}(left, right):\n    return left * {n} + right ** {n + 3}\n" for n in range(400))
+    world.raw.register_contents({"held": sketch_of([code], ("a" * 40,))})
+    reserve(world.curated, world.raw.engine, ["held"], "test")
+    rows = [[pair] for pair in pairs(LINTSEQ, 10)]
+    names = {row[0].provenance.repository for row in rows}
+    copied = sorted(names)[0]
+    contents = {name: sketch_of([], (name,)) for name in names} | {copied: sketch_of([code], ("b" * 40,))}
+    write_collection(world.folder / "data", LINTSEQ, {}, rows, contents=contents)
+    made = mixed(world, MixSettings.model_validate({"sources": {LINTSEQ: {}}}))
+    [row] = made.card.mixed
+    assert (row.kept, row.dropped) == (8, {COPY: 2})
+    assert copied not in made.card.repositories
 
 
 def test_templates_of_another_version_are_not_trained_on(world: World) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.plan.parse import parse_meta_plan
+from models.content import RepositoryContent
 from models.plans import Action, MetaPlan, PartPlan, Target
 from models.protocols import Stage
 from models.training import Pair, Preference
@@ -47,12 +48,12 @@ from training.data.sources.plan_artifacts.pairs import (
     UNCLEAR,
     UNSEEN,
     Collector,
-    Origin,
 )
 from training.data.sources.plan_artifacts.places import KnownPaths, paths_in, symbols_in
 from training.data.sources.plan_artifacts.plans import Plan
 from training.data.sources.plan_artifacts.recognise import PlanScore
 from training.data.sources.plan_artifacts.task import task_of
+from training.data.sources.repository_origin import RepositoryOrigin
 
 SYMBOLS = {"shop/prices.py": ["price_of"], "shop/orders.py": ["Order", "Order.total"]}
 REPOSITORY = Repository(KnownPaths(BEFORE), KnownPaths(["shop/customers.py"]), lambda path: SYMBOLS.get(path, []))
@@ -66,7 +67,11 @@ def mapped(place: Path, text: str) -> Mapped:
 
 def offered(place: Path, *parts: list[Entry]) -> list[Offered]:
     _, history = history_of(place / "repository", *parts)
-    collector = Collector(history, Origin("shop", "ann", "sales", "MIT"), IndexCache(place / "index"))
+    collector = Collector(
+        history,
+        RepositoryOrigin("shop", "c" * 40, "ann", "sales", "MIT", (), RepositoryContent(roots=(), shingles=0)),
+        IndexCache(place / "index"),
+    )
     return [item for row in collector.offers(label_all(history)[0]) for item in row]
 
 

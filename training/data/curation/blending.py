@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.content import RepositoryContent
 from models.errors import TrainingError, UsageError
 from models.mix import MixedSource, MixSettings
 from models.training import Pair, PairSource, Preference, TrainingTarget
@@ -59,6 +60,11 @@ class Blend:
     examples: StoredExamples
     collections: list[CollectionCard]
     counts: dict[PairSource, SourceCounts]
+
+    @property
+    def contents(self) -> dict[str, RepositoryContent]:
+        """The contents of the repositories that collections were made from, by name."""
+        return {name: content for card in self.collections for name, content in card.contents.items()}
 
     def described(self, mix: MixSettings | None) -> dict[str, Any]:
         """The mix for a card, with the ids of the collections read."""

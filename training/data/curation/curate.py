@@ -107,6 +107,7 @@ class Curation:
             self.progress("reading collections")
             blended = blend(harvest, self.request.mix, Path(self.request.data_dir))
             harvest = blended.examples
+            self.raw.register_contents(blended.contents)
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
         pairs = self.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)

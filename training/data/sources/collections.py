@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from host.private import make_directory
+from models.content import RepositoryContent
 from models.errors import InfrastructureError, TrainingError
 from models.plans import Frozen
 from models.training import Pair, PairSource, Preference, Provenance
@@ -42,7 +43,9 @@ class Dropped:
 
 class CollectionCard(Frozen):
     """`card.json`: `made_from` names the recipe, its settings and the hashes of its inputs; `terms` are those of a
-    generator or a licence that a reader must know. `offered` rows (programs, commits, lines) gave the examples."""
+    generator or a licence that a reader must know. `offered` rows (programs, commits, lines) gave the examples.
+    `contents` are of repositories by name, so that copies of reserved ones are recognised.
+    """
 
     id: str
     source: PairSource
@@ -57,6 +60,7 @@ class CollectionCard(Frozen):
     characters: int
     terms: tuple[str, ...] = ()
     files: dict[str, str]
+    contents: dict[str, RepositoryContent] = Field(default_factory=dict)
 
 
 Offered = Pair | Preference | Dropped
@@ -81,12 +85,14 @@ def write_collection(
     made_from: Mapping[str, Any],
     offers: Iterable[Iterable[Offered]],
     terms: tuple[str, ...] = (),
+    *,
+    contents: Mapping[str, RepositoryContent] | None = None,
 ) -> tuple[Path, CollectionCard]:
     """Write a collection from what a recipe makes of each row that it is offered (one inner iterable for each row).
 
-    An equal collection that is there already is kept. `made_from` is read after the last row, so that a recipe may add
-    what it has counted. Raises TrainingError if nothing was kept, InfrastructureError if
-    the disk is full, and whatever the recipe raises; nothing is left behind then.
+    An equal collection that is there already is kept. `made_from` and `contents` are read after the last row, so that a
+    recipe may add what it has counted. Raises TrainingError if nothing was kept, InfrastructureError if the disk is
+    full, and whatever the recipe raises; nothing is left behind then.
     """
     folder = data_dir / "collections"
     try:
@@ -101,6 +107,8 @@ def write_collection(
         ) as lock:  # held while it is written, so that what a killed process left is known
             fcntl.flock(lock, fcntl.LOCK_EX)
             card = _written(staging, source, made_from, offers, terms)
+            card = card.model_copy(update={"contents": dict(sorted((contents or {}).items()))})
+            (staging / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
             place = folder / f"{source.value}-{card.id[:12]}"
             (staging / _LOCK).unlink()
             if not place.exists():
@@ -169,7 +177,6 @@ def _written(
         terms=terms,
         files=hashes,
     )
-    (staging / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
     staging.chmod(0o755)
     return card
 

@@ -15,7 +15,7 @@ from typing import Any
 from agent.edits.format import format_edits
 from agent.edits.parse import parse_edits
 from harness.mining import Mined, task_text
-from harness.mining.repository import DEFENSIVE_FRAMEWORK, RepositoryFacts
+from harness.mining.repository import DEFENSIVE_FRAMEWORK
 from models.errors import EditError
 from models.manifest import Change, Commit
 from models.protocols import Stage
@@ -31,6 +31,7 @@ from repos.text import decode
 from training.data.sources.coding import code_pair
 from training.data.sources.collections import Dropped, Offered, recipe_provenance
 from training.data.sources.evolution import left_as_it_was
+from training.data.sources.repository_origin import RepositoryOrigin
 
 UNKNOWN = "unknown"
 LARGEST_DOMAIN, FEWEST_DOMAINS, FEWEST_ORGANISATIONS = 0.2, 6, 5
@@ -81,18 +82,20 @@ class MinedRepository:
     """A clone of ours with what was mined of it (without symbols)."""
 
     git: Git
-    name: str
-    organisation: str
-    facts: RepositoryFacts
+    origin: RepositoryOrigin
     mined: Mined
 
 
 def offers(repository: MinedRepository, spread: Spread, known: set[str]) -> Iterator[list[Offered]]:
     """What each commit of a repository gives. `known` are the ids of pairs that were given already."""
     mined = repository.mined
-    framework = DEFENSIVE_FRAMEWORK in repository.facts.flags
+    framework = DEFENSIVE_FRAMEWORK in repository.origin.flags
     for sha, why in mined.dropped:
-        yield [Dropped(DEFENSIVE_FRAMEWORK if framework else f"commit: {why.value}", f"{repository.name} {sha[:12]}")]
+        yield [
+            Dropped(
+                DEFENSIVE_FRAMEWORK if framework else f"commit: {why.value}", f"{repository.origin.name} {sha[:12]}"
+            )
+        ]
     for commit in mined.aside:
         yield [_lost(repository, commit, DEFENSIVE_FRAMEWORK if framework else "commit: its message is no task")]
     reverted = _reverted(repository.git)
@@ -106,7 +109,7 @@ def offers(repository: MinedRepository, spread: Spread, known: set[str]) -> Iter
 
 
 def _lost(repository: MinedRepository, commit: Commit, reason: str, path: str = "") -> Dropped:
-    return Dropped(reason, f"{repository.name} {commit.sha[:12]} {path}".rstrip())
+    return Dropped(reason, f"{repository.origin.name} {commit.sha[:12]} {path}".rstrip())
 
 
 def _reverted(git: Git) -> tuple[str, ...]:
@@ -243,14 +246,14 @@ def _preferences(pair: Pair, before: str) -> list[Preference]:
 
 
 def _provenance(repository: MinedRepository, commit: Commit, path: str, kinds: Sequence[Kind]) -> Provenance:
-    row = f"{repository.name}__{commit.sha[:12]}:{path}:{'+'.join(kind.value for kind in kinds)}"
+    row = f"{repository.origin.name}__{commit.sha[:12]}:{path}:{'+'.join(kind.value for kind in kinds)}"
     return recipe_provenance(
         PairSource.FAIL_FAST,
         row,
-        repository=repository.name,
-        organisation=repository.organisation,
-        domain=repository.facts.domain or UNKNOWN,
-        license=repository.facts.license or UNKNOWN,
+        repository=repository.origin.name,
+        organisation=repository.origin.organisation,
+        domain=repository.origin.domain,
+        license=repository.origin.license,
         commit=commit.sha,
         base_commit=commit.parent,
     )

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.mining import mine
-from harness.mining.owners import owner_by_urls
-from harness.mining.repository import describe
-from harness.packages.prepare import name_of, origin_of
+from models.content import RepositoryContent
 from models.errors import RepositoryError
 from models.mining import MiningRules
 from models.training import PairSource
 from repos.clones import cached_clone
 from training.data.sources.collections import CollectionCard, Dropped, Offered, write_collection
-from training.data.sources.fail_fast import UNKNOWN, MinedRepository, Spread, offers
+from training.data.sources.fail_fast import MinedRepository, Spread, offers
+from training.data.sources.repository_origin import origin_of_clone
 
 Progress = Callable[[str, int, int], None]
 """Called with a repository's name, its commits (once, as it is opened), and commits done since."""
@@ -28,7 +27,8 @@ class _Build:
     progress: Progress
     spread: Spread = field(default_factory=Spread)
     made_from: dict[str, Any] = field(default_factory=dict)
-    """Complete when all repositories were read."""
+    contents: dict[str, RepositoryContent] = field(default_factory=dict)
+    """Both are complete when all repositories were read."""
 
     def offers(self) -> Iterator[list[Offered]]:
         heads: dict[str, str] = {}
@@ -44,16 +44,14 @@ class _Build:
 
     def _of(self, place: Path, heads: dict[str, str], known: set[str]) -> Iterator[list[Offered]]:
         with cached_clone(place, self.cache) as git:
-            head = git.resolve("HEAD")
-            name, source = name_of(git, head, str(place)), origin_of(str(place))
-            facts = describe(git, name, source)
-            owner = facts.organisation or owner_by_urls(git, head, name) or UNKNOWN
+            origin = origin_of_clone(git, place)
             mined = mine(git, self.rules, with_symbols=False)
-            heads[name] = head
-            self.progress(name, mined.funnel.total, 0)
-            for row in offers(MinedRepository(git, name, owner, facts, mined), self.spread, known):
+            heads[origin.name] = origin.commit
+            self.contents[origin.name] = origin.content
+            self.progress(origin.name, mined.funnel.total, 0)
+            for row in offers(MinedRepository(git, origin, mined), self.spread, known):
                 yield row
-                self.progress(name, 0, 1)
+                self.progress(origin.name, 0, 1)
 
 
 def build_corpus(
@@ -66,4 +64,4 @@ def build_corpus(
     TrainingError if there is no example, InfrastructureError if the disk is full.
     """
     build = _Build(places, cache, rules, progress)
-    return write_collection(data_dir, PairSource.FAIL_FAST, build.made_from, build.offers())
+    return write_collection(data_dir, PairSource.FAIL_FAST, build.made_from, build.offers(), contents=build.contents)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from harness.mining.repository import RepositoryFacts
 from repos.git import Git
+from store.runs.closed_runs import UNKNOWN
 from training.data.sources.collections import Dropped
 from training.data.sources.lintseq.recipe import SourceProgram
+from training.data.sources.repository_origin import RepositoryOrigin
 
 SUFFIX = ".py"
 MOST_CHARACTERS = 50_000
@@ -21,7 +22,6 @@ TASKS = ("instruction", "prompt", "problem", "query", "input")
 CODES = ("output", "solution", "response", "answer", "code")
 """Columns in the order in which they are looked for; the first that holds text applies."""
 _ROW_PATH = "program.py"
-_UNKNOWN = "unknown"
 _BATCH = 200
 """Files of a repository that are held in memory at a time."""
 _REGULAR = ("100644", "100755")
@@ -38,22 +38,15 @@ class Origin:
 
     name: str
     state: str
-    organisation: str = _UNKNOWN
-    domain: str = _UNKNOWN
-    license: str = _UNKNOWN
+    organisation: str = UNKNOWN
+    domain: str = UNKNOWN
+    license: str = UNKNOWN
     commit: str = ""
 
     @classmethod
-    def of_repository(cls, name: str, facts: RepositoryFacts, commit: str) -> "Origin":
-        """A repository at a commit; its owner in lower case, as everywhere."""
-        return cls(
-            name,
-            commit,
-            facts.organisation.lower() if facts.organisation else _UNKNOWN,
-            facts.domain or _UNKNOWN,
-            facts.license or _UNKNOWN,
-            commit,
-        )
+    def of_repository(cls, found: RepositoryOrigin) -> "Origin":
+        """A repository at its newest commit."""
+        return cls(found.name, found.commit, found.organisation, found.domain, found.license, found.commit)
 
     def row(self, place: str) -> str:
         """The name of a program."""

@@ -50,7 +50,11 @@ class Conversion:
         commit: str = "",
         model: str = "",
     ) -> Pair | Dropped:
-        """The pair that turns a file from `before` into `after`, a program that parses. Raises NotKept."""
+        """The pair that turns a file from `before` into `after`, a program that parses. Raises NotKept.
+
+        `repository` is `owner/name`; its provenance has the name in lower case, as that of packages, so that a
+        repository which is reserved by that name is recognised.
+        """
         if not task.strip():
             raise NotKept("no task")
         if not after.strip():
@@ -66,8 +70,8 @@ class Conversion:
         provenance = recipe_provenance(
             self.source,
             row,
-            repository=repository,
-            organisation=repository.partition("/")[0],
+            repository=repository.rpartition("/")[2].lower(),
+            organisation=repository.partition("/")[0].lower(),
             domain="general",
             license=license,
             commit=commit,

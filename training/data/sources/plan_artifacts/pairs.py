@@ -9,16 +9,12 @@ one, if that plan can be mapped there. The rest is counted with its reason.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from agent.plan.parse import parse_meta_plan, parse_part_plan
 from agent.prompts.render import FRAME, render
 from agent.retrieve import retrieve_by_rank
 from agent.retrieve.batches import FRAMING
-from harness.mining.repository import describe
-from harness.packages.prepare import name_of, origin_of
 from harness.planners.student import StudentLimits
 from models.chat import Message
 from models.context import ContextPackage
@@ -26,7 +22,6 @@ from models.errors import PlanError
 from models.plans import Action, Frozen, MetaPlan, MetaPlanPart, PartPlan, Target
 from models.protocols import Request, Stage, Task
 from models.training import Pair, PairSource, Preference, Provenance
-from repos.git import Git
 from repos.index import IndexCache, RepositoryIndex, build_index
 from repos.sources import GitSource
 from training.data.sources.collections import Dropped, Offered, recipe_provenance
@@ -37,6 +32,7 @@ from training.data.sources.plan_artifacts.places import KnownPaths
 from training.data.sources.plan_artifacts.plans import Plan, kept
 from training.data.sources.plan_artifacts.task import task_of
 from training.data.sources.reading import is_text
+from training.data.sources.repository_origin import RepositoryOrigin
 
 UNKNOWN = "unknown"
 WEIGHTS = {Label.GOOD: 1.0, Label.FINE: 0.8}
@@ -58,27 +54,10 @@ RECIPE = "plan-artifacts-1"
 _SOURCE = PairSource.PLAN_ARTIFACTS
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What the provenance of pairs says of a repository."""
-
-    repository: str
-    organisation: str
-    domain: str
-    license: str
-
-
-def origin_of_place(git: Git, place: Path) -> Origin:
-    """The origin of a clone of the repository at a path."""
-    name, source = name_of(git, git.resolve("HEAD"), str(place)), origin_of(str(place))
-    facts = describe(git, name, source)
-    return Origin(name, facts.organisation or UNKNOWN, facts.domain or UNKNOWN, facts.license or UNKNOWN)
-
-
 class Collector:
     """Makes the pairs of one repository's plans."""
 
-    def __init__(self, history: History, origin: Origin, cache: IndexCache) -> None:
+    def __init__(self, history: History, origin: RepositoryOrigin, cache: IndexCache) -> None:
         self._history, self._origin, self._cache, self._limits = history, origin, cache, StudentLimits()
 
     def offers(self, labelled: Iterable[Labelled]) -> Iterator[list[Offered]]:
@@ -107,7 +86,7 @@ class Collector:
         task = task_of(each.plan, before.paths, answers, with_work=each.trajectory.with_plan)
         if task is None:
             return [Dropped(NO_TASK, self._row(each.plan))]
-        return self._pairs(each, mapped, _Asked(task, before, self._origin.repository, self._limits))
+        return self._pairs(each, mapped, _Asked(task, before, self._origin.name, self._limits))
 
     def _pairs(self, each: Labelled, mapped: Mapped, asked: "_Asked") -> list[Offered]:
         assert mapped.meta is not None
@@ -147,7 +126,7 @@ class Collector:
         task = task_of(each.plan, before.paths, [meta, other.meta], with_work=each.trajectory.with_plan)
         if task is None:
             return Dropped(NO_TASK, self._row(each.plan))
-        asked = _Asked(task, before, self._origin.repository, self._limits)
+        asked = _Asked(task, before, self._origin.name, self._limits)
         messages, chosen, rejected = asked.meta_plan(), line(other.meta), line(meta)
         longest = max(chosen, rejected, key=len)
         fault = self._fault(Stage.META_PLAN, messages, longest, _targets(other.meta))
@@ -178,14 +157,14 @@ class Collector:
         return "" if fits else TOO_LONG
 
     def _row(self, plan: Plan) -> str:
-        return f"{self._origin.repository}:{plan.path}@{plan.introduced.commit[:12]}"
+        return f"{self._origin.name}:{plan.path}@{plan.introduced.commit[:12]}"
 
     def _provenance(self, plan: Plan) -> Provenance:
         origin = self._origin
         return recipe_provenance(
             _SOURCE,
             self._row(plan),
-            repository=origin.repository,
+            repository=origin.name,
             organisation=origin.organisation,
             domain=origin.domain,
             license=origin.license,
