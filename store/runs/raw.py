@@ -3,7 +3,7 @@
 Every method is one transaction, idempotent, and safe to call from several threads and processes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,10 @@ class RawStore(RawCoordination):
         """
         return register_package(self._engine, manifest, content)
 
-    def register_contents(self, contents: Mapping[str, RepositoryContent]) -> None:
-        """Store contents of repositories by name; by them, copies under other names are recognised."""
+    def register_contents(self, contents: Iterable[tuple[str, RepositoryContent]]) -> None:
+        """Store contents of repositories, each with its name; by them, copies under other names are recognised."""
         with writing(self._engine) as connection:
-            for name, content in sorted(contents.items()):
+            for name, content in contents:
                 add_content(connection, name, content)
 
     def register_campaign(self, config: Mapping[str, Any]) -> str:

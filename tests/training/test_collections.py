@@ -70,6 +70,15 @@ def test_an_exchanged_row_is_refused_at_the_end(tmp_path: Path) -> None:
         list(read_collection(place))
 
 
+def test_a_fault_of_what_a_recipe_reads_is_not_one_of_the_disk(tmp_path: Path) -> None:
+    def failing() -> Iterator[list[Offered]]:
+        raise PermissionError("no")
+        yield []
+
+    with pytest.raises(PermissionError):
+        write_collection(tmp_path, PairSource.LINTSEQ, MADE_FROM, failing())
+
+
 def test_a_folder_without_a_card_is_named(tmp_path: Path) -> None:
     place = written(tmp_path)
     (place / CARD).unlink()
@@ -112,12 +121,12 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one
     ]
     try:
         assert [process.stdout.readline() for process in processes if process.stdout] == ["begun\n"] * 2
-        assert len(list((tmp_path / "collections").iterdir())) == 2
+        assert len([path for path in (tmp_path / "collections").iterdir() if path.is_dir()]) == 2
         processes[0].kill()
         processes[0].wait()
         place = written(tmp_path)
-        left = {path for path in (tmp_path / "collections").iterdir() if path != place}
-        assert len(left) == 1  # the living one's
+        left = sorted(path.suffix for path in (tmp_path / "collections").iterdir() if path != place)
+        assert left == ["", ".lock"]  # the living one's
     finally:
         for process in processes:
             process.kill()

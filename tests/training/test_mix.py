@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from models.chat import Message
-from models.errors import TrainingError, UsageError
+from models.errors import UsageError
 from models.mix import MixSettings
 from models.protocols import Stage
 from models.training import Pair, PairSource, Preference, TrainingTarget
-from tests.support.curation_material import lines
+from tests.support.curation_material import lines, trained_on
 from tests.support.pairs_material import World
 from tests.support.recipe_material import a_pair
 from training.data.curation import Curated, curate
 from training.data.curation.blending import OVER_CAP, TWICE, blend, read_mix
 from training.data.curation.curate import COPY
+from training.data.curation.mixing import EARLIER
 from training.data.sources import StoredExamples
 from training.data.sources.collections import write_collection
 
@@ -107,7 +108,7 @@ def test_copies_of_a_reserved_repository_in_a_collection_are_refused_under_any_n
     from harness.packages.contents import sketch_of
 
     code = "".join(f"def function_{n}(left, right):\n    return left * {n} + right ** {n + 3}\n" for n in range(400))
-    world.raw.register_contents({"held": sketch_of([code], ("a" * 40,))})
+    world.raw.register_contents([("held", sketch_of([code], ("a" * 40,)))])
     reserve(world.curated, world.raw.engine, ["held"], "test")
     rows = [[pair] for pair in pairs(LINTSEQ, 10)]
     names = {row[0].provenance.repository for row in rows}
@@ -177,14 +178,42 @@ def test_a_source_without_examples_and_ambiguous_collections_are_named(world: Wo
         blended({"harness": {"collections": [first]}})
 
 
-def test_shares_that_cannot_be_kept_are_refused(world: World) -> None:
+def test_shares_are_raised_in_proportion_where_a_source_has_none_of_a_kind(world: World) -> None:
     data = world.folder / "data"
-    collection(data, LINTSEQ, pairs(LINTSEQ, 4))
-    same = [pair.model_copy(update={"source": D3}) for pair in pairs(LINTSEQ, 4)]
-    collection(data, D3, same)
+    collection(data, LINTSEQ, pairs(LINTSEQ, 8))
+    chosen = a_pair(D3, 1)
+    preferences = [
+        Preference(
+            stage=Stage.CODE,
+            source=D3,
+            kind="before-after",
+            messages=a_pair(D3, number).messages,
+            chosen=a_pair(D3, number).answer,
+            rejected="### no change\n",
+            chosen_by=chosen.provenance,
+            rejected_by=chosen.provenance,
+        )
+        for number in range(5)
+    ]
+    write_collection(data, D3, {}, [[*pairs(D3, 4), *preferences]])
     mix = MixSettings.model_validate({"sources": {LINTSEQ: {"share": 0.5}, D3: {"share": 0.5}}})
-    with pytest.raises(TrainingError, match=r"lintseq 0\.50"):
-        mixed(world, mix)
+    made = mixed(world, mix)
+    assert Counter(line["source"] for line in lines(made)) == {"lintseq": 4, "d3": 4}
+    assert made.card.examples["dpo"] == 5  # d3 alone has preferences
+    assert [row.kept for row in made.card.mixed] == [4, 9]
+
+
+def test_the_table_adds_up_when_earlier_rounds_are_replayed(world: World) -> None:
+    data = world.folder / "data"
+    first = collection(data, LINTSEQ, pairs(LINTSEQ, 12))
+    sources: dict[str, object] = {"lintseq": {"collections": (first,)}}
+    trained_on(world, mixed(world, MixSettings.model_validate({"sources": sources})))
+    collection(data, D3, pairs(D3, 12))
+    made = mixed(world, MixSettings.model_validate({"sources": {**sources, "d3": {}}}))
+    assert made.card.rounds.replayed == 2
+    old, new = made.card.mixed
+    assert (new.kept, new.dropped) == (12, {})
+    assert (old.kept, old.dropped) == (2, {EARLIER: 10})
 
 
 @pytest.mark.parametrize(

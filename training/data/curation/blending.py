@@ -4,6 +4,7 @@ Only the sources that the mix names take part. What two sources have is counted 
 """
 
 import heapq
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,14 +15,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.content import RepositoryContent
-from models.errors import TrainingError, UsageError
+from models.errors import UsageError
 from models.mix import MixedSource, MixSettings
 from models.training import Pair, PairSource, Preference, TrainingTarget
 from training.data.curation.card import MixedRow, counted
 from training.data.curation.examples import Example
-from training.data.sources import StoredExamples
+from training.data.sources import Funnel, StoredExamples
 from training.data.sources.collections import CollectionCard, read_card, read_collection
-from training.data.sources.read import OTHER_TEMPLATE
+from training.data.sources.read import DUPLICATE, OTHER_TEMPLATE
 from training.data.sources.templates import is_current
 
 ON_RECORD = (PairSource.HARNESS, PairSource.SYNTHETIC, PairSource.SYNTHETIC_DIRECT, PairSource.LOGGED)
@@ -47,7 +48,7 @@ def read_mix(path: Path) -> MixSettings:
 
 @dataclass
 class SourceCounts:
-    """What became of one source before the filters: `offered` examples for the target, and why some were dropped."""
+    """What became of one source before the filters: `offered` examples, and why some were dropped."""
 
     offered: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -62,25 +63,25 @@ class Blend:
     counts: dict[PairSource, SourceCounts]
 
     @property
-    def contents(self) -> dict[str, RepositoryContent]:
-        """The contents of the repositories that collections were made from, by name."""
-        return {name: content for card in self.collections for name, content in card.contents.items()}
+    def contents(self) -> list[tuple[str, RepositoryContent]]:
+        """The contents of the repositories that collections were made from, each with its name."""
+        return [item for card in self.collections for item in card.contents.items()]
 
     def described(self, mix: MixSettings | None) -> dict[str, Any]:
         """The mix for a card, with the ids of the collections read."""
         assert mix is not None
         return mix.model_dump(mode="json") | {"read": sorted(card.id for card in self.collections)}
 
-    def table(self, kept: Sequence[Example], harvest: StoredExamples) -> tuple[MixedRow, ...]:
-        """What became of each source; `harvest` has the funnels after all steps."""
+    def table(self, kept: Sequence[Example], funnels: Iterable[Funnel]) -> tuple[MixedRow, ...]:
+        """What became of each source, given the funnels of all kinds of examples after all steps."""
+        lost = sum((funnel.sources for funnel in funnels), Counter[tuple[PairSource, str]]())
         rows = []
         for source, counts in self.counts.items():
             mine = [example for example in kept if example.source is source]
             dropped = counts.dropped.copy()
-            for funnel in (harvest.funnel, harvest.preference_funnel):
-                for (of, name), count in funnel.sources.items():
-                    if of is source:
-                        dropped[name.partition(" (")[0]] += count
+            for (of, name), count in lost.items():
+                if of is source:
+                    dropped[name.partition(" (")[0]] += count
             rows.append(
                 MixedRow(
                     source=source,
@@ -113,10 +114,10 @@ def blend(stored: StoredExamples, mix: MixSettings, data_dir: Path) -> Blend:
         for item in _capped(items, stored.target, wanted, counts[source]):
             known = pairs if isinstance(item, Pair) else preferences
             if item.id in known:
-                counts[source].dropped[TWICE] += 1
+                counts[source].dropped[DUPLICATE if known[item.id].source is source else TWICE] += 1
                 continue
             known[item.id] = item.model_copy(update={"weight": round(item.weight * wanted.weight, 4)})  # type: ignore[assignment]
-        if not counts[source].offered:
+        if counts[source].offered == counts[source].dropped[OTHER_TARGET]:
             raise UsageError(
                 f"mix: {source.value} has no example of {stored.target.value}; leave it out, or make some first"
             )
@@ -170,10 +171,10 @@ def _capped(
     """The items for a target, those with the smallest ids if there are too many; no more than these are in memory."""
     kept: dict[type, list[tuple[int, int, Pair | Preference]]] = {Pair: [], Preference: []}
     for number, item in enumerate(items):
+        counts.offered += 1
         if item.stage not in target.stages:
             counts.dropped[OTHER_TARGET] += 1
             continue
-        counts.offered += 1
         if not _asks_as_now(item):
             counts.dropped[OTHER_TEMPLATE] += 1
             continue
@@ -197,24 +198,23 @@ def _asks_as_now(item: Pair | Preference) -> bool:
 def within_shares(examples: Sequence[Example], mix: MixSettings) -> list[Example]:
     """The largest subset in which no source exceeds its share of the mix; the best examples of a source stay.
 
-    Raises TrainingError if the sources that have examples cannot make up a whole.
+    Where the sources that have such examples cannot make up a whole, their shares are raised in proportion: a source
+    may have pairs and no preferences.
     """
     sizes = Counter(example.source for example in examples)
     shares = {source: mix.sources[source].share or 1.0 for source in sizes}
-    if sizes and sum(shares.values()) < 1 - 1e-9:
-        stated = ", ".join(f"{source.value} {share:.2f}" for source, share in sorted(shares.items()))
-        raise TrainingError(
-            f"mix: the shares of the sources that have examples left ({stated}) sum to {sum(shares.values()):.2f}, so "
-            "they cannot be kept; raise one, or add examples of the others"
-        )
+    raised = max(1.0, 1 / sum(shares.values())) if shares else 1.0
+
+    def most(source: PairSource, total: int) -> int:
+        return math.floor(min(1.0, shares[source] * raised) * total + 1e-9)
+
     total = len(examples)
-    while total and (fits := sum(min(n, int(shares[s] * total + 1e-9)) for s, n in sizes.items())) < total:
+    while total and (fits := sum(min(size, most(source, total)) for source, size in sizes.items())) < total:
         total = fits
     taken: Counter[PairSource] = Counter()
     kept = set()
     for example in sorted(examples, key=lambda each: each.rank):
-        source = example.source
-        if taken[source] < int(shares[source] * total + 1e-9):
-            taken[source] += 1
+        if taken[example.source] < most(example.source, total):
+            taken[example.source] += 1
             kept.add(example.id)
     return [example for example in examples if example.id in kept]

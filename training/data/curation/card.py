@@ -27,8 +27,8 @@ class Rounds(Frozen):
 
 
 class MixedRow(Frozen):
-    """What became of one source of a mix: examples offered for the target, kept, and why others were dropped; tokens
-    and licences are of those kept."""
+    """What became of one source of a mix: examples offered, kept (replayed ones included), and why all others were
+    dropped; tokens and licences are of those kept."""
 
     source: PairSource
     offered: int

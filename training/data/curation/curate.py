@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
-from evals.sets import all_sets, reserved, reserved_repositories
+from evals.sets import all_sets, copy_of_reserved, reserved, reserved_repositories
 from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
 from store.learning.datasets import CONSIDERED, add_dataset
@@ -107,12 +107,14 @@ class Curation:
             self.progress("reading collections")
             blended = blend(harvest, self.request.mix, Path(self.request.data_dir))
             harvest = blended.examples
-            self.raw.register_contents(blended.contents)
+            if not self.request.dry_run:
+                self.raw.register_contents(blended.contents)
         counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
-        pairs = self.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel)
+        copies = self._copies(blended)
+        pairs = self.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel, copies)
         preferences = self.filtered(
-            "preferences", examples_of(harvest.preferences, counter), held, harvest.preference_funnel
+            "preferences", examples_of(harvest.preferences, counter), held, harvest.preference_funnel, copies
         )
         meant = [e.id for e in (*pairs, *preferences) if not e.campaigns.isdisjoint(harvest.campaigns)]
         self.progress("mixing")
@@ -156,7 +158,8 @@ class Curation:
         mixed = partial(mix, before=before, campaigns=harvest.campaigns, request=request, capped=refused is None)
         sft = mixed(stock.pairs, funnel=harvest.funnel)
         dpo = mixed([e for e in stock.preferences if not is_comparison(e)], funnel=harvest.preference_funnel)
-        critic = mixed([e for e in stock.preferences if is_comparison(e)], funnel=Funnel())
+        comparisons = Funnel()
+        critic = mixed([e for e in stock.preferences if is_comparison(e)], funnel=comparisons)
         refused = refused or self._refusal(sft.examples, harvest.funnel)
         facts: dict[str, Any] = {
             "counter": stock.counter,
@@ -168,14 +171,28 @@ class Curation:
         texts, card = self.made(sft, dpo, critic, before, harvest, facts)
         if stock.blended is not None:
             both = [*sft.examples, *dpo.examples, *critic.examples]
-            card = card.model_copy(update={"mixed": stock.blended.table(both, harvest)})
+            funnels = (harvest.funnel, harvest.preference_funnel, comparisons)
+            card = card.model_copy(update={"mixed": stock.blended.table(both, funnels)})
         return _Made(texts, card, refused)
 
-    def filtered(self, what: str, examples: list[Example], held: HeldOut, funnel: Funnel) -> list[Example]:
-        """Examples that pass all filters."""
+    def _copies(self, blended: Blend | None) -> frozenset[str]:
+        """The repositories of collections that are copies of reserved ones."""
+        contents = [] if blended is None else blended.contents
+        return frozenset(name for name, content in contents if copy_of_reserved(self.curated, self.raw.engine, content))
+
+    def filtered(
+        self,
+        what: str,
+        examples: list[Example],
+        held: HeldOut,
+        funnel: Funnel,
+        known_copies: frozenset[str] = frozenset(),
+    ) -> list[Example]:
+        """Examples that pass all filters; those of `known_copies` of reserved repositories do not."""
         settings, most = self.request.settings, self.request.max_prompt_tokens
         self.progress(f"filtering {len(examples)} {what}")
-        held_back, copies = reserved(self.curated), reserved_repositories(self.curated, self.raw.engine)
+        held_back = reserved(self.curated)
+        copies = known_copies | reserved_repositories(self.curated, self.raw.engine).keys()
         examples = funnel.keep("reserved repository", examples, lambda e: e.provenance.repository not in held_back)
         examples = funnel.keep(COPY, examples, lambda e: e.provenance.repository not in copies)
         why = {e.id: held.why(e.provenance, e.item.messages) for e in examples}

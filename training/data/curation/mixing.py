@@ -11,6 +11,8 @@ from training.data.curation.examples import Example
 from training.data.curation.rounds import EarlierRound, replayed
 from training.data.sources import Funnel
 
+EARLIER = "of earlier rounds or other campaigns"
+
 
 @dataclass(frozen=True)
 class Mix:
@@ -58,7 +60,9 @@ def mix(
     """
     new, old = parted(examples, before, campaigns)
     pool = len(old)
-    funnel.kept("of earlier rounds or other campaigns", list(examples), new)
+    known = {example.id for example in (*new, *old)}
+    funnel.rows.append((EARLIER, len(new), len(examples) - len(new)))
+    funnel.lost(EARLIER, (example for example in examples if example.id not in known))
     if request.whole_pool and old:
         new_ids = {example.id for example in new}
         both = sorted([*new, *old], key=lambda example: example.id)
@@ -71,6 +75,8 @@ def mix(
     limit = request.limit if request.limit is None or not old else max(1, round(request.limit * (1 - share)))
     new = _limited(_balanced(new, request, funnel, capped), limit, funnel)
     again = replayed(_balanced(old, request, Funnel(), capped), len(new), share, len(before))
+    taken = {example.id for example in again}
+    funnel.lost(EARLIER, (example for example in old if example.id not in taken))
     funnel.rows.append(("in the dataset", len(new) + len(again), 0))
     return Mix([*new, *again], len(new), pool)
 

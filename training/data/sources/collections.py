@@ -28,7 +28,7 @@ from models.training import Pair, PairSource, Preference, Provenance
 
 RECIPE = "recipe"
 """What provenance has for a planner where no planner answered: people, or a dataset's model, wrote the answer."""
-_STAGING, _LOCK = ".unfinished-", "lock"
+_STAGING, _LOCK = ".unfinished-", ".lock"
 PAIRS, PREFERENCES, CARD = "pairs.jsonl", "preferences.jsonl", "card.json"
 
 
@@ -74,7 +74,10 @@ class _File:
 
     def write(self, row: Pair | Preference) -> None:
         line = row.model_dump_json().encode() + b"\n"
-        self.stream.write(line)
+        try:
+            self.stream.write(line)
+        except OSError as error:  # one of the recipe's own is no fault of this disk
+            raise _unwritable(Path(self.stream.name), error) from error
         self.digest.update(line)
         self.rows += 1
 
@@ -99,36 +102,45 @@ def write_collection(
         make_directory(folder)
         _sweep(folder)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
+        lock = staging.with_suffix(_LOCK).open("w")
     except OSError as error:
-        raise InfrastructureError(f"{folder} cannot be written: {error.strerror}; free disk space") from error
-    try:
-        with (staging / _LOCK).open(
-            "w"
-        ) as lock:  # held while it is written, so that what a killed process left is known
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        raise _unwritable(folder, error) from error
+    with lock:  # held while it is written, so that what a killed process left is known
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
             card = _written(staging, source, made_from, offers, terms)
             card = card.model_copy(update={"contents": dict(sorted((contents or {}).items()))})
-            (staging / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            place = folder / f"{source.value}-{card.id[:12]}"
-            (staging / _LOCK).unlink()
-            if not place.exists():
-                staging.replace(place)
-        return place, card
+            return _put(staging, folder / f"{source.value}-{card.id[:12]}", card), card
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.with_suffix(_LOCK).unlink(missing_ok=True)
+
+
+def _put(staging: Path, place: Path, card: CollectionCard) -> Path:
+    try:
+        (staging / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        staging.chmod(0o755)
+        if not place.exists():
+            staging.replace(place)
     except OSError as error:
-        raise InfrastructureError(f"{folder} cannot be written: {error.strerror}; free disk space") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raise _unwritable(place, error) from error
+    return place
+
+
+def _unwritable(path: Path, error: OSError) -> InfrastructureError:
+    return InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space")
 
 
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left unfinished. Raises OSError."""
-    for left in folder.glob(f"{_STAGING}*"):
-        with contextlib.suppress(FileNotFoundError), (left / _LOCK).open() as lock:
+    for left in folder.glob(f"{_STAGING}*{_LOCK}"):
+        with contextlib.suppress(FileNotFoundError), left.open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+            left.unlink(missing_ok=True)
 
 
 def _written(
@@ -162,7 +174,7 @@ def _written(
         raise TrainingError(f"{source.value}: none of {offered} rows gave an example ({why})")
     hashes = {name: file.digest.hexdigest() for name, file in files.items()}
     made = json.loads(json.dumps(dict(made_from), sort_keys=True))
-    card = CollectionCard(
+    return CollectionCard(
         id=hashlib.sha256(json.dumps([source.value, hashes, made], sort_keys=True).encode()).hexdigest(),
         source=source,
         made_from=made,
@@ -177,8 +189,6 @@ def _written(
         terms=terms,
         files=hashes,
     )
-    staging.chmod(0o755)
-    return card
 
 
 def read_card(folder: Path) -> CollectionCard:

@@ -52,8 +52,12 @@ class Funnel:
         self.rows.append((name, len(after), len(before) - len(after)))
         if len(after) < len(before):
             left = {id(item) for item in after}
-            self.sources.update((item.source, name) for item in before if id(item) not in left)
+            self.lost(name, (item for item in before if id(item) not in left))
         return after
+
+    def lost(self, name: str, items: Iterable[Sourced]) -> None:
+        """Count items as dropped at a step, by their sources alone."""
+        self.sources.update((item.source, name) for item in items)
 
     def summary(self) -> str:
         """The drops in one line, for an error."""
