@@ -4,8 +4,11 @@ A repository must be reserved before it is trained on, and stays reserved: the d
 row.
 """
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
 
 from evals.sets.copies import copies_among
 from models.errors import EvaluationError, GuardrailError
@@ -16,7 +19,7 @@ from store.learning.datasets import trained_repositories
 from store.learning.evaluation_sets import add_set, newest_set
 from store.learning.reservations import add_reservations, reserved
 from store.rows import writing
-from store.runs.corpus import read_contents
+from store.runs.corpus import read_contents, read_origins
 
 if TYPE_CHECKING:
     from store.database import Connection, Engine
@@ -34,10 +37,19 @@ def reserve(curated: "Engine", raw: "Engine", repositories: Iterable[str], reaso
 
 
 def reserved_repositories(curated: "Engine", raw: "Engine") -> dict[str, str]:
-    """The repositories that must not be trained on, each with the reason: reserved ones, and copies of these (by
-    content) that campaigns ran on."""
+    """The repositories that must not be trained on, each with the reason: reserved ones, the names of their origins
+    (`dateutil` of the distribution python-dateutil), and copies of them (by content) that campaigns ran on."""
     held = reserved(curated)
-    return copies_among(raw, held, curated) | held
+    with reading(raw) as connection:
+        origins = read_origins(connection, held)
+    names = {_last(origin): f"it names the origin of {name!r}" for name, origin in origins}
+    names |= {_last(name): f"it is another spelling of {name!r}" for name in held}
+    return copies_among(raw, held, curated) | names | held
+
+
+def _last(origin: str) -> str:
+    """The last component of an origin, as public datasets and packages name repositories."""
+    return str(canonicalize_name(re.split(r"[/:]", origin.rstrip("/"))[-1].removesuffix(".git")))
 
 
 def freeze(curated: "Engine", raw: "Engine", evaluation_set: EvaluationSet) -> str:

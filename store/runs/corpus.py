@@ -60,6 +60,17 @@ def known_repositories(raw: Engine) -> list[str]:
         return list(connection.scalars(select(_INSTANCES.c.repository).distinct().order_by(_INSTANCES.c.repository)))
 
 
+def read_origins(connection: Connection, repositories: Collection[str]) -> list[tuple[str, str]]:
+    """The origins that packages of these repositories name: (repository, URL or `local:NAME`), sorted."""
+    table = table_of(RepoPackageRow)
+    found = {
+        (row.name, row.source)
+        for part in chunks(repositories)
+        for row in connection.execute(select(table.c.name, table.c.source).where(table.c.name.in_(part)))
+    }
+    return sorted(found)
+
+
 def add_content(
     connection: Connection, repository: str, content: RepositoryContent, row: _ContentRow = RepositoryContentRow
 ) -> None:

@@ -12,7 +12,7 @@ from models.mix import MixSettings
 from models.protocols import Stage
 from models.training import Pair, PairSource, Preference, TrainingTarget
 from tests.support.curation_material import lines, trained_on
-from tests.support.pairs_material import World
+from tests.support.pairs_material import Repository, World
 from tests.support.recipe_material import a_pair
 from training.data.curation import Curated, curate
 from training.data.curation.blending import OVER_CAP, TWICE, blend, read_mix
@@ -119,6 +119,33 @@ def test_copies_of_a_reserved_repository_in_a_collection_are_refused_under_any_n
     [row] = made.card.mixed
     assert (row.kept, row.dropped) == (8, {COPY: 2})
     assert copied not in made.card.repositories
+
+
+def test_a_reserved_repository_is_recognised_by_the_name_of_its_origin_and_other_spellings(world: World) -> None:
+    from evals.sets import reserve
+
+    world.add(Repository("python-dates", source="https://example.org/dates-people/Dates.git"))
+    reserve(world.curated, world.raw.engine, ["python-dates", "zoo.interface"], "test")
+    rows = pairs(LINTSEQ, 10)
+    names = sorted({row.provenance.repository for row in rows})
+    renamed = {names[0]: "dates", names[1]: "zoo-interface"}
+    collection(
+        world.folder / "data",
+        LINTSEQ,
+        [
+            row.model_copy(
+                update={
+                    "provenance": row.provenance.model_copy(
+                        update={"repository": renamed.get(row.provenance.repository, row.provenance.repository)}
+                    )
+                }
+            )
+            for row in rows
+        ],
+    )
+    made = mixed(world, MixSettings.model_validate({"sources": {LINTSEQ: {}}}))
+    assert made.card.mixed[0].kept == 6
+    assert not set(renamed.values()) & set(made.card.repositories)
 
 
 def test_templates_of_another_version_are_not_trained_on(world: World) -> None:
