@@ -18,6 +18,7 @@ from models.content import RepositoryContent
 from models.errors import UsageError
 from models.mining import MiningRules
 from repos.clones import cached_clone
+from repos.git_folders import is_repository
 from training.data.sources.collections import Dropped
 from training.data.sources.infilling import SourceCommit, commits_of_repository
 from training.data.sources.lintseq.programs import (
@@ -75,7 +76,7 @@ def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
     """The programs at a path. Raises UsageError for a path without any, and what reading a repository raises."""
     if not place.exists():
         raise UsageError(f"{place} does not exist; give Python files, a folder, a git repository or rows (JSON lines)")
-    if _is_repository(place):
+    if is_repository(place):
         with cached_clone(place, cache) as git:
             found = origin_of_clone(git, place)
             programs = programs_of_repository(git, Origin.of_repository(found))
@@ -95,12 +96,6 @@ def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
         raise UsageError(
             f"{place}: is neither Python nor rows; give *{SUFFIX}, a folder, a git repository, or *{_ROWS[0]}"
         )
-
-
-def _is_repository(place: Path) -> bool:
-    return place.is_dir() and (
-        (place / ".git").exists() or all((place / each).exists() for each in ("HEAD", "objects"))
-    )
 
 
 def _name(place: Path) -> str:
