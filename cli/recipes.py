@@ -10,20 +10,24 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.progress import Progress
 
-from cli.output import console, counted, print_json, printable, table
+from cli.output import console, counted, errors, print_json, printable, table
 from cli.progress import progress
 from cli.stopping import stopped_by_interrupt
 from exchange.programs import Commits, Programs, opened_commits, opened_programs
 from host.settings import load_settings
+from models.content import RepositoryContent
 from models.errors import UsageError
 from models.training import Pair, PairSource
 from training.data.sources.collections import CollectionCard, Dropped, write_collection
 from training.data.sources.infilling import infillings_of
 from training.data.sources.lintseq.recipe import examples_of
-from training.data.sources.recipes import Made, RecipeSettings, run_recipe
+from training.data.sources.recipes import BUG, Made, RecipeSettings, run_recipe
 
+NONE_NAMED = "none named"
+"""The licence that `--accept-licence` accepts, on record."""
 RECIPES = (PairSource.LINTSEQ, PairSource.RANDOM_DELETION, PairSource.SEARCH_REPLACE)
 
 
@@ -56,8 +60,19 @@ def recipe_named(name: str) -> PairSource:
     return found
 
 
-def make_collection(places: Sequence[Path], asked: RecipeSettings, limit: int | None, jobs: int, as_json: bool) -> None:
-    """Make the examples of what is at these paths, write the collection, and print what became of them."""
+def make_collection(
+    places: Sequence[Path],
+    asked: RecipeSettings,
+    *,
+    limit: int | None,
+    accepted: bool,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Make the examples of what is at these paths, write the collection, and print what became of them.
+
+    `accepted`: a person accepts rows without a licence. Exits with 1 if a defect of the recipe lost a row.
+    """
     settings = load_settings()
     totals = Totals()
     started, cpu = time.monotonic(), cpu_seconds()
@@ -70,18 +85,32 @@ def make_collection(places: Sequence[Path], asked: RecipeSettings, limit: int | 
                 stack.enter_context(opened_commits(place, settings.cache_dir, settings.mining)) for place in places
             ]
         else:
-            sources = [stack.enter_context(opened_programs(place, settings.cache_dir)) for place in places]
+            sources = [stack.enter_context(opened_programs(place, settings.cache_dir, accepted)) for place in places]
         told = _told(stack.enter_context(progress()), totals)
         made_from = {
             **asked.model_dump(mode="json"),
             "limit": limit,
+            "accepted_license": NONE_NAMED if accepted else None,
             "sources": [{"name": each.name, "state": each.state} for each in sources],
         }
+        contents = _contents(sources)
         offers = run_recipe(examples, _offers(sources, limit), asked, told, jobs)
-        contents = {each.name: each.content for each in sources if each.content is not None}
         place, card = write_collection(settings.data_dir, asked.recipe, made_from, offers, contents=contents)
     spent = cpu_seconds() - cpu
     _print(place, card, totals, time.monotonic() - started, spent, as_json)
+    if bugs := totals.dropped[BUG]:
+        first = printable(card.examples_of_dropped[BUG])[:500]
+        errors.print(f"{counted(bugs, 'row')} lost to a bug; the first: {first}", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _contents(sources: Sequence[Programs | Commits]) -> dict[str, RepositoryContent]:
+    """The contents of sources by name. Raises UsageError for two of one name, of which one would hide the other."""
+    found: dict[str, RepositoryContent] = {}
+    for each in sources:
+        if each.content is not None and found.setdefault(each.name, each.content) != each.content:
+            raise UsageError(f"two sources with different code are named {each.name}; make a collection of each")
+    return found
 
 
 def cpu_seconds() -> float:

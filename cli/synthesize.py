@@ -58,6 +58,9 @@ def synthesize(
         bool,
         typer.Option("--with-messages", help="Also commits set aside, with the tasks of `cra messages regenerate`."),
     ] = False,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="With --recipe: rows without a licence too; it is recorded.")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(help="Processes; unset: one for each core, or one with --recipe.", min=1)
     ] = None,
@@ -84,8 +87,10 @@ def synthesize(
         how = RecipeSettings(
             recipe=recipe_named(recipe), samples=samples, seed=seed, edit_format=edit_format or student
         )
-        make_collection(places, how, limit, jobs or 1, as_json)
+        make_collection(places, how, limit=limit, accepted=accept_licence, jobs=jobs or 1, as_json=as_json)
         return
+    if accept_licence:
+        raise UsageError("--accept-licence is for rows, which need --recipe; leave it out")
     stop_at_once()
     asked = DirectSettings(
         raw_url=settings.raw_url,

@@ -13,19 +13,23 @@ from pathlib import Path, PurePosixPath
 
 from exchange.rows import read_rows
 from harness.mining import mine
+from harness.packages.contents import sketch_of
 from host.folders import walk
 from models.content import RepositoryContent
 from models.errors import UsageError
 from models.mining import MiningRules
 from repos.clones import cached_clone
+from repos.git_folders import enclosing_repository, is_repository
 from training.data.sources.collections import Dropped
 from training.data.sources.infilling import SourceCommit, commits_of_repository
 from training.data.sources.lintseq.programs import (
+    LICENCES,
     LINK,
     MOST_CHARACTERS,
     NOT_A_ROW,
     SUFFIX,
     Origin,
+    has_licence,
     program_of_row,
     programs_of_repository,
 )
@@ -35,15 +39,15 @@ from training.data.sources.repository_origin import origin_of_clone
 _ROWS = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".csv", ".tsv")
 _SHORT = 12
 """Characters of a content's hash in the names of its programs."""
-_UNREADABLE = "cannot be read"
+_UNREADABLE, _NESTED = "cannot be read", "in another repository"
 _MOST_BYTES = 4 * MOST_CHARACTERS + 1
 Offer = SourceProgram | Dropped
 
 
 @dataclass(frozen=True)
 class Programs:
-    """A source: its name, what identifies its state (a commit, or a hash), what it offers, in a fixed order, and of a
-    repository its content."""
+    """A source: its name, what identifies its state (a commit, or a hash), what it offers, in a fixed order, and the
+    content of its repository, or of its files where it has none; rows have no content."""
 
     name: str
     state: str
@@ -71,36 +75,54 @@ def opened_commits(place: Path, cache: Path, rules: MiningRules) -> Iterator[Com
 
 
 @contextmanager
-def opened_programs(place: Path, cache: Path) -> Iterator[Programs]:
-    """The programs at a path. Raises UsageError for a path without any, and what reading a repository raises."""
+def opened_programs(place: Path, cache: Path, accepted: bool = False) -> Iterator[Programs]:
+    """The programs at a path; of a path in a work tree those that its repository has there at HEAD.
+
+    `accepted`: a person accepts rows without a licence. Raises UsageError for a path without any programs, and what
+    reading a repository raises.
+    """
     if not place.exists():
         raise UsageError(f"{place} does not exist; give Python files, a folder, a git repository or rows (JSON lines)")
-    if _is_repository(place):
-        with cached_clone(place, cache) as git:
-            found = origin_of_clone(git, place)
-            programs = programs_of_repository(git, Origin.of_repository(found))
-            yield Programs(found.name, found.commit, programs, found.content)
-    elif place.is_dir():
-        content = _digest_of_files(place)
-        yield Programs(_name(place), content, _of_folder(place, _origin(place, content)))
-    elif place.suffix == SUFFIX:
-        data = _start_of(place)
-        content = hashlib.sha256(data).hexdigest()
-        yield Programs(_name(place), content, iter([_origin(place, content).program(place.name, data)]))
+    if place.is_dir() or place.suffix == SUFFIX:
+        with _opened_repository(place, cache) as programs:
+            yield programs or _without_repository(place)
     elif Path(place.name.lower().removesuffix(".gz")).suffix in _ROWS:
         with place.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        yield Programs(_name(place), content, _of_rows(place, _origin(place, content)))
+            state = hashlib.file_digest(stream, "sha256").hexdigest()
+        yield Programs(_name(place), state, _of_rows(place, _origin(place, state), accepted))
     else:
         raise UsageError(
             f"{place}: is neither Python nor rows; give *{SUFFIX}, a folder, a git repository, or *{_ROWS[0]}"
         )
 
 
-def _is_repository(place: Path) -> bool:
-    return place.is_dir() and (
-        (place / ".git").exists() or all((place / each).exists() for each in ("HEAD", "objects"))
-    )
+@contextmanager
+def _opened_repository(place: Path, cache: Path) -> Iterator[Programs | None]:
+    """What the repository around a path has there at HEAD; None without a repository, and if it has nothing there."""
+    root = enclosing_repository(place)
+    if root is None:
+        yield None
+        return
+    with cached_clone(root, cache) as git:
+        found = origin_of_clone(git, root)
+        below = place.resolve().relative_to(root).as_posix()
+        if below != "." and not any(PurePosixPath(each.path).is_relative_to(below) for each in git.tree(found.commit)):
+            yield None
+            return
+        programs = programs_of_repository(git, Origin.of_repository(found), "" if below == "." else below)
+        yield Programs(found.name, found.commit, programs, found.content)
+
+
+def _without_repository(place: Path) -> Programs:
+    """A folder or a file that no repository holds; copies of code are known by the content of its files."""
+    if place.is_dir():
+        state = _digest_of_files(place)
+        texts = (found.decode(errors="replace") for _, found in _files(place) if isinstance(found, bytes))
+        return Programs(_name(place), state, _of_folder(place, _origin(place, state)), sketch_of(texts))
+    data = _start_of(place)
+    state = hashlib.sha256(data).hexdigest()
+    offer = _origin(place, state).program(place.name, data)
+    return Programs(_name(place), state, iter([offer]), sketch_of([data.decode(errors="replace")]))
 
 
 def _name(place: Path) -> str:
@@ -121,10 +143,20 @@ def _start_of(place: Path) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes | str]]:
-    """The Python files below a folder, links not followed: path, and content (cut if too long) or why there is none."""
+    """The Python files below a folder, links not followed: path, and content (cut if too long) or why there is none.
+
+    Repositories below it are passed, each told once: their code has an origin of its own.
+    """
+    passed = "\0"  # the path of the repository that was passed last; what is below it comes next
     for level in walk(folder):
+        if level.path is None or level.path.startswith(passed):
+            continue
+        if level.path and is_repository(folder / level.path):
+            passed = level.path
+            yield level.path, _NESTED
+            continue
         for entry in level.entries:
-            if entry.name.endswith(SUFFIX) and level.path is not None and not entry.is_dir(follow_symlinks=False):
+            if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False):
                 yield f"{level.path}{entry.name}", _content(entry, level.descriptor)
 
 
@@ -153,9 +185,14 @@ def _digest_of_files(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _of_rows(place: Path, origin: Origin) -> Iterator[Offer]:
+def _of_rows(place: Path, origin: Origin, accepted: bool) -> Iterator[Offer]:
     for row in read_rows(place):
         if row.value is None:
             yield Dropped(NOT_A_ROW, origin.row(row.fault))
-        else:
+        elif accepted or has_licence(row.value):
             yield program_of_row(row.value, row.place.replace(" ", "-"), origin)
+        else:
+            raise UsageError(
+                f"{place}: {row.place} has no column with its licence ({', '.join(LICENCES)}); import public datasets "
+                "by `cra datasets import`, or say --accept-licence if the licence of the rows allows your use"
+            )

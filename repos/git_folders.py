@@ -30,6 +30,24 @@ _MOST = 5_000_000
 """Limit on the files of a repository that are checked."""
 
 
+def is_repository(place: Path) -> bool:
+    """Whether a path is a git repository: a work tree with its `.git`, or a bare one."""
+    try:
+        bare = all((place / name).exists() for name in ("HEAD", "objects", "refs"))
+        return bare or (place / ".git").exists()
+    except (OSError, ValueError):  # too long, a loop of links, a NUL
+        return False
+
+
+def enclosing_repository(place: Path) -> Path | None:
+    """The innermost git repository that a path is, or lies in, links resolved; None if there is none."""
+    try:
+        resolved = place.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return next((each for each in (resolved, *resolved.parents) if is_repository(each)), None)
+
+
 def repository_folders(place: Path) -> tuple[Path, Path]:
     """A repository's own folder and the one that it shares with its other work trees (usually the same).
 

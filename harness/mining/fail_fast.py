@@ -14,6 +14,7 @@ from host.folders import walk
 from models.errors import UsageError
 from repos.clones import cached_clone
 from repos.git import Git
+from repos.git_folders import is_repository
 from repos.index.error_handling import Fault, Handling, UnreadableCode, parse_python, read_handling
 from repos.index.fail_fast import score
 from repos.index.parse import MAX_BYTES, declares_generated
@@ -110,15 +111,6 @@ def score_commit(place: Path, git: Git, commit: str) -> ScoredTree:
     found.files.sort(key=lambda file: file.path)
     found.skipped.sort()
     return found
-
-
-def is_repository(place: Path) -> bool:
-    """Whether a path is a git repository: a work tree with its `.git`, or a bare one."""
-    try:
-        bare = all((place / name).exists() for name in ("HEAD", "objects", "refs"))
-        return bare or (place / ".git").exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _wanted(found: ScoredTree, path: str, layout: SuiteLayout) -> bool:

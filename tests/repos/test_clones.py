@@ -9,6 +9,7 @@ import pytest
 from models.errors import RepositoryError
 from repos.clones import cached_clone
 from repos.git import clone
+from repos.git_folders import enclosing_repository, is_repository
 
 
 def _git(place: Path, *arguments: str) -> None:
@@ -103,3 +104,20 @@ def test_a_kept_clone_is_shared_with_another_process_at_once(mine: Path, tmp_pat
             timeout=120,
         )
     assert other.stdout.strip() == str(here.directory)
+
+
+def test_a_path_knows_the_repository_that_it_is_or_lies_in(mine: Path, tmp_path: Path) -> None:
+    bare, inner = tmp_path / "bare.git", mine / "deep" / "inner"
+    subprocess.run(["git", "clone", "-q", "--bare", str(mine), str(bare)], check=True)
+    subprocess.run(["git", "init", "-q", str(inner)], check=True)
+    (tmp_path / "HEAD").touch()  # with `objects` alone this is no repository
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "link").symlink_to(mine / "deep")
+    assert [is_repository(each) for each in (mine, bare, inner, mine / "deep", tmp_path, Path("a\0b"))] == [
+        True, True, True, False, False, False,
+    ]  # fmt: skip
+    assert enclosing_repository(mine) == mine.resolve()
+    assert enclosing_repository(mine / "deep" / "none.py") == mine.resolve()
+    assert enclosing_repository(inner / "a.py") == inner.resolve()
+    assert enclosing_repository(tmp_path / "link") == mine.resolve()
+    assert enclosing_repository(tmp_path / "objects") is None

@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.mining import mine
 from harness.packages.sample import build_sample
+from models.errors import DiskFull, InfrastructureError
+from models.mining import MiningRules
 from models.training import Pair, PairSource
 from repos.text import lines_of
 from tests.support.commands import invoke as cra
+from tests.support.mining_history import Entry, write_history
 from training.data.sources.coding import replayed
 from training.data.sources.collections import Dropped, read_collection
 from training.data.sources.infilling import (
@@ -20,12 +24,13 @@ from training.data.sources.infilling import (
     REGION,
     TOO_LONG,
     SourceCommit,
+    commits_of_repository,
     holes,
     infilling,
     infillings_of,
 )
 from training.data.sources.lintseq.programs import Origin
-from training.data.sources.recipes import RecipeSettings
+from training.data.sources.recipes import Made, RecipeSettings, run_recipe
 
 BEFORE = "".join(f"line_{number} = {number}\n" for number in range(30))
 AFTER = BEFORE.replace("line_12 = 12\n", "line_12 = 12\nif line_12:\n    extra = 1\n").replace("line_20 = 20\n", "")
@@ -94,3 +99,36 @@ def test_the_command_makes_a_collection_of_commits(tmp_path: Path) -> None:
     )
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--edit-format" in refused.stderr
+
+
+def test_tasks_have_no_trailers_and_no_file_is_generated_or_vendored(tmp_path: Path) -> None:
+    names = ("src/lib/a.py", "src/lib/_vendor/b.py", "vendor/c.py", "third_party/d.py")
+    marked = "# @generated\n"
+    before: dict[str | bytes, str | bytes | tuple[str, str] | None] = dict.fromkeys(names, BEFORE)
+    after: dict[str | bytes, str | bytes | tuple[str, str] | None] = dict.fromkeys(names, AFTER)
+    message = "Add an extra check of the twelfth line\n\nSigned-off-by: Ann Author <ann@example.com>\nCloses #12\n"
+    tests = {"tests/test_a.py": "def test_a():\n    assert 1\n"}
+    entries = [
+        Entry("Add the library", {**before, "src/lib/e.py": marked + BEFORE}),
+        Entry(message, {**after, "src/lib/e.py": marked + AFTER, **tests}),
+        Entry("Add another check to the vendored library", {"vendor/c.py": AFTER + "y = 1\n"}),
+    ]
+    git = write_history(tmp_path / "lib.git", entries)
+    mined = mine(git, MiningRules(), with_symbols=False).commits
+    (found,) = commits_of_repository(git, Origin("lib", git.resolve("HEAD")), mined)
+    assert isinstance(found, SourceCommit)
+    assert found.task == "Add an extra check of the twelfth line"
+    examples = infillings_of(found, ASKED).examples
+    assert [each.reason for each in examples if isinstance(each, Dropped)] == ["generated or vendored"] * 4
+    (pair,) = (each for each in examples if isinstance(each, Pair))
+    assert "src/lib/a.py" in pair.answer
+    assert not any("ann@example.com" in message.content for message in pair.messages)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), InfrastructureError("full"), DiskFull("full")])
+def test_a_fault_of_the_machine_is_no_bug_of_a_row(error: Exception) -> None:
+    def failing(offered: SourceCommit, settings: RecipeSettings) -> Made:
+        raise error
+
+    with pytest.raises(type(error)):
+        list(run_recipe(failing, iter([commit()]), ASKED, lambda made: None))

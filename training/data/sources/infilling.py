@@ -2,7 +2,7 @@
 
 After "search-and-replace infilling" (arXiv 2601.13384), from real commits: what a commit added to a file is taken out
 of the file after it, a marker is left, and the answer is one block of about ten lines that holds the marker and is
-written verbatim before it is replaced. The task is the commit's message.
+written verbatim before it is replaced. The task is the commit's message, without trailers and references.
 """
 
 import random
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from agent.edits.format import format_edits
 from agent.prompts.render import render
+from harness.mining import task_text
+from harness.mining.fail_fast import GENERATED
 from models.edits import EditFormat, SearchReplace
 from models.errors import EditError
 from models.manifest import Commit
@@ -19,6 +21,8 @@ from models.tokens import WINDOWS, estimate_tokens
 from models.training import Pair, Provenance
 from repos.diffs import opcodes
 from repos.git import Git
+from repos.index.parse import declares_generated
+from repos.index.paths import is_generated
 from repos.text import decode, indent_of, line_end, lines_of
 from training.data.sources.coding import NOT_TEXT, REPLAY, code_request, replayed
 from training.data.sources.collections import Dropped, Offered, recipe_provenance
@@ -38,7 +42,8 @@ NO_CHANGE, NO_HOLE, MARKED = "no Python file changed", "nothing of a fitting siz
 
 @dataclass(frozen=True)
 class SourceCommit:
-    """A commit with the Python files that it changed: path, text before, text after."""
+    """A commit with the Python files that it changed: path, text before, text after; `refused` are those left out
+    for a reason of their own."""
 
     row: str
     origin: Origin
@@ -46,25 +51,40 @@ class SourceCommit:
     parent: str
     task: str
     files: tuple[tuple[str, str, str], ...]
+    refused: tuple[Dropped, ...] = ()
 
 
 def commits_of_repository(git: Git, origin: Origin, commits: Iterable[Commit]) -> Iterator[SourceCommit | Dropped]:
-    """Commits with the production files that they changed; those that are new, or no text, are left out."""
+    """Commits with the production files that they changed; those that are new, or no text, are left out.
+
+    Generated and vendored files are refused by name.
+    """
     for commit in commits:
         row = f"{origin.name}@{commit.sha}"
         files: list[tuple[str, str, str]] = []
+        refused: list[Dropped] = []
         for change in commit.changes:
-            if change.kind != "production" or change.old_path is None or not change.path.endswith(SUFFIX):
+            if change.old_path is None or not change.path.endswith(SUFFIX):
+                continue
+            if is_generated(change.path):
+                refused.append(Dropped(GENERATED, f"{row}:{change.path}"))
+                continue
+            if change.kind != "production":
                 continue
             before, after = git.read(commit.parent, change.old_path), git.read(commit.sha, change.path)
             if before is None or after is None or len(after) > 4 * MOST_CHARACTERS:
                 continue
             try:
-                files.append((change.path, decode(before, change.path), decode(after, change.path)))
+                old, new = decode(before, change.path), decode(after, change.path)
             except EditError:
                 continue
-        if files:
-            yield SourceCommit(row, origin, commit.sha, commit.parent, commit.message, tuple(files))
+            if declares_generated(new):
+                refused.append(Dropped(GENERATED, f"{row}:{change.path}"))
+            else:
+                files.append((change.path, old, new))
+        if files or refused:
+            task = task_text(commit.message)
+            yield SourceCommit(row, origin, commit.sha, commit.parent, task, tuple(files), tuple(refused))
         else:
             yield Dropped(NO_CHANGE, row)
 
@@ -72,7 +92,7 @@ def commits_of_repository(git: Git, origin: Origin, commits: Iterable[Commit]) -
 def infillings_of(commit: SourceCommit, settings: RecipeSettings) -> Made:
     """At most `samples` examples of a commit, drawn from the places where it added lines."""
     found: list[tuple[str, str, range]] = []
-    refused: list[Offered] = []
+    refused: list[Offered] = [*commit.refused]
     for path, before, after in commit.files:
         row = f"{commit.row}:{path}"
         if len(after) > MOST_CHARACTERS:

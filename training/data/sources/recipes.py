@@ -64,7 +64,8 @@ def run_recipe(
 ) -> Iterator[list[Offered]]:
     """The examples of each row in order, each told about; for the writer of collections.
 
-    The result does not depend on `jobs`, the number of processes. Raises InfrastructureError if one of them is killed.
+    The result does not depend on `jobs`, the number of processes. Raises InfrastructureError if one of them is killed,
+    and MemoryError and InfrastructureError of the recipe; any other defect is counted as `BUG`.
     """
     for made in _made_here(recipe, rows, settings) if jobs == 1 else _made_by_others(recipe, rows, settings, jobs):
         told(made)
@@ -97,5 +98,7 @@ def _made(recipe: Recipe[R], settings: RecipeSettings, row: R | Dropped) -> Made
         return Made([row])
     try:
         return recipe(row, settings)
+    except (MemoryError, InfrastructureError):  # of the machine, not of the row
+        raise
     except Exception as error:  # noqa: BLE001 - a defect here costs the row that shows it, and is counted as one
         return Made([Dropped(BUG, f"{row.row}: {type(error).__name__}: {error}")])
