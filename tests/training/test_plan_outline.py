@@ -107,4 +107,4 @@ def test_an_unreadable_repository_does_not_cost_the_others(tmp_path: Path) -> No
     assert (len(bad["plans"]), bad["met"], len(good["plans"])) == (0, {"repository cannot be read": 1}, 1)
     assert "broken" in bad["error"]
     alone = cra("plans", "find", broken, cwd=tmp_path)
-    assert (alone.returncode, "broken" in alone.stderr) == (1, True)
+    assert (alone.returncode, "broken" in alone.stderr) == (2, True)
