@@ -66,7 +66,7 @@ def _rows_at_once(group: Any, schema: Any) -> int:
         chunk = group.column(index)
         width = max(_VALUE, column.length) if column.physical_type == "FIXED_LEN_BYTE_ARRAY" else _VALUE
         size += max(chunk.total_uncompressed_size, chunk.num_values * width)
-    return max(1, min(_ROWS, _BYTES * group.num_rows // max(1, size)))
+    return int(max(1, min(_ROWS, _BYTES * group.num_rows // max(1, size))))
 
 
 def _batch(batch: Any, before: int, most: int) -> Iterator[Row]:
