@@ -13,10 +13,11 @@ from cli.output import console, errors, print_json, printable, table
 from cli.progress import progress
 from host.settings import load_settings
 from models.content import RepositoryContent
+from models.errors import RepositoryError
 from models.training import PairSource
 from repos.clones import cached_clone
 from repos.index import IndexCache
-from training.data.sources.collections import Offered, write_collection
+from training.data.sources.collections import UNREADABLE, Dropped, Offered, write_collection
 from training.data.sources.plan_artifacts.history import History
 from training.data.sources.plan_artifacts.labels import Label, Labelled, label_all
 from training.data.sources.plan_artifacts.pairs import RECIPE, Collector
@@ -46,19 +47,27 @@ def find(
     abandoned: left with a part undone. unclear: anything else. Nothing is checked out, nothing is run.
     """
     cache = load_settings().cache_dir
-    described = []
+    described: list[dict[str, Any]] = []
+    unreadable: list[RepositoryError] = []
     with progress() as bars:
         bar = bars.add_task("reading histories", total=len(places), note="")
         for place in places:
             bars.update(bar, note=str(place))
-            with cached_clone(place, cache) as git:
-                labelled, found = label_all(History(git))
+            bars.advance(bar)
+            try:
+                with cached_clone(place, cache) as git:
+                    labelled, found = label_all(History(git))
+            except RepositoryError as error:
+                unreadable.append(error)
+                _not_read(place, error, described, as_json)
+                continue
             shown = [each for each in labelled if not only or each.label in only]
             if as_json:
                 described.append(_described(place, shown, found.met))
             else:
                 _print(place, shown, found.met)
-            bars.advance(bar)
+    if len(unreadable) == len(places):
+        raise unreadable[0]
     if as_json:
         print_json(described)
 
@@ -84,11 +93,14 @@ def collect(
         def offers() -> Iterator[list[Offered]]:
             for place in places:
                 bars.update(bar, note=str(place))
-                with cached_clone(place, settings.cache_dir) as git:
-                    history, origin = History(git), origin_of_clone(git, place)
-                    heads[origin.name] = history.head
-                    contents[origin.name] = origin.content
-                    yield from Collector(history, origin, cache).offers(label_all(history)[0])
+                try:
+                    with cached_clone(place, settings.cache_dir) as git:
+                        history, origin = History(git), origin_of_clone(git, place)
+                        heads[origin.name] = history.head
+                        contents[origin.name] = origin.content
+                        yield from Collector(history, origin, cache).offers(label_all(history)[0])
+                except RepositoryError as error:
+                    yield [Dropped(UNREADABLE, str(error))]
                 bars.advance(bar)
 
         made_from = {"recipe": RECIPE, "repositories": heads}
@@ -101,6 +113,13 @@ def collect(
     console.print(f"{folder}: {card.pairs} pairs, {card.preferences} preferences of {card.offered} plans", markup=False)
     rows = [(reason, count, printable(card.examples_of_dropped[reason])) for reason, count in card.dropped.items()]
     table("Not kept", ["reason", "count", "first"], rows, right=["count"])
+
+
+def _not_read(place: Path, error: RepositoryError, described: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        described.append({"path": place, "plans": [], "met": {UNREADABLE: 1}, "error": str(error)})
+    else:
+        errors.print(f"{UNREADABLE}: {error}", markup=False, soft_wrap=True)
 
 
 def _described(place: Path, labelled: list[Labelled], met: Counter[str]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from exchange.parquet_rows import LongRow
 from exchange.rows import Row
 from exchange.spellings import BadField, normalised
-from exchange.streaming import LongRow, data_files, stream_rows
+from exchange.streaming import data_files, stream_rows
 from exchange.swebench import instance_of
 from models.edits import EditFormat
 from models.errors import UsageError

@@ -13,10 +13,10 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from exchange.parquet_rows import long_row, parquet_rows
 from exchange.rows import Row, refuse_unusable, row_of, row_of_json
 from models.errors import UsageError
 
@@ -28,17 +28,9 @@ RATIO_FROM = 64 * 1024**2
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
 _GZIP, _PARQUET, _ARROW = b"\x1f\x8b", b"PAR1", b"ARROW1"
 _CHUNK = 256 * 1024
-_BATCH = 128
-"""Rows of a Parquet file that are in memory at once."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _GAP = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
-_LONG = f"longer than {MOST_BYTES} bytes"
-
-
-@dataclass(frozen=True)
-class LongRow(Row):
-    """A row that was skipped since it is longer than `MOST_BYTES`."""
 
 
 def data_files(place: Path) -> list[Path]:
@@ -69,7 +61,7 @@ def stream_rows(path: Path) -> Iterator[Row]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     if start.startswith(_PARQUET):
-        yield from _parquet(path)
+        yield from parquet_rows(path, MOST_BYTES, _CHUNK)
         return
     with _unpacked(path, start) as stream:
         start = stream.peek()
@@ -151,7 +143,7 @@ def _lines(stream: _Bounded) -> Iterator[Row]:
         if len(line) > MOST_BYTES and not line.endswith(b"\n"):
             while (line := stream.readline(_CHUNK)) and not line.endswith(b"\n"):
                 pass
-            yield LongRow(place, None, f"{place} is {_LONG}")
+            yield long_row(place, MOST_BYTES)
         elif line := line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").strip():
             yield row_of_json(line, place)
 
@@ -179,10 +171,12 @@ def _array(stream: _Bounded, path: Path) -> Iterator[Row]:
                 place, length = f"row {number}", element.end - position
                 position = element.end
                 long = length > MOST_BYTES
-                yield LongRow(place, None, f"{place} is {_LONG}") if long else row_of(element.value, place)
+                yield long_row(place, MOST_BYTES) if long else row_of(element.value, place)
         text = text[position:]
         if len(text) > 8 * MOST_BYTES:
-            raise UsageError(f"{path}: row {number + 1} is {_LONG}, or no JSON ({fault}); leave it out")
+            raise UsageError(
+                f"{path}: row {number + 1} is longer than {MOST_BYTES} bytes, or no JSON ({fault}); leave it out"
+            )
         wanted = max(_CHUNK, len(text))
     raise UsageError(f"{path}: breaks off or is no JSON after row {number} ({fault}); get it again")
 
@@ -203,43 +197,3 @@ def _element(text: str, position: int, last: bool) -> tuple[_Element | None, str
     if end == len(text) and not last:
         return None, "incomplete"  # a number may go on
     return _Element(value, end), ""
-
-
-def _parquet(path: Path) -> Iterator[Row]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        remedy = "install it with `uv sync --inexact --extra train`, or give JSON lines"
-        raise UsageError(f"{path}: Parquet files need pyarrow; {remedy}") from error
-    number = 0
-    try:
-        with parquet.ParquetFile(path, buffer_size=_CHUNK, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
-                yield from _batch(batch, number)
-                number += batch.num_rows
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{path}: cannot be read as Parquet after row {number} ({reason}); get it again") from error
-    if not number:
-        raise UsageError(f"{path}: holds no rows")
-
-
-def _batch(batch: Any, before: int) -> Iterator[Row]:
-    """The rows of a batch of columns; one that is too long or not UTF-8 does not cost the others."""
-    places = [f"row {before + index}" for index in range(1, batch.num_rows + 1)]
-    if batch.nbytes <= MOST_BYTES:
-        try:
-            rows = batch.to_pylist()
-        except UnicodeDecodeError:
-            pass  # row by row, below
-        else:
-            yield from map(row_of, rows, places)
-            return
-    for index, place in enumerate(places):
-        one = batch.slice(index, 1)
-        try:
-            long = one.nbytes > MOST_BYTES
-            yield LongRow(place, None, f"{place} is {_LONG}") if long else row_of(one.to_pylist()[0], place)
-        except UnicodeDecodeError:
-            yield Row(place, None, f"{place} is not UTF-8")

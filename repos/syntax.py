@@ -11,15 +11,15 @@ _ONE_AT_A_TIME = threading.Lock()
 can get a SystemError ("AST constructor recursion depth mismatch")."""
 
 
-def parse_python(text: str) -> ast.Module:
-    """The syntax tree of a module, with warnings about bad escapes suppressed.
+def parse_python(source: str | bytes) -> ast.Module:
+    """The syntax tree of a module, with warnings about bad escapes suppressed; bytes are decoded as Python does.
 
     Raises SyntaxError, also for nesting too deep for the parser, and ValueError for a NUL or a lone surrogate.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(text)
+            return ast.parse(source)
         except (RecursionError, MemoryError) as error:
             raise SyntaxError("nested too deeply to be parsed") from error
 

@@ -15,7 +15,7 @@ from models.errors import UsageError
 from repos.clones import cached_clone
 from repos.git import Git
 from repos.git_folders import is_repository
-from repos.index.error_handling import Fault, Handling, UnreadableCode, parse_python, read_handling
+from repos.index.error_handling import Fault, Handling, UnreadableCode, read_code, read_handling
 from repos.index.fail_fast import score
 from repos.index.parse import MAX_BYTES, declares_generated
 from repos.index.paths import is_generated
@@ -129,7 +129,7 @@ def _add(found: ScoredTree, path: str, content: bytes | None) -> None:
         found.left_out[GENERATED] += 1
     else:
         try:
-            found.files.append(ScoredFile(path, read_handling(parse_python(content))))
+            found.files.append(ScoredFile(path, read_handling(read_code(content))))
         except UnreadableCode as error:
             found.skipped.append((path, str(error)))
 

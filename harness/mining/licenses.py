@@ -38,12 +38,18 @@ _NAMES = (
 )
 
 
+def spdx(text: str) -> str | None:
+    """The SPDX expression that a text is, in its canonical form; None for free text, as was usual before."""
+    try:
+        return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return None
+
+
 def from_metadata(license_field: str, classifiers: tuple[str, ...]) -> str | None:
     """The SPDX expression in the field, else the identifier matched in the field or the classifiers."""
-    try:
-        return str(canonicalize_license_expression(license_field))
-    except InvalidLicenseExpression:
-        pass  # free text, as was usual before SPDX expressions
+    if expression := spdx(license_field):
+        return expression
     fields = [license_field] if len(license_field) < 200 else []
     fields += [entry.split("::")[-1] for entry in classifiers if entry.startswith("License ::")]
     for text in fields:

@@ -5,13 +5,13 @@ because nesting depth is untrusted input.
 """
 
 import ast
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from models.errors import CleanRoomError
+from repos.syntax import parse_python
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -101,16 +101,12 @@ class _Place:
     caught: frozenset[str] = frozenset()
 
 
-def parse_python(source: bytes | str) -> ast.Module:
-    """The syntax tree of a file; bytes are decoded as Python does. Raises UnreadableCode."""
+def read_code(source: bytes | str) -> ast.Module:
+    """The syntax tree of a file whose error handling is read. Raises UnreadableCode."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of code that is none of ours
-            return ast.parse(source)
-    except (SyntaxError, ValueError) as error:  # a NUL is a ValueError
+        return parse_python(source)
+    except (SyntaxError, ValueError) as error:
         raise UnreadableCode(" ".join(str(error).split())[:200]) from error
-    except (RecursionError, MemoryError) as error:
-        raise UnreadableCode("nested too deeply") from error
 
 
 def read_handling(*nodes: ast.AST) -> Handling:

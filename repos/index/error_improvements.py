@@ -21,9 +21,9 @@ from repos.index.error_handling import (
     catches_all,
     is_generic,
     is_silent,
-    parse_python,
     raised_type,
     raises,
+    read_code,
     read_handling,
 )
 from repos.index.fail_fast import score
@@ -105,7 +105,7 @@ class _Forms:
 
 def compare_files(before: str, after: str) -> Comparison:
     """What a change improves. Raises UnreadableCode if either text does not parse."""
-    old_tree, new_tree = parse_python(before), parse_python(after)
+    old_tree, new_tree = read_code(before), read_code(after)
     old, new = dict(functions(old_tree, before)), dict(functions(new_tree, after))
     found = Comparison(others=sorted(old.keys() ^ new.keys()))
     touched = [name for name in old if name in new and old[name][1] != new[name][1]]

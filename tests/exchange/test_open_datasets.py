@@ -15,6 +15,7 @@ from tests.support import dataset_rows
 from tests.support.dataset_rows import ANSWER, CODE, MAKERS, Row, write_rows
 from training.data.sources.collections import CollectionCard, read_collection
 from training.data.sources.open_datasets.catalogue import DATASETS
+from training.data.sources.open_datasets.commits import SEVERAL_NAMES
 from training.data.sources.open_datasets.licences import RESTRICTED, UNKNOWN
 from training.data.sources.open_datasets.programs import NO_FENCE, NO_LANGUAGE, OTHER_LANGUAGE, SEVERAL, UNCLOSED
 from training.data.sources.open_datasets.reading import MISFIT
@@ -80,8 +81,8 @@ def test_a_program_becomes_a_new_file(tmp_path: Path) -> None:
     assert pair.answer == f"### create solution.py\n```python\n{CODE}```\n"
     assert "Double, variant 7." in pair.messages[-1].content
     known = pair.provenance
-    assert (known.repository, known.organisation) == ("magicoder-oss-instruct-75k", "ise-uiuc")
-    assert (known.domain, known.license, known.model) == ("general", "MIT", "gpt-3.5-turbo")
+    assert (known.repository, known.organisation) == ("magicoder-oss-instruct-75k", "unknown")
+    assert (known.domain, known.license, known.model) == ("unknown", "MIT", "gpt-3.5-turbo")
 
 
 def test_a_commit_becomes_edits_with_its_own_licence(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_a_commit_becomes_edits_with_its_own_licence(tmp_path: Path) -> None:
     assert pair.answer.startswith("### edit pkg/a.py\n<<<<<<< SEARCH\n")
     assert "It was wrong." in pair.messages[-1].content
     known = pair.provenance
-    assert (known.repository, known.organisation, known.license) == ("lib", "me", "MIT")
+    assert (known.repository, known.organisation, known.domain, known.license) == ("lib", "me", "unknown", "MIT")
     assert known.commit == f"{3:040x}"
 
 
@@ -99,6 +100,26 @@ def test_diffs_become_the_edits_from_first_to_last_state(tmp_path: Path) -> None
     assert (pair.provenance.repository, pair.provenance.organisation) == ("maths", "someone")
     (new,) = pairs(tmp_path, "d3", [dataset_rows.d3(program_start="", completion="@@ -0,0 +1 @@\n+x = 1")])
     assert new.answer == "### create pkg/maths.py\n```python\nx = 1\n```\n"
+
+
+@pytest.mark.parametrize("repos", ["Me/My_Lib.py", "Me/My_Lib.py,you/my-lib-py", "Me/my--lib.py/"])
+def test_repositories_are_named_as_packages_are(tmp_path: Path, repos: str) -> None:
+    (pair,) = pairs(tmp_path, "commitpackft", [dataset_rows.commitpackft(repos=repos)])
+    assert (pair.provenance.repository, pair.provenance.organisation) == ("my-lib-py", "me")
+
+
+@pytest.mark.parametrize(("name", "owner"), [("Someone/Some.Maths", "someone"), ("Some_Maths", "unknown")])
+def test_rows_of_diffs_have_the_owner_that_they_name(tmp_path: Path, name: str, owner: str) -> None:
+    metadata = dataset_rows.STACK | {"max_stars_repo_name": name}
+    (pair,) = pairs(tmp_path, "d3", [dataset_rows.d3(metadata=metadata)])
+    known = pair.provenance
+    assert (known.repository, known.organisation, known.domain) == ("some-maths", owner, "unknown")
+
+
+def test_rows_of_diffs_without_a_repository_have_no_owner(tmp_path: Path) -> None:
+    metadata = dataset_rows.STACK | {"max_stars_repo_name": None}
+    (pair,) = pairs(tmp_path, "d3", [dataset_rows.d3(metadata=metadata)])
+    assert (pair.provenance.repository, pair.provenance.organisation) == ("d3", "unknown")
 
 
 def test_the_other_form_of_oss_instruct_is_read(tmp_path: Path) -> None:
@@ -153,6 +174,7 @@ TWO = f"{ANSWER}\n{ANSWER}"
         ("commitpackft", {"old_file": "b.py"}, "renamed"),
         ("commitpackft", {"old_file": "../a.py", "new_file": "../a.py"}, "path that edits may not name"),
         ("commitpackft", {"repos": " , "}, "no repository"),
+        ("commitpackft", {"repos": "me/fork,you/lib"}, SEVERAL_NAMES),
         ("commitpackft", {"new_contents": "def one():\n    return 1\n"}, "nothing changes"),
         ("commitpackft", {"new_contents": "print 1\n"}, "program does not parse"),
         ("commitpackft", {"license": "unknown"}, UNKNOWN),
@@ -229,6 +251,12 @@ def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # rows that do not fit
 
+FIRST_JUDGED = "field llm_judgement.requirement_conformance: is no number"
+
+
+def judged(score: str) -> str:
+    return "{" + ", ".join(f'"{name}": {score}' for name in dataset_rows.JUDGED) + "}"
+
 
 @pytest.mark.parametrize(
     ("name", "changed", "says"),
@@ -245,6 +273,10 @@ def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         ("open-code-instruct", {"unit_tests": "['assert f()']"}, "field unit_tests: holds no JSON"),
         ("open-code-instruct", {"average_test_score": "high"}, "field average_test_score: is no number: 'high'"),
         ("open-code-instruct", {"average_test_score": "nan"}, "field average_test_score: is no number"),
+        ("open-code-instruct", {"average_test_score": "inf"}, "field average_test_score: is no number"),
+        ("open-code-instruct", {"llm_judgement": judged("Infinity")}, FIRST_JUDGED),
+        ("open-code-instruct", {"llm_judgement": judged("1e999")}, FIRST_JUDGED),
+        ("open-code-instruct", {"llm_judgement": judged("9" * 401)}, FIRST_JUDGED),
         ("d3", {"metadata": {"max_stars_repo_licenses": "MIT"}}, "field max_stars_repo_licenses: is no list of texts"),
     ],
 )  # fmt: skip

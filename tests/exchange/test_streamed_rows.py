@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from exchange import streaming
+from exchange.parquet_rows import LongRow
 from exchange.rows import Row, read_rows
-from exchange.streaming import LongRow, data_files, stream_rows
+from exchange.streaming import data_files, stream_rows
 from models.errors import UsageError
 from tests.support.dataset_rows import write_rows
 

@@ -10,14 +10,14 @@ from repos.index.error_handling import (
     Handling,
     Measure,
     UnreadableCode,
-    parse_python,
+    read_code,
     read_handling,
 )
 from repos.index.fail_fast import WEIGHTS, measured, score, value
 
 
 def handling(text: str) -> Handling:
-    return read_handling(parse_python(textwrap.dedent(text)))
+    return read_handling(read_code(textwrap.dedent(text)))
 
 
 def counts(text: str, measure: Measure) -> tuple[int, int]:
@@ -211,7 +211,7 @@ def test_a_value_lies_between_nothing_and_one(body: list[str]) -> None:
 )
 def test_what_does_not_parse_is_refused_in_one_line(content: bytes) -> None:
     try:
-        read_handling(parse_python(content))
+        read_handling(read_code(content))
     except UnreadableCode as error:
         assert str(error)
         assert "\n" not in str(error)
@@ -226,5 +226,5 @@ def test_depth_that_parses_is_walked() -> None:
 
 
 def test_bytes_are_decoded_as_they_declare() -> None:
-    found = read_handling(parse_python("# coding: latin-1\nraise Exception('é')\n".encode("latin-1")))
+    found = read_handling(read_code("# coding: latin-1\nraise Exception('é')\n".encode("latin-1")))
     assert found.faults[0].what == "raise Exception('é')"

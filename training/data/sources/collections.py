@@ -26,6 +26,7 @@ from models.errors import InfrastructureError, TrainingError
 from models.plans import Frozen
 from models.training import Pair, PairSource, Preference, Provenance
 
+UNREADABLE = "repository cannot be read"
 RECIPE = "recipe"
 """What provenance has for a planner where no planner answered: people, or a dataset's model, wrote the answer."""
 _STAGING, _LOCK = ".unfinished-", ".lock"

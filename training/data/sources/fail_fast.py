@@ -28,12 +28,12 @@ from repos.index.error_improvements import Comparison, Kind, compare_files
 from repos.index.parse import MAX_BYTES, declares_generated
 from repos.objects import Objects, objects_of
 from repos.text import decode
+from store.runs.closed_runs import UNKNOWN
 from training.data.sources.coding import code_pair
 from training.data.sources.collections import Dropped, Offered, recipe_provenance
 from training.data.sources.evolution import left_as_it_was
 from training.data.sources.repository_origin import RepositoryOrigin
 
-UNKNOWN = "unknown"
 LARGEST_DOMAIN, FEWEST_DOMAINS, FEWEST_ORGANISATIONS = 0.2, 6, 5
 """What a corpus should keep to: the largest share of a domain, and how many domains and organisations it spans."""
 _TOUCHES = re.compile(r"\b(?:except|raise|assert|suppress|pass)\b|\.get\(|\[[\"']")

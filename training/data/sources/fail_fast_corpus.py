@@ -11,7 +11,7 @@ from models.errors import RepositoryError
 from models.mining import MiningRules
 from models.training import PairSource
 from repos.clones import cached_clone
-from training.data.sources.collections import CollectionCard, Dropped, Offered, write_collection
+from training.data.sources.collections import UNREADABLE, CollectionCard, Dropped, Offered, write_collection
 from training.data.sources.fail_fast import MinedRepository, Spread, offers
 from training.data.sources.repository_origin import origin_of_clone
 
@@ -37,7 +37,7 @@ class _Build:
             try:
                 yield from self._of(place, heads, known)
             except RepositoryError as error:
-                yield [Dropped("repository cannot be read", str(error))]
+                yield [Dropped(UNREADABLE, str(error))]
         self.made_from.update(
             recipe="fail-fast", rules=self.rules.model_dump(), repositories=heads, **self.spread.described()
         )

@@ -7,16 +7,17 @@ from models.errors import EditError
 from models.training import Pair
 from repos.edit_paths import check_path
 from training.data.sources.collections import Dropped
-from training.data.sources.open_datasets.conversion import Conversion, NotKept
+from training.data.sources.open_datasets.conversion import Conversion, NotKept, repository_name
 from training.data.sources.open_datasets.licences import row_license
 from training.data.sources.open_datasets.programs import OTHER_LANGUAGE
 from training.data.sources.open_datasets.schema import Schema, texts
 
+SEVERAL_NAMES = "in repositories of several names"
+
 
 def commit(values: Mapping[str, Any], conversion: Conversion) -> Pair | Dropped:
-    """A row as a change of its file. The same commit may be in several repositories: the first one named counts.
-
-    Raises NotKept.
+    """A row as a change of its file. The same commit may be in several repositories, if all have the same name: one of
+    them may be reserved by it. The first one's owner counts. Raises NotKept.
     """
     if values["lang"].strip().lower() != "python":
         raise NotKept(OTHER_LANGUAGE)
@@ -28,6 +29,8 @@ def commit(values: Mapping[str, Any], conversion: Conversion) -> Pair | Dropped:
     repositories = [name.strip() for name in values["repos"].split(",") if name.strip()]
     if not repositories:
         raise NotKept("no repository")
+    if len({repository_name(name) for name in repositories}) > 1:
+        raise NotKept(SEVERAL_NAMES)
     return conversion.change(
         values["commit"],
         values["message"].strip() or values["subject"],

@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
+
 from models.edits import EditFormat
 from models.errors import CleanRoomError
 from models.training import Pair, PairSource
+from store.runs.closed_runs import UNKNOWN
 from training.data.sources.coding import code_pair
 from training.data.sources.collections import Dropped, recipe_provenance
 from training.data.sources.open_datasets.programs import MOST_CHARACTERS, MOST_LINES, is_python
@@ -33,7 +36,7 @@ class Conversion:
         """The pair that writes a program from a task. Raises NotKept."""
         return self.change(
             row, task, task.strip().partition("\n")[0], NEW_FILE, None, program,
-            repository=self.publisher, license=self.license, model=model,
+            repository=None, license=self.license, model=model,
         )  # fmt: skip
 
     def change(
@@ -45,15 +48,15 @@ class Conversion:
         before: str | None,
         after: str,
         *,
-        repository: str,
+        repository: str | None,
         license: str,
         commit: str = "",
         model: str = "",
     ) -> Pair | Dropped:
         """The pair that turns a file from `before` into `after`, a program that parses. Raises NotKept.
 
-        `repository` is `owner/name`; its provenance has the name in lower case, as that of packages, so that a
-        repository which is reserved by that name is recognised.
+        `repository` is `owner/name`, or None for what is of no repository: its provenance then has the name of the
+        dataset and no organisation, since who published a dataset owns no code in it.
         """
         if not task.strip():
             raise NotKept("no task")
@@ -70,15 +73,26 @@ class Conversion:
         provenance = recipe_provenance(
             self.source,
             row,
-            repository=repository.rpartition("/")[2].lower(),
-            organisation=repository.partition("/")[0].lower(),
-            domain="general",
+            repository=repository_name(repository or self.publisher),
+            organisation=_owner(repository),
+            domain=UNKNOWN,
             license=license,
             commit=commit,
             model=model,
         )
         pair = code_pair(self.source, task.strip(), step, path, before, after, provenance, self.edit_format)
         return pair if isinstance(pair, Pair) else Dropped(pair.reason, self.place)
+
+
+def repository_name(repository: str) -> str:
+    """The name in `owner/name` as packages have it (lower case, one `-` for runs of `-_.`), by which repositories are
+    reserved."""
+    return canonicalize_name(repository.rstrip("/").rpartition("/")[2])
+
+
+def _owner(repository: str | None) -> str:
+    owner, _, name = (repository or "").partition("/")
+    return owner.lower() if owner and name else UNKNOWN
 
 
 def check_characters(values: Iterable[object]) -> None:

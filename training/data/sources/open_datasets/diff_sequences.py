@@ -91,7 +91,7 @@ def diff_sequence(values: Mapping[str, Any], conversion: Conversion) -> Pair | D
     for fault in (fault for column in _METADATA if (fault := column.fault(metadata)) is not None):
         raise fault
     license = row_license(metadata.get("max_stars_repo_licenses"))
-    repository = metadata.get("max_stars_repo_name") or conversion.publisher
+    repository = metadata.get("max_stars_repo_name") or None
     path = metadata.get("max_stars_repo_path") or NEW_FILE
     checked_path(path)
     start, task = values["program_start"], values["prompt"]

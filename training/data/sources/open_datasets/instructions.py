@@ -91,9 +91,9 @@ def _score(field: str, value: object) -> float:
     """A score that is written as a number or as text."""
     try:
         score = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Misfit(field, "is no number", value) from None
-    if math.isnan(score):
+    if not math.isfinite(score):
         raise Misfit(field, "is no number", value)
     return score
 

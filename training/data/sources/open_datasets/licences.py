@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
+from harness.mining.licenses import spdx
 from training.data.sources.open_datasets.conversion import NotKept
 
 UNKNOWN, RESTRICTED = "licence unknown", "licence forbids commercial use or changes"
@@ -23,7 +22,7 @@ def row_license(values: str | Iterable[str] | None) -> str:
     if any(len(text) > _LONGEST for text in told):
         raise NotKept(UNKNOWN)
     parts = [part.strip(" []'\"") for text in told for part in _BETWEEN.split(text)]
-    found = sorted({spdx(part) for part in parts if part})
+    found = sorted({_known(part) for part in parts if part})
     if not found or "" in found:
         raise NotKept(UNKNOWN)
     if any(restricts(license) for license in found):
@@ -33,12 +32,9 @@ def row_license(values: str | Iterable[str] | None) -> str:
 
 
 @lru_cache(maxsize=4096)
-def spdx(text: str) -> str:
-    """The SPDX expression that a text is, or an empty text."""
-    try:
-        found = str(canonicalize_license_expression(text))
-    except InvalidLicenseExpression:
-        return ""
+def _known(text: str) -> str:
+    """The SPDX expression that a text is, of licences that SPDX lists; or an empty text."""
+    found = spdx(text) or ""
     return "" if "LicenseRef-" in found else found
 
 

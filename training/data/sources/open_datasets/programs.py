@@ -1,11 +1,10 @@
 """Programs in the answers of models: the one Python fence of a text, and whether a text is code at all."""
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from repos.syntax import parse_python
 from repos.text import lines_of
 
 MOST_CHARACTERS = 50_000
@@ -70,10 +69,8 @@ def program_in(answer: str) -> tuple[str, str]:
 def is_python(text: str) -> bool:
     """Whether a text is a program of Python."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        parse_python(text)
+    except (SyntaxError, ValueError):
         return False
     return True
 

@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
 _FENCE = re.compile(r"\s*(?:[-*+] +|\d+[.)] +)?(`{3,}|~{3,})")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|(\d{1,4})[.)])[ \t]+(?:\[([ xX~!/-])\][ \t]+)?(.*)$")
 _BOLD_LINE = re.compile(r"\s*(?:\*\*|__)(.+?)(?:\*\*|__)[: ]*$")
+
+DEEPEST = 32
+"""Levels of nested items that are kept apart: the items below them are children of the deepest."""
 
 
 @dataclass
@@ -68,7 +71,7 @@ def outline(text: str) -> list[Section]:
         elif mark:
             fence = mark[1]
         elif heading := _HEADING.match(line):
-            sections.append(Section(len(heading[1]), heading[2].strip()))
+            sections.append(Section(len(heading[1]), heading[2].rstrip(" \t").rstrip("#").strip()))
             stack = []
         else:
             stack = _add(sections[-1], stack, line)
@@ -87,6 +90,7 @@ def _add(section: Section, stack: list[Item], line: str) -> list[Item]:
         )
         while stack and stack[-1].indent >= indent:
             stack.pop()
+        del stack[DEEPEST:]
         (stack[-1].children if stack else section.items).append(item)
         return [*stack, item]
     if not line.strip():

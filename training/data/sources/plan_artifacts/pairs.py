@@ -34,7 +34,6 @@ from training.data.sources.plan_artifacts.task import task_of
 from training.data.sources.reading import is_text
 from training.data.sources.repository_origin import RepositoryOrigin
 
-UNKNOWN = "unknown"
 WEIGHTS = {Label.GOOD: 1.0, Label.FINE: 0.8}
 """Weights of pairs: a plan whose work was fixed later is still sound, and less sure."""
 UNCLEAR, FIRST, THERE_BEFORE, NO_TASK, TOO_LONG, NOT_TEXT, ALONE, REPLACEMENT, NOT_READ, UNSEEN = (

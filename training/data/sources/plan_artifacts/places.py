@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 _SPAN = re.compile(r"`([^`\n]{1,200})`")
 _BARE = re.compile(r"(?<![\w`/.@:~$-])((?:[\w.@-]+/)+[\w.@-]+\.\w{1,8})\b")
-_LINES = re.compile(r"(?:::?[\w.()]+|:\d[\d,\s–-]*|#L\d[\dL-]*|\s*\(.*\))+$")
+_LINES = re.compile(r"(?::\d[\d,\s–-]*+(?![\w.])|::?[\w.()]++|#L\d[\dL-]*+|\s*+\(.*\))++$")
 _PATH = re.compile(r"[\w@.+()\[\]-]+(?:/[\w@.+()\[\]-]+)*")
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _SYMBOL = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*(?:\(.*\))?")

@@ -18,7 +18,7 @@ _LABEL = re.compile(
 )
 _ACTIONS = {"create": Action.CREATE, "new": Action.CREATE, "delete": Action.DELETE, "remove": Action.DELETE}
 _STEP_HEAD = re.compile(r"^(?:step|task)?\s*[\d.]+[a-z]?\s*[:.)–—-]*\s*", re.IGNORECASE)
-_MARKS = re.compile(r"\*\*|^\W*\[[ xX]\]\s*|\s*[✅✓☑❌⏳]\s*|<br\s*/?>")
+_MARKS = re.compile(r"\*\*|^\W*\[[ xX]\]\s*|(?:(?<!\s)\s+)?[✅✓☑❌⏳]\s*|<br\s*/?>")
 _CHORE = re.compile(
     r"(?:re-?)?(?:run|runs|verify|commit|check|confirm|expected|mark|move (?:this|the) plan|manual|format|lint|ensure"
     r"|make sure|all (?:unit )?tests|push|open a pr|review|gate|smoke|build and|tick|stage|git |document (?:that|any)"

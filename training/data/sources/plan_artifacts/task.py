@@ -22,11 +22,10 @@ _HEADS = re.compile(
 )
 _GOAL = re.compile(r"\W*\*\*(?:goal|objective|problem|purpose|feature|motivation)\W*\*\*:?\s*(.+)", re.IGNORECASE)
 _OF_PLAN = re.compile(r"\*\*[\w /]{2,30}:?\*\*|>|\||<|---|status\b|date\b|author\b|created\b", re.IGNORECASE)
-_TITLE = re.compile(
-    r"^(?:(?:implementation |project |design )?(?:plan|summary|spec)\s*[:—–-]\s*)"
-    r"|\s*(?:[:—–-]\s*)?(?:implementation |refactoring )?(?:plan|summary)(?: document)?$",
-    re.IGNORECASE,
+_TITLE_START = re.compile(
+    r"(?:implementation |project |design )?(?:plan|summary|spec)\s*[:—–-]\s*(.*)", re.IGNORECASE | re.DOTALL
 )
+_TITLE_END = re.compile(r"(?:implementation |refactoring )?(?:plan|summary)(?: document)?$", re.IGNORECASE)
 _ABOUT_PLAN = re.compile(r"\b(?:plan|plans|planning|spec|design doc)\b", re.IGNORECASE)
 LONGEST = 1500
 """Characters of a task: the header of a plan, not its design."""
@@ -43,7 +42,7 @@ def task_of(
     """
     said = _told(answers)
     lines = [_allowed(line, before, said) for line in _header(plan)]
-    title = "" if WORK.match(plan.title) else _TITLE.sub("", plain(plan.title)).strip()
+    title = "" if WORK.match(plan.title) else subject_of(plain(plan.title))
     parts = [title, *lines] if title and _may_say(title, before, said) else lines
     text = shortened("\n\n".join(dict.fromkeys(filter(None, parts))), LONGEST)
     if len(text.split()) >= LEAST_WORDS:
@@ -54,6 +53,16 @@ def task_of(
     text = shortened("\n".join(kept).strip(), LONGEST)
     enough = len(bare_subject(text).split()) >= LEAST_WORDS
     return text if enough and not _ABOUT_PLAN.search(text.partition("\n")[0]) else None
+
+
+def subject_of(title: str) -> str:
+    """A title without the words that say that it is one of a plan."""
+    if start := _TITLE_START.match(title):
+        title = start[1]
+    if end := _TITLE_END.search(title):
+        title = title[: end.start()].rstrip()
+        title = title[:-1] if title.endswith((":", "—", "–", "-")) else title
+    return title.strip()
 
 
 def _header(plan: Plan) -> list[str]:
