@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,25 +29,30 @@ def process_lock(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def share_once_made(lock: int, made: Callable[[], bool], make: Callable[[], None]) -> bool:
+def share_once_made(lock: int, turn: int, made: Callable[[], bool], make: Callable[[], None]) -> bool:
     """Hold a lock file shared, after `make` has been called under an exclusive lock unless `made()`.
 
-    `lock` is the file's descriptor; closing it ends the lock. True if this process called `make`.
+    `lock` is the file's descriptor; closing it ends the lock. `turn` is that of another file, by which processes that
+    found nothing made take turns: only one of them at a time asks for the exclusive lock, so none waits for it while
+    another, which has made it, keeps its shared lock for hours. True if this process called `make`.
 
-    A shared lock is not turned into an exclusive one at once (flock(2)): in between, what was made may be removed, and
-    is made again. No process waits for an exclusive lock, because another may take a shared one after its `make` and
-    keep it for hours. A process waits for a shared one instead, which it gets when the `make` of another ends.
+    A lock is not turned into one of another kind at once (flock(2)): in between, what was made may be removed, and is
+    made again.
     """
-    called = False
-    while True:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        if made():
-            return called
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-            continue
-        if not made():
-            make()
-            called = True
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    if made():
+        return False
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    try:
+        called = False
+        while True:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if made():  # by itself, or by one that had its turn before
+                return called
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made():
+                make()
+                called = True
+    finally:
+        fcntl.flock(turn, fcntl.LOCK_UN)

@@ -42,7 +42,8 @@ def cached_clone(source: Path, cache: Path) -> Iterator[Git]:
         try:
             make_directory(folder)
             lock = stack.enter_context((siblings / f"{state}.lock").open("a"))
-            share_once_made(lock.fileno(), (folder / _DONE).exists, lambda: _clone(place, folder))
+            turn = stack.enter_context((siblings / f"{state}.turn").open("a"))
+            share_once_made(lock.fileno(), turn.fileno(), (folder / _DONE).exists, lambda: _clone(place, folder))
             _sweep(siblings, state)
         except OSError as error:
             raise InfrastructureError(

@@ -107,9 +107,9 @@ class EnvironmentStore:
     @contextmanager
     def _held(self, built: BuiltEnvironment, release: str, make: Callable[[], None]) -> Iterator[BuiltEnvironment]:
         """The environment, made by `make` if missing; `release` of its interpreter is what its marker holds."""
-        with self._lock(built.key) as descriptor:
+        with self._lock(built.key) as descriptor, self._lock(f"{built.key}.turn") as turn:
             fresh = share_once_made(
-                descriptor, lambda: self._complete(built, release), lambda: self._build(built, release, make)
+                descriptor, turn, lambda: self._complete(built, release), lambda: self._build(built, release, make)
             )
             now = time.time_ns()  # the clock behind a plain utime is too coarse to order uses
             os.utime(built.prefix.parent / _COMPLETE, ns=(now, now))

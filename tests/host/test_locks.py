@@ -20,9 +20,9 @@ def make():
     time.sleep(0.3)
     made.touch()
 
-with made.with_suffix(".lock").open("a") as lock:
+with made.with_suffix(".lock").open("a") as lock, made.with_suffix(".turn").open("a") as turn:
     sys.stdin.readline()
-    print(share_once_made(lock.fileno(), there, make), flush=True)
+    print(share_once_made(lock.fileno(), turn.fileno(), there, make), flush=True)
     sys.stdin.readline()
 """
 

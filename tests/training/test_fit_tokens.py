@@ -176,10 +176,9 @@ def test_pacing_makes_rows_available_in_order_and_trains_on_each_as_often_as_wit
     rows = rows_of([1.0] * 30 + [0.4] * 30)
     paced = training_order(rows, a_recipe(epochs=3, pacing=0.6))
     assert Counter(paced) == Counter(training_order(rows, a_recipe(epochs=3)))
-    first = {index: paced.index(index) for index in paced}
-    for index, place in first.items():  # no row comes much before its share of the training
-        assert place / len(paced) >= 0.6 * index / 60 * 0.5
-    assert max(paced[:20]) < 40
+    half = len(paced) // 2
+    assert max(paced[:20]) < 40  # what is far in the file is not available yet
+    assert sum(paced[:half]) / half < 25 < sum(paced[half:]) / (len(paced) - half)
     assert training_order(rows, a_recipe(epochs=3, pacing=0.6)) == paced
     assert training_order(rows, a_recipe(epochs=3, pacing=0.6, seed=1)) != paced
 
