@@ -1,6 +1,6 @@
 """Whether `cra datasets import` runs in flat memory, and how many rows it reads in a minute of a core.
 
-    uv run python -m benchmarks.datasets [ROWS...]
+    uv run python -m benchmarks.open_datasets [ROWS...]
 
 Files of synthetic rows (100,000 and 1,000,000 unless said otherwise) in the schema of OpenCodeInstruct, as Parquet and
 as JSON lines, of which one row in ten is kept, about as many as of the real set; and a tenth of the fewest rows in the
