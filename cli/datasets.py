@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.collection_output import print_made
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, printable, table
 from cli.progress import stages
@@ -166,6 +167,4 @@ def _print_card(folder: Path, card: CollectionCard) -> None:
     table("Kept, by licence", ["licence", "examples"], licenses, right=["examples"])
     for term in card.terms:
         console.print(f"note: {term}", markup=False, soft_wrap=True)
-    console.print(
-        f"{counted(card.pairs, 'example')} of {counted(card.offered, 'row')} in {folder}", markup=False, soft_wrap=True
-    )
+    print_made(folder, card, "row")

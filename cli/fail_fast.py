@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.collection_output import print_made
 from cli.options import JsonOption
-from cli.output import console, errors, print_json, printable, table
+from cli.output import console, counted, errors, print_json, printable, table
 from cli.progress import progress
 from cli.stopping import stopped_by_interrupt
 from harness.mining.fail_fast import ScoredTree, score_place
@@ -192,10 +193,8 @@ def _print_card(place: Path, card: "CollectionCard") -> None:
     )
     for rule in card.made_from["broken_rules"]:
         console.print(f"[yellow]spread:[/] {printable(rule)}", soft_wrap=True)
-    told = f"{card.offered} commits of {card.repositories} repositories with examples"
-    console.print(
-        f"{place}: {card.pairs} pairs and {card.preferences} preferences of {told}", markup=False, soft_wrap=True
-    )
+    console.print(f"{counted(card.repositories, 'repository', 'repositories')} with examples", markup=False)
+    print_made(place, card, "commit")
 
 
 def _print_all(found: list[ScoredTree]) -> None:

@@ -99,7 +99,7 @@ def _print(report: RegenerationReport, cost: float) -> None:
     table("Messages", ["commit", "state", "score", "original", "description"], rows, right=["score"])
     states = ", ".join(f"{state} {count}" for state, count in report.counts().items()) or "none tried"
     aside = f"{counted(report.aside, 'commit')} set aside, {report.decided_before} decided before"
-    console.print(f"{aside}: {states}; cost {cost:.4f}", markup=False)
+    console.print(f"{aside}: {states}; cost {cost:.4f}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -132,7 +132,9 @@ def show(
         right=["score"],
     )
     accepted = sum(record.accepted for record in records)
-    console.print(f"{ledger.path}: {counted(len(records), 'commit')}, {accepted} accepted", markup=False)
+    console.print(
+        f"{ledger.path}: {counted(len(records), 'commit')}, {accepted} accepted", markup=False, soft_wrap=True
+    )
 
 
 def _subject(record: MessageRecord) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.collection_output import print_made
 from cli.options import JsonOption
 from cli.output import console, errors, print_json, printable, table
 from cli.progress import progress
@@ -110,9 +111,9 @@ def collect(
     if as_json:
         print_json({"collection": folder, **card.model_dump(mode="json")})
         return
-    console.print(f"{folder}: {card.pairs} pairs, {card.preferences} preferences of {card.offered} plans", markup=False)
     rows = [(reason, count, printable(card.examples_of_dropped[reason])) for reason, count in card.dropped.items()]
     table("Not kept", ["reason", "count", "first"], rows, right=["count"])
+    print_made(folder, card, "plan", "planning")
 
 
 def _not_read(place: Path, error: RepositoryError, described: list[dict[str, Any]], as_json: bool) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import typer
 from rich.progress import Progress
 
-from cli.output import console, counted, errors, print_json, printable, table
+from cli.collection_output import print_made
+from cli.output import counted, errors, print_json, printable, table
 from cli.progress import progress
 from cli.stopping import stopped_by_interrupt
 from exchange.programs import Commits, Programs, opened_commits, opened_programs
@@ -168,4 +169,4 @@ def _print(place: Path, card: CollectionCard, totals: Totals, seconds: float, cp
             for reason, count in totals.dropped.most_common()
         ]
         table("Dropped", ["reason", "count", "first"], dropped, right=["count"])
-    console.print(f"{counted(totals.examples, 'example')} in {place}", markup=False, soft_wrap=True)
+    print_made(place, card, "row")

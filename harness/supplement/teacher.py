@@ -9,7 +9,7 @@ from models.supplements import TeacherReply
 from models.tokens import ANSWER_TOKENS
 
 if TYPE_CHECKING:
-    from llm import Router
+    from llm import Completion, Router
 
 STAGE = Stage.CODE
 """The stage whose teacher writes tests."""
@@ -45,17 +45,20 @@ class RouterTeacher:
         completions = self._router.complete(STAGE, request)
         if not completions:
             raise ProviderError("the teacher gave no answer; ask again")
-        first = completions[0]
-        return TeacherReply(
-            text=first.text,
-            model=first.adapter or first.model,
-            finish_reason=first.finish_reason,
-            prompt_tokens=first.prompt_tokens,
-            cached_tokens=first.cached_tokens,
-            completion_tokens=first.completion_tokens,
-            cost=first.cost,
-            latency=first.latency,
-            retries=first.retries,
-            seed=first.seed,
-            prompt=prompt_text(first.sent or messages),
-        )
+        return reply_of(completions[0]).model_copy(update={"prompt": prompt_text(completions[0].sent or messages)})
+
+
+def reply_of(completion: "Completion") -> TeacherReply:
+    """A completion as a reply, without its prompt."""
+    return TeacherReply(
+        text=completion.text,
+        model=completion.adapter or completion.model,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        cached_tokens=completion.cached_tokens,
+        completion_tokens=completion.completion_tokens,
+        cost=completion.cost,
+        latency=completion.latency,
+        retries=completion.retries,
+        seed=completion.seed,
+    )

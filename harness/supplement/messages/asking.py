@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.mining.regenerated import add_record, read_records
+from harness.supplement.teacher import reply_of
 from models.chat import Message, prompt_text
 from models.errors import PlanError, PromptTooLong, ProviderError
 from models.plans import Frozen
@@ -95,19 +96,8 @@ class Endpoint:
         completions = self.router.complete(STAGE, request)
         if not completions or not completions[0].text.strip():
             raise ProviderError(f"endpoint {self.name!r} gave an empty answer; check it with `cra models check`")
-        first = completions[0]
-        return TeacherReply(
-            text=_encodable(first.text),
-            model=_encodable(first.model),
-            finish_reason=first.finish_reason,
-            prompt_tokens=first.prompt_tokens,
-            cached_tokens=first.cached_tokens,
-            completion_tokens=first.completion_tokens,
-            cost=first.cost,
-            latency=first.latency,
-            retries=first.retries,
-            seed=first.seed,
-        )
+        reply = reply_of(completions[0])
+        return reply.model_copy(update={"text": _encodable(reply.text), "model": _encodable(reply.model)})
 
 
 def _encodable(text: str) -> str:
