@@ -79,6 +79,32 @@ def test_a_fault_of_what_a_recipe_reads_is_not_one_of_the_disk(tmp_path: Path) -
         write_collection(tmp_path, PairSource.LINTSEQ, MADE_FROM, failing())
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from models.errors import InfrastructureError
+from models.training import PairSource
+from tests.support.recipe_material import a_pair
+from training.data.sources.collections import write_collection
+
+rows = [[a_pair(PairSource.LINTSEQ, number)] for number in range(int(sys.argv[2]))]
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # as a disk that is full: no file grows further
+try:
+    write_collection(Path(sys.argv[1]), PairSource.LINTSEQ, {}, rows)
+except InfrastructureError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("count", [4, 100])  # found as the file is closed, and as a row is written
+def test_a_full_disk_is_named_in_one_line_and_nothing_is_left(tmp_path: Path, count: int) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path), str(count)]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert PAIRS in ended.stdout
+    assert ended.stdout.count("\n") == 1
+    assert list((tmp_path / "collections").iterdir()) == []
+
+
 def test_a_folder_without_a_card_is_named(tmp_path: Path) -> None:
     place = written(tmp_path)
     (place / CARD).unlink()

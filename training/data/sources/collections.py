@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -81,6 +82,22 @@ class _File:
             raise _unwritable(Path(self.stream.name), error) from error
         self.digest.update(line)
         self.rows += 1
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[_File]:
+    """A new file to write rows to. Raises InfrastructureError if it cannot be opened, or closed with all rows."""
+    try:
+        stream = path.open("wb")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        yield _File(stream)
+    finally:
+        try:
+            stream.close()
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
 
 def write_collection(
@@ -156,8 +173,8 @@ def _written(
     licenses: Counter[str] = Counter()
     repositories: set[str] = set()
     offered = characters = 0
-    with (staging / PAIRS).open("wb") as pairs, (staging / PREFERENCES).open("wb") as preferences:
-        files = {PAIRS: _File(pairs), PREFERENCES: _File(preferences)}
+    with _file(staging / PAIRS) as pairs, _file(staging / PREFERENCES) as preferences:
+        files = {PAIRS: pairs, PREFERENCES: preferences}
         for row in offers:
             offered += 1
             for item in row:
