@@ -37,15 +37,16 @@ def solve(
     recorder: Recorder,
     limits: LoopLimits | None = None,
     index: "RepositoryIndex | None" = None,
+    context: ContextPackage | None = None,
 ) -> Solution:
     """Work on a task in `workspace`; what was done before a stop is kept and is in the Solution.
 
     `index` is of the workspace's files as they are now and of the history before them; without one there is no
-    retrieval, and the planner sees the task alone.
+    retrieval, and the planner sees the task and `context`, if there is one.
 
     Raises InfrastructureError when the model could not be reached or the tests could not be run.
     """
-    loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder))
+    loop = _Loop(task, planner, workspace, recorder, limits or LoopLimits(), Baseline(workspace, recorder), context)
     return loop.solution_of(index)
 
 

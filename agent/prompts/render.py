@@ -36,11 +36,15 @@ def render(request: Request, max_prompt_tokens: int, count: Callable[[str], int]
     prompt that is still too long is returned as it is: the sender knows the numbers.
     """
     messages: tuple[Message, ...] = ()
-    for shorter in _shorter(request):
-        messages = _messages(*shorter)
+    for messages in renderings(request):
         if sum(count(message.content) + FRAME for message in messages) <= max_prompt_tokens:
             break
     return messages
+
+
+def renderings(request: Request) -> Iterator[tuple[Message, ...]]:
+    """All messages that `render` may give for a request, from the longest to the shortest."""
+    return (_messages(*shorter) for shorter in _shorter(request))
 
 
 def _shorter(request: Request) -> Iterator[tuple[Request, bool]]:

@@ -24,6 +24,17 @@ class _Position(TypedDict):
     seq: int
 
 
+def add_request(request: Request, texts: Texts) -> str:
+    """Add a request as data to texts, with its files and context as texts of their own; returns its hash."""
+    question = request.model_dump(mode="json", exclude={"files", "context"})
+    context = request.context
+    question["context"] = None if context is None else {"sha256": texts.add(canonical(context))}
+    question["files"] = [
+        {"path": file.path, "sha256": None if file.text is None else texts.add(file.text)} for file in request.files
+    ]
+    return texts.add(canonical(question))
+
+
 class AttemptRecorder:
     """Implements `models.protocols.Recorder` for one attempt of one trajectory.
 
@@ -47,12 +58,8 @@ class AttemptRecorder:
     def call(self, request: Request, answer: Answer) -> None:
         """One request and its answer. File texts and the context are stored separately: many requests share them."""
         texts = Texts()
-        question = request.model_dump(mode="json", exclude={"files", "context"})
+        request_hash = add_request(request, texts)
         context = request.context
-        question["context"] = None if context is None else {"sha256": texts.add(canonical(context))}
-        question["files"] = [
-            {"path": file.path, "sha256": None if file.text is None else texts.add(file.text)} for file in request.files
-        ]
 
         def row(at: _Position) -> RetrievalLlmCall:
             return RetrievalLlmCall(
@@ -61,7 +68,7 @@ class AttemptRecorder:
                 part_id=request.part.id if request.part else None,
                 step_id=request.step.id if request.step else None,
                 step_attempt=request.attempt,
-                request_hash=texts.add(canonical(question)),
+                request_hash=request_hash,
                 prompt_hash=None if answer.prompt is None else texts.add(answer.prompt),
                 response_hash=texts.add(answer.text),
                 reasoning_hash=texts.add(answer.reasoning) if answer.reasoning else None,

@@ -1,7 +1,7 @@
 """Outcomes of trajectories: instances that gold solved, and a planner's results in a campaign and over time."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
@@ -116,6 +116,23 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
         SampleResult(temperature, sample, success, _counting(kind, success), *rest)
         for temperature, sample, success, kind, *rest in rows
     ]
+
+
+def closed_trajectories(raw: Engine, name: str) -> list[str]:
+    """Ids of the closed trajectories of the campaign last run under a label, in order. Raises UsageError as
+    `latest_run` does."""
+    with reading(raw) as connection:
+        campaign = latest_run(connection, name)["campaign_id"]
+        query = select(_TRAJECTORIES.c.id).where(
+            _TRAJECTORIES.c.campaign_id == campaign, _TRAJECTORIES.c.closed_at.is_not(None)
+        )
+        return list(connection.scalars(query.order_by(_TRAJECTORIES.c.id)))
+
+
+def campaign_settings(raw: Engine, campaign: str) -> dict[str, Any]:
+    """The configuration of a campaign, by its key; empty if it is not a campaign's."""
+    with reading(raw) as connection:
+        return dict(connection.scalar(select(_CAMPAIGNS.c.config).where(_CAMPAIGNS.c.id == campaign)) or {})
 
 
 def _counting(kind: str | None, success: bool | None) -> OutcomeKind | None:

@@ -1,0 +1,42 @@
+"""Findings of an audit."""
+
+from typing import Literal
+
+from models.plans import Frozen
+
+Severity = Literal["fault", "doubt"]
+
+
+class Finding(Frozen):
+    """Something in a log that does not follow from the rest of it (a fault), or that a model doubts.
+
+    `check` names the check, `cites` the rows (`seq`) of the attempt that show it; a row that is missing is cited by the
+    number that it would have.
+    """
+
+    check: str
+    cites: tuple[int, ...] = ()
+    detail: str
+    severity: Severity = "fault"
+
+
+class AuditReport(Frozen):
+    """The audit of one attempt of a trajectory.
+
+    `checked` counts what each check looked at; `not_checked` says which checks could not be made, and why.
+    `doubts_dropped` counts a model's doubts that cite no row of the log or quote what is not in it.
+    """
+
+    trajectory: str
+    attempt: int | None
+    outcome: str | None
+    checked: dict[str, int]
+    not_checked: dict[str, str]
+    findings: tuple[Finding, ...] = ()
+    doubts: tuple[Finding, ...] = ()
+    doubts_dropped: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no mechanical check found a fault."""
+        return not self.findings

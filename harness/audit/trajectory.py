@@ -1,0 +1,114 @@
+"""The mechanical checks of one trajectory, together."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.audit.checks import (
+    OTHER_TEMPLATES,
+    check_judgements,
+    check_order,
+    check_outcome,
+    check_prompts,
+    check_requests,
+    check_tests,
+)
+from harness.audit.doubts import Doubts
+from harness.audit.findings import AuditReport, Finding
+from harness.audit.record import AttemptLog, Unrestorable, damaged
+from harness.audit.replay import replay
+from harness.planners.registry import PLANNERS
+from models.errors import DatabaseError
+from models.limits import LoopLimits
+from repos.git import Git
+from store.runs import RawStore
+from store.runs.events import CallEvent, DecisionEvent, EditEvent, TestEvent
+
+
+@dataclass(frozen=True)
+class ReplayPlace:
+    """Where a trajectory can be replayed: the repository's clone, the loop's limits, a folder for the files.
+
+    `git` is None where the package is not at hand.
+    """
+
+    git: Git | None
+    limits: LoopLimits
+    scratch: Path
+
+
+def audit_trajectory(
+    store: RawStore,
+    trajectory: str,
+    place: Callable[[AttemptLog], ReplayPlace],
+    doubts: Callable[[AttemptLog], Doubts] | None = None,
+) -> AuditReport:
+    """Check the attempt of a trajectory that counts; `doubts` asks a model about it if nothing mechanical is wrong with
+    its texts. Raises UsageError for an unknown id, and as `doubts` does."""
+    try:
+        log = AttemptLog(store, store.trace(trajectory, prompts=True))
+    except DatabaseError as error:
+        return AuditReport(
+            trajectory=trajectory,
+            attempt=None,
+            outcome=None,
+            checked={},
+            not_checked={"all": "the log cannot be read"},
+            findings=(Finding(check="texts", detail=damaged(error)),),
+        )
+    findings = [*check_order(log), *check_requests(log), *check_judgements(log), *check_tests(log), *check_outcome(log)]
+    checked = dict(_counted(log))
+    not_checked: dict[str, str] = {}
+    of_prompts, compared, other = check_prompts(log)
+    findings += of_prompts
+    checked["prompts"] = compared
+    if other:
+        not_checked["prompts"] = OTHER_TEMPLATES
+    why_not = _not_replayable(log)
+    if not why_not:
+        found = place(log)
+        if found.git is None:
+            why_not = (
+                f"package {log.trace.package[:12]} of {log.trace.repository} is not at hand; name it with --package"
+            )
+        else:
+            try:
+                differences, events = replay(log, found.git, found.limits, found.scratch)
+                findings += differences
+                checked["replay"] = events
+            except (Unrestorable, DatabaseError) as error:
+                why_not = damaged(error)
+    if why_not:
+        not_checked["replay"] = why_not
+    asked = doubts(log) if doubts is not None and log.calls else Doubts((), 0, "")
+    if asked.unreadable:
+        not_checked["doubts"] = asked.unreadable
+    return AuditReport(
+        trajectory=log.trace.id,
+        attempt=log.attempt,
+        outcome=log.outcome.kind.value if log.outcome else None,
+        checked=checked,
+        not_checked=not_checked,
+        findings=tuple(findings),
+        doubts=asked.findings,
+        doubts_dropped=asked.dropped,
+    )
+
+
+def _counted(log: AttemptLog) -> Iterator[tuple[str, int]]:
+    yield "rows", len(log.events)
+    for name, kind in (("calls", CallEvent), ("decisions", DecisionEvent), ("edits", EditEvent), ("tests", TestEvent)):
+        yield name, sum(isinstance(event, kind) for event in log.events)
+
+
+def _not_replayable(log: AttemptLog) -> str:
+    """Why the attempt cannot be replayed; empty if it can."""
+    if log.trace.closed_attempt is None:
+        return "no attempt closed it"
+    if log.trace.planner not in PLANNERS:
+        return f"planner {log.trace.planner!r} is not known here"
+    if log.trace.source != "harness":
+        return f"it is of source {log.trace.source!r}: its files were the user's own"
+    if not log.calls:
+        return "it asked nothing"
+    return ""
