@@ -46,7 +46,7 @@ def audit(
     """Check that each log follows from itself: texts, order, prompts, judgements, plans, edits, patch, outcome.
 
     The main loop goes again through each task with the recorded answers and test reports; nothing is asked or run.
-    Findings cite rows by number, as `cra trace` shows them. Exits with 1 if there is a fault; a model's doubts are none.
+    Findings cite rows by number, as `cra trace` shows them. Exits with 1 if there is a fault; a doubt is none.
     """
     from harness.audit import audit_trajectory
     from harness.audit.doubts import ask_doubts
@@ -124,7 +124,8 @@ def _print(reports: Sequence[AuditReport], *, asked: bool) -> None:
     rows = [_row(report, each) for report in faulty for each in report.findings[:_SHOWN]]
     table("Faults", ["trajectory", "outcome", "check", "rows", "what"], rows)
     doubted = [_row(report, each) for report in reports for each in report.doubts]
-    table("Doubts of the model", ["trajectory", "outcome", "check", "rows", "what"], doubted)
+    if asked:
+        table("Doubts of the model", ["trajectory", "outcome", "check", "rows", "what"], doubted)
     checked: Counter[str] = Counter()
     for report in reports:
         checked.update(report.checked)
