@@ -109,7 +109,7 @@ def _is_cited(doubt: Doubt, rows: dict[int, str]) -> bool:
 
 
 def _fitted(log: AttemptLog, router: Router, endpoint: str) -> tuple[tuple[Message, ...], str]:
-    """The prompt with the whole log, or without the decisions of retrieval if that is too long; and what was left out."""
+    """The prompt with the whole log, or without the decisions of retrieval if that is too long; what was left out."""
     limit, size = router.max_prompt_tokens(STAGE, ANSWER_TOKENS), 0
     for whole in (True, False):
         text, left_out = packed(log, whole=whole)

@@ -171,8 +171,10 @@ class _Rows:
         return row
 
     def _differs(self, row: Event | None, detail: str) -> Diverged:
+        """The finding cites the row, and the answer that the replay went on from."""
+        asked = [event.seq for event in self.log.loop_events[: self.place] if isinstance(event, CallEvent)]
         last = self.log.events[-1].seq + 1 if self.log.events else 0
-        return Diverged(Finding(check="replay", cites=(last if row is None else row.seq,), detail=detail))
+        return Diverged(Finding(check="replay", cites=(*asked[-1:], last if row is None else row.seq), detail=detail))
 
 
 class _Recorded:
