@@ -85,8 +85,8 @@ class _Rows:
         row = self._take("call", request.stage.value)
         assert isinstance(row, CallEvent)
         if add_request(request, Texts()) != row.request_hash:
-            stored = self.log.request(row)
-            names = [name for name in Request.model_fields if getattr(stored, name) != getattr(request, name)]
+            stored, asked = self.log.request(row).model_dump(mode="json"), request.model_dump(mode="json")
+            names = [name for name in asked if stored[name] != asked[name]]
             what = ", ".join(names) or "its text"
             raise self._differs(row, f"the request of row {row.seq} differs from the replay's in {what}")
 
@@ -159,9 +159,25 @@ class _Rows:
         return Answer(text=row.response, reasoning=row.reasoning, model=row.model, second=second)
 
     def run_tests(self, changed: list[str], patch: str) -> SuiteReport | None:
-        """The report of the next row; None if the log has no test run here."""
+        """The report of the next row; None if the log has no test run here.
+
+        Stored reports do not keep the order of tests, which the coder was told of failures in: what it was told has it.
+        """
         row = self.next
-        return self.log.report(row) if isinstance(row, TestEvent) else None
+        if not isinstance(row, TestEvent):
+            return None
+        report = self.log.report(row)
+        told = self._told_after(self.place)
+        order = sorted(report.cases, key=lambda name: _position(name, told))
+        return report.model_copy(update={"cases": {name: report.cases[name] for name in order}})
+
+    def _told_after(self, place: int) -> str:
+        """What the next question after a row says of failures."""
+        row = next((event for event in self.log.loop_events[place:] if isinstance(event, CallEvent)), None)
+        if row is None:
+            return ""
+        request = self.log.request(row)
+        return request.failure or "\n".join(result.detail for result in request.results[-1:])
 
     def _take(self, kind: str, what: str) -> Event:
         row = self.next
@@ -208,6 +224,15 @@ def _edit_format(log: AttemptLog) -> EditFormat:
     """The edit format that the coder was asked for; if it was not asked, any."""
     coded = (log.request(call).edit_format for call in log.calls if call.stage == Stage.CODE.value)
     return next((each for each in coded if each is not None), EditFormat.SEARCH_REPLACE)
+
+
+def _position(test: str, told: str) -> int:
+    """The place of a test in a text about failures: at the head of a line, or in the list at the end; else the last."""
+    at_head = f"\n{told}".find(f"\n{test}: ")
+    if at_head >= 0:
+        return at_head
+    names = told.rpartition("more: ")[2].split(", ")
+    return len(told) + names.index(test) if test in names else 2 * len(told)
 
 
 def _named(event: Event | None) -> str:
