@@ -1,0 +1,68 @@
+"""Bases for people: a candidate's report, a change of the base in use, the log."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cli.gate_table import show_gate
+from cli.output import console, table
+from evals.base_report import FORGETTING_COLUMNS, LOSS_COLUMNS, NUMBERS, base_lines, forgetting_rows, loss_rows
+from models.base_evaluation import BaseReport
+from store.learning.base_decisions import LoggedBaseDecision
+from training.adapters.registry.base_registry import BaseChange
+
+if TYPE_CHECKING:
+    from training.cycle.base_promotion import Retraining
+
+
+def show_report(report: BaseReport) -> None:
+    """Everything that a gate compared, and its verdict."""
+    title = f"{report.role}: {report.challenger.name} against {report.champion.name}"
+    for stage in report.stages:
+        show_gate(stage, f"{stage.target.value}, set {stage.set_id[:12]}")
+    if report.objectives:
+        table(f"{title}, rows of {report.held_out}", LOSS_COLUMNS, loss_rows(report), right=NUMBERS)
+    table("Forgetting, nats per token", FORGETTING_COLUMNS, forgetting_rows(report), right=NUMBERS)
+    console.print("\n".join(base_lines(report)), markup=False, soft_wrap=True)
+
+
+def show_change(change: BaseChange, invalid: Sequence["Retraining"]) -> None:
+    """Which base a role uses now, what stopped serving, and what training it again would take."""
+    now = change.now.name if change.now is not None else "any base: none is in use"
+    before = change.before.name if change.before is not None else "none"
+    if change.before is not None and change.now is not None and change.before.id == change.now.id:
+        console.print(f"{change.role} uses {now} already", markup=False)
+        return
+    console.print(f"{change.role} uses {now} (before: {before})", markup=False, soft_wrap=True)
+    for what, versions in (("stopped serving", change.stopped), ("serves again", change.restored)):
+        if versions:
+            console.print(f"{', '.join(version.name for version in versions)} {what}", markup=False)
+    if invalid:
+        rows = [
+            [
+                each.adapter,
+                "served" if each.was_active else "",
+                each.base,
+                each.dataset[:12],
+                *("unknown" if value is None else str(value) for value in (each.rows, each.tokens, each.hours)),
+            ]
+            for each in invalid
+        ]
+        columns = ["invalid adapter", "until now", "base", "dataset", "rows", "tokens", "hours"]
+        table("Train again on the new base", columns, rows, right=["rows", "tokens", "hours"])
+
+
+def show_log(rows: Sequence[LoggedBaseDecision], names: dict[str, str]) -> None:
+    """Every decision, oldest first."""
+    lines = [
+        [
+            str(row.seq),
+            f"{row.created_at:%Y-%m-%d %H:%M}",
+            row.role,
+            row.action,
+            names.get(row.base, row.base[:12]),
+            names.get(row.serving, row.serving[:12]) if row.serving else "-",
+            row.reason + (f" (override: {row.override})" if row.override else ""),
+        ]
+        for row in rows
+    ]
+    table("Decisions about bases", ["", "when", "role", "decision", "about", "in use then", "why"], lines)
