@@ -328,12 +328,12 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "quantisation gradient_checkpointing packing epochs patience batch_size micro_batch max_tokens max_steps "
         "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed forced_weight class_balance class_beta "
         "class_cap early_stopping answer_logits dpo_loss rpo_alpha margin_weights max_too_long pacing "
-        "reasoning_weight",
+        "reasoning_weight masters mixture",
     ),
     (
         Fit,
         "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides "
-        "too_long_by_stage margins class_bias",
+        "too_long_by_stage margins class_bias changed objectives",
     ),
     (ClassBias, "offsets tokens decisions macro_f1_without macro_f1_with macro_f1_across note"),
     (
@@ -375,7 +375,8 @@ curation.preferences_per_prompt curation.both_orders curation.judging_weight loo
 loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
 serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
 serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
-training.learning_rate training.dpo_learning_rate training.full_learning_rate training.dpo_beta
+training.learning_rate training.dpo_learning_rate training.full_learning_rate training.full_masters
+training.dpo_beta
 training.dpo_loss training.dpo_margin_weights training.dpo_rpo_alpha training.warmup
 training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
 training.max_too_long training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
