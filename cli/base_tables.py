@@ -1,7 +1,7 @@
 """Bases for people: a candidate's report, a change of the base in use, the log."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.gate_table import show_gate
 from cli.output import console, table
@@ -9,6 +9,7 @@ from evals.base_report import FORGETTING_COLUMNS, LOSS_COLUMNS, NUMBERS, base_li
 from models.base_evaluation import BaseReport
 from store.learning.base_decisions import LoggedBaseDecision
 from training.adapters.registry.base_registry import BaseChange
+from training.bases.bases import Base
 
 if TYPE_CHECKING:
     from training.cycle.base_promotion import Retraining
@@ -23,6 +24,34 @@ def show_report(report: BaseReport) -> None:
         table(f"{title}, rows of {report.held_out}", LOSS_COLUMNS, loss_rows(report), right=NUMBERS)
     table("Forgetting, nats per token", FORGETTING_COLUMNS, forgetting_rows(report), right=NUMBERS)
     console.print("\n".join(base_lines(report)), markup=False, soft_wrap=True)
+
+
+def changed_cell(base: Base) -> str:
+    """The share of its weights that a full fine-tune changed; empty if that is not on record."""
+    share = base.facts.get("changed")
+    return f"{share:.1%}" if isinstance(share, float) else ""
+
+
+def show_tuned(base: Base) -> None:
+    """What a full fine-tune did: weights changed, and each objective's rows and losses."""
+    if changed := changed_cell(base):
+        console.print(f"{changed} of its weights changed, as stored", markup=False)
+    objectives = base.facts.get("objectives") or {}
+    if objectives:
+        rows = [
+            [name, each["rows"], each["drawn"], f"{each['share']:.0%}", *map(_loss, _losses_of(each))]
+            for name, each in objectives.items()
+        ]
+        columns = ["objective", "rows", "drawn", "share", "loss first", "loss last", "validation"]
+        table("Objectives, nats per token", columns, rows, right=columns[1:])
+
+
+def _losses_of(objective: dict[str, Any]) -> list[float | None]:
+    return [objective["first"], objective["last"], objective["validation"]]
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def show_change(change: BaseChange, invalid: Sequence["Retraining"]) -> None:

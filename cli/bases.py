@@ -1,19 +1,22 @@
 """`cra bases`: the frozen models that adapters are trained on."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.base_tables import show_change, show_log, show_report
+from cli.base_tables import changed_cell, show_change, show_log, show_report, show_tuned
 from cli.flow_context import flow_context
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table, waiting
 from host.settings import load_settings
 from models.targets import Role
-from store.database import Engine, open_database
+from store.database import open_database
 from training.adapters.registry.base_registry import ROLES, BaseChange, BaseRegistry
 from training.bases.bases import Base, add_base, list_bases, verify_base
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 BaseName = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as reasoning-base-v2; or its hash.")]
 
@@ -57,7 +60,16 @@ def add(
 def tune(
     role: Annotated[Role, typer.Argument(metavar="ROLE", help="reasoning or coding: whose base it may become.")],
     base: Annotated[str, typer.Option("--base", metavar="NAME", help="The base to start from.")],
-    dataset: Annotated[Path, typer.Option("--dataset", metavar="DIR", help="A curated dataset.")],
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", metavar="DIR", help="A curated dataset, on all its rows.")
+    ] = None,
+    mix: Annotated[
+        Path | None, typer.Option("--mix", metavar="FILE", help="TOML: datasets, and the share of each objective.")
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option("--objectives", metavar="NAMES", help="Of the mix: style,role,planning,window,position."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune all parameters of a base, and record what comes of it as the candidate ROLE-base-vN.
@@ -66,12 +78,15 @@ def tune(
     """
     with flow_context():
         from flows.tune import tune as tune_flow
+        from training.cycle.tuning import make_order
 
-        tuned = tune_flow(role, base, dataset.resolve())
+        order = make_order(role, base, dataset, mix, objectives)
+        tuned = tune_flow(order)
     if as_json:
         print_json(_shown(tuned))
-    else:
-        console.print(f"{tuned.name} {tuned.id[:12]}\n{tuned.path}", markup=False, soft_wrap=True)
+        return
+    console.print(f"{tuned.name} {tuned.id[:12]}\n{tuned.path}", markup=False, soft_wrap=True)
+    show_tuned(tuned)
 
 
 @app.command()
@@ -146,7 +161,7 @@ def log(
     show_log(rows, names)
 
 
-def _curated() -> Engine:
+def _curated() -> "Engine":
     return open_database(load_settings().curated_url, "curated")
 
 
@@ -202,14 +217,15 @@ def list_(
             _state(base, used),
             base.facts["architecture"],
             f"{base.facts['parameters'] / 1e6:.1f} M",
+            changed_cell(base),
             base.facts["dtype"],
             base.facts["window"],
             base.facts["eos"],
         )
         for base in bases
     ]
-    columns = ["name", "id", "role", "state", "architecture", "parameters", "dtype", "window", "ends a turn"]
-    table("Bases", columns, rows, right=["parameters", "window"])
+    columns = ["name", "id", "role", "state", "architecture", "parameters", "changed", "dtype", "window", "ends a turn"]
+    table("Bases", columns, rows, right=["parameters", "changed", "window"])
 
 
 def _state(base: Base, used: set[str]) -> str:

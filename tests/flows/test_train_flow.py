@@ -254,14 +254,16 @@ def test_a_flow_that_died_repeats_no_finished_step(world: World, monkeypatch: py
 def test_a_full_fine_tune_makes_a_candidate_and_old_adapters_can_be_promoted_until_it_is_in_use(world: World) -> None:
     from flows.train import train
     from flows.tune import tune
+    from training.cycle.tuning import make_order
 
     dataset = curated(world, TrainingTarget.SCOPE).dataset_dir
     assert dataset is not None
     freeze_other(world)
     report = train(order(dataset=dataset))
-    first = tune("reasoning", "tiny", dataset)
+    wanted = make_order("reasoning", "tiny", dataset, None)
+    first = tune(wanted)
     assert (first.name, first.role, first.version) == ("reasoning-base-v1", "reasoning", 1)
-    assert tune("reasoning", "tiny", dataset) == first
+    assert tune(wanted) == first
     assert rows(world, TrainingRun) == 2
     registry, bases = Registry(world.curated, world.folder), BaseRegistry(world.curated, world.folder)
     registry.promote(report.adapter, override="the old base serves")

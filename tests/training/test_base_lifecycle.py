@@ -23,7 +23,7 @@ from training.cycle.base_evaluation import evaluate_base
 from training.cycle.base_promotion import invalid_adapters
 from training.cycle.context import TrainingContext, open_context
 from training.cycle.steps import StudentCampaign, TrainingSteps
-from training.cycle.tuning import tune
+from training.cycle.tuning import make_order, tune
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def no_campaign(asked: StudentCampaign) -> str:
 
 def candidate(world: World) -> tuple[Base, TrainingSteps]:
     steps = plain_steps(no_campaign)
-    made = tune(context_of(world), steps, "reasoning", "tiny", dataset_of(world.raw, world.folder))
+    made = tune(context_of(world), steps, make_order("reasoning", "tiny", dataset_of(world.raw, world.folder), None))
     return made, steps
 
 

@@ -1,7 +1,17 @@
-"""A full fine-tune of a base, registered as a candidate for its role; it serves once it is promoted."""
+"""A full fine-tune of a base, registered as a candidate for its role; it serves once it is promoted.
 
+On one dataset, or on a mixture: the rows of several, each serving an objective (style, role, planning, window,
+position), with a share for each objective.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from models.errors import UsageError
+from models.mixture import MixtureSettings
+from models.objectives import Objective, read_objectives
+from models.plans import Frozen
 from models.targets import Role
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.succession import named_base
@@ -11,27 +21,57 @@ from training.cycle.context import TrainingContext
 from training.cycle.rules import check_full_training
 from training.cycle.steps import TrainingSteps
 from training.data.datasets import read_dataset
-from training.fit.job import FIT_VERSION, job_for
+from training.data.mixtures import make_mixture, read_mixture
+from training.fit.job import FIT_VERSION, TrainingJob, job_for
 
-_STATED = {"learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+_STATED = {"learning_rate", "epochs", "batch_size", "max_tokens", "max_steps", "masters"}
 """The recipe's fields in a base's statement; the job's row holds all of them."""
 
 
-def tune(context: TrainingContext, steps: TrainingSteps, role: Role, base: str, dataset: Path) -> Base:
-    """Train all parameters of a base on a dataset's pairs; returns the candidate. A finished training is reused.
+class TuneOrder(Frozen):
+    """A full fine-tune to do, on a dataset or on a mixture; `objectives`: those of the mixture to train on, empty: all
+    that it names, or has."""
+
+    role: Role
+    base: str
+    dataset: Path | None = None
+    mixture: MixtureSettings | None = None
+    objectives: tuple[Objective, ...] = ()
+
+
+def make_order(
+    role: Role, base: str, dataset: Path | None, mix: Path | None, objectives: str | None = None
+) -> TuneOrder:
+    """An order as a person gives it. Raises UsageError unless one of dataset and mix is given, or for a mix that cannot
+    be read."""
+    if (dataset is None) == (mix is None):
+        raise UsageError("a full fine-tune is on one dataset (--dataset DIR) or on a mixture of some (--mix FILE)")
+    if objectives is not None and mix is None:
+        raise UsageError("--objectives chooses among those of a mixture; give --mix FILE")
+    return TuneOrder(
+        role=role,
+        base=base,
+        dataset=None if dataset is None else dataset.resolve(),
+        mixture=None if mix is None else read_mixture(mix),
+        objectives=() if objectives is None else read_objectives(objectives),
+    )
+
+
+def tune(context: TrainingContext, steps: TrainingSteps, order: TuneOrder) -> Base:
+    """Train all parameters of a base; returns the candidate. A finished training is reused.
 
     Raises GuardrailError for reserved repositories in the data or a base that is a merge, TrainingError, RegistryError.
     """
-    start, card = named_base(context.curated, base), read_dataset(dataset)
-    check_full_training(context, start, dataset, card)
-    job = job_for(card, dataset, start, "full", training_settings(context.settings, start, card.target))
-    done = steps.fit(f"{role} base", context, job)
+    start = named_base(context.curated, order.base)
+    job, datasets = _job(context, order, start)
+    done = steps.fit(f"{order.role} base", context, job)
+    measured = {name: done.metrics[name] for name in ("changed", "objectives") if name in done.metrics}
     return BaseRegistry(context.curated, context.settings.data_dir).register(
         done.path,
-        role,
+        order.role,
         start,
-        dataset=card.id,
-        datasets=[],
+        dataset=job.card.id,
+        datasets=datasets,
         job=done.job,
         config={
             "backend": done.backend,
@@ -39,6 +79,23 @@ def tune(context: TrainingContext, steps: TrainingSteps, role: Role, base: str, 
             "tokens": done.tokens,
             "seconds": round(done.seconds, 1),
             **job.recipe.model_dump(mode="json", include=_STATED),
+            **measured,
         },
         code_revision=FIT_VERSION,
     )
+
+
+def _job(context: TrainingContext, order: TuneOrder, start: Base) -> tuple[TrainingJob, Sequence[str]]:
+    """The training, and the datasets of its mixture (ids; none without one)."""
+    if order.mixture is None:
+        assert order.dataset is not None, "an order has a dataset or a mixture"
+        card = read_dataset(order.dataset)
+        check_full_training(context, start, order.dataset, card)
+        settings = training_settings(context.settings, start, card.target)
+        return job_for(card, order.dataset, start, "full", settings), ()
+    mixed = make_mixture(context.raw, context.settings.data_dir, order.mixture, order.role, order.objectives)
+    check_full_training(context, start, mixed.directory, mixed.card)
+    settings = training_settings(context.settings, start, mixed.card.target)
+    job = job_for(mixed.card, mixed.directory, start, "full", settings)
+    shares = tuple((objective, round(share, 6)) for objective, share in mixed.shares.items())
+    return replace(job, recipe=job.recipe.model_copy(update={"mixture": shares})), mixed.datasets
