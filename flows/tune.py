@@ -11,7 +11,7 @@ from training.cycle.tuning import TuneOrder
 
 @flow(name="tune", flow_run_name="tune {order.role}", persist_result=False)
 def tune(order: TuneOrder) -> Base:
-    """Train all parameters of a base on a dataset's pairs, or on a mixture; returns the candidate, which does not serve.
+    """Train all parameters of a base on a dataset's pairs, or on a mixture; returns the candidate.
 
     Raises GuardrailError for reserved repositories in the data or a base that is a merge, TrainingError, RegistryError.
     A finished training is reused.

@@ -80,7 +80,7 @@ def test_weights_in_full_precision_change_where_bf16_rounds_the_changes_away(hal
 
 def test_a_training_that_changes_no_weight_is_refused(half: Base, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"none of the base's \d+ weights changed"):
-        recipe = a_recipe(learning_rate=1e-30)
+        recipe = a_recipe(learning_rate=1e-60)
         fit_full(write_dataset(tmp_path / "d", rows=2), half, tmp_path / "o", recipe, silent)
     assert not (tmp_path / "o" / "fit.json").exists()
 

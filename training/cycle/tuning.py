@@ -7,6 +7,7 @@ position), with a share for each objective.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from models.errors import UsageError
 from models.mixture import MixtureSettings
@@ -65,7 +66,7 @@ def tune(context: TrainingContext, steps: TrainingSteps, order: TuneOrder) -> Ba
     start = named_base(context.curated, order.base)
     job, datasets = _job(context, order, start)
     done = steps.fit(f"{order.role} base", context, job)
-    measured = {name: done.metrics[name] for name in ("changed", "objectives") if name in done.metrics}
+    measured: dict[str, Any] = {name: done.metrics[name] for name in ("changed", "objectives") if name in done.metrics}
     return BaseRegistry(context.curated, context.settings.data_dir).register(
         done.path,
         order.role,
