@@ -14,7 +14,7 @@ def code_repository(folder: Path, name: str, files: int = 4, functions: int = 8)
     words = [f"{verb}_{noun}" for verb in VERBS for noun in NOUNS]
     offset = sum(map(ord, name)) % len(words)
     contents: dict[str, str] = {
-        "LICENSE": "MIT License\n\nPermission is hereby granted, free of charge, to any person\n"
+        "LICENSE": "MIT License\n\nPermission is hereby granted, free of charge, to any\nperson obtaining a copy\n"
     }
     for number in range(files):
         start = offset + number * functions
