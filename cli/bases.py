@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.base_tables import changed_cell, show_change, show_log, show_report, show_tuned
+from cli.bases_ablate import ablate
 from cli.flow_context import flow_context
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table, waiting
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 BaseName = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as reasoning-base-v2; or its hash.")]
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
+
+
+app.command()(ablate)
 
 
 @app.callback()
@@ -70,6 +74,9 @@ def tune(
         str | None,
         typer.Option("--objectives", metavar="NAMES", help="Of the mix: style,role,planning,window,position."),
     ] = None,
+    window: Annotated[
+        int | None, typer.Option("--window", metavar="TOKENS", help="Train with a smaller context window.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune all parameters of a base, and record what comes of it as the candidate ROLE-base-vN.
@@ -80,7 +87,7 @@ def tune(
         from flows.tune import tune as tune_flow
         from training.cycle.tuning import make_order
 
-        order = make_order(role, base, dataset, mix, objectives)
+        order = make_order(role, base, dataset, mix, objectives, window)
         tuned = tune_flow(order)
     if as_json:
         print_json(_shown(tuned))

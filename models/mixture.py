@@ -23,8 +23,14 @@ class MixtureSettings(Frozen):
     seed: int = Field(42, ge=0)
 
     @model_validator(mode="after")
+    def _window_has_no_rows(self) -> "MixtureSettings":
+        if self.objectives.get(Objective.WINDOW, MixedObjective()) != MixedObjective():
+            raise ValueError("the objective window has no rows of its own, so it takes neither share nor cap")
+        return self
+
+    @model_validator(mode="after")
     def _shares_can_be_kept(self) -> "MixtureSettings":
-        shares = [each.share for each in self.objectives.values()]
+        shares = [each.share for name, each in self.objectives.items() if name is not Objective.WINDOW]
         stated = sum(share or 0 for share in shares)
         if stated > 1 + 1e-9:
             raise ValueError(f"the shares of the objectives sum to {stated:.2f}, more than 1")

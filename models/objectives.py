@@ -9,7 +9,7 @@ from models.training import PairSource
 
 class Objective(StrEnum):
     """What a base is trained for: fail-fast style, the questions of its role, plans, a smaller window, and attention to
-    any place in the window."""
+    any place in the window. The window has no examples of its own: all of them are trained on within it."""
 
     STYLE = "style"
     ROLE = "role"
@@ -19,7 +19,7 @@ class Objective(StrEnum):
 
 
 _PLANS = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT})
-_OF_SOURCES = {"fail-fast": Objective.STYLE, "position": Objective.POSITION, "long-context": Objective.WINDOW}
+_OF_SOURCES = {PairSource.FAIL_FAST.value: Objective.STYLE, PairSource.POSITION.value: Objective.POSITION}
 """Sources whose examples serve one objective whatever stage's prompt they have."""
 
 
@@ -37,8 +37,8 @@ def sources_of(objective: Objective) -> str:
         Objective.STYLE: f"the source {PairSource.FAIL_FAST.value} (cra recipes fail-fast)",
         Objective.ROLE: "answers of the role's stages (cra synthesize, cra campaign)",
         Objective.PLANNING: "answers of plan stages (cra synthesize, cra campaign, cra recipes plan-artifacts)",
-        Objective.WINDOW: "the source long-context",
-        Objective.POSITION: "the source position",
+        Objective.WINDOW: "all examples, within a smaller window (--window TOKENS)",
+        Objective.POSITION: f"the source {PairSource.POSITION.value} (cra synthesize)",
     }[objective]
 
 

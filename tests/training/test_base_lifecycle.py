@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 from evals.sets import build_set, freeze
 from models.errors import GuardrailError
-from models.evaluation import GateVerdict
+from models.evaluation import EvaluationSet, GateVerdict
 from models.guardrail_settings import GuardrailSettings
 from models.objectives import Objective
 from models.training import TrainingTarget
@@ -113,3 +113,27 @@ def _adapter(folder: Path) -> Path:
     config = made / "adapter_config.json"
     config.write_text(config.read_text().replace(str(folder / "tiny"), "tiny"))
     return made
+
+
+def test_a_mixture_is_tuned_with_a_smaller_window_and_measured_by_objective(world: World, tmp_path: Path) -> None:
+    plans = dataset_of(world.raw, world.folder, TrainingTarget.PLANNING, stage="meta_plan")
+    style = dataset_of(world.raw, world.folder, TrainingTarget.CODE, source="fail-fast")
+    mix = tmp_path / "mix.toml"
+    mix.write_text(f'datasets = ["{plans}", "{style}"]\n[objectives.planning]\nshare = 0.75\n[objectives.style]\n')
+    steps, context = plain_steps(no_campaign), context_of(world)
+    made = tune(context, steps, make_order("reasoning", "tiny", None, mix, window=2048))
+    assert (made.name, made.facts["window"], made.facts["changed"] > 0.5) == ("reasoning-2k-base-v1", 2048, True)
+    objectives = made.facts["objectives"]
+    assert {name: each["share"] for name, each in objectives.items()} == {"planning": 0.75, "style": 0.25}
+    lineage = BaseRegistry(world.curated, world.folder).verify(made)
+    assert len(lineage.datasets) == 2 and lineage.config["objectives"] == objectives
+    with pytest.raises(GuardrailError, match="held-out: alpha is"):
+        freeze(world.curated, world.raw.engine, _set_of(world, "alpha"))
+    report = evaluate_base(context, steps, made.name)
+    assert [test.objective for test in report.objectives] == [Objective.PLANNING, Objective.STYLE]
+    assert all(test.difference < 0 for test in report.objectives)
+
+
+def _set_of(world: World, repository: str) -> EvaluationSet:
+    varied_gold_runs(world, Repository(repository))
+    return build_set(world.raw.engine, TrainingTarget.SCOPE, [repository], limit=1)

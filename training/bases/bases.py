@@ -20,7 +20,7 @@ from models.llm_settings import EMBEDDED
 from store.learning.bases import Base as Base
 from store.learning.bases import list_bases as list_bases
 from store.learning.bases import record_base
-from training.bases.files import hash_file, hash_files, read_facts, read_json
+from training.bases.files import clone_file, hash_file, hash_files, read_facts, read_json
 
 if TYPE_CHECKING:
     from models.training import Role
@@ -193,7 +193,7 @@ def _copy(source: Path, staging: Path) -> None:
     _refuse_code(source)
     for file in [*weights, *(source / kept for kept in KEPT)]:
         if file.is_file():
-            _clone(file.resolve(), staging / file.name)
+            clone_file(file.resolve(), staging / file.name)
 
 
 def _refuse_code(source: Path) -> None:
@@ -201,18 +201,6 @@ def _refuse_code(source: Path) -> None:
         file = source / name
         if file.is_file() and "auto_map" in read_json(file):
             raise UsageError(f"{file}: needs its own Python code (auto_map), which is never run; use another base")
-
-
-def _clone(source: Path, target: Path) -> None:
-    """Copy a file, by reflink if possible; never by hard link, through which a base could change."""
-    import fcntl
-
-    ficlone = 0x40049409
-    with source.open("rb") as read, target.open("xb") as write:
-        try:
-            fcntl.ioctl(write.fileno(), ficlone, read.fileno())
-        except OSError:  # no reflinks here, or across file systems
-            shutil.copyfileobj(read, write, 1 << 20)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -50,7 +50,7 @@ def evaluate_base(
     alike = _alike(context, thinking)
     pairs, notes = _stages(alike, steps, role, champion, challenger)
     rows = _held_out(context, lineage.dataset, held_out)
-    contest = BaseContest(champion, challenger, rows, thinking, context.settings.training.max_tokens)
+    contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
     limits = context.settings.guardrails
     report = decide_base(
@@ -70,6 +70,12 @@ def evaluate_base(
     )
     registry.note(challenger, report)
     return report
+
+
+def _longest(context: TrainingContext, *bases: Base) -> int:
+    """Tokens of the longest row that is measured: it fits into both windows."""
+    windows = [base.facts.get("window") for base in bases]
+    return min(context.settings.training.max_tokens, *(size for size in windows if isinstance(size, int)))
 
 
 def _alike(context: TrainingContext, thinking: bool | None) -> TrainingContext:

@@ -11,13 +11,14 @@ from typing import Any
 
 from models.errors import UsageError
 from models.mixture import MixtureSettings
-from models.objectives import Objective, read_objectives
+from models.objectives import Objective, read_objectives, sources_of
 from models.plans import Frozen
 from models.targets import Role
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.succession import named_base
 from training.bases.bases import Base
 from training.bases.thinking import training_settings
+from training.bases.windows import reduced_base
 from training.cycle.context import TrainingContext
 from training.cycle.rules import check_full_training
 from training.cycle.steps import TrainingSteps
@@ -31,30 +32,42 @@ _STATED = {"learning_rate", "epochs", "batch_size", "max_tokens", "max_steps", "
 
 class TuneOrder(Frozen):
     """A full fine-tune to do, on a dataset or on a mixture; `objectives`: those of the mixture to train on, empty: all
-    that it names, or has."""
+    that it names, or has. window: a smaller context window, in tokens."""
 
     role: Role
     base: str
     dataset: Path | None = None
     mixture: MixtureSettings | None = None
     objectives: tuple[Objective, ...] = ()
+    window: int | None = None
 
 
 def make_order(
-    role: Role, base: str, dataset: Path | None, mix: Path | None, objectives: str | None = None
+    role: Role,
+    base: str,
+    dataset: Path | None,
+    mix: Path | None,
+    objectives: str | None = None,
+    window: int | None = None,
 ) -> TuneOrder:
-    """An order as a person gives it. Raises UsageError unless one of dataset and mix is given, or for a mix that cannot
-    be read."""
+    """An order as a person gives it. Raises UsageError unless one of dataset and mix is given, for a mix that cannot be
+    read, and for the objective window without a window."""
     if (dataset is None) == (mix is None):
         raise UsageError("a full fine-tune is on one dataset (--dataset DIR) or on a mixture of some (--mix FILE)")
     if objectives is not None and mix is None:
         raise UsageError("--objectives chooses among those of a mixture; give --mix FILE")
+    mixture = None if mix is None else read_mixture(mix)
+    chosen = () if objectives is None else read_objectives(objectives)
+    named = chosen or (() if mixture is None else tuple(mixture.objectives))
+    if Objective.WINDOW in named and window is None:
+        raise UsageError(f"objective window needs {sources_of(Objective.WINDOW)}; give it, or leave the objective out")
     return TuneOrder(
         role=role,
         base=base,
         dataset=None if dataset is None else dataset.resolve(),
-        mixture=None if mix is None else read_mixture(mix),
-        objectives=() if objectives is None else read_objectives(objectives),
+        mixture=mixture,
+        objectives=chosen,
+        window=window,
     )
 
 
@@ -83,20 +96,26 @@ def tune(context: TrainingContext, steps: TrainingSteps, order: TuneOrder) -> Ba
             **measured,
         },
         code_revision=FIT_VERSION,
+        window=order.window,
     )
 
 
 def _job(context: TrainingContext, order: TuneOrder, start: Base) -> tuple[TrainingJob, Sequence[str]]:
     """The training, and the datasets of its mixture (ids; none without one)."""
+    data_dir = context.settings.data_dir
+    changes: dict[str, Any] = {}
+    datasets: tuple[str, ...] = ()
     if order.mixture is None:
         assert order.dataset is not None, "an order has a dataset or a mixture"
-        card = read_dataset(order.dataset)
-        check_full_training(context, start, order.dataset, card)
-        settings = training_settings(context.settings, start, card.target)
-        return job_for(card, order.dataset, start, "full", settings), ()
-    mixed = make_mixture(context.raw, context.settings.data_dir, order.mixture, order.role, order.objectives)
-    check_full_training(context, start, mixed.directory, mixed.card)
-    settings = training_settings(context.settings, start, mixed.card.target)
-    job = job_for(mixed.card, mixed.directory, start, "full", settings)
-    shares = tuple((objective, round(share, 6)) for objective, share in mixed.shares.items())
-    return replace(job, recipe=job.recipe.model_copy(update={"mixture": shares})), mixed.datasets
+        directory, card = order.dataset, read_dataset(order.dataset)
+    else:
+        mixed = make_mixture(context.raw, data_dir, order.mixture, order.role, order.objectives)
+        directory, card, datasets = mixed.directory, mixed.card, mixed.datasets
+        changes["mixture"] = tuple((objective, round(share, 6)) for objective, share in mixed.shares.items())
+    check_full_training(context, start, directory, card)
+    settings = training_settings(context.settings, start, card.target)
+    if order.window is not None:
+        start = reduced_base(start, order.window, data_dir / "reduced" / f"{start.id[:12]}-{order.window}")
+        changes["max_tokens"] = min(settings.max_tokens, order.window)
+    job = job_for(card, directory, start, "full", settings)
+    return replace(job, recipe=job.recipe.model_copy(update=changes)), datasets

@@ -34,7 +34,7 @@ from training.data.datasets import read_dataset
 
 TARGETS: dict[Role, TrainingTarget] = {"reasoning": TrainingTarget.PLANNING, "coding": TrainingTarget.CODE}
 """The target whose settings (thinking, reasoning's weight) a role's full fine-tune has."""
-_FREE = (Objective.STYLE, Objective.WINDOW, Objective.POSITION)
+_FREE = (Objective.STYLE, Objective.POSITION)
 """Objectives of both roles, whatever stage their examples' prompts have."""
 
 
@@ -75,14 +75,15 @@ def read_mixture(file: Path) -> MixtureSettings:
 def make_mixture(
     raw: RawStore, data_dir: Path, settings: MixtureSettings, role: Role, wanted: Sequence[Objective] = ()
 ) -> Mixture:
-    """Make the mixture of a role and store it. `wanted`: the objectives to train on; empty: the settings'.
+    """Make the mixture of a role and store it. `wanted`: the objectives to train on; empty: the settings'. The window,
+    which has no rows of its own, is left to the training.
 
     Raises UsageError for a dataset that is not there, TrainingError for an objective without rows, InfrastructureError
     if it cannot be written.
     """
     directories = [_directory(data_dir, name) for name in settings.datasets]
     cards = [read_dataset(directory) for directory in directories]
-    asked = tuple(wanted) or tuple(settings.objectives)
+    asked = tuple(each for each in wanted or settings.objectives if each is not Objective.WINDOW)
     rows = _read(directories, role, asked)
     chosen = _capped(rows, settings)
     trained = {row["provenance"].get("repository") for _, row in chosen if row["split"] == "train"}
