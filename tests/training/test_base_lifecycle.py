@@ -127,7 +127,7 @@ def test_a_mixture_is_tuned_with_a_smaller_window_and_measured_by_objective(worl
     assert {name: each["share"] for name, each in objectives.items()} == {"planning": 0.75, "style": 0.25}
     lineage = BaseRegistry(world.curated, world.folder).verify(made)
     assert len(lineage.datasets) == 2 and lineage.config["objectives"] == objectives
-    with pytest.raises(GuardrailError, match="held-out: alpha is"):
+    with pytest.raises(GuardrailError, match="held-out: repository 'alpha' was trained on"):
         freeze(world.curated, world.raw.engine, _set_of(world, "alpha"))
     report = evaluate_base(context, steps, made.name)
     assert [test.objective for test in report.objectives] == [Objective.PLANNING, Objective.STYLE]

@@ -130,11 +130,11 @@ def test_a_file_that_is_no_mixture_is_refused(tmp_path: Path, text: str, message
 def test_an_order_says_what_it_trains_on(tmp_path: Path) -> None:
     mix = tmp_path / "mix.toml"
     mix.write_text('datasets = ["d"]\n[objectives.window]\n[objectives.planning]\n')
-    with pytest.raises(UsageError, match="objective window needs .*--window TOKENS"):
+    with pytest.raises(UsageError, match=r"objective window needs .*--window TOKENS"):
         make_order("reasoning", "tiny", None, mix)
     assert make_order("reasoning", "tiny", None, mix, window=2048).window == 2048
     for given in ((None, None), (tmp_path, mix)):
-        with pytest.raises(UsageError, match="on one dataset .* or on a mixture"):
+        with pytest.raises(UsageError, match=r"on one dataset .* or on a mixture"):
             make_order("reasoning", "tiny", *given)
     with pytest.raises(UsageError, match="give --mix FILE"):
         make_order("reasoning", "tiny", tmp_path, None, "style")
