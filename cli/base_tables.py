@@ -9,6 +9,7 @@ from evals.base_report import FORGETTING_COLUMNS, LOSS_COLUMNS, NUMBERS, base_li
 from models.base_evaluation import BaseReport
 from store.learning.base_decisions import LoggedBaseDecision
 from training.adapters.registry.base_registry import BaseChange
+from training.adapters.registry.base_statement import BaseLineage
 from training.bases.bases import Base
 
 if TYPE_CHECKING:
@@ -44,6 +45,29 @@ def show_tuned(base: Base) -> None:
         ]
         columns = ["objective", "rows", "drawn", "share", "loss first", "loss last", "validation"]
         table("Objectives, nats per token", columns, rows, right=columns[1:])
+
+
+def show_base(base: Base, lineage: BaseLineage | None) -> None:
+    """A base's facts and where it came from."""
+    rows = [
+        ("id", base.id),
+        ("role", base.role or "any"),
+        ("parameters", f"{base.facts.get('parameters', 0) / 1e6:.1f} M, {base.facts.get('dtype', 'unknown')}"),
+        ("window", str(base.facts.get("window", "unknown"))),
+        ("path", str(base.path)),
+    ]
+    if lineage is not None:
+        settings = {name: value for name, value in lineage.config.items() if name not in ("objectives", "changed")}
+        rows += [
+            ("tuned from", f"{lineage.parent_name} {lineage.parent[:12]}"),
+            ("data", ", ".join(each[:12] for each in (lineage.dataset, *lineage.datasets))),
+            ("training plan", lineage.plan),
+            ("settings", ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))),
+            ("code", lineage.code_revision),
+            ("trained", f"{lineage.trained_at:%Y-%m-%d %H:%M}"),
+        ]
+    table(base.name, ["", ""], rows)
+    show_tuned(base)
 
 
 def _losses_of(objective: dict[str, Any]) -> list[float | None]:

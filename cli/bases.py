@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.base_tables import changed_cell, show_change, show_log, show_report, show_tuned
+from cli.base_tables import changed_cell, show_base, show_change, show_log, show_report, show_tuned
 from cli.bases_ablate import ablate
 from cli.flow_context import flow_context
 from cli.options import JsonOption
@@ -14,7 +14,8 @@ from host.settings import load_settings
 from models.targets import Role
 from store.database import open_database
 from training.adapters.registry.base_registry import ROLES, BaseChange, BaseRegistry
-from training.bases.bases import Base, add_base, list_bases, verify_base
+from training.adapters.registry.succession import named_base
+from training.bases.bases import PARENT, Base, add_base, list_bases, verify_base
 
 if TYPE_CHECKING:
     from store.database import Engine
@@ -153,6 +154,22 @@ def adopt(
 ) -> None:
     """Take any base into use without a gate: adapters of other bases of its role stop serving. Nothing is deleted."""
     _print_changes(_registry().adopt(name, reason, role), as_json)
+
+
+@app.command()
+def show(name: BaseName, as_json: JsonOption = False) -> None:
+    """A base, its lineage if it was tuned here, and every decision about it."""
+    registry, base = _registry(), named_base(_curated(), name)
+    lineage = registry.verify(base) if PARENT in base.facts else None
+    decisions = [row for row in registry.log() if base.id in (row.base, row.before, row.serving)]
+    if as_json:
+        print_json(_shown(base) | {"lineage": lineage, "decisions": decisions})
+        return
+    show_base(base, lineage)
+    if decisions:
+        show_log(decisions, {each.id: each.name for each in list_bases(_curated())})
+    else:
+        console.print("no decision about it yet")
 
 
 @app.command()

@@ -97,10 +97,17 @@ def measure_bases(label: str, context: TrainingContext, contest: BaseContest) ->
     return measured
 
 
+def held_out_losses(
+    base: Base, chat: ChatFormat, held_out: HeldOut, max_tokens: int, notify: Report = lambda what, done, total: None
+) -> dict[Objective, tuple[RowLoss, ...]]:
+    """The losses of held-out rows of at most `max_tokens` under a base. Raises UsageError if it cannot be loaded."""
+    with _loaded(base) as model:
+        return _losses(model, _tokenised(held_out, chat, max_tokens), base, notify)
+
+
 def _measure(contest: BaseContest, notify: Report) -> BaseMeasures:
     chat = ChatFormat.load(contest.champion.path, contest.thinking)
-    rows = {objective: _rows(each, chat, contest) for objective, each in contest.held_out.records.items()}
-    rows = {objective: each for objective, each in rows.items() if each}
+    rows = _tokenised(contest.held_out, chat, contest.max_tokens)
     with _loaded(contest.champion) as model:
         what = f"what {contest.champion.name} writes"
         texts = written_by(model, chat, lambda done, total: notify(what, done, total))
@@ -125,13 +132,18 @@ def _losses(
     return found
 
 
-def _rows(records: Sequence[dict[str, Any]], chat: ChatFormat, contest: BaseContest) -> list[tuple[TrainingRow, str]]:
+def _tokenised(held_out: HeldOut, chat: ChatFormat, max_tokens: int) -> dict[Objective, list[tuple[TrainingRow, str]]]:
+    rows = {objective: _rows(each, chat, max_tokens) for objective, each in held_out.records.items()}
+    return {objective: each for objective, each in rows.items() if each}
+
+
+def _rows(records: Sequence[dict[str, Any]], chat: ChatFormat, max_tokens: int) -> list[tuple[TrainingRow, str]]:
     """Records as token ids with their repositories, without those over the limit."""
     found = []
     for each in records:
         prompt = chat.prompt_ids(each["prompt"])
         answer = chat.answer_ids(each["prompt"], each["completion"][0]["content"])
-        if len(prompt) + len(answer) <= contest.max_tokens:
+        if len(prompt) + len(answer) <= max_tokens:
             row = TrainingRow(each["id"], 1.0, prompt + answer, [IGNORED] * len(prompt) + answer)
             found.append((row, _repository(each)))
     return found
