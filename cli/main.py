@@ -46,6 +46,7 @@ COMMANDS = {
     "train": "Measure the champion, train an adapter, measure it, and let it serve if a gate says so.",
     "self-improve": "Let the student solve commits, learn from what passed, and serve what a gate lets in.",
     "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
+    "probe": "What a model attends to, by questions with known answers.",
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",
     "export-adapter": (
         "Write an adapter for other programs, and refuse an export that answers otherwise than what was trained."

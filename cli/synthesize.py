@@ -11,6 +11,8 @@ import typer
 
 from cli.options import JsonOption, parse_names
 from cli.output import console, errors, print_json, table
+from cli.positions_recipe import NAME as POSITIONS
+from cli.positions_recipe import make_positions, position_settings
 from cli.progress import progress
 from cli.recipes import RECIPES, cpu_seconds, make_collection, recipe_named
 from cli.stopping import stop_at_once
@@ -38,7 +40,8 @@ def synthesize(
         str | None, typer.Option("--stages", metavar="STAGE,...", help=f"Only these of {', '.join(Stage)}.")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME", help=f"By a recipe instead: {', '.join(RECIPES)}.")
+        str | None,
+        typer.Option("--recipe", metavar="NAME", help=f"By a recipe instead: {', '.join((*RECIPES, POSITIONS))}."),
     ] = None,
     samples: Annotated[
         int, typer.Option(help="With --recipe: ways to take each program apart, or places of a commit.", min=1)
@@ -49,6 +52,14 @@ def synthesize(
     ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Commits of each repository at most, the newest; programs with --recipe.", min=1)
+    ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option("--shares", metavar="KIND=N,...", help="With positions: of single, several and short questions."),
+    ] = None,
+    context_tokens: Annotated[
+        str | None,
+        typer.Option("--context-tokens", metavar="MIN-MAX", help="With positions: between which contexts are drawn."),
     ] = None,
     base: Annotated[
         str | None,
@@ -75,10 +86,21 @@ def synthesize(
 
     With --recipe, a collection of examples of the code stage below the data directory. lintseq: programs are taken
     apart statement by statement, and read backwards every state is an example; random-deletion: the same blindly, its
-    control; search-replace-infilling: what commits added is to be written at a marked place.
+    control; search-replace-infilling: what commits added is to be written at a marked place. positions: questions about
+    code, whose answer lies anywhere in a context; --limit examples of each repository, filed under the one --stages.
     """
     settings = load_settings()
     student = settings.models.endpoint(settings.models.roles.coding).edit_format
+    if recipe == POSITIONS:
+        if base is not None or with_messages or edit_format is not None or accept_licence:
+            raise UsageError(
+                f"--recipe {POSITIONS} takes --seed, --limit, --shares, --context-tokens and --stages only"
+            )
+        placed = position_settings(seed=seed, examples=limit, shares=shares, context=context_tokens, stage=stages)
+        make_positions(places, placed, as_json=as_json)
+        return
+    if shares is not None or context_tokens is not None:
+        raise UsageError(f"--shares and --context-tokens are for --recipe {POSITIONS}; leave them out")
     if recipe is not None:
         if stages is not None or base is not None or with_messages:
             raise UsageError("--stages, --base and --with-messages are for commits; leave them out with --recipe")

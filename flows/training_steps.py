@@ -11,9 +11,10 @@ from models.curation_settings import CurationRequest
 from models.evaluation import Evaluation, EvaluationSet, GateReport
 from store.learning.trainings import FinishedTraining
 from tasks.define import opaque_argument
-from tasks.learning import evaluate_subject, train_adapter
+from tasks.learning import compare_bases, evaluate_subject, train_adapter
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
+from training.cycle.base_measures import BaseContest, BaseMeasures
 from training.cycle.context import TrainingContext
 from training.cycle.orders import Prepared
 from training.cycle.steps import StudentCampaign, TrainingSteps
@@ -24,7 +25,9 @@ from training.fit.job import TrainingJob
 
 def engine_steps() -> TrainingSteps:
     """The steps for flows of the learning loop."""
-    return TrainingSteps(run_campaign=_run_campaign, curate=_curate, answer=_answer, fit=_fit, publish=_publish)
+    return TrainingSteps(
+        run_campaign=_run_campaign, curate=_curate, answer=_answer, measure=_measure, fit=_fit, publish=_publish
+    )
 
 
 def _run_campaign(asked: StudentCampaign) -> str:
@@ -48,6 +51,10 @@ def _answer(
     label: str, context: TrainingContext, evaluation_set: EvaluationSet, base: Base, adapter: AdapterVersion | None
 ) -> Evaluation:
     return evaluate_subject(label, opaque_argument(context), opaque_argument(evaluation_set), base, adapter)
+
+
+def _measure(label: str, context: TrainingContext, contest: BaseContest) -> BaseMeasures:
+    return compare_bases(label, opaque_argument(context), opaque_argument(contest))
 
 
 def _fit(label: str, context: TrainingContext, job: TrainingJob) -> FinishedTraining:

@@ -30,3 +30,9 @@ class GuardrailSettings(Frozen):
     steady_instances: int = Field(
         20, ge=1, description="instances that two campaigns of the student must share for that to be seen"
     )
+    forgetting_rise: float = Field(
+        0.20, ge=0, description="most that a tuned base's loss may rise on general prompts, in nats per token"
+    )
+    forgetting_agreement: float = Field(
+        0.70, ge=0, le=1, description="least share of the old base's own tokens that a tuned base would write as well"
+    )

@@ -29,6 +29,7 @@ class PairSource(StrEnum):
     SEARCH_REPLACE = "search-replace-infilling"
     FAIL_FAST = "fail-fast"
     PLAN_ARTIFACTS = "plan-artifacts"
+    POSITION = "position"
 
     OPEN_CODE_INSTRUCT = "open-code-instruct"
     COMMIT_PACK_FT = "commitpackft"

@@ -25,6 +25,11 @@ class TrainingSettings(Frozen):
     learning_rate: float = Field(2e-4, gt=0, lt=1, description="peak of the cosine schedule, for supervised adapters")
     dpo_learning_rate: float = Field(5e-6, gt=0, lt=1, description="peak of the cosine schedule, for preferences")
     full_learning_rate: float = Field(1e-5, gt=0, lt=1, description="peak of the cosine schedule, for full fine-tuning")
+    full_masters: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="precision of the weights that the optimizer changes in a full fine-tune: bf16 takes half the "
+        "memory, and at small rates rounds most changes away",
+    )
     dpo_beta: float = Field(0.1, gt=0, description="strength of the pull towards the reference model")
     dpo_loss: Literal["sigmoid", "sigmoid_norm"] = Field(
         "sigmoid",

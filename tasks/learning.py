@@ -6,6 +6,7 @@ from store.learning.trainings import FinishedTraining
 from tasks.define import engine_task
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
+from training.cycle.base_measures import BaseContest, BaseMeasures, measure_bases
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import answer_set
 from training.cycle.trainings import make_dataset, run_training
@@ -25,6 +26,12 @@ def evaluate_subject(
 ) -> Evaluation:
     """`answer_set` as a task."""
     return answer_set(label, context, evaluation_set, base, adapter)
+
+
+@engine_task("compare {label}")
+def compare_bases(label: str, context: TrainingContext, contest: BaseContest) -> BaseMeasures:
+    """`measure_bases` as a task."""
+    return measure_bases(label, context, contest)
 
 
 @engine_task("train {label}", retries=1)

@@ -10,6 +10,7 @@ from evals.scoring import Answered
 from flows.campaign import campaign
 from flows.curate import curate
 from flows.evaluate import evaluate
+from flows.evaluate_base import evaluate_base
 from flows.prepare import prepare
 from flows.score import score
 from flows.self_improve import self_improve
@@ -25,6 +26,7 @@ from harness.supplement.messages.asking import KeptAnswer
 from harness.validation.confirmation.recorded import GoldGuardEvents, KeptTwin, Module, TwinSet, keep_recorded
 from host.settings import settings_with_sources
 from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
+from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, ObjectiveTest, RowLoss
 from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
@@ -77,6 +79,7 @@ from models.manifest import (
     SampledSuite,
 )
 from models.messages import MessageRecord, MessageRefusal, MessageState, RubricScores, TaskSource
+from models.objectives import Objective
 from models.outcomes import Blame, OracleKind, OutcomeKind, Validation
 from models.plans import (
     Action,
@@ -100,7 +103,9 @@ from models.supplements import Refusal, Supplement, TeacherReply, TeacherRound, 
 from models.targets import TrainingTarget
 from models.test_quality import Mutant, MutantOutcome, TestQuality
 from models.training import Pair, PairSource, Preference, Provenance
+from training.adapters.registry.base_statement import BaseLineage, BaseStatement
 from training.adapters.registry.statement import Lineage, Resource, Statement
+from training.cycle.base_measures import BaseMeasures
 from training.data.curation.advice import TrainingAdvice, TrainingNeed
 from training.data.curation.card import Card, Rounds
 from training.data.scoring import Opinion
@@ -117,6 +122,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (EditFormat, "search-replace whole-symbol"),
     (Rung, "exact indent-shift elision symbol file"),
     (GateVerdict, "promote reject inconclusive"),
+    (Objective, "style role planning window position"),
     (Failing, "assertion exception import collection run"),
     (PlanningType, "meta step test all"),
     (
@@ -162,8 +168,8 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (
         PairSource,
         "harness synthetic synthetic-direct logged lintseq random-deletion search-replace-infilling fail-fast "
-        "plan-artifacts open-code-instruct commitpackft code-feedback oss-instruct evol-instruct evol-instruct-80k "
-        "open-coder d3 swe-bench",
+        "plan-artifacts position open-code-instruct commitpackft code-feedback oss-instruct evol-instruct "
+        "evol-instruct-80k open-coder d3 swe-bench",
     ),
     (
         Refusal,
@@ -232,6 +238,23 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (EvaluationSet, "target repositories items"),
     (GateReport, "target champion challenger set_id verdict reason tests contest control"),
     (ControlReport, "examples matched note beaten tests lacks"),
+    (
+        BaseReport,
+        "role champion challenger verdict reason stages objectives forgetting bounds held_out notes",
+    ),
+    (
+        ObjectiveTest,
+        "objective champion challenger difference low high p_repository p_adjusted rows repositories",
+    ),
+    (Forgetting, "kind prompts tokens before after agreement"),
+    (ForgettingBounds, "rise agreement"),
+    (RowLoss, "row repository loss"),
+    (BaseMeasures, "champion challenger forgetting"),
+    (
+        BaseLineage,
+        "role base parent parent_name dataset datasets plan config code_revision trained_at",
+    ),
+    (BaseStatement, "_type subject predicateType predicate"),
     (ItemScore, "item repository seed scores judgements"),
     (ClassJudgement, "expected given probability place"),
     (
@@ -305,12 +328,12 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "quantisation gradient_checkpointing packing epochs patience batch_size micro_batch max_tokens max_steps "
         "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed forced_weight class_balance class_beta "
         "class_cap early_stopping answer_logits dpo_loss rpo_alpha margin_weights max_too_long pacing "
-        "reasoning_weight",
+        "reasoning_weight masters mixture",
     ),
     (
         Fit,
         "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides "
-        "too_long_by_stage margins class_bias",
+        "too_long_by_stage margins class_bias changed objectives",
     ),
     (ClassBias, "offsets tokens decisions macro_f1_without macro_f1_with macro_f1_across note"),
     (
@@ -339,6 +362,7 @@ data_dir cache_dir corpus_dir relevance_file raw_database curated_database sandb
 guardrails.replay_least
 guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
 guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
+guardrails.forgetting_rise guardrails.forgetting_agreement
 limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes
 limits.kept_output_bytes campaign.ask_above_cost campaign.trajectories campaign.step_test_seconds
 campaign.measure_tests campaign.shard_seconds campaign.provider_failures curation.min_organisations
@@ -351,7 +375,8 @@ curation.preferences_per_prompt curation.both_orders curation.judging_weight loo
 loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
 serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
 serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
-training.learning_rate training.dpo_learning_rate training.full_learning_rate training.dpo_beta
+training.learning_rate training.dpo_learning_rate training.full_learning_rate training.full_masters
+training.dpo_beta
 training.dpo_loss training.dpo_margin_weights training.dpo_rpo_alpha training.warmup
 training.epochs training.dpo_epochs training.patience training.batch_size training.micro_batch training.max_tokens
 training.max_too_long training.max_steps training.packing training.cpu_bf16 training.thinking training.validation_rows
@@ -380,8 +405,11 @@ def test_settings_go_by_the_names_that_configurations_use(tmp_path: Path, monkey
 
 
 def test_flows_go_by_the_names_that_deployments_use() -> None:
-    flows = (campaign, curate, evaluate, prepare, score, self_improve, solve, supplement, train, tune, validate)
-    names = "campaign curate evaluate prepare score self-improve solve supplement train tune validate"
+    flows = (
+        campaign, curate, evaluate, evaluate_base, prepare, score, self_improve, solve, supplement, train, tune,
+        validate,
+    )  # fmt: skip
+    names = "campaign curate evaluate evaluate-base prepare score self-improve solve supplement train tune validate"
     assert [each.name for each in flows] == names.split()
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from llm.embedded import serve
 
+DEFAULT_WINDOW = 8192
+"""Tokens of context where `--ctx-size` says nothing."""
+
 
 def main() -> None:
     """Serve until terminated. The API key, if any, comes from LLAMA_API_KEY."""
@@ -19,7 +22,7 @@ def main() -> None:
     options.add_argument("--alias", required=True)
     options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=8000)
-    options.add_argument("--ctx-size", type=int, default=8192)
+    options.add_argument("--ctx-size", type=int, default=DEFAULT_WINDOW)
     options.add_argument("--lora", type=Path, action="append", default=[])
     options.add_argument("--cache-ram", type=int, help="none with adapters, as it is here anyway")
     options.add_argument("--lora-init-without-apply", action="store_true", help="as it is here anyway")

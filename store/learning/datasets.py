@@ -14,6 +14,8 @@ from store.texts import Texts, read_texts
 
 CONSIDERED = "considered"
 """The key in a dataset's configuration whose value is the hash of a text: the ids of all candidate examples."""
+MIXTURE = "mixture"
+"""The stage of a mixture of datasets."""
 _REPOSITORIES = "repositories"
 _DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
 _NEWEST_FIRST = (_DATASETS.c.created_at.desc(), _DATASETS.c.id)
@@ -47,6 +49,31 @@ def add_dataset(
         add(connection, row)
 
 
+def add_mixture(
+    raw: Engine,
+    mixture: str,
+    *,
+    source: str,
+    examples: int,
+    config: Mapping[str, Any],
+    repositories: Collection[str],
+    content: str,
+) -> None:
+    """Store a mixture of datasets (its id) for a base's full fine-tune, unless it is stored. It is no dataset of any
+    target, but its repositories count as trained on once a training refers to it."""
+    texts = Texts()
+    row = TrainingDataset(
+        id=mixture,
+        stage=MIXTURE,
+        source=source,
+        examples=examples,
+        config={**config, _REPOSITORIES: sorted(repositories)},
+        content_hash=texts.add(content),
+    )
+    with writing(raw, texts) as connection:
+        add(connection, row)
+
+
 def newest_dataset_id(raw: Engine, target: TrainingTarget) -> str | None:
     """The newest dataset of a target."""
     query = select(_DATASETS.c.id).where(_DATASETS.c.stage == target.value).order_by(*_NEWEST_FIRST)
@@ -55,8 +82,8 @@ def newest_dataset_id(raw: Engine, target: TrainingTarget) -> str | None:
 
 
 def datasets_since(raw: Engine, since: datetime | None) -> list[tuple[str, str]]:
-    """Datasets (id and target) made at or after a time (None: all), the newest first."""
-    query = select(_DATASETS.c.id, _DATASETS.c.stage).order_by(*_NEWEST_FIRST)
+    """Datasets (id and target) made at or after a time (None: all), the newest first. Mixtures are made of these."""
+    query = select(_DATASETS.c.id, _DATASETS.c.stage).where(_DATASETS.c.stage != MIXTURE).order_by(*_NEWEST_FIRST)
     if since is not None:
         query = query.where(_DATASETS.c.created_at >= since)
     with reading(raw) as connection:

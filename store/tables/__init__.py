@@ -16,7 +16,15 @@ from store.tables.campaigns import (
 )
 from store.tables.coordination import AnswerRow, Budget, Lease, Reopening, VoidedAnswer
 from store.tables.corpus import Blob, InstanceRow, RepoPackageRow, RepositoryContentRow
-from store.tables.curated import AdapterMetadata, BaseModel, EvaluationSetRow, Promotion, Reservation, ReservedContent
+from store.tables.curated import (
+    AdapterMetadata,
+    BaseDecisionRow,
+    BaseModel,
+    EvaluationSetRow,
+    Promotion,
+    Reservation,
+    ReservedContent,
+)
 from store.tables.evidence import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 from store.tables.learning import AnswerScore, EvaluationRow, ImprovementStep, TrainingRun
 from store.tables.supplements import SupplementRound, TestQualityRow
@@ -27,6 +35,7 @@ __all__ = [
     "AnswerRow",
     "AnswerScore",
     "AttributionRow",
+    "BaseDecisionRow",
     "BaseModel",
     "Blob",
     "Budget",

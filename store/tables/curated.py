@@ -42,7 +42,7 @@ class AdapterMetadata(CuratedTable, table=True):
 
 class BaseModel(CuratedTable, table=True):
     """A frozen base: a directory of weights by the hash of its files. `tuned` if it came from a full fine-tune,
-    as `{role}-base-v{version}`; a newer version for a role invalidates the adapters of the older ones."""
+    as `{role}-base-v{version}`. Which base a role uses is in the log of decisions about bases."""
 
     __tablename__ = "bases"
 
@@ -75,6 +75,29 @@ class Promotion(CuratedTable, table=True):
     override: str | None = Field(sa_type=FreeText)
     base: str | None = None
     report: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class BaseDecisionRow(CuratedTable, table=True):
+    """One decision about the base of a role, in order. Rows are never changed or deleted.
+
+    `action` is evaluate, promote, adopt or rollback. `base` is its subject (a hash), `before` the base in use until
+    then, `serving` the one in use afterwards (None: none, so that any may be). `override` is a person's reason for
+    overriding the gate, `stopped` the adapters (hashes) that the decision took out of service.
+    """
+
+    __tablename__ = "base_decisions"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    role: str = Field(index=True)
+    action: str
+    base: str
+    before: str | None
+    serving: str | None
+    reason: str = Field(sa_type=FreeText)
+    override: str | None = Field(sa_type=FreeText)
+    report: dict[str, Any] = Field(sa_type=JSON)
+    stopped: list[str] = Field(sa_type=JSON)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

@@ -17,8 +17,9 @@ from store.texts import Texts
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.adapters.registry import Registry
+from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.statement import read_statement
-from training.bases.bases import add_base, add_tuned_base
+from training.bases.bases import add_base
 from training.data.curation import Card, Curated, curate
 from training.data.curation.writing import dataset_id, hashed, write_dataset
 
@@ -159,8 +160,12 @@ def test_a_superseded_base_is_not_trained_on(world: World, tmp_path: Path) -> No
 
     freeze_scope(world)
     made = curated(world, TrainingTarget.SCOPE)
-    add_tuned_base(world.curated, world.folder, make_tiny_base(tmp_path / "tuned", seed=1), "reasoning")
-    with pytest.raises(RegistryError, match="base tiny is superseded by reasoning-base-v1; train on that"):
+    bases = BaseRegistry(world.curated, world.folder)
+    for name in ("tiny", "other"):
+        if name == "other":
+            add_base(world.curated, world.folder, make_tiny_base(tmp_path / "other", seed=1), "other")
+        bases.adopt(name, "served now", "reasoning")
+    with pytest.raises(RegistryError, match="base tiny is superseded by other; train on that"):
         find_inputs(open_training_context(), order(dataset=made.dataset_dir))  # type: ignore[arg-type]
 
 
@@ -246,18 +251,23 @@ def test_a_flow_that_died_repeats_no_finished_step(world: World, monkeypatch: py
     assert report.adapter == "scope-v1"
 
 
-def test_a_full_fine_tune_makes_the_next_base_and_old_adapters_cannot_be_promoted(world: World) -> None:
+def test_a_full_fine_tune_makes_a_candidate_and_old_adapters_can_be_promoted_until_it_is_in_use(world: World) -> None:
     from flows.train import train
     from flows.tune import tune
+    from training.cycle.tuning import make_order
 
     dataset = curated(world, TrainingTarget.SCOPE).dataset_dir
     assert dataset is not None
     freeze_other(world)
     report = train(order(dataset=dataset))
-    first = tune("reasoning", "tiny", dataset)
+    wanted = make_order("reasoning", "tiny", dataset, None)
+    first = tune(wanted)
     assert (first.name, first.role, first.version) == ("reasoning-base-v1", "reasoning", 1)
-    assert tune("reasoning", "tiny", dataset) == first
+    assert tune(wanted) == first
     assert rows(world, TrainingRun) == 2
-    registry = Registry(world.curated, world.folder)
-    with pytest.raises(RegistryError, match="reasoning-base-v1 supersedes"):
+    registry, bases = Registry(world.curated, world.folder), BaseRegistry(world.curated, world.folder)
+    registry.promote(report.adapter, override="the old base serves")
+    [stopped] = bases.promote(first.name, "no gate was asked").stopped
+    assert stopped.name == report.adapter
+    with pytest.raises(GuardrailError, match="scope uses base reasoning-base-v1"):
         registry.promote(report.adapter, override="whatever")

@@ -74,10 +74,10 @@ def judged_dataset(folder: Path, *, rows: int = 16, validation: int = 0, pairs: 
             for place, name in enumerate(("parser.py", "lexer.py", "writer.py"))
         }
         record["completion"][0]["content"] = json.dumps({"files": judged})
-    return _rewrite(folder, "sft.jsonl", records)
+    return rewrite(folder, "sft.jsonl", records)
 
 
-def _rewrite(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
+def rewrite(folder: Path, name: str, records: list[dict[str, Any]]) -> Path:
     """The dataset with other records in one of its files."""
     text = "".join(json.dumps(record) + "\n" for record in records)
     (folder / name).write_text(text)
@@ -97,4 +97,4 @@ def lettered_dataset(folder: Path, *, rows: int = 16, validation: int = 8) -> Pa
         letters = ["R" if place == number % 5 and number % 2 else "I" for place in range(5)]
         letters.append("S" if number % 3 == 0 else "I")
         record["completion"][0]["content"] = json.dumps({str(place): each for place, each in enumerate(letters, 1)})
-    return _rewrite(folder, "sft.jsonl", records)
+    return rewrite(folder, "sft.jsonl", records)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.settings import Settings
+from training.cycle.base_measures import measure_bases
 from training.cycle.evaluation import answer_set
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.cycle.trainings import make_dataset, run_training
@@ -16,6 +17,7 @@ def plain_steps(run_campaign: Callable[[StudentCampaign], str]) -> TrainingSteps
         run_campaign=run_campaign,
         curate=make_dataset,
         answer=answer_set,
+        measure=measure_bases,
         fit=run_training,
         publish=lambda prepared, report: None,
     )

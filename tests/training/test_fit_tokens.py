@@ -13,7 +13,8 @@ from models.training_settings import TrainingSettings
 from tests.support.fitting_data import write_dataset
 from tests.support.tiny import make_tiny_base
 from training.bases.chat_format import ChatFormat
-from training.fit.data import IGNORED, TrainingRow, packed, preference_rows, supervised_rows, training_order
+from training.fit.columns import packed
+from training.fit.data import IGNORED, TrainingRow, preference_rows, supervised_rows, training_order
 from training.fit.recipe import Recipe, recipe_for
 
 pytestmark = pytest.mark.slow

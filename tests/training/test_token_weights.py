@@ -177,7 +177,8 @@ def test_plain_training_is_the_librarys_own_to_the_last_bit(base: Base, tmp_path
     from trl import SFTTrainer
 
     from training.fit.backends import add_adapter, load_base
-    from training.fit.data import columns, training_order
+    from training.fit.columns import columns
+    from training.fit.data import training_order
     from training.fit.trainers import arguments
 
     dataset = judged_dataset(tmp_path / "d", rows=12)

@@ -9,7 +9,7 @@ base is checked by size at every use and in full on request.
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,17 @@ from models.llm_settings import EMBEDDED
 from store.learning.bases import Base as Base
 from store.learning.bases import list_bases as list_bases
 from store.learning.bases import record_base
-from training.bases.files import hash_file, hash_files, read_facts, read_json
+from training.bases.files import clone_file, hash_file, hash_files, read_facts, read_json
 
 if TYPE_CHECKING:
     from models.training import Role
     from store.database import Engine
 
 MANIFEST = "manifest.json"
+PARENT = "parent"
+"""Key in a tuned base's metadata: the base (hash) that it was tuned from."""
+ROLE_NAMES = ("reasoning", "coding")
+"""Names that stand for the base that a role uses."""
 KEPT = (
     "config.json",
     "generation_config.json",
@@ -45,16 +49,6 @@ LEAST_PREFIX = 8
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-def add_tuned_base(curated: "Engine", data_dir: Path, source: Path, role: "Role") -> Base:
-    """Register the result of a full fine-tune as `{role}-base-v{N}` with the next number.
-
-    Known weights keep their number. Adapters of the role's older bases cannot be promoted from then on. Raises
-    UsageError as `add_base` does.
-    """
-    version = 1 + max((base.version or 0 for base in list_bases(curated) if base.role == role), default=0)
-    return add_base(curated, data_dir, source, f"{role}-base-v{version}", role=role, version=version)
-
-
 def add_base(
     curated: "Engine",
     data_dir: Path,
@@ -64,14 +58,18 @@ def add_base(
     role: "Role | None" = None,
     gguf: bool = False,
     version: int | None = None,
+    seal: Callable[[Path, Base], Base] | None = None,
 ) -> Base:
     """Copy a base into `{data_dir}/bases/{id}` and register it under `name`. Idempotent for the same files.
 
-    source: a directory in Hugging Face layout, or a GGUF file with `gguf`, which is converted. Raises UsageError if it
-    is neither, holds pickles only, needs its own code, lacks a chat template, or the name is taken.
+    source: a directory in Hugging Face layout, or a GGUF file with `gguf`, which is converted. seal: adds a statement
+    to the directory before it is in its place, and returns the base to record. Raises UsageError if the source is
+    neither, holds pickles only, needs its own code, lacks a chat template, or the name is taken.
     """
     if not name or not all(char.isalnum() or char in "._-" for char in name):
         raise UsageError(f"base name {name!r}: letters, digits, dot, dash and underscore only")
+    if name in ROLE_NAMES:
+        raise UsageError(f"base name {name!r} stands for the base that the role uses; choose another")
     origin = ""
     if gguf:
         from training.bases.gguf import convert, gguf_file
@@ -93,12 +91,15 @@ def add_base(
             raise UsageError(str(error).replace(str(staging), str(source))) from error
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         target = data_dir / "bases" / base_id
-        if target.exists() and not _is_intact(Base(base_id, name, target, role, version, facts)):
+        made = Base(base_id, name, target, role, version, facts)
+        if target.exists() and not _is_intact(made):
             shutil.rmtree(target)  # damaged, and the same files are at hand
+        if seal is not None:
+            made = seal(staging, made)
         if not target.exists():
             staging.chmod(0o755)
             staging.rename(target)
-    return record_base(curated, Base(base_id, name, target, role, version, facts))
+    return record_base(curated, made)
 
 
 def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
@@ -113,6 +114,16 @@ def find_base(curated: "Engine", name: str, *, full: bool = False) -> Base:
         raise RegistryError(f"no base {name!r} (known: {known}); add one with `cra bases add PATH --name {name}`")
     verify_base(found[0], full=full)
     return found[0]
+
+
+def free_name(curated: "Engine", role: "Role", window: int | None = None) -> tuple[str, int]:
+    """The name and number of the next tuned base of a role: `{role}-base-v{N}`, or with a smaller window
+    `{role}-{window}-base-v{N}`, the window in tokens or, where it is a multiple of 1024, in k."""
+    version = 1 + max((base.version or 0 for base in list_bases(curated) if base.role == role), default=0)
+    if window is None:
+        return f"{role}-base-v{version}", version
+    size = f"{window // 1024}k" if window % 1024 == 0 else str(window)
+    return f"{role}-{size}-base-v{version}", version
 
 
 def verify_base(base: Base, *, full: bool = False) -> None:
@@ -182,7 +193,7 @@ def _copy(source: Path, staging: Path) -> None:
     _refuse_code(source)
     for file in [*weights, *(source / kept for kept in KEPT)]:
         if file.is_file():
-            _clone(file.resolve(), staging / file.name)
+            clone_file(file.resolve(), staging / file.name)
 
 
 def _refuse_code(source: Path) -> None:
@@ -190,18 +201,6 @@ def _refuse_code(source: Path) -> None:
         file = source / name
         if file.is_file() and "auto_map" in read_json(file):
             raise UsageError(f"{file}: needs its own Python code (auto_map), which is never run; use another base")
-
-
-def _clone(source: Path, target: Path) -> None:
-    """Copy a file, by reflink if possible; never by hard link, through which a base could change."""
-    import fcntl
-
-    ficlone = 0x40049409
-    with source.open("rb") as read, target.open("xb") as write:
-        try:
-            fcntl.ioctl(write.fileno(), ficlone, read.fileno())
-        except OSError:  # no reflinks here, or across file systems
-            shutil.copyfileobj(read, write, 1 << 20)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -45,6 +45,8 @@ class TrainingContext:
     notify: ProgressCallback = _silent
     classifiers: Mapping[TrainingTarget, ItemClassifier] = field(default_factory=dict)
     """What an adapter's answers must beat or add to, by target."""
+    in_process: bool = False
+    """Whether evaluations run in this process whatever endpoint there is: two bases are then measured alike."""
 
     @property
     def raw_engine(self) -> "Engine":

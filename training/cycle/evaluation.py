@@ -166,9 +166,13 @@ def answer_set(
         )
 
 
+def _endpoint(context: TrainingContext, base: Base, target: TrainingTarget) -> str:
+    return "" if context.in_process else evaluation_endpoint(context.settings, base, target)
+
+
 def _terms(context: TrainingContext, target: TrainingTarget, base: Base) -> AnsweringTerms:
     """The settings with which a target's stage is answered: by an endpoint, or by weights in this process."""
-    if name := evaluation_endpoint(context.settings, base, target):
+    if name := _endpoint(context, base, target):
         [stage] = target.stages
         return served_terms(context.settings, name, base, stage)
     from training.cycle.local_answers import local_terms
@@ -180,7 +184,7 @@ def _answerer(
     context: TrainingContext, target: TrainingTarget, base: Base, adapter: AdapterVersion | None
 ) -> "Answerer":
     """The answerer with those settings; loads the weights, or the adapter at the endpoint."""
-    if name := evaluation_endpoint(context.settings, base, target):
+    if name := _endpoint(context, base, target):
         [stage] = target.stages
         return served_answerer(context.settings, name, context.curated, base, adapter, stage)
     from training.cycle.local_answers import LocalAnswerer

@@ -18,6 +18,7 @@ from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
 from training.bases.chat_format import THINK, ChatFormat
+from training.bases.loading import load_model
 from training.bases.shared_prefix import ROWS, next_token_logits, share
 from training.cycle.biased_decoding import add_class_bias
 
@@ -86,7 +87,7 @@ class LocalAnswerer:
         self._device, self._dtype = _device()
         self._half = half
         self.settings: LocalSettings = _settings(self._chat, self._dtype)
-        model = _load(base, self._dtype)
+        model = load_model(base, self._dtype)
         if adapter is not None:
             model = _with_adapter(model, adapter, base_name, merged=self._device == "cpu")
         self._model: Any = model.to(self._device).eval()
@@ -216,20 +217,6 @@ def check_adapter(adapter: Path, base_name: str) -> None:
         raise RegistryError(
             f"adapter {adapter} was trained on base {trained_on!r}, not on {base_name!r}; it works only on its own base"
         )
-
-
-def _load(base: Path, dtype: Any) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    from training.quiet import quiet_libraries
-
-    try:
-        with quiet_libraries():
-            return AutoModelForCausalLM.from_pretrained(
-                str(base), dtype=dtype, attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
-            )
-    except (OSError, ValueError) as error:
-        raise UsageError(f"base {base} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
 def _with_adapter(model: Any, adapter: Path, base_name: str, *, merged: bool) -> Any:

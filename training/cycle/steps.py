@@ -10,6 +10,7 @@ from models.protocols import Stage
 from store.learning.trainings import FinishedTraining
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base
+from training.cycle.base_measures import BaseContest, BaseMeasures
 from training.cycle.context import TrainingContext
 from training.cycle.orders import Prepared
 from training.data.curation import Curated
@@ -33,11 +34,13 @@ class TrainingSteps:
     """The long steps, and the display of results. Labels are for display.
 
     `run_campaign` runs a campaign to its end and returns its id. `curate` makes a dataset, `answer` has a base, with an
-    adapter or alone, answer a frozen set, `fit` runs a training. Each may raise any CleanRoomError.
+    adapter or alone, answer a frozen set, `measure` compares two bases by losses, `fit` runs a training. Each may raise
+    any CleanRoomError.
     """
 
     run_campaign: Callable[[StudentCampaign], str]
     curate: Callable[[str, TrainingContext, CurationRequest], Curated]
     answer: Callable[[str, TrainingContext, EvaluationSet, Base, AdapterVersion | None], Evaluation]
+    measure: Callable[[str, TrainingContext, BaseContest], BaseMeasures]
     fit: Callable[[str, TrainingContext, TrainingJob], FinishedTraining]
     publish: Callable[[Prepared, GateReport], None]

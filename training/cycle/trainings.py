@@ -1,6 +1,6 @@
 """Datasets and trainings; finished ones are reused."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evals.sets import reserved_repositories
 from models.class_bias import CLASS_BIAS
@@ -60,6 +60,12 @@ def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
             "too_long": fit.too_long,
             "micro_batch": fit.micro_batch,
             **({"margins": fit.margins} if fit.margins else {}),
+            **({"changed": fit.changed} if fit.changed is not None else {}),
+            **({"objectives": _objectives(fit)} if fit.objectives else {}),
             **({CLASS_BIAS: fit.class_bias.model_dump(mode="json")} if fit.class_bias else {}),
         },
     )
+
+
+def _objectives(fit: "Fit") -> dict[str, Any]:
+    return {objective.value: each.model_dump(mode="json") for objective, each in fit.objectives.items()}

@@ -45,6 +45,7 @@ def load_base(base: Base, recipe: Recipe, backend: TrainingBackend) -> Any:
             max_seq_length=recipe.max_tokens,
             load_in_4bit=recipe.quantisation == "nf4-double",
             full_finetuning=recipe.method == "full",
+            float32_mixed_precision=recipe.masters == "fp32",
             local_files_only=True,
         )
         return model
@@ -52,6 +53,8 @@ def load_base(base: Base, recipe: Recipe, backend: TrainingBackend) -> Any:
     from transformers import AutoModelForCausalLM
 
     half = recipe.precision == "bf16" and backend != "trl-cpu"  # on the CPU bf16 is for computing only
+    if recipe.masters != "backend":  # a full fine-tune; with fp32 autocast computes in the recipe's precision
+        half = recipe.masters == "bf16"
     options: dict[str, Any] = {"dtype": torch.bfloat16 if half else torch.float32}
     if recipe.quantisation == "nf4-double":
         from transformers import BitsAndBytesConfig

@@ -19,6 +19,11 @@ def draw_curve(watch: TrainingMonitor, target: Path) -> None:
     axes.plot([row["step"] for row in rows], [row["loss"] for row in rows], label="training", linewidth=1)
     if watch.evaluations:
         axes.plot(*zip(*watch.evaluations, strict=True), label="validation", marker="o", linewidth=1.5)
+    for colour, (objective, losses) in enumerate(watch.objective_losses("loss").items(), 2):
+        axes.plot(*zip(*losses, strict=True), label=objective.value, linewidth=0.8, alpha=0.5, color=f"C{colour}")
+    for colour, (objective, losses) in enumerate(watch.objective_losses("eval_loss").items(), 2):
+        label = f"{objective.value}, validation"
+        axes.plot(*zip(*losses, strict=True), label=label, linestyle="--", marker=".", color=f"C{colour}")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.legend()

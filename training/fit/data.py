@@ -16,23 +16,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import TrainingError
+from models.objectives import Objective, objective_of
 from models.protocols import Stage
 from training.bases.chat_format import ChatFormat
 from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
+from training.fit.sampler import mixture_order
 from training.fit.weights import AnswerTokens, answer_tokens, token_weights
 
 IGNORED = -100
 """The label of a token that is excluded from the loss."""
-WEIGHTS = "token_weights"
-"""The column of the tokens' weights."""
-_OPEN_PACKS = 32
 
 
 class TrainingRow(NamedTuple):
     """One example: ids of prompt and answer together, labels of the same length.
 
-    weights: of each token in the loss; None: all 1. decisions: (index of the token, class) of each.
+    weights: of each token in the loss; None: all 1. decisions: (index of the token, class) of each. objective: that of
+    a mixture which it serves.
     """
 
     id: str
@@ -41,6 +41,7 @@ class TrainingRow(NamedTuple):
     labels: list[int]
     weights: list[float] | None = None
     decisions: tuple[tuple[int, str], ...] = ()
+    objective: Objective | None = None
 
 
 class PreferenceRow(NamedTuple):
@@ -99,7 +100,9 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
             prompt = chat.prompt_ids(record["prompt"])
             answer = chat.answer_ids(record["prompt"], text)
             weight, split = _weight(record), rows[record["split"]]
-            tokens = answer_tokens(Stage(record["stage"]), text, chat.answer_offsets(answer, text), len(answer))
+            stage = Stage(record["stage"])
+            tokens = answer_tokens(stage, text, chat.answer_offsets(answer, text), len(answer))
+            objective = objective_of(record["source"], stage) if recipe.mixture else None
         if len(prompt) + len(answer) > recipe.max_tokens:
             too_long[record["stage"]] += 1
             continue
@@ -107,8 +110,9 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
         roles[record["id"]] = tokens
         decisions = tuple((len(prompt) + index, label) for index, label in tokens.decisions)
         labels = [IGNORED] * len(prompt) + answer
-        split.append(TrainingRow(record["id"], weight, prompt + answer, labels, None, decisions))
+        split.append(TrainingRow(record["id"], weight, prompt + answer, labels, None, decisions, objective))
     _check(dataset / "sft.jsonl", rows, too_long, recipe)
+    _check_objectives(dataset / "sft.jsonl", rows["train"], recipe)
     if len(answers) == 1 and len(rows["train"]) > 1:
         raise TrainingError(f"{dataset / 'sft.jsonl'}: all answers are the same, so there is nothing to learn")
     train = _weighted(rows["train"], roles, recipe) if recipe.weighs else rows["train"]
@@ -153,7 +157,7 @@ def preference_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
     return TrainingRows(rows["train"], _validation(rows["validation"], recipe), too_long.total(), dict(too_long))
 
 
-def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) -> list[int]:
+def training_order(rows: Sequence[Any], recipe: Recipe) -> list[int]:
     """Indices of the rows in training order, all epochs concatenated.
 
     Each epoch is shuffled, except the first of a curriculum. A row of weight w is included whenever its running total,
@@ -163,6 +167,8 @@ def training_order(rows: Sequence[TrainingRow | PreferenceRow], recipe: Recipe) 
     file becomes available at share r * pacing of the training, and its occurrences are spread evenly over the rest, so
     that every row is trained on as often as without.
     """
+    if recipe.mixture:
+        return mixture_order([(row.objective, row.weight) for row in rows], recipe)
     generator = random.Random(recipe.seed)
     starts = [generator.random() for _ in rows]
     order: list[int] = _paced(rows, starts, recipe, generator) if recipe.pacing else []
@@ -189,51 +195,6 @@ def _paced(
         times = int(start + recipe.epochs * row.weight)
         places += [(available + (1 - available) * (n + generator.random()) / times, index) for n in range(times)]
     return [index for _, index in sorted(places)]
-
-
-def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[Any]]]:
-    """Rows packed into sequences of up to `limit` tokens, nearly in order: first fit over the open packs.
-
-    Each pack has the lengths of its rows, by which positions restart and attention is separated.
-    """
-    done: list[list[TrainingRow]] = []
-    still_open: list[tuple[list[TrainingRow], int]] = []
-    for row in (rows[index] for index in order):
-        for place, (pack, used) in enumerate(still_open):
-            if used + len(row.ids) <= limit:
-                pack.append(row)
-                still_open[place] = (pack, used + len(row.ids))
-                break
-        else:
-            still_open.append(([row], len(row.ids)))
-        if len(still_open) > _OPEN_PACKS:
-            done.append(still_open.pop(0)[0])
-    done.extend(pack for pack, _ in still_open)
-    return [
-        {
-            "input_ids": [token for row in pack for token in row.ids],
-            "labels": [label for row in pack for label in row.labels],
-            "seq_lengths": [len(row.ids) for row in pack],
-            **_weights_of(pack),
-        }
-        for pack in done
-    ]
-
-
-def columns(rows: Sequence[TrainingRow | PreferenceRow]) -> list[dict[str, list[Any]]]:
-    """Rows in the trainers' column format."""
-    return [
-        {"input_ids": row.ids, "labels": row.labels, **_weights_of([row])}
-        if isinstance(row, TrainingRow)
-        else {"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected}
-        for row in rows
-    ]
-
-
-def _weights_of(pack: Sequence[TrainingRow]) -> dict[str, list[float]]:
-    """The column of weights of rows in one sequence, if they have weights."""
-    weights = [weight for row in pack for weight in row.weights or ()]
-    return {WEIGHTS: weights} if weights else {}
 
 
 def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -291,6 +252,21 @@ def _check(file: Path, rows: Mapping[str, Sequence[object]], too_long: Counter[s
         )
 
 
+def _check_objectives(file: Path, rows: Sequence[TrainingRow], recipe: Recipe) -> None:
+    """Raise TrainingError for an objective of a mixture that has no rows to train on."""
+    present = {row.objective for row in rows}
+    for objective, _ in recipe.mixture:
+        if objective not in present:
+            raise TrainingError(
+                f"{file}: objective {objective.value} has no rows of at most training.max_tokens = {recipe.max_tokens} "
+                f"tokens; raise it, or leave the objective out with --objectives"
+            )
+
+
 def _validation(rows: list[Any], recipe: Recipe) -> list[Any]:
+    """At most `validation_rows` rows; of a mixture as many of each objective."""
     chosen = sorted(rows, key=lambda row: hashlib.sha256(f"{recipe.seed}{row.id}".encode()).digest())
-    return chosen[: recipe.validation_rows]
+    if not recipe.mixture:
+        return chosen[: recipe.validation_rows]
+    each = -(-recipe.validation_rows // len(recipe.mixture))
+    return [row for objective, _ in recipe.mixture for row in [r for r in chosen if r.objective is objective][:each]]

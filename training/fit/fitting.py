@@ -17,14 +17,14 @@ from training.data.sources.reading import SOUGHT
 from training.fit.adapter import read_adapter, require_effect, write_adapter
 from training.fit.answer_head import score_answers_only
 from training.fit.backends import add_adapter, choose_backend, load_base, lora_config
+from training.fit.changed import changed_share, stored_dtype
 from training.fit.class_bias import bias_after
+from training.fit.columns import columns, packed
 from training.fit.curve import draw_curve
 from training.fit.data import (
     PreferenceRow,
     TrainingRow,
     TrainingRows,
-    columns,
-    packed,
     preference_rows,
     read_card,
     supervised_rows,
@@ -34,6 +34,8 @@ from training.fit.data import (
 from training.fit.decision_scores import class_tokens, metrics_of, score_decisions
 from training.fit.lock import target_lock
 from training.fit.margins import SAMPLE, margins_of, summarised, taught
+from training.fit.memory import free_memory, out_of_memory
+from training.fit.mixing import judge_objectives, objective_results
 from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgress, callback
 from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
@@ -127,7 +129,7 @@ class Fitting:
             except OSError as error:
                 raise unwritable(self.out, error) from error
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if recipe.micro_batch == 1:
                     raise TrainingError(
@@ -135,7 +137,7 @@ class Fitting:
                         "training.max_tokens or use a smaller base"
                     ) from error
             recipe = recipe.model_copy(update={"micro_batch": recipe.micro_batch // 2})
-            _free_memory()
+            free_memory()
 
     def _train(self, recipe: Recipe) -> Fit:
         trainer, watch = self._trainer(recipe)
@@ -164,7 +166,7 @@ class Fitting:
         steps = -(-len(data) // (recipe.micro_batch * accumulation))
         steps = min(steps, recipe.max_steps or steps)
         watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best, watched=recipe.early_stopping)
-        trainer = trainer_class(recipe.method, recipe.weighs)(
+        trainer = trainer_class(recipe.method, recipe.weighs, bool(recipe.mixture))(
             model=model,
             args=arguments(
                 recipe, self.backend, self.out / "checkpoints", steps, accumulation, bool(self.rows.validation)
@@ -180,6 +182,7 @@ class Fitting:
         if recipe.answer_logits:
             score_answers_only(trainer.model if recipe.method == "full" else trainer.model.get_base_model())
         trainer.judge = self._judge(recipe)
+        trainer.note_objective = watch.note_objective
         trainer.seen = lambda tokens: setattr(watch, "tokens", watch.tokens + tokens)
         return trainer, watch
 
@@ -209,7 +212,10 @@ class Fitting:
         return Dataset.from_list(columns(self.rows.train)).select(order), 1.0
 
     def _judge(self, recipe: Recipe) -> Callable[[Any], dict[str, float]] | None:
-        """The metrics of a model's decisions on the validation rows; None: only their loss is watched."""
+        """The metrics of a model's decisions on the validation rows, or their losses by objective; None: only their
+        loss is watched."""
+        if recipe.mixture and self.rows.validation:
+            return judge_objectives(self.rows, recipe)
         if recipe.early_stopping == "loss" or not any(row.decisions for row in self.rows.validation):
             return None
         tokens = class_tokens([*self.rows.train, *self.rows.validation])
@@ -253,6 +259,8 @@ class Fitting:
         if recipe.method != "full":
             example = self.rows.train[0]
             require_effect(model, example.ids if isinstance(example, TrainingRow) else example.prompt, adapter)
+        if recipe.method == "full":
+            model = model.to(stored_dtype(self.base.path))  # checkpoints keep the precision that was trained in
         self._write(model, adapter)
         if recipe.method == "full":
             self.chat.tokenizer.save_pretrained(str(adapter))
@@ -274,24 +282,10 @@ class Fitting:
             overrides=self.changes,
             margins=self.margins,
             class_bias=bias_after(model, self.rows, self.chat) if recipe.method == "sft" else None,
+            changed=changed_share(self.base, adapter) if recipe.method == "full" else None,
+            objectives=objective_results(self.rows, recipe, watch),
         )
         write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):
             shutil.rmtree(self.out / folder, ignore_errors=True)
         return fit
-
-
-def _out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _free_memory() -> None:
-    import gc
-
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import TrainingError
+from models.objectives import Objective
 
 LOSSES = "losses.jsonl"
 METRICS = ("loss", "decision_loss", "accuracy", "macro_f1", "average_precision")
@@ -36,7 +37,8 @@ class TrainingMonitor:
     """The monitor of a running training; its rows are in `losses.jsonl` in `folder`.
 
     A row is {"step", "loss", "learning_rate", "gradient", "tokens", "seconds"} or {"step", "eval_loss"} with the other
-    metrics of the validation rows. `watched` is the one that decides which step is the best, a loss by the least, a
+    metrics of the validation rows; in a mixture with the losses of its objectives, `loss_style` and `eval_loss_style`.
+    `watched` is the one that decides which step is the best, a loss by the least, a
     metric by the highest; where an evaluation lacks it, its loss decides. keep_best is called with the step whenever an
     evaluation is the best so far.
     """
@@ -51,6 +53,12 @@ class TrainingMonitor:
     tokens: int = 0
     begun_at: int = 0
     watched: str = "loss"
+    objectives: dict[Objective, tuple[float, int]] = field(default_factory=dict)
+
+    def note_objective(self, objective: Objective, nats: float, tokens: int) -> None:
+        """Add what a batch of the current step has of an objective."""
+        known = self.objectives.get(objective, (0.0, 0))
+        self.objectives[objective] = (known[0] + nats, known[1] + tokens)
 
     def begin(self, step: int) -> None:
         """Resume after `step`: rows of later steps are dropped, as those are repeated."""
@@ -79,8 +87,10 @@ class TrainingMonitor:
                 "gradient": logs.get("grad_norm"),
                 "tokens": self.earlier[0] + self.tokens,
                 "seconds": round(self.earlier[1] + seconds, 3),
+                **{f"loss_{each.value}": nats / tokens for each, (nats, tokens) in sorted(self.objectives.items())},
             }
         )
+        self.objectives.clear()
         evaluations = self.evaluations
         done = max(1, step - self.begun_at)
         self.report(
@@ -98,7 +108,8 @@ class TrainingMonitor:
     def evaluated(self, step: int, metrics: dict[str, float], model: Any) -> bool:
         """Record an evaluation, its metrics by their names with `eval_`; keep the weights if it is the best. Returns
         whether to stop early."""
-        found = {name: metrics[name] for name in (f"eval_{each}" for each in METRICS) if name in metrics}
+        names = (*METRICS, *(f"loss_{each.value}" for each in Objective))
+        found = {name: metrics[name] for name in (f"eval_{each}" for each in names) if name in metrics}
         for name, value in found.items():
             if not math.isfinite(value):
                 raise TrainingError(f"step {step}: the validation's {name} is {value}; lower the learning rate")
@@ -112,6 +123,12 @@ class TrainingMonitor:
     def evaluations(self) -> list[tuple[int, float]]:
         """(step, validation loss) so far."""
         return [(row["step"], row["eval_loss"]) for row in self.rows if "eval_loss" in row]
+
+    def objective_losses(self, prefix: str) -> dict[Objective, list[tuple[int, float]]]:
+        """(step, loss) of each objective so far: `loss` of training, `eval_loss` of the validation rows."""
+        names = {each: f"{prefix}_{each.value}" for each in Objective}
+        found = {each: [(row["step"], row[name]) for row in self.rows if name in row] for each, name in names.items()}
+        return {each: losses for each, losses in found.items() if losses}
 
     @property
     def losses(self) -> list[float]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from models.objectives import Objective
 from models.plans import Frozen
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
@@ -28,7 +29,8 @@ class Recipe(Frozen):
     default the training is the one that it was before there was such a field, and has the same id. dpo_loss and
     rpo_alpha: the loss of preferences (`training.fit.trainers`). max_too_long: the most that may be left out. pacing:
     share of the training after which all rows are available, in the order of the file (`training_order`).
-    reasoning_weight: of the tokens of reasoning in a plan, in the loss.
+    reasoning_weight: of the tokens of reasoning in a plan, in the loss. masters: precision of the weights that the
+    optimizer changes in a full fine-tune (backend: bf16 on a GPU, fp32 elsewhere). mixture: (objective, share) of each.
     """
 
     method: Method
@@ -69,6 +71,8 @@ class Recipe(Frozen):
     max_too_long: float = 1.0
     pacing: float = 0.0
     reasoning_weight: float = 1.0
+    masters: Literal["backend", "fp32", "bf16"] = "backend"
+    mixture: tuple[tuple[Objective, float], ...] = ()
 
     @property
     def alpha(self) -> int:
@@ -106,6 +110,8 @@ _LATER = (
     "margin_weights",
     "pacing",
     "reasoning_weight",
+    "masters",
+    "mixture",
 )
 """Fields that came after the first trainings."""
 _REFUSES = frozenset({"max_too_long"})
@@ -177,6 +183,7 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
         margin_weights=settings.dpo_margin_weights and method == "dpo",
         max_too_long=settings.max_too_long,
         pacing=settings.pacing,
+        masters=settings.full_masters if method == "full" else "backend",
         **_weighting(target, method, settings),
     )
 

@@ -10,12 +10,25 @@ from pydantic import Field
 from host.private import make_directory
 from models.class_bias import ClassBias
 from models.errors import TrainingError
+from models.objectives import Objective
 from models.plans import Frozen
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.recipe import BackendOverride, TrainingBackend
 from training.fit.trainers import unwritable
 
 _FIT, _JOB = "fit.json", "training.json"
+
+
+class ObjectiveFit(Frozen):
+    """An objective of a mixture: its rows, how often rows of it were drawn, its share of all draws, the mean of its
+    losses in the first and in the last tenth of the training, and on the validation rows at the end (None: none)."""
+
+    rows: int
+    drawn: int
+    share: float
+    first: float | None = None
+    last: float | None = None
+    validation: float | None = None
 
 
 class Fit(Frozen):
@@ -25,7 +38,8 @@ class Fit(Frozen):
     padding not counted. losses: of each step. eval_losses: (step, loss on the validation split). best_step: whose
     weights these are. rows, too_long: rows to train on, and rows left out for their length, in all and by stage.
     micro_batch: rows in memory at a time in the end. margins: of preferences before the first step, by kind
-    (`training.fit.margins`). class_bias: of a judge's decisions (`training.fit.class_bias`); None for others.
+    (`training.fit.margins`). class_bias: of a judge's decisions (`training.fit.class_bias`); None for others. changed:
+    share of the weights that a full fine-tune changed, as stored. objectives: of a mixture.
     """
 
     adapter_dir: Path
@@ -43,6 +57,8 @@ class Fit(Frozen):
     too_long_by_stage: dict[str, int] = Field(default_factory=dict)
     margins: dict[str, dict[str, float]] = Field(default_factory=dict)
     class_bias: ClassBias | None = None
+    changed: float | None = None
+    objectives: dict[Objective, ObjectiveFit] = Field(default_factory=dict)
 
     @property
     def tokens_per_second(self) -> float:

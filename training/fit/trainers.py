@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingError
+from training.fit.objective_losses import objective_trainer
 from training.fit.recipe import Recipe, TrainingBackend
 from training.fit.weighted_loss import weighted_trainer
 
@@ -68,14 +69,15 @@ def _preference_loss(recipe: Recipe) -> dict[str, Any]:
     return {"loss_type": [recipe.dpo_loss, "sft"], "loss_weights": [1.0, recipe.rpo_alpha]}
 
 
-def trainer_class(method: str, weighted: bool = False) -> Any:
-    """The trainer of a method, for data with weights of tokens if `weighted`; the library is imported here, after
-    Unsloth where that is used."""
+def trainer_class(method: str, weighted: bool = False, mixed: bool = False) -> Any:
+    """The trainer of a method, for data with weights of tokens if `weighted`, and with objectives if `mixed`; the
+    library is imported here, after Unsloth where that is used."""
     import trl
 
     if method == "dpo":
         return _safe(trl.DPOTrainer)
-    return _safe(weighted_trainer(trl.SFTTrainer) if weighted else trl.SFTTrainer)
+    chosen = weighted_trainer(trl.SFTTrainer) if weighted else trl.SFTTrainer
+    return _safe(objective_trainer(chosen) if mixed else chosen)
 
 
 @cache

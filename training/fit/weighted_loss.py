@@ -8,28 +8,30 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from training.fit.data import IGNORED, WEIGHTS
+from training.fit.columns import WEIGHTS
+from training.fit.data import IGNORED
 
 Collator = Callable[[Sequence[dict[str, Any]]], dict[str, Any]]
 
 
-def weighted_collator(collate: Collator) -> Collator:
-    """`collate`, with the weights of the tokens padded (or, for packed rows, concatenated) as the tokens are."""
+def column_collator(collate: Collator, column: str, dtype: str) -> Collator:
+    """`collate`, with a column of the tokens padded by 0 (or, for packed rows, concatenated) as the tokens are."""
     import torch
 
-    def weighed(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def collated(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batch = collate(examples)
-        if WEIGHTS not in examples[0]:
+        if column not in examples[0]:
             return batch
-        rows = [torch.tensor(example[WEIGHTS], dtype=torch.float32) for example in examples]
+        kind = getattr(torch, dtype)
+        rows = [torch.tensor(example[column], dtype=kind) for example in examples]
         if batch["input_ids"].shape[0] != len(rows):
             rows = [torch.cat(rows)]
-        weights = torch.zeros(batch["input_ids"].shape, dtype=torch.float32)
+        values = torch.zeros(batch["input_ids"].shape, dtype=kind)
         for place, row in enumerate(rows):
-            weights[place, : len(row)] = row
-        return {**batch, WEIGHTS: weights}
+            values[place, : len(row)] = row
+        return {**batch, column: values}
 
-    return weighed
+    return collated
 
 
 @cache
@@ -40,7 +42,7 @@ def weighted_trainer(parent: Any) -> Any:
         def __init__(self, *rest: Any, **named: Any) -> None:
             super().__init__(*rest, **named)
             collate: Any = getattr(self, "data_collator")  # noqa: B009 - the libraries' classes are untyped
-            self.data_collator = weighted_collator(collate)
+            self.data_collator = column_collator(collate, WEIGHTS, "float32")
 
         def _set_signature_columns_if_needed(self) -> None:
             super()._set_signature_columns_if_needed()

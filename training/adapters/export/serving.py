@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from llm.serving import commands
 from llm.serving.commands import AdapterSpec, ListenAddress, ServerLaunch
-from models.errors import RegistryError
+from llm.serving.llama import DEFAULT_WINDOW
+from models.errors import RegistryError, SettingsError
 from models.settings import Settings
 from training.adapters.export.exporting import embed
 from training.adapters.export.ollama import write_modelfile
@@ -43,8 +44,8 @@ class Serving:
         return [AdapterSpec(each.served, self._place(each, ready), rank(each.path)) for each in self.active()]
 
     def launch(self, place: ListenAddress, ready: bool = True) -> ServerLaunch:
-        """The server's command. Raises ServingError, SettingsError, TrainingError."""
-        settings, base = self.settings.serving, self.base
+        """The server's command, with the base's window at most. Raises ServingError, SettingsError, TrainingError."""
+        settings, base = self.settings.serving.model_copy(update={"window": self._window()}), self.base
         wanted = self.wanted(ready)
         if self.backend == "vllm":
             ranks = ranks_on(self.curated, self.settings.data_dir, base)
@@ -53,6 +54,21 @@ class Serving:
             return commands.llama(settings, base.name, self._base_gguf(ready), wanted, place)
         models = [(base.name, self._modelfile("base", None, ready)), *((each.name, each.path) for each in wanted)]
         return commands.ollama(models, place)
+
+    def _window(self) -> int | None:
+        """The context that the server is told to have; None: its default, which the base's window allows.
+
+        vLLM is always told. llama.cpp's default is below a large window, and above a reduced one, past which it would
+        answer all the same. Raises SettingsError if the settings ask for more than the base was made for.
+        """
+        asked, known = self.settings.serving.window, self.base.facts.get("window")
+        if known is None:
+            return asked
+        if asked is not None and asked > known:
+            raise SettingsError(
+                f"serving.window is {asked}, and base {self.base.name} has a window of {known}; lower or unset it"
+            )
+        return asked or (known if self.backend == "vllm" or known < DEFAULT_WINDOW else None)
 
     def _place(self, version: "AdapterVersion", ready: bool) -> Path:
         """The path from which the server loads an adapter."""

@@ -46,15 +46,19 @@ def _original(base: Base) -> Path | None:
 
 
 def choose_base(curated: "Engine", data_dir: Path, name: str | None) -> Base:
-    """The base to serve: the named one, else that of the active adapters, else the only one.
+    """The base to serve: the named one (the name of a role stands for the base that it uses), else that of the active
+    adapters, else the one that roles use, else the only one.
 
     Raises RegistryError if there is not exactly one.
     """
     from training.adapters.registry import Registry
+    from training.adapters.registry.succession import in_use, named_base
 
     if name is not None:
-        return find_base(curated, name)
+        return named_base(curated, name)
     bases = sorted({version.base for version in Registry(curated, data_dir).list() if version.active})
+    used = [in_use(curated, "reasoning"), in_use(curated, "coding")]
+    bases = bases or sorted({base.id for base in used if base is not None})
     bases = bases or [base.id for base in list_bases(curated)]
     if len(bases) != 1:
         known = ", ".join(base.name for base in list_bases(curated))

@@ -10,6 +10,8 @@ from training.bases.bases import Base
 
 GATE = "gate"
 """The rule that no adapter is promoted without a gate's report."""
+SAME_BASE = "same-base"
+"""The rule that an adapter is promoted on the base that its role uses."""
 
 
 def on_record(log: Sequence[LoggedDecision], adapter: str, champion: str | None) -> GateReport | None:
@@ -61,17 +63,31 @@ def check_report(
         )
 
 
-def check_same_base(version: AdapterVersion, serving: AdapterVersion | None, adopted: Base | None) -> None:
-    """Raise GuardrailError if another base is in use: one was adopted, or has the active adapter. No gate compared the
-    two bases, and promotion would deactivate the adapter of the base that is served."""
-    if adopted is not None and adopted.id != version.base:
-        in_use, why = adopted.name, f"{version.target.value} uses base {adopted.name}"
-    elif serving is not None and serving.base != version.base:
-        in_use, why = serving.base_name, f"{serving.name} is active on base {serving.base_name}"
-    else:
+def check_base_in_use(version: AdapterVersion, in_use: Base | None) -> None:
+    """Raise GuardrailError if an adapter's role uses another base, on which it would not be asked."""
+    if in_use is None or in_use.id == version.base:
         return
     raise GuardrailError(
-        "same-base",
-        f"{why}, and {version.name} is of base {version.base_name}; if that base replaces {in_use}, adopt it "
-        f'first: cra bases adopt {version.base_name} --role {version.target.role} --reason "..."',
+        SAME_BASE,
+        f"{version.target.value} uses base {in_use.name}, and {version.name} is of base {version.base_name}; "
+        f"{_change_base(version)}",
+    )
+
+
+def check_same_base(version: AdapterVersion, serving: AdapterVersion | None) -> None:
+    """Raise GuardrailError if the active adapter is of another base. No gate compared the two bases, and promotion
+    would deactivate the adapter of the base that is served."""
+    if serving is None or serving.base == version.base:
+        return
+    raise GuardrailError(
+        SAME_BASE,
+        f"{serving.name} is active on base {serving.base_name}, and {version.name} is of base {version.base_name}; if "
+        f"that base replaces {serving.base_name}, {_change_base(version)}",
+    )
+
+
+def _change_base(version: AdapterVersion) -> str:
+    return (
+        f"promote that base first (cra bases promote {version.base_name}), or take it into use without a gate: "
+        f'cra bases adopt {version.base_name} --role {version.target.role} --reason "..."'
     )

@@ -1,13 +1,8 @@
-"""State derived from the promotion log: the adopted base, and the history of active adapters."""
+"""State derived from the promotion log: the history of active adapters."""
 
 from collections.abc import Sequence
 
 from store.learning.promotions import LoggedDecision
-
-
-def adopted(log: Sequence[LoggedDecision]) -> str | None:
-    """The last adopted base in a target's log; None if none was adopted, so that any may be used."""
-    return next((row.base for row in reversed(log) if row.action == "adopt"), None)
 
 
 def served_before(log: Sequence[LoggedDecision]) -> list[str | None]:

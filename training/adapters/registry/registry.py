@@ -4,7 +4,7 @@
     promote    the alias of its target moves to it, by a gate's report or a person's reason
     rollback   the alias moves back to the previous adapter
 
-Nothing is ever deleted.
+Nothing is ever deleted. Which base a role uses is decided beside it (`base_registry`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,22 @@ from typing import TYPE_CHECKING, Any
 from models.class_bias import read_class_bias
 from models.errors import GuardrailError, RegistryError
 from models.evaluation import GateReport
-from models.training import Role, TrainingTarget
+from models.training import TrainingTarget
 from store.learning.adapters import AdapterVersion, add_adapter, deciding, list_adapters, move, serving
+from store.learning.base_decisions import base_in_use
 from store.learning.promotions import LoggedDecision, RegistryDecision, log_decision, promotion_log, read_log
 from training.adapters.registry.artifacts import add_artifact
 from training.adapters.registry.checking import check_same_bias, check_version
-from training.adapters.registry.evidence import check_report, check_same_base, check_subject, on_record
-from training.adapters.registry.log import adopted, served_before
+from training.adapters.registry.evidence import (
+    check_base_in_use,
+    check_report,
+    check_same_base,
+    check_subject,
+    on_record,
+)
+from training.adapters.registry.log import served_before
 from training.adapters.registry.statement import Lineage
-from training.adapters.registry.succession import check_current
+from training.adapters.registry.succession import in_use
 from training.adapters.registry.weights import check_adapter, content_hash
 from training.bases.bases import Base, find_base
 
@@ -106,23 +113,23 @@ class Registry:
 
         This needs a report that says promote, on this adapter against the active champion (default: the last on
         record), and a champion of the same base. `override`, a person's reason, waives both and is logged. Raises
-        GuardrailError without either, RegistryError if the adapter was altered or its base is superseded.
+        GuardrailError without either, or if the role uses another base; RegistryError if the adapter was altered.
         """
         chosen = self._current(version)
         check_version(chosen, self._base(chosen.base), self.keys)
-        check_current(self._curated, chosen)
         override = (override or "").strip() or None
         with deciding(self._curated) as connection:
             champion = serving(connection, chosen.target)
             log = read_log(connection, chosen.target)
             if champion == chosen.id:
                 return self._current(chosen.id)
+            check_base_in_use(chosen, self._base_in_use(connection, chosen.target))
             before = None if champion is None else self._current(champion)
             beaten = before.id if before is not None and before.base == chosen.base else None
             report = report or on_record(log, chosen.id, beaten)
             if override is None:
                 check_report(chosen, report, beaten, log)
-                check_same_base(chosen, before, self._adopted(log))
+                check_same_base(chosen, before)
             reason = report.reason if report is not None else "no gate report"
             move(connection, chosen.target, chosen.id)
             log_decision(connection, RegistryDecision(chosen.target, "promote", chosen.id, reason, override, report))
@@ -143,10 +150,11 @@ class Registry:
 
     def withheld_for_base(self, version: AdapterVersion, report: GateReport) -> str:
         """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
-        it can be promoted by that once the base is adopted. Empty: it may."""
+        it can be promoted by that once the base is in use. Empty: it may."""
         chosen = self._current(version)
         try:
-            check_same_base(chosen, self.active(chosen.target), self._adopted(self.log(chosen.target)))
+            check_base_in_use(chosen, in_use(self._curated, chosen.target.role))
+            check_same_base(chosen, self.active(chosen.target))
         except GuardrailError as error:
             self.withhold(chosen, report, str(error))
             return str(error)
@@ -156,8 +164,8 @@ class Registry:
         """Log why an adapter that passed its gate was not promoted, with its report. Logged once."""
         self._note(version, "refuse", report, reason)
 
-    def _adopted(self, log: Sequence[LoggedDecision]) -> Base | None:
-        base = adopted(log)
+    def _base_in_use(self, connection: "Connection", target: TrainingTarget) -> Base | None:
+        base = base_in_use(connection, target.role)
         return None if base is None else self._base(base)
 
     def _note(self, version: AdapterVersion | str, action: str, report: GateReport, reason: str | None = None) -> None:
@@ -195,9 +203,9 @@ class Registry:
         return True
 
     def _go_back(self, connection: "Connection", target: TrainingTarget, now: str, reason: str) -> str | None:
-        passed, log = list[str](), read_log(connection, target)
-        for candidate in served_before(log):
-            fault = self._unfit(candidate, adopted(log))
+        passed, used = list[str](), base_in_use(connection, target.role)
+        for candidate in served_before(read_log(connection, target)):
+            fault = self.unfit(candidate, used)
             if not fault:
                 break
             passed.append(fault)
@@ -206,45 +214,19 @@ class Registry:
         log_decision(connection, RegistryDecision(target, "rollback", now, notes))
         return candidate
 
-    def _unfit(self, candidate: str | None, base: str | None) -> str:
-        """Why an adapter cannot be restored; empty if it can. `base` is the hash of the adopted base."""
+    def unfit(self, candidate: str | None, base: str | None) -> str:
+        """Why an adapter (by its hash; None: none) cannot be made active again; empty if it can. `base` is the hash of
+        the base that its role uses."""
         if candidate is None:
             return ""
         version = self._current(candidate)
         if base is not None and version.base != base:
             return f"{version.name} is of base {version.base_name}"
         try:
-            check_current(self._curated, version)
             intact = content_hash(version.path) == version.id
         except RegistryError as error:
             return str(error)
         return "" if intact else f"{version.name} is not intact"
-
-    def adopt_base(self, base: str, reason: str, role: Role | None = None) -> _Versions:
-        """Adopt a base for a role (unset: the base's own, or both): adapters of other bases of that role are
-        deactivated, and no rollback restores them. Returns the deactivated ones.
-
-        An endpoint of the new base would not be asked for them anyway; this records it.
-        """
-        found = find_base(self._curated, base)
-        served = role or found.role
-        stopped = []
-        for target in (each for each in TrainingTarget if served in (None, each.role)):
-            with deciding(self._curated) as connection:
-                champion = serving(connection, target)
-                before = None if champion is None else self._current(champion)
-                fits = before is None or before.base == found.id
-                if fits and adopted(read_log(connection, target)) == found.id:
-                    continue
-                notes = reason
-                if before is not None and not fits:
-                    move(connection, target, None)
-                    notes = f"{reason}: {before.base_name} is superseded by {found.name}"
-                    stopped.append(before)
-                log_decision(
-                    connection, RegistryDecision(target, "adopt", before.id if before else None, notes, base=found.id)
-                )
-        return [self._current(version) for version in stopped]
 
     def active(self, target: TrainingTarget) -> AdapterVersion | None:
         """The active adapter of a target; None: the base alone."""

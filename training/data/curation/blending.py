@@ -189,8 +189,9 @@ def _capped(
 
 
 def _asks_as_now(item: Pair | Preference) -> bool:
-    """Whether the prompt is of the templates in force; that of a comparison for a critic is of no stage's template."""
-    if isinstance(item, Preference) and item.kind == "comparison":
+    """Whether the prompt is of the templates in force; that of a comparison for a critic, or of a question about a
+    position, is of no stage's template."""
+    if item.source is PairSource.POSITION or (isinstance(item, Preference) and item.kind == "comparison"):
         return True
     return is_current(item.stage, item.messages)
 

@@ -1,0 +1,64 @@
+"""Presentation of a gate's report on a base: table rows, lines, Markdown, in the same words everywhere."""
+
+from evals.base_gate import forgotten
+from evals.gate_report import gate_markdown
+from evals.gates import shown_p
+from models.base_evaluation import BaseReport
+
+LOSS_COLUMNS = ("held-out loss", "old", "new", "difference", "95% interval", "p", "over")
+FORGETTING_COLUMNS = ("fixed prompts", "tokens", "old", "new", "rise", "agreement", "within bounds")
+NUMBERS = ("old", "new", "difference", "p", "tokens", "rise", "agreement")
+
+
+def loss_rows(report: BaseReport) -> list[list[str]]:
+    """A row per objective, in the order of `LOSS_COLUMNS`; nats per token."""
+    return [
+        [
+            test.objective.value,
+            f"{test.champion:.3f}",
+            f"{test.challenger:.3f}",
+            f"{test.difference:+.3f}",
+            f"{test.low:+.3f} to {test.high:+.3f}",
+            "" if test.p_repository is None else shown_p(test.p_adjusted).removeprefix("= "),
+            f"{test.repositories} repositories, {test.rows} rows",
+        ]
+        for test in report.objectives
+    ]
+
+
+def forgetting_rows(report: BaseReport) -> list[list[str]]:
+    """A row per kind of fixed prompts, in the order of `FORGETTING_COLUMNS`."""
+    return [
+        [
+            each.kind,
+            str(each.tokens),
+            f"{each.before:.3f}",
+            f"{each.after:.3f}",
+            f"{each.rise:+.3f}",
+            "" if each.agreement is None else f"{each.agreement:.2f}",
+            "no" if forgotten(each, report.bounds) else "yes",
+        ]
+        for each in report.forgetting
+    ]
+
+
+def base_lines(report: BaseReport) -> list[str]:
+    """The verdict with its reason, then the notes, one line each."""
+    bounds = report.bounds
+    return [
+        f"{report.verdict.value}: {report.reason}",
+        f"  bounds of forgetting: the loss rises by at most {bounds.rise:.2f} nats per token, "
+        f"at least {bounds.agreement:.0%} of the old base's tokens stay",
+        *(f"  {note}" for note in report.notes),
+    ]
+
+
+def base_markdown(report: BaseReport) -> str:
+    """The report as Markdown, for artifacts."""
+    parts = [f"### {report.role}: {report.challenger.name} against {report.champion.name}\n"]
+    parts += [f"{line}\n" for line in base_lines(report)]
+    for columns, rows in ((LOSS_COLUMNS, loss_rows(report)), (FORGETTING_COLUMNS, forgetting_rows(report))):
+        if rows:
+            rule = ["---:" if name in NUMBERS else "---" for name in columns]
+            parts.append("\n".join("| " + " | ".join(row) + " |" for row in (list(columns), rule, *rows)) + "\n")
+    return "\n".join([*parts, gate_markdown(report.stages)])

@@ -1,0 +1,81 @@
+"""A tuned base against the base in use: what a gate compares, and what it decides."""
+
+from pydantic import Field
+
+from models.evaluation import GateReport, GateVerdict, Subject
+from models.objectives import Objective
+from models.plans import Frozen
+from models.targets import Role
+
+
+class RowLoss(Frozen):
+    """The mean loss (nats per token) of one held-out answer under one base."""
+
+    row: str
+    repository: str
+    loss: float
+
+
+class ObjectiveTest(Frozen):
+    """The held-out loss of one objective, paired by row; nats per token, so that a fall is a gain.
+
+    `p_repository` is of the sign-flip test over repositories (None: too few to mean anything), `p_adjusted` the same
+    after Holm's correction over all that is gated together. The interval is of the difference, by bootstrap clustered
+    by repository. `rows` and `repositories` are those compared: none of a repository that was trained on.
+    """
+
+    objective: Objective
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    p_repository: float | None
+    p_adjusted: float
+    rows: int
+    repositories: int
+
+
+class Forgetting(Frozen):
+    """How far a tuned base left the one it came from, on fixed prompts of one kind.
+
+    `kind`: instructions (general ones, with reference answers), own-instructions or own-code (what the old base wrote
+    itself, greedily). Losses are nats per token of the same texts; `agreement` is the share of the old base's own
+    tokens that the tuned base would write at that place (None for reference answers).
+    """
+
+    kind: str
+    prompts: int
+    tokens: int
+    before: float
+    after: float
+    agreement: float | None = None
+
+    @property
+    def rise(self) -> float:
+        """By how much the loss rose."""
+        return self.after - self.before
+
+
+class ForgettingBounds(Frozen):
+    """The most that the loss may rise, in nats per token, and the least agreement."""
+
+    rise: float = Field(ge=0)
+    agreement: float = Field(ge=0, le=1)
+
+
+class BaseReport(Frozen):
+    """A gate's verdict on a base with the evidence for it: the role's stages on frozen sets, held-out loss by
+    objective, forgetting. `held_out` names the rows of the losses, `notes` what could not be measured."""
+
+    role: Role
+    champion: Subject
+    challenger: Subject
+    verdict: GateVerdict
+    reason: str
+    stages: tuple[GateReport, ...] = ()
+    objectives: tuple[ObjectiveTest, ...] = ()
+    forgetting: tuple[Forgetting, ...] = ()
+    bounds: ForgettingBounds
+    held_out: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,247 @@
+"""The ablation of windows: what arms are trained and measured on, how a stopped one goes on, what it says."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import TrainingError, UsageError
+from store.database import open_database
+from tests.support.code_repositories import code_repository
+from tests.support.commands import invoke
+from tests.support.tiny import make_tiny_base
+from training.bases.bases import Base, add_base
+from training.bases.windows import reduced_base
+from training.windows.ablation import BASE, CONTROL, REDUCED, UNTRAINED, Ablation, AblationResult, AblationSettings, Arm
+from training.windows.learning import LearningSettings, learn
+from training.windows.measures import key_value_memory, losses_by_position, speed_at, token_losses
+from training.windows.texts import CodeSequence, CodeSource, measured_sequences, training_chunks
+from training.windows.verdicts import verdict_of
+
+LEARNING = LearningSettings(learning_rate=1e-3, step_tokens=512)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    folder = tmp_path_factory.mktemp("ablation")
+    curated = open_database(folder / "curated.sqlite", "curated")
+    return add_base(curated, folder, make_tiny_base(folder / "source"), "tiny")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[CodeSource]:
+    folder = tmp_path_factory.mktemp("sources")
+    gits = [(name, code_repository(folder, name)) for name in ("alpha", "beta", "gamma")]
+    return [CodeSource(name, git, git.resolve("HEAD")) for name, git in gits]
+
+
+def _model(base: Base) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(base.path, local_files_only=True).eval()
+
+
+def _tokenizer(base: Base) -> Any:
+    from training.bases.chat_format import ChatFormat
+
+    return ChatFormat.load(base.path).tokenizer
+
+
+def test_every_window_gets_the_same_tokens(base: Base, sources: list[CodeSource]) -> None:
+    tokenizer = _tokenizer(base)
+    short, long, again, other = (
+        training_chunks(sources, tokenizer, 2048, length, seed)
+        for length, seed in ((256, 0), (512, 0), (512, 0), (512, 1))
+    )
+    assert (len(short), len(long)) == (8, 4) and long == again != other
+    assert sorted(token for chunk in short for token in chunk) == sorted(token for chunk in long for token in chunk)
+    assert sorted(long) == sorted(other)
+    with pytest.raises(TrainingError, match=r"--tokens 10000000: .* tokens of Python"):
+        training_chunks(sources, tokenizer, 10_000_000, 512, 0)
+
+
+def test_measured_sequences_are_of_one_repository_and_one_length(base: Base, sources: list[CodeSource]) -> None:
+    found = measured_sequences(sources[0], _tokenizer(base), 512, 3)
+    assert len(found) == 3 and {(each.repository, len(each.ids)) for each in found} == {("alpha", 512)}
+    assert found == measured_sequences(sources[0], _tokenizer(base), 512, 3)
+
+
+def test_losses_are_those_of_the_model_at_each_position(base: Base) -> None:
+    import torch
+
+    model, ids = _model(base), [(7 * k) % 900 for k in range(640)]
+    losses = token_losses(model, ids)
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0, :-1]
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
+    assert torch.allclose(losses, expected, atol=1e-4)
+    buckets = losses_by_position(model, [CodeSequence("a", ids)], 64)["a"]
+    assert len(buckets) == 10
+    assert buckets[0] == pytest.approx(float(expected[:63].mean()), abs=1e-4)
+    assert buckets[9] == pytest.approx(float(expected[575:].mean()), abs=1e-4)
+
+
+def test_memory_of_keys_and_values_is_what_the_cache_holds(base: Base) -> None:
+    memory = key_value_memory(_model(base), list(range(100)))
+    assert memory.computed == memory.measured == 2 * 2 * 2 * 16 * 4  # keys and values, layers, heads, width, bytes
+    speed = speed_at(_model(base), list(range(100)))
+    assert speed.prefill > 0 and speed.decode > 0
+
+
+def test_training_lowers_the_loss_and_changes_the_weights(base: Base, sources: list[CodeSource]) -> None:
+    model, told = _model(base), list[tuple[int, int]]()
+    chunks = training_chunks(sources, _tokenizer(base), 4096, 256, 0)
+    before = model.model.layers[0].mlp.up_proj.weight.detach().clone()
+    done = learn(model, chunks, LEARNING, lambda tokens, of: told.append((tokens, of)))
+    assert len(done.losses) == 8 and done.tokens == 4096 and told[-1] == (4096, 4096)
+    assert done.losses[-1] < done.losses[0]
+    assert float((model.model.layers[0].mlp.up_proj.weight != before).float().mean()) > 0.99
+
+
+def test_a_loss_that_is_not_finite_is_named(base: Base, sources: list[CodeSource]) -> None:
+    model = _model(base)
+    with pytest.raises(TrainingError, match="loss is nan; lower --learning-rate"):
+        learn(
+            model,
+            training_chunks(sources, _tokenizer(base), 4096, 256, 0),
+            LEARNING.model_copy(update={"learning_rate": 1e30}),
+            lambda *_: None,
+        )
+
+
+def test_an_ablation_goes_on_where_it_was_stopped(base: Base, sources: list[CodeSource], tmp_path: Path) -> None:
+    settings = AblationSettings(windows=(256,), tokens=1024, learning=LEARNING)
+    arms: list[str] = []
+
+    def stop_in_control(what: str, done: int, of: int) -> None:
+        arms.append(what)
+        if what.startswith(CONTROL):
+            raise KeyboardInterrupt
+
+    ablation = partial(Ablation, base, settings, sources[:1], sources[1:], (), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        ablation(stop_in_control).run()
+    arms.clear()
+    result = ablation(lambda what, done, of: arms.append(what)).run()
+    assert {*arms} == {"control 256 seed 0"}  # the others were read
+    assert [(each.name, each.window) for each in result.arms] == [
+        (BASE, 512),
+        (UNTRAINED, 256),
+        (REDUCED, 256),
+        (CONTROL, 256),
+    ]
+    assert result.length == 512 and result.measured == ("beta", "gamma") and result.training == ("alpha",)
+    trained = [each for each in result.arms if each.seed is not None]
+    assert [each.trained_tokens for each in trained] == [1024, 1024]
+    assert trained[0].train_losses != trained[1].train_losses  # another rotary base
+    assert ablation(lambda *_: None).run() == result
+
+
+def test_an_untrained_reduced_arm_is_the_reduced_base(base: Base, sources: list[CodeSource], tmp_path: Path) -> None:
+    settings = AblationSettings(windows=(256,), tokens=512, sequences=1, learning=LEARNING)
+    ablation = Ablation(base, settings, sources[:1], sources[1:2], (), tmp_path, lambda *_: None)
+    arm = next(each for each in ablation.run().arms if each.name == UNTRAINED)
+    sequences = measured_sequences(sources[1], _tokenizer(base), 512, 1)
+    reduced = _model(reduced_base(base, 256, tmp_path / "again"))
+    assert arm.losses == losses_by_position(reduced, sequences, 32)
+
+
+def _result(gain: float, repositories: int) -> AblationResult:
+    """A result in which reduced is better than its control by `gain` inside the window of 256."""
+    settings = AblationSettings(windows=(256,), tokens=1024, learning=LEARNING)
+    names = [f"r{number}" for number in range(repositories)]
+
+    def arm(name: str, window: int, inside: float, beyond: float) -> Arm:
+        losses = {each: [inside + k / 100] * 8 + [beyond] * 8 for k, each in enumerate(names)}
+        return Arm(
+            name=name,
+            window=window,
+            seed=0,
+            losses=losses,
+            bytes_per_token=1,
+            measured_bytes_per_token=1,
+            prefill=1,
+            decode=1,
+        )
+
+    arms = (
+        arm(BASE, 512, 3, 3),
+        arm(UNTRAINED, 256, 4, 5),
+        arm(REDUCED, 256, 2.5 - gain, 6),
+        arm(CONTROL, 256, 2.5, 2.4),
+    )
+    return AblationResult(
+        base="tiny",
+        original=4096,
+        settings=settings,
+        length=512,
+        bucket=32,
+        arms=arms,
+        sets=(),
+        training=(),
+        measured=tuple(names),
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "repositories", "justified", "word"),
+    [(0.2, 7, True, "better"), (-0.2, 7, False, "worse"), (0.0, 7, False, "no difference"), (0.2, 4, False, "nothing")],
+)
+def test_the_verdict_is_honest(gain: float, repositories: int, justified: bool, word: str) -> None:
+    verdict = verdict_of(_result(gain, repositories), 256)
+    assert verdict.justified is justified and word in verdict.reason
+    assert verdict.difference == pytest.approx(-gain) and verdict.repositories == repositories
+    assert verdict.parts[REDUCED].beyond == pytest.approx(6)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    shown = invoke("bases", "add", make_tiny_base(tmp_path / "source"), "--name", "tiny", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    return tmp_path
+
+
+def test_the_command_prints_a_table_and_draws_a_plot(place: Path, sources: list[CodeSource]) -> None:
+    options = ["--base", "tiny", "--windows", "256,512", "--tokens", "1024", "--sequences", "1", "--out", "made"]
+    train, measure = ",".join([str(_place(sources[0]))]), ",".join(str(_place(each)) for each in sources[1:])
+    command = ["bases", "ablate", *options, "--repositories", train, "--measure", measure]
+    shown = invoke(*command, "--json", cwd=place)
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout)
+    assert [each["window"] for each in found["verdicts"]] == [256, 512]
+    assert all(not each["justified"] for each in found["verdicts"])  # two repositories can show nothing
+    assert Path(place / found["plot"]).read_text().startswith("<?xml")
+    again = invoke(*command, "--plot", "loss.png", cwd=place)
+    assert again.returncode == 0 and "no frozen set" in again.stdout and "reduced less control" in again.stdout
+    assert len(list((place / "made").glob("*/loss.png"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--windows", "4096"], "tiny has a window of 4096"),
+        (["--windows", "many"], "--windows 'many'"),
+        (["--windows", "512", "--tokens", "100"], "--tokens 100"),
+        (["--windows", "512", "--plot", "../x.svg"], "--plot"),
+        (["--windows", "512", "--measure", "alpha"], "one is a copy"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    place: Path, sources: list[CodeSource], options: list[str], named: str
+) -> None:
+    clones = str(_place(sources[0]).parent)
+    given = ["--base", "tiny", "--clones", clones, "--repositories", "alpha", "--measure", "beta"]
+    shown = invoke("bases", "ablate", *given, *options, cwd=place)
+    assert shown.returncode == 2 and named in shown.stderr and shown.stderr.count("\n") == 1
+
+
+def _place(source: CodeSource) -> Path:
+    return source.git.directory
+
+
+def test_windows_are_whole_buckets(base: Base, sources: list[CodeSource], tmp_path: Path) -> None:
+    settings = AblationSettings(windows=(300,), tokens=1024, learning=LEARNING)
+    with pytest.raises(UsageError, match="multiples of 16"):
+        Ablation(base, settings, sources[:1], sources[1:], (), tmp_path, lambda *_: None).run()

@@ -1,0 +1,136 @@
+"""A tuned base against the base that its role uses: everything is measured, a gate decides, the report is logged.
+
+Both answer the frozen sets of the role's stages in this process (an endpoint serves one of them only), and held-out
+rows and fixed prompts as well. Stages that only whole runs can judge need a server with each base and are left out,
+with a note; their objectives' held-out losses count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evals.base_gate import BaseEvidence, decide_base
+from evals.gates import EvaluationPair
+from evals.sets import latest_set
+from evals.thresholds import Rules
+from models.base_evaluation import BaseReport, ForgettingBounds
+from models.errors import EvaluationError, UsageError
+from models.targets import Role
+from models.training import TrainingTarget
+from training.adapters.registry.base_registry import BaseRegistry
+from training.adapters.registry.succession import named_base
+from training.bases.bases import Base
+from training.bases.thinking import base_thinks
+from training.cycle.base_measures import BaseContest, HeldOut, held_out_rows
+from training.cycle.context import TrainingContext
+from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
+from training.cycle.steps import TrainingSteps
+
+
+def evaluate_base(
+    context: TrainingContext,
+    steps: TrainingSteps,
+    name: str,
+    against: str | None = None,
+    held_out: Path | None = None,
+) -> BaseReport:
+    """Compare a tuned base with another (unset: the one that its role uses, else the one it was tuned from), and log
+    the gate's report. Stored answers and measures are reused. Nothing is promoted.
+
+    Raises UsageError for a base that was not tuned here, RegistryError, EvaluationError.
+    """
+    registry = BaseRegistry(context.curated, context.settings.data_dir)
+    challenger = named_base(context.curated, name)
+    champion = registry.champion(challenger) if against is None else named_base(context.curated, against)
+    lineage = registry.verify(challenger)
+    if champion.id == challenger.id:
+        raise UsageError(f"{challenger.name} would be compared with itself; name another with --against")
+    role = lineage.role
+    thinking = base_thinks(context.settings, champion, _targets(role)[0])
+    alike = _alike(context, thinking)
+    pairs, notes = _stages(alike, steps, role, champion, challenger)
+    rows = _held_out(context, lineage.dataset, held_out)
+    contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
+    measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
+    limits = context.settings.guardrails
+    report = decide_base(
+        BaseEvidence(
+            role=role,
+            champion=context.subject(champion, None),
+            challenger=context.subject(challenger, None),
+            stages=pairs,
+            losses={each: (measured.champion[each], measured.challenger[each]) for each in measured.champion},
+            forgetting=measured.forgetting,
+            bounds=ForgettingBounds(rise=limits.forgetting_rise, agreement=limits.forgetting_agreement),
+            held_out=rows.name,
+            notes=(*notes, *_about(rows)),
+            stages_needed=any(target not in BY_WHOLE_RUNS for target in _targets(role)),
+        ),
+        Rules(),
+    )
+    registry.note(challenger, report)
+    return report
+
+
+def _longest(context: TrainingContext, *bases: Base) -> int:
+    """Tokens of the longest row that is measured: it fits into both windows."""
+    windows = [base.facts.get("window") for base in bases]
+    return min(context.settings.training.max_tokens, *(size for size in windows if isinstance(size, int)))
+
+
+def _alike(context: TrainingContext, thinking: bool | None) -> TrainingContext:
+    """A context in which both bases answer in this process, with the same thinking."""
+    training = context.settings.training.model_copy(update={"thinking": thinking, "endpoint": ""})
+    settings = context.settings.model_copy(update={"training": training})
+    return replace(context, settings=settings, in_process=True)
+
+
+def _stages(
+    context: TrainingContext, steps: TrainingSteps, role: Role, champion: Base, challenger: Base
+) -> tuple[list[EvaluationPair], list[str]]:
+    """Both bases' answers to the frozen sets of the role's stages, and why other stages were left out."""
+    pairs, notes = list[EvaluationPair](), list[str]()
+    for target in _targets(role):
+        if target in BY_WHOLE_RUNS:
+            notes.append(f"{target.value} was not measured: whole runs need a server with each base")
+            continue
+        try:
+            frozen = latest_set(context.curated, target)
+        except EvaluationError as error:
+            notes.append(f"{target.value} was not measured: {error}")
+            continue
+        sides = [evaluate(context, steps, frozen, base, None) for base in (champion, challenger)]
+        pairs.append((sides[0], sides[1]))
+    return pairs, notes
+
+
+def _held_out(context: TrainingContext, dataset: str, named: Path | None) -> HeldOut:
+    """The rows of the dataset that the base was trained on, or of a named one."""
+    trained = find_dataset(context.settings.data_dir, dataset)
+    if named is not None:
+        return held_out_rows(named, trained)
+    if trained is None:
+        raise EvaluationError(
+            f"dataset {dataset[:12]}, which the base was trained on, is not in {context.settings.data_dir}; name a "
+            "dataset whose rows were held out: --held-out DIR"
+        )
+    return held_out_rows(trained)
+
+
+def find_dataset(data_dir: Path, dataset: str) -> Path | None:
+    """The directory of a dataset or mixture by its id; None if it is not there."""
+    found = [*(data_dir / "datasets").glob(f"*-{dataset[:12]}"), *(data_dir / "mixtures").glob(f"*-{dataset[:12]}")]
+    return found[0] if found else None
+
+
+def _about(rows: HeldOut) -> Sequence[str]:
+    notes = []
+    if rows.seen:
+        notes.append(f"{rows.seen} held-out rows were left out: their repositories were trained on")
+    if not rows.records:
+        notes.append("no held-out rows: curate from more repositories, or name a dataset with --held-out DIR")
+    return notes
+
+
+def _targets(role: Role) -> list[TrainingTarget]:
+    return [target for target in TrainingTarget if target.role == role]

@@ -1,0 +1,215 @@
+"""What two bases are compared by, beside their stages: held-out loss by objective, and forgetting.
+
+Both bases run in this process, one after the other, in bf16 on a GPU and in fp32 elsewhere. What was measured is kept
+by the hash of both bases, the rows and the prompts, in `evaluations/bases/`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from host.private import make_directory
+from models.base_evaluation import Forgetting, RowLoss
+from models.errors import InfrastructureError, TrainingError
+from models.objectives import Objective, objective_of
+from models.plans import Frozen
+from models.protocols import Stage
+from store.keys import digest
+from training.bases.bases import Base
+from training.bases.chat_format import ChatFormat
+from training.cycle.context import TrainingContext
+from training.cycle.forgetting import compared, fixed_prompts, losses_by_kind, written_by
+from training.data.curation.card import SFT
+from training.fit.data import IGNORED, TrainingRow
+from training.fit.row_losses import answer_losses
+
+MEASURES = 1
+"""Version of what is measured here: when raised, earlier measures are not reused."""
+ROWS = 96
+"""Most held-out rows of an objective; repositories take turns."""
+Report = Callable[[str, int, int | None], None]
+
+
+class HeldOut(NamedTuple):
+    """Rows that were not trained on, as records of a dataset, by objective; `name` says where they are from, `seen`
+    counts rows that were left out because their repository was trained on."""
+
+    name: str
+    records: Mapping[Objective, list[dict[str, Any]]]
+    seen: int = 0
+
+
+class BaseMeasures(Frozen):
+    """The losses of the same rows under champion and challenger, by objective, and forgetting."""
+
+    champion: dict[Objective, tuple[RowLoss, ...]]
+    challenger: dict[Objective, tuple[RowLoss, ...]]
+    forgetting: tuple[Forgetting, ...]
+
+
+class BaseContest(NamedTuple):
+    """Two bases, the rows, and what `enable_thinking` is for both."""
+
+    champion: Base
+    challenger: Base
+    held_out: HeldOut
+    thinking: bool | None
+    max_tokens: int
+
+    @property
+    def key(self) -> str:
+        """The identity of what is measured."""
+        rows = {each.value: [row["id"] for row in rows] for each, rows in sorted(self.held_out.records.items())}
+        sides = (self.champion.id, self.challenger.id)
+        return digest("bases", MEASURES, *sides, rows, fixed_prompts().digest, str(self.thinking), self.max_tokens)
+
+
+def held_out_rows(dataset: Path, trained: Path | None = None) -> HeldOut:
+    """The held-out rows of a dataset: its validation rows, or with another dataset as `trained` all of its rows;
+    without rows of repositories that were trained on. At most `ROWS` of each objective. Raises TrainingError."""
+    own = trained is None or trained == dataset
+    records = list(_records(dataset))
+    seen_in = _trained_on(records if trained is None or own else _records(trained))
+    offered = [each for each in records if not own or each["split"] == "validation"]
+    kept = [each for each in offered if _repository(each) not in seen_in]
+    by_objective: dict[Objective, list[dict[str, Any]]] = {}
+    for each in kept:
+        by_objective.setdefault(objective_of(each["source"], Stage(each["stage"])), []).append(each)
+    chosen = {objective: _in_turns(rows)[:ROWS] for objective, rows in sorted(by_objective.items())}
+    return HeldOut(dataset.name, chosen, len(offered) - len(kept))
+
+
+def measure_bases(label: str, context: TrainingContext, contest: BaseContest) -> BaseMeasures:
+    """The measures of two bases, stored or made now. Raises UsageError for a base that cannot be loaded,
+    InfrastructureError if they cannot be stored."""
+    path = context.settings.data_dir / "evaluations" / "bases" / f"{contest.key}.json"
+    if (known := _read(path)) is not None:
+        context.notify(f"compare {label}: done before", 1, 1)
+        return known
+    with context.device():
+        measured = _measure(contest, context.notify)
+    _write(path, measured)
+    return measured
+
+
+def held_out_losses(
+    base: Base, chat: ChatFormat, held_out: HeldOut, max_tokens: int, notify: Report = lambda what, done, total: None
+) -> dict[Objective, tuple[RowLoss, ...]]:
+    """The losses of held-out rows of at most `max_tokens` under a base. Raises UsageError if it cannot be loaded."""
+    with _loaded(base) as model:
+        return _losses(model, _tokenised(held_out, chat, max_tokens), base, notify)
+
+
+def _measure(contest: BaseContest, notify: Report) -> BaseMeasures:
+    chat = ChatFormat.load(contest.champion.path, contest.thinking)
+    rows = _tokenised(contest.held_out, chat, contest.max_tokens)
+    with _loaded(contest.champion) as model:
+        what = f"what {contest.champion.name} writes"
+        texts = written_by(model, chat, lambda done, total: notify(what, done, total))
+        before, champion = losses_by_kind(model, texts), _losses(model, rows, contest.champion, notify)
+    with _loaded(contest.challenger) as model:
+        after, challenger = losses_by_kind(model, texts), _losses(model, rows, contest.challenger, notify)
+    return BaseMeasures(champion=champion, challenger=challenger, forgetting=tuple(compared(before, after)))
+
+
+def _losses(
+    model: Any, rows: Mapping[Objective, list[tuple[TrainingRow, str]]], base: Base, notify: Report
+) -> dict[Objective, tuple[RowLoss, ...]]:
+    total, done = sum(map(len, rows.values())), 0
+    found: dict[Objective, tuple[RowLoss, ...]] = {}
+    for objective, pairs in rows.items():
+        losses = []
+        for (row, repository), each in zip(pairs, answer_losses(model, [row for row, _ in pairs]), strict=True):
+            losses.append(RowLoss(row=row.id, repository=repository, loss=each.mean))
+            done += 1
+            notify(f"held-out losses of {base.name}", done, total)
+        found[objective] = tuple(losses)
+    return found
+
+
+def _tokenised(held_out: HeldOut, chat: ChatFormat, max_tokens: int) -> dict[Objective, list[tuple[TrainingRow, str]]]:
+    rows = {objective: _rows(each, chat, max_tokens) for objective, each in held_out.records.items()}
+    return {objective: each for objective, each in rows.items() if each}
+
+
+def _rows(records: Sequence[dict[str, Any]], chat: ChatFormat, max_tokens: int) -> list[tuple[TrainingRow, str]]:
+    """Records as token ids with their repositories, without those over the limit."""
+    found = []
+    for each in records:
+        prompt = chat.prompt_ids(each["prompt"])
+        answer = chat.answer_ids(each["prompt"], each["completion"][0]["content"])
+        if len(prompt) + len(answer) <= max_tokens:
+            row = TrainingRow(each["id"], 1.0, prompt + answer, [IGNORED] * len(prompt) + answer)
+            found.append((row, _repository(each)))
+    return found
+
+
+@contextmanager
+def _loaded(base: Base) -> Iterator[Any]:
+    """A base's model, freed at the end."""
+    import torch
+
+    from training.bases.loading import load_model
+
+    gpu = torch.cuda.is_available()
+    model = load_model(base.path, torch.bfloat16 if gpu else torch.float32).to("cuda" if gpu else "cpu").eval()
+    try:
+        yield model
+    finally:
+        del model
+        if gpu:
+            torch.cuda.empty_cache()
+
+
+def _records(dataset: Path) -> Iterator[dict[str, Any]]:
+    file = dataset / SFT
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{file} cannot be read ({error}); name a dataset with --held-out DIR") from error
+
+
+def _trained_on(records: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> set[str]:
+    return {_repository(each) for each in records if each["split"] == "train"}
+
+
+def _repository(record: Mapping[str, Any]) -> str:
+    return str(record["provenance"].get("repository", ""))
+
+
+def _in_turns(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records in the order of their ids' hashes, repositories taking turns."""
+    ordered = sorted(records, key=lambda each: hashlib.sha256(each["id"].encode()).digest())
+    turns: dict[str, int] = {}
+    placed = list[tuple[int, int, dict[str, Any]]]()
+    for each in ordered:
+        name = _repository(each)
+        placed.append((turns.get(name, 0), len(placed), each))
+        turns[name] = turns.get(name, 0) + 1
+    return [each for _, _, each in sorted(placed, key=lambda entry: entry[:2])]
+
+
+def _read(path: Path) -> BaseMeasures | None:
+    try:
+        return BaseMeasures.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise InfrastructureError(f"{path} cannot be read ({error}); remove it, and it is measured again") from error
+
+
+def _write(path: Path, measured: BaseMeasures) -> None:
+    part = path.with_name(f".{path.name}")
+    try:
+        make_directory(path.parent)
+        part.write_text(measured.model_dump_json() + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space") from error

@@ -1,0 +1,105 @@
+"""Probing a registered base in this process, or a served model at its endpoint; answers are kept by repository."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from evals.positions.curves import ProbeResult, Scored, answered
+from evals.positions.probes import ProbeSettings, probes_of
+from evals.scoring import Answerer
+from host.files import write_whole
+from models.chat import Message
+from models.errors import RegistryError, UsageError
+from models.protocols import Stage
+from models.settings import Settings
+from training.windows.texts import CodeSource
+
+_SCORES = TypeAdapter(tuple[Scored, ...])
+VERSION = 1
+"""Raised when probes or their scores change."""
+
+
+@dataclass(frozen=True)
+class ProbedModel:
+    """A model to probe: `id` identifies what answers; `load` gives its answerer and a counter of a prompt's tokens."""
+
+    name: str
+    id: str
+    window: int
+    load: Callable[[], tuple[Answerer, Callable[[Sequence[Message]], int]]]
+
+
+def open_model(settings: Settings, name: str) -> ProbedModel:
+    """A base by its name or id, else an endpoint of the settings. Nothing is loaded yet.
+
+    Raises UsageError if it is neither, and what asking an endpoint for its window raises.
+    """
+    from store.database import open_database
+    from training.bases.bases import find_base
+
+    try:
+        base = find_base(open_database(settings.curated_url, "curated"), name)
+    except RegistryError as error:
+        if name not in settings.models.endpoints:
+            raise UsageError(f"{name!r} is no endpoint in the settings, and {error}") from error
+        return _endpoint(settings, name)
+
+    def load() -> tuple[Answerer, Callable[[Sequence[Message]], int]]:
+        from training.cycle.local_answers import LocalAnswerer
+
+        answerer = LocalAnswerer(base.path, base.name, thinking=False)
+        return answerer, answerer.count
+
+    return ProbedModel(base.name, base.id, int(base.facts["window"]), load)
+
+
+def _endpoint(settings: Settings, name: str) -> ProbedModel:
+    from llm.service import open_service
+    from training.cycle.served import EndpointAnswerer
+
+    service = open_service(name, settings.models.endpoint(name))
+    identity = json.dumps([name, service.settings.model_dump(mode="json")], sort_keys=True)
+
+    return ProbedModel(
+        name, identity, service.window, lambda: (EndpointAnswerer(service, Stage.CODE), service.counter.prompt)
+    )
+
+
+def probe(
+    model: ProbedModel,
+    asked: ProbeSettings,
+    sources: Sequence[CodeSource],
+    folder: Path,
+    told: Callable[[str], None],
+) -> ProbeResult:
+    """The scores of a model on the probes of repositories; those known are read. `told` gets each name when done."""
+    loaded: tuple[Answerer, Callable[[Sequence[Message]], int]] | None = None
+    scores: list[Scored] = []
+    for source in sources:
+        file = folder / f"{_key(model, asked, source)}.json"
+        known = _read(file)
+        if known is None:
+            loaded = loaded or model.load()
+            answerer, count = loaded
+            probes = list(probes_of(source.name, source.git, source.commit, asked, count))
+            known = tuple(answered(answerer, probes))
+            write_whole(file, _SCORES.dump_json(known).decode() + "\n")
+        scores += known
+        told(source.name)
+    return ProbeResult(model=model.name, settings=asked, scores=tuple(scores))
+
+
+def _key(model: ProbedModel, asked: ProbeSettings, source: CodeSource) -> str:
+    parts = [VERSION, model.id, asked.model_dump(mode="json"), source.name, source.commit]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _read(file: Path) -> tuple[Scored, ...] | None:
+    try:
+        return _SCORES.validate_json(file.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None

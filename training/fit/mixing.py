@@ -1,0 +1,54 @@
+"""What a training on a mixture watches and reports of each objective."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+from models.objectives import Objective
+from training.fit.data import TrainingRows
+from training.fit.monitor import TrainingMonitor
+from training.fit.recipe import Recipe
+from training.fit.result import ObjectiveFit
+from training.fit.row_losses import answer_losses
+from training.fit.sampler import drawn_rows
+
+
+def judge_objectives(rows: TrainingRows, recipe: Recipe) -> Callable[[Any], dict[str, float]]:
+    """A function that measures a model's loss on the validation rows: by objective, and as `loss` their mean by the
+    objectives' shares."""
+    shares = dict(recipe.mixture)
+
+    def judge(model: Any) -> dict[str, float]:
+        found: dict[Objective, list[float]] = {}
+        for row, loss in zip(rows.validation, answer_losses(model, rows.validation), strict=True):
+            found.setdefault(row.objective, []).append(loss.mean)
+        losses = {objective: fmean(values) for objective, values in found.items()}
+        total = sum(shares[objective] for objective in losses)
+        mean = sum(shares[objective] * loss for objective, loss in losses.items()) / total
+        return {"loss": mean} | {f"loss_{objective.value}": loss for objective, loss in losses.items()}
+
+    return judge
+
+
+def objective_results(rows: TrainingRows, recipe: Recipe, watch: TrainingMonitor) -> dict[Objective, ObjectiveFit]:
+    """What became of each objective; empty without a mixture."""
+    if not recipe.mixture:
+        return {}
+    training, validation = watch.objective_losses("loss"), watch.objective_losses("eval_loss")
+    return {
+        objective: ObjectiveFit(
+            rows=drawn.rows,
+            drawn=drawn.drawn,
+            share=round(drawn.share, 4),
+            first=_mean([loss for _, loss in training.get(objective, [])], first=True),
+            last=_mean([loss for _, loss in training.get(objective, [])], first=False),
+            validation=validation[objective][-1][1] if objective in validation else None,
+        )
+        for objective, drawn in drawn_rows([(row.objective, row.weight) for row in rows.train], recipe).items()
+    }
+
+
+def _mean(losses: Sequence[float], *, first: bool) -> float | None:
+    """The mean of a tenth of the losses, from either end; None without any."""
+    tenth = -(-len(losses) // 10)
+    return fmean(losses[:tenth] if first else losses[-tenth:]) if losses else None
