@@ -162,8 +162,8 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (
         PairSource,
         "harness synthetic synthetic-direct logged lintseq random-deletion search-replace-infilling fail-fast "
-        "plan-artifacts open-code-instruct commitpackft code-feedback oss-instruct evol-instruct evol-instruct-80k "
-        "open-coder d3 swe-bench",
+        "plan-artifacts position open-code-instruct commitpackft code-feedback oss-instruct evol-instruct "
+        "evol-instruct-80k open-coder d3 swe-bench",
     ),
     (
         Refusal,

@@ -63,6 +63,19 @@ def test_depth_is_uniform() -> None:
 
 
 @given(st.lists(st.integers(1, 50)), st.integers(0, 300))
+def test_the_recipe_places_answers_at_every_depth(source: PositionSource) -> None:
+    """Quarters of the depth get a quarter each of 300 examples, within four standard deviations (30)."""
+    asked = SMALL.model_copy(update={"several": 0.0, "short": 0.0, "examples": 300})
+    counts: Counter[int] = Counter()
+    pairs = _pairs(source, asked)
+    for pair in pairs:
+        pieces, question = _parts(pair)
+        key = re.findall(r"`(.*)`", question)[0]
+        [place] = [number for number, piece in enumerate(pieces) if re.search(rf"(?<!\w){re.escape(key)}(?!\w)", piece)]
+        counts[min(3, 4 * place // len(pieces))] += 1
+    assert all(abs(counts[quarter] - len(pairs) / 4) < 30 for quarter in range(4)), counts
+
+
 def test_a_context_does_not_exceed_its_budget(sizes: list[int], budget: int) -> None:
     pieces = ["x" * size for size in sizes]
     found = fill(pieces, budget, len, lambda piece: len(piece) != 7)
