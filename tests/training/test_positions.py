@@ -62,7 +62,6 @@ def test_depth_is_uniform() -> None:
     assert [place_at(depth, 8) for depth in (0, 0.25, 0.5, 1)] == [0, 2, 4, 8]
 
 
-@given(st.lists(st.integers(1, 50)), st.integers(0, 300))
 def test_the_recipe_places_answers_at_every_depth(source: PositionSource) -> None:
     """Quarters of the depth get a quarter each of 300 examples, within four standard deviations (30)."""
     asked = SMALL.model_copy(update={"several": 0.0, "short": 0.0, "examples": 300})
@@ -76,6 +75,7 @@ def test_the_recipe_places_answers_at_every_depth(source: PositionSource) -> Non
     assert all(abs(counts[quarter] - len(pairs) / 4) < 30 for quarter in range(4)), counts
 
 
+@given(st.lists(st.integers(1, 50)), st.integers(0, 300))
 def test_a_context_does_not_exceed_its_budget(sizes: list[int], budget: int) -> None:
     pieces = ["x" * size for size in sizes]
     found = fill(pieces, budget, len, lambda piece: len(piece) != 7)
