@@ -62,6 +62,21 @@ def test_depth_is_uniform() -> None:
     assert [place_at(depth, 8) for depth in (0, 0.25, 0.5, 1)] == [0, 2, 4, 8]
 
 
+def test_the_recipe_places_answers_at_every_depth(source: PositionSource) -> None:
+    """Each quarter of the depth gets a quarter of 300 examples, within four standard deviations (30); an answer counts
+    for the quarters over which its piece extends, as there are few pieces."""
+    asked = SMALL.model_copy(update={"several": 0.0, "short": 0.0, "examples": 300})
+    shares, pairs = [0.0] * 4, _pairs(source, asked)
+    for pair in pairs:
+        pieces, question = _parts(pair)
+        key = re.findall(r"`(.*)`", question)[0]
+        [place] = [number for number, piece in enumerate(pieces) if re.search(rf"(?<!\w){re.escape(key)}(?!\w)", piece)]
+        first, last = 4 * place / len(pieces), 4 * (place + 1) / len(pieces)
+        for quarter in range(4):
+            shares[quarter] += max(0.0, min(last, quarter + 1) - max(first, quarter)) / (last - first)
+    assert sum(shares) == pytest.approx(len(pairs)) and all(abs(each - len(pairs) / 4) < 30 for each in shares)
+
+
 @given(st.lists(st.integers(1, 50)), st.integers(0, 300))
 def test_a_context_does_not_exceed_its_budget(sizes: list[int], budget: int) -> None:
     pieces = ["x" * size for size in sizes]

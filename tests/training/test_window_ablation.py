@@ -137,6 +137,7 @@ def test_an_ablation_goes_on_where_it_was_stopped(base: Base, sources: list[Code
     assert [each.trained_tokens for each in trained] == [1024, 1024]
     assert trained[0].train_losses != trained[1].train_losses  # another rotary base
     assert ablation(lambda *_: None).run() == result
+    assert {file.suffix for file in ablation(lambda *_: None).folder.iterdir()} == {".json"}  # no weights are left
 
 
 def test_an_untrained_reduced_arm_is_the_reduced_base(base: Base, sources: list[CodeSource], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ model is kept.
 import gc
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,8 @@ class Ablation:
         chat = ChatFormat.load(self.base.path)
         sequences = self._sequences(chat.tokenizer, length)
         arms = tuple(self._arm(chat, sequences, *which) for which in self._arms(length))
+        for window in self.settings.windows:
+            shutil.rmtree(self._reduced(window), ignore_errors=True)
         return AblationResult(
             base=self.base.name,
             original=original,
@@ -121,6 +124,10 @@ class Ablation:
             training=tuple(each.name for each in self.training),
             measured=tuple(sorted({each.repository for each in sequences})),
         )
+
+    def _reduced(self, window: int) -> Path:
+        """Where the reduced base is while arms need it."""
+        return self.folder / f"base-{window}"
 
     def _length(self) -> int:
         """Twice the largest window, if the base has that many positions, in whole buckets."""
@@ -182,7 +189,7 @@ class Ablation:
 
         base = self.base
         if name in (REDUCED, UNTRAINED):
-            base = reduced_base(base, window, self.folder / f"base-{window}")
+            base = reduced_base(base, window, self._reduced(window))
         model = AutoModelForCausalLM.from_pretrained(
             str(base.path), local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )

@@ -11,6 +11,8 @@ from models.tokens import estimate_tokens
 
 LONGEST_VALUE = 60
 """Characters of a constant's value that is asked for."""
+SHORTEST_NAME = 3
+"""Characters of a name that is asked about."""
 
 
 class FactKind(StrEnum):
@@ -127,7 +129,7 @@ def names(fact: Fact, text: str) -> int:
 
 def is_told_once(fact: Fact, segment: Segment) -> bool:
     """Whether a segment gives one answer: one fact has this key, and its line occurs once, its name is bound once."""
-    if sum(each.key == fact.key for each in segment.facts) != 1:
+    if sum(each.key == fact.key for each in segment.facts) != 1 or len(fact.key) < SHORTEST_NAME:
         return False
     if fact.kind is FactKind.LINE:
         return names(fact, segment.text) == 1
