@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.bases_plan import plan
 from cli.flow_context import flow_context
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table, waiting
@@ -15,6 +16,7 @@ from training.adapters.registry import Registry
 from training.bases.bases import Base, add_base, list_bases, verify_base
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
+app.command()(plan)
 
 
 @app.callback()
