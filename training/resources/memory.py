@@ -110,7 +110,7 @@ def _moments(setup: TrainingSetup) -> list[tuple[str, list[Part]]]:
     head = Part("logits", _head(setup), _head_why(setup))
     again = layer if setup.checkpointing else 0
     one = Part("one layer", again + working(setup) * tokens + _dequantised(setup), "its gradients" + _again(setup))
-    mask = Part("attention mask", setup.sequence**2 if setup.masked else 0, f"{setup.sequence:,} squared, one byte")
+    mask = _mask(setup)
     grown = [] if setup.accumulation > 1 else [_gradients(setup)]
     return [
         ("the loss, all activations kept", [activations, mask, head]),
@@ -118,6 +118,13 @@ def _moments(setup: TrainingSetup) -> list[tuple[str, list[Part]]]:
         ("the backward pass of the first layer", [*grown, mask, one._replace(bytes=one.bytes + layer - again)]),
         ("the optimizer's step", [*grown, Part("step", _step(setup), "temporaries of the largest matrix")]),
     ]
+
+
+def _mask(setup: TrainingSetup) -> Part:
+    """The mask that all layers share: which token sees which, by sequence; eager attention adds numbers instead."""
+    squares = setup.sequence**2 * (setup.tokens // setup.sequence)
+    size = setup.compute_bytes if setup.attention == "eager" else 1 if setup.masked else 0
+    return Part("attention mask", squares * size, f"{setup.sequence:,} x {setup.sequence:,}")
 
 
 def _again(setup: TrainingSetup) -> str:
