@@ -1,15 +1,22 @@
 """The arithmetic of a training's memory: against values computed by hand, and against what must hold of any."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import TrainingError, UsageError
+from models.training_settings import TrainingSettings
+from tests.support.fitting_data import tiny_base, write_dataset
 from tests.support.resource_setups import rows, setup
+from training.bases.chat_format import ChatFormat
+from training.fit.data import supervised_rows
 from training.resources.cards import CARDS, GIB, find_card
 from training.resources.memory import ADAM_8BIT, CUDA_CONTEXT, NF4, memory_of
 from training.resources.planning import fits, plan_training, remedies
-from training.resources.setup import METHODS, TrainingSetup
+from training.resources.rows import rows_of
+from training.resources.setup import METHODS, TrainingSetup, recipe_of
 from training.resources.shapes import KNOWN, known_shape, shape_of_config
 from training.resources.speed import tokens_per_second, work_of
 
@@ -147,9 +154,23 @@ def test_work_per_token_is_six_four_or_two_times_the_weights() -> None:
     full = work_of(setup(method="full", checkpointing=False))
     frozen = work_of(setup(method="lora", checkpointing=False))
     again = work_of(setup(method="lora"))
-    assert full.flops / full.tokens == pytest.approx(6 * shape.linear, rel=0.12)
+    assert full.flops / full.tokens == pytest.approx(6 * shape.linear, rel=0.16)
     assert frozen.flops / frozen.tokens == pytest.approx(4 * shape.linear, rel=0.16)
-    assert again.flops / again.tokens == pytest.approx(6 * shape.linear, rel=0.12)
+    assert again.flops / again.tokens == pytest.approx(6 * shape.linear, rel=0.16)
+
+
+def test_rows_of_a_dataset_are_those_that_a_training_has(tmp_path: Path) -> None:
+    base, dataset = tiny_base(tmp_path / "tiny"), write_dataset(tmp_path / "scope-x", rows=6, validation=2, pairs=3)
+    recipe = recipe_of("reasoning", "lora", TrainingSettings(), "trl-cpu")
+    trained = supervised_rows(dataset, ChatFormat.load(base.path), recipe).train
+    counted = rows_of(dataset, base, preferences=False, limit=8192)
+    assert (counted.count, counted.tokens) == (6, sum(len(row.ids) for row in trained))
+    assert counted.longest == max(len(row.ids) for row in trained)
+    assert counted.answer == max(sum(label >= 0 for label in row.labels) for row in trained)
+    assert rows_of(dataset, base, preferences=True, limit=8192).count == 3
+    assert rows_of(dataset, None, preferences=False, limit=8192).count == 6
+    with pytest.raises(TrainingError, match="--window"):
+        rows_of(dataset, base, preferences=False, limit=4)
 
 
 def test_a_faster_card_is_faster_and_an_unknown_one_has_no_time() -> None:

@@ -20,11 +20,15 @@ CUDA_CONTEXT = int(0.6 * GIB)
 """Assumed, not measured: context, kernels and workspaces of one process on a GPU."""
 GPU_FRAGMENTATION = 0.10
 """Assumed, not measured: share of what is allocated anew in every step that lies between blocks."""
-LIBRARIES = int(0.75 * GIB)
+CPU_FRAGMENTATION = 0.80
+"""Measured on a processor without a trainer: what stays resident of a forward and backward pass, over what autograd
+keeps: the C library's heap cannot reuse gaps between aligned blocks (the probe of `benchmarks/training_memory.py`)."""
+LIBRARIES = int(1.0 * GIB)
 """Resident memory of a process on a processor that trains a model of almost no size: torch, transformers, trl, peft,
-datasets (`benchmarks/training_memory.py`)."""
+datasets, and pages of their files."""
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
 """The trainers' output head works on tiles of so many tokens and columns of the vocabulary."""
+_ACTIVATIONS, _LAYER, _LOGITS = "activations", "one layer", "logits"
 _TILE_TEMPORARIES = 29
 """Bytes per element of a tile that the head takes without its GPU kernel: seven fp32 arrays and a mask."""
 
@@ -51,17 +55,25 @@ class Memory(NamedTuple):
 
 def memory_of(setup: TrainingSetup) -> Memory:
     """The memory of a training, by part."""
-    moment, passing = max(_moments(setup), key=lambda found: sum(part.bytes for part in found[1]))
+    moments = [(moment, [*passing, _fragmentation(setup, passing)]) for moment, passing in _moments(setup)]
+    moment, passing = max(moments, key=lambda found: sum(part.bytes for part in found[1]))
     parts = [*_held(setup), *passing]
     if setup.on_gpu:
-        lost = int(GPU_FRAGMENTATION * sum(part.bytes for part in passing))
-        parts += [
-            Part("fragmentation", lost, f"{GPU_FRAGMENTATION:.0%} of what a step allocates, assumed"),
-            Part("CUDA context", CUDA_CONTEXT, "and workspaces, assumed"),
-        ]
+        parts.append(Part("CUDA context", CUDA_CONTEXT, "and workspaces, assumed"))
     else:
         parts.append(Part("libraries", LIBRARIES, "a process that trains next to nothing, measured"))
     return Memory(tuple(part for part in parts if part.bytes), moment)
+
+
+def _fragmentation(setup: TrainingSetup, passing: list[Part]) -> Part:
+    """What the allocator cannot use again, of what layers allocate in every step."""
+    if setup.on_gpu:
+        share, names = GPU_FRAGMENTATION, (_ACTIVATIONS, _LAYER, _LOGITS)
+        why = f"{share:.0%} of activations and logits, assumed"
+    else:
+        share, names = CPU_FRAGMENTATION, (_ACTIVATIONS, _LAYER)
+        why = f"{share:.0%} of what layers allocate, measured"
+    return Part("fragmentation", int(share * sum(part.bytes for part in passing if part.name in names)), why)
 
 
 def _held(setup: TrainingSetup) -> list[Part]:
@@ -105,19 +117,26 @@ def _moments(setup: TrainingSetup) -> list[tuple[str, list[Part]]]:
     kept = shape.layers * (setup.weight_bytes * shape.hidden * tokens if setup.checkpointing else layer)
     ends = tokens * shape.hidden * (4 + setup.weight_bytes * (2 if setup.full else 1))
     how = "inputs of layers" if setup.checkpointing else "all that layers keep"
-    activations = Part("activations", kept + ends, f"{tokens:,} tokens, {how}")
+    activations = Part(_ACTIVATIONS, kept + ends, f"{tokens:,} tokens, {how}")
     early = [] if setup.accumulation > 1 or not setup.full else [_head_gradient(setup)]
-    head = Part("logits", _head(setup), _head_why(setup))
+    head = Part(_LOGITS, _head(setup), _head_why(setup))
     again = layer if setup.checkpointing else 0
-    one = Part("one layer", again + working(setup) * tokens + _dequantised(setup), "its gradients" + _again(setup))
+    one = Part(_LAYER, again + working(setup) * tokens + _dequantised(setup), "its gradients" + _again(setup))
     mask = _mask(setup)
     grown = [] if setup.accumulation > 1 else [_gradients(setup)]
+    copies = Part("bf16 copies", _cached(setup), "of all trained matrices, which autocast keeps until the loss")
     return [
+        ("the end of the forward pass", [activations, mask, copies]),
         ("the loss, all activations kept", [activations, mask, head]),
         ("the backward pass of the last layer", [activations, mask, *early, one]),
         ("the backward pass of the first layer", [*grown, mask, one._replace(bytes=one.bytes + layer - again)]),
         ("the optimizer's step", [*grown, Part("step", _step(setup), "temporaries of the largest matrix")]),
     ]
+
+
+def _cached(setup: TrainingSetup) -> int:
+    """Copies of weights that autocast holds during a forward pass, and that are not among what layers keep."""
+    return setup.shape.layers * copied_weights(setup) if setup.checkpointing and setup.full else 0
 
 
 def _mask(setup: TrainingSetup) -> Part:

@@ -138,8 +138,13 @@ def _length_that_fits(setup: TrainingSetup, card: Card) -> int:
 
 def _other_methods(setup: TrainingSetup) -> list[tuple[str, TrainingSetup]]:
     """Methods that take less memory, those that change least first."""
-    adapter = setup.but(method="lora", adapter_bytes=4)
+    adapter = setup.but(method="lora", adapter_bytes=4, weight_bytes=2 if setup.on_gpu else 4)
     if not setup.on_gpu:
         return [("lora", adapter)] if setup.full else []
     quantised = setup.but(method="qlora", quantised=True, adapter_bytes=2, weight_bytes=2)
-    return {"full": [("lora", adapter), ("qlora", quantised)], "lora": [("qlora", quantised)]}.get(setup.method, [])
+    if setup.full and setup.weight_bytes == 4:
+        halves = [("full with training.full_masters = bf16", setup.but(weight_bytes=2))]
+    else:
+        halves = []
+    lora = [("lora", adapter)] if setup.full else []
+    return [*halves, *lora, ("qlora", quantised)] if setup.method in ("full", "lora") else []

@@ -8,7 +8,7 @@ from typing import Any
 from models.errors import TrainingError
 from models.tokens import estimate_tokens
 from training.bases.bases import Base
-from training.data.datasets import read_dataset
+from training.fit.data import read_card
 from training.resources.setup import Rows
 
 Count = Callable[[dict[str, Any], str], tuple[int, int]]
@@ -19,9 +19,9 @@ def rows_of(dataset: Path, base: Base | None, *, preferences: bool, limit: int) 
     """The training rows of a dataset: as the base's tokenizer has them, else estimated. Rows over `limit` tokens are
     left out, as a training leaves them out.
 
-    Raises TrainingError for a dataset that is not intact, or has no such rows.
+    Raises TrainingError for a dataset that training would not take, or that has no such rows.
     """
-    card = read_dataset(dataset)
+    card = read_card(dataset)
     file = dataset / ("dpo.jsonl" if preferences else "sft.jsonl")
     count = _counter(base)
     kept: list[tuple[int, int, float]] = []
@@ -36,7 +36,7 @@ def rows_of(dataset: Path, base: Base | None, *, preferences: bool, limit: int) 
             kept.append((prompt, answer, record["weight"]))
     if not kept:
         what = "preferences" if preferences else "pairs"
-        raise TrainingError(f"dataset {card.id[:12]} has no {what} of at most {limit} tokens; raise --window")
+        raise TrainingError(f"dataset {card['id'][:12]} has no {what} of at most {limit} tokens; raise --window")
     return Rows(
         tokens=round(sum((prompt + answer) * weight for prompt, answer, weight in kept)) * (2 if preferences else 1),
         longest=max(prompt + answer for prompt, answer, _ in kept),

@@ -139,7 +139,7 @@ def setup_of(
         method=method,
         backend=backend,
         quantised=quantised,
-        weight_bytes=2 if recipe.precision == "bf16" and gpu else 4,
+        weight_bytes=_weight_bytes(recipe, gpu),
         adapter_bytes=2 if quantised else 4,  # the trainers keep the adapter of a quantised base in bf16, else in fp32
         bf16=recipe.precision == "bf16",
         rank=recipe.rank,
@@ -155,3 +155,11 @@ def setup_of(
         row_tokens=min(length, rows.tokens // rows.count) if rows.tokens else length,
         epochs=recipe.epochs,
     )
+
+
+def _weight_bytes(recipe: Recipe, gpu: bool) -> int:
+    """Bytes of a weight as it is loaded: on a GPU in the recipe's precision, but where it asks for fp32 masters."""
+    masters = getattr(recipe, "masters", "backend")
+    if masters != "backend":
+        return 2 if masters == "bf16" else 4
+    return 2 if recipe.precision == "bf16" and gpu else 4
