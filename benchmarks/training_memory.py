@@ -6,9 +6,10 @@ Each setting is trained for two steps by the code that `cra train` runs, in a pr
 highest resident memory of that process (`ru_maxrss`: loading, training, saving) and what `training.resources` predicts.
 The base is the embedded model, converted once, or one with random weights. The processes are forks of one that has
 imported the libraries, which saves their imports; pages of the libraries' files do not count in a fork, so that the
-constant for libraries is that of the first setting, which trains a base of almost no size. Nothing is fitted to the
-others. Speed is in tokens per CPU second, beside the roofline of this processor: what one large matrix product and one
-large copy reach here. `--only NAME` takes some settings beside the first.
+constant for libraries is that of the first setting, which trains a base of almost no size; the share that the heap
+loses is that of `benchmarks/heap_probe.py`. Nothing is fitted to the other settings. Speed is in tokens per CPU second,
+beside the roofline of this processor: what one large matrix product and one large copy reach here. `--only NAME` takes
+some settings beside the first.
 """
 
 import argparse
@@ -20,11 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+from benchmarks.heap_probe import heap_lost  # noqa: E402
+
 _MIB = 1 << 20
 _STEPS = 2
 
@@ -78,10 +82,14 @@ def main() -> None:
             f"copies {speeds['copies'] / 1e9:.1f} GB/s, libraries alone {_high_water() / _MIB:.0f} MiB"
         )
         print("| setting | predicted MiB | measured MiB | error | tokens per CPU s | of the roofline |", flush=True)
+        print(
+            f"heap: {_run_in_fork(lambda: heap_lost(bases / 'embedded'))['lost']:.2f} of what autograd keeps, beside it",
+            flush=True,
+        )
         libraries = 0.0
         for setting in SETTINGS:
             if setting is SETTINGS[0] or not options.only or options.only in setting.name:
-                measured = _run(setting, bases)
+                measured = _run_in_fork(partial(_measure, setting, bases))
                 libraries = libraries or measured["peak"] - _without_libraries(_setup(setting, bases))
                 _show(setting, bases, measured, libraries, speeds)
 
@@ -120,21 +128,21 @@ def _show(
     )
 
 
-def _run(setting: Setting, bases: Path) -> dict[str, float]:
-    """Train in a fork of this process, which has imported the libraries and run nothing with them."""
+def _run_in_fork(work: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What `work` says in a fork of this process, which has imported the libraries and run nothing with them."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
         with os.fdopen(write, "w") as answer:
-            json.dump(_measure(setting, bases), answer)
+            json.dump(work(), answer)
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as answer:
         told = answer.read()
     os.waitpid(child, 0)
     if not told:
-        sys.exit(f"{setting.name}: the training failed")
+        sys.exit("a training failed")
     result: dict[str, float] = json.loads(told)
     return result
 
