@@ -7,6 +7,7 @@ import typer
 
 from cli.base_tables import changed_cell, show_base, show_change, show_log, show_report, show_tuned
 from cli.bases_ablate import ablate
+from cli.bases_plan import plan
 from cli.flow_context import flow_context
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table, waiting
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BaseName = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as reasoning-base-v2; or its hash.")]
 
 app = typer.Typer(help="The frozen models that adapters are trained on.", no_args_is_help=True)
+app.command()(plan)
 
 
 app.command()(ablate)

@@ -47,9 +47,9 @@ def require_effect(model: Any, ids: list[int], where: Path) -> None:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        adapted = model(input_ids=tokens).logits[0, -1]
+        adapted = model(input_ids=tokens, logits_to_keep=1, use_cache=False).logits[0, -1]
         with model.disable_adapter():
-            plain = model(input_ids=tokens).logits[0, -1]
+            plain = model(input_ids=tokens, logits_to_keep=1, use_cache=False).logits[0, -1]
     model.train(was_training)
     if not bool((adapted - plain).abs().max() > 0):
         raise TrainingError(f"{where}: the adapter has no effect on the base; raise the learning rate or the epochs")

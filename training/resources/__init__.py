@@ -1,0 +1,1 @@
+"""What a training takes before it is started: memory by part, the largest micro-batch, time and cost."""
