@@ -36,7 +36,7 @@ from training.data.datasets import newest_dataset, read_dataset
 from training.fit.job import FIT_VERSION, job_for, methods
 from training.fit.recipe import recipe_for
 
-_STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
 """The recipe's fields in an adapter's statement; the job's row holds all of them."""
 
 
@@ -170,7 +170,7 @@ def _stated_recipe(context: TrainingContext, order: TrainOrder, card: Card) -> d
     """The recipes in a statement; with several methods, each key is prefixed with its method."""
     used = methods(card, order.technique)
     stated = {
-        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_STATED)
+        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=STATED)
         for method in used
     }
     if len(used) == 1:

@@ -1,6 +1,6 @@
 """Datasets and trainings; finished ones are reused."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evals.sets import reserved_repositories
 from models.class_bias import CLASS_BIAS
@@ -52,14 +52,19 @@ def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
         steps=fit.steps,
         tokens=fit.tokens,
         seconds=fit.seconds,
-        metrics={
-            "loss": fit.losses[-1] if fit.losses else None,
-            "validation": fit.eval_losses[-1][1] if fit.eval_losses else None,
-            "best_step": fit.best_step,
-            "rows": fit.rows,
-            "too_long": fit.too_long,
-            "micro_batch": fit.micro_batch,
-            **({"margins": fit.margins} if fit.margins else {}),
-            **({CLASS_BIAS: fit.class_bias.model_dump(mode="json")} if fit.class_bias else {}),
-        },
+        metrics=fit_metrics(fit),
     )
+
+
+def fit_metrics(fit: "Fit") -> dict[str, Any]:
+    """The metrics that are recorded of a finished training."""
+    return {
+        "loss": fit.losses[-1] if fit.losses else None,
+        "validation": fit.eval_losses[-1][1] if fit.eval_losses else None,
+        "best_step": fit.best_step,
+        "rows": fit.rows,
+        "too_long": fit.too_long,
+        "micro_batch": fit.micro_batch,
+        **({"margins": fit.margins} if fit.margins else {}),
+        **({CLASS_BIAS: fit.class_bias.model_dump(mode="json")} if fit.class_bias else {}),
+    }
