@@ -45,7 +45,8 @@ def make_home(folder: Path, target: TrainingTarget = TrainingTarget.SCOPE) -> Ho
     request = world.request(target).model_copy(update={"data_dir": str(world.folder)})
     made = curate(world.raw, world.curated, request)
     settings = Settings(data_dir=world.folder, cache_dir=folder / "cache", training=FEW)
-    return Home(folder, open_context(settings), base, made.directory)
+    assert made.dataset_dir is not None
+    return Home(folder, open_context(settings), base, made.dataset_dir)
 
 
 def run_elsewhere(pack: Path, python: Path | None, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
