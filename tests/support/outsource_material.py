@@ -19,7 +19,9 @@ from training.bases.bases import Base, add_base
 from training.cycle.context import TrainingContext, open_context
 from training.data.curation import curate
 
-FEW = TrainingSettings(max_steps=2, batch_size=2, validation_rows=2, checkpoint_steps=1, rank=4, learning_rate=5e-3)
+FEW = TrainingSettings(
+    max_steps=2, batch_size=2, validation_rows=2, checkpoint_steps=1, rank=4, learning_rate=5e-3, thinking=False
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def make_home(folder: Path, target: TrainingTarget = TrainingTarget.SCOPE) -> Ho
     return Home(folder, open_context(settings), base, made.dataset_dir)
 
 
-def run_elsewhere(pack: Path, python: Path | None, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+def run_elsewhere(
+    pack: Path, python: Path | None, *arguments: str, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
     """`run.py` of a pack in a network namespace without interfaces, with no variables of ours, and without this
     checkout where the python is none of it."""
     hidden = [] if python is not None and python.is_relative_to(ROOT) else ["--tmpfs", str(ROOT)]
@@ -67,7 +71,9 @@ def clean_environment(folder: Path, requirements: Path) -> Path:
     """The python of a new environment with exactly these requirements, linked from uv's cache without network; this
     process's own where the cache has not all of them."""
     environment = {**os.environ, "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
-    made = subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], env=environment, check=False)
+    made = subprocess.run(
+        ["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], env=environment, check=False
+    )
     python = folder / "bin" / "python"
     argv = ["uv", "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--require-hashes",
             "--link-mode", "hardlink", "-r", str(requirements)]  # fmt: skip
