@@ -1,4 +1,4 @@
-"""A training that goes to another machine and comes back: the data of a small world, and the machine without network."""
+"""A training that goes to another machine and comes back: the data of a small world, and a machine without network."""
 
 import os
 import subprocess
