@@ -25,7 +25,7 @@ def plain_files(folder: Path, leave_out: tuple[str, ...] = ()) -> set[str]:
         for each in walk(folder):
             if each.path is None:
                 raise UsageError(f"{folder}: paths in it are too long; this is not what was packed")
-            if each.path.split("/")[0] in leave_out:
+            if each.path.startswith(tuple(f"{name}/" for name in leave_out)):
                 continue
             for entry in each.entries:
                 path, mode = f"{each.path}{entry.name}", entry.stat(follow_symlinks=False).st_mode

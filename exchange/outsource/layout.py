@@ -24,8 +24,9 @@ MANIFEST = "manifest"
 PACK, RETURNED = "pack.json", "returned.json"
 RUN, REQUIREMENTS, QUESTIONS, GUIDE = "run.py", "requirements.txt", "questions.jsonl", "README.md"
 CODE, DATA, BASE, WHEELS, LLAMAFACTORY = "code", "data", "base", "wheels", "llamafactory"
-MADE = ("env", "work", "returned")
-"""Folders that `run.py` makes in a pack; they are no part of it."""
+SAVED = "saved"
+MADE = ("env", "work", "returned", f"{LLAMAFACTORY}/{SAVED}")
+"""Folders that `run.py` or another trainer makes in a pack; they are no part of it."""
 ANSWERS, PROBES, FIT, LOSSES = "answers.jsonl", "probes.jsonl", "fit.json", "losses.jsonl"
 ADAPTER, GGUF = "adapter", "model.gguf"
 

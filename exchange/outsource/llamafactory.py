@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from exchange.outsource.layout import BASE
+from exchange.outsource.layout import BASE, SAVED
 from training.data.curation.card import DPO, SFT
 from training.fit.recipe import Recipe
 
@@ -22,7 +22,6 @@ _TAGS = {
     "system_tag": "system",
 }
 """All tags are named: those left out would be none, where any is given."""
-SAVED = "saved"
 _OPTIMIZERS = {"adamw_8bit": "adamw_8bit", "adamw_torch": "adamw_torch"}
 
 

@@ -17,7 +17,7 @@ _ALSO = ("exchange/__init__.py", "exchange/outsource")
 _CODE = frozenset({".py", ".jinja", ".json", ".toml", ".mako", ".ini", ".csv"})
 """Kinds of files that are code: nothing else that lies about in a checkout leaves with it."""
 _EXTRAS: dict[TrainingBackend, tuple[str, ...]] = {"trl-cpu": ("train",), "trl-gpu": ("train", "cuda")}
-_UNUSED = ("prefect",)
+_UNUSED = ("prefect", "uv")
 """Requirements that no training imports."""
 
 

@@ -18,8 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 MANIFEST, SIGNATURE = "manifest/pack.json", "manifest/statement.sig"
-MADE = ("env", "work", "returned")
-FACTORY_SAVES = "llamafactory/saved"
+MADE = ("env/", "work/", "returned/", "llamafactory/saved/")
 GIB = 1 << 30
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -76,8 +75,7 @@ def check(manifest: dict[str, Any], pack: str, given: argparse.Namespace) -> lis
 def file_faults(root: Path, files: dict[str, Any], base: Path, base_files: dict[str, Any]) -> list[str]:
     """Files that are missing, altered or not in the manifest, in the pack and in the base's folder."""
     faults = []
-    found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_symlink() or not path.is_dir()}
-    own = {name for name in found if name.split("/")[0] not in MADE and not name.startswith(FACTORY_SAVES + "/")}
+    own = {name for name in listed(root) if not name.startswith(MADE)}
     faults += [f"{name} is not in the manifest; remove it" for name in sorted(own - {*files, MANIFEST, SIGNATURE})]
     wanted = [(root / name, entry) for name, entry in files.items()]
     wanted += [(base / name, entry) for name, entry in base_files.items() if not base.is_relative_to(root)]
@@ -92,6 +90,13 @@ def file_faults(root: Path, files: dict[str, Any], base: Path, base_files: dict[
         elif hashed(path) != entry["sha256"]:
             faults.append(f"{path} was altered; copy the pack again")
     return faults
+
+
+def listed(root: Path) -> set[str]:
+    """The paths of all files and links below a folder."""
+    tops = [path for path in root.iterdir() if f"{path.name}/" not in MADE]
+    paths = [*tops, *(path for top in tops if not top.is_symlink() for path in top.rglob("*"))]
+    return {path.relative_to(root).as_posix() for path in paths if path.is_symlink() or not path.is_dir()}
 
 
 def hashed(path: Path) -> str:

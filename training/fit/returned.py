@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,18 @@ TRAINED = frozenset({_BASE_CONFIG, INDEX})
 """Files of a base, besides its weights, that a training writes."""
 OWN = frozenset(KEPT) - TRAINED
 """Files of a base that a training leaves as they are."""
-_MAY_DIFFER = frozenset({"dtype", "torch_dtype", "transformers_version", "use_cache"})
-"""Keys of a model's configuration that change no answer: of storage, and of the library."""
+_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
+_DTYPES = ("float32", "bfloat16", "float16", None)
+_MAY_DIFFER: dict[str, Callable[[object], bool]] = {
+    "dtype": lambda value: value in _DTYPES,
+    "torch_dtype": lambda value: value in _DTYPES,
+    "transformers_version": lambda value: isinstance(value, str) and _VERSION.fullmatch(value) is not None,
+    "use_cache": lambda value: value in (True, False, None),
+}
+"""Keys of a model's configuration that change no answer, of storage and of the library, and what they may say."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _PIECE = 1 << 24
-_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 
 
 def adapter_config(recipe: Recipe, base_name: str) -> dict[str, Any]:
@@ -94,8 +101,8 @@ def _check_config(folder: Path, base: Base) -> None:
         found, own = read_json(folder / _BASE_CONFIG), read_json(base.path / _BASE_CONFIG)
     except UsageError as error:
         raise RegistryError(str(error)) from error
-    for key in sorted((found.keys() | own.keys()) - _MAY_DIFFER):
-        if found.get(key) != own.get(key):
+    for key in sorted(found.keys() | own.keys()):
+        if found.get(key) != own.get(key) and not (key in _MAY_DIFFER and _MAY_DIFFER[key](found.get(key))):
             there, here = _shown(found.get(key)), _shown(own.get(key))
             raise RegistryError(f"{folder / _BASE_CONFIG}: {key} is {there}, in base {base.name} {here}")
 
