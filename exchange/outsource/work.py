@@ -46,15 +46,16 @@ def work(folder: Path, base_dir: Path, trained: Path | None) -> None:
     _check_versions((folder / layout.REQUIREMENTS).read_text())
     base = Base(manifest.base, manifest.base_name, base_dir, manifest.role, None, read_facts(base_dir))
     out = folder / "work"
+    data = Path(shutil.copytree(folder / layout.DATA, out / layout.DATA, dirs_exist_ok=True))  # locked beside it
     if trained is None:
-        fit = _fit(manifest, folder / layout.DATA, base, out / "training")
+        fit = _fit(manifest, data, base, out / "training")
         losses = (out / "training" / layout.LOSSES).read_text()
     else:
         fit, losses = take_foreign(manifest, base, trained, out / "taken"), ""
     draft = out / "returned"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    _evaluate(manifest, folder, base, fit, draft)
+    _evaluate(manifest, folder, data, base, fit, draft)
     _write(manifest, folder, base, fit, losses, draft)
     target = folder / "returned"
     shutil.rmtree(target, ignore_errors=True)
@@ -72,11 +73,11 @@ def _fit(manifest: PackManifest, data: Path, base: Base, out: Path) -> Fit:
     return fit(data, base, out, manifest.recipe, report, backend=manifest.backend)
 
 
-def _evaluate(manifest: PackManifest, folder: Path, base: Base, fit: Fit, draft: Path) -> None:
+def _evaluate(manifest: PackManifest, folder: Path, data: Path, base: Base, fit: Fit, draft: Path) -> None:
     from training.cycle.local_answers import LocalAnswerer
 
     print("evaluating", flush=True)
-    rows = probe_rows(folder / layout.DATA, base.path, manifest.recipe)
+    rows = probe_rows(data, base.path, manifest.recipe)
     write_lines(
         draft / layout.PROBES, losses_of(open_trained(base.path, fit.adapter_dir, adapter=manifest.adapter), rows)
     )

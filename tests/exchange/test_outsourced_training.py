@@ -23,8 +23,8 @@ from models.errors import CleanRoomError, UsageError
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.trainings import find_training
-from tests.support.outsource_material import Home, clean_environment, make_home, run_elsewhere
-from tests.support.tiny import ROOT
+from tests.support.outsource_material import Home, clean_environment, kill_elsewhere, make_home, run_elsewhere
+from tests.support.tiny import ROOT, make_adapter
 from tests.support.wheels import digest, make_wheel
 
 pytestmark = pytest.mark.slow
@@ -74,11 +74,11 @@ def test_a_changed_pack_is_refused_here_and_there(home: Home, packed: Path, tmp_
     (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(CleanRoomError):
         verify_pack(folder, home.context.registry.keys)
-    told = json.loads((packed / "manifest" / "pack.json").read_text())
-    assert told
-    script = packed / "run.py" if name == "run.py" else folder / "run.py"
-    done = subprocess.run([sys.executable, script, "--dry-run", "--id", "0" * 64], capture_output=True, text=True)
+    told = verify_pack(packed, home.context.registry.keys).id
+    argv = [sys.executable, folder / "run.py", "--dry-run", "--id", told]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
+    assert name in done.stderr
 
 
 def test_a_training_comes_back_from_a_machine_without_network(home: Home, packed: Path) -> None:
@@ -86,8 +86,9 @@ def test_a_training_comes_back_from_a_machine_without_network(home: Home, packed
     shown = run_elsewhere(packed, python, "--dry-run").stdout
     assert verify_pack(packed, home.context.registry.keys).id in shown
     assert not (packed / "work").exists()
-    run_elsewhere(packed, python)
+    kill_elsewhere(packed, python, "step 1 ")
     assert "give --resume" in run_elsewhere(packed, python, check=False).stderr
+    assert "step 2 of 2" in run_elsewhere(packed, python, "--resume").stdout
     done = accept(home.context, packed / "returned")
     version = home.context.registry.verify(done.name)
     assert (version.name, version.active, version.plan_id) == ("scope-v1", False, done.job)
@@ -114,8 +115,8 @@ accept(open_context(Settings(data_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv
 
 
 def test_a_kill_in_the_middle_registers_nothing_and_the_next_call_all(home: Home, tmp_path: Path) -> None:
-    packed = home.pack(tmp_path / "pack", backend="trl-cpu", dataset=home.dataset, format="llamafactory").folder
-    work(packed, packed / "base", None)
+    packed = home.pack(tmp_path / "pack", format="llamafactory").folder
+    work(packed, packed / "base", make_adapter(home.base.path, tmp_path / "trained", seed=3))
     before = [each.name for each in home.context.registry.list()]
     settings = home.context.settings
     for module, name in (

