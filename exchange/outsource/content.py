@@ -64,6 +64,6 @@ def _check_losses(file: Path) -> None:
     except ValueError as error:
         raise UsageError(f"{file.name}: not JSON lines ({error}); let run.py write it again") from error
     for number, row in enumerate(rows, 1):
-        plain = isinstance(row, dict) and isinstance(row.get("step"), int)
-        if not plain or not all(isinstance(each, int | float) and math.isfinite(each) for each in row.values()):
+        values = row.values() if isinstance(row, dict) and isinstance(row.get("step"), int) else [math.nan]
+        if not all(each is None or (isinstance(each, int | float) and math.isfinite(each)) for each in values):
             raise UsageError(f"{file.name}, line {number}: no row of finite losses; let run.py write it again")

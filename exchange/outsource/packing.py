@@ -32,6 +32,7 @@ from store.learning.trainings import store_training_job
 from training.adapters.registry.signing import sign
 from training.bases.bases import MANIFEST as BASE_MANIFEST
 from training.bases.bases import Base, find_base
+from training.bases.files import read_json
 from training.bases.thinking import training_settings
 from training.cycle.context import TrainingContext
 from training.cycle.lifecycle import find_inputs
@@ -198,7 +199,7 @@ class _Draft:
 
     def _write_base(self) -> dict[str, FileEntry]:
         """Copy the base, if it goes along; returns the entries of its files either way."""
-        files = [file for file in sorted(self.base.path.iterdir()) if file.name != BASE_MANIFEST]
+        files = [self.base.path / name for name in sorted(read_json(self.base.path / BASE_MANIFEST))]
         if self.order.with_base:
             (self.folder / layout.BASE).mkdir()
             for file in files:
