@@ -46,7 +46,7 @@ COMMANDS = {
     "self-improve": "Let the student solve commits, learn from what passed, and serve what a gate lets in.",
     "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",
-    "outsource": "Train on another machine: pack a folder, and check and register what comes back.",
+    "outsource": "Train on another machine: pack a folder, verify it, accept what comes back.",
     "export-adapter": (
         "Write an adapter for other programs, and refuse an export that answers otherwise than what was trained."
     ),

@@ -10,13 +10,15 @@ from cli.output import console, counted, print_json, waiting
 from host.settings import load_settings
 from models.targets import Role
 
-app = typer.Typer(help="Train on another machine: pack, verify, accept.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train on another machine: pack a folder, verify it, accept what comes back.", no_args_is_help=True
+)
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A packed or returned folder.")]
 
 
 @app.callback()
 def _group() -> None:
-    """Train on another machine: pack, verify, accept."""
+    """Train on another machine: pack a folder, verify it, accept what comes back."""
 
 
 @app.command()

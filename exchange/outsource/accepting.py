@@ -27,7 +27,7 @@ from training.bases.bases import add_tuned_base
 from training.bases.files import hash_file, hash_files
 from training.cycle.context import TrainingContext
 from training.cycle.lifecycle import STATED
-from training.cycle.trainings import fit_metrics
+from training.cycle.trainings import finished_training
 from training.fit.job import FIT_VERSION
 from training.fit.result import Fit
 
@@ -83,9 +83,7 @@ def _kept(
         store_training_job(
             context.raw_engine, pack.job, pack.target, sources, ours.base.id, ours.card.id, job_config(pack)
         )
-        done = FinishedTraining(
-            pack.job, result, trained_in(pack, place), fit.backend, fit.steps, fit.tokens, fit.seconds, fit_metrics(fit)
-        )
+        done = finished_training(pack.job, result, fit)._replace(path=trained_in(pack, place))
         known = store_training(context.raw_engine, done, (place / layout.LOSSES).read_text())
     if known.result != result:
         raise UsageError(

@@ -1,6 +1,6 @@
 """Datasets and trainings; finished ones are reused."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evals.sets import reserved_repositories
 from models.class_bias import CLASS_BIAS
@@ -39,32 +39,32 @@ def run_training(label: str, context: TrainingContext, job: TrainingJob) -> Fini
     with context.device():
         context.notify(f"train {label}", 0, None)
         fit = job.fit(out, lambda progress: context.notify(f"train {label}", progress.step, progress.steps))
-    kept = store_training(context.raw_engine, _finished(job, fit), (out / "losses.jsonl").read_text())
+    kept = store_training(
+        context.raw_engine,
+        finished_training(job.id, job.result_hash(fit.adapter_dir), fit),
+        (out / "losses.jsonl").read_text(),
+    )
     return kept._replace(path=fit.adapter_dir)
 
 
-def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
+def finished_training(job: str, result: str, fit: "Fit") -> FinishedTraining:
+    """The record of a finished training, by the ids of the job and of its result."""
     return FinishedTraining(
-        job=job.id,
-        result=job.result_hash(fit.adapter_dir),
+        job=job,
+        result=result,
         path=fit.adapter_dir,
         backend=fit.backend,
         steps=fit.steps,
         tokens=fit.tokens,
         seconds=fit.seconds,
-        metrics=fit_metrics(fit),
+        metrics={
+            "loss": fit.losses[-1] if fit.losses else None,
+            "validation": fit.eval_losses[-1][1] if fit.eval_losses else None,
+            "best_step": fit.best_step,
+            "rows": fit.rows,
+            "too_long": fit.too_long,
+            "micro_batch": fit.micro_batch,
+            **({"margins": fit.margins} if fit.margins else {}),
+            **({CLASS_BIAS: fit.class_bias.model_dump(mode="json")} if fit.class_bias else {}),
+        },
     )
-
-
-def fit_metrics(fit: "Fit") -> dict[str, Any]:
-    """The metrics that are recorded of a finished training."""
-    return {
-        "loss": fit.losses[-1] if fit.losses else None,
-        "validation": fit.eval_losses[-1][1] if fit.eval_losses else None,
-        "best_step": fit.best_step,
-        "rows": fit.rows,
-        "too_long": fit.too_long,
-        "micro_batch": fit.micro_batch,
-        **({"margins": fit.margins} if fit.margins else {}),
-        **({CLASS_BIAS: fit.class_bias.model_dump(mode="json")} if fit.class_bias else {}),
-    }
