@@ -22,7 +22,7 @@ from training.bases.bases import Base
 from training.cycle.context import TrainingContext
 from training.fit.result import Fit
 
-LOSS_BOUND = 0.01
+LOSS_BOUND = 0.002
 """Nats per token: the most by which the loss of a row may differ."""
 SCORE_BOUND = 0.1
 """The most by which the mean of a metric over the sampled questions may differ."""

@@ -17,9 +17,10 @@ pytest.importorskip("torch")
 from evals.sets import latest_set
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
+from exchange.outsource.requirements import fetch_wheels
 from exchange.outsource.verifying import verify_pack
 from exchange.outsource.work import work
-from models.errors import CleanRoomError, UsageError
+from models.errors import CleanRoomError, InfrastructureError, UsageError
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.trainings import find_training
@@ -155,6 +156,19 @@ def test_rules_refuse_before_anything_is_packed(home: Home, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="--out"):
         home.pack(tmp_path / "full")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_only_wheels_with_the_locks_hashes_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alpha = make_wheel(tmp_path / "index", "alpha", "1.0", {"alpha.py": "VALUE = 41\n"})
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"alpha==1.0 \\\n    --hash=sha256:{digest(alpha)}\n")
+    fetch_wheels(requirements, tmp_path / "wheels")
+    assert [path.name for path in (tmp_path / "wheels").iterdir()] == [alpha.name]
+    requirements.write_text(f"alpha==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(InfrastructureError, match="wheels"):
+        fetch_wheels(requirements, tmp_path / "others")
 
 
 def test_an_environment_is_built_from_wheels_without_network(packed: Path, tmp_path: Path) -> None:

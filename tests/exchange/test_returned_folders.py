@@ -24,6 +24,7 @@ from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.trainings import find_training
 from tests.support.outsource_material import Home, make_home
+from tests.support.tiny import make_adapter, make_tiny_base
 from training.adapters.registry.weights import header
 
 pytestmark = pytest.mark.slow
@@ -194,6 +195,11 @@ def moved_weights(folder: Path) -> None:
     (folder / layout.GGUF).unlink()
 
 
+def other_base(folder: Path) -> None:
+    base = make_tiny_base(folder.parent / "other", hidden=32)
+    shutil.copy(make_adapter(base, folder.parent / "of-other") / WEIGHTS.name, folder / WEIGHTS)
+
+
 def other_gguf(folder: Path) -> None:
     put(folder / layout.GGUF, (folder / layout.GGUF).stat().st_size - 4, struct.pack("<f", 1.0))
 
@@ -212,6 +218,7 @@ def no_losses(folder: Path) -> None:
     [
         (not_a_number, "NaN"),
         (truncated, "truncated"),
+        (other_base, "shape"),
         (moved_weights, "not the weights that were measured"),
         (other_gguf, "model.gguf"),
         (better_losses, "not the weights that were measured"),
