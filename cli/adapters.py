@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli.class_bias import bias_rows, where_applied
-from cli.options import JsonOption
+from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption
 from cli.output import console, errors, print_json, spinner, table
 from host.settings import load_settings
 from models.class_bias import CLASS_BIAS
@@ -143,6 +143,36 @@ def report(
         for section in sections(history):
             if not section.folded:
                 table(section.title, section.columns, section.rows, right=section.right)
+
+
+@app.command()
+def gate(
+    name: AdapterName,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", metavar="DIR", help="That of its training, if it was moved.")
+    ] = None,
+    item_level: ItemLevelOption = False,
+    end_to_end: EndToEndOption = None,
+    end_to_end_limit: EndToEndLimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the champion and a registered adapter, such as one trained elsewhere, and promote it if a gate says so.
+
+    What was answered before is not asked again, also after a kill.
+    """
+    from cli.flow_context import flow_context
+    from cli.train import print_training
+
+    _registry().verify(name)  # mistakes end before the engine starts
+    with flow_context():
+        from flows.gate import gate as gate_flow
+
+        packages = tuple(path.resolve() for path in end_to_end or ())
+        report = gate_flow(name, dataset and dataset.resolve(), item_level, packages, end_to_end_limit)
+    if as_json:
+        print_json(report)
+    else:
+        print_training(report)
 
 
 @app.command()

@@ -54,10 +54,11 @@ def train(
     if as_json:
         print_json(report)
     else:
-        _print_training(report)
+        print_training(report)
 
 
-def _print_training(report: "TrainReport") -> None:
+def print_training(report: "TrainReport") -> None:
+    """A gate's table, notes on its verdict, and who serves now."""
     gate = report.gate
     show_gate(
         gate, f"{report.target.value}: {gate.challenger.name} against {gate.champion.name}, set {gate.set_id[:12]}"

@@ -15,8 +15,9 @@ from evals.gates import decide_together
 from evals.sets import in_common, latest_set
 from evals.thresholds import Rules
 from models.class_bias import CLASS_BIAS, read_class_bias
+from models.errors import RegistryError
 from models.evaluation import Evaluation, GateReport, GateVerdict
-from store.learning.trainings import FinishedTraining
+from store.learning.trainings import FinishedTraining, find_training
 from training.adapters.registry import AdapterVersion
 from training.adapters.registry.succession import require_current
 from training.adapters.registry.weights import content_hash
@@ -36,7 +37,7 @@ from training.data.datasets import newest_dataset, read_dataset
 from training.fit.job import FIT_VERSION, job_for, methods
 from training.fit.recipe import recipe_for
 
-_STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
+STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
 """The recipe's fields in an adapter's statement; the job's row holds all of them."""
 
 
@@ -61,14 +62,26 @@ def find_inputs(context: TrainingContext, order: TrainOrder) -> TrainingInputs:
     return TrainingInputs(base, dataset, card, latest_set(context.curated, order.target))
 
 
+def gate_registered(context: TrainingContext, steps: TrainingSteps, order: TrainOrder, name: str) -> TrainReport:
+    """Let a gate decide about an adapter that is registered: one whose training was done elsewhere, or gated before
+    another champion served. `order` names its target and base. Raises as `train` does."""
+    adapter = context.registry.verify(name)
+    trained = find_training(context.raw_engine, adapter.plan_id)
+    if trained is None:
+        raise RegistryError(f"the training of {adapter.name} is not on record, so it cannot be gated; train again")
+    found = find_inputs(context, order)
+    champion, baseline = _champion(context, steps, order, found)
+    challenger = evaluate(context, steps, found.evaluation_set, found.base, adapter)
+    prepared = Prepared(order, found, trained, adapter, champion, baseline, challenger, ())
+    [report] = gate(context, [prepared])
+    return conclude(context, steps, prepared, report)
+
+
 def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> Prepared:
     """Evaluate the champion; train, register and evaluate the challenger, and a control. Finished steps are reused."""
     inputs = find_inputs(context, order)
     notes = check_training(context, order, inputs)
-    active = context.registry.active(order.target)
-    # An adapter of another base is no champion here: the challenger meets the bare base, and `settle` withholds it.
-    champion = active if active is not None and active.base == inputs.base.id else None
-    baseline = evaluate(context, steps, inputs.evaluation_set, inputs.base, champion)
+    champion, baseline = _champion(context, steps, order, inputs)
     trained = _trained(context, steps, order, inputs)
     adapter = _registered(context, order, inputs, trained, baseline)
     challenger = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
@@ -125,6 +138,16 @@ def verdict_notes(prepared: Prepared) -> list[str]:
     return [*prepared.notes, *unlike_use(prepared.challenger_scores)]
 
 
+def _champion(
+    context: TrainingContext, steps: TrainingSteps, order: TrainOrder, inputs: TrainingInputs
+) -> tuple[AdapterVersion | None, Evaluation]:
+    """The champion, and its evaluation. An adapter of another base is none: the challenger meets the bare base, and
+    `settle` withholds it."""
+    active = context.registry.active(order.target)
+    champion = active if active is not None and active.base == inputs.base.id else None
+    return champion, evaluate(context, steps, inputs.evaluation_set, inputs.base, champion)
+
+
 def _trained(
     context: TrainingContext, steps: TrainingSteps, order: TrainOrder, inputs: TrainingInputs
 ) -> FinishedTraining:
@@ -170,7 +193,7 @@ def _stated_recipe(context: TrainingContext, order: TrainOrder, card: Card) -> d
     """The recipes in a statement; with several methods, each key is prefixed with its method."""
     used = methods(card, order.technique)
     stated = {
-        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=_STATED)
+        method: recipe_for(order.target, method, context.settings.training).model_dump(mode="json", include=STATED)
         for method in used
     }
     if len(used) == 1:

@@ -39,14 +39,19 @@ def run_training(label: str, context: TrainingContext, job: TrainingJob) -> Fini
     with context.device():
         context.notify(f"train {label}", 0, None)
         fit = job.fit(out, lambda progress: context.notify(f"train {label}", progress.step, progress.steps))
-    kept = store_training(context.raw_engine, _finished(job, fit), (out / "losses.jsonl").read_text())
+    kept = store_training(
+        context.raw_engine,
+        finished_training(job.id, job.result_hash(fit.adapter_dir), fit),
+        (out / "losses.jsonl").read_text(),
+    )
     return kept._replace(path=fit.adapter_dir)
 
 
-def _finished(job: TrainingJob, fit: "Fit") -> FinishedTraining:
+def finished_training(job: str, result: str, fit: "Fit") -> FinishedTraining:
+    """The record of a finished training, by the ids of the job and of its result."""
     return FinishedTraining(
-        job=job.id,
-        result=job.result_hash(fit.adapter_dir),
+        job=job,
+        result=result,
         path=fit.adapter_dir,
         backend=fit.backend,
         steps=fit.steps,

@@ -1,0 +1,1 @@
+"""Training on another machine: what leaves (`packing`), what runs there (`run`, `work`), and what comes back."""

@@ -1,0 +1,115 @@
+"""Whether the weights that came back give the losses and answers that came with them: a sample is computed again.
+
+Losses are compared in float32 on both sides, so their bound is narrow. Answers may differ in words between machines;
+their scores against gold must agree. Gold's answers never left, so all scores are computed here.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from evals.sets import all_sets
+from exchange.outsource import layout
+from exchange.outsource.layout import PackManifest
+from exchange.outsource.probes import losses_of, open_trained, probe_rows, read_probes
+from exchange.outsource.questions import GivenAnswer, ask, question_id, questions_of, read_answers, scores_of
+from models.errors import EvaluationError
+from models.evaluation import EvaluationSet
+from models.plans import Frozen
+from training.bases.bases import Base
+from training.cycle.context import TrainingContext
+from training.fit.result import Fit
+
+LOSS_BOUND = 0.002
+"""Nats per token: the most by which the loss of a row may differ."""
+SCORE_BOUND = 0.1
+"""The most by which the mean of a metric over the sampled questions may differ."""
+
+
+class Agreement(Frozen):
+    """How far two computations agree: the largest difference of a row's loss (nats per token) over `rows` rows, and of
+    a metric's mean over `questions` questions. scores: means over all questions, of the answers that came back."""
+
+    rows: int
+    loss: float
+    questions: int = 0
+    score: float = 0.0
+    scores: dict[str, float] = Field(default_factory=dict)
+
+
+def check_agreement(
+    context: TrainingContext, pack: PackManifest, base: Base, fit: Fit, staged: Path, dataset: Path, sample: int
+) -> Agreement:
+    """Compute a sample again. Raises EvaluationError if rows or questions are missing, or a difference is over its
+    bound."""
+    rows, loss = _check_losses(pack, base, fit, staged, dataset, sample)
+    found = Agreement(rows=rows, loss=loss)
+    if pack.evaluation_set is None:
+        return found
+    frozen = next((each for each in all_sets(context.curated) if each.id == pack.evaluation_set), None)
+    if frozen is None:
+        raise EvaluationError(f"the evaluation set {pack.evaluation_set[:12]} of the pack is not frozen here")
+    return _check_answers(found, pack, frozen, base, fit, staged, sample)
+
+
+def _check_losses(
+    pack: PackManifest, base: Base, fit: Fit, staged: Path, dataset: Path, sample: int
+) -> tuple[int, float]:
+    stated = {probe.id: probe.loss for probe in read_probes(staged / layout.PROBES)}
+    rows = probe_rows(dataset, base.path, pack.recipe)
+    if stated.keys() != {row.id for row in rows}:
+        raise EvaluationError(f"{layout.PROBES}: not the losses of the {len(rows)} rows to probe; evaluate again")
+    chosen = rows[:sample]
+    model = open_trained(base.path, fit.adapter_dir, adapter=pack.adapter)
+    worst = 0.0
+    for probe in losses_of(model, chosen):
+        difference = abs(probe.loss - stated[probe.id])
+        if difference > LOSS_BOUND:
+            raise EvaluationError(
+                f"row {probe.id[:12]} has a loss of {probe.loss:.4f} here, and {stated[probe.id]:.4f} came back "
+                f"(at most {LOSS_BOUND} apart): these are not the weights that were measured"
+            )
+        worst = max(worst, difference)
+    return len(chosen), round(worst, 6)
+
+
+def _check_answers(
+    found: Agreement, pack: PackManifest, frozen: EvaluationSet, base: Base, fit: Fit, staged: Path, sample: int
+) -> Agreement:
+    answers = read_answers(staged / layout.ANSWERS)
+    if sorted(answer.id for answer in answers) != sorted(map(question_id, frozen.items)):
+        raise EvaluationError(
+            f"{layout.ANSWERS}: not one answer to each of {len(frozen.items)} questions; evaluate again"
+        )
+    given = scores_of(frozen, answers)
+    again = scores_of(frozen, _asked_again(pack, frozen, base, fit, sample))
+    there, here = _means([given[each] for each in again]), _means(list(again.values()))
+    for metric, value in sorted(here.items()):
+        if abs(value - there.get(metric, 0.0)) > SCORE_BOUND:
+            raise EvaluationError(
+                f"{metric} over {len(again)} questions is {value:.3f} here, and {there.get(metric, 0.0):.3f} by the "
+                f"answers that came back (at most {SCORE_BOUND} apart): these are not the answers of these weights"
+            )
+    worst = max((abs(value - there[metric]) for metric, value in here.items()), default=0.0)
+    means = _means(list(given.values()))
+    return found.model_copy(update={"questions": len(again), "score": round(worst, 6), "scores": means})
+
+
+def _asked_again(pack: PackManifest, frozen: EvaluationSet, base: Base, fit: Fit, sample: int) -> list[GivenAnswer]:
+    from training.cycle.local_answers import LocalAnswerer
+
+    thinking = pack.recipe.thinking
+    if pack.adapter:
+        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking, bias=fit.class_bias)
+    else:
+        answerer = LocalAnswerer(fit.adapter_dir, base.name, thinking=thinking)
+    ordered = sorted(questions_of(frozen), key=lambda each: hashlib.sha256(f"{pack.id}{each.id}".encode()).digest())
+    return ask(answerer, ordered[:sample])
+
+
+def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = sorted({name for score in scores for name in score})
+    values = {name: [score[name] for score in scores if name in score] for name in names}
+    return {name: sum(each) / len(each) for name, each in values.items()}

@@ -1,0 +1,54 @@
+"""Where what came back comes from: base, dataset and job of its pack, found and computed here, never read from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.outsource import layout
+from exchange.outsource.layout import PackManifest
+from models.errors import RegistryError
+from training.bases.bases import Base, find_base
+from training.bases.files import hash_file
+from training.cycle.context import TrainingContext
+from training.cycle.rules import check_full_training
+from training.data.curation import Card
+from training.data.curation.card import MACHINE
+from training.data.datasets import dataset_dir, read_dataset
+from training.fit.job import FIT_VERSION
+from training.fit.recipe import Recipe, TrainingBackend, job_id
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Our own copies of what a pack was made of."""
+
+    base: Base
+    dataset: Path
+    card: Card
+
+
+def elsewhere_job(card: Card, base: Base, recipe: Recipe, backend: TrainingBackend, form: layout.PackFormat) -> str:
+    """The id of a training elsewhere: that of the same training here, but for another program's trainer."""
+    code = FIT_VERSION if form == "cra" else f"{FIT_VERSION} {form}"
+    return job_id(dataset=card.id, base=base.id, recipe=recipe, backend=backend, start=None, code=code)
+
+
+def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | None) -> Lineage:
+    """Our copies, checked byte for byte against what was packed. `dataset`: where it is not in its usual place.
+
+    Raises RegistryError if one is altered or gives another job, TrainingError for a missing dataset, GuardrailError if
+    its data must not be trained on any more.
+    """
+    base = find_base(context.curated, pack.base, full=True)
+    place = dataset or dataset_dir(context.settings.data_dir, pack.target, pack.dataset)
+    card = read_dataset(place)
+    for name in (MACHINE, *card.files):
+        packed = pack.files.get(f"{layout.DATA}/{name}")
+        if packed is None or packed.sha256 != hash_file(place / name):
+            raise RegistryError(
+                f"{place / name} is not what pack {pack.id[:12]} holds; give its dataset with --dataset"
+            )
+    job = elsewhere_job(card, base, pack.recipe, pack.backend, pack.format)
+    if (card.id, base.id, job) != (pack.dataset, pack.base, pack.job):
+        raise RegistryError(f"pack {pack.id[:12]} was made by another version of this program ({job[:12]}); pack again")
+    check_full_training(context, base, place, card)
+    return Lineage(base, place, card)

@@ -1,0 +1,61 @@
+"""The environment of a pack: pinned requirements with hashes from this checkout's lock, and the wheels if asked for."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import models
+from host.process import CommandFailed, run
+from models.errors import InfrastructureError, UsageError
+from training.fit.recipe import TrainingBackend
+
+ROOT = Path(models.__file__).resolve().parents[1]
+"""The checkout, or the folder that this program was installed into."""
+ROOMS = ("models", "host", "store", "llm", "repos", "agent", "runtime", "harness", "evals", "training")
+"""The rooms whose code a training needs, all of each."""
+_ALSO = ("exchange/__init__.py", "exchange/outsource")
+_CODE = frozenset({".py", ".jinja", ".json", ".toml", ".mako", ".ini", ".csv"})
+"""Kinds of files that are code: nothing else that lies about in a checkout leaves with it."""
+_EXTRAS: dict[TrainingBackend, tuple[str, ...]] = {"trl-cpu": ("train",), "trl-gpu": ("train", "cuda")}
+_UNUSED = ("prefect", "uv")
+"""Requirements that no training imports."""
+
+
+def export_requirements(backend: TrainingBackend, root: Path = ROOT) -> str:
+    """The pinned requirements of a back end, with the hashes of their files. Raises UsageError without a lock, or for
+    a back end that it does not hold."""
+    if backend not in _EXTRAS:
+        raise UsageError(f"--backend {backend}: not in the lock; give one of {', '.join(sorted(_EXTRAS))}")
+    if not (root / "uv.lock").is_file():
+        raise UsageError(f"{root} has no uv.lock; run `cra outsource pack` from a checkout of the project")
+    options = [part for extra in _EXTRAS[backend] for part in ("--extra", extra)]
+    options += [part for name in _UNUSED for part in ("--prune", name)]
+    exported = run(
+        ["uv", "export", "--frozen", "--offline", "--quiet", "--no-dev", "--no-emit-project", "--no-header",
+         "--no-annotate", "--format", "requirements-txt", *options],
+        cwd=root,
+    )  # fmt: skip
+    return exported.decode()
+
+
+def fetch_wheels(requirements: Path, folder: Path) -> None:
+    """Download the wheels of requirements for this machine's Python and platform. Raises InfrastructureError."""
+    folder.mkdir()
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+            "--require-hashes", "--only-binary", ":all:", "-r", str(requirements), "-d", str(folder)]  # fmt: skip
+    try:
+        run(argv, timeout=7200.0)
+    except CommandFailed as error:
+        raise InfrastructureError(f"the wheels cannot be fetched ({error}); try again, or pack without them") from error
+
+
+def copy_code(target: Path, root: Path = ROOT) -> None:
+    """Copy the code that a training needs."""
+    for name in (*ROOMS, *_ALSO):
+        source = root / name
+        files = [source] if source.is_file() else sorted(source.rglob("*"))
+        for file in files:
+            if file.is_file() and not file.is_symlink() and file.suffix in _CODE:
+                place = target / file.relative_to(root)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, place)

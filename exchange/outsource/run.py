@@ -1,0 +1,185 @@
+"""A packed training on this machine: checks, environment, training, evaluation, export. Needs Python and nothing else.
+
+python3 run.py --dry-run     checks only: files by hash, Python, disk, memory, GPU, and a rough time
+python3 run.py               all of it; `returned/` is what to send back
+python3 run.py --resume      goes on after an interruption
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+MANIFEST, SIGNATURE = "manifest/pack.json", "manifest/statement.sig"
+MADE = ("env/", "work/", "returned/", "llamafactory/saved/")
+GIB = 1 << 30
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONNOUSERSITE": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+
+
+class Refused(Exception):
+    """Why this machine or folder does not do, and what to do about it."""
+
+
+def main() -> int:
+    """Run what is asked for; each fault is one line."""
+    parser = argparse.ArgumentParser(description="A packed training: checks, training, evaluation, export.")
+    parser.add_argument("--dry-run", action="store_true", help="check this machine and the folder; change nothing")
+    parser.add_argument("--resume", action="store_true", help="go on after an interruption")
+    parser.add_argument("--id", help="the id that you were told: refuse a pack of another one")
+    parser.add_argument("--python", type=Path, help="the python of an environment of your own, to use instead of env/")
+    parser.add_argument("--base", type=Path, help="the base's folder, where it is not in the pack")
+    parser.add_argument("--trained", type=Path, help="what another trainer saved: it is evaluated, nothing is trained")
+    given = parser.parse_args()
+    try:
+        content = (HERE / MANIFEST).read_bytes()
+        manifest = json.loads(content)
+        faults = check(manifest, hashlib.sha256(content).hexdigest(), given)
+        for fault in faults:
+            print(f"error: {fault}", file=sys.stderr)
+        if faults or given.dry_run:
+            return 1 if faults else 0
+        python = given.python or environment(HERE)
+        return work(python, given)
+    except (Refused, OSError, ValueError, KeyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def check(manifest: dict[str, Any], pack: str, given: argparse.Namespace) -> list[str]:
+    """All faults; prints what was found."""
+    print(f"pack {pack}")
+    print(f"{manifest['method']} of {manifest['base_name']} for {manifest['target']}, back end {manifest['backend']}")
+    faults = [f"this pack is not {given.id}; ask for the right one"] if given.id not in (None, pack) else []
+    faults += file_faults(HERE, manifest["files"], given.base or HERE / "base", manifest["base_files"])
+    faults += machine_faults(manifest, given)
+    if (HERE / "work").exists() and not given.resume and not given.dry_run:
+        faults.append("work/ is there already: give --resume to go on, or remove it to begin anew")
+    return faults
+
+
+def file_faults(root: Path, files: dict[str, Any], base: Path, base_files: dict[str, Any]) -> list[str]:
+    """Files that are missing, altered or not in the manifest, in the pack and in the base's folder."""
+    faults = []
+    own = {name for name in listed(root) if not name.startswith(MADE)}
+    faults += [f"{name} is not in the manifest; remove it" for name in sorted(own - {*files, MANIFEST, SIGNATURE})]
+    wanted = [(root / name, entry) for name, entry in files.items()]
+    wanted += [(base / name, entry) for name, entry in base_files.items() if not base.is_relative_to(root)]
+    if not base.is_dir():
+        faults.append(f"{base} is no folder: the base is not in the pack; give its folder with --base")
+        wanted = wanted[: len(files)]
+    total = sum(entry["bytes"] for _, entry in wanted)
+    print(f"reading {len(wanted)} files, {total / GIB:.2f} GiB")
+    for path, entry in wanted:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != entry["bytes"]:
+            faults.append(f"{path} is missing or of another size; copy the pack again")
+        elif hashed(path) != entry["sha256"]:
+            faults.append(f"{path} was altered; copy the pack again")
+    return faults
+
+
+def listed(root: Path) -> set[str]:
+    """The paths of all files and links below a folder."""
+    tops = [path for path in root.iterdir() if f"{path.name}/" not in MADE]
+    paths = [*tops, *(path for top in tops if not top.is_symlink() for path in top.rglob("*"))]
+    return {path.relative_to(root).as_posix() for path in paths if path.is_symlink() or not path.is_dir()}
+
+
+def hashed(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def machine_faults(manifest: dict[str, Any], given: argparse.Namespace) -> list[str]:
+    """What this machine lacks; prints what it has."""
+    needs, faults = manifest["needs"], []
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    here = f"{platform.system().lower()}-{platform.machine()}"
+    if given.python is None and (python, here) != (manifest["python"], manifest["platform"]):
+        wanted = f"Python {manifest['python']} on {manifest['platform']}"
+        faults.append(f"this is Python {python} on {here}, and the pack is for {wanted}; use that, or give --python")
+    built = given.python is not None or (HERE / "env" / ".built").is_file()
+    disk = needs["disk"] // 4 if built else needs["disk"]
+    free = shutil.disk_usage(HERE).free
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for what, has, most in (("disk", free, disk), ("memory", memory, needs["memory"])):
+        print(f"{what}: {has / GIB:.1f} GiB, needed {most / GIB:.1f}")
+        if has < most:
+            faults.append(f"{what}: {has / GIB:.1f} GiB, and about {most / GIB:.1f} are needed; use a larger machine")
+    if needs["gpu_memory"]:
+        faults += gpu_faults(needs["gpu_memory"])
+    print(f"{needs['tokens']} tokens, roughly {needs['seconds'] / 3600:.1f} hours")
+    return faults
+
+
+def gpu_faults(least: int) -> list[str]:
+    """What the GPU lacks; prints what it has."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+        rows = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout.strip().splitlines()
+        name, _, mebibytes = rows[0].rpartition(",")
+        has = int(mebibytes) << 20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return ["no GPU was found (nvidia-smi does not answer); this pack's back end needs one"]
+    print(f"GPU: {name}, {has / GIB:.1f} GiB, needed {least / GIB:.1f}")
+    if has < least:
+        return [f"GPU: {has / GIB:.1f} GiB, and about {least / GIB:.1f} are needed; use a larger one"]
+    return []
+
+
+def environment(root: Path) -> Path:
+    """The python of `env/`, built once from `wheels/` without a network, or from the index; always checked by hash."""
+    env, requirements, wheels = root / "env", root / "requirements.txt", root / "wheels"
+    python, marker = env / "bin" / "python", env / ".built"
+    if marker.is_file() and marker.read_text() == hashed(requirements):
+        return python
+    print("building env/", flush=True)
+    options = ["install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements)]
+    if wheels.is_dir():
+        [pip] = wheels.glob("pip-*.whl")
+        call([sys.executable, "-m", "venv", "--without-pip", "--clear", str(env)])
+        call([str(python), str(pip / "pip"), *options, "--no-index", "--find-links", str(wheels)])
+    else:
+        call([sys.executable, "-m", "venv", "--clear", str(env)])
+        call([str(python), "-m", "pip", *options])
+    marker.write_text(hashed(requirements))
+    return python
+
+
+def call(argv: list[str]) -> None:
+    """Run a program; its output is ours. Raises Refused."""
+    done = subprocess.run(argv, env={**os.environ, **OFFLINE}, check=False)
+    if done.returncode:
+        raise Refused(f"{' '.join(argv[:4])} ended with {done.returncode}; see above, then run again with --resume")
+
+
+def work(python: Path, given: argparse.Namespace) -> int:
+    """Train, evaluate and export in the environment; returns its exit status."""
+    argv = [str(python), "-m", "exchange.outsource.work", str(HERE)]
+    for name in ("base", "trained"):
+        if getattr(given, name):
+            argv += [f"--{name}", str(getattr(given, name).resolve())]
+    code = {"PYTHONPATH": str(HERE / "code"), "CRA_DATA_DIR": str(HERE / "work" / "data")}
+    return subprocess.run(argv, cwd=HERE, env={**os.environ, **OFFLINE, **code}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
