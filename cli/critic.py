@@ -14,6 +14,7 @@ from cli.stopping import stopped_by_interrupt
 from host.settings import load_settings
 from models.comparisons import Part
 from models.errors import UsageError
+from store.runs import open_raw_store
 
 if TYPE_CHECKING:
     from training.data.sources.collections import CollectionCard
@@ -33,9 +34,13 @@ def _group() -> None:
 
 @app.command()
 def build(
-    places: Annotated[list[Path], typer.Argument(metavar="CLONE...", help="Git repositories.")],
+    places: Annotated[list[Path] | None, typer.Argument(metavar="CLONE...", help="Git repositories.")] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", help="Newest kept commits of each repository.", min=1)
+    ] = None,
+    campaigns: Annotated[
+        list[str] | None,
+        typer.Option("--campaign", metavar="NAME", help="Also compare its attempts that passed and that failed."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,8 +52,11 @@ def build(
     from harness.synthesis.repository import check_places
     from training.data.sources.comparisons.corpus import build_comparisons
 
-    check_places(places)
+    if not places and not campaigns:
+        raise UsageError("name clones to read, or a campaign with --campaign")
+    check_places(places or ())
     settings = load_settings()
+    raw = open_raw_store(settings.raw_url).engine if campaigns else None
     with stopped_by_interrupt(), progress() as bars:
         bar = bars.add_task("commits", total=0, note="mining")
 
@@ -57,7 +65,9 @@ def build(
             if more and bars.disable:
                 errors.print(f"{name}: {counted(more, 'commit')}", markup=False, soft_wrap=True)
 
-        place, card = build_comparisons(places, settings.data_dir, settings.cache_dir, settings.mining, limit, show)
+        place, card = build_comparisons(
+            places or (), settings.data_dir, settings.cache_dir, settings.mining, limit, show, raw, campaigns or ()
+        )
     if as_json:
         print_json({"place": place, "card": card})
     else:
@@ -152,6 +162,33 @@ def evaluate(
         print_json(report)
     else:
         print_critic_report(report)
+
+
+@app.command()
+def rank(
+    campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="A finished campaign with several samples.")],
+    name: Annotated[str, typer.Option("--critic", metavar="NAME", help="A critic, or a base without an adapter.")],
+    planner: Annotated[str, typer.Option("--planner", help="Whose samples.")] = "student",
+    as_json: JsonOption = False,
+) -> None:
+    """Let a critic choose one sample of each instance, and compare the pass rates: best of n.
+
+    It sees the task and the samples' diffs, never tests, outcomes or the commit's own change.
+    """
+    from cli.pages.critic_tables import print_rank_report
+    from training.critic.best_of_n import rank_campaign
+    from training.critic.evaluation import find_asked
+    from training.cycle.context import open_context
+
+    context = open_context(load_settings())
+    with _steps() as show:
+        report = rank_campaign(
+            context, find_asked(context, name), campaign, planner, lambda done, total: show("instances", done, total)
+        )
+    if as_json:
+        print_json(report)
+    else:
+        print_rank_report(report)
 
 
 def _print_built(place: Path, card: "CollectionCard") -> None:

@@ -6,6 +6,7 @@ from cli.output import console, table
 
 if TYPE_CHECKING:
     from evals.critic.figures import Accuracy, CriticReport
+    from evals.critic.ranking import RankReport
 
 _RIGHT = ["accuracy", "95%", "right", "wrong", "undecided", "alike", "first", "combined"]
 
@@ -56,6 +57,36 @@ def print_critic_report(report: "CriticReport") -> None:
     console.print(f"Cues were fitted on {report.fitted_on} comparisons of the training part.")
     for reason, count in sorted(report.left_out.items()):
         console.print(f"left out: {count}, {reason}", markup=False, soft_wrap=True)
+
+
+def print_rank_report(report: "RankReport") -> None:
+    """Choices, pass rates, differences."""
+    table(
+        "Chosen samples",
+        ["instance", "sample", "share won", "undecided pairs"],
+        [
+            (each.instance, each.trajectory[:12], f"{each.shares[each.trajectory]:.2f}", each.undecided)
+            for each in report.choices
+        ],
+        right=["share won", "undecided pairs"],
+    )
+    table(
+        f"Pass rate of one of {report.samples} samples for each of {report.instances} instances",
+        ["chosen by", "pass rate", "95%"],
+        [(each.name, f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}") for each in report.rates],
+        right=["pass rate", "95%"],
+    )
+    table(
+        f"{report.critic} less others, over repositories",
+        ["against", "difference", "95%", "p"],
+        [
+            (each.reference, f"{each.value:+.3f}", f"{each.low:+.3f} to {each.high:+.3f}", f"{each.p:.3g}")
+            for each in report.differences
+        ],
+        right=["difference", "95%", "p"],
+    )
+    if report.left_out:
+        console.print(f"left out: {report.left_out} instances with fewer than two judged samples")
 
 
 def _accuracy(found: "Accuracy") -> tuple[str, str, int, int, int]:

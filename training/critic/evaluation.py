@@ -13,7 +13,7 @@ from models.errors import GuardrailError, UsageError
 from models.settings import Settings
 from models.training import TrainingTarget
 from store.learning.adapters import AdapterVersion
-from training.bases.bases import Base, find_base
+from training.bases.bases import Base, find_base, list_bases
 from training.critic.data import CriticData, require
 from training.critic.model import CriticModel
 from training.cycle import guardrails
@@ -44,6 +44,13 @@ def find_critic(context: TrainingContext, name: str) -> tuple[CriticModel, Adapt
         )
     base = find_base(context.curated, version.base)
     return CriticModel(context.settings, base, version.name, version.path, version.id), version
+
+
+def find_asked(context: TrainingContext, name: str) -> CriticModel:
+    """A critic by its name, or a base by its own, as it is. Raises UsageError, RegistryError as `find_critic` does."""
+    if any(base.name == name for base in list_bases(context.curated)):
+        return untrained_critic(context.settings, find_base(context.curated, name))
+    return find_critic(context, name)[0]
 
 
 def untrained_critic(settings: Settings, base: Base) -> CriticModel:

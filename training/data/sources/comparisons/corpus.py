@@ -1,10 +1,10 @@
 """The collection of comparisons from the histories of several repositories, and from campaigns."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evals.critic.parts import part_of
 from harness.mining import mine
@@ -15,9 +15,13 @@ from models.mining import MiningRules
 from models.training import PairSource
 from repos.clones import cached_clone
 from training.data.sources.collections import UNREADABLE, CollectionCard, Dropped, Offered, write_collection
+from training.data.sources.comparisons.attempts import attempt_offers
 from training.data.sources.comparisons.histories import ComparedRepository, offers
 from training.data.sources.fail_fast import MinedRepository
 from training.data.sources.repository_origin import origin_of_clone
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 Progress = Callable[[str, int, int], None]
 """Called with a repository's name, its commits (once, as it is opened), and commits done since."""
@@ -30,12 +34,14 @@ class _Build:
     rules: MiningRules
     limit: int | None
     progress: Progress
+    raw: "Engine | None" = None
+    campaigns: Sequence[str] = ()
     made_from: dict[str, Any] = field(default_factory=dict)
     contents: dict[str, RepositoryContent] = field(default_factory=dict)
     """Both are complete when all repositories were read."""
     counts: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def offers(self, others: Iterable[list[Offered]]) -> Iterator[list[Offered]]:
+    def offers(self) -> Iterator[list[Offered]]:
         heads: dict[str, dict[str, str]] = {}
         known: set[str] = set()
         for place in self.places:
@@ -43,11 +49,13 @@ class _Build:
                 yield from map(self._counted, self._of(place, heads, known))
             except RepositoryError as error:
                 yield [Dropped(UNREADABLE, str(error))]
-        yield from map(self._counted, others)
+        if self.raw is not None and self.campaigns:
+            yield from map(self._counted, attempt_offers(self.raw, self.campaigns, self.contents))
         self.made_from.update(
             recipe="comparisons",
             rules=self.rules.model_dump(),
             limit=self.limit,
+            campaigns=sorted(self.campaigns),
             repositories=heads,
             comparisons={name: dict(sorted(counts.items())) for name, counts in sorted(self.counts.items())},
         )
@@ -79,16 +87,15 @@ def build_comparisons(
     rules: MiningRules,
     limit: int | None,
     progress: Progress,
-    others: Iterable[list[Offered]] = (),
+    raw: "Engine | None" = None,
+    campaigns: Sequence[str] = (),
 ) -> tuple[Path, CollectionCard]:
     """Write the collection of the comparisons in the histories of repositories, of the newest `limit` kept commits of
-    each, and of `others` (those of campaigns).
+    each, and of the attempts in `campaigns` (labels or keys) of the raw database.
 
     What its card is `made_from` names each repository's commit and part, and the comparisons by part and criterion. A
     repository that cannot be read is counted as dropped. Raises TrainingError if there is no comparison,
-    InfrastructureError if the disk is full.
+    InfrastructureError if the disk is full, UsageError for a campaign that was not run.
     """
-    build = _Build(places, cache, rules, limit, progress)
-    return write_collection(
-        data_dir, PairSource.COMPARISONS, build.made_from, build.offers(others), contents=build.contents
-    )
+    build = _Build(places, cache, rules, limit, progress, raw, campaigns)
+    return write_collection(data_dir, PairSource.COMPARISONS, build.made_from, build.offers(), contents=build.contents)
