@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from models.errors import UsageError
+
 if TYPE_CHECKING:
     from models.protocols import Stage
 
@@ -40,3 +42,11 @@ class TrainingTarget(StrEnum):
     def role(self) -> Role:
         """The role whose base it belongs to."""
         return "coding" if self in (TrainingTarget.CODE, TrainingTarget.CRITIC) else "reasoning"
+
+
+def require_stages(target: TrainingTarget) -> None:
+    """Raise UsageError for a target without stages: it has no dataset, frozen set, gate or turn among the others."""
+    if not target.serves:
+        raise UsageError(
+            f"{target.value} answers no stage, so that nothing is curated, gated or served for it; see `cra critic`"
+        )

@@ -106,9 +106,12 @@ class Registry:
 
         This needs a report that says promote, on this adapter against the active champion (default: the last on
         record), and a champion of the same base. `override`, a person's reason, waives both and is logged. Raises
-        GuardrailError without either, RegistryError if the adapter was altered or its base is superseded.
+        GuardrailError without either, RegistryError if the adapter was altered, its base is superseded, or its target
+        has no stages.
         """
         chosen = self._current(version)
+        if not chosen.target.serves:
+            raise RegistryError(f"{chosen.name} answers no stage and is never active; name it in `cra critic`")
         check_version(chosen, self._base(chosen.base), self.keys)
         check_current(self._curated, chosen)
         override = (override or "").strip() or None
@@ -229,7 +232,7 @@ class Registry:
         found = find_base(self._curated, base)
         served = role or found.role
         stopped = []
-        for target in (each for each in TrainingTarget if served in (None, each.role)):
+        for target in (each for each in TrainingTarget if each.serves and served in (None, each.role)):
             with deciding(self._curated) as connection:
                 champion = serving(connection, target)
                 before = None if champion is None else self._current(champion)
