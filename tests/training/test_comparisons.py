@@ -81,7 +81,6 @@ def test_what_gives_no_comparison_is_counted(tmp_path: Path) -> None:
     many = "".join(f"def f{n}():\n    return {n}\n" for n in range(5))
     long = "def long():\n" + "".join(f"    step({n}, 'a long argument of the step')\n" for n in range(60))
     changed = "".join(line.replace("argument", "reason") for line in long.splitlines(keepends=True))
-    binary = {"run.py": "def run(queue):\n    return '\0'\n"}
     place = history(
         tmp_path,
         entry("Add several functions and a long one", {"many.py": many, "long.py": long}),
@@ -91,7 +90,7 @@ def test_what_gives_no_comparison_is_counted(tmp_path: Path) -> None:
         entry("Fix the crash of run for an empty queue", {"run.py": RUN_SAFE}),
         entry("Revert the guard against an empty queue", {"run.py": RUN}),
         entry("Fix run again for an empty queue", {"run.py": RUN_SAFE}),
-        entry("Fix the text that run gives back", binary),
+        Entry("Fix the text that name gives back", {"name.py": b"def name(self):\n    return '\xe9'\n"}),
         entry("Describe the names in a new file", {"other.py": NAME}),
     )
     rows, card = built(tmp_path, place)
