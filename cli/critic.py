@@ -83,13 +83,16 @@ def train(
         typer.Option("--comparisons", metavar="N", help="Of the training part, in turns from each repository.", min=1),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over them.", min=1)] = 1,
+    any_length: Annotated[
+        bool, typer.Option("--any-length", help="As they come: the better version is the longer one in most.")
+    ] = False,
     seed: _Seed = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train a critic on comparisons of training repositories, each in both orders, and register it.
 
-    It is an adapter of a target of its own, is called by its name and never promoted. A stopped training goes on with
-    the same command.
+    The better version is longer in half of them, so that length is not what it learns. It is an adapter of a target of
+    its own, is called by its name and never promoted. A stopped training goes on with the same command.
     """
     from training.bases.bases import find_base
     from training.critic.data import find_collections, read_data
@@ -98,7 +101,7 @@ def train(
 
     settings = load_settings()
     context = open_context(settings)
-    order = CriticOrder(find_base(context.curated, base), comparisons, epochs, seed)
+    order = CriticOrder(find_base(context.curated, base), comparisons, epochs, seed, not any_length)
     data = read_data(context, find_collections(settings.data_dir, collections or ()))
     with _steps() as show:
         version = train_critic(context, order, data, lambda done, total: show("training", done, total))

@@ -46,6 +46,11 @@ class Comparison(Frozen):
         return content_hash_of([self.criterion.value, self.task, self.place, self.better, self.worse])
 
     @property
+    def better_is_longer(self) -> bool:
+        """Whether the better version is shown in more characters: most changes add, so that length tells a lot."""
+        return len(self.better) > len(self.worse)
+
+    @property
     def repository(self) -> str:
         """The repository that it is of."""
         return self.provenance.repository

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from evals.critic.figures import Accuracy, CriticReport
     from evals.critic.ranking import RankReport
 
-_RIGHT = ["accuracy", "95%", "right", "wrong", "undecided", "alike", "first", "combined"]
+_RIGHT = ["accuracy", "95%", "right", "wrong", "undecided", "alike", "first", "combined", "length-balanced"]
 
 
 def print_critic_report(report: "CriticReport") -> None:
@@ -24,6 +24,7 @@ def print_critic_report(report: "CriticReport") -> None:
                 _percent(each.consistency),
                 _percent(each.first),
                 _percent(each.combined),
+                _percent(each.length_balanced),
             )
             for each in report.contenders
         ],

@@ -34,15 +34,28 @@ class Accuracy(Frozen):
 class Contender(Frozen):
     """A critic or a baseline. `consistency` is the share judged alike in both orders, `first` the share of answers that
     name the version shown first (0.5: no position bias), `combined` the accuracy by the mean probability of both
-    orders; None of a baseline, which does not know the order."""
+    orders; None of a baseline, which does not know the order.
+
+    `when_longer` and `when_not_longer` are the accuracy where the better version is longer, and where it is not (None
+    without such a comparison); their mean is one half for length alone.
+    """
 
     name: str
     accuracy: Accuracy
     by_criterion: dict[str, Accuracy]
     by_repository: dict[str, float]
+    when_longer: float | None
+    when_not_longer: float | None
     consistency: float | None = None
     first: float | None = None
     combined: float | None = None
+
+    @property
+    def length_balanced(self) -> float | None:
+        """The mean accuracy of both lengths; None if one is missing."""
+        if self.when_longer is None or self.when_not_longer is None:
+            return None
+        return (self.when_longer + self.when_not_longer) / 2
 
 
 class Difference(Frozen):
@@ -91,6 +104,9 @@ def accuracy(comparisons: Sequence[Comparison], scores: Scores) -> Accuracy:
 
 def contender(name: str, comparisons: Sequence[Comparison], scores: Scores) -> Contender:
     """The figures of anything that scores comparisons."""
+    longer, others = (
+        [scores[each.id] for each in comparisons if each.better_is_longer is wanted] for wanted in (True, False)
+    )
     criteria = sorted({each.criterion for each in comparisons})
     return Contender(
         name=name,
@@ -99,6 +115,8 @@ def contender(name: str, comparisons: Sequence[Comparison], scores: Scores) -> C
             criterion.value: accuracy([each for each in comparisons if each.criterion is criterion], scores)
             for criterion in criteria
         },
+        when_longer=fmean(longer) if longer else None,
+        when_not_longer=fmean(others) if others else None,
         by_repository={
             repository: fmean(values)
             for repository, values in _by_repository(comparisons, lambda each: scores[each.id]).items()

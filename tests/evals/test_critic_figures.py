@@ -155,6 +155,28 @@ def test_a_draw_depends_on_the_comparisons_and_the_seed_alone(chance: random.Ran
     assert max(of_each) - min(of_each) <= 1
 
 
+@given(st.integers(0, 20), st.integers(0, 20), st.one_of(st.none(), st.integers(1, 40)), st.integers(0, 2))
+def test_of_a_balanced_draw_length_tells_nothing(
+    longer_ones: int, shorter_ones: int, number: int | None, seed: int
+) -> None:
+    data = several(longer_ones + shorter_ones)
+    data = [*data[:longer_ones], *map(swapped, data[longer_ones:])]
+    drawn = choose(data, Part.TRAINING, number, seed, balanced=True)
+    least = min(longer_ones, shorter_ones)
+    assert len(drawn) == 2 * (least if number is None else min(least, number // 2))
+    assert sum(each.better_is_longer for each in drawn) * 2 == len(drawn)
+    assert choose(list(reversed(data)), Part.TRAINING, number, seed, balanced=True) == drawn
+
+
+def test_length_alone_is_right_half_the_time_when_lengths_are_balanced(tmp_path: Path) -> None:
+    data = several(9)
+    data = [*data[:6], *map(swapped, data[6:])]
+    verdicts = KeptVerdicts(tmp_path).judge(ScriptedCritic(longer), data, lambda *_: None)
+    found = critic_contender("c", data, verdicts)
+    assert found.accuracy.value == pytest.approx(6 / 9)
+    assert (found.when_longer, found.when_not_longer, found.length_balanced) == (1.0, 0.0, 0.5)
+
+
 def test_parts_are_known_by_name_and_by_first_commit() -> None:
     from evals.study.plan import HELD_OUT_ROOTS
 

@@ -210,7 +210,7 @@ def test_a_stopped_training_goes_on_and_learns_what_both_orders_show(
         context = context_in(tmp_path / name)
         base = add_base(context.curated, context.settings.data_dir, make_tiny_base(tmp_path / "base"), "tiny")
         data = read_data(context, find_collections(context.settings.data_dir, [collected(context, *material(40, 10))]))
-        order = CriticOrder(base, comparisons=32)
+        order = CriticOrder(base, comparisons=32, balanced=False)
         for step in stops:
             with pytest.raises(KeyboardInterrupt):
                 train_critic(context, order, data, stop_at(step))
@@ -251,7 +251,7 @@ def test_the_commands_train_judge_and_rank(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "critic-v1 on tiny: 4 comparisons" in run("train", "--base", "tiny", "--comparisons", "4")
+    assert "critic-v1 on tiny: 4 comparisons" in run("train", "--base", "tiny", "--comparisons", "4", "--any-length")
     shown = run("evaluate", "critic-v1", "--base", "tiny", "--collection", name)
     assert "undecided" in shown and "always the first" in shown
     told = json.loads(run("evaluate", "critic-v1", "--comparisons", "2", "--json"))

@@ -35,12 +35,16 @@ FOLDER = "critics"
 
 @dataclass(frozen=True)
 class CriticOrder:
-    """What is trained: a base, how many comparisons of the training part (None: all), passes over them, the seed."""
+    """What is trained: a base, how many comparisons of the training part (None: all), passes over them, the seed.
+
+    balanced: the better version is longer in half of them. Where it is in two thirds, a small model learns length.
+    """
 
     base: Base
     comparisons: int | None = None
     epochs: int = 1
     seed: int = 0
+    balanced: bool = True
 
 
 def steps_of(comparisons: Sequence[Comparison], epochs: int, seed: int) -> list[Step]:
@@ -74,7 +78,7 @@ def train_critic(
     frozen, RegistryError.
     """
     guardrails.check_frozen_base(order.base.name, order.base.facts)
-    chosen = choose(data.by_part[Part.TRAINING], Part.TRAINING, order.comparisons, order.seed)
+    chosen = choose(data.by_part[Part.TRAINING], Part.TRAINING, order.comparisons, order.seed, balanced=order.balanced)
     require(chosen, Part.TRAINING, data)
     thinking = base_thinks(context.settings, order.base, TrainingTarget.CRITIC)
     recipe = _recipe(context, order)
@@ -110,6 +114,7 @@ def _registered(
     metrics = {
         "comparisons": len(chosen),
         "criteria": dict(sorted(Counter(each.criterion.value for each in chosen).items())),
+        "better_is_longer": sum(each.better_is_longer for each in chosen),
         "repositories": sorted({each.repository for each in chosen}),
         "collections": list(data.collections),
         "steps": len(fit.losses),
