@@ -15,7 +15,7 @@ def choose(
     where there are not enough of either. The draw depends on the seed and the comparisons alone, not on their order;
     each comes once.
     """
-    found = [each for each in {each.id: each for each in comparisons}.values() if each.part is part]
+    found = list({each.id: each for each in comparisons if each.part is part}.values())
     if not balanced:
         return _in_turns_by_repository(found, seed)[:number]
     halves = [

@@ -142,12 +142,14 @@ def test_a_stopped_evaluation_goes_on(tmp_path: Path) -> None:
     assert other.asked == 16
 
 
+DATA = several(40) + several(5, part=Part.HELD_OUT)
+
+
 @given(st.randoms(use_true_random=False), st.integers(0, 3), st.integers(1, 40))
 def test_a_draw_depends_on_the_comparisons_and_the_seed_alone(chance: random.Random, seed: int, number: int) -> None:
-    data = several(40) + several(5, part=Part.HELD_OUT)
-    shuffled = [*data, *data[:7]]
+    shuffled = [*DATA, *DATA[:7]]
     chance.shuffle(shuffled)
-    drawn = choose(data, Part.TRAINING, number, seed)
+    drawn = choose(DATA, Part.TRAINING, number, seed)
     assert choose(shuffled, Part.TRAINING, number, seed) == drawn
     assert len({each.id for each in drawn}) == len(drawn) == number
     assert {each.part for each in drawn} == {Part.TRAINING}

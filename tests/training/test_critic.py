@@ -126,6 +126,14 @@ def test_a_critic_is_not_judged_on_what_it_was_trained_on(context: TrainingConte
     assert report.contenders[0].accuracy.value == 1
 
 
+@pytest.mark.slow
+def test_a_training_part_of_one_kind_of_length_cannot_be_balanced(context: TrainingContext) -> None:
+    base = add_base(context.curated, context.settings.data_dir, make_tiny_base(context.settings.data_dir / "b"), "tiny")
+    data = read_data(context, find_collections(context.settings.data_dir, [collected(context, *material(6, 4))]))
+    with pytest.raises(TrainingError, match="--any-length"):
+        train_critic(context, CriticOrder(base), data, silent)
+
+
 # Its own target.
 
 

@@ -55,7 +55,7 @@ def read_data(context: TrainingContext, folders: Sequence[Path]) -> CriticData:
         if copy_of_reserved(context.curated, context.raw_engine, content)
     }
     data = CriticData(tuple(sorted(card.id for card in cards)), {part: [] for part in Part})
-    rows = {each.id: each for folder in folders for each in read_comparisons(folder)}
+    rows = {(each.part, each.id): each for folder in folders for each in read_comparisons(folder)}
     trained: set[str] = set()
     for part in Part:  # training first
         for each in (row for row in rows.values() if row.part is part):

@@ -9,6 +9,7 @@ from pathlib import Path
 from evals.critic.judging import question_of
 from evals.critic.selection import choose
 from models.comparisons import Comparison, Part
+from models.errors import TrainingError
 from models.training import TrainingTarget
 from store.keys import digest
 from training.adapters.registry import AdapterVersion
@@ -79,7 +80,12 @@ def train_critic(
     """
     guardrails.check_frozen_base(order.base.name, order.base.facts)
     chosen = choose(data.by_part[Part.TRAINING], Part.TRAINING, order.comparisons, order.seed, balanced=order.balanced)
-    require(chosen, Part.TRAINING, data)
+    require(data.by_part[Part.TRAINING], Part.TRAINING, data)
+    if not chosen:
+        raise TrainingError(
+            "the comparisons are all alike in whether the better version is longer, or fewer than two were asked for; "
+            "take them as they come with --any-length"
+        )
     thinking = base_thinks(context.settings, order.base, TrainingTarget.CRITIC)
     recipe = _recipe(context, order)
     dataset = digest("comparisons", *sorted(each.id for each in chosen))
