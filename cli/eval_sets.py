@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import CountingBaseOption, JsonOption
+from cli.options import CountingBaseOption, JsonOption, with_stages
 from cli.output import console, print_json, table, waiting
 from evals.paired import least_changes
 from evals.sets import (
@@ -42,7 +42,7 @@ def _group() -> None:
 
 @app.command()
 def build(
-    target: Annotated[TrainingTarget, typer.Option("--target", help="What the set evaluates.")],
+    target: Annotated[TrainingTarget, typer.Option("--target", help="What the set evaluates.", callback=with_stages)],
     repository: Annotated[
         list[str], typer.Option("--repository", metavar="NAME", help="A repository to hold out; repeat for several.")
     ],

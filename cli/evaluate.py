@@ -6,7 +6,7 @@ import typer
 
 from cli.flow_context import flow_context
 from cli.gate_table import show_gate
-from cli.options import JsonOption
+from cli.options import JsonOption, with_stages
 from cli.output import console, print_json, table
 from evals.gate_report import unlike_use
 from models.targets import TrainingTarget
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is evaluated.")],
+    target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is evaluated.", callback=with_stages)],
     adapter: Annotated[
         str, typer.Option("--adapter", help="The challenger: an adapter, or `base` for the base alone.")
     ],

@@ -40,6 +40,7 @@ COMMANDS = {
     "datasets": "Public datasets: which are known, what a file holds, examples made of them.",
     "score-answers": "Have the teacher score the student's own answers in runs that passed.",
     "fail-fast": "How Python code handles errors: a score with the lines that lower it.",
+    "critic": "A critic: which of two versions of code is better by a named criterion. It never trains the coder.",
     "plans": "Plans in histories: found, followed to the commits that did them, labelled by what came of them.",
     "curate-data": "Make a versioned dataset of what runs have shown: examples, preferences, a card.",
     "train-plan": "Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints.",

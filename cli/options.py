@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from models.errors import UsageError
+from models.targets import TrainingTarget, require_stages
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -20,6 +21,13 @@ TeacherCostOption = Annotated[
 CountingBaseOption = Annotated[
     str | None, typer.Option("--base", metavar="NAME", help="Count tokens as this base does, not by an estimate.")
 ]
+
+
+def with_stages(given: TrainingTarget) -> TrainingTarget:
+    """A target as given. Raises UsageError for one without stages, whose commands are those of `cra critic`."""
+    require_stages(given)
+    return given
+
 
 # Of `cra plan` and `cra solve`.
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="What is to be done, in your words.")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.flow_context import flow_context
-from cli.options import JsonOption, TeacherCostOption
+from cli.options import JsonOption, TeacherCostOption, with_stages
 from cli.output import console, print_json, table
 from host.settings import load_settings
 from llm import open_router
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def score_answers(
-    stage: Annotated[TrainingTarget, typer.Option("--stage", help="Whose answers.")],
+    stage: Annotated[TrainingTarget, typer.Option("--stage", help="Whose answers.", callback=with_stages)],
     campaign: Annotated[
         list[str] | None, typer.Option("--campaign", metavar="NAME", help="Only its runs; repeat for several.")
     ] = None,

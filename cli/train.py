@@ -7,7 +7,7 @@ import typer
 
 from cli.flow_context import flow_context
 from cli.gate_table import show_gate
-from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption, OverrideOption
+from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption, OverrideOption, with_stages
 from cli.output import console, print_json
 from models.targets import TrainingTarget
 from training.fit.job import Technique
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is trained.")],
+    target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is trained.", callback=with_stages)],
     base: Annotated[str, typer.Option("--base", metavar="NAME", help="A base of `cra bases list`.")],
     dataset: Annotated[
         Path | None, typer.Option("--dataset", metavar="DIR", help="A curated dataset; the stage's newest if unset.")

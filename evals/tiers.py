@@ -51,7 +51,7 @@ class TierStatus(NamedTuple):
 
 
 def tier_of(target: TrainingTarget) -> TrainingTier:
-    """The tier of a target."""
+    """The tier of a target that has stages."""
     return next(tier for tier in TIERS if target in tier.targets)
 
 

@@ -34,11 +34,11 @@ def objective_of(source: str, stage: Stage) -> Objective:
 def sources_of(objective: Objective) -> str:
     """Where examples of an objective come from, in words."""
     return {
-        Objective.STYLE: f"the source {PairSource.FAIL_FAST.value} (cra recipes fail-fast)",
+        Objective.STYLE: f"the source {PairSource.FAIL_FAST.value} (cra fail-fast corpus build)",
         Objective.ROLE: "answers of the role's stages (cra synthesize, cra campaign)",
-        Objective.PLANNING: "answers of plan stages (cra synthesize, cra campaign, cra recipes plan-artifacts)",
+        Objective.PLANNING: "answers of plan stages (cra synthesize, cra campaign, cra plans collect)",
         Objective.WINDOW: "all examples, within a smaller window (--window TOKENS)",
-        Objective.POSITION: f"the source {PairSource.POSITION.value} (cra synthesize)",
+        Objective.POSITION: f"the source {PairSource.POSITION.value} (cra synthesize --recipe positions)",
     }[objective]
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -12,7 +13,7 @@ from models.plans import Frozen
 from models.protocols import Stage
 from models.targets import Role, TrainingTarget
 
-__all__ = ["Pair", "PairSource", "Preference", "Provenance", "Role", "TrainingTarget", "content_id"]
+__all__ = ["Pair", "PairSource", "Preference", "Provenance", "Role", "TrainingTarget", "content_hash_of", "content_id"]
 
 
 class PairSource(StrEnum):
@@ -30,6 +31,7 @@ class PairSource(StrEnum):
     FAIL_FAST = "fail-fast"
     PLAN_ARTIFACTS = "plan-artifacts"
     POSITION = "position"
+    COMPARISONS = "comparisons"
 
     OPEN_CODE_INSTRUCT = "open-code-instruct"
     COMMIT_PACK_FT = "commitpackft"
@@ -110,5 +112,9 @@ class Preference(Frozen):
 
 def content_id(stage: Stage, messages: tuple[Message, ...], *answers: str) -> str:
     """SHA-256 of a stage, a prompt and its answers."""
-    parts = [stage.value, [message.model_dump() for message in messages], *answers]
+    return content_hash_of([stage.value, [message.model_dump() for message in messages], *answers])
+
+
+def content_hash_of(parts: Sequence[object]) -> str:
+    """SHA-256 of values as JSON."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()

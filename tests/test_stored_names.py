@@ -31,6 +31,7 @@ from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
 from models.class_bias import ClassBias
+from models.comparisons import Comparison, Criterion, Part
 from models.confirmation import Confirmation
 from models.content import RepositoryContent
 from models.context import (
@@ -163,12 +164,14 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     ),
     (CaseStatus, "passed failed error skipped xfailed"),
     (SuiteEnd, "completed no-tests usage timeout crashed not-run output-limit"),
-    (TrainingTarget, "task_analysis scope precision code planning"),
+    (TrainingTarget, "task_analysis scope precision code planning critic"),
+    (Criterion, "correctness error-handling task"),
+    (Part, "training validation held-out"),
     (MutantOutcome, "killed survived equivalent left-out"),
     (
         PairSource,
         "harness synthetic synthetic-direct logged lintseq random-deletion search-replace-infilling fail-fast "
-        "plan-artifacts position open-code-instruct commitpackft code-feedback oss-instruct evol-instruct "
+        "plan-artifacts position comparisons open-code-instruct commitpackft code-feedback oss-instruct evol-instruct "
         "evol-instruct-80k open-coder d3 swe-bench",
     ),
     (
@@ -296,6 +299,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "funnel environments wheels instances",
     ),
     (Pair, "stage source messages answer reasoning weight provenance"),
+    (Comparison, "criterion part task place better worse evidence provenance"),
     (Preference, "stage source kind messages chosen rejected weight chosen_by rejected_by"),
     (
         Provenance,

@@ -13,6 +13,7 @@ from models.errors import EvaluationError
 from models.evaluation import EvaluationItem, EvaluationSet
 from models.manifest import Instance, PlanningType
 from models.protocols import Stage
+from models.targets import require_stages
 from models.tokens import ANSWER_TOKENS, estimate_tokens
 from models.training import TrainingTarget, content_id
 from store.database import reading
@@ -47,8 +48,9 @@ def build_set(
     The newest gold trajectory of each commit counts. For task analysis, scope and precision an item is a prompt of at
     most `max_prompt_tokens` (by `count`) with gold's answer, each prompt once; for code and planning it is an instance,
     which the harness asks. Items are sampled by hash, from all repositories in turn, so that the set is reproducible.
-    Raises EvaluationError when a repository has none.
+    Raises EvaluationError when a repository has none, UsageError for a target without stages.
     """
+    require_stages(target)
     with reading(raw) as connection:
         runs = solved_instances(connection, PLANNER, repositories)
         if target in (TrainingTarget.CODE, TrainingTarget.PLANNING):

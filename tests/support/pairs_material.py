@@ -152,6 +152,7 @@ class Attempt:
         label: Label | None = None,
         failed_steps: tuple[str, ...] = (),
         unseen: tuple[CodePlace, ...] = (),
+        patch: str = "p",
     ) -> "Attempt":
         store = self.world.raw
         if label is not None:
@@ -160,7 +161,7 @@ class Attempt:
                 self.key, self.number, Attribution(label=label, reason="so", version=1, evidence=evidence)
             )
         measures = None if alignment is None else {"files": alignment, "symbols": alignment, "order": alignment}
-        store.close_trajectory(self.key, self.number, kind, oracle=oracle, alignment=measures, patch="p")
+        store.close_trajectory(self.key, self.number, kind, oracle=oracle, alignment=measures, patch=patch)
         return self
 
     # The questions.

@@ -14,7 +14,7 @@ from models.settings import Settings
 from tests.support.fitting_data import tiny_base
 from training.bases.bases import Base
 from training.bases.shared_prefix import next_token_logits, share
-from training.pointwise import fitting
+from training.pointwise import letters
 from training.pointwise.learner import PointwiseLearner
 from training.pointwise.prompt import candidate_prompt
 
@@ -82,7 +82,7 @@ def test_logits_after_a_common_beginning_are_those_of_whole_prompts(base: Base) 
 def test_a_stopped_training_goes_on_with_the_same_losses(
     base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(letters, "CHECKPOINT_STEPS", 2)
     learner = PointwiseLearner(Settings(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache"), base)
     data = questions(8)
 

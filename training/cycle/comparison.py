@@ -10,6 +10,7 @@ from evals.thresholds import Rules
 from models.errors import RegistryError, UsageError
 from models.evaluation import Evaluation, EvaluationSet, GateReport
 from models.plans import Frozen
+from models.targets import require_stages
 from models.training import TrainingTarget
 from training.adapters.registry import AdapterVersion
 from training.bases.bases import Base, find_base
@@ -56,6 +57,7 @@ def find_contest(
     context: TrainingContext, target: TrainingTarget, adapter: str, against: str | None, base: str | None
 ) -> Contest:
     """Set, challenger and champion by name. Raises UsageError, RegistryError, EvaluationError."""
+    require_stages(target)
     evaluation_set = latest_set(context.curated, target)
     challenger = None if adapter == BASE else context.registry.verify(adapter)
     if against is None:

@@ -90,7 +90,8 @@ def check_teacher_share(taught: int, total: int, parameters: int, settings: Guar
 
 def check_planning_last(target: TrainingTarget, own_answers: int, promoted: Collection[TrainingTarget]) -> None:
     """Allow training on a student's own plans only after its judgements and its code have passed their gates."""
-    missing = [each.value for each in TrainingTarget if each is not TrainingTarget.PLANNING and each not in promoted]
+    others = [each for each in TrainingTarget if each.serves and each is not TrainingTarget.PLANNING]
+    missing = [each.value for each in others if each not in promoted]
     if target is TrainingTarget.PLANNING and own_answers and missing:
         raise GuardrailError(
             PLANNING_LAST,

@@ -18,6 +18,7 @@ from models.curation_settings import CurationRequest
 from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
 from models.evaluation import GateReport, GateVerdict
 from models.plans import Frozen
+from models.targets import require_stages
 from models.training import TrainingTarget
 from store.learning.rounds import StepRecord
 from training.adapters.registry.evidence import GATE as GATE_RULE
@@ -136,6 +137,8 @@ def _request(context: TrainingContext, order: ImproveOrder) -> RoundRequest:
     for path in order.packages:
         if why := _copied(context, path):
             raise GuardrailError(guardrails.HELD_OUT, f"{path}: {why}, which is reserved for evaluation; leave it out")
+    for target in order.targets:
+        require_stages(target)
     targets = order.targets or tuple(
         each for each in TrainingTarget if any(s.target is each for s in all_sets(context.curated))
     )

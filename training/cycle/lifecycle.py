@@ -17,6 +17,7 @@ from evals.thresholds import Rules
 from models.class_bias import CLASS_BIAS, read_class_bias
 from models.errors import RegistryError
 from models.evaluation import Evaluation, GateReport, GateVerdict
+from models.targets import require_stages
 from store.learning.trainings import FinishedTraining, find_training
 from training.adapters.registry import AdapterVersion
 from training.adapters.registry.succession import require_current
@@ -53,7 +54,9 @@ def train(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -> 
 
 
 def find_inputs(context: TrainingContext, order: TrainOrder) -> TrainingInputs:
-    """The inputs that an order names. Raises RegistryError, TrainingError or EvaluationError if one is missing."""
+    """The inputs that an order names. Raises RegistryError, TrainingError or EvaluationError if one is missing,
+    UsageError for a target without stages."""
+    require_stages(order.target)
     base = find_base(context.curated, order.base)
     require_current(context.curated, base, order.target)
     dataset = order.dataset or newest_dataset(context.raw, context.settings.data_dir, order.target)

@@ -189,8 +189,9 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
 
 
 def _weighting(target: TrainingTarget, method: Method, settings: TrainingSettings) -> dict[str, Any]:
-    """Weights of tokens, for the supervised adapters whose answers are JSON; classes, for those that judge."""
-    if method != "sft" or target is TrainingTarget.CODE:
+    """Weights of tokens, for the supervised adapters whose answers are JSON; classes, for those that judge. A critic's
+    answer is one letter, and each letter is right as often."""
+    if method != "sft" or target in (TrainingTarget.CODE, TrainingTarget.CRITIC):
         return {}
     chosen: dict[str, Any] = {"forced_weight": settings.forced_weight}
     if target is TrainingTarget.PLANNING:

@@ -16,7 +16,8 @@ from training.bases.thinking import base_thinks
 from training.fit.backends import choose_backend
 from training.fit.recipe import Recipe, applied, recipe_for
 from training.fit.result import adapter_hash
-from training.pointwise.fitting import FIT, FIT_VERSION, GROUPS, WARMUP, PointwiseTraining
+from training.pointwise.fitting import FIT_VERSION, GROUPS, PointwiseTraining
+from training.pointwise.letters import FIT, WARMUP
 from training.pointwise.model import PointwiseModel
 from training.pointwise.prompt import PROMPT_VERSION
 from training.quiet import quiet_libraries
@@ -50,7 +51,7 @@ class PointwiseLearner:
         if not (path / FIT).exists():
             chat = ChatFormat.load(self.base.path, self._thinking)
             with quiet_libraries():
-                PointwiseTraining(self.base, self._recipe(seed), chat, path, progress).run(data)
+                PointwiseTraining(self.base, self._recipe(seed), chat, path, progress).learn(data)
         adapter = path / "adapter"
         return PointwiseModel(self.settings, self.base, self.name, adapter, adapter_hash(adapter) or "")
 

@@ -286,4 +286,4 @@ def _role_of(base: Base) -> Role:
 
 
 def _targets(role: Role) -> list[TrainingTarget]:
-    return [each for each in TrainingTarget if each.role == role]
+    return [each for each in TrainingTarget if each.serves and each.role == role]

@@ -113,9 +113,12 @@ class Registry:
 
         This needs a report that says promote, on this adapter against the active champion (default: the last on
         record), and a champion of the same base. `override`, a person's reason, waives both and is logged. Raises
-        GuardrailError without either, or if the role uses another base; RegistryError if the adapter was altered.
+        GuardrailError without either, or if the role uses another base; RegistryError if the adapter was altered, or
+        its target has no stages.
         """
         chosen = self._current(version)
+        if not chosen.target.serves:
+            raise RegistryError(f"{chosen.name} answers no stage and is never active; name it in `cra critic`")
         check_version(chosen, self._base(chosen.base), self.keys)
         override = (override or "").strip() or None
         with deciding(self._curated) as connection:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from models.chat import Message, read_prompt
 from models.protocols import Stage
+from models.targets import require_stages
 from models.training import TrainingTarget
 from store.database import reading
 from store.learning.answer_scores import Opinion, add_score, scored_keys
@@ -41,8 +42,9 @@ def unscored(
     """The student's answers in passing runs that this teacher has not scored, and the number that it has.
 
     `campaigns` are labels or key prefixes, none: all. Repositories that are `held_out` are never trained on.
-    Raises UsageError for a campaign that never ran.
+    Raises UsageError for a campaign that never ran, or a target without stages.
     """
+    require_stages(target)
     with reading(raw.engine) as connection:
         meant = campaign_ids(connection, campaigns)
         runs = [run for run in read_runs(connection) if _counts(run, meant, held_out)]

@@ -1,6 +1,8 @@
 """Collections: pairs and preferences of one recipe or dataset, in a folder of their own that curation reads.
 
-    collections/NAME-ID/  pairs.jsonl  preferences.jsonl  card.json
+Comparisons, which a critic learns from, are kept in the same way in a file that curation does not read.
+
+    collections/NAME-ID/  pairs.jsonl  preferences.jsonl  card.json  (comparisons.jsonl, of a critic's)
 
 A collection is written row by row, in the order in which its recipe gives them, and holds no more than one row in
 memory. Its id is the hash of its files and of what they were made from. The same inputs give the same bytes.
@@ -14,24 +16,27 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
 from host.private import make_directory
+from models.comparisons import Comparison
 from models.content import RepositoryContent
-from models.errors import InfrastructureError, TrainingError
+from models.errors import TrainingError
 from models.plans import Frozen
 from models.training import Pair, PairSource, Preference, Provenance
+from training.data.sources.row_files import row_file, unwritable
 
 UNREADABLE = "repository cannot be read"
 RECIPE = "recipe"
 """What provenance has for a planner where no planner answered: people, or a dataset's model, wrote the answer."""
+R = TypeVar("R", bound=Frozen)
 _STAGING, _LOCK = ".unfinished-", ".lock"
 PAIRS, PREFERENCES, CARD = "pairs.jsonl", "preferences.jsonl", "card.json"
+COMPARISONS = "comparisons.jsonl"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class CollectionCard(Frozen):
     offered: int
     pairs: int
     preferences: int
+    comparisons: int = Field(0, exclude_if=lambda value: value == 0)
     dropped: dict[str, int]
     examples_of_dropped: dict[str, str]
     licenses: dict[str, int]
@@ -65,39 +71,8 @@ class CollectionCard(Frozen):
     contents: dict[str, RepositoryContent] = Field(default_factory=dict)
 
 
-Offered = Pair | Preference | Dropped
-
-
-@dataclass
-class _File:
-    stream: IO[bytes]
-    digest: Any = field(default_factory=hashlib.sha256)
-    rows: int = 0
-
-    def write(self, row: Pair | Preference) -> None:
-        line = row.model_dump_json().encode() + b"\n"
-        try:
-            self.stream.write(line)
-        except OSError as error:  # one of the recipe's own is no fault of this disk
-            raise _unwritable(Path(self.stream.name), error) from error
-        self.digest.update(line)
-        self.rows += 1
-
-
-@contextmanager
-def _file(path: Path) -> Iterator[_File]:
-    """A new file to write rows to. Raises InfrastructureError if it cannot be opened, or closed with all rows."""
-    try:
-        stream = path.open("wb")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        yield _File(stream)
-    finally:
-        try:
-            stream.close()
-        except OSError as error:
-            raise _unwritable(path, error) from error
+Kept = Pair | Preference | Comparison
+Offered = Kept | Dropped
 
 
 def write_collection(
@@ -122,7 +97,7 @@ def write_collection(
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
         lock = staging.with_suffix(_LOCK).open("w")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     with lock:  # held while it is written, so that what a killed process left is known
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
@@ -141,12 +116,8 @@ def _put(staging: Path, place: Path, card: CollectionCard) -> Path:
         if not place.exists():
             staging.replace(place)
     except OSError as error:
-        raise _unwritable(place, error) from error
+        raise unwritable(place, error) from error
     return place
-
-
-def _unwritable(path: Path, error: OSError) -> InfrastructureError:
-    return InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space")
 
 
 def _sweep(folder: Path) -> None:
@@ -173,8 +144,12 @@ def _written(
     licenses: Counter[str] = Counter()
     repositories: set[str] = set()
     offered = characters = 0
-    with _file(staging / PAIRS) as pairs, _file(staging / PREFERENCES) as preferences:
-        files = {PAIRS: pairs, PREFERENCES: preferences}
+    with (
+        row_file(staging / PAIRS) as pairs,
+        row_file(staging / PREFERENCES) as preferences,
+        row_file(staging / COMPARISONS) as comparisons,
+    ):
+        files = {PAIRS: pairs, PREFERENCES: preferences, COMPARISONS: comparisons}
         for row in offers:
             offered += 1
             for item in row:
@@ -182,14 +157,17 @@ def _written(
                     dropped[item.reason] += 1
                     examples.setdefault(item.reason, item.example)
                     continue
-                files[PAIRS if isinstance(item, Pair) else PREFERENCES].write(item)
-                provenance = item.provenance if isinstance(item, Pair) else item.chosen_by
+                files[_FILES[type(item)]].write(item)
+                provenance = item.chosen_by if isinstance(item, Preference) else item.provenance
                 licenses[provenance.license] += 1
                 repositories.add(provenance.repository)
-                characters += sum(len(message.content) for message in item.messages)
+                characters += _characters(item)
     if not any(file.rows for file in files.values()):
         why = ", ".join(f"{reason} {count}" for reason, count in dropped.most_common(3)) or "nothing was offered"
         raise TrainingError(f"{source.value}: none of {offered} rows gave an example ({why})")
+    if not files[COMPARISONS].rows:
+        (staging / COMPARISONS).unlink()
+        del files[COMPARISONS]
     hashes = {name: file.digest.hexdigest() for name, file in files.items()}
     made = json.loads(json.dumps(dict(made_from), sort_keys=True))
     return CollectionCard(
@@ -199,6 +177,7 @@ def _written(
         offered=offered,
         pairs=files[PAIRS].rows,
         preferences=files[PREFERENCES].rows,
+        comparisons=comparisons.rows,
         dropped=dict(sorted(dropped.items())),
         examples_of_dropped=dict(sorted(examples.items())),
         licenses=dict(sorted(licenses.items())),
@@ -207,6 +186,16 @@ def _written(
         terms=terms,
         files=hashes,
     )
+
+
+_FILES: dict[type[Kept], str] = {Pair: PAIRS, Preference: PREFERENCES, Comparison: COMPARISONS}
+
+
+def _characters(item: Kept) -> int:
+    """Characters of what a model is shown."""
+    if isinstance(item, Comparison):
+        return len(item.task) + len(item.better) + len(item.worse)
+    return sum(len(message.content) for message in item.messages)
 
 
 def read_card(folder: Path) -> CollectionCard:
@@ -218,20 +207,32 @@ def read_card(folder: Path) -> CollectionCard:
 
 
 def read_collection(folder: Path) -> Iterator[Pair | Preference]:
-    """The rows of a collection. Raises TrainingError, at the end at the latest, if a file was changed since."""
+    """The pairs and preferences of a collection. Raises TrainingError, at the end at the latest, if a file was changed
+    since."""
     card = read_card(folder)
-    models: tuple[tuple[str, type[Pair] | type[Preference]], ...] = ((PAIRS, Pair), (PREFERENCES, Preference))
-    for name, model in models:
-        digest = hashlib.sha256()
-        try:
-            with (folder / name).open("rb") as lines:
-                for line in lines:
-                    digest.update(line)
-                    yield model.model_validate_json(line)
-        except (OSError, ValidationError) as error:
-            raise TrainingError(f"{folder / name} cannot be read; make the collection again") from error
-        if digest.hexdigest() != card.files.get(name):
-            raise TrainingError(f"{folder / name} was changed since it was made; make the collection again")
+    yield from _rows(folder, card, PAIRS, Pair)
+    yield from _rows(folder, card, PREFERENCES, Preference)
+
+
+def read_comparisons(folder: Path) -> Iterator[Comparison]:
+    """The comparisons of a collection. Raises TrainingError for one of another kind, and as `read_collection` does."""
+    card = read_card(folder)
+    if not card.comparisons:
+        raise TrainingError(f"{folder} holds no comparisons; make some with `cra critic build`")
+    yield from _rows(folder, card, COMPARISONS, Comparison)
+
+
+def _rows(folder: Path, card: CollectionCard, name: str, model: type[R]) -> Iterator[R]:
+    digest = hashlib.sha256()
+    try:
+        with (folder / name).open("rb") as lines:
+            for line in lines:
+                digest.update(line)
+                yield model.model_validate_json(line)
+    except (OSError, ValidationError) as error:
+        raise TrainingError(f"{folder / name} cannot be read; make the collection again") from error
+    if digest.hexdigest() != card.files.get(name):
+        raise TrainingError(f"{folder / name} was changed since it was made; make the collection again")
 
 
 def recipe_provenance(

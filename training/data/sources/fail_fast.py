@@ -21,24 +21,21 @@ from models.manifest import Change, Commit
 from models.protocols import Stage
 from models.tokens import ANSWER_TOKENS, WINDOWS, estimate_tokens
 from models.training import Pair, PairSource, Preference, Provenance
-from repos.commits import commit_of
 from repos.git import Git
 from repos.index.error_handling import UnreadableCode
 from repos.index.error_improvements import Comparison, Kind, compare_files
-from repos.index.parse import MAX_BYTES, declares_generated
-from repos.objects import Objects, objects_of
+from repos.index.parse import declares_generated
 from repos.text import decode
 from store.runs.closed_runs import UNKNOWN
 from training.data.sources.coding import code_pair
 from training.data.sources.collections import Dropped, Offered, recipe_provenance
+from training.data.sources.commit_files import before_and_after, is_revert, reverted
 from training.data.sources.evolution import left_as_it_was
 from training.data.sources.repository_origin import RepositoryOrigin
 
 LARGEST_DOMAIN, FEWEST_DOMAINS, FEWEST_ORGANISATIONS = 0.2, 6, 5
 """What a corpus should keep to: the largest share of a domain, and how many domains and organisations it spans."""
 _TOUCHES = re.compile(r"\b(?:except|raise|assert|suppress|pass)\b|\.get\(|\[[\"']")
-_REVERT = re.compile(r"^\W*revert(?:s|ed)?\b", re.IGNORECASE)
-_REVERTED = re.compile(rb"This reverts commit ([0-9a-f]{7,40})")
 _SHOWN_FUNCTIONS = 6
 
 
@@ -98,11 +95,11 @@ def offers(repository: MinedRepository, spread: Spread, known: set[str]) -> Iter
         ]
     for commit in mined.aside:
         yield [_lost(repository, commit, DEFENSIVE_FRAMEWORK if framework else "commit: its message is no task")]
-    reverted = _reverted(repository.git)
+    taken_back = reverted(repository.git)
     for commit in mined.commits:
         if framework:
             yield [_lost(repository, commit, DEFENSIVE_FRAMEWORK)]
-        elif _REVERT.match(commit.subject) or commit.sha.startswith(reverted):
+        elif is_revert(commit) or commit.sha.startswith(taken_back):
             yield [_lost(repository, commit, "commit: a revert, or reverted")]
         else:
             yield _of_commit(repository, commit, spread, known)
@@ -112,48 +109,17 @@ def _lost(repository: MinedRepository, commit: Commit, reason: str, path: str = 
     return Dropped(reason, f"{repository.origin.name} {commit.sha[:12]} {path}".rstrip())
 
 
-def _reverted(git: Git) -> tuple[str, ...]:
-    """Beginnings of the ids of commits that later ones revert."""
-    messages = git.output("log", "--format=%B", "--fixed-strings", "--grep=This reverts commit", "HEAD", "--")
-    return tuple(sha.decode() for sha in _REVERTED.findall(messages))
-
-
 def _of_commit(repository: MinedRepository, commit: Commit, spread: Spread, known: set[str]) -> list[Offered]:
     changes = [change for change in commit.changes if change.kind == "production" and change.path.endswith(".py")]
     modified = [change for change in changes if change.old_path == change.path]
     if not modified:
         renamed = any(change.old_path for change in changes)
         return [_lost(repository, commit, "file renamed" if renamed else "no Python file is modified")]
-    contents = _contents(repository.git, commit, [change.path for change in modified])
+    contents = before_and_after(repository.git, commit, [change.path for change in modified])
     found: list[Offered] = []
     for change in modified:
         found += _of_file(repository, commit, change, contents[change.path], spread, known)
     return found
-
-
-def _contents(git: Git, commit: Commit, paths: Sequence[str]) -> dict[str, tuple[bytes | None, bytes | None]]:
-    """Each file before and after a commit; None where it is no regular file of at most MAX_BYTES."""
-    objects = objects_of(git.directory)
-    before, after = (_read(objects, sha, paths) for sha in (commit.parent, commit.sha))
-    return {path: (before[path], after[path]) for path in paths}
-
-
-def _read(objects: Objects, sha: str, paths: Sequence[str]) -> dict[str, bytes | None]:
-    tree = commit_of(objects, sha).tree
-    blobs = {path: _blob(objects, tree, path) for path in paths}
-    contents = dict(objects.read(sorted({blob for blob in blobs.values() if blob}), MAX_BYTES))
-    return {path: contents[blob] if blob else None for path, blob in blobs.items()}
-
-
-def _blob(objects: Objects, tree: str, path: str) -> str | None:
-    """The id of a regular file in a tree."""
-    *folders, name = path.encode("utf-8", "surrogateescape").split(b"/")
-    for folder in folders:
-        found = next((entry for entry in objects.tree(tree) if entry.name == folder and entry.is_folder), None)
-        if found is None:
-            return None
-        tree = found.id
-    return next((e.id for e in objects.tree(tree) if e.name == name and e.mode.startswith(b"100")), None)
 
 
 def _of_file(

@@ -16,6 +16,7 @@ from models.chat import read_prompt
 from models.curation_settings import CurationSettings
 from models.errors import PlanError, UsageError
 from models.protocols import JUDGING_STAGES, Stage
+from models.targets import require_stages
 from models.training import Pair, PairSource, Preference, TrainingTarget
 from store.database import reading
 from store.learning.answer_scores import read_scores
@@ -84,8 +85,10 @@ def read_pairs(
     """Pairs and preferences of a target from all closed trajectories, sorted by id.
 
     `campaigns` (labels or key prefixes; none: all) do not restrict what is read: they are resolved, so that the caller
-    can distinguish the new round from earlier ones. Raises UsageError for a campaign that never ran.
+    can distinguish the new round from earlier ones. Raises UsageError for a campaign that never ran, or a target
+    without stages.
     """
+    require_stages(target)
     settings = settings or CurationSettings()
     with reading(raw.engine) as connection:
         meant = campaign_ids(connection, campaigns)

@@ -1,0 +1,1 @@
+"""Comparisons for a critic: from histories, and from campaigns."""
