@@ -34,7 +34,7 @@ from training.cycle.student_runs import whole_runs
 from training.data.curation import Card
 from training.data.datasets import newest_dataset, read_dataset
 from training.fit.job import FIT_VERSION, job_for, methods
-from training.fit.recipe import recipe_for
+from training.fit.recipe import Method, recipe_for
 
 _STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
 """The recipe's fields in an adapter's statement; the job's row holds all of them."""
@@ -69,10 +69,11 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
     # An adapter of another base is no champion here: the challenger meets the bare base, and `settle` withholds it.
     champion = active if active is not None and active.base == inputs.base.id else None
     baseline = evaluate(context, steps, inputs.evaluation_set, inputs.base, champion)
-    trained = _trained(context, steps, order, inputs)
+    trainings = _trained(context, steps, order, inputs)
+    trained = list(trainings.values())[-1]
     adapter = _registered(context, order, inputs, trained, baseline)
     challenger = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
-    control = run_control(context, steps, order, inputs, trained)
+    control = run_control(context, steps, inputs, trainings)
     return Prepared(order, inputs, trained, adapter, champion, baseline, challenger, tuple(notes), control)
 
 
@@ -91,8 +92,7 @@ def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateRep
         for each, report in zip(prepared, decide_together(pairs, rules), strict=True)
     ]
     return [
-        _passed(context, each)
-        or with_control(report, each.control, each.challenger_scores, each.inputs.card.examples["sft"], rules)
+        _passed(context, each) or with_control(report, each.control, each.challenger_scores, rules)
         for each, report in zip(prepared, reports, strict=True)
     ]
 
@@ -127,14 +127,15 @@ def verdict_notes(prepared: Prepared) -> list[str]:
 
 def _trained(
     context: TrainingContext, steps: TrainingSteps, order: TrainOrder, inputs: TrainingInputs
-) -> FinishedTraining:
-    start, trained = None, None
+) -> dict[Method, FinishedTraining]:
+    """The trainings of each method, in their order; each starts from the one before."""
+    start, trained = None, dict[Method, FinishedTraining]()
     settings = training_settings(context.settings, inputs.base, order.target)
     for method in methods(inputs.card, order.technique):
         job = job_for(inputs.card, inputs.dataset, inputs.base, method, settings, start)
-        trained = steps.fit(f"{order.target.value} {method}", context, job)
-        start = trained.path
-    assert trained is not None, "a technique has at least one method"
+        trained[method] = steps.fit(f"{order.target.value} {method}", context, job)
+        start = trained[method].path
+    assert trained, "a technique has at least one method"
     return trained
 
 
