@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from models.errors import UsageError
 from models.relevance import BIAS, ClassifierFile, LinearModel
 from repos.clones import cached_clone
 from repos.index import IndexCache
+
+if TYPE_CHECKING:
+    from evals.relevance.questions import LabelledQuestion
 
 FOLDER = "relevance"
 """Folder in cache_dir with the features of questions."""
@@ -43,7 +46,8 @@ def fit(
     """Fit a classifier on the histories of repositories; `relevance_file` in the settings puts it in force.
 
     A commit's message is the question, the files and symbols that it changes and needs are the answer. What was done is
-    kept, so that a run that was stopped goes on where it was.
+    kept, so that a run that was stopped goes on where it was. Of one repository alone, the classifier in force is moved
+    towards its past commits, and written only if that helps with its later ones.
     """
     from agent.retrieve.relevance.classifier import write_classifier
     from evals.relevance import fitting
@@ -51,6 +55,11 @@ def fit(
 
     held = validation or []
     _check_distinct([*repositories, *held])
+    if len(repositories) == 1:
+        if held:
+            raise UsageError("one repository is validated on its own later commits; leave out --validation")
+        _refit(next(iter(_gather(repositories, questions, labelled).values())), out, as_json)
+        return
     training = _gather(repositories, questions, labelled)
     file = fitting.fit(training, _gather(held, questions, labelled), lambda what: None)
     write_classifier(file, out)
@@ -59,6 +68,31 @@ def fit(
         return
     _print_facts(file, out)
     console.print(f"In force with: CRA_RELEVANCE_FILE={out.resolve()}", markup=False, soft_wrap=True)
+
+
+def _refit(found: "Sequence[LabelledQuestion]", out: Path, as_json: bool) -> None:
+    """Move the classifier in force towards a repository's questions, the latest first; write it if that helps."""
+    from agent.retrieve.relevance.classifier import in_force, write_classifier
+    from evals.relevance.refit import refit
+
+    made = refit(in_force().file, found[::-1])
+    if made.chosen:
+        write_classifier(made.file, out)
+    if as_json:
+        facts = {"chosen": made.chosen, "before": made.before, "after": made.after, "p": made.p, "judged": made.judged}
+        print_json({"file": out if made.chosen else None, **facts, **_described(made.file)})
+        return
+    console.print(
+        f"average precision of {made.judged} later commits, judged by weights from earlier ones: {made.before:.3f} by "
+        f"the classifier in force, {made.after:.3f} refitted (p {made.p:.3f})",
+        markup=False,
+        soft_wrap=True,
+    )
+    if made.chosen:
+        _print_facts(made.file, out)
+        console.print(f"In force with: CRA_RELEVANCE_FILE={out.resolve()}", markup=False, soft_wrap=True)
+    else:
+        console.print("Not significantly better: nothing was written, the classifier in force stays.")
 
 
 @app.command()

@@ -64,10 +64,11 @@ def control_lines(report: GateReport) -> list[str]:
         if test.primary
     )
     verdict = "better than" if control.beaten else "not shown to be better than"
+    size = f"; control: {control.size}" if control.size else ""
     training = f"a training that is not matched ({control.unmatched})" if control.unmatched else "the same training"
     return [
         f"control: the adapter is {verdict} {training} on {control.examples} of the student's unverified "
-        f"answers (its own has {control.matched} examples): {tests}"
+        f"answers (its own has {control.matched} examples): {tests}{size}"
     ]
 
 

@@ -154,12 +154,16 @@ class ClassifierContest(Frozen):
     holds: bool = False
 
 
+TOKENS_APART = 0.1
+"""Share by which a control may have fewer tokens than its adapter and still count as trained alike."""
+
+
 class ControlReport(Frozen):
     """An adapter against its control: the same training on the student's own answers, whatever came of their runs.
 
-    `examples` were the control trained on, the adapter on `matched`. `note`: why no control was run, if so. `tests` are
-    those of a gate with the control as champion; `beaten`: that gate promotes the adapter. `lacks`: a stage of the
-    adapter's training that the control has no counterpart of.
+    `examples` was the control trained on, the adapter on `matched`; so for optimizer steps and tokens, 0: unknown.
+    `note`: why no control was run, if so. `tests` are those of a gate with the control as champion; `beaten`: that gate
+    promotes the adapter. `lacks`: a stage of the adapter's training that the control has no counterpart of.
     """
 
     examples: int = 0
@@ -168,12 +172,30 @@ class ControlReport(Frozen):
     beaten: bool = False
     tests: tuple[MetricTest, ...] = ()
     lacks: str = ""
+    steps: int = 0
+    matched_steps: int = 0
+    tokens: int = 0
+    matched_tokens: int = 0
 
     @property
     def unmatched(self) -> str:
         """In what the control's training is less than the adapter's; empty if they are alike."""
-        fewer = [f"{self.examples} of {self.matched} examples"] if self.examples < self.matched else []
-        return ", ".join([*fewer, *([f"without {self.lacks}"] if self.lacks else [])])
+        found = [f"{self.examples} of {self.matched} examples"] if self.examples < self.matched else []
+        if self.steps < self.matched_steps:
+            found.append(f"{self.steps} of {self.matched_steps} steps")
+        if self.tokens < (1 - TOKENS_APART) * self.matched_tokens:
+            found.append(f"{self.tokens:,} of {self.matched_tokens:,} tokens")
+        return ", ".join([*found, *([f"without {self.lacks}"] if self.lacks else [])])
+
+    @property
+    def size(self) -> str:
+        """Steps and tokens of both trainings; empty if they are unknown."""
+        if not self.matched_steps:
+            return ""
+        return (
+            f"{self.steps} steps and {self.tokens:,} tokens, the adapter's {self.matched_steps} steps and "
+            f"{self.matched_tokens:,} tokens"
+        )
 
 
 class GateReport(Frozen):

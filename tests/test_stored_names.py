@@ -240,7 +240,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (EvaluationItem, "id stage repository instance commit messages expected answer_tokens"),
     (EvaluationSet, "target repositories items"),
     (GateReport, "target champion challenger set_id verdict reason tests contest control"),
-    (ControlReport, "examples matched note beaten tests lacks"),
+    (ControlReport, "examples matched note beaten tests lacks steps matched_steps tokens matched_tokens"),
     (
         BaseReport,
         "role champion challenger verdict reason stages objectives forgetting bounds held_out notes",

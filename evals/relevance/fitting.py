@@ -95,6 +95,14 @@ def fit(training: Groups, validation: Groups, notify: Callable[[str], None]) -> 
     )
 
 
+def file_models(groups: Groups, penalty: float) -> tuple[LinearModel, LinearModel]:
+    """The models of production files and of other files, as `fit` makes them by this penalty, without the rest."""
+    return (
+        _fit(groups, lambda q: q.production, PRODUCTION_FEATURES, FILE_CLASSES, (penalty,)).model,
+        _fit(groups, lambda q: q.other, OTHER_FEATURES, FILE_CLASSES, (penalty,)).model,
+    )
+
+
 def probabilities(model: LinearModel, features: Sequence[str], rows: Array) -> Array:
     """Class probabilities of many rows, as `agent.retrieve.relevance.classifier.probabilities` has them for one."""
     weights = np.array([model.weights[name] for name in features])
@@ -105,7 +113,7 @@ def candidate_chances(production: LinearModel, other: LinearModel, question: Lab
     """Class probabilities of a question's candidates, production files first, and their classes by gold."""
     pairs = ((production, PRODUCTION_FEATURES, question.production), (other, OTHER_FEATURES, question.other))
     chances = [probabilities(model, names, rows.features.astype(np.float64)) for model, names, rows in pairs]
-    return np.concatenate(chances), np.concatenate([rows.labels for _, _, rows in pairs]).astype(np.int64)
+    return np.concatenate(chances), question.labels
 
 
 def _point(fitted: _Models, training: Groups, validation: Groups) -> OperatingPoint:
@@ -140,11 +148,17 @@ def _crossed_questions(groups: Groups, production: Array, other: Array) -> Itera
         yield judged
 
 
-def _fit(groups: Groups, pick: Pick, names: Sequence[str], classes: Sequence[str]) -> _Fitted:
+def _fit(
+    groups: Groups,
+    pick: Pick,
+    names: Sequence[str],
+    classes: Sequence[str],
+    penalties: Sequence[float] = PENALTIES,
+) -> _Fitted:
     table = _table(groups, pick)
     if len(table.labels) < len(names):
         raise UsageError(f"{len(table.labels)} rows are too few for {len(names)} features; name more repositories")
-    crossed = {penalty: _crossed(table, len(classes), penalty) for penalty in PENALTIES}
+    crossed = {penalty: _crossed(table, len(classes), penalty) for penalty in penalties}
     losses = {penalty: _loss(_softmax(scores), table) for penalty, scores in crossed.items()}
     penalty = min(losses, key=lambda each: losses[each])
     temperature = _temperature(crossed[penalty], table)

@@ -72,6 +72,11 @@ class LabelledQuestion:
     paths: tuple[str, ...]
     files: int
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Gold's classes of all candidates, production files first."""
+        return np.concatenate([self.production.labels, self.other.labels]).astype(np.int64)
+
 
 def questions(
     name: str, git: Git, most: int, folder: Path, index_cache: IndexCache, notify: Callable[[int, int], None]

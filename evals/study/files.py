@@ -23,6 +23,11 @@ def kept_value(path: Path, kind: type[M], make: Callable[[], M]) -> M:
     """The value of a JSON file; if there is none, it is made and written. Raises as `read_rows` does."""
     if not path.exists():
         write_whole(path, make().model_dump_json(indent=1) + "\n")
+    return read_value(path, kind)
+
+
+def read_value(path: Path, kind: type[M]) -> M:
+    """The value of a JSON file. Raises EvaluationError for one that another version or a fault left."""
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:

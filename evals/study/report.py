@@ -2,7 +2,7 @@
 
 from evals.study.asked import Offsets
 from evals.study.comparison import Comparison, ContenderFigures
-from evals.study.plan import StudySettings
+from evals.study.configuration import StudyConfiguration
 from models.plans import Frozen
 
 
@@ -40,7 +40,7 @@ class ModelOffsets(Frozen):
 class StudyReport(Frozen):
     """Everything a study found; the page shows it. `notes` say what was left out and what limits the figures."""
 
-    settings: StudySettings
+    configuration: StudyConfiguration
     repositories: tuple[PartCount, ...]
     threshold: float
     contenders: tuple[ContenderFigures, ...]

@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.retrieve.relevance.classifier import in_force
 from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Progress, sampled
 from evals.study.comparison import ContenderFigures, Pair, compare, figures
+from evals.study.configuration import StudyConfiguration, check_same, commits_by_part
 from evals.study.contenders import (
     CLASSIFIER,
     LOGISTIC,
@@ -41,6 +42,7 @@ from store.keys import digest
 
 FIT_VERSION = 1
 """Raised when the same judgements would give another logistic regression."""
+REPORT = "study.json"
 Questions = dict[str, list[StudyQuestion]]
 
 
@@ -61,14 +63,15 @@ class Study:
     progress: Progress = lambda what, done, total: None
 
     def run(self) -> StudyReport:
-        """Do what is not done yet and write study.json. Raises UsageError for parts that overlap, EvaluationError if a
-        part has no question or no relevant candidate."""
+        """Do what is not done yet and write study.json. Raises UsageError for parts that overlap and for a finished
+        study that was asked anything else, EvaluationError if a part has no question or no relevant candidate."""
         check_apart(self.repositories)
+        check_same(self.out / REPORT, self._configuration)
         curve = [*self._logistic_curve(), *self._model_curve()]
         found = [figures_of(each, self._held) for each in self._fast]
         sample = self._sample() if self._all_models else []
         report = StudyReport(
-            settings=self.settings,
+            configuration=self._configuration,
             repositories=tuple(self._counts()),
             threshold=self._threshold,
             contenders=tuple(found),
@@ -78,8 +81,18 @@ class Study:
             curve=tuple(curve),
             notes=tuple(self._notes()),
         )
-        write_whole(self.out / "study.json", report.model_dump_json(indent=1) + "\n")
+        write_whole(self.out / REPORT, report.model_dump_json(indent=1) + "\n")
         return report
+
+    @cached_property
+    def _configuration(self) -> StudyConfiguration:
+        return StudyConfiguration(
+            settings=self.settings,
+            repositories=commits_by_part(self.repositories),
+            classifier=in_force().content,
+            models={each.name: each.identity for each in self.models},
+            learner=self.learner.identity if self.learner else None,
+        )
 
     @cached_property
     def _parts(self) -> dict[str, Questions]:

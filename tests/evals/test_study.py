@@ -95,6 +95,45 @@ def test_the_same_repositories_give_the_same_bytes(tmp_path: Path, parts: StudyR
     assert one == other
 
 
+def test_a_finished_study_is_not_replaced_by_another(tmp_path: Path, parts: StudyRepositories) -> None:
+    study(tmp_path, parts, (Counting(),)).run()
+    file = tmp_path / "study" / "study.json"
+    kept = file.read_bytes()
+    fewer = StudyRepositories(parts.training, parts.validation, parts.held_out[1:])
+    settings = SETTINGS.model_copy(update={"rows": (10,), "seeds": (3,)})
+    renamed = Counting()
+    renamed.identity = "by another rank"
+    others = [
+        (
+            Study(file.parent, tmp_path / "cache", parts, settings, (Counting(),)),
+            "rows was 10,10000, is 10, seeds",
+        ),
+        (study(tmp_path, fewer, (Counting(),)), "held-out lacks elk"),
+        (study(tmp_path, parts), "models asked were counting, are none"),
+        (study(tmp_path, parts, (renamed,)), "counting is another model"),
+        (study(tmp_path, parts, (Counting(),), Remembering()), "--train"),
+    ]
+    for other, difference in others:
+        with pytest.raises(UsageError, match=difference) as refused:
+            other.run()
+        assert "\n" not in str(refused.value)
+        assert "another --out" in str(refused.value)
+        assert file.read_bytes() == kept
+    again = Counting()
+    study(tmp_path, parts, (again,)).run()
+    assert (again.asked, file.read_bytes()) == (0, kept)
+    file.unlink()
+    assert others[1][0].run().configuration.repositories["held-out"].keys() == {"fox"}
+
+
+def test_a_study_at_other_commits_is_another(tmp_path: Path, parts: StudyRepositories) -> None:
+    study(tmp_path, parts).run()
+    ant, *rest = parts.training
+    moved = StudyRepository("ant", ant.git, ant.git.resolve("HEAD~1"))
+    with pytest.raises(UsageError, match=f"ant was read at {ant.head[:10]}, is at {moved.head[:10]}"):
+        study(tmp_path, StudyRepositories((moved, *rest), parts.validation, parts.held_out)).run()
+
+
 def test_held_out_repositories_do_not_change_what_is_fitted(tmp_path: Path, parts: StudyRepositories) -> None:
     study(tmp_path / "one", parts).run()
     others = StudyRepositories(
@@ -174,7 +213,7 @@ def test_a_repository_without_questions_is_named_and_left_out(tmp_path: Path, pa
     report = study(tmp_path, StudyRepositories((*parts.training, alone), parts.validation, parts.held_out)).run()
     assert any("yak" in note for note in report.notes)
     with pytest.raises(EvaluationError, match="no validation repository has a commit"):
-        study(tmp_path, StudyRepositories(parts.training, (alone,), parts.held_out)).run()
+        study(tmp_path / "other", StudyRepositories(parts.training, (alone,), parts.held_out)).run()
 
 
 def test_clones_are_found_by_name(tmp_path: Path, parts: StudyRepositories) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
@@ -21,6 +23,7 @@ from models.training import TrainingTarget
 from store.learning.datasets import newest_dataset_id, trained_datasets, trained_repositories
 from store.learning.trainings import FinishedTraining
 from tests.support.bad_server import ScriptedServer
+from tests.support.identity_material import PAIR
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_gold_runs
 from tests.support.plain_steps import plain_steps, student_settings
 from tests.support.tiny import make_tiny_base
@@ -33,6 +36,8 @@ from training.cycle.lifecycle import find_inputs, train
 from training.cycle.orders import TrainOrder
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.data.curation import UnverifiedDraw, curate, curate_unverified
+from training.data.curation.examples import Example
+from training.fit.recipe import Method
 
 FEW = {"max_steps": 2, "batch_size": 2, "validation_rows": 6, "checkpoint_steps": 1, "rank": 4}
 CLASSES = ("relevant", "supporting", "irrelevant")
@@ -88,6 +93,29 @@ def test_without_an_answer_of_the_student_there_is_no_control(tmp_path: Path) ->
         draw(world, 3)
 
 
+def test_answers_as_long_as_an_adapters_examples_are_drawn() -> None:
+    example_ids = ("a", "b", "c", "d", "e", "f")
+    pool = [Example(PAIR, each, 0, 100 * number) for number, each in enumerate(example_ids, 1)]
+    lengths = (590, 510, 110)
+    drawn = UnverifiedDraw(3, 1, 1.0, lengths).of(pool)
+    assert sorted(each.tokens for each in drawn) == [100, 500, 600]
+    assert [each.id for each in drawn] == [each.id for each in UnverifiedDraw(3, 1, 1.0, lengths).of(pool[::-1])]
+    assert {each.id for each in UnverifiedDraw(9, 1, 1.0, lengths).of(pool)} == set(example_ids)
+
+
+@given(
+    st.lists(st.integers(1, 50), min_size=4, max_size=12),
+    st.lists(st.integers(1, 50), min_size=1, max_size=4),
+    st.integers(0, 3),
+)
+def test_no_answer_is_drawn_twice_whatever_the_lengths(pool: list[int], lengths: list[int], seed: int) -> None:
+    examples = [Example(PAIR, f"example {number}", 0, tokens) for number, tokens in enumerate(pool)]
+    drawn = UnverifiedDraw(len(lengths), seed, 1.0, tuple(lengths)).of(examples)
+    assert len({each.id for each in drawn}) == len(lengths)
+    if set(lengths) <= set(pool) and len(set(lengths)) == len(lengths):
+        assert sorted(each.tokens for each in drawn) == sorted(lengths)
+
+
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     with ScriptedServer(lambda request: "I cannot say.", flavour="openai") as running:
@@ -127,9 +155,10 @@ def test_a_control_is_trained_alike_and_is_known_to_nothing(world: World, server
     [fitted] = [json.loads(file.read_text()) for file in place.glob("*/fit.json")]
     [job] = [json.loads(file.read_text()) for file in place.glob("*/training.json")]
     [own] = [json.loads(file.read_text()) for file in (world.folder / "trainings").glob("*/training.json")]
-    assert (job["recipe"], job["base"]) == (own["recipe"], own["base"])
+    assert job["base"] == own["base"]
     assert job["dataset"] == card["id"] and own["dataset"] == made.card.id != card["id"]
-    assert fitted["steps"] == FEW["max_steps"]
+    assert fitted["steps"] == control.steps == control.matched_steps == FEW["max_steps"]
+    assert control.tokens == fitted["tokens"] and control.matched_tokens > 0
     assert [each.name for each in context.registry.list()] == ["scope-v1"]
     base = find_base(world.curated, "tiny").id
     assert list(trained_datasets(world.raw.engine, TrainingTarget.SCOPE, base)) == [made.card.id]
@@ -154,18 +183,21 @@ def test_a_control_is_drawn_again_when_what_it_learned_from_is_held_out(world: W
     curate(world.raw, world.curated, request)
     steps, order = steps_at(server, []), TrainOrder(target=scope, base="tiny")
     inputs = find_inputs(context, order)
-    trained = FinishedTraining("j" * 64, "r" * 64, world.folder, "trl-cpu", 2, 1, 1.0, {})
+    trained: dict[Method, FinishedTraining] = {
+        "sft": FinishedTraining("j" * 64, "r" * 64, world.folder, "trl-cpu", 2, 1, 1.0, {})
+    }
 
     def repositories() -> list[set[str]]:
         cards = sorted((world.folder / CONTROLS).glob("*/datasets/*/card.json"), key=lambda file: file.stat().st_ctime)
         return [set(json.loads(file.read_text())["repositories"]) for file in cards]
 
-    first, same = (run_control(context, steps, order, inputs, trained) for _ in range(2))
+    first, same = (run_control(context, steps, inputs, trained) for _ in range(2))
     assert first is not None and first == same and repositories() == [{"alpha", "beta", "gamma"}]
+    assert first.report.steps == first.report.matched_steps == 2
     reserve(world.curated, world.raw.engine, ["alpha"], "to be measured on")
-    again = run_control(context, steps, order, inputs, trained)
+    again = run_control(context, steps, inputs, trained)
     assert again is not None and again.evaluation is not None and repositories()[1:] == [{"beta", "gamma"}]
-    assert run_control(context, steps, order, inputs, trained) == again and len(repositories()) == 2
+    assert run_control(context, steps, inputs, trained) == again and len(repositories()) == 2
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from store.runs.packages import package_paths
 from training.adapters.registry import AdapterVersion, Registry
 from training.bases.bases import Base
 from training.cycle import guardrails
-from training.cycle.classifier import RankedScope, RelevanceContender
+from training.cycle.classifier import RankedItems, RankedPrecision, RankedScope, RelevanceContender
 
 if TYPE_CHECKING:
     from store.database import Engine
@@ -103,9 +103,13 @@ class TrainingContext:
 def open_context(settings: Settings, notify: ProgressCallback = _silent) -> TrainingContext:
     """The databases and the registry that the settings name, opened."""
     curated, raw = open_database(settings.curated_url, "curated"), open_raw_store(settings.raw_url)
-    scope = RankedScope(RelevanceContender(), partial(_known_packages, raw.engine), settings.cache_dir / "index")
+    items = RankedItems(partial(_known_packages, raw.engine), settings.cache_dir / "index")
     registry = Registry(curated, settings.data_dir)
-    return TrainingContext(settings, raw, curated, registry, notify, {TrainingTarget.SCOPE: scope})
+    classifiers: dict[TrainingTarget, ItemClassifier] = {
+        TrainingTarget.SCOPE: RankedScope(RelevanceContender(), items),
+        TrainingTarget.PRECISION: RankedPrecision(items),
+    }
+    return TrainingContext(settings, raw, curated, registry, notify, classifiers)
 
 
 def _known_packages(raw: "Engine") -> list[Path]:

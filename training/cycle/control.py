@@ -2,12 +2,15 @@
 
 If an adapter that was trained on answers which tests or gold vouch for is no better than its control, it has learned
 the form of answers, or from more training, and nothing from the verification. A control has the adapter's base, recipe
-and seed. It is no version of the registry: nothing can promote it, and no round, dataset or reservation knows of it.
+and seed, as many optimizer steps, and answers as long as its examples, as far as the student's allow. It is no version
+of the registry: nothing can promote it, and no round, dataset or reservation knows of it.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from evals.gates import decide
 from evals.sets import in_common
@@ -22,12 +25,14 @@ from training.adapters.registry.weights import check_adapter, content_hash
 from training.bases.thinking import training_settings
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import evaluate
-from training.cycle.orders import Control, TrainingInputs, TrainOrder
+from training.cycle.matching import lengths_of, of_steps
+from training.cycle.orders import Control, TrainingInputs
 from training.cycle.rules import check_training_data
 from training.cycle.steps import TrainingSteps
 from training.data.curation import UnverifiedDraw, curate_unverified
 from training.data.datasets import read_dataset
-from training.fit.job import job_for, methods
+from training.fit.job import job_for
+from training.fit.recipe import Method
 
 CONTROLS = "controls"
 """Folder under the data directory: a folder for each training, with the dataset and the result of its control."""
@@ -52,34 +57,57 @@ class ControlAdapter(AdapterVersion):
 def run_control(
     context: TrainingContext,
     steps: TrainingSteps,
-    order: TrainOrder,
     inputs: TrainingInputs,
-    trained: FinishedTraining,
+    trained: Mapping[Method, FinishedTraining],
 ) -> Control | None:
     """Train and evaluate the control of a finished training, unless that is done; None if settings ask for none.
 
-    What prevents its training is part of the result. Raises as `evaluate` does.
+    `trained`: the trainings of the adapter by method, in their order. What prevents the control's training is part of
+    the result. Raises as `evaluate` does.
     """
     if not context.settings.training.control_arm:
         return None
-    used = methods(inputs.card, order.technique)
-    if "sft" not in used:
-        return Control(note="the adapter was trained on preferences, which have no unverified counterpart")
-    place = context.settings.data_dir / CONTROLS / trained.job
+    if "sft" not in trained:
+        return _none(inputs, "the adapter was trained on preferences, which have no unverified counterpart")
+    place = context.settings.data_dir / CONTROLS / list(trained.values())[-1].job
+    supervised = trained["sft"]
     try:
-        adapter, rows = _trained(context, inputs, place)
+        made = _trained(context, inputs, place, supervised.steps)
     except (TrainingError, GuardrailError, RegistryError) as error:
-        return Control(note=str(error))
-    evaluation = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
-    return Control(evaluation, rows, lacks=PREFERENCES if "dpo" in used else "")
+        return _none(inputs, str(error))
+    evaluation = evaluate(context, steps, inputs.evaluation_set, inputs.base, made.adapter)
+    sizes = ControlReport(
+        examples=made.examples,
+        matched=inputs.card.examples["sft"],
+        steps=made.steps,
+        matched_steps=supervised.steps,
+        tokens=made.tokens,
+        matched_tokens=supervised.tokens,
+        lacks=PREFERENCES if "dpo" in trained else "",
+    )
+    return Control(evaluation, sizes)
 
 
-def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path) -> tuple[ControlAdapter, int]:
-    """The control's adapter, and the examples of its dataset."""
+def _none(inputs: TrainingInputs, note: str) -> Control:
+    """No control, and why."""
+    return Control(None, ControlReport(matched=inputs.card.examples["sft"], note=note))
+
+
+class _Made(NamedTuple):
+    """A trained control, with the examples of its dataset and what it was trained for."""
+
+    adapter: ControlAdapter
+    examples: int
+    steps: int
+    tokens: int
+
+
+def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path, steps: int) -> _Made:
+    """The control after so many optimizer steps."""
     target, base, label = inputs.card.target, inputs.base, f"control of {inputs.card.target.value}"
     dataset = _dataset(context, inputs, place)
     card = read_dataset(dataset)
-    job = job_for(card, dataset, base, "sft", training_settings(context.settings, base, target))
+    job = of_steps(job_for(card, dataset, base, "sft", training_settings(context.settings, base, target)), steps)
     with context.device():
         fit = job.fit(place / job.id, lambda done: context.notify(f"train {label}", done.step, done.steps))
     check_adapter(fit.adapter_dir, base)
@@ -98,7 +126,7 @@ def _trained(context: TrainingContext, inputs: TrainingInputs, place: Path) -> t
         trained_at=now,
         created_at=now,
     )
-    return adapter, card.examples["sft"]
+    return _Made(adapter, card.examples["sft"], fit.steps, fit.tokens)
 
 
 def _dataset(context: TrainingContext, inputs: TrainingInputs, place: Path) -> Path:
@@ -122,7 +150,8 @@ def _dataset(context: TrainingContext, inputs: TrainingInputs, place: Path) -> P
         max_prompt_tokens=card.config.get("max_prompt_tokens"),
         windows=settings.models.windows,
     )
-    draw = UnverifiedDraw(card.examples["sft"], settings.training.seed, _mean_weight(inputs.dataset))
+    lengths = lengths_of(inputs.dataset, context.curated, inputs.base.name)
+    draw = UnverifiedDraw(card.examples["sft"], settings.training.seed, _mean_weight(inputs.dataset), lengths)
     made = curate_unverified(
         context.raw,
         context.curated,
@@ -141,26 +170,16 @@ def _mean_weight(dataset: Path) -> float:
     return round(sum(weights) / len(weights), 4)
 
 
-def with_control(
-    report: GateReport, control: Control | None, challenger: Evaluation, matched: int, rules: Rules
-) -> GateReport:
+def with_control(report: GateReport, control: Control | None, challenger: Evaluation, rules: Rules) -> GateReport:
     """A gate's report with what the control says of the challenger; unchanged without one."""
     if control is None:
         return report
     if control.evaluation is None:
-        return report.model_copy(update={"control": ControlReport(matched=matched, note=control.note)})
+        return report.model_copy(update={"control": control.report})
     try:
         against = decide(*in_common(control.evaluation, challenger), rules=rules)
     except CleanRoomError as error:
-        return report.model_copy(update={"control": ControlReport(matched=matched, note=str(error))})
-    return report.model_copy(
-        update={
-            "control": ControlReport(
-                examples=control.examples,
-                matched=matched,
-                beaten=against.verdict is GateVerdict.PROMOTE,
-                tests=against.tests,
-                lacks=control.lacks,
-            )
-        }
-    )
+        return report.model_copy(update={"control": control.report.model_copy(update={"note": str(error)})})
+    beaten = against.verdict is GateVerdict.PROMOTE
+    found = control.report.model_copy(update={"beaten": beaten, "tests": against.tests})
+    return report.model_copy(update={"control": found})

@@ -36,7 +36,7 @@ from training.cycle.student_runs import whole_runs
 from training.data.curation import Card
 from training.data.datasets import newest_dataset, read_dataset
 from training.fit.job import FIT_VERSION, job_for, methods
-from training.fit.recipe import recipe_for
+from training.fit.recipe import Method, recipe_for
 
 STATED = {"rank", "learning_rate", "epochs", "batch_size", "max_tokens", "max_steps"}
 """The recipe's fields in an adapter's statement; the job's row holds all of them."""
@@ -85,10 +85,11 @@ def prepare(context: TrainingContext, steps: TrainingSteps, order: TrainOrder) -
     inputs = find_inputs(context, order)
     notes = check_training(context, order, inputs)
     champion, baseline = _champion(context, steps, order, inputs)
-    trained = _trained(context, steps, order, inputs)
+    trainings = _trained(context, steps, order, inputs)
+    trained = list(trainings.values())[-1]
     adapter = _registered(context, order, inputs, trained, baseline)
     challenger = evaluate(context, steps, inputs.evaluation_set, inputs.base, adapter)
-    control = run_control(context, steps, order, inputs, trained)
+    control = run_control(context, steps, inputs, trainings)
     return Prepared(order, inputs, trained, adapter, champion, baseline, challenger, tuple(notes), control)
 
 
@@ -107,8 +108,7 @@ def gate(context: TrainingContext, prepared: Sequence[Prepared]) -> list[GateRep
         for each, report in zip(prepared, decide_together(pairs, rules), strict=True)
     ]
     return [
-        _passed(context, each)
-        or with_control(report, each.control, each.challenger_scores, each.inputs.card.examples["sft"], rules)
+        _passed(context, each) or with_control(report, each.control, each.challenger_scores, rules)
         for each, report in zip(prepared, reports, strict=True)
     ]
 
@@ -153,14 +153,15 @@ def _champion(
 
 def _trained(
     context: TrainingContext, steps: TrainingSteps, order: TrainOrder, inputs: TrainingInputs
-) -> FinishedTraining:
-    start, trained = None, None
+) -> dict[Method, FinishedTraining]:
+    """The trainings of each method, in their order; each starts from the one before."""
+    start, trained = None, dict[Method, FinishedTraining]()
     settings = training_settings(context.settings, inputs.base, order.target)
     for method in methods(inputs.card, order.technique):
         job = job_for(inputs.card, inputs.dataset, inputs.base, method, settings, start)
-        trained = steps.fit(f"{order.target.value} {method}", context, job)
-        start = trained.path
-    assert trained is not None, "a technique has at least one method"
+        trained[method] = steps.fit(f"{order.target.value} {method}", context, job)
+        start = trained[method].path
+    assert trained, "a technique has at least one method"
     return trained
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from models.evaluation import Evaluation, EvaluationSet, GateReport, GateVerdict
+from models.evaluation import ControlReport, Evaluation, EvaluationSet, GateReport, GateVerdict
 from models.plans import Frozen
 from models.training import TrainingTarget
 from store.learning.trainings import FinishedTraining
@@ -44,15 +44,10 @@ class TrainingInputs:
 
 @dataclass(frozen=True)
 class Control:
-    """The evaluation of a control that was trained on so many examples; or None, and a note why there is none.
+    """The evaluation of a control, or None for none, and what a gate's report says of it before it is compared."""
 
-    `lacks`: a stage of the adapter's training that the control's has not.
-    """
-
-    evaluation: Evaluation | None = None
-    examples: int = 0
-    note: str = ""
-    lacks: str = ""
+    evaluation: Evaluation | None
+    report: ControlReport
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from training.fit.mixing import judge_objectives, objective_results
 from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgress, callback
 from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
+from training.fit.schedule import accumulated
 from training.fit.trainers import arguments, checkpoints, trainer_class, unwritable
 from training.quiet import quiet_libraries
 
@@ -162,9 +163,7 @@ class Fitting:
         if recipe.method == "dpo":
             self._measure_margins(model, recipe)
         data, rows_each = self._data(recipe)
-        accumulation = max(1, round(recipe.batch_size / (recipe.micro_batch * rows_each)))
-        steps = -(-len(data) // (recipe.micro_batch * accumulation))
-        steps = min(steps, recipe.max_steps or steps)
+        accumulation, steps = accumulated(len(data), rows_each, recipe)
         watch = TrainingMonitor(self.out, self.report, recipe.patience, self._keep_best, watched=recipe.early_stopping)
         trainer = trainer_class(recipe.method, recipe.weighs, bool(recipe.mixture))(
             model=model,
