@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.base_tables import show_report
 from cli.bases import app
+from evals.base_gate import forgotten
+from evals.base_report import base_markdown, forgetting_rows, loss_rows
+from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, ObjectiveTest
 from models.errors import GuardrailError, RegistryError, UsageError
+from models.evaluation import GateVerdict, Subject
+from models.objectives import Objective
 from models.training import TrainingTarget
 from store.database import open_database
 from tests.support.registry_material import fresh, make_base, report
@@ -72,3 +78,30 @@ def test_what_cannot_be_done_is_refused(registry: Registry, words: list[str], er
     refused = run(*words)
     assert isinstance(refused.exception, error) and not isinstance(refused.exception, GuardrailError)
     assert "\n" not in str(refused.exception)
+
+
+def test_a_report_shows_what_decided(capsys: pytest.CaptureFixture[str]) -> None:
+    subjects = [Subject(name=name, base=name) for name in ("old", "reasoning-base-v1")]
+    test = ObjectiveTest(
+        objective=Objective.PLANNING, champion=2.0, challenger=1.5, difference=-0.5, low=-0.6, high=-0.4,
+        p_repository=0.0078, p_adjusted=0.0156, rows=16, repositories=8,
+    )  # fmt: skip
+    bounds = ForgettingBounds(rise=0.2, agreement=0.7)
+    forgetting = Forgetting(kind="own-code", prompts=16, tokens=900, before=0.4, after=0.7, agreement=0.9)
+    made = BaseReport(
+        role="reasoning",
+        champion=subjects[0],
+        challenger=subjects[1],
+        verdict=GateVerdict.REJECT,
+        reason="forgetting: " + forgotten(forgetting, bounds),
+        objectives=(test,),
+        forgetting=(forgetting,),
+        bounds=bounds,
+        notes=("code was not measured",),
+    )
+    show_report(made)
+    printed, markdown = capsys.readouterr().out, base_markdown(made)
+    for text in (printed, markdown):
+        assert "reject: forgetting: loss on own-code 0.400 to 0.700" in text and "code was not measured" in text
+    assert "| planning | 2.000 | 1.500 | -0.500 | -0.600 to -0.400 | 0.0156 | 8 repositories, 16 rows |" in markdown
+    assert loss_rows(made)[0][0] == "planning" and forgetting_rows(made)[0][-1] == "no"
