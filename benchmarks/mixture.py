@@ -1,13 +1,12 @@
 """Does one base learn several objectives at once as well as each by itself? A mixture against single objectives.
 
-    uv run python benchmarks/mixture.py --mix MIX.toml --base NAME [--role reasoning] [--rows 256] [--rate 2e-5] [--json]
+    uv run python benchmarks/mixture.py --mix MIX.toml --base NAME [--role reasoning] [--rows 256] [--json]
 
 Full fine-tunes of one base on the mixture, and on each of its objectives alone, with the same recipe, each on as many
-rows (`--rows`, the most that is drawn; tokens are printed, for rows of objectives differ in length). All are measured on
-the same held-out rows: repositories that no dataset of the mixture trains on. Columns: the loss of each objective's
-rows, nats per token; for the mixture the difference from the single training of that objective, with its sign-flip p
-over repositories. Nothing is registered. A finished training is found again in `--out`; on two cores 256 rows of a base
-of 135M take hours.
+rows (`--rows` at most; tokens are printed, for rows of objectives differ in length). All are measured on the same
+held-out rows, of repositories that no dataset of the mixture trains on. Columns: the loss of each objective's rows,
+nats per token; for the mixture the difference from the single training of that objective, with its sign-flip p over
+repositories. Nothing is registered. A finished training is found again in `--out`.
 """
 
 import argparse

@@ -73,6 +73,23 @@ def test_a_candidate_is_signed_with_its_lineage_and_changes_nothing(
     assert sum(base.name == "reasoning-base-v1" for base in list_bases(curated)) == 1
 
 
+def test_a_registration_that_was_killed_is_done_again(
+    curated: "Engine", bases: BaseRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("training.bases.bases.record_base", "training.adapters.registry.base_registry.sign"):
+        with monkeypatch.context() as patch:
+            patch.setattr(step, killed)
+            with pytest.raises(KeyboardInterrupt):
+                tuned(bases, curated, tmp_path, 1)
+        assert all(base.name != "reasoning-base-v1" for base in list_bases(curated))
+    one = tuned(bases, curated, tmp_path, 1)
+    assert bases.verify(one, full=True).base == one.id
+    assert not [path for path in (tmp_path / "bases").iterdir() if path.name.startswith(".adding")]
+
+
 def test_the_gate_decides_and_a_reason_goes_past_it(curated: "Engine", bases: BaseRegistry, tmp_path: Path) -> None:
     one, old = tuned(bases, curated, tmp_path, 1), find_base(curated, "old")
     with pytest.raises(GuardrailError, match=r"base-gate: no report on reasoning-base-v1"):

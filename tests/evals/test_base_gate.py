@@ -1,0 +1,78 @@
+"""What a gate makes of a tuned base: gains, losses, forgetting, and too little evidence."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from evals.base_gate import BaseEvidence, LossPair, decide_base
+from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, RowLoss
+from models.errors import EvaluationError
+from models.evaluation import GateVerdict, Subject
+from models.objectives import Objective
+
+BOUNDS = ForgettingBounds(rise=0.2, agreement=0.7)
+STYLE, PLANNING = Objective.STYLE, Objective.PLANNING
+
+
+def losses(change: float, repositories: int = 8, odd: float | None = None) -> LossPair:
+    """Two rows of each repository whose losses change alike; those of the first repository by `odd`."""
+    changes = [odd if odd is not None and number == 0 else change for number in range(repositories)]
+    rows = [(f"row {r} {n}", f"repository {r}", changes[r]) for r in range(repositories) for n in range(2)]
+    before = [RowLoss(row=row, repository=name, loss=2.0) for row, name, _ in rows]
+    return before, [RowLoss(row=row, repository=name, loss=2.0 + by) for row, name, by in rows]
+
+
+def decided(pairs: Mapping[Objective, LossPair], *forgetting: Forgetting, stages_needed: bool = False) -> BaseReport:
+    sides = [Subject(name=name, base=name) for name in ("old", "new")]
+    return decide_base(BaseEvidence("reasoning", *sides, [], pairs, forgetting, BOUNDS, stages_needed=stages_needed))
+
+
+def kept(rise: float = 0.1, agreement: float | None = 0.9) -> Forgetting:
+    return Forgetting(kind="own-code", prompts=16, tokens=100, before=1.0, after=1.0 + rise, agreement=agreement)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "verdict"),
+    [
+        ({PLANNING: losses(-0.1)}, GateVerdict.PROMOTE),
+        ({PLANNING: losses(-0.1), STYLE: losses(0.0)}, GateVerdict.PROMOTE),
+        ({PLANNING: losses(-0.1), STYLE: losses(0.2)}, GateVerdict.REJECT),
+        ({PLANNING: losses(-0.1), STYLE: losses(0.01)}, GateVerdict.REJECT),
+        ({PLANNING: losses(0.0)}, GateVerdict.INCONCLUSIVE),
+        ({PLANNING: losses(-0.1, 5)}, GateVerdict.INCONCLUSIVE),
+        ({PLANNING: losses(-0.1, 6), STYLE: losses(-0.1, 6)}, GateVerdict.INCONCLUSIVE),
+        ({PLANNING: losses(-0.1, odd=0.5)}, GateVerdict.INCONCLUSIVE),
+        ({}, GateVerdict.INCONCLUSIVE),
+    ],
+    ids=[
+        "a gain", "a gain and no change", "a loss beyond the margin", "a significant loss", "no change",
+        "too few repositories", "two objectives need more", "one repository dissents", "nothing measured",
+    ],
+)  # fmt: skip
+def test_the_losses_decide_over_repositories(pairs: Mapping[Objective, LossPair], verdict: GateVerdict) -> None:
+    assert decided(pairs, kept()).verdict is verdict
+
+
+def test_a_gain_does_not_pay_for_a_rise_that_may_be_there() -> None:
+    unsteady = losses(-0.2, odd=1.5)
+    report = decided({PLANNING: losses(-0.1), STYLE: unsteady}, kept())
+    assert report.verdict is GateVerdict.INCONCLUSIVE
+    assert "may be a rise" in report.reason
+
+
+@pytest.mark.parametrize("worse", [kept(rise=0.3), kept(agreement=0.5)], ids=["loss", "agreement"])
+def test_forgetting_beyond_a_bound_rejects_whatever_was_gained(worse: Forgetting) -> None:
+    report = decided({PLANNING: losses(-0.5)}, kept(), worse)
+    assert report.verdict is GateVerdict.REJECT
+    assert report.reason.startswith("forgetting: ")
+
+
+def test_without_a_stage_that_was_measured_nothing_is_promoted_where_one_is_needed() -> None:
+    assert decided({PLANNING: losses(-0.5)}, kept(), stages_needed=True).verdict is GateVerdict.INCONCLUSIVE
+
+
+def test_losses_of_other_rows_are_not_compared() -> None:
+    before, _ = losses(-0.1)
+    _, after = losses(-0.1, 9)
+    with pytest.raises(EvaluationError, match="other held-out rows"):
+        decided({PLANNING: (before, after)}, kept())
