@@ -68,10 +68,10 @@ def memory_of(setup: TrainingSetup) -> Memory:
 def _fragmentation(setup: TrainingSetup, passing: list[Part]) -> Part:
     """What the allocator cannot use again, of what layers allocate in every step."""
     if setup.on_gpu:
-        share, names = GPU_FRAGMENTATION, (_ACTIVATIONS, _LAYER, _LOGITS)
+        share, names = GPU_FRAGMENTATION, {_ACTIVATIONS, _LAYER, _LOGITS}
         why = f"{share:.0%} of activations and logits, assumed"
     else:
-        share, names = CPU_FRAGMENTATION, (_ACTIVATIONS, _LAYER)
+        share, names = CPU_FRAGMENTATION, {_ACTIVATIONS, _LAYER}
         why = f"{share:.0%} of what layers allocate, measured"
     return Part("fragmentation", int(share * sum(part.bytes for part in passing if part.name in names)), why)
 
