@@ -126,8 +126,9 @@ def _moments(setup: TrainingSetup) -> list[tuple[str, list[Part]]]:
     mask = _mask(setup)
     grown = [] if setup.accumulation > 1 else [_gradients(setup)]
     copies = Part("bf16 copies", _cached(setup), "of all trained matrices, which autocast keeps until the loss")
+    second = Part("second forward", working(setup) * tokens if setup.method == "dpo" else 0, "of DPO's reference")
     return [
-        ("the end of the forward pass", [activations, mask, copies]),
+        ("the end of the forward pass", [activations, mask, copies, second]),
         ("the loss, all activations kept", [activations, mask, head]),
         ("the backward pass of the last layer", [activations, mask, *early, one]),
         ("the backward pass of the first layer", [*grown, mask, one._replace(bytes=one.bytes + layer - again)]),
