@@ -82,10 +82,8 @@ def main() -> None:
             f"copies {speeds['copies'] / 1e9:.1f} GB/s, libraries alone {_high_water() / _MIB:.0f} MiB"
         )
         print("| setting | predicted MiB | measured MiB | error | tokens per CPU s | of the roofline |", flush=True)
-        print(
-            f"heap: {_run_in_fork(lambda: heap_lost(bases / 'embedded'))['lost']:.2f} of what autograd keeps, beside it",
-            flush=True,
-        )
+        lost = _run_in_fork(partial(heap_lost, bases / "embedded"))["lost"]
+        print(f"the heap loses {lost:.2f} of what autograd keeps", flush=True)
         libraries = 0.0
         for setting in SETTINGS:
             if setting is SETTINGS[0] or not options.only or options.only in setting.name:

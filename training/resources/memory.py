@@ -21,8 +21,9 @@ CUDA_CONTEXT = int(0.6 * GIB)
 GPU_FRAGMENTATION = 0.10
 """Assumed, not measured: share of what is allocated anew in every step that lies between blocks."""
 CPU_FRAGMENTATION = 0.80
-"""Measured on a processor without a trainer: what stays resident of a forward and backward pass, over what autograd
-keeps: the C library's heap cannot reuse gaps between aligned blocks (the probe of `benchmarks/training_memory.py`)."""
+"""What a processor's heap keeps resident beside what layers allocate: glibc before 2.38 cannot reuse gaps between
+aligned blocks. From a probe without a trainer and from trainings (`evals/training_memory.md`); too low with
+checkpointing there, which a processor's recipe never has."""
 LIBRARIES = int(1.0 * GIB)
 """Resident memory of a process on a processor that trains a model of almost no size: torch, transformers, trl, peft,
 datasets, and pages of their files."""
@@ -68,11 +69,11 @@ def memory_of(setup: TrainingSetup) -> Memory:
 def _fragmentation(setup: TrainingSetup, passing: list[Part]) -> Part:
     """What the allocator cannot use again, of what layers allocate in every step."""
     if setup.on_gpu:
-        share, names = GPU_FRAGMENTATION, (_ACTIVATIONS, _LAYER, _LOGITS)
+        share, names = GPU_FRAGMENTATION, {_ACTIVATIONS, _LAYER, _LOGITS}
         why = f"{share:.0%} of activations and logits, assumed"
     else:
-        share, names = CPU_FRAGMENTATION, (_ACTIVATIONS, _LAYER)
-        why = f"{share:.0%} of what layers allocate, measured"
+        share, names = CPU_FRAGMENTATION, {_ACTIVATIONS, _LAYER}
+        why = f"{share:.0%} of what layers allocate, gaps in the heap"
     return Part("fragmentation", int(share * sum(part.bytes for part in passing if part.name in names)), why)
 
 
@@ -125,8 +126,9 @@ def _moments(setup: TrainingSetup) -> list[tuple[str, list[Part]]]:
     mask = _mask(setup)
     grown = [] if setup.accumulation > 1 else [_gradients(setup)]
     copies = Part("bf16 copies", _cached(setup), "of all trained matrices, which autocast keeps until the loss")
+    second = Part("second forward", working(setup) * tokens if setup.method == "dpo" else 0, "of DPO's reference")
     return [
-        ("the end of the forward pass", [activations, mask, copies]),
+        ("the end of the forward pass", [activations, mask, copies, second]),
         ("the loss, all activations kept", [activations, mask, head]),
         ("the backward pass of the last layer", [activations, mask, *early, one]),
         ("the backward pass of the first layer", [*grown, mask, one._replace(bytes=one.bytes + layer - again)]),
