@@ -28,6 +28,7 @@ from training.bases.files import hash_file, hash_files
 from training.cycle.context import TrainingContext
 from training.cycle.lifecycle import STATED
 from training.cycle.trainings import finished_training
+from training.fit.curve import draw_losses
 from training.fit.job import FIT_VERSION
 from training.fit.result import Fit
 
@@ -78,6 +79,7 @@ def _kept(
     known = find_training(context.raw_engine, pack.job)
     if known is None:
         discard(place)  # of a call that was killed before it was on record
+        draw_losses(staged / layout.LOSSES, staged / "loss.svg")
         staged.rename(place)
         sources = "+".join(sorted(ours.card.sources))
         store_training_job(

@@ -47,8 +47,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         content = (HERE / MANIFEST).read_bytes()
-        manifest = json.loads(content)
-        faults = check(manifest, hashlib.sha256(content).hexdigest(), given)
+        faults = check(read(content), hashlib.sha256(content).hexdigest(), given)
         for fault in faults:
             print(f"error: {fault}", file=sys.stderr)
         if faults or given.dry_run:
@@ -58,6 +57,15 @@ def main() -> int:
     except (Refused, OSError, ValueError, KeyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def read(content: bytes) -> dict[str, Any]:
+    """The manifest. Raises Refused if it is none."""
+    try:
+        manifest: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise Refused(f"{MANIFEST} was altered ({error}); copy the pack again") from error
+    return manifest
 
 
 def check(manifest: dict[str, Any], pack: str, given: argparse.Namespace) -> list[str]:

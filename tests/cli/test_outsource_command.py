@@ -65,6 +65,7 @@ def test_a_training_is_packed_verified_accepted_and_gated(home: Home) -> None:
     assert report.verdict in (GateVerdict.INCONCLUSIVE, GateVerdict.REJECT)  # random weights cannot write JSON
     assert [entry.action for entry in home.context.registry.log()] == [report.verdict.value]
     assert report.losses.is_file()
+    assert report.losses.with_name("loss.svg").is_file()  # which the engine shows
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,15 @@
 """The loss curve as an image."""
 
+import json
 from pathlib import Path
 
 from training.fit.monitor import TrainingMonitor
+
+
+def draw_losses(losses: Path, target: Path) -> None:
+    """Draw the curve of a finished training from its `losses.jsonl`."""
+    rows = [json.loads(line) for line in losses.read_text(encoding="utf-8").splitlines()]
+    draw_curve(TrainingMonitor(losses.parent, lambda progress: None, 0, lambda model, step: None, rows), target)
 
 
 def draw_curve(watch: TrainingMonitor, target: Path) -> None:
