@@ -138,7 +138,7 @@ def evaluate(
 ) -> None:
     """Judge a critic on repositories that it was not trained on: both orders, beside baselines that read no code.
 
-    A comparison that only the order decides is undecided, and counts one half. Verdicts are kept, so that a stopped
+    A comparison that only the order decides is undecided, and counts one half. Answers are kept, so that a stopped
     evaluation goes on with the same command.
     """
     from cli.pages.critic_tables import print_critic_report
@@ -176,7 +176,8 @@ def rank(
 ) -> None:
     """Let a critic choose one sample of each instance, and compare the pass rates: best of n.
 
-    It sees the task and the samples' diffs, never tests, outcomes or the commit's own change.
+    It sees the task and the samples' diffs, never tests, outcomes or the commit's own change; a critic that was trained
+    on one of the repositories is refused. A stopped run goes on with the same command.
     """
     from cli.pages.critic_tables import print_rank_report
     from training.critic.best_of_n import rank_campaign
@@ -184,9 +185,10 @@ def rank(
     from training.cycle.context import open_context
 
     context = open_context(load_settings())
+    critic, trained_on = find_asked(context, name)
     with _steps() as show:
         report = rank_campaign(
-            context, find_asked(context, name), campaign, planner, lambda done, total: show("instances", done, total)
+            context, critic, campaign, planner, lambda done, total: show("instances", done, total), trained_on
         )
     if as_json:
         print_json(report)

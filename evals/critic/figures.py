@@ -37,7 +37,7 @@ class Contender(Frozen):
     orders; None of a baseline, which does not know the order.
 
     `when_longer` and `when_not_longer` are the accuracy where the better version is longer, and where it is not (None
-    without such a comparison); their mean is one half for length alone.
+    without such a comparison); their mean is near one half for length alone.
     """
 
     name: str

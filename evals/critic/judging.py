@@ -1,8 +1,6 @@
 """A critic asked about comparisons, each in both orders; what it said is kept, so that a stopped evaluation goes on."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,6 +10,7 @@ from host.private import make_directory
 from models.comparisons import Comparison, Criterion
 from models.errors import InfrastructureError
 from models.plans import Frozen
+from models.training import content_hash_of
 
 Progress = Callable[[int, int], None]
 
@@ -92,43 +91,57 @@ def both_orders(critic: Critic, question: CriticQuestion) -> tuple[float, float]
     return float(one), 1 - float(other)
 
 
-@dataclass(frozen=True)
-class KeptVerdicts:
-    """Verdicts of critics in a folder, one file for each critic by its identity."""
-
-    folder: Path
-
-    def judge(self, critic: Critic, comparisons: Sequence[Comparison], progress: Progress) -> list[Verdict]:
-        """The verdict on each comparison; those that are kept are not asked for again.
-
-        Raises what the critic raises, InfrastructureError if the disk does not take a verdict.
-        """
-        path = self.folder / f"{critic.identity}.jsonl"
-        known = {verdict.id: verdict for verdict in _read(path)}
-        for done, comparison in enumerate(comparisons, 1):
-            if comparison.id not in known:
-                first, second = both_orders(critic, question_of(comparison))
-                known[comparison.id] = Verdict(id=comparison.id, shown_first=first, shown_second=second)
-                _append(path, known[comparison.id])
-            progress(done, len(comparisons))
-        return [known[comparison.id] for comparison in comparisons]
+def judge(critic: Critic, comparisons: Sequence[Comparison], progress: Progress) -> list[Verdict]:
+    """The verdict on each comparison, in their order. Raises what the critic raises."""
+    verdicts = []
+    for done, comparison in enumerate(comparisons, 1):
+        first, second = both_orders(critic, question_of(comparison))
+        verdicts.append(Verdict(id=comparison.id, shown_first=first, shown_second=second))
+        progress(done, len(comparisons))
+    return verdicts
 
 
-def _read(path: Path) -> Iterable[Verdict]:
-    """The verdicts of a file; a line that a kill left unfinished is none."""
+class KeptAnswer(Frozen):
+    """An answer by the hash of its question."""
+
+    question: str
+    first_is_better: float
+
+
+class KeptCritic:
+    """A critic whose answers are kept in a file of `folder` as they are given, so that none is asked for twice."""
+
+    def __init__(self, critic: Critic, folder: Path) -> None:
+        self.name, self.identity = critic.name, critic.identity
+        self._critic, self._path = critic, folder / f"{critic.identity}.jsonl"
+        self._known = {answer.question: answer.first_is_better for answer in _read(self._path)}
+
+    def first_is_better(self, questions: Sequence[CriticQuestion]) -> list[float]:
+        """The probability of each question's first version. Raises what the critic raises, InfrastructureError if the
+        disk does not take an answer."""
+        keys = [content_hash_of(list(question)) for question in questions]
+        new = {key: question for key, question in zip(keys, questions, strict=True) if key not in self._known}
+        for key, answer in zip(new, self._critic.first_is_better(list(new.values())) if new else (), strict=True):
+            self._known[key] = float(answer)
+            _append(self._path, KeptAnswer(question=key, first_is_better=float(answer)))
+        return [self._known[key] for key in keys]
+
+
+def _read(path: Path) -> Iterable[KeptAnswer]:
+    """The answers of a file; a line that a kill left unfinished is none."""
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():
         try:
-            yield Verdict.model_validate_json(line)
+            yield KeptAnswer.model_validate_json(line)
         except ValidationError:
             continue
 
 
-def _append(path: Path, verdict: Verdict) -> None:
+def _append(path: Path, answer: KeptAnswer) -> None:
     try:
         make_directory(path.parent)
         with path.open("ab") as stream:
-            stream.write(b"\n" * (stream.tell() > 0) + json.dumps(verdict.model_dump()).encode())
+            stream.write(b"\n" * (stream.tell() > 0) + answer.model_dump_json().encode())
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space") from error

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evals.critic.cues import CUES, LENGTH, TOGETHER, fit_cues
 from evals.critic.figures import ALWAYS_FIRST, baselines, critic_contender, critic_report
-from evals.critic.judging import CriticQuestion, KeptVerdicts, Verdict, both_orders, question_of
+from evals.critic.judging import CriticQuestion, KeptCritic, Verdict, both_orders, judge, question_of
 from evals.critic.parts import part_of
 from evals.critic.ranking import (
     ORACLE,
@@ -87,7 +87,7 @@ def test_order_and_skill_are_told_apart(
 ) -> None:
     comparisons = several(12)
     critic = ScriptedCritic(script)  # type: ignore[arg-type]
-    verdicts = KeptVerdicts(tmp_path).judge(critic, comparisons, lambda *_: None)
+    verdicts = judge(KeptCritic(critic, tmp_path), comparisons, lambda *_: None)
     found = critic_contender("c", comparisons, verdicts)
     assert (found.accuracy.value, found.consistency, found.first) == (score, consistency, first)
     assert found.accuracy.right + found.accuracy.wrong + found.accuracy.undecided == 12
@@ -99,7 +99,7 @@ def test_order_and_skill_are_told_apart(
 def test_a_critic_that_only_measures_length_does_not_beat_length(tmp_path: Path) -> None:
     comparisons = several(24, part=Part.HELD_OUT, repositories=8)
     cues = fit_cues(several(30))
-    verdicts = KeptVerdicts(tmp_path).judge(ScriptedCritic(longer), comparisons, lambda *_: None)
+    verdicts = judge(KeptCritic(ScriptedCritic(longer), tmp_path), comparisons, lambda *_: None)
     report = critic_report("held-out", comparisons, {"scripted": verdicts}, cues, ["c"], {})
     by_reference = {each.reference: each for each in report.differences}
     assert by_reference[LENGTH].value == 0 and by_reference[LENGTH].p == 1
@@ -129,16 +129,16 @@ def test_a_stopped_evaluation_goes_on(tmp_path: Path) -> None:
 
     critic = ScriptedCritic(longer)
     with pytest.raises(KeyboardInterrupt):
-        KeptVerdicts(tmp_path).judge(critic, comparisons, stop)
+        judge(KeptCritic(critic, tmp_path), comparisons, stop)
     [file] = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-7])  # as a kill in the middle of a line leaves it
-    again = KeptVerdicts(tmp_path).judge(critic, comparisons, lambda *_: None)
+    again = judge(KeptCritic(critic, tmp_path), comparisons, lambda *_: None)
     assert [each.id for each in again] == [each.id for each in comparisons]
-    assert critic.asked == 2 * (5 + 4)
-    assert KeptVerdicts(tmp_path).judge(critic, comparisons, lambda *_: None) == again
-    assert critic.asked == 2 * (5 + 4)
+    assert critic.asked == 2 * 8 + 1
+    assert judge(KeptCritic(critic, tmp_path), comparisons, lambda *_: None) == again
+    assert critic.asked == 2 * 8 + 1
     other = ScriptedCritic(longer, identity="other")
-    KeptVerdicts(tmp_path).judge(other, comparisons, lambda *_: None)
+    judge(KeptCritic(other, tmp_path), comparisons, lambda *_: None)
     assert other.asked == 16
 
 
@@ -173,7 +173,7 @@ def test_of_a_balanced_draw_length_tells_nothing(
 def test_length_alone_is_right_half_the_time_when_lengths_are_balanced(tmp_path: Path) -> None:
     data = several(9)
     data = [*data[:6], *map(swapped, data[6:])]
-    verdicts = KeptVerdicts(tmp_path).judge(ScriptedCritic(longer), data, lambda *_: None)
+    verdicts = judge(KeptCritic(ScriptedCritic(longer), tmp_path), data, lambda *_: None)
     found = critic_contender("c", data, verdicts)
     assert found.accuracy.value == pytest.approx(6 / 9)
     assert (found.when_longer, found.when_not_longer, found.length_balanced) == (1.0, 0.0, 0.5)

@@ -191,6 +191,10 @@ def test_the_samples_of_a_campaign_are_those_with_a_verdict(context: TrainingCon
     assert {each.name: each.value for each in report.rates} == {
         "scripted": 1.0, "random": 0.5, "random with a change": 0.5, "shortest diff": 0.0, "oracle": 1.0,
     }  # fmt: skip
+    again = ScriptedCritic(longer)
+    assert rank_campaign(context, again, "c", "student", silent) == report and again.asked == 0
+    with pytest.raises(GuardrailError, match="trained on ant"):
+        rank_campaign(context, again, "c", "student", silent, ("ant", "r0"))
     with pytest.raises(UsageError, match="gold, student"):
         rank_campaign(context, ScriptedCritic(longer), "c", "teacher", silent)
     with pytest.raises(UsageError, match="no campaign 'd' was run"):
@@ -231,7 +235,8 @@ def test_a_stopped_training_goes_on_and_learns_what_both_orders_show(
         weights.append((version.path / "adapter_model.safetensors").read_bytes())
     assert weights[0] == weights[1]
     critic, found = find_critic(context, "critic-v1")
-    plain = find_asked(context, "tiny")
+    plain, nothing = find_asked(context, "tiny")
+    assert nothing == ()
     assert critic.identity != plain.identity
     trial = CriticTrial(trained_on=tuple(found.metrics["repositories"]))
     report = evaluate_critics(context, [critic, plain], trial, data, silent)

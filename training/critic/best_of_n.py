@@ -1,27 +1,37 @@
 """Best of n over a finished campaign: the samples of each instance, and a critic that chooses one."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from evals.critic.judging import Critic
+from evals.critic.judging import Critic, KeptCritic
 from evals.critic.ranking import RankReport, Sample, SampledInstance, rank_instances
 from models.errors import UsageError
 from store.database import reading
 from store.runs.closed_runs import ClosedRun, campaign_ids
 from store.runs.patches import read_closed_patches
+from training.critic.evaluation import FOLDER, require_unseen
 from training.cycle.context import TrainingContext
 from training.data.sources.comparisons.shown import shown_patch
 
 
 def rank_campaign(
-    context: TrainingContext, critic: Critic, campaign: str, planner: str, progress: Callable[[int, int], None]
+    context: TrainingContext,
+    critic: Critic,
+    campaign: str,
+    planner: str,
+    progress: Callable[[int, int], None],
+    trained_on: Collection[str] = (),
 ) -> RankReport:
-    """Choose a sample of each instance of a planner's campaign (label or key).
+    """Choose a sample of each instance of a planner's campaign (label or key). Answers are kept, so that a stopped run
+    goes on.
 
     Raises UsageError for an unknown campaign or planner, EvaluationError without an instance that has two samples with
-    a verdict, and what the critic raises.
+    a verdict, GuardrailError where a repository is among those `trained_on`, and what the critic raises.
     """
-    return rank_instances(critic, sampled_instances(context, campaign, planner), shown_patch, progress)
+    instances = sampled_instances(context, campaign, planner)
+    require_unseen({each.repository for each in instances}, trained_on)
+    kept = KeptCritic(critic, context.settings.cache_dir / FOLDER)
+    return rank_instances(kept, instances, shown_patch, progress)
 
 
 def sampled_instances(context: TrainingContext, campaign: str, planner: str) -> list[SampledInstance]:

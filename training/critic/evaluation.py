@@ -1,12 +1,12 @@
 """A critic judged on repositories that it was not trained on, beside its base and the baselines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from evals.critic.cues import fit_cues
 from evals.critic.figures import CriticReport, critic_report
-from evals.critic.judging import Critic, KeptVerdicts
+from evals.critic.judging import Critic, KeptCritic, judge
 from evals.critic.selection import choose
 from models.comparisons import Part
 from models.errors import GuardrailError, UsageError
@@ -20,7 +20,7 @@ from training.cycle import guardrails
 from training.cycle.context import TrainingContext
 
 FOLDER = "critic"
-"""Folder in cache_dir with the verdicts of critics."""
+"""Folder in cache_dir with the answers of critics."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,22 @@ def find_critic(context: TrainingContext, name: str) -> tuple[CriticModel, Adapt
     return CriticModel(context.settings, base, version.name, version.path, version.id), version
 
 
-def find_asked(context: TrainingContext, name: str) -> CriticModel:
-    """A critic by its name, or a base by its own, as it is. Raises UsageError, RegistryError as `find_critic` does."""
+def find_asked(context: TrainingContext, name: str) -> tuple[CriticModel, tuple[str, ...]]:
+    """A critic by its name, or a base by its own, as it is, and the repositories that it was trained on. Raises
+    UsageError, RegistryError as `find_critic` does."""
     if any(base.name == name for base in list_bases(context.curated)):
-        return untrained_critic(context.settings, find_base(context.curated, name))
-    return find_critic(context, name)[0]
+        return untrained_critic(context.settings, find_base(context.curated, name)), ()
+    critic, version = find_critic(context, name)
+    return critic, tuple(version.metrics["repositories"])
+
+
+def require_unseen(repositories: Collection[str], trained_on: Collection[str]) -> None:
+    """Raise GuardrailError if a critic was trained on one of the repositories: it has seen what their commits did."""
+    seen = sorted(set(repositories) & set(trained_on))
+    if seen:
+        raise GuardrailError(
+            guardrails.HELD_OUT, f"the critic was trained on {', '.join(seen)}; ask it about other repositories"
+        )
 
 
 def untrained_critic(settings: Settings, base: Base) -> CriticModel:
@@ -68,17 +79,15 @@ def evaluate_critics(
     """Ask critics about comparisons in both orders; the first critic is compared with the others and the baselines,
     which are fitted on the training part.
 
-    Verdicts are kept as they are given, so that a stopped evaluation goes on. Raises TrainingError for an empty part,
+    Answers are kept as they are given, so that a stopped evaluation goes on. Raises TrainingError for an empty part,
     GuardrailError where a repository of the part was trained on, and what a critic raises.
     """
     chosen = choose(data.by_part[trial.part], trial.part, trial.comparisons, trial.seed)
     require(chosen, trial.part, data)
-    seen = sorted({each.repository for each in chosen} & set(trial.trained_on))
-    if seen:
-        raise GuardrailError(
-            guardrails.HELD_OUT, f"the critic was trained on {', '.join(seen)}; judge it on other repositories"
-        )
+    require_unseen({each.repository for each in chosen}, trial.trained_on)
     cues = fit_cues(data.by_part[Part.TRAINING])
-    kept = KeptVerdicts(context.settings.cache_dir / FOLDER)
-    judged = {critic.name: kept.judge(critic, chosen, partial(progress, critic.name)) for critic in critics}
+    folder = context.settings.cache_dir / FOLDER
+    judged = {
+        critic.name: judge(KeptCritic(critic, folder), chosen, partial(progress, critic.name)) for critic in critics
+    }
     return critic_report(trial.part.value, chosen, judged, cues, data.collections, data.left_out)
