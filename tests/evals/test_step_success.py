@@ -29,7 +29,7 @@ def edit(step: str, attempt: int = 0, error: str | None = None) -> StepEdit:
     return StepEdit("p", step, attempt, error)
 
 
-def tested(purpose: str, *failing: str, passing: tuple[str, ...] = ("good",)) -> StepTestRun:
+def suite_run(purpose: str, *failing: str, passing: tuple[str, ...] = ("good",)) -> StepTestRun:
     cases = {name: CaseResult(id=name, status=CaseStatus.FAILED) for name in failing}
     cases |= {name: CaseResult(id=name, status=CaseStatus.PASSED) for name in passing}
     return StepTestRun(purpose, SuiteReport(end=SuiteEnd.COMPLETED, exit_code=1, seconds=0.0, cases=cases, output=""))
@@ -44,13 +44,13 @@ def tested(purpose: str, *failing: str, passing: tuple[str, ...] = ("good",)) ->
         ([plan("a", "b"), edit("a", error="no such text"), edit("b")], 0.5),
         ([plan("a"), edit("a", error="no such text"), edit("a", 1)], 1.0),
         ([plan("a"), edit("a"), edit("a", error="one of two")], 0.0),
-        ([plan("a"), tested("baseline"), edit("a"), tested("p/a attempt 0", "good", passing=())], 0.0),
-        ([plan("a"), tested("baseline", "bad"), edit("a"), tested("p/a attempt 0", "bad")], 1.0),
-        ([plan("a"), edit("a"), tested("p/a attempt 0", "bad"), edit("a", 1), tested("p/a attempt 1")], 1.0),
-        ([plan("a"), edit("a"), tested("p/a attempt 0", "bad"), edit("a", 1, "rejected")], 0.0),
-        ([plan("a", "b"), edit("a"), tested("p/a attempt 0", "x"), edit("b"), tested("p/b attempt 0", "x")], 0.5),
-        ([plan("a"), edit("a"), tested("p/a attempt 0"), plan("t", "u"), edit("t")], 2 / 3),
-        ([plan("a"), edit("a"), tested("candidate", "good", passing=())], 1.0),
+        ([plan("a"), suite_run("baseline"), edit("a"), suite_run("p/a attempt 0", "good", passing=())], 0.0),
+        ([plan("a"), suite_run("baseline", "bad"), edit("a"), suite_run("p/a attempt 0", "bad")], 1.0),
+        ([plan("a"), edit("a"), suite_run("p/a attempt 0", "bad"), edit("a", 1), suite_run("p/a attempt 1")], 1.0),
+        ([plan("a"), edit("a"), suite_run("p/a attempt 0", "bad"), edit("a", 1, "rejected")], 0.0),
+        ([plan("a", "b"), edit("a"), suite_run("p/a attempt 0", "x"), edit("b"), suite_run("p/b attempt 0", "x")], 0.5),
+        ([plan("a"), edit("a"), suite_run("p/a attempt 0"), plan("t", "u"), edit("t")], 2 / 3),
+        ([plan("a"), edit("a"), suite_run("candidate", "good", passing=())], 1.0),
         ([edit("task")], None),
     ],
 )
@@ -72,7 +72,7 @@ def test_plans_of_a_campaign_are_scored_by_the_rows_of_their_steps(tmp_path: Pat
         recorder = store.recorder(trajectory, attempt)
         recorder.plan(Stage.PART_PLAN, plan("a", "b"))
         recorder.edits("p", "a", 0, [result(error)])
-        before, after = tested("baseline"), tested("p/b attempt 0", "good", passing=())
+        before, after = suite_run("baseline"), suite_run("p/b attempt 0", "good", passing=())
         recorder.tests(*before)
         recorder.edits("p", "b", 0, [result(None)])
         recorder.tests(*after)
