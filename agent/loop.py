@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agent.asking import ATTEMPTS, MALFORMED, Asker, Unanswered, place_of
 from agent.edits.parse import parse_edits
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
-from agent.regressions import Baseline
+from agent.regressions import Baseline, step_purpose
 from models.context import ContextPackage, Relevance
 from models.edits import Edit, RenameFile
 from models.errors import EditError, PromptTooLong
@@ -190,7 +190,7 @@ class _Loop:
                 status, failure = StepStatus.EDIT_REJECTED, str(error)
                 continue
             changed |= _paths(edits)
-            failure = self.baseline.regressions(sorted(changed), f"{part.id}/{step.id} attempt {attempt}")
+            failure = self.baseline.regressions(sorted(changed), step_purpose(part.id, step.id, attempt))
             status = StepStatus.TESTS_FAILED if failure else StepStatus.DONE
             if not failure:
                 break

@@ -5,8 +5,15 @@ from dataclasses import dataclass, field
 from models.protocols import Recorder, Workspace
 from models.suite import CaseStatus, SuiteEnd, SuiteReport
 
+BASELINE = "baseline"
+"""The purpose of a test run before a step."""
 _SHOWN = 5
 _BAD_ENDS = (SuiteEnd.USAGE, SuiteEnd.TIMEOUT, SuiteEnd.CRASHED, SuiteEnd.OUTPUT_LIMIT)
+
+
+def step_purpose(part: str, step: str, attempt: int) -> str:
+    """The purpose of the test run after an attempt at a step."""
+    return f"{part}/{step} attempt {attempt}"
 
 
 @dataclass
@@ -31,9 +38,9 @@ class Baseline:
         self._met.update(unmet)
         report = self.workspace.run_affected_tests(unmet)
         if report is not None:
-            self.recorder.tests("baseline", report)
+            self.recorder.tests(BASELINE, report)
             known = self._failing | self._latest  # results of an earlier attempt of this step are no baseline
-            self._failing |= {name: fails for name, fails in _failing_by_id(report).items() if name not in known}
+            self._failing |= {name: fails for name, fails in failing_by_id(report).items() if name not in known}
 
     def regressions(self, changed: list[str], purpose: str) -> str:
         """The tests of the changed files that an edit broke, as text for the coder; empty if none."""
@@ -43,7 +50,7 @@ class Baseline:
         if report is None:
             return ""
         self.recorder.tests(purpose, report)
-        failing = _failing_by_id(report)
+        failing = failing_by_id(report)
         self._latest |= failing
         broken = [name for name, fails in failing.items() if fails and not self._failing.get(name, False)]
         return _described(broken, report)
@@ -54,7 +61,7 @@ class Baseline:
         self._latest = {}
 
 
-def _failing_by_id(report: SuiteReport) -> dict[str, bool]:
+def failing_by_id(report: SuiteReport) -> dict[str, bool]:
     """Whether each test fails; files that cannot be collected and runs that end badly count as tests as well."""
     bad = (CaseStatus.FAILED, CaseStatus.ERROR)
     failing = {case.id: case.status in bad for case in report.cases.values()}

@@ -47,6 +47,7 @@ HELD_ALPHA = 0.20
 by one item in ten."""
 PASS = "pass@1"
 FILE_COVERAGE, DEPENDENCY_ORDER, PLAN_STRUCTURE = "file_coverage", "dependency_order", "plan_structure"
+STEP_SUCCESS = "step_success"
 
 
 def stage_pass(stage: Stage) -> str:
@@ -72,7 +73,7 @@ REQUIREMENTS: dict[TrainingTarget, Requirement] = {
         (Metric(PASS, None, MARGIN),),
         (50, 200),
         held=tuple(Metric(stage_pass(stage), None, MARGIN) for stage in TrainingTarget.PLANNING.stages),
-        structural=(Metric(PLAN_STRUCTURE, None, MARGIN),),
+        structural=(Metric(PLAN_STRUCTURE, None, MARGIN), Metric(STEP_SUCCESS, None, MARGIN)),
     ),
 }
 

@@ -1,15 +1,19 @@
 """Scores of code and planning from a campaign, in which the instances' own tests judge the subject."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from evals.thresholds import DEPENDENCY_ORDER, FILE_COVERAGE, PASS, PLAN_STRUCTURE, stage_pass
+from evals.step_success import step_success
+from evals.thresholds import DEPENDENCY_ORDER, FILE_COVERAGE, PASS, PLAN_STRUCTURE, STEP_SUCCESS, stage_pass
 from models.errors import EvaluationError
 from models.evaluation import Evaluation, EvaluationSet, ItemScore
 from models.outcomes import Blame, OutcomeKind
 from models.plans import Frozen
 from models.training import TrainingTarget
+from store.database import reading
+from store.runs.attempts import AttemptKey
 from store.runs.results import SampleResult, sample_results
+from store.runs.step_events import step_events
 
 if TYPE_CHECKING:
     from store.database import Engine
@@ -50,6 +54,7 @@ def scores_from_campaign(
         raise EvaluationError(
             f"campaign {campaign}: several models or adapters answered as {planner}; select one by identity"
         )
+    steps = _step_success(raw, runs) if evaluation_set.target is TrainingTarget.PLANNING else {}
     grid = sorted({(run.temperature, run.sample) for run in runs})
     by_instance: dict[tuple[str, str], list[SampleResult]] = {}
     for run in runs:
@@ -65,6 +70,7 @@ def scores_from_campaign(
                 if evaluation_set.target is TrainingTarget.PLANNING:  # one kind of plan must not hide another's loss
                     passed[stage_pass(item.stage)] = passed[PASS]
                     passed |= _plan_scores(run.alignment or {})
+                    passed[STEP_SUCCESS] = steps[run.key] if run.key else 0.0
                 scores.append(ItemScore(item=item.id, repository=item.repository, seed=seed, scores=passed))
                 judged += 1
             elif run.kind is not None:
@@ -75,6 +81,12 @@ def scores_from_campaign(
             why = f"has no verdict ({excluded[-1].kind.value})" if found else f"was not run by {planner}"
             raise EvaluationError(_unfinished(campaign, item.instance, why))
     return InstanceScores(scores=tuple(scores), excluded=tuple(excluded))
+
+
+def _step_success(raw: "Engine", runs: Sequence[SampleResult]) -> dict[AttemptKey, float]:
+    """The share of each run's planned steps that succeeded, 0 without any."""
+    with reading(raw) as connection:
+        return {run.key: step_success(step_events(connection, run.key)) or 0.0 for run in runs if run.key}
 
 
 def _plan_scores(alignment: Mapping[str, float]) -> dict[str, float]:

@@ -30,7 +30,7 @@ class SolvedInstance(NamedTuple):
 class SampleResult(NamedTuple):
     """The outcome of one sample of an instance. `success` is None without a verdict; `kind` is the last attempt's
     outcome, None if none has ended, or if the trajectory was opened again since. `identity` is the hash of the
-    planner's identity, `alignment` its plan's structural measures, None without a plan."""
+    planner's identity, `alignment` its plan's structural measures, None without a plan; `key` is its last attempt."""
 
     temperature: float
     sample: int
@@ -40,6 +40,7 @@ class SampleResult(NamedTuple):
     repository: str
     commit: str
     alignment: dict[str, float] | None = None
+    key: AttemptKey | None = None
 
 
 class RunVerdict(NamedTuple):
@@ -100,6 +101,8 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
                 _INSTANCES.c.repository,
                 _INSTANCES.c.commit,
                 _OUTCOMES.c.alignment,
+                _TRAJECTORIES.c.id,
+                _TRAJECTORIES.c.attempts,
             )
             .join(_INSTANCES, _INSTANCES.c.id == _TRAJECTORIES.c.instance_id)
             .outerjoin(
@@ -113,8 +116,18 @@ def sample_results(raw: Engine, campaign: str, planner: str, identity: str | Non
             query = query.where(_TRAJECTORIES.c.planner_hash == sha256(identity))
         rows = connection.execute(query).all()
     return [
-        SampleResult(temperature, sample, success, _counting(kind, success), *rest)
-        for temperature, sample, success, kind, *rest in rows
+        SampleResult(
+            temperature,
+            sample,
+            success,
+            _counting(kind, success),
+            identity,
+            repository,
+            commit,
+            alignment,
+            AttemptKey(campaign_id, trajectory, attempt),
+        )
+        for temperature, sample, success, kind, identity, repository, commit, alignment, trajectory, attempt in rows
     ]
 
 

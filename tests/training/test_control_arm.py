@@ -20,6 +20,7 @@ from models.evaluation import ControlReport, Evaluation, EvaluationSet, GateRepo
 from models.outcomes import OracleKind, OutcomeKind
 from models.protocols import Stage
 from models.training import TrainingTarget
+from models.training_settings import TrainingSettings
 from store.learning.datasets import newest_dataset_id, trained_datasets, trained_repositories
 from store.learning.trainings import FinishedTraining
 from tests.support.bad_server import ScriptedServer
@@ -28,16 +29,23 @@ from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_g
 from tests.support.plain_steps import plain_steps, student_settings
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import Base, add_base, find_base
+from training.bases.chat_format import ChatFormat
 from training.cycle.context import TrainingContext, open_context
 from training.cycle.control import CONTROLS, PREFERENCES, run_control
 from training.cycle.evaluation import answer_set
 from training.cycle.improvement import ImproveOrder, improve
 from training.cycle.lifecycle import find_inputs, train
+from training.cycle.matching import lengths_of, of_steps
 from training.cycle.orders import TrainOrder
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.data.curation import UnverifiedDraw, curate, curate_unverified
 from training.data.curation.examples import Example
-from training.fit.recipe import Method
+from training.data.datasets import read_dataset
+from training.fit.backends import choose_backend
+from training.fit.data import supervised_rows
+from training.fit.job import job_for
+from training.fit.recipe import Method, applied
+from training.fit.schedule import planned_steps
 
 FEW = {"max_steps": 2, "batch_size": 2, "validation_rows": 6, "checkpoint_steps": 1, "rank": 4}
 CLASSES = ("relevant", "supporting", "irrelevant")
@@ -114,6 +122,23 @@ def test_no_answer_is_drawn_twice_whatever_the_lengths(pool: list[int], lengths:
     assert len({each.id for each in drawn}) == len(lengths)
     if set(lengths) <= set(pool) and len(set(lengths)) == len(lengths):
         assert sorted(each.tokens for each in drawn) == sorted(lengths)
+
+
+@pytest.mark.parametrize("wanted", [1, 7, 60])
+def test_a_controls_training_takes_the_steps_asked_for_over_as_many_epochs_as_that_needs(
+    world: World, wanted: int
+) -> None:
+    folder, drawn = draw(world, 100, weight=1.0)
+    base = find_base(world.curated, "tiny")
+    settings = TrainingSettings(**{**FEW, "max_steps": 3, "patience": 2, "epochs": 2})
+    job = of_steps(job_for(read_dataset(folder), folder, base, "sft", settings), wanted)
+    used = applied(job.recipe, choose_backend(job.backend))
+    rows = supervised_rows(folder, ChatFormat.load(base.path), used).train
+    assert planned_steps(rows, used) == wanted and job.recipe.patience > wanted
+    assert (job.recipe.epochs > settings.epochs) == (wanted > len(rows) * settings.epochs // FEW["batch_size"])
+    assert job.recipe.seed == settings.seed and job.recipe.learning_rate == settings.learning_rate
+    lengths = lengths_of(folder, world.curated, "tiny")
+    assert len(lengths) == len(drawn) and min(lengths) > 0
 
 
 @pytest.fixture

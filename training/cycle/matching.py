@@ -18,7 +18,7 @@ from training.fit.recipe import applied
 from training.fit.schedule import planned_steps
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from store.database import Engine
 
 
 def lengths_of(dataset: Path, curated: "Engine", base: str) -> tuple[int, ...]:
