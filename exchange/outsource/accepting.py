@@ -22,8 +22,8 @@ from models.class_bias import CLASS_BIAS
 from models.errors import UsageError
 from models.plans import Frozen
 from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
+from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.weights import content_hash
-from training.bases.bases import add_tuned_base
 from training.bases.files import hash_file, hash_files
 from training.cycle.context import TrainingContext
 from training.cycle.lifecycle import STATED
@@ -105,7 +105,21 @@ def _registered(
 ) -> Accepted:
     if not pack.adapter:
         assert pack.role is not None, "a pack of a whole base names its role"
-        base = add_tuned_base(context.curated, context.settings.data_dir, kept.path, pack.role)
+        base = BaseRegistry(context.curated, context.settings.data_dir).register(
+            kept.path,
+            pack.role,
+            ours.base,
+            dataset=ours.card.id,
+            datasets=(),
+            job=pack.job,
+            config={
+                "backend": fit.backend,
+                "steps": fit.steps,
+                "elsewhere": {"pack": pack.id, "trainer": pack.format},
+                **pack.recipe.model_dump(mode="json", include=STATED),
+            },
+            code_revision=FIT_VERSION,
+        )
         return Accepted(name=base.name, id=base.id, folder=base.path, job=pack.job, pack=pack.id, agreement=agreement)
     metrics = kept.metrics | {"elsewhere": agreement.model_dump(mode="json")}
     config = {

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from training.fit.data import TrainingRow, packed, training_order
+from training.fit.columns import packed
+from training.fit.data import TrainingRow, training_order
 from training.fit.recipe import Recipe
 
 
