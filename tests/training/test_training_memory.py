@@ -203,7 +203,7 @@ def test_what_does_not_fit_is_refused_and_every_remedy_fits() -> None:
     with pytest.raises(TrainingError) as refused:
         plan_training(training, card, None, None, None)
     said = str(refused.value)
-    assert "\n" not in said and "GiB" in said and "--method lora" in said and "--gpu rtx5090" in said
+    assert "\n" not in said and "GiB" in said and "--method lora" in said and "--gpu h100" in said
     assert fits(training.but(method="lora", adapter_bytes=4), card)
     assert fits(training, CARDS["rtx5090"]) and not fits(training, CARDS["rtx4090"])
 
