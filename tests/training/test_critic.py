@@ -19,6 +19,7 @@ from tests.support.comparison_material import ScriptedCritic, a_comparison, long
 from tests.support.pairs_material import Repository, World
 from tests.support.registry_material import fresh, make_base
 from tests.support.tiny import make_tiny_base
+from training.adapters.registry.base_registry import BaseRegistry
 from training.bases.bases import add_base
 from training.critic.best_of_n import rank_campaign, sampled_instances
 from training.critic.data import KNOWN, RESERVED, find_collections, read_data, require
@@ -148,7 +149,7 @@ def test_a_critic_is_registered_but_never_serves(context: TrainingContext) -> No
     coder = fresh(context.registry, folder, 4.0, TrainingTarget.CODE)
     with pytest.raises(UsageError, match="is no critic"):
         find_critic(context, coder.name)
-    context.registry.adopt_base("tiny", "a test")
+    BaseRegistry(context.curated, folder).adopt("tiny", "a test")
     assert TrainingTarget.CRITIC not in {each.target for each in context.registry.log()}
 
 

@@ -66,7 +66,7 @@ def test_parts_are_those_computed_by_hand() -> None:
 def test_a_full_fine_tune_holds_weights_gradients_and_two_states_of_all_parameters() -> None:
     count = KNOWN["qwen2.5-coder-3b"].parameters
     parts = {part.name: part.bytes for part in memory_of(setup("qwen2.5-coder-3b", "full")).parts}
-    assert (parts["weights, bf16"], parts["gradients"]) == (2 * count, 2 * count)
+    assert (parts["weights, fp32"], parts["gradients"]) == (4 * count, 4 * count)  # full-precision masters
     assert parts["optimizer"] == int(count * ADAM_8BIT)
     on_cpu = {part.name: part.bytes for part in memory_of(setup("smollm2-135m", "full", gpu=False)).parts}
     assert on_cpu["optimizer"] == 2 * on_cpu["weights, fp32"] == 8 * 134_515_008
