@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.commands import invoke
 from tests.support.index_material import repository
+from tests.support.mining_history import Entry, write_history
 
 ONE = "from app.two import half\n\n\ndef one(x):\n    return half(x)\n"
 
@@ -72,3 +73,22 @@ def test_what_cannot_be_fitted_or_measured_is_refused(app: Path, tmp_path: Path)
         assert said.returncode == 2
         assert word in said.stderr
     assert not (tmp_path / "relevance.json").exists()
+
+
+def test_one_repository_gets_a_classifier_of_its_own_only_if_that_helps(app: Path, tmp_path: Path) -> None:
+    parts = {f"src/app/part{n}.py": f"def part{n}():\n    return {n}\n" for n in range(5)}
+    entries = [Entry("Begin the app", parts)]
+    for number in range(56):
+        path = f"src/app/part{number % 5}.py"
+        text = f"def part{number % 5}():\n    return {number + 10}\n"
+        entries.append(Entry(f"Return another number from part{number % 5}", {path: text}))
+    write_history(tmp_path / "long.git", entries)
+    said = invoke("relevance", "fit", tmp_path / "long.git", "--out", "own.json", "--json", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert (
+        found["chosen"] is (tmp_path / "own.json").exists() is (found["after"] > found["before"] and found["p"] <= 0.05)
+    )
+    assert 30 <= found["judged"] <= 36 and "long" in found["trained_on"] and "attrs" in found["trained_on"]
+    held = invoke("relevance", "fit", tmp_path / "long.git", "--validation", app, cwd=tmp_path)
+    assert held.returncode == 2 and "--validation" in held.stderr
