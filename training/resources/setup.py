@@ -159,7 +159,7 @@ def setup_of(
 
 def _weight_bytes(recipe: Recipe, gpu: bool) -> int:
     """Bytes of a weight as it is loaded: on a GPU in the recipe's precision, but where it asks for fp32 masters."""
-    masters = getattr(recipe, "masters", "backend")
+    masters = recipe.masters
     if masters != "backend":
         return 2 if masters == "bf16" else 4
     return 2 if recipe.precision == "bf16" and gpu else 4
