@@ -21,7 +21,9 @@ COMMANDS = {
     "report": ("Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage."),
     "answers": "The answers that are kept and replayed; bad ones can be taken back.",
     "trace": "Show every decision, plan, edit and test run behind one outcome.",
-    "audit": "Check that each log follows from itself: texts, order, prompts, judgements, plans, edits, patch, outcome.",
+    "audit": (
+        "Check that each log follows from itself: texts, order, prompts, judgements, plans, edits, patch, outcome."
+    ),
     "index": "Index a revision of a repository: symbols, imports, tests, history. What is known is not parsed again.",
     "retrieve": (
         "List the files that a task is about, best first, each with its reason; with a model, as it judges them."

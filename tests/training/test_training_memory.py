@@ -204,7 +204,7 @@ def test_what_does_not_fit_is_refused_and_every_remedy_fits() -> None:
         plan_training(training, card, None, None, None)
     said = str(refused.value)
     assert "\n" not in said and "GiB" in said and "--method lora" in said and "--gpu h100" in said
-    assert fits(training.but(method="lora", adapter_bytes=4), card)
+    assert fits(training.but(method="lora", adapter_bytes=4, weight_bytes=2), card)
     assert fits(training, CARDS["h100"]) and not fits(training, CARDS["rtx5090"])
 
 
