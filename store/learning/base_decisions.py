@@ -87,13 +87,29 @@ def base_in_use(connection: Connection, role: Role) -> str | None:
 
 
 def bases_before(log: Sequence[LoggedBaseDecision]) -> list[str | None]:
-    """The bases that a role used before the one in use, most recent first. A promotion or adoption pushes its base, a
-    rollback pops all above the one that it restored."""
-    stack: list[str | None] = []
+    """The other bases that a role used before the one in use, most recent first."""
+    used = log[-1].serving if log else None
+    return [base for base, _ in reversed(_history(log)[:-1]) if base != used]
+
+
+def undone_by(log: Sequence[LoggedBaseDecision], base: str | None) -> list[LoggedBaseDecision]:
+    """The promotions and adoptions that a rollback to a base undoes, oldest first."""
+    history = _history(log)
+    undone: list[LoggedBaseDecision | None] = []
+    while len(history) > 1 and (not undone or history[-1][0] != base):
+        undone.append(history.pop()[1])
+    return [row for row in reversed(undone) if row is not None]
+
+
+def _history(log: Sequence[LoggedBaseDecision]) -> list[tuple[str | None, LoggedBaseDecision | None]]:
+    """The bases in use one after the other, each with the decision that brought it (None: it was in use before). A
+    promotion or adoption pushes its base, a rollback pops the last, and all above the one that it restored."""
+    history: list[tuple[str | None, LoggedBaseDecision | None]] = []
     for row in log:
         if row.action in ("promote", "adopt"):
-            stack = [*(stack or [row.before]), row.serving]
+            history = [*(history or [(row.before, None)]), (row.serving, row)]
         elif row.action == "rollback":
-            while len(stack) > 1 and stack[-1] != row.serving:
-                stack.pop()
-    return stack[-2::-1] if len(stack) > 1 else []
+            history = history[:-1] if len(history) > 1 else history
+            while len(history) > 1 and history[-1][0] != row.serving:
+                history.pop()
+    return history

@@ -11,7 +11,7 @@ from models.evaluation import GateVerdict, Subject
 from models.training import TrainingTarget
 from tests.support.registry_material import flip, make_adapter, register, report, serving
 from tests.support.tiny import make_tiny_base
-from training.adapters.registry import Registry
+from training.adapters.registry import AdapterVersion, Registry
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.succession import named_base, superseding
 from training.bases.bases import Base, add_base, find_base, list_bases
@@ -172,6 +172,81 @@ def test_nothing_is_half_promoted(
     assert serving(registry) is None and bases.in_use("reasoning") == one
 
 
+def scope_on(registry: Registry, tmp_path: Path, base: str = "old") -> AdapterVersion:
+    """An active adapter of a base."""
+    folder = make_adapter(tmp_path / f"on-{base}", base_model_name_or_path=base)
+    adapter = register(registry, fits(folder, tmp_path / "old", base), base=base)
+    registry.promote(adapter, override="it serves")
+    return adapter
+
+
+def test_an_adapter_that_was_taken_back_does_not_come_back_with_an_older_decision(
+    curated: "Engine", bases: BaseRegistry, registry: Registry, tmp_path: Path
+) -> None:
+    scope_on(registry, tmp_path)
+    one = tuned(bases, curated, tmp_path, 1)
+    bases.promote(one.name, "first")
+    assert [each.name for each in bases.rollback("reasoning", "worse").restored] == ["scope-v1"]
+    registry.rollback(TrainingTarget.SCOPE, "it is bad")
+    assert bases.promote(one.name, "again").stopped == ()
+    assert bases.rollback("reasoning", "worse again").restored == ()
+    assert serving(registry) is None
+
+
+def test_a_rollback_to_no_base_on_record_brings_back_what_served_then(
+    curated: "Engine", bases: BaseRegistry, registry: Registry, tmp_path: Path
+) -> None:
+    scope_on(registry, tmp_path)
+    other = add_base(curated, tmp_path, make_tiny_base(tmp_path / "r", seed=5), "r")
+    [change] = bases.adopt("r", "to try it", "reasoning")
+    assert [each.name for each in change.stopped] == ["scope-v1"]
+    back = bases.rollback("reasoning", "it was worse")
+    assert (back.before, back.now) == (other, None)
+    assert [each.name for each in back.restored] == ["scope-v1"] and serving(registry) == "scope-v1"
+
+
+def test_each_rollback_goes_to_another_base(curated: "Engine", bases: BaseRegistry, tmp_path: Path) -> None:
+    one, two = (tuned(bases, curated, tmp_path, seed) for seed in (1, 2))
+    bases.promote(one.name, "first")
+    bases.promote(two.name, "second")
+    bases.adopt(one.name, "back by hand", "reasoning")
+    flip(two.path / "model.safetensors")
+    assert bases.rollback("reasoning", "worse").now == find_base(curated, "old")
+    assert "passed over" in bases.log()[-1].reason
+    with pytest.raises(RegistryError, match="reasoning has used no other base"):
+        bases.rollback("reasoning", "again")
+
+
+def test_a_base_with_an_altered_byte_is_not_adopted_and_a_rollback_needs_a_reason(
+    curated: "Engine", bases: BaseRegistry, tmp_path: Path
+) -> None:
+    one = tuned(bases, curated, tmp_path, 1)
+    bases.promote(one.name, "first")
+    with pytest.raises(UsageError, match="a rollback needs a reason"):
+        bases.rollback("reasoning", "  ")
+    flip(find_base(curated, "old").path / "model.safetensors")
+    with pytest.raises(RegistryError, match="missing or altered"):
+        bases.adopt("old", "as it is")
+    with pytest.raises(RegistryError, match="no base to go back to is intact"):
+        bases.rollback("reasoning", "worse")
+    assert bases.in_use("reasoning") == one
+
+
+def test_a_candidate_does_not_take_the_place_of_adapters_of_another_base(
+    curated: "Engine", bases: BaseRegistry, registry: Registry, tmp_path: Path
+) -> None:
+    add_base(curated, tmp_path, make_tiny_base(tmp_path / "prod", seed=5), "prod")
+    scope_on(registry, tmp_path, "prod")
+    one = tuned(bases, curated, tmp_path, 1)
+    bases.note(one, verdict_on(one, find_base(curated, "old")))
+    for attempt in (lambda: bases.promote(one.name), lambda: bases.champion(one)):
+        with pytest.raises(UsageError, match="cra bases adopt prod --role reasoning"):
+            attempt()
+    assert serving(registry) == "scope-v1" and bases.in_use("reasoning") is None
+    bases.adopt("prod", "it serves", "reasoning")
+    assert bases.champion(one) == find_base(curated, "prod")
+
+
 def test_an_altered_candidate_is_not_promoted_and_a_rollback_passes_over_a_damaged_base(
     curated: "Engine", bases: BaseRegistry, tmp_path: Path
 ) -> None:
@@ -207,7 +282,7 @@ def test_the_name_of_a_role_is_no_name_of_a_base(curated: "Engine", bases: BaseR
         named_base(curated, "coding")
 
 
-def fits(adapter: Path, base: Path) -> Path:
+def fits(adapter: Path, base: Path, name: str = "old") -> Path:
     """The adapter with tensors of the tiny base's shapes."""
     from tests.support.tiny import make_adapter as made
 
@@ -215,6 +290,6 @@ def fits(adapter: Path, base: Path) -> Path:
         file.unlink()
     made(base, adapter)
     config = adapter / "adapter_config.json"
-    config.write_text(config.read_text().replace(str(base), "old"))
+    config.write_text(config.read_text().replace(str(base), name))
     assert hash_file(config)
     return adapter

@@ -26,19 +26,22 @@ from store.learning.base_decisions import (
     bases_before,
     log_base_decision,
     read_base_log,
+    undone_by,
 )
 from store.learning.promotions import RegistryDecision, log_decision
 from training.adapters.registry.base_evidence import check_base_report, last_report
 from training.adapters.registry.base_statement import (
     BaseLineage,
+    check_intact,
     check_tuned_base,
     read_base_statement,
+    role_of,
     write_base_statement,
 )
 from training.adapters.registry.registry import Registry
 from training.adapters.registry.signing import sign
 from training.adapters.registry.succession import in_use
-from training.bases.bases import PARENT, Base, add_base, find_base, free_name, list_bases, verify_base
+from training.bases.bases import PARENT, Base, add_base, find_base, free_name, list_bases
 
 if TYPE_CHECKING:
     from store.database import Connection, Engine
@@ -111,10 +114,24 @@ class BaseRegistry:
     def champion(self, candidate: Base) -> Base:
         """The base that a candidate must beat: the one its role uses, else the one it was tuned from.
 
-        Raises UsageError for a base that was not tuned here for a role.
+        Raises UsageError for a base that was not tuned here for a role, and where no base is in use but adapters of
+        another one than it was tuned from are active.
         """
-        used = self.in_use(_role_of(candidate))
-        return find_base(self._curated, candidate.facts[PARENT]) if used is None else used
+        role = role_of(candidate)
+        used = self.in_use(role)
+        return self._tuned_from(candidate, role) if used is None else used
+
+    def _tuned_from(self, candidate: Base, role: Role) -> Base:
+        parent = find_base(self._curated, candidate.facts[PARENT])
+        for target in _targets(role):
+            active = self._adapters.active(target)
+            if active is not None and active.base != parent.id:
+                raise UsageError(
+                    f"{role} uses no base on record, and {active.name} serves on {active.base_name}, from which "
+                    f"{candidate.name} was not tuned; say which it uses: cra bases adopt {active.base_name} --role "
+                    f'{role} --reason "..."'
+                )
+        return parent
 
     def lineage(self, base: Base) -> BaseLineage:
         """The signed lineage of a tuned base. Raises RegistryError if it has none."""
@@ -126,7 +143,7 @@ class BaseRegistry:
 
     def note(self, base: Base, report: BaseReport) -> None:
         """Log a gate's report on a candidate; nothing else changes. Logged once per report."""
-        role = _role_of(base)
+        role = role_of(base)
         with deciding(self._curated) as connection:
             log = read_base_log(connection, role)
             last = next((row for row in reversed(log) if row.base == base.id), None)
@@ -144,14 +161,14 @@ class BaseRegistry:
         the base was altered, UsageError if it was not tuned here.
         """
         chosen = find_base(self._curated, name)
-        role = _role_of(chosen)
+        role = role_of(chosen)
         self.verify(chosen)
         reason = (override or "").strip() or None
         with deciding(self._curated) as connection:
             used = base_in_use(connection, role)
             if used == chosen.id:
                 return BaseChange(role, chosen, chosen)
-            before = find_base(self._curated, used or chosen.facts[PARENT])
+            before = self._tuned_from(chosen, role) if used is None else find_base(self._curated, used)
             report = last_report(read_base_log(connection, role), chosen.id)
             if reason is None:
                 check_base_report(chosen, before, report)
@@ -167,6 +184,7 @@ class BaseRegistry:
         if not reason.strip():
             raise UsageError("an adoption needs a reason, which is kept: --reason TEXT")
         chosen = find_base(self._curated, name)
+        check_intact(chosen, self.keys)
         served = role or chosen.role
         with deciding(self._curated) as connection:
             used = {each: base_in_use(connection, each) for each in ROLES if served in (None, each)}
@@ -177,8 +195,11 @@ class BaseRegistry:
             ]
 
     def rollback(self, role: Role, reason: str) -> BaseChange:
-        """Let a role use the base before the one in use; adapters that were active on it are active again. Each call
-        goes one step further back; a base that is not intact is skipped. Raises RegistryError if there is none."""
+        """Let a role use the base before the one in use; adapters that the decisions undone took out of service are
+        active again. Each call goes one step further back; a base that is not intact is skipped. Raises RegistryError
+        if there is none, UsageError without a reason."""
+        if not reason.strip():
+            raise UsageError("a rollback needs a reason, which is kept: --reason TEXT")
         with deciding(self._curated) as connection:
             log = read_base_log(connection, role)
             candidates = bases_before(log)
@@ -188,7 +209,7 @@ class BaseRegistry:
             notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
             now = self._find(base_in_use(connection, role))
             assert now is not None, "a role with a base before it has one now"
-            restored = self._restore(connection, role, target, log, reason)
+            restored = self._restore(connection, role, target, undone_by(log, target and target.id), reason)
             log_base_decision(
                 connection, BaseDecision(role, "rollback", now.id, now.id, target.id if target else None, notes)
             )
@@ -235,26 +256,33 @@ class BaseRegistry:
         return BaseChange(role, before, chosen, tuple(stopped))
 
     def _restore(
-        self, connection: "Connection", role: Role, base: Base | None, log: Sequence[LoggedBaseDecision], reason: str
+        self,
+        connection: "Connection",
+        role: Role,
+        base: Base | None,
+        undone: Sequence[LoggedBaseDecision],
+        reason: str,
     ) -> tuple[tuple[AdapterVersion, ...], tuple[AdapterVersion, ...]]:
-        """Deactivate a role's adapters of other bases, and activate those that a decision since took out of service."""
-        ended = [self._adapters.show(adapter) for row in reversed(log) for adapter in row.stopped]
+        """Deactivate a role's adapters of other bases, and activate those that the decisions undone took out of
+        service. `base` None: any may be used."""
+        wanted = None if base is None else base.id
+        ended = [self._adapters.show(adapter) for row in undone for adapter in row.stopped]
+        fit = [each for each in ended if wanted in (None, each.base) and not self._adapters.unfit(each.id, wanted)]
         stopped, restored = [], []
         for target in _targets(role):
             champion = serving(connection, target)
             active = None if champion is None else self._adapters.show(champion)
-            if active is not None and base is not None and active.base == base.id:
+            again = next((each for each in fit if each.target is target), None)
+            if again is None and (active is None or wanted in (None, active.base)):
                 continue
-            again = next((each for each in ended if each.target is target and base and each.base == base.id), None)
-            fit = again is not None and base is not None and not self._adapters.unfit(again.id, base.id)
-            if active is None and not fit:
+            if active is not None and active.base == wanted:
                 continue
-            move(connection, target, again.id if fit and again is not None else None)
+            move(connection, target, None if again is None else again.id)
             log_decision(
                 connection, RegistryDecision(target, "rollback", active.id if active else None, f"base: {reason}")
             )
-            stopped += [active] if active is not None else []
-            restored += [again] if fit and again is not None else []
+            stopped += [] if active is None else [active]
+            restored += [] if again is None else [again]
         return tuple(stopped), tuple(restored)
 
     def _intact(self, candidates: Sequence[str | None]) -> tuple[Base | None, list[str]]:
@@ -264,7 +292,7 @@ class BaseRegistry:
             if base is None:
                 return None, passed
             try:
-                verify_base(base)
+                check_intact(base, self.keys)
             except RegistryError as error:
                 passed.append(str(error))
                 continue
@@ -273,16 +301,6 @@ class BaseRegistry:
 
     def _find(self, base: str | None) -> Base | None:
         return None if base is None else next(each for each in list_bases(self._curated) if each.id == base)
-
-
-def _role_of(base: Base) -> Role:
-    """The role that a base was tuned for. Raises UsageError if it has no lineage."""
-    if base.version is None or PARENT not in base.facts or base.role not in ROLES:
-        raise UsageError(
-            f"{base.name} has no lineage of a full fine-tune here, so no gate can compare it with what it came from; "
-            f'take it into use by `cra bases adopt {base.name} --role ROLE --reason "..."`'
-        )
-    return "coding" if base.role == "coding" else "reasoning"
 
 
 def _targets(role: Role) -> list[TrainingTarget]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from models.errors import RegistryError
+from models.errors import RegistryError, UsageError
 from models.plans import Frozen
 from models.targets import Role
 from training.adapters.registry.signing import check_signature
@@ -87,3 +87,21 @@ def check_tuned_base(base: Base, keys: Path, *, full: bool = False) -> BaseLinea
         if said != known:
             raise RegistryError(f"base {base.name}: its statement says {what} {said}, the database {known}")
     return lineage
+
+
+def check_intact(base: Base, keys: Path) -> None:
+    """Raise RegistryError for a base with an altered byte; of one that was tuned here, also of its statement."""
+    if PARENT in base.facts:
+        check_tuned_base(base, keys, full=True)
+    else:
+        verify_base(base, full=True)
+
+
+def role_of(base: Base) -> Role:
+    """The role that a base was tuned for. Raises UsageError if it has no lineage."""
+    if base.version is None or PARENT not in base.facts or base.role is None:
+        raise UsageError(
+            f"{base.name} has no lineage of a full fine-tune here, so no gate can compare it with what it came from; "
+            f'take it into use by `cra bases adopt {base.name} --role ROLE --reason "..."`'
+        )
+    return "coding" if base.role == "coding" else "reasoning"
