@@ -1,6 +1,7 @@
 """The gate of a tuned base: does it replace the base in use?
 
-    promote       a stage's gate promotes, or the held-out loss of an objective falls significantly; nothing is worse
+    promote       a stage's gate promotes, or the held-out loss of an objective falls significantly; and of every other
+                  stage and objective it is shown that none is worse than its margin
     reject        it forgot more than the bounds allow, a stage's gate rejects, or the held-out loss of an objective
                   rises significantly or by more than `LOSS_MARGIN`
     inconclusive  anything else; the base in use stays
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from evals.gates import EvaluationPair, decide_together, shown_p
+from evals.gates import EvaluationPair, decide_together, shown_no_worse, shown_p
 from evals.paired import holm, interval, no_worse, sign_flip_over_repositories
 from evals.sets.campaigns import in_common
 from evals.thresholds import Rules
@@ -31,8 +32,8 @@ LossPair = tuple[Sequence[RowLoss], Sequence[RowLoss]]
 
 @dataclass(frozen=True)
 class BaseEvidence:
-    """All that was measured of two bases. `held_out` names the rows of the losses, `notes` what could not be measured;
-    `stages_needed`: without a measured stage the verdict is inconclusive."""
+    """All that was measured of two bases. `held_out` names the rows of the losses, `notes` what could not be measured.
+    `missing` says what must be measured before anything is promoted, and was not: the verdict is inconclusive then."""
 
     role: Role
     champion: Subject
@@ -43,7 +44,7 @@ class BaseEvidence:
     bounds: ForgettingBounds
     held_out: str = ""
     notes: Sequence[str] = field(default=())
-    stages_needed: bool = False
+    missing: Sequence[str] = field(default=())
 
 
 def decide_base(evidence: BaseEvidence, rules: Rules | None = None) -> BaseReport:
@@ -136,16 +137,17 @@ def _verdict(
     ]
     if worse:
         return GateVerdict.REJECT, "; ".join(worse)
-    if evidence.stages_needed and not stages:
-        return GateVerdict.INCONCLUSIVE, (
-            f"no stage of {evidence.role} was measured; freeze a set: cra eval-sets build --target scope "
-            "--repository NAME"
-        )
+    missing = [*evidence.missing, *([] if evidence.forgetting else ["forgetting was not measured"])]
+    if missing:
+        return GateVerdict.INCONCLUSIVE, "; ".join(missing)
     better = [f"{_named(each)}: {_why(each)}" for each in stages if each.verdict is GateVerdict.PROMOTE]
     gained = [test for test in tests if test.difference < 0 and test.p_adjusted <= rules.alpha]
     better += [f"{_change(test)} (p {shown_p(test.p_adjusted)})" for test in gained]
     if not better:
         return GateVerdict.INCONCLUSIVE, _no_gain(stages, tests, rules)
+    for pair, each in zip(evidence.stages, stages, strict=True):
+        if each.verdict is not GateVerdict.PROMOTE and (why := shown_no_worse(*in_common(*pair), rules)):
+            return GateVerdict.INCONCLUSIVE, f"{better[0]} is a gain, but {_named(each)}: {why}"
     for test in tests:
         if test in gained:
             continue

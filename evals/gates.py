@@ -81,6 +81,25 @@ def decide_together(pairs: Sequence[EvaluationPair], rules: Rules = DEFAULT) -> 
     ]
 
 
+def shown_no_worse(champion: Evaluation, challenger: Evaluation, rules: Rules = DEFAULT) -> str:
+    """Why it is not shown that each primary metric is no worse than its margin, over repositories; empty if it is.
+
+    Raises EvaluationError as `decide` does.
+    """
+    check_comparable(champion, challenger)
+    for metric in _primary(champion, challenger, rules):
+        paired = _pair(champion, challenger, metric.name, strict=True)
+        count = 0 if paired is None else len(paired.by_repository)
+        if paired is None or count < rules.repositories:
+            return f"{metric.name} of {count} repositories shows nothing beyond these: {rules.repositories} are needed"
+        margin = metric.margin if rules.margin is None else rules.margin
+        p = no_worse([values for _, values in sorted(paired.by_repository.items())], margin, rules.seed)
+        if p > rules.alpha:
+            change = f"{metric.name} {paired.champion:.3f} to {paired.challenger:.3f}"
+            return f"{change} may be a loss of more than {margin:.3f} (p {shown_p(p)})"
+    return ""
+
+
 def _primary(champion: Evaluation, challenger: Evaluation, rules: Rules) -> tuple[Metric, ...]:
     need = REQUIREMENTS[champion.target]
     if pools(champion, challenger, rules):

@@ -1,14 +1,16 @@
 """What a gate makes of a tuned base: gains, losses, forgetting, and too little evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from evals.base_gate import BaseEvidence, LossPair, decide_base
+from evals.gates import EvaluationPair
 from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, RowLoss
 from models.errors import EvaluationError
-from models.evaluation import GateVerdict, Subject
+from models.evaluation import Evaluation, GateVerdict, ItemScore, Subject
 from models.objectives import Objective
+from models.training import TrainingTarget
 
 BOUNDS = ForgettingBounds(rise=0.2, agreement=0.7)
 STYLE, PLANNING = Objective.STYLE, Objective.PLANNING
@@ -22,9 +24,14 @@ def losses(change: float, repositories: int = 8, odd: float | None = None) -> Lo
     return before, [RowLoss(row=row, repository=name, loss=2.0 + by) for row, name, by in rows]
 
 
-def decided(pairs: Mapping[Objective, LossPair], *forgetting: Forgetting, stages_needed: bool = False) -> BaseReport:
+def decided(
+    pairs: Mapping[Objective, LossPair],
+    *forgetting: Forgetting,
+    stages: Sequence[EvaluationPair] = (),
+    missing: Sequence[str] = (),
+) -> BaseReport:
     sides = [Subject(name=name, base=name) for name in ("old", "new")]
-    return decide_base(BaseEvidence("reasoning", *sides, [], pairs, forgetting, BOUNDS, stages_needed=stages_needed))
+    return decide_base(BaseEvidence("reasoning", *sides, stages, pairs, forgetting, BOUNDS, missing=missing))
 
 
 def kept(rise: float = 0.1, agreement: float | None = 0.9) -> Forgetting:
@@ -67,8 +74,50 @@ def test_forgetting_beyond_a_bound_rejects_whatever_was_gained(worse: Forgetting
     assert report.reason.startswith("forgetting: ")
 
 
-def test_without_a_stage_that_was_measured_nothing_is_promoted_where_one_is_needed() -> None:
-    assert decided({PLANNING: losses(-0.5)}, kept(), stages_needed=True).verdict is GateVerdict.INCONCLUSIVE
+def test_without_what_must_be_measured_nothing_is_promoted() -> None:
+    lacking = decided({PLANNING: losses(-0.5)}, kept(), missing=["scope was not measured: no set is frozen"])
+    assert lacking.verdict is GateVerdict.INCONCLUSIVE
+    assert "scope was not measured" in lacking.reason
+    blind = decided({PLANNING: losses(-0.5)})
+    assert (blind.verdict, blind.reason) == (GateVerdict.INCONCLUSIVE, "forgetting was not measured")
+
+
+def analysed(change: float, repositories: int, odd: float | None = None) -> EvaluationPair:
+    """Old and new base on two items of each repository, whose recall and precision change alike, or by `odd` in one."""
+
+    def side(name: str, by: float) -> Evaluation:
+        scores = tuple(
+            ItemScore(
+                item=f"{r} {n}",
+                repository=f"repository {r}",
+                seed=0,
+                scores=dict.fromkeys(("recall", "precision"), 0.5 + (odd if odd is not None and not r and by else by)),
+            )
+            for r in range(repositories)
+            for n in range(2)
+        )
+        return Evaluation(
+            set_id="s", target=TrainingTarget.TASK_ANALYSIS, subject=Subject(name=name, base=name), settings={},
+            scores=scores, seconds=0.0,
+        )  # fmt: skip
+
+    return side("old", 0.0), side("new", change)
+
+
+@pytest.mark.parametrize(
+    ("stage", "verdict"),
+    [
+        (analysed(0.0, 8), GateVerdict.PROMOTE),
+        (analysed(0.0, 1), GateVerdict.INCONCLUSIVE),
+        (analysed(0.01, 8, odd=-0.3), GateVerdict.INCONCLUSIVE),
+        (analysed(-0.3, 8), GateVerdict.REJECT),
+    ],
+    ids=["no worse", "one repository", "may be worse", "worse"],
+)
+def test_a_fall_of_the_loss_promotes_only_where_no_stage_may_be_worse(
+    stage: EvaluationPair, verdict: GateVerdict
+) -> None:
+    assert decided({PLANNING: losses(-0.5)}, kept(), stages=[stage]).verdict is verdict
 
 
 def test_losses_of_other_rows_are_not_compared() -> None:

@@ -31,6 +31,8 @@ FEW = {
     "max_steps": 8, "batch_size": 4, "validation_rows": 8, "checkpoint_steps": 4, "full_learning_rate": 5e-3,
     "epochs": 3, "max_tokens": 512,
 }  # fmt: skip
+HIDDEN = tuple(f"hidden{number}" for number in range(6))
+STAGES = (TrainingTarget.TASK_ANALYSIS, TrainingTarget.SCOPE, TrainingTarget.PRECISION)
 LAX = {"forgetting_rise": 9.0, "forgetting_agreement": 0.0}
 """The tiny base has random weights, and nothing to forget."""
 
@@ -38,9 +40,11 @@ LAX = {"forgetting_rise": 9.0, "forgetting_agreement": 0.0}
 @pytest.fixture
 def world(short_answers: None, tmp_path: Path) -> World:
     made = World(tmp_path / "data")
-    varied_gold_runs(made, Repository("hidden"))
+    for name in HIDDEN:
+        varied_gold_runs(made, Repository(name))
     add_base(made.curated, made.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
-    freeze(made.curated, made.raw.engine, build_set(made.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1))
+    for target in STAGES:
+        freeze(made.curated, made.raw.engine, build_set(made.raw.engine, target, HIDDEN, limit=len(HIDDEN)))
     return made
 
 
@@ -77,7 +81,8 @@ def test_a_base_is_tuned_measured_gated_promoted_and_rolled_back(world: World, t
     assert (test.objective, test.repositories, test.rows) == (Objective.ROLE, len(HELD), 2 * len(HELD))
     assert test.difference < 0 and test.p_repository == pytest.approx(2 / 2 ** len(HELD))
     assert {each.kind for each in report.forgetting} == {"instructions", "own-instructions", "own-code"}
-    assert [stage.target for stage in report.stages] == [TrainingTarget.SCOPE]
+    assert [stage.target for stage in report.stages] == list(STAGES)
+    assert {stage.tests[0].repositories for stage in report.stages} == {len(HIDDEN)}
     assert bases.in_use("reasoning") is None, "nothing is promoted by a measurement"
 
     told = list[str]()

@@ -15,13 +15,15 @@ from evals.sets import latest_set
 from evals.thresholds import Rules
 from models.base_evaluation import BaseReport, ForgettingBounds
 from models.errors import EvaluationError, UsageError
+from models.objectives import Objective
 from models.targets import Role
 from models.training import TrainingTarget
 from training.adapters.registry.base_registry import BaseRegistry
+from training.adapters.registry.base_statement import BaseLineage
 from training.adapters.registry.succession import named_base
 from training.bases.bases import Base
 from training.bases.thinking import base_thinks
-from training.cycle.base_measures import BaseContest, HeldOut, held_out_rows
+from training.cycle.base_measures import BaseContest, BaseMeasures, HeldOut, held_out_rows
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
 from training.cycle.steps import TrainingSteps
@@ -48,7 +50,7 @@ def evaluate_base(
     role = lineage.role
     thinking = base_thinks(context.settings, champion, _targets(role)[0])
     alike = _alike(context, thinking)
-    pairs, notes = _stages(alike, steps, role, champion, challenger)
+    pairs, notes, missing = _stages(alike, steps, role, champion, challenger)
     rows = _held_out(context, lineage.dataset, held_out)
     contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
@@ -64,7 +66,7 @@ def evaluate_base(
             bounds=ForgettingBounds(rise=limits.forgetting_rise, agreement=limits.forgetting_agreement),
             held_out=rows.name,
             notes=(*notes, *_about(rows)),
-            stages_needed=any(target not in BY_WHOLE_RUNS for target in _targets(role)),
+            missing=(*missing, *_unmeasured(lineage, measured)),
         ),
         Rules(),
     )
@@ -87,21 +89,34 @@ def _alike(context: TrainingContext, thinking: bool | None) -> TrainingContext:
 
 def _stages(
     context: TrainingContext, steps: TrainingSteps, role: Role, champion: Base, challenger: Base
-) -> tuple[list[EvaluationPair], list[str]]:
-    """Both bases' answers to the frozen sets of the role's stages, and why other stages were left out."""
-    pairs, notes = list[EvaluationPair](), list[str]()
-    for target in _targets(role):
+) -> tuple[list[EvaluationPair], list[str], list[str]]:
+    """Both bases' answers to the frozen sets of the role's stages, why other stages were left out, and those without
+    which nothing can be said: one without a frozen set; or all, where only whole runs judge the role's stages."""
+    pairs, notes, missing = list[EvaluationPair](), list[str](), list[str]()
+    targets = _targets(role)
+    if all(target in BY_WHOLE_RUNS for target in targets):
+        missing.append(
+            f"the stages of {role} are judged by whole runs, which are not made of bases: decide by --override"
+        )
+    for target in targets:
         if target in BY_WHOLE_RUNS:
             notes.append(f"{target.value} was not measured: whole runs need a server with each base")
             continue
         try:
             frozen = latest_set(context.curated, target)
         except EvaluationError as error:
-            notes.append(f"{target.value} was not measured: {error}")
+            missing.append(f"{target.value} was not measured: {error}")
             continue
         sides = [evaluate(context, steps, frozen, base, None) for base in (champion, challenger)]
         pairs.append((sides[0], sides[1]))
-    return pairs, notes
+    return pairs, notes, missing
+
+
+def _unmeasured(lineage: BaseLineage, measured: BaseMeasures) -> list[str]:
+    """The objectives that a base was trained on and no held-out row measures."""
+    trained = [each for each in lineage.config.get("objectives", {}) if each != Objective.WINDOW.value]
+    lacking = sorted(set(trained) - {each.value for each, rows in measured.champion.items() if rows})
+    return [f"objective {each} has no held-out row; name a dataset with some: --held-out DIR" for each in lacking]
 
 
 def _held_out(context: TrainingContext, dataset: str, named: Path | None) -> HeldOut:
@@ -133,4 +148,4 @@ def _about(rows: HeldOut) -> Sequence[str]:
 
 
 def _targets(role: Role) -> list[TrainingTarget]:
-    return [target for target in TrainingTarget if target.role == role]
+    return [target for target in TrainingTarget if target.serves and target.role == role]

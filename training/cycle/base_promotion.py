@@ -34,7 +34,7 @@ def invalid_adapters(
         return []
     ended = {version.id for version in stopped}
     found = []
-    for target in (each for each in TrainingTarget if each.role == role):
+    for target in (each for each in TrainingTarget if each.serves and each.role == role):
         others = [version for version in context.registry.list(target) if version.base != base.id]
         newest = max(others, key=lambda version: version.version, default=None)
         shown = [version for version in others if version.id in ended or version is newest]

@@ -13,13 +13,15 @@ BASE_GATE = "base-gate"
 
 
 def last_report(log: Sequence[LoggedBaseDecision], base: str) -> BaseReport | None:
-    """The last report on a base; those from before it was rolled back no longer count."""
-    for row in reversed(log):
-        if row.base == base and row.action == "rollback":
-            return None
-        if row.base == base and row.action == "evaluate":
-            return BaseReport.model_validate(row.report)
-    return None
+    """The last report on a base. Those from before it was rolled back no longer count, nor does one that says the same
+    as one of them: it is made of the same measures."""
+    rows = [row for row in log if row.base == base and row.action in ("evaluate", "rollback")]
+    if not rows or rows[-1].action == "rollback":
+        return None
+    ended = max((place for place, row in enumerate(rows) if row.action == "rollback"), default=-1)
+    if any(row.report == rows[-1].report for row in rows[: max(ended, 0)]):
+        return None
+    return BaseReport.model_validate(rows[-1].report)
 
 
 def check_base_report(base: Base, before: Base, report: BaseReport | None) -> None:
