@@ -140,6 +140,13 @@ def trained_repositories(raw: Engine) -> dict[str, str]:
     return {str(name): dataset for dataset, config in rows for name in config.get(_REPOSITORIES, ())}
 
 
+def repositories_of(raw: Engine, dataset: str) -> set[str] | None:
+    """The repositories that a dataset or mixture has examples of; None if it is not on record."""
+    with reading(raw) as connection:
+        config = connection.scalar(select(_DATASETS.c.config).where(_DATASETS.c.id == dataset))
+    return None if config is None else set(config.get(_REPOSITORIES, ()))
+
+
 def curated_from(raw: Engine, repositories: Collection[str]) -> dict[str, str]:
     """Datasets (id -> target) with examples from any of these repositories, the newest first."""
     query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).order_by(*_NEWEST_FIRST)

@@ -5,7 +5,7 @@ rows and fixed prompts as well. Stages that only whole runs can judge need a ser
 with a note; their objectives' held-out losses count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from models.errors import EvaluationError, UsageError
 from models.objectives import Objective
 from models.targets import Role
 from models.training import TrainingTarget
+from store.learning.datasets import repositories_of
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.base_statement import BaseLineage
 from training.adapters.registry.succession import named_base
-from training.bases.bases import Base
+from training.bases.bases import PARENT, Base, list_bases
 from training.bases.thinking import base_thinks
-from training.cycle.base_measures import BaseContest, BaseMeasures, HeldOut, held_out_rows
+from training.cycle.base_measures import BaseContest, BaseMeasures, HeldOut, held_out_rows, trained_repositories_of
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
 from training.cycle.steps import TrainingSteps
@@ -51,7 +52,7 @@ def evaluate_base(
     thinking = base_thinks(context.settings, champion, _targets(role)[0])
     alike = _alike(context, thinking)
     pairs, notes, missing = _stages(alike, steps, role, champion, challenger)
-    rows = _held_out(context, lineage.dataset, held_out)
+    rows = held_out_of(context, registry, lineage, held_out)
     contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
     limits = context.settings.guardrails
@@ -119,17 +120,42 @@ def _unmeasured(lineage: BaseLineage, measured: BaseMeasures) -> list[str]:
     return [f"objective {each} has no held-out row; name a dataset with some: --held-out DIR" for each in lacking]
 
 
-def _held_out(context: TrainingContext, dataset: str, named: Path | None) -> HeldOut:
-    """The rows of the dataset that the base was trained on, or of a named one."""
-    trained = find_dataset(context.settings.data_dir, dataset)
-    if named is not None:
-        return held_out_rows(named, trained)
-    if trained is None:
+def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage, named: Path | None) -> HeldOut:
+    """The rows of the dataset that a base was trained on, or of a named one, without repositories that it or a base
+    before it was trained on. Raises EvaluationError where it is not known which these are."""
+    own = find_dataset(context.settings.data_dir, lineage.dataset)
+    seen = set().union(*(_trained_on(context, each) for each in _before(context, registry, lineage)))
+    if named is not None and named != own:
+        return held_out_rows(named, own=False, seen=seen | _trained_on(context, lineage), role=lineage.role)
+    if own is None:
         raise EvaluationError(
-            f"dataset {dataset[:12]}, which the base was trained on, is not in {context.settings.data_dir}; name a "
-            "dataset whose rows were held out: --held-out DIR"
+            f"dataset {lineage.dataset[:12]}, which the base was trained on, is not in {context.settings.data_dir}; "
+            "name a dataset whose rows were held out: --held-out DIR"
         )
-    return held_out_rows(trained)
+    return held_out_rows(own, seen=seen, role=lineage.role)
+
+
+def _before(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> Iterator[BaseLineage]:
+    """The lineages of the tuned bases that a base was tuned from, one after the other."""
+    known = {base.id: base for base in list_bases(context.curated)}
+    parent = known.get(lineage.parent)
+    while parent is not None and PARENT in parent.facts:
+        before = registry.lineage(parent)
+        yield before
+        parent = known.get(before.parent)
+
+
+def _trained_on(context: TrainingContext, lineage: BaseLineage) -> set[str]:
+    """The repositories that a base was trained on; where its dataset is not at hand, all that the dataset is of."""
+    if (found := find_dataset(context.settings.data_dir, lineage.dataset)) is not None:
+        return trained_repositories_of(found)
+    recorded = repositories_of(context.raw_engine, lineage.dataset)
+    if recorded is None:
+        raise EvaluationError(
+            f"it is not known which repositories dataset {lineage.dataset[:12]} is of, so no row counts as held out; "
+            f"put it back under {context.settings.data_dir / 'datasets'}"
+        )
+    return recorded
 
 
 def find_dataset(data_dir: Path, dataset: str) -> Path | None:

@@ -6,7 +6,7 @@ by the hash of both bases, the rows and the prompts, in `evaluations/bases/`.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +19,14 @@ from models.errors import InfrastructureError, TrainingError
 from models.objectives import Objective, objective_of
 from models.plans import Frozen
 from models.protocols import Stage
+from models.targets import Role
 from store.keys import digest
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
 from training.cycle.context import TrainingContext
 from training.cycle.forgetting import compared, fixed_prompts, losses_by_kind, written_by
 from training.data.curation.card import SFT
+from training.data.mixtures import serves
 from training.fit.data import IGNORED, TrainingRow
 from training.fit.row_losses import answer_losses
 
@@ -69,19 +71,27 @@ class BaseContest(NamedTuple):
         return digest("bases", MEASURES, *sides, rows, fixed_prompts().digest, str(self.thinking), self.max_tokens)
 
 
-def held_out_rows(dataset: Path, trained: Path | None = None) -> HeldOut:
-    """The held-out rows of a dataset: its validation rows, or with another dataset as `trained` all of its rows;
-    without rows of repositories that were trained on. At most `ROWS` of each objective. Raises TrainingError."""
-    own = trained is None or trained == dataset
+def held_out_rows(dataset: Path, *, own: bool = True, seen: Collection[str] = (), role: Role | None = None) -> HeldOut:
+    """The held-out rows of a dataset, at most `ROWS` of each objective: of the `own` one of a base its validation rows,
+    of another all; none of a repository that was trained on (`seen`, and the own training rows'), and none that is for
+    another role. Raises TrainingError."""
     records = list(_records(dataset))
-    seen_in = _trained_on(records if trained is None or own else _records(trained))
+    seen_in = {*seen, *(trained_on(records) if own else ())}
     offered = [each for each in records if not own or each["split"] == "validation"]
     kept = [each for each in offered if _repository(each) not in seen_in]
     by_objective: dict[Objective, list[dict[str, Any]]] = {}
     for each in kept:
-        by_objective.setdefault(objective_of(each["source"], Stage(each["stage"])), []).append(each)
+        stage = Stage(each["stage"])
+        objective = objective_of(each["source"], stage)
+        if role is None or serves(role, objective, stage):
+            by_objective.setdefault(objective, []).append(each)
     chosen = {objective: _in_turns(rows)[:ROWS] for objective, rows in sorted(by_objective.items())}
     return HeldOut(dataset.name, chosen, len(offered) - len(kept))
+
+
+def trained_repositories_of(dataset: Path) -> set[str]:
+    """The repositories of a dataset's training rows. Raises TrainingError."""
+    return trained_on(_records(dataset))
 
 
 def measure_bases(label: str, context: TrainingContext, contest: BaseContest) -> BaseMeasures:
@@ -176,7 +186,8 @@ def _records(dataset: Path) -> Iterator[dict[str, Any]]:
         raise TrainingError(f"{file} cannot be read ({error}); name a dataset with --held-out DIR") from error
 
 
-def _trained_on(records: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> set[str]:
+def trained_on(records: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The repositories of the training rows among a dataset's records."""
     return {_repository(each) for each in records if each["split"] == "train"}
 
 

@@ -135,7 +135,7 @@ def _read(directories: Sequence[Path], role: Role, asked: Sequence[Objective]) -
         for row in _lines(directory / SFT):
             stage = Stage(row["stage"])
             objective = objective_of(row["source"], stage)
-            if objective not in _FREE and not _is_of(role, stage):
+            if not serves(role, objective, stage):
                 rows.left_out["of the other role"] += 1
             elif asked and objective not in asked:
                 rows.left_out[f"objective {objective.value} is not asked for"] += 1
@@ -146,8 +146,9 @@ def _read(directories: Sequence[Path], role: Role, asked: Sequence[Objective]) -
     return rows
 
 
-def _is_of(role: Role, stage: Stage) -> bool:
-    return any(stage in target.stages for target in TrainingTarget if target.role == role)
+def serves(role: Role, objective: Objective, stage: Stage) -> bool:
+    """Whether an example of an objective and stage is for a role's base: style and positions are for both."""
+    return objective in _FREE or any(stage in target.stages for target in TrainingTarget if target.role == role)
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
