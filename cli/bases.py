@@ -12,6 +12,7 @@ from cli.flow_context import flow_context
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table, waiting
 from host.settings import load_settings
+from models.base_evaluation import ForgettingBounds
 from models.targets import Role
 from store.database import open_database
 from training.adapters.registry.base_registry import ROLES, BaseChange, BaseRegistry
@@ -131,7 +132,9 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Let a tuned base serve its role, if a gate's report says so. Adapters of other bases stop serving."""
-    _print_changes([_registry().promote(name, override)], as_json)
+    limits = load_settings().guardrails
+    bounds = ForgettingBounds(rise=limits.forgetting_rise, agreement=limits.forgetting_agreement)
+    _print_changes([_registry().promote(name, override, bounds)], as_json)
 
 
 @app.command()

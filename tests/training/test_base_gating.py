@@ -7,11 +7,12 @@ import pytest
 
 from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds
 from models.errors import GuardrailError, RegistryError, UsageError
-from models.evaluation import GateVerdict, Subject
+from models.evaluation import GateReport, GateVerdict, Subject
 from models.training import TrainingTarget
 from tests.support.registry_material import flip, make_adapter, register, report, serving
 from tests.support.tiny import make_tiny_base
 from training.adapters.registry import AdapterVersion, Registry
+from training.adapters.registry.base_evidence import check_base_report
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.succession import named_base, superseding
 from training.bases.bases import Base, add_base, find_base, list_bases
@@ -123,6 +124,45 @@ def test_a_report_against_another_base_than_the_one_in_use_does_not_count(
     assert named_base(curated, "reasoning") == two
     assert superseding(curated, one, "reasoning") == superseding(curated, old, "reasoning") == two.name
     assert superseding(curated, old, "coding") == ""
+
+
+def test_a_report_by_looser_bounds_or_on_an_older_set_does_not_count(
+    curated: "Engine", bases: BaseRegistry, tmp_path: Path
+) -> None:
+    one, old = tuned(bases, curated, tmp_path, 1), find_base(curated, "old")
+    passed = verdict_on(one, old)
+    bases.note(one, passed)
+    for strict in (ForgettingBounds(rise=0.1, agreement=0.7), ForgettingBounds(rise=0.2, agreement=0.8)):
+        with pytest.raises(GuardrailError, match="bounds of forgetting"):
+            bases.promote(one.name, bounds=strict)
+    stage = GateReport(
+        target=TrainingTarget.SCOPE,
+        champion=passed.champion,
+        challenger=passed.challenger,
+        set_id="s" * 64,
+        verdict=GateVerdict.PROMOTE,
+        reason="it found more",
+        tests=(),
+    )
+    with pytest.raises(GuardrailError, match="a newer one is frozen"):
+        check_base_report(
+            one, old, passed.model_copy(update={"stages": (stage,)}), newest={TrainingTarget.SCOPE: "t" * 64}
+        )
+    assert bases.promote(one.name, bounds=BOUNDS).now == one
+
+
+def test_the_same_evidence_does_not_count_again_after_a_rollback(
+    curated: "Engine", bases: BaseRegistry, tmp_path: Path
+) -> None:
+    one, old = tuned(bases, curated, tmp_path, 1), find_base(curated, "old")
+    bases.note(one, verdict_on(one, old))
+    bases.promote(one.name)
+    bases.rollback("reasoning", "worse in use")
+    bases.note(one, verdict_on(one, old))
+    with pytest.raises(GuardrailError, match="no report on reasoning-base-v1"):
+        bases.promote(one.name)
+    bases.note(one, verdict_on(one, old, reason="loss fell on other rows"))
+    assert bases.promote(one.name).now == one
 
 
 def test_a_rollback_brings_back_the_base_and_the_adapters_that_served_on_it(

@@ -17,8 +17,8 @@ from models.base_evaluation import BaseReport, ForgettingBounds
 from models.errors import EvaluationError, UsageError
 from models.objectives import Objective
 from models.targets import Role
-from models.training import TrainingTarget
 from store.learning.datasets import repositories_of
+from training.adapters.registry.base_evidence import targets_of
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.base_statement import BaseLineage
 from training.adapters.registry.succession import named_base
@@ -49,7 +49,7 @@ def evaluate_base(
     if champion.id == challenger.id:
         raise UsageError(f"{challenger.name} would be compared with itself; name another with --against")
     role = lineage.role
-    thinking = base_thinks(context.settings, champion, _targets(role)[0])
+    thinking = base_thinks(context.settings, champion, targets_of(role)[0])
     alike = _alike(context, thinking)
     pairs, notes, missing = _stages(alike, steps, role, champion, challenger)
     rows = held_out_of(context, registry, lineage, held_out)
@@ -94,7 +94,7 @@ def _stages(
     """Both bases' answers to the frozen sets of the role's stages, why other stages were left out, and those without
     which nothing can be said: one without a frozen set; or all, where only whole runs judge the role's stages."""
     pairs, notes, missing = list[EvaluationPair](), list[str](), list[str]()
-    targets = _targets(role)
+    targets = targets_of(role)
     if all(target in BY_WHOLE_RUNS for target in targets):
         missing.append(
             f"the stages of {role} are judged by whole runs, which are not made of bases: decide by --override"
@@ -171,7 +171,3 @@ def _about(rows: HeldOut) -> Sequence[str]:
     if not rows.records:
         notes.append("no held-out rows: curate from more repositories, or name a dataset with --held-out DIR")
     return notes
-
-
-def _targets(role: Role) -> list[TrainingTarget]:
-    return [target for target in TrainingTarget if target.serves and target.role == role]

@@ -7,6 +7,7 @@ from models.targets import Role
 from models.training import TrainingTarget
 from store.learning.trainings import find_training
 from training.adapters.registry import AdapterVersion
+from training.adapters.registry.base_evidence import targets_of
 from training.bases.bases import Base
 from training.cycle.context import TrainingContext
 
@@ -34,7 +35,7 @@ def invalid_adapters(
         return []
     ended = {version.id for version in stopped}
     found = []
-    for target in (each for each in TrainingTarget if each.serves and each.role == role):
+    for target in targets_of(role):
         others = [version for version in context.registry.list(target) if version.base != base.id]
         newest = max(others, key=lambda version: version.version, default=None)
         shown = [version for version in others if version.id in ended or version is newest]

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from models.base_evaluation import BaseReport
+from models.base_evaluation import BaseReport, ForgettingBounds
 from models.errors import RegistryError, UsageError
-from models.training import Role, TrainingTarget
+from models.training import Role
 from store.learning.adapters import AdapterVersion, deciding, move, serving
 from store.learning.base_decisions import (
     BaseDecision,
@@ -29,7 +29,7 @@ from store.learning.base_decisions import (
     undone_by,
 )
 from store.learning.promotions import RegistryDecision, log_decision
-from training.adapters.registry.base_evidence import check_base_report, last_report
+from training.adapters.registry.base_evidence import check_base_report, last_report, newest_sets, targets_of
 from training.adapters.registry.base_statement import (
     BaseLineage,
     check_intact,
@@ -123,7 +123,7 @@ class BaseRegistry:
 
     def _tuned_from(self, candidate: Base, role: Role) -> Base:
         parent = find_base(self._curated, candidate.facts[PARENT])
-        for target in _targets(role):
+        for target in targets_of(role):
             active = self._adapters.active(target)
             if active is not None and active.base != parent.id:
                 raise UsageError(
@@ -153,10 +153,11 @@ class BaseRegistry:
             reason = f"{report.verdict.value}: {report.reason}"
             log_base_decision(connection, BaseDecision(role, "evaluate", base.id, used, used, reason, None, report))
 
-    def promote(self, name: str, override: str | None = None) -> BaseChange:
+    def promote(self, name: str, override: str | None = None, bounds: ForgettingBounds | None = None) -> BaseChange:
         """Let a tuned base serve its role: adapters of other bases of that role are deactivated.
 
-        This needs a report that says promote, on this base against the one that it replaces (the last on record).
+        This needs a report that says promote, on this base against the one that it replaces (the last on record), by
+        bounds of forgetting no looser than `bounds` and on the newest frozen sets.
         `override`, a person's reason, waives it and is logged. Raises GuardrailError without either, RegistryError if
         the base was altered, UsageError if it was not tuned here.
         """
@@ -171,7 +172,7 @@ class BaseRegistry:
             before = self._tuned_from(chosen, role) if used is None else find_base(self._curated, used)
             report = last_report(read_base_log(connection, role), chosen.id)
             if reason is None:
-                check_base_report(chosen, before, report)
+                check_base_report(chosen, before, report, bounds, newest_sets(self._curated, role))
             said = report.reason if report is not None else "no gate report"
             return self._change(connection, role, before, chosen, "promote", said, reason, report)
 
@@ -232,7 +233,7 @@ class BaseRegistry:
     ) -> BaseChange:
         """Deactivate the adapters of other bases of a role, and log that it uses this base."""
         stopped = []
-        for target in _targets(role):
+        for target in targets_of(role):
             champion = serving(connection, target)
             active = None if champion is None else self._adapters.show(champion)
             if active is None or active.base == chosen.id:
@@ -269,7 +270,7 @@ class BaseRegistry:
         ended = [self._adapters.show(adapter) for row in undone for adapter in row.stopped]
         fit = [each for each in ended if wanted in (None, each.base) and not self._adapters.unfit(each.id, wanted)]
         stopped, restored = [], []
-        for target in _targets(role):
+        for target in targets_of(role):
             champion = serving(connection, target)
             active = None if champion is None else self._adapters.show(champion)
             again = next((each for each in fit if each.target is target), None)
@@ -301,7 +302,3 @@ class BaseRegistry:
 
     def _find(self, base: str | None) -> Base | None:
         return None if base is None else next(each for each in list_bases(self._curated) if each.id == base)
-
-
-def _targets(role: Role) -> list[TrainingTarget]:
-    return [each for each in TrainingTarget if each.serves and each.role == role]
