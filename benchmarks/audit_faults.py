@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from cli.audit import _Places as Places
+from cli.audit import ReplayPlaces
 from harness.audit import AuditReport, audit_trajectory
 from host.settings import load_settings
 from models.chat import prompt_text, read_prompt
@@ -274,7 +274,7 @@ def measure(source: Path, campaign: str, kind: str, plant: Plant | None, limit: 
             shutil.copyfile(wal, copy.with_name(f"{copy.name}-wal"))
         store = open_raw_store(f"sqlite:///{copy}")
         planted = planted_rows(store, campaign, plant, limit, seed)
-        places = Places(store, [], Path(folder) / "scratch")
+        places = ReplayPlaces(store, [], Path(folder) / "scratch")
         reports = {key: audit_trajectory(store, key, places.of) for key in planted}
     return Found(
         kind=kind,

@@ -55,7 +55,7 @@ def audit(
     settings = load_settings()
     store = open_raw_store(settings.raw_url)
     ids = _ids(store, what)[:limit]
-    places = _Places(store, [path.resolve() for path in corpus or []], settings.cache_dir / "audits")
+    places = ReplayPlaces(store, [path.resolve() for path in corpus or []], settings.cache_dir / "audits")
     router: Router | None = None
     if endpoint is not None:
         router = open_endpoint(settings.models, endpoint, Meter(max_cost=max_cost))
@@ -89,7 +89,7 @@ def _ids(store: RawStore, what: str) -> list[str]:
     return found
 
 
-class _Places:
+class ReplayPlaces:
     """Where trajectories are replayed: the clones of the packages that are at hand."""
 
     def __init__(self, store: RawStore, corpora: Sequence[Path], scratch: Path) -> None:

@@ -85,7 +85,7 @@ def tune(
 ) -> None:
     """Fine-tune all parameters of a base, and record what comes of it as the candidate ROLE-base-vN.
 
-    It does not serve: `cra bases evaluate` compares it with the base in use, `cra bases promote` lets it in.
+    It does not serve: `cra bases evaluate` compares it with the base in use, `cra bases promote` takes it into use.
     """
     with flow_context():
         from flows.tune import tune as tune_flow

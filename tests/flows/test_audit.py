@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.audit_faults import PLANTS, measure
-from cli.audit import _Places as Places
+from cli.audit import ReplayPlaces
 from harness.audit import AuditReport, audit_trajectory
 from harness.audit.doubts import ask_doubts, packed
 from harness.audit.record import AttemptLog
@@ -27,7 +27,7 @@ Configure = Callable[..., None]
 
 def audited(corpus: list[Path] | None = None) -> list[AuditReport]:
     raw = store()
-    places = Places(raw, corpus or [], load_settings().cache_dir / "audits")
+    places = ReplayPlaces(raw, corpus or [], load_settings().cache_dir / "audits")
     return [audit_trajectory(raw, key, places.of) for key in closed_trajectories(raw.engine, "c")]
 
 
@@ -80,7 +80,7 @@ def test_without_the_package_the_rest_is_checked_and_the_gap_is_named(
     other.mkdir()
     (other / "manifest.json").write_text(json.dumps({}))
     raw = store()
-    places = Places(raw, [], tmp_path / "audits")
+    places = ReplayPlaces(raw, [], tmp_path / "audits")
     places.clone = lambda package, instance: None  # type: ignore[assignment]
     [report] = [audit_trajectory(raw, key, places.of) for key in closed_trajectories(raw.engine, "c")]
     assert report.is_sound

@@ -1,4 +1,4 @@
-"""A tuned base is a candidate until a gate or a person lets it in; it can be taken back with its adapters."""
+"""A tuned base is a candidate until a gate or a person promotes it; it can be taken back with its adapters."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The tiny base goes all the way: tuned, measured, gated, promoted, rolled back; forgetting stops it."""
+"""The tiny base is tuned, measured, gated, promoted, rolled back; forgetting stops it."""
 
 from pathlib import Path
 from typing import Any
