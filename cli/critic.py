@@ -1,7 +1,5 @@
 """`cra critic`: which of two changes is better by a named criterion; comparisons, training, evaluation, best of n."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +7,7 @@ import typer
 
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table
-from cli.progress import progress
+from cli.progress import progress, step_bars
 from cli.stopping import stopped_by_interrupt
 from host.settings import load_settings
 from models.comparisons import Part
@@ -103,7 +101,7 @@ def train(
     context = open_context(settings)
     order = CriticOrder(find_base(context.curated, base), comparisons, epochs, seed, not any_length)
     data = read_data(context, find_collections(settings.data_dir, collections or ()))
-    with _steps() as show:
+    with stopped_by_interrupt(), step_bars() as show:
         version = train_critic(context, order, data, lambda done, total: show("training", done, total))
     if as_json:
         print_json(version)
@@ -159,7 +157,7 @@ def evaluate(
     if base is not None:
         critics.append(untrained_critic(settings, find_base(context.curated, base)))
     data = read_data(context, find_collections(settings.data_dir, collections or ()))
-    with _steps() as show:
+    with stopped_by_interrupt(), step_bars() as show:
         report = evaluate_critics(context, critics, CriticTrial(part, comparisons, seed, tuple(trained_on)), data, show)
     if as_json:
         print_json(report)
@@ -186,7 +184,7 @@ def rank(
 
     context = open_context(load_settings())
     critic, trained_on = find_asked(context, name)
-    with _steps() as show:
+    with stopped_by_interrupt(), step_bars() as show:
         report = rank_campaign(
             context, critic, campaign, planner, lambda done, total: show("instances", done, total), trained_on
         )
@@ -211,20 +209,3 @@ def _print_built(place: Path, card: "CollectionCard") -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-@contextmanager
-def _steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress as a bar for each step, or as lines where standard error is no terminal."""
-    with stopped_by_interrupt(), progress() as display:
-        bars: dict[str, object] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if display.disable:
-                errors.print(f"{what}: {done} of {total}", markup=False, soft_wrap=True)
-                return
-            if what not in bars:
-                bars[what] = display.add_task(what, total=total, completed=done, note="")
-            display.update(bars[what], completed=done)  # type: ignore[arg-type]
-
-        yield show

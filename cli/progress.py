@@ -107,3 +107,20 @@ def stages(what: str) -> Iterator[Callable[[str], None]]:
         if display.disable:
             show("")
         yield show
+
+
+@contextmanager
+def step_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A listener of steps (what, done, total): a bar for each, or a line a call where standard error is no terminal."""
+    with progress() as display:
+        bars: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if display.disable:
+                errors.print(f"{what}: {done} of {total}", markup=False, soft_wrap=True)
+                return
+            if what not in bars:
+                bars[what] = display.add_task(what, total=total, completed=done, note="")
+            display.update(bars[what], completed=done)
+
+        yield show

@@ -1,6 +1,6 @@
 """`cra study`: experiments on real repositories, from their histories to a page with tables and plots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,7 @@ import typer
 
 from cli.options import JsonOption
 from cli.output import console, errors, print_json, table
-from cli.progress import progress
+from cli.progress import step_bars
 from evals.study.plan import (
     StudyRepositories,
     StudyRepository,
@@ -128,7 +128,7 @@ def _measured(
             settings=wanted,
             models=_models(settings, base, adapter),
             learner=_learner(settings, base) if train and base else None,
-            progress=_shown(stack),
+            progress=stack.enter_context(step_bars()),
         ).run()
 
 
@@ -213,19 +213,3 @@ def _numbers(option: str, given: str) -> tuple[int, ...]:
 def _open(stack: ExitStack, name: str, path: Path, cache: Path) -> StudyRepository:
     git = stack.enter_context(cached_clone(path, cache))
     return StudyRepository(name, git, git.resolve("HEAD"))
-
-
-def _shown(stack: ExitStack) -> Callable[[str, int, int], None]:
-    """Progress as a bar for each step, or as lines where standard error is no terminal."""
-    display = stack.enter_context(progress())
-    bars: dict[str, object] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if display.disable:
-            errors.print(f"{what}: {done} of {total}", markup=False, soft_wrap=True)
-            return
-        if what not in bars:
-            bars[what] = display.add_task(what, total=total, completed=done, note="")
-        display.update(bars[what], completed=done)  # type: ignore[arg-type]
-
-    return show

@@ -1,4 +1,4 @@
-"""A base, with or without an adapter, as a model of the study: the probabilities of the answer's first token."""
+"""A base, with or without an adapter, as a model of the study."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,38 +7,21 @@ from evals.study.asked import Distribution
 from evals.study.questions import StudyQuestion
 from models.settings import Settings
 from models.training import TrainingTarget
-from store.keys import digest
 from training.bases.bases import Base
-from training.bases.thinking import base_thinks
-from training.cycle.local_answers import LocalAnswerer
+from training.pointwise.option_model import OptionModel
 from training.pointwise.prompt import OPTIONS, PROMPT_VERSION, candidate_prompt
 
 
-class PointwiseModel:
-    """Asks about one candidate at a time; nothing is generated. The weights are loaded when it is first asked."""
+class PointwiseModel(OptionModel):
+    """Asks about one candidate at a time."""
 
     def __init__(
-        self,
-        settings: Settings,
-        base: Base,
-        name: str = "",
-        adapter: Path | None = None,
-        adapter_id: str = "",
+        self, settings: Settings, base: Base, name: str = "", adapter: Path | None = None, adapter_id: str = ""
     ) -> None:
-        """Raises TrainingError where thinking is set differently for training and serving."""
-        self.name = name or base.name
-        self._base, self._adapter = base, adapter
-        self._thinking = base_thinks(settings, base, TrainingTarget.SCOPE)
-        self._half = settings.training.cpu_bf16
-        self.identity = digest("pointwise", PROMPT_VERSION, base.id, adapter_id, self._thinking, self._half)
-        self._model: LocalAnswerer | None = None
+        super().__init__(settings, base, TrainingTarget.SCOPE, ("pointwise", PROMPT_VERSION), name, adapter, adapter_id)
 
     def distributions(self, question: StudyQuestion) -> Sequence[Distribution]:
-        """The distribution of each candidate. Raises UsageError, RegistryError for unusable weights, PromptTooLong."""
-        if self._model is None:
-            self._model = LocalAnswerer(
-                self._base.path, self._base.name, self._adapter, thinking=self._thinking, half=self._half
-            )
+        """The distribution of each candidate. Raises as `probabilities` does."""
         prompts = [candidate_prompt(question, candidate) for candidate in question.candidates]
-        found = self._model.option_probabilities(prompts, list(OPTIONS.values()))
+        found = self.probabilities(prompts, list(OPTIONS.values()))
         return [(relevant, supporting, irrelevant) for relevant, supporting, irrelevant in found]
