@@ -112,11 +112,27 @@ def test_facts_are_those_of_the_source() -> None:
         "try:\n    from a import LIMIT\nexcept ImportError:\n    LIMIT = 3\n",
         "LIMIT = 1\nf(\n    LIMIT=2,\n)\n",
         "class A:\n    LIMIT = 1\nclass B:\n    LIMIT = 1\n",
+        "LIMIT = 1\nLIMIT += 4\n",
+        "LIMIT = 1\nLIMIT, OTHER = 2, 3\n",
+        "class A:\n    LIMIT = 30\n    def get(self, LIMIT=10):\n        self.LIMIT = 60\n",
+        "class A:\n    LIMIT = 30\n    def set(self):\n        self.LIMIT = 60\n",
+        "LIMIT = 1\nfor LIMIT in f():\n    pass\n",
+        "LIMIT = 1\nwith f() as LIMIT:\n    pass\n",
+        "LIMIT = 1\nif (LIMIT := f()):\n    pass\n",
+        "LIMIT = 1\ndef f():\n    global LIMIT\n    LIMIT += 1\n",
+        "from a import LIMIT\nLIMIT += 4\n",
+        "from a import LIMIT\nimport b as LIMIT\n",
     ],
 )
 def test_a_name_that_is_bound_twice_is_not_asked_about(text: str) -> None:
     [segment] = segments_of("m.py", text, 10_000) or []
     assert not any(is_told_once(fact, segment) for fact in segment.facts if fact.key == "LIMIT")
+
+
+@pytest.mark.parametrize("text", ["LIMIT = 1\nOTHER = LIMITED\n", "from a import LIMIT\nx.LIMITS = 2\n"])
+def test_a_name_that_occurs_once_is_asked_about(text: str) -> None:
+    [segment] = segments_of("m.py", text, 10_000) or []
+    assert [fact.key for fact in segment.facts if is_told_once(fact, segment)] == ["LIMIT"]
 
 
 @settings(deadline=None, max_examples=20)
