@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -246,3 +247,19 @@ def test_windows_are_whole_buckets(base: Base, sources: list[CodeSource], tmp_pa
     settings = AblationSettings(windows=(300,), tokens=1024, learning=LEARNING)
     with pytest.raises(UsageError, match="multiples of 16"):
         Ablation(base, settings, sources[:1], sources[1:], (), tmp_path, lambda *_: None).run()
+
+
+@pytest.mark.parametrize(("windows", "bucket", "length"), [((256, 1792), 128, 3584), ((256, 272), 16, 544)])
+def test_every_window_ends_with_a_bucket(
+    base: Base, sources: list[CodeSource], tmp_path: Path, windows: tuple[int, ...], bucket: int, length: int
+) -> None:
+    """The smaller window has a part of its own, however much smaller than the largest it is."""
+    settings = AblationSettings(windows=windows, tokens=2048, learning=LEARNING)
+    result = Ablation(base, settings, sources[:1], sources[1:2], (), tmp_path, lambda *_: None).run()
+    assert (result.bucket, result.length) == (bucket, length) and length // bucket >= 16
+    assert {len(each.losses["beta"]) for each in result.arms} == {length // bucket}
+    for window in windows:
+        [control] = [each for each in result.arms if each.name == CONTROL and each.window == window]
+        found = verdict_of(result, window).parts[CONTROL]
+        assert found.inside == pytest.approx(fmean(control.losses["beta"][: window // bucket]))
+        assert found.beyond == pytest.approx(fmean(control.losses["beta"][window // bucket :]))
