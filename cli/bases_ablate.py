@@ -106,10 +106,12 @@ def _run(
     from models.targets import TrainingTarget
     from store.database import open_database
     from store.learning.evaluation_sets import newest_set
+    from store.runs import open_raw_store
     from training.bases.bases import find_base
     from training.bases.files import read_json
     from training.bases.windows import reduced_config
     from training.windows.ablation import Ablation
+    from training.windows.apart import check_apart
     from training.windows.stages import fitting_sets
 
     settings = load_settings()
@@ -123,7 +125,7 @@ def _run(
     with ExitStack() as stack:
         learnt = opened(stack, clones, repositories, split.training, settings.cache_dir)
         measured = opened(stack, clones, measure, others, settings.cache_dir)
-        _check_apart(learnt, measured)
+        check_apart(learnt, measured, curated, open_raw_store(settings.raw_url).engine)
         bars = stack.enter_context(progress())
         shown: dict[str, object] = {}
 
@@ -151,19 +153,6 @@ def opened(
         git = stack.enter_context(cached_clone(path, cache))
         found.append(CodeSource(name, git, git.resolve("HEAD")))
     return found
-
-
-def _check_apart(learnt: "Sequence[CodeSource]", measured: "Sequence[CodeSource]") -> None:
-    """Raise UsageError if a repository that is held out would be trained on, or one is in both parts."""
-    from evals.study.plan import held_out_name
-    from evals.study.questions import root_commits
-
-    roots = {root: each.name for each in measured for root in root_commits(each.git)}
-    for each in learnt:
-        if (name := held_out_name(each.git)) is not None:
-            raise UsageError(f"{each.name} is {name}, which is held out: nothing may be trained on it; leave it out")
-        if (other := next((roots[root] for root in root_commits(each.git) if root in roots), None)) is not None:
-            raise UsageError(f"{each.name} would be trained on, and {other} measured by: one is a copy of the other")
 
 
 def _tell(result: "AblationResult", folder: Path, plot: str, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """The ablation of windows: what arms are trained and measured on, how a stopped one goes on, what it says."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -8,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from evals.sets.frozen import reserve
+from harness.packages.contents import content_of
 from models.errors import TrainingError, UsageError
 from store.database import open_database
+from store.rows import writing
+from store.runs import open_raw_store
+from store.runs.corpus import add_content
 from tests.support.code_repositories import code_repository
 from tests.support.commands import invoke
 from tests.support.tiny import make_tiny_base
@@ -263,3 +269,23 @@ def test_every_window_ends_with_a_bucket(
         found = verdict_of(result, window).parts[CONTROL]
         assert found.inside == pytest.approx(fmean(control.losses["beta"][: window // bucket]))
         assert found.beyond == pytest.approx(fmean(control.losses["beta"][window // bucket :]))
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_reserved_repository_is_not_trained_on(place: Path, tmp_path: Path, copied: bool) -> None:
+    """Neither by its name nor, under another one, by its content; nothing is trained before."""
+    names = ("held", "other", "third")
+    gits = {name: code_repository(tmp_path / "clones", name) for name in names}
+    curated = open_database(f"sqlite:///{place / 'data' / 'curated.sqlite'}", "curated")
+    raw = open_raw_store(f"sqlite:///{place / 'data' / 'raw.sqlite'}")
+    if copied:
+        with writing(raw.engine) as connection:
+            add_content(connection, "held", content_of(gits["held"], [gits["held"].resolve("HEAD")]))
+        shutil.copytree(gits["held"].directory, tmp_path / "clones" / "fork")
+    reserve(curated, raw.engine, ["held"], "to evaluate on")
+    options = ["--base", "tiny", "--windows", "256", "--tokens", "512", "--sequences", "1", "--out", "made"]
+    options += ["--clones", str(tmp_path / "clones"), "--measure", "other"]
+    shown = invoke("bases", "ablate", *options, "--repositories", "fork" if copied else "held", cwd=place)
+    assert shown.returncode == 2 and "is reserved for evaluation" in shown.stderr
+    assert not (place / "made").exists()
+    assert invoke("bases", "ablate", *options, "--repositories", "third", cwd=place).returncode == 0
