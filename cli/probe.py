@@ -78,6 +78,7 @@ def positions(
         seed=seed,
     )
     results = [_probed(each, asked, clones or [], repositories, measure_on) for each in models]
+    _tell_unknown(models)
     _tell(results, plot, as_json)
 
 
@@ -116,6 +117,17 @@ def _told(bars: object, name: str, repositories: int) -> "Callable[[str], None]"
             errors.print(f"{name}: {repository}", markup=False)
 
     return told
+
+
+def _tell_unknown(models: "Sequence[ProbedModel]") -> None:
+    """Say on standard error which models may have been trained on what they are asked about."""
+    for each in models:
+        if each.unknown:
+            errors.print(
+                f"{each.name}: {', '.join(each.unknown)} is not known here; these repositories may be trained on",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def _tell(results: "Sequence[ProbeResult]", plot: Path | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select, true
 
 from models.training import TrainingTarget
-from store.database import reading
+from store.database import chunks, reading
 from store.rows import add, writing
 from store.tables import TrainingDataset, TrainingPlan, table_of
 from store.texts import Texts, read_texts
@@ -138,6 +138,16 @@ def trained_repositories(raw: Engine) -> dict[str, str]:
     with reading(raw) as connection:
         rows = connection.execute(query).all()
     return {str(name): dataset for dataset, config in rows for name in config.get(_REPOSITORIES, ())}
+
+
+def dataset_repositories(raw: Engine, datasets: Collection[str]) -> dict[str, list[str]]:
+    """The repositories of each of these datasets that is stored."""
+    with reading(raw) as connection:
+        return {
+            row.id: list(row.config.get(_REPOSITORIES, ()))
+            for part in chunks(datasets)
+            for row in connection.execute(select(_DATASETS.c.id, _DATASETS.c.config).where(_DATASETS.c.id.in_(part)))
+        }
 
 
 def curated_from(raw: Engine, repositories: Collection[str]) -> dict[str, str]:
