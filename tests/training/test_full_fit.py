@@ -120,16 +120,22 @@ def test_the_losses_of_every_objective_are_logged(base: Base, tmp_path: Path) ->
 
 
 def test_logging_the_objectives_changes_nothing_of_the_training(base: Base, tmp_path: Path) -> None:
-    from training.fit.columns import columns
-    from training.fit.objective_losses import objective_trainer
-
-    one = ((Objective.ROLE, 1.0),)
+    """All rows are in each step, so that both trainings have the same ones, whatever order a mixture gives them."""
     dataset = write_dataset(tmp_path / "d", rows=6, target="scope")
-    mixed = fit_full(dataset, base, tmp_path / "mixed", a_recipe(mixture=one), silent)
-    rows = [json.loads(line) for line in (tmp_path / "mixed" / "losses.jsonl").read_text().splitlines()]
-    assert [row["loss_role"] for row in rows] == pytest.approx([row["loss"] for row in rows], rel=1e-5)
-    assert mixed.objectives[Objective.ROLE].drawn == 6
-    assert callable(objective_trainer) and columns([]) == []
+    all_rows: dict[str, Any] = {"batch_size": 6, "epochs": 3}
+    one = a_recipe(mixture=((Objective.ROLE, 1.0),), **all_rows)
+    mixed = fit_full(dataset, base, tmp_path / "mixed", one, silent)
+    plain = fit_full(dataset, base, tmp_path / "plain", a_recipe(**all_rows), silent)
+    logged, unlogged = (
+        [json.loads(line) for line in (tmp_path / name / "losses.jsonl").read_text().splitlines()]
+        for name in ("mixed", "plain")
+    )
+    steps = [row for row in logged if "loss" in row]
+    assert [row["loss_role"] for row in steps] == pytest.approx([row["loss"] for row in steps], rel=1e-5)
+    assert not any("loss_role" in row for row in unlogged)
+    assert mixed.objectives[Objective.ROLE].drawn == 18 and len(mixed.losses) == 3
+    assert mixed.losses == pytest.approx(plain.losses, rel=1e-4) and mixed.losses[-1] < mixed.losses[0]
+    assert mixed.eval_losses == pytest.approx(plain.eval_losses, rel=1e-4) and mixed.tokens == plain.tokens
 
 
 _KILLED = """
