@@ -17,7 +17,7 @@ from models.training_settings import TrainingSettings
 from tests.support.fitting_data import rewrite as rewritten
 from tests.support.fitting_data import tiny_base, write_dataset
 from training.bases.bases import Base
-from training.fit.changed import stored_dtype
+from training.fit.changed import changed_share, stored_dtype
 from training.fit.fitting import Fit, TrainingProgress, fit_full
 from training.fit.recipe import Recipe, recipe_for
 from training.fit.sampler import drawn_rows, mixture_order
@@ -83,6 +83,23 @@ def test_a_training_that_changes_no_weight_is_refused(half: Base, tmp_path: Path
         recipe = a_recipe(learning_rate=1e-60)
         fit_full(write_dataset(tmp_path / "d", rows=2), half, tmp_path / "o", recipe, silent)
     assert not (tmp_path / "o" / "fit.json").exists()
+
+
+def test_rounding_to_the_masters_precision_is_no_change(base: Base, tmp_path: Path) -> None:
+    """The base is stored in float32, so that nearly all of its weights differ from themselves in bf16."""
+    with pytest.raises(TrainingError, match=r"none of the base's \d+ weights changed"):
+        recipe = a_recipe(learning_rate=1e-60, masters="bf16")
+        fit_full(write_dataset(tmp_path / "d", rows=2), base, tmp_path / "o", recipe, silent)
+
+
+def test_weights_of_other_names_cannot_be_compared(base: Base, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    renamed = {f"other.{name}": tensor for name, tensor in load_file(str(base.path / "model.safetensors")).items()}
+    (tmp_path / "other").mkdir()
+    save_file(renamed, str(tmp_path / "other" / "model.safetensors"), {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"no weight of the name and shape .*other\.model"):
+        changed_share(base, tmp_path / "other")
 
 
 def test_every_objective_has_its_share_of_every_stretch() -> None:
