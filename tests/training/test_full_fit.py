@@ -121,12 +121,14 @@ def test_every_objective_has_its_share_of_every_stretch() -> None:
 
 def test_the_losses_of_every_objective_are_logged(base: Base, tmp_path: Path) -> None:
     fit = fit_full(mixed_dataset(tmp_path / "d"), base, tmp_path / "o", a_recipe(mixture=MIX, epochs=2), silent)
+    best = fit.best_step
     rows = [json.loads(line) for line in (tmp_path / "o" / "losses.jsonl").read_text().splitlines()]
     steps, evaluations = ([row for row in rows if name in row] for name in ("loss", "eval_loss"))
     for objective, _ in MIX:
         assert sum(f"loss_{objective.value}" in row for row in steps) > 1
         assert all(row[f"eval_loss_{objective.value}"] > 0 for row in evaluations)
-        assert fit.objectives[objective].validation == evaluations[-1][f"eval_loss_{objective.value}"]
+        [kept] = [row[f"eval_loss_{objective.value}"] for row in evaluations if row["step"] == best]
+        assert fit.objectives[objective].validation == kept
     one_step = steps[0]
     named = [one_step[name] for name in one_step if name.startswith("loss_")]
     assert min(named) - 1e-6 <= one_step["loss"] <= max(named) + 1e-6
@@ -134,6 +136,25 @@ def test_the_losses_of_every_objective_are_logged(base: Base, tmp_path: Path) ->
     assert evaluations[-1]["eval_loss"] == pytest.approx(weighted)
     assert "planning, validation" in (tmp_path / "o" / "loss.svg").read_text()
     assert Fit.model_validate_json(fit.model_dump_json()) == fit
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_training_that_is_cut_short_reports_what_it_ran(base: Base, tmp_path: Path, packing: bool) -> None:
+    """Three steps of two rows (six packs of one row or more), of a plan of many more; the first step is the best."""
+    recipe = a_recipe(
+        mixture=MIX, epochs=4, max_steps=3, checkpoint_steps=1, patience=9, learning_rate=0.5, packing=packing
+    )
+    fit = fit_full(mixed_dataset(tmp_path / "d"), base, tmp_path / "o", recipe, silent)
+    drawn = {objective: each.drawn for objective, each in fit.objectives.items()}
+    rows = [json.loads(line) for line in (tmp_path / "o" / "losses.jsonl").read_text().splitlines()]
+    trained = {objective: sum(f"loss_{objective.value}" in row for row in rows) for objective, _ in MIX}
+    assert fit.steps == 3 and {name for name, count in drawn.items() if count} == {n for n, c in trained.items() if c}
+    assert sum(drawn.values()) == 6 if not packing else 3 <= sum(drawn.values()) <= 40
+    for objective, each in fit.objectives.items():
+        assert each.share == pytest.approx(drawn[objective] / sum(drawn.values()), abs=1e-4)
+        [kept] = [row for row in rows if row["step"] == fit.best_step and "eval_loss" in row]
+        assert each.validation == kept[f"eval_loss_{objective.value}"]
+    assert fit.best_step < 3, "the last evaluation is not the best one's"
 
 
 def test_logging_the_objectives_changes_nothing_of_the_training(base: Base, tmp_path: Path) -> None:

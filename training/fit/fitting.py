@@ -282,7 +282,7 @@ class Fitting:
             margins=self.margins,
             class_bias=bias_after(model, self.rows, self.chat) if recipe.method == "sft" else None,
             changed=changed_share(self.base, adapter, recipe.masters) if recipe.method == "full" else None,
-            objectives=objective_results(self.rows, recipe, watch),
+            objectives=objective_results(self.rows, recipe, watch, best),
         )
         write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):
