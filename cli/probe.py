@@ -152,7 +152,14 @@ def _tell(results: "Sequence[ProbeResult]", plot: Path | None, as_json: bool) ->
         console.print(
             f"{comparison.second} less {comparison.first}: {comparison.difference:+.3f} (95% {comparison.low:+.3f} to "
             f"{comparison.high:+.3f}, p {comparison.p:.4f} by sign-flip over {comparison.repositories} repositories); "
-            f"gap {comparison.gap:+.3f}",
+            f"gap {comparison.gap:+.3f}; {comparison.probes} probes in common, {comparison.left_out} left out",
+            markup=False,
+            soft_wrap=True,
+        )
+    elif len(results) == 2:
+        console.print(
+            "not compared: no prompt was the same for both, as their tokenizers count differently or no repository "
+            "has probes of both",
             markup=False,
             soft_wrap=True,
         )

@@ -115,9 +115,9 @@ def test_scores(form: Form, answer: str, given: str, expected: float) -> None:
     assert score(probe, given) == expected
 
 
-def _result(name: str, by_depth: Sequence[float], repositories: int = 7) -> ProbeResult:
+def _result(name: str, by_depth: Sequence[float], repositories: int = 7, prompt: str = "p") -> ProbeResult:
     scores = tuple(
-        Scored(form=Form.CODE, repository=f"r{number}", depth=step / 2, sample=0, score=value)
+        Scored(form=Form.CODE, repository=f"r{number}", depth=step / 2, sample=0, prompt=prompt, score=value)
         for number in range(repositories)
         for step, value in enumerate(by_depth)
     )
@@ -136,6 +136,22 @@ def test_a_comparison_is_over_repositories() -> None:
     assert found is not None and found.difference == pytest.approx(0.1) and found.gap == pytest.approx(-0.3)
     assert found.p == pytest.approx(2 / 2**7) and found.repositories == 7
     assert compared(_result("old", ()), _result("new", (1, 1, 1))) is None
+
+
+def test_only_answers_to_the_same_prompts_are_compared() -> None:
+    """The second model was asked two repositories with other contexts; its gap there does not count."""
+    old, new = _result("old", (0.9, 0.3, 0.6)), _result("new", (0.9, 0.6, 0.6), repositories=5)
+    others = [each for each in _result("new", (0.0, 1.0, 0.0), prompt="q").scores if each.repository in ("r5", "r6")]
+    found = compared(old, new.model_copy(update={"scores": (*new.scores, *others)}))
+    assert found is not None and found.repositories == 5 and (found.probes, found.left_out) == (15, 12)
+    assert found.difference == pytest.approx(0.1) and found.gap == pytest.approx(-0.3)
+    assert compared(old, _result("new", (0.9, 0.6, 0.6), prompt="q")) is None
+
+
+def test_the_hash_of_a_prompt_is_of_all_its_text(git: Git) -> None:
+    probes = list(probes_of("made", git, git.resolve("HEAD"), ASKED, _words))
+    scores = answered(_Reader(), probes)
+    assert len({each.prompt for each in scores}) == len({probe.messages for probe in probes}) == len(probes)
 
 
 class _Reader:

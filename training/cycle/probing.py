@@ -20,7 +20,7 @@ from training.cycle.seen_repositories import require_unseen, seen_repositories
 from training.windows.texts import CodeSource
 
 _SCORES = TypeAdapter(tuple[Scored, ...])
-VERSION = 1
+VERSION = 2
 """Raised when probes or their scores change."""
 
 
