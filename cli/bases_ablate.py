@@ -157,10 +157,10 @@ def opened(
 
 def _tell(result: "AblationResult", folder: Path, plot: str, as_json: bool) -> None:
     from cli.pages.window_plot import draw_losses
-    from training.windows.verdicts import verdict_of
+    from training.windows.verdicts import verdicts_of
 
     draw_losses(result, folder / plot)
-    verdicts = [verdict_of(result, window) for window in result.settings.windows]
+    verdicts = verdicts_of(result)
     if as_json:
         print_json({"result": result, "verdicts": verdicts, "plot": folder / plot})
         return
@@ -177,14 +177,17 @@ def _tell(result: "AblationResult", folder: Path, plot: str, as_json: bool) -> N
     ]
     table(f"{result.base}, {len(result.measured)} repositories", columns, _rows(result, verdicts), right=columns[2:])
     for each in verdicts:
+        by_holm = f", {each.adjusted:.4f} by Holm over {len(verdicts)} windows" if len(verdicts) > 1 else ""
         console.print(
             f"{each.window}: reduced less control {each.difference:+.3f} nats a token inside the window (95% "
-            f"{each.low:+.3f} to {each.high:+.3f}, p {each.p:.4f}, {each.repositories} repositories); {each.reason}",
+            f"{each.low:+.3f} to {each.high:+.3f}, p {each.p:.4f}{by_holm}, {each.repositories} repositories); "
+            f"{each.reason}",
             markup=False,
             soft_wrap=True,
         )
-        for target, difference in each.by_stage.items():
-            console.print(f"  answers of {target}: {difference:+.3f}", markup=False)
+        for target, longer in each.left_out.items():
+            shown = f"{each.by_stage[target]:+.3f}" if target in each.by_stage else "not measured"
+            console.print(f"  answers of {target}: {shown} ({longer} items that do not fit left out)", markup=False)
     if not result.sets:
         console.print(
             "no frozen set: stage losses were not measured; make one with cra eval-sets build", soft_wrap=True
