@@ -146,6 +146,12 @@ def test_what_has_no_single_plain_rotary_base_is_refused(change: dict[str, Any],
         reduced_config(TINY | change, 512, "other")
 
 
+def test_older_readers_find_the_rotary_base_at_the_top() -> None:
+    made = reduced_config(TINY, 512, "tiny")
+    assert "rope_theta" not in TINY
+    assert made["rope_theta"] == made["rope_parameters"]["rope_theta"] == rotary_base(10_000.0, 4096, 512)
+
+
 def test_an_older_configuration_says_the_same_in_both_places() -> None:
     old = {"max_position_embeddings": 8192, "rope_theta": 100_000, "rope_scaling": None, "hidden_size": 8}
     made = reduced_config(old, 2048, "older")

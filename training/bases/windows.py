@@ -66,7 +66,8 @@ def read_rotary(config: dict[str, Any], name: str) -> Rotary:
 def reduced_config(config: dict[str, Any], window: int, name: str) -> dict[str, Any]:
     """A configuration with a smaller window and the rotary base that fits it. Raises UsageError.
 
-    The rotary base is written in the form of transformers 5, and also where an older configuration has it.
+    The rotary base is written in the form of transformers 5, and also at the top, where older readers look for it (they
+    compute with 10,000 where there is none).
     """
     known = read_rotary(config, name)
     if not SMALLEST_WINDOW <= window < known.window:
@@ -76,8 +77,7 @@ def reduced_config(config: dict[str, Any], window: int, name: str) -> dict[str, 
         )
     theta = rotary_base(known.theta, known.window, window)
     rope = {**(config.get("rope_parameters") or {}), "rope_theta": theta, "rope_type": "default"}
-    older = {"rope_theta": theta} if "rope_theta" in config else {}
-    return {**config, **older, "max_position_embeddings": window, "rope_parameters": rope}
+    return {**config, "rope_theta": theta, "max_position_embeddings": window, "rope_parameters": rope}
 
 
 def reduced(base: Base, window: int, folder: Path) -> Path:
