@@ -219,6 +219,11 @@ def test_the_same_seed_gives_the_same_examples_and_another_others(source: Positi
     assert more[: len(one)] == one
 
 
+def _is_several(pair: Pair) -> bool:
+    question = _parts(pair)[1]
+    return "\n1. " in question or question.startswith("Which of")
+
+
 def _synthesized(place: Path, *options: str, cwd: Path) -> Any:
     shown = invoke("synthesize", place, "--recipe", "positions", *options, "--json", cwd=cwd)
     assert shown.returncode == 0, shown.stderr
@@ -232,10 +237,13 @@ def test_the_command_writes_a_collection_with_its_origin(tmp_path: Path) -> None
     rows = list(read_collection(Path(made["collection"])))
     assert len(rows) == made["examples"] > 20 and made["offered"] == 30
     assert {row.provenance.repository for row in rows if isinstance(row, Pair)} == {"alpha"}
+    several = sum(_is_several(row) for row in rows if isinstance(row, Pair))
+    assert made["kinds"] == {"single": len(rows) - several, "several": several, "short": 0} and several
     assert made["licenses"] == {"MIT": made["examples"]}
     assert all(isinstance(row, Pair) and row.provenance.commit == git.resolve("HEAD") for row in rows)
     card = json.loads((Path(made["collection"]) / "card.json").read_text())
     assert card["made_from"]["sources"] == [{"name": "alpha", "state": git.resolve("HEAD")}]
+    assert card["made_from"]["kinds"] == made["kinds"]
     assert card["made_from"]["segment_tokens"] == 128 and list(card["contents"]) == ["alpha"]
     assert _synthesized(git.directory, *options, cwd=tmp_path)["collection"] == made["collection"]
     assert not any(task_of(row.messages) for row in rows if isinstance(row, Pair))

@@ -1,6 +1,7 @@
 """The recipe: questions about segments of a repository's code, each placed anywhere in a context of other segments."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from training.data.sources.reading import is_text
 
 AMBIGUOUS, NO_FACT, TOO_SMALL = "answer not unique", "no fact to ask about", "too little code for a context"
 Kind = Literal["single", "several", "short"]
+KINDS: tuple[Kind, ...] = ("single", "several", "short")
 FiledUnder = Literal["code", "task_analysis", "meta_plan"]
 _COMPARED = 1 / 3
 _ATTEMPTS = 12
@@ -94,20 +96,27 @@ class PositionSource:
         by_kind = {kind: tuple(needle for needle in found if needle.fact.kind is kind) for kind in FactKind}
         return {kind: needles for kind, needles in by_kind.items() if needles}
 
-    def offers(self, settings: PositionSettings) -> Iterator[list[Offered]]:
-        """The examples of the repository, one in each list, after what was left out of it."""
+    def offers(self, settings: PositionSettings, kinds: Counter[str] | None = None) -> Iterator[list[Offered]]:
+        """The examples of the repository, one in each list, after what was left out of it. The kinds of those that are
+        made are counted in `kinds`: rejection changes their shares."""
         if self.dropped:
             yield list(self.dropped)
         for number in range(settings.examples):
-            yield [self.example(settings, number)]
+            example = self.example(settings, number)
+            if kinds is not None and isinstance(example, Pair):
+                kinds[_kind(settings, self._generator(settings, number))] += 1
+            yield [example]
+
+    def _generator(self, settings: PositionSettings, number: int) -> random.Random:
+        return generator_of(settings.seed, number, f"{self.origin.name}@{self.origin.state}")
 
     def example(self, settings: PositionSettings, number: int) -> Pair | Dropped:
         """The example of a number, by the seed, the repository and the number alone."""
         row = f"{self.origin.name}@{self.origin.state}#{number}"
         if not self.needles:
             return Dropped(NO_FACT, row)
-        generator = generator_of(settings.seed, number, f"{self.origin.name}@{self.origin.state}")
-        kind = generator.choices(("single", "several", "short"), (settings.single, settings.several, settings.short))[0]
+        generator = self._generator(settings, number)
+        kind = _kind(settings, generator)
         length = generator.randint(settings.shortest, settings.longest)
         reason = AMBIGUOUS
         for _ in range(_ATTEMPTS):
@@ -176,6 +185,12 @@ class PositionSource:
 def is_unique(needle: Needle, segments: list[Segment]) -> bool:
     """Whether no other segment names what a needle is asked by."""
     return not any(names(needle.fact, each.shown) for each in segments if each is not needle.segment)
+
+
+def _kind(settings: PositionSettings, generator: random.Random) -> Kind:
+    """The kind of an example, the first that its generator draws."""
+    shares = (settings.single, settings.several, settings.short)
+    return generator.choices(KINDS, shares)[0]
 
 
 def _question(needles: list[Needle]) -> Question:
