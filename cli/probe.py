@@ -61,7 +61,8 @@ def positions(
 
     Three forms (VaL probing): a sentence of a document from words in it, a function from a line in it, an entry of data
     from its id. The same context is asked with its element at every depth. Answers are kept by model, settings and
-    repository: a stopped command goes on, and a base once measured is not asked again.
+    repository, so that a stopped command goes on and a base once measured is not asked again; not those of a server,
+    which may serve another model tomorrow.
     """
     from evals.positions.probes import ProbeSettings
     from training.cycle.probing import open_model

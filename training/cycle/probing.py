@@ -1,4 +1,7 @@
-"""Probing a registered base in this process, or a served model at its endpoint; answers are kept by repository."""
+"""Probing a registered base in this process, or a served model at its endpoint.
+
+Answers are kept by repository where it is known which weights gave them.
+"""
 
 import hashlib
 import json
@@ -26,12 +29,12 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """A model to probe: `id` identifies what answers; `load` gives its answerer and a counter of a prompt's tokens;
-    `check` raises UsageError if it was trained on one of the repositories; `unknown` names what of its training is not
-    known."""
+    """A model to probe: `id` identifies what answers (None: nothing tells, so no answer is kept); `load` gives its
+    answerer and a counter of a prompt's tokens; `check` raises UsageError if it was trained on one of the repositories;
+    `unknown` names what of its training is not known."""
 
     name: str
-    id: str
+    id: str | None
     window: int
     load: Callable[[], tuple[Answerer, Callable[[Sequence[Message]], int]]]
     check: Callable[[Sequence[CodeSource]], None]
@@ -75,11 +78,12 @@ def _endpoint(settings: Settings, name: str) -> ProbedModel:
     from training.cycle.served import EndpointAnswerer
 
     service = open_service(name, settings.models.endpoint(name))
-    identity = json.dumps([name, service.settings.model_dump(mode="json")], sort_keys=True)
+    _, weights = service.said
+    identity = json.dumps([name, service.settings.model_dump(mode="json"), weights], sort_keys=True)
 
     return ProbedModel(
         name,
-        identity,
+        identity if weights else None,  # another model may serve at the same address under the same name
         service.window,
         lambda: (EndpointAnswerer(service, Stage.CODE), service.counter.prompt),
         lambda sources: None,
@@ -102,21 +106,22 @@ def probe(
     loaded: tuple[Answerer, Callable[[Sequence[Message]], int]] | None = None
     scores: list[Scored] = []
     for source in sources:
-        file = folder / f"{_key(model, asked, source)}.json"
-        known = _read(file)
+        file = None if model.id is None else folder / f"{_key(model.id, asked, source)}.json"
+        known = None if file is None else _read(file)
         if known is None:
             loaded = loaded or model.load()
             answerer, count = loaded
             probes = list(probes_of(source.name, source.git, source.commit, asked, count))
             known = tuple(answered(answerer, probes))
-            write_whole(file, _SCORES.dump_json(known).decode() + "\n")
+            if file is not None:
+                write_whole(file, _SCORES.dump_json(known).decode() + "\n")
         scores += known
         told(source.name)
     return ProbeResult(model=model.name, settings=asked, scores=tuple(scores))
 
 
-def _key(model: ProbedModel, asked: ProbeSettings, source: CodeSource) -> str:
-    parts = [VERSION, model.id, asked.model_dump(mode="json"), source.name, source.commit]
+def _key(model: str, asked: ProbeSettings, source: CodeSource) -> str:
+    parts = [VERSION, model, asked.model_dump(mode="json"), source.name, source.commit]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
