@@ -63,7 +63,7 @@ def mixed_dataset(folder: Path, rows: int = 16, validation: int = 6) -> Path:
 
 
 def silent(progress: TrainingProgress) -> None:
-    """Nobody is told."""
+    """A report of progress that is dropped."""
 
 
 def test_weights_in_full_precision_change_where_bf16_rounds_the_changes_away(half: Base, tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ def _parts(pair: Pair) -> tuple[list[str], str]:
 
 
 @given(st.integers(1, 4), st.integers(0, 40), st.integers(0, 1000))
-def test_every_piece_is_there_once_and_needles_are_at_their_places(needles: int, others: int, seed: int) -> None:
+def test_every_piece_is_there_once_and_targets_are_at_their_places(targets: int, others: int, seed: int) -> None:
     generator = generator_of(seed, 0, "x")
-    places = uniform_places(generator, needles, others)
-    own, rest = [f"needle {n}" for n in range(needles)], [f"other {n}" for n in range(others)]
+    places = uniform_places(generator, targets, others)
+    own, rest = [f"target {n}" for n in range(targets)], [f"other {n}" for n in range(others)]
     pieces = arranged(own, places, rest)
     assert Counter(pieces) == Counter(own + rest) and [pieces[place] for place in places] == own
     assert [each for each in pieces if each in set(rest)] == rest

@@ -60,7 +60,7 @@ class PositionSettings(Frozen):
 
 
 @dataclass(frozen=True)
-class Needle:
+class AskedFact:
     """A segment and the fact of it that is asked for."""
 
     segment: Segment
@@ -90,11 +90,11 @@ class PositionSource:
         return cls(origin, tuple(segments), tuple(dropped))
 
     @cached_property
-    def needles(self) -> dict[FactKind, tuple[Needle, ...]]:
+    def targets(self) -> dict[FactKind, tuple[AskedFact, ...]]:
         """All that can be asked about, by kind; kinds without any are left out."""
-        found = [Needle(each, fact) for each in self.segments for fact in each.facts if is_told_once(fact, each)]
-        by_kind = {kind: tuple(needle for needle in found if needle.fact.kind is kind) for kind in FactKind}
-        return {kind: needles for kind, needles in by_kind.items() if needles}
+        found = [AskedFact(each, fact) for each in self.segments for fact in each.facts if is_told_once(fact, each)]
+        by_kind = {kind: tuple(target for target in found if target.fact.kind is kind) for kind in FactKind}
+        return {kind: targets for kind, targets in by_kind.items() if targets}
 
     def offers(self, settings: PositionSettings, kinds: Counter[str] | None = None) -> Iterator[list[Offered]]:
         """The examples of the repository, one in each list, after what was left out of it. The kinds of those that are
@@ -113,40 +113,42 @@ class PositionSource:
     def example(self, settings: PositionSettings, number: int) -> Pair | Dropped:
         """The example of a number, by the seed, the repository and the number alone."""
         row = f"{self.origin.name}@{self.origin.state}#{number}"
-        if not self.needles:
+        if not self.targets:
             return Dropped(NO_FACT, row)
         generator = self._generator(settings, number)
         kind = _kind(settings, generator)
         length = generator.randint(settings.shortest, settings.longest)
         reason = AMBIGUOUS
         for _ in range(_ATTEMPTS):
-            needles = self._drawn(generator, several=kind == "several")
-            pieces = self._context(generator, needles, 0 if kind == "short" else length, settings.shortest)
+            targets = self._drawn(generator, several=kind == "several")
+            pieces = self._context(generator, targets, 0 if kind == "short" else length, settings.shortest)
             if isinstance(pieces, list):
-                return self._pair(settings, row, pieces, _question(needles))
+                return self._pair(settings, row, pieces, _question(targets))
             reason = pieces
         return Dropped(reason, row)
 
-    def _drawn(self, generator: random.Random, *, several: bool) -> list[Needle]:
-        """One needle; or two or three, of which a third are two constants, which can be compared.
+    def _drawn(self, generator: random.Random, *, several: bool) -> list[AskedFact]:
+        """One target; or two or three, of which a third are two constants, which can be compared.
 
         Kinds are drawn first, so that rare ones are asked about as often as common ones.
         """
-        kinds = sorted(self.needles)
+        kinds = sorted(self.targets)
         if several and FactKind.CONSTANT in kinds and generator.random() < _COMPARED:
-            return [generator.choice(self.needles[FactKind.CONSTANT]) for _ in range(2)]
+            return [generator.choice(self.targets[FactKind.CONSTANT]) for _ in range(2)]
         count = generator.choice((2, 3)) if several else 1
-        return [generator.choice(self.needles[generator.choice(kinds)]) for _ in range(count)]
+        return [generator.choice(self.targets[generator.choice(kinds)]) for _ in range(count)]
 
-    def _context(self, generator: random.Random, needles: list[Needle], length: int, shortest: int) -> list[str] | str:
+    def _context(
+        self, generator: random.Random, targets: list[AskedFact], length: int, shortest: int
+    ) -> list[str] | str:
         """The segments of a context in which every asked fact is told once, or why there is none."""
-        own = [needle.segment for needle in needles]
-        if len(set(own)) < len(own) or not all(is_unique(needle, own) for needle in needles):
+        own = [target.segment for target in targets]
+        if len(set(own)) < len(own) or not all(is_unique(target, own) for target in targets):
             return AMBIGUOUS
         shown = [segment.shown for segment in own]
         if not length:
             return shown
-        facts = [needle.fact for needle in needles]
+        facts = [target.fact for target in targets]
         used = {(segment.path, segment.start) for segment in own}
         pool = (each for each in generator.sample(self.segments, len(self.segments)))
         others = fill(
@@ -182,9 +184,9 @@ class PositionSource:
         )
 
 
-def is_unique(needle: Needle, segments: list[Segment]) -> bool:
-    """Whether no other segment names what a needle is asked by."""
-    return not any(names(needle.fact, each.shown) for each in segments if each is not needle.segment)
+def is_unique(target: AskedFact, segments: list[Segment]) -> bool:
+    """Whether no other segment names what a target is asked by."""
+    return not any(names(target.fact, each.shown) for each in segments if each is not target.segment)
 
 
 def _kind(settings: PositionSettings, generator: random.Random) -> Kind:
@@ -193,6 +195,6 @@ def _kind(settings: PositionSettings, generator: random.Random) -> Kind:
     return generator.choices(KINDS, shares)[0]
 
 
-def _question(needles: list[Needle]) -> Question:
-    facts = [needle.fact for needle in needles]
+def _question(targets: list[AskedFact]) -> Question:
+    facts = [target.fact for target in targets]
     return single(facts[0]) if len(facts) == 1 else several(facts)
